@@ -1,0 +1,195 @@
+"""Texts → labels and probabilities: :class:`Classifier`, the one way to run a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from edge_lstm.errors import ModelFileError, ProviderError
+from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model
+from edge_lstm.text import Encoded, Status, to_matrix
+
+DEFAULT_BATCH_SIZE = (
+    16  # 8 to 16 rows of similar length are the fastest (benchmarks/); larger ones are slower
+)
+DEFAULT_PROVIDER = "CPUExecutionProvider"
+# Providers that run on the CPU, by the name that ONNX Runtime gives them.
+CPU_PROVIDERS = (
+    "CPUExecutionProvider",
+    "XnnpackExecutionProvider",
+    "DnnlExecutionProvider",
+    "OpenVINOExecutionProvider",
+    "ACLExecutionProvider",
+    "ArmNNExecutionProvider",
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one text.
+
+    label: the most probable label; probability: its probability.
+    probabilities: every label with its probability, in the order of the model's output.
+    status: ``ok``, ``empty`` (no words), ``unknown_words`` (no word of the vocabulary) or ``truncated``
+        (only the end of the text was read). Every text gets an answer all the same.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    status: Status
+
+
+class Classifier:
+    """A model file, loaded and ready to classify.
+
+    >>> classifier = Classifier.load()
+    >>> classifier.predict(["A wonderful film."])[0].label
+    'pos'
+
+    The probabilities of a text do not depend on the other texts of the call, on ``batch_size`` or on
+    ``threads``: with an int8 file they are the same bits.
+    """
+
+    def __init__(self, model: ModelFile, session: onnxruntime.InferenceSession) -> None:
+        """Use :meth:`load`."""
+        self.model = model
+        self._session = session
+
+    @classmethod
+    def load(
+        cls, path: str | Path | None = None, *, threads: int = 1, provider: str = DEFAULT_PROVIDER
+    ) -> Classifier:
+        """Loads a model file.
+
+        path: the file; None for the embedded model.
+        threads: threads inside one run. The network is small: a second thread rarely helps.
+        provider: a CPU execution provider of the installed ONNX Runtime.
+
+        Raises DataError, ModelFileError (and its kinds) or ProviderError.
+        """
+        return cls.from_model(open_model(path), threads=threads, provider=provider)
+
+    @classmethod
+    def from_model(
+        cls, model: ModelFile, *, threads: int = 1, provider: str = DEFAULT_PROVIDER
+    ) -> Classifier:
+        """As :meth:`load`, from an opened model file."""
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        return cls(model, _session(model, threads, _check_provider(provider)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of :meth:`probabilities`."""
+        return self.model.labels
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Texts → token ids: int32 [n, length], 0 = padding, on the right."""
+        return self.model.tokenizer.encode(_check_texts(texts))
+
+    def probabilities(
+        self, texts: Sequence[str], *, batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> npt.NDArray[np.float32]:
+        """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``, each sums to 1."""
+        encode = self.model.tokenizer.encode_text
+        return self.probabilities_of(
+            [encode(text).ids for text in _check_texts(texts)], batch_size=batch_size
+        )
+
+    def probabilities_of(
+        self, rows: Sequence[Sequence[int]], *, batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> npt.NDArray[np.float32]:
+        """Token ids (each row at most ``length`` of them) → probabilities: float32 [n, labels].
+
+        Rows run in batches of similar length, since a batch takes the time of its longest row, and
+        come back in their own order.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        step = self.model.batch or batch_size
+        answers = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        for start in range(0, len(order), step):
+            chosen = order[start : start + step]
+            answers[chosen] = self._run(to_matrix([rows[i] for i in chosen], self.model.tokenizer.length))
+        return answers
+
+    def predict(self, texts: Sequence[str], *, batch_size: int = DEFAULT_BATCH_SIZE) -> list[Prediction]:
+        """Texts → predictions, in order. Empty, unknown and truncated texts get one too and say so."""
+        encode = self.model.tokenizer.encode_text
+        encoded = [encode(text) for text in _check_texts(texts)]
+        answers = self.probabilities_of([e.ids for e in encoded], batch_size=batch_size)
+        return list(self.predictions(encoded, answers))
+
+    def predictions(
+        self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32]
+    ) -> Iterator[Prediction]:
+        """Encoded texts with their probabilities (float32 [n, labels]) → predictions."""
+        for text, best, row in zip(encoded, answers.argmax(axis=1).tolist(), answers.tolist()):
+            yield Prediction(self.labels[best], row[best], dict(zip(self.labels, row)), text.status)
+
+    def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+        """ids: int32 [batch, length] → float32 [batch, labels], one call of ONNX Runtime."""
+        answers: npt.NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: ids})[0]
+        return answers
+
+
+def available_providers() -> list[str]:
+    """CPU execution providers of the installed ONNX Runtime."""
+    return [name for name in CPU_PROVIDERS if name in onnxruntime.get_available_providers()]
+
+
+def _check_provider(provider: str) -> str:
+    names = {name.lower().removesuffix("executionprovider"): name for name in available_providers()}
+    found = names.get(provider.lower().removesuffix("executionprovider"))
+    if found is None:
+        raise ProviderError(
+            f"execution provider {provider!r} is not a CPU provider of the installed ONNX Runtime "
+            f"{onnxruntime.__version__}; available: {', '.join(names.values())}"
+        )
+    return found
+
+
+def _check_texts(texts: Sequence[str]) -> Sequence[str]:
+    if isinstance(texts, (str, bytes)):
+        raise TypeError("texts must be a list of strings, not one string; write [text]")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{i}] must be a string, not {type(text).__name__}")
+    return texts
+
+
+def _session(model: ModelFile, threads: int, provider: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Idle threads would spin: on a small device that is the battery (measured by users of ONNX
+    # Runtime: 184 % CPU against 0.4 %).
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena keeps the largest batch it ever saw; without it memory stays flat at the same speed.
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4  # what goes wrong is raised; ONNX Runtime's own log stays silent
+    providers: list[Any] = [provider]
+    if provider != DEFAULT_PROVIDER:
+        if provider == "XnnpackExecutionProvider":
+            providers = [(provider, {"intra_op_num_threads": str(threads)})]
+        providers.append(DEFAULT_PROVIDER)  # for the operators the provider does not take
+    try:
+        return onnxruntime.InferenceSession(model.data, options, providers=providers)
+    except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        if provider != DEFAULT_PROVIDER:
+            raise ProviderError(
+                f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
+            ) from error
+        raise ModelFileError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {model.path}: {reason}; "
+            "upgrade onnxruntime or export the model with a lower --opset"
+        ) from error

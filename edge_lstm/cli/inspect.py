@@ -1,0 +1,56 @@
+"""``edge-lstm inspect``: everything a model file says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_lstm.cli.options import JsonOption
+
+
+def command(
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="MODEL", help="Model file.  [default: the embedded model]", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything a model file says of itself: how it was trained and quantized, its labels, its
+    text rule, its operators and the bytes they hold.
+    """
+    from edge_lstm.modelfile import describe, open_model
+
+    facts = describe(open_model(model))
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    operators = facts.pop("operators")
+    print("\n".join(_lines(facts)))
+    print("\noperator                                count      bytes")
+    for row in operators:
+        print(f"{row['operator']:<38} {row['count']:>6} {row['bytes']:>10,}")
+    print(f"{'metadata':<38} {'':>6} {facts['metadata_bytes']:>10,}")
+
+
+def _lines(value: dict[str, Any], indent: str = "") -> list[str]:
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, dict):
+            lines += [f"{indent}{key}:", *_lines(item, indent + "  ")]
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            lines.append(f"{indent}{key}:")
+            lines += [f"{indent}  {', '.join(f'{k} {v}' for k, v in entry.items())}" for entry in item]
+        elif isinstance(item, list):
+            lines.append(f"{indent}{key}: {', '.join(map(str, item))}")
+        else:
+            lines.append(
+                f"{indent}{key}: {item!r}"
+                if isinstance(item, str) and not item.isprintable()
+                else f"{indent}{key}: {item}"
+            )
+    return lines

@@ -1,0 +1,36 @@
+"""Options that several commands share: one name, one meaning, one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", "-m", metavar="FILE", help="Model file.  [default: the embedded model]", show_default=False
+    ),
+]
+ThreadsOption = Annotated[
+    int,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="Threads inside one run; more than 1 rarely helps a small network.",
+    ),
+]
+ProviderOption = Annotated[
+    str,
+    typer.Option(
+        "--provider",
+        metavar="NAME",
+        help="ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL).",
+    ),
+]
+BatchSizeOption = Annotated[
+    int, typer.Option("--batch-size", metavar="N", min=1, help="Texts of similar length in one run.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]

@@ -1,0 +1,235 @@
+"""A model file: open it, check it, describe it.
+
+One ``.onnx`` file holds the network and, in ``metadata_props``, everything else a device needs: the
+keys below. Nothing here runs the model (see classifier.py) or needs ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_lstm import wire
+from edge_lstm.errors import DamagedModelFileError, DataError, NewerFormatError, NotAModelFileError
+from edge_lstm.text import FILTERS, FIRST_WORD_ID, PAD_ID, START_ID, Tokenizer
+
+FORMAT_VERSION = 1
+PRODUCER = "edge-lstm"
+INPUT_NAME = "input_ids"
+OUTPUT_NAME = "probabilities"
+
+KEY_FORMAT = "edge_lstm.format"
+KEY_TOKENIZER = "edge_lstm.tokenizer"  # JSON, see Tokenizer.to_metadata
+KEY_VOCABULARY = "edge_lstm.vocabulary"  # the words in id order, one a line; the first has id 4
+KEY_LABELS = "edge_lstm.labels"  # JSON list, in the order of the output's columns
+KEY_NETWORK = "edge_lstm.network"  # JSON: the architecture
+KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
+KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
+KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
+KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto
+
+MAX_FILE_BYTES = 512 * 2**20  # far above any model of this kind: another file is refused before it is read
+
+
+@dataclass(frozen=True)
+class GoldenRow:
+    """A text with the ids and probabilities it had where the file was made."""
+
+    text: str
+    ids: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """An opened and checked model file.
+
+    data: the file's bytes, as ONNX Runtime takes them.
+    batch: rows a run takes, or None where the batch is free.
+    network, training, quantization: what the file says of itself (``quantization`` is None for fp32).
+    """
+
+    path: Path
+    data: bytes
+    onnx: wire.OnnxFile
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]
+    batch: int | None
+    network: dict[str, Any]
+    training: dict[str, Any]
+    quantization: dict[str, Any] | None
+    golden: tuple[GoldenRow, ...]
+
+    @property
+    def precision(self) -> str:
+        """``fp32`` or ``int8``."""
+        return "int8" if self.quantization else "fp32"
+
+    def sha256(self) -> str:
+        """Digest of the whole file: what a result names to say which model gave it."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def embedded_model() -> Path:
+    """Path of the model that is installed with the package."""
+    return Path(__file__).parent / "models" / "sentiment.int8.onnx"
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a model file; DataError where it cannot be read, with the reason."""
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; give the path of a model file (.onnx)")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise NotAModelFileError(
+                f"{path} is too large for a model file; give a file made by 'edge-lstm export'"
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
+
+
+def open_model(path: Path | str | None = None) -> ModelFile:
+    """Opens and checks a model file; without a path, the embedded model.
+
+    Raises DataError (no such file), NotAModelFileError, DamagedModelFileError or NewerFormatError.
+    """
+    path = embedded_model() if path is None else Path(path)
+    return parse_model(read_file(path), path)
+
+
+def parse_model(data: bytes, path: Path) -> ModelFile:
+    """A model file's bytes → :class:`ModelFile`; ``path`` is what errors call it. Raises as open_model."""
+    if not data:
+        raise NotAModelFileError(f"{path} is empty; make a model file with 'edge-lstm export'")
+    try:
+        onnx = wire.parse(data)
+    except wire.WireError as error:
+        if wire.producer_of(data) == PRODUCER:
+            raise DamagedModelFileError(f"{path} is cut short or damaged ({error}); copy it again") from None
+        raise NotAModelFileError(
+            f"{path} is not an ONNX file; give a model file made by 'edge-lstm export'"
+        ) from None
+    metadata = onnx.metadata
+    if KEY_FORMAT not in metadata:
+        if onnx.producer == PRODUCER:
+            raise DamagedModelFileError(f"{path} is cut short: its metadata is missing; copy it again")
+        raise NotAModelFileError(
+            f"{path} is not a model file of edge-lstm (no {KEY_FORMAT} in its metadata); "
+            "give one made by 'edge-lstm export'"
+        )
+    version = metadata[KEY_FORMAT]
+    if not version.isdecimal():
+        raise DamagedModelFileError(
+            f"{path}: format version {version[:20]!r} is not a number; export it again"
+        )
+    if int(version) > FORMAT_VERSION:
+        raise NewerFormatError(
+            f"{path} has format version {version}, this edge-lstm reads up to {FORMAT_VERSION}; "
+            "upgrade with 'pip install -U edge-lstm'"
+        )
+    if metadata.get(KEY_GRAPH_SHA256) != hashlib.sha256(onnx.graph).hexdigest():
+        raise DamagedModelFileError(
+            f"{path} was cut short or changed after it was written; copy or export it again"
+        )
+    batch, length = _check_input(onnx, path)
+    try:
+        tokenizer = _tokenizer(json.loads(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
+        labels = tuple(str(label) for label in json.loads(metadata[KEY_LABELS]))
+        golden = tuple(
+            GoldenRow(row["text"], tuple(row["ids"]), tuple(row["probabilities"]))
+            for row in json.loads(metadata.get(KEY_GOLDEN, "[]"))
+        )
+        quantization = json.loads(metadata[KEY_QUANTIZATION]) if KEY_QUANTIZATION in metadata else None
+        network = json.loads(metadata.get(KEY_NETWORK, "{}"))
+        training = json.loads(metadata.get(KEY_TRAINING, "{}"))
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedModelFileError(
+            f"{path}: its metadata is unusable ({error!r}); export it again"
+        ) from None
+    if length != tokenizer.length or len(labels) < 2:
+        raise DamagedModelFileError(f"{path}: its metadata does not fit its graph; export it again")
+    return ModelFile(path, data, onnx, tokenizer, labels, batch, network, training, quantization, golden)
+
+
+def _check_input(onnx: wire.OnnxFile, path: Path) -> tuple[int | None, int]:
+    """The graph's input must be input_ids int32 [batch, length]. → (fixed batch or None, length)"""
+    try:
+        inputs = wire.parse_graph(onnx.graph).inputs
+    except wire.WireError as error:
+        raise DamagedModelFileError(f"{path}: its graph cannot be read ({error}); export it again") from None
+    if (
+        len(inputs) == 1
+        and inputs[0].name == INPUT_NAME
+        and inputs[0].dtype == "int32"
+        and len(inputs[0].shape) == 2
+    ):
+        batch, length = inputs[0].shape
+        if isinstance(length, int) and length > 0:
+            return (batch if isinstance(batch, int) else None), length
+    asks = ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs) or "nothing"
+    raise NotAModelFileError(
+        f"{path} asks for another input ({asks}); a model file takes {INPUT_NAME} int32 [batch, length]: "
+        "make one with 'edge-lstm export'"
+    )
+
+
+def _tokenizer(settings: dict[str, Any], vocabulary: str) -> Tokenizer:
+    """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a guess."""
+    fixed = {
+        "lowercase": "unicode",
+        "filters": FILTERS,
+        "pad_id": PAD_ID,
+        "start_id": START_ID,
+        "first_word_id": FIRST_WORD_ID,
+    }
+    for key, value in fixed.items():
+        if settings[key] != value:
+            raise ValueError(f"tokenizer setting {key} = {settings[key]!r} is not supported")
+    oov_id = settings["oov_id"]
+    words = tuple(vocabulary.split("\n")) if vocabulary else ()
+    return Tokenizer(words, length=int(settings["length"]), oov_id=None if oov_id is None else int(oov_id))
+
+
+def describe(model: ModelFile) -> dict[str, Any]:
+    """Everything the file says of itself, as plain values: the answer of ``edge-lstm inspect --json``."""
+    graph = wire.parse_graph(model.onnx.graph)
+    constants = {tensor.name: tensor for tensor in graph.initializers}
+    by_operator: Counter[str] = Counter()
+    for node in graph.nodes:
+        name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        # A constant that several nodes read is counted at the first.
+        by_operator[name] += sum(constants.pop(i).nbytes for i in node.inputs if i in constants)
+    operators = Counter(
+        f"{node.domain}.{node.op_type}" if node.domain else node.op_type for node in graph.nodes
+    )
+    metadata_bytes = sum(len(k.encode()) + len(v.encode()) for k, v in model.onnx.metadata.items())
+    return {
+        "path": str(model.path),
+        "sha256": model.sha256(),
+        "bytes": len(model.data),
+        "format": FORMAT_VERSION,
+        "precision": model.precision,
+        "ir_version": model.onnx.ir_version,
+        "opsets": {domain or "ai.onnx": version for domain, version in model.onnx.opsets.items()},
+        "inputs": [{"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.inputs],
+        "outputs": [{"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.outputs],
+        "labels": list(model.labels),
+        "tokenizer": json.loads(model.onnx.metadata[KEY_TOKENIZER]),
+        "vocabulary": {"words": len(model.tokenizer.words), "first": list(model.tokenizer.words[:10])},
+        "network": model.network,
+        "training": model.training,
+        "quantization": model.quantization,
+        "golden_rows": len(model.golden),
+        "operators": [
+            {"operator": name, "count": operators[name], "bytes": by_operator[name]}
+            for name in sorted(operators, key=lambda n: (-by_operator[n], n))
+        ],
+        "metadata_bytes": metadata_bytes,
+    }

@@ -1,0 +1,240 @@
+"""Reads an ONNX file's structure without the onnx package.
+
+An ONNX file is one protocol buffer message. A device needs little of it (metadata, names, shapes,
+sizes), so this reads the wire format directly: field numbers are those of ``onnx.proto3``, the
+encoding that of https://protobuf.dev/programming-guides/encoding/.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# TensorProto.DataType → (name, bytes per element)
+ELEMENT_TYPES = {
+    1: ("float32", 4),
+    2: ("uint8", 1),
+    3: ("int8", 1),
+    6: ("int32", 4),
+    7: ("int64", 8),
+    9: ("bool", 1),
+}
+
+
+class WireError(ValueError):
+    """The bytes are no complete protocol buffer message."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A constant of the graph: name, element type, shape, size in bytes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator of the graph with the names of its inputs and outputs."""
+
+    op_type: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ValueInfo:
+    """A graph input or output; an axis is a number, or a name where it is free."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What the graph is made of."""
+
+    nodes: tuple[Node, ...]
+    initializers: tuple[Tensor, ...]
+    inputs: tuple[ValueInfo, ...]
+    outputs: tuple[ValueInfo, ...]
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`)."""
+
+    ir_version: int
+    producer: str
+    opsets: dict[str, int]
+    metadata: dict[str, str]
+    graph: bytes
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise WireError("number cut short")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """(field number, value) of a message: bytes for length-delimited fields, int for the others."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        if number == 0:
+            raise WireError("field number 0")
+        if kind == 0:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if kind == 2:
+            size, at = _varint(data, at)
+        elif kind == 1:
+            size = 8
+        elif kind == 5:
+            size = 4
+        else:
+            raise WireError(f"wire type {kind}")
+        if at + size > len(data):
+            raise WireError("field cut short")
+        yield number, data[at : at + size]
+        at += size
+
+
+def _text(value: int | bytes) -> str:
+    if not isinstance(value, bytes):
+        raise WireError("text expected")
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WireError("text is not UTF-8") from error
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if not isinstance(value, bytes):
+        raise WireError("message expected")
+    return value
+
+
+def _int(value: int | bytes) -> int:
+    if not isinstance(value, int):
+        raise WireError("number expected")
+    return value
+
+
+def parse(data: bytes) -> OnnxFile:
+    """An ONNX file's bytes → its outermost message.
+
+    Raises WireError where the bytes are no protocol buffer message or end early.
+    """
+    ir_version, producer, graph = 0, "", b""
+    opsets: dict[str, int] = {}
+    metadata: dict[str, str] = {}
+    for number, value in _fields(data):
+        if number == 1:
+            ir_version = _int(value)
+        elif number == 2:
+            producer = _text(value)
+        elif number == 7:
+            graph = _bytes(value)
+        elif number == 8:
+            opset = dict(_fields(_bytes(value)))
+            opsets[_text(opset.get(1, b""))] = _int(opset.get(2, 0))
+        elif number == 14:
+            entry = dict(_fields(_bytes(value)))
+            metadata[_text(entry.get(1, b""))] = _text(entry.get(2, b""))
+    return OnnxFile(ir_version, producer, opsets, metadata, graph)
+
+
+def producer_of(data: bytes) -> str:
+    """The producer's name, read as far as the bytes go: also from a file that is cut short."""
+    try:
+        for number, value in _fields(data):
+            if number == 2:
+                return _text(value)
+            if number > 2:
+                break
+    except WireError:
+        pass
+    return ""
+
+
+def _tensor(data: bytes) -> Tensor:
+    name, element, dims = "", 0, []
+    for number, value in _fields(data):
+        if number == 1 and isinstance(value, int):
+            dims.append(value)
+        elif number == 1:
+            packed, at = _bytes(value), 0
+            while at < len(packed):
+                dim, at = _varint(packed, at)
+                dims.append(dim)
+        elif number == 2:
+            element = _int(value)
+        elif number == 8:
+            name = _text(value)
+    dtype, size = ELEMENT_TYPES.get(element, (f"type {element}", 0))
+    return Tensor(name, dtype, tuple(dims), size * math.prod(dims))
+
+
+def _node(data: bytes) -> Node:
+    op_type, domain = "", ""
+    inputs: list[str] = []
+    outputs: list[str] = []
+    for number, value in _fields(data):
+        if number == 1:
+            inputs.append(_text(value))
+        elif number == 2:
+            outputs.append(_text(value))
+        elif number == 4:
+            op_type = _text(value)
+        elif number == 7:
+            domain = _text(value)
+    return Node(op_type, domain, tuple(inputs), tuple(outputs))
+
+
+def _value_info(data: bytes) -> ValueInfo:
+    name, dtype = "", ""
+    shape: list[int | str] = []
+    info = dict(_fields(data))
+    name = _text(info.get(1, b""))
+    tensor_type = dict(_fields(_bytes(dict(_fields(_bytes(info.get(2, b"")))).get(1, b""))))
+    element = _int(tensor_type.get(1, 0))
+    dtype = ELEMENT_TYPES.get(element, (f"type {element}", 0))[0]
+    for number, value in _fields(_bytes(tensor_type.get(2, b""))):
+        if number == 1:
+            axis = dict(_fields(_bytes(value)))
+            shape.append(_int(axis[1]) if 1 in axis else _text(axis.get(2, b"?")))
+    return ValueInfo(name, dtype, tuple(shape))
+
+
+def parse_graph(data: bytes) -> Graph:
+    """An encoded graph → its nodes, constants, inputs and outputs. Raises WireError as :func:`parse`."""
+    nodes: list[Node] = []
+    initializers: list[Tensor] = []
+    inputs: list[ValueInfo] = []
+    outputs: list[ValueInfo] = []
+    for number, value in _fields(data):
+        if number == 1:
+            nodes.append(_node(_bytes(value)))
+        elif number == 5:
+            initializers.append(_tensor(_bytes(value)))
+        elif number == 11:
+            inputs.append(_value_info(_bytes(value)))
+        elif number == 12:
+            outputs.append(_value_info(_bytes(value)))
+    return Graph(tuple(nodes), tuple(initializers), tuple(inputs), tuple(outputs))

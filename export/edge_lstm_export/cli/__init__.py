@@ -1,0 +1,1 @@
+"""The workstation commands, one module each, thin: parse, call one function, print."""
