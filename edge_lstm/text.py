@@ -72,9 +72,7 @@ class Tokenizer:
 
     def __post_init__(self) -> None:
         encoded = (word.encode("utf-8", "surrogatepass") for word in self.words)
-        object.__setattr__(
-            self, "_ids", dict(zip(encoded, range(FIRST_WORD_ID, len(self.words) + FIRST_WORD_ID)))
-        )
+        object.__setattr__(self, "_ids", {word: i for i, word in enumerate(encoded, FIRST_WORD_ID)})
 
     @property
     def num_ids(self) -> int:

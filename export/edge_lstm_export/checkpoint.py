@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +55,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         save_file(tensors, partial, {_KEY: json.dumps(description, ensure_ascii=False)})
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

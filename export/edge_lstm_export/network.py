@@ -104,14 +104,15 @@ class Network(nn.Module):
         hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
         for lstm in self.lstm.values():
-            assert isinstance(lstm, nn.LSTM)
-            nn.init.xavier_uniform_(lstm.weight_ih_l0)
-            nn.init.orthogonal_(lstm.weight_hh_l0)
-            nn.init.zeros_(lstm.bias_ih_l0)
-            nn.init.ones_(lstm.bias_ih_l0[hidden : 2 * hidden])  # gates: input, forget, cell, output
+            parameters = dict(lstm.named_parameters())
+            nn.init.xavier_uniform_(parameters["weight_ih_l0"])
+            nn.init.orthogonal_(parameters["weight_hh_l0"])
+            bias, second_bias = parameters["bias_ih_l0"], parameters["bias_hh_l0"]
+            nn.init.zeros_(bias)
+            nn.init.ones_(bias[hidden : 2 * hidden])  # gates: input, forget, cell, output
             # Keras (and ONNX, summed) has one bias where PyTorch adds two: the second stays zero.
-            nn.init.zeros_(lstm.bias_hh_l0)
-            lstm.bias_hh_l0.requires_grad_(False)
+            nn.init.zeros_(second_bias)
+            second_bias.requires_grad_(False)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
