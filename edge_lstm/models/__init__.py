@@ -1,0 +1,1 @@
+"""The embedded model and the example reviews: data, no code."""

@@ -1,0 +1,172 @@
+"""The gates: what must hold before a model file is written. Each raises CheckError where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import CheckError
+from edge_lstm.text import FIRST_WORD_ID, START_ID, Tokenizer
+from edge_lstm_export.network import Network
+
+PARITY_TOLERANCE = 1e-5
+BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
+Probabilities = npt.NDArray[np.float32]
+Rows = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two models' answers to the same texts.
+
+    mean_difference, max_difference: of the probabilities; changed: texts whose label differs, of texts.
+    """
+
+    texts: int
+    mean_difference: float
+    max_difference: float
+    changed: int
+
+    @property
+    def same_label(self) -> float:
+        """Share of texts with the same label, 0 to 1."""
+        return 1 - self.changed / self.texts
+
+
+@dataclass(frozen=True)
+class AccuracyChange:
+    """Accuracy of two models on the same labelled texts, and the difference with its 95 % interval, all
+    as fractions (0.01 = one percentage point)."""
+
+    texts: int
+    before: float
+    after: float
+    low: float
+    high: float
+
+    @property
+    def drop(self) -> float:
+        """before - after: positive where accuracy was lost."""
+        return self.before - self.after
+
+
+def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
+    """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some between."""
+    rng = np.random.default_rng(seed)
+    length = tokenizer.length
+    lengths = sorted({1, 2, max(1, length - 1), length, *rng.integers(1, length + 1, size=11).tolist()})
+    rows = [[START_ID, *_random_ids(rng, tokenizer, n - 1)] for n in lengths]
+    rows.append([START_ID, *_random_ids(rng, tokenizer, length)][-length:])  # a text of N + 1 tokens
+    return rows
+
+
+def _random_ids(rng: np.random.Generator, tokenizer: Tokenizer, n: int) -> list[int]:
+    lowest = FIRST_WORD_ID if tokenizer.oov_id is None else tokenizer.oov_id
+    ids: list[int] = rng.integers(lowest, max(tokenizer.num_ids, lowest + 1), size=n).tolist()
+    return ids
+
+
+def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
+    """Token ids of real texts."""
+    return [tokenizer.encode_text(text).ids for text in texts]
+
+
+def check_structure(model: bytes) -> None:
+    """The onnx package's checker with full shape inference."""
+    try:
+        onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise CheckError(f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}") from error
+
+
+def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
+    """PyTorch and ONNX Runtime on the same token ids → largest difference of a probability.
+
+    Raises CheckError above 1e-5.
+    """
+    wanted = network_probabilities(network, rows)
+    worst = float(np.abs(wanted - classifier.probabilities_of(rows)).max())
+    if not worst <= PARITY_TOLERANCE:  # written so that NaN fails
+        raise CheckError(
+            f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {PARITY_TOLERANCE:.0e}; "
+            "no file was written"
+        )
+    return worst
+
+
+def network_probabilities(network: Network, rows: Rows, *, batch_size: int = 64) -> Probabilities:
+    """PyTorch's probabilities for token ids: float32 [n, labels]."""
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            lengths = torch.tensor([len(row) for row in batch])
+            ids = torch.zeros(len(batch), int(lengths.max()), dtype=torch.int64)
+            for i, row in enumerate(batch):
+                ids[i, : len(row)] = torch.tensor(row)
+            parts.append(network.probabilities(network(ids, lengths)).numpy())
+    return np.concatenate(parts)
+
+
+def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
+    """Every row alone and in shuffled batches: the same bits, or CheckError. → comparisons made.
+
+    A file with a fixed batch has only one way to run.
+    """
+    if classifier.model.batch is not None:
+        return 0
+    alone = classifier.probabilities_of(rows, batch_size=1)
+    rng = np.random.default_rng(seed)
+    for size in BATCH_SIZES:
+        order = rng.permutation(len(rows))
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            together = classifier.probabilities_of([rows[i] for i in chosen], batch_size=size)
+            if not np.array_equal(together, alone[chosen]):
+                raise CheckError(
+                    f"a text's probabilities change by {np.abs(together - alone[chosen]).max():.1e} "
+                    f"in a batch of {size}; no file was written"
+                )
+    return len(rows) * len(BATCH_SIZES)
+
+
+def agreement(before: Probabilities, after: Probabilities) -> Agreement:
+    """Two models' probabilities (float32 [n, labels]) for the same texts → how far they agree."""
+    difference = np.abs(before.astype(np.float64) - after)
+    changed = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())
+    return Agreement(len(before), float(difference.mean()), float(difference.max()), changed)
+
+
+def accuracy_change(
+    before: Probabilities, after: Probabilities, truth: npt.NDArray[np.int64]
+) -> AccuracyChange:
+    """Accuracies on the same texts and the paired difference with its 95 % normal interval.
+
+    truth: int64 [n], indices of the right labels. The interval is Wald's for a difference of paired
+    proportions (Agresti, Categorical Data Analysis, 3rd ed., section 11.1.1).
+    """
+    right_before, right_after = before.argmax(axis=1) == truth, after.argmax(axis=1) == truth
+    n = len(truth)
+    gained, lost = float((right_after & ~right_before).mean()), float((right_before & ~right_after).mean())
+    change = gained - lost
+    half = 1.96 * float(np.sqrt(max(gained + lost - change**2, 0.0) / n))
+    return AccuracyChange(
+        n, float(right_before.mean()), float(right_after.mean()), change - half, change + half
+    )
+
+
+def check_accuracy(change: AccuracyChange, max_drop: float) -> None:
+    """CheckError where accuracy fell by more than ``max_drop`` percentage points."""
+    if change.drop * 100 > max_drop:
+        raise CheckError(
+            f"int8 loses {change.drop * 100:.2f} points of accuracy ({change.before * 100:.2f} % → "
+            f"{change.after * 100:.2f} % on {change.texts:,} texts), more than --max-drop {max_drop:g}; "
+            "no file was written"
+        )

@@ -1,0 +1,59 @@
+"""``edge-lstm export``: a checkpoint becomes one ONNX model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edge_lstm_export.cli.options import DataDirOption, DataOption, MaxDropOption, OutputOption
+
+
+def command(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Made by 'edge-lstm train'.")],
+    output: OutputOption,
+    quantize: Annotated[
+        Literal["int8"] | None, typer.Option("--quantize", help="Quantize as well.", show_default=False)
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            "--length",
+            metavar="N",
+            help="Ids a text may have.  [default: the checkpoint's]",
+            show_default=False,
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", metavar="1", help="Fix the batch to 1.  [default: free]", show_default=False),
+    ] = None,
+    opset: Annotated[int, typer.Option("--opset", metavar="N", help="ONNX operator set, 13 to 21.")] = 17,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    max_drop: MaxDropOption = 0.3,
+) -> None:
+    """Turn a checkpoint into one ONNX model file that answers as PyTorch does.
+
+    The file is checked by the onnx package and run against PyTorch on real and random texts; where they
+    differ by more than 1e-5, nothing is written. --quantize int8 goes on through the gates of
+    'edge-lstm quantize'.
+    """
+    from edge_lstm.modelfile import parse_model
+    from edge_lstm_export.checkpoint import load_checkpoint
+    from edge_lstm_export.cli.options import labelled_texts
+    from edge_lstm_export.cli.tables import print_export, print_quantized
+    from edge_lstm_export.exporting import export_fp32, quantize_int8
+    from edge_lstm_export.graph import write_atomically
+
+    exported = export_fp32(load_checkpoint(checkpoint), length=length, batch=batch, opset=opset)
+    if quantize is None:
+        write_atomically(exported.data, output)
+        print_export(exported, output)
+        return
+    fp32 = parse_model(exported.data, checkpoint)
+    quantized = quantize_int8(fp32, labelled=labelled_texts(data, data_dir), max_drop=max_drop)
+    write_atomically(quantized.data, output)
+    print_export(exported, None)
+    print_quantized(quantized, output)

@@ -1,0 +1,41 @@
+"""Options that the workstation's commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edge_lstm_export.exporting import LabelledTexts
+
+OutputOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="SOURCE",
+        help="Labelled data (its test split) for the accuracy gate.",
+        show_default=False,
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", metavar="FOLDER", help="Folder that holds the IMDB archive.", show_default=False
+    ),
+]
+MaxDropOption = Annotated[
+    float,
+    typer.Option(
+        "--max-drop", metavar="POINTS", min=0.0, help="Percentage points of accuracy int8 may lose."
+    ),
+]
+
+
+def labelled_texts(source: str | None, data_dir: Path | None) -> LabelledTexts | None:
+    """--data as texts with labels: the source's test split, or all of it where it has none."""
+    if source is None:
+        return None
+    raise NotImplementedError

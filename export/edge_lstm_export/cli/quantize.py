@@ -1,0 +1,36 @@
+"""``edge-lstm quantize``: an fp32 model file becomes an int8 one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_lstm_export.cli.options import DataDirOption, DataOption, MaxDropOption, OutputOption
+
+
+def command(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="fp32 model file, made by 'edge-lstm export'.")
+    ],
+    output: OutputOption,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    max_drop: MaxDropOption = 0.3,
+) -> None:
+    """Turn an fp32 model file into an int8 one: smaller, faster, one answer in every batch.
+
+    The gates run every time: a text's probabilities are the same bits alone and in batches of 2, 7, 16
+    and 64 in shuffled order; agreement with fp32 is reported; with --data, both accuracies are measured
+    and the file is refused where int8 loses more than --max-drop points.
+    """
+    from edge_lstm.modelfile import open_model
+    from edge_lstm_export.cli.options import labelled_texts
+    from edge_lstm_export.cli.tables import print_quantized
+    from edge_lstm_export.exporting import quantize_int8
+    from edge_lstm_export.graph import write_atomically
+
+    quantized = quantize_int8(open_model(model), labelled=labelled_texts(data, data_dir), max_drop=max_drop)
+    write_atomically(quantized.data, output)
+    print_quantized(quantized, output)

@@ -1,0 +1,207 @@
+"""Checkpoint → model file, and fp32 model file → int8 model file, through every gate.
+
+A file is written only after all gates passed, and appears under its name only when complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import CheckError, DataError
+from edge_lstm.modelfile import GoldenRow, ModelFile, parse_model
+from edge_lstm.text import Tokenizer
+from edge_lstm_export import checks, graph, quantization
+from edge_lstm_export.checkpoint import Checkpoint
+from edge_lstm_export.network import NetworkConfig
+
+MAX_LENGTH = 100_000
+TIMED_TEXTS = 40  # enough for a median in well under a second
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts with the names of their labels, for the accuracy gate."""
+
+    texts: Sequence[str]
+    labels: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export made and what its gates found.
+
+    data: the file's bytes; parity: largest |PyTorch - ONNX Runtime| (None where int8 came from a file).
+    """
+
+    data: bytes
+    parity: float | None
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An int8 file and how it compares with its fp32 origin.
+
+    bytes_before, bytes_after: file sizes; micros_before, micros_after: median time per text at batch 1
+    on one thread, in µs; accuracy: None without labelled data.
+    """
+
+    data: bytes
+    bytes_before: int
+    bytes_after: int
+    agreement: checks.Agreement
+    batch_comparisons: int
+    accuracy: checks.AccuracyChange | None
+    micros_before: float
+    micros_after: float
+
+
+def export_fp32(
+    checkpoint: Checkpoint,
+    *,
+    length: int | None = None,
+    batch: int | None = None,
+    opset: int = graph.DEFAULT_OPSET,
+) -> Exported:
+    """A checkpoint → an fp32 model file that answers as PyTorch does.
+
+    length: columns of the input (default: the checkpoint's); batch: None for a free batch, or 1.
+    Raises DataError for an option out of range, CheckError where a gate fails.
+    """
+    if batch not in (None, 1):
+        raise DataError(f"the batch is free or 1, not {batch}; leave --batch out, or give --batch 1")
+    if not graph.MIN_OPSET <= opset <= graph.MAX_OPSET:
+        raise DataError(
+            f"opset {opset} is not supported; give one from {graph.MIN_OPSET} to {graph.MAX_OPSET}"
+        )
+    tokenizer = checkpoint.tokenizer if length is None else replace(checkpoint.tokenizer, length=length)
+    if not 1 <= tokenizer.length <= MAX_LENGTH:
+        raise DataError(f"length {tokenizer.length} is out of range; give one from 1 to {MAX_LENGTH:,}")
+    config = checkpoint.network.config
+    weights = graph.weights_from_network(config, checkpoint.network.weights())
+    model = graph.build_fp32(weights, config, tokenizer.length, batch=batch, opset=opset)
+    description = graph.Description(config, tokenizer, checkpoint.labels, checkpoint.training)
+    data = _with_golden_rows(model, description)
+    checks.check_structure(data)
+    rows = checks.random_rows(tokenizer) + checks.text_rows(tokenizer, sample_texts())
+    parity = checks.check_parity(checkpoint.network, _classifier(data), rows)
+    return Exported(data, parity)
+
+
+def quantize_int8(
+    fp32: ModelFile, *, labelled: LabelledTexts | None = None, max_drop: float = 0.3
+) -> Quantized:
+    """An fp32 model file → its int8 file, through the gates.
+
+    labelled: texts for the accuracy gate; max_drop: percentage points of accuracy that may be lost.
+    Raises DataError (not an fp32 file of this project) or CheckError.
+    """
+    if fp32.quantization is not None:
+        raise DataError(f"{fp32.path} is int8 already; give an fp32 model file")
+    config = NetworkConfig.from_dict(fp32.network)
+    before = onnx.load_model_from_string(fp32.data)
+    weights = quantization.read_weights(before, config)
+    model = quantization.build_int8(
+        weights, config, fp32.tokenizer.length, batch=fp32.batch, opset=fp32.onnx.opsets[""]
+    )
+    if not any(node.op_type == "DynamicQuantizeLSTM" for node in model.graph.node):
+        raise CheckError("the LSTM was not quantized; no file was written")
+    description = graph.Description(
+        config, fp32.tokenizer, fp32.labels, fp32.training, quantization.quantized_description()
+    )
+    data = _with_golden_rows(model, description)
+    checks.check_structure(data)
+    old, new = Classifier.from_model(fp32), _classifier(data)
+    texts = sample_texts()
+    rows = checks.random_rows(fp32.tokenizer) + checks.text_rows(fp32.tokenizer, texts)
+    comparisons = checks.check_batches(new, rows)
+    accuracy = None
+    if labelled is not None:
+        truth = _label_indices(labelled.labels, fp32)
+        rows = checks.text_rows(fp32.tokenizer, labelled.texts)
+        old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
+        accuracy = checks.accuracy_change(old_answers, new_answers, truth)
+        checks.check_accuracy(accuracy, max_drop)
+    else:
+        old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
+    micros_before, micros_after = _median_micros([old, new], rows)
+    return Quantized(
+        data,
+        len(fp32.data),
+        len(data),
+        checks.agreement(old_answers, new_answers),
+        comparisons,
+        accuracy,
+        micros_before,
+        micros_after,
+    )
+
+
+def sample_texts() -> list[str]:
+    """The example reviews that are installed with edge-lstm."""
+    with sample_file().open(encoding="utf-8", newline="") as file:
+        return [row["text"] for row in csv.DictReader(file)]
+
+
+def sample_file() -> Path:
+    """Path of the example reviews."""
+    from edge_lstm import models
+
+    return Path(models.__path__[0]) / "reviews.csv"
+
+
+def golden_texts(tokenizer: Tokenizer) -> list[str]:
+    """Short texts for the model file's own test: empty, unknown, known words, and one longer text."""
+    words = tokenizer.words
+    rng = np.random.default_rng(0)
+    some = (
+        [" ".join(words[i] for i in rng.integers(0, len(words), size=n)) for n in (1, 8, 80)] if words else []
+    )
+    return ["", "Qwxyzzy!", "This is a good one.", "Not good, not bad: it is what it is.", *some]
+
+
+def _with_golden_rows(model: onnx.ModelProto, description: graph.Description) -> bytes:
+    """The model file's bytes, with the answers of this machine to the golden texts."""
+    classifier = _classifier(graph.describe_in(model, description))
+    texts = golden_texts(description.tokenizer)
+    rows = checks.text_rows(description.tokenizer, texts)
+    answers = classifier.probabilities_of(rows, batch_size=1).tolist()
+    golden = tuple(GoldenRow(t, tuple(r), tuple(a)) for t, r, a in zip(texts, rows, answers))
+    return graph.describe_in(model, replace(description, golden=golden))
+
+
+def _classifier(data: bytes) -> Classifier:
+    return Classifier.from_model(parse_model(data, Path("(model being exported)")))
+
+
+def _label_indices(labels: Sequence[str], model: ModelFile) -> Any:
+    index = {label: i for i, label in enumerate(model.labels)}
+    unknown = sorted(set(labels) - set(index))
+    if unknown:
+        raise DataError(
+            f"the data has labels the model does not know ({', '.join(unknown[:5])}); "
+            f"the model's are {', '.join(model.labels)}"
+        )
+    return np.array([index[label] for label in labels], dtype=np.int64)
+
+
+def _median_micros(classifiers: Sequence[Classifier], rows: checks.Rows) -> list[float]:
+    """Median µs per text at batch 1, the classifiers in turn so that a change of clock hits all."""
+    times: list[list[float]] = [[] for _ in classifiers]
+    for row in rows[-TIMED_TEXTS:]:
+        for classifier, taken in zip(classifiers, times):
+            for repeat in range(3):
+                start = time.perf_counter()
+                classifier.probabilities_of([row])
+                if repeat:  # the first brings the row into the caches
+                    taken.append((time.perf_counter() - start) * 1e6)
+    return [statistics.median(taken) for taken in times]

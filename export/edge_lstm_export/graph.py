@@ -1,0 +1,314 @@
+"""Network weights → ONNX graph → model file.
+
+The graph is built operator by operator with ``onnx.helper``: that is the shortest way to hand
+``sequence_lens`` to the LSTM operator, to keep its weights as initializers (a quantizer finds nothing
+else), and to see in one place what runs on the device. Shapes in comments: B batch, N length of the
+input, T time steps that are run, E embedding, H hidden units, D directions, L labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_lstm import __version__, modelfile
+from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, GoldenRow
+from edge_lstm.text import Tokenizer
+from edge_lstm_export.network import NetworkConfig, Weights, lstm_name
+
+DEFAULT_OPSET = 17  # every ONNX Runtime since 1.16 reads it
+MIN_OPSET, MAX_OPSET = 13, 21  # before 13, ReduceSum and Squeeze took their axes as attributes
+MICROSOFT_DOMAIN = "com.microsoft"
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LstmLayer:
+    """One LSTM operator's constants, all directions, gates in ONNX's order (input, output, forget, cell).
+
+    w: float32 [D, 4H, inputs]; r: float32 [D, 4H, H]; b: float32 [D, 8H] (second half zero).
+    """
+
+    w: Array
+    r: Array
+    b: Array
+
+    @property
+    def directions(self) -> int:
+        """1 or 2."""
+        return int(self.w.shape[0])
+
+    @property
+    def hidden(self) -> int:
+        """Units per direction."""
+        return int(self.r.shape[2])
+
+
+@dataclass(frozen=True)
+class GraphWeights:
+    """The constants of an fp32 graph: embedding float32 [ids, E], one entry per LSTM layer, and the head
+    (weight float32 [pooled, logits], bias float32 [logits])."""
+
+    embedding: Array
+    layers: tuple[LstmLayer, ...]
+    head_weight: Array
+    head_bias: Array
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model file says of itself beside its weights."""
+
+    config: NetworkConfig
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]
+    training: dict[str, Any]
+    quantization: dict[str, Any] | None = None
+    golden: tuple[GoldenRow, ...] = ()
+
+
+@dataclass
+class GraphBuilder:
+    """Collects nodes and constants; every method returns the name of its output."""
+
+    opset: int
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def constant(self, name: str, value: Array) -> str:
+        """Adds an initializer."""
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def ints(self, name: str, *values: int) -> str:
+        """Adds an int64 vector, as shapes and axes are given; the same name twice is one constant."""
+        if all(constant.name != name for constant in self.constants):
+            self.constant(name, np.array(values, dtype=np.int64))
+        return name
+
+    def add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Adds an operator with one output."""
+        return self.add_many(op_type, inputs, [output], **attributes)[0]
+
+    def reduce_max(self, value: str, output: str, *, keepdims: int = 0) -> str:
+        """Adds a maximum over the first axis, which became an input with opset 18."""
+        if self.opset < 18:
+            return self.add("ReduceMax", [value], output, axes=[0], keepdims=keepdims)
+        return self.add("ReduceMax", [value, self.ints("axis_0", 0)], output, keepdims=keepdims)
+
+    def add_many(
+        self, op_type: str, inputs: Sequence[str], outputs: list[str], **attributes: Any
+    ) -> list[str]:
+        """Adds an operator with several outputs."""
+        self.nodes.append(
+            helper.make_node(op_type, inputs, outputs, name=outputs[0] or outputs[-1], **attributes)
+        )
+        return outputs
+
+
+def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
+    """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
+    layers = []
+    for layer in range(config.layers):
+        w, r, b = [], [], []
+        for direction in range(config.directions):
+            prefix = f"lstm.{lstm_name(layer, direction)}"
+            w.append(_onnx_gates(weights[f"{prefix}.weight_ih_l0"]))
+            r.append(_onnx_gates(weights[f"{prefix}.weight_hh_l0"]))
+            bias = weights[f"{prefix}.bias_ih_l0"] + weights[f"{prefix}.bias_hh_l0"]
+            b.append(np.concatenate([_onnx_gates(bias), np.zeros_like(bias)]))
+        layers.append(LstmLayer(np.stack(w), np.stack(r), np.stack(b)))
+    return GraphWeights(
+        weights["embedding.weight"], tuple(layers), weights["head.weight"].T, weights["head.bias"]
+    )
+
+
+def _onnx_gates(value: Array) -> Array:
+    """[4H, …] in PyTorch's gate order (i, f, g, o) → ONNX's (i, o, f, c)."""
+    i, f, g, o = np.split(value, 4)
+    return np.concatenate([i, o, f, g])
+
+
+def build_fp32(
+    weights: GraphWeights,
+    config: NetworkConfig,
+    length: int,
+    *,
+    batch: int | None = None,
+    opset: int = DEFAULT_OPSET,
+) -> onnx.ModelProto:
+    """The fp32 graph: input_ids int32 [B, length] → probabilities float32 [B, L]."""
+    g = GraphBuilder(opset)
+    steps, lengths = add_lengths(g)
+    x = g.add("Gather", [g.constant("embedding", weights.embedding), steps], "embedded")  # T, B, E
+    last = ""
+    for n, layer in enumerate(weights.layers):
+        inputs = [
+            x,
+            g.constant(f"lstm{n}_w", layer.w),
+            g.constant(f"lstm{n}_r", layer.r),
+            g.constant(f"lstm{n}_b", layer.b),
+            lengths,
+        ]
+        y, last = g.add_many(
+            "LSTM",
+            inputs,
+            [f"lstm{n}_y", f"lstm{n}_h"],
+            hidden_size=layer.hidden,
+            direction=direction_of(layer),
+        )
+        x = add_flatten(g, n, y, layer)
+    add_head(g, config, x, last, lengths, weights.layers[-1], weights.head_weight, weights.head_bias)
+    return assemble(g, config, length, batch=batch)
+
+
+def add_lengths(g: GraphBuilder) -> tuple[str, str]:
+    """Adds the operators that read each row's length → (ids of the steps that are run [T, B], lengths [B]).
+
+    The matrix is cut to the batch's longest row first, so that nothing behind it costs time. A row
+    without any id counts as one step of padding: a length of 0 would make a mean over nothing.
+    """
+    one = g.constant("one", np.array(1, dtype=np.int32))
+    token = g.add("Min", [INPUT_NAME, one], "is_token")  # padding is 0, every other id is at least 1
+    counted = g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)  # B
+    lengths = g.add("Max", [counted, one], "lengths")
+    longest = g.reduce_max(lengths, "longest_int", keepdims=1)
+    end = g.add("Cast", [longest], "longest", to=TensorProto.INT64)
+    cut = g.add("Slice", [INPUT_NAME, g.ints("start_0", 0), end, g.ints("axis_1", 1)], "ids")  # B, T
+    return g.add("Transpose", [cut], "steps", perm=[1, 0]), lengths
+
+
+def direction_of(layer: LstmLayer) -> str:
+    """ONNX's name for the layer's directions."""
+    return "bidirectional" if layer.directions == 2 else "forward"
+
+
+def add_flatten(g: GraphBuilder, n: int, y: str, layer: LstmLayer) -> str:
+    """An LSTM's output [T, D, B, H] → [T, B, D·H], the next layer's input."""
+    if layer.directions == 1:
+        return g.add("Squeeze", [y, g.ints("axis_1", 1)], f"lstm{n}_out")
+    moved = g.add("Transpose", [y], f"lstm{n}_moved", perm=[0, 2, 1, 3])  # T, B, D, H
+    shape = g.ints(f"lstm{n}_shape", 0, 0, layer.directions * layer.hidden)
+    return g.add("Reshape", [moved, shape], f"lstm{n}_out")
+
+
+def add_head(
+    g: GraphBuilder,
+    config: NetworkConfig,
+    outputs: str,
+    last: str,
+    lengths: str,
+    top: LstmLayer,
+    head_weight: Array,
+    head_bias: Array,
+) -> None:
+    """Adds pooling, dense head and probabilities.
+
+    outputs: [T, B, D·H] of the top layer, zero behind each row's end (ONNX Runtime's LSTM writes zeros
+    there); last: [D, B, H]; lengths: int32 [B].
+    """
+    if config.pooling == "last":
+        if top.directions == 1:
+            pooled = g.add("Squeeze", [last, g.ints("axis_0", 0)], "pooled")  # B, H
+        else:
+            moved = g.add("Transpose", [last], "last_moved", perm=[1, 0, 2])  # B, D, H
+            pooled = g.add("Reshape", [moved, g.ints("pooled_shape", 0, 2 * top.hidden)], "pooled")
+    else:
+        parts = []
+        if "mean" in config.pooling:
+            total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)  # B, D·H
+            column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
+            parts.append(
+                g.add("Div", [total, g.add("Cast", [column], "lengths_float", to=TensorProto.FLOAT)], "mean")
+            )
+        if "max" in config.pooling:
+            # Only a row's own steps count; an LSTM's outputs are above -1.
+            stop = g.add("Squeeze", ["longest_int", g.ints("axis_0", 0)], "stop")
+            zero = g.constant("zero", np.array(0, dtype=np.int32))
+            numbers = g.add("Range", [zero, stop, "one"], "step_numbers")  # T
+            column = g.add("Unsqueeze", [numbers, g.ints("axis_1", 1)], "step_column")
+            mask = g.add("Less", [column, lengths], "step_mask")  # T, B
+            wide = g.add("Unsqueeze", [mask, g.ints("axis_2", 2)], "mask")
+            low = g.constant("below_any_output", np.array(-2.0, dtype=np.float32))
+            parts.append(g.reduce_max(g.add("Where", [wide, outputs, low], "masked"), "max"))
+        pooled = g.add("Concat", parts, "pooled", axis=1) if len(parts) > 1 else parts[0]
+    product = g.add("MatMul", [pooled, g.constant("head_w", head_weight)], "head_product")
+    logits = g.add("Add", [product, g.constant("head_b", head_bias)], "logits")  # B, logits
+    if config.labels == 2:
+        positive = g.add("Sigmoid", [logits], "positive")
+        negative = g.add(
+            "Sub", [g.constant("one_float", np.array(1, dtype=np.float32)), positive], "negative"
+        )
+        g.add("Concat", [negative, positive], OUTPUT_NAME, axis=1)
+    else:
+        g.add("Softmax", [logits], OUTPUT_NAME, axis=1)
+
+
+def assemble(
+    g: GraphBuilder, config: NetworkConfig, length: int, *, batch: int | None, domains: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """Collected nodes → a model with its input and output, IR version and opsets."""
+    rows: int | str = "batch" if batch is None else batch
+    graph = helper.make_graph(
+        g.nodes,
+        "edge_lstm",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.INT32, [rows, length])],
+        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [rows, config.labels])],
+        g.constants,
+    )
+    opsets = [helper.make_opsetid("", g.opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    return helper.make_model(
+        graph,
+        producer_name=modelfile.PRODUCER,
+        producer_version=__version__,
+        opset_imports=opsets,
+        # The lowest that the opset allows: the onnx package's default is newer than old runtimes load
+        # (ONNX Runtime 1.16 reads up to 9).
+        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", g.opset)]),
+    )
+
+
+def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
+    """Writes the description into the model's metadata → the model file's bytes."""
+    values = {
+        modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
+        modelfile.KEY_TOKENIZER: _json(description.tokenizer.to_metadata()),
+        modelfile.KEY_VOCABULARY: "\n".join(description.tokenizer.words),
+        modelfile.KEY_LABELS: _json(description.labels),
+        modelfile.KEY_NETWORK: _json(description.config.to_dict()),
+        modelfile.KEY_TRAINING: _json(description.training),
+        modelfile.KEY_GOLDEN: _json([vars(row) for row in description.golden]),
+        modelfile.KEY_GRAPH_SHA256: hashlib.sha256(
+            model.graph.SerializeToString(deterministic=True)
+        ).hexdigest(),
+    }
+    if description.quantization is not None:
+        values[modelfile.KEY_QUANTIZATION] = _json(description.quantization)
+    del model.metadata_props[:]
+    helper.set_model_props(model, values)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def write_atomically(data: bytes, path: Path) -> None:
+    """Writes a file that appears under its name only when complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

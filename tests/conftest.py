@@ -1,0 +1,35 @@
+"""What marked tests need, and where it is found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ARCHIVE = "aclImdb_v1.tar.gz"
+
+
+def imdb_folder() -> Path | None:
+    """The folder that holds the IMDB archive: EDGE_LSTM_DATA, or ../shared/data beside the checkout."""
+    for folder in (os.environ.get("EDGE_LSTM_DATA"), Path(__file__).parents[2] / "shared" / "data"):
+        if folder and (Path(folder) / ARCHIVE).is_file():
+            return Path(folder)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need what this machine lacks are skipped with the reason."""
+    if imdb_folder() is None:
+        for item in items:
+            if "imdb" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=f"no {ARCHIVE}; set EDGE_LSTM_DATA to its folder"))
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder that holds the IMDB archive."""
+    folder = imdb_folder()
+    if folder is None:
+        pytest.skip(f"no {ARCHIVE}")
+    return folder

@@ -1,0 +1,103 @@
+"""Classifier: one answer for a text, whatever surrounds it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import edge_lstm
+from edge_lstm import Classifier, models
+from edge_lstm.errors import ProviderError
+
+with (Path(models.__path__[0]) / "reviews.csv").open(encoding="utf-8", newline="") as file:
+    REVIEWS = [row["text"] for row in csv.DictReader(file)]
+CLASSIFIER = Classifier.load()
+ALONE = CLASSIFIER.probabilities(REVIEWS, batch_size=1)
+
+
+def test_probabilities_have_the_promised_shape() -> None:
+    assert ALONE.shape == (len(REVIEWS), len(CLASSIFIER.labels))
+    assert ALONE.dtype == np.float32
+    assert np.allclose(ALONE.sum(axis=1), 1)
+
+
+def test_ids_have_the_promised_shape() -> None:
+    ids = CLASSIFIER.encode(REVIEWS)
+    assert ids.shape == (len(REVIEWS), 600)
+    assert ids.dtype == np.int32
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(len(REVIEWS))), st.integers(1, 100))
+def test_a_document_scores_the_same_alone_and_in_any_batch(order: list[int], batch_size: int) -> None:
+    together = CLASSIFIER.probabilities([REVIEWS[i] for i in order], batch_size=batch_size)
+    assert np.array_equal(together, ALONE[order])
+
+
+def test_threads_change_nothing() -> None:
+    assert np.array_equal(Classifier.load(threads=2).probabilities(REVIEWS), ALONE)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(), max_size=4))
+def test_any_text_gets_an_answer(texts: list[str]) -> None:
+    answers = CLASSIFIER.predict(texts)
+    assert len(answers) == len(texts)
+    for answer in answers:
+        assert answer.label in CLASSIFIER.labels
+        assert answer.probability == max(answer.probabilities.values())
+        assert list(answer.probabilities) == list(CLASSIFIER.labels)
+
+
+def test_the_status_says_what_to_know_of_a_text() -> None:
+    texts = ["A good film.", "", "!?", "qwxyzzy", "good " * 700]
+    assert [a.status for a in CLASSIFIER.predict(texts)] == ["ok", "empty", "empty", "unknown_words", "truncated"]
+
+
+def test_only_the_end_of_a_long_text_counts() -> None:
+    end = "a dull and tedious film " * 150
+    first, second = CLASSIFIER.probabilities([end, "wonderful " * 50 + end])
+    assert np.array_equal(first, second)
+
+
+def test_no_texts_give_no_rows() -> None:
+    assert CLASSIFIER.probabilities([]).shape == (0, 2)
+    assert CLASSIFIER.predict([]) == []
+
+
+def test_golden_rows_give_the_bits_of_the_machine_that_wrote_them() -> None:
+    golden = CLASSIFIER.model.golden
+    assert len(golden) >= 5
+    for row in golden:
+        assert tuple(CLASSIFIER.model.tokenizer.encode_text(row.text).ids) == row.ids
+    wanted = np.array([row.probabilities for row in golden], dtype=np.float32)
+    assert np.abs(CLASSIFIER.probabilities([row.text for row in golden]) - wanted).max() <= 1e-3
+
+
+def test_one_string_instead_of_a_list_is_a_clear_error() -> None:
+    with pytest.raises(TypeError, match=r"write \[text\]"):
+        CLASSIFIER.probabilities("a good film")
+    with pytest.raises(TypeError, match=r"texts\[1\] must be a string, not NoneType"):
+        CLASSIFIER.predict(["good", None])  # type: ignore[list-item]
+
+
+def test_an_unknown_provider_lists_those_available() -> None:
+    with pytest.raises(ProviderError, match="available: CPUExecutionProvider"):
+        Classifier.load(provider="CUDAExecutionProvider")
+
+
+@pytest.mark.parametrize("name", ["CPU", "cpu", "CPUExecutionProvider"])
+def test_a_provider_may_be_named_briefly(name: str) -> None:
+    assert Classifier.load(provider=name).labels == CLASSIFIER.labels
+
+
+def test_the_public_api_is_all_there() -> None:
+    for name in edge_lstm.__all__:
+        assert getattr(edge_lstm, name) is not None
+    with pytest.raises(AttributeError):
+        _ = edge_lstm.nothing

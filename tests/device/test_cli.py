@@ -1,0 +1,133 @@
+"""The command line: one line for an error, results on standard output, nothing imported in vain."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_lstm import Classifier
+from edge_lstm.cli import COMMANDS
+
+
+def run(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "edge_lstm", *arguments], input=stdin, capture_output=True, env={**os.environ, **env}
+    )
+
+
+def test_help_lists_every_command_and_imports_no_runtime() -> None:
+    code = (
+        "import sys; sys.argv = ['edge-lstm', '--help']\n"
+        "from edge_lstm.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'onnxruntime', 'numpy', 'torch', 'onnx'} & set(sys.modules), sorted(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.package == "edge_lstm"])
+def test_every_command_has_help_that_fits_a_terminal(name: str) -> None:
+    done = run(name, "--help", COLUMNS="80")
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.decode().splitlines())) <= 80
+
+
+def test_predict_answers_arguments_lines_and_json_alike() -> None:
+    texts = ["A wonderful film.", "Dull, dull, dull.", ""]
+    wanted = Classifier.load().predict(texts)
+    by_argument = run("predict", *texts)
+    by_line = run("predict", stdin="\n".join(texts).encode() + b"\n")
+    windows = run("predict", stdin="\r\n".join(texts).encode() + b"\r\n")
+    unfinished = run("predict", stdin="\n".join(texts[:2]).encode())
+    assert by_argument.stdout == by_line.stdout == windows.stdout
+    assert unfinished.stdout.splitlines() == by_line.stdout.splitlines()[:2]
+    lines = [line.split("\t") for line in by_argument.stdout.decode().splitlines()]
+    assert lines == [[w.label, f"{w.probability:.6f}", w.status] for w in wanted]
+    as_json = [json.loads(line) for line in run("predict", "--json", *texts).stdout.splitlines()]
+    assert as_json == [vars(w) for w in wanted]
+    assert by_argument.stderr == by_line.stderr == b""
+
+
+def test_each_line_is_answered_before_the_next_is_read() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "edge_lstm", "predict"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdin.write(b"a good film\n")
+            process.stdin.flush()
+            assert process.stdout.readline().startswith((b"pos\t", b"neg\t"))
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+def test_bytes_that_are_not_utf8_are_answered_too() -> None:
+    assert len(run("predict", stdin=b"caf\xe9 \xff\xfe\nfine\n").stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["predict", "-m", "missing.onnx", "x"], "no model file at missing.onnx"),
+        (["predict", "-m", ".", "x"], "is a folder"),
+        (["predict", "-m", __file__, "x"], "is not an ONNX file"),
+        (["predict", "--provider", "CUDA", "x"], "available: CPU"),
+        (["inspect", "missing.onnx"], "no model file at missing.onnx"),
+    ],
+)
+def test_a_bad_input_is_one_line_and_exit_code_1(arguments: list[str], says: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    message = done.stderr.decode()
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    assert says in message
+
+
+def test_debug_shows_the_traceback() -> None:
+    done = run("predict", "-m", "missing.onnx", "x", "--debug")
+    assert done.returncode == 1
+    assert b"Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["predict", "--nonsense"], ["nonsense"], ["predict", "--threads", "0", "x"]])
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == b""
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"yes 'a good film' | head -2000 | {sys.executable} -m edge_lstm predict | head -1"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True)
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1
+
+
+def test_workstation_commands_say_how_to_install_them(tmp_path: Path) -> None:
+    # A path hook that hides the workstation side, as on a device.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, importlib.abc\n"
+        "class Hide(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('edge_lstm_export', 'torch', 'onnx'):\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Hide())\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    for arguments in (["train"], ["export", "--help"], ["quantize", "x.onnx", "-o", "y.onnx"]):
+        done = run(*arguments, PYTHONPATH=path)
+        assert done.returncode == 1, done
+        assert done.stderr.decode().count("\n") == 1
+        assert b"pip install edge-lstm-export" in done.stderr

@@ -1,0 +1,134 @@
+"""A model file: opened, checked, refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_lstm import modelfile, wire
+from edge_lstm.errors import DamagedModelFileError, DataError, EdgeLSTMError, NewerFormatError, NotAModelFileError
+from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
+
+DATA = embedded_model().read_bytes()
+HERE = Path("model.onnx")
+
+
+def varint(number: int) -> bytes:
+    out = b""
+    while number > 0x7F:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number: int, value: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def with_metadata(**changes: str | None) -> bytes:
+    """The embedded model with other metadata; None removes a key."""
+    onnx = wire.parse(DATA)
+    metadata: dict[str, str | None] = {**onnx.metadata, **{f"edge_lstm.{k}": v for k, v in changes.items()}}
+    data = b"\x08\x08" + field(2, b"edge-lstm") + field(7, onnx.graph)
+    for domain, version in onnx.opsets.items():
+        data += field(8, field(1, domain.encode()) + b"\x10" + varint(version))
+    for key, value in metadata.items():
+        if value is not None:
+            data += field(14, field(1, key.encode()) + field(2, value.encode()))
+    return data
+
+
+def test_the_embedded_model_says_everything_of_itself() -> None:
+    facts = describe(open_model())
+    assert facts["precision"] == "int8"
+    assert facts["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 600]}]
+    assert facts["outputs"] == [{"name": "probabilities", "dtype": "float32", "shape": ["batch", 2]}]
+    assert facts["labels"] == ["neg", "pos"]
+    assert "com.microsoft.DynamicQuantizeLSTM" in {row["operator"] for row in facts["operators"]}
+    held = sum(row["bytes"] for row in facts["operators"]) + facts["metadata_bytes"]
+    assert held < facts["bytes"] < 1_000_000
+    json.dumps(facts)
+
+
+def test_rewritten_metadata_is_read_back() -> None:
+    assert parse_model(with_metadata(labels='["a","b"]'), HERE).labels == ("a", "b")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 10, 1000, len(DATA) // 2, len(DATA) - 20000, len(DATA) - 1])
+def test_a_file_cut_short_is_refused(keep: int) -> None:
+    with pytest.raises((DamagedModelFileError, NotAModelFileError), match="cut short|damaged|not an ONNX|empty|metadata"):
+        parse_model(DATA[:keep], HERE)
+
+
+def test_a_changed_weight_is_noticed() -> None:
+    data = bytearray(DATA)
+    data[len(data) // 3] ^= 1
+    with pytest.raises(DamagedModelFileError, match="changed"):
+        parse_model(bytes(data), HERE)
+
+
+@settings(max_examples=200, deadline=None)
+@given(at=st.integers(0, len(DATA) - 1), value=st.integers(0, 255))
+def test_a_changed_byte_anywhere_never_ends_in_a_traceback(at: int, value: int) -> None:
+    data = bytearray(DATA)
+    data[at] = value
+    try:
+        parse_model(bytes(data), HERE)
+    except EdgeLSTMError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.binary(max_size=200))
+def test_any_other_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(NotAModelFileError):
+        parse_model(data, HERE)
+
+
+def test_a_newer_format_says_how_to_upgrade() -> None:
+    with pytest.raises(NewerFormatError, match="pip install -U edge-lstm"):
+        parse_model(with_metadata(format="2"), HERE)
+
+
+@pytest.mark.parametrize("key", ["tokenizer", "vocabulary", "labels"])
+def test_missing_metadata_is_damage(key: str) -> None:
+    with pytest.raises(DamagedModelFileError):
+        parse_model(with_metadata(**{key: None}), HERE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": "[1"},
+        {"labels": '["only one"]'},
+        {"tokenizer": "{}"},
+        {"tokenizer": '{"lowercase":"turkish"}'},
+        {"golden": "7"},
+        {"format": "one"},
+    ],
+)
+def test_unusable_metadata_is_damage(changes: dict[str, str]) -> None:
+    with pytest.raises(DamagedModelFileError):
+        parse_model(with_metadata(**changes), HERE)
+
+
+def test_an_onnx_file_of_another_project_is_refused() -> None:
+    data = b"\x08\x08" + field(2, b"pytorch") + field(7, b"")
+    with pytest.raises(NotAModelFileError, match="not a model file of edge-lstm"):
+        parse_model(data, HERE)
+
+
+def test_another_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modelfile, "INPUT_NAME", "tokens")
+    with pytest.raises(NotAModelFileError, match=r"asks for another input \(input_ids int32"):
+        open_model()
+
+
+def test_paths_that_hold_no_model_say_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no model file at"):
+        open_model(tmp_path / "missing.onnx")
+    with pytest.raises(DataError, match="is a folder"):
+        open_model(tmp_path)
