@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +20,7 @@ from edge_lstm import __version__
 from edge_lstm.errors import EdgeLSTMError, MissingPackageError
 
 DEBUG_FLAG = "--debug"
+WORKSTATION = "edge_lstm_export"
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,13 @@ class LazyGroup(TyperGroup):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        if find_spec(entry.package) is None:
+        try:
+            command = import_module(entry.module).command
+        except ModuleNotFoundError as error:
+            if entry.package != WORKSTATION or (error.name or "").partition(".")[0] != WORKSTATION:
+                raise
             return _command(cmd_name, _not_installed(cmd_name), entry.summary, any_arguments=True)
-        return _command(cmd_name, import_module(entry.module).command, entry.summary)
+        return _command(cmd_name, command, entry.summary)
 
 
 def _command(name: str, function: Callable[..., Any], summary: str, *, any_arguments: bool = False) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import Tokenizer
@@ -54,7 +54,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        save_file(tensors, partial, {_KEY: json.dumps(description, ensure_ascii=False)})
+        partial.write_bytes(save(tensors, {_KEY: json.dumps(description, ensure_ascii=False)}))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

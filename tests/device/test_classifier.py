@@ -56,7 +56,13 @@ def test_any_text_gets_an_answer(texts: list[str]) -> None:
 
 def test_the_status_says_what_to_know_of_a_text() -> None:
     texts = ["A good film.", "", "!?", "qwxyzzy", "good " * 700]
-    assert [a.status for a in CLASSIFIER.predict(texts)] == ["ok", "empty", "empty", "unknown_words", "truncated"]
+    assert [a.status for a in CLASSIFIER.predict(texts)] == [
+        "ok",
+        "empty",
+        "empty",
+        "unknown_words",
+        "truncated",
+    ]
 
 
 def test_only_the_end_of_a_long_text_counts() -> None:

@@ -16,7 +16,10 @@ from edge_lstm.cli import COMMANDS
 
 def run(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "edge_lstm", *arguments], input=stdin, capture_output=True, env={**os.environ, **env}
+        [sys.executable, "-m", "edge_lstm", *arguments],
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, **env},
     )
 
 
@@ -101,7 +104,9 @@ def test_debug_shows_the_traceback() -> None:
     assert b"Traceback" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["predict", "--nonsense"], ["nonsense"], ["predict", "--threads", "0", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["predict", "--nonsense"], ["nonsense"], ["predict", "--threads", "0", "x"]]
+)
 def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm import modelfile, wire
-from edge_lstm.errors import DamagedModelFileError, DataError, EdgeLSTMError, NewerFormatError, NotAModelFileError
+from edge_lstm.errors import (
+    DamagedModelFileError,
+    DataError,
+    EdgeLSTMError,
+    NewerFormatError,
+    NotAModelFileError,
+)
 from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
 
 DATA = embedded_model().read_bytes()
@@ -60,7 +66,9 @@ def test_rewritten_metadata_is_read_back() -> None:
 
 @pytest.mark.parametrize("keep", [0, 1, 10, 1000, len(DATA) // 2, len(DATA) - 20000, len(DATA) - 1])
 def test_a_file_cut_short_is_refused(keep: int) -> None:
-    with pytest.raises((DamagedModelFileError, NotAModelFileError), match="cut short|damaged|not an ONNX|empty|metadata"):
+    with pytest.raises(
+        (DamagedModelFileError, NotAModelFileError), match="cut short|damaged|not an ONNX|empty|metadata"
+    ):
         parse_model(DATA[:keep], HERE)
 
 
