@@ -1,0 +1,188 @@
+"""What this machine is: system, CPU and its features, the cores and the memory it may use.
+
+Standard library only, and every file of the system is read below ``root``, so that a test can show it
+another machine. What cannot be found out is None or empty: nothing here raises.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+# Features that decide which kernels ONNX Runtime picks, in the order of the generations.
+X86_FEATURES = (
+    "sse4_1",
+    "avx",
+    "f16c",
+    "fma",
+    "avx2",
+    "avx512f",
+    "avx512bw",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_int8",
+)
+ARM_FEATURES = ("neon", "asimd", "atomics", "asimdhp", "asimddp", "i8mm", "bf16", "sve")
+# Main ID Register part numbers (implementer 0x41, Arm) of cores found in small devices and servers.
+ARM_CORES = {
+    "0xc07": "Cortex-A7",
+    "0xd03": "Cortex-A53",
+    "0xd04": "Cortex-A35",
+    "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73",
+    "0xd0a": "Cortex-A75",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1",
+    "0xd0d": "Cortex-A77",
+    "0xd40": "Neoverse-V1",
+    "0xd41": "Cortex-A78",
+    "0xd46": "Cortex-A510",
+    "0xd47": "Cortex-A710",
+    "0xd49": "Neoverse-N2",
+    "0xd4f": "Neoverse-V2",
+}
+_NO_LIMIT = 2**60  # cgroup version 1 writes a number near 2**63 for "no limit"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine as a process of it sees it.
+
+    board: the device's own name, where its firmware tells (a Raspberry Pi does).
+    architecture: the kernel's, such as x86_64 or aarch64; bits: 32 or 64, of this Python.
+    features: those of X86_FEATURES and ARM_FEATURES that the CPU has.
+    cores: of the machine; usable_cores: those this process may run on.
+    cpu_quota: CPUs' worth of time the control group allows, None for no limit.
+    memory_bytes, available_bytes: of the machine; memory_limit_bytes: the control group's, or None.
+    """
+
+    board: str | None
+    system: str
+    kernel: str
+    libc: str | None
+    architecture: str
+    bits: int
+    cpu: str | None
+    features: tuple[str, ...]
+    cores: int
+    usable_cores: int
+    cpu_quota: float | None
+    memory_bytes: int | None
+    available_bytes: int | None
+    memory_limit_bytes: int | None
+
+
+def this_machine(root: Path = Path("/")) -> Machine:
+    """The facts of the machine that this process runs on."""
+    cpu, features = _cpu(_read(root / "proc/cpuinfo"))
+    memory = _memory(_read(root / "proc/meminfo"))
+    cores = os.cpu_count() or 1
+    return Machine(
+        board=_read(root / "proc/device-tree/model").strip("\0\n ") or None,
+        system=_system(_read(root / "etc/os-release")),
+        kernel=f"{platform.system()} {platform.release()}",
+        libc=" ".join(platform.libc_ver()).strip() or None,
+        architecture=platform.machine(),
+        bits=64 if sys.maxsize > 2**32 else 32,
+        cpu=cpu or platform.processor() or None,
+        features=features,
+        cores=cores,
+        usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores,
+        cpu_quota=_cpu_quota(root),
+        memory_bytes=memory.get("MemTotal"),
+        available_bytes=memory.get("MemAvailable"),
+        memory_limit_bytes=_memory_limit(root),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _fields(text: str) -> dict[str, str]:
+    """The first value of each ``name : value`` line."""
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
+    """/proc/cpuinfo → the CPU's name and its features; x86 and ARM name them differently."""
+    fields = _fields(cpuinfo)
+    name = fields.get("model name") or fields.get("Model")
+    if "CPU part" in fields:
+        # Big and little cores: one line "CPU part" each.
+        parts = [
+            line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("CPU part")
+        ]
+        names = (ARM_CORES.get(part.lower(), f"ARM part {part}") for part in dict.fromkeys(parts))
+        name = " + ".join(names) if fields.get("CPU implementer", "0x41") == "0x41" else name
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    return name, tuple(f for f in (*X86_FEATURES, *ARM_FEATURES) if f in flags)
+
+
+def _memory(meminfo: str) -> dict[str, int]:
+    """/proc/meminfo → bytes by name."""
+    found = {}
+    for name, value in _fields(meminfo).items():
+        number = value.split()[0] if value else ""
+        if number.isdecimal():
+            found[name] = int(number) * 1024
+    return found
+
+
+def _system(os_release: str) -> str:
+    for line in os_release.splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip().strip("\"'")
+    return platform.platform(terse=True)
+
+
+def _group_files(root: Path, controller: str, name: str) -> list[str]:
+    """A control group file's text in this process's group and in every group above it.
+
+    Version 2 has one tree; version 1 has one for each controller.
+    """
+    texts = []
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", "", ""][:3]
+        if controllers and controller not in controllers.split(","):
+            continue
+        base = root / "sys/fs/cgroup" / (controllers and controller)
+        inside = PurePosixPath(path.lstrip("/"))
+        for group in (inside, *inside.parents):
+            text = _read(base / group / name).strip()
+            if text:
+                texts.append(text)
+    return texts
+
+
+def _cpu_quota(root: Path) -> float | None:
+    """CPUs' worth of time that the tightest control group allows."""
+    quotas = []
+    for text in _group_files(root, "cpu", "cpu.max"):  # version 2: "50000 100000" or "max 100000"
+        quota, _, period = text.partition(" ")
+        if quota.isdecimal() and period.isdecimal() and int(period):
+            quotas.append(int(quota) / int(period))
+    periods = _group_files(root, "cpu", "cpu.cfs_period_us")
+    for quota, period in zip(_group_files(root, "cpu", "cpu.cfs_quota_us"), periods):  # -1: no limit
+        if quota.isdecimal() and period.isdecimal() and int(period):
+            quotas.append(int(quota) / int(period))
+    return min(quotas, default=None)
+
+
+def _memory_limit(root: Path) -> int | None:
+    """Bytes that the tightest control group allows."""
+    texts = _group_files(root, "memory", "memory.max") + _group_files(root, "memory", "memory.limit_in_bytes")
+    return min((int(text) for text in texts if text.isdecimal() and int(text) < _NO_LIMIT), default=None)

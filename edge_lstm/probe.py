@@ -1,0 +1,173 @@
+"""What 'doctor' tries out: the imports, a model file, its golden rows.
+
+Any of it may end the process: some releases of ONNX Runtime die of an illegal instruction when they
+are imported on a Raspberry Pi 4. So it runs in a child process that reports after every stage, and
+the last report tells how far it came.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge_lstm.errors import EdgeLSTMError
+
+# In this order; each needs the ones before it.
+STAGES = ("numpy", "onnxruntime", "model", "session", "golden")
+
+# The child gets the parent's own search path, so that it finds the same packages.
+_CHILD = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from edge_lstm.probe import main; main(sys.argv[2], sys.argv[3])"
+)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How far it came.
+
+    reports: what each finished stage found out.
+    stage: the stage that failed, None where all passed. Then error is the exception's type and message
+    its text; or signal is the number of the signal that ended the process; or timed_out is true; or
+    (start failed, or an exit without a word) only the message is set.
+    """
+
+    reports: dict[str, dict[str, Any]]
+    stage: str | None = None
+    error: str | None = None
+    message: str | None = None
+    signal: int | None = None
+    timed_out: bool = False
+
+
+def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
+    """Runs all stages in a child process that has ``timeout`` seconds; model: a path, None for the
+    embedded one.
+    """
+    command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", provider]
+    try:
+        child = subprocess.run(
+            command, check=False, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as expired:
+        probe = _probe(_entries(expired.stdout or b""))
+        return replace(probe, stage=_next_stage(probe.reports), timed_out=True)
+    except OSError as error:
+        return Probe({}, STAGES[0], message=f"cannot start a child process ({error.strerror})")
+    probe = _probe(_entries(child.stdout))
+    if probe.error or (child.returncode == 0 and len(probe.reports) == len(STAGES)):
+        return probe
+    stage = _next_stage(probe.reports)
+    if child.returncode < 0:
+        return replace(probe, stage=stage, signal=-child.returncode)
+    last_words = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
+    message = f"the child process ended with code {child.returncode}, saying: {last_words[0][:300]}"
+    return replace(probe, stage=stage, message=message)
+
+
+def run_probe_here(model: str | None, provider: str) -> Probe:
+    """The same in this process, where child processes are impossible; a crash ends it."""
+    return _probe(_guarded(model, provider))
+
+
+def main(model: str, provider: str) -> None:
+    """The child process: a line of JSON on standard output for each stage, at once."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected: no core file for it
+    except ImportError:
+        pass  # not on Windows
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not mix with the reports
+    for entry in _guarded(model or None, provider):
+        out.write(json.dumps(entry) + "\n")
+        out.flush()
+
+
+def _entries(stdout: bytes) -> Iterator[dict[str, Any]]:
+    """The child's lines; the last may be cut short where the child was killed."""
+    for line in stdout.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
+
+
+def _probe(entries: Iterable[dict[str, Any]]) -> Probe:
+    reports: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        stage = entry.pop("stage")
+        if "error" in entry:
+            return Probe(reports, stage, entry["error"], entry["message"])
+        reports[stage] = entry
+    return Probe(reports)
+
+
+def _next_stage(reports: dict[str, Any]) -> str:
+    return next((stage for stage in STAGES if stage not in reports), STAGES[-1])
+
+
+def _guarded(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
+    """The stages' reports; an exception becomes the last one, under the name of the stage it ended."""
+    done: dict[str, Any] = {}
+    try:
+        for entry in _stages(model, provider):
+            done[entry["stage"]] = entry
+            yield entry
+    except Exception as error:  # a broken installation raises anything; all of it is a finding
+        message = str(error).strip().splitlines() or [""]
+        kind = "EdgeLSTMError" if isinstance(error, EdgeLSTMError) else type(error).__name__
+        yield {"stage": _next_stage(done), "error": kind, "message": message[0][:400]}
+
+
+def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
+    import numpy as np
+
+    yield {"stage": "numpy", "version": np.__version__}
+
+    import onnxruntime
+
+    from edge_lstm.classifier import Classifier, available_providers
+    from edge_lstm.modelfile import open_model
+
+    yield {"stage": "onnxruntime", "version": onnxruntime.__version__, "providers": available_providers()}
+
+    opened = open_model(model)
+    yield {
+        "stage": "model",
+        "path": str(opened.path),
+        "bytes": len(opened.data),
+        "sha256": opened.sha256(),
+        "precision": opened.precision,
+        "labels": list(opened.labels),
+        "vocabulary": len(opened.tokenizer.words),
+    }
+
+    classifier = Classifier.from_model(opened, provider=provider)
+    yield {"stage": "session", "provider": provider}
+
+    rows = opened.golden
+    together = classifier.probabilities_of([row.ids for row in rows])
+    found = []
+    for row, answer in zip(rows, together):
+        alone = classifier.probabilities_of([row.ids])[0]
+        expected = np.asarray(row.probabilities, dtype=np.float32)
+        difference = float(np.abs(alone - expected).max())
+        found.append(
+            {
+                "text": row.text,
+                "ids_match": opened.tokenizer.encode_text(row.text).ids == list(row.ids),
+                "identical": bool((alone == expected).all()),
+                "difference": difference if math.isfinite(difference) else 1.0,
+                "label_matches": int(alone.argmax()) == int(expected.argmax()),
+                "same_in_a_batch": bool((alone == answer).all()),
+            }
+        )
+    yield {"stage": "golden", "rows": found}

@@ -1,0 +1,267 @@
+"""doctor: what it finds on healthy and on broken installations, models and machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_lstm import doctor, machine, probe
+from edge_lstm.doctor import Diagnosis, examine
+from edge_lstm.modelfile import KEY_GOLDEN, embedded_model, open_model
+
+
+def with_metadata(data: bytes, key: str, value: str) -> bytes:
+    """The file with one more metadata entry; the last of a key is the one that counts."""
+
+    def field(number: int, content: bytes) -> bytes:
+        size, varint = len(content), b""
+        while size > 127:
+            varint, size = varint + bytes([size & 127 | 128]), size >> 7
+        return bytes([number << 3 | 2]) + varint + bytes([size]) + content
+
+    return data + field(14, field(1, key.encode()) + field(2, value.encode()))
+
+
+@pytest.fixture
+def model_with_golden_rows(tmp_path: Path):
+    """Writes the embedded model with other golden rows."""
+
+    def write(change) -> Path:
+        model = open_model()
+        rows = [change(dataclasses.asdict(row)) for row in model.golden]
+        path = tmp_path / "changed.onnx"
+        path.write_bytes(with_metadata(model.data, KEY_GOLDEN, json.dumps([r for r in rows if r])))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def broken_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Puts a module of the given source before the installed one."""
+
+    def put(name: str, source: str) -> None:
+        (tmp_path / f"{name}.py").write_text(source)
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return put
+
+
+def failed(diagnosis: Diagnosis) -> doctor.Check:
+    assert not diagnosis.fit
+    (check,) = [c for c in diagnosis.checks if c.state == "failed"]
+    assert diagnosis.verdict == f"not fit: {check.finding}; {check.advice}"
+    return check
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edge_lstm", "doctor", *arguments], capture_output=True, text=True
+    )
+
+
+def test_a_healthy_device_is_fit_for_the_embedded_model() -> None:
+    diagnosis = examine()
+    assert diagnosis.fit and diagnosis.verdict.startswith("fit: ")
+    assert diagnosis.golden_rows and all(row["ids_match"] for row in diagnosis.golden_rows)
+    assert examine(in_process=True).checks == diagnosis.checks
+
+
+def test_the_parent_never_imports_what_may_crash() -> None:
+    code = (
+        "import sys; from edge_lstm.cli import doctor as _; from edge_lstm.doctor import examine;"
+        "assert examine().fit; print([m for m in ('onnxruntime', 'numpy') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_an_illegal_instruction_at_import_is_named_with_what_to_do(broken_package) -> None:
+    broken_package("onnxruntime", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+    check = failed(examine())
+    assert check.name == "onnxruntime" and "SIGILL" in check.finding
+    assert "pip install 'onnxruntime!=" in str(check.advice)
+
+
+@pytest.mark.parametrize(
+    ("source", "finding", "advice"),
+    [
+        (
+            "raise ModuleNotFoundError(\"No module named 'onnxruntime'\")",
+            "No module",
+            "pip install onnxruntime",
+        ),
+        ("raise ImportError('version `GLIBC_2.38 not found')", "GLIBC_2.38", "newer system"),
+        ("raise ImportError('x.so: cannot enable executable stack')", "executable stack", "C library"),
+        ("import os; os._exit(3)", "code 3", "--in-process"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL", "memory"),
+    ],
+)
+def test_a_broken_onnxruntime_is_a_finding(broken_package, source: str, finding: str, advice: str) -> None:
+    broken_package("onnxruntime", source)
+    check = failed(examine())
+    assert finding in check.finding and advice in str(check.advice)
+
+
+def test_an_import_that_hangs_ends_at_the_time_limit(broken_package) -> None:
+    broken_package("onnxruntime", "import threading; threading.Event().wait()")
+    check = failed(examine(timeout=2))
+    assert check.name == "onnxruntime" and "too long" in check.finding
+
+
+def test_what_a_library_prints_does_not_disturb_the_reports(broken_package) -> None:
+    broken_package(
+        "onnxruntime", "import os; os.write(1, b'{\"hello\": 1}\\n'); print('x'); raise OSError('no')"
+    )
+    assert "OSError: no" in failed(examine()).finding
+
+
+def test_where_no_child_process_can_start_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    check = failed(examine())
+    assert "cannot start a child process" in check.finding and "--in-process" in str(check.advice)
+
+
+def test_a_damaged_model_is_refused_and_the_rest_is_still_reported(tmp_path: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(embedded_model().read_bytes()[:20_000])
+    diagnosis = examine(path)
+    check = failed(diagnosis)
+    assert check.name == "model" and "cut" in check.finding and "copy" in str(check.advice)
+    assert {"numpy", "onnxruntime"} <= {c.name for c in diagnosis.checks if c.state == "ok"}
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", os.urandom(2000)])
+def test_any_file_gets_a_verdict(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "some.onnx"
+    path.write_bytes(content)
+    assert failed(examine(path)).name == "model"
+
+
+def test_answers_that_are_not_the_files_are_found(model_with_golden_rows) -> None:
+    def other(row):
+        return {**row, "probabilities": [row["probabilities"][0] + 0.01, *row["probabilities"][1:]]}
+
+    check = failed(examine(model_with_golden_rows(other)))
+    assert check.name == "golden rows" and "0.01" in check.finding
+
+
+def test_ids_that_are_not_the_files_are_found(model_with_golden_rows) -> None:
+    check = failed(examine(model_with_golden_rows(lambda row: {**row, "text": row["text"] + " zebra"})))
+    assert check.name == "text rule"
+
+
+@pytest.mark.parametrize("change", [{"probabilities": [1.0]}, {"probabilities": [0.1] * 9}, {"ids": [10**6]}])
+def test_golden_rows_that_do_not_fit_the_model_are_a_finding(model_with_golden_rows, change: dict) -> None:
+    assert not examine(model_with_golden_rows(lambda row: {**row, **change})).fit
+
+
+def test_a_model_without_golden_rows_is_fit_with_a_warning(model_with_golden_rows) -> None:
+    diagnosis = examine(model_with_golden_rows(lambda row: None))
+    assert diagnosis.fit and diagnosis.verdict.endswith("mind the warnings")
+    assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["golden rows"]
+
+
+def finding_for(difference: float, *, features: tuple[str, ...], precision: str = "int8") -> doctor.Check:
+    row = {"ids_match": True, "identical": False, "difference": difference, "same_in_a_batch": True}
+    reports = {
+        "onnxruntime": {"version": "1.32.0", "providers": ["CPUExecutionProvider"]},
+        "model": {
+            "path": "m.onnx",
+            "bytes": 1,
+            "precision": precision,
+            "labels": ["a", "b"],
+            "vocabulary": 1,
+        },
+        "session": {"provider": "CPUExecutionProvider"},
+        "golden": {"rows": [row]},
+    }
+    device = dataclasses.replace(machine.this_machine(), features=features)
+    checks = doctor._probe_checks(probe.Probe(reports), device, {})
+    return next(c for c in checks if c.name == "golden rows")
+
+
+def test_exact_bits_are_asked_of_int8_on_x86_with_avx2_and_a_thousandth_elsewhere() -> None:
+    assert finding_for(1e-6, features=("avx", "fma", "avx2")).state == "failed"
+    assert finding_for(1e-6, features=("avx", "fma", "avx2"), precision="fp32").state == "ok"
+    assert finding_for(9e-4, features=("avx",)).state == "ok"
+    assert finding_for(9e-4, features=("asimd",)).state == "ok"
+    assert finding_for(2e-3, features=("asimd",)).state == "failed"
+
+
+RASPBERRY_PI_4 = {
+    "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n"
+    "CPU part\t: 0xd08\n\nprocessor\t: 1\nCPU part\t: 0xd08\n\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n",
+    "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+    "proc/meminfo": "MemTotal:        948280 kB\nMemAvailable:     71680 kB\n",
+    "etc/os-release": 'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+    "proc/self/cgroup": "0::/system.slice/edge.service\n",
+    "sys/fs/cgroup/system.slice/edge.service/cpu.max": "50000 100000\n",
+    "sys/fs/cgroup/system.slice/cpu.max": "max 100000\n",
+    "sys/fs/cgroup/system.slice/edge.service/memory.max": "max\n",
+    "sys/fs/cgroup/system.slice/memory.max": "268435456\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path):
+    def build(files: dict[str, str]) -> Path:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return build
+
+
+def test_a_raspberry_pi_is_described_from_its_own_files(root) -> None:
+    found = machine.this_machine(root(RASPBERRY_PI_4))
+    assert (found.board, found.cpu) == ("Raspberry Pi 4 Model B Rev 1.4", "Cortex-A72")
+    assert found.features == ("asimd",) and found.system == "Debian GNU/Linux 12 (bookworm)"
+    assert (found.cpu_quota, found.memory_limit_bytes) == (0.5, 256 * 2**20)
+    assert (found.memory_bytes, found.available_bytes) == (948280 * 1024, 70 * 2**20)
+
+
+def test_little_memory_and_a_throttled_cpu_are_warnings(root) -> None:
+    diagnosis = examine(root=root(RASPBERRY_PI_4))
+    assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["cores", "memory"]
+
+
+def test_control_groups_of_version_1_are_read_too(root) -> None:
+    found = machine.this_machine(
+        root(
+            {
+                "proc/self/cgroup": "4:memory:/box\n2:cpu,cpuacct:/box\n1:name=systemd:/\n",
+                "sys/fs/cgroup/cpu/box/cpu.cfs_quota_us": "150000\n",
+                "sys/fs/cgroup/cpu/box/cpu.cfs_period_us": "100000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+                "sys/fs/cgroup/memory/box/memory.limit_in_bytes": "9223372036854771712\n",
+            }
+        )
+    )
+    assert (found.cpu_quota, found.memory_limit_bytes) == (1.5, None)
+
+
+def test_a_machine_that_tells_nothing_of_itself_is_no_error(root) -> None:
+    found = machine.this_machine(root({}))
+    assert (found.board, found.features, found.memory_bytes, found.cpu_quota) == (None, (), None, None)
+
+
+def test_the_command_exits_with_0_when_fit_and_1_when_not(tmp_path: Path) -> None:
+    well = run()
+    assert well.returncode == 0 and well.stdout.splitlines()[-1].startswith("fit: ") and not well.stderr
+    assert all(len(line) <= 80 for line in well.stdout.splitlines() if "/" not in line)
+    ill = run(str(tmp_path / "missing.onnx"))
+    assert ill.returncode == 1 and "\nnot fit: no model file at" in ill.stdout and not ill.stderr
+
+
+def test_json_holds_the_same(tmp_path: Path) -> None:
+    answer = json.loads(run("--json").stdout)
+    assert answer["fit"] is True and answer["machine"]["bits"] in (32, 64)
+    assert {"name", "state", "finding", "advice"} == set(answer["checks"][0])
