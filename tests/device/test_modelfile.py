@@ -67,7 +67,7 @@ def test_rewritten_metadata_is_read_back() -> None:
 @pytest.mark.parametrize("keep", [0, 1, 10, 1000, len(DATA) // 2, len(DATA) - 20000, len(DATA) - 1])
 def test_a_file_cut_short_is_refused(keep: int) -> None:
     with pytest.raises(
-        (DamagedModelFileError, NotAModelFileError), match="cut short|damaged|not an ONNX|empty|metadata"
+        (DamagedModelFileError, NotAModelFileError), match=r"cut short|damaged|not an ONNX|empty|metadata"
     ):
         parse_model(DATA[:keep], HERE)
 
