@@ -8,7 +8,7 @@ say how to install it where it is missing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
@@ -131,6 +131,11 @@ def root(
     """Labelled text to one small ONNX file that classifies on a low-power CPU:
     train, export, quantize, score, measure.
     """
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs one command in this process, as the command line would; errors are raised, not printed."""
+    app(args=list(arguments), prog_name="edge-lstm", standalone_mode=False)
 
 
 def main() -> None:

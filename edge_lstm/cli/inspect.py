@@ -9,22 +9,30 @@ from typing import Annotated, Any
 import typer
 
 from edge_lstm.cli.options import JsonOption
+from edge_lstm.errors import MissingPackageError
+
+CHECKPOINT_SUFFIX = ".safetensors"
 
 
 def command(
     model: Annotated[
         Path | None,
         typer.Argument(
-            metavar="MODEL", help="Model file.  [default: the embedded model]", show_default=False
+            metavar="MODEL",
+            help="Model file or checkpoint.  [default: the embedded model]",
+            show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show everything a model file says of itself: how it was trained and quantized, its labels, its
-    text rule, its operators and the bytes they hold.
+    text rule, its operators and the bytes they hold. A checkpoint (.safetensors) shows its network.
     """
     from edge_lstm.modelfile import describe, open_model
 
+    if model is not None and model.suffix == CHECKPOINT_SUFFIX:
+        _checkpoint(model, as_json)
+        return
     facts = describe(open_model(model))
     if as_json:
         print(json.dumps(facts, ensure_ascii=False, indent=2))
@@ -35,6 +43,27 @@ def command(
     for row in operators:
         print(f"{row['operator']:<38} {row['count']:>6} {row['bytes']:>10,}")
     print(f"{'metadata':<38} {'':>6} {facts['metadata_bytes']:>10,}")
+
+
+def _checkpoint(path: Path, as_json: bool) -> None:
+    """A checkpoint is read by the workstation side."""
+    try:
+        from edge_lstm_export.checkpoint import describe_checkpoint
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            f"{path} is a checkpoint, which edge-lstm-export reads; "
+            "install it with: pip install edge-lstm-export"
+        ) from None
+    facts = describe_checkpoint(path)
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    layers = facts.pop("layers")
+    print("\n".join(_lines(facts)))
+    print(f"\n{'layer (type)':<34}{'output shape':<22}{'parameters':>12}")
+    for row in layers:
+        print(f"{row['layer']:<34}{row['output_shape']:<22}{row['parameters']:>12,}")
+    print(f"{'total trainable parameters':<56}{sum(row['parameters'] for row in layers):>12,}")
 
 
 def _lines(value: dict[str, Any], indent: str = "") -> list[str]:

@@ -94,3 +94,24 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def describe_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, with its parameter table, as plain values."""
+    checkpoint = load_checkpoint(path)
+    return {
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "labels": list(checkpoint.labels),
+        "vocabulary": {
+            "words": len(checkpoint.tokenizer.words),
+            "first": list(checkpoint.tokenizer.words[:10]),
+        },
+        "length": checkpoint.tokenizer.length,
+        "network": checkpoint.network.config.to_dict(),
+        "training": checkpoint.training,
+        "layers": [
+            {"layer": layer, "output_shape": shape, "parameters": count}
+            for layer, shape, count in checkpoint.network.parameter_table()
+        ],
+    }

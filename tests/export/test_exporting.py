@@ -1,0 +1,197 @@
+"""Checkpoint → model file → int8 file: parity, the two promises, the gates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import MakeCheckpoint
+from edge_lstm_export import checks, exporting, graph, quantization
+from edge_lstm_export.exporting import LabelledTexts, export_fp32, quantize_int8
+from edge_lstm_export.network import Network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import CheckError, DataError
+from edge_lstm.modelfile import ModelFile, describe, parse_model
+
+# Each pair of settings occurs; the full product is four times as long and finds no more.
+SHAPES = [
+    (1, False, "last", 2),
+    (1, False, "mean+max", 3),
+    (1, True, "last", 3),
+    (1, True, "max", 2),
+    (2, False, "last", 3),
+    (2, False, "mean", 2),
+    (2, True, "mean+max", 2),
+    (2, True, "mean", 3),
+]
+
+
+def opened(data: bytes) -> ModelFile:
+    return parse_model(data, Path("test.onnx"))
+
+
+@pytest.mark.parametrize(("layers", "bidirectional", "pooling", "labels"), SHAPES)
+def test_every_architecture_keeps_its_promises(
+    make_checkpoint: MakeCheckpoint, layers: int, bidirectional: bool, pooling: str, labels: int
+) -> None:
+    checkpoint = make_checkpoint(layers=layers, bidirectional=bidirectional, pooling=pooling, labels=labels)
+    exported = export_fp32(checkpoint)
+    assert exported.parity is not None
+    assert exported.parity <= 1e-5
+    quantized = quantize_int8(opened(exported.data))
+    assert quantized.batch_comparisons > 400
+    assert quantized.agreement.mean_difference < 0.01
+    file = opened(quantized.data)
+    operators = {node.op_type for node in onnx.load_model_from_string(quantized.data).graph.node}
+    assert "DynamicQuantizeLSTM" in operators
+    assert "LSTM" not in operators
+    assert file.labels == checkpoint.labels
+    assert file.golden
+    rows = checks.random_rows(file.tokenizer, seed=7)
+    answers = [Classifier.from_model(file, threads=n).probabilities_of(rows) for n in (1, 2)]
+    assert np.array_equal(*answers)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.lists(st.lists(st.integers(1, 199), min_size=1, max_size=60), min_size=2, max_size=20))
+def test_int8_rows_do_not_see_each_other(int8: Classifier, rows: list[list[int]]) -> None:
+    alone = int8.probabilities_of(rows, batch_size=1)
+    assert np.array_equal(int8.probabilities_of(rows, batch_size=len(rows)), alone)
+
+
+@pytest.fixture(scope="module")
+def int8() -> Classifier:
+    torch.manual_seed(1)
+    # A large embedding and recurrence, so that a scale that moves would show.
+    from edge_lstm_export.checkpoint import Checkpoint
+    from edge_lstm_export.network import NetworkConfig
+
+    from edge_lstm.text import Tokenizer
+
+    network = Network(NetworkConfig(200, 6, 14, 2, True)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(2)
+    words = tuple(f"word{i}" for i in range(196))
+    exported = export_fp32(Checkpoint(network, Tokenizer(words, 60), ("no", "yes"), {}))
+    return Classifier.from_model(opened(quantize_int8(opened(exported.data)).data))
+
+
+def test_without_sentinels_a_batch_changes_an_answer(
+    make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate can fail: the defect that sentinels cure is really there without them."""
+    monkeypatch.setattr(quantization, "GATE_SIGNS", ((0, 0, 0, 0), (0, 0, 0, 0)))
+    fp32 = opened(export_fp32(make_checkpoint(hidden=14)).data)
+    with pytest.raises(CheckError, match=r"change by .* in a batch of"):
+        quantize_int8(fp32)
+
+
+def test_a_text_of_nothing_but_padding_is_no_nan(make_checkpoint: MakeCheckpoint) -> None:
+    for pooling in ("last", "mean", "max"):
+        file = opened(export_fp32(make_checkpoint(pooling=pooling)).data)
+        answer = Classifier.from_model(file).probabilities_of([[]])
+        assert np.isfinite(answer).all()
+
+
+@pytest.mark.parametrize("opset", [13, 17, 18, 21])
+def test_every_supported_opset_gives_the_same_answers(make_checkpoint: MakeCheckpoint, opset: int) -> None:
+    checkpoint = make_checkpoint(pooling="mean+max")
+    file = opened(export_fp32(checkpoint, opset=opset).data)
+    assert describe(file)["opsets"]["ai.onnx"] == opset
+    assert file.onnx.ir_version <= 10
+
+
+def test_the_default_file_is_readable_by_old_runtimes(make_checkpoint: MakeCheckpoint) -> None:
+    file = opened(export_fp32(make_checkpoint()).data)
+    assert (file.onnx.opsets[""], file.onnx.ir_version) == (17, 8)
+
+
+def test_a_fixed_batch_and_another_length(make_checkpoint: MakeCheckpoint) -> None:
+    file = opened(export_fp32(make_checkpoint(), length=20, batch=1).data)
+    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": [1, 20]}]
+    texts = ["word1 word2", "word3 " * 30, ""]
+    free = opened(export_fp32(make_checkpoint(), length=20).data)
+    fixed_answers = Classifier.from_model(file).probabilities(texts)
+    assert np.allclose(fixed_answers, Classifier.from_model(free).probabilities(texts), atol=1e-6)
+    assert opened(quantize_int8(file).data).batch == 1
+
+
+@pytest.mark.parametrize("options", [{"batch": 2}, {"opset": 12}, {"opset": 99}, {"length": 0}])
+def test_options_out_of_range_are_refused(make_checkpoint: MakeCheckpoint, options: dict[str, int]) -> None:
+    with pytest.raises(DataError, match=r"give|batch"):
+        export_fp32(make_checkpoint(), **options)  # type: ignore[arg-type]
+
+
+def test_a_graph_that_answers_otherwise_is_not_written(
+    make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = graph.weights_from_network
+
+    def wrong(*args: object) -> graph.GraphWeights:
+        weights = real(*args)  # type: ignore[arg-type]
+        return replace(weights, head_bias=weights.head_bias + 1e-3)
+
+    monkeypatch.setattr(exporting.graph, "weights_from_network", wrong)
+    with pytest.raises(CheckError, match="differ by"):
+        export_fp32(make_checkpoint())
+
+
+def test_accuracy_is_a_gate(make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    fp32 = opened(export_fp32(make_checkpoint()).data)
+    texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
+    answers = Classifier.from_model(fp32).predict(texts)
+    data = LabelledTexts(texts, [a.label for a in answers])
+    good = quantize_int8(fp32, labelled=data, max_drop=5)
+    assert good.accuracy is not None
+    assert good.accuracy.before == 1
+    assert good.accuracy.low <= -good.accuracy.drop <= good.accuracy.high
+    monkeypatch.setattr(quantization, "WEIGHT_LIMIT", 1)  # one bit and a sign: ruins the network
+    with pytest.raises(CheckError, match="more than --max-drop"):
+        quantize_int8(fp32, labelled=data)
+
+
+def test_int8_twice_is_refused(make_checkpoint: MakeCheckpoint) -> None:
+    file = opened(quantize_int8(opened(export_fp32(make_checkpoint()).data)).data)
+    with pytest.raises(DataError, match="int8 already"):
+        quantize_int8(file)
+
+
+def test_labels_that_the_model_does_not_know_are_named(make_checkpoint: MakeCheckpoint) -> None:
+    fp32 = opened(export_fp32(make_checkpoint()).data)
+    with pytest.raises(DataError, match=r"does not know \(good\); the model's are label0, label1"):
+        quantize_int8(fp32, labelled=LabelledTexts(["word1"], ["good"]))
+
+
+def test_weights_stay_in_the_range_that_avx2_multiplies_exactly(make_checkpoint: MakeCheckpoint) -> None:
+    file = opened(quantize_int8(opened(export_fp32(make_checkpoint()).data)).data)
+    constants = {
+        c.name: onnx.numpy_helper.to_array(c)
+        for c in onnx.load_model_from_string(file.data).graph.initializer
+    }
+    for name in ("lstm0_w", "lstm0_r"):
+        assert constants[name].dtype == np.int8
+        assert np.abs(constants[name].astype(int)).max() == 64
+    assert constants["embedding"].dtype == np.int8
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"old")
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        graph.write_atomically(b"new", path)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
