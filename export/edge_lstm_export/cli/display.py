@@ -1,0 +1,181 @@
+"""What a person sees of a training: the network's table, a bar or lines while it runs, the figures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from edge_lstm_export.evaluation import Measured
+from edge_lstm_export.fitting import Fitted, Prepared
+from edge_lstm_export.history import EpochRecord
+from edge_lstm_export.job import TrainingJob
+from edge_lstm_export.network import Network
+from edge_lstm_export.presets import TrainingOptions
+from edge_lstm_export.training import BatchReport, Callbacks, Progress
+
+
+def message(text: str) -> None:
+    """A line for the person, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Rows of cells as lines; columns given in ``right`` are aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def network_table(network: Network) -> list[str]:
+    """Layers, output shapes and parameters, as ``model.summary()`` of Keras shows them."""
+    rows = network.parameter_table()
+    total = sum(count for _, _, count in rows)
+    cells = [("layer", "output shape", "parameters")]
+    cells += [(name, shape, f"{count:,}") for name, shape, count in rows]
+    lines = table([*cells, ("trainable parameters", "", f"{total:,}")], right=[2])
+    rule = "─" * max(map(len, lines))
+    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+
+
+def prepared_lines(prepared: Prepared) -> list[str]:
+    """Where the texts come from, and how many there are."""
+    dataset = prepared.dataset
+    test = f", {len(dataset.test):,} test" if dataset.test else ""
+    counts = prepared.train.counts(len(dataset.labels))
+    sizes = f"{len(prepared.train):,} training, {len(prepared.validation):,} validation{test} texts"
+    return [
+        f"data       {dataset.name}: {sizes}",
+        "labels     " + ", ".join(f"{label} {count:,}" for label, count in zip(dataset.labels, counts)),
+        f"words      {len(prepared.tokenizer.words):,}, texts of at most {prepared.tokenizer.length} tokens",
+        f"sha256     {dataset.digest}",
+    ]
+
+
+def measured_lines(name: str, measured: Measured) -> list[str]:
+    """Accuracy with its interval, then a line for each label."""
+    low, high = measured.interval.low, measured.interval.high
+    rows = [("label", "precision", "recall", "F1", "texts")]
+    rows += [
+        (row.label, f"{row.precision:.1%}", f"{row.recall:.1%}", f"{row.f1:.1%}", f"{row.support:,}")
+        for row in measured.labels
+    ]
+    interval = f"95 % interval {low:.2%} to {high:.2%}, {measured.texts:,} texts"
+    return [
+        f"{name} accuracy {measured.accuracy:.2%} ({interval})",
+        f"log loss {measured.log_loss:.4f}, calibration error {measured.calibration_error:.4f}",
+        *table(rows, right=[1, 2, 3, 4]),
+    ]
+
+
+def epoch_line(record: EpochRecord, epochs: int) -> str:
+    """One epoch in one line."""
+    line = f"epoch {record.epoch}/{epochs}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
+    if record.validation_loss is not None and record.validation_accuracy is not None:
+        line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
+    return f"{line}  {record.seconds:.0f} s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person."""
+    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.1f} minutes"
+
+
+def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
+    """Which epoch was kept, how long it took, and where everything is."""
+    result, temperature = fitted.result, fitted.checkpoint.training["temperature"]
+    kept = f"epoch {result.best.epoch}" if result.best else "no complete epoch: the weights so far"
+    lines = [
+        f"kept       {kept} of {len(result.history)} ({result.outcome}, {duration(result.seconds)})",
+        f"calibrated by a temperature of {temperature:.3f}, folded into the head",
+        f"checkpoint {job.output}",
+    ]
+    if result.history:
+        lines.append(f"history    {job.history}, {job.picture.name}")
+    return lines
+
+
+class TrainingDisplay:
+    """A bar on a terminal, else one line an epoch. Use as a context manager round the job.
+
+    quiet: results are not for a person; the network's table is left out.
+    """
+
+    def __init__(self, should_stop: Callable[[], bool], *, quiet: bool = False) -> None:
+        self._should_stop, self._quiet = should_stop, quiet
+        self._keep: Callable[[Progress], None] = lambda _: None
+        self._epochs = 0
+        self._bar: Any = None
+        self._task: Any = None
+
+    def started(self, prepared: Prepared, network: Network, options: TrainingOptions) -> None:
+        """Shows the network and the data, and warns of what is odd about them."""
+        self._epochs = options.epochs
+        if not self._quiet:
+            print("\n".join([*network_table(network), "", *prepared_lines(prepared), ""]), flush=True)
+        for warning in prepared.dataset.warnings:
+            message(f"note: {warning}")
+        if sys.stderr.isatty():
+            self._start_bar()
+
+    def callbacks(self, keep: Callable[[Progress], None]) -> Callbacks:
+        """What the training loop calls."""
+        self._keep = keep
+        return Callbacks(self._batch, self._epoch, self._should_stop)
+
+    def __enter__(self) -> TrainingDisplay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _start_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.1%}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=Console(stderr=True),
+            speed_estimate_period=600,
+            transient=True,
+        )
+        self._bar.start()
+
+    def _batch(self, report: BatchReport) -> None:
+        if self._bar is None:
+            return
+        shown = {
+            "description": f"epoch {report.epoch}/{self._epochs}",
+            "completed": (report.epoch - 1) * report.batches + report.batch,
+            "loss": report.loss,
+            "accuracy": report.accuracy,
+        }
+        if self._task is None:
+            self._task = self._bar.add_task(total=self._epochs * report.batches, **shown)
+        else:
+            self._bar.update(self._task, **shown)
+
+    def _epoch(self, record: EpochRecord, progress: Progress) -> None:
+        line = epoch_line(record, self._epochs)
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False, markup=False)
+        else:
+            message(line)
+        self._keep(progress)

@@ -1,0 +1,175 @@
+"""``edge-lstm train``: labelled text → a checkpoint, its history and its learning curve."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_lstm.cli.options import JsonOption
+
+
+def command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="imdb, the aclImdb folder or its tar, Keras's imdb.npz, or a labelled CSV, TSV, JSONL, "
+            "Parquet or fastText file.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The checkpoint, a .safetensors file.")
+    ],
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="Network and options to start from: seed.")
+    ] = "seed",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            envvar="EDGE_LSTM_DATA",
+            help="Folder that already holds the IMDB archive.",
+            show_default=False,
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Labelled file with test texts.", show_default=False)
+    ] = None,
+    test_share: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="Held out for the test where the source has no test split."),
+    ] = 0.1,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test split unread.")] = False,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of the training texts that judges the epochs.")
+    ] = 0.1,
+    num_words: Annotated[int, typer.Option(metavar="N", help="Ids below N are in use.")] = 5000,
+    skip_top: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Leave out the N most frequent words.")
+    ] = 0,
+    drop_unknown: Annotated[
+        bool, typer.Option("--drop-unknown", help="Leave unknown words out of a text, not as id 2.")
+    ] = False,
+    length: Annotated[int, typer.Option(metavar="N", min=1, help="Ids of a text that are read.")] = 600,
+    word_index: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keras's imdb_word_index.json, in place of own words.", show_default=False
+        ),
+    ] = None,
+    embedding: Annotated[
+        int | None, typer.Option(metavar="N", help="Embedding dimensions.", show_default="the preset's")
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(metavar="N", help="LSTM units.", show_default="the preset's")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(metavar="N", help="LSTM layers.", show_default="the preset's")
+    ] = None,
+    bidirectional: Annotated[
+        bool | None,
+        typer.Option("--bidirectional/--one-directional", help="Read from both ends.", show_default=False),
+    ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="last, mean, max or mean+max.", show_default="the preset's"),
+    ] = None,
+    dropout: Annotated[float | None, typer.Option(metavar="SHARE", show_default="the preset's")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Passes, at most.", show_default="by preset and size")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Texts a step.", show_default="by preset and size")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Its peak.", show_default="the preset's")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(metavar="W", show_default="the preset's")] = None,
+    adversarial: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Train on embeddings moved by this share of their norm too; twice the time.",
+            show_default="the preset's",
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Stop after N epochs without gain.", show_default="by preset and size"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides every random choice.")] = 0,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="CPU threads.")] = 2,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, or cuda where there is one.")] = "cpu",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted training, with the same options.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a classifier from labelled text.
+
+    Writes FILE, and beside it FILE's history (.history.json) and learning curve (.history.png). The
+    epoch with the lowest validation loss is kept. Ctrl-C ends at the next batch and writes the best so
+    far; --resume goes on from there as if nothing had happened.
+    """
+    from edge_lstm_export.cli.display import (
+        TrainingDisplay,
+        measured_lines,
+        message,
+        written_lines,
+    )
+    from edge_lstm_export.datasets import DataOptions
+    from edge_lstm_export.fitting import VocabularyOptions
+    from edge_lstm_export.interruption import StopRequest
+    from edge_lstm_export.job import TrainingJob, run_job
+
+    job = TrainingJob(
+        source,
+        output,
+        preset,
+        DataOptions(data_dir, word_index, test, test_share, seed, show_progress=sys.stderr.isatty()),
+        VocabularyOptions(num_words, skip_top, drop_unknown, length, word_index),
+        network=_given(
+            embedding_dim=embedding,
+            hidden=hidden,
+            layers=layers,
+            bidirectional=bidirectional,
+            pooling=pooling,
+            dropout=dropout,
+        ),
+        options=_given(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            adversarial=adversarial,
+            patience=patience,
+            seed=seed,
+        ),
+        validation_share=validation,
+        read_test=not no_test,
+        threads=threads,
+        device=device,
+        resume=resume,
+    )
+    with StopRequest() as stop, TrainingDisplay(stop.requested, quiet=as_json) as display:
+        fitted = run_job(job, display)
+    if as_json:
+        print(json.dumps(fitted.checkpoint.training, ensure_ascii=False))
+    else:
+        for name, measured in (("validation", fitted.validation), ("test", fitted.test)):
+            if measured is not None:
+                print("", *measured_lines(name, measured), sep="\n")
+        print("", *written_lines(job, fitted), sep="\n")
+    if fitted.result.outcome == "interrupted":
+        message(f"interrupted; continue with the same command and --resume (state in {job.partial})")
+        raise typer.Exit(stop.exit_code)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,201 @@
+"""From a data set to a checkpoint: vocabulary, examples, training, calibration, measurement."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edge_lstm import __version__
+from edge_lstm.errors import DataError
+from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
+from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_lstm_export.datasets import Dataset, Split, hold_out
+from edge_lstm_export.evaluation import Measured, divide_logits, fit_temperature, measure, predict_logits
+from edge_lstm_export.examples import Examples, one_hot
+from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.presets import TrainingOptions
+from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
+from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, read_word_index
+
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class VocabularyOptions:
+    """num_words: ids below it are in use; skip_top: so many of the most frequent words are left out;
+    drop_unknown: words outside the vocabulary are left out of a text (else they are id 2);
+    length: ids of a text that are kept; word_index: Keras's index in place of the data's own words.
+    """
+
+    num_words: int = 5000
+    skip_top: int = 0
+    drop_unknown: bool = False
+    length: int = DEFAULT_LENGTH
+    word_index: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.skip_top < 0:
+            raise DataError(f"--skip-top must be at least 0, not {self.skip_top}")
+        if self.length < 1:
+            raise DataError(f"--length must be at least 1, not {self.length}")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set as the training takes it. validation may be empty where there are few texts."""
+
+    dataset: Dataset
+    tokenizer: Tokenizer
+    train: Split
+    validation: Split
+
+    def examples(self, split: Split) -> Examples:
+        """The split's texts as ids, with hard targets."""
+        return Examples.from_texts(
+            self.tokenizer, split.texts, one_hot(split.labels, len(self.dataset.labels))
+        )
+
+
+def prepare(
+    dataset: Dataset,
+    vocabulary: VocabularyOptions,
+    *,
+    validation_share: float = VALIDATION_SHARE,
+    seed: int = 0,
+) -> Prepared:
+    """Splits the validation part off the training split and fixes the vocabulary.
+
+    Words are counted over the whole training split, the validation part with it: counting words reads
+    no label, and the ids are then those of Keras's index on the same data. The test split is not read.
+    """
+    if not 0 <= validation_share < 1:
+        raise DataError(f"--validation must be from 0 to below 1, not {validation_share}")
+    train, validation = hold_out(dataset.train, validation_share, seed)
+    if vocabulary.word_index is not None:
+        words = adopted(read_word_index(vocabulary.word_index), vocabulary.num_words, vocabulary.skip_top)
+    else:
+        words = most_frequent(count_words(dataset.train.texts), vocabulary.num_words, vocabulary.skip_top)
+    oov = None if vocabulary.drop_unknown else OOV_ID
+    return Prepared(dataset, Tokenizer(words, vocabulary.length, oov), train, validation)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained checkpoint and how it came about; test is None where it was not read."""
+
+    checkpoint: Checkpoint
+    result: TrainingResult
+    validation: Measured | None
+    test: Measured | None
+
+
+def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
+    """A network of the given shape for these words and labels, its first weights drawn by ``seed``."""
+    config = replace(shape, num_words=prepared.tokenizer.num_ids, labels=len(prepared.dataset.labels))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(config)
+
+
+def fit(
+    prepared: Prepared,
+    network: Network,
+    options: TrainingOptions,
+    *,
+    callbacks: Callbacks | None = None,
+    resume: Progress | None = None,
+    device: str = "cpu",
+    read_test: bool = True,
+    described: Mapping[str, Any] | None = None,
+) -> Fitted:
+    """Trains ``network``, calibrates it on the validation part and measures it.
+
+    The test split is read once, at the end, where ``read_test`` says so and the training was not
+    interrupted. ``described`` is added to the checkpoint's account of its training.
+    """
+    validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
+    result = train_network(
+        network,
+        prepared.examples(prepared.train),
+        options,
+        validation,
+        callbacks=callbacks,
+        resume=resume,
+        device=device,
+    )
+    labels, temperature = prepared.dataset.labels, 1.0
+    on_validation = on_test = None
+    if validation is not None:
+        logits = predict_logits(network, validation)
+        temperature = fit_temperature(logits, prepared.validation.labels)
+        divide_logits(network, temperature)
+        on_validation = measure(logits / temperature, prepared.validation.labels, labels)
+    test = prepared.dataset.test
+    if read_test and test is not None and result.outcome != "interrupted":
+        on_test = measure(predict_logits(network, prepared.examples(test)), test.labels, labels)
+    account = {
+        **_account(prepared, network, options, result),
+        "temperature": round(temperature, 6),
+        "validation": on_validation.to_dict() if on_validation else None,
+        "test": on_test.to_dict() if on_test else None,
+        **(described or {}),
+    }
+    return Fitted(Checkpoint(network, prepared.tokenizer, labels, account), result, on_validation, on_test)
+
+
+def _account(
+    prepared: Prepared, network: Network, options: TrainingOptions, result: TrainingResult
+) -> dict[str, Any]:
+    """How the network came about, plain values, kept in the checkpoint and the model file."""
+    dataset = prepared.dataset
+    counts = prepared.train.counts(len(dataset.labels))
+    return {
+        "data": {
+            "name": dataset.name,
+            "sha256": dataset.digest,
+            "train_texts": dict(zip(dataset.labels, counts)),
+            "validation_texts": len(prepared.validation),
+            "test_texts": len(dataset.test) if dataset.test else 0,
+        },
+        "parameters": sum(count for _, _, count in network.parameter_table()),
+        "options": options.to_dict(),
+        "outcome": result.outcome,
+        "epochs": len(result.history),
+        "best_epoch": result.best.epoch if result.best else None,
+        "minutes": round(result.seconds / 60, 2),
+        "versions": {
+            "edge-lstm": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+    }
+
+
+def save_progress(
+    path: Path, prepared: Prepared, network: Network, progress: Progress, settings: Mapping[str, Any]
+) -> None:
+    """Keeps an unfinished training, with the settings that it must be resumed with."""
+    plain = {"settings": dict(settings), "progress": progress.plain}
+    save_checkpoint(
+        Checkpoint(network, prepared.tokenizer, prepared.dataset.labels, plain, progress.tensors), path
+    )
+
+
+def load_progress(path: Path, settings: Mapping[str, Any]) -> Progress:
+    """What :func:`save_progress` kept. DataError where it is damaged or belongs to other settings."""
+    kept = load_checkpoint(path)
+    earlier, progress = kept.training.get("settings"), kept.training.get("progress")
+    if not isinstance(earlier, dict) or not isinstance(progress, dict):
+        raise DataError(f"{path} holds no unfinished training; start without --resume")
+    for name, value in settings.items():
+        if earlier.get(name) != value:
+            raise DataError(
+                f"{path} was begun with another {name} ({earlier.get(name)}, now {value}); "
+                "resume with the same options and data, or start without --resume"
+            )
+    return Progress(progress, dict(kept.state))

@@ -1,0 +1,178 @@
+"""One training from a source to files: data, network, training, checkpoint, history, learning curve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from edge_lstm.errors import DataError, OutputError
+from edge_lstm_export.checkpoint import save_checkpoint
+from edge_lstm_export.datasets import DataOptions, read_dataset
+from edge_lstm_export.fitting import (
+    VALIDATION_SHARE,
+    Fitted,
+    Prepared,
+    VocabularyOptions,
+    fit,
+    load_progress,
+    new_network,
+    prepare,
+    save_progress,
+)
+from edge_lstm_export.history import draw_history, write_history
+from edge_lstm_export.network import Network
+from edge_lstm_export.presets import TrainingOptions, fitted_to_size, preset
+from edge_lstm_export.training import Callbacks, Progress
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What to train from what, and where it goes.
+
+    network, options: what differs from the preset's, by the names of NetworkConfig and TrainingOptions.
+    Epochs, batch size and patience follow the size of the data unless they are given.
+    """
+
+    source: str
+    output: Path
+    preset: str = "seed"
+    data: DataOptions = field(default_factory=DataOptions)
+    vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    validation_share: float = VALIDATION_SHARE
+    read_test: bool = True
+    threads: int = 2
+    device: str = "cpu"
+    resume: bool = False
+
+    @property
+    def partial(self) -> Path:
+        """Where an unfinished training is kept."""
+        return self.output.with_name(f"{self.output.name}.partial")
+
+    @property
+    def history(self) -> Path:
+        """The epochs, as JSON."""
+        return self.output.with_name(f"{self.output.stem}.history.json")
+
+    @property
+    def picture(self) -> Path:
+        """The learning curve."""
+        return self.output.with_name(f"{self.output.stem}.history.png")
+
+
+class Watcher(Protocol):
+    """Who is told how a job goes, and may end it."""
+
+    def started(self, prepared: Prepared, network: Network, options: TrainingOptions) -> None:
+        """The data are read and the network is made."""
+
+    def callbacks(self, keep: Callable[[Progress], None]) -> Callbacks:
+        """What the training loop calls; ``keep`` is to be called with the progress of each epoch."""
+
+
+def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
+    """Trains and writes the checkpoint, its history and its learning curve.
+
+    After every epoch, and where the watcher ends it, the state is kept in ``job.partial``; ``resume``
+    goes on from it. The file is removed when the training is complete. An earlier checkpoint under the
+    same name stays until there is a new one. Raises DataError and OutputError.
+    """
+    _check(job)
+    torch.set_num_threads(job.threads)
+    prepared = prepare(
+        read_dataset(job.source, job.data),
+        job.vocabulary,
+        validation_share=job.validation_share,
+        seed=job.data.seed,
+    )
+    base = preset(job.preset)
+    options = replace(fitted_to_size(base.options, len(prepared.train)), **job.options)
+    network = new_network(prepared, replace(base.network, **job.network), options.seed)
+    settings = _settings(job, prepared, network, options)
+    progress = load_progress(job.partial, settings) if job.resume else None
+    watcher.started(prepared, network, options)
+
+    def keep(state: Progress) -> None:
+        save_progress(job.partial, prepared, network, state, settings)
+
+    fitted = fit(
+        prepared,
+        network,
+        options,
+        callbacks=watcher.callbacks(keep),
+        resume=progress,
+        device=job.device,
+        read_test=job.read_test,
+        described={"preset": job.preset, "vocabulary": _vocabulary(job), "seed": options.seed},
+    )
+    if fitted.result.progress is not None:
+        keep(fitted.result.progress)
+    save_checkpoint(fitted.checkpoint, job.output)
+    if fitted.result.history:
+        write_history(fitted.result.history, job.history, training=fitted.checkpoint.training)
+        draw_history(fitted.result.history, job.picture, f"{job.output.name}: {prepared.dataset.name}")
+    if fitted.result.progress is None:
+        job.partial.unlink(missing_ok=True)
+    return fitted
+
+
+def _check(job: TrainingJob) -> None:
+    """What can be known to fail is refused before an hour of training."""
+    if job.output.suffix != ".safetensors":
+        raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
+    if job.output.is_dir():
+        raise OutputError(f"{job.output} is a folder; give a file name")
+    if job.partial.exists() and not job.resume:
+        raise DataError(
+            f"{job.partial} holds an unfinished training; add --resume to continue it, "
+            "or delete that file to start anew"
+        )
+    if job.resume and not job.partial.exists():
+        raise DataError(f"no unfinished training at {job.partial}; start without --resume")
+    try:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        probe = job.output.with_name(f".{job.output.name}.probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot write in {job.output.parent} ({error.strerror}); give another -o"
+        ) from None
+    if job.device != "cpu":
+        try:
+            torch.empty(1, device=job.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0][:120]
+            raise DataError(f"no device {job.device} for PyTorch ({reason}); use --device cpu") from None
+
+
+def _vocabulary(job: TrainingJob) -> dict[str, Any]:
+    described = asdict(job.vocabulary)
+    index = described.pop("word_index")
+    described["word_index_sha256"] = hashlib.sha256(index.read_bytes()).hexdigest() if index else None
+    return described
+
+
+def _settings(
+    job: TrainingJob, prepared: Prepared, network: Network, options: TrainingOptions
+) -> dict[str, Any]:
+    """What a resumed training must have in common with its beginning, by names that a person knows."""
+    texts = hashlib.sha256()
+    for text in (*prepared.train.texts, *prepared.validation.texts):
+        texts.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    settings = {
+        "data": prepared.dataset.digest,
+        "training texts": texts.hexdigest(),
+        **network.config.to_dict(),
+        **options.to_dict(),
+        **_vocabulary(job),
+    }
+    return json.loads(json.dumps(settings))  # type: ignore[no-any-return] # as it comes back from a file

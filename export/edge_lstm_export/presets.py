@@ -1,0 +1,100 @@
+"""Training options, and the presets: a network's shape with the options that train it well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from edge_lstm.errors import DataError
+from edge_lstm_export.network import NetworkConfig
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What decides a training, beside the data and the network's shape.
+
+    epochs: at most so many passes; patience: stop after so many without a better validation loss.
+    learning_rate: the peak; it rises over the first ``warmup`` share of the steps and falls to zero
+        along a cosine.
+    weight_decay: AdamW's, on matrices, not on biases.
+    clip: largest norm of the gradient.
+    adversarial: moves every embedded text by this share of its own norm in the direction that raises
+        its loss most, and trains on both (Miyato et al., 2017); 0 = off. Doubles the time of a step.
+    """
+
+    epochs: int = 6
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    patience: int = 3
+    adversarial: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise DataError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise DataError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("weight_decay", "adversarial"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise DataError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if not 0 <= self.warmup < 1:
+            raise DataError(f"warmup must be at least 0 and below 1, not {self.warmup}")
+        if not 0 <= self.seed < 2**63:
+            raise DataError(f"seed must be at least 0 and below 2**63, not {self.seed}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network's shape and the options that train it; ``num_words`` and ``labels`` follow the data."""
+
+    summary: str
+    network: NetworkConfig
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+
+
+# A training of fewer steps than this has not seen enough, whatever the number of passes.
+_FEWEST_STEPS = 500
+_MOST_EPOCHS = 40
+
+
+def fitted_to_size(options: TrainingOptions, texts: int) -> TrainingOptions:
+    """The options for so many training texts: with few, smaller batches (20 or more an epoch, each of at
+    least 8 texts), more passes, and more patience, since their validation loss is noisy.
+    """
+    batch_size = options.batch_size
+    while batch_size > 8 and texts < 20 * batch_size:
+        batch_size //= 2
+    steps = math.ceil(texts / batch_size)
+    epochs = min(
+        max(options.epochs, math.ceil(_FEWEST_STEPS / max(1, steps))), max(options.epochs, _MOST_EPOCHS)
+    )
+    patience = max(options.patience, epochs // 4)
+    return replace(options, batch_size=batch_size, epochs=epochs, patience=patience)
+
+
+PRESETS: Mapping[str, Preset] = {
+    "seed": Preset(
+        "Keras's IMDB example: embedding 32, LSTM 100, last state (213,333 parameters)",
+        NetworkConfig(num_words=5000, embedding_dim=32, hidden=100, dropout=0.3),
+        TrainingOptions(epochs=6, batch_size=64, learning_rate=4e-3),
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """A preset by name. DataError, with the names there are, where it is unknown."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise DataError(f"no preset {name!r}; choose one of {', '.join(PRESETS)}") from None

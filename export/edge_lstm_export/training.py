@@ -1,0 +1,304 @@
+"""The training loop: examples → the best weights that the validation part saw.
+
+Plain PyTorch. A run is decided by the network's first weights, the examples and the options alone: the
+order of batches comes from (seed, epoch), dropout from a random state that is kept with the progress,
+so a run that is interrupted at any batch and resumed ends with the same bits as one that is not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from edge_lstm.errors import DataError
+from edge_lstm_export.evaluation import hits, predict_logits, soft_cross_entropy
+from edge_lstm_export.examples import Examples, shuffled_batches
+from edge_lstm_export.history import EpochRecord, best_of
+from edge_lstm_export.network import Network
+from edge_lstm_export.presets import TrainingOptions
+
+Outcome = Literal["finished", "stopped early", "interrupted"]
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """Where a run is, for a progress bar: epoch and batch count from 1, loss and accuracy are those of
+    the epoch so far.
+    """
+
+    epoch: int
+    batch: int
+    batches: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run between two batches: everything needed to continue it bit for bit.
+
+    plain: JSON values: epoch and batch reached, the epoch's sums, the history.
+    tensors: ``current.NAME`` and ``best.NAME`` weights, ``optimizer.NAME.MOMENT``, ``random.cpu`` …
+    """
+
+    plain: dict[str, Any]
+    tensors: Tensors
+
+
+def _ignore(*_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What a caller hears of a run, and how it ends one: ``should_stop`` is asked after every batch."""
+
+    on_batch: Callable[[BatchReport], None] = _ignore
+    on_epoch: Callable[[EpochRecord, Progress], None] = _ignore
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended; the network holds the best epoch's weights (its current ones where no epoch is
+    complete). progress: what to resume from, None unless interrupted. seconds: of all its parts.
+    """
+
+    outcome: Outcome
+    history: tuple[EpochRecord, ...]
+    best: EpochRecord | None
+    seconds: float
+    progress: Progress | None
+
+
+def train_network(
+    network: Network,
+    examples: Examples,
+    options: TrainingOptions,
+    validation: Examples | None = None,
+    *,
+    callbacks: Callbacks | None = None,
+    resume: Progress | None = None,
+    device: str = "cpu",
+) -> TrainingResult:
+    """Trains ``network`` in place and leaves the best weights in it, on the CPU, in evaluation mode.
+
+    examples.targets may be soft: the loss is the cross entropy with them. Without ``validation`` the
+    training loss decides which epoch is best. Raises DataError where there is nothing to train on or
+    the loss is no number any more.
+    """
+    if not len(examples):
+        raise DataError("no training texts are left; give more data")
+    # The caller's random state stays as it was.
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device != "cpu" else []):
+        run = _Run(network, examples, options, validation, callbacks or Callbacks(), device)
+        if resume is not None:
+            run.restore(resume)
+        return run.go()
+
+
+class _Run:
+    """The moving parts of one call of train_network."""
+
+    def __init__(
+        self,
+        network: Network,
+        examples: Examples,
+        options: TrainingOptions,
+        validation: Examples | None,
+        callbacks: Callbacks,
+        device: str,
+    ) -> None:
+        torch.manual_seed(options.seed)
+        self.network, self.examples, self.options = network.to(device), examples, options
+        self.validation, self.callbacks, self.device = validation, callbacks, device
+        trained = [p for p in network.parameters() if p.requires_grad]
+        decayed = {"params": [p for p in trained if p.ndim > 1], "weight_decay": options.weight_decay}
+        biases = {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0}
+        self.optimizer = torch.optim.AdamW([decayed, biases], lr=options.learning_rate)
+        self.batches = math.ceil(len(examples) / options.batch_size)  # an epoch
+        self.history: list[EpochRecord] = []
+        self.best_weights: Tensors = {}
+        self.epoch = 0
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        self.batch, self.loss_sum, self.correct, self.seen, self.seconds = 0, 0.0, 0, 0, 0.0
+
+    def go(self) -> TrainingResult:
+        outcome: Outcome = "finished"
+        while self.epoch < self.options.epochs:
+            if self.run_batches() == "interrupted":
+                outcome = "interrupted"
+                break
+            self.close_epoch()
+            left = self.options.epochs - self.epoch
+            best = best_of(self.history)
+            if left and best and self.epoch - best.epoch >= self.options.patience:
+                outcome = "stopped early"
+                break
+            if left and self.callbacks.should_stop():
+                outcome = "interrupted"
+                break
+        progress = self.progress() if outcome == "interrupted" else None
+        if self.best_weights:
+            self.network.load_state_dict(self.best_weights)
+        self.network.to("cpu").eval()
+        seconds = sum(record.seconds for record in self.history) + self.seconds
+        return TrainingResult(outcome, tuple(self.history), best_of(self.history), seconds, progress)
+
+    def run_batches(self) -> Literal["complete", "interrupted"]:
+        """The epoch's batches, or those that are left of a resumed one."""
+        begin = time.perf_counter() - self.seconds
+        self.network.train()
+        batches = shuffled_batches(self.examples, self.options.batch_size, self.options.seed, self.epoch)
+        for rows in batches[self.batch :]:
+            loss, correct = self.step(
+                *self.examples.padded(rows), torch.from_numpy(self.examples.targets[rows])
+            )
+            if not math.isfinite(loss):
+                raise DataError(
+                    f"the loss is no number any more in epoch {self.epoch + 1}; use a smaller --learning-rate"
+                )
+            self.batch += 1
+            self.loss_sum += loss * len(rows)
+            self.correct += correct
+            self.seen += len(rows)
+            self.seconds = time.perf_counter() - begin
+            self.callbacks.on_batch(
+                BatchReport(
+                    self.epoch + 1,
+                    self.batch,
+                    self.batches,
+                    self.loss_sum / self.seen,
+                    self.correct / self.seen,
+                )
+            )
+            if self.batch < self.batches and self.callbacks.should_stop():
+                return "interrupted"
+        return "complete"
+
+    def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
+        """One update. Returns the clean loss and the number of right answers of the batch [B, T]."""
+        ids, lengths, targets = (t.to(self.device) for t in (ids, lengths, targets))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        noise = None
+        if self.options.adversarial:
+            # Zeros that gather the gradient with respect to the embedded tokens.
+            shape = (*ids.shape, self.network.config.embedding_dim)
+            noise = torch.zeros(shape, device=self.device, requires_grad=True)
+        logits = self.network(ids, lengths, noise)
+        loss = soft_cross_entropy(logits, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if noise is not None and noise.grad is not None:
+            moved = self.adversarial_noise(ids, lengths, noise.grad)
+            soft_cross_entropy(self.network(ids, lengths, moved), targets).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        self.optimizer.step()
+        return float(loss.detach()), hits(logits.detach(), targets)
+
+    def adversarial_noise(self, ids: Tensor, lengths: Tensor, gradient: Tensor) -> Tensor:
+        """gradient [B, T, E] → noise [B, T, E], per text ``adversarial`` times the norm of its tokens.
+
+        Measured against the text's own norm, the network cannot escape by growing its embedding, and a
+        long text is moved as far per token as a short one.
+        """
+        with torch.no_grad():
+            inside = torch.arange(ids.shape[1], device=self.device) < lengths.unsqueeze(1)  # B, T
+            embedded = self.network.embedding(ids) * inside.unsqueeze(2)  # B, T, E
+            size = self.options.adversarial * embedded.norm(dim=(1, 2), keepdim=True)  # B, 1, 1
+            moved: Tensor = size * gradient / gradient.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+            return moved
+
+    def learning_rate(self) -> float:
+        """The rate of the coming step: linear warm-up, then a cosine to zero."""
+        step, steps = self.epoch * self.batches + self.batch, self.options.epochs * self.batches
+        warm = max(1, round(self.options.warmup * steps))
+        if step < warm:
+            return self.options.learning_rate * (step + 1) / warm
+        return (
+            self.options.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+        )
+
+    def close_epoch(self) -> None:
+        """Measures on the validation part and keeps the weights where they are the best so far."""
+        begin = time.perf_counter()
+        validation_loss = validation_accuracy = None
+        if self.validation is not None and len(self.validation):
+            logits = predict_logits(self.network, self.validation, device=self.device)
+            targets = torch.from_numpy(self.validation.targets)
+            validation_loss = float(soft_cross_entropy(logits, targets))
+            validation_accuracy = hits(logits, targets) / len(targets)
+        record = EpochRecord(
+            epoch=self.epoch + 1,
+            loss=self.loss_sum / self.seen,
+            accuracy=self.correct / self.seen,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            learning_rate=self.learning_rate(),
+            seconds=self.seconds + time.perf_counter() - begin,
+        )
+        self.history.append(record)
+        if best_of(self.history) is record:
+            self.best_weights = self.weights()
+        self.epoch += 1
+        self.begin_epoch()
+        self.callbacks.on_epoch(record, self.progress())
+
+    def weights(self) -> Tensors:
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+    def progress(self) -> Progress:
+        tensors = {f"current.{name}": value for name, value in self.weights().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best_weights.items()}
+        for name, parameter in self.network.named_parameters():
+            for moment, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{name}.{moment}"] = value.detach().cpu().clone()
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device != "cpu":
+            tensors["random.device"] = torch.cuda.get_rng_state(self.device)
+        plain = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "loss_sum": self.loss_sum,
+            "correct": self.correct,
+            "seen": self.seen,
+            "seconds": self.seconds,
+            "history": [asdict(record) for record in self.history],
+        }
+        return Progress(plain, tensors)
+
+    def restore(self, progress: Progress) -> None:
+        """Raises DataError where the progress is that of another network or is incomplete."""
+        plain, tensors = dict(progress.plain), progress.tensors
+        try:
+            self.history = [EpochRecord(**record) for record in plain.pop("history")]
+            for name in ("epoch", "batch", "loss_sum", "correct", "seen", "seconds"):
+                setattr(self, name, plain[name])
+            self.network.load_state_dict(_below(tensors, "current."))
+            self.best_weights = _below(tensors, "best.")
+            for name, parameter in self.network.named_parameters():
+                moments = _below(tensors, f"optimizer.{name}.")
+                # AdamW keeps its step count on the CPU, the moments where the parameter is.
+                state = {m: v if m == "step" else v.to(self.device) for m, v in moments.items()}
+                if state:
+                    self.optimizer.state[parameter] = state
+            torch.set_rng_state(tensors["random.cpu"])
+            if self.device != "cpu":
+                torch.cuda.set_rng_state(tensors["random.device"], self.device)
+        except (KeyError, TypeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise DataError(f"the saved progress does not fit this training ({reason}); start over") from None
+
+
+def _below(tensors: Tensors, prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

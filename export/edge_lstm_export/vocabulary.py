@@ -1,0 +1,64 @@
+"""The vocabulary: the words of the training split by frequency, or Keras's own word index."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge_lstm.errors import DataError
+from edge_lstm.text import FIRST_WORD_ID, split_words
+
+
+def count_words(texts: Iterable[str]) -> Counter[str]:
+    """How often each word occurs, by the text rule."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(split_words(text))
+    return counts
+
+
+def most_frequent(counts: Counter[str], num_words: int, skip_top: int = 0) -> tuple[str, ...]:
+    """The words whose ids are below ``num_words``, most frequent first, equals in order of the alphabet
+    (so that the order of the texts decides nothing). The ``skip_top`` most frequent are left out and
+    the next take their place. DataError where no word is left.
+    """
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    return _cut(tuple(ranked), num_words, skip_top)
+
+
+def adopted(index: tuple[str, ...], num_words: int, skip_top: int = 0) -> tuple[str, ...]:
+    """The same from a word index, see :func:`read_word_index`."""
+    return _cut(index, num_words, skip_top)
+
+
+def _cut(ranked: tuple[str, ...], num_words: int, skip_top: int) -> tuple[str, ...]:
+    if num_words <= FIRST_WORD_ID:
+        raise DataError(f"--num-words must be above {FIRST_WORD_ID}: lower ids are not words")
+    words = ranked[skip_top : skip_top + num_words - FIRST_WORD_ID]
+    if not words:
+        raise DataError(
+            f"no word is left of {len(ranked)}; "
+            + ("use a smaller --skip-top" if skip_top else "the training texts hold no words")
+        )
+    return words
+
+
+def read_word_index(path: Path) -> tuple[str, ...]:
+    """Keras's word index, {"word": rank, …}, as the words in order of their ranks, from 1.
+
+    DataError where the file is not such an index: every rank from 1 on must occur once.
+    """
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"no word index at {path}; check the path") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON file ({error}); give a word index as Keras has it") from None
+    if not isinstance(index, dict) or not all(type(rank) is int for rank in index.values()):
+        raise DataError(f"{path} is no word index; give a JSON object of words and their ranks")
+    words = sorted(index, key=index.__getitem__)
+    if not words or [index[word] for word in words] != list(range(1, len(words) + 1)):
+        raise DataError(f"{path} is no word index: its ranks are not 1 to {len(index)}, each once")
+    return tuple(words)
