@@ -1,0 +1,230 @@
+"""The conditions of a measurement: what machine, in what state, before and after.
+
+Everything is read from files of Linux (``/proc``, ``/sys``); what a machine does not say is None.
+``root`` is where those file systems are, so that tests bring their own.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_lstm.machine import Machine, this_machine
+
+ROOT = Path("/")
+
+# Raspberry Pi firmware: bits of get_throttled (documentation of vcgencmd).
+THROTTLED_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+
+
+@dataclass(frozen=True)
+class Host:
+    """What does not change during a measurement.
+
+    affinity: CPUs the process may use, None where the system does not say; virtual: whether this is a
+    virtual machine; emulated: the emulator, as far as it can be seen; versions: of the packages.
+    """
+
+    machine: Machine
+    affinity: tuple[int, ...] | None
+    virtual: bool
+    emulated: str | None
+    versions: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, in one level."""
+        rest = asdict(self)
+        machine = rest.pop("machine")
+        return {**machine, **rest}
+
+
+@dataclass(frozen=True)
+class State:
+    """What may change: read before, during and after.
+
+    mhz: clock of the CPUs in use, their mean; temperature_c: the hottest sensor of the CPU.
+    throttled: flags of the Raspberry Pi firmware that are up, or None where there is no such firmware.
+    throttle_count: times the CPU throttled itself since start (x86), or periods in which the cgroup's
+    quota stopped it; None where not said. steal_s: time the host gave to others. power: "mains",
+    "battery" or None.
+    """
+
+    load_average: float | None
+    mhz: float | None
+    max_mhz: float | None
+    governor: str | None
+    temperature_c: float | None
+    throttled: tuple[str, ...] | None
+    throttle_count: int | None
+    quota_stops: int | None
+    steal_s: float | None
+    power: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def host(root: Path = ROOT) -> Host:
+    """Reads what the machine is."""
+    return Host(
+        machine=this_machine(root),
+        affinity=_affinity(),
+        virtual="hypervisor" in (_text(root / "proc/cpuinfo") or "").split(),
+        emulated=_emulated(root),
+        versions=_versions(),
+    )
+
+
+def state(root: Path = ROOT) -> State:
+    """Reads what the machine is doing now."""
+    cpus = _affinity() or tuple(range(os.cpu_count() or 1))
+    frequency = [root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq" for cpu in cpus]
+    clocks = [_number(path / "scaling_cur_freq") for path in frequency]
+    limits = [_number(path / "scaling_max_freq") for path in frequency]
+    load = (_text(root / "proc/loadavg") or "").split()
+    return State(
+        load_average=float(load[0]) if load else None,
+        mhz=_mean([c / 1000 for c in clocks if c]),
+        max_mhz=_mean([c / 1000 for c in limits if c]),
+        governor=_text(frequency[0] / "scaling_governor"),
+        temperature_c=_temperature(root),
+        throttled=_throttled(root),
+        throttle_count=_throttle_count(root),
+        quota_stops=_quota_stops(root),
+        steal_s=_steal(root),
+        power=_power(root),
+    )
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", "replace").replace("\0", "").strip() or None
+    except OSError:
+        return None
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(_text(path) or "")
+    except ValueError:
+        return None
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _affinity() -> tuple[int, ...] | None:
+    return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None
+
+
+def _cgroup_folders(root: Path) -> list[Path]:
+    """This process's control group and those above it (version 2), and the folders of version 1."""
+    folders = []
+    for line in (_text(root / "proc/self/cgroup") or "").splitlines():
+        _, controllers, where = line.split(":", 2)
+        if controllers == "":
+            base = root / "sys/fs/cgroup"
+        elif "cpu" in controllers.split(","):
+            base = root / "sys/fs/cgroup/cpu"
+        else:
+            continue
+        parts = [part for part in where.split("/") if part]
+        folders += [base.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
+    return folders
+
+
+def _quota_stops(root: Path) -> int | None:
+    stops = []
+    for folder in _cgroup_folders(root):
+        lines = (_text(folder / "cpu.stat") or "").splitlines()
+        stops += [int(line.split()[1]) for line in lines if line.startswith("nr_throttled ")]
+    return max(stops, default=None)
+
+
+def _temperature(root: Path) -> float | None:
+    """The hottest CPU sensor, in °C: thermal zones whose type names the CPU, else all of them."""
+    zones = []
+    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
+        value = _number(zone / "temp")
+        if value is not None and 0 < value < 150_000:
+            kind = (_text(zone / "type") or "").lower()
+            zones.append((any(word in kind for word in ("cpu", "pkg", "soc", "core")), value / 1000))
+    cpu = [value for is_cpu, value in zones if is_cpu]
+    return max(cpu or [value for _, value in zones], default=None)
+
+
+def _throttled(root: Path) -> tuple[str, ...] | None:
+    """Flags of the Raspberry Pi firmware that are up now."""
+    paths = (
+        "sys/devices/platform/soc/soc:firmware/get_throttled",
+        "sys/devices/platform/axi/axi:firmware/get_throttled",
+    )
+    for path in paths:
+        text = _text(root / path)
+        if text:
+            bits = int(text, 16)
+            return tuple(name for bit, name in THROTTLED_NOW.items() if bits >> bit & 1)
+    return None
+
+
+def _throttle_count(root: Path) -> int | None:
+    """Times x86 CPUs slowed themselves down for heat since the system started."""
+    counts = [
+        _number(path)
+        for path in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
+    ]
+    known = [int(count) for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _steal(root: Path) -> float | None:
+    """Seconds in which the host of this virtual machine ran others, all CPUs together."""
+    fields = (_text(root / "proc/stat") or "").splitlines()[:1]
+    numbers = fields[0].split() if fields else []
+    return int(numbers[8]) / 100 if len(numbers) > 8 else None
+
+
+def _power(root: Path) -> str | None:
+    found = None
+    for supply in sorted((root / "sys/class/power_supply").glob("*")):
+        kind = _text(supply / "type")
+        if kind in ("Mains", "USB") and _text(supply / "online") == "1":
+            return "mains"
+        if kind == "Battery" and _text(supply / "status") == "Discharging":
+            found = "battery"
+    return found
+
+
+def _emulated(root: Path) -> str | None:
+    """The name of the emulator this process runs in, as far as it can be seen."""
+    kernel_arch = _text(root / "proc/sys/kernel/arch")
+    mine = platform.machine()
+    if kernel_arch and mine and kernel_arch != mine and not _same_family(kernel_arch, mine):
+        return f"{mine} code on an {kernel_arch} machine"
+    return os.environ.get("EDGE_LSTM_EMULATED")
+
+
+def _same_family(one: str, other: str) -> bool:
+    """A 32-bit process on its own 64-bit CPU is no emulation."""
+    x86, arm = ("x86_64", "i386", "i586", "i686"), ("aarch64", "armv6l", "armv7l", "armv8l")
+    return any(one in family and other in family for family in (x86, arm))
+
+
+def _versions() -> dict[str, str]:
+    import numpy
+    import onnxruntime
+
+    from edge_lstm import __version__
+
+    return {
+        "edge_lstm": __version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": numpy.__version__,
+    }

@@ -1,0 +1,171 @@
+"""Numbers out of samples: percentiles, confidence intervals, ratios, the cost of a token.
+
+Every interval is a bootstrap at 95 %, from a fixed seed: the same samples give the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+PERCENTILES = (50, 90, 95, 99)
+# A percentile is given where at least this many samples lie beyond it: p99 takes 1,000.
+SAMPLES_BEYOND = 10
+RESAMPLES = 1000
+LOW, HIGH = 2.5, 97.5
+MIN_CHUNKS = 10
+MIN_BLOCKS = 5  # blocks of texts before a ratio is given
+# A line through fewer lengths, or over a shorter range, says nothing of the cost of a token.
+FIT_MIN_LENGTHS = 8
+FIT_MIN_RANGE = 30
+
+
+def samples_needed(percentile: int) -> int:
+    """Samples it takes before a percentile is given: 20 for p50, 1,000 for p99."""
+    return math.ceil(SAMPLES_BEYOND * 100 / (100 - percentile))
+
+
+def percentile(samples: Floats, which: int) -> float | None:
+    """The percentile, or None where there are too few samples for it."""
+    return float(np.percentile(samples, which)) if len(samples) >= samples_needed(which) else None
+
+
+def chunk_of(n: int, period: int) -> npt.NDArray[np.intp]:
+    """Samples in order of time → the chunk each belongs to, the unit that a bootstrap draws.
+
+    Neighbours in time share the state of the machine, so they are drawn together. Where it leaves
+    enough chunks, a chunk is one pass over the texts (``period`` samples): every draw then holds the
+    same texts, and the interval is that of the measurement, not of the choice of texts.
+    """
+    size = period if period and n // period >= MIN_CHUNKS else max(1, n // (2 * MIN_CHUNKS))
+    return np.minimum(np.arange(n) // size, max(0, n // size - 1))
+
+
+def resampled_medians(samples: Floats, period: int, rng: np.random.Generator) -> Floats:
+    """Medians of RESAMPLES draws of chunks: float64 [RESAMPLES]."""
+    order = np.argsort(samples, kind="stable")
+    ordered = samples[order]
+    chunks = chunk_of(len(samples), period)
+    chunk_ordered = chunks[order]
+    count = int(chunks[-1]) + 1
+    medians = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        # The draw as weights on the samples that are sorted already: no sorting per draw.
+        weights = np.bincount(rng.integers(0, count, count), minlength=count)[chunk_ordered]
+        running = np.cumsum(weights)
+        medians[i] = ordered[np.searchsorted(running, running[-1] / 2)]
+    return medians
+
+
+def interval(draws: Floats) -> tuple[float, float]:
+    """95 % interval of bootstrap draws."""
+    low, high = np.percentile(draws, [LOW, HIGH])
+    return float(low), float(high)
+
+
+def median_interval(samples: Floats, period: int = 0, seed: int = 0) -> tuple[float, float] | None:
+    """95 % interval of the median; None where there are too few samples.
+
+    samples: in the order of time; period: samples in a pass over the texts, 0 where there is none.
+    """
+    if len(samples) < samples_needed(50):
+        return None
+    return interval(resampled_medians(samples, period, np.random.default_rng(seed)))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long as the other, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def paired_ratio(mine: Floats, others: Floats, seed: int = 0) -> Ratio | None:
+    """Times of the same blocks of texts, run in turn: the median ratio. None under MIN_BLOCKS.
+
+    mine, others: float64 [blocks], the same texts at the same index. A drift of the machine hits both
+    times of a block alike and leaves their ratio alone.
+    """
+    if len(mine) != len(others) or len(mine) < MIN_BLOCKS:
+        return None
+    logs = np.log(mine / others)
+    rng = np.random.default_rng(seed)
+    draws = np.median(logs[rng.integers(0, len(logs), (RESAMPLES, len(logs)))], axis=1)
+    low, high = interval(draws)
+    return Ratio(math.exp(float(np.median(logs))), math.exp(low), math.exp(high))
+
+
+@dataclass(frozen=True)
+class LengthFit:
+    """Time of a text = fixed + per_token × its tokens, in µs, with 95 % intervals over the texts.
+
+    r2: the part of the variance between texts that the line explains.
+    """
+
+    fixed_us: float
+    fixed_ci_us: tuple[float, float]
+    per_token_us: float
+    per_token_ci_us: tuple[float, float]
+    r2: float
+    texts: int
+
+
+def fit_length(tokens: Floats, times_us: Floats, seed: int = 0) -> LengthFit | None:
+    """A line through (tokens, time) of texts, each the median over its runs.
+
+    None where the texts' lengths are too few or too alike.
+    """
+    if len(np.unique(tokens)) < FIT_MIN_LENGTHS or np.ptp(tokens) < FIT_MIN_RANGE:
+        return None
+    n = len(tokens)
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    weights = np.vstack([np.ones((1, n)), weights])  # the first row is the sample itself
+    mean_x, mean_y = weights @ tokens / n, weights @ times_us / n
+    var_x = weights @ tokens**2 / n - mean_x**2
+    slope = (weights @ (tokens * times_us) / n - mean_x * mean_y) / np.maximum(var_x, 1e-12)
+    fixed = mean_y - slope * mean_x
+    rest = times_us - (fixed[0] + slope[0] * tokens)
+    total = float(np.sum((times_us - times_us.mean()) ** 2))
+    return LengthFit(
+        float(fixed[0]),
+        interval(fixed[1:]),
+        float(slope[0]),
+        interval(slope[1:]),
+        1 - float(np.sum(rest**2)) / total if total else 1.0,
+        n,
+    )
+
+
+def per_text(text: npt.NDArray[np.int64], values: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Samples by text → (texts, the median of each)."""
+    order = np.argsort(text, kind="stable")
+    found, starts = np.unique(text[order], return_index=True)
+    return found, np.array([float(np.median(part)) for part in np.split(values[order], starts[1:])])
+
+
+def histogram(samples: Floats, bins: int, low: float, high: float) -> list[int]:
+    """Counts in ``bins`` equal steps from low to high; what lies outside is in the outermost bins."""
+    if high <= low:
+        return [len(samples)] + [0] * (bins - 1)
+    counts, _ = np.histogram(np.clip(samples, low, high), bins, (low, high))
+    return [int(count) for count in counts]
+
+
+def trend(minutes: Sequence[float]) -> float | None:
+    """Medians a minute → change from the first to the last minute along the median slope, as a part of
+    the first (0.05: 5 % slower). None under 3 minutes. The median slope (Theil-Sen) ignores one bad minute.
+    """
+    n = len(minutes)
+    if n < 3:
+        return None
+    slopes = [(minutes[j] - minutes[i]) / (j - i) for i in range(n) for j in range(i + 1, n)]
+    return float(np.median(slopes)) * (n - 1) / minutes[0]

@@ -1,0 +1,244 @@
+"""A latency document as text for a terminal of 80 columns, without colour."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.latency import summary
+from edge_lstm.latency.document import Document
+
+BARS = " ▁▂▃▄▅▆▇█"
+ASCII_BARS = " .:-=+*#@"
+HISTOGRAM_BINS = 40
+NAME_WIDTH = 24
+
+
+def to_text(document: Document, *, unicode: bool = True) -> str:
+    """The whole result. unicode: whether the reader's encoding has bars, µ and the like."""
+    settings = document["settings"]
+    parts = [_header(document)]
+    if any(one["cold_start"] for one in settings):
+        parts.append(_start_table(settings))
+    parts += [_steady_table(settings), _where_table(settings)]
+    ratios = _ratio_lines(document)
+    if ratios:
+        parts.append(ratios)
+    parts.append(_histograms(settings, BARS if unicode else ASCII_BARS))
+    notes = _notes(document)
+    if notes:
+        parts.append(notes)
+    text = "\n\n".join("\n".join(part) for part in parts)
+    if not unicode:
+        for mark, plain in (("µ", "u"), ("°", ""), ("→", "->"), ("–", "-"), ("…", "~"), ("×", "x")):
+            text = text.replace(mark, plain)
+    return text
+
+
+def names(settings: Sequence[dict[str, Any]], width: int) -> list[str]:
+    """The settings' names, cut in the middle where too long, still told apart."""
+    found: list[str] = []
+    for setting in settings:
+        name = str(setting["name"])
+        if len(name) > width:
+            name = name[: width // 3] + "…" + name[-(width - width // 3 - 1) :]
+        found.append(name)
+    if len(set(found)) < len(found):
+        found = [f"{i + 1}: {name}"[:width] for i, name in enumerate(found)]
+    return found
+
+
+def ms(us: float | None) -> str:
+    """µs → ms with three digits that count; a dash where there is none."""
+    if us is None:
+        return "–"
+    value = us / 1e3
+    return (
+        f"{value:.4f}"
+        if value < 0.1
+        else f"{value:.3f}"
+        if value < 10
+        else f"{value:.2f}"
+        if value < 100
+        else f"{value:.0f}"
+    )
+
+
+def mib(count: float | None) -> str:
+    """Bytes → MiB."""
+    return "–" if count is None else f"{count / 2**20:.1f}"
+
+
+def _row(name: str, *cells: str, widths: Sequence[int], name_width: int) -> str:
+    return (
+        f"{name:<{name_width}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
+    ).rstrip()
+
+
+def _table(
+    settings: Sequence[dict[str, Any]],
+    title: str,
+    heads: Sequence[str],
+    widths: Sequence[int],
+    rows: Sequence[Sequence[str]],
+) -> list[str]:
+    name_width = 80 - sum(widths)
+    lines = [_row(title, *heads, widths=widths, name_width=name_width)]
+    for name, cells in zip(names(settings, name_width - 1), rows):
+        lines.append(_row(name, *cells, widths=widths, name_width=name_width))
+    return lines
+
+
+def machine_line(document: Document) -> str:
+    """CPU, CPUs in use, versions."""
+    machine = document["machine"]
+    versions = machine["versions"]
+    cores, usable = machine["cores"], machine.get("usable_cores") or machine["cores"]
+    cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
+    board = f"{machine['board']}, " if machine.get("board") else ""
+    return f"{board}{machine.get('cpu') or machine['architecture']}, {cpus}; " + ", ".join(
+        f"{name} {versions[name]}" for name in ("onnxruntime", "python") if name in versions
+    )
+
+
+def texts_line(document: Document) -> str:
+    """Which texts, how many, how long."""
+    texts = document["texts"]
+    tokens = texts["tokens"]
+    how_many = f"{texts['count']:,} texts" if texts["count"] != 1 else "1 text"
+    lengths = f"{tokens['min']} to {tokens['max']} tokens, median {tokens['median']:.0f}"
+    return f"{how_many} ({texts['source']}), {lengths}"
+
+
+def _header(document: Document) -> list[str]:
+    lines = _wrapped(machine_line(document)) + _wrapped(texts_line(document))
+    plan = document["settings"]
+    letters = [
+        f"{letter} {meaning}"
+        for letter, meaning, key in (
+            ("t", "threads", "threads"),
+            ("b", "texts in a run", "batch_size"),
+            ("n", "tokens", "length"),
+        )
+        if len({one[key] for one in plan}) > 1
+    ]
+    return lines + [f"({', '.join(letters)})"] * bool(letters)
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, 80, subsequent_indent="  ", break_long_words=False)
+
+
+def _start_table(settings: Sequence[dict[str, Any]]) -> list[str]:
+    rows = []
+    for one in settings:
+        cold, memory = one["cold_start"], one["memory"] or {}
+        phases = [
+            f"{cold[f'{phase}_ms']['median']:.1f}" if cold else "–"
+            for phase in ("total", "python", "imports", "load", "first")
+        ]
+        rows.append([*phases, mib(memory.get("steady")), mib(memory.get("peak"))])
+    count = max(one["cold_start"]["processes"] for one in settings if one["cold_start"])
+    heads = ("total", "python", "imports", "load", "first", "memory", "peak")
+    lines = _table(settings, "cold start, ms", heads, (8, 8, 9, 8, 8, 9, 8), rows)
+    return [
+        *lines,
+        f"(median of {count} fresh processes; memory in MiB, after all texts)",
+    ]
+
+
+def _steady_table(settings: Sequence[dict[str, Any]]) -> list[str]:
+    rows = []
+    for one in settings:
+        both = one["both"]
+        found = both["p50_ci_us"]
+        rows.append(
+            [ms(both["p50_us"]), f"{ms(found[0])}–{ms(found[1])}" if found else "–", ms(both["mean_us"])]
+            + [ms(both[f"p{which}_us"]) for which in (90, 95, 99)]
+        )
+    title = "a run, ms" if any(one["batch_size"] > 1 for one in settings) else "a text, ms"
+    lines = _table(
+        settings, title, ("p50", "95 % CI", "mean", "p90", "p95", "p99"), (8, 16, 8, 8, 8, 8), rows
+    )
+    return [*lines, *_too_few(settings)]
+
+
+def _too_few(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """Which percentiles were not given, and how many runs each takes."""
+    fewest = min(len(one["samples"]["run_us"]) for one in settings)
+    missing = [which for which in summary.PERCENTILES if summary.samples_needed(which) > fewest]
+    if not missing:
+        return []
+    takes = ", ".join(f"p{which} {summary.samples_needed(which):,}" for which in missing)
+    return [f"(– too few runs, {fewest:,}: it takes for {takes})"]
+
+
+def _where_table(settings: Sequence[dict[str, Any]]) -> list[str]:
+    rows = []
+    for one in settings:
+        size = one["batch_size"]
+        fit = (one["length_fit"] or {}).get("both")
+        line = f"{fit['fixed_us']:.0f} + {fit['per_token_us']:.2f} × n" if fit else "–"
+        parts = [
+            ms(one[part]["p50_us"] / size) if one[part]["p50_us"] is not None else "–"
+            for part in ("encode", "run")
+        ]
+        rows.append([*parts, ms(one["cpu_us_per_text"]), f"{one['texts_per_second']:,.0f}", line])
+    heads = ("text→ids", "ids→answer", "CPU time", "texts/s", "µs of n tokens")
+    return _table(settings, "per text, ms", heads, (9, 11, 9, 9, 17), rows)
+
+
+def _ratio_lines(document: Document) -> list[str]:
+    lines: list[str] = []
+    against = None
+    for one in document["ratios"]:
+        if one["against"] != against:
+            against = one["against"]
+            lines += [""] * bool(lines) + [f"times as long as {against} takes for the same texts (95 % CI)"]
+        lines.append(f"{one['name']:<{NAME_WIDTH}} {one['value']:8.3f}   {one['low']:.3f}–{one['high']:.3f}")
+    return lines
+
+
+def _histograms(settings: Sequence[dict[str, Any]], bars: str) -> list[str]:
+    """Where the times lie, all settings on one scale, up to p95; the last bar holds the rest."""
+    both = [
+        np.add(one["samples"]["encode_us"], one["samples"]["run_us"]) / one["batch_size"] for one in settings
+    ]
+    low = min(float(values.min()) for values in both)
+    high = max(float(np.percentile(values, 95)) for values in both)
+    name_width = 80 - HISTOGRAM_BINS - 2
+    lines = []
+    for name, values in zip(names(settings, name_width - 1), both):
+        counts = summary.histogram(values, HISTOGRAM_BINS, low, high)
+        most = max(counts)
+        # Every bin with a sample gets at least the lowest bar.
+        cells = "".join(bars[-(-count * (len(bars) - 1) // most)] for count in counts)
+        lines.append(f"{name:<{name_width}}|{cells}|")
+    axis = f"{ms(low)}{f'ms a text {ms(high)}+':>{HISTOGRAM_BINS - len(ms(low))}}"
+    return [*lines, " " * (name_width + 1) + axis]
+
+
+def _notes(document: Document) -> list[str]:
+    lines = []
+    for one in document["settings"]:
+        energy = one["energy"]
+        if energy:
+            lines += _wrapped(
+                f"{one['name']}: {energy['joules_per_text'] * 1e3:.3g} mJ a text, "
+                f"{energy['above_rest_joules_per_text'] * 1e3:.3g} above rest "
+                f"({energy['meter']}: {energy['scope']})"
+            )
+        if one["trend"] is not None:
+            first, last = one["minutes"][0]["p50_us"], one["minutes"][-1]["p50_us"]
+            lines += _wrapped(
+                f"{one['name']}: {len(one['minutes'])} minutes, p50 {ms(first)} → {ms(last)} ms, "
+                f"trend {one['trend']:+.1%}"
+            )
+    if not any(one["energy"] for one in document["settings"]):
+        lines += _wrapped(document["energy_note"])
+    for mark in document["distrust"]:
+        lines += _wrapped(f"distrust: {mark['text']}")
+    return lines

@@ -1,0 +1,238 @@
+"""Conditions, marks of distrust and energy meters, read from machines made of files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_lstm.latency import energy
+from edge_lstm.latency.conditions import State, host, state
+from edge_lstm.latency.distrust import marks
+
+
+def files(root: Path, contents: dict[str, str]) -> Path:
+    for name, text in contents.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.fixture
+def raspberry(tmp_path: Path) -> Path:
+    cpu0 = "sys/devices/system/cpu/cpu0/cpufreq/"
+    return files(
+        tmp_path,
+        {
+            "proc/loadavg": "0.08 0.10 0.09 1/180 1234\n",
+            "proc/cpuinfo": "Features : fp asimd crc32\nCPU implementer : 0x41\nCPU part : 0xd08\n",
+            "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+            "proc/stat": "cpu  100 0 50 900 0 0 0 250 0 0\n",
+            **{f"sys/devices/system/cpu/cpu{i}/cpufreq/scaling_cur_freq": "1500000\n" for i in range(64)},
+            **{f"sys/devices/system/cpu/cpu{i}/cpufreq/scaling_max_freq": "1800000\n" for i in range(64)},
+            **{f"sys/devices/system/cpu/cpu{i}/cpufreq/scaling_governor": "ondemand\n" for i in range(64)},
+            cpu0 + "scaling_governor": "ondemand\n",
+            "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+            "sys/class/thermal/thermal_zone0/temp": "61300\n",
+            "sys/class/thermal/thermal_zone1/type": "gpu\n",
+            "sys/class/thermal/thermal_zone1/temp": "90000\n",
+            "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
+            "sys/class/power_supply/usb/type": "USB\n",
+            "sys/class/power_supply/usb/online": "1\n",
+        },
+    )
+
+
+QUIET = State(
+    load_average=0.05,
+    mhz=1800.0,
+    max_mhz=1800.0,
+    governor="performance",
+    temperature_c=50.0,
+    throttled=(),
+    throttle_count=0,
+    quota_stops=0,
+    steal_s=1.0,
+    power="mains",
+)
+
+
+def codes(*states: State, **more: object) -> list[str]:
+    settings: dict[str, object] = {"seconds": 10.0, "unsteady": [], "spread": {"m": 0.02}, **more}
+    found = marks(replace(host(), emulated=None), states, **settings)  # type: ignore[arg-type]
+    return [mark.code for mark in found]
+
+
+def test_the_state_of_a_raspberry_pi_is_read(raspberry: Path) -> None:
+    now = state(raspberry)
+    assert (now.load_average, now.mhz, now.max_mhz, now.governor) == (0.08, 1500.0, 1800.0, "ondemand")
+    assert now.temperature_c == 61.3  # of the CPU, not of the hotter GPU
+    assert now.throttled == ("under-voltage", "throttled")
+    assert (now.steal_s, now.power) == (2.5, "mains")
+    assert host(raspberry).machine.board == "Raspberry Pi 4 Model B Rev 1.4"
+    assert host(raspberry).machine.cpu == "Cortex-A72"
+
+
+def test_a_machine_that_says_nothing_is_no_error(tmp_path: Path) -> None:
+    now = state(tmp_path)
+    assert set(vars(now).values()) == {None}
+    assert host(tmp_path).emulated is None
+
+
+def test_a_machine_at_rest_gets_no_mark() -> None:
+    assert codes(QUIET, QUIET) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ({}, {"mhz": 1500.0}, "clock-fell"),
+        ({}, {"throttled": ("throttled",)}, "throttled"),
+        ({}, {"throttle_count": 3}, "throttled"),
+        ({}, {"quota_stops": 1}, "quota"),
+        ({}, {"temperature_c": 85.0}, "hot"),
+        ({"load_average": 900.0}, {}, "busy"),
+        ({}, {"steal_s": 5000.0}, "stolen"),
+        ({"governor": "ondemand", "mhz": 600.0}, {"mhz": 600.0}, "governor"),
+        ({"power": "battery"}, {}, "battery"),
+    ],
+)
+def test_what_disturbs_a_measurement_is_marked(before: dict, after: dict, code: str) -> None:
+    assert codes(replace(QUIET, **before), replace(QUIET, **after)) == [code]
+
+
+def test_a_clock_that_fell_in_the_middle_is_seen() -> None:
+    assert codes(QUIET, replace(QUIET, mhz=900.0), QUIET) == ["clock-fell"]
+
+
+def test_unsteady_and_widely_spread_times_are_marked() -> None:
+    assert codes(QUIET, QUIET, unsteady=["m"]) == ["unsteady"]
+    assert codes(QUIET, QUIET, spread={"m": 0.5}) == ["spread"]
+
+
+def test_every_mark_is_one_line_that_says_what() -> None:
+    found = marks(
+        replace(host(), emulated="cortex-a72"),
+        [QUIET, replace(QUIET, mhz=100.0)],
+        seconds=1,
+        unsteady=["a", "b", "c"],
+        spread={"a": 0.9},
+        interrupted=True,
+    )
+    assert [mark.code for mark in found] == ["interrupted", "emulated", "clock-fell", "unsteady", "spread"]
+    assert all(mark.text and "\n" not in mark.text for mark in found)
+
+
+RAPL = {
+    "sys/class/powercap/intel-rapl:0/name": "package-0\n",
+    "sys/class/powercap/intel-rapl:0/energy_uj": "1000000\n",
+    "sys/class/powercap/intel-rapl:0/max_energy_range_uj": "262143328850\n",
+    "sys/class/powercap/intel-rapl:0:0/name": "core\n",
+    "sys/class/powercap/intel-rapl:0:0/energy_uj": "500000\n",
+}
+INA = {
+    "sys/class/hwmon/hwmon0/name": "cpu_thermal\n",
+    "sys/class/hwmon/hwmon0/temp1_input": "50000\n",
+    "sys/class/hwmon/hwmon1/name": "ina219\n",
+    "sys/class/hwmon/hwmon1/power1_input": "2500000\n",
+}
+BATTERY = {
+    "sys/class/power_supply/BAT0/type": "Battery\n",
+    "sys/class/power_supply/BAT0/status": "Discharging\n",
+    "sys/class/power_supply/BAT0/voltage_now": "12000000\n",
+    "sys/class/power_supply/BAT0/current_now": "-500000\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("tree", "kind", "reading"),
+    [(RAPL, "rapl", 1.0), (INA, "sensor", 2.5), (BATTERY, "battery", 6.0)],
+    ids=["rapl", "ina", "battery"],
+)
+def test_meters_are_found_and_read_in_joules_or_watts(
+    tmp_path: Path, tree: dict, kind: str, reading: float
+) -> None:
+    meters, note = energy.find_meters(files(tmp_path, tree))
+    assert [meter.kind for meter in meters] == [kind]  # the CPU package once, not its parts
+    assert meters[0].read() == reading
+    assert meters[0].name in note
+
+
+def test_the_whole_platform_is_preferred_to_the_cpu_and_the_cpu_to_a_sensor(tmp_path: Path) -> None:
+    psys = {"sys/class/powercap/intel-rapl:1/name": "psys", "sys/class/powercap/intel-rapl:1/energy_uj": "5"}
+    meters, _ = energy.find_meters(files(tmp_path, {**RAPL, **INA, **psys}))
+    assert [meter.name for meter in meters] == ["RAPL psys", "RAPL package-0", "ina219"]
+
+
+def test_without_a_meter_no_energy_is_claimed_and_it_is_said(tmp_path: Path) -> None:
+    charging = {**BATTERY, "sys/class/power_supply/BAT0/status": "Charging\n"}
+    meters, note = energy.find_meters(files(tmp_path, charging))
+    assert meters == ()
+    assert note.startswith("no energy")
+
+
+def test_a_meter_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    root = files(tmp_path, {**RAPL, "sys/class/powercap/intel-rapl:0/energy_uj": "not a number"})
+    meters, note = energy.find_meters(root)
+    assert meters == ()
+    assert "RAPL package-0 cannot be read" in note
+
+
+def fake_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that only sleeping and running move."""
+    now = [0.0]
+    monkeypatch.setattr(energy.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(energy.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
+
+
+def test_energy_per_text_from_a_counter_that_goes_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = fake_clock(monkeypatch)
+    root = files(tmp_path, {**RAPL, "sys/class/powercap/intel-rapl:0/max_energy_range_uj": "50000000"})
+    (meter,), _ = energy.find_meters(root)
+    watts = {"rest": 2.0, "work": 7.0}
+
+    def consume(seconds: float, power: float) -> None:
+        now[0] += seconds
+        value = (float(meter.path.read_text()) + power * seconds * 1e6) % 50e6
+        meter.path.write_text(str(value))
+
+    monkeypatch.setattr(energy.time, "sleep", lambda seconds: consume(seconds, watts["rest"]))
+
+    def run() -> int:
+        consume(0.01, watts["work"])
+        return 2
+
+    found = energy.measure_energy(meter, run, 3.0)
+    assert found is not None
+    assert found.watts == pytest.approx(7.0, rel=1e-3)
+    assert found.rest_watts == pytest.approx(2.0, rel=1e-3)
+    assert found.joules_per_text == pytest.approx(7.0 * 0.01 / 2, rel=1e-3)
+    assert found.above_rest_joules_per_text == pytest.approx(5.0 * 0.01 / 2, rel=1e-3)
+
+
+def test_energy_per_text_from_a_power_sensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = fake_clock(monkeypatch)
+    (meter,), _ = energy.find_meters(files(tmp_path, INA))
+
+    def run() -> int:
+        now[0] += 0.05
+        return 1
+
+    found = energy.measure_energy(meter, run, 3.0)
+    assert found is not None
+    assert found.joules_per_text == pytest.approx(2.5 * 0.05)
+    assert found.above_rest_joules_per_text == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_meter_that_stands_still_gives_no_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = fake_clock(monkeypatch)
+    (meter,), _ = energy.find_meters(files(tmp_path, RAPL))
+
+    def run() -> int:
+        now[0] += 0.05
+        return 1
+
+    assert energy.measure_energy(meter, run, 1.0) is None

@@ -1,0 +1,296 @@
+"""``edge-lstm latency``: what it measures, and what it does with what people type."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_lstm.errors import DataError
+from edge_lstm.latency import measure as measuring
+from edge_lstm.latency.document import dumps, parse_document, to_document
+from edge_lstm.latency.measure import is_steady, measure
+from edge_lstm.latency.options import parse_cpus, parse_numbers, parse_percent, parse_time
+from edge_lstm.latency.plan import Plan, Setting, make_settings
+from edge_lstm.latency.recorder import Block, Recorder
+from edge_lstm.latency.table import to_text
+from edge_lstm.latency.texts import Sample, embedded_sample, shuffled_forever, texts_of_length
+from edge_lstm.modelfile import embedded_model, open_model
+
+QUICK = {"runs": 40, "cold_starts": 0, "warm_up_s": 0.0, "max_warm_up_blocks": 1}
+
+
+def latency(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edge_lstm", "latency", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+        env={
+            **os.environ,
+            "PYTHONIOENCODING": "utf-8",
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        },
+        cwd=cwd,
+    )
+
+
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    copy = tmp_path_factory.mktemp("models") / "copy.onnx"
+    shutil.copy(embedded_model(), copy)
+    return embedded_model(), copy
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
+    """One run of the command as a user types it → (standard output, document)."""
+    path = tmp_path_factory.mktemp("latency") / "result.json"
+    done = latency("--runs", "200", "--cold-starts", "2", "--json", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout, parse_document(path.read_text(encoding="utf-8"), str(path))
+
+
+def test_the_table_fits_80_columns_and_shows_start_text_and_parts(finished: tuple[str, dict]) -> None:
+    table, _ = finished
+    assert max(map(len, table.splitlines())) <= 80
+    for word in ("cold start, ms", "imports", "load", "first", "a text, ms", "p50", "text→ids", "texts/s"):
+        assert word in table
+
+
+def test_p99_is_not_given_from_200_runs_and_the_runs_it_takes_are_said(finished: tuple[str, dict]) -> None:
+    table, document = finished
+    both = document["settings"][0]["both"]
+    assert both["p99_us"] is None
+    assert both["p50_us"] < both["p90_us"] <= both["p95_us"] <= both["max_us"]
+    assert "p99 1,000" in table
+
+
+def test_the_phases_add_up(finished: tuple[str, dict]) -> None:
+    one = finished[1]["settings"][0]
+    cold = one["cold_start"]
+    assert cold["processes"] == 2
+    parts = sum(cold[f"{phase}_ms"]["min"] for phase in ("python", "imports", "load", "first"))
+    assert 0 < parts <= cold["total_ms"]["max"]
+    assert one["encode"]["mean_us"] + one["run"]["mean_us"] == pytest.approx(one["both"]["mean_us"], rel=1e-4)
+    assert one["both"]["p50_ci_us"][0] <= one["both"]["p50_us"] <= one["both"]["p50_ci_us"][1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_is_that_of_a_fresh_process(finished: tuple[str, dict]) -> None:
+    memory = finished[1]["settings"][0]["memory"]
+    assert 10 * 2**20 < memory["imported"] <= memory["loaded"] <= memory["steady"] <= memory["peak"] < 2**30
+
+
+def test_every_text_of_the_sample_is_used_about_equally_often(finished: tuple[str, dict]) -> None:
+    document = finished[1]
+    used = np.bincount(document["settings"][0]["samples"]["text"], minlength=document["texts"]["count"])
+    assert used.max() - used.min() <= 1
+
+
+def test_json_goes_to_standard_output_alone(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("good\nbad film\nthe worst I ever saw\n", encoding="utf-8")
+    done = latency("--runs", "20", "--cold-starts", "0", "--data", str(texts), "--json", "-")
+    document = parse_document(done.stdout, "-")
+    assert document["texts"]["count"] == 3
+    assert document["settings"][0]["cold_start"] is None
+
+
+def test_models_side_by_side_get_a_ratio_with_its_interval(two_models: tuple[Path, Path]) -> None:
+    plan = Plan(make_settings(two_models), **{**QUICK, "runs": 64 * 12})
+    document = to_document(measure(plan, embedded_sample()))
+    assert [one["name"] for one in document["settings"]] == ["sentiment.int8", "copy"]
+    (ratio,) = document["ratios"]
+    assert (ratio["name"], ratio["against"]) == ("copy", "sentiment.int8")
+    assert 0.5 < ratio["low"] <= ratio["value"] <= ratio["high"] < 2  # the same model twice
+    assert "copy" in to_text(document)
+
+
+def test_settings_take_turns_in_random_order_over_the_same_texts(
+    two_models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[tuple[str, list[int]]] = []
+    run_block = measuring._run_block
+
+    def watch(one: measuring.Measured, pool: list[str], chosen: list[int], interval: float) -> Block:
+        turns.append((one.setting.name, list(chosen)))
+        return run_block(one, pool, chosen, interval)
+
+    monkeypatch.setattr(measuring, "_run_block", watch)
+    measure(Plan(make_settings(two_models), **{**QUICK, "runs": 64 * 16}), embedded_sample())
+    steady = turns[2:]  # one block each of warm-up
+    pairs = list(zip(steady[::2], steady[1::2]))
+    assert all(a[0] != b[0] and a[1] == b[1] for a, b in pairs)
+    assert len({a[0] for a, _ in pairs}) == 2  # not always the same first
+
+
+def test_every_combination_of_a_sweep_is_measured_and_named() -> None:
+    settings = make_settings([embedded_model()], threads=(1, 2), batch_sizes=(1, 4))
+    assert [one.name for one in settings] == ["t1 b1", "t1 b4", "t2 b1", "t2 b4"]
+    document = to_document(measure(Plan(settings, **QUICK), embedded_sample()))
+    by_name = {one["name"]: one for one in document["settings"]}
+    assert by_name["t1 b4"]["texts"] == by_name["t1 b1"]["texts"] == by_name["t1 b4"]["runs"] * 4
+    assert by_name["t1 b4"]["length_fit"] is None
+    assert {ratio["against"] for ratio in document["ratios"]} == {"t1 b1"}
+    assert max(map(len, to_text(document).splitlines())) <= 80
+
+
+def test_batches_hold_texts_of_similar_length() -> None:
+    plan = Plan(make_settings([embedded_model()], batch_sizes=(8,)), **QUICK)
+    samples = measure(plan, embedded_sample()).measured[0].recorder.samples()
+    whole = embedded_sample()
+    assert samples.tokens.std() > 2 * np.std([len(text.split()) for text in whole.texts]) * np.sqrt(8)
+
+
+def test_a_length_sweep_runs_texts_of_exactly_that_length() -> None:
+    tokenizer = open_model().tokenizer
+    for length in (1, 2, 37, 600):
+        made = texts_of_length(embedded_sample(), tokenizer, length, 20, seed=0)
+        assert {len(tokenizer.encode_text(text).ids) for text in made.texts} == {length}
+    assert len(set(made.texts)) > 10
+    with pytest.raises(DataError, match="1 to 600"):
+        texts_of_length(embedded_sample(), tokenizer, 601, 20, seed=0)
+
+
+def test_batch_sizes_without_a_small_multiple_are_refused() -> None:
+    with pytest.raises(DataError, match="divide each other"):
+        _ = Plan(make_settings([embedded_model()], batch_sizes=(7, 64, 121))).block_texts
+
+
+def test_the_same_model_twice_is_refused() -> None:
+    with pytest.raises(DataError, match="twice"):
+        make_settings([embedded_model(), embedded_model()])
+
+
+def test_ctrl_c_leaves_what_was_measured_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_block, count = measuring._run_block, iter(range(100))
+
+    def stop_at_five(*arguments: object) -> Block:
+        if next(count) == 5:
+            raise KeyboardInterrupt
+        return run_block(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(measuring, "_run_block", stop_at_five)
+    result = measure(Plan(make_settings([embedded_model()]), **{**QUICK, "runs": 10_000}), embedded_sample())
+    document = to_document(result)
+    assert document["settings"][0]["runs"] == 4 * 64  # the first block was warm-up
+    assert [mark["code"] for mark in document["distrust"]][:1] == ["interrupted"]
+
+
+def test_warm_up_ends_when_the_median_is_steady() -> None:
+    assert not is_steady([5.0] * 7)
+    assert is_steady([9.0, 9.0] + [5.0, 5.1, 5.0, 4.9] * 2)
+    assert not is_steady([8.0, 8.0, 8.0, 8.0, 7.0, 7.0, 7.0, 7.0])
+
+
+@pytest.mark.parametrize("blocks", [1, 10, 500, 5000])
+def test_samples_stay_bounded_and_spread_over_the_whole_run(blocks: int) -> None:
+    recorder = Recorder(block_texts=4, capacity=100)
+    for i in range(blocks):
+        recorder.add(Block(np.full((4, 4), i, dtype=np.int64), cpu_ns=1, started_ns=i))
+    samples = recorder.samples()
+    assert recorder.runs == blocks * 4
+    assert min(blocks * 4, 50) <= len(samples.text) <= 100
+    assert samples.text.max() >= 0.9 * (blocks - 1)
+    assert recorder.max_ns == 2 * (blocks - 1)
+
+
+def test_a_long_run_reports_medians_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "MINUTE_S", 0.05)
+    plan = Plan(
+        make_settings([embedded_model()]), duration_s=0.6, **{k: v for k, v in QUICK.items() if k != "runs"}
+    )
+    document = to_document(measure(plan, embedded_sample()))
+    one = document["settings"][0]
+    assert len(one["minutes"]) >= 3
+    assert sum(minute["runs"] for minute in one["minutes"]) <= one["runs"]
+    assert one["trend"] is not None
+    assert "minutes" in to_text(document)
+
+
+def test_orders_are_random_and_complete() -> None:
+    order = shuffled_forever(10, random.Random(1))
+    first, second = ([next(order) for _ in range(10)] for _ in range(2))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+
+
+def test_a_document_survives_writing_and_reading(finished: tuple[str, dict]) -> None:
+    assert parse_document(dumps(finished[1]), "x") == finished[1]
+
+
+def test_a_table_without_unicode_is_ascii(finished: tuple[str, dict]) -> None:
+    to_text(finished[1], unicode=False).encode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("20ms", 0.02), ("30m", 1800), ("2h", 7200), ("1.5", 1.5), ("10 min", 600)],
+)
+def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_time(text, "--duration") == seconds
+
+
+def test_numbers_and_cpus_are_read_as_people_write_them() -> None:
+    assert parse_numbers("1,2, 4,2", "--threads") == (1, 2, 4)
+    assert parse_cpus("0,2-4") == (0, 2, 3, 4)
+    assert parse_percent("5%", "x") == parse_percent("5", "x") == 0.05
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--duration", "soon"], "is no time"),
+        (["--threads", "0"], "whole numbers"),
+        (["--threads", "1,x"], "whole numbers"),
+        (["--batch-size", ""], "whole numbers"),
+        (["--length", "601", "--cold-starts", "0"], "1 to 600"),
+        (["--pin", "a"], "CPU numbers"),
+        (["--pin", "4000"], "cannot pin"),
+        (["--provider", "CUDA"], "not a CPU provider"),
+        (["no-such.onnx"], "no model file at no-such.onnx"),
+        (["--data", "no-such.txt"], "no-such.txt"),
+        (["--data", "empty.txt"], "no texts"),
+        (["--json", "no/such/folder.json", "--runs", "20", "--cold-starts", "0"], "cannot write"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_says_what(arguments: list[str], part: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    done = latency(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert part in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda text: "", "not JSON"),
+        (lambda text: text[:500], "not JSON"),
+        (lambda text: "[1]", "not a latency result"),
+        (lambda text: text.replace('"version": 1', '"version": 9', 1), "version 9"),
+        (lambda text: json.dumps({**json.loads(text), "settings": []}), "settings"),
+        (lambda text: text.replace('"both"', '"bath"', 1), "settings[0].both"),
+    ],
+)
+def test_a_damaged_document_is_refused(finished: tuple[str, dict], change: object, part: str) -> None:
+    with pytest.raises(DataError) as caught:
+        parse_document(change(dumps(finished[1])), "x.json")  # type: ignore[operator]
+    assert part in str(caught.value)
+
+
+def test_a_setting_carries_its_name() -> None:
+    (setting,) = make_settings([embedded_model()])
+    assert setting == Setting("sentiment.int8", embedded_model(), 1, 1, "CPUExecutionProvider", None)
+
+
+def test_no_texts_are_refused() -> None:
+    with pytest.raises(DataError, match="no texts"):
+        measure(Plan(make_settings([embedded_model()])), Sample("nothing", ()))
