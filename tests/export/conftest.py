@@ -14,6 +14,9 @@ from edge_lstm.text import Tokenizer
 
 MakeCheckpoint = Callable[..., Checkpoint]
 
+# These networks are tiny: a second thread only waits, and on a busy machine it spins.
+torch.set_num_threads(1)
+
 
 @pytest.fixture
 def make_checkpoint() -> MakeCheckpoint:
