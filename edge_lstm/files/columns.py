@@ -1,0 +1,72 @@
+"""Which column holds the text, and which the label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_lstm.errors import DataError
+
+TEXT_NAMES = (
+    "text",
+    "review",
+    "content",
+    "sentence",
+    "comment",
+    "document",
+    "body",
+    "message",
+    "tweet",
+    "review_text",
+    "review_body",
+    "reviewtext",
+    "comment_text",
+)
+LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "labels", "intent")
+
+
+def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> int:
+    """Index of the text column: the one asked for (by name, else by number from 1), the only one, or the
+    only one with a plain name. Raises DataError that lists the columns.
+    """
+    return _find(columns, wanted, where, TEXT_NAMES, "text", "--text-column")
+
+
+def find_label_column(columns: Sequence[str], wanted: str | None, where: str) -> int:
+    """Index of the label column, found as :func:`find_text_column` does."""
+    return _find(columns, wanted, where, LABEL_NAMES, "label", "--label-column")
+
+
+def column_index(columns: Sequence[str], wanted: str, where: str) -> int:
+    """Index of the column called ``wanted``, or else of the column with that number (from 1)."""
+    count = columns.count(wanted)
+    if count == 1:
+        return columns.index(wanted)
+    if count > 1:
+        numbers = ", ".join(str(i) for i, name in enumerate(columns, 1) if name == wanted)
+        raise DataError(f"{where} has {count} columns {wanted!r}; name one by its number: {numbers}")
+    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(columns):
+        return int(wanted) - 1
+    raise DataError(f"{where} has no column {wanted!r}; its columns are {listed(columns)}")
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Column names for a message, at most twenty of them, long ones cut."""
+    names = [repr(name if len(name) <= 40 else name[:39] + "…") for name in columns[:20]]
+    return ", ".join(names) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
+
+
+def _find(
+    columns: Sequence[str], wanted: str | None, where: str, names: Sequence[str], what: str, option: str
+) -> int:
+    if wanted is not None:
+        return column_index(columns, wanted, where)
+    if what == "text" and len(columns) == 1:
+        return 0
+    lower = [name.strip().lower() for name in columns]
+    if lower.count(names[0]) == 1:  # 'text' beside 'review' is the text
+        return lower.index(names[0])
+    found = [i for i, name in enumerate(lower) if name in names]
+    if len(found) == 1:
+        return found[0]
+    reason = "several could hold" if found else "none of them plainly holds"
+    raise DataError(f"{where} has the columns {listed(columns)}: {reason} the {what}; name one with {option}")

@@ -1,0 +1,124 @@
+"""Compressed files by their suffix: streams to read, and pieces to write that can be put end to end.
+
+A compressed file may be several complete ones (members, frames) in a row; every tool that reads one
+reads such a file too. So pieces are compressed by themselves, and a file can be cut at any border.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from pathlib import PurePath
+from typing import IO, Any, Literal, cast
+
+from edge_lstm.errors import DataError, MissingPackageError
+
+Compression = Literal["gzip", "bzip2", "xz", "zstd"]
+
+SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+# One zstd block of 4 bytes can hold 128 KiB of the same byte: small bites bound what comes out at once.
+_ZSTD_BITE = 2048
+
+
+def split_suffix(path: str) -> tuple[str, Compression | None]:
+    """A path → (its suffix in lower case without the compression's, the compression)."""
+    name = PurePath(path)
+    compression = SUFFIXES.get(name.suffix.lower())
+    suffix = PurePath(name.stem).suffix if compression else name.suffix
+    return suffix.lower(), compression
+
+
+def zstandard() -> Any:
+    """The zstandard package; MissingPackageError where it is not installed."""
+    try:
+        import zstandard as package
+    except ImportError:
+        raise MissingPackageError(
+            "files ending in .zst need the zstandard package; install it with: pip install 'edge-lstm[zstd]'"
+        ) from None
+    return package
+
+
+def decompressed(stream: IO[bytes], compression: Compression | None) -> IO[bytes]:
+    """A stream of the bytes that ``stream`` holds; its errors are told by :func:`read_error`."""
+    if compression == "gzip":
+        return cast(IO[bytes], gzip.GzipFile(fileobj=stream, mode="rb"))
+    if compression == "bzip2":
+        return cast(IO[bytes], bz2.BZ2File(stream, "rb"))
+    if compression == "xz":
+        return cast(IO[bytes], lzma.LZMAFile(stream, "rb"))
+    if compression == "zstd":
+        return io.BufferedReader(_ZstdReader(stream), 2**18)
+    return stream
+
+
+def compress(data: bytes, compression: Compression | None) -> bytes:
+    """One complete member or frame that holds ``data``. The same bytes give the same bytes."""
+    if compression == "gzip":
+        return gzip.compress(data, 6, mtime=0)
+    if compression == "bzip2":
+        return bz2.compress(data)
+    if compression == "xz":
+        return lzma.compress(data)
+    if compression == "zstd":
+        return cast(bytes, zstandard().ZstdCompressor().compress(data))
+    return data
+
+
+def read_error(path: str, error: Exception) -> DataError | None:
+    """What an exception while reading ``path`` means, or None where it is not a matter of the file."""
+    if isinstance(error, EOFError):
+        return DataError(f"{path} is cut short: its compressed data ends too early; copy it again")
+    if (
+        isinstance(error, (gzip.BadGzipFile, zlib.error, lzma.LZMAError))
+        or type(error).__name__ == "ZstdError"
+    ):
+        return DataError(f"{path} is damaged or not of the kind its suffix says ({error}); copy it again")
+    if isinstance(error, OSError):
+        if error.errno is None:  # bz2 raises a bare OSError for bad data
+            return DataError(f"{path} is damaged or not of the kind its suffix says ({error}); copy it again")
+        return DataError(f"cannot read {path}: {error.strerror}; check the file and its permissions")
+    return None
+
+
+class _ZstdReader(io.RawIOBase):
+    """The frames of a .zst file as one raw stream; EOFError where the last one is cut short.
+
+    (The package's own reader takes a cut file for a complete one.)
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._package = zstandard()
+        self._frame: Any = None
+        self._compressed = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            if not self._compressed:
+                self._compressed = self._stream.read(_ZSTD_BITE)
+                if not self._compressed:
+                    if self._frame is not None:
+                        raise EOFError
+                    return 0
+            if self._frame is None:
+                self._frame = self._package.ZstdDecompressor().decompressobj()
+            self._ready = memoryview(self._frame.decompress(self._compressed))
+            self._compressed = b""
+            if self._frame.eof:
+                self._compressed, self._frame = self._frame.unused_data, None
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

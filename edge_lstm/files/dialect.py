@@ -1,0 +1,150 @@
+"""CSV and TSV as bytes: where a record ends, what its fields are, how a field is written.
+
+The rules are those of Python's ``csv`` module with its default settings (a doubled quote stands for one,
+a quote inside an unquoted field is a plain character), applied to bytes, so that a record can be passed
+on exactly as it came. The tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+DELIMITERS = (",", ";", "\t", "|")
+_SNIFFED_RECORDS = 50
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """delimiter: one ASCII character; quote: one ASCII character, or "" where nothing is quoted;
+    newline: what ends a line.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    newline: str = "\n"
+
+    @cached_property
+    def delimiter_byte(self) -> bytes:
+        """The delimiter as it stands in a file."""
+        return self.delimiter.encode()
+
+    @cached_property
+    def quote_byte(self) -> bytes:
+        """The quote as it stands in a file."""
+        return self.quote.encode()
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes], re.Pattern[bytes]]:
+        d, q = re.escape(self.delimiter_byte), re.escape(self.quote_byte)
+        inside = b"[^%b]*(?:%b%b[^%b]*)*" % (q, q, q, q)
+        end = b"%b(?!%b)" % (q, q)
+        field = b"(?:%b%b%b|(?!%b))[^%b]*" % (q, inside, end, q, d)
+        complete = re.compile(b"(?:%b%b)*%b" % (field, d, field))
+        completes = re.compile(b"%b%b[^%b]*(?:%b%b)*" % (inside, end, d, d, field))
+        parts = re.compile(b"(?:%b(%b)%b|(?!%b))([^%b]*)(%b|\\Z)" % (q, inside, end, q, d, d))
+        return complete, completes, parts
+
+    def is_open(self, line: bytes, was_open: bool) -> bool:
+        """Whether a quoted field is still open at the end of ``line``, the next line of a record."""
+        quote = self.quote_byte
+        if not quote or quote not in line:
+            return was_open
+        complete, completes, _ = self._patterns
+        return (completes if was_open else complete).fullmatch(line) is None
+
+    def spans(self, record: bytes) -> list[tuple[bytes, bytes]]:
+        """A record without its line end → for each field its value and its own bytes, quotes included.
+
+        A record whose last quoted field never closes is read as ``csv`` does: to the end.
+        """
+        delimiter, quote = self.delimiter_byte, self.quote_byte
+        if not quote or quote not in record:
+            return [(field, field) for field in record.split(delimiter)]
+        parts = self._patterns[2]
+        fields = []
+        position = 0
+        while True:
+            match = parts.match(record, position)
+            if match is None:  # only an open quote does not match
+                raw = record[position:]
+                fields.append((raw[1:].replace(quote * 2, quote), raw))
+                return fields
+            quoted, rest, ended_by = match.groups()
+            value = rest if quoted is None else quoted.replace(quote * 2, quote) + rest
+            fields.append((value, record[position : match.end(2)]))
+            if not ended_by:
+                return fields
+            position = match.end()
+
+    def field(self, value: bytes) -> bytes:
+        """A value as a field, quoted only where it must be.
+
+        Without a quote character a value cannot hold the delimiter or a line end: they become spaces.
+        """
+        delimiter, quote = self.delimiter_byte, self.quote_byte
+        if not (delimiter in value or b"\n" in value or b"\r" in value or (quote and quote in value)):
+            return value
+        if quote:
+            return quote + value.replace(quote, quote * 2) + quote
+        for special in (delimiter, b"\r", b"\n"):
+            value = value.replace(special, b" ")
+        return value
+
+    def line(self, values: Iterable[bytes]) -> bytes:
+        """Values → a record, without its line end."""
+        return self.delimiter_byte.join(map(self.field, values))
+
+    def records(self, lines: Iterable[bytes]) -> list[bytes]:
+        """Lines (with their ends) → complete records, without their line ends."""
+        records, parts, was_open = [], list[bytes](), False
+        for line in lines:
+            parts.append(line)
+            was_open = self.is_open(line, was_open)
+            if not was_open:
+                records.append(strip_newline(b"".join(parts)))
+                parts = []
+        return records
+
+
+def strip_newline(line: bytes) -> bytes:
+    """A line without the LF, CR LF or CR at its end."""
+    if line.endswith(b"\n"):
+        line = line[:-1]
+    return line[:-1] if line.endswith(b"\r") else line
+
+
+def sniff(head: bytes, delimiter: str | None = None, quote: str | None = None) -> Dialect:
+    """The dialect of a file that begins with ``head`` (without a byte order mark).
+
+    A delimiter is chosen by how many of the first records have as many fields as the header; given
+    values are taken as they are.
+    """
+    lines = head.split(b"\n")[:-1] or [head]
+    first_line = lines[0]
+    newline = "\r\n" if first_line.endswith(b"\r") else "\n"
+    if quote is None:
+        quote = "'" if first_line.startswith(b"'") and b'"' not in first_line else '"'
+    if delimiter is not None:
+        return Dialect(delimiter, quote, newline)
+
+    def fit(candidate: str) -> tuple[float, int]:
+        dialect = Dialect(candidate, quote, newline)
+        records = dialect.records(line + b"\n" for line in lines[: _SNIFFED_RECORDS * 4])[:_SNIFFED_RECORDS]
+        counts = [len(dialect.spans(record)) for record in records if record]
+        if not counts or counts[0] < 2:
+            return (0.0, 0)
+        return (counts.count(counts[0]) / len(counts), counts[0])
+
+    best = max(DELIMITERS, key=fit)  # the first of equals: the comma
+    return Dialect(best if fit(best) > (0.0, 0) else ",", quote, newline)
+
+
+def check_character(name: str, value: str | None) -> None:
+    """ValueError where an option's value cannot be a delimiter or quote."""
+    if value is None or (name == "quote" and value == ""):
+        return
+    if len(value) != 1 or not value.isascii() or value in "\r\n":
+        raise ValueError(f"{name} must be one ASCII character, not {value!r}")

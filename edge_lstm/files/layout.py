@@ -1,0 +1,155 @@
+"""What the beginning of an input says: its columns, its dialect, where the text is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge_lstm.errors import DataError
+from edge_lstm.files import parquet
+from edge_lstm.files.columns import find_text_column
+from edge_lstm.files.dialect import Dialect, sniff, strip_newline
+from edge_lstm.files.sources import Format, Source
+from edge_lstm.files.stream import HEAD_BYTES, Stream
+
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How inputs are to be read where it should not be found by itself.
+
+    text_column: name or number (from 1); delimiter, quote: of CSV and TSV ("" for no quotes at all);
+    header: whether CSV and TSV files begin with the names of their columns.
+    """
+
+    text_column: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    header: bool = True
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How every record of an input is to be read. Small: it travels to each worker.
+
+    columns: their names; for JSONL the keys of the first rows, in order of appearance.
+    text: index of the text column.
+    header: the header record as it stands in the file, with a byte order mark if there is one.
+    """
+
+    format: Format
+    columns: tuple[str, ...]
+    text: int
+    dialect: Dialect | None = None
+    header: bytes | None = None
+
+    @property
+    def text_column(self) -> str:
+        """The name of the text column."""
+        return self.columns[self.text]
+
+
+def find_layout(source: Source, stream: Stream | None, options: Options) -> Layout:
+    """The layout of an input. ``stream``: its opened stream, None for Parquet and folders.
+
+    Raises DataError.
+    """
+    if source.format == "folder":
+        return Layout("folder", ("path", "text"), 1)
+    if source.format == "parquet":
+        columns = parquet.columns(source.path)
+        text = find_text_column(columns, options.text_column, source.name)
+        parquet.check_text_column(source.path, columns[text])
+        return Layout("parquet", columns, text)
+    assert stream is not None
+    head = stream.head()
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200:2].count(0) + head[1:200:2].count(0) > 40:
+        raise DataError(
+            f"{source.name} is UTF-16 or binary, not UTF-8 text; "
+            f"convert it with: iconv -f UTF-16 -t UTF-8 {source.path}"
+        )
+    if source.format == "text":
+        return Layout("text", ("text",), 0)
+    if not head.removeprefix(BOM).strip():
+        raise DataError(f"{source.name} is empty; {source.format} needs at least its columns")
+    if source.format == "jsonl":
+        return _jsonl(source, head, options)
+    return _csv(source, head, options)
+
+
+def same_layout(first: Layout, other: Layout, first_name: str, name: str) -> None:
+    """Raises DataError where a further input does not have the columns of the first.
+
+    JSONL objects may differ from row to row, so only their text column must be the same.
+    """
+    if first.format == "jsonl":
+        same = first.text_column == other.text_column
+    else:
+        same = replace(first, header=None) == replace(other, header=None)
+    if not same:
+        raise DataError(
+            f"{name} does not have the columns of {first_name}, or not its delimiter; "
+            "score them in separate runs"
+        )
+
+
+def _csv(source: Source, head: bytes, options: Options) -> Layout:
+    body = head.removeprefix(BOM)
+    if b"\n" not in body and b"\r" in body:
+        raise DataError(
+            f"{source.name} ends its lines in CR alone; convert it with: tr '\\r' '\\n' < {source.path}"
+        )
+    delimiter = options.delimiter or ("\t" if source.format == "tsv" else None)
+    dialect = sniff(body, delimiter, options.quote)
+    lines = body.split(b"\n")
+    parts: list[bytes] = []
+    was_open = False
+    for line in lines:
+        parts.append(line)
+        was_open = dialect.is_open(line, was_open)
+        if not was_open:
+            break
+    if was_open and len(head) >= HEAD_BYTES:
+        raise DataError(
+            f"{source.name}: the header has a quote that does not close within 1 MiB; "
+            'check it, or read without quotes: --quote ""'
+        )
+    record = strip_newline(b"\n".join(parts))
+    names = [value for value, _ in dialect.spans(record)]
+    if not options.header:
+        columns = tuple(str(i) for i in range(1, len(names) + 1))
+        return Layout(
+            source.format, columns, find_text_column(columns, options.text_column, source.name), dialect
+        )
+    try:
+        columns = tuple(name.decode() for name in names)
+    except UnicodeDecodeError:
+        raise DataError(
+            f"{source.name}: its header is not UTF-8; "
+            f"convert it with: iconv -f WINDOWS-1252 -t UTF-8 {source.path}"
+        ) from None
+    text = find_text_column(columns, options.text_column, source.name)
+    header = (BOM if head.startswith(BOM) else b"") + record
+    return Layout(source.format, columns, text, dialect, header)
+
+
+def _jsonl(source: Source, head: bytes, options: Options) -> Layout:
+    lines = head.removeprefix(BOM).split(b"\n")
+    if len(head) >= HEAD_BYTES:
+        lines.pop()  # cut by the look, not by the file
+    keys: dict[str, None] = {}
+    for line in lines:
+        try:
+            row: Any = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # a bad row is an error row, not the end of the run
+        if isinstance(row, dict):
+            keys.update(dict.fromkeys(row))
+    if not keys:
+        array = head.lstrip().startswith(b"[")
+        hint = f"convert it with: jq -c '.[]' {source.path}" if array else "give one JSON object a line"
+        raise DataError(f"{source.name} has no JSON object in its first lines; {hint}")
+    columns = tuple(keys)
+    return Layout("jsonl", columns, find_text_column(columns, options.text_column, source.name))

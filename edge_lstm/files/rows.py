@@ -1,0 +1,164 @@
+"""One record → its text, or why there is none, and the values of its columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edge_lstm.files.dialect import Dialect
+from edge_lstm.files.layout import Layout
+from edge_lstm.files.stream import MAX_ROW_BYTES
+
+# A record as it came: a line or CSV record without its line end, a file of a folder, or nothing.
+Record = "bytes | FileRecord | TooLong"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file of a folder. path: relative to it; error: why it could not be read."""
+
+    path: str
+    data: bytes
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TooLong:
+    """Stands for a row of more than MAX_ROW_BYTES, of which nothing was kept."""
+
+    size: int
+
+
+class Number(str):
+    """A number of a JSON row, in the digits it was written with."""
+
+    __slots__ = ()
+
+
+class RowError(Exception):
+    """A row has no usable text; the text says why."""
+
+
+def text_reader(layout: Layout) -> Callable[[Any], str]:
+    """The function that takes a record to its text. It raises RowError."""
+    if layout.format == "text":
+        return _checked(_decode)
+    if layout.format == "folder":
+        return _checked(_file_text)
+    if layout.format == "jsonl":
+        column = layout.text_column
+        return _checked(lambda record: _json_text(record, column))
+    dialect, columns, text = _dialect(layout), len(layout.columns), layout.text
+    quote = dialect.quote_byte or b"\n"  # no field begins with a line end
+
+    def csv_text(record: bytes) -> str:
+        fields = dialect.spans(record)
+        if fields[-1][1].startswith(quote) and dialect.is_open(record, False):
+            raise RowError("a quote opens in this row and never closes")
+        if len(fields) != columns:
+            raise RowError(
+                f"the row has {len(fields)} column{'s' * (len(fields) != 1)}, the header {columns}"
+            )
+        return _decode(fields[text][0])
+
+    return _checked(csv_text)
+
+
+def values_reader(layout: Layout) -> Callable[[Any], list[Any]]:
+    """The function that takes a record to the values of ``layout.columns``, whatever its state.
+
+    Values of CSV, TSV, text and folders are bytes; of JSONL what JSON has, numbers as :class:`Number`.
+    None where a row has no such column. What a row has too much stays with its last column.
+    """
+    columns = layout.columns
+    if layout.format == "text":
+        return lambda record: [record if isinstance(record, bytes) else None]
+    if layout.format == "folder":
+        return lambda record: [record.path.encode("utf-8", "surrogateescape"), record.data]
+    if layout.format == "jsonl":
+
+        def json_values(record: Any) -> list[Any]:
+            try:
+                row = _json(record) if isinstance(record, bytes) else {}
+            except RowError:
+                row = {}
+            return [row.get(name) for name in columns]
+
+        return json_values
+    dialect, count = _dialect(layout), len(columns)
+
+    def csv_values(record: Any) -> list[Any]:
+        if not isinstance(record, bytes):
+            return [None] * count
+        fields = dialect.spans(record)
+        values: list[bytes | None] = [value for value, _ in fields[:count]]
+        if len(fields) > count:
+            values[-1] = dialect.delimiter_byte.join(value for value, _ in fields[count - 1 :])
+        return values + [None] * (count - len(values))
+
+    return csv_values
+
+
+def _dialect(layout: Layout) -> Dialect:
+    assert layout.dialect is not None
+    return layout.dialect
+
+
+def _checked(read: Callable[[Any], str]) -> Callable[[Any], str]:
+    def checked(record: Any) -> str:
+        if isinstance(record, TooLong):
+            raise RowError(f"the row has {record.size:,} bytes, more than {MAX_ROW_BYTES // 2**20} MiB")
+        return read(record)
+
+    return checked
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise RowError(
+            f"the text is not UTF-8 (byte 0x{data[error.start]:02x} at position {error.start})"
+        ) from None
+
+
+def _file_text(record: FileRecord) -> str:
+    if record.error:
+        raise RowError(record.error)
+    return _decode(record.data)
+
+
+def _json(record: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(record.decode(), parse_float=Number, parse_int=Number, parse_constant=Number)
+    except UnicodeDecodeError as error:
+        raise RowError(
+            f"the row is not UTF-8 (byte 0x{record[error.start]:02x} at position {error.start})"
+        ) from None
+    except RecursionError:
+        raise RowError("the row is nested too deeply") from None
+    except ValueError as error:
+        raise RowError(f"the row is not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise RowError(f"the row is {_kind(row)}, not an object")
+    return row
+
+
+def _json_text(record: bytes, column: str) -> str:
+    row = _json(record)
+    text = row.get(column)
+    if isinstance(text, str) and not isinstance(text, Number):
+        return text
+    if column not in row:
+        raise RowError(f"the row has no {column!r}")
+    raise RowError("the text is null" if text is None else f"the text is {_kind(text)}, not a string")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, Number):
+        return "a number"
+    return {str: "a string", list: "a list", dict: "an object", type(None): "null"}[type(value)]

@@ -1,0 +1,124 @@
+"""Labelled data → texts and labels, for training and for measuring accuracy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_lstm.errors import DataError
+from edge_lstm.files.columns import find_label_column
+from edge_lstm.files.inputs import Inputs, Row, open_inputs
+from edge_lstm.files.layout import Options
+
+FASTTEXT_PREFIX = "__label__"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """texts[i] has the label labels[i]."""
+
+    texts: list[str]
+    labels: list[str]
+
+
+def read_labelled(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+) -> Labelled:
+    """CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x text`` lines
+    (fastText), or a folder with one folder of ``.txt`` files per label (as ``aclImdb/test``: the label is
+    the name of a file's first folder; ``unsup`` is left out).
+
+    Columns are found by their names where those are plain. Raises DataError with file and row where a row
+    has no text or no label.
+    """
+    given = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
+    inputs = _open(given, text_column, label_column)
+    texts: list[str] = []
+    labels: list[str] = []
+    for text, label in _examples(inputs, label_column):
+        texts.append(text)
+        labels.append(label)
+    if not texts:
+        raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
+    return Labelled(texts, labels)
+
+
+def _open(paths: Sequence[str | Path], text_column: str | None, label_column: str | None) -> Inputs:
+    if text_column is None and label_column is not None:
+        # Of two columns, the one that is not the label is the text.
+        try:
+            return open_inputs(paths)
+        except DataError:
+            columns = open_inputs(paths, options=Options(text_column="1")).layout.columns
+            others = [name for name in columns if name != label_column]
+            if len(columns) == 2 and len(others) == 1:
+                return open_inputs(paths, options=Options(text_column=others[0]))
+            raise
+    return open_inputs(paths, options=Options(text_column=text_column))
+
+
+def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str]]:
+    layout = inputs.layout
+    if layout.format == "folder":
+        yield from _from_folders(inputs.rows())
+        return
+    if layout.format == "text":
+        yield from map(_from_fasttext, inputs.rows())
+        return
+    where = inputs.sources[0].name
+    index = find_label_column(layout.columns, label_column, where)
+    if index == layout.text:
+        raise DataError(f"{where}: {layout.text_column!r} cannot be both the text and the label")
+    name = layout.columns[index]
+    for row in inputs.rows():
+        text = _text(row)
+        label = _label(row.values[name])
+        if not label:
+            raise DataError(f"{row.source} row {row.number}: no label in {name!r}; remove or label the row")
+        yield text, label
+
+
+def _text(row: Row) -> str:
+    if row.text is None:
+        raise DataError(f"{row.source} row {row.number}: {row.error}; correct or remove the row")
+    return row.text
+
+
+def _label(value: Any) -> str:
+    if value is None or isinstance(value, (list, dict)):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).strip()
+
+
+def _from_fasttext(row: Row) -> tuple[str, str]:
+    text = _text(row)
+    first, _, rest = text.lstrip().partition(" ")
+    if not first.startswith(FASTTEXT_PREFIX) or len(first) == len(FASTTEXT_PREFIX):
+        raise DataError(
+            f"{row.source} row {row.number}: the line does not begin with {FASTTEXT_PREFIX}NAME; "
+            "a text file needs it on every line"
+        )
+    if rest.lstrip().startswith(FASTTEXT_PREFIX):
+        raise DataError(f"{row.source} row {row.number}: the line has several labels; keep one label a line")
+    return rest, first.removeprefix(FASTTEXT_PREFIX)
+
+
+def _from_folders(rows: Iterator[Row]) -> Iterator[tuple[str, str]]:
+    for row in rows:
+        label, _, inside = str(row.values["path"]).partition(os.sep)
+        if not inside:
+            # Files beside the folders (aclImdb/test/urls_pos.txt) belong to no label.
+            continue
+        if label == "unsup":
+            continue
+        named = replace(row, source=str(Path(row.source, row.values["path"])))
+        yield _text(named), label

@@ -1,0 +1,302 @@
+"""Files of texts: every format gives the same rows, and what cannot be read says why."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import json
+import lzma
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_lstm.errors import DataError
+from edge_lstm.files import Options, Position, open_inputs, read_rows
+from edge_lstm.files import stream as stream_module
+from edge_lstm.files.dialect import Dialect, strip_newline
+
+TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
+
+
+def texts_of(*paths: Path, **options: str) -> list[str | None]:
+    return [row.text for row in read_rows(paths, **options)]
+
+
+def write_csv(path: Path, rows: list[list[str]], **options: str) -> Path:
+    with path.open("w", newline="", encoding=options.pop("encoding", "utf-8")) as file:
+        csv.writer(file, **options).writerows(rows)
+    return path
+
+
+def test_a_text_file_has_one_document_a_line_whatever_ends_the_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\ntwo\r\n\nfour, no end")
+    assert texts_of(path) == ["one", "two", "", "four, no end"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_csv_dialects_are_recognised(tmp_path: Path, delimiter: str, newline: str, encoding: str) -> None:
+    rows = [["id", "review", "stars"], *[[str(i), text, "4.50"] for i, text in enumerate(TEXTS)]]
+    path = write_csv(tmp_path / "a.csv", rows, delimiter=delimiter, lineterminator=newline, encoding=encoding)
+    read = list(read_rows([path]))
+    assert [row.text for row in read] == TEXTS
+    assert read[1].values == {"id": "1", "review": TEXTS[1], "stars": "4.50"}
+    assert [row.number for row in read] == [1, 2, 3, 4, 5, 6]
+
+
+def test_jsonl_rows_keep_their_numbers_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a", "n": 1.50e3, "big": 123456789012345678901234567890}\n\n{"text": "b"}')
+    rows = list(read_rows([path]))
+    assert [row.text for row in rows] == ["a", "b"]
+    assert rows[0].values == {"text": "a", "n": "1.50e3", "big": "123456789012345678901234567890"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{broken", "the row is not JSON"),
+        (b"[1]", "the row is a list, not an object"),
+        (b"{}", "the row has no 'text'"),
+        (b'{"text": null}', "the text is null"),
+        (b'{"text": 5}', "the text is a number, not a string"),
+        (b'{"text": "\xff"}', "the row is not UTF-8 (byte 0xff"),
+        (b"[" * 100_000, "the row is nested too deeply"),
+    ],
+)
+def test_a_json_row_without_text_says_why_and_the_next_row_is_read(
+    tmp_path: Path, line: bytes, reason: str
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "first"}\n' + line + b'\n{"text": "last"}\n')
+    first, bad, last = read_rows([path])
+    assert (first.text, bad.text, last.text) == ("first", None, "last")
+    assert bad.error is not None
+    assert bad.error.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (b"1", "the row has 1 column, the header 2"),
+        (b"1,a,b", "the row has 3 columns, the header 2"),
+        (b"1,caf\xe9", "the text is not UTF-8 (byte 0xe9 at position 3)"),
+    ],
+)
+def test_a_csv_row_without_text_says_why(tmp_path: Path, row: bytes, reason: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id,text\n0,first\n" + row + b"\n2,last\n")
+    rows = list(read_rows([path]))
+    assert [r.text for r in rows] == ["first", None, "last"]
+    assert rows[1].error == reason
+
+
+def test_a_quote_that_never_closes_is_an_error_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'id,text\n0,first\n1,"open\n2,lost\n')
+    assert [row.error for row in read_rows([path])] == [None, "a quote opens in this row and never closes"]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
+def test_compressed_files_are_read_member_after_member_and_a_cut_one_is_refused(
+    tmp_path: Path, suffix: str
+) -> None:
+    if suffix == ".zst":
+        zstandard = pytest.importorskip("zstandard")
+        compress = zstandard.ZstdCompressor().compress
+    else:
+        compress = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
+    path = tmp_path / f"a.txt{suffix}"
+    whole = compress(b"one\n") + compress(b"two\n" + b"more " * 1000 + b"\n")
+    path.write_bytes(whole)
+    assert texts_of(path)[:2] == ["one", "two"]
+    path.write_bytes(whole[:-5])
+    with pytest.raises(DataError, match="is cut short"):
+        texts_of(path)
+    path.write_bytes(b"not compressed at all")
+    with pytest.raises(DataError, match="is damaged or not of the kind its suffix says"):
+        texts_of(path)
+
+
+def test_a_folder_is_read_in_order_at_any_depth_and_survives_a_loop_of_links(tmp_path: Path) -> None:
+    for name in ("b.txt", "a/2.txt", "a/1.txt", "a/skip.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"text of {name}")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "broken.txt").symlink_to(tmp_path / "nowhere")
+    rows = list(read_rows([tmp_path]))
+    assert [row.values["path"] for row in rows] == ["a/1.txt", "a/2.txt", "b.txt", "broken.txt"]
+    assert rows[0].text == "text of a/1.txt"
+    assert rows[3].error == "the file cannot be read: No such file or directory"
+
+
+def test_globs_and_several_inputs_are_read_in_the_order_given(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    assert texts_of(tmp_path / "c.txt", tmp_path / "[ab].txt") == ["c", "a", "b"]
+
+
+def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    table = arrow.table({"review": [*TEXTS, None], "n": list(range(7))})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=3)
+    rows = list(read_rows([tmp_path / "a.parquet"]))
+    assert [row.text for row in rows] == [*TEXTS, None]
+    assert rows[6].error == "the text is null"
+    assert rows[5].values == {"review": TEXTS[5], "n": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"id,title,stars\n1,x,2\n", "has the columns 'id', 'title', 'stars'"),
+        ("a.csv", b"review,comment\n1,x\n", "several could hold the text"),
+        ("a.csv", b"t\xe9xt,id\nx,1\n", "its header is not UTF-8"),
+        ("a.csv", b"id,text\rx,1\r", "ends its lines in CR alone"),
+        ("a.csv", "id,text\n1,x\n".encode("utf-16"), "is UTF-16 or binary"),
+        ("a.txt", b"\0\1" * 500, "is UTF-16 or binary"),
+        ("a.json", b'[{"text": "a"},\n', "jq -c"),
+        ("a.jsonl", b"nothing\n", "has no JSON object"),
+        ("a.bin", b"x", "--input-format"),
+        ("a.parquet", b"PAR1 no PAR1", "is not a Parquet file"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_what_to_do(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        texts_of(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (["missing.csv"], "no such file"),
+        (["*.nothing"], "no file matches"),
+        (["-", "a.csv"], "standard input"),
+        (["a.csv", "b.txt"], "different formats"),
+        (["a.csv", "c.csv"], "does not have the columns"),
+        (["loop.csv"], "cannot read"),
+        (["folder.csv"], "is a folder without .txt files"),
+        ([], "no input"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("id,text\n1,x\n")
+    Path("b.txt").write_text("x\n")
+    Path("c.csv").write_text("text,id\nx,1\n")
+    Path("loop.csv").symlink_to("loop.csv")
+    Path("folder.csv").mkdir()
+    with pytest.raises(DataError) as caught:
+        list(read_rows(paths))
+    assert message in str(caught.value)
+
+
+def test_a_column_is_named_by_number_where_names_repeat(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,text,id\nfirst,second,1\n")
+    with pytest.raises(DataError, match="by its number: 1, 2"):
+        texts_of(path, text_column="text")
+    assert texts_of(path, text_column="2") == ["second"]
+
+
+def test_a_file_without_header_has_numbered_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("1,first\n2,second\n")
+    inputs = open_inputs([path], options=Options(text_column="2", header=False))
+    assert [row.text for row in inputs.rows()] == ["first", "second"]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+def test_a_row_over_the_limit_is_an_error_row_and_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from edge_lstm.files import inputs, rows
+
+    for module in (stream_module, inputs, rows):
+        monkeypatch.setattr(module, "MAX_ROW_BYTES", 2**20)
+    big = "x" * (2**20 + 5)
+    rows_of = {
+        "a.txt": ["one", big, "three"],
+        "a.csv": ["text", "one", f'"{big}\n{big}"', "three"],
+        "a.jsonl": ['{"text": "one"}', json.dumps({"text": big}), '{"text": "three"}'],
+    }
+    path = tmp_path / name
+    path.write_text("\n".join(rows_of[name]) + "\n")
+    read = list(read_rows([path]))
+    assert [row.text for row in read] == ["one", None, "three"]
+    assert read[1].error is not None
+    assert "more than" in read[1].error
+
+
+FIELD = st.text(st.sampled_from('ab",\n \r;é'), max_size=6)
+DIALECT = Dialect()
+
+
+@given(st.lists(st.lists(FIELD, min_size=2, max_size=4), min_size=1, max_size=5))
+def test_records_and_fields_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
+    written = b"".join(DIALECT.line(field.encode() for field in row) + b"\n" for row in rows)
+    records = DIALECT.records(line + b"\n" for line in written.split(b"\n")[:-1])
+    fields = [[value.decode() for value, _ in DIALECT.spans(record)] for record in records]
+    assert fields == list(csv.reader(written.decode().splitlines(keepends=True)))
+    assert fields == rows
+
+
+@given(st.text(st.sampled_from('ab", '), max_size=12))
+def test_even_a_badly_quoted_record_has_the_fields_that_the_csv_module_sees(record: str) -> None:
+    spans = DIALECT.spans(record.encode())
+    expected = next(csv.reader([record]), [""])
+    assert [value.decode() for value, _ in spans] == (expected or [""])
+    assert b",".join(raw for _, raw in spans) == record.encode()
+    # An open record goes on in the next line, exactly when csv takes the next line too.
+    reader = csv.reader([record + "\n", "next"])
+    next(reader, None)
+    assert DIALECT.is_open(record.encode() + b"\n", False) == (reader.line_num == 2)
+
+
+@given(st.lists(st.text(st.sampled_from('ab",\n'), max_size=8), max_size=12), st.integers(1, 4))
+def test_reading_can_start_again_at_the_end_of_any_block(texts: list[str], rows: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        write_csv(path, [["text", "id"], *[[text, "1"] for text in texts]])
+        blocks = list(open_inputs([path]).blocks(rows=rows))
+        for i, block in enumerate(blocks):
+            assert list(open_inputs([path]).blocks(block.start, rows=rows)) == blocks[i:]
+        assert list(open_inputs([path]).blocks(Position(0, path.stat().st_size), rows=rows)) == []
+
+
+def test_a_line_end_is_stripped_once() -> None:
+    assert strip_newline(b"a\r\n") == b"a"
+    assert strip_newline(b"a\n\n") == b"a\n"
+
+
+def test_a_pipe_gives_its_rows_as_they_come() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"one\ntwo\nthr")
+    blocks = open_inputs([f"/dev/fd/{reading}"], format="text").blocks()
+    assert next(blocks).records == (b"one", b"two")
+    os.write(writing, b"ee\n")
+    assert next(blocks).records == (b"three",)
+    os.close(writing)
+    assert list(blocks) == []
+    os.close(reading)

@@ -1,0 +1,78 @@
+"""Labelled data: the same texts and labels from every form in which people keep them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_lstm.errors import DataError
+from edge_lstm.labelled import Labelled, read_labelled
+
+EXPECTED = Labelled(["good, really", "bad"], ["pos", "neg"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", 'review,sentiment\n"good, really",pos\nbad,neg\n'),
+        ("a.csv", "id;label;content\n1;pos;good, really\n2;neg;bad\n"),
+        ("a.tsv", "text\tlabel\ngood, really\tpos\nbad\tneg\n"),
+        ("a.jsonl", '{"text": "good, really", "label": "pos"}\n{"label": "neg", "text": "bad"}\n'),
+        ("a.txt", "__label__pos good, really\n__label__neg bad\n"),
+    ],
+)
+def test_labelled_files(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    assert read_labelled(path) == EXPECTED
+    assert read_labelled([path, path]) == Labelled(EXPECTED.texts * 2, EXPECTED.labels * 2)
+
+
+def test_a_folder_has_a_folder_for_each_label(tmp_path: Path) -> None:
+    for name, text in (
+        ("pos/1.txt", "good, really"),
+        ("neg/1.txt", "bad"),
+        ("unsup/1.txt", "unknown"),
+        ("urls.txt", "http"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert read_labelled(tmp_path) == Labelled(["bad", "good, really"], ["neg", "pos"])
+
+
+def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(arrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "a.parquet")
+    assert read_labelled(tmp_path / "a.parquet") == Labelled(["a", "b"], ["1", "0"])
+
+
+def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("words,mood\na,pos\n")
+    assert read_labelled(path, label_column="mood") == Labelled(["a"], ["pos"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "text,label\na,pos\nb,\n", "row 2: no label in 'label'"),
+        ("a.csv", "text,label\na,pos\nb\n", "row 2: the row has 1 column, the header 2"),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n', "row 2: the text is null"),
+        ("a.csv", "text,stars\na,pos\n", "none of them plainly holds the label"),
+        ("a.csv", "text,label\n", "has no labelled row"),
+        ("a.txt", "__label__pos a\nno label\n", "row 2: the line does not begin with __label__NAME"),
+        ("a.txt", "__label__pos __label__neg a\n", "row 1: the line has several labels"),
+    ],
+)
+def test_what_is_missing_is_named_with_file_and_row(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_labelled(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
