@@ -1,0 +1,257 @@
+"""The drawings of the evaluation report, as SVG: made here, with nothing but strings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_lstm.metrics import CalibrationBin, Interval
+from edge_lstm.page import BAD, GOOD, INK, LINE, MUTED, SERIES
+
+# More labels than this, and the cells of a confusion matrix are too small to read.
+MATRIX_LABELS = 16
+FEW_TEXTS = 20
+
+
+@dataclass(frozen=True)
+class LengthBin:
+    """Texts of a range of lengths: their number, and each model's accuracy with its 95 % interval."""
+
+    name: str
+    count: int
+    accuracies: tuple[float, ...]
+    intervals: tuple[Interval, ...]
+
+
+def svg(width: float, height: float, parts: Sequence[str], title: str) -> str:
+    """A drawing; ``title`` is what a screen reader says of it."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def _text(
+    x: float, y: float, text: str, *, size: int = 12, anchor: str = "start", fill: str = INK, more: str = ""
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" style="fill:{fill}" {more}>'
+        f"{escape(text)}</text>"
+    )
+
+
+def _rect(x: float, y: float, w: float, h: float, fill: str, opacity: float = 1, title: str = "") -> str:
+    inside = f"<title>{escape(title)}</title>" if title else ""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(w, 0):.1f}" height="{max(h, 0):.1f}" fill="{fill}" '
+        f'fill-opacity="{opacity:.3f}">{inside}</rect>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, stroke: str = LINE, more: str = "") -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" {more}/>'
+
+
+def _clip(label: str, most: int) -> str:
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> str:
+    """A row for each true label, a column for each answer; the shade is the share of the row."""
+    n = len(labels)
+    cell = 96 if n <= 3 else max(34, 340 // n)
+    most = 14 if n <= 6 else 9
+    left = 30 + 7 * max(len(_clip(label, most)) for label in labels)
+    top = 44 if n <= 6 else 100
+    parts = [_text(left + n * cell / 2, 14, "answer", anchor="middle", fill=MUTED)]
+    parts.append(
+        _text(
+            12,
+            top + n * cell / 2,
+            "true label",
+            anchor="middle",
+            fill=MUTED,
+            more=f'transform="rotate(-90 12 {top + n * cell / 2:.1f})"',
+        )
+    )
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    for i, label in enumerate(labels):
+        middle = cell * (i + 0.5)
+        parts.append(_text(left - 8, top + middle + 4, _clip(label, most), anchor="end"))
+        turned = f'transform="rotate(-50 {left + middle:.1f} {top - 8})"' if n > 6 else ""
+        anchor = "start" if n > 6 else "middle"
+        parts.append(_text(left + middle, top - 8, _clip(label, most), anchor=anchor, more=turned))
+        for j in range(n):
+            share, count = float(shares[i, j]), int(confusion[i, j])
+            x, y = left + j * cell, top + i * cell
+            colour = GOOD if i == j else BAD
+            # A square root keeps the few mistakes of a good model visible.
+            shade = math.sqrt(share)
+            title = f"true {label}, answer {labels[j]}: {count:,} ({share:.1%})"
+            parts.append(_rect(x + 1, y + 1, cell - 2, cell - 2, colour, 0.04 + 0.86 * shade, title))
+            ink = "#ffffff" if shade > 0.6 else INK
+            if cell >= 70:
+                parts.append(
+                    _text(x + cell / 2, y + cell / 2, f"{count:,}", size=15, anchor="middle", fill=ink)
+                )
+                parts.append(
+                    _text(x + cell / 2, y + cell / 2 + 18, f"{share:.1%}", anchor="middle", fill=ink)
+                )
+            elif count:
+                parts.append(
+                    _text(x + cell / 2, y + cell / 2 + 4, f"{count}", size=11, anchor="middle", fill=ink)
+                )
+    return svg(left + n * cell + 8, top + n * cell + 8, parts, "confusion matrix")
+
+
+def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
+    """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
+    size, left, top, tail = 290, 60, 12, 58
+    # The most probable of L labels has at least 1 / L: nothing can be left of that.
+    start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
+
+    def x(value: float) -> float:
+        return left + size * (value - start) / (1 - start)
+
+    def y(value: float) -> float:
+        return top + size * (1 - value)
+
+    parts = []
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        parts += [
+            _line(left, y(tick), left + size, y(tick)),
+            _text(left - 6, y(tick) + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED),
+        ]
+    total = max((b.count for b in bins), default=1)
+    base = top + size + 24 + tail
+    for b in bins:
+        if not b.count:
+            continue
+        # The lowest bin may reach below what is possible, so that its left part is cut off.
+        low, high = x(max(b.low, start)), x(b.high)
+        title = f"{b.count:,} texts: confidence {b.confidence:.1%}, accuracy {b.accuracy:.1%}"
+        parts.append(_rect(low + 1, y(b.accuracy), high - low - 2, y(0) - y(b.accuracy), GOOD, 0.85, title))
+        upper, lower = max(b.accuracy, b.confidence), min(b.accuracy, b.confidence)
+        parts.append(_rect(low + 1, y(upper), high - low - 2, y(lower) - y(upper), BAD, 0.55, title))
+        height = max(1.0, tail * b.count / total)
+        parts.append(_rect(low + 1, base - height, high - low - 2, height, MUTED, 0.6, f"{b.count:,} texts"))
+    parts.append(_line(x(start), y(start), x(1), y(1), INK, 'stroke-dasharray="4 3"'))
+    for tick in sorted({start, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0} if start else {0, 0.2, 0.4, 0.6, 0.8, 1.0}):
+        if tick * 10 == round(tick * 10) and tick >= start:
+            parts.append(_text(x(tick), top + size + 16, f"{tick:.0%}", size=11, anchor="middle", fill=MUTED))
+    parts.append(_line(left, base, left + size, base))
+    parts.append(_text(left - 6, base, "texts", size=11, anchor="end", fill=MUTED))
+    parts.append(_text(left + size / 2, base + 18, "probability of the answer", anchor="middle", fill=MUTED))
+    middle = top + size / 2
+    parts.append(
+        _text(
+            11,
+            middle,
+            "share of right answers",
+            anchor="middle",
+            fill=MUTED,
+            more=f'transform="rotate(-90 11 {middle})"',
+        )
+    )
+    return svg(left + size + 16, base + 26, parts, "reliability diagram")
+
+
+def length_chart(bins: Sequence[LengthBin]) -> str:
+    """Accuracy by text length with 95 % intervals, one colour for each model."""
+    width, height, left, top = 960, 220, 44, 12
+    step = width / len(bins)
+    # The interval of a handful of texts reaches far down and would flatten all others: it is cut off.
+    lowest = min(
+        interval.low if b.count >= FEW_TEXTS else accuracy
+        for b in bins
+        for accuracy, interval in zip(b.accuracies, b.intervals)
+    )
+    floor = max(0.0, math.floor(lowest * 10) / 10)
+
+    def y(value: float) -> float:
+        return top + height * (1 - (value - floor) / (1 - floor)) if floor < 1 else top
+
+    parts = []
+    gap = 0.05 if 1 - floor <= 0.35 else 0.1 if 1 - floor <= 0.6 else 0.2
+    for i in range(round((1 - floor) / gap) + 1):
+        tick = 1 - i * gap
+        if tick >= floor - 1e-9:
+            parts += [
+                _line(left, y(tick), left + width, y(tick)),
+                _text(left - 6, y(tick) + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED),
+            ]
+    models = len(bins[0].accuracies)
+    for i, b in enumerate(bins):
+        for m, (accuracy, interval) in enumerate(zip(b.accuracies, b.intervals)):
+            x = left + step * (i + 0.5) + (m - (models - 1) / 2) * min(18.0, step / (models + 1))
+            colour = SERIES[m % len(SERIES)]
+            parts.append(
+                _line(
+                    x,
+                    y(max(interval.low, floor)),
+                    x,
+                    y(interval.high),
+                    colour,
+                    'stroke-width="2" stroke-opacity="0.6"',
+                )
+            )
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y(accuracy):.1f}" r="4.5" fill="{colour}">'
+                f"<title>{escape(f'{b.name} words: {accuracy:.1%} of {b.count:,}')}</title></circle>"
+            )
+        centre = left + step * (i + 0.5)
+        parts.append(_text(centre, top + height + 18, b.name, anchor="middle"))
+        parts.append(
+            _text(centre, top + height + 34, f"{b.count:,} texts", size=11, anchor="middle", fill=MUTED)
+        )
+    parts.append(_text(left + width / 2, top + height + 54, "words in the text", anchor="middle", fill=MUTED))
+    return svg(left + width + 8, top + height + 62, parts, "accuracy by text length")
+
+
+def agreement_chart(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], names: Sequence[str]
+) -> str:
+    """How the probability of the true label moves from one model (across) to the other (upwards).
+
+    first, second: float32 [n]. Texts are counted in cells; the shade is the logarithm of the count.
+    """
+    size, left, top, cells = 290, 52, 12, 40
+    counts, _, _ = np.histogram2d(first, second, bins=cells, range=[[0, 1], [0, 1]])
+    parts = []
+    cell = size / cells
+    top_log = math.log1p(float(counts.max()))
+    # Where either model crosses one half, the answer of a two-label model changes.
+    parts.append(_rect(left, top, size / 2, size / 2, BAD, 0.08))
+    parts.append(_rect(left + size / 2, top + size / 2, size / 2, size / 2, BAD, 0.08))
+    for i, j in np.argwhere(counts > 0).tolist():
+        shade = 0.15 + 0.85 * math.log1p(float(counts[i, j])) / top_log
+        x, y = left + i * cell, top + size - (j + 1) * cell
+        parts.append(_rect(x, y, cell, cell, SERIES[0], shade, f"{int(counts[i, j]):,} texts"))
+    for tick in (0, 0.5, 1):
+        at = top + size * (1 - tick)
+        parts.append(_text(left - 6, at + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED))
+        parts.append(
+            _text(left + size * tick, top + size + 16, f"{tick:.0%}", size=11, anchor="middle", fill=MUTED)
+        )
+    parts.append(f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{LINE}"/>')
+    parts.append(_line(left, top + size, left + size, top, MUTED, 'stroke-dasharray="4 3"'))
+    parts.append(_text(left + size / 2, top + size + 36, _clip(names[0], 40), anchor="middle", fill=MUTED))
+    middle = top + size / 2
+    parts.append(
+        _text(
+            12,
+            middle,
+            _clip(names[1], 40),
+            anchor="middle",
+            fill=MUTED,
+            more=f'transform="rotate(-90 12 {middle})"',
+        )
+    )
+    return svg(left + size + 16, top + size + 46, parts, "probability of the true label, model against model")

@@ -1,0 +1,159 @@
+"""``edge-lstm evaluate``: accuracy and the rest on labelled data, models side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_lstm.cli.options import BatchSizeOption, JsonOption, ProviderOption, ThreadsOption
+from edge_lstm.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from edge_lstm.evaluation import Comparison, Evaluation, ModelResult
+
+NAME_WIDTH = 23  # so that every table is 79 wide
+
+
+def command(
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="SOURCE",
+            help="Labelled texts: CSV, TSV, JSONL, Parquet or fastText file, a folder with a subfolder "
+            "for each label, or imdb, its tar, Keras's imdb.npz (these with edge-lstm-export).",
+        ),
+    ],
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="MODEL", help="Model files.  [default: the embedded model]", show_default=False
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write a report, one HTML page that opens offline."),
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option("--text-column", metavar="NAME", help="Column that holds the text.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option("--label-column", metavar="NAME", help="Column that holds the label.")
+    ] = None,
+    label_map: Annotated[
+        str | None,
+        typer.Option(
+            "--label-map",
+            metavar="DATA=MODEL,...",
+            help="The model's labels for the data's, where they differ: 0=neg,1=pos.",
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", metavar="NAME", help="Part of a source that has parts.")
+    ] = "test",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", metavar="DIR", help="Folder that holds the archive of imdb already."),
+    ] = None,
+    word_index: Annotated[
+        Path | None, typer.Option("--word-index", metavar="FILE", help="Keras's word index, for imdb.npz.")
+    ] = None,
+    threads: ThreadsOption = 1,
+    provider: ProviderOption = "CPUExecutionProvider",
+    batch_size: BatchSizeOption = 16,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate models on labelled texts: accuracy with its confidence interval, precision, recall and F1
+    of each label, log loss and calibration error; several models side by side with McNemar's test.
+    """
+    from edge_lstm.evaluation import evaluate, parse_label_map
+    from edge_lstm.evaluation_data import load_labelled
+    from edge_lstm.modelfile import open_model
+
+    opened = [open_model(path) for path in models] if models else [open_model()]
+    names = parse_label_map(label_map) if label_map else {}
+    labelled = load_labelled(
+        data,
+        split=split,
+        text_column=text_column,
+        label_column=label_column,
+        data_dir=data_dir,
+        word_index=word_index,
+        show_progress=sys.stderr.isatty(),
+    )
+    with ProgressLine("evaluating", len(labelled.texts) * len(opened)) as progress:
+        evaluation = evaluate(
+            opened,
+            labelled.texts,
+            labelled.labels,
+            data=data,
+            label_map=names,
+            threads=threads,
+            provider=provider,
+            batch_size=batch_size,
+            progress=progress.advance,
+        )
+    if report is not None:
+        from edge_lstm.evaluation_report import write_report
+
+        write_report(evaluation, report)
+    if as_json:
+        print(json.dumps(evaluation.to_json(), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(_lines(evaluation)))
+
+
+def _lines(evaluation: Evaluation) -> list[str]:
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
+    lines = [f"{len(evaluation.texts):,} texts of {evaluation.data} ({counts})", ""]
+    lines.append(
+        f"{'model':<{NAME_WIDTH}} {'size':>8} {'accuracy':>9}  {'95 % interval':<16}"
+        f"{'log loss':>8} {'cal. error':>10}"
+    )
+    for model in evaluation.models:
+        interval = f"{model.interval.low:.2%} to {model.interval.high:.2%}".replace("%", "")
+        lines.append(
+            f"{_short(model.name):<{NAME_WIDTH}} {model.bytes / 1000:>5,.0f} kB {model.accuracy:>9.2%}  "
+            f"{interval:<16}{model.log_loss:>8.4f} {model.calibration_error:>10.2%}"
+        )
+    for model in evaluation.models:
+        lines += ["", *_by_label(model)]
+    for comparison in evaluation.comparisons:
+        lines += ["", *_comparison(comparison, len(evaluation.texts))]
+    return lines
+
+
+def _by_label(model: ModelResult) -> list[str]:
+    """Scores of each label, and the confusion matrix where it fits beside them."""
+    name = f"{_short(model.name, 34)} by label"
+    header = f"{name:<{NAME_WIDTH + 19}} {'precision':>9} {'recall':>8} {'F1':>8} {'texts':>8}"
+    rows = [
+        f"  {_short(row.label, 40):<{NAME_WIDTH + 17}} {row.precision:>9.2%} {row.recall:>8.2%} "
+        f"{row.f1:>8.2%} {row.support:>8,}"
+        for row in model.by_label
+    ]
+    mean = f"  {'mean':<{NAME_WIDTH + 17}} {'':>9} {'':>8} {model.macro_f1:>8.2%}"
+    return [header, *rows, mean]
+
+
+def _comparison(comparison: Comparison, n: int) -> list[str]:
+    test = comparison.test
+    low, high = comparison.interval.low * 100, comparison.interval.high * 100
+    verdict = "a difference beyond chance" if test.mid_p < 0.05 else "no difference shown"
+    return [
+        f"{comparison.second} against {comparison.first}",
+        f"  accuracy   {comparison.difference * 100:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}",
+        f"  McNemar    p = {test.mid_p:.2g}, {verdict}",
+        f"  right      {test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone",
+        f"  answers    {comparison.other_label:,} of {n:,} texts get another label",
+        f"  change     of a probability, at most {comparison.largest_change:.2g}",
+    ]
+
+
+def _short(name: str, width: int = NAME_WIDTH) -> str:
+    return name if len(name) <= width else "…" + name[-(width - 1) :]

@@ -1,0 +1,60 @@
+"""Where labelled texts come from: files that the device reads, and the sources of the workstation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from edge_lstm.errors import DataError, MissingPackageError
+from edge_lstm.labelled import Labelled, read_labelled
+
+# Read by edge-lstm-export only: the IMDB download, its tar, Keras's arrays.
+_WORKSTATION_FILE = re.compile(r"\.(npz|tar|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
+
+
+def load_labelled(
+    source: str,
+    *,
+    split: str = "test",
+    text_column: str | None = None,
+    label_column: str | None = None,
+    data_dir: Path | None = None,
+    word_index: Path | None = None,
+    show_progress: bool = False,
+) -> Labelled:
+    """Texts and label names of a source.
+
+    source: a labelled file; a folder with one subfolder for each label, or with such folders for each
+    split; or ``imdb``, its tar or Keras's ``imdb.npz`` where edge-lstm-export is installed.
+    split: which part, of a source that has parts.
+    data_dir: where ``imdb`` lies already; word_index: Keras's, for its npz; show_progress: of a download.
+
+    Raises DataError, or MissingPackageError where edge-lstm-export is needed and not installed.
+    """
+    path = Path(source)
+    if (source == "imdb" and not path.exists()) or _WORKSTATION_FILE.search(source):
+        return _from_workstation(source, split, data_dir, word_index, show_progress)
+    if (path / split).is_dir():
+        path = path / split
+    return read_labelled([path], text_column=text_column, label_column=label_column)
+
+
+def _from_workstation(
+    source: str, split: str, data_dir: Path | None, word_index: Path | None, show_progress: bool
+) -> Labelled:
+    try:
+        from edge_lstm_export.datasets import DataOptions, read_dataset
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "edge_lstm_export":
+            raise
+        raise MissingPackageError(
+            f"{source} is read on a workstation and needs edge-lstm-export; install it with "
+            "'pip install edge-lstm-export', or give a labelled file or folder"
+        ) from None
+    # Nothing may be held out of what is measured: test_share=0.
+    options = DataOptions(data_dir, word_index, test_share=0, show_progress=show_progress)
+    dataset = read_dataset(source, options)
+    part = {"train": dataset.train, "test": dataset.test}.get(split)
+    if part is None:
+        raise DataError(f"{source} has no part {split!r}; give --split train or --split test")
+    return Labelled(list(part.texts), [dataset.labels[i] for i in part.labels.tolist()])
