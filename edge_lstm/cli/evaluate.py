@@ -32,7 +32,7 @@ def command(
     models: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="MODEL", help="Model files.  [default: the embedded model]", show_default=False
+            metavar="MODEL...", help="Model files.  [default: the embedded model]", show_default=False
         ),
     ] = None,
     report: Annotated[
