@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from edge_lstm.errors import DataError, MissingPackageError
+from edge_lstm.files.sources import FORMATS
 from edge_lstm.labelled import Labelled, read_labelled
 
 # Read by edge-lstm-export only: the IMDB download, its tar, Keras's arrays.
@@ -16,6 +17,7 @@ def load_labelled(
     source: str,
     *,
     split: str = "test",
+    input_format: str | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
     data_dir: Path | None = None,
@@ -27,16 +29,20 @@ def load_labelled(
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
     split; or ``imdb``, its tar or Keras's ``imdb.npz`` where edge-lstm-export is installed.
     split: which part, of a source that has parts.
+    input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
     data_dir: where ``imdb`` lies already; word_index: Keras's, for its npz; show_progress: of a download.
 
     Raises DataError, or MissingPackageError where edge-lstm-export is needed and not installed.
     """
     path = Path(source)
+    given = next((known for known in FORMATS if known == input_format), None)
+    if input_format is not None and given is None:
+        raise DataError(f"no format {input_format!r}; give one of {', '.join(FORMATS)}")
     if (source == "imdb" and not path.exists()) or _WORKSTATION_FILE.search(source):
         return _from_workstation(source, split, data_dir, word_index, show_progress)
     if (path / split).is_dir():
         path = path / split
-    return read_labelled([path], text_column=text_column, label_column=label_column)
+    return read_labelled([path], format=given, text_column=text_column, label_column=label_column)
 
 
 def _from_workstation(

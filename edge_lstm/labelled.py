@@ -12,6 +12,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.files.columns import find_label_column
 from edge_lstm.files.inputs import Inputs, Row, open_inputs
 from edge_lstm.files.layout import Options
+from edge_lstm.files.sources import Format
 
 FASTTEXT_PREFIX = "__label__"
 
@@ -27,6 +28,7 @@ class Labelled:
 def read_labelled(
     paths: str | Path | Sequence[str | Path],
     *,
+    format: Format | None = None,  # noqa: A002 - the name of the option
     text_column: str | None = None,
     label_column: str | None = None,
 ) -> Labelled:
@@ -34,12 +36,13 @@ def read_labelled(
     (fastText), or a folder with one folder of ``.txt`` files per label (as ``aclImdb/test``: the label is
     the name of a file's first folder; ``unsup`` is left out).
 
+    format: where a file's suffix does not tell it, or it is ``-``, standard input.
     Columns are found by their names where those are plain. Raises DataError with file and row where a row
     has no text or no label.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
-    inputs = _open(given, text_column, label_column)
+    inputs = _open(given, format, text_column, label_column)
     texts: list[str] = []
     labels: list[str] = []
     for text, label in _examples(inputs, label_column):
@@ -50,18 +53,23 @@ def read_labelled(
     return Labelled(texts, labels)
 
 
-def _open(paths: Sequence[str | Path], text_column: str | None, label_column: str | None) -> Inputs:
+def _open(
+    paths: Sequence[str | Path],
+    format: Format | None,  # noqa: A002
+    text_column: str | None,
+    label_column: str | None,
+) -> Inputs:
     if text_column is None and label_column is not None:
         # Of two columns, the one that is not the label is the text.
         try:
-            return open_inputs(paths)
+            return open_inputs(paths, format=format)
         except DataError:
-            columns = open_inputs(paths, options=Options(text_column="1")).layout.columns
+            columns = open_inputs(paths, format=format, options=Options(text_column="1")).layout.columns
             others = [name for name in columns if name != label_column]
             if len(columns) == 2 and len(others) == 1:
-                return open_inputs(paths, options=Options(text_column=others[0]))
+                return open_inputs(paths, format=format, options=Options(text_column=others[0]))
             raise
-    return open_inputs(paths, options=Options(text_column=text_column))
+    return open_inputs(paths, format=format, options=Options(text_column=text_column))
 
 
 def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,8 @@ def command(
             "-d",
             metavar="SOURCE",
             help="Labelled texts: CSV, TSV, JSONL, Parquet or fastText file, a folder with a subfolder "
-            "for each label, or imdb, its tar, Keras's imdb.npz (these with edge-lstm-export).",
+            "for each label, - for standard input, or imdb, its tar, Keras's imdb.npz (these with "
+            "edge-lstm-export).",
         ),
     ],
     models: Annotated[
@@ -38,6 +39,14 @@ def command(
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write a report, one HTML page that opens offline."),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            "--input-format",
+            metavar="FORMAT",
+            help="text (fastText), csv, tsv, jsonl, parquet or folder, where the name does not tell.",
+        ),
     ] = None,
     text_column: Annotated[
         str | None, typer.Option("--text-column", metavar="NAME", help="Column that holds the text.")
@@ -80,6 +89,7 @@ def command(
     labelled = load_labelled(
         data,
         split=split,
+        input_format=input_format,
         text_column=text_column,
         label_column=label_column,
         data_dir=data_dir,

@@ -9,13 +9,15 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, OutputError
+from edge_lstm import Classifier, DataError, MissingPackageError, OutputError
 from edge_lstm.charts import confusion_chart, reliability_chart
 from edge_lstm.evaluation import ModelResult, compare, evaluate, parse_label_map
+from edge_lstm.evaluation_data import load_labelled
 from edge_lstm.evaluation_report import length_bins, report, write_report
 from edge_lstm.modelfile import open_model
 
@@ -208,10 +210,9 @@ def test_charts_draw_any_number_of_labels(labels: int) -> None:
     assert not Page(reliability_chart(model.bins, labels)).open
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "edge_lstm", "evaluate", *arguments], capture_output=True, text=True, cwd=cwd
-    )
+def run(*arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge_lstm", "evaluate", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=stdin)
 
 
 @pytest.fixture
@@ -240,6 +241,24 @@ def test_the_command_answers_in_json(data: Path) -> None:
     assert answer["models"][0]["sha256"] == MODEL.sha256()
 
 
+def test_standard_input_and_odd_suffixes_are_read_by_their_format(data: Path) -> None:
+    wanted = run("--data", "x.jsonl", "--json", cwd=data).stdout
+    (data / "x.log").write_bytes((data / "x.jsonl").read_bytes())
+    assert run("--data", "x.log", "--input-format", "jsonl", "--json", cwd=data).stdout == wanted.replace(
+        "x.jsonl", "x.log"
+    )
+    with (data / "x.jsonl").open("rb") as file:
+        done = run("--data", "-", "--input-format", "jsonl", "--json", cwd=data, stdin=file)
+    assert done.stdout == wanted.replace("x.jsonl", "-")
+
+
+def test_a_source_of_the_workstation_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "edge_lstm_export", None)  # as if it were not installed
+    for source in ("imdb", "imdb.npz", "aclImdb_v1.tar.gz"):
+        with pytest.raises(MissingPackageError, match="pip install edge-lstm-export"):
+            load_labelled(source)
+
+
 def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:
     by_part = run("--data", "folder", "--split", "train", "--json", cwd=data)
     assert json.loads(by_part.stdout)["texts"] == 2
@@ -250,6 +269,7 @@ def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:
     ("arguments", "message"),
     [
         (("--data", "missing.csv"), "missing.csv"),
+        (("--data", "x.jsonl", "--input-format", "xml"), "xml"),
         (("--data", "x.jsonl", "--label-map", "x"), "label map"),
         (("--data", "x.jsonl", "missing.onnx"), "missing.onnx"),
         (("--data", "x.jsonl", "--report", "no/where/r.html"), "no/where/r.html"),
