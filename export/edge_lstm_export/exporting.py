@@ -18,6 +18,7 @@ import onnx
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
+from edge_lstm.labelled import Labelled
 from edge_lstm.modelfile import GoldenRow, ModelFile, parse_model
 from edge_lstm.text import Tokenizer
 from edge_lstm_export import checks, graph, quantization
@@ -26,14 +27,6 @@ from edge_lstm_export.network import NetworkConfig
 
 MAX_LENGTH = 100_000
 TIMED_TEXTS = 40  # enough for a median in well under a second
-
-
-@dataclass(frozen=True)
-class LabelledTexts:
-    """Texts with the names of their labels, for the accuracy gate."""
-
-    texts: Sequence[str]
-    labels: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -97,9 +90,7 @@ def export_fp32(
     return Exported(data, parity)
 
 
-def quantize_int8(
-    fp32: ModelFile, *, labelled: LabelledTexts | None = None, max_drop: float = 0.3
-) -> Quantized:
+def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop: float = 0.3) -> Quantized:
     """An fp32 model file → its int8 file, through the gates.
 
     labelled: texts for the accuracy gate; max_drop: percentage points of accuracy that may be lost.

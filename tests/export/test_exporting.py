@@ -11,13 +11,14 @@ import pytest
 import torch
 from conftest import MakeCheckpoint
 from edge_lstm_export import checks, exporting, graph, quantization
-from edge_lstm_export.exporting import LabelledTexts, export_fp32, quantize_int8
+from edge_lstm_export.exporting import export_fp32, quantize_int8
 from edge_lstm_export.network import Network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
+from edge_lstm.labelled import Labelled
 from edge_lstm.modelfile import ModelFile, describe, parse_model
 
 # Each pair of settings occurs; the full product is four times as long and finds no more.
@@ -148,7 +149,7 @@ def test_accuracy_is_a_gate(make_checkpoint: MakeCheckpoint, monkeypatch: pytest
     fp32 = opened(export_fp32(make_checkpoint()).data)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
     answers = Classifier.from_model(fp32).predict(texts)
-    data = LabelledTexts(texts, [a.label for a in answers])
+    data = Labelled(texts, [a.label for a in answers])
     good = quantize_int8(fp32, labelled=data, max_drop=5)
     assert good.accuracy is not None
     assert good.accuracy.before == 1
@@ -167,7 +168,7 @@ def test_int8_twice_is_refused(make_checkpoint: MakeCheckpoint) -> None:
 def test_labels_that_the_model_does_not_know_are_named(make_checkpoint: MakeCheckpoint) -> None:
     fp32 = opened(export_fp32(make_checkpoint()).data)
     with pytest.raises(DataError, match=r"does not know \(good\); the model's are label0, label1"):
-        quantize_int8(fp32, labelled=LabelledTexts(["word1"], ["good"]))
+        quantize_int8(fp32, labelled=Labelled(["word1"], ["good"]))
 
 
 def test_weights_stay_in_the_range_that_avx2_multiplies_exactly(make_checkpoint: MakeCheckpoint) -> None:

@@ -35,7 +35,7 @@ def print_quantized(result: Quantized, output: Path) -> None:
     )
     if result.accuracy is not None:
         a = result.accuracy
-        change = f"{-a.drop * 100:+.2f} points (95 %: {a.low * 100:+.2f} to {a.high * 100:+.2f})"
+        change = f"{(a.after - a.before) * 100:+.2f} points (95 %: {a.low * 100:+.2f} to {a.high * 100:+.2f})"
         rows.append(("accuracy", f"{a.before * 100:.2f} %", f"{a.after * 100:.2f} %", change))
     for name, before, after, note in rows:
         print(f"{name:<15}{before:>12}{after:>12}   {note}".rstrip())
