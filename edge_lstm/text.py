@@ -11,6 +11,7 @@ of frequency rank r is r + 3.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -40,6 +41,12 @@ def _pieces(text: str) -> list[bytes]:
 def split_words(text: str) -> list[str]:
     """The words of a text, in order, by the rule above."""
     return [piece.decode("utf-8", "surrogatepass") for piece in _pieces(text) if piece]
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where the words of :func:`split_words` stand in the text as it was given: (start, end) of each."""
+    # Lower-casing may change a word's length, but never makes or takes away a filter character.
+    return [match.span() for match in re.finditer(f"[^{re.escape(FILTERS)} ]+", text)]
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ COMMANDS = {
     "predict": CommandEntry(
         "edge_lstm.cli.predict", "Classify texts given as arguments or lines of standard input."
     ),
+    "explain": CommandEntry("edge_lstm.cli.explain", "Show which words of a text moved the answer."),
     "score": CommandEntry("edge_lstm.cli.score", "Classify every row of files: files in, files out."),
     "latency": CommandEntry("edge_lstm.cli.latency", "Measure how fast this machine answers."),
     "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says of itself."),

@@ -33,6 +33,11 @@ class ProgressLine:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
+    def show(self, done: int, total: int) -> None:
+        """``done`` of ``total`` are done."""
+        self._total = total
+        self.advance(done - self._done)
+
     def advance(self, count: int) -> None:
         """``count`` more are done."""
         self._done += count

@@ -1,0 +1,166 @@
+"""explain: what each word or sentence did to an answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_lstm import Classifier, DataError
+from edge_lstm.cli.explain import printable
+from edge_lstm.explain import explain
+from edge_lstm.explain_page import explanation_page
+from edge_lstm.text import split_words, word_spans
+
+CLASSIFIER = Classifier.load()
+LABELS = CLASSIFIER.labels
+TEXT = "Dull at first... but what a WONDERFUL film!\nI loved it; qwxyz said so."
+
+
+def log_odds(text: str, label: str) -> float:
+    answer = CLASSIFIER.predict([text])[0].probabilities
+    return math.log(answer[label] / sum(p for name, p in answer.items() if name != label))
+
+
+@given(st.text())
+def test_word_spans_are_where_the_words_of_the_rule_stand(text: str) -> None:
+    found = [text[start:end] for start, end in word_spans(text)]
+    assert len(found) == len(split_words(text))
+    if "Σ" not in text:  # a capital sigma is lower-cased by what follows it
+        assert [word.lower() for word in found] == split_words(text)
+
+
+def test_the_effect_of_a_word_is_what_leaving_it_out_of_the_text_changes() -> None:
+    found = explain(CLASSIFIER, TEXT)
+    assert [part.text for part in found.parts] == [TEXT[a:b] for a, b in word_spans(TEXT)]
+    for part in found.parts:
+        without = TEXT[: part.start] + " " + TEXT[part.end :]
+        assert part.text == TEXT[part.start : part.end]
+        assert part.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+        change = log_odds(TEXT, found.label) - log_odds(without, found.label)
+        assert part.effect == pytest.approx(change, abs=1e-5)
+
+
+def test_the_answer_is_that_of_predict() -> None:
+    found, answer = explain(CLASSIFIER, TEXT), CLASSIFIER.predict([TEXT])[0]
+    assert (found.label, found.probability, found.status) == (answer.label, answer.probability, "ok")
+    assert found.probabilities == answer.probabilities and found.answer == answer.label
+
+
+def test_effects_of_one_of_two_labels_are_those_of_the_other_turned_round() -> None:
+    one, other = (explain(CLASSIFIER, TEXT, label=label) for label in LABELS)
+    assert [part.effect for part in one.parts] == pytest.approx([-part.effect for part in other.parts])
+    assert one.answer == other.answer
+
+
+def test_sentences_cover_all_words_and_each_is_left_out_whole() -> None:
+    text = 'Mr. Fox is "good." Is he? Yes!<br /><br />No stop here\n\n... Wait… what'
+    found = explain(CLASSIFIER, text, by="sentence")
+    assert [part.text for part in found.parts] == [
+        'Mr. Fox is "good', "Is he", "Yes!<br /><br", "No stop here", "Wait…", "what",
+    ]  # fmt: skip
+    for part in found.parts:
+        without = text[: part.start] + " " + text[part.end :]
+        assert part.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "...", "<>"])
+def test_a_text_without_words_has_no_parts(text: str) -> None:
+    found = explain(CLASSIFIER, text)
+    assert (found.parts, found.status) == ((), "empty")
+
+
+def test_unknown_words_are_marked() -> None:
+    found = explain(CLASSIFIER, "good qwxyz")
+    assert [part.known for part in found.parts] == [True, False]
+
+
+def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
+    length = CLASSIFIER.model.tokenizer.length
+    text = " ".join(["terrible"] * 30 + ["wonderful"] * length)
+    found = explain(CLASSIFIER, text)
+    assert found.status == "truncated"
+    assert [part.read for part in found.parts] == [False] * 30 + [True] * length
+    assert not any(part.effect for part in found.parts[:30])
+    # Leaving out the last word lets the last "terrible" in, as it would in the text itself.
+    without = text.removesuffix(" wonderful")
+    assert found.parts[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+
+
+def test_a_vocabulary_that_leaves_unknown_words_out_gives_them_no_effect() -> None:
+    model = replace(CLASSIFIER.model, tokenizer=replace(CLASSIFIER.model.tokenizer, oov_id=None, length=600))
+    found = explain(Classifier.from_model(model), "good qwxyz film")
+    assert [bool(part.effect) for part in found.parts] == [True, False, True]
+
+
+def test_effects_stay_finite_where_the_model_is_sure() -> None:
+    class Sure(Classifier):
+        def probabilities_of(self, rows: Any, *, batch_size: int = 16) -> Any:
+            return np.array([[1.0, 0.0] if len(row) > 2 else [0.0, 1.0] for row in rows], dtype=np.float32)
+
+    found = explain(Sure(CLASSIFIER.model, CLASSIFIER._session), "two words")
+    assert all(math.isfinite(part.effect) and part.effect > 10 for part in found.parts)
+
+
+def test_progress_reaches_all_rows() -> None:
+    seen: list[tuple[int, int]] = []
+    explain(CLASSIFIER, "good " * 150, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (151, 151) and len(seen) == 3
+
+
+def test_a_label_or_part_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(DataError, match="neg, pos"):
+        explain(CLASSIFIER, "x", label="other")
+    with pytest.raises(DataError, match="word or sentence"):
+        explain(CLASSIFIER, "x", by="letter")  # type: ignore[arg-type]
+
+
+def test_the_page_shows_the_whole_text_and_runs_nothing_of_it() -> None:
+    text = "A <script>alert('wonderful')</script> film & more, qwxyz"
+    page = explanation_page(explain(CLASSIFIER, text))
+    assert "<script" not in page and "http" not in page
+    assert "&lt;" in page and "wonderful" in page and "Dotted" in page and "Grey" not in page
+
+
+def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "edge_lstm", "explain", *arguments]
+    return subprocess.run(command, capture_output=True, input=stdin)
+
+
+def test_the_command_is_plain_through_a_pipe_and_fits_80_columns() -> None:
+    for by in ("word", "sentence"):
+        done = run(TEXT + " And one more sentence " * 9, "--by", by)
+        assert done.returncode == 0 and not done.stderr
+        assert b"\x1b" not in done.stdout
+        assert max(map(len, done.stdout.decode().splitlines())) < 80
+
+
+def test_standard_input_gives_what_an_argument_gives() -> None:
+    assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
+
+
+def test_the_command_answers_in_json_and_writes_a_page(tmp_path: Path) -> None:
+    done = run(TEXT, "--json", "--html", str(tmp_path / "e.html"))
+    answer = json.loads(done.stdout)
+    assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
+    assert (tmp_path / "e.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_command_says_in_one_line_what_is_wrong() -> None:
+    for arguments in (("x", "--label", "other"), ("x", "--by", "letter"), ("x", "--html", "/no/where.html")):
+        done = run(*arguments)
+        assert done.returncode == 1 and done.stderr.startswith(b"error: ") and done.stderr.count(b"\n") == 1
+
+
+def test_a_text_that_would_steer_the_terminal_does_not() -> None:
+    assert printable("a\x1b[31mb\x07\nc") == "a\ufffd[31mb\ufffd\nc"
+    assert b"\x1b" not in run("good\x1b[31m").stdout
