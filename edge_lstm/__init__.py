@@ -24,11 +24,13 @@ from edge_lstm.errors import (
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier, Prediction
+    from edge_lstm.scoring import Choices, Summary, score, score_files
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CheckError",
+    "Choices",
     "Classifier",
     "DamagedModelFileError",
     "DataError",
@@ -40,11 +42,21 @@ __all__ = [
     "OutputError",
     "Prediction",
     "ProviderError",
+    "Summary",
     "__version__",
+    "score",
+    "score_files",
 ]
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
-_LAZY = {"Classifier": "edge_lstm.classifier", "Prediction": "edge_lstm.classifier"}
+_LAZY = {
+    "Choices": "edge_lstm.scoring",
+    "Classifier": "edge_lstm.classifier",
+    "Prediction": "edge_lstm.classifier",
+    "Summary": "edge_lstm.scoring",
+    "score": "edge_lstm.scoring",
+    "score_files": "edge_lstm.scoring",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -42,6 +42,7 @@ class Block:
 
     records: one for each row (see rows.py); of Parquet empty, and ``table`` holds an Arrow IPC stream.
     start, end: where it lies. size: its bytes, roughly, as they lie in memory.
+    pause: the input has nothing more for now (it may be that this block has no rows, then).
     """
 
     start: Position
@@ -49,6 +50,7 @@ class Block:
     records: tuple[bytes | FileRecord | TooLong, ...]
     table: bytes | None
     size: int
+    pause: bool = False
 
     @property
     def rows(self) -> int:
@@ -78,12 +80,27 @@ class Inputs:
     def __init__(self, sources: tuple[Source, ...], layout: Layout, streams: dict[int, Stream]) -> None:
         self.sources = sources
         self.layout = layout
+        self._sizes: list[int] | None = None
         self._streams = streams  # of pipes and the like, which cannot be opened twice
 
     @property
     def live(self) -> bool:
-        """Whether the input is a pipe or terminal, whose writer may wait for answers."""
+        """Whether an input is a pipe or terminal, whose writer may wait for answers."""
+        return any(stream.live for stream in self._streams.values())
+
+    @property
+    def once(self) -> bool:
+        """Whether an input can be read once only."""
         return bool(self._streams)
+
+    def progress(self, position: Position) -> float | None:
+        """The part of the inputs before ``position``, 0 to 1; None where that cannot be known."""
+        if self.once or any(source.compression for source in self.sources):
+            return None
+        if self._sizes is None:
+            self._sizes = [_size(source) for source in self.sources]
+        done = sum(self._sizes[: position.source]) + position.offset
+        return done / sum(self._sizes) if sum(self._sizes) else None
 
     def blocks(
         self, start: Position = START, *, rows: int = BLOCK_ROWS, size: int = BLOCK_BYTES
@@ -148,8 +165,8 @@ class Inputs:
                 records.append(record)
                 held += bytes_read
             pause = bytes_read == 0
-            if records and (pause or len(records) >= rows or held >= size):
-                yield Block(start, end, tuple(records), None, held)
+            if pause or len(records) >= rows or held >= size:
+                yield Block(start, end, tuple(records), None, held, pause)
                 records, held, start = [], 0, end
         if records:
             yield Block(start, end, tuple(records), None, held)
@@ -248,8 +265,7 @@ def _csv_records(
     was_open = too_long = False
     for line in lines:
         if line is None:
-            if not parts:
-                yield None, 0
+            yield None, 0
             continue
         size += line.size
         if size > MAX_ROW_BYTES:
@@ -306,3 +322,10 @@ def _parquet_blocks(source: Source, start: Position, rows: int) -> Iterator[Bloc
         end = Position(start.source, number, number)
         yield Block(start, end, (), parquet.to_bytes(batch), batch.nbytes)
         start = end
+
+
+def _size(source: Source) -> int:
+    """The size of an input in the units of its positions."""
+    if source.format == "folder":
+        return len(source.files)
+    return parquet.rows(source.path) if source.format == "parquet" else Path(source.path).stat().st_size

@@ -105,24 +105,28 @@ def from_bytes(data: bytes) -> Any:
 
 def texts(column: Any) -> list[tuple[str | None, str | None]]:
     """A column → for each row (text, None) or (None, why there is none)."""
-    answers: list[tuple[str | None, str | None]] = []
-    for scalar in column:
-        value = None
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:  # Arrow does not check what it is given: then value by value
+        values = [_value(scalar) for scalar in column]
+    return [_text(value) for value in values]
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return b"\xff"
+
+
+def _text(value: Any) -> tuple[str | None, str | None]:
+    if value is None:
+        return None, "the text is null"
+    if isinstance(value, bytes):
         try:
-            value = scalar.as_py()
-        except UnicodeDecodeError:  # Arrow does not check what it is given
-            answers.append((None, "the text is not UTF-8"))
-            continue
-        if isinstance(value, bytes):
-            try:
-                value = value.decode()
-            except UnicodeDecodeError:
-                answers.append((None, "the text is not UTF-8"))
-                continue
-        if value is None:
-            answers.append((None, "the text is null"))
-        elif len(value) > MAX_ROW_BYTES:
-            answers.append((None, f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"))
-        else:
-            answers.append((value, None))
-    return answers
+            value = value.decode()
+        except UnicodeDecodeError:
+            return None, "the text is not UTF-8"
+    if len(value) > MAX_ROW_BYTES:
+        return None, f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
+    return value, None

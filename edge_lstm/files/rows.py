@@ -41,15 +41,20 @@ class RowError(Exception):
     """A row has no usable text; the text says why."""
 
 
-def text_reader(layout: Layout) -> Callable[[Any], str]:
-    """The function that takes a record to its text. It raises RowError."""
+def text_reader(
+    layout: Layout, *, forbidden: frozenset[str] = frozenset(), known: frozenset[str] | None = None
+) -> Callable[[Any], str]:
+    """The function that takes a record to its text. It raises RowError.
+
+    forbidden: keys that a JSONL row must not have; known: the only ones it may have (None: any).
+    """
     if layout.format == "text":
         return _checked(_decode)
     if layout.format == "folder":
         return _checked(_file_text)
     if layout.format == "jsonl":
         column = layout.text_column
-        return _checked(lambda record: _json_text(record, column))
+        return _checked(lambda record: _json_text(record, column, forbidden, known))
     dialect, columns, text = _dialect(layout), len(layout.columns), layout.text
     quote = dialect.quote_byte or b"\n"  # no field begins with a line end
 
@@ -146,8 +151,16 @@ def _json(record: bytes) -> dict[str, Any]:
     return row
 
 
-def _json_text(record: bytes, column: str) -> str:
+def _json_text(record: bytes, column: str, forbidden: frozenset[str], known: frozenset[str] | None) -> str:
     row = _json(record)
+    if not forbidden.isdisjoint(row):
+        taken = sorted(forbidden.intersection(row))[0]
+        raise RowError(
+            f"the row has a key {taken!r}, which the first rows do not have; choose another prefix"
+        )
+    if known is not None and not known.issuperset(row):
+        surplus = next(name for name in row if name not in known)
+        raise RowError(f"the row has a key {surplus!r}, which the first rows do not have; write JSONL")
     text = row.get(column)
     if isinstance(text, str) and not isinstance(text, Number):
         return text

@@ -1,0 +1,214 @@
+"""``edge-lstm score``: files in, files out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_lstm.cli.options import BatchSizeOption, ModelOption, ProviderOption
+
+EXIT_WITH_ERROR_ROWS = 3
+
+
+def command(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, globs, folders of .txt, or - for standard input.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Output file.  [default: standard output]",
+            show_default=False,
+        ),
+    ] = None,
+    model: ModelOption = None,
+    text_column: Annotated[
+        str | None,
+        typer.Option(
+            "--text-column",
+            metavar="NAME",
+            help="Column of the text, by name or number.  [default: found by its name]",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            "--id-column",
+            metavar="NAME",
+            help="Input column to write; may be repeated.  [default: all]",
+            show_default=False,
+        ),
+    ] = None,
+    all_probabilities: Annotated[
+        bool, typer.Option("--all-probabilities", help="Add the probability of every label.")
+    ] = False,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            "--threshold", metavar="P", min=0, max=1, help="Leave a label out whose probability is lower."
+        ),
+    ] = 0.0,
+    where_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where-label",
+            metavar="LABEL",
+            help="Write only rows with this label; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            "--prefix",
+            metavar="TEXT",
+            help="Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]",
+            show_default=False,
+        ),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            "--input-format",
+            metavar="NAME",
+            help="text, csv, tsv, jsonl or parquet.  [default: by suffix; text for -]",
+            show_default=False,
+        ),
+    ] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="Format of the output.  [default: by suffix, else that of the input]",
+            show_default=False,
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter", metavar="CHAR", help="Of CSV input.  [default: found]", show_default=False
+        ),
+    ] = None,
+    quote: Annotated[
+        str | None,
+        typer.Option(
+            "--quote",
+            metavar="CHAR",
+            help="Of CSV and TSV input; '' for none.  [default: found]",
+            show_default=False,
+        ),
+    ] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="CSV and TSV input has no line of column names.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            "-w",
+            metavar="N",
+            min=1,
+            help="Processes.  [default: the cores this process may use]",
+            show_default=False,
+        ),
+    ] = None,
+    low_memory: Annotated[
+        bool, typer.Option("--low-memory", help="One worker and a small window, for devices.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where an interrupted run stopped; from the start if there is none."
+        ),
+    ] = False,
+    on_error: Annotated[
+        str,
+        typer.Option("--on-error", metavar="keep|fail", help="Rows without usable text: keep them, or stop."),
+    ] = "keep",
+    summary_file: Annotated[
+        Path | None,
+        typer.Option("--summary", metavar="FILE", help="Write the summary as JSON.", show_default=False),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+    provider: ProviderOption = "CPUExecutionProvider",
+    batch_size: BatchSizeOption = 16,
+) -> None:
+    """Classify every row of files: files in, files out.
+
+    Reads and writes text (a document a line), CSV, TSV, JSONL and Parquet, plain or ending in .gz, .bz2,
+    .xz or .zst. Every input column is kept as it is; label, probability, status and error are added. A
+    row without usable text is kept too: its error says why, and the exit code is 3.
+
+    The output has its name only when it is complete. After an interruption, --resume goes on.
+
+    Examples:
+
+        edge-lstm score reviews.csv -o scored.csv
+
+        edge-lstm score 'logs/*.jsonl.gz' -o scored.parquet --keep id
+
+        tail -f app.log | edge-lstm score -
+    """
+    import signal
+
+    from edge_lstm.cli.score_report import Reporter, check_choice, write_summary
+    from edge_lstm.files.layout import Options
+    from edge_lstm.files.sources import FORMATS
+    from edge_lstm.scoring import Choices, score_files
+
+    formats = [name for name in FORMATS if name != "folder"]
+    check_choice("--input-format", input_format, [*formats, "folder"])
+    check_choice("--format", output_format, formats)
+    check_choice("--on-error", on_error, ["keep", "fail"])
+    # kill and a shutting-down system ask as Ctrl-C does; both leave a run that can be resumed.
+    signal.signal(signal.SIGTERM, _interrupt)
+    reporter = Reporter(quiet=quiet)
+    try:
+        with reporter:
+            summary = score_files(
+                inputs,
+                output,
+                model=model,
+                choices=Choices(
+                    keep=tuple(keep) if keep else None,
+                    all_probabilities=all_probabilities,
+                    threshold=threshold,
+                    where_label=tuple(where_label or ()),
+                    prefix=prefix,
+                    on_error=on_error,  # type: ignore[arg-type]
+                ),
+                reading=Options(text_column, delimiter, quote, not no_header),
+                input_format=input_format,  # type: ignore[arg-type]
+                format=output_format,  # type: ignore[arg-type]
+                workers=workers,
+                low_memory=low_memory,
+                resume=resume,
+                provider=provider,
+                batch_size=batch_size,
+                on_progress=reporter.progress,
+            )
+    except KeyboardInterrupt:
+        reporter.interrupted(output)
+        raise typer.Exit(130) from None
+    if summary_file is not None:
+        write_summary(summary_file, summary)
+    reporter.summary(summary)
+    if summary.errors:
+        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

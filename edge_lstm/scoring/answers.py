@@ -1,0 +1,98 @@
+"""Texts → answers: what the added columns say of each row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.scoring.plan import Choices
+from edge_lstm.text import Encoded
+
+MAX_LISTED_ERRORS = 20  # of a block: enough for a summary, bounded for a file of nothing but errors
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one row got.
+
+    label: None for an error row and where the probability is below the threshold.
+    probability, probabilities: float32 values, None for an error row; ``probabilities`` only where all
+        are asked for. str() of them is the shortest text that gives the same bits.
+    status: that of the text (see edge_lstm.text), or ``error``.
+    """
+
+    label: str | None
+    probability: Any
+    probabilities: Sequence[Any] | None
+    status: str
+    error: str | None
+
+
+@dataclass
+class Counts:
+    """What a summary counts. ``errors`` lists the first error rows: (row in the block from 0, reason)."""
+
+    rows: int = 0
+    written: int = 0
+    below_threshold: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    errors: list[tuple[int, str]] = field(default_factory=list)
+
+
+class Answerer:
+    """A classifier with the choices of a run."""
+
+    def __init__(self, classifier: Classifier, choices: Choices, batch_size: int) -> None:
+        self._classifier = classifier
+        self._choices = choices
+        self._batch_size = batch_size
+
+    def answers(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> list[Answer]:
+        """One answer for each row; ``reasons`` says why where a text is None."""
+        classifier, choices = self._classifier, self._choices
+        encode = classifier.model.tokenizer.encode_text
+        encoded: list[Encoded] = [encode(text) for text in texts if text is not None]
+        probabilities = classifier.probabilities_of(
+            [text.ids for text in encoded], batch_size=self._batch_size
+        )
+        best = probabilities.argmax(axis=1)
+        highest = probabilities[range(len(encoded)), best]
+        labels = [classifier.labels[i] for i in best.tolist()]
+        below = (highest < choices.threshold).tolist()
+        scored = iter(zip(encoded, labels, highest, below, probabilities))
+        answers = []
+        for text, reason in zip(texts, reasons):
+            if text is None:
+                answers.append(Answer(None, None, None, "error", reason))
+                continue
+            one, label, probability, is_below, row = next(scored)
+            answers.append(
+                Answer(
+                    None if is_below else label,
+                    probability,
+                    row if choices.all_probabilities else None,
+                    one.status,
+                    None,
+                )
+            )
+        return answers
+
+    def is_written(self, answer: Answer) -> bool:
+        """Whether the row is written at all."""
+        return not self._choices.where_label or answer.label in self._choices.where_label
+
+
+def count(answers: Sequence[Answer], written: int) -> Counts:
+    """Answers of a block → what the summary counts."""
+    counts = Counts(rows=len(answers), written=written)
+    counts.labels.update(answer.label for answer in answers if answer.label is not None)
+    counts.statuses.update(answer.status for answer in answers)
+    counts.below_threshold = sum(a.label is None and a.error is None for a in answers)
+    if counts.statuses["error"]:
+        errors = ((i, a.error or "") for i, a in enumerate(answers) if a.error is not None)
+        counts.errors = [error for error, _ in zip(errors, range(MAX_LISTED_ERRORS))]
+    return counts

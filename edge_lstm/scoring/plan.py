@@ -1,0 +1,131 @@
+"""What a scoring run does to every row: the columns it adds, the rows it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_lstm.errors import DataError
+from edge_lstm.files.columns import column_index
+from edge_lstm.files.dialect import Dialect
+from edge_lstm.files.layout import Layout
+from edge_lstm.files.sources import Format
+
+OnError = Literal["keep", "fail"]
+PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The choices of whoever asks for a run; every one of them can change the output.
+
+    keep: input columns to write (names or numbers from 1); None for all, as they came.
+    all_probabilities: a column for the probability of each label.
+    threshold: a label whose probability is lower is left out.
+    where_label: write only rows that got one of these labels; empty for all rows.
+    prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken.
+    on_error: ``keep`` rows without usable text and say why, or ``fail`` at the first.
+    """
+
+    keep: tuple[str, ...] | None = None
+    all_probabilities: bool = False
+    threshold: float = 0.0
+    where_label: tuple[str, ...] = ()
+    prefix: str | None = None
+    on_error: OnError = "keep"
+
+
+DEFAULT_CHOICES = Choices()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, decided. Small: it travels to each worker.
+
+    columns: of the output, those of the input; kept: their indexes in the layout, None for all.
+    added: the names of the added columns: label, probability, one for each label's probability where
+        those are asked for, status, error.
+    format, dialect: of the output.
+    """
+
+    layout: Layout
+    labels: tuple[str, ...]
+    choices: Choices
+    columns: tuple[str, ...]
+    kept: tuple[int, ...] | None
+    added: tuple[str, ...]
+    format: Format
+    dialect: Dialect
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the added columns have a prefix that nobody asked for."""
+        return self.choices.prefix is None and self.added[0] != "label"
+
+
+def make_plan(
+    layout: Layout,
+    labels: tuple[str, ...],
+    choices: Choices,
+    format: Format,  # noqa: A002
+    where: str,
+) -> Plan:
+    """Choices and what the input is → the plan. ``where``: the input's name, for errors. DataError."""
+    check_choices(choices, labels)
+    kept = None
+    columns: tuple[str, ...] = layout.columns
+    if choices.keep is not None:
+        kept = tuple(column_index(layout.columns, name, where) for name in choices.keep)
+        columns = tuple(layout.columns[i] for i in kept)
+    if format not in ("csv", "tsv"):
+        columns = _distinct(columns)
+    if format in ("csv", "tsv"):
+        same = layout.dialect is not None and layout.format == format
+        dialect = layout.dialect if same and layout.dialect else Dialect("\t" if format == "tsv" else ",")
+    else:
+        dialect = Dialect("\t", "")
+    if layout.dialect is not None and layout.header is None and format in ("csv", "tsv"):
+        columns_in_use: Sequence[str] = ()  # nothing has a name in the output
+    else:
+        columns_in_use = columns
+    added = added_columns(columns_in_use, labels, choices)
+    return Plan(layout, labels, choices, columns, kept, added, format, dialect)
+
+
+def check_choices(choices: Choices, labels: Sequence[str]) -> None:
+    """DataError where a choice does not fit the model."""
+    for label in choices.where_label:
+        if label not in labels:
+            raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
+    if not 0 <= choices.threshold <= 1:
+        raise DataError(f"the threshold must lie between 0 and 1, not at {choices.threshold}")
+
+
+def added_columns(columns: Sequence[str], labels: Sequence[str], choices: Choices) -> tuple[str, ...]:
+    """The names of the added columns, so that none is a name of the input. Raises DataError."""
+    names = ["label", "probability"]
+    if choices.all_probabilities:
+        names += [f"probability_{label}" for label in labels]
+    names += ["status", "error"]
+    taken = set(columns)
+    for prefix in ("", PREFIX) if choices.prefix is None else (choices.prefix,):
+        added = tuple(prefix + name for name in names)
+        if taken.isdisjoint(added):
+            return added
+    clash = sorted(taken.intersection(added))
+    raise DataError(f"the input has a column {clash[0]!r} of its own; choose another --prefix")
+
+
+def _distinct(columns: Sequence[str]) -> tuple[str, ...]:
+    """Column names with repeated ones numbered: JSON and Parquet need each to be another."""
+    seen: set[str] = set()
+    names = []
+    for column in columns:
+        name, number = column, 1
+        while name in seen:
+            number += 1
+            name = f"{column}_{number}"
+        seen.add(name)
+        names.append(name)
+    return tuple(names)

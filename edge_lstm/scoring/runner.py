@@ -1,0 +1,97 @@
+"""Blocks in → scored blocks out, in order, on as many processes as asked for.
+
+The parent splits the input and writes the output; workers do everything between (parse, tokenize,
+classify, encode). What is under way is bounded in blocks and in bytes, so memory does not grow with the
+input.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+from edge_lstm.errors import EdgeLSTMError
+from edge_lstm.files.inputs import Block
+from edge_lstm.scoring import worker
+from edge_lstm.scoring.worker import Job, Scored, Worker
+
+_AHEAD_BYTES = 32 * 2**20
+
+
+def available_workers() -> int:
+    """Cores this process may use: its affinity, and the CPU quota of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(cores, int(quota))) if quota is not None else cores
+
+
+def _cgroup_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
+    """CPUs that the control groups of this process grant it, None for no limit (versions 2 and 1)."""
+    limits = []
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top, files = root, ["cpu.max"]
+        elif "cpu" in controllers.split(","):
+            top, files = root / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
+            continue
+        folder = top / path.lstrip("/")
+        # A limit of any group above holds too; inside a container the path may not exist: then the top.
+        for level in [folder, *folder.parents]:
+            if not level.is_relative_to(top):
+                break
+            try:
+                words = " ".join((level / name).read_text().strip() for name in files).split()
+                quota, period = float(words[0]), float(words[1])
+            except (OSError, ValueError, IndexError):
+                continue
+            if quota > 0 and period > 0:
+                limits.append(quota / period)
+    return min(limits, default=None)
+
+
+def run(blocks: Iterable[Block], job: Job, workers: int) -> Generator[tuple[Block, Scored], None, None]:
+    """Scores blocks with ``workers`` processes (1: in this one). Raises what reading or a worker raises."""
+    if workers == 1:
+        one = Worker(job)
+        for block in blocks:
+            yield block, one.score(block)
+        return
+    # Fresh processes ("spawn"): a fork of a process with threads may hang.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), worker.start, (job,))
+    pending: deque[tuple[Block, Future[Scored]]] = deque()
+    held = 0
+    try:
+        for block in blocks:
+            pending.append((block, pool.submit(worker.score_block, block)))
+            held += block.size
+            # A live input that pauses gets all its answers before anything else is read.
+            while pending and (
+                block.pause
+                or len(pending) > 2 * workers
+                or (held > _AHEAD_BYTES and len(pending) > 1)
+                or pending[0][1].done()
+            ):
+                done, future = pending.popleft()
+                held -= done.size
+                yield done, future.result()
+        while pending:
+            done, future = pending.popleft()
+            yield done, future.result()
+    except BrokenProcessPool:
+        raise EdgeLSTMError(
+            "a worker process was killed, perhaps for want of memory; "
+            "go on with --resume and fewer --workers, or --low-memory"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,90 @@
+"""What a run did, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edge_lstm.files.inputs import Block
+from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
+
+
+@dataclass(frozen=True)
+class RowProblem:
+    """An error row: its file, its number in it (from 1, the header not counted) and the reason."""
+
+    source: str
+    row: int
+    error: str
+
+
+@dataclass
+class Summary:
+    """The summary of a run; of a resumed one the rows of all its parts.
+
+    rows: read; written: into the output (fewer only with ``where_label``).
+    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, error).
+    first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done before it.
+    """
+
+    output: str | None = None
+    model_sha256: str = ""
+    workers: int = 1
+    rows: int = 0
+    written: int = 0
+    errors: int = 0
+    below_threshold: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    first_errors: list[RowProblem] = field(default_factory=list)
+    added_columns: tuple[str, ...] = ()
+    resumed_at: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows of this part by its time."""
+        return (self.rows - self.resumed_at) / self.seconds if self.seconds else 0.0
+
+    def add(self, block: Block, source: str, counts: Counts) -> None:
+        """Counts a block that was written."""
+        self.rows += counts.rows
+        self.written += counts.written
+        self.errors += counts.statuses["error"]
+        self.below_threshold += counts.below_threshold
+        self.labels.update(counts.labels)
+        self.statuses.update(counts.statuses)
+        for index, reason in counts.errors[: MAX_LISTED_ERRORS - len(self.first_errors)]:
+            self.first_errors.append(RowProblem(source, block.start.row + index + 1, reason))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = asdict(self)
+        values["labels"] = dict(sorted(self.labels.items()))
+        values["statuses"] = dict(sorted(self.statuses.items()))
+        values["seconds"] = round(self.seconds, 3)
+        values["rows_per_second"] = round(self.rows_per_second, 1)
+        return values
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to go on counting."""
+        return {
+            "rows": self.rows,
+            "written": self.written,
+            "errors": self.errors,
+            "below_threshold": self.below_threshold,
+            "labels": dict(self.labels),
+            "statuses": dict(self.statuses),
+            "first_errors": [asdict(problem) for problem in self.first_errors],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self.rows = self.resumed_at = state["rows"]
+        self.written = state["written"]
+        self.errors = state["errors"]
+        self.below_threshold = state["below_threshold"]
+        self.labels = Counter(state["labels"])
+        self.statuses = Counter(state["statuses"])
+        self.first_errors = [RowProblem(**problem) for problem in state["first_errors"]]

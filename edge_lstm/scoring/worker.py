@@ -1,0 +1,133 @@
+"""A block → the bytes of its rows: what each worker does, in its own process or in the caller's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.files import parquet
+from edge_lstm.files.compression import Compression, compress
+from edge_lstm.files.inputs import Block
+from edge_lstm.files.rows import RowError, text_reader
+from edge_lstm.modelfile import parse_model
+from edge_lstm.scoring.answers import Answer, Answerer, Counts, count
+from edge_lstm.scoring.encoders import encoder, parquet_values
+from edge_lstm.scoring.plan import Plan
+from edge_lstm.scoring.table_encoder import arrow_bytes
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to begin. model: the bytes of the model file, so that every worker runs the
+    same one even if the file changes meanwhile; path: what errors call it.
+    """
+
+    model: bytes
+    path: Path
+    provider: str
+    batch_size: int
+    plan: Plan
+    compression: Compression | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A block, done. data: the bytes to write, compressed by themselves where the output is compressed."""
+
+    data: bytes
+    counts: Counts
+
+
+class Worker:
+    """A loaded classifier and the plan."""
+
+    def __init__(self, job: Job) -> None:
+        classifier = Classifier.from_model(parse_model(job.model, job.path), provider=job.provider)
+        self._plan = plan = job.plan
+        self._compression = job.compression
+        self._answerer = Answerer(classifier, plan.choices, job.batch_size)
+        if plan.layout.format != "parquet":
+            closed = plan.format in ("csv", "tsv", "parquet") and plan.kept is None
+            self._text_of = text_reader(
+                plan.layout,
+                forbidden=frozenset(plan.added),
+                # Where columns are fixed, a row with another key would lose it.
+                known=frozenset(plan.layout.columns) if closed else None,
+            )
+        self._encode = encoder(plan) if plan.format != "parquet" else None
+
+    def score(self, block: Block) -> Scored:
+        """Classifies the rows of a block and encodes them."""
+        texts: list[str | None] = []
+        reasons: list[str | None] = []
+        records: Any = block.records
+        table = None
+        if block.table is not None:
+            table = parquet.from_bytes(block.table)
+            for text, reason in parquet.texts(table.column(self._plan.layout.text)):
+                texts.append(text)
+                reasons.append(reason)
+            records = parquet_values(table, self._plan) if self._encode else ()
+        else:
+            for record in block.records:
+                try:
+                    texts.append(self._text_of(record))
+                    reasons.append(None)
+                except RowError as error:
+                    texts.append(None)
+                    reasons.append(str(error))
+        answers = self._answerer.answers(texts, reasons)
+        if self._encode is None:
+            chosen = [i for i, answer in enumerate(answers) if self._answerer.is_written(answer)]
+            data = arrow_bytes(self._plan, records, table, answers, chosen)
+            return Scored(data, count(answers, len(chosen)))
+        rows = []
+        for i, record in enumerate(records):
+            if not self._answerer.is_written(answers[i]):
+                continue
+            try:
+                rows.append(self._encode(record, answers[i]))
+            except RowError as error:
+                answers[i] = Answer(None, None, None, "error", str(error))
+                if self._answerer.is_written(answers[i]):
+                    rows.append(self._encode(record, answers[i]))
+        data = compress(b"".join(rows), self._compression) if rows else b""
+        return Scored(data, count(answers, len(rows)))
+
+
+_worker: Worker | None = None
+
+
+def start(job: Job) -> None:
+    """Prepares this process to score blocks (the initializer of a pool)."""
+    global _worker
+    # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    _worker = Worker(job)
+
+
+def score_block(block: Block) -> Scored:
+    """Scores one block in a process that :func:`start` prepared."""
+    assert _worker is not None
+    return _worker.score(block)
+
+
+def _die_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    from multiprocessing import connection, parent_process
+
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

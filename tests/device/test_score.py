@@ -1,0 +1,375 @@
+"""Scoring files: a row out for each row in, whole, in order, the same however the work is divided."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_lstm import Choices, Classifier, DataError, OutputError, score, score_files
+from edge_lstm.files import Options
+from edge_lstm.scoring import batch, runner
+
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier.load()
+
+
+def csv_file(path: Path, texts: Iterable[str]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "review", "when", "stars"])
+        writer.writerows([i, text, "2024-01-05", "4.50"] for i, text in enumerate(texts))
+    return path
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    summary = score_files(source, tmp_path / "out.csv", workers=1)
+    rows = read_csv(tmp_path / "out.csv")
+    expected = classifier.predict(TEXTS)
+    assert [row["label"] for row in rows] == [p.label for p in expected]
+    assert [row["status"] for row in rows] == [p.status for p in expected]
+    assert [float(row["probability"]) for row in rows] == pytest.approx(
+        [p.probability for p in expected], rel=1e-7
+    )
+    ids = [(row["id"], row["review"], row["when"], row["stars"]) for row in rows]
+    assert ids == [(str(i), text, "2024-01-05", "4.50") for i, text in enumerate(TEXTS)]
+    assert summary.rows == summary.written == len(TEXTS)
+    assert summary.statuses == {"ok": 3, "empty": 1, "unknown_words": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_the_bytes_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path) -> None:
+    odd = b'\xef\xbb\xbfid;review;"x"\r\n007;"a ""b""";1.50\r\n 8 ;plain;"quoted"\r\n9;c;"\xe9\xff"\r\n'
+    (tmp_path / "in.csv").write_bytes(odd)
+    score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1)
+    lines = (tmp_path / "out.csv").read_bytes().split(b"\r\n")
+    for before, after in zip(odd.split(b"\r\n"), lines):
+        assert after.startswith(before)
+    assert lines[0] == b'\xef\xbb\xbfid;review;"x";label;probability;status;error'
+
+
+@pytest.mark.parametrize("source", ["text", "csv", "tsv", "jsonl", "parquet", "folder"])
+@pytest.mark.parametrize(
+    "target", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.bz2", "tsv.xz", "csv.zst"]
+)
+def test_any_format_to_any_other_gives_the_same_answers(
+    tmp_path: Path, source: str, target: str, classifier: Classifier
+) -> None:
+    if "parquet" in (source, target):
+        pytest.importorskip("pyarrow")
+    if target.endswith("zst"):
+        pytest.importorskip("zstandard")
+    texts = [text.replace("\n", " ") for text in TEXTS]
+    given_ = make_input(tmp_path, source, texts)
+    out = tmp_path / f"out.{target}"
+    score_files(given_, out, workers=1)
+    back = list(batch.open_inputs([out], options=Options(text_column="text")).rows())
+    assert [row.values["text"] or "" for row in back] == texts
+    answers = [(row.values["label"], float(row.values["probability"])) for row in back]
+    expected = [(p.label, p.probability) for p in classifier.predict(texts)]
+    assert [label for label, _ in answers] == [label for label, _ in expected]
+    assert [p for _, p in answers] == pytest.approx([p for _, p in expected], rel=1e-7)
+
+
+def make_input(folder: Path, kind: str, texts: list[str]) -> Path:
+    path = folder / f"in.{kind}"
+    if kind == "text":
+        path = folder / "in.txt"
+        path.write_text("".join(text + "\n" for text in texts))
+    elif kind in ("csv", "tsv"):
+        with path.open("w", newline="") as file:
+            csv.writer(file, delimiter="," if kind == "csv" else "\t").writerows(
+                [["text", "id"], *[[text, "1"] for text in texts]]
+            )
+    elif kind == "jsonl":
+        path.write_text("".join(json.dumps({"id": 1.50, "text": text}) + "\n" for text in texts))
+    elif kind == "folder":
+        path.mkdir()
+        for i, text in enumerate(texts):
+            (path / f"{i}.txt").write_text(text)
+    else:
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.table({"text": texts, "id": [1.5] * len(texts)}), path)
+    return path
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.text(st.sampled_from('good bad,"\n film é'), max_size=40), min_size=1, max_size=30),
+    st.integers(1, 40),
+    st.integers(1, 9),
+)
+def test_window_and_batch_size_change_no_bit(texts: list[str], rows: int, batch_size: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = csv_file(folder / "in.csv", texts)
+        score_files(source, folder / "one.csv", workers=1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(batch, "BLOCK_ROWS", rows)
+            score_files(source, folder / "other.csv", workers=1, batch_size=batch_size)
+        assert (folder / "one.csv").read_bytes() == (folder / "other.csv").read_bytes()
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out.jsonl.gz"])
+def test_the_number_of_workers_changes_no_byte(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "BLOCK_ROWS", 50)
+    source = csv_file(tmp_path / "in.csv", (f"{text} {i}" for i in range(200) for text in TEXTS))
+    outputs = []
+    for workers in (1, 2, 3):
+        score_files(source, tmp_path / target, workers=workers)
+        outputs.append((tmp_path / target).read_bytes())
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_a_row_without_usable_text_is_kept_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(
+        b'{"text": "fine", "n": 1.0e2}\n{"text": null, "n": 2}\nbroken\n{"text": "\xff"}\n{"n": 7}\n'
+        b'{"text": "last", "label": "mine"}\n'
+    )
+    summary = score_files(tmp_path / "in.jsonl", tmp_path / "out.jsonl", workers=1)
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 6
+    assert lines[0].startswith('{"text": "fine", "n": 1.0e2, ')
+    assert rows[1]["edge_lstm_error"] == "the text is null"
+    assert rows[2]["raw"] == "broken"
+    assert "�" in rows[3]["raw"]
+    assert rows[4]["n"] == 7
+    assert summary.errors == 4
+    assert [problem.row for problem in summary.first_errors] == [2, 3, 4, 5]
+    # The last row shows that the input has a 'label' of its own: the added columns stand beside it.
+    assert (rows[5]["label"], rows[5]["edge_lstm_status"]) == ("mine", "ok")
+
+
+def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text('id,text,x\n1,fine,a\n2\n3,many,a,b,"c,d"\n\n4,fine,"never closed\n')
+    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1)
+    rows = read_csv(tmp_path / "out.csv")
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
+    assert rows[2]["x"] == "a,b,c,d"
+    assert [bool(row["error"]) for row in rows] == [False, True, True, True]
+    assert all(None not in row and None not in row.values() for row in rows)
+    assert summary.errors == 3
+
+
+def test_on_error_fail_names_the_row_and_leaves_no_output(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("id,text\n1,fine\n2\n3,fine\n")
+    with pytest.raises(DataError, match=r"in.csv row 2: the row has 1 column, the header 2"):
+        score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1, choices=Choices(on_error="fail"))
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_input_column_called_label_stays_and_ours_are_renamed(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("label,text\nmine,fine\n")
+    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1)
+    [row] = read_csv(tmp_path / "out.csv")
+    assert row["label"] == "mine"
+    assert row["edge_lstm_label"] in ("pos", "neg")
+    assert summary.added_columns[0] == "edge_lstm_label"
+    with pytest.raises(DataError, match="choose another --prefix"):
+        score_files(tmp_path / "in.csv", tmp_path / "out.csv", choices=Choices(prefix=""))
+
+
+def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    out = tmp_path / "out.csv"
+    score_files(source, out, workers=1, choices=Choices(keep=("id",), all_probabilities=True))
+    rows = read_csv(out)
+    assert list(rows[0]) == [
+        "id",
+        "label",
+        "probability",
+        "probability_neg",
+        "probability_pos",
+        "status",
+        "error",
+    ]
+    for row in rows:
+        assert float(row["probability_neg"]) + float(row["probability_pos"]) == pytest.approx(1, abs=1e-6)
+    summary = score_files(source, out, workers=1, choices=Choices(where_label=("pos",)))
+    expected = [str(i) for i, p in enumerate(classifier.predict(TEXTS)) if p.label == "pos"]
+    assert [row["id"] for row in read_csv(out)] == expected
+    assert (summary.rows, summary.written) == (len(TEXTS), len(expected))
+    summary = score_files(source, out, workers=1, choices=Choices(threshold=1.0))
+    assert {row["label"] for row in read_csv(out)} == {""}
+    assert summary.below_threshold == len(TEXTS)
+    with pytest.raises(DataError, match="the model has no label 'great'"):
+        score_files(source, out, choices=Choices(where_label=("great",)))
+
+
+def interrupted_run(source: Path, out: Path, after: int, **options: object) -> None:
+    """Runs until ``after`` blocks are done, then as if the process had been killed there."""
+
+    class Killed(BaseException):
+        pass
+
+    seen = 0
+
+    def kill(progress: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        score_files(source, out, on_progress=kill, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.jsonl.xz", "out.parquet", "out.tsv.zst"])
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, after: int
+) -> None:
+    if target.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    if target.endswith("zst"):
+        pytest.importorskip("zstandard")
+    monkeypatch.setattr(batch, "BLOCK_ROWS", 4)
+    source = csv_file(tmp_path / "in.csv", TEXTS * 4)
+    out = tmp_path / target
+    score_files(source, out, workers=1)
+    whole = out.read_bytes()
+    out.unlink()
+    interrupted_run(source, out, after, workers=1, checkpoint_seconds=0)
+    assert not out.exists()
+    with pytest.raises(DataError, match="has an unfinished run; go on with --resume"):
+        score_files(source, out, workers=1)
+    summary = score_files(source, out, workers=1, resume=True)
+    assert out.read_bytes() == whole
+    assert summary.rows == len(TEXTS) * 4
+    assert summary.resumed_at == after * 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", target]
+
+
+def test_resume_refuses_another_run_and_says_what_is_different(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "BLOCK_ROWS", 4)
+    source = csv_file(tmp_path / "in.csv", TEXTS * 4)
+    out = tmp_path / "out.csv"
+    interrupted_run(source, out, 2, workers=1, checkpoint_seconds=0)
+    with pytest.raises(DataError, match=r"threshold was 0.0 and is 0.5"):
+        score_files(source, out, resume=True, choices=Choices(threshold=0.5))
+    with source.open("a") as file:
+        file.write("99,more,2024-01-06,1.0\n")
+    with pytest.raises(DataError, match="was changed since the run was started"):
+        score_files(source, out, resume=True)
+    with pytest.raises(DataError, match="inputs are not those"):
+        score_files(csv_file(tmp_path / "b.csv", TEXTS), out, resume=True)
+
+
+def test_outputs_that_cannot_be_are_known_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "link.csv").symlink_to(source)
+    for target, message in {
+        "in.csv": "is one of the inputs",
+        "link.csv": "is one of the inputs",
+        "folder.csv": "is a folder",
+        "missing/out.csv": "there is no folder",
+        "out": "the suffix does not say which format",
+    }.items():
+        with pytest.raises((DataError, OutputError), match=message):
+            score_files(source, tmp_path / target, workers=1)
+    real = os.statvfs(tmp_path)
+
+    class Full:
+        f_bavail = 0
+        f_frsize = real.f_frsize
+
+    monkeypatch.setattr(batch, "BLOCK_ROWS", 2)
+    monkeypatch.setattr("edge_lstm.scoring.output.os.statvfs", lambda path: Full)
+    with pytest.raises(OutputError, match="its disk has 0 MB free"):
+        score_files(source, tmp_path / "out.csv", workers=1)
+
+
+def test_a_device_that_is_full_says_so(tmp_path: Path) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    with pytest.raises(OutputError, match="no space left for /dev/full"):
+        score_files(source, "/dev/full", format="csv", workers=1)
+
+
+def test_two_runs_cannot_write_one_output(tmp_path: Path) -> None:
+    from edge_lstm.scoring.output import FileOutput
+
+    first = FileOutput(str(tmp_path / "out.csv"), resume=False)
+    with pytest.raises(OutputError, match="another run is writing"):
+        FileOutput(str(tmp_path / "out.csv"), resume=True)
+    first.close()
+
+
+def test_compressed_output_is_a_whole_file_of_its_kind(tmp_path: Path) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    score_files(source, tmp_path / "out.csv", workers=1)
+    score_files(source, tmp_path / "out.csv.gz", workers=1)
+    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == (tmp_path / "out.csv").read_bytes()
+
+
+def test_a_programs_own_rows(classifier: Classifier) -> None:
+    answers = list(score(iter(TEXTS), model=classifier))
+    assert [(row["text"], row["label"]) for row in answers] == [
+        (text, p.label) for text, p in zip(TEXTS, classifier.predict(TEXTS))
+    ]
+    rows = [{"id": i, "review": text} for i, text in enumerate(TEXTS)] + [{"id": 9, "review": None}]
+    answers = list(score(rows, model=classifier, window=2))
+    assert [row["id"] for row in answers] == [0, 1, 2, 3, 4, 9]
+    assert answers[-1]["error"] == "no 'review'"
+    with pytest.raises(DataError, match="row 6: no 'review'"):
+        list(score(rows, model=classifier, choices=Choices(on_error="fail")))
+
+
+def test_rows_without_end_get_answers_as_they_come(classifier: Classifier) -> None:
+    def endless() -> Iterable[str]:
+        while True:
+            yield "good"
+
+    answers = score(endless(), model=classifier, window=1)
+    assert [next(answers)["status"] for _ in range(3)] == ["ok"] * 3
+
+
+def test_the_workers_default_heeds_control_groups(tmp_path: Path) -> None:
+    own = tmp_path / "cgroup"
+    own.write_text("0::/a/b\n")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
+    (tmp_path / "a" / "b" / "cpu.max").write_text("max 100000\n")
+    assert runner._cgroup_quota(tmp_path, own) == 1.5
+    own.write_text("4:cpu,cpuacct:/x\n")
+    (tmp_path / "cpu" / "x").mkdir(parents=True)
+    (tmp_path / "cpu" / "x" / "cpu.cfs_quota_us").write_text("-1\n")
+    (tmp_path / "cpu" / "x" / "cpu.cfs_period_us").write_text("100000\n")
+    assert runner._cgroup_quota(tmp_path, own) is None
+    assert 1 <= runner.available_workers() <= (os.cpu_count() or 1)
+
+
+def test_low_memory_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS * 300)
+    score_files(source, tmp_path / "a.csv", workers=1)
+    score_files(source, tmp_path / "b.csv", low_memory=True)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
