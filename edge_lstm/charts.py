@@ -39,11 +39,12 @@ def svg(width: float, height: float, parts: Sequence[str], title: str) -> str:
 
 
 def _text(
-    x: float, y: float, text: str, *, size: int = 12, anchor: str = "start", fill: str = INK, more: str = ""
+    x: float, y: float, text: str, *, size: int = 12, anchor: str = "start", fill: str = INK, turn: int = 0
 ) -> str:
+    turned = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" style="fill:{fill}" {more}>'
-        f"{escape(text)}</text>"
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" '
+        f'style="fill:{fill}"{turned}>{escape(text)}</text>'
     )
 
 
@@ -59,17 +60,18 @@ def _line(x1: float, y1: float, x2: float, y2: float, stroke: str = LINE, more: 
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" {more}/>'
 
 
-def _clip(label: str, most: int) -> str:
+def _clip(label: str, most: int = 18) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> str:
     """A row for each true label, a column for each answer; the shade is the share of the row."""
     n = len(labels)
-    cell = 96 if n <= 3 else max(34, 340 // n)
-    most = 14 if n <= 6 else 9
-    left = 30 + 7 * max(len(_clip(label, most)) for label in labels)
-    top = 44 if n <= 6 else 100
+    cell = 104 if n == 2 else 80 if n == 3 else max(34, 340 // n)
+    widest = 7 * max(len(_clip(label)) for label in labels)
+    turn = -50 if widest > cell - 6 else 0  # names too wide for their column
+    left = 34 + widest
+    top = 44 if not turn else 40 + 0.8 * widest
     parts = [_text(left + n * cell / 2, 14, "answer", anchor="middle", fill=MUTED)]
     parts.append(
         _text(
@@ -78,16 +80,16 @@ def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> 
             "true label",
             anchor="middle",
             fill=MUTED,
-            more=f'transform="rotate(-90 12 {top + n * cell / 2:.1f})"',
+            turn=-90,
         )
     )
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     for i, label in enumerate(labels):
         middle = cell * (i + 0.5)
-        parts.append(_text(left - 8, top + middle + 4, _clip(label, most), anchor="end"))
-        turned = f'transform="rotate(-50 {left + middle:.1f} {top - 8})"' if n > 6 else ""
-        anchor = "start" if n > 6 else "middle"
-        parts.append(_text(left + middle, top - 8, _clip(label, most), anchor=anchor, more=turned))
+        parts.append(_text(left - 8, top + middle + 4, _clip(label), anchor="end"))
+        parts.append(
+            _text(left + middle, top - 8, _clip(label), anchor="start" if turn else "middle", turn=turn)
+        )
         for j in range(n):
             share, count = float(shares[i, j]), int(confusion[i, j])
             x, y = left + j * cell, top + i * cell
@@ -113,7 +115,7 @@ def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> 
 
 def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
     """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
-    size, left, top, tail = 290, 60, 12, 58
+    size, left, top, tail = 256, 58, 12, 52
     # The most probable of L labels has at least 1 / L: nothing can be left of that.
     start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
 
@@ -137,9 +139,11 @@ def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
         # The lowest bin may reach below what is possible, so that its left part is cut off.
         low, high = x(max(b.low, start)), x(b.high)
         title = f"{b.count:,} texts: confidence {b.confidence:.1%}, accuracy {b.accuracy:.1%}"
-        parts.append(_rect(low + 1, y(b.accuracy), high - low - 2, y(0) - y(b.accuracy), GOOD, 0.85, title))
-        upper, lower = max(b.accuracy, b.confidence), min(b.accuracy, b.confidence)
-        parts.append(_rect(low + 1, y(upper), high - low - 2, y(lower) - y(upper), BAD, 0.55, title))
+        met = min(b.accuracy, b.confidence)
+        parts.append(_rect(low + 1, y(met), high - low - 2, y(0) - y(met), GOOD, 0.85, title))
+        gap = max(b.accuracy, b.confidence)
+        colour, shade = (BAD, 0.55) if b.accuracy < b.confidence else (GOOD, 0.35)
+        parts.append(_rect(low + 1, y(gap), high - low - 2, y(met) - y(gap), colour, shade, title))
         height = max(1.0, tail * b.count / total)
         parts.append(_rect(low + 1, base - height, high - low - 2, height, MUTED, 0.6, f"{b.count:,} texts"))
     parts.append(_line(x(start), y(start), x(1), y(1), INK, 'stroke-dasharray="4 3"'))
@@ -157,10 +161,49 @@ def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
             "share of right answers",
             anchor="middle",
             fill=MUTED,
-            more=f'transform="rotate(-90 11 {middle})"',
+            turn=-90,
         )
     )
     return svg(left + size + 16, base + 26, parts, "reliability diagram")
+
+
+def coverage_chart(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> str:
+    """Accuracy among the surest answers, from a few of them to all: what handing the rest to a person buys.
+
+    confidence: float32 [n], probability of each answer; right: bool [n].
+    """
+    size, left, top = 256, 58, 12
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.unique(np.linspace(max(1, len(order) // 50), len(order), 60).astype(int))
+    accuracy = np.cumsum(right[order])[kept - 1] / kept
+    floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
+
+    def y(value: float) -> float:
+        return top + size * (1 - (value - floor) / (1 - floor))
+
+    parts = []
+    for i in range(6):
+        tick = floor + (1 - floor) * i / 5
+        parts.append(_line(left, y(tick), left + size, y(tick)))
+        parts.append(_text(left - 6, y(tick) + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED))
+        at = left + size * i / 5
+        parts.append(_text(at, top + size + 16, f"{i / 5:.0%}", size=11, anchor="middle", fill=MUTED))
+    points = [(left + size * k / len(order), y(float(a))) for k, a in zip(kept.tolist(), accuracy)]
+    path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+    parts.append(f'<polyline points="{path}" fill="none" stroke="{GOOD}" stroke-width="2.5"/>')
+    for (px, py), k, a in zip(points, kept.tolist(), accuracy):
+        title = (
+            f"{k / len(order):.0%} of the texts, probability {confidence[order[k - 1]]:.1%} or more: {a:.2%}"
+        )
+        parts.append(
+            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{GOOD}"><title>{title}</title></circle>'
+        )
+    parts.append(
+        _text(left + size / 2, top + size + 36, "share of texts answered", anchor="middle", fill=MUTED)
+    )
+    middle = top + size / 2
+    parts.append(_text(11, middle, "share of right answers", anchor="middle", fill=MUTED, turn=-90))
+    return svg(left + size + 16, top + size + 44, parts, "accuracy of the surest answers")
 
 
 def length_chart(bins: Sequence[LengthBin]) -> str:
@@ -251,7 +294,7 @@ def agreement_chart(
             _clip(names[1], 40),
             anchor="middle",
             fill=MUTED,
-            more=f'transform="rotate(-90 12 {middle})"',
+            turn=-90,
         )
     )
     return svg(left + size + 16, top + size + 46, parts, "probability of the true label, model against model")

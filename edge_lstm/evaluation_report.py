@@ -16,6 +16,7 @@ from edge_lstm.charts import (
     LengthBin,
     agreement_chart,
     confusion_chart,
+    coverage_chart,
     length_chart,
     reliability_chart,
 )
@@ -120,9 +121,13 @@ def _model(model: ModelResult) -> Iterator[str]:
         yield _largest_confusions(model)
     yield figure(
         reliability_chart(model.bins, len(model.labels)),
-        "A bar is the share of right answers among those of about that probability; the line is where it "
-        f"should end, orange what is missing or too much. Mean gap: {model.calibration_error:.2%} (expected "
-        f"calibration error, {len(model.bins)} bins).",
+        "Right answers among those of about each probability. On the line, a probability is what it says; "
+        "orange: surer than right; light blue: right more often than sure. Mean gap: "
+        f"{model.calibration_error:.2%} (expected calibration error, {len(model.bins)} bins).",
+    )
+    yield figure(
+        coverage_chart(model.probabilities.max(axis=1), model.right),
+        "Accuracy where only the surest answers are used and the rest is left to a person.",
     )
     yield "</div>"
 

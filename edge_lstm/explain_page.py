@@ -12,7 +12,7 @@ from edge_lstm.page import page, table, write_page
 LISTED = 20
 _TOWARDS, _AWAY = (37, 99, 168), (217, 119, 43)  # as GOOD and BAD of page.py, for rgba()
 _STYLE = """
-.reading { font-size: 17px; line-height: 1.9; max-width: 72ch; white-space: pre-wrap;
+.reading { font-size: 1.13rem; line-height: 1.9; max-width: 72ch; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .reading span { border-radius: 3px; padding: 1px 0; }
 .unread { color: #9aa3b2; }

@@ -11,27 +11,27 @@ from pathlib import Path
 from edge_lstm.errors import OutputError
 
 INK, MUTED, LINE, PAPER = "#1d2430", "#5d6778", "#d5dae2", "#ffffff"
-# Told apart by people who see no red or no green, and in grey print: blue, orange, green, purple.
-SERIES = ("#2563a8", "#d9772b", "#3c8a5b", "#7d57a3")
+# Told apart by people who see no red or no green, and in grey print: blue, orange, green, purple, red, grey.
+SERIES = ("#2563a8", "#d9772b", "#3c8a5b", "#7d57a3", "#b03a4a", "#5d6778")
 GOOD, BAD = SERIES[0], SERIES[1]
 
 _STYLE = f"""
 :root {{ color: {INK}; background: {PAPER}; font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans",
   sans-serif; font-variant-numeric: tabular-nums; }}
 body {{ max-width: 1040px; margin: 0 auto; padding: 28px 24px 60px; }}
-h1 {{ font-size: 26px; line-height: 1.25; margin: 0 0 4px; }}
-h2 {{ font-size: 19px; margin: 40px 0 6px; padding-top: 14px; border-top: 1px solid {LINE}; }}
-h3 {{ font-size: 15px; margin: 18px 0 4px; }}
+h1 {{ font-size: 1.75rem; line-height: 1.25; margin: 0 0 4px; }}
+h2 {{ font-size: 1.25rem; margin: 40px 0 6px; padding-top: 14px; border-top: 1px solid {LINE}; }}
+h3 {{ font-size: 1rem; margin: 18px 0 4px; }}
 p {{ margin: 4px 0 10px; max-width: 75ch; }}
-.muted, figcaption, footer {{ color: {MUTED}; font-size: 13px; }}
+.muted, figcaption, footer {{ color: {MUTED}; font-size: 0.87rem; }}
 footer {{ margin-top: 48px; border-top: 1px solid {LINE}; padding-top: 10px; }}
 table {{ border-collapse: collapse; margin: 8px 0 14px; width: 100%; }}
 th, td {{ text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid {LINE}; vertical-align: top; }}
-th {{ color: {MUTED}; font-weight: 600; font-size: 13px; }}
+th {{ color: {MUTED}; font-weight: 600; font-size: 0.87rem; }}
 .number {{ text-align: right; white-space: nowrap; }}
-.figures {{ display: flex; flex-wrap: wrap; gap: 12px 36px; align-items: flex-start; }}
-figure {{ margin: 8px 0; break-inside: avoid; }}
-figcaption {{ max-width: 58ch; margin-top: 4px; }}
+.figures {{ display: flex; flex-wrap: wrap; gap: 12px 26px; align-items: flex-start; }}
+figure {{ display: table; margin: 8px 0; break-inside: avoid; }}
+figcaption {{ display: table-caption; caption-side: bottom; }} /* as wide as the drawing */
 svg {{ display: block; max-width: 100%; height: auto; }}
 svg text {{ font-family: inherit; fill: {INK}; }}
 details summary {{ cursor: pointer; }}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, OutputError
-from edge_lstm.charts import confusion_chart, reliability_chart
+from edge_lstm.charts import confusion_chart, coverage_chart, reliability_chart
 from edge_lstm.evaluation import ModelResult, compare, evaluate, parse_label_map
 from edge_lstm.evaluation_data import load_labelled
 from edge_lstm.evaluation_report import length_bins, report, write_report
@@ -116,7 +116,7 @@ def test_no_text_at_all_is_an_error() -> None:
 class Page(HTMLParser):
     """Collects a page's text, what it refers to, and whether its elements are closed in order."""
 
-    VOID = frozenset({"meta", "br", "rect", "line", "circle"})
+    VOID = frozenset({"meta", "br"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -208,6 +208,16 @@ def test_charts_draw_any_number_of_labels(labels: int) -> None:
     rows = np.full((5, labels), 1 / labels, dtype=np.float32)
     model = ModelResult("m", "m", "", "fp32", 1, tuple(names), np.zeros(5, np.int64), rows)
     assert not Page(reliability_chart(model.bins, labels)).open
+
+
+@pytest.mark.parametrize("n", [1, 3, 1000])
+def test_the_surest_answers_come_first_and_all_answers_last(n: int) -> None:
+    confidence = np.linspace(1, 0.5, n, dtype=np.float32)
+    right = np.arange(n) < n // 2  # the surer half
+    chart = Page(coverage_chart(confidence, right)).text
+    assert f"100% of the texts, probability {confidence[-1]:.1%} or more: {right.mean():.2%}" in chart
+    if n == 1000:
+        assert f"2% of the texts, probability {confidence[19]:.1%} or more: 100.00%" in chart
 
 
 def run(*arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
