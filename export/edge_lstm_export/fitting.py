@@ -20,9 +20,10 @@ from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
-from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, read_word_index
+from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, most_telling, read_word_index
 
 VALIDATION_SHARE = 0.1
+WORD_CHOICES = ("frequent", "telling")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class VocabularyOptions:
     """num_words: ids below it are in use; skip_top: so many of the most frequent words are left out;
     drop_unknown: words outside the vocabulary are left out of a text (else they are id 2);
     length: ids of a text that are kept; word_index: Keras's index in place of the data's own words.
+    choice: the words that are most ``frequent``, or those most ``telling`` of the labels.
     """
 
     num_words: int = 5000
@@ -37,10 +39,13 @@ class VocabularyOptions:
     drop_unknown: bool = False
     length: int = DEFAULT_LENGTH
     word_index: Path | None = None
+    choice: str = "frequent"
 
     def __post_init__(self) -> None:
         if self.skip_top < 0:
             raise DataError(f"--skip-top must be at least 0, not {self.skip_top}")
+        if self.choice not in WORD_CHOICES:
+            raise DataError(f"--words must be one of {', '.join(WORD_CHOICES)}, not {self.choice!r}")
         if self.length < 1:
             raise DataError(f"--length must be at least 1, not {self.length}")
 
@@ -70,14 +75,23 @@ def prepare(
 ) -> Prepared:
     """Splits the validation part off the training split and fixes the vocabulary.
 
-    Words are counted over the whole training split, the validation part with it: counting words reads
-    no label, and the ids are then those of Keras's index on the same data. The test split is not read.
+    Frequent words are counted over the whole training split, the validation part with it: that reads no
+    label, and the ids are then those of Keras's index on the same data. Telling words are chosen without
+    the validation part, whose labels must stay unread. The test split is not read.
     """
     if not 0 <= validation_share < 1:
         raise DataError(f"--validation must be from 0 to below 1, not {validation_share}")
     train, validation = hold_out(dataset.train, validation_share, seed)
     if vocabulary.word_index is not None:
         words = adopted(read_word_index(vocabulary.word_index), vocabulary.num_words, vocabulary.skip_top)
+    elif vocabulary.choice == "telling":
+        words = most_telling(
+            train.texts,
+            train.labels.tolist(),
+            len(dataset.labels),
+            vocabulary.num_words,
+            vocabulary.skip_top,
+        )
     else:
         words = most_frequent(count_words(dataset.train.texts), vocabulary.num_words, vocabulary.skip_top)
     oov = None if vocabulary.drop_unknown else OOV_ID
@@ -107,6 +121,7 @@ def fit(
     network: Network,
     options: TrainingOptions,
     *,
+    examples: Examples | None = None,
     callbacks: Callbacks | None = None,
     resume: Progress | None = None,
     device: str = "cpu",
@@ -116,12 +131,13 @@ def fit(
     """Trains ``network``, calibrates it on the validation part and measures it.
 
     The test split is read once, at the end, where ``read_test`` says so and the training was not
-    interrupted. ``described`` is added to the checkpoint's account of its training.
+    interrupted. ``examples`` takes the place of the training split with its own labels (distillation).
+    ``described`` is added to the checkpoint's account of its training.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     result = train_network(
         network,
-        prepared.examples(prepared.train),
+        prepared.examples(prepared.train) if examples is None else examples,
         options,
         validation,
         callbacks=callbacks,

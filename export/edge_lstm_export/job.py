@@ -14,6 +14,7 @@ import torch
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, read_dataset
+from edge_lstm_export.distillation import Distillation, read_unlabelled, teach
 from edge_lstm_export.fitting import (
     VALIDATION_SHARE,
     Fitted,
@@ -37,6 +38,8 @@ class TrainingJob:
 
     network, options: what differs from the preset's, by the names of NetworkConfig and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
+    teacher, unlabelled, soft_labels: see distillation.Distillation; without a teacher the network learns
+    from the training texts' own labels.
     """
 
     source: str
@@ -46,6 +49,9 @@ class TrainingJob:
     vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
     network: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    teacher: str | None = None
+    unlabelled: str | None = None
+    soft_labels: Path | None = None
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
     threads: int = 2
@@ -56,6 +62,14 @@ class TrainingJob:
     def partial(self) -> Path:
         """Where an unfinished training is kept."""
         return self.output.with_name(f"{self.output.name}.partial")
+
+    @property
+    def distillation(self) -> Distillation | None:
+        """How the training texts get soft labels, or None."""
+        if self.teacher is None:
+            return None
+        kept = self.soft_labels or self.output.with_name(f"{self.output.stem}.soft-labels.safetensors")
+        return Distillation(self.teacher, self.unlabelled, kept)
 
     @property
     def history(self) -> Path:
@@ -73,6 +87,9 @@ class Watcher(Protocol):
 
     def started(self, prepared: Prepared, network: Network, options: TrainingOptions) -> None:
         """The data are read and the network is made."""
+
+    def say(self, line: str) -> None:
+        """A stage before the training has got so far."""
 
     def callbacks(self, keep: Callable[[Progress], None]) -> Callbacks:
         """What the training loop calls; ``keep`` is to be called with the progress of each epoch."""
@@ -94,7 +111,12 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
         seed=job.data.seed,
     )
     base = preset(job.preset)
-    options = replace(fitted_to_size(base.options, len(prepared.train)), **job.options)
+    examples, taught = None, None
+    if job.distillation is not None:
+        unlabelled = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
+        examples, taught = teach(prepared, unlabelled, job.distillation, watcher.say)
+    texts = len(prepared.train) if examples is None else len(examples)
+    options = replace(fitted_to_size(base.options, texts), **job.options)
     network = new_network(prepared, replace(base.network, **job.network), options.seed)
     settings = _settings(job, prepared, network, options)
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -107,11 +129,17 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
         prepared,
         network,
         options,
+        examples=examples,
         callbacks=watcher.callbacks(keep),
         resume=progress,
         device=job.device,
         read_test=job.read_test,
-        described={"preset": job.preset, "vocabulary": _vocabulary(job), "seed": options.seed},
+        described={
+            "preset": job.preset,
+            "vocabulary": _vocabulary(job),
+            "seed": options.seed,
+            "distillation": taught,
+        },
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
@@ -126,6 +154,8 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 
 def _check(job: TrainingJob) -> None:
     """What can be known to fail is refused before an hour of training."""
+    if job.unlabelled is not None and job.teacher is None:
+        raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher blend")
     if job.output.suffix != ".safetensors":
         raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
     if job.output.is_dir():
@@ -174,5 +204,7 @@ def _settings(
         **network.config.to_dict(),
         **options.to_dict(),
         **_vocabulary(job),
+        "teacher": job.teacher,
+        "unlabelled": job.unlabelled,
     }
     return json.loads(json.dumps(settings))  # type: ignore[no-any-return] # as it comes back from a file

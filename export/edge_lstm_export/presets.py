@@ -22,6 +22,7 @@ class TrainingOptions:
     clip: largest norm of the gradient.
     adversarial: moves every embedded text by this share of its own norm in the direction that raises
         its loss most, and trains on both (Miyato et al., 2017); 0 = off. Doubles the time of a step.
+    bfloat16: run the LSTM in bfloat16 in training where the CPU has such products.
     """
 
     epochs: int = 6
@@ -32,6 +33,7 @@ class TrainingOptions:
     clip: float = 1.0
     patience: int = 3
     adversarial: float = 0.0
+    bfloat16: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -118,6 +119,7 @@ class _Run:
     ) -> None:
         torch.manual_seed(options.seed)
         self.network, self.examples, self.options = network.to(device), examples, options
+        network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
         self.validation, self.callbacks, self.device = validation, callbacks, device
         trained = [p for p in network.parameters() if p.requires_grad]
         decayed = {"params": [p for p in trained if p.ndim > 1], "weight_decay": options.weight_decay}
@@ -298,6 +300,15 @@ class _Run:
         except (KeyError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:200]
             raise DataError(f"the saved progress does not fit this training ({reason}); start over") from None
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

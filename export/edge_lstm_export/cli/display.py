@@ -124,6 +124,10 @@ class TrainingDisplay:
         if sys.stderr.isatty():
             self._start_bar()
 
+    def say(self, line: str) -> None:
+        """How far a stage before the training is."""
+        message(line)
+
     def callbacks(self, keep: Callable[[Progress], None]) -> Callbacks:
         """What the training loop calls."""
         self._keep = keep

@@ -47,6 +47,30 @@ def command(
     validation: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of the training texts that judges the epochs.")
     ] = 0.1,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Learn from a teacher's soft labels: blend (NB-SVM and document vectors).",
+            show_default=False,
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Further texts for the teacher to label; imdb has some.",
+            show_default=False,
+        ),
+    ] = None,
+    soft_labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keeps the teacher's labels, for the next training.",
+            show_default="beside the output",
+        ),
+    ] = None,
     num_words: Annotated[int, typer.Option(metavar="N", help="Ids below N are in use.")] = 5000,
     skip_top: Annotated[
         int, typer.Option(metavar="N", min=0, help="Leave out the N most frequent words.")
@@ -54,6 +78,9 @@ def command(
     drop_unknown: Annotated[
         bool, typer.Option("--drop-unknown", help="Leave unknown words out of a text, not as id 2.")
     ] = False,
+    words: Annotated[
+        str, typer.Option(metavar="CHOICE", help="Which words: the most frequent, or the most telling.")
+    ] = "frequent",
     length: Annotated[int, typer.Option(metavar="N", min=1, help="Ids of a text that are read.")] = 600,
     word_index: Annotated[
         Path | None,
@@ -97,6 +124,12 @@ def command(
             show_default="the preset's",
         ),
     ] = None,
+    bfloat16: Annotated[
+        bool | None,
+        typer.Option(
+            "--bfloat16/--float32", help="The LSTM's precision in training.", show_default="the preset's"
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -133,7 +166,7 @@ def command(
         output,
         preset,
         DataOptions(data_dir, word_index, test, test_share, seed, show_progress=sys.stderr.isatty()),
-        VocabularyOptions(num_words, skip_top, drop_unknown, length, word_index),
+        VocabularyOptions(num_words, skip_top, drop_unknown, length, word_index, words),
         network=_given(
             embedding_dim=embedding,
             hidden=hidden,
@@ -148,9 +181,13 @@ def command(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
             adversarial=adversarial,
+            bfloat16=bfloat16,
             patience=patience,
             seed=seed,
         ),
+        teacher=teacher,
+        unlabelled=unlabelled,
+        soft_labels=soft_labels,
         validation_share=validation,
         read_test=not no_test,
         threads=threads,

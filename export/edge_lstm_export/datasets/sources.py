@@ -61,6 +61,11 @@ def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
     return checked(dataset)
 
 
+def holds_splits(source: str) -> bool:
+    """Whether a source comes in parts (training, test, unlabelled): IMDB, its folder or its tar."""
+    return source == IMDB or Path(source).is_dir() or source.lower().endswith(_TARS)
+
+
 def _read(source: str, options: DataOptions) -> Dataset:
     path, name = Path(source), Path(source).name
     if source == IMDB:

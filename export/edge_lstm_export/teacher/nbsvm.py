@@ -13,7 +13,7 @@ SMOOTHING = 1.0
 
 
 def log_ratios(x: Matrix, target: npt.NDArray[np.float32]) -> Floats:
-    """The log of how much more often each n-gram occurs where the target is 1 than where it is 0: [n-grams]."""
+    """[n-grams]: log of how much more often each occurs where the target is 1 than where it is 0."""
     there = x.T @ target + SMOOTHING
     elsewhere = x.T @ (1.0 - target) + SMOOTHING
     ratios: Floats = np.log(there / there.sum() * (elsewhere.sum() / elsewhere))

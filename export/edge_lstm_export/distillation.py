@@ -1,0 +1,118 @@
+"""Training a small network on a teacher's soft labels, of the training texts and of unlabelled ones.
+
+The teacher sees the training part only: neither the labels of the validation part nor the test split
+reach it, and a training text's own label does not decide its soft label (see teacher/).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from edge_lstm.errors import DataError
+from edge_lstm_export.datasets import DataOptions, read_dataset
+from edge_lstm_export.datasets.sources import holds_splits
+from edge_lstm_export.examples import Examples
+from edge_lstm_export.fitting import Prepared
+from edge_lstm_export.graph import write_atomically
+from edge_lstm_export.teacher import SoftLabels, TeacherOptions, soft_labels
+
+TEACHERS = ("blend",)
+_KEY = "edge_lstm_soft_labels"
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """teacher: one of TEACHERS. unlabelled: a SOURCE of further texts, or None. kept: the file that keeps
+    the soft labels, so that another training, or a resumed one, need not make them again."""
+
+    teacher: str
+    unlabelled: str | None
+    kept: Path
+    options: TeacherOptions = field(default_factory=TeacherOptions)
+
+    def __post_init__(self) -> None:
+        if self.teacher not in TEACHERS:
+            raise DataError(f"no teacher {self.teacher!r}; choose one of {', '.join(TEACHERS)}")
+
+
+def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
+    """The texts of a source without their labels: IMDB's unlabelled part, or every text of a file.
+
+    Raises DataError where there is none.
+    """
+    if holds_splits(source):
+        texts = read_dataset(source, replace(data, unlabelled=True)).unlabelled
+    else:
+        from edge_lstm.files import read_rows
+
+        texts = tuple(row.text for row in read_rows([source]) if row.text)
+    if not texts:
+        raise DataError(f"{source} has no unlabelled text; give another --unlabelled, or leave it out")
+    return texts
+
+
+def teach(
+    prepared: Prepared, unlabelled: Sequence[str], distillation: Distillation, say: Callable[[str], None]
+) -> tuple[Examples, dict[str, Any]]:
+    """The examples that the student learns from, and the account of how they were labelled.
+
+    Texts that stand in the validation part or in the test split are left out of the unlabelled ones.
+    """
+    seen = {*prepared.validation.texts, *(prepared.dataset.test.texts if prepared.dataset.test else ())}
+    further = [text for text in unlabelled if text not in seen]
+    train = prepared.train
+    key = _digest(train.texts, train.labels.tolist(), further, distillation.options.to_dict())
+    labels = _kept(distillation.kept, key)
+    if labels is None:
+        labels = soft_labels(
+            train.texts, train.labels, further, len(prepared.dataset.labels), distillation.options, say
+        )
+        _keep(distillation.kept, key, labels)
+    else:
+        say(f"teacher: soft labels from {distillation.kept}")
+    examples = Examples.from_texts(
+        prepared.tokenizer,
+        [*train.texts, *further],
+        np.concatenate([labels.labelled, labels.unlabelled]).astype(np.float32),
+    )
+    account = {
+        "teacher": distillation.teacher,
+        "unlabelled": distillation.unlabelled,
+        "unlabelled_texts": len(further),
+        "cross_fitted_accuracy": {name: round(value, 4) for name, value in labels.accuracy.items()},
+        "options": distillation.options.to_dict(),
+    }
+    return examples, account
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _keep(path: Path, key: str, labels: SoftLabels) -> None:
+    arrays = {"labelled": labels.labelled, "unlabelled": labels.unlabelled}
+    write_atomically(save(arrays, {_KEY: key, "accuracy": json.dumps(labels.accuracy)}), path)
+
+
+def _kept(path: Path, key: str) -> SoftLabels | None:
+    """The kept labels, or None where there are none for these texts and options."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            if metadata.get(_KEY) != key:
+                return None
+            accuracy = json.loads(metadata["accuracy"])
+            return SoftLabels(file.get_tensor("labelled"), file.get_tensor("unlabelled"), accuracy)
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None

@@ -1,0 +1,118 @@
+"""Learning from a teacher: honest soft labels, kept and reused; words that tell labels apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edge_lstm_export.teacher import TeacherOptions, soft_labels
+from edge_lstm_export.teacher.linear import cross_fitted_scores, stratified_folds
+from edge_lstm_export.teacher.ngrams import ngram_matrix
+from edge_lstm_export.teacher.vectors import VectorOptions
+from edge_lstm_export.vocabulary import most_telling
+
+from edge_lstm.cli import run
+from edge_lstm.errors import DataError
+
+QUICK = TeacherOptions(min_texts=1, vector_min_texts=1, vectors=VectorOptions(dim=8, epochs=2))
+
+
+def made_texts(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
+    """Texts of three labels: one telling word among common ones."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    common = [f"filler{i}" for i in range(20)]
+    telling = (["apple", "pear"], ["iron", "steel"], ["river", "lake"])
+    texts = []
+    for label in labels:
+        words = [*rng.choice(common, 8), str(rng.choice(telling[label])), str(rng.choice(telling[label]))]
+        texts.append(" ".join(rng.permutation(words)))
+    return texts, labels
+
+
+def test_the_matrix_holds_each_ngram_once_and_no_ngram_across_texts() -> None:
+    x = ngram_matrix(["a b a b", "b", ""], min_texts=1)
+    # a, b; a b, b a; a b a, b a b
+    assert x.shape == (3, 6)
+    assert x.sum(axis=1).ravel().tolist() == [[6, 1, 0]]
+    assert set(x.data.tolist()) == {1.0}
+    assert ngram_matrix(["a b", "a c"], min_texts=2).shape == (2, 1)
+    assert ngram_matrix([""], min_texts=1).shape == (1, 0)
+
+
+def test_a_text_is_never_scored_by_a_model_that_saw_it() -> None:
+    fold = stratified_folds(np.array([0, 1] * 10), 5, np.random.default_rng(0))
+    x = np.eye(23, dtype=np.float32)  # row i has a feature of its own: a model that saw it gives it 1
+
+    class Saw:
+        def __init__(self, rows: np.ndarray) -> None:
+            self.rows = rows
+
+        def scores(self, x: np.ndarray) -> np.ndarray:
+            return x[:, self.rows].sum(axis=1, keepdims=True)
+
+    scores = cross_fitted_scores(Saw, x, fold)  # type: ignore[arg-type]
+    assert not scores.any()
+
+
+def test_a_teacher_labels_texts_it_has_not_seen() -> None:
+    texts, labels = made_texts(120)
+    further, wanted = made_texts(30, seed=1)
+    found = soft_labels(texts, labels, further, 3, QUICK)
+    assert found.labelled.shape == (120, 3)
+    assert np.allclose(found.unlabelled.sum(axis=1), 1, atol=1e-5)
+    assert (found.unlabelled.argmax(axis=1) == wanted).mean() > 0.9
+    assert found.accuracy["blend"] > 0.9
+    again = soft_labels(texts, labels, further, 3, QUICK)
+    assert np.array_equal(again.unlabelled, found.unlabelled)
+
+
+def test_random_labels_do_not_leak_into_their_own_soft_labels() -> None:
+    texts, _ = made_texts(600)
+    labels = np.random.default_rng(5).integers(0, 2, 600)
+    found = soft_labels(texts, labels, [], 2, QUICK)
+    # A teacher fitted without folds gets 100 %.
+    assert (found.labelled.argmax(axis=1) == labels).mean() < 0.6
+
+
+def test_too_few_texts_of_a_label_are_a_clear_error() -> None:
+    with pytest.raises(DataError, match="at least 5 training texts of each label, one label has 1"):
+        soft_labels(["a", "b", "c"], np.array([0, 0, 1]), [], 2, QUICK)
+
+
+def test_telling_words_come_before_frequent_ones() -> None:
+    texts, labels = made_texts(90)
+    assert set(most_telling(texts, labels.tolist(), 3, 4 + 6)) == {
+        "apple",
+        "pear",
+        "iron",
+        "steel",
+        "river",
+        "lake",
+    }
+
+
+def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts, labels = made_texts(120)
+    data = tmp_path / "data.txt"
+    data.write_text("".join(f"__label__{'abc'[y]} {t}\n" for t, y in zip(texts, labels)))
+    further = tmp_path / "more.txt"
+    further.write_text("\n".join(made_texts(30, seed=1)[0]))
+    output = tmp_path / "model.safetensors"
+    command = ["train", str(data), "-o", str(output), "--teacher", "blend", "--unlabelled", str(further)]
+    command += ["--hidden", "6", "--embedding", "4", "--epochs", "1", "--threads", "1", "--json"]
+    run(command)
+    account = json.loads(capsys.readouterr().out)
+    assert account["distillation"]["unlabelled_texts"] == 30
+    kept = tmp_path / "model.soft-labels.safetensors"
+    assert kept.is_file()
+    run(command)
+    assert "soft labels from" in capsys.readouterr().err
+    with pytest.raises(DataError, match="add --teacher blend"):
+        run(["train", str(data), "-o", str(output), "--unlabelled", str(further)])
+    with pytest.raises(DataError, match="no teacher 'oracle'"):
+        run(["train", str(data), "-o", str(output), "--teacher", "oracle"])
