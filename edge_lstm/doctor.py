@@ -6,6 +6,7 @@ process (probe.py).
 
 from __future__ import annotations
 
+import re
 import signal
 import sysconfig
 from dataclasses import asdict, dataclass
@@ -154,17 +155,23 @@ def _machine_checks(machine: Machine) -> list[Check]:
 
 
 def _package_checks(packages: dict[str, str]) -> list[Check]:
+    checks = []
+    onnxruntime, numpy = packages.get("onnxruntime", ""), packages.get("numpy", "")
+    if onnxruntime and numpy and _major_minor(onnxruntime) < (1, 19) and _major_minor(numpy) >= (2, 0):
+        finding = f"onnxruntime {onnxruntime} was built for numpy 1 and crashes with numpy {numpy}"
+        advice = "pip install --upgrade onnxruntime, or pip install 'numpy<2'"
+        checks.append(Check("packages", "failed", finding, advice))
     builds = [name for name in packages if name.startswith("onnxruntime")]
-    if len(builds) < 2:
-        return []
-    return [
-        Check(
-            "packages",
-            "warning",
-            f"{' and '.join(builds)} are installed and overwrite each other's files",
-            f"keep one: pip uninstall {' '.join(builds)}, then install the one you want",
-        )
-    ]
+    if len(builds) > 1:
+        finding = f"{' and '.join(builds)} are installed and overwrite each other's files"
+        advice = f"keep one: pip uninstall {' '.join(builds)}, then install the one you want"
+        checks.append(Check("packages", "warning", finding, advice))
+    return checks
+
+
+def _major_minor(version: str) -> tuple[int, int]:
+    numbers = [int(number) for number in re.findall(r"\d+", version)] + [0, 0]
+    return numbers[0], numbers[1]
 
 
 def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> list[Check]:

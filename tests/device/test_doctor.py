@@ -194,6 +194,20 @@ def test_exact_bits_are_asked_of_int8_on_x86_with_avx2_and_a_thousandth_elsewher
     assert finding_for(2e-3, features=("asimd",)).state == "failed"
 
 
+@pytest.mark.parametrize(
+    ("packages", "states"),
+    [
+        ({"onnxruntime": "1.16.3", "numpy": "2.4.6"}, ["failed"]),
+        ({"onnxruntime": "1.16.3", "numpy": "1.26.4"}, []),
+        ({"onnxruntime": "1.19.0", "numpy": "2.0.0rc1"}, []),
+        ({"onnxruntime": "1.23.0", "onnxruntime-openvino": "1.22.0", "numpy": "2.1"}, ["warning"]),
+        ({}, []),
+    ],
+)
+def test_packages_that_do_not_fit_together_are_found(packages: dict[str, str], states: list[str]) -> None:
+    assert [check.state for check in doctor._package_checks(packages)] == states
+
+
 RASPBERRY_PI_4 = {
     "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\n"
     "CPU part\t: 0xd08\n\nprocessor\t: 1\nCPU part\t: 0xd08\n\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n",
