@@ -305,7 +305,7 @@ def _signal_name(number: int) -> str:
 def _signal_advice(signal_name: str, stage: str, version: str) -> str:
     package = "numpy" if stage == "numpy" else "onnxruntime"
     if signal_name == "SIGILL":
-        known = "" if stage == "numpy" else " (1.21 does so on a Raspberry Pi 4, 1.20 and 1.22 do not)"
+        known = "" if stage == "numpy" else " (1.21.0 does so on a Raspberry Pi 4, 1.20.1 and 1.21.1 do not)"
         return (
             f"{package} {version} uses an instruction that this CPU lacks{known}; "
             f"install another release: pip install '{package}!={version}'"
