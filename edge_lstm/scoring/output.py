@@ -191,7 +191,7 @@ def check_not_an_input(path: str, sources: tuple[Source, ...]) -> None:
 
 def write_error(path: str, error: OSError) -> OutputError:
     """An OSError of writing → what a person can do about it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return OutputError(f"no space left for {path}; free some and go on with --resume")
     reason = error.strerror or str(error)
     return OutputError(f"cannot write {path}: {reason}; check the folder and its permissions")

@@ -1,0 +1,283 @@
+"""``edge-lstm score`` as people use it: pipes, signals, kills, and files that are out to hurt."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
+
+
+def run(
+    *arguments: str | Path, data: bytes | None = None, **options: Any
+) -> subprocess.CompletedProcess[bytes]:
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, input=data, capture_output=True, timeout=120, **options)
+
+
+def write_csv(path: Path, count: int) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "review"])
+        writer.writerows([i, f"{TEXTS[i % len(TEXTS)]} {i}"] for i in range(count))
+    return path
+
+
+def one_error(result: subprocess.CompletedProcess[bytes]) -> str:
+    """The one line on standard error; nothing else was said and nothing was written."""
+    assert result.returncode == 1, result.stderr
+    assert result.stdout == b""
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert "; " in lines[0], "an error says what to do"
+    return lines[0]
+
+
+def test_lines_in_lines_out_through_pipes() -> None:
+    result = run("-", data=b"A wonderful film.\n\nawful")
+    assert result.returncode == 0
+    lines = [line.split("\t") for line in result.stdout.decode().splitlines()]
+    assert [(len(line), line[2]) for line in lines] == [(4, "ok"), (4, "empty"), (4, "ok")]
+    assert (lines[0][0], lines[2][0]) == ("pos", "neg")
+
+
+def test_a_pipe_that_stays_open_gets_its_answers_as_they_come() -> None:
+    command = [*COMMAND, "-", "--workers", "2", "--quiet"]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in (b"wonderful\n", b"awful\n"):
+            process.stdin.write(text)
+            process.stdin.flush()
+            assert process.stdout.readline().split(b"\t")[2] == b"ok"
+        process.stdin.close()
+        assert process.stdout.read() == b""
+
+
+def test_csv_through_pipes_keeps_its_header() -> None:
+    result = run("-", "--input-format", "csv", "--quiet", data=b"id,text\n1,fine\n")
+    assert result.stdout.startswith(b"id,text,label,probability,status,error\n1,fine,")
+    assert result.stderr == b""
+
+
+def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 20_000)
+    with subprocess.Popen([*COMMAND, source, "--workers", "1"], stdout=-1, stderr=-1) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": 1}\nnothing\n{"text": ""}\n')
+    result = run(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--summary", tmp_path / "s.json")
+    assert result.returncode == 3
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert (summary["rows"], summary["errors"], summary["statuses"]["empty"]) == (4, 2, 1)
+    assert summary["first_errors"][0]["row"] == 2
+    assert b"in.jsonl row 2: the text is a number, not a string" in result.stderr
+    assert (tmp_path / "out.jsonl").read_text().count("\n") == 4
+
+
+RANDOM_HEX = random.Random(0).randbytes(4000).hex().encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", b"", "is empty"),
+        ("binary.csv", random.Random(0).randbytes(5000), "not UTF-8"),
+        ("binary.jsonl", random.Random(0).randbytes(5000), "no JSON object"),
+        ("zeros.csv", bytes(5000), "binary"),
+        ("wide.csv", "id,text\n1,x\n".encode("utf-16"), "iconv"),
+        ("cut.csv.gz", gzip.compress(b"id,text\n" + RANDOM_HEX * 9)[:3000], "is cut short"),
+        ("not.jsonl.gz", b'{"text": "plain"}\n', "is damaged or not of the kind"),
+        ("twice.csv", b"text,text,review\na,b,c\n", "several could hold"),
+        ("image.png", b"\x89PNG\r\n", "--input-format"),
+    ],
+)
+def test_a_hostile_file_is_one_line_and_leaves_no_output(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    line = one_error(run(tmp_path / name, "-o", tmp_path / "out.csv", "--workers", "1", "--quiet"))
+    assert message in line
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: Path) -> None:
+    lines = [b"plain", "café".encode("latin-1"), "naïve".encode(), b"a\0b", "漢字".encode("shift-jis")]
+    (tmp_path / "in.txt").write_bytes(b"\n".join(lines) + b"\n")
+    result = run(tmp_path / "in.txt", "-o", tmp_path / "out.csv")
+    assert result.returncode == 3
+    written = (tmp_path / "out.csv").read_bytes().splitlines()[1:]
+    assert len(written) == len(lines)
+    for line, row in zip(lines, written):
+        assert row.startswith(line + b",")
+    assert [b"not UTF-8" in row for row in written] == [False, True, False, False, True]
+
+
+def test_a_file_without_permission_and_a_folder_without_way_in(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 5)
+    source.chmod(0)
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    if os.access(source, os.R_OK):
+        pytest.skip("this user may read and write everything")
+    assert "permission denied" in one_error(run(source, "-o", tmp_path / "out.csv")).lower()
+    source.chmod(0o600)
+    assert "cannot write" in one_error(run(source, "-o", locked / "out.csv"))
+
+
+def test_a_row_of_one_megabyte_is_a_row_like_others(tmp_path: Path) -> None:
+    big = "good film " * 110_000
+    (tmp_path / "in.txt").write_text(f"bad\n{big}\nbad\n")
+    result = run(tmp_path / "in.txt", "--format", "text")
+    assert [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [b"ok", b"truncated", b"ok"]
+
+
+def limit_memory(mebibytes: int) -> Any:
+    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (mebibytes * 2**20, mebibytes * 2**20))
+
+
+def test_a_line_far_beyond_any_row_is_an_error_row_in_bounded_memory(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    with source.open("wb") as file:
+        file.write(b"id,text\n1,fine\n2,")
+        for _ in range(300):
+            file.write(b"x" * 2**20)
+        file.write(b"\n3,fine\n")
+    options = ["-o", tmp_path / "out.csv", "--workers", "1"]
+    result = run(source, *options, preexec_fn=limit_memory(200))
+    assert result.returncode == 3, result.stderr
+    rows = (tmp_path / "out.csv").read_text().splitlines()
+    assert len(rows) == 4
+    assert "more than 16 MiB" in rows[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: signal.Signals) -> None:
+    source = write_csv(tmp_path / "in.csv", 30_000)
+    run(source, "-o", tmp_path / "whole.csv", "--quiet")
+    command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
+        wait_for_rows(tmp_path / "out.csv.partial", process)
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        assert process.wait() == 130
+    assert said.startswith("interrupted; go on with the same command and --resume")
+    assert not (tmp_path / "out.csv").exists()
+    assert run(source, "-o", tmp_path / "out.csv", "--resume", "--workers", "1").returncode == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the run has written rows, or is over."""
+    while process.poll() is None and not (partial.exists() and partial.stat().st_size > 100):
+        time.sleep(0.005)
+
+
+DRIVER = """
+import sys
+from edge_lstm.scoring import batch, score_files
+batch.BLOCK_ROWS = 100
+if __name__ == "__main__":
+    score_files(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), resume=True, checkpoint_seconds=0)
+"""
+
+
+def kill_at_random_moments(folder: Path, kills: int, target: str, rows: int, seed: int) -> None:
+    """Runs and resumes with SIGKILL at ``kills`` random moments; whatever is complete has the right bytes."""
+    source = write_csv(folder / "in.csv", rows)
+    whole, out = folder / f"whole.{target}", folder / f"out.{target}"
+    (folder / "driver.py").write_text(DRIVER)
+    driver = [sys.executable, folder / "driver.py", source]
+    started = time.monotonic()
+    subprocess.run([*driver, whole, "1"], check=True)
+    duration = time.monotonic() - started
+    chance = random.Random(seed)
+    while kills:
+        with subprocess.Popen([*driver, out, chance.choice("12")]) as process:
+            try:
+                assert process.wait(chance.uniform(0.2, duration)) == 0
+            except subprocess.TimeoutExpired:
+                process.kill()  # the parent alone: its workers must notice by themselves
+                kills -= 1
+        if out.exists():
+            assert out.read_bytes() == whole.read_bytes()
+            out.unlink()
+    subprocess.run([*driver, out, "1"], check=True)
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["in.csv", "driver.py", whole.name, out.name]
+    )
+
+
+def test_kills_at_random_moments_and_resumes_give_the_same_bytes(tmp_path: Path) -> None:
+    kill_at_random_moments(tmp_path, 4, "csv", 3_000, seed=os.getpid())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
+def test_fifty_kills_at_random_moments(tmp_path: Path, target: str) -> None:
+    kill_at_random_moments(tmp_path, 50, target, 6_000, seed=os.getpid())
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 200_000)
+    reading, writing = os.pipe()
+    # Every process of the run holds the pipe's other end: it closes when the last one is gone.
+    command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2", "--quiet"]
+    with subprocess.Popen(command, stdout=writing) as process:
+        os.close(writing)
+        wait_for_rows(tmp_path / "out.csv.partial", process)
+        process.kill()
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 5_000)
+    run(source, "-o", tmp_path / "whole.csv", "--quiet")
+    size = (tmp_path / "whole.csv").stat().st_size * 2 // 3
+
+    def limit_files() -> None:
+        # A limit on the size of files fails a write as a full disk does.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    result = run(source, "-o", tmp_path / "out.csv", "--workers", "1", "--quiet", preexec_fn=limit_files)
+    assert "go on with --resume" in one_error(result)
+    assert run(source, "-o", tmp_path / "out.csv", "--resume").returncode == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    peaks = []
+    for count in (20_000, 80_000):
+        source = write_csv(tmp_path / "in.csv", count)
+        command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--quiet", "--workers", "1"]
+        with subprocess.Popen(command) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        peaks.append(usage.ru_maxrss / 1024)
+    assert peaks[1] < peaks[0] + 8
+    assert max(peaks) < 150
