@@ -80,6 +80,16 @@ def figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"
 
 
+def check_writable(path: Path) -> None:
+    """Raises OutputError where a page could not be written: known before the work, not after it."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: no permission in {path.parent}; choose another folder")
+
+
 def write_page(html: str, path: Path) -> None:
     """Writes the page; it appears under its name only when complete. Raises OutputError."""
     # A lone surrogate (from a broken text) has no UTF-8; U+FFFD stands for it.

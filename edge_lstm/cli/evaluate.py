@@ -84,6 +84,10 @@ def command(
     from edge_lstm.evaluation_data import load_labelled
     from edge_lstm.modelfile import open_model
 
+    if report is not None:
+        from edge_lstm.page import check_writable
+
+        check_writable(report)
     opened = [open_model(path) for path in models] if models else [open_model()]
     names = parse_label_map(label_map) if label_map else {}
     labelled = load_labelled(

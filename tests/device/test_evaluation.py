@@ -283,6 +283,8 @@ def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:
         (("--data", "x.jsonl", "--label-map", "x"), "label map"),
         (("--data", "x.jsonl", "missing.onnx"), "missing.onnx"),
         (("--data", "x.jsonl", "--report", "no/where/r.html"), "no/where/r.html"),
+        (("--data", "missing.csv", "--report", "no/where/r.html"), "no/where/r.html"),  # before the work
+        (("--data", "x.jsonl", "--report", "folder"), "is a folder"),
     ],
 )
 def test_the_command_says_in_one_line_what_is_wrong(
