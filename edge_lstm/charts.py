@@ -12,6 +12,11 @@ import numpy.typing as npt
 
 from edge_lstm.metrics import CalibrationBin, Interval
 from edge_lstm.page import BAD, GOOD, INK, LINE, MUTED, SERIES
+from edge_lstm.svg import clip as _clip
+from edge_lstm.svg import line as _line
+from edge_lstm.svg import rect as _rect
+from edge_lstm.svg import svg
+from edge_lstm.svg import text as _text
 
 # More labels than this, and the cells of a confusion matrix are too small to read.
 MATRIX_LABELS = 16
@@ -26,42 +31,6 @@ class LengthBin:
     count: int
     accuracies: tuple[float, ...]
     intervals: tuple[Interval, ...]
-
-
-def svg(width: float, height: float, parts: Sequence[str], title: str) -> str:
-    """A drawing; ``title`` is what a screen reader says of it."""
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
-        + "".join(parts)
-        + "</svg>"
-    )
-
-
-def _text(
-    x: float, y: float, text: str, *, size: int = 12, anchor: str = "start", fill: str = INK, turn: int = 0
-) -> str:
-    turned = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" '
-        f'style="fill:{fill}"{turned}>{escape(text)}</text>'
-    )
-
-
-def _rect(x: float, y: float, w: float, h: float, fill: str, opacity: float = 1, title: str = "") -> str:
-    inside = f"<title>{escape(title)}</title>" if title else ""
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(w, 0):.1f}" height="{max(h, 0):.1f}" fill="{fill}" '
-        f'fill-opacity="{opacity:.3f}">{inside}</rect>'
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, stroke: str = LINE, more: str = "") -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" {more}/>'
-
-
-def _clip(label: str, most: int = 18) -> str:
-    return label if len(label) <= most else label[: most - 1] + "…"
 
 
 def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> str:

@@ -7,10 +7,13 @@ import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import Tokenizer
+
+MAX_TEXTS = 5000  # more would only cost memory: these are varied enough
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,24 @@ def embedded_sample() -> Sample:
         return Sample("the package's reviews", tuple(row["text"] for row in csv.DictReader(file)))
 
 
-def read_sample(path: Path | None) -> Sample:
-    """The texts of a file, or the package's own. Raises DataError."""
+def read_sample(
+    path: Path | None, *, text_column: str | None = None, input_format: str | None = None
+) -> Sample:
+    """The first MAX_TEXTS texts of a file or folder that ``score`` reads, or the package's own.
+
+    Raises DataError.
+    """
     if path is None:
         return embedded_sample()
-    try:
-        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
-    return check_texts(Sample(path.name, tuple(lines)))
+    from edge_lstm.files.inputs import read_rows
+    from edge_lstm.files.sources import FORMATS
+
+    given = next((known for known in FORMATS if known == input_format), None)
+    if input_format is not None and given is None:
+        raise DataError(f"no format {input_format!r}; give one of {', '.join(FORMATS)}")
+    rows = read_rows([path], format=given, text_column=text_column)
+    texts = tuple(islice((row.text for row in rows if row.text is not None), MAX_TEXTS))
+    return check_texts(Sample(path.name or str(path), texts))
 
 
 def texts_of_length(sample: Sample, tokenizer: Tokenizer, length: int, count: int, seed: int) -> Sample:
