@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_lstm.latency.choices import Choices, measure_here
+
 if TYPE_CHECKING:
+    from edge_lstm.latency.document import Document
     from edge_lstm.latency.measure import Progress
 
 
@@ -73,13 +76,54 @@ def command(
         ),
     ] = 5,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")] = 0,
+    text_column: Annotated[
+        str | None,
+        typer.Option("--text-column", metavar="NAME", help="Column of --data that holds the text."),
+    ] = None,
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            "--input-format", metavar="FORMAT", help="Format of --data, where its name does not tell."
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None,
         typer.Option(
             "--json",
             metavar="FILE",
             help="Write the result as JSON (docs/latency.md); - for standard output.",
-            show_default=False,
+        ),
+    ] = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a report, one HTML page.")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option("--samples", metavar="FILE", help="Write every run to this CSV as it ends.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--compare", metavar="OLD NEW", help="Compare two results of --json instead of measuring."
+        ),
+    ] = None,
+    fail_above: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-above",
+            metavar="PERCENT",
+            help="With --compare: exit code 1 where p50 got slower by more than this, beyond noise.",
+        ),
+    ] = None,
+    ssh: Annotated[
+        str | None,
+        typer.Option(
+            "--ssh", metavar="USER@HOST", help="Measure on this device, over ssh, and bring it back."
+        ),
+    ] = None,
+    wheels: Annotated[
+        Path | None,
+        typer.Option(
+            "--wheels", metavar="DIR", help="With --ssh: wheels for the device, instead of downloading them."
         ),
     ] = None,
 ) -> None:
@@ -88,40 +132,74 @@ def command(
     Several models, or several values of an option separated by commas, are measured in random turns and
     compared.
     """
-    from edge_lstm.latency.document import dumps, to_document, write_document
-    from edge_lstm.latency.measure import measure
-    from edge_lstm.latency.options import parse_cpus, parse_numbers, parse_time
-    from edge_lstm.latency.plan import Plan, make_settings
-    from edge_lstm.latency.table import to_text
-    from edge_lstm.latency.texts import read_sample
-    from edge_lstm.modelfile import embedded_model
+    from edge_lstm.errors import DataError
 
-    settings = make_settings(
-        models or [embedded_model()],
-        threads=parse_numbers(threads, "--threads"),
-        batch_sizes=parse_numbers(batch_size, "--batch-size"),
-        lengths=parse_numbers(length, "--length") if length else (None,),
-        providers=tuple(dict.fromkeys(name.strip() for name in provider.split(","))),
-    )
-    plan = Plan(
-        settings,
-        runs=runs,
-        duration_s=parse_time(duration, "--duration") if duration else None,
-        interval_s=parse_time(interval, "--interval"),
-        pin=parse_cpus(pin) if pin else (),
-        cold_starts=cold_starts,
-        seed=seed,
-    )
-    result = measure(plan, read_sample(data), progress=_progress())
-    document = to_document(result)
-    if json_file is not None and str(json_file) != "-":
+    if compare is not None:
+        _compare(*compare, fail_above, report_file, json_file)
+        return
+    for option, value in (("--fail-above", fail_above), ("--wheels", wheels)):
+        if value is not None and (option != "--wheels" or ssh is None):
+            needs = "--ssh USER@HOST" if option == "--wheels" else "--compare OLD NEW"
+            raise DataError(f"{option} needs {needs}")
+    choices = Choices(
+        tuple(models or ()), data, text_column, input_format, runs, duration, interval, threads, batch_size,
+        length, provider, pin, cold_starts, seed,
+    )  # fmt: skip
+    if ssh is not None:
+        from edge_lstm.latency.remote import measure_over_ssh
+
+        if samples is not None:
+            raise DataError("--samples is written where it is measured; leave it out with --ssh")
+        document = measure_over_ssh(ssh, choices, wheels, tell=_progress())
+    else:
+        document = measure_here(choices, progress=_progress(), samples=samples)
+    _show(document, json_file, report_file)
+
+
+def _show(document: Document, json_file: Path | None, report_file: Path | None) -> None:
+    from edge_lstm.latency.document import dumps, write_document
+    from edge_lstm.latency.table import to_text
+
+    to_stdout = json_file is not None and str(json_file) == "-"
+    if json_file is not None and not to_stdout:
         write_document(document, json_file)
-    if json_file is not None and str(json_file) == "-":
+    if report_file is not None:
+        from edge_lstm.latency.report import write_report
+
+        write_report(document, report_file)
+    if to_stdout:
         print(dumps(document), end="")
     else:
         print(to_text(document, unicode=_unicode()))
-    if result.interrupted:
+    if any(mark["code"] == "interrupted" for mark in document["distrust"]):
         raise typer.Exit(130)
+
+
+def _compare(
+    old_file: Path, new_file: Path, fail_above: str | None, report_file: Path | None, json_file: Path | None
+) -> None:
+    import json
+    from dataclasses import asdict
+
+    from edge_lstm.latency.compare import check, compare, to_text
+    from edge_lstm.latency.document import read_document, write_whole
+    from edge_lstm.latency.options import parse_percent
+
+    new = read_document(new_file)
+    limit = None if fail_above is None else parse_percent(fail_above, "--fail-above")
+    comparison = compare(read_document(old_file), new, limit)
+    if report_file is not None:
+        from edge_lstm.latency.report import write_report
+
+        write_report(new, report_file, comparison)
+    answer = json.dumps(asdict(comparison), ensure_ascii=False, indent=2)
+    if json_file is not None and str(json_file) != "-":
+        write_whole(json_file, answer + "\n")
+    if json_file is not None and str(json_file) == "-":
+        print(answer)
+    else:
+        print(to_text(comparison, unicode=_unicode()))
+    check(comparison)
 
 
 def _unicode() -> bool:

@@ -7,10 +7,9 @@ Everything is read from files of Linux (``/proc``, ``/sys``); what a machine doe
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_lstm.machine import Machine, this_machine
@@ -101,9 +100,10 @@ def state(root: Path = ROOT) -> State:
     )
 
 
-def _text(path: Path) -> str | None:
+def _text(path: Path, zero: str = "") -> str | None:
+    """A file's text; ``zero`` takes the place of zero bytes."""
     try:
-        return path.read_bytes().decode("utf-8", "replace").replace("\0", "").strip() or None
+        return path.read_bytes().decode("utf-8", "replace").replace("\0", zero).strip() or None
     except OSError:
         return None
 
@@ -202,18 +202,24 @@ def _power(root: Path) -> str | None:
 
 
 def _emulated(root: Path) -> str | None:
-    """The name of the emulator this process runs in, as far as it can be seen."""
-    kernel_arch = _text(root / "proc/sys/kernel/arch")
-    mine = platform.machine()
-    if kernel_arch and mine and kernel_arch != mine and not _same_family(kernel_arch, mine):
-        return f"{mine} code on an {kernel_arch} machine"
-    return os.environ.get("EDGE_LSTM_EMULATED")
+    """The emulator this process runs in, as far as it can be seen, with the CPU it was asked for.
+
+    qemu's user mode shows the program itself under /proc/self, but the thread's own files are the
+    kernel's, which knows only of qemu.
+    """
+    exe = _link(root / "proc/thread-self/exe")
+    if exe is None or not PurePosixPath(exe).name.startswith("qemu-"):
+        return None
+    command = (_text(root / f"proc/self/task/{os.getpid()}/cmdline", "\0") or "").split("\0")
+    cpu = command[command.index("-cpu") + 1] if "-cpu" in command[:-1] else None
+    return f"{PurePosixPath(exe).name} -cpu {cpu}" if cpu else PurePosixPath(exe).name
 
 
-def _same_family(one: str, other: str) -> bool:
-    """A 32-bit process on its own 64-bit CPU is no emulation."""
-    x86, arm = ("x86_64", "i386", "i586", "i686"), ("aarch64", "armv6l", "armv7l", "armv8l")
-    return any(one in family and other in family for family in (x86, arm))
+def _link(path: Path) -> str | None:
+    try:
+        return str(path.readlink())
+    except OSError:
+        return None
 
 
 def _versions() -> dict[str, str]:

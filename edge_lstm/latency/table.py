@@ -32,10 +32,14 @@ def to_text(document: Document, *, unicode: bool = True) -> str:
     if notes:
         parts.append(notes)
     text = "\n\n".join("\n".join(part) for part in parts)
-    if not unicode:
-        for mark, plain in (("µ", "u"), ("°", ""), ("→", "->"), ("–", "-"), ("…", "~"), ("×", "x")):
-            text = text.replace(mark, plain)
-    return text
+    return text if unicode else plain(text)
+
+
+def plain(text: str) -> str:
+    """The text with ASCII in place of the signs that this module writes, for a terminal without them."""
+    for sign, letter in (("µ", "u"), ("°", ""), ("→", "->"), ("–", "-"), ("…", "~"), ("×", "x")):
+        text = text.replace(sign, letter)
+    return text.encode("ascii", "replace").decode()
 
 
 def names(settings: Sequence[dict[str, Any]], width: int) -> list[str]:

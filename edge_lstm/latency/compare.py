@@ -1,0 +1,157 @@
+"""Two latency documents, old and new: what got slower beyond noise. The gate of a release."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_lstm.errors import CheckError, DataError
+from edge_lstm.latency.document import Document
+from edge_lstm.latency.summary import interval, resampled_medians, samples_needed
+from edge_lstm.latency.table import ms, plain
+from edge_lstm.svg import clip
+
+Setting = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting, then and now: medians in µs, their ratio (above 1: slower) with its 95 % interval.
+
+    failed: slower by more than the limit, beyond noise: the whole interval lies above it.
+    """
+
+    name: str
+    old_us: float
+    new_us: float
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """fail_above: the limit as a part (0.05: 5 %), or None; notes: what makes the two less comparable."""
+
+    old_created: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    fail_above: float | None
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """The settings that got slower by more than the limit."""
+        return tuple(row for row in self.rows if row.failed)
+
+
+def compare(old: Document, new: Document, fail_above: float | None = None) -> Comparison:
+    """Settings of the same name against each other (a single one against a single one, whatever its name).
+
+    Raises DataError where the two did not answer the same texts or share no setting.
+    """
+    if old["texts"]["sha256"] != new["texts"]["sha256"]:
+        raise DataError("the two results answered different texts; measure again with the same --data")
+    pairs = _pairs(old["settings"], new["settings"])
+    if not pairs:
+        names = ", ".join(str(one["name"]) for one in old["settings"][:3])
+        raise DataError(f"the two results share no setting ({names}, …); measure with the same options")
+    rows = tuple(_row(before, after, fail_above) for before, after in pairs)
+    return Comparison(str(old["created"]), rows, tuple(_notes(old, new, len(pairs))), fail_above)
+
+
+def check(comparison: Comparison) -> None:
+    """Raises CheckError where a setting got slower by more than the limit."""
+    failed = comparison.failed
+    if not failed or comparison.fail_above is None:
+        return
+    worst = max(failed, key=lambda row: row.ratio)
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    raise CheckError(
+        f"p50 of {worst.name}{more} is {worst.ratio - 1:.1%} slower (95 % CI {worst.low - 1:+.1%} to "
+        f"{worst.high - 1:+.1%}), more than the {comparison.fail_above:.1%} allowed; find what slowed it down"
+    )
+
+
+def _pairs(old: list[Setting], new: list[Setting]) -> list[tuple[Setting, Setting]]:
+    if len(old) == len(new) == 1 and _how(old[0]) == _how(new[0]):
+        return [(old[0], new[0])]
+    by_name = {one["name"]: one for one in old}
+    pairs = ((by_name.get(one["name"]), one) for one in new)
+    return [(before, after) for before, after in pairs if before is not None and _how(before) == _how(after)]
+
+
+def _how(one: Setting) -> tuple[Any, ...]:
+    return one["batch_size"], one["length"], one["threads"], one["provider"]
+
+
+def _row(before: Setting, after: Setting, fail_above: float | None) -> Row:
+    medians, draws = [], []
+    for seed, one in enumerate((before, after)):
+        samples = np.add(one["samples"]["encode_us"], one["samples"]["run_us"])
+        if len(samples) < samples_needed(50):
+            raise DataError(
+                f"{one['name']}: {len(samples)} runs are too few to compare, it takes {samples_needed(50)}; "
+                "measure longer"
+            )
+        text = one["samples"]["text"]
+        period = len(set(text)) if one["batch_size"] == 1 else 0
+        medians.append(float(np.median(samples)))
+        draws.append(resampled_medians(samples, period, np.random.default_rng(seed)))
+    low, high = interval(draws[1] / draws[0])
+    ratio = medians[1] / medians[0]
+    failed = fail_above is not None and low > 1 + fail_above
+    verdict = _verdict(ratio, low, high, fail_above)
+    return Row(str(after["name"]), medians[0], medians[1], ratio, low, high, verdict, failed)
+
+
+def _verdict(ratio: float, low: float, high: float, fail_above: float | None) -> str:
+    if fail_above is not None and low > 1 + fail_above:
+        return "too slow"
+    if fail_above is not None and ratio > 1 + fail_above:
+        return "undecided"  # beyond the limit, but within the noise
+    if low > 1:
+        return "slower"
+    return "faster" if high < 1 else "no difference"
+
+
+def _notes(old: Document, new: Document, pairs: int) -> list[str]:
+    notes = []
+    mine, theirs = new["machine"], old["machine"]
+    for key, name in (("cpu", "CPU"), ("cores", "number of cores"), ("architecture", "architecture")):
+        if mine.get(key) != theirs.get(key):
+            notes.append(f"another {name}: {theirs.get(key)} then, {mine.get(key)} now")
+    for package in ("onnxruntime", "python", "numpy"):
+        versions = theirs["versions"].get(package), mine["versions"].get(package)
+        if versions[0] != versions[1]:
+            notes.append(f"another {package}: {versions[0]} then, {versions[1]} now")
+    for document, when in ((old, "then"), (new, "now")):
+        notes += [f"{when}: {mark['text']}" for mark in document["distrust"]]
+    left = max(len(old["settings"]), len(new["settings"])) - pairs
+    if left:
+        notes.append(f"{left} settings are in one result only and were left out")
+    return notes
+
+
+def to_text(comparison: Comparison, *, unicode: bool = True) -> str:
+    """The comparison for a terminal of 80 columns."""
+    heads = ("then", "now", "ratio", "95 % CI")
+    lines = [_line("p50 of a run, ms", *heads, "verdict")]
+    for row in comparison.rows:
+        interval_text = f"{row.low:.3f}–{row.high:.3f}"
+        cells = (ms(row.old_us), ms(row.new_us), f"{row.ratio:.3f}", interval_text, row.verdict)
+        lines.append(_line(clip(row.name, 21), *cells))
+    if any(row.verdict == "undecided" for row in comparison.rows):
+        lines.append("undecided: beyond the limit, but within the noise; measure longer")
+    for note in comparison.notes:
+        lines += textwrap.wrap(note, 80, subsequent_indent="  ")
+    text = "\n".join(lines)
+    return text if unicode else plain(text)
+
+
+def _line(name: str, old: str, new: str, ratio: str, limits: str, verdict: str) -> str:
+    return f"{name:<22}{old:>8}{new:>8}{ratio:>8}{limits:>14}  {verdict}"
