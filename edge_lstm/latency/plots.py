@@ -163,8 +163,8 @@ class Interval:
     high: float
 
 
-def forest(rows: Sequence[Interval], against: str, limit: float | None = None) -> str:
-    """Ratios with their intervals around 1; ``limit`` is drawn where a gate has one."""
+def forest(rows: Sequence[Interval], caption: str, limit: float | None = None) -> str:
+    """Ratios with their intervals around 1, ``caption`` below; ``limit`` is the gate's, if any."""
     left, top, step = NAME_SIZE, 8, 30
     right = WIDTH - 190
     low = min(1.0, *(row.low for row in rows)) / 1.06
@@ -190,7 +190,6 @@ def forest(rows: Sequence[Interval], against: str, limit: float | None = None) -
         parts.append(f'<circle cx="{x(row.value):.1f}" cy="{middle:.1f}" r="5" fill="{colour}"/>')
         label = f"{row.value:.3f}  ({row.low:.3f} to {row.high:.3f})"
         parts.append(text(right + 18, middle + 4, label, size=12))
-    caption = f"times as long as {clip(against, 60)} takes"
     parts.append(text((left + right) / 2, bottom + 34, caption, anchor="middle", fill=MUTED))
     return svg(WIDTH, bottom + 42, parts, caption)
 

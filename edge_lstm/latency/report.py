@@ -13,7 +13,7 @@ from edge_lstm.latency import plots
 from edge_lstm.latency.compare import Comparison
 from edge_lstm.latency.document import Document
 from edge_lstm.latency.summary import PERCENTILES, per_text, samples_needed
-from edge_lstm.latency.table import machine_line, mib, ms, texts_line
+from edge_lstm.latency.table import letters_line, machine_line, mib, ms, texts_line
 from edge_lstm.page import SERIES, figure, page, table, write_page
 
 # What can differ between settings: key of the document, what people call it.
@@ -64,7 +64,9 @@ def _body(document: Document, comparison: Comparison | None) -> Iterator[str]:
     settings: list[Setting] = document["settings"]
     yield f"<h1>{escape(_title(document))}</h1>"
     yield f'<p class="muted">{escape(machine_line(document))}<br>{escape(texts_line(document))}<br>'
-    yield f"{escape(document['created'])}, measured for {document['seconds']:.0f} s</p>"
+    letters = letters_line(document)
+    yield f"{escape(document['created'])}, measured for {document['seconds']:.0f} s"
+    yield f"<br>in the names: {letters}</p>" if letters else "</p>"
     yield _trust(document)
     if comparison is not None:
         yield from _comparison(comparison)
@@ -196,7 +198,10 @@ def _ratios(document: Document) -> Iterator[str]:
             for one in document["ratios"]
             if one["against"] == against
         ]
-        yield figure(plots.forest(rows, against), "Median ratio and its 95 % interval; left of 1 is faster.")
+        yield figure(
+            plots.forest(rows, f"times as long as {against} takes"),
+            "Median ratio and its 95 % interval; left of 1 is faster.",
+        )
 
 
 def _value(one: Setting, key: str) -> Any:
@@ -414,7 +419,7 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     limit = comparison.fail_above
     rows = [plots.Interval(row.name, row.ratio, row.low, row.high) for row in comparison.rows]
     yield figure(
-        plots.forest(rows, f"in {comparison.old_created}", None if limit is None else 1 + limit),
+        plots.forest(rows, "times as long as then", None if limit is None else 1 + limit),
         "Ratio of the medians (p50) and its 95 % interval; left of 1 is faster than before"
         + (f", the dashed line is the limit of {limit:.0%}." if limit is not None else "."),
     )
@@ -432,5 +437,6 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
         ],
         numbers=(1, 2, 3),
     )
-    for note in comparison.notes:
-        yield f'<p class="muted">{escape(note)}</p>'
+    yield f'<p class="muted">then: {escape(comparison.old_created)}</p>'
+    if comparison.notes:
+        yield f'<ul class="muted">{"".join(f"<li>{escape(note)}</li>" for note in comparison.notes)}</ul>'

@@ -117,19 +117,18 @@ def texts_line(document: Document) -> str:
     return f"{how_many} ({texts['source']}), {lengths}"
 
 
+def letters_line(document: Document) -> str:
+    """What the letters in the settings' names mean: 't threads, b texts in a run'; empty without any."""
+    letters = (("t", "threads", "threads"), ("b", "texts in a run", "batch_size"), ("n", "tokens", "length"))
+    settings = document["settings"]
+    used = (f"{letter} {name}" for letter, name, key in letters if len({one[key] for one in settings}) > 1)
+    return ", ".join(used)
+
+
 def _header(document: Document) -> list[str]:
+    letters = letters_line(document)
     lines = _wrapped(machine_line(document)) + _wrapped(texts_line(document))
-    plan = document["settings"]
-    letters = [
-        f"{letter} {meaning}"
-        for letter, meaning, key in (
-            ("t", "threads", "threads"),
-            ("b", "texts in a run", "batch_size"),
-            ("n", "tokens", "length"),
-        )
-        if len({one[key] for one in plan}) > 1
-    ]
-    return lines + [f"({', '.join(letters)})"] * bool(letters)
+    return lines + [f"({letters})"] * bool(letters)
 
 
 def _wrapped(line: str) -> list[str]:

@@ -1,0 +1,167 @@
+"""``--report``: one page that shows everything, loads nothing, and opens in a browser."""
+
+import shutil
+import subprocess
+from copy import deepcopy
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from edge_lstm.latency.compare import compare
+from edge_lstm.latency.document import to_document
+from edge_lstm.latency.measure import measure
+from edge_lstm.latency.plan import Plan, make_settings
+from edge_lstm.latency.plots import linear_ticks, log_ticks, milliseconds
+from edge_lstm.latency.report import report, write_report
+from edge_lstm.latency.texts import embedded_sample
+from edge_lstm.modelfile import embedded_model
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+
+
+class Page(HTMLParser):
+    """Tags, addresses it would load, its text, and elements that are not closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.references: list[str] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.references += [
+            value or "" for name, value in attributes if name in ("src", "href", "xlink:href")
+        ]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def sweep() -> dict:
+    settings = make_settings([embedded_model()], threads=(1, 2), batch_sizes=(1, 4))
+    plan = Plan(settings, runs=320, cold_starts=1, warm_up_s=0, max_warm_up_blocks=1)
+    return to_document(measure(plan, embedded_sample()))
+
+
+def test_the_page_loads_and_runs_nothing_and_is_well_formed(sweep: dict) -> None:
+    page = Page(report(sweep))
+    assert not page.open and not page.references
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert page.tags.count("svg") == 6  # distributions, ratios, sweep, lengths, starts, over time
+
+
+def test_every_part_is_there(sweep: dict) -> None:
+    text = Page(report(sweep)).text
+    for part in (
+        "Steady state",
+        "Side by side",
+        "Sweep",
+        "Time by length",
+        "Cold start",
+        "Over time",
+        "Energy",
+        "Conditions",
+        "t threads, b texts in a run",
+        "per token, µs",
+        "peak memory",
+        "load average",
+    ):
+        assert part in text
+    for one in sweep["settings"]:
+        assert one["name"] in text
+        assert one["model"]["sha256"] in text
+
+
+def test_marks_of_distrust_come_first_and_a_quiet_run_says_so(sweep: dict) -> None:
+    quiet, loud = deepcopy(sweep), deepcopy(sweep)
+    quiet["distrust"] = []
+    loud["distrust"] = [{"code": "hot", "text": "the CPU reached 85 °C; cool it"}]
+    assert "Nothing disturbed the measurement" in report(quiet)
+    page = Page(report(loud)).text
+    assert page.index("85 °C") < page.index("Steady state")
+
+
+def test_names_of_files_cannot_inject_markup(sweep: dict) -> None:
+    hostile = deepcopy(sweep)
+    for one in hostile["settings"]:
+        one["name"] = one["model"]["path"] = "<script>alert(1)</script>" + one["name"]
+    assert "<script" not in report(hostile)
+
+
+def test_a_result_without_cold_start_ratios_or_fit_is_shown_too(sweep: dict) -> None:
+    bare = deepcopy(sweep)
+    bare["ratios"] = []
+    bare["settings"] = bare["settings"][:1]
+    one = bare["settings"][0]
+    one.update(cold_start=None, memory=None, length_fit=None)
+    page = Page(report(bare))
+    assert not page.open
+    assert "Cold start" not in page.text and "Sweep" not in page.text
+
+
+def test_energy_and_a_trend_are_shown_where_there_are_any(sweep: dict) -> None:
+    long = deepcopy(sweep)
+    for i, one in enumerate(long["settings"]):
+        one["minutes"] = [
+            {"minute": m, "runs": 9, "p50_us": 100.0 + m, "mhz": 1500.0, "temperature_c": 60.0 + m}
+            for m in range(5)
+        ]
+        one["trend"] = 0.04 + i
+        one["energy"] = {
+            "meter": "RAPL package-0",
+            "scope": "the CPU package",
+            "seconds": 10,
+            "texts": 100,
+            "watts": 5.0,
+            "rest_watts": 2.0,
+            "joules_per_text": 0.00123,
+            "above_rest_joules_per_text": 0.0007,
+        }
+    text = Page(report(long)).text
+    for part in ("+4.0%", "64 °C", "1.23", "RAPL package-0", "minutes"):
+        assert part in text
+
+
+def test_a_comparison_is_shown_with_its_verdicts(sweep: dict) -> None:
+    text = Page(report(sweep, compare(sweep, sweep, 0.05))).text
+    assert "Against the earlier result" in text
+    assert "no difference" in text and "limit of 5%" in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium")
+def test_a_browser_opens_it_offline(sweep: dict, tmp_path: Path) -> None:
+    write_report(sweep, tmp_path / "report.html")
+    picture = tmp_path / "report.png"
+    command = [
+        str(BROWSER),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1140,2000",
+        f"--screenshot={picture}",
+        (tmp_path / "report.html").as_uri(),
+    ]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    data = picture.read_bytes()
+    assert data.startswith(b"\x89PNG") and len(data) > 50_000  # a blank page of that size has about 10 kB
+
+
+def test_ticks_are_round_numbers_within_the_range() -> None:
+    assert linear_ticks(0, 1000) == [0, 200, 400, 600, 800, 1000]
+    assert log_ticks(30, 600) == [50, 100, 200, 500]
+    assert [milliseconds(us) for us in (1.5, 450.4, 1500, 2e6)] == ["1.5 µs", "450 µs", "1.5 ms", "2 s"]

@@ -1,0 +1,121 @@
+"""Every CPU gives the file's answer: the device wheel on emulated CPUs (tools/emulated.py prepares them)."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+TEXTS = 240
+
+
+def load_tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("emulated", PROJECT / "tools" / "emulated.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["emulated"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+emulated = load_tool()
+NAMES = [cpu.name for cpu in emulated.CPUS]
+
+
+def chosen(name: str) -> object:
+    """The CPU; a skip with the reason where it is not prepared."""
+    cpu = next(cpu for cpu in emulated.CPUS if cpu.name == name)
+    try:
+        emulated.check_prepared(cpu, emulated.work_folder())
+    except emulated.NotPreparedError as error:
+        pytest.skip(str(error))
+    return cpu
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return emulated.sample_texts(TEXTS)
+
+
+@pytest.fixture(scope="module")
+def refreshed() -> Path:
+    """The prepared folder with the wheel of this checkout in it."""
+    folder = emulated.work_folder()
+    if not (folder / "packages-x86_64").exists():
+        pytest.skip("run: python tools/emulated.py prepare")
+    emulated.refresh(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def native(refreshed: Path, texts: list[str]) -> list[list[float]]:
+    return emulated.answers(None, refreshed, texts)
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("name", NAMES)
+def test_an_emulated_cpu_gives_the_answers_of_this_machine(
+    name: str, refreshed: Path, texts: list[str], native: list[list[float]]
+) -> None:
+    cpu = chosen(name)
+    difference = emulated.compare(native, emulated.answers(cpu, refreshed, texts))
+    assert difference.texts >= 200
+    assert emulated.holds(cpu, difference), difference
+
+
+@pytest.mark.emulated
+def test_a_batch_on_an_emulated_cpu_gives_the_bits_of_the_texts_alone(
+    refreshed: Path, texts: list[str]
+) -> None:
+    cpu = chosen("Haswell")
+    alone = emulated.answers(cpu, refreshed, texts[:60])
+    assert emulated.answers(cpu, refreshed, texts[:60], batch_size=16) == alone
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("name", ["Haswell", "cortex-a72"])
+def test_a_latency_result_from_an_emulated_cpu_says_so(name: str, refreshed: Path) -> None:
+    cpu = chosen(name)
+    command, environment = emulated.command_for(cpu, refreshed)
+    program = "from edge_lstm.latency.conditions import host; print(host().emulated)"
+    seen = emulated.subprocess.run([*command, "-c", program], capture_output=True, text=True, env=environment)
+    assert f"-cpu {name}" in seen.stdout
+
+
+def test_the_texts_are_varied_and_the_same_every_time(texts: list[str]) -> None:
+    lengths = [len(text.split()) for text in texts]
+    assert len(texts) == TEXTS == len(set(texts)) or len(set(texts)) > 200
+    assert min(lengths) <= 2 and max(lengths) > 600
+    assert texts == emulated.sample_texts(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "exact", "within"),
+    [
+        ([[0.9, 0.1], [0.5005, 0.4995]], True, True),
+        ([[0.9003, 0.0997], [0.5005, 0.4995]], False, True),  # within 1e-3
+        ([[0.9, 0.1], [0.4999, 0.5001]], False, True),  # a label flips, but it was as close as that
+        ([[0.902, 0.098], [0.5005, 0.4995]], False, False),
+    ],
+)
+def test_the_promise_is_judged_as_it_is_written(theirs: list[list[float]], exact: bool, within: bool) -> None:
+    found = emulated.compare([[0.9, 0.1], [0.5005, 0.4995]], theirs)
+    by_name = {cpu.name: cpu for cpu in emulated.CPUS}
+    assert emulated.holds(by_name["Haswell"], found) == exact
+    assert emulated.holds(by_name["cortex-a72"], found) == within
+
+
+def test_executed_instructions_are_counted_between_marks_only() -> None:
+    log = [
+        b"Trace 0: a\nTrace 0: b\n12 getppid() = 1\nTrace 0: c\nTra",
+        b"ce 0: d\n12 getp",
+        b"pid() = 1\nTrace 0: e\n",
+    ]
+
+    def chunks() -> Iterator[bytes]:
+        yield from log
+
+    assert list(emulated._between_marks(chunks())) == [(False, 2), (True, 2)]
