@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ def command(
         ),
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
@@ -138,6 +138,21 @@ def command(
         str,
         typer.Option("--on-error", metavar="keep|fail", help="Rows without usable text: keep them, or stop."),
     ] = "keep",
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine", metavar="local|ray", help="This machine, or a Ray cluster: a folder in, a folder out."
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDRESS",
+            help="Of a running Ray cluster (auto, ray://host:10001).  [default: a local one]",
+            show_default=False,
+        ),
+    ] = None,
     summary_file: Annotated[
         Path | None,
         typer.Option("--summary", metavar="FILE", help="Write the summary as JSON.", show_default=False),
@@ -165,6 +180,7 @@ def command(
     import signal
 
     from edge_lstm.cli.score_report import Reporter, check_choice, write_summary
+    from edge_lstm.errors import DataError
     from edge_lstm.files.layout import Options
     from edge_lstm.files.sources import FORMATS
     from edge_lstm.scoring import Choices, score_files
@@ -173,33 +189,39 @@ def command(
     check_choice("--input-format", input_format, [*formats, "folder"])
     check_choice("--format", output_format, formats)
     check_choice("--on-error", on_error, ["keep", "fail"])
+    check_choice("--engine", engine, ["local", "ray"])
     # kill and a shutting-down system ask as Ctrl-C does; both leave a run that can be resumed.
     signal.signal(signal.SIGTERM, _interrupt)
     reporter = Reporter(quiet=quiet)
+    options: dict[str, Any] = {
+        "model": model,
+        "choices": Choices(
+            keep=tuple(keep) if keep else None,
+            all_probabilities=all_probabilities,
+            threshold=threshold,
+            where_label=tuple(where_label or ()),
+            prefix=prefix,
+            on_error=on_error,  # type: ignore[arg-type]
+        ),
+        "reading": Options(text_column, delimiter, quote, not no_header),
+        "input_format": input_format,
+        "format": output_format,
+        "workers": workers,
+        "resume": resume,
+        "provider": provider,
+        "batch_size": batch_size,
+        "on_progress": reporter.progress,
+    }
     try:
         with reporter:
-            summary = score_files(
-                inputs,
-                output,
-                model=model,
-                choices=Choices(
-                    keep=tuple(keep) if keep else None,
-                    all_probabilities=all_probabilities,
-                    threshold=threshold,
-                    where_label=tuple(where_label or ()),
-                    prefix=prefix,
-                    on_error=on_error,  # type: ignore[arg-type]
-                ),
-                reading=Options(text_column, delimiter, quote, not no_header),
-                input_format=input_format,  # type: ignore[arg-type]
-                format=output_format,  # type: ignore[arg-type]
-                workers=workers,
-                low_memory=low_memory,
-                resume=resume,
-                provider=provider,
-                batch_size=batch_size,
-                on_progress=reporter.progress,
-            )
+            if engine == "ray":
+                from edge_lstm.scoring.cluster import score_on_cluster
+
+                if len(inputs) != 1 or output is None:
+                    raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
+                summary = score_on_cluster(inputs[0], output, address=address, **options)
+            else:
+                summary = score_files(inputs, output, low_memory=low_memory, **options)
     except KeyboardInterrupt:
         reporter.interrupted(output)
         raise typer.Exit(130) from None

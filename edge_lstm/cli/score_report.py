@@ -65,9 +65,9 @@ class Reporter:
         total = None if progress.fraction is None else 1.0
         self._bar.update(self._task, description=text, total=total, completed=progress.fraction or 0.0)
 
-    def interrupted(self, output: Path | None) -> None:
+    def interrupted(self, output: str | None) -> None:
         """Says how to go on."""
-        if output is None or str(output) == "-":
+        if output is None or output == "-":
             print("interrupted", file=sys.stderr)
         else:
             print(f"interrupted; go on with the same command and --resume ({output})", file=sys.stderr)

@@ -1,0 +1,407 @@
+"""``--engine ray``: folders of files in, folders of files out, on a Ray cluster through Ray Data.
+
+Work is divided by files: each input file becomes one output file of its own name, written by the local
+engine inside an actor that holds one Classifier's worth of memory. A file gets its name in the output
+folder when it is complete, and a note beside it says what it holds. So whatever a lost node had under way
+is done again elsewhere under the same names: nothing is lost and nothing is there twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edge_lstm import __version__
+from edge_lstm.errors import DataError, EdgeLSTMError, MissingPackageError, OutputError
+from edge_lstm.files.compression import split_suffix
+from edge_lstm.files.inputs import DEFAULT_OPTIONS, open_inputs
+from edge_lstm.files.layout import Options
+from edge_lstm.files.parquet import pyarrow
+from edge_lstm.files.sources import FORMAT_SUFFIXES, Format
+from edge_lstm.modelfile import open_model
+from edge_lstm.scoring.answers import MAX_LISTED_ERRORS
+from edge_lstm.scoring.batch import Progress, score_files
+from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, make_plan
+from edge_lstm.scoring.summary import RowProblem, Summary
+
+NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
+RUN_NOTE = f"{NOTES}/run.json"
+MODEL = f"{NOTES}/model.onnx"  # a copy: every actor loads it from here, whatever happens to the original
+_LOCAL_ADDRESS = "local"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One input file: where it is, where its output goes, and what it was when the run began."""
+
+    source: str
+    target: str
+    note: str
+    size: int
+    modified: str
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """What every actor is given. input_uri, output_uri: the folders, for the file systems."""
+
+    input_uri: str
+    output_uri: str
+    choices: Choices
+    reading: Options
+    input_format: Format | None
+    format: Format
+    provider: str
+    batch_size: int
+
+
+def score_on_cluster(
+    inputs: str | Path,
+    output: str | Path,
+    *,
+    address: str | None = None,
+    model: str | Path | None = None,
+    choices: Choices = DEFAULT_CHOICES,
+    reading: Options = DEFAULT_OPTIONS,
+    input_format: Format | None = None,
+    format: Format | None = None,  # noqa: A002
+    workers: int | None = None,
+    resume: bool = False,
+    provider: str = "CPUExecutionProvider",
+    batch_size: int = 16,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Classifies every row of every file of a folder, on a cluster, into a folder of the same files.
+
+    inputs, output: folders, as paths that every node sees or as URIs of a file system that Ray Data
+    reads (s3://, gs://, hdfs://, abfs://, file://).
+    address: of a running cluster (``auto``, ``ray://host:10001``); None for a local one of its own.
+    format: of the output; None for that of the inputs.
+    workers: actors; None for as many as the cluster has CPUs.
+    resume: keep the files that an interrupted run has finished.
+
+    Raises DataError, OutputError, ModelFileError (and its kinds) or MissingPackageError.
+    """
+    ray = _ray()
+    opened = open_model(model)
+    source_fs, source_top = _file_system(str(inputs))
+    target_fs, target_top = _file_system(str(output))
+    parts, found = _parts(source_fs, source_top, str(inputs), input_format, format)
+    choices = _fixed_prefix(source_fs, source_top, parts[0], opened.labels, choices, reading, found)
+    wanted = format or found
+    job = ClusterJob(str(inputs), str(output), choices, reading, input_format, wanted, provider, batch_size)
+    _begin(target_fs, target_top, str(output), _identity(job, opened.sha256()), opened.data, resume)
+    own_cluster = not ray.is_initialized()
+    if own_cluster:
+        # What Ray logs of its own working is for its log files.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        # Without an address Ray would join a cluster that happens to run here.
+        ray.init(address=address or _LOCAL_ADDRESS, log_to_driver=False, logging_level="error")
+    try:
+        summary = Summary(str(output), opened.sha256(), workers or int(ray.cluster_resources().get("CPU", 1)))
+        started = time.monotonic()
+        for number, note in enumerate(_results(ray, parts, job, summary.workers), 1):
+            _add(summary, note)
+            summary.seconds = time.monotonic() - started
+            if on_progress:
+                on_progress(Progress(summary, number / len(parts)))
+        return summary
+    finally:
+        if own_cluster:
+            ray.shutdown()
+
+
+class FileScorer:
+    """The actor: one loaded model file, one file after the other."""
+
+    def __init__(self, job: ClusterJob) -> None:
+        self._job = job
+        self._folder = tempfile.TemporaryDirectory(prefix="edge-lstm-")
+        self._model = Path(self._folder.name, "model.onnx")
+        self._source_fs, self._source_top = _file_system(job.input_uri)
+        self._target_fs, self._target_top = _file_system(job.output_uri)
+        _download(self._target_fs, f"{self._target_top}/{MODEL}", self._model)
+        self._node = _ray().get_runtime_context().get_node_id()
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch of parts (JSON) → their notes (JSON)."""
+        return {"note": [json.dumps(self._score(Part(**json.loads(part)))) for part in batch["part"]]}
+
+    def _score(self, part: Part) -> dict[str, Any]:
+        note = _read_json(self._target_fs, f"{self._target_top}/{part.note}")
+        if note and (note["size"], note["modified"]) == (part.size, part.modified):
+            return {**note, "resumed": True}
+        local = Path(self._folder.name, uuid.uuid4().hex)
+        local.mkdir()
+        source, target = local / PurePosixPath(part.source).name, local / PurePosixPath(part.target).name
+        if target == source:
+            target = local / f"out-{target.name}"
+        try:
+            _download(self._source_fs, f"{self._source_top}/{part.source}", source)
+            summary = score_files(
+                source,
+                target,
+                model=self._model,
+                choices=self._job.choices,
+                reading=self._job.reading,
+                input_format=self._job.input_format,
+                format=self._job.format,
+                workers=1,
+                provider=self._job.provider,
+                batch_size=self._job.batch_size,
+            )
+            _upload(target, self._target_fs, f"{self._target_top}/{part.target}")
+        except EdgeLSTMError as error:
+            # The run says which file, and not where the copy was.
+            return {"failed": str(error).replace(str(source), part.source).replace(str(target), part.target)}
+        finally:
+            for path in local.iterdir():
+                path.unlink()
+            local.rmdir()
+        problems = [asdict(replace(problem, source=part.source)) for problem in summary.first_errors]
+        note = {
+            **summary.state(),
+            "first_errors": problems,
+            "added_columns": list(summary.added_columns),
+            "size": part.size,
+            "modified": part.modified,
+            "node": self._node,
+        }
+        _write_json(self._target_fs, f"{self._target_top}/{part.note}", note)
+        return note
+
+
+def _results(ray: Any, parts: Sequence[Part], job: ClusterJob, actors: int) -> Any:
+    """Runs the parts through Ray Data and yields their notes as they are done."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # this command has its own progress
+    items = [{"part": json.dumps(asdict(part))} for part in parts]
+    actors = min(actors, len(parts))
+    scored = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+        FileScorer,
+        fn_constructor_args=(job,),
+        batch_size=1,
+        batch_format="numpy",
+        num_cpus=1,
+        # All at once: a pool that grows with the work reaches the other nodes only after minutes.
+        compute=ray.data.ActorPoolStrategy(size=actors),
+    )
+    try:
+        for row in scored.iter_rows():
+            note = json.loads(row["note"])
+            if "failed" in note:
+                raise DataError(note["failed"])
+            yield note
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1][:300]
+        raise EdgeLSTMError(f"the cluster gave up: {reason}; go on with --resume") from None
+
+
+def _add(summary: Summary, note: dict[str, Any]) -> None:
+    summary.rows += note["rows"]
+    summary.written += note["written"]
+    summary.errors += note["errors"]
+    summary.below_threshold += note["below_threshold"]
+    summary.labels.update(Counter(note["labels"]))
+    summary.statuses.update(Counter(note["statuses"]))
+    summary.added_columns = tuple(note["added_columns"])
+    if note.get("resumed"):
+        summary.resumed_at += note["rows"]
+    room = MAX_LISTED_ERRORS - len(summary.first_errors)
+    summary.first_errors += [RowProblem(**problem) for problem in note["first_errors"][:room]]
+
+
+def _parts(
+    fs: Any, top: str, where: str, input_format: Format | None, wanted: Format | None
+) -> tuple[list[Part], Format]:
+    """The input files of a folder in order, all of one format, with the format."""
+    arrow = _arrow()
+    info = fs.get_file_info(top)
+    if info.type == arrow.fs.FileType.NotFound:
+        raise DataError(f"no such folder: {where}; check the path")
+    if info.type == arrow.fs.FileType.File:
+        raise DataError(
+            f"{where} is a file; --engine ray reads folders of files, one engine for one file is local"
+        )
+    found: dict[Format, list[Any]] = {}
+    for entry in fs.get_file_info(arrow.fs.FileSelector(top, recursive=True)):
+        name = entry.path.removeprefix(top).lstrip("/")
+        hidden = any(step.startswith(("_", ".")) for step in PurePosixPath(name).parts)
+        kind = input_format or FORMAT_SUFFIXES.get(split_suffix(name)[0])
+        if entry.type == arrow.fs.FileType.File and not hidden and kind is not None:
+            found.setdefault(kind, []).append((name, entry))
+    if not found:
+        raise DataError(f"{where} holds no text, CSV, TSV, JSONL or Parquet files; check the path")
+    if len(found) > 1:
+        raise DataError(
+            f"{where} holds files of different formats ({', '.join(found)}); name one: --input-format"
+        )
+    [(kind, entries)] = found.items()
+    parts = [
+        Part(
+            name,
+            target := _target_name(name, kind, wanted or kind),
+            f"{NOTES}/{target}.json",
+            entry.size,
+            str(entry.mtime_ns),
+        )
+        for name, entry in sorted(entries, key=lambda pair: pair[0])
+    ]
+    if len({part.target for part in parts}) < len(parts):
+        raise DataError(f"{where} holds files that differ in their suffix alone; rename one")
+    return parts, kind
+
+
+def _target_name(name: str, source: Format, target: Format) -> str:
+    """An input's name, with the suffix of another format where the output has another."""
+    if source == target:
+        return name
+    stem = PurePosixPath(name)
+    suffix, compression = split_suffix(name)
+    if compression:
+        stem = stem.with_suffix("")
+    if suffix in FORMAT_SUFFIXES:
+        stem = stem.with_suffix("")
+    return f"{stem}.{'txt' if target == 'text' else target}"
+
+
+def _fixed_prefix(
+    fs: Any,
+    top: str,
+    first: Part,
+    labels: tuple[str, ...],
+    choices: Choices,
+    reading: Options,
+    kind: Format,
+) -> Choices:
+    """Choices with the prefix that the first file asks for, so that all files get the same columns."""
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder, PurePosixPath(first.source).name)
+        _download(fs, f"{top}/{first.source}", local)
+        layout = open_inputs([local], format=kind, options=reading).layout
+    plan = make_plan(layout, labels, choices, kind, first.source)
+    return replace(choices, prefix=plan.added[0].removesuffix("label"))
+
+
+def _identity(job: ClusterJob, model_sha256: str) -> dict[str, Any]:
+    return {
+        "inputs": job.input_uri,
+        "model": model_sha256,
+        "choices": asdict(job.choices),
+        "reading": asdict(job.reading),
+        "format": job.format,
+        "version": __version__,
+    }
+
+
+def _begin(fs: Any, top: str, where: str, identity: dict[str, Any], model: bytes, resume: bool) -> None:
+    """Makes the output folder. OutputError where it holds something that is not this run's."""
+    arrow = _arrow()
+    identity = json.loads(json.dumps(identity))
+    info = fs.get_file_info(top)
+    if info.type == arrow.fs.FileType.File:
+        raise OutputError(f"{where} is a file; --engine ray writes a folder")
+    before = _read_json(fs, f"{top}/{RUN_NOTE}")
+    if before is not None and resume:
+        for key, value in identity.items():
+            if before.get(key) != value:
+                raise DataError(
+                    f"cannot resume: the {key} of the run in {where} was another; choose another output"
+                )
+        return
+    holds_something = info.type == arrow.fs.FileType.Directory and fs.get_file_info(
+        arrow.fs.FileSelector(top, recursive=False)
+    )
+    if holds_something:
+        hint = "go on with --resume or choose another output" if before else "choose another output"
+        raise OutputError(f"the folder {where} is not empty; {hint}")
+    try:
+        fs.create_dir(f"{top}/{NOTES}", recursive=True)
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            file.write(model)
+            file.flush()
+            _upload(Path(file.name), fs, f"{top}/{MODEL}")
+        _write_json(fs, f"{top}/{RUN_NOTE}", identity)
+    except OSError as error:
+        raise OutputError(f"cannot write to {where}: {error}; check the folder and its permissions") from None
+
+
+def _file_system(where: str) -> tuple[Any, str]:
+    """A path or URI → (pyarrow file system, path in it)."""
+    arrow = _arrow()
+    try:
+        if "://" in where:
+            fs, top = arrow.fs.FileSystem.from_uri(where)
+        else:
+            fs, top = arrow.fs.LocalFileSystem(), str(Path(where).absolute())
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(f"cannot open {where}: {reason}; check the address") from None
+    return fs, top.rstrip("/")
+
+
+def _download(fs: Any, path: str, local: Path) -> None:
+    """Copies a file to this machine; of a file that is here already, a link does."""
+    if fs.type_name == "local":
+        local.symlink_to(path)
+        return
+    with fs.open_input_stream(path, compression=None) as source, local.open("wb") as target:
+        while chunk := source.read(2**20):
+            target.write(chunk)
+
+
+def _upload(local: Path, fs: Any, path: str) -> None:
+    """Copies a complete file to its name, which it has only when it is there as a whole."""
+    parent = str(PurePosixPath(path).parent)
+    fs.create_dir(parent, recursive=True)
+    # Two nodes may do the same file, when one was thought lost: each has a name of its own until the end.
+    passing = f"{parent}/.{PurePosixPath(path).name}.{uuid.uuid4().hex}"
+    with local.open("rb") as source, fs.open_output_stream(passing, compression=None) as target:
+        while chunk := source.read(2**20):
+            target.write(chunk)
+    fs.move(passing, path)
+
+
+def _read_json(fs: Any, path: str) -> dict[str, Any] | None:
+    if fs.get_file_info(path).type != _arrow().fs.FileType.File:
+        return None
+    with fs.open_input_stream(path, compression=None) as file:
+        try:
+            return dict(json.loads(file.read()))
+        except ValueError:
+            return None
+
+
+def _write_json(fs: Any, path: str, value: dict[str, Any]) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(value, file)
+        file.flush()
+        _upload(Path(file.name), fs, path)
+
+
+def _arrow() -> Any:
+    arrow = pyarrow()
+    import_module("pyarrow.fs")  # an attribute of the package from here on
+    return arrow
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise MissingPackageError(
+            "--engine ray needs Ray Data; install it with: pip install 'edge-lstm[ray]'"
+        ) from None
+    return ray

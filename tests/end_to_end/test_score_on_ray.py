@@ -1,0 +1,118 @@
+"""``--engine ray``: the local engine's rows and bits, also when a node dies in the middle."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_lstm import Choices, DataError, OutputError, score_files
+
+pytestmark = pytest.mark.cluster
+
+ray = pytest.importorskip("ray")
+pytest.importorskip("ray.data")
+
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from edge_lstm.scoring.cluster import NOTES, score_on_cluster  # noqa: E402
+
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
+FILES = 12
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A node of one CPU; a test may add another and remove it."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    ray.init(address=made.address, log_to_driver=False, logging_level="error")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def make_inputs(folder: Path, rows: int) -> Path:
+    folder.mkdir()
+    for number in range(FILES):
+        with (folder / f"part-{number:02d}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "text"])
+            writer.writerows([i, f"{TEXTS[i % 5]} {number}"] for i in range(rows))
+    return folder
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.*"))}
+
+
+def test_a_node_that_dies_loses_nothing_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
+    source = make_inputs(tmp_path / "in", 1_500)
+    target = tmp_path / "out"
+    second = cluster.add_node(num_cpus=1)
+    doomed = second.node_id
+    killed_after = None
+
+    def kill_once_it_has_worked(progress: Any) -> None:
+        nonlocal killed_after
+        notes = [json.loads(note.read_text()) for note in (target / NOTES).glob("part-*.json")]
+        if killed_after is None and any(note["node"] == doomed for note in notes):
+            killed_after = len(notes)
+            cluster.remove_node(second, allow_graceful=False)
+
+    summary = score_on_cluster(source, target, workers=2, on_progress=kill_once_it_has_worked)
+    assert killed_after is not None, "the second node never worked"
+    assert killed_after < FILES, "the second node died too late to matter"
+    assert summary.rows == FILES * 1_500
+    expected = tmp_path / "expected"
+    expected.mkdir()
+    for path in source.iterdir():
+        score_files(path, expected / path.name, workers=1)
+    assert outputs(target) == outputs(expected)
+
+
+def test_resume_keeps_what_is_done_and_refuses_another_run(cluster: Any, tmp_path: Path) -> None:
+    source = make_inputs(tmp_path / "in", 20)
+    target = tmp_path / "out"
+    score_on_cluster(source, target)
+    before = outputs(target)
+    with pytest.raises(OutputError, match="is not empty; go on with --resume"):
+        score_on_cluster(source, target)
+    with pytest.raises(DataError, match="cannot resume: the choices"):
+        score_on_cluster(source, target, resume=True, choices=Choices(threshold=0.5))
+    # As after an interruption: two files are missing, one has changed since.
+    for name in ("part-03", "part-07"):
+        (target / f"{name}.csv").unlink()
+        (target / NOTES / f"{name}.csv.json").unlink()
+    with (source / "part-05.csv").open("a") as file:
+        file.write("20,late\n")
+    summary = score_on_cluster(source, target, resume=True)
+    assert summary.rows == FILES * 20 + 1
+    assert summary.resumed_at == (FILES - 3) * 20
+    after = outputs(target)
+    assert after.pop("part-05.csv").count(b"\n") > before.pop("part-05.csv").count(b"\n")
+    assert after == before
+
+
+@pytest.mark.parametrize("target_format", ["jsonl", "parquet"])
+def test_formats_errors_and_uris(cluster: Any, tmp_path: Path, target_format: Any) -> None:
+    source = make_inputs(tmp_path / "in", 10)
+    (source / "part-00.csv").write_text("id,text\n1\n2,fine\n")
+    target = tmp_path / "out"
+    summary = score_on_cluster(f"file://{source}", f"file://{target}", format=target_format)
+    assert summary.errors == 1
+    [problem] = summary.first_errors
+    assert (problem.source, problem.row) == ("part-00.csv", 1)
+    score_files(source / "part-04.csv", tmp_path / f"one.{target_format}", workers=1)
+    written = (target / f"part-04.{target_format}").read_bytes()
+    assert written == (tmp_path / f"one.{target_format}").read_bytes()
+
+
+def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(cluster: Any, tmp_path: Path) -> None:
+    source = make_inputs(tmp_path / "in", 10)
+    (source / "part-02.csv").write_bytes(b"")
+    with pytest.raises(DataError, match=r"^part-02.csv is empty"):
+        score_on_cluster(source, tmp_path / "out")
