@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
@@ -132,21 +133,25 @@ def _train(
 
 
 def _infer(x: Matrix, weights: Floats, documents: Tensor, ngrams: Tensor, options: VectorOptions) -> Tensor:
-    """The texts' vectors for fixed n-gram vectors, from all their n-grams at once: no sampling noise."""
+    """The texts' vectors for fixed n-gram vectors, from all their n-grams at once: no sampling noise.
+
+    Batches are shuffled: a batch's texts share their noise n-grams, and files often lie sorted by label,
+    which the vectors would then give away.
+    """
     out = documents.clone()
-    for start in range(0, x.shape[0], options.batch_size):
-        end = min(start + options.batch_size, x.shape[0])
-        low, high = x.indptr[start], x.indptr[end]
-        if low == high:
-            continue
-        grams, column = np.unique(x.indices[low:high], return_inverse=True)
-        row = np.repeat(np.arange(end - start), np.diff(x.indptr[start : end + 1]))
-        share = weights[low:high]
-        share = share / np.bincount(row, share, end - start)[row] * options.samples
-        drawn = torch.zeros(end - start, len(grams))
+    order = np.random.default_rng(options.seed).permutation(np.flatnonzero(np.diff(x.indptr)))
+    weighted = sparse.csr_matrix((weights, x.indices, x.indptr), shape=x.shape)
+    for start in range(0, len(order), options.batch_size):
+        rows = order[start : start + options.batch_size]
+        part = weighted[rows]
+        grams, column = np.unique(part.indices, return_inverse=True)
+        row = np.repeat(np.arange(len(rows)), np.diff(part.indptr))
+        share = part.data / np.bincount(row, part.data, len(rows))[row] * options.samples
+        drawn = torch.zeros(len(rows), len(grams))
         drawn[torch.from_numpy(row), torch.from_numpy(column.ravel())] = torch.from_numpy(
             share.astype(np.float32)
         )
         fixed = ngrams[torch.from_numpy(grams.astype(np.int64))]
-        out[start:end] = _refine(out[start:end], fixed, drawn, options, steps=8, step=0.5)[0]
+        b = torch.from_numpy(rows)
+        out[b] = _refine(out[b], fixed, drawn, options, steps=8, step=0.5)[0]
     return out
