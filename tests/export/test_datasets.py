@@ -1,0 +1,147 @@
+"""Sources become data sets, hold-outs are fair, and what is odd about the data is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edge_lstm_export.datasets import DataOptions, Split, hold_out, read_dataset
+from edge_lstm_export.datasets.dataset import Dataset, checked, label_names
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_lstm.errors import DataError
+
+
+def split(*pairs: tuple[str, int]) -> Split:
+    return Split(tuple(text for text, _ in pairs), np.array([label for _, label in pairs], dtype=np.int64))
+
+
+def fasttext(path: Path, lines: str) -> str:
+    path.write_text(lines, encoding="utf-8")
+    return str(path)
+
+
+def test_a_fasttext_file_is_read(tmp_path: Path) -> None:
+    source = fasttext(
+        tmp_path / "news.txt",
+        "__label__sport The match\n__label__été  Il fait chaud \n\nno label here\r\n__label__sport A goal\r\n",
+    )
+    data = read_dataset(source, DataOptions(test_share=0, unlabelled=True))
+    assert data.labels == ("sport", "été")
+    assert data.train.texts == ("The match", "Il fait chaud", "A goal")
+    assert data.train.labels.tolist() == [0, 1, 0]
+    assert data.unlabelled == ("no label here",)
+    assert data.test is None
+
+
+def test_a_fasttext_line_with_several_labels_is_refused_with_its_number(tmp_path: Path) -> None:
+    source = fasttext(tmp_path / "a.txt", "__label__a x\n__label__a __label__b both\n")
+    with pytest.raises(DataError, match=r"line 2 has several labels"):
+        read_dataset(source)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "empty"),
+        (b"__label__a x\n__label__a y\n", "one label, a"),
+        (b"__label__ x\n__label__b y\n", "without a name"),
+        (b"\x00\x01\x02\xff" * 300, ""),
+        (b"plain prose, no labels\n", ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.bin"])
+def test_a_file_that_cannot_train_a_classifier_is_refused(
+    tmp_path: Path, content: bytes, expected: str, name: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=expected):
+        read_dataset(str(tmp_path / name))
+
+
+def test_a_missing_source_is_refused() -> None:
+    with pytest.raises(DataError, match=r"no file or folder nowhere\.csv; a source is imdb"):
+        read_dataset("nowhere.csv")
+
+
+def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
+    train = fasttext(tmp_path / "train.txt", "__label__a x\n__label__b y\n")
+    test = tmp_path / "test.txt"
+    fasttext(test, "__label__b z\n")
+    data = read_dataset(train, DataOptions(test=test))
+    assert data.test is not None
+    assert (data.test.texts, data.test.labels.tolist()) == (("z",), [1])
+    assert data.digest != read_dataset(train).digest, "the digest covers both files"
+    fasttext(test, "__label__c z\n")
+    with pytest.raises(DataError, match="label c, which the training texts have not"):
+        read_dataset(train, DataOptions(test=test))
+
+
+def test_a_file_without_a_test_split_holds_some_out(tmp_path: Path) -> None:
+    lines = "".join(f"__label__{'ab'[i % 2]} text {i}\n" for i in range(200))
+    source = fasttext(tmp_path / "a.txt", lines)
+    data = read_dataset(source)
+    assert data.test is not None
+    assert (len(data.train), len(data.test)) == (180, 20)
+    assert data.test.counts(2) == [10, 10]
+    assert read_dataset(source, DataOptions(test_share=0)).test is None
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=120),
+    kinds=st.integers(1, 60),
+    share=st.floats(0, 0.9),
+    seed=st.integers(0, 5),
+)
+def test_a_hold_out_loses_nothing_and_shares_no_text(
+    labels: list[int], kinds: int, share: float, seed: int
+) -> None:
+    whole = split(*((f"text {i % kinds}", label) for i, label in enumerate(labels)))
+    rest, held = hold_out(whole, share, seed)
+    pairs = [list(zip(part.texts, part.labels.tolist())) for part in (whole, rest, held)]
+    assert sorted(pairs[1] + pairs[2]) == sorted(pairs[0])
+    assert not set(rest.texts) & set(held.texts)
+    again = hold_out(whole, share, seed)
+    assert (again[0].texts, again[1].texts) == (rest.texts, held.texts)
+
+
+@given(counts=st.lists(st.integers(2, 80), min_size=2, max_size=5), share=st.floats(0.05, 0.5))
+def test_a_hold_out_takes_its_share_of_every_label(counts: list[int], share: float) -> None:
+    whole = split(*((f"{label} {i}", label) for label, n in enumerate(counts) for i in range(n)))
+    rest, held = hold_out(whole, share, 0)
+    for label, count in enumerate(counts):
+        taken = held.counts(len(counts))[label]
+        assert 1 <= taken < count
+        assert abs(taken - share * count) <= 1
+        assert rest.counts(len(counts))[label] == count - taken
+
+
+def test_another_seed_holds_out_other_texts() -> None:
+    whole = split(*((f"{i}", i % 2) for i in range(100)))
+    assert hold_out(whole, 0.1, 0)[1].texts != hold_out(whole, 0.1, 1)[1].texts
+
+
+def test_number_labels_are_ordered_by_value() -> None:
+    assert label_names(["10", "9", "-1", "10"], "a.csv") == ("-1", "9", "10")
+    assert label_names(["b", "a10", "a9"], "a.csv") == ("a10", "a9", "b")
+
+
+def warnings(train: Split, test: Split | None = None, labels: tuple[str, ...] = ("a", "b")) -> str:
+    return "\n".join(checked(Dataset("data", labels, train, test, "0")).warnings)
+
+
+def test_plenty_of_balanced_texts_need_no_warning() -> None:
+    many = split(*((f"text {i}", i % 2) for i in range(2000)))
+    assert warnings(many, split(("other", 0), ("texts", 1))) == ""
+
+
+def test_what_often_spoils_a_training_is_said() -> None:
+    few = split(*((f"text {i}", int(i > 85)) for i in range(90)), ("text 3", 1))
+    said = warnings(few, split(("text 1", 0), ("new", 1)))
+    assert "only 91 training texts" in said
+    assert "few training texts of b (5)" in said
+    assert "labels are out of balance (a 94.5%, b 5.5%)" in said
+    assert "1 training texts occur again with another label" in said
+    assert "1 test texts are training texts too" in said

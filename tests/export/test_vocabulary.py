@@ -1,0 +1,50 @@
+"""The vocabulary is that of the training texts, in one order whatever theirs is."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from edge_lstm_export.vocabulary import adopted, count_words, most_frequent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_lstm.errors import DataError
+from edge_lstm.text import Tokenizer
+
+TEXTS = ["the film", "The end", "a film, the", "b"]
+
+
+def test_words_are_ranked_by_frequency_then_alphabet() -> None:
+    assert most_frequent(count_words(TEXTS), 5000) == ("the", "film", "a", "b", "end")
+
+
+def test_num_words_is_the_bound_of_the_ids() -> None:
+    words = most_frequent(count_words(TEXTS), 7)
+    assert words == ("the", "film", "a")
+    assert Tokenizer(words).num_ids == 7
+
+
+def test_a_vocabulary_is_no_larger_than_the_words_there_are() -> None:
+    assert Tokenizer(most_frequent(count_words(TEXTS), 5000)).num_ids == 4 + 5
+
+
+def test_skipped_words_make_room_for_the_next() -> None:
+    assert most_frequent(count_words(TEXTS), 6, skip_top=1) == ("film", "a")
+    assert adopted(("the", "film", "a"), 5000, skip_top=2) == ("a",)
+
+
+@given(st.lists(st.text("abc ", max_size=12), max_size=20), st.randoms())
+def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random) -> None:
+    texts = [*texts, "word"]
+    shuffled = rng.sample(texts, len(texts))
+    assert most_frequent(count_words(texts), 9) == most_frequent(count_words(shuffled), 9)
+
+
+def test_nothing_left_is_refused() -> None:
+    with pytest.raises(DataError, match="hold no words"):
+        most_frequent(count_words(["", "!!"]), 5000)
+    with pytest.raises(DataError, match="skip-top"):
+        most_frequent(count_words(TEXTS), 5000, skip_top=5)
+    with pytest.raises(DataError, match="num-words"):
+        most_frequent(count_words(TEXTS), 4)
