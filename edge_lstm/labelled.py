@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.files.columns import find_label_column
 from edge_lstm.files.inputs import Inputs, Row, open_inputs
 from edge_lstm.files.layout import Options
+from edge_lstm.files.rows import Number
 from edge_lstm.files.sources import Format
 
 FASTTEXT_PREFIX = "__label__"
@@ -102,6 +104,8 @@ def _text(row: Row) -> str:
 def _label(value: Any) -> str:
     if value is None or isinstance(value, (list, dict)):
         return ""
+    if (isinstance(value, float) and math.isnan(value)) or (isinstance(value, Number) and value == "NaN"):
+        return ""  # how pandas writes a missing label
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).strip()

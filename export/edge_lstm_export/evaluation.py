@@ -107,20 +107,19 @@ def measure(logits: Tensor, labels: npt.NDArray[np.int64], names: tuple[str, ...
     )
 
 
-def fit_temperature(logits: Tensor, labels: npt.NDArray[np.int64]) -> float:
+def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     """The number by which logits are best divided so that probabilities mean what they say
     (Guo et al., 2017): the lowest log loss on texts that did not train the network.
 
     Few texts say little, and where all of them are classified right the lowest loss is at 0: a normal
     prior on the logarithm, as wide as a factor of 1.6 is common, holds the answer near 1 then and has
-    no say over thousands of texts.
+    no say over thousands of texts. logits: float32 [n, 1 or L]; targets: float32 [n, L].
     """
-    targets = torch.from_numpy(np.eye(max(2, logits.shape[1]))[labels])
     wide = logits.double()
 
     def loss(log_temperature: float) -> float:
         data = soft_cross_entropy(wide / math.exp(log_temperature), targets)
-        return float(data) * len(labels) + (log_temperature / math.log(1.6)) ** 2 / 2
+        return float(data) * len(targets) + (log_temperature / math.log(1.6)) ** 2 / 2
 
     found = minimize_scalar(loss, bounds=(-math.log(10), math.log(10)), method="bounded")
     return math.exp(float(found.x))

@@ -148,7 +148,7 @@ def fit(
     on_validation = on_test = None
     if validation is not None:
         logits = predict_logits(network, validation)
-        temperature = fit_temperature(logits, prepared.validation.labels)
+        temperature = fit_temperature(logits, torch.from_numpy(validation.targets))
         divide_logits(network, temperature)
         on_validation = measure(logits / temperature, prepared.validation.labels, labels)
     test = prepared.dataset.test

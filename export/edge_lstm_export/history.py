@@ -12,7 +12,8 @@ from typing import Any
 @dataclass(frozen=True)
 class EpochRecord:
     """One pass over the training examples. Losses in nats, accuracies from 0 to 1, learning_rate at
-    the end; validation values are None where there is no validation part.
+    the end; validation values are None where there is no validation part. calibrated_loss is the
+    validation loss after the best temperature.
     """
 
     epoch: int
@@ -20,13 +21,18 @@ class EpochRecord:
     accuracy: float
     validation_loss: float | None
     validation_accuracy: float | None
+    calibrated_loss: float | None
     learning_rate: float
     seconds: float
 
     @property
     def judged_by(self) -> float:
-        """The loss that decides which epoch is best."""
-        return self.loss if self.validation_loss is None else self.validation_loss
+        """The loss that decides which epoch is best.
+
+        After the temperature, since the kept weights get one anyway: without it, an epoch that classifies
+        better but is too sure of itself loses to one that is merely modest.
+        """
+        return self.loss if self.calibrated_loss is None else self.calibrated_loss
 
 
 def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:

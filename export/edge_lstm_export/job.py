@@ -27,6 +27,7 @@ from edge_lstm_export.fitting import (
     save_progress,
 )
 from edge_lstm_export.history import draw_history, write_history
+from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network
 from edge_lstm_export.presets import TrainingOptions, fitted_to_size, preset
 from edge_lstm_export.training import Callbacks, Progress
@@ -104,6 +105,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     """
     _check(job)
     torch.set_num_threads(job.threads)
+    keep_freed_memory()
     prepared = prepare(
         read_dataset(job.source, job.data),
         job.vocabulary,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.evaluation import hits, predict_logits, soft_cross_entropy
+from edge_lstm_export.evaluation import fit_temperature, hits, predict_logits, soft_cross_entropy
 from edge_lstm_export.examples import Examples, shuffled_batches
 from edge_lstm_export.history import EpochRecord, best_of
 from edge_lstm_export.network import Network
@@ -234,18 +234,20 @@ class _Run:
     def close_epoch(self) -> None:
         """Measures on the validation part and keeps the weights where they are the best so far."""
         begin = time.perf_counter()
-        validation_loss = validation_accuracy = None
+        validation_loss = validation_accuracy = calibrated_loss = None
         if self.validation is not None and len(self.validation):
             logits = predict_logits(self.network, self.validation, device=self.device)
             targets = torch.from_numpy(self.validation.targets)
             validation_loss = float(soft_cross_entropy(logits, targets))
             validation_accuracy = hits(logits, targets) / len(targets)
+            calibrated_loss = float(soft_cross_entropy(logits / fit_temperature(logits, targets), targets))
         record = EpochRecord(
             epoch=self.epoch + 1,
             loss=self.loss_sum / self.seen,
             accuracy=self.correct / self.seen,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
+            calibrated_loss=calibrated_loss,
             learning_rate=self.learning_rate(),
             seconds=self.seconds + time.perf_counter() - begin,
         )

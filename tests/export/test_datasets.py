@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from edge_lstm_export.datasets import DataOptions, Split, hold_out, read_dataset
 from edge_lstm_export.datasets.dataset import Dataset, checked, label_names
@@ -24,41 +27,87 @@ def fasttext(path: Path, lines: str) -> str:
 
 
 def test_a_fasttext_file_is_read(tmp_path: Path) -> None:
-    source = fasttext(
-        tmp_path / "news.txt",
-        "__label__sport The match\n__label__été  Il fait chaud \n\nno label here\r\n__label__sport A goal\r\n",
-    )
-    data = read_dataset(source, DataOptions(test_share=0, unlabelled=True))
+    lines = "__label__sport The match\n__label__été  Il fait chaud\n__label__sport A goal\r\n"
+    data = read_dataset(fasttext(tmp_path / "news.train", lines), DataOptions(test_share=0))
     assert data.labels == ("sport", "été")
-    assert data.train.texts == ("The match", "Il fait chaud", "A goal")
+    assert [text.strip() for text in data.train.texts] == ["The match", "Il fait chaud", "A goal"]
     assert data.train.labels.tolist() == [0, 1, 0]
-    assert data.unlabelled == ("no label here",)
     assert data.test is None
 
 
-def test_a_fasttext_line_with_several_labels_is_refused_with_its_number(tmp_path: Path) -> None:
-    source = fasttext(tmp_path / "a.txt", "__label__a x\n__label__a __label__b both\n")
-    with pytest.raises(DataError, match=r"line 2 has several labels"):
-        read_dataset(source)
+LABELLED = {
+    "a.csv": 'id,review,label\n1,"good, very",pos\n2,bad,neg\n',
+    "a.tsv": "review\tlabel\ngood, very\tpos\nbad\tneg\n",
+    "a.jsonl": '{"review": "good, very", "label": "pos"}\n{"review": "bad", "label": "neg"}\n',
+    "a.txt": "__label__pos good, very\n__label__neg bad\n",
+}
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_the_same_examples_in_any_format_are_the_same_data(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(LABELLED[name])
+    data = read_dataset(str(tmp_path / name), DataOptions(test_share=0))
+    assert data.name == name
+    assert data.labels == ("neg", "pos")
+    assert data.train.texts == ("good, very", "bad")
+    assert data.train.labels.tolist() == [1, 0]
+    assert data.digest == hashlib.sha256(LABELLED[name].encode()).hexdigest()
+
+
+def test_parquet_with_columns_that_are_named(tmp_path: Path) -> None:
+    table = pa.table({"a": ["good", "bad"], "b": [1, 0], "c": ["x", "y"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    data = read_dataset(
+        str(tmp_path / "a.parquet"), DataOptions(text_column="a", label_column="b", test_share=0)
+    )
+    assert data.labels == ("0", "1")
+    assert data.train.labels.tolist() == [1, 0]
+
+
+def test_a_folder_with_one_folder_a_label(tmp_path: Path) -> None:
+    for label, text in (("yes", "good"), ("no", "bad")):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        (tmp_path / "data" / label / "1.txt").write_text(text)
+    data = read_dataset(str(tmp_path / "data"), DataOptions(test_share=0))
+    assert data.labels == ("no", "yes")
+    assert data.train.texts == ("bad", "good")
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("name", "content", "expected"),
     [
-        (b"", "empty"),
-        (b"__label__a x\n__label__a y\n", "one label, a"),
-        (b"__label__ x\n__label__b y\n", "without a name"),
-        (b"\x00\x01\x02\xff" * 300, ""),
-        (b"plain prose, no labels\n", ""),
+        ("a.csv", b"", "a.csv"),
+        ("a.csv", b"text,label\n", "no labelled row"),
+        ("a.csv", b"text,label\nx,a\ny,a\n", "one label, a"),
+        ("a.csv", b"text,label\nx,a\ny,\n", "row 2: no label"),
+        ("a.csv", b"text,stars\nx,1\ny,2\n", "stars"),
+        ("a.csv", bytes(range(256)) * 20, "a.csv"),
+        ("a.jsonl", b'{"text": "x", "label": "a"}\n{"text": "y", "label": NaN}\n', "row 2: no label"),
+        ("a.jsonl", b'{"text": "x", "label": "a"}\n{"text": "y"\n', "row 2"),
+        ("a.parquet", b"PAR1 no", "a.parquet"),
+        ("a.txt", b"__label__a x\n__label__a __label__b both\n", "row 2: the line has several labels"),
+        ("a.txt", b"plain prose, no labels\n", "row 1: the line does not begin with __label__NAME"),
+        ("a.txt", b"\x00\x01\x02\xff" * 300, "binary"),
+        ("a.bin", b"\x00\x01\x02\xff" * 300, "suffix"),
     ],
 )
-@pytest.mark.parametrize("name", ["a.txt", "a", "a.bin"])
 def test_a_file_that_cannot_train_a_classifier_is_refused(
-    tmp_path: Path, content: bytes, expected: str, name: str
+    tmp_path: Path, name: str, content: bytes, expected: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=expected):
         read_dataset(str(tmp_path / name))
+
+
+def test_nan_in_a_parquet_label_is_no_label(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["x", "y"], "label": [1.0, float("nan")]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row 2: no label"):
+        read_dataset(str(tmp_path / "a.parquet"))
+
+
+def test_standard_input_is_refused() -> None:
+    with pytest.raises(DataError, match="save it to a file"):
+        read_dataset("-")
 
 
 def test_a_missing_source_is_refused() -> None:
@@ -144,4 +193,5 @@ def test_what_often_spoils_a_training_is_said() -> None:
     assert "few training texts of b (5)" in said
     assert "labels are out of balance (a 94.5%, b 5.5%)" in said
     assert "1 training texts occur again with another label" in said
+    assert "'nan' may stand for a missing one" in warnings(few, labels=("a", "nan"))
     assert "1 test texts are training texts too" in said

@@ -125,7 +125,9 @@ def test_a_damaged_pickle_is_read_or_refused(data: st.DataObject) -> None:
     assert all(type(i) is int for row in lists for i in row)
 
 
-def test_a_file_with_a_hostile_pickle_is_refused(npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_a_hostile_pickle_is_refused(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with np.load(npz, allow_pickle=True) as good:
         parts = dict(good)
@@ -174,7 +176,9 @@ def test_another_npz_file_is_refused(npz: Path) -> None:
         read_dataset(str(npz))
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"a": "b"}', '{"a": 1, "b": 3}', '{"a": 1, "b": 1}', "{}", "\x00"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"a": "b"}', '{"a": 1, "b": 3}', '{"a": 1, "b": 1}', "{}", "\x00"]
+)
 def test_a_word_index_that_is_none_is_refused(npz: Path, content: str) -> None:
     npz.with_name("imdb_word_index.json").write_text(content)
     with pytest.raises(DataError, match="imdb_word_index"):

@@ -53,9 +53,7 @@ def unpack(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "mode"), [("a.tar", "w:"), ("a.tar.gz", "w:gz"), ("a.tbz2", "w:bz2"), ("a.tar.xz", "w:xz")]
 )
-def test_a_tar_of_any_compression_gives_texts_labels_and_splits(
-    tmp_path: Path, name: str, mode: str
-) -> None:
+def test_a_tar_of_any_compression_gives_texts_labels_and_splits(tmp_path: Path, name: str, mode: str) -> None:
     content = tar_bytes(FILES, mode)
     data = read_review_tar(write(tmp_path / name, content), "reviews")
     assert data.labels == ("neg", "pos")
@@ -129,7 +127,9 @@ def test_a_link_or_device_in_the_place_of_a_text_is_refused(tmp_path: Path, kind
         read_review_tar(path, "a")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00" * 5000, b"\x1f\x8b broken", b"some text", bytes(range(256))])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 5000, b"\x1f\x8b broken", b"some text", bytes(range(256))]
+)
 def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError):
         read_review_tar(write(tmp_path / "a.tar.gz", content), "a")
@@ -143,7 +143,7 @@ def test_a_text_that_is_not_utf_8_is_read_and_reported(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_another_layout_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "train").mkdir()
     with pytest.raises(DataError, match="train/LABEL"):
         read_dataset(str(tmp_path))
 

@@ -34,7 +34,7 @@ OPTIONS = TrainingOptions(epochs=3, batch_size=8, learning_rate=0.02)
 WORDS = ("good", "bad", "film", "the", "plot")
 
 
-def examples(count: int = 60, labels: int = 2, seed: int = 0) -> Examples:
+def examples(count: int = 36, labels: int = 2, seed: int = 0) -> Examples:
     """Texts of filler words with one word that tells the label."""
     rng = np.random.default_rng(seed)
     truth = np.arange(count) % labels
@@ -47,7 +47,9 @@ def examples(count: int = 60, labels: int = 2, seed: int = 0) -> Examples:
 
 def network(seed: int = 0, **settings: Any) -> Network:
     torch.manual_seed(seed)
-    return Network(NetworkConfig(**{"num_words": 9, "embedding_dim": 4, "hidden": 8, "dropout": 0.2, **settings}))
+    return Network(
+        NetworkConfig(**{"num_words": 9, "embedding_dim": 4, "hidden": 8, "dropout": 0.2, **settings})
+    )
 
 
 def same(one: Network, other: Network) -> bool:
@@ -100,7 +102,9 @@ def test_batches_are_of_similar_length_and_change_with_the_epoch() -> None:
 def test_it_learns_what_can_be_learned(labels: int, settings: dict[str, Any]) -> None:
     data = examples(labels=labels)
     net = network(labels=labels, **settings)
-    result = train_network(net, data, TrainingOptions(epochs=12, batch_size=8, learning_rate=0.02, patience=12))
+    result = train_network(
+        net, data, TrainingOptions(epochs=12, batch_size=8, learning_rate=0.03, patience=12)
+    )
     assert hits(predict_logits(net, data), torch.from_numpy(data.targets)) == len(data)
     assert result.outcome == "finished"
 
@@ -132,7 +136,7 @@ def stop_after(batches: int) -> Callbacks:
     return Callbacks(should_stop=lambda: next(counter, None) is None)
 
 
-@pytest.mark.parametrize("after", [1, 5, 8, 9, 20])
+@pytest.mark.parametrize("after", [1, 5, 6, 12])
 @pytest.mark.parametrize("adversarial", [0.0, 0.1])
 def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(after: int, adversarial: float) -> None:
     options = TrainingOptions(**{**OPTIONS.to_dict(), "adversarial": adversarial})
@@ -179,7 +183,7 @@ def test_the_best_epoch_is_kept_and_a_run_without_gain_stops_early() -> None:
     assert result.outcome == "stopped early"
     assert result.best is not None
     assert len(result.history) == result.best.epoch + 2
-    assert result.best.validation_loss == min(r.validation_loss or 0 for r in result.history)
+    assert result.best.calibrated_loss == min(r.calibrated_loss or 0 for r in result.history)
     # What the network holds is that epoch's: its loss is the one that was recorded.
     loss = soft_cross_entropy(predict_logits(net, contrary), torch.from_numpy(contrary.targets))
     assert float(loss) == pytest.approx(result.best.validation_loss)
@@ -193,10 +197,10 @@ def test_second_bias_stays_zero() -> None:
 
 
 def test_soft_targets_are_learned_as_they_are() -> None:
-    data = examples(count=40)
+    data = examples(count=24)
     soft = np.where(data.targets == 1, 0.7, 0.3).astype(np.float32)
     net = network(dropout=0.0)
-    options = TrainingOptions(epochs=30, batch_size=8, learning_rate=0.02, patience=30)
+    options = TrainingOptions(epochs=20, batch_size=8, learning_rate=0.05, patience=20)
     train_network(net, Examples(data.ids, data.offsets, soft), options)
     given_probabilities = log_probabilities(predict_logits(net, data)).exp().numpy()
     np.testing.assert_allclose(given_probabilities, soft, atol=0.08)
@@ -214,9 +218,9 @@ def test_adversarial_noise_raises_the_loss_more_than_chance_does() -> None:
         assert noise.grad is not None
         size = 0.3 * net.embedding(ids).norm(dim=(1, 2), keepdim=True)
         moved = size * noise.grad / noise.grad.norm(dim=(1, 2), keepdim=True)
-        return float(soft_cross_entropy(net(ids, lengths, moved.detach()), targets) - loss)
+        return float((soft_cross_entropy(net(ids, lengths, moved.detach()), targets) - loss).detach())
 
-    data = examples(count=80)
+    data = examples(count=60)
     plain, steady = network(dropout=0.0), network(dropout=0.0)
     options = TrainingOptions(epochs=6, batch_size=8, learning_rate=0.02)
     train_network(plain, data, options)
@@ -270,16 +274,24 @@ def test_few_texts_get_smaller_batches_and_more_passes() -> None:
 
 @pytest.mark.parametrize("labels", [2, 3])
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_that_the_logits_were_multiplied_by_is_found(labels: int, true_temperature: float) -> None:
+def test_the_temperature_that_the_logits_were_multiplied_by_is_found(
+    labels: int, true_temperature: float
+) -> None:
     rng = np.random.default_rng(0)
     logits = torch.from_numpy(rng.normal(0, 2, (20_000, 1 if labels == 2 else labels)).astype(np.float32))
     probabilities = log_probabilities(logits).exp().numpy()
     truth = (probabilities.cumsum(axis=1) < rng.random((len(logits), 1))).sum(axis=1).clip(max=labels - 1)
-    assert fit_temperature(logits * true_temperature, truth) == pytest.approx(true_temperature, rel=0.05)
+    assert fit_temperature(
+        logits * true_temperature, torch.from_numpy(one_hot(truth, labels))
+    ) == pytest.approx(true_temperature, rel=0.05)
 
 
 def test_a_handful_of_right_answers_does_not_make_the_network_overconfident() -> None:
-    assert 0.5 < fit_temperature(torch.tensor([[2.0], [-2.0], [3.0]]), np.array([1, 0, 1])) < 1
+    assert (
+        0.5
+        < fit_temperature(torch.tensor([[2.0], [-2.0], [3.0]]), torch.from_numpy(one_hot([1, 0, 1], 2)))
+        < 1
+    )
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -300,10 +312,13 @@ def test_answers_are_measured_by_label() -> None:
 
 
 def test_the_history_is_written_as_json_and_drawn(tmp_path: Path) -> None:
-    history = [EpochRecord(1, 0.6, 0.7, 0.5, 0.8, 1e-3, 2.0), EpochRecord(2, 0.5, 0.8, 0.6, 0.7, 0.0, 2.0)]
+    history = [
+        EpochRecord(1, 0.6, 0.7, 0.7, 0.8, 0.5, 1e-3, 2.0),
+        EpochRecord(2, 0.5, 0.8, 0.6, 0.7, 0.6, 0.0, 2.0),
+    ]
     write_history(history, tmp_path / "h.json", note="x")
     read = json.loads((tmp_path / "h.json").read_text())
     assert read["best_epoch"] == 1
-    assert [epoch["validation_loss"] for epoch in read["epochs"]] == [0.5, 0.6]
+    assert [epoch["validation_loss"] for epoch in read["epochs"]] == [0.7, 0.6]
     draw_history(history, tmp_path / "h.png", "title")
     assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")

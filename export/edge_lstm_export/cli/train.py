@@ -43,6 +43,20 @@ def command(
         float,
         typer.Option(metavar="SHARE", help="Held out for the test where the source has no test split."),
     ] = 0.1,
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="csv, tsv, jsonl, parquet or text (fastText), where the file does not tell.",
+            show_default=False,
+        ),
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column that holds the text.", show_default=False)
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column that holds the label.", show_default=False)
+    ] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test split unread.")] = False,
     validation: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of the training texts that judges the epochs.")
@@ -165,7 +179,17 @@ def command(
         source,
         output,
         preset,
-        DataOptions(data_dir, word_index, test, test_share, seed, show_progress=sys.stderr.isatty()),
+        DataOptions(
+            data_dir,
+            word_index,
+            test,
+            test_share,
+            seed,
+            show_progress=sys.stderr.isatty(),
+            input_format=input_format,
+            text_column=text_column,
+            label_column=label_column,
+        ),
         VocabularyOptions(num_words, skip_top, drop_unknown, length, word_index, words),
         network=_given(
             embedding_dim=embedding,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ Labels = npt.NDArray[np.int64]
 # Fewer training texts than this, or fewer of one label, and a person should know that it is few.
 FEW_TEXTS = 1000
 FEW_OF_A_LABEL = 20
+_MISSING = {"nan", "null", "none", "na", "n/a", "?"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,15 @@ def label_names(names: Sequence[str], where: str) -> tuple[str, ...]:
     return tuple(sorted(distinct))
 
 
+def file_digest(path: Path) -> str:
+    """sha256 (hex) of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
 def checked(dataset: Dataset) -> Dataset:
     """The data set with warnings of what often spoils a training: few texts, labels out of balance,
     the same text in training and test, or with two labels.
@@ -93,6 +105,9 @@ def checked(dataset: Dataset) -> Dataset:
     if max(counts) > 3 * min(counts):
         shares = [f"{_shorten(n)} {c / len(train):.1%}" for n, c in zip(dataset.labels, counts)]
         found.append(f"labels are out of balance ({_listed(shares)}): read the figures of each label")
+    missing = [repr(name) for name in dataset.labels if name.lower() in _MISSING]
+    if missing:
+        found.append(f"the label {_listed(missing)} may stand for a missing one: remove such rows if it does")
     label_of: dict[str, int] = {}
     torn = sum(label_of.setdefault(text, label) != label for text, label in zip(train.texts, train.labels))
     if torn:

@@ -7,7 +7,6 @@ The file holds ``x_train`` and ``x_test`` (object arrays of lists of ranks; the 
 from __future__ import annotations
 
 import ast
-import hashlib
 import io
 import zipfile
 import zlib
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.datasets.dataset import Dataset, Labels, Split
+from edge_lstm_export.datasets.dataset import Dataset, Labels, Split, file_digest
 from edge_lstm_export.datasets.int_lists import IntLists, UnexpectedPickleError, read_int_lists
 from edge_lstm_export.vocabulary import read_word_index
 
@@ -38,16 +37,12 @@ def read_keras_npz(path: Path, word_index: Path | None = None) -> Dataset:
             f"or put it beside the data as {WORD_INDEX}"
         )
     words = read_word_index(index_path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-    if digest is None:  # Python 3.10
-        digest = hashlib.sha256(path.read_bytes())
     try:
         with zipfile.ZipFile(path) as archive:
             train, test = (_split(archive, part, words, path) for part in ("train", "test"))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path} is no complete .npz file ({error}); download it again") from None
-    return Dataset(path.name, LABELS, train, test, digest.hexdigest())
+    return Dataset(path.name, LABELS, train, test, file_digest(path))
 
 
 def _split(archive: zipfile.ZipFile, part: str, words: tuple[str, ...], path: Path) -> Split:

@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.datasets.dataset import Dataset, checked, hold_out, label_names, make_split
-from edge_lstm_export.datasets.fasttext import looks_like_fasttext, read_fasttext
+from edge_lstm.files.sources import FORMATS, STDIN, Format
+from edge_lstm.labelled import FASTTEXT_PREFIX, read_labelled
+from edge_lstm_export.datasets.dataset import (
+    Dataset,
+    checked,
+    file_digest,
+    hold_out,
+    label_names,
+    make_split,
+)
 from edge_lstm_export.datasets.imdb import find_imdb
 from edge_lstm_export.datasets.keras_npz import read_keras_npz
 from edge_lstm_export.datasets.reviews import read_review_folder, read_review_tar
@@ -29,7 +37,8 @@ class DataOptions:
     data_dir: where ``imdb`` lies already. word_index: Keras's, for imdb.npz.
     test: a labelled file with the test texts; test_share: where there is neither that nor a test split
         in the source, this share of each label's texts is held out, by ``seed``; 0 holds out none.
-    unlabelled: whether texts without a label are wanted too.
+    unlabelled: whether texts without a label are wanted too (``train/unsup`` of the reviews).
+    input_format, text_column, label_column: of labelled files, where they do not tell by themselves.
     """
 
     data_dir: Path | None = None
@@ -39,6 +48,9 @@ class DataOptions:
     seed: int = 0
     unlabelled: bool = False
     show_progress: bool = False
+    input_format: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
 
 
 def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
@@ -52,7 +64,7 @@ def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
         )
     dataset = _read(source, options)
     if options.test is not None:
-        dataset = _with_test(dataset, options.test)
+        dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and options.test_share:
         train, test = hold_out(dataset.train, options.test_share, options.seed)
         dataset = replace(dataset, train=train, test=test if len(test) else None)
@@ -68,9 +80,11 @@ def holds_splits(source: str) -> bool:
 
 def _read(source: str, options: DataOptions) -> Dataset:
     path, name = Path(source), Path(source).name
+    if source == STDIN:
+        raise DataError("a training's data must be there to read again; save it to a file")
     if source == IMDB:
         path, name = find_imdb(options.data_dir, show_progress=options.show_progress), IMDB
-    if path.is_dir():
+    if path.is_dir() and ((path / "train").is_dir() or source == IMDB):
         return read_review_folder(path, name or path.resolve().name, unlabelled=options.unlabelled)
     if not path.exists():
         raise DataError(f"no file or folder {source}; a source is {SOURCES}")
@@ -78,27 +92,47 @@ def _read(source: str, options: DataOptions) -> Dataset:
         return read_review_tar(path, name, unlabelled=options.unlabelled)
     if path.suffix.lower() == ".npz":
         return read_keras_npz(path, options.word_index)
-    texts, labels, unlabelled, digest = _read_file(path)
+    texts, labels, digest = _read_labelled(path, options)
     names = label_names(labels, str(path))
-    return Dataset(name, names, make_split(texts, labels, names, str(path)), None, digest, tuple(unlabelled))
+    name = name or path.resolve().name
+    return Dataset(name, names, make_split(texts, labels, names, str(path)), None, digest)
 
 
-def _with_test(dataset: Dataset, path: Path) -> Dataset:
-    texts, labels, _, digest = _read_file(path)
-    if not texts:
-        raise DataError(f"{path} has no labelled text; give a labelled file")
+def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
+    texts, labels, digest = _read_labelled(path, options)
     both = hashlib.sha256(f"{dataset.digest}{digest}".encode()).hexdigest()
     test = make_split(texts, labels, dataset.labels, str(path))
     return replace(dataset, test=test, digest=both)
 
 
-def _read_file(path: Path) -> tuple[list[str], list[str], list[str], str]:
-    """One labelled file → texts, their labels, unlabelled texts, digest."""
-    if not path.is_file():
+def _read_labelled(path: Path, options: DataOptions) -> tuple[list[str], list[str], str]:
+    """A labelled file, or a folder with a folder of texts for each label → texts, labels, digest."""
+    if not path.exists():
         raise DataError(f"no file {path}; check the path")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty; give a file with labelled texts")
-    if looks_like_fasttext(path):
-        read = read_fasttext(path)
-        return read.texts, read.labels, read.unlabelled, read.digest
-    raise DataError(f"{path} is of no known kind; a source is {SOURCES}")
+    read = read_labelled(
+        path,
+        format=_format(path, options),
+        text_column=options.text_column,
+        label_column=options.label_column,
+    )
+    if path.is_file():
+        return read.texts, read.labels, file_digest(path)
+    digest = hashlib.sha256()
+    for part in (value for pair in zip(read.labels, read.texts) for value in pair):
+        digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    return read.texts, read.labels, digest.hexdigest()
+
+
+def _format(path: Path, options: DataOptions) -> Format | None:
+    """The format that is given; text where a file of an unknown suffix begins as fastText's do."""
+    if options.input_format is not None:
+        for known in FORMATS:
+            if known == options.input_format:
+                return known
+        raise DataError(f"no format {options.input_format!r}; give one of {', '.join(FORMATS)}")
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(4096)
+        if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(FASTTEXT_PREFIX.encode()):
+            return "text"
+    return None

@@ -1,0 +1,231 @@
+"""``edge-lstm train``, as it is typed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from edge_lstm_export.checkpoint import load_checkpoint
+
+from edge_lstm.cli import main
+from edge_lstm.text import split_words
+
+SMALL = ("--hidden", "12", "--embedding", "8", "--threads", "1")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str | Path) -> Result:
+    """The command in this process: importing torch anew each time would take most of the time."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["edge-lstm", "train", *map(str, arguments)])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    assert isinstance(code, int)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def write_csv(path: Path, labels: list[str], count: int, seed: int = 0) -> Path:
+    rng = random.Random(seed)
+    rows = ["text,label"]
+    for i in range(count):
+        label = labels[i % len(labels)]
+        words = [f"word{rng.randrange(30)}" for _ in range(rng.randint(2, 12))] + [f"about{label}"]
+        rng.shuffle(words)
+        rows.append(f"{' '.join(words)},{label}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("data") / "reviews.csv", ["no", "yes"], 100)
+
+
+@pytest.fixture(scope="module")
+def trained(csv: Path) -> tuple[Path, Result]:
+    output = csv.with_name("model.safetensors")
+    return output, run(csv, "-o", output, *SMALL)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path).network.state_dict()
+
+
+def same(one: Path, other: Path) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(weights(one).values(), weights(other).values()))
+
+
+def test_a_hundred_texts_are_enough_to_try(trained: tuple[Path, Result]) -> None:
+    output, result = trained
+    assert result.returncode == 0, result.stderr
+    checkpoint = load_checkpoint(output)
+    assert checkpoint.labels == ("no", "yes")
+    assert checkpoint.training["validation"]["accuracy"] > 0.7
+    assert "only 90 training texts" in result.stderr
+
+
+def test_results_are_on_standard_output_and_fit_a_terminal(
+    trained: tuple[Path, Result],
+) -> None:
+    _, result = trained
+    assert "trainable parameters" in result.stdout
+    assert "test accuracy" in result.stdout
+    assert "epoch 1/" in result.stderr
+    assert "epoch 1/" not in result.stdout
+    table = [line for line in result.stdout.splitlines() if not line.startswith(("history", "checkpoint"))]
+    assert max(map(len, table)) <= 80
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_history_and_learning_curve_lie_beside_the_checkpoint(
+    trained: tuple[Path, Result],
+) -> None:
+    output, _ = trained
+    names = sorted(path.name for path in output.parent.iterdir())
+    assert names == ["model.history.json", "model.history.png", "model.safetensors", "reviews.csv"]
+    history = json.loads(output.with_name("model.history.json").read_text())
+    assert len(history["epochs"]) == load_checkpoint(output).training["epochs"]
+
+
+def test_the_checkpoint_tells_how_it_was_made(
+    trained: tuple[Path, Result],
+) -> None:
+    training = load_checkpoint(trained[0]).training
+    assert training["data"]["name"] == "reviews.csv"
+    assert len(training["data"]["sha256"]) == 64
+    assert training["test"]["texts"] == 10
+    assert training["seed"] == training["options"]["seed"] == 0
+    assert training["versions"]["torch"] == torch.__version__
+    assert training["temperature"] > 0
+
+
+def test_the_vocabulary_holds_no_word_of_the_test_texts_alone(tmp_path: Path, csv: Path) -> None:
+    test = tmp_path / "test.csv"
+    test.write_text("text,label\nnever seen word1,yes\nword2,no\n")
+    output = tmp_path / "m.safetensors"
+    assert run(csv, "--test", test, "--epochs", "1", "-o", output, *SMALL).returncode == 0
+    words = set(load_checkpoint(output).tokenizer.words)
+    assert words == set(split_words(csv.read_text().replace(",no", "").replace(",yes", ""))) - {
+        "text",
+        "label",
+    }
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path, csv: Path) -> None:
+    one, other, third = (tmp_path / f"{name}.safetensors" for name in "abc")
+    for output, seed in ((one, 3), (other, 3), (third, 4)):
+        assert run(csv, "-o", output, "--epochs", "2", "--seed", str(seed), *SMALL).returncode == 0
+    assert same(one, other)
+    assert not same(one, third)
+
+
+def test_five_labels_and_json(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "news.csv", list("edcba"), 120)
+    result = run(data, "-o", tmp_path / "m.safetensors", "--json", "--pooling", "mean", *SMALL)
+    assert result.returncode == 0, result.stderr
+    read = json.loads(result.stdout)
+    assert list(read["test"]["labels"]) == list("abcde")
+    assert load_checkpoint(tmp_path / "m.safetensors").network.config.labels == 5
+
+
+def test_the_vocabulary_options_reach_the_tokenizer(tmp_path: Path, csv: Path) -> None:
+    output = tmp_path / "m.safetensors"
+    options = ("--num-words", "10", "--skip-top", "2", "--drop-unknown", "--length", "7", "--epochs", "1")
+    assert run(csv, "-o", output, "--no-test", *options, *SMALL).returncode == 0
+    checkpoint = load_checkpoint(output)
+    tokenizer = checkpoint.tokenizer
+    assert (len(tokenizer.words), tokenizer.oov_id, tokenizer.length) == (6, None, 7)
+    assert not {"aboutno", "aboutyes"} & set(tokenizer.words), "the two most frequent words"
+    assert checkpoint.network.embedding.num_embeddings == 11
+    assert checkpoint.training["test"] is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_a_usable_checkpoint_and_resume_goes_on(
+    tmp_path: Path, csv: Path, number: signal.Signals
+) -> None:
+    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
+    options = ("--epochs", "10", "--patience", "10", "--batch-size", "1", *SMALL)
+    arguments = [sys.executable, "-m", "edge_lstm", "train", str(csv), "-o", str(broken), *options]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("epoch 2/"):
+            pass
+        process.send_signal(number)
+        _, messages = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert "--resume" in messages
+    assert load_checkpoint(broken).training["outcome"] == "interrupted"
+    partial = tmp_path / "broken.safetensors.partial"
+    assert partial.exists()
+
+    again = run(csv, "-o", broken, *options)
+    assert again.returncode == 1
+    assert "--resume" in again.stderr
+    other = run(csv, "-o", broken, "--resume", *options, "--learning-rate", "0.5")
+    assert other.returncode == 1
+    assert "another learning_rate" in other.stderr
+    resumed = run(csv, "-o", broken, "--resume", *options)
+    assert resumed.returncode == 0, resumed.stderr
+    assert not partial.exists()
+    assert run(csv, "-o", straight, *options).returncode == 0
+    assert same(straight, broken)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["missing.csv", "-o", "m.safetensors"], "no file or folder missing.csv"),
+        (["{csv}", "-o", "m.onnx"], "must end in .safetensors"),
+        (["{csv}", "-o", "m.safetensors", "--preset", "best"], "choose one of seed"),
+        (["{csv}", "-o", "m.safetensors", "--pooling", "median"], "pooling must be one of"),
+        (["{csv}", "-o", "m.safetensors", "--validation", "1"], "--validation must be"),
+        (["{csv}", "-o", "m.safetensors", "--resume"], "no unfinished training"),
+        (["{csv}", "-o", "m.safetensors", "--device", "cuda:9"], "use --device cpu"),
+        (["{csv}", "-o", "m.safetensors", "--word-index", "{csv}"], "no JSON file"),
+        (["{csv}", "-o", "m.safetensors", "--label-column", "stars"], "stars"),
+        (["{csv}", "-o", "{csv}/m.safetensors"], "cannot write"),
+        (["imdb", "-o", "m.safetensors", "--data-dir", "."], "aclImdb_v1.tar.gz"),
+    ],
+)
+def test_wrong_input_gets_one_line_and_leaves_nothing(
+    tmp_path: Path, csv: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*[part.format(csv=csv) for part in arguments])
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert expected in result.stderr
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_refused_before_the_training(tmp_path: Path, csv: Path) -> None:
+    tmp_path.chmod(0o500)
+    result = run(csv, "-o", tmp_path / "m.safetensors")
+    assert "cannot write" in result.stderr
+    assert "epoch" not in result.stderr
