@@ -44,5 +44,21 @@ device-test: wheels
 	! $(DEVICE_VENV)/bin/python -c 'import onnx' 2>/dev/null
 	cd tests/device && ../../$(DEVICE_VENV)/bin/pytest -c ../../pyproject.toml --rootdir . .
 
+# The embedded model from raw reviews, unattended. Each stage is kept: the teacher's labels, the epochs
+# (an interrupted training is resumed), the checkpoint. EDGE_LSTM_DATA names the archive's folder; without
+# it the archive is downloaded.
+MODEL_DIR := out/model
+CHECKPOINT := export/edge_lstm_export/checkpoints/sentiment.safetensors
+EMBEDDED := edge_lstm/models/sentiment.int8.onnx
+
+model: $(VENV)/installed
+	$(BIN)/edge-lstm train imdb -o $(MODEL_DIR)/sentiment.safetensors --preset small \
+		--teacher blend --unlabelled imdb --words telling --num-words 6000 --drop-unknown \
+		--validation 0.08 $(if $(wildcard $(MODEL_DIR)/sentiment.safetensors.partial),--resume)
+	$(BIN)/edge-lstm export $(MODEL_DIR)/sentiment.safetensors -o $(MODEL_DIR)/sentiment.int8.onnx \
+		--quantize int8 --data imdb
+	cp $(MODEL_DIR)/sentiment.safetensors $(CHECKPOINT)
+	cp $(MODEL_DIR)/sentiment.int8.onnx $(EMBEDDED)
+
 clean:
-	rm -rf $(VENV) $(DEVICE_VENV) build
+	rm -rf $(VENV) $(DEVICE_VENV) build out

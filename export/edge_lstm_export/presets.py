@@ -91,6 +91,11 @@ PRESETS: Mapping[str, Preset] = {
         NetworkConfig(num_words=5000, embedding_dim=32, hidden=100, dropout=0.3),
         TrainingOptions(epochs=6, batch_size=64, learning_rate=4e-3),
     ),
+    "small": Preset(
+        "embedding 30, LSTM 62, mean and max: with the int8 sentinels 32 and 64, widths that suit SIMD",
+        NetworkConfig(num_words=6000, embedding_dim=30, hidden=62, pooling="mean+max", dropout=0.3),
+        TrainingOptions(epochs=5, batch_size=32, learning_rate=4e-3, bfloat16=True),
+    ),
 }
 
 

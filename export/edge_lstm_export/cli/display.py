@@ -125,8 +125,10 @@ class TrainingDisplay:
             self._start_bar()
 
     def say(self, line: str) -> None:
-        """How far a stage before the training is."""
+        """How far a stage before the training is. Such a stage ends here where it is asked to."""
         message(line)
+        if self._should_stop():
+            raise KeyboardInterrupt
 
     def callbacks(self, keep: Callable[[Progress], None]) -> Callbacks:
         """What the training loop calls."""

@@ -25,7 +25,7 @@ def command(
         Path, typer.Option("--output", "-o", metavar="FILE", help="The checkpoint, a .safetensors file.")
     ],
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Network and options to start from: seed.")
+        str, typer.Option(metavar="NAME", help="Network and options to start from: seed or small.")
     ] = "seed",
     data_dir: Annotated[
         Path | None,
