@@ -14,6 +14,7 @@ from functools import cached_property
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_RECORDS = 50
+_LINE_ENDS = (b"\n", b"\r\n", b"\r")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,52 @@ class Dialect:
         quote = self.quote_byte
         if not quote or quote not in line:
             return was_open
+        pieces = line.split(quote)
+        if self._is_regular(pieces, was_open):
+            return was_open == (len(pieces) % 2 == 1)
         complete, completes, _ = self._patterns
         return (completes if was_open else complete).fullmatch(line) is None
+
+    def _is_regular(self, pieces: list[bytes], was_open: bool) -> bool:
+        """Whether every quote of a line, split at its quotes, stands where a writer puts one: at either end
+        of a field or doubled inside. Then counting them tells all, in a fifth of a pattern's time.
+        """
+        delimiter, last = self.delimiter_byte, len(pieces) - 1
+        for i in range(1 if was_open else 0, last + 1, 2):
+            piece = pieces[i]
+            if not piece:
+                continue
+            # Between two quotes, outside of fields: a delimiter follows the one and precedes the other.
+            if i and not piece.startswith(delimiter) and (i < last or piece not in _LINE_ENDS):
+                return False
+            if i < last and not piece.endswith(delimiter):
+                return False
+        return True
+
+    def read(self, record: bytes) -> tuple[list[bytes], bool]:
+        """A record without its line end → (the values of its fields, whether a quote stays open)."""
+        delimiter, quote = self.delimiter_byte, self.quote_byte
+        if not quote or quote not in record:
+            return record.split(delimiter), False
+        pieces = record.split(quote)
+        if len(pieces) % 2 == 0 or not self._is_regular(pieces, False):
+            return [value for value, _ in self.spans(record)], self.is_open(record, False)
+        values = []
+        parts: list[bytes] = []
+        last = len(pieces) - 1
+        for i, piece in enumerate(pieces):
+            if i % 2:
+                parts.append(piece)
+            elif piece:
+                before, *begun = piece.split(delimiter)
+                parts.append(before)
+                for field in begun:
+                    values.append(b"".join(parts))
+                    parts = [field]
+            elif 0 < i < last:
+                parts.append(quote)
+        values.append(b"".join(parts))
+        return values, False
 
     def spans(self, record: bytes) -> list[tuple[bytes, bytes]]:
         """A record without its line end → for each field its value and its own bytes, quotes included.

@@ -56,17 +56,16 @@ def text_reader(
         column = layout.text_column
         return _checked(lambda record: _json_text(record, column, forbidden, known))
     dialect, columns, text = _dialect(layout), len(layout.columns), layout.text
-    quote = dialect.quote_byte or b"\n"  # no field begins with a line end
 
     def csv_text(record: bytes) -> str:
-        fields = dialect.spans(record)
-        if fields[-1][1].startswith(quote) and dialect.is_open(record, False):
+        fields, is_open = dialect.read(record)
+        if is_open:
             raise RowError("a quote opens in this row and never closes")
         if len(fields) != columns:
             raise RowError(
                 f"the row has {len(fields)} column{'s' * (len(fields) != 1)}, the header {columns}"
             )
-        return _decode(fields[text][0])
+        return _decode(fields[text])
 
     return _checked(csv_text)
 
@@ -97,10 +96,10 @@ def values_reader(layout: Layout) -> Callable[[Any], list[Any]]:
     def csv_values(record: Any) -> list[Any]:
         if not isinstance(record, bytes):
             return [None] * count
-        fields = dialect.spans(record)
-        values: list[bytes | None] = [value for value, _ in fields[:count]]
+        fields, _ = dialect.read(record)
+        values: list[bytes | None] = [*fields[:count]]
         if len(fields) > count:
-            values[-1] = dialect.delimiter_byte.join(value for value, _ in fields[count - 1 :])
+            values[-1] = dialect.delimiter_byte.join(fields[count - 1 :])
         return values + [None] * (count - len(values))
 
     return csv_values

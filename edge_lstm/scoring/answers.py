@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from edge_lstm.classifier import Classifier
+from edge_lstm.scoring.counts import MAX_LISTED_ERRORS, Counts
 from edge_lstm.scoring.plan import Choices
 from edge_lstm.text import Encoded
-
-MAX_LISTED_ERRORS = 20  # of a block: enough for a summary, bounded for a file of nothing but errors
 
 
 @dataclass(frozen=True)
@@ -29,18 +27,6 @@ class Answer:
     probabilities: Sequence[Any] | None
     status: str
     error: str | None
-
-
-@dataclass
-class Counts:
-    """What a summary counts. ``errors`` lists the first error rows: (row in the block from 0, reason)."""
-
-    rows: int = 0
-    written: int = 0
-    below_threshold: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    errors: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Answerer:

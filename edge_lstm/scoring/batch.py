@@ -24,13 +24,13 @@ from edge_lstm.files.parquet import pyarrow
 from edge_lstm.files.sources import Format, output_format
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.encoders import header
+from edge_lstm.scoring.job import Job, Scored
 from edge_lstm.scoring.journal import Entry, Journal, compression_settings, identity
 from edge_lstm.scoring.output import FileOutput, Output, StreamOutput, check_not_an_input, is_stream
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, Plan, make_plan
 from edge_lstm.scoring.runner import available_workers, run
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.table_encoder import assemble
-from edge_lstm.scoring.worker import Job, Scored
 
 LOW_MEMORY_ROWS = 512
 LOW_MEMORY_BYTES = 2**18

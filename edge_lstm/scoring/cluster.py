@@ -29,8 +29,8 @@ from edge_lstm.files.layout import Options
 from edge_lstm.files.parquet import pyarrow
 from edge_lstm.files.sources import FORMAT_SUFFIXES, Format
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring.answers import MAX_LISTED_ERRORS
 from edge_lstm.scoring.batch import Progress, score_files
+from edge_lstm.scoring.counts import MAX_LISTED_ERRORS
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, make_plan
 from edge_lstm.scoring.summary import RowProblem, Summary
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_lstm.files.rows import Number, RowError, TooLong, values_reader
-from edge_lstm.scoring.answers import Answer
 from edge_lstm.scoring.plan import Plan
 
-Encoder = Callable[[Any, Answer], bytes]
+if TYPE_CHECKING:
+    from edge_lstm.scoring.answers import Answer
+
+Encoder = Callable[[Any, "Answer"], bytes]
 
 RAW_COLUMN = "raw"  # of a JSONL row that is no JSON object: the row as a string
 

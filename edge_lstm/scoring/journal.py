@@ -6,11 +6,9 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numpy
-import onnxruntime
 
 from edge_lstm import __version__
 from edge_lstm.errors import DataError
@@ -50,10 +48,19 @@ def identity(
         "settings": settings,
         "versions": {
             "edge-lstm": __version__,
-            "onnxruntime": onnxruntime.__version__,
-            "numpy": numpy.__version__,
+            "onnxruntime": _onnxruntime_version(),
         },
     }
+
+
+def _onnxruntime_version() -> str:
+    """From the installed files where they say it: importing the package costs as much as 1,000 rows."""
+    try:
+        return version("onnxruntime")
+    except PackageNotFoundError:  # installed under another name, as onnxruntime-openvino
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
 
 
 def _fingerprint(source: Source) -> list[Any]:

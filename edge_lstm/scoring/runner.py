@@ -17,8 +17,8 @@ from pathlib import Path
 
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.files.inputs import Block
-from edge_lstm.scoring import worker
-from edge_lstm.scoring.worker import Job, Scored, Worker
+from edge_lstm.scoring import job as process
+from edge_lstm.scoring.job import Job, Scored
 
 _AHEAD_BYTES = 32 * 2**20
 
@@ -63,17 +63,19 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/s
 def run(blocks: Iterable[Block], job: Job, workers: int) -> Generator[tuple[Block, Scored], None, None]:
     """Scores blocks with ``workers`` processes (1: in this one). Raises what reading or a worker raises."""
     if workers == 1:
+        from edge_lstm.scoring.worker import Worker
+
         one = Worker(job)
         for block in blocks:
             yield block, one.score(block)
         return
     # Fresh processes ("spawn"): a fork of a process with threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), worker.start, (job,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), process.start, (job,))
     pending: deque[tuple[Block, Future[Scored]]] = deque()
     held = 0
     try:
         for block in blocks:
-            pending.append((block, pool.submit(worker.score_block, block)))
+            pending.append((block, pool.submit(process.score_block, block)))
             held += block.size
             # A live input that pauses gets all its answers before anything else is read.
             while pending and (

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge_lstm.files.inputs import Block
-from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
+from edge_lstm.scoring.counts import MAX_LISTED_ERRORS, Counts
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_lstm.files import parquet
 from edge_lstm.files.rows import Number, values_reader
-from edge_lstm.scoring.answers import Answer
 from edge_lstm.scoring.encoders import as_text, json_text
 from edge_lstm.scoring.plan import Plan
+
+if TYPE_CHECKING:
+    from edge_lstm.scoring.answers import Answer
 
 
 def arrow_bytes(

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.files import parquet
-from edge_lstm.files.compression import Compression, compress
+from edge_lstm.files.compression import compress
 from edge_lstm.files.inputs import Block
 from edge_lstm.files.rows import RowError, text_reader
 from edge_lstm.modelfile import parse_model
-from edge_lstm.scoring.answers import Answer, Answerer, Counts, count
+from edge_lstm.scoring.answers import Answer, Answerer, count
 from edge_lstm.scoring.encoders import encoder, parquet_values
-from edge_lstm.scoring.plan import Plan
+from edge_lstm.scoring.job import Job, Scored
 from edge_lstm.scoring.table_encoder import arrow_bytes
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a worker needs to begin. model: the bytes of the model file, so that every worker runs the
-    same one even if the file changes meanwhile; path: what errors call it.
-    """
-
-    model: bytes
-    path: Path
-    provider: str
-    batch_size: int
-    plan: Plan
-    compression: Compression | None
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A block, done. data: the bytes to write, compressed by themselves where the output is compressed."""
-
-    data: bytes
-    counts: Counts
 
 
 class Worker:
@@ -98,36 +71,3 @@ class Worker:
                     rows.append(self._encode(record, answers[i]))
         data = compress(b"".join(rows), self._compression) if rows else b""
         return Scored(data, count(answers, len(rows)))
-
-
-_worker: Worker | None = None
-
-
-def start(job: Job) -> None:
-    """Prepares this process to score blocks (the initializer of a pool)."""
-    global _worker
-    # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
-    _worker = Worker(job)
-
-
-def score_block(block: Block) -> Scored:
-    """Scores one block in a process that :func:`start` prepared."""
-    assert _worker is not None
-    return _worker.score(block)
-
-
-def _die_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    from multiprocessing import connection, parent_process
-
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -266,10 +266,25 @@ def test_even_a_badly_quoted_record_has_the_fields_that_the_csv_module_sees(reco
     expected = next(csv.reader([record]), [""])
     assert [value.decode() for value, _ in spans] == (expected or [""])
     assert b",".join(raw for _, raw in spans) == record.encode()
+    assert DIALECT.read(record.encode())[0] == [value for value, _ in spans]
     # An open record goes on in the next line, exactly when csv takes the next line too.
     reader = csv.reader([record + "\n", "next"])
     next(reader, None)
-    assert DIALECT.is_open(record.encode() + b"\n", False) == (reader.line_num == 2)
+    goes_on = reader.line_num == 2
+    assert DIALECT.is_open(record.encode() + b"\n", False) == DIALECT.read(record.encode())[1] == goes_on
+
+
+@given(st.lists(st.text(st.sampled_from('ab", '), max_size=8), min_size=2, max_size=4))
+def test_a_record_of_several_lines_ends_where_the_csv_module_ends_it(lines: list[str]) -> None:
+    reader = csv.reader(line + "\n" for line in lines)
+    next(reader, None)
+    taken, is_open = 0, False
+    for line in lines:
+        taken += 1
+        is_open = DIALECT.is_open(line.encode() + b"\n", is_open)
+        if not is_open:
+            break
+    assert taken == reader.line_num
 
 
 @given(st.lists(st.text(st.sampled_from('ab",\n'), max_size=8), max_size=12), st.integers(1, 4))
