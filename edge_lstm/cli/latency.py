@@ -35,7 +35,7 @@ def command(
     ] = None,
     runs: Annotated[
         int, typer.Option("--runs", metavar="N", min=1, help="Timed runs of each setting; p99 takes 1,000.")
-    ] = 2000,
+    ] = Choices.runs,
     duration: Annotated[
         str | None,
         typer.Option(
@@ -50,9 +50,13 @@ def command(
         typer.Option(
             "--interval", metavar="TIME", help="Pause before each run (20ms, 1s), as between requests."
         ),
-    ] = "0",
-    threads: Annotated[str, typer.Option("--threads", metavar="N,...", help="Threads inside one run.")] = "1",
-    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N,...", help="Texts in one run.")] = "1",
+    ] = Choices.interval,
+    threads: Annotated[
+        str, typer.Option("--threads", metavar="N,...", help="Threads inside one run.")
+    ] = Choices.threads,
+    batch_size: Annotated[
+        str, typer.Option("--batch-size", metavar="N,...", help="Texts in one run.")
+    ] = Choices.batch_size,
     length: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +65,7 @@ def command(
     ] = None,
     provider: Annotated[
         str, typer.Option("--provider", metavar="NAME,...", help="Execution providers of ONNX Runtime.")
-    ] = "CPUExecutionProvider",
+    ] = Choices.provider,
     pin: Annotated[
         str | None,
         typer.Option("--pin", metavar="CPUS", help="Use these CPUs only (0,2 or 0-3).", show_default=False),
@@ -74,8 +78,10 @@ def command(
             min=0,
             help="Fresh processes for cold start; 0 leaves it and memory out.",
         ),
-    ] = 5,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")] = 0,
+    ] = Choices.cold_starts,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")
+    ] = Choices.seed,
     text_column: Annotated[
         str | None,
         typer.Option("--text-column", metavar="NAME", help="Column of --data that holds the text."),
@@ -141,6 +147,11 @@ def command(
         if value is not None and (option != "--wheels" or ssh is None):
             needs = "--ssh USER@HOST" if option == "--wheels" else "--compare OLD NEW"
             raise DataError(f"{option} needs {needs}")
+    for path in (json_file, report_file):
+        if path is not None and str(path) != "-":
+            from edge_lstm.page import check_writable
+
+            check_writable(path)
     choices = Choices(
         tuple(models or ()), data, text_column, input_format, runs, duration, interval, threads, batch_size,
         length, provider, pin, cold_starts, seed,
@@ -182,8 +193,9 @@ def _compare(
     from dataclasses import asdict
 
     from edge_lstm.latency.compare import check, compare, to_text
-    from edge_lstm.latency.document import read_document, write_whole
+    from edge_lstm.latency.document import read_document
     from edge_lstm.latency.options import parse_percent
+    from edge_lstm.page import write_page
 
     new = read_document(new_file)
     limit = None if fail_above is None else parse_percent(fail_above, "--fail-above")
@@ -194,7 +206,7 @@ def _compare(
         write_report(new, report_file, comparison)
     answer = json.dumps(asdict(comparison), ensure_ascii=False, indent=2)
     if json_file is not None and str(json_file) != "-":
-        write_whole(json_file, answer + "\n")
+        write_page(answer + "\n", json_file)
     if json_file is not None and str(json_file) == "-":
         print(answer)
     else:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.errors import DataError, OutputError
+from edge_lstm.errors import DataError
 from edge_lstm.latency import summary
 from edge_lstm.latency.cold import PHASES
 from edge_lstm.latency.distrust import marks
 from edge_lstm.latency.measure import Measured, Measurement
 from edge_lstm.latency.texts import lengths_of
+from edge_lstm.page import write_page
 
 SCHEMA = "edge-lstm.latency"
 VERSION = 1
@@ -222,18 +223,7 @@ def dumps(document: Document) -> str:
 
 def write_document(document: Document, path: Path) -> None:
     """Writes the document, whole or not at all. Raises OutputError."""
-    write_whole(path, dumps(document))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file through a temporary one beside it. Raises OutputError."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and the disk") from None
+    write_page(dumps(document), path)
 
 
 # What a reader of this version relies on: key → type, or the same again for what is inside.

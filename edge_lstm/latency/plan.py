@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.latency.choices import Choices
 from edge_lstm.latency.summary import MIN_BLOCKS, samples_needed
 
 # The settings take turns on blocks of this many texts: long enough that a block's own noise is
@@ -17,8 +18,6 @@ BLOCK_TEXTS = 64
 # Batches are made of texts of similar length, as Classifier makes them, out of at least this many.
 BATCHES_IN_BLOCK = 4
 MAX_BLOCK_TEXTS = 8192
-DEFAULT_RUNS = 2000  # p99 takes 1,000
-DEFAULT_COLD_STARTS = 5
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,11 @@ class Plan:
     """
 
     settings: tuple[Setting, ...]
-    runs: int = DEFAULT_RUNS
+    runs: int = Choices.runs
     duration_s: float | None = None
     interval_s: float = 0.0
     pin: tuple[int, ...] = ()
-    cold_starts: int = DEFAULT_COLD_STARTS
+    cold_starts: int = Choices.cold_starts
     seed: int = 0
     energy_s: float = 10.0
     warm_up_s: float = 0.5

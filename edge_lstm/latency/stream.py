@@ -49,7 +49,12 @@ class CsvStream:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            # What could not be written is tried once more on closing: the first error is the one to tell.
+            if value is None:
+                raise self._failed(error) from None
 
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write {self._path}: {error.strerror}; check the folder and the disk")

@@ -97,13 +97,14 @@ def _table(
 
 
 def machine_line(document: Document) -> str:
-    """CPU, CPUs in use, versions."""
+    """Where it was measured (over ssh), CPU, CPUs in use, versions."""
     machine = document["machine"]
     versions = machine["versions"]
     cores, usable = machine["cores"], machine.get("usable_cores") or machine["cores"]
     cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
+    host = f"{document['host']}: " if document.get("host") else ""
     board = f"{machine['board']}, " if machine.get("board") else ""
-    return f"{board}{machine.get('cpu') or machine['architecture']}, {cpus}; " + ", ".join(
+    return f"{host}{board}{machine.get('cpu') or machine['architecture']}, {cpus}; " + ", ".join(
         f"{name} {versions[name]}" for name in ("onnxruntime", "python") if name in versions
     )
 

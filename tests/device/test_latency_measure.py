@@ -1,5 +1,6 @@
 """``edge-lstm latency``: what it measures, and what it does with what people type."""
 
+import csv
 import json
 import os
 import random
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, OutputError
 from edge_lstm.latency import measure as measuring
 from edge_lstm.latency.document import dumps, parse_document, to_document
 from edge_lstm.latency.measure import is_steady, measure
 from edge_lstm.latency.options import parse_cpus, parse_numbers, parse_percent, parse_time
 from edge_lstm.latency.plan import Plan, Setting, make_settings
 from edge_lstm.latency.recorder import Block, Recorder
+from edge_lstm.latency.stream import CsvStream
 from edge_lstm.latency.table import to_text
 from edge_lstm.latency.texts import Sample, embedded_sample, shuffled_forever, texts_of_length
 from edge_lstm.modelfile import embedded_model, open_model
@@ -259,6 +261,9 @@ def test_numbers_and_cpus_are_read_as_people_write_them() -> None:
         (["--data", "no-such.txt"], "no-such.txt"),
         (["--data", "empty.txt"], "no texts"),
         (["--json", "no/such/folder.json", "--runs", "20", "--cold-starts", "0"], "cannot write"),
+        (["--report", "no/such/report.html"], "no folder"),
+        (["--samples", "no/such/samples.csv"], "cannot write"),
+        (["--json", "."], "is a folder"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_says_what(arguments: list[str], part: str, tmp_path: Path) -> None:
@@ -294,3 +299,52 @@ def test_a_setting_carries_its_name() -> None:
 def test_no_texts_are_refused() -> None:
     with pytest.raises(DataError, match="no texts"):
         measure(Plan(make_settings([embedded_model()])), Sample("nothing", ()))
+
+
+def test_every_run_is_streamed_to_a_file_as_csv(tmp_path: Path) -> None:
+    settings = make_settings([embedded_model()], batch_sizes=(1, 4))
+    with CsvStream(tmp_path / "samples.csv") as stream:
+        result = measure(Plan(settings, **QUICK), embedded_sample(), stream=stream)
+    with (tmp_path / "samples.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for one in result.measured:
+        mine = [row for row in rows if row["setting"] == one.setting.name]
+        assert len(mine) == one.recorder.runs
+        assert all((row["text"] == "") == (one.setting.batch_size > 1) for row in mine)
+        total = sum(float(row["encode_us"]) + float(row["run_us"]) for row in mine)
+        assert total == pytest.approx(one.recorder.total_ns / 1e3, rel=1e-3)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_under_the_stream_is_an_error_that_names_it() -> None:
+    block = Block(np.ones((4, 4), dtype=np.int64), cpu_ns=1, started_ns=0)
+    with pytest.raises(OutputError, match="cannot write /dev/full"), CsvStream(Path("/dev/full")) as stream:
+        stream.write(make_settings([embedded_model()])[0], block)
+
+
+def test_pauses_between_runs_are_kept_and_not_counted() -> None:
+    plan = Plan(make_settings([embedded_model()]), interval_s=0.002, **{**QUICK, "runs": 64})
+    result = measure(plan, embedded_sample())
+    assert result.seconds >= 64 * 0.002
+    assert result.measured[0].recorder.total_ns / 1e9 <= result.seconds - 64 * 0.002
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="pinning needs Linux")
+def test_pinning_holds_for_the_whole_measurement_and_is_recorded() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    done = latency("--runs", "20", "--cold-starts", "0", "--pin", str(cpu), "--json", "-")
+    document = parse_document(done.stdout, "-")
+    assert document["plan"]["pin"] == document["machine"]["affinity"] == [cpu]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\n\n", b"\x00\xff\xfe\x80" * 50, b"x " * 200_000, "ü\n".encode() * 5001]
+)
+def test_any_texts_are_measured_or_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "texts.txt").write_bytes(data)
+    done = latency("--data", "texts.txt", "--runs", "20", "--cold-starts", "0", cwd=tmp_path)
+    if done.returncode:
+        assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+        assert done.stderr.startswith("error: ")
+    else:
+        assert done.stderr == "" and "p50" in done.stdout
