@@ -23,8 +23,9 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -255,41 +256,52 @@ def code_range(cpu: Cpu, folder: Path, model: Path) -> str:
 def count_instructions(cpu: Cpu, folder: Path, model: Path, texts: Sequence[str]) -> list[int]:
     """Instructions executed inside ONNX Runtime's own code for each text alone.
 
-    Debian's qemu-user has no plugins. Its log does as well: with one translation block an instruction,
-    a line of the log is an executed instruction, and a system call before and after each text marks where
-    it begins and ends. Only code between two addresses is logged, which are known beforehand as the
+    Debian's qemu-user has no plugins. Its log does as well: it lists the instructions of every block it
+    translates and every execution of a block, and a system call before and after each text marks where
+    the text begins and ends. Only code between two addresses is logged, which are known beforehand as
     addresses are not randomised (setarch -R).
     """
     request = folder / "count.json"
     request.write_text(json.dumps({"model": str(model), "texts": list(texts)}))
-    log = ("-one-insn-per-tb", "-d", "exec,nochain,strace", "-dfilter", code_range(cpu, folder, model))
+    log = ("-d", "exec,nochain,in_asm,strace", "-dfilter", code_range(cpu, folder, model))
     command, environment = command_for(cpu, folder, *log)
-    counts: list[int] = []
     with subprocess.Popen(
         ["setarch", "-R", *command, "-c", COUNT, str(request)], stderr=subprocess.PIPE, env=environment
     ) as process:
-        assert process.stderr is not None
-        for inside, lines in _between_marks(iter(lambda: process.stderr.read(1 << 20), b"")):  # type: ignore[union-attr]
-            if inside:
-                counts.append(lines)
+        stream = process.stderr
+        assert stream is not None
+        counts = count_between_marks(iter(lambda: stream.read(1 << 20), b""))
     if process.returncode or len(counts) != len(texts):
         raise RuntimeError(
-            f"{cpu.name}: exit code {process.returncode}, {len(counts)} of {len(texts)} texts counted"
+            f"{cpu.name}: exit {process.returncode}, {len(counts)} of {len(texts)} texts counted"
         )
     return counts
 
 
-def _between_marks(chunks: Iterator[bytes]) -> Iterator[tuple[bool, int]]:
-    """A log in pieces → (whether between a pair of marks, executed instructions), one for each section."""
-    mark, inside, lines, rest = re.compile(rb"getppid\("), False, 0, b""
-    for chunk in chunks:
-        whole, newline, rest_next = (rest + chunk).rpartition(b"\n")
-        whole, rest = whole + newline, rest_next
-        parts = mark.split(whole)
-        for part in parts[:-1]:
-            yield inside, lines + part.count(b"Trace ")
-            inside, lines = not inside, 0
-        lines += parts[-1].count(b"Trace ")
+_MARK = re.compile(rb"^\d+ getppid\(.*\n", re.MULTILINE)
+_BLOCK = re.compile(rb"^IN:.*\n0x0*([0-9a-f]+):.*\n(?:0x.*\n)*", re.MULTILINE)
+_EXECUTED = re.compile(rb"^Trace .*\[[0-9a-f]+/0*([0-9a-f]+)/", re.MULTILINE)
+
+
+def count_between_marks(chunks: Iterable[bytes]) -> list[int]:
+    """qemu's log in pieces → instructions executed between each pair of marks."""
+    sizes: dict[bytes, int] = {}  # of a translated block, by the address of its first instruction
+    counts: list[int] = []
+    inside, total, rest = False, 0, b""
+    for chunk in chain(chunks, (b"Trace ",)):
+        # The list of a block's instructions is complete where the next execution begins.
+        whole, trace, after = (rest + chunk).rpartition(b"Trace ")
+        rest = trace + after
+        for i, part in enumerate(_MARK.split(whole)):
+            if i:
+                if inside:
+                    counts.append(total)
+                inside, total = not inside, 0
+            for block in _BLOCK.finditer(part):
+                sizes[block[1]] = block[0].count(b"\n0x")
+            if inside:
+                total += sum(sizes[address] for address in _EXECUTED.findall(part))
+    return counts
 
 
 def _print_check(cpus: Sequence[Cpu], folder: Path, texts: Sequence[str], model: Path | None) -> bool:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -109,13 +108,16 @@ def test_the_promise_is_judged_as_it_is_written(theirs: list[list[float]], exact
 
 
 def test_executed_instructions_are_counted_between_marks_only() -> None:
-    log = [
-        b"Trace 0: a\nTrace 0: b\n12 getppid() = 1\nTrace 0: c\nTra",
-        b"ce 0: d\n12 getp",
-        b"pid() = 1\nTrace 0: e\n",
-    ]
-
-    def chunks() -> Iterator[bytes]:
-        yield from log
-
-    assert list(emulated._between_marks(chunks())) == [(False, 2), (True, 2)]
+    log = (
+        b"----------------\nIN: f\n0x7f10:  90  nop\n0x7f11:  c3  retq\n\n"
+        b"Trace 0: 0x1 [0/0000000000007f10/1/2] \n"
+        b"12 getppid() = 1\n"
+        b"Trace 0: 0x1 [0/0000000000007f10/1/2] \n"
+        b"----------------\nIN: \n0x7f20:  90  nop\n0x7f21:  90  nop\n0x7f22:  c3  retq\n\n"
+        b"Trace 0: 0x3 [0/0000000000007f20/1/2] \nTrace 0: 0x3 [0/0000000000007f20/1/2] \n"
+        b"12 getppid() = 1\n"
+        b"Trace 0: 0x1 [0/0000000000007f10/1/2] \n12 getppid() = 1\n12 getppid() = 1\n"
+    )
+    for size in (1, 7, 64, len(log)):  # however the log is cut in pieces
+        pieces = [log[start : start + size] for start in range(0, len(log), size)]
+        assert emulated.count_between_marks(pieces) == [2 + 3 + 3, 0]
