@@ -119,7 +119,8 @@ class LengthFit:
 
 
 def fit_length(tokens: Floats, times_us: Floats, seed: int = 0) -> LengthFit | None:
-    """A line through (tokens, time) of texts, each the median over its runs.
+    """A line through (tokens, time) of texts, each the median over its runs, with least relative errors:
+    a disturbance costs a long text more, so that with plain squares the longest would bend the line.
 
     None where the texts' lengths are too few or too alike.
     """
@@ -127,20 +128,22 @@ def fit_length(tokens: Floats, times_us: Floats, seed: int = 0) -> LengthFit | N
         return None
     n = len(tokens)
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
-    weights = np.vstack([np.ones((1, n)), weights])  # the first row is the sample itself
-    mean_x, mean_y = weights @ tokens / n, weights @ times_us / n
-    var_x = weights @ tokens**2 / n - mean_x**2
-    slope = (weights @ (tokens * times_us) / n - mean_x * mean_y) / np.maximum(var_x, 1e-12)
+    draws = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+    # The first row is the sample itself.
+    weights = np.vstack([np.ones((1, n)), draws]) / np.maximum(times_us, 1e-9) ** 2
+    weights /= weights.sum(axis=1, keepdims=True)
+    mean_x, mean_y = weights @ tokens, weights @ times_us
+    var_x = weights @ tokens**2 - mean_x**2
+    slope = (weights @ (tokens * times_us) - mean_x * mean_y) / np.maximum(var_x, 1e-12)
     fixed = mean_y - slope * mean_x
     rest = times_us - (fixed[0] + slope[0] * tokens)
-    total = float(np.sum((times_us - times_us.mean()) ** 2))
+    total = float(weights[0] @ (times_us - mean_y[0]) ** 2)
     return LengthFit(
         float(fixed[0]),
         interval(fixed[1:]),
         float(slope[0]),
         interval(slope[1:]),
-        1 - float(np.sum(rest**2)) / total if total else 1.0,
+        1 - float(weights[0] @ rest**2) / total if total else 1.0,
         n,
     )
 

@@ -69,6 +69,16 @@ def test_the_fit_finds_fixed_cost_and_cost_per_token(fixed: float, per_token: fl
     assert fit.r2 > 0.99
 
 
+def test_one_long_text_that_was_disturbed_does_not_bend_the_line() -> None:
+    tokens = np.arange(10, 610, 10.0)
+    times = 30 + 1.5 * tokens
+    times[-1] *= 3
+    fit = summary.fit_length(tokens, times)
+    assert fit is not None
+    assert fit.per_token_us == pytest.approx(1.5, rel=0.05)
+    assert fit.fixed_us == pytest.approx(30, rel=0.1)
+
+
 def test_no_fit_where_all_texts_are_about_as_long() -> None:
     assert summary.fit_length(np.full(100, 50.0), np.arange(100.0)) is None
     assert summary.fit_length(np.arange(50, 70.0), np.arange(20.0)) is None
