@@ -1,0 +1,49 @@
+"""docs/latency.md describes the JSON as it is."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edge_lstm.latency.document import SCHEMA, VERSION, to_document
+from edge_lstm.latency.energy import Energy
+from edge_lstm.latency.measure import measure
+from edge_lstm.latency.plan import Plan, make_settings
+from edge_lstm.latency.recorder import Minute
+from edge_lstm.latency.texts import embedded_sample
+from edge_lstm.modelfile import embedded_model
+
+PROJECT = Path(__file__).parents[2]
+DOCUMENTATION = (PROJECT / "docs" / "latency.md").read_text(encoding="utf-8")
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from keys(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys(item)
+
+
+def test_every_key_of_a_result_is_described_and_every_described_one_is_there() -> None:
+    result = measure(Plan(make_settings([embedded_model()]), runs=64, cold_starts=1), embedded_sample())
+    result.measured[0].energy = Energy("RAPL", "CPU", 1.0, 1, 1.0, 1.0, 1.0, 1.0)
+    result.measured[0].recorder.minutes.append(Minute(1, 1, 1.0, None, None))
+    document = to_document(result)
+    document["ratios"] = [{"name": "a", "against": "b", "value": 1.0, "low": 1.0, "high": 1.0}]
+    document["distrust"] = [{"code": "x", "text": "y"}]
+    described = DOCUMENTATION.partition("## The JSON")[2]
+    names = set(re.findall(r"`([a-z][a-z0-9_]*)`", described))
+    there = set(keys(document))
+    assert there - names == set()
+    assert names - there == {"host", "null", "fp32", "int8"}
+    assert f'`"{SCHEMA}"`, `{VERSION}`' in described
+
+
+def test_every_mark_of_distrust_is_explained() -> None:
+    source = (PROJECT / "edge_lstm" / "latency" / "distrust.py").read_text(encoding="utf-8")
+    codes = set(re.findall(r'mark\(\s*"([a-z-]+)"', source))
+    assert len(codes) >= 10
+    assert {code for code in codes if f"`{code}`" not in DOCUMENTATION} == set()
