@@ -162,6 +162,15 @@ def test_the_vocabulary_options_reach_the_tokenizer(tmp_path: Path, csv: Path) -
     assert checkpoint.training["test"] is None
 
 
+def test_without_a_validation_part_nothing_is_calibrated(tmp_path: Path, csv: Path) -> None:
+    output = tmp_path / "m.safetensors"
+    result = run(csv, "-o", output, "--validation", "0", "--test-share", "0", "--epochs", "2", *SMALL)
+    assert "not calibrated" in result.stdout
+    training = load_checkpoint(output).training
+    assert (training["temperature"], training["validation"], training["test"]) == (1.0, None, None)
+    assert sum(training["data"]["train_texts"].values()) == 100
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_with_a_usable_checkpoint_and_resume_goes_on(
     tmp_path: Path, csv: Path, number: signal.Signals

@@ -93,7 +93,9 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
     kept = f"epoch {result.best.epoch}" if result.best else "no complete epoch: the weights so far"
     lines = [
         f"kept       {kept} of {len(result.history)} ({result.outcome}, {duration(result.seconds)})",
-        f"calibrated by a temperature of {temperature:.3f}, folded into the head",
+        f"calibrated by a temperature of {temperature:.3f}, folded into the head"
+        if fitted.validation
+        else "not calibrated, and judged by the training loss: there is no validation part",
         f"checkpoint {job.output}",
     ]
     if result.history:

@@ -151,7 +151,9 @@ def command(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides every random choice.")] = 0,
-    threads: Annotated[int, typer.Option(metavar="N", min=1, help="CPU threads.")] = 2,
+    threads: Annotated[
+        int, typer.Option(metavar="N", min=1, help="CPU threads; on a busy machine a second one waits.")
+    ] = 1,
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu, or cuda where there is one.")] = "cpu",
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted training, with the same options.")
@@ -218,6 +220,8 @@ def command(
         device=device,
         resume=resume,
     )
+    if sys.stderr.isatty():
+        message(f"reading {source} …")
     with StopRequest() as stop, TrainingDisplay(stop.requested, quiet=as_json) as display:
         fitted = run_job(job, display)
     if as_json:
