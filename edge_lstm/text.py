@@ -27,6 +27,9 @@ DEFAULT_LENGTH = 600
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
 
+# Of a long text this many characters for each id are read first: enough for words of nearly every text.
+_TAIL_CHARACTERS = 32
+
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
 
 # The filter characters are ASCII, so the rule can work on UTF-8 bytes, where translate() is a table
@@ -88,6 +91,15 @@ class Tokenizer:
 
     def encode_text(self, text: str) -> Encoded:
         """One text → its ids, at most ``length`` of them, and its status."""
+        tail_length = _TAIL_CHARACTERS * self.length
+        if len(text) > 2 * tail_length:
+            # Only its last words matter. A space keeps lower() from looking over the cut (final sigma).
+            tail = self._encode(text[text.find(" ", len(text) - tail_length) + 1 :])
+            if tail.status == "truncated":
+                return tail
+        return self._encode(text)
+
+    def _encode(self, text: str) -> Encoded:
         pieces = _pieces(text)
         known = self._ids.get
         if self.oov_id is None:

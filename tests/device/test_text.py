@@ -66,3 +66,12 @@ def test_a_text_has_the_same_ids_alone_and_among_others(texts: list[str]) -> Non
     assert matrix.shape == (len(texts), 8)
     for row, text in zip(matrix, texts):
         assert np.array_equal(row, TOKENIZER.encode([text])[0])
+
+
+@given(
+    st.lists(st.sampled_from(["good ", "film.", "qwxy", " ", "ΑΣ", "'", "x" * 40]), max_size=8), st.booleans()
+)
+def test_a_long_text_read_from_its_end_has_the_ids_of_the_whole(parts: list[str], drop: bool) -> None:
+    tokenizer = Tokenizer((*TOKENIZER.words, "ας"), length=8, oov_id=None if drop else 2)
+    text = "".join(parts) * 200
+    assert tokenizer.encode_text(text) == tokenizer._encode(text)
