@@ -24,6 +24,13 @@ _STYLE = """
 .distrust { border-left-color: #d9772b; background: #fdf5ee; }
 .distrust ul { margin: 4px 0; padding-left: 20px; }
 .fail { color: #b3541e; font-weight: 600; }
+@media print {
+  h2 + p { break-after: avoid; }
+  .tiles { flex-wrap: nowrap; gap: 8px; }
+  .tile { min-width: 0; padding: 6px 10px 4px; }
+  .tile b { font-size: 17px; }
+  .tile span { font-size: 10px; }
+}
 """
 
 Setting = dict[str, Any]
