@@ -86,8 +86,8 @@ def measure_over_ssh(
         texts = (
             None if choices.data is None else "".join(json.dumps({"text": t}) + "\n" for t in sample.texts)
         )
-        folder = ssh("mktemp -d /tmp/edge-lstm-XXXXXXXX").decode().strip()
-        if not re.fullmatch(r"/\S+/edge-lstm-\w+", folder):
+        folder = ssh("mktemp -d /tmp/edge-lstm-latency-XXXXXXXX").decode().strip()
+        if not re.fullmatch(r"/\S+/edge-lstm-latency-\w+", folder):
             raise DataError(f"{host} made no temporary folder ({folder[:80]!r}); check its /tmp")
         try:
             there = shlex.quote(folder)

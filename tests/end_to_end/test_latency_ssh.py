@@ -119,7 +119,7 @@ def over_ssh(
 
 
 def leftovers() -> set[Path]:
-    return {path for path in Path("/tmp").glob("edge-lstm-????????") if path.is_dir()}
+    return {path for path in Path("/tmp").glob("edge-lstm-latency-*") if path.is_dir()}
 
 
 def test_the_device_measures_and_its_result_comes_back(
