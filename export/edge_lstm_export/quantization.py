@@ -39,15 +39,16 @@ SATURATED = 20.0  # sigmoid and tanh of it are 1 to the last bit of float32
 GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))  # gates (input, output, forget, cell): h → +1, h → -1
 
 
-def quantized_description() -> dict[str, object]:
+def quantized_description(*, sentinels: bool = True) -> dict[str, object]:
     """What the model file says of its quantization."""
+    promises = ["same bits in every batch"] if sentinels else []
     return {
         "precision": "int8",
         "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
         "embedding": "int8, symmetric per tensor",
         "head": "float32",
-        "sentinel_units": SENTINELS,
-        "promises": ["same bits in every batch", "same bits on every x86 CPU with AVX2 or later"],
+        "sentinel_units": SENTINELS if sentinels else 0,
+        "promises": [*promises, "same bits on every x86 CPU with AVX2 or later"],
     }
 
 
@@ -67,20 +68,30 @@ def read_weights(model: onnx.ModelProto, config: NetworkConfig) -> GraphWeights:
 
 
 def build_int8(
-    weights: GraphWeights, config: NetworkConfig, length: int, *, batch: int | None, opset: int
+    weights: GraphWeights,
+    config: NetworkConfig,
+    length: int,
+    *,
+    batch: int | None,
+    opset: int,
+    sentinels: bool = True,
 ) -> onnx.ModelProto:
-    """The int8 graph: same input and output as the fp32 one."""
+    """The int8 graph: same input and output as the fp32 one.
+
+    sentinels: False leaves them out and breaks the first promise: only to measure what they cost.
+    """
     g = GraphBuilder(opset)
     steps, lengths = add_lengths(g)
-    values, scale = quantize_embedding(weights.embedding)
+    values, scale = quantize_embedding(weights.embedding, sentinels=sentinels)
     gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")  # T, B, E + 2
     x = g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
     # From the second layer on, the input's scale must be still from the first step: there the
     # sentinels start saturated (h_1 = 1, not 0.76).
-    start = len(weights.layers) > 1
+    start = sentinels and len(weights.layers) > 1
     last = ""
     for n, layer in enumerate(weights.layers):
-        padded = add_sentinels(layer, input_parts=1 if n == 0 else layer.directions)
+        parts = 1 if n == 0 else layer.directions
+        padded = add_sentinels(layer, input_parts=parts) if sentinels else layer
         w, w_scale = quantize_weights(padded.w)
         r, r_scale = quantize_weights(padded.r)
         inputs = [
@@ -106,21 +117,24 @@ def build_int8(
             direction=direction_of(padded),
         )
         x = add_flatten(g, n, y, padded)
-    top = weights.layers[-1]
-    parts = config.pooled_dim // top.hidden
-    head = _pad_blocks(weights.head_weight, parts, top.hidden, axis=0)
-    add_head(g, config, x, last, lengths, add_sentinels(top, input_parts=1), head, weights.head_bias)
+    top, head = weights.layers[-1], weights.head_weight
+    if sentinels:
+        head = _pad_blocks(head, config.pooled_dim // top.hidden, top.hidden, axis=0)
+        top = add_sentinels(top, input_parts=1)
+    add_head(g, config, x, last, lengths, top, head, weights.head_bias)
     return assemble(g, config, length, batch=batch, domains=[MICROSOFT_DOMAIN])
 
 
-def quantize_embedding(embedding: Array) -> tuple[Array, Array]:
-    """float32 [ids, E] → (int8 [ids, E + 2], scale float32 scalar).
+def quantize_embedding(embedding: Array, *, sentinels: bool = True) -> tuple[Array, Array]:
+    """float32 [ids, E] → (int8 [ids, E + 2], scale float32 scalar); [ids, E] without sentinels.
 
     The last two columns are the sentinels 127 and -128. With both ends in every row the operator's own
     scale is exactly this one (range / 255, zero at 128), so its rounding changes nothing more.
     """
     scale = _scale(embedding, 127)
     values = np.clip(np.rint(embedding / scale), -127, 127).astype(np.int8)
+    if not sentinels:
+        return values, scale
     ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
     return np.concatenate([values, ends], axis=1), scale
 
