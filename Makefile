@@ -60,5 +60,10 @@ model: $(VENV)/installed
 	cp $(MODEL_DIR)/sentiment.safetensors $(CHECKPOINT)
 	cp $(MODEL_DIR)/sentiment.int8.onnx $(EMBEDDED)
 
+# Everything side by side: a quarter of an hour, and several GB of environments in the cache the first time.
+# The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
+
 clean:
 	rm -rf $(VENV) $(DEVICE_VENV) build out

@@ -1,0 +1,85 @@
+"""The bars that the project set itself, and what was measured for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.peaks import Peaks, Work
+
+Json = dict[str, Any]
+# Time at batch 1 against edge-lstm's: at least so many times.
+_FASTER = {
+    "LiteRT int8": 6.0,
+    "ONNX Runtime int8 (pre-processed, then quantize_dynamic)": 3.0,
+    "PyTorch": 9.0,
+}
+_COST_OF_PROMISES = 1.03
+_ROOFLINE = 3.0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: what is asked, what was measured, whether it holds."""
+
+    asked: str
+    measured: str
+    holds: bool
+
+
+def all_bars(report: Json) -> list[Bar]:
+    """The bars whose contenders took part."""
+    results = {result["name"]: result for result in report["contenders"]}
+    ours = next((result for result in report["contenders"] if result["group"] == "ours"), None)
+    found = []
+    if ours is not None:
+        found += _against_peers(ours, results)
+        found.append(_roofline(ours, Peaks(**report["peaks"])))
+    for what, cost in report["cost_of_promises"].items():
+        if "same width" in what:
+            asked = f"the promises cost under {100 * (_COST_OF_PROMISES - 1):.0f} % at {what}"
+            found.append(Bar(asked, percent_more(cost), cost["ratio"] < _COST_OF_PROMISES))
+    return found
+
+
+def _against_peers(ours: Json, results: dict[str, Json]) -> list[Bar]:
+    found = []
+    seed = results.get("PyTorch")
+    if seed is not None:
+        mine, theirs = ours["accuracy"], seed["accuracy"]
+        holds = mine["accuracy"] >= theirs["accuracy"]
+        measured = f"{100 * mine['accuracy']:.2f} % against {100 * theirs['accuracy']:.2f} %"
+        found.append(Bar("at least as accurate as the seed network in fp32", measured, holds))
+    for name, times in _FASTER.items():
+        if name in results:
+            ratio = results[name]["times_the_first"]
+            asked = f"{times:g} times as fast as {name}"
+            found.append(Bar(asked, f"{interval(ratio)} times", ratio["ratio"] >= times))
+    return found
+
+
+def _roofline(ours: Json, peaks: Peaks) -> Bar:
+    times = {size: distance(ours, peaks, int(size)) for size in ours["batches"] if size != "1"}
+    best = min(times, key=times.__getitem__, default=None)
+    asked = f"in batches, at most {_ROOFLINE:g} times the roofline's time"
+    if best is None:
+        return Bar(asked, "too few texts for a batch", False)
+    return Bar(asked, f"{times[best]:.1f} times in batches of {best}", times[best] <= _ROOFLINE)
+
+
+def distance(result: Json, peaks: Peaks, batch: int) -> float:
+    """How many times the roofline's time for its own network a contender takes in batches of this size."""
+    measured = result["batches"][str(batch)]
+    best = peaks.ns_per_token(Work(**result["work"]), batch) * measured["mean_tokens"]
+    return float(1e9 / measured["texts_per_second"] / best)
+
+
+def interval(ratio: Json) -> str:
+    """A ratio with its 95 % interval."""
+    return f"{ratio['ratio']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
+def percent_more(ratio: Json) -> str:
+    """The same as a percentage above 1."""
+    more, low, high = (100 * (ratio[key] - 1) for key in ("ratio", "low", "high"))
+    return f"{more:+.1f} % ({low:+.1f} to {high:+.1f})"
