@@ -25,7 +25,7 @@ from edge_lstm_export.fitting import Prepared
 from edge_lstm_export.graph import write_atomically
 from edge_lstm_export.teacher import SoftLabels, TeacherOptions, soft_labels
 
-TEACHERS = ("blend",)
+TEACHERS = ("nb-svm",)
 _KEY = "edge_lstm_soft_labels"
 
 
@@ -88,7 +88,7 @@ def teach(
         "teacher": distillation.teacher,
         "unlabelled": distillation.unlabelled,
         "unlabelled_texts": len(further),
-        "cross_fitted_accuracy": {name: round(value, 4) for name, value in labels.accuracy.items()},
+        "cross_fitted_accuracy": round(labels.accuracy, 4),
         "options": distillation.options.to_dict(),
     }
     return examples, account

@@ -159,7 +159,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 def _check(job: TrainingJob) -> None:
     """What can be known to fail is refused before an hour of training."""
     if job.unlabelled is not None and job.teacher is None:
-        raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher blend")
+        raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
     if job.output.suffix != ".safetensors":
         raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
     if job.output.is_dir():

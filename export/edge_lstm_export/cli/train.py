@@ -65,7 +65,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Learn from a teacher's soft labels: blend (NB-SVM and document vectors).",
+            help="Learn from a teacher's soft labels: nb-svm (over 1-3-grams).",
             show_default=False,
         ),
     ] = None,

@@ -1,9 +1,11 @@
 """A teacher for small networks: it labels texts, so that a student can learn from them.
 
-Only the student is deployed, so the teacher may be large. It is a blend of two models over 1-3-grams
-that learn in minutes on a CPU: NB-SVM (nbsvm.py) and document vectors (vectors.py).
+Only the student is deployed, so the teacher may be large: NB-SVM over 1-3-grams (nbsvm.py) reads
+punctuation and a million n-grams, and learns in seconds. Document vectors (Thongtan & Phienthrakul,
+2019) were tried beside it and left out: blended with honest folds they label no better than it alone
+(91.9 % against 91.9 % on IMDB's training split), at ten times the time.
 """
 
-from edge_lstm_export.teacher.blend import SoftLabels, TeacherOptions, soft_labels
+from edge_lstm_export.teacher.labelling import SoftLabels, TeacherOptions, soft_labels
 
 __all__ = ["SoftLabels", "TeacherOptions", "soft_labels"]

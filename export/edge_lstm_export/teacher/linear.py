@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
 from edge_lstm_export.teacher.ngrams import Ints, Matrix
 
@@ -30,12 +29,6 @@ class Linear:
 def one_against_rest(labels: Ints, count: int) -> list[npt.NDArray[np.float32]]:
     """The 0/1 targets of the binary problems: one for two labels, one for each label otherwise."""
     return [(labels == label).astype(np.float32) for label in ([1] if count == 2 else range(count))]
-
-
-def fit_linear(x: Floats, labels: Ints, c: float) -> Linear:
-    """Logistic regression on dense features."""
-    model = LogisticRegression(C=c, max_iter=300).fit(x, labels)
-    return Linear(model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32))
 
 
 def stratified_folds(labels: Ints, folds: int, rng: np.random.Generator) -> Ints:
