@@ -19,6 +19,7 @@ from edge_lstm.svg import line, rect, svg, text
 Json = dict[str, Any]
 _OURS, _SEED, _OTHER, _BOUND = GOOD, "#9aa4b2", SERIES[2], BAD
 _COLOURS = {"ours": _OURS, "seed": _SEED, "other": _OTHER}
+_LONG = 20  # characters: a longer remark in brackets does not fit beside a bar
 _CHARACTER = 6.7  # px of a character at 12 px, on average and a little more
 
 
@@ -39,11 +40,13 @@ def latency(tools: Sequence[Json], report: Json) -> str:
     ordered = sorted(tools, key=_p50)
     times = [_p50(result) for result in ordered]
     longest = max(time for time in times if time <= 4 * times[len(times) // 2])
-    names, plot, top, step = 250, 420, 78, 26
+    names, plot, top, step = 320, 420, 78, 26
     height = top + step * len(ordered) + 46
     scale = plot / (longest * 1.08)
     parts = _frame(names + plot + 170, height, "One review at batch 1, one thread: median time in ms")
-    parts.append(text(14, 44, f"{_what(report)}. Less is better.", fill=MUTED))
+    parts.append(
+        text(14, 44, f"{_what(report)}. Less is better; × is the mean against edge-lstm.", fill=MUTED)
+    )
     parts += _key(14, 62)
     bottom = height - 40
     for tick in _ticks(longest):
@@ -87,7 +90,7 @@ def accuracy(tools: Sequence[Json], report: Json) -> str:
     times = [best, *map(_p50, tools)]
     shares = [100 * result["accuracy"]["accuracy"] for result in tools]
     low, high = math.log10(min(times)) - 0.12, math.log10(max(times)) + 0.3
-    floor, ceiling = min(shares) - 0.8, max(shares) + 0.6
+    floor, ceiling = min(shares) - 1.0, max(shares) + 0.8
 
     def place(time: float, share: float) -> tuple[float, float]:
         across = left + (width - left - 20) * (math.log10(time) - low) / (high - low)
@@ -126,7 +129,7 @@ def accuracy(tools: Sequence[Json], report: Json) -> str:
     circles = []
     for result, share in zip(tools, shares):
         x, y = place(_p50(result), share)
-        radius = min(60.0, max(4.0, 9 * math.sqrt(result["model_bytes"] / 1e6)))
+        radius = 6.2 * math.sqrt(result["model_bytes"] / 1e6)
         circles.append((x, y, radius))
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{_COLOURS[result["group"]]}" '
@@ -143,11 +146,15 @@ def batches(tools: Sequence[Json], report: Json) -> str:
     shown = sorted((r for r in tools if r["group"] != "other"), key=lambda r: -max(speed[r["name"]]))
     if not shown:
         return svg(10, 10, [], "no LSTM took part")
-    names, plot, top, bar = 250, 420, 78, 8
+    names, plot, top, bar = 320, 420, 78, 8
     step = bar * len(sizes) + 12
     height = top + step * len(shown) + 16
     longest = max(max(speed[result["name"]]) for result in shown)
-    parts = _frame(names + plot + 170, height, f"Throughput of the LSTMs in batches of {', '.join(sizes)}")
+    parts = _frame(
+        names + plot + 170,
+        height,
+        f"Throughput of the LSTMs in batches of {', '.join(sizes)} (light to dark)",
+    )
     parts.append(
         text(14, 44, f"{_what(report)}; texts a second on one thread, mean. More is better.", fill=MUTED)
     )
@@ -187,7 +194,7 @@ def _labels(
                 if box[0] < left + 2 or box[1] < top + 2 or box[2] > right or box[3] > bottom - 2:
                     continue
                 covered = [(a - r, b - r, a + r, b + r) for a, b, r in circles]
-                if any(_overlap(box, other) for other in [*taken, *covered]):
+                if any(_overlap(_grown(box), other) for other in [*taken, *covered]):
                     continue
                 far = math.hypot(middle_x - x, middle_y - y)
                 if best is None or far < best[0]:
@@ -201,6 +208,10 @@ def _labels(
             parts.append(line(x, y, end_x, end_y, MUTED, 'stroke-width="0.7"'))
         parts.append(text(box[0], (box[1] + box[3]) / 2 + 4, names[k]))
     return parts
+
+
+def _grown(box: Sequence[float]) -> tuple[float, float, float, float]:
+    return box[0] - 5, box[1] - 1, box[2] + 5, box[3] + 1
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -235,7 +246,8 @@ def _p50(result: Json) -> float:
 
 
 def _short(result: Json) -> str:
-    return str(result["name"]).split(" (")[0].removesuffix(".onnx")
+    name, _, more = str(result["name"]).removesuffix(".onnx").partition(" (")
+    return name if len(more) > _LONG else str(result["name"]).removesuffix(".onnx")
 
 
 def _times(result: Json) -> str:

@@ -199,19 +199,16 @@ def _times(running: Sequence[Entrant], sample: Path, settings: Settings, results
             turns = measure.cut(rows, 1, settings.rounds)
             timed = measure.interleaved(tools, turns, 1, settings.passes, order)
             _keep_latency(timed, next(iter(tools)), results)
+            _keep_throughput(timed, 1, float(lengths.mean()), results)
         # Batches of similar length: a gain for edge-lstm, no loss for tools that run over the padding.
         by_length = np.argsort(lengths, kind="stable").tolist()
-        for size in lineup.BATCH_SIZES:
+        for size in lineup.BATCH_SIZES[1:]:
             if not tools or size > len(rows):
                 continue
             _say(f"throughput: batches of {size}")
             turns = measure.cut(by_length, size, max(1, settings.rounds // 4))
             timed = measure.interleaved(tools, turns, size, settings.passes, order)
-            tokens = float(lengths[np.concatenate(turns)].mean())
-            for name, samples in timed.items():
-                per_text_ms = float(measure.typical_ms(samples).mean()) / size
-                batches = results[name].setdefault("batches", {})
-                batches[str(size)] = {"texts_per_second": 1e3 / per_text_ms, "mean_tokens": tokens}
+            _keep_throughput(timed, size, float(lengths[np.concatenate(turns)].mean()), results)
         if not promises:
             return {}
         _say("latency: with and without the promises")
@@ -225,6 +222,16 @@ def _keep_latency(timed: dict[str, measure.Nanoseconds], first: str, results: di
     for name, samples in timed.items():
         results[name]["latency"] = measure.latency(samples)
         results[name]["times_the_first"] = measure.ratio(samples, timed[first])
+
+
+def _keep_throughput(
+    timed: dict[str, measure.Nanoseconds], size: int, tokens: float, results: dict[str, Json]
+) -> None:
+    """tokens: of a text on average, padding not counted."""
+    for name, samples in timed.items():
+        per_text_ms = float(measure.typical_ms(samples).mean()) / size
+        batches = results[name].setdefault("batches", {})
+        batches[str(size)] = {"texts_per_second": 1e3 / per_text_ms, "mean_tokens": tokens}
 
 
 def _cost(timed: dict[str, measure.Nanoseconds]) -> Json:
