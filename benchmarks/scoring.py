@@ -5,12 +5,14 @@
 Entrants, in turns within each round, so that a busy moment of the machine meets all of them alike:
 
   tokenize + model  texts in memory → probabilities, one core, nothing read or written: the yardstick
+  ... two at once   the same twice at the same time: what this machine gives to two processes
   edge-lstm score   the command, from start to exit, with 1 and with 2 workers
   plain loop        csv.DictReader, the package's tokenizer, one run of ONNX Runtime a row, csv.DictWriter
   fastText          predict-prob (--fasttext BINARY --fasttext-model MODEL), texts already one a line
 
-Efficiency is rows a second of the command by those of the yardstick, for each worker. It is given twice:
-by the clock, which means something on an idle machine only, and by the CPU seconds of all processes.
+Efficiency is rows a second of the command by those of the yardstick, for each worker. It is given by the
+clock, which means something on an idle machine only, and by the CPU seconds of all processes; with two
+workers also against the yardstick run twice at once.
 """
 
 from __future__ import annotations
@@ -110,8 +112,14 @@ def rounds(arguments: Any, texts: list[str], folder: Path) -> dict[str, Any]:
         )
         return wall, cpu
 
+    def measure_two() -> tuple[float, float]:
+        both = [subprocess.Popen([*me, "--part", "yardstick"], stdout=subprocess.PIPE) for _ in range(2)]
+        measured = [json.loads(process.communicate()[0]) for process in both]
+        return max(wall for wall, _ in measured), sum(cpu for _, cpu in measured)
+
     entrants: dict[str, Callable[[], tuple[float, float]]] = {
         "tokenize + model, one core": measure_yardstick,
+        "... two at once": measure_two,
         "edge-lstm score, 1 worker": lambda: timed([*score, "--workers", "1"]),
         "edge-lstm score, 2 workers": lambda: timed([*score, "--workers", "2"]),
         "plain loop": lambda: timed([*me, "--part", "plain-loop", "--target", str(target)]),
@@ -146,6 +154,9 @@ def rounds(arguments: Any, texts: list[str], folder: Path) -> dict[str, Any]:
         run = facts[f"edge-lstm score, {workers} worker{'s' * (workers > 1)}"]
         run["efficiency_by_clock"] = base["seconds"] / (run["seconds"] * workers)
         run["efficiency_by_cpu"] = base["cpu_seconds"] / run["cpu_seconds"]
+    two, run = facts["... two at once"], facts["edge-lstm score, 2 workers"]
+    run["efficiency_to_two_at_once_by_clock"] = two["seconds"] / 2 / run["seconds"]
+    run["efficiency_to_two_at_once_by_cpu"] = two["cpu_seconds"] / 2 / run["cpu_seconds"]
     return report
 
 
@@ -156,7 +167,7 @@ def table(report: dict[str, Any]) -> str:
         efficiency = ""
         if "efficiency_by_clock" in facts:
             efficiency = f"{facts['efficiency_by_clock']:.0%}, {facts['efficiency_by_cpu']:.0%}"
-        speed = report["rows"] / facts["seconds"]
+        speed = report["rows"] * (2 if "two" in name else 1) / facts["seconds"]
         lines.append(
             f"{name:<28}{facts['seconds']:>9.1f}{speed:>9,.0f}{facts['cpu_seconds']:>9.1f}{efficiency:>26}"
         )

@@ -179,7 +179,7 @@ def command(
     """
     import signal
 
-    from edge_lstm.cli.score_report import Reporter, check_choice, write_summary
+    from edge_lstm.cli.score_report import Reporter, check_choice, check_summary, write_summary
     from edge_lstm.errors import DataError
     from edge_lstm.files.layout import Options
     from edge_lstm.files.sources import FORMATS
@@ -190,6 +190,7 @@ def command(
     check_choice("--format", output_format, formats)
     check_choice("--on-error", on_error, ["keep", "fail"])
     check_choice("--engine", engine, ["local", "ray"])
+    check_summary(summary_file)
     # kill and a shutting-down system ask as Ctrl-C does; both leave a run that can be resumed.
     signal.signal(signal.SIGTERM, _interrupt)
     reporter = Reporter(quiet=quiet)
@@ -203,7 +204,8 @@ def command(
             prefix=prefix,
             on_error=on_error,  # type: ignore[arg-type]
         ),
-        "reading": Options(text_column, delimiter, quote, not no_header),
+        # A shell passes \\t as two characters.
+        "reading": Options(text_column, "\t" if delimiter == "\\t" else delimiter, quote, not no_header),
         "input_format": input_format,
         "format": output_format,
         "workers": workers,

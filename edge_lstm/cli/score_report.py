@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -119,6 +120,14 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+def check_summary(path: Path | None) -> None:
+    """OutputError where the summary could not be written: better before the work than after it."""
+    if path is not None and (
+        path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)
+    ):
+        raise OutputError(f"cannot write the summary {path}; check its folder and its permissions")
 
 
 def write_summary(path: Path, summary: Summary) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.files.compression import compress, split_suffix, zstandard
@@ -32,6 +33,9 @@ from edge_lstm.scoring.runner import available_workers, run
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.table_encoder import assemble
 
+if TYPE_CHECKING:
+    from edge_lstm.classifier import Classifier
+
 LOW_MEMORY_ROWS = 512
 LOW_MEMORY_BYTES = 2**18
 CHECKPOINT_SECONDS = 5.0
@@ -49,7 +53,7 @@ def score_files(
     inputs: str | Path | Sequence[str | Path],
     output: str | Path | None = None,
     *,
-    model: str | Path | None = None,
+    model: str | Path | Classifier | None = None,
     choices: Choices = DEFAULT_CHOICES,
     reading: Options = DEFAULT_OPTIONS,
     input_format: Format | None = None,
@@ -59,25 +63,26 @@ def score_files(
     resume: bool = False,
     provider: str = "CPUExecutionProvider",
     batch_size: int = 16,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Classifies every row of the inputs into one output, a row for a row, in order.
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, its format and compression by its suffix; None or ``-`` for standard output.
-    model: a model file; None for the embedded one.
+    model: a model file, or a loaded Classifier, which one worker uses as it is; None for the embedded one.
     workers: processes; None for all cores this process may use.
     low_memory: one worker and a small window, for devices.
     resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
-    checkpoint_seconds: how much work an interruption may cost.
+    checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
 
     Raises DataError (inputs, choices), OutputError, ModelFileError, ProviderError, MissingPackageError.
     """
     paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     target = None if output is None else str(output)
     opened = open_inputs(paths, format=input_format, options=reading)
-    opened_model = open_model(model)
+    loaded = None if model is None or isinstance(model, (str, Path)) else model
+    opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
     wanted = format or _default_format(target, opened)
     plan = make_plan(opened.layout, opened_model.labels, choices, wanted, opened.sources[0].name)
     compression = None if target is None or wanted == "parquet" else split_suffix(target)[1]
@@ -115,7 +120,7 @@ def score_files(
         sink = StreamOutput(target)
         with closing(sink):
             sink.write(compress(header(plan), compression))
-            with closing(run(blocks(Position()), job, count)) as done:
+            with closing(run(blocks(Position()), job, count, loaded)) as done:
                 for _ in report(done, sink):
                     pass
             sink.finish()
@@ -130,21 +135,21 @@ def score_files(
     with closing(file):
         # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
         journal = None
-        if not opened.once:
+        if not opened.once and checkpoint_seconds is not None:
             settings = compression_settings(compression, rows, size)
             run_identity = identity(opened.sources, summary.model_sha256, plan, settings)
             journal = Journal(file.journal, run_identity)
         try:
             position = _begin(file, journal, summary, compress(header(plan), compression))
             begun = file.size
-            next_checkpoint = time.monotonic() + checkpoint_seconds
-            with closing(run(blocks(position), job, count)) as done:
+            next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
+            with closing(run(blocks(position), job, count, loaded)) as done:
                 for number, block in enumerate(report(done, file)):
                     if number == 0:
                         _check_space(file, opened, block, file.size - begun, wanted)
                     if journal and time.monotonic() >= next_checkpoint:
                         _checkpoint(file, journal, block.end, summary)
-                        next_checkpoint = time.monotonic() + checkpoint_seconds
+                        next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
                     position = block.end
             if wanted == "parquet":
                 if journal:

@@ -1,7 +1,7 @@
 """``--engine ray``: folders of files in, folders of files out, on a Ray cluster through Ray Data.
 
 Work is divided by files: each input file becomes one output file of its own name, written by the local
-engine inside an actor that holds one Classifier's worth of memory. A file gets its name in the output
+engine inside an actor that has one Classifier loaded. A file gets its name in the output
 folder when it is complete, and a note beside it says what it holds. So whatever a lost node had under way
 is done again elsewhere under the same names: nothing is lost and nothing is there twice.
 """
@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_lstm import __version__
+from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, MissingPackageError, OutputError
 from edge_lstm.files.compression import split_suffix
 from edge_lstm.files.inputs import DEFAULT_OPTIONS, open_inputs
@@ -38,6 +39,7 @@ NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skip
 RUN_NOTE = f"{NOTES}/run.json"
 MODEL = f"{NOTES}/model.onnx"  # a copy: every actor loads it from here, whatever happens to the original
 _LOCAL_ADDRESS = "local"
+_TASKS_PER_ACTOR = 8  # so that the last ones to finish do not hold up the rest for long
 
 
 @dataclass(frozen=True)
@@ -122,15 +124,16 @@ def score_on_cluster(
 
 
 class FileScorer:
-    """The actor: one loaded model file, one file after the other."""
+    """The actor: one Classifier, one file after the other."""
 
     def __init__(self, job: ClusterJob) -> None:
         self._job = job
         self._folder = tempfile.TemporaryDirectory(prefix="edge-lstm-")
-        self._model = Path(self._folder.name, "model.onnx")
         self._source_fs, self._source_top = _file_system(job.input_uri)
         self._target_fs, self._target_top = _file_system(job.output_uri)
-        _download(self._target_fs, f"{self._target_top}/{MODEL}", self._model)
+        model = Path(self._folder.name, "model.onnx")
+        _download(self._target_fs, f"{self._target_top}/{MODEL}", model)
+        self._classifier = Classifier.load(model, provider=job.provider)
         self._node = _ray().get_runtime_context().get_node_id()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -151,14 +154,14 @@ class FileScorer:
             summary = score_files(
                 source,
                 target,
-                model=self._model,
+                model=self._classifier,
                 choices=self._job.choices,
                 reading=self._job.reading,
                 input_format=self._job.input_format,
                 format=self._job.format,
                 workers=1,
-                provider=self._job.provider,
                 batch_size=self._job.batch_size,
+                checkpoint_seconds=None,
             )
             _upload(target, self._target_fs, f"{self._target_top}/{part.target}")
         except EdgeLSTMError as error:
@@ -188,10 +191,12 @@ def _results(ray: Any, parts: Sequence[Part], job: ClusterJob, actors: int) -> A
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # this command has its own progress
     items = [{"part": json.dumps(asdict(part))} for part in parts]
     actors = min(actors, len(parts))
-    scored = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+    # Several files in a task where there are many: each task costs the driver time, whatever it does.
+    tasks = min(len(parts), actors * _TASKS_PER_ACTOR)
+    scored = ray.data.from_items(items, override_num_blocks=tasks).map_batches(
         FileScorer,
         fn_constructor_args=(job,),
-        batch_size=1,
+        batch_size=None,
         batch_format="numpy",
         num_cpus=1,
         # All at once: a pool that grows with the work reaches the other nodes only after minutes.

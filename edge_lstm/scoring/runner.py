@@ -14,11 +14,15 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.files.inputs import Block
 from edge_lstm.scoring import job as process
 from edge_lstm.scoring.job import Job, Scored
+
+if TYPE_CHECKING:
+    from edge_lstm.classifier import Classifier
 
 _AHEAD_BYTES = 32 * 2**20
 
@@ -60,12 +64,16 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/s
     return min(limits, default=None)
 
 
-def run(blocks: Iterable[Block], job: Job, workers: int) -> Generator[tuple[Block, Scored], None, None]:
-    """Scores blocks with ``workers`` processes (1: in this one). Raises what reading or a worker raises."""
+def run(
+    blocks: Iterable[Block], job: Job, workers: int, classifier: Classifier | None = None
+) -> Generator[tuple[Block, Scored], None, None]:
+    """Scores blocks with ``workers`` processes (1: in this one, with ``classifier`` if one is loaded).
+
+    Raises what reading or a worker raises."""
     if workers == 1:
         from edge_lstm.scoring.worker import Worker
 
-        one = Worker(job)
+        one = Worker(job, classifier)
         for block in blocks:
             yield block, one.score(block)
         return

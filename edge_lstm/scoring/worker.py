@@ -19,8 +19,10 @@ from edge_lstm.scoring.table_encoder import arrow_bytes
 class Worker:
     """A loaded classifier and the plan."""
 
-    def __init__(self, job: Job) -> None:
-        classifier = Classifier.from_model(parse_model(job.model, job.path), provider=job.provider)
+    def __init__(self, job: Job, classifier: Classifier | None = None) -> None:
+        classifier = classifier or Classifier.from_model(
+            parse_model(job.model, job.path), provider=job.provider
+        )
         self._plan = plan = job.plan
         self._compression = job.compression
         self._answerer = Answerer(classifier, plan.choices, job.batch_size)

@@ -95,6 +95,27 @@ def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Pa
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 4
 
 
+def test_options_that_cannot_be_are_known_before_the_work(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 5)
+    for options, message in (
+        (["--summary", tmp_path / "missing" / "s.json"], "cannot write the summary"),
+        (["--format", "xml"], "--format cannot be 'xml'; choose one of text, csv"),
+        (["--delimiter", "ab"], "delimiter must be one ASCII character"),
+        (["--keep", "name"], "has no column 'name'; its columns are 'id', 'review'"),
+        (["--where-label", "great"], "the model has no label 'great'"),
+        (["--model", source], "is not an ONNX file"),
+    ):
+        assert message in one_error(run(source, "-o", tmp_path / "out.csv", "--quiet", *options))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
+    assert "another" not in one_error(run("-", "-o", tmp_path / "out.csv", "--resume", data=b"text\n"))
+
+
+def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("id\ttext\n1\tfine, really\n")
+    result = run(tmp_path / "in.csv", "--delimiter", "\\t", "--quiet")
+    assert result.stdout.startswith(b"id\ttext\tlabel")
+
+
 RANDOM_HEX = random.Random(0).randbytes(4000).hex().encode()
 
 
