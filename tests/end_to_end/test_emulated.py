@@ -111,10 +111,9 @@ def test_executed_instructions_are_counted_between_marks_only() -> None:
     log = (
         b"----------------\nIN: f\n0x7f10:  90  nop\n0x7f11:  c3  retq\n\n"
         b"Trace 0: 0x1 [0/0000000000007f10/1/2] \n"
-        b"----------------\nIN: the same place, cut shorter\n0x7f10:  90  nop\n\n"
-        b"Trace 0: 0x2 [0/0000000000007f10/1/2] \n"
         b"12 getppid() = 1\n"
         b"Trace 0: 0x1 [0/0000000000007f10/1/2] \n"
+        b"Trace 1: 0x1 [0/0000000000007f10/1/2] \n"  # of another thread
         b"----------------\nIN: \n0x7f20:  90  nop\n0x7f21:  90  nop\n0x7f22:  c3  retq\n\n"
         b"Trace 0: 0x3 [0/0000000000007f20/1/2] \nTrace 0: 0x3 [0/0000000000007f20/1/2] \n"
         b"12 getppid() = 1\n"
