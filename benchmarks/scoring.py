@@ -171,6 +171,11 @@ def table(report: dict[str, Any]) -> str:
         lines.append(
             f"{name:<28}{facts['seconds']:>9.1f}{speed:>9,.0f}{facts['cpu_seconds']:>9.1f}{efficiency:>26}"
         )
+    run = report["entrants"]["edge-lstm score, 2 workers"]
+    by_clock, by_cpu = (run[f"efficiency_to_two_at_once_by_{kind}"] for kind in ("clock", "cpu"))
+    lines.append(
+        f"2 workers against two yardsticks at once: {by_clock:.0%} by the clock, {by_cpu:.0%} by CPU"
+    )
     lines.append(
         f"load average at the end: {report['load_average_at_the_end']:.1f} on {report['cores']} cores"
     )

@@ -27,8 +27,9 @@ FILES = 12
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A node of one CPU; a test may add another and remove it."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    """A head that does no work and a node of one CPU; a test may add another node."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    made.add_node(num_cpus=1)
     ray.init(address=made.address, log_to_driver=False, logging_level="error")
     yield made
     ray.shutdown()
@@ -50,23 +51,26 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_node_that_dies_loses_nothing_and_doubles_nothing(cluster: Any, tmp_path: Path) -> None:
-    source = make_inputs(tmp_path / "in", 1_500)
+    rows = 4_000
+    source = make_inputs(tmp_path / "in", rows)
     target = tmp_path / "out"
-    second = cluster.add_node(num_cpus=1)
-    doomed = second.node_id
-    killed_after = None
+    cluster.add_node(num_cpus=1)
+    killed = None
 
-    def kill_once_it_has_worked(progress: Any) -> None:
-        nonlocal killed_after
-        notes = [json.loads(note.read_text()) for note in (target / NOTES).glob("part-*.json")]
-        if killed_after is None and any(note["node"] == doomed for note in notes):
-            killed_after = len(notes)
-            cluster.remove_node(second, allow_graceful=False)
+    def nodes() -> list[str]:
+        return [json.loads(note.read_text())["node"] for note in (target / NOTES).glob("part-*.json")]
 
-    summary = score_on_cluster(source, target, workers=2, on_progress=kill_once_it_has_worked)
-    assert killed_after is not None, "the second node never worked"
-    assert killed_after < FILES, "the second node died too late to matter"
-    assert summary.rows == FILES * 1_500
+    def kill_the_first_that_worked(progress: Any) -> None:
+        nonlocal killed
+        if killed is None:
+            killed = nodes()[0]
+            [node] = [node for node in cluster.worker_nodes if node.node_id == killed]
+            cluster.remove_node(node, allow_graceful=False)
+
+    summary = score_on_cluster(source, target, workers=2, on_progress=kill_the_first_that_worked)
+    assert killed is not None
+    assert set(nodes()) > {killed}, "the node died too late to matter"
+    assert summary.rows == FILES * rows
     expected = tmp_path / "expected"
     expected.mkdir()
     for path in source.iterdir():
