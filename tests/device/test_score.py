@@ -148,7 +148,7 @@ def test_the_number_of_workers_changes_no_byte(
 def test_a_row_without_usable_text_is_kept_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_bytes(
         b'{"text": "fine", "n": 1.0e2}\n{"text": null, "n": 2}\nbroken\n{"text": "\xff"}\n{"n": 7}\n'
-        b'{"text": "last", "label": "mine"}\n'
+        b'{"text": "wonderful", "label": "mine"}\n'
     )
     summary = score_files(tmp_path / "in.jsonl", tmp_path / "out.jsonl", workers=1)
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
@@ -347,7 +347,7 @@ def test_a_programs_own_rows(classifier: Classifier) -> None:
 def test_rows_without_end_get_answers_as_they_come(classifier: Classifier) -> None:
     def endless() -> Iterable[str]:
         while True:
-            yield "good"
+            yield "wonderful"
 
     answers = score(endless(), model=classifier, window=1)
     assert [next(answers)["status"] for _ in range(3)] == ["ok"] * 3
