@@ -40,7 +40,7 @@ def latency(tools: Sequence[Json], report: Json) -> str:
     ordered = sorted(tools, key=_p50)
     times = [_p50(result) for result in ordered]
     longest = max(time for time in times if time <= 4 * times[len(times) // 2])
-    names, plot, top, step = 320, 420, 78, 26
+    names, plot, top, step = 345, 400, 78, 26
     height = top + step * len(ordered) + 46
     scale = plot / (longest * 1.08)
     parts = _frame(names + plot + 170, height, "One review at batch 1, one thread: median time in ms")
@@ -89,7 +89,7 @@ def accuracy(tools: Sequence[Json], report: Json) -> str:
     best = _bound_ms(report)
     times = [best, *map(_p50, tools)]
     shares = [100 * result["accuracy"]["accuracy"] for result in tools]
-    low, high = math.log10(min(times)) - 0.12, math.log10(max(times)) + 0.3
+    low, high = math.log10(min(times)) - 0.35, math.log10(max(times)) + 0.3
     floor, ceiling = min(shares) - 1.0, max(shares) + 0.8
 
     def place(time: float, share: float) -> tuple[float, float]:
@@ -146,7 +146,7 @@ def batches(tools: Sequence[Json], report: Json) -> str:
     shown = sorted((r for r in tools if r["group"] != "other"), key=lambda r: -max(speed[r["name"]]))
     if not shown:
         return svg(10, 10, [], "no LSTM took part")
-    names, plot, top, bar = 320, 420, 78, 8
+    names, plot, top, bar = 345, 400, 78, 8
     step = bar * len(sizes) + 12
     height = top + step * len(shown) + 16
     longest = max(max(speed[result["name"]]) for result in shown)

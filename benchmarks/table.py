@@ -36,8 +36,8 @@ def _conditions(report: Json) -> str:
     if before["busy"]:
         said += (
             " **The machine was busy with other work.** All contenders took turns of a fraction of a "
-            "second, but a long call is interrupted more often than a short one: such a run flatters the "
-            "fast. Take p99, cold start and exact ratios from an idle machine."
+            "second, and the fastest pass counts; still, a long call finds an undisturbed pass less often. "
+            "Take p99, cold start and exact ratios from an idle machine."
         )
     return said
 
@@ -86,7 +86,7 @@ def _notes(tools: Sequence[Json], report: Json) -> str:
         "timed, except in fastText, which has no such step."
     )
     lines.append(
-        "“×” compares the mean over the texts, each text's time being the median of its passes, with a "
+        "“×” compares the mean over the texts, each text's time being the fastest of its passes, with a "
         "bootstrap 95 % interval over texts."
     )
     lines.append(
