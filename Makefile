@@ -53,7 +53,7 @@ EMBEDDED := edge_lstm/models/sentiment.int8.onnx
 
 model: $(VENV)/installed
 	$(BIN)/edge-lstm train imdb -o $(MODEL_DIR)/sentiment.safetensors --preset small \
-		--teacher nb-svm --unlabelled imdb --words telling --num-words 6000 --drop-unknown \
+		--teacher nb-svm --unlabelled imdb --num-words 6000 \
 		--validation 0.08 $(if $(wildcard $(MODEL_DIR)/sentiment.safetensors.partial),--resume)
 	$(BIN)/edge-lstm export $(MODEL_DIR)/sentiment.safetensors -o $(MODEL_DIR)/sentiment.int8.onnx \
 		--quantize int8 --data imdb

@@ -50,7 +50,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     np.savez(weights, **seed.random_weights())  # type: ignore[arg-type]
     checkpoint = cache / "checkpoint"
     checkpoint.write_bytes(b"")
-    place = Workplace(cache, documents.prepare(None, cache), weights, checkpoint)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_LSTM_DATA", "")  # the examples, also where the archive is at hand
+        place = Workplace(cache, documents.prepare(None, cache), weights, checkpoint)
     place.models.mkdir(parents=True)
     (place.models / "seed.npz").write_bytes(weights.read_bytes())
     return place
