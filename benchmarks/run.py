@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import conditions, documents, entrants, lineup, measure, picture, table
 from benchmarks.answers import answers
@@ -29,9 +30,10 @@ from benchmarks.children import ROOT, Child, PeerError, process_environment
 from benchmarks.entrants import Entrant, Skipped, Workplace
 from benchmarks.environments import ensure
 from benchmarks.peaks import SEED_WORK, Peaks, Work, work_of
-from edge_lstm.modelfile import embedded_model
+from edge_lstm.modelfile import embedded_model, open_model
 
 Json = dict[str, Any]
+Lengths = NDArray[np.int32]
 CHECKPOINT = ROOT / "export" / "edge_lstm_export" / "checkpoints" / "sentiment.safetensors"
 SCHEMA = 3
 _PROMISE_PASSES = 5  # times the passes of the others: differences of a few per cent are looked for
@@ -193,13 +195,14 @@ def _times(running: Sequence[Entrant], sample: Path, settings: Settings, results
             results[name] |= {key: child.loaded[key] for key in ("version", "facts")}
             results[name]["work"] = _work(group, child.loaded["facts"])
         lengths = np.load(sample / "lengths.npy")
+        own_lengths = {entrant.contender.name: _own_lengths(entrant, sample, lengths) for entrant in running}
         rows = list(range(len(lengths)))
         if tools:
             _say(f"latency: {len(tools)} peers")
             turns = measure.cut(rows, 1, settings.rounds)
             timed = measure.interleaved(tools, turns, 1, settings.passes, order)
             _keep_latency(timed, next(iter(tools)), results)
-            _keep_throughput(timed, 1, float(lengths.mean()), results)
+            _keep_throughput(timed, rows, 1, own_lengths, results)
         # Batches of similar length: a gain for edge-lstm, no loss for tools that run over the padding.
         by_length = np.argsort(lengths, kind="stable").tolist()
         for size in lineup.BATCH_SIZES[1:]:
@@ -208,7 +211,7 @@ def _times(running: Sequence[Entrant], sample: Path, settings: Settings, results
             _say(f"throughput: batches of {size}")
             turns = measure.cut(by_length, size, max(1, settings.rounds // 4))
             timed = measure.interleaved(tools, turns, size, settings.passes, order)
-            _keep_throughput(timed, size, float(lengths[np.concatenate(turns)].mean()), results)
+            _keep_throughput(timed, np.concatenate(turns).astype(int).tolist(), size, own_lengths, results)
         if not promises:
             return {}
         _say("latency: with and without the promises")
@@ -224,12 +227,25 @@ def _keep_latency(timed: dict[str, measure.Nanoseconds], first: str, results: di
         results[name]["times_the_first"] = measure.ratio(samples, timed[first])
 
 
+def _own_lengths(entrant: Entrant, sample: Path, lengths: Lengths) -> Lengths:
+    """Tokens that a contender reads of each text: a file of edge-lstm may leave unknown words out."""
+    if entrant.contender.group not in ("ours", "promises"):
+        return lengths
+    encode = open_model(entrant.model_files()[0]).tokenizer.encode_text
+    with (sample / lineup.TOKENS).open(encoding="utf-8", newline="\n") as lines:
+        return np.array([len(encode(line).ids) for line in lines], np.int32)
+
+
 def _keep_throughput(
-    timed: dict[str, measure.Nanoseconds], size: int, tokens: float, results: dict[str, Json]
+    timed: dict[str, measure.Nanoseconds],
+    rows: list[int],
+    size: int,
+    own_lengths: dict[str, Lengths],
+    results: dict[str, Json],
 ) -> None:
-    """tokens: of a text on average, padding not counted."""
     for name, samples in timed.items():
         per_text_ms = float(measure.undisturbed_ms(samples).mean()) / size
+        tokens = float(own_lengths[name][rows].mean())
         batches = results[name].setdefault("batches", {})
         batches[str(size)] = {"texts_per_second": 1e3 / per_text_ms, "mean_tokens": tokens}
 

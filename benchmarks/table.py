@@ -85,6 +85,10 @@ def _notes(tools: Sequence[Json], report: Json) -> str:
         "LSTM 100) over 600 steps, from padded ids; edge-lstm runs a text's own tokens. Text → ids is not "
         "timed, except in fastText, which has no such step."
     )
+    for result in tools:
+        if result["group"] == "ours":
+            read = result["batches"]["1"]["mean_tokens"]
+            lines.append(f"{result['name']} reads {read:.0f} tokens of a text on average, of {tokens:.0f}.")
     lines.append(
         "“×” compares the mean over the texts, each text's time being the fastest of its passes, with a "
         "bootstrap 95 % interval over texts."
