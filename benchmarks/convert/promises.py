@@ -48,7 +48,7 @@ def int8_file(checkpoint: Checkpoint, *, sentinels: bool) -> bytes:
     model = quantization.build_int8(
         weights, config, tokenizer.length, batch=None, opset=graph.DEFAULT_OPSET, sentinels=sentinels
     )
-    quantized = quantization.quantized_description(sentinels=sentinels)
+    quantized = quantization.quantized_description(config, sentinels=sentinels)
     description = graph.Description(config, tokenizer, checkpoint.labels, checkpoint.training, quantized)
     return graph.describe_in(model, description)
 

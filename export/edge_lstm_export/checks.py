@@ -60,7 +60,9 @@ def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some between."""
     rng = np.random.default_rng(seed)
     length = tokenizer.length
-    lengths = sorted({1, 2, max(1, length - 1), length, *rng.integers(1, length + 1, size=11).tolist()})
+    lengths = sorted(
+        {1, min(2, length), max(1, length - 1), length, *rng.integers(1, length + 1, size=11).tolist()}
+    )
     rows = [[START_ID, *_random_ids(rng, tokenizer, n - 1)] for n in lengths]
     rows.append([START_ID, *_random_ids(rng, tokenizer, length)][-length:])  # a text of N + 1 tokens
     return rows

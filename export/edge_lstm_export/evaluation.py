@@ -126,7 +126,9 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
 
 
 def divide_logits(network: Network, temperature: float) -> None:
-    """Folds a temperature into the head: calibrated without one more operation in the graph."""
+    """Folds a temperature into the head and the linear part: calibrated without one more operation in the
+    graph."""
     with torch.no_grad():
-        for parameter in network.head.parameters():
-            parameter.div_(temperature)
+        for part in (network.head, network.pairs):
+            for parameter in part.parameters() if part is not None else ():
+                parameter.div_(temperature)

@@ -107,7 +107,7 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
     if not any(node.op_type == "DynamicQuantizeLSTM" for node in model.graph.node):
         raise CheckError("the LSTM was not quantized; no file was written")
     description = graph.Description(
-        config, fp32.tokenizer, fp32.labels, fp32.training, quantization.quantized_description()
+        config, fp32.tokenizer, fp32.labels, fp32.training, quantization.quantized_description(config)
     )
     data = _with_golden_rows(model, description)
     checks.check_structure(data)

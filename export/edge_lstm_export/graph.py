@@ -11,25 +11,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, GoldenRow
 from edge_lstm.text import Tokenizer
+from edge_lstm_export.graph_builder import Array, GraphBuilder
+from edge_lstm_export.graph_linear import add_pair_weights
 from edge_lstm_export.network import NetworkConfig, Weights, lstm_name
 
 DEFAULT_OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MIN_OPSET, MAX_OPSET = 13, 21  # before 13, ReduceSum and Squeeze took their axes as attributes
 MICROSOFT_DOMAIN = "com.microsoft"
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,15 @@ class LstmLayer:
 
 @dataclass(frozen=True)
 class GraphWeights:
-    """The constants of an fp32 graph: embedding float32 [ids, E], one entry per LSTM layer, and the head
-    (weight float32 [pooled, logits], bias float32 [logits])."""
+    """The constants of an fp32 graph: embedding float32 [ids, E], one entry per LSTM layer, the head
+    (weight float32 [pooled, logits], bias float32 [logits]), and the linear part's table float32
+    [logits, rows], where the network has one."""
 
     embedding: Array
     layers: tuple[LstmLayer, ...]
     head_weight: Array
     head_bias: Array
+    pairs: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -77,45 +78,6 @@ class Description:
     golden: tuple[GoldenRow, ...] = ()
 
 
-@dataclass
-class GraphBuilder:
-    """Collects nodes and constants; every method returns the name of its output."""
-
-    opset: int
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
-
-    def constant(self, name: str, value: Array) -> str:
-        """Adds an initializer."""
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def ints(self, name: str, *values: int) -> str:
-        """Adds an int64 vector, as shapes and axes are given; the same name twice is one constant."""
-        if all(constant.name != name for constant in self.constants):
-            self.constant(name, np.array(values, dtype=np.int64))
-        return name
-
-    def add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Adds an operator with one output."""
-        return self.add_many(op_type, inputs, [output], **attributes)[0]
-
-    def reduce_max(self, value: str, output: str, *, keepdims: int = 0) -> str:
-        """Adds a maximum over the first axis, which became an input with opset 18."""
-        if self.opset < 18:
-            return self.add("ReduceMax", [value], output, axes=[0], keepdims=keepdims)
-        return self.add("ReduceMax", [value, self.ints("axis_0", 0)], output, keepdims=keepdims)
-
-    def add_many(
-        self, op_type: str, inputs: Sequence[str], outputs: list[str], **attributes: Any
-    ) -> list[str]:
-        """Adds an operator with several outputs."""
-        self.nodes.append(
-            helper.make_node(op_type, inputs, outputs, name=outputs[0] or outputs[-1], **attributes)
-        )
-        return outputs
-
-
 def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
     """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
     layers = []
@@ -128,8 +90,9 @@ def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeight
             bias = weights[f"{prefix}.bias_ih_l0"] + weights[f"{prefix}.bias_hh_l0"]
             b.append(np.concatenate([_onnx_gates(bias), np.zeros_like(bias)]))
         layers.append(LstmLayer(np.stack(w), np.stack(r), np.stack(b)))
+    pairs = weights["pairs.weight"].T if config.pair_buckets else None
     return GraphWeights(
-        weights["embedding.weight"], tuple(layers), weights["head.weight"].T, weights["head.bias"]
+        weights["embedding.weight"], tuple(layers), weights["head.weight"].T, weights["head.bias"], pairs
     )
 
 
@@ -168,7 +131,12 @@ def build_fp32(
             direction=direction_of(layer),
         )
         x = add_flatten(g, n, y, layer)
-    add_head(g, config, x, last, lengths, weights.layers[-1], weights.head_weight, weights.head_bias)
+    linear = ""
+    if weights.pairs is not None:
+        found = add_pair_weights(g, config, weights.pairs)  # logits, B, 2T - 1
+        total = g.add("ReduceSum", [found, g.ints("axis_2", 2)], "pair_sums", keepdims=0)  # logits, B
+        linear = g.add("Transpose", [total], "linear", perm=[1, 0])  # B, logits
+    add_head(g, config, x, last, lengths, weights.layers[-1], weights.head_weight, weights.head_bias, linear)
     return assemble(g, config, length, batch=batch)
 
 
@@ -211,11 +179,12 @@ def add_head(
     top: LstmLayer,
     head_weight: Array,
     head_bias: Array,
+    linear: str,
 ) -> None:
     """Adds pooling, dense head and probabilities.
 
     outputs: [T, B, D·H] of the top layer, zero behind each row's end (ONNX Runtime's LSTM writes zeros
-    there); last: [D, B, H]; lengths: int32 [B].
+    there); last: [D, B, H]; lengths: int32 [B]; linear: [B, logits], or "" where there is none.
     """
     if config.pooling == "last":
         if top.directions == 1:
@@ -244,6 +213,8 @@ def add_head(
         pooled = g.add("Concat", parts, "pooled", axis=1) if len(parts) > 1 else parts[0]
     product = g.add("MatMul", [pooled, g.constant("head_w", head_weight)], "head_product")
     logits = g.add("Add", [product, g.constant("head_b", head_bias)], "logits")  # B, logits
+    if linear:
+        logits = g.add("Add", [logits, linear], "logits_and_linear")
     if config.labels == 2:
         positive = g.add("Sigmoid", [logits], "positive")
         negative = g.add(

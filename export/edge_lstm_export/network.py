@@ -1,8 +1,12 @@
-"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head.
+"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head, and beside them a linear part.
 
 The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, ``LSTM(100)``,
 ``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T time
 steps, E embedding, H hidden units, D directions, L labels.
+
+The linear part is optional ("wide and deep", Cheng et al., 2016): a weight per word and per pair of
+neighbouring words, added up over the text. It remembers single expressions, which a small LSTM cannot,
+and costs two look-ups a token.
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ from edge_lstm.errors import DataError
 Pooling = Literal["last", "mean", "max", "mean+max"]
 Weights = dict[str, npt.NDArray[np.float32]]
 
+# The hash of a pair of neighbouring ids, see pair_bucket. A trained table fits this hash only.
+PAIR_LEFT, PAIR_RIGHT, PAIR_SHIFT = 40503, 7, 123457
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -33,6 +40,7 @@ class NetworkConfig:
         both) of the top layer's outputs over the text's own tokens.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
     dropout: probability, in training, on the embedding and on what the head reads.
+    pair_buckets: rows that the linear part has for word pairs; 0 leaves the linear part out.
     """
 
     num_words: int = 5000
@@ -43,9 +51,17 @@ class NetworkConfig:
     pooling: Pooling = "last"
     labels: int = 2
     dropout: float = 0.0
+    pair_buckets: int = 0
 
     def __post_init__(self) -> None:
-        smallest = {"num_words": 5, "embedding_dim": 1, "hidden": 1, "layers": 1, "labels": 2}
+        smallest = {
+            "num_words": 5,
+            "embedding_dim": 1,
+            "hidden": 1,
+            "layers": 1,
+            "labels": 2,
+            "pair_buckets": 0,
+        }
         for name, least in smallest.items():
             if getattr(self, name) < least:
                 raise DataError(f"{name} must be at least {least}, not {getattr(self, name)}")
@@ -68,6 +84,11 @@ class NetworkConfig:
     def logits(self) -> int:
         """Columns of the head: two labels need one."""
         return 1 if self.labels == 2 else self.labels
+
+    @property
+    def pair_start(self) -> int:
+        """The row of the linear part's table where the pairs begin; the rows before are the words'."""
+        return self.num_words + 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -100,6 +121,10 @@ class Network(nn.Module):
             for direction in range(config.directions):
                 self.lstm[lstm_name(layer, direction)] = nn.LSTM(inputs, config.hidden, batch_first=True)
         self.head = nn.Linear(config.pooled_dim, config.logits)
+        self.pairs: nn.Embedding | None = None
+        if config.pair_buckets:
+            rows = config.pair_start + config.pair_buckets
+            self.pairs = nn.Embedding(rows, config.logits, padding_idx=0)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -118,13 +143,25 @@ class Network(nn.Module):
             second_bias.requires_grad_(False)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        if self.pairs is not None:
+            nn.init.zeros_(self.pairs.weight)
 
     def forward(self, ids: Tensor, lengths: Tensor, embedding_noise: Tensor | None = None) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B, 1 or L].
 
         embedding_noise: float [B, T, E], added to the embedded tokens (adversarial training).
         """
-        return self.head(self.pool(self.embed(ids, embedding_noise), lengths))  # type: ignore[no-any-return]
+        logits: Tensor = self.head(self.pool(self.embed(ids, embedding_noise), lengths))
+        return logits if self.pairs is None else logits + self.linear(ids)
+
+    def linear(self, ids: Tensor) -> Tensor:
+        """The linear part. ids: int64 [B, T], 0 = padding on the right → [B, 1 or L], to add to the logits.
+
+        Words and pairs count as often as they occur. DataError where the network has no such part.
+        """
+        if self.pairs is None:
+            raise DataError("this network has no linear part; set pair_buckets")
+        return self.pairs(table_rows(ids, self.config)).sum(dim=1)  # type: ignore[no-any-return]
 
     def embed(self, ids: Tensor, embedding_noise: Tensor | None = None) -> Tensor:
         """ids: int64 [B, T] → [B, T, E], with dropout in training."""
@@ -193,11 +230,32 @@ class Network(nn.Module):
         if c.pooling != "last":
             rows.append((f"pooling ({c.pooling})", f"(None, {c.pooled_dim})", 0))
         rows.append(("head (Dense)", f"(None, {c.logits})", _count(self.head)))
+        if self.pairs is not None:
+            rows.append(("pairs (Linear)", f"(None, {c.logits})", _count(self.pairs)))
         return rows
 
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""
         return {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
+
+
+def pair_bucket(left: Tensor, right: Tensor, buckets: int) -> Tensor:
+    """The bucket, from 0, of two neighbouring ids: feature hashing (Weinberger et al., 2009), so that the
+    table's size is chosen, not given by how many pairs there are; pairs in one bucket share a weight.
+
+    left, right: int64, any shape. ``graph_linear.py`` says the same in ONNX operators.
+    """
+    return (left * PAIR_LEFT + right * PAIR_RIGHT + PAIR_SHIFT) % buckets
+
+
+def table_rows(ids: Tensor, config: NetworkConfig) -> Tensor:
+    """The table's rows that a text adds up: its ids, then its pairs. Row 0, which is zero, is padding.
+
+    ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1].
+    """
+    left, right = ids[:, :-1], ids[:, 1:]  # B, T - 1
+    rows = config.pair_start + pair_bucket(left, right, config.pair_buckets)
+    return torch.cat([ids, torch.where(right > 0, rows, 0)], dim=1)
 
 
 def lstm_name(layer: int, direction: int) -> str:

@@ -8,6 +8,8 @@ every step (|h_t| <= tanh(t), since |c_t| <= t; the sentinels reach that bound).
 
 **Reduced range**: LSTM weights use [-64, 64]. AVX2 without VNNI adds two products of uint8 and int8 in
 16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
+
+The linear part's weights are int8 too, added up as integers: exact, so in any order and on any CPU.
 """
 
 from __future__ import annotations
@@ -16,13 +18,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from edge_lstm.errors import DataError
 from edge_lstm_export.graph import (
     MICROSOFT_DOMAIN,
-    Array,
-    GraphBuilder,
     GraphWeights,
     LstmLayer,
     add_flatten,
@@ -31,6 +31,8 @@ from edge_lstm_export.graph import (
     assemble,
     direction_of,
 )
+from edge_lstm_export.graph_builder import Array, GraphBuilder
+from edge_lstm_export.graph_linear import add_pair_weights
 from edge_lstm_export.network import NetworkConfig
 
 WEIGHT_LIMIT = 64  # reduced range, see above
@@ -39,14 +41,16 @@ SATURATED = 20.0  # sigmoid and tanh of it are 1 to the last bit of float32
 GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))  # gates (input, output, forget, cell): h → +1, h → -1
 
 
-def quantized_description(*, sentinels: bool = True) -> dict[str, object]:
+def quantized_description(config: NetworkConfig, *, sentinels: bool = True) -> dict[str, object]:
     """What the model file says of its quantization."""
+    linear = {"linear": "int8, symmetric per tensor; sums in int32"} if config.pair_buckets else {}
     promises = ["same bits in every batch"] if sentinels else []
     return {
         "precision": "int8",
         "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
         "embedding": "int8, symmetric per tensor",
         "head": "float32",
+        **linear,
         "sentinel_units": SENTINELS if sentinels else 0,
         "promises": [*promises, "same bits on every x86 CPU with AVX2 or later"],
     }
@@ -60,7 +64,8 @@ def read_weights(model: onnx.ModelProto, config: NetworkConfig) -> GraphWeights:
             LstmLayer(found[f"lstm{n}_w"], found[f"lstm{n}_r"], found[f"lstm{n}_b"])
             for n in range(config.layers)
         )
-        return GraphWeights(found["embedding"], layers, found["head_w"], found["head_b"])
+        pairs = found["pairs"] if config.pair_buckets else None
+        return GraphWeights(found["embedding"], layers, found["head_w"], found["head_b"], pairs)
     except KeyError as error:
         raise DataError(
             f"the graph has no constant {error}; quantize an fp32 file made by 'edge-lstm export'"
@@ -121,8 +126,29 @@ def build_int8(
     if sentinels:
         head = _pad_blocks(head, config.pooled_dim // top.hidden, top.hidden, axis=0)
         top = add_sentinels(top, input_parts=1)
-    add_head(g, config, x, last, lengths, top, head, weights.head_bias)
+    linear = "" if weights.pairs is None else _add_linear(g, config, weights.pairs)
+    add_head(g, config, x, last, lengths, top, head, weights.head_bias, linear)
     return assemble(g, config, length, batch=batch, domains=[MICROSOFT_DOMAIN])
+
+
+def _add_linear(g: GraphBuilder, config: NetworkConfig, table: Array) -> str:
+    """The linear part [B, logits]; the sum of int8 weights is one of integers, which no order changes.
+
+    Cast and Mul make it a float: after a DequantizeLinear, ONNX Runtime's optimizer moves the Transpose
+    before it and puts a QuantizeLinear between, which saturates.
+    """
+    values, scale = quantize_table(table)
+    found = g.add("Cast", [add_pair_weights(g, config, values)], "pair_weights_int", to=TensorProto.INT32)
+    total = g.add("ReduceSum", [found, g.ints("axis_2", 2)], "pair_sums", keepdims=0)  # logits, B
+    wide = g.add("Cast", [total], "pair_sums_float", to=TensorProto.FLOAT)
+    scaled = g.add("Mul", [wide, g.constant("pairs_scale", scale)], "pair_sums_scaled")
+    return g.add("Transpose", [scaled], "linear", perm=[1, 0])  # B, logits
+
+
+def quantize_table(table: Array) -> tuple[Array, Array]:
+    """float32, any shape → (int8 of that shape, scale float32 scalar)."""
+    scale = _scale(table, 127)
+    return np.clip(np.rint(table / scale), -127, 127).astype(np.int8), scale
 
 
 def quantize_embedding(embedding: Array, *, sentinels: bool = True) -> tuple[Array, Array]:
@@ -131,8 +157,7 @@ def quantize_embedding(embedding: Array, *, sentinels: bool = True) -> tuple[Arr
     The last two columns are the sentinels 127 and -128. With both ends in every row the operator's own
     scale is exactly this one (range / 255, zero at 128), so its rounding changes nothing more.
     """
-    scale = _scale(embedding, 127)
-    values = np.clip(np.rint(embedding / scale), -127, 127).astype(np.int8)
+    values, scale = quantize_table(embedding)
     if not sentinels:
         return values, scale
     ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
