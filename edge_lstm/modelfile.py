@@ -26,7 +26,8 @@ KEY_FORMAT = "edge_lstm.format"
 KEY_TOKENIZER = "edge_lstm.tokenizer"  # JSON, see Tokenizer.to_metadata
 KEY_VOCABULARY = "edge_lstm.vocabulary"  # the words in id order, one a line; the first has id 4
 KEY_LABELS = "edge_lstm.labels"  # JSON list, in the order of the output's columns
-KEY_NETWORK = "edge_lstm.network"  # JSON: the architecture
+# JSON: the architecture. pair_buckets (absent or 0: none) is the linear part over words and word pairs.
+KEY_NETWORK = "edge_lstm.network"
 KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}

@@ -134,8 +134,8 @@ def build_int8(
 def _add_linear(g: GraphBuilder, config: NetworkConfig, table: Array) -> str:
     """The linear part [B, logits]; the sum of int8 weights is one of integers, which no order changes.
 
-    Cast and Mul make it a float: after a DequantizeLinear, ONNX Runtime's optimizer moves the Transpose
-    before it and puts a QuantizeLinear between, which saturates.
+    Cast and Mul make it a float: ONNX Runtime's optimizer carries a DequantizeLinear over the Transpose
+    with a QuantizeLinear in between, and the sums come out wrong (1.32, at opset 21 it does not load).
     """
     values, scale = quantize_table(table)
     found = g.add("Cast", [add_pair_weights(g, config, values)], "pair_weights_int", to=TensorProto.INT32)
