@@ -47,9 +47,19 @@ def read_labelled(
     inputs = _open(given, format, text_column, label_column)
     texts: list[str] = []
     labels: list[str] = []
-    for text, label in _examples(inputs, label_column):
-        texts.append(text)
-        labels.append(label)
+    unlabelled, first_of_them = 0, ""
+    for text, label, where in _examples(inputs, label_column):
+        if label:
+            texts.append(text)
+            labels.append(label)
+        else:
+            unlabelled, first_of_them = unlabelled + 1, first_of_them or where
+    if unlabelled:
+        more = f" (and in {unlabelled - 1:,} more of {len(texts) + unlabelled:,} rows)"
+        raise DataError(
+            f"{first_of_them}{more if unlabelled > 1 else ''}; remove or label the row"
+            + ("s" if unlabelled > 1 else "")
+        )
     if not texts:
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
     return Labelled(texts, labels)
@@ -74,7 +84,8 @@ def _open(
     return open_inputs(paths, format=format, options=Options(text_column=text_column))
 
 
-def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str]]:
+def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str, str]]:
+    """Text, label, and, where there is no label (""), what to say of it."""
     layout = inputs.layout
     if layout.format == "folder":
         yield from _from_folders(inputs.rows())
@@ -90,9 +101,7 @@ def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, s
     for row in inputs.rows():
         text = _text(row)
         label = _label(row.values[name])
-        if not label:
-            raise DataError(f"{row.source} row {row.number}: no label in {name!r}; remove or label the row")
-        yield text, label
+        yield text, label, "" if label else f"{row.source} row {row.number}: no label in {name!r}"
 
 
 def _text(row: Row) -> str:
@@ -111,7 +120,7 @@ def _label(value: Any) -> str:
     return str(value).strip()
 
 
-def _from_fasttext(row: Row) -> tuple[str, str]:
+def _from_fasttext(row: Row) -> tuple[str, str, str]:
     text = _text(row)
     first, _, rest = text.lstrip().partition(" ")
     if not first.startswith(FASTTEXT_PREFIX) or len(first) == len(FASTTEXT_PREFIX):
@@ -121,10 +130,10 @@ def _from_fasttext(row: Row) -> tuple[str, str]:
         )
     if rest.lstrip().startswith(FASTTEXT_PREFIX):
         raise DataError(f"{row.source} row {row.number}: the line has several labels; keep one label a line")
-    return rest, first.removeprefix(FASTTEXT_PREFIX)
+    return rest, first.removeprefix(FASTTEXT_PREFIX), ""
 
 
-def _from_folders(rows: Iterator[Row]) -> Iterator[tuple[str, str]]:
+def _from_folders(rows: Iterator[Row]) -> Iterator[tuple[str, str, str]]:
     for row in rows:
         label, _, inside = str(row.values["path"]).partition(os.sep)
         if not inside:
@@ -133,4 +142,4 @@ def _from_folders(rows: Iterator[Row]) -> Iterator[tuple[str, str]]:
         if label == "unsup":
             continue
         named = replace(row, source=str(Path(row.source, row.values["path"])))
-        yield _text(named), label
+        yield _text(named), label, ""

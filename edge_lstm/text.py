@@ -11,6 +11,7 @@ of frequency rank r is r + 3.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,14 @@ def _pieces(text: str) -> list[bytes]:
 def split_words(text: str) -> list[str]:
     """The words of a text, in order, by the rule above."""
     return [piece.decode("utf-8", "surrogatepass") for piece in _pieces(text) if piece]
+
+
+def text_key(text: str) -> int:
+    """64 bits that are the same for texts of the same words, whatever their capitals, punctuation and
+    spaces: to find duplicates without keeping the texts (of a million, two collide once in 10^7 times).
+    """
+    words = b" ".join(filter(None, _pieces(text)))
+    return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little")
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
@@ -115,6 +124,11 @@ class Tokenizer:
         if len(ids) > self.length:
             return Encoded(ids[-self.length :], "truncated")
         return Encoded(ids, "ok")
+
+    def count_words(self, text: str) -> tuple[int, int]:
+        """(words of the whole text, those of them that are in the vocabulary)."""
+        pieces = [piece for piece in _pieces(text) if piece]
+        return len(pieces), sum(map(self._ids.__contains__, pieces))
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Texts → ids: int32 [n, length], 0 = padding, on the right."""

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from edge_lstm_export.datasets import DataOptions, Split, hold_out, read_dataset
-from edge_lstm_export.datasets.dataset import Dataset, checked, label_names
+from edge_lstm_export.datasets.dataset import Dataset, label_names
+from edge_lstm_export.datasets.findings import checked
 from hypothesis import given
 from hypothesis import strategies as st
 

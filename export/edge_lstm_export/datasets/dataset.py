@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.errors import DataError
+from edge_lstm.text import text_key
 
 Labels = npt.NDArray[np.int64]
 
-# Fewer training texts than this, or fewer of one label, and a person should know that it is few.
-FEW_TEXTS = 1000
-FEW_OF_A_LABEL = 20
-_MISSING = {"nan", "null", "none", "na", "n/a", "?"}
+# More labels than this are no labels but ids, or a column of numbers: every one is a row of the head and
+# a column of the targets, and a network of this size cannot tell so many apart.
+MOST_LABELS = 1000
+# From so many different values on, a label column is looked at with suspicion.
+_MANY_VALUES = 20
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,21 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @cached_property
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """uint64 [n], equal for duplicates: texts of the same words, see :func:`edge_lstm.text.text_key`."""
+        return np.fromiter(map(text_key, self.texts), dtype=np.uint64, count=len(self))
+
+    @cached_property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """int64 [n], the number that each text had where it was read, from 1."""
+        return np.arange(1, len(self) + 1, dtype=np.int64)
+
     def subset(self, rows: npt.NDArray[np.int64]) -> Split:
-        """The given rows, in the given order."""
-        return Split(tuple(self.texts[i] for i in rows), self.labels[rows])
+        """The given rows, in the given order, with their keys and numbers."""
+        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows])
+        vars(part).update(keys=self.keys[rows], rows=self.rows[rows])
+        return part
 
     def counts(self, labels: int) -> list[int]:
         """Texts of each of ``labels`` labels."""
@@ -48,6 +65,7 @@ class Dataset:
     unlabelled: further texts without a label, empty where there are none or they were not asked for.
     digest: sha256 (hex) of what was read.
     warnings: what a person should know of the data, a line each.
+    checks: the counts behind them, plain values (findings.py).
     """
 
     name: str
@@ -57,6 +75,7 @@ class Dataset:
     digest: str
     unlabelled: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    checks: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_split(texts: Sequence[str], names: Sequence[str], labels: Sequence[str], where: str) -> Split:
@@ -65,21 +84,47 @@ def make_split(texts: Sequence[str], names: Sequence[str], labels: Sequence[str]
     unknown = sorted({name for name in names if name not in index})
     if unknown:
         raise DataError(
-            f"{where} has the label {_shorten(unknown[0])}, which the training texts have not; "
-            f"use the same labels in both: {', '.join(map(_shorten, labels))}"
+            f"{where} has the label {shorten(unknown[0])}, which the training texts have not; "
+            f"use the same labels in both: {', '.join(map(shorten, labels))}"
         )
     return Split(tuple(texts), np.array([index[name] for name in names], dtype=np.int64))
 
 
 def label_names(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """The distinct label names, sorted, numbers by value. DataError unless there are two or more."""
+    """The distinct label names, sorted, numbers by value.
+
+    DataError unless there are two or more, and where they cannot be labels: nearly every text has its own,
+    or they are numbers from a scale.
+    """
     distinct = set(names)
     if len(distinct) < 2:
-        found = f"one label, {_shorten(next(iter(distinct)))}" if distinct else "no labelled text"
+        found = f"one label, {shorten(next(iter(distinct)))}" if distinct else "no labelled text"
         raise DataError(f"{where} has {found}; a classifier needs texts of two labels or more")
-    if all(name.lstrip("-").isdecimal() for name in distinct):
-        return tuple(sorted(distinct, key=lambda name: (int(name), name)))
+    values = {name: _number(name) for name in distinct}
+    numeric = None not in values.values()
+    if len(distinct) > _MANY_VALUES:
+        found = f"{where} has {len(distinct):,} different labels for {len(names):,} texts"
+        if len(distinct) > MOST_LABELS or len(names) < 2 * len(distinct):
+            raise DataError(
+                f"{found}, as ids or free text have; name the column that holds the labels "
+                f"(--label-column; at most {MOST_LABELS:,} labels, several texts of each)"
+            )
+        if numeric and not all(float(value or 0).is_integer() for value in values.values()):
+            raise DataError(
+                f"{found}, all of them numbers; turn them into a few ranges (such as low, middle, high), "
+                "or name another --label-column"
+            )
+    if numeric:
+        return tuple(sorted(distinct, key=lambda name: (values[name], name)))
     return tuple(sorted(distinct))
+
+
+def _number(name: str) -> float | None:
+    try:
+        value = float(name)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def file_digest(path: Path) -> str:
@@ -91,58 +136,30 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def checked(dataset: Dataset) -> Dataset:
-    """The data set with warnings of what often spoils a training: few texts, labels out of balance,
-    the same text in training and test, or with two labels.
-    """
-    train, found = dataset.train, list(dataset.warnings)
-    counts = train.counts(len(dataset.labels))
-    if len(train) < FEW_TEXTS:
-        found.append(f"only {len(train)} training texts: expect a weak classifier, collect more")
-    rare = [f"{_shorten(n)} ({c})" for n, c in zip(dataset.labels, counts) if c < FEW_OF_A_LABEL]
-    if rare:
-        found.append(f"few training texts of {_listed(rare)}: answers for them will be unreliable")
-    if max(counts) > 3 * min(counts):
-        shares = [f"{_shorten(n)} {c / len(train):.1%}" for n, c in zip(dataset.labels, counts)]
-        found.append(f"labels are out of balance ({_listed(shares)}): read the figures of each label")
-    missing = [repr(name) for name in dataset.labels if name.lower() in _MISSING]
-    if missing:
-        found.append(f"the label {_listed(missing)} may stand for a missing one: remove such rows if it does")
-    label_of: dict[str, int] = {}
-    torn = sum(label_of.setdefault(text, label) != label for text, label in zip(train.texts, train.labels))
-    if torn:
-        found.append(f"{torn} training texts occur again with another label")
-    if dataset.test is not None:
-        shared = sum(text in label_of for text in dataset.test.texts)
-        if shared:
-            found.append(
-                f"{shared} test texts are training texts too: the test accuracy is too good by these"
-            )
-    return replace(dataset, warnings=tuple(found))
-
-
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     """(rest, held out): about ``share`` of the texts of each label, at least one of each label that has
-    two or more, drawn by ``seed``. Copies of a text go the same way. Order is kept.
+    two or more, drawn by ``seed``. Duplicates (``Split.keys``) go the same way. Order is kept.
     """
     rng = np.random.default_rng([seed, 0x5F1D])
-    first = {text: i for i, text in reversed(list(enumerate(split.texts)))}
-    unique = np.array(sorted(first.values()), dtype=np.int64)
-    chosen: set[str] = set()
+    unique = np.sort(np.unique(split.keys, return_index=True)[1])
+    chosen: list[npt.NDArray[np.int64]] = []
     for label in np.unique(split.labels):
         rows = unique[split.labels[unique] == label]
         if len(rows) > 1 and share > 0:
             count = min(len(rows) - 1, max(1, round(share * len(rows))))
-            chosen.update(split.texts[i] for i in rng.permutation(rows)[:count])
-    mask = np.array([text in chosen for text in split.texts], dtype=bool)
+            chosen.append(rng.permutation(rows)[:count])
+    held = split.keys[np.concatenate(chosen)] if chosen else split.keys[:0]
+    mask = np.isin(split.keys, held)
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 
 
-def _listed(parts: Sequence[str], most: int = 5) -> str:
+def listed(parts: Sequence[str], most: int = 5) -> str:
+    """The first parts, and how many more there are."""
     more = f" and {len(parts) - most} more" if len(parts) > most else ""
     return ", ".join(parts[:most]) + more
 
 
-def _shorten(name: str) -> str:
+def shorten(name: str) -> str:
+    """A label's name as it can stand in a line."""
     shown = name if len(name) <= 30 else name[:29] + "…"
     return repr(shown) if shown != shown.strip() or not shown.isprintable() or not shown else shown

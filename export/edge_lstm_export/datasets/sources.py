@@ -11,12 +11,12 @@ from edge_lstm.files.sources import FORMATS, STDIN, Format
 from edge_lstm.labelled import FASTTEXT_PREFIX, read_labelled
 from edge_lstm_export.datasets.dataset import (
     Dataset,
-    checked,
     file_digest,
     hold_out,
     label_names,
     make_split,
 )
+from edge_lstm_export.datasets.findings import checked
 from edge_lstm_export.datasets.imdb import find_imdb
 from edge_lstm_export.datasets.keras_npz import read_keras_npz
 from edge_lstm_export.datasets.reviews import read_review_folder, read_review_tar
