@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edge_lstm.classifier import DEFAULT_BATCH_SIZE, DEFAULT_PROVIDER, Classifier
 from edge_lstm.errors import DataError
+from edge_lstm.evaluated_texts import Familiarity, Repeats, familiarity, repeats
 from edge_lstm.metrics import (
     CalibrationBin,
     Interval,
@@ -42,6 +43,8 @@ class ModelResult:
     name: the file's name, or its path where two models have the same name.
     labels: the first model's, in its order, whatever the order in this file.
     truth: int64 [n], the true label's index; probabilities: float32 [n, labels].
+    familiar: how well it knows the texts' words, where that was counted.
+    warnings: what its training said of its data and result, a line each.
     """
 
     name: str
@@ -52,6 +55,8 @@ class ModelResult:
     labels: tuple[str, ...]
     truth: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
+    familiar: Familiarity | None = None
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -119,6 +124,8 @@ class ModelResult:
             "labels": [asdict(row) for row in self.by_label],
             "confusion": self.confusion.tolist(),
             "calibration": [asdict(b) for b in self.bins],
+            "familiarity": self.familiar and asdict(self.familiar),
+            "training_warnings": list(self.warnings),
         }
 
 
@@ -158,12 +165,18 @@ class Evaluation:
         """int64 [n], each text's length in words."""
         return np.array([len(split_words(text)) for text in self.texts], dtype=np.int64)
 
+    @cached_property
+    def repeats(self) -> Repeats:
+        """Texts of the same words."""
+        return repeats(self.texts, self.models[0].truth.tolist())
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``edge-lstm evaluate --json``."""
         return {
             "data": self.data,
             "texts": len(self.texts),
             "statuses": self.statuses,
+            **asdict(self.repeats),
             "models": [model.to_json() for model in self.models],
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
         }
@@ -217,6 +230,8 @@ def evaluate(
                 first.labels,
                 truth,
                 answers[:, columns],
+                familiarity(model, texts),
+                tuple(map(str, model.training.get("warnings", ()))),
             )
         )
     comparisons = tuple(compare(results[0], other) for other in results[1:])

@@ -47,6 +47,7 @@ def _body(evaluation: Evaluation, names: str) -> Iterator[str]:
     yield f"<h1>{escape(names)}</h1>"
     yield f'<p class="muted">evaluated on {n:,} texts of {escape(evaluation.data)} ({statuses})</p>'
     yield _summary(evaluation)
+    yield from _data(evaluation)
     for model in evaluation.models:
         yield from _model(model)
     yield "<h2>Accuracy by text length</h2>"
@@ -83,6 +84,21 @@ def _summary(evaluation: Evaluation) -> str:
         )
     header = ("model", "size", "accuracy", "95 % interval", "mean F1", "log loss", "calibration error")
     return table(header, rows, numbers=range(1, 7))
+
+
+def _data(evaluation: Evaluation) -> Iterator[str]:
+    """What to know of the texts, and of those the models learnt from, before believing the figures."""
+    yield "<h2>The data</h2><ul>"
+    n, found = len(evaluation.texts), evaluation.repeats
+    repeated, torn = found.repeated_texts, found.contradictory_texts
+    yield f"<li>{repeated:,} of {n:,} texts ({repeated / n:.1%}) repeat the words of an earlier one.</li>"
+    yield f"<li>{torn:,} have the words of one with another label: no model can answer them all.</li>"
+    for model in evaluation.models:
+        if model.familiar:
+            yield f"<li>{escape(model.name)}: {escape(model.familiar.note)}.</li>"
+        for warning in model.warnings:
+            yield f"<li>{escape(model.name)}, of its training: {escape(warning)}.</li>"
+    yield "</ul>"
 
 
 def _swatch(i: int) -> str:

@@ -135,6 +135,10 @@ def _lines(evaluation: Evaluation) -> list[str]:
             f"{_short(model.name):<{NAME_WIDTH}} {model.bytes / 1000:>5,.0f} kB {model.accuracy:>9.2%}  "
             f"{interval:<16}{model.log_loss:>8.4f} {model.calibration_error:>10.2%}"
         )
+    lines += [""]
+    if torn := evaluation.repeats.contradictory_texts:
+        lines.append(f"{torn:,} texts have the words of one with another label: correct the labels")
+    lines += [f"{_short(m.name)}: {m.familiar.note}" for m in evaluation.models if m.familiar]
     for model in evaluation.models:
         lines += ["", *_by_label(model)]
     for comparison in evaluation.comparisons:

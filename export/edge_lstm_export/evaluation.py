@@ -72,12 +72,18 @@ class Measured:
     calibration_error: float
     labels: tuple[LabelScores, ...]
 
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the labels that occur, in the data or in the answers; a rare one counts as much."""
+        return float(np.mean([row.f1 for row in self.labels if row.support or row.predicted]))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "texts": self.texts,
             "accuracy": round(self.accuracy, 6),
             "interval": [round(self.interval.low, 6), round(self.interval.high, 6)],
+            "macro_f1": round(self.macro_f1, 6),
             "log_loss": round(self.log_loss, 6),
             "calibration_error": round(self.calibration_error, 6),
             "labels": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from edge_lstm_export.evaluation import Measured, divide_logits, fit_temperature
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import TrainingOptions
+from edge_lstm_export.remarks import remarks
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
 from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, most_telling, read_word_index
 
@@ -52,12 +54,16 @@ class VocabularyOptions:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set as the training takes it. validation may be empty where there are few texts."""
+    """A data set as the training takes it. validation may be empty where there are few texts.
+
+    unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
+    """
 
     dataset: Dataset
     tokenizer: Tokenizer
     train: Split
     validation: Split
+    unknown_words: float
 
     def examples(self, split: Split) -> Examples:
         """The split's texts as ids, with hard targets."""
@@ -82,6 +88,7 @@ def prepare(
     if not 0 <= validation_share < 1:
         raise DataError(f"--validation must be from 0 to below 1, not {validation_share}")
     train, validation = hold_out(dataset.train, validation_share, seed)
+    counts = count_words(dataset.train.texts)
     if vocabulary.word_index is not None:
         words = adopted(read_word_index(vocabulary.word_index), vocabulary.num_words, vocabulary.skip_top)
     elif vocabulary.choice == "telling":
@@ -93,19 +100,24 @@ def prepare(
             vocabulary.skip_top,
         )
     else:
-        words = most_frequent(count_words(dataset.train.texts), vocabulary.num_words, vocabulary.skip_top)
+        words = most_frequent(counts, vocabulary.num_words, vocabulary.skip_top)
     oov = None if vocabulary.drop_unknown else OOV_ID
-    return Prepared(dataset, Tokenizer(words, vocabulary.length, oov), train, validation)
+    tokenizer = Tokenizer(words, vocabulary.length, oov)
+    return Prepared(dataset, tokenizer, train, validation, _unknown_words(counts, words))
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained checkpoint and how it came about; test is None where it was not read."""
+    """A trained checkpoint and how it came about; test is None where it was not read.
+
+    remarks: what a person should know of the result, a line each.
+    """
 
     checkpoint: Checkpoint
     result: TrainingResult
     validation: Measured | None
     test: Measured | None
+    remarks: tuple[str, ...] = ()
 
 
 def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
@@ -154,14 +166,17 @@ def fit(
     test = prepared.dataset.test
     if read_test and test is not None and result.outcome != "interrupted":
         on_test = measure(predict_logits(network, prepared.examples(test)), test.labels, labels)
+    said = tuple(remarks(on_validation)) if on_validation else ()
     account = {
         **_account(prepared, network, options, result),
         "temperature": round(temperature, 6),
         "validation": on_validation.to_dict() if on_validation else None,
         "test": on_test.to_dict() if on_test else None,
+        "warnings": [*prepared.dataset.warnings, *said],
         **(described or {}),
     }
-    return Fitted(Checkpoint(network, prepared.tokenizer, labels, account), result, on_validation, on_test)
+    checkpoint = Checkpoint(network, prepared.tokenizer, labels, account)
+    return Fitted(checkpoint, result, on_validation, on_test, said)
 
 
 def _account(
@@ -177,6 +192,8 @@ def _account(
             "train_texts": dict(zip(dataset.labels, counts)),
             "validation_texts": len(prepared.validation),
             "test_texts": len(dataset.test) if dataset.test else 0,
+            "unknown_words": round(prepared.unknown_words, 4),
+            "checks": dict(dataset.checks),
         },
         "parameters": sum(count for _, _, count in network.parameter_table()),
         "options": options.to_dict(),
@@ -190,6 +207,14 @@ def _account(
             "torch": torch.__version__,
         },
     }
+
+
+def _unknown_words(counts: Counter[str], words: tuple[str, ...]) -> float:
+    """The share of words outside the vocabulary to expect of new texts like these (Good & Turing: words
+    that occur once stand for those that a next text brings). ``evaluate`` compares other texts with it.
+    """
+    known = sum(counts[word] for word in words if counts[word] > 1)
+    return 1 - known / max(1, counts.total())
 
 
 def save_progress(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,29 @@ import numpy.typing as npt
 from edge_lstm.errors import OutputError
 from edge_lstm.metrics import Interval, wilson_interval
 from edge_lstm_export.datasets import Split
+from edge_lstm_export.datasets.dataset import shorten
 from edge_lstm_export.datasets.findings import contradictory
 from edge_lstm_export.teacher import TeacherOptions, soft_labels
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-# Judged together: what IMDB's training split holds, 45 s and 1.3 GB on one core.
-BLOCK_CHARACTERS = 35_000_000
-# NB-SVM fits one model for each label and fold, so many labels take few texts: the product is held.
-BLOCK_TEXTS_TIMES_LABELS = 500_000
-# Below this no statistics are worth a line: NB-SVM is wrong too often to be a judge.
-FEWEST_TEXTS = 500
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is judged together: characters of text, and texts times labels, since NB-SVM fits a model
+    for each label and fold."""
+
+    characters: int
+    texts_times_labels: int
+
+
+# IMDB's training split takes 45 s and 1.3 GB as one block; a sample of a quarter of it takes 10 s.
+BLOCK = Limits(35_000_000, 500_000)
+SAMPLE = Limits(10_000_000, 150_000)
+# Below the first nothing is listed, below the second nothing is estimated: NB-SVM, having seen so little,
+# is wrong too often itself.
+FEWEST_TEXTS, FEWEST_FOR_ESTIMATE = 50, 500
 # The estimate looks at the texts whose label is easiest to tell, where disagreement is mostly the label's
 # fault. On IMDB it says 0.2 % as it is, and 21 % with 20 % of the labels flipped; the confident joint of
 # Northcutt et al. says 2.4 % and 23.5 % (benchmarks/label_noise.py).
@@ -57,20 +69,20 @@ class Suspects:
             "judged_texts": self.judged,
             "suspicious_texts": len(self.rows),
             "wrong_share": None if self.wrong is None else round(self.wrong, 4),
-            "wrong_interval": self.interval
-            and [round(self.interval.low, 4), round(self.interval.high, 4)],
+            "wrong_interval": self.interval and [round(self.interval.low, 4), round(self.interval.high, 4)],
         }
 
-    def warning(self, texts: int, file: Path | None) -> str | None:
+    def warning(self, split: Split, labels: Sequence[str], file: Path | None) -> str | None:
         """A line for a person, or None where the labels look right."""
-        if self.wrong is None or self.interval is None or self.interval.low < 0.01:
+        if self.wrong is None or self.interval is None or self.interval.low < 0.01 or not len(self.rows):
             return None
-        sample = f" (of {self.judged:,} that were judged)" if self.judged < texts else ""
+        pairs = Counter(zip(split.labels[self.rows].tolist(), self.likely.tolist()))
+        (given, likely), _ = pairs.most_common(1)[0]
         return (
-            f"about {self.wrong:.0%} of the labels look wrong (95 %: {self.interval.low:.0%} to "
-            f"{self.interval.high:.0%}): correct the {len(self.rows):,} most suspicious{sample}, "
-            + (f"in {file}" if file else "which --suspects FILE lists")
-            + ", or train with --teacher nb-svm, which minds wrong labels less"
+            f"about {self.wrong:.0%} of the labels look wrong, or overlap (95 %: {self.interval.low:.0%} to "
+            f"{self.interval.high:.0%}; most often {shorten(labels[given])} that reads like "
+            f"{shorten(labels[likely])}): correct the texts that "
+            + (f"{file} lists" if file else "--suspects FILE lists")
         )
 
 
@@ -92,12 +104,13 @@ def find_suspects(
     found: list[tuple[Ints, Ints, Floats]] = []
     judged = missed = easiest = 0
     if len(able) >= FEWEST_TEXTS and len(kept) >= 2:
-        blocks = list(_blocks(split, able, len(kept), seed))
-        if not every_text and len(blocks) > 1:
-            say(f"labels: a sample of {len(blocks[0]):,} of {len(split):,} texts is checked")
-        for number, rows in enumerate(blocks if every_text else blocks[:1], 1):
-            if every_text and len(blocks) > 1:
-                say(f"labels: checking part {number} of {len(blocks)}")
+        parts = _parts(split, able, len(kept), seed, BLOCK if every_text else SAMPLE)
+        if not every_text and len(parts) > 1:
+            say(f"labels: a sample of {len(parts[0]):,} of {len(split):,} texts is checked")
+            parts = parts[:1]
+        for number, rows in enumerate(parts, 1):
+            if len(parts) > 1:
+                say(f"labels: checking part {number} of {len(parts)}")
             names = np.unique(split.labels[rows])
             given = np.searchsorted(names, split.labels[rows])
             if len(names) < 2 or np.bincount(given).min() < options.folds:
@@ -121,8 +134,8 @@ def find_suspects(
         pairs[order],
         torn[listed[order]],
         judged,
-        missed / easiest if easiest else None,
-        wilson_interval(missed, easiest) if easiest else None,
+        missed / easiest if judged >= FEWEST_FOR_ESTIMATE else None,
+        wilson_interval(missed, easiest) if judged >= FEWEST_FOR_ESTIMATE else None,
     )
 
 
@@ -173,13 +186,10 @@ def write_suspects(split: Split, labels: tuple[str, ...], suspects: Suspects, pa
         partial.unlink(missing_ok=True)
 
 
-def _blocks(split: Split, able: Ints, labels: int, seed: int) -> Iterator[Ints]:
-    """The rows ``able`` in random parts of about equal size, each small enough to be judged at once."""
+def _parts(split: Split, able: Ints, labels: int, seed: int, limits: Limits) -> list[Ints]:
+    """The rows ``able`` in random parts of about equal size, each within the limits."""
     characters = sum(len(split.texts[i]) for i in able)
-    problems = 1 if labels == 2 else labels
-    parts = max(
-        1, -(-characters // BLOCK_CHARACTERS), -(-len(able) * problems // BLOCK_TEXTS_TIMES_LABELS)
-    )
+    work = len(able) * (1 if labels == 2 else labels)
+    parts = max(1, -(-characters // limits.characters), -(-work // limits.texts_times_labels))
     order = np.random.default_rng([seed, 0x5B5]).permutation(able)
-    for part in np.array_split(order, parts):
-        yield np.sort(part)
+    return [np.sort(part) for part in np.array_split(order, parts)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+from edge_lstm_export.datasets.dataset import listed, shorten
 from edge_lstm_export.evaluation import Measured
 from edge_lstm_export.fitting import Fitted, Prepared
 from edge_lstm_export.history import EpochRecord
@@ -14,6 +15,8 @@ from edge_lstm_export.job import TrainingJob
 from edge_lstm_export.network import Network
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.training import BatchReport, Callbacks, Progress
+
+MOST_LABELS = 30  # lines or names of labels that are shown
 
 
 def message(text: str) -> None:
@@ -52,7 +55,7 @@ def prepared_lines(prepared: Prepared) -> list[str]:
     sizes = f"{len(prepared.train):,} training, {len(prepared.validation):,} validation{test} texts"
     return [
         f"data       {dataset.name}: {sizes}",
-        "labels     " + ", ".join(f"{label} {count:,}" for label, count in zip(dataset.labels, counts)),
+        "labels     " + listed([f"{shorten(n)} {c:,}" for n, c in zip(dataset.labels, counts)], MOST_LABELS),
         f"words      {len(prepared.tokenizer.words):,}, texts of at most {prepared.tokenizer.length} tokens",
         f"sha256     {dataset.digest}",
     ]
@@ -61,16 +64,23 @@ def prepared_lines(prepared: Prepared) -> list[str]:
 def measured_lines(name: str, measured: Measured) -> list[str]:
     """Accuracy with its interval, then a line for each label."""
     low, high = measured.interval.low, measured.interval.high
+    shown = measured.labels
+    if len(shown) > MOST_LABELS:
+        worst = sorted(shown, key=lambda row: row.f1)[:MOST_LABELS]
+        shown = tuple(row for row in shown if row in worst)
     rows = [("label", "precision", "recall", "F1", "texts")]
     rows += [
-        (row.label, f"{row.precision:.1%}", f"{row.recall:.1%}", f"{row.f1:.1%}", f"{row.support:,}")
-        for row in measured.labels
+        (shorten(row.label), f"{row.precision:.1%}", f"{row.recall:.1%}", f"{row.f1:.1%}", f"{row.support:,}")
+        for row in shown
     ]
+    rows.append(("mean", "", "", f"{measured.macro_f1:.1%}", ""))
+    more = len(measured.labels) - len(shown)
     interval = f"95 % interval {low:.2%} to {high:.2%}, {measured.texts:,} texts"
     return [
         f"{name} accuracy {measured.accuracy:.2%} ({interval})",
         f"log loss {measured.log_loss:.4f}, calibration error {measured.calibration_error:.4f}",
         *table(rows, right=[1, 2, 3, 4]),
+        *([f"({more:,} more labels, with better F1)"] if more else []),
     ]
 
 

@@ -85,6 +85,12 @@ def command(
             show_default="beside the output",
         ),
     ] = None,
+    suspects: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="List the texts whose label looks wrong, as CSV.", show_default=False
+        ),
+    ] = None,
     num_words: Annotated[int, typer.Option(metavar="N", help="Ids below N are in use.")] = 5000,
     skip_top: Annotated[
         int, typer.Option(metavar="N", min=0, help="Leave out the N most frequent words.")
@@ -216,6 +222,7 @@ def command(
         soft_labels=soft_labels,
         validation_share=validation,
         read_test=not no_test,
+        suspects=suspects,
         threads=threads,
         device=device,
         resume=resume,
@@ -231,6 +238,8 @@ def command(
             if measured is not None:
                 print("", *measured_lines(name, measured), sep="\n")
         print("", *written_lines(job, fitted), sep="\n")
+    for remark in fitted.remarks:
+        message(f"note: {remark}")
     if fitted.result.outcome == "interrupted":
         message(f"interrupted; continue with the same command and --resume (state in {job.partial})")
         raise typer.Exit(stop.exit_code)
