@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -138,7 +139,9 @@ def _lines(evaluation: Evaluation) -> list[str]:
     lines += [""]
     if torn := evaluation.repeats.contradictory_texts:
         lines.append(f"{torn:,} texts have the words of one with another label: correct the labels")
-    lines += [f"{_short(m.name)}: {m.familiar.note}" for m in evaluation.models if m.familiar]
+    for model in evaluation.models:
+        if model.familiar:
+            lines += wrap(f"{_short(model.name)}: {model.familiar.note}", 79, subsequent_indent="  ")
     for model in evaluation.models:
         lines += ["", *_by_label(model)]
     for comparison in evaluation.comparisons:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
+from edge_lstm.text import split_words
 
 
 def split(*pairs: tuple[str, int]) -> Split:
@@ -192,7 +193,67 @@ def test_what_often_spoils_a_training_is_said() -> None:
     said = warnings(few, split(("text 1", 0), ("new", 1)))
     assert "only 91 training texts" in said
     assert "few training texts of b (5)" in said
-    assert "labels are out of balance (a 94.5%, b 5.5%)" in said
-    assert "1 training texts occur again with another label" in said
+    assert "labels are out of balance (a 94.5% to b 5.5%)" in said
+    assert "2 training texts have the same words as one with another label" in said
     assert "'nan' may stand for a missing one" in warnings(few, labels=("a", "nan"))
     assert "1 test texts are training texts too" in said
+    twins = warnings(few, labels=("a b", "A  B"))
+    assert "the labels a b and A  B differ in capitals or spaces only" in twins
+
+
+def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> None:
+    texts = [(f"Text {i}", i % 2) for i in range(1500)]
+    repeated = split(*texts, *((f"text: {i}!", i % 2) for i in range(30)))
+    found = checked(Dataset("data", ("a", "b"), repeated, split(("TEXT 7.", 1), ("other", 0)), "0"))
+    assert dict(found.checks) == {
+        "repeated_texts": 30,
+        "contradictory_texts": 0,
+        "test_texts_in_training": 1,
+    }
+    said = "\n".join(found.warnings)
+    assert "30 training texts (2.0%) repeat the words of another: keep one of each" in said
+    assert "1 test texts are training texts too" in said
+
+
+@given(kinds=st.lists(st.integers(0, 30), min_size=1, max_size=90), seed=st.integers(0, 3))
+def test_duplicates_never_sit_on_both_sides_of_a_split(kinds: list[int], seed: int) -> None:
+    ways = (str.upper, str.lower, lambda text: f" {text.replace(' ', '  ')}!")
+    whole = split(*((ways[i % 3](f"text no {kind}"), i % 2) for i, kind in enumerate(kinds)))
+    rest, held = hold_out(whole, 0.3, seed)
+    words = [{" ".join(split_words(text)) for text in part.texts} for part in (rest, held)]
+    assert not words[0] & words[1]
+    assert sorted([*rest.rows, *held.rows]) == list(range(1, len(whole) + 1))
+    assert all(whole.texts[row - 1] == text for row, text in zip(held.rows, held.texts))
+
+
+def test_texts_that_are_all_the_same_train_nothing() -> None:
+    with pytest.raises(DataError, match=r"all 9 training texts of data hold the same words; .*--text-column"):
+        warnings(split(*(("Same text" + "!" * i, i % 2) for i in range(9))))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([f"id{i}" for i in range(10_000)], "10,000 different labels for 10,000 texts, as ids"),
+        ([f"id{i % 10_000}" for i in range(40_000)], "10,000 different labels for 40,000 texts, as ids"),
+        ([str(i / 10) for i in range(60)] * 3, "60 different labels for 180 texts, all of them numbers"),
+    ],
+)
+def test_a_column_that_cannot_be_the_label_is_refused(names: list[str], expected: str) -> None:
+    with pytest.raises(DataError, match=f"a.csv has {expected}.*--label-column") as caught:
+        label_names(names, "a.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_stars_and_classes_that_are_numbers_are_labels() -> None:
+    assert label_names(["4.5", "5", "10", "4.5"], "a.csv") == ("4.5", "5", "10")
+    assert len(label_names([str(i % 77) for i in range(500)], "a.csv")) == 77
+    assert label_names(["--5", "1"], "a.csv") == ("--5", "1"), "no number"
+
+
+def test_missing_labels_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nx,a\ny,\nz,b\nw,\n")
+    with pytest.raises(
+        DataError, match=r"row 2: no label in 'label' \(and in 1 more of 4 rows\); remove or label the rows"
+    ):
+        read_dataset(str(tmp_path / "a.csv"))

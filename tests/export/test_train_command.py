@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from csv import reader
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,6 +204,88 @@ def test_a_signal_ends_with_a_usable_checkpoint_and_resume_goes_on(
     assert same(straight, broken)
 
 
+def test_a_training_that_is_killed_outright_goes_on_to_the_same_weights(tmp_path: Path, csv: Path) -> None:
+    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
+    options = ("--epochs", "8", "--patience", "8", "--batch-size", "1", *SMALL)
+    arguments = [sys.executable, "-m", "edge_lstm", "train", str(csv), "-o", str(broken), *options]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("epoch 3/"):
+            pass
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not broken.exists(), "nothing half-trained under the model's name"
+    resumed = run(csv, "-o", broken, "--resume", *options)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 1/" not in resumed.stderr
+    assert run(csv, "-o", straight, *options).returncode == 0
+    assert same(straight, broken)
+
+
+def test_what_is_odd_is_said_and_kept_with_the_model(trained: tuple[Path, Result]) -> None:
+    output, result = trained
+    training = load_checkpoint(output).training
+    assert any("only 90 training texts" in warning for warning in training["warnings"])
+    assert any("the validation part holds 8 texts" in warning for warning in training["warnings"])
+    assert all(f"note: {warning}" in result.stderr for warning in training["warnings"])
+    assert training["data"]["checks"]["contradictory_texts"] == 0
+    assert 0 < training["data"]["unknown_words"] < 1
+    history = json.loads(output.with_name("model.history.json").read_text())
+    assert history["training"]["warnings"] == training["warnings"]
+
+
+def test_suspicious_labels_are_listed_on_request(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "d.csv", ["no", "yes"], 700)
+    lines = data.read_text().splitlines()
+    wrong = range(3, 700, 12)  # these rows say "about…" one label and have the other
+    for row in wrong:
+        text, _, label = lines[row].partition(",")
+        lines[row] = f"{text},{'no' if label == 'yes' else 'yes'}"
+    data.write_text("\n".join(lines) + "\n")
+    listed = tmp_path / "suspects.csv"
+    result = run(data, "-o", tmp_path / "m.safetensors", "--epochs", "1", "--suspects", listed, *SMALL)
+    assert result.returncode == 0, result.stderr
+    assert "of the labels look wrong" in result.stderr and f"correct the texts that {listed}" in result.stderr
+    found = list(reader(listed.open(newline="")))
+    assert found[0][:3] == ["row", "label", "likely_label"]
+    rows = [int(row[0]) for row in found[1:]]
+    caught = set(rows) & set(wrong)
+    assert len(caught) > 0.7 * len(wrong) * 0.9, "a tenth of them is in the test part, which is not looked at"
+    assert len(caught) > 0.9 * len(rows)
+    for row, label, likely, *_, text in found[1:]:
+        assert lines[int(row)] == f"{text},{label}"
+        assert {label, likely} == {"no", "yes"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "d.csv"),
+        ("text,label\n", "no labelled row"),
+        ("text,label\na b,x\nc d,x\n", "one label, x"),
+        ("text,label\na b,x\nc d,\ne,y\n", "no label in 'label'; remove or label the row"),
+        ("text,label\n" + "".join(f"a {i},{i}\n" for i in range(10_000)), "10,000 different labels"),
+        ("text,label\n" + "".join(f"a {i},{i / 8}\n" for i in range(90)), "90 different labels"),
+        ("text,label\n" + "".join(f"Same,{i % 2}\n" for i in range(50)), "training texts of d.csv hold the"),
+        ("text,label\n" + "".join(f"!,{i % 2}\n" for i in range(50)), "training texts of d.csv hold the"),
+    ],
+)
+def test_data_that_cannot_train_get_one_line(tmp_path: Path, content: str, expected: str) -> None:
+    (tmp_path / "d.csv").write_text(content)
+    result = run(tmp_path / "d.csv", "-o", tmp_path / "m.safetensors", *SMALL)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert expected in result.stderr and "; " in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["d.csv"]
+
+
+def test_labels_that_are_numbers_train(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "d.csv", ["1", "2.5", "10"], 90)
+    output = tmp_path / "m.safetensors"
+    assert run(data, "-o", output, "--epochs", "1", *SMALL).returncode == 0
+    assert load_checkpoint(output).labels == ("1", "2.5", "10")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -216,6 +299,7 @@ def test_a_signal_ends_with_a_usable_checkpoint_and_resume_goes_on(
         (["{csv}", "-o", "m.safetensors", "--word-index", "{csv}"], "no JSON file"),
         (["{csv}", "-o", "m.safetensors", "--label-column", "stars"], "stars"),
         (["{csv}", "-o", "{csv}/m.safetensors"], "cannot write"),
+        (["{csv}", "-o", "m.safetensors", "--suspects", "no/s.csv"], "no folder no; make it first"),
         (["imdb", "-o", "m.safetensors", "--data-dir", "."], "aclImdb_v1.tar.gz"),
     ],
 )
