@@ -158,15 +158,16 @@ def fit(
     )
     labels, temperature = prepared.dataset.labels, 1.0
     on_validation = on_test = None
+    said: tuple[str, ...] = ()
     if validation is not None:
         logits = predict_logits(network, validation)
         temperature = fit_temperature(logits, torch.from_numpy(validation.targets))
         divide_logits(network, temperature)
         on_validation = measure(logits / temperature, prepared.validation.labels, labels)
+        said = tuple(remarks(on_validation, logits / temperature, prepared.validation.labels))
     test = prepared.dataset.test
     if read_test and test is not None and result.outcome != "interrupted":
         on_test = measure(predict_logits(network, prepared.examples(test)), test.labels, labels)
-    said = tuple(remarks(on_validation)) if on_validation else ()
     account = {
         **_account(prepared, network, options, result),
         "temperature": round(temperature, 6),

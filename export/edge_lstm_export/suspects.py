@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -119,10 +120,9 @@ def find_suspects(
             here, likely = confident_disagreement(answers, given)
             pair = np.stack([answers[here, given[here]], answers[here, likely]], axis=1)
             found.append((rows[here], names[likely], pair))
-            easy = max(FEWEST_EASIEST, round(EASIEST * len(rows)))
-            sure = np.argsort(-answers.max(axis=1), kind="stable")[:easy]
-            missed += int((answers[sure].argmax(axis=1) != given[sure]).sum())
-            easiest += len(sure)
+            easy = _easiest(answers)
+            missed += int((answers[easy].argmax(axis=1) != given[easy]).sum())
+            easiest += len(easy)
             judged += len(rows)
     listed = np.concatenate([rows for rows, _, _ in found]) if found else np.zeros(0, np.int64)
     likely = np.concatenate([label for _, label, _ in found]) if found else np.zeros(0, np.int64)
@@ -154,6 +154,19 @@ def confident_disagreement(answers: Floats, given: Ints) -> tuple[Ints, Ints]:
     # Of two likely labels the given one may be the less confident and yet the more probable.
     rows = rows[answers[rows, likely[rows]] > answers[rows, given[rows]]]
     return rows, likely[rows]
+
+
+def _easiest(answers: Floats) -> Ints:
+    """The rows whose answers are surest, the same share of the rows of each answer: where one label is
+    wrong more often than the other, its texts are less sure as a whole and would all be left out."""
+    share = max(EASIEST, FEWEST_EASIEST / len(answers))
+    predicted = answers.argmax(axis=1)
+    parts = []
+    for label in np.unique(predicted):
+        rows = np.flatnonzero(predicted == label)
+        order = np.argsort(-answers[rows, label], kind="stable")
+        parts.append(rows[order[: math.ceil(share * len(rows))]])
+    return np.concatenate(parts)
 
 
 def write_suspects(split: Split, labels: tuple[str, ...], suspects: Suspects, path: Path) -> None:

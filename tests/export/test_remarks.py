@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
-from edge_lstm_export.evaluation import measure
+from edge_lstm_export.evaluation import best_threshold, measure
 from edge_lstm_export.remarks import remarks
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 
 def said(answers: list[int], labels: list[int], names: tuple[str, ...] = ("no", "yes")) -> str:
     logits = torch.nn.functional.one_hot(torch.tensor(answers), len(names)).float() * 5
-    return "\n".join(remarks(measure(logits, np.array(labels), names)))
+    return "\n".join(remarks(measure(logits, np.array(labels), names), logits, np.array(labels)))
 
 
 def test_a_good_result_on_many_texts_needs_no_word() -> None:
@@ -26,6 +30,24 @@ def test_an_answer_that_is_always_the_same_is_said() -> None:
     text = said([0] * 1000, [0] * 950 + [1] * 50)
     assert "not shown to be better than always answering no (95.0% against 95.0%)" in text
     assert "yes is never the answer" in text
+
+
+def test_a_rare_label_gets_a_threshold_that_finds_more_of_it() -> None:
+    probability = np.concatenate([np.linspace(0.0, 0.2, 950), np.linspace(0.15, 0.55, 50)])
+    labels = np.array([0] * 950 + [1] * 50)
+    logits = torch.from_numpy(np.log(np.stack([1 - probability, probability + 1e-9], axis=1))).float()
+    text = "\n".join(remarks(measure(logits, labels, ("no", "yes")), logits, labels))
+    assert "yes is rare: answering it from a probability of 0.21 on gives it an F1 of 9" in text
+    assert "no is rare" not in text
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.2, 0.5, 0.9])), min_size=1, max_size=30))
+def test_no_threshold_has_a_better_f1_than_the_best(rows: list[tuple[bool, float]]) -> None:
+    truth = np.array([True, *(t for t, _ in rows)])
+    values = np.array([0.5, *(p for _, p in rows)], dtype=np.float32)
+    threshold, found = best_threshold(truth, values)
+    scores = {float(t): f1_score(truth, values >= t) for t in np.unique(values)}
+    assert found == pytest.approx(max(scores.values())) == pytest.approx(scores[threshold])
 
 
 def test_rare_labels_count_as_much_in_the_mean_f1() -> None:

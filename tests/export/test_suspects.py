@@ -49,6 +49,15 @@ def test_wrong_labels_are_found_and_their_share_is_told() -> None:
     assert said is not None and "of the labels look wrong" in said and "--suspects FILE" in said
 
 
+def test_the_share_is_told_where_only_one_label_is_wrong() -> None:
+    data, wrong = made(1500, flipped=0.3, seed=1)
+    labels = np.where(wrong & (data.labels != 1), (data.labels + 2) % 3, data.labels)  # only fruit → metal
+    found = find_suspects(Split(data.texts, labels), 3, say=print)
+    share = (wrong & (data.labels == 1)).mean()
+    assert 0.08 < share < 0.12
+    assert found.interval is not None and found.interval.low < share < found.interval.high
+
+
 def test_the_most_suspicious_come_first() -> None:
     data, _ = made(900, flipped=0.15)
     found = find_suspects(data, 3, say=print)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
+from edge_lstm_export.datasets import Split
+from edge_lstm_export.datasets.dataset import Dataset
+from edge_lstm_export.fitting import VocabularyOptions, prepare
 from edge_lstm_export.vocabulary import adopted, count_words, most_frequent
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,3 +52,16 @@ def test_nothing_left_is_refused() -> None:
         most_frequent(count_words(TEXTS), 5000, skip_top=5)
     with pytest.raises(DataError, match="num-words"):
         most_frequent(count_words(TEXTS), 4)
+
+
+def test_the_words_to_be_unknown_in_new_texts_are_foretold() -> None:
+    rng = random.Random(0)
+    names = [f"w{i}" for i in range(4000)]
+    texts = [" ".join(rng.choices(names, [1 / (i + 1) for i in range(4000)], k=12)) for _ in range(1200)]
+    seen, new = texts[:600], texts[600:]
+    data = Dataset("d", ("a", "b"), Split(tuple(seen), np.arange(600) % 2), None, "0")
+    for num_words in (300, 5000):  # words cut off, and words never seen
+        prepared = prepare(data, VocabularyOptions(num_words))
+        counts = [prepared.tokenizer.count_words(text) for text in new]
+        unknown = 1 - sum(known for _, known in counts) / sum(words for words, _ in counts)
+        assert unknown == pytest.approx(prepared.unknown_words, rel=0.15)
