@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edge_lstm.errors import DataError
 from edge_lstm_export.datasets import DataOptions, read_dataset
 from edge_lstm_export.datasets.sources import holds_splits
-from edge_lstm_export.examples import Examples
+from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fitting import Prepared
 from edge_lstm_export.graph import write_atomically
 from edge_lstm_export.teacher import SoftLabels, TeacherOptions, soft_labels
@@ -32,16 +33,31 @@ _KEY = "edge_lstm_soft_labels"
 @dataclass(frozen=True)
 class Distillation:
     """teacher: one of TEACHERS. unlabelled: a SOURCE of further texts, or None. kept: the file that keeps
-    the soft labels, so that another training, or a resumed one, need not make them again."""
+    the soft labels, so that another training, or a resumed one, need not make them again. own_labels: how
+    much a training text's own label counts beside the teacher's: 0 = only the teacher's, 1 = only its own.
+    """
 
     teacher: str
     unlabelled: str | None
     kept: Path
     options: TeacherOptions = field(default_factory=TeacherOptions)
+    own_labels: float = 0.0
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
             raise DataError(f"no teacher {self.teacher!r}; choose one of {', '.join(TEACHERS)}")
+        if not 0 <= self.own_labels <= 1:
+            raise DataError(f"--own-labels must be from 0 to 1, not {self.own_labels}")
+
+
+@dataclass(frozen=True)
+class Taught:
+    """examples: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as
+    in the examples. account: how the texts were labelled."""
+
+    examples: Examples
+    soft: npt.NDArray[np.float32]
+    account: dict[str, Any]
 
 
 def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
@@ -62,7 +78,7 @@ def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
 
 def teach(
     prepared: Prepared, unlabelled: Sequence[str], distillation: Distillation, say: Callable[[str], None]
-) -> tuple[Examples, dict[str, Any]]:
+) -> Taught:
     """The examples that the student learns from, and the account of how they were labelled.
 
     Texts that stand in the validation part or in the test split are left out of the unlabelled ones.
@@ -79,19 +95,21 @@ def teach(
         _keep(distillation.kept, key, labels)
     else:
         say(f"teacher: soft labels from {distillation.kept}")
-    examples = Examples.from_texts(
-        prepared.tokenizer,
-        [*train.texts, *further],
-        np.concatenate([labels.labelled, labels.unlabelled]).astype(np.float32),
-    )
+    soft = np.concatenate([labels.labelled, labels.unlabelled]).astype(np.float32)
+    own = distillation.own_labels
+    targets = soft.copy()
+    targets[: len(train)] *= 1 - own
+    targets[: len(train)] += own * one_hot(train.labels, len(prepared.dataset.labels))
+    examples = Examples.from_texts(prepared.tokenizer, [*train.texts, *further], targets)
     account = {
         "teacher": distillation.teacher,
         "unlabelled": distillation.unlabelled,
         "unlabelled_texts": len(further),
         "cross_fitted_accuracy": round(labels.accuracy, 4),
+        "own_labels": own,
         "options": distillation.options.to_dict(),
     }
-    return examples, account
+    return Taught(examples, soft, account)
 
 
 def _digest(*parts: Any) -> str:

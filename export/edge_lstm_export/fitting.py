@@ -18,10 +18,12 @@ from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from edge_lstm_export.datasets import Dataset, Split, hold_out
 from edge_lstm_export.evaluation import Measured, divide_logits, fit_temperature, measure, predict_logits
 from edge_lstm_export.examples import Examples, one_hot
+from edge_lstm_export.linear_part import fit_linear_part
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.remarks import remarks
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
+from edge_lstm_export.word_vectors import word_vectors
 from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, most_telling, read_word_index
 
 VALIDATION_SHARE = 0.1
@@ -104,6 +106,19 @@ def prepare(
     oov = None if vocabulary.drop_unknown else OOV_ID
     tokenizer = Tokenizer(words, vocabulary.length, oov)
     return Prepared(dataset, tokenizer, train, validation, _unknown_words(counts, words))
+
+
+def initialise(network: Network, examples: Examples, options: TrainingOptions) -> None:
+    """What can be had from the texts before the first step: the linear part, fitted to the examples' targets,
+    and word vectors for the embedding, where the options say so."""
+    fit_linear_part(network, examples)
+    if options.word_vectors:
+        embedding = network.embedding.weight
+        vectors = word_vectors(examples, network.config.num_words, network.config.embedding_dim, options.seed)
+        if vectors is not None:
+            with torch.no_grad():
+                values = torch.from_numpy(vectors)
+                embedding.copy_(torch.where(values.isnan(), embedding, values))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from edge_lstm_export.fitting import (
     Prepared,
     VocabularyOptions,
     fit,
+    initialise,
     load_progress,
     new_network,
     prepare,
@@ -58,6 +59,7 @@ class TrainingJob:
     teacher: str | None = None
     unlabelled: str | None = None
     soft_labels: Path | None = None
+    own_labels: float = 0.0
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
     suspects: Path | None = None
@@ -76,7 +78,7 @@ class TrainingJob:
         if self.teacher is None:
             return None
         kept = self.soft_labels or self.output.with_name(f"{self.output.stem}.soft-labels.safetensors")
-        return Distillation(self.teacher, self.unlabelled, kept)
+        return Distillation(self.teacher, self.unlabelled, kept, own_labels=self.own_labels)
 
     @property
     def history(self) -> Path:
@@ -119,16 +121,22 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
         seed=job.data.seed,
     )
     base = preset(job.preset)
-    examples, taught = None, None
+    taught = None
     if job.distillation is not None:
         unlabelled = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
-        examples, taught = teach(prepared, unlabelled, job.distillation, watcher.say)
-    texts = len(prepared.train) if examples is None else len(examples)
-    options = replace(fitted_to_size(base.options, texts), **job.options)
+        taught = teach(prepared, unlabelled, job.distillation, watcher.say)
+    examples = prepared.examples(prepared.train) if taught is None else taught.examples
+    options = replace(fitted_to_size(base.options, len(examples)), **job.options)
     network = new_network(prepared, replace(base.network, **job.network), options.seed)
+    if network.config.pair_buckets and taught is None:
+        raise DataError("the linear part needs a teacher; add --teacher nb-svm, or --pairs 0")
     settings = _settings(job, prepared, network, options)
     progress = load_progress(job.partial, settings) if job.resume else None
     watcher.started(prepared, network, options)
+    if progress is None:
+        if network.config.pair_buckets or options.word_vectors:
+            watcher.say("word vectors and word pairs")
+        initialise(network, examples if taught is None else replace(examples, targets=taught.soft), options)
 
     def keep(state: Progress) -> None:
         save_progress(job.partial, prepared, network, state, settings)
@@ -146,7 +154,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
             "preset": job.preset,
             "vocabulary": _vocabulary(job),
             "seed": options.seed,
-            "distillation": taught,
+            "distillation": taught.account if taught else None,
         },
     )
     if fitted.result.progress is not None:
@@ -233,5 +241,6 @@ def _settings(
         **_vocabulary(job),
         "teacher": job.teacher,
         "unlabelled": job.unlabelled,
+        "own labels": job.own_labels,
     }
     return json.loads(json.dumps(settings))  # type: ignore[no-any-return] # as it comes back from a file

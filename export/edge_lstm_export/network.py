@@ -125,6 +125,8 @@ class Network(nn.Module):
         if config.pair_buckets:
             rows = config.pair_start + config.pair_buckets
             self.pairs = nn.Embedding(rows, config.logits, padding_idx=0)
+            # Fitted before the training, see linear_part.py; gradients do not reach it.
+            self.pairs.weight.requires_grad_(False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -231,7 +233,7 @@ class Network(nn.Module):
             rows.append((f"pooling ({c.pooling})", f"(None, {c.pooled_dim})", 0))
         rows.append(("head (Dense)", f"(None, {c.logits})", _count(self.head)))
         if self.pairs is not None:
-            rows.append(("pairs (Linear)", f"(None, {c.logits})", _count(self.pairs)))
+            rows.append(("pairs (Linear)", f"(None, {c.logits})", self.pairs.weight.numel()))
         return rows
 
     def weights(self) -> Weights:

@@ -23,6 +23,10 @@ class TrainingOptions:
     adversarial: moves every embedded text by this share of its own norm in the direction that raises
         its loss most, and trains on both (Miyato et al., 2017); 0 = off. Doubles the time of a step.
     bfloat16: run the LSTM in bfloat16 in training where the CPU has such products.
+    word_vectors: start the embedding from the words' neighbours in all texts (see word_vectors.py).
+    embedding_rate: the embedding's learning rate, as a share of the others': below 1 it keeps more of its
+        first values.
+    word_dropout: share of a text's ids that are read as unknown in a training step.
     """
 
     epochs: int = 6
@@ -34,20 +38,24 @@ class TrainingOptions:
     patience: int = 3
     adversarial: float = 0.0
     bfloat16: bool = False
+    word_vectors: bool = False
+    embedding_rate: float = 1.0
+    word_dropout: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise DataError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("learning_rate", "clip"):
+        for name in ("learning_rate", "embedding_rate", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise DataError(f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("weight_decay", "adversarial"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise DataError(f"{name} must be at least 0, not {getattr(self, name)}")
-        if not 0 <= self.warmup < 1:
-            raise DataError(f"warmup must be at least 0 and below 1, not {self.warmup}")
+        for name in ("warmup", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DataError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         if not 0 <= self.seed < 2**63:
             raise DataError(f"seed must be at least 0 and below 2**63, not {self.seed}")
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from edge_lstm.errors import DataError
+from edge_lstm.text import OOV_ID, PAD_ID
 from edge_lstm_export.evaluation import fit_temperature, hits, predict_logits, soft_cross_entropy
 from edge_lstm_export.examples import Examples, shuffled_batches
 from edge_lstm_export.history import EpochRecord, best_of
@@ -122,9 +123,15 @@ class _Run:
         network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
         self.validation, self.callbacks, self.device = validation, callbacks, device
         trained = [p for p in network.parameters() if p.requires_grad]
-        decayed = {"params": [p for p in trained if p.ndim > 1], "weight_decay": options.weight_decay}
-        biases = {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0}
-        self.optimizer = torch.optim.AdamW([decayed, biases], lr=options.learning_rate)
+        embedding = network.embedding.weight
+        matrices = [p for p in trained if p.ndim > 1 and p is not embedding]
+        decay = options.weight_decay
+        groups = [
+            {"params": [embedding], "weight_decay": decay, "share": options.embedding_rate},
+            {"params": matrices, "weight_decay": decay, "share": 1.0},
+            {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0, "share": 1.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=options.learning_rate)
         self.batches = math.ceil(len(examples) / options.batch_size)  # an epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}
@@ -191,8 +198,11 @@ class _Run:
         """One update. Returns the clean loss and the number of right answers of the batch [B, T]."""
         ids, lengths, targets = (t.to(self.device) for t in (ids, lengths, targets))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = self.learning_rate() * group["share"]
         self.optimizer.zero_grad(set_to_none=True)
+        if self.options.word_dropout:
+            drop = torch.rand(ids.shape, device=self.device) < self.options.word_dropout
+            ids = torch.where(drop & (ids != PAD_ID), OOV_ID, ids)
         noise = None
         if self.options.adversarial:
             # Zeros that gather the gradient with respect to the embedded tokens.
