@@ -23,8 +23,8 @@ from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.remarks import remarks
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
-from edge_lstm_export.word_vectors import word_vectors
 from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, most_telling, read_word_index
+from edge_lstm_export.word_vectors import word_vectors
 
 VALIDATION_SHARE = 0.1
 WORD_CHOICES = ("frequent", "telling")

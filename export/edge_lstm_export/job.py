@@ -30,8 +30,8 @@ from edge_lstm_export.fitting import (
 )
 from edge_lstm_export.history import draw_history, write_history
 from edge_lstm_export.memory import keep_freed_memory
-from edge_lstm_export.network import Network
-from edge_lstm_export.presets import TrainingOptions, fitted_to_size, preset
+from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset
 from edge_lstm_export.suspects import find_suspects, write_suspects
 from edge_lstm_export.training import Callbacks, Progress
 
@@ -40,10 +40,11 @@ from edge_lstm_export.training import Callbacks, Progress
 class TrainingJob:
     """What to train from what, and where it goes.
 
-    network, options: what differs from the preset's, by the names of NetworkConfig and TrainingOptions.
+    network, vocabulary, options: what differs from the preset's, by the names of NetworkConfig,
+        VocabularyOptions and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
-    teacher, unlabelled, soft_labels: see distillation.Distillation; without a teacher the network learns
-    from the training texts' own labels.
+    teacher, unlabelled, soft_labels, own_labels: see distillation.Distillation. None is the preset's;
+        without a teacher ("none") the network learns from the training texts' own labels.
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     threads: one, since two share too little work a time step: on a machine with other work, 20 steps of 64
         reviews took 2.6 s with one thread and 6.6 to 24 s with two that wait for each other.
@@ -53,13 +54,13 @@ class TrainingJob:
     output: Path
     preset: str = "seed"
     data: DataOptions = field(default_factory=DataOptions)
-    vocabulary: VocabularyOptions = field(default_factory=VocabularyOptions)
+    vocabulary: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     teacher: str | None = None
     unlabelled: str | None = None
     soft_labels: Path | None = None
-    own_labels: float = 0.0
+    own_labels: float | None = None
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
     suspects: Path | None = None
@@ -75,10 +76,13 @@ class TrainingJob:
     @property
     def distillation(self) -> Distillation | None:
         """How the training texts get soft labels, or None."""
-        if self.teacher is None:
+        base = preset(self.preset)
+        teacher = base.teacher if self.teacher is None else self.teacher
+        if teacher == NO_TEACHER:
             return None
+        own_labels = base.own_labels if self.own_labels is None else self.own_labels
         kept = self.soft_labels or self.output.with_name(f"{self.output.stem}.soft-labels.safetensors")
-        return Distillation(self.teacher, self.unlabelled, kept, own_labels=self.own_labels)
+        return Distillation(teacher, self.unlabelled, kept, own_labels=own_labels)
 
     @property
     def history(self) -> Path:
@@ -114,23 +118,24 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     _check(job)
     torch.set_num_threads(job.threads)
     keep_freed_memory()
+    base = preset(job.preset)
+    vocabulary = VocabularyOptions(
+        **{"num_words": base.network.num_words, **base.vocabulary, **job.vocabulary}
+    )
     prepared = prepare(
         _with_suspects(job, read_dataset(job.source, job.data), watcher.say),
-        job.vocabulary,
+        vocabulary,
         validation_share=job.validation_share,
         seed=job.data.seed,
     )
-    base = preset(job.preset)
     taught = None
     if job.distillation is not None:
         unlabelled = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
         taught = teach(prepared, unlabelled, job.distillation, watcher.say)
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
     options = replace(fitted_to_size(base.options, len(examples)), **job.options)
-    network = new_network(prepared, replace(base.network, **job.network), options.seed)
-    if network.config.pair_buckets and taught is None:
-        raise DataError("the linear part needs a teacher; add --teacher nb-svm, or --pairs 0")
-    settings = _settings(job, prepared, network, options)
+    network = new_network(prepared, _shape(job, base), options.seed)
+    settings = _settings(job, vocabulary, prepared, network, options)
     progress = load_progress(job.partial, settings) if job.resume else None
     watcher.started(prepared, network, options)
     if progress is None:
@@ -152,7 +157,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
         read_test=job.read_test,
         described={
             "preset": job.preset,
-            "vocabulary": _vocabulary(job),
+            "vocabulary": _vocabulary(vocabulary),
             "seed": options.seed,
             "distillation": taught.account if taught else None,
         },
@@ -170,8 +175,10 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 
 def _check(job: TrainingJob) -> None:
     """What can be known to fail is refused before an hour of training."""
-    if job.unlabelled is not None and job.teacher is None:
+    if job.unlabelled is not None and job.distillation is None:
         raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
+    if job.network.get("pair_buckets") and job.distillation is None:
+        raise DataError("--pairs needs a teacher that they are fitted to; add --teacher nb-svm")
     if job.suspects is not None:
         check_writable(job.suspects)
     if job.output.suffix != ".safetensors":
@@ -202,6 +209,12 @@ def _check(job: TrainingJob) -> None:
             raise DataError(f"no device {job.device} for PyTorch ({reason}); use --device cpu") from None
 
 
+def _shape(job: TrainingJob, base: Preset) -> NetworkConfig:
+    """The network that is asked for. Its table is fitted to a teacher: without one it has none."""
+    shape = replace(base.network, **job.network)
+    return shape if job.distillation is not None else replace(shape, pair_buckets=0)
+
+
 def _with_suspects(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
     """The data set with what its labels look like; lists the suspicious ones where that is asked for.
 
@@ -219,15 +232,19 @@ def _with_suspects(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
     )
 
 
-def _vocabulary(job: TrainingJob) -> dict[str, Any]:
-    described = asdict(job.vocabulary)
+def _vocabulary(options: VocabularyOptions) -> dict[str, Any]:
+    described = asdict(options)
     index = described.pop("word_index")
     described["word_index_sha256"] = hashlib.sha256(index.read_bytes()).hexdigest() if index else None
     return described
 
 
 def _settings(
-    job: TrainingJob, prepared: Prepared, network: Network, options: TrainingOptions
+    job: TrainingJob,
+    vocabulary: VocabularyOptions,
+    prepared: Prepared,
+    network: Network,
+    options: TrainingOptions,
 ) -> dict[str, Any]:
     """What a resumed training must have in common with its beginning, by names that a person knows."""
     texts = hashlib.sha256()
@@ -238,9 +255,9 @@ def _settings(
         "training texts": texts.hexdigest(),
         **network.config.to_dict(),
         **options.to_dict(),
-        **_vocabulary(job),
-        "teacher": job.teacher,
+        **_vocabulary(vocabulary),
+        "teacher": job.distillation.teacher if job.distillation else NO_TEACHER,
         "unlabelled": job.unlabelled,
-        "own labels": job.own_labels,
+        "own labels": job.distillation.own_labels if job.distillation else 1.0,
     }
     return json.loads(json.dumps(settings))  # type: ignore[no-any-return] # as it comes back from a file

@@ -10,6 +10,8 @@ from typing import Any
 from edge_lstm.errors import DataError
 from edge_lstm_export.network import NetworkConfig
 
+NO_TEACHER = "none"
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -66,11 +68,18 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Preset:
-    """A network's shape and the options that train it; ``num_words`` and ``labels`` follow the data."""
+    """A network's shape and what trains it; ``labels`` and the words that there are follow the data.
+
+    vocabulary: by the names of fitting.VocabularyOptions. teacher, own_labels: see
+    distillation.Distillation.
+    """
 
     summary: str
     network: NetworkConfig
     options: TrainingOptions = field(default_factory=TrainingOptions)
+    vocabulary: Mapping[str, Any] = field(default_factory=dict)
+    teacher: str = NO_TEACHER
+    own_labels: float = 1.0
 
 
 # A training of fewer steps than this has not seen enough, whatever the number of passes.
@@ -93,16 +102,47 @@ def fitted_to_size(options: TrainingOptions, texts: int) -> TrainingOptions:
     return replace(options, batch_size=batch_size, epochs=epochs, patience=patience)
 
 
+def _distilled(summary: str, network: NetworkConfig, words: str = "frequent") -> Preset:
+    """A preset whose widths suit SIMD: with the int8 file's two sentinels, embedding and LSTM are multiples of
+    16. Telling words are read without what stands between them.
+    """
+    return Preset(
+        summary,
+        replace(network, pooling="mean+max", dropout=0.3),
+        TrainingOptions(
+            epochs=6,
+            batch_size=32,
+            learning_rate=4e-3,
+            bfloat16=True,
+            word_vectors=True,
+            embedding_rate=0.25,
+            word_dropout=0.1,
+        ),
+        {"choice": words, "drop_unknown": words == "telling"},
+        teacher="nb-svm",
+    )
+
+
 PRESETS: Mapping[str, Preset] = {
     "seed": Preset(
         "Keras's IMDB example: embedding 32, LSTM 100, last state (213,333 parameters)",
         NetworkConfig(num_words=5000, embedding_dim=32, hidden=100, dropout=0.3),
         TrainingOptions(epochs=6, batch_size=64, learning_rate=4e-3),
     ),
-    "small": Preset(
-        "embedding 30, LSTM 62, mean and max: with the int8 sentinels 32 and 64, widths that suit SIMD",
-        NetworkConfig(num_words=6000, embedding_dim=30, hidden=62, pooling="mean+max", dropout=0.3),
-        TrainingOptions(epochs=5, batch_size=32, learning_rate=4e-3, bfloat16=True),
+    "tiny": _distilled(
+        "embedding 14, LSTM 30, telling words only, 24,000 word pairs: under 100 kB",
+        NetworkConfig(num_words=2400, embedding_dim=14, hidden=30, pair_buckets=24_000),
+        words="telling",
+    ),
+    "small": _distilled(
+        "embedding 30, LSTM 62, 100,000 word pairs: under 300 kB",
+        NetworkConfig(num_words=4000, embedding_dim=30, hidden=62, pair_buckets=100_000),
+    ),
+    "base": _distilled(
+        "embedding 30, LSTM 94 in both directions, 400,000 word pairs: under 1 MB",
+        NetworkConfig(
+            num_words=11_000, embedding_dim=30, hidden=94, bidirectional=True, pair_buckets=400_000
+        ),
     ),
 }
 

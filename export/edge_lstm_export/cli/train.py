@@ -25,7 +25,8 @@ def command(
         Path, typer.Option("--output", "-o", metavar="FILE", help="The checkpoint, a .safetensors file.")
     ],
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Network and options to start from: seed or small.")
+        str,
+        typer.Option(metavar="NAME", help="Network and options to start from: tiny, seed, small or base."),
     ] = "seed",
     data_dir: Annotated[
         Path | None,
@@ -65,8 +66,8 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Learn from a teacher's soft labels: nb-svm (over 1-3-grams).",
-            show_default=False,
+            help="Learn from a teacher's soft labels: nb-svm (over 1-3-grams), or none.",
+            show_default="the preset's",
         ),
     ] = None,
     unlabelled: Annotated[
@@ -91,16 +92,42 @@ def command(
             metavar="FILE", help="List the texts whose label looks wrong, as CSV.", show_default=False
         ),
     ] = None,
-    num_words: Annotated[int, typer.Option(metavar="N", help="Ids below N are in use.")] = 5000,
+    own_labels: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="How much a text's own label counts beside the teacher's.",
+            show_default="the preset's",
+        ),
+    ] = None,
+    num_words: Annotated[
+        int | None, typer.Option(metavar="N", help="Ids below N are in use.", show_default="the preset's")
+    ] = None,
     skip_top: Annotated[
         int, typer.Option(metavar="N", min=0, help="Leave out the N most frequent words.")
     ] = 0,
     drop_unknown: Annotated[
-        bool, typer.Option("--drop-unknown", help="Leave unknown words out of a text, not as id 2.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--drop-unknown/--keep-unknown",
+            help="Leave unknown words out of a text, not as id 2.",
+            show_default="the preset's",
+        ),
+    ] = None,
     words: Annotated[
-        str, typer.Option(metavar="CHOICE", help="Which words: the most frequent, or the most telling.")
-    ] = "frequent",
+        str | None,
+        typer.Option(
+            metavar="CHOICE",
+            help="Which words: the most frequent, or the most telling.",
+            show_default="the preset's",
+        ),
+    ] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="Rows for word pairs in the linear part.", show_default="the preset's"
+        ),
+    ] = None,
     length: Annotated[int, typer.Option(metavar="N", min=1, help="Ids of a text that are read.")] = 600,
     word_index: Annotated[
         Path | None,
@@ -179,7 +206,6 @@ def command(
         written_lines,
     )
     from edge_lstm_export.datasets import DataOptions
-    from edge_lstm_export.fitting import VocabularyOptions
     from edge_lstm_export.interruption import StopRequest
     from edge_lstm_export.job import TrainingJob, run_job
 
@@ -198,7 +224,14 @@ def command(
             text_column=text_column,
             label_column=label_column,
         ),
-        VocabularyOptions(num_words, skip_top, drop_unknown, length, word_index, words),
+        _given(
+            num_words=num_words,
+            skip_top=skip_top,
+            drop_unknown=drop_unknown,
+            length=length,
+            word_index=word_index,
+            choice=words,
+        ),
         network=_given(
             embedding_dim=embedding,
             hidden=hidden,
@@ -206,6 +239,7 @@ def command(
             bidirectional=bidirectional,
             pooling=pooling,
             dropout=dropout,
+            pair_buckets=pairs,
         ),
         options=_given(
             epochs=epochs,
@@ -220,6 +254,7 @@ def command(
         teacher=teacher,
         unlabelled=unlabelled,
         soft_labels=soft_labels,
+        own_labels=own_labels,
         validation_share=validation,
         read_test=not no_test,
         suspects=suspects,
