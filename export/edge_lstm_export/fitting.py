@@ -18,7 +18,7 @@ from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from edge_lstm_export.datasets import Dataset, Split, hold_out
 from edge_lstm_export.evaluation import Measured, divide_logits, fit_temperature, measure, predict_logits
 from edge_lstm_export.examples import Examples, one_hot
-from edge_lstm_export.linear_part import fit_linear_part
+from edge_lstm_export.linear_part import begin_linear_part, finish_linear_part
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.remarks import remarks
@@ -111,7 +111,7 @@ def prepare(
 def initialise(network: Network, examples: Examples, options: TrainingOptions) -> None:
     """What can be had from the texts before the first step: the linear part, fitted to the examples' targets,
     and word vectors for the embedding, where the options say so."""
-    fit_linear_part(network, examples)
+    begin_linear_part(network, examples)
     if options.word_vectors:
         embedding = network.embedding.weight
         vectors = word_vectors(examples, network.config.num_words, network.config.embedding_dim, options.seed)
@@ -162,9 +162,10 @@ def fit(
     ``described`` is added to the checkpoint's account of its training.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
+    examples = prepared.examples(prepared.train) if examples is None else examples
     result = train_network(
         network,
-        prepared.examples(prepared.train) if examples is None else examples,
+        examples,
         options,
         validation,
         callbacks=callbacks,
@@ -172,9 +173,11 @@ def fit(
         device=device,
     )
     labels, temperature = prepared.dataset.labels, 1.0
-    on_validation = on_test = None
+    on_validation = on_test = parts = None
     said: tuple[str, ...] = ()
     if validation is not None:
+        if network.pairs is not None:
+            parts = finish_linear_part(network, examples, validation)
         logits = predict_logits(network, validation)
         temperature = fit_temperature(logits, torch.from_numpy(validation.targets))
         divide_logits(network, temperature)
@@ -185,6 +188,7 @@ def fit(
         on_test = measure(predict_logits(network, prepared.examples(test)), test.labels, labels)
     account = {
         **_account(prepared, network, options, result),
+        "parts": parts,
         "temperature": round(temperature, 6),
         "validation": on_validation.to_dict() if on_validation else None,
         "test": on_test.to_dict() if on_test else None,

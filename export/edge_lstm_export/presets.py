@@ -102,15 +102,15 @@ def fitted_to_size(options: TrainingOptions, texts: int) -> TrainingOptions:
     return replace(options, batch_size=batch_size, epochs=epochs, patience=patience)
 
 
-def _distilled(summary: str, network: NetworkConfig, words: str = "frequent") -> Preset:
-    """A preset whose widths suit SIMD: with the int8 file's two sentinels, embedding and LSTM are multiples of
-    16. Telling words are read without what stands between them.
+def _distilled(summary: str, network: NetworkConfig, epochs: int, words: str = "frequent") -> Preset:
+    """A preset whose widths suit SIMD: with the two sentinels of the int8 file, embedding and LSTM are
+    multiples of 16. Telling words are read without what stands between them.
     """
     return Preset(
         summary,
         replace(network, pooling="mean+max", dropout=0.3),
         TrainingOptions(
-            epochs=6,
+            epochs=epochs,
             batch_size=32,
             learning_rate=4e-3,
             bfloat16=True,
@@ -132,17 +132,20 @@ PRESETS: Mapping[str, Preset] = {
     "tiny": _distilled(
         "embedding 14, LSTM 30, telling words only, 24,000 word pairs: under 100 kB",
         NetworkConfig(num_words=2400, embedding_dim=14, hidden=30, pair_buckets=24_000),
+        epochs=12,
         words="telling",
     ),
     "small": _distilled(
         "embedding 30, LSTM 62, 100,000 word pairs: under 300 kB",
         NetworkConfig(num_words=4000, embedding_dim=30, hidden=62, pair_buckets=100_000),
+        epochs=8,
     ),
     "base": _distilled(
         "embedding 30, LSTM 94 in both directions, 400,000 word pairs: under 1 MB",
         NetworkConfig(
             num_words=11_000, embedding_dim=30, hidden=94, bidirectional=True, pair_buckets=400_000
         ),
+        epochs=8,
     ),
 }
 
