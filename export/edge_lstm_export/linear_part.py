@@ -108,11 +108,8 @@ def _weigh(lstm: Floats, linear: Floats, targets: Floats) -> tuple[float, float,
     """lstm, linear: [n, logits]; targets: [n, labels] → the two weights and a bias [logits] of least loss."""
     outputs = lstm.shape[1]
 
-    def logits(weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return weights[0] * lstm + weights[1] * linear + weights[2:]
-
     def loss(weights: npt.NDArray[Any]) -> float:
-        z = logits(weights)
+        z = weights[0] * lstm + weights[1] * linear + weights[2:]
         z = np.concatenate([np.zeros_like(z), z], axis=1) if outputs == 1 else z
         nats = -float((targets * log_softmax(z, axis=1)).sum())
         return nats + PRIOR * float(((weights[:2] - (1.0, SHARE)) ** 2).sum() + (weights[2:] ** 2).sum())
