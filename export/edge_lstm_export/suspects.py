@@ -40,8 +40,8 @@ SAMPLE = Limits(10_000_000, 150_000)
 # is wrong too often itself.
 FEWEST_TEXTS, FEWEST_FOR_ESTIMATE = 50, 500
 # The estimate looks at the texts whose label is easiest to tell, where disagreement is mostly the label's
-# fault. On IMDB it says 0.2 % as it is, and 21 % with 20 % of the labels flipped; the confident joint of
-# Northcutt et al. says 2.4 % and 23.5 % (benchmarks/label_noise.py).
+# fault. On 5,000 reviews it says 0 % as they are, and 22 % with 21 % of the labels flipped
+# (benchmarks/label_noise.py); the confident joint of Northcutt et al. says 3 % and 24 %.
 EASIEST, FEWEST_EASIEST = 0.05, 100
 _HEADER = ("row", "label", "likely_label", "label_probability", "likely_probability", "why", "text")
 
