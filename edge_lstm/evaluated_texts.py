@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.text import text_key
 
-# So many times the expected share of unknown words, and two points, are more than chance brings. To a model of
-# IMDB, film reviews by others bring 1.15 times its share and customers' tickets 1.5 times; to a model of the
-# tickets, the reviews bring 1.4 times.
+# So many times the expected share of unknown words, and two points, are more than chance brings. To a model
+# of IMDB, film reviews by others bring 1.15 times its share and customers' tickets 1.5 times; to a model of
+# the tickets, the reviews bring 1.4 times.
 _TIMES, _POINTS = 1.25, 0.02
 # For models that do not say what share was to be expected.
 _MANY_UNKNOWN = 0.2
