@@ -17,8 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from scipy.special import softmax
 
+from edge_lstm import Classifier
 from edge_lstm.errors import DataError
+from edge_lstm.modelfile import read_file
 from edge_lstm_export.datasets import DataOptions, read_dataset
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
@@ -35,6 +38,7 @@ class Distillation:
     """teacher: one of TEACHERS. unlabelled: a SOURCE of further texts, or None. kept: the file that keeps
     the soft labels, so that another training, or a resumed one, need not make them again. own_labels: how
     much a training text's own label counts beside the teacher's: 0 = only the teacher's, 1 = only its own.
+    model: a model file that labels the unlabelled texts together with the teacher, or None.
     """
 
     teacher: str
@@ -42,6 +46,7 @@ class Distillation:
     kept: Path
     options: TeacherOptions = field(default_factory=TeacherOptions)
     own_labels: float = 0.0
+    model: Path | None = None
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
@@ -95,7 +100,11 @@ def teach(
         _keep(distillation.kept, key, labels)
     else:
         say(f"teacher: soft labels from {distillation.kept}")
-    soft = np.concatenate([labels.labelled, labels.unlabelled]).astype(np.float32)
+    by_both = labels.unlabelled
+    if distillation.model is not None and further:
+        say(f"teacher: {distillation.model} labels {len(further):,} unlabelled texts too")
+        by_both = _together(by_both, _answers(distillation.model, further, prepared.dataset.labels))
+    soft = np.concatenate([labels.labelled, by_both]).astype(np.float32)
     own = distillation.own_labels
     targets = soft.copy()
     targets[: len(train)] *= 1 - own
@@ -107,9 +116,35 @@ def teach(
         "unlabelled_texts": len(further),
         "cross_fitted_accuracy": round(labels.accuracy, 4),
         "own_labels": own,
+        "model_sha256": file_digest(distillation.model) if distillation.model else None,
         "options": distillation.options.to_dict(),
     }
     return Taught(examples, soft, account)
+
+
+def _answers(path: Path, texts: Sequence[str], labels: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """What a model file answers: float32 [n, labels]. DataError where its labels are other ones."""
+    classifier = Classifier.load(path)
+    if classifier.labels != labels:
+        raise DataError(
+            f"{path} answers {', '.join(classifier.labels)}, the data have {', '.join(labels)}; "
+            "give a --teacher-model of these labels"
+        )
+    return classifier.probabilities(texts)
+
+
+def _together(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Two teachers' probabilities [n, labels] → those of the mean of their logits.
+
+    The training texts must stay with NB-SVM's labels: a model that was trained on them knows them.
+    """
+    logs = (np.log(np.clip(some, 1e-6, 1)) + np.log(np.clip(others, 1e-6, 1))) / 2
+    return np.asarray(softmax(logs, axis=1), np.float32)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file. DataError where it cannot be read."""
+    return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def _digest(*parts: Any) -> str:

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import torch
 
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.modelfile import open_model
 from edge_lstm.page import check_writable
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
-from edge_lstm_export.distillation import Distillation, read_unlabelled, teach
+from edge_lstm_export.distillation import Distillation, file_digest, read_unlabelled, teach
 from edge_lstm_export.fitting import (
     VALIDATION_SHARE,
     Fitted,
@@ -43,8 +44,8 @@ class TrainingJob:
     network, vocabulary, options: what differs from the preset's, by the names of NetworkConfig,
         VocabularyOptions and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
-    teacher, unlabelled, soft_labels, own_labels: see distillation.Distillation. None is the preset's;
-        without a teacher ("none") the network learns from the training texts' own labels.
+    teacher, unlabelled, soft_labels, own_labels, teacher_model: see distillation.Distillation. None is the
+        preset's; without a teacher ("none") the network learns from the training texts' own labels.
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     threads: one, since two share too little work a time step: on a machine with other work, 20 steps of 64
         reviews took 2.6 s with one thread and 6.6 to 24 s with two that wait for each other.
@@ -61,6 +62,7 @@ class TrainingJob:
     unlabelled: str | None = None
     soft_labels: Path | None = None
     own_labels: float | None = None
+    teacher_model: Path | None = None
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
     suspects: Path | None = None
@@ -82,7 +84,7 @@ class TrainingJob:
             return None
         own_labels = base.own_labels if self.own_labels is None else self.own_labels
         kept = self.soft_labels or self.output.with_name(f"{self.output.stem}.soft-labels.safetensors")
-        return Distillation(teacher, self.unlabelled, kept, own_labels=own_labels)
+        return Distillation(teacher, self.unlabelled, kept, own_labels=own_labels, model=self.teacher_model)
 
     @property
     def history(self) -> Path:
@@ -177,6 +179,10 @@ def _check(job: TrainingJob) -> None:
     """What can be known to fail is refused before an hour of training."""
     if job.unlabelled is not None and job.distillation is None:
         raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
+    if job.teacher_model is not None:
+        if job.unlabelled is None or job.distillation is None:
+            raise DataError("--teacher-model labels unlabelled texts; add --unlabelled, and --teacher nb-svm")
+        open_model(job.teacher_model)
     if job.network.get("pair_buckets") and job.distillation is None:
         raise DataError("--pairs needs a teacher that they are fitted to; add --teacher nb-svm")
     if job.suspects is not None:
@@ -259,5 +265,6 @@ def _settings(
         "teacher": job.distillation.teacher if job.distillation else NO_TEACHER,
         "unlabelled": job.unlabelled,
         "own labels": job.distillation.own_labels if job.distillation else 1.0,
+        "teacher's model": file_digest(job.teacher_model) if job.teacher_model else None,
     }
     return json.loads(json.dumps(settings))  # type: ignore[no-any-return] # as it comes back from a file

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_lstm_export.distillation import _together
 from edge_lstm_export.teacher import TeacherOptions, soft_labels
 from edge_lstm_export.teacher.linear import cross_fitted_scores, stratified_folds
 from edge_lstm_export.teacher.ngrams import ngram_matrix
@@ -118,3 +120,40 @@ def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(
         run(["train", str(data), "-o", str(output), "--unlabelled", str(further)])
     with pytest.raises(DataError, match="no teacher 'oracle'"):
         run(["train", str(data), "-o", str(output), "--teacher", "oracle"])
+
+
+def test_a_model_file_helps_to_label_unlabelled_texts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts, labels = made_texts(120)
+    data = tmp_path / "data.txt"
+    data.write_text("".join(f"__label__{'abc'[y]} {t}\n" for t, y in zip(texts, labels)))
+    further = tmp_path / "more.txt"
+    further.write_text("\n".join(made_texts(30, seed=1)[0]))
+    first, model, second = (tmp_path / name for name in ("a.safetensors", "a.onnx", "b.safetensors"))
+    train = ["train", str(data), "--preset", "tiny", "--unlabelled", str(further), "--epochs", "1", "--json"]
+    run([*train, "-o", str(first)])
+    assert json.loads(capsys.readouterr().out)["distillation"]["model_sha256"] is None
+    run(["export", str(first), "-o", str(model)])
+    capsys.readouterr()
+    run([*train, "-o", str(second), "--teacher-model", str(model)])
+    account = json.loads(capsys.readouterr().out)
+    assert account["distillation"]["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert second.read_bytes() != first.read_bytes()
+
+    alone = ["train", str(data), "-o", str(second), "--preset", "tiny", "--teacher-model", str(model)]
+    with pytest.raises(DataError, match="add --unlabelled"):
+        run(alone)
+    two = tmp_path / "two.txt"
+    two.write_text("".join(f"__label__{'ab'[y % 2]} {t}\n" for t, y in zip(texts, labels)))
+    with pytest.raises(DataError, match="the data have a, b; give a --teacher-model of these labels"):
+        run(["train", str(two), *train[2:], "-o", str(second), "--teacher-model", str(model)])
+
+
+def test_two_teachers_meet_in_the_middle_of_their_logits() -> None:
+    some = np.array([[0.9, 0.1], [1.0, 0.0]], np.float32)
+    others = np.array([[0.1, 0.9], [0.5, 0.5]], np.float32)
+    both = _together(some, others)
+    np.testing.assert_allclose(both[0], 0.5, atol=1e-6)
+    assert 0.9 < both[1, 0] < 1
+    np.testing.assert_allclose(both.sum(axis=1), 1, rtol=1e-6)

@@ -92,6 +92,14 @@ def command(
             metavar="FILE", help="List the texts whose label looks wrong, as CSV.", show_default=False
         ),
     ] = None,
+    teacher_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A model file that labels the unlabelled texts together with the teacher.",
+            show_default=False,
+        ),
+    ] = None,
     own_labels: Annotated[
         float | None,
         typer.Option(
@@ -255,6 +263,7 @@ def command(
         unlabelled=unlabelled,
         soft_labels=soft_labels,
         own_labels=own_labels,
+        teacher_model=teacher_model,
         validation_share=validation,
         read_test=not no_test,
         suspects=suspects,
