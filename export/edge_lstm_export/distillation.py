@@ -81,6 +81,12 @@ def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
     return texts
 
 
+def teachable(prepared: Prepared) -> bool:
+    """Whether every label has enough training texts for a teacher."""
+    fewest = min(prepared.train.counts(len(prepared.dataset.labels)))
+    return fewest >= TeacherOptions().folds
+
+
 def teach(
     prepared: Prepared, unlabelled: Sequence[str], distillation: Distillation, say: Callable[[str], None]
 ) -> Taught:

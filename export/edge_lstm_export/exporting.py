@@ -137,6 +137,23 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
     )
 
 
+def untried_int8(checkpoint: Checkpoint) -> bytes:
+    """The bytes of a checkpoint's int8 file, past the gates: to weigh and time a network, not to use it."""
+    config, tokenizer = checkpoint.network.config, checkpoint.tokenizer
+    weights = graph.weights_from_network(config, checkpoint.network.weights())
+    model = quantization.build_int8(weights, config, tokenizer.length, batch=None, opset=graph.DEFAULT_OPSET)
+    return _with_golden_rows(
+        model,
+        graph.Description(
+            config,
+            tokenizer,
+            checkpoint.labels,
+            checkpoint.training,
+            quantization.quantized_description(config),
+        ),
+    )
+
+
 def sample_texts() -> list[str]:
     """The example reviews that are installed with edge-lstm."""
     with sample_file().open(encoding="utf-8", newline="") as file:

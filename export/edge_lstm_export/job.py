@@ -14,9 +14,10 @@ import torch
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm.page import check_writable
+from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
-from edge_lstm_export.distillation import Distillation, file_digest, read_unlabelled, teach
+from edge_lstm_export.distillation import Distillation, file_digest, read_unlabelled, teach, teachable
 from edge_lstm_export.fitting import (
     VALIDATION_SHARE,
     Fitted,
@@ -41,6 +42,7 @@ from edge_lstm_export.training import Callbacks, Progress
 class TrainingJob:
     """What to train from what, and where it goes.
 
+    preset: one of presets.PRESETS, or "auto": the most accurate one within the budget, on this machine.
     network, vocabulary, options: what differs from the preset's, by the names of NetworkConfig,
         VocabularyOptions and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
@@ -54,6 +56,7 @@ class TrainingJob:
     source: str
     output: Path
     preset: str = "seed"
+    budget: Budget = field(default_factory=Budget)
     data: DataOptions = field(default_factory=DataOptions)
     vocabulary: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
@@ -120,16 +123,14 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     _check(job)
     torch.set_num_threads(job.threads)
     keep_freed_memory()
+    dataset = _with_suspects(job, read_dataset(job.source, job.data), watcher.say)
+    choice = None
+    if job.preset == AUTO:
+        choice = kept_choice(job.partial) if job.resume else _choice(job, dataset, watcher.say)
+        job = replace(job, preset=choice.preset, teacher=choice.teacher)
     base = preset(job.preset)
-    vocabulary = VocabularyOptions(
-        **{"num_words": base.network.num_words, **base.vocabulary, **job.vocabulary}
-    )
-    prepared = prepare(
-        _with_suspects(job, read_dataset(job.source, job.data), watcher.say),
-        vocabulary,
-        validation_share=job.validation_share,
-        seed=job.data.seed,
-    )
+    vocabulary = _vocabulary_options(job, base)
+    prepared = _prepared(job, dataset, vocabulary)
     taught = None
     if job.distillation is not None:
         unlabelled = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
@@ -137,7 +138,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
     options = replace(fitted_to_size(base.options, len(examples)), **job.options)
     network = new_network(prepared, _shape(job, base), options.seed)
-    settings = _settings(job, vocabulary, prepared, network, options)
+    settings = _settings(job, vocabulary, prepared, network, options, choice)
     progress = load_progress(job.partial, settings) if job.resume else None
     watcher.started(prepared, network, options)
     if progress is None:
@@ -159,6 +160,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
         read_test=job.read_test,
         described={
             "preset": job.preset,
+            **({"budget": {**asdict(job.budget), **choice.to_dict()}} if choice else {}),
             "vocabulary": _vocabulary(vocabulary),
             "seed": options.seed,
             "distillation": taught.account if taught else None,
@@ -177,14 +179,8 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 
 def _check(job: TrainingJob) -> None:
     """What can be known to fail is refused before an hour of training."""
-    if job.unlabelled is not None and job.distillation is None:
-        raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
-    if job.teacher_model is not None:
-        if job.unlabelled is None or job.distillation is None:
-            raise DataError("--teacher-model labels unlabelled texts; add --unlabelled, and --teacher nb-svm")
-        open_model(job.teacher_model)
-    if job.network.get("pair_buckets") and job.distillation is None:
-        raise DataError("--pairs needs a teacher that they are fitted to; add --teacher nb-svm")
+    for name in BY_ACCURACY[:1] if job.preset == AUTO else (job.preset,):
+        _check_teacher(replace(job, preset=name))
     if job.suspects is not None:
         check_writable(job.suspects)
     if job.output.suffix != ".safetensors":
@@ -213,6 +209,41 @@ def _check(job: TrainingJob) -> None:
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0][:120]
             raise DataError(f"no device {job.device} for PyTorch ({reason}); use --device cpu") from None
+
+
+def _check_teacher(job: TrainingJob) -> None:
+    if job.unlabelled is not None and job.distillation is None:
+        raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
+    if job.teacher_model is not None:
+        if job.unlabelled is None or job.distillation is None:
+            raise DataError("--teacher-model labels unlabelled texts; add --unlabelled, and --teacher nb-svm")
+        open_model(job.teacher_model)
+    if job.network.get("pair_buckets") and job.distillation is None:
+        raise DataError("--pairs needs a teacher that they are fitted to; add --teacher nb-svm")
+
+
+def _choice(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Choice:
+    """The preset that "auto" is here. Those whose teacher is not asked for by name do without one where a
+    label has too few texts for it."""
+    candidates: dict[str, Candidate] = {}
+    needs_teacher = bool(job.unlabelled is not None or job.network.get("pair_buckets"))
+    for name in BY_ACCURACY:
+        one, base = replace(job, preset=name), preset(name)
+        if needs_teacher and one.distillation is None:
+            continue
+        prepared = _prepared(one, dataset, _vocabulary_options(one, base))
+        if job.teacher is None and not needs_teacher and not teachable(prepared):
+            one = replace(one, teacher=NO_TEACHER)
+        candidates[name] = Candidate(prepared, _shape(one, base), one.teacher)
+    return choose(candidates, job.budget, say)
+
+
+def _vocabulary_options(job: TrainingJob, base: Preset) -> VocabularyOptions:
+    return VocabularyOptions(**{"num_words": base.network.num_words, **base.vocabulary, **job.vocabulary})
+
+
+def _prepared(job: TrainingJob, dataset: Dataset, vocabulary: VocabularyOptions) -> Prepared:
+    return prepare(dataset, vocabulary, validation_share=job.validation_share, seed=job.data.seed)
 
 
 def _shape(job: TrainingJob, base: Preset) -> NetworkConfig:
@@ -251,12 +282,15 @@ def _settings(
     prepared: Prepared,
     network: Network,
     options: TrainingOptions,
+    choice: Choice | None,
 ) -> dict[str, Any]:
     """What a resumed training must have in common with its beginning, by names that a person knows."""
     texts = hashlib.sha256()
     for text in (*prepared.train.texts, *prepared.validation.texts):
         texts.update(text.encode("utf-8", "surrogatepass") + b"\0")
     settings = {
+        "budget": str(job.budget) or None,
+        "preset": choice.to_dict() if choice else None,
         "data": prepared.dataset.digest,
         "training texts": texts.hexdigest(),
         **network.config.to_dict(),

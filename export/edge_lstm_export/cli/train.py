@@ -26,8 +26,22 @@ def command(
     ],
     preset: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Network and options to start from: tiny, seed, small or base."),
+        typer.Option(
+            metavar="NAME",
+            help="Network and options to start from: tiny, seed, small, base, or auto: the most accurate one "
+            "within the budget on this machine.",
+        ),
     ] = "seed",
+    budget_kb: Annotated[
+        float | None,
+        typer.Option(metavar="KB", help="With auto: largest int8 file, in kB.", show_default=False),
+    ] = None,
+    budget_us: Annotated[
+        float | None,
+        typer.Option(
+            metavar="US", help="With auto: longest median time of a text, in µs.", show_default=False
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(
@@ -207,6 +221,7 @@ def command(
     epoch with the lowest validation loss is kept. Ctrl-C ends at the next batch and writes the best so
     far; --resume goes on from there as if nothing had happened.
     """
+    from edge_lstm_export.budget import AUTO, Budget
     from edge_lstm_export.cli.display import (
         TrainingDisplay,
         measured_lines,
@@ -217,10 +232,16 @@ def command(
     from edge_lstm_export.interruption import StopRequest
     from edge_lstm_export.job import TrainingJob, run_job
 
+    limited = budget_kb is not None or budget_us is not None
+    if preset == AUTO and not limited:
+        raise typer.BadParameter("--preset auto needs --budget-kb, --budget-us or both")
+    if limited and preset != AUTO:
+        raise typer.BadParameter("--budget-kb and --budget-us need --preset auto")
     job = TrainingJob(
         source,
         output,
         preset,
+        Budget(budget_kb, budget_us),
         DataOptions(
             data_dir,
             word_index,
