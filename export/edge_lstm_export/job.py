@@ -131,6 +131,9 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     base = preset(job.preset)
     vocabulary = _vocabulary_options(job, base)
     prepared = _prepared(job, dataset, vocabulary)
+    if job.teacher is None and job.distillation and not _needs_teacher(job) and not teachable(prepared):
+        watcher.say("note: a label has too few texts for the preset's teacher; training without one")
+        job = replace(job, teacher=NO_TEACHER)
     taught = None
     if job.distillation is not None:
         unlabelled = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
@@ -226,13 +229,12 @@ def _choice(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> C
     """The preset that "auto" is here. Those whose teacher is not asked for by name do without one where a
     label has too few texts for it."""
     candidates: dict[str, Candidate] = {}
-    needs_teacher = bool(job.unlabelled is not None or job.network.get("pair_buckets"))
     for name in BY_ACCURACY:
         one, base = replace(job, preset=name), preset(name)
-        if needs_teacher and one.distillation is None:
+        if _needs_teacher(job) and one.distillation is None:
             continue
         prepared = _prepared(one, dataset, _vocabulary_options(one, base))
-        if job.teacher is None and not needs_teacher and not teachable(prepared):
+        if job.teacher is None and not _needs_teacher(job) and not teachable(prepared):
             one = replace(one, teacher=NO_TEACHER)
         candidates[name] = Candidate(prepared, _shape(one, base), one.teacher)
     return choose(candidates, job.budget, say)
@@ -244,6 +246,11 @@ def _vocabulary_options(job: TrainingJob, base: Preset) -> VocabularyOptions:
 
 def _prepared(job: TrainingJob, dataset: Dataset, vocabulary: VocabularyOptions) -> Prepared:
     return prepare(dataset, vocabulary, validation_share=job.validation_share, seed=job.data.seed)
+
+
+def _needs_teacher(job: TrainingJob) -> bool:
+    """Whether something was asked for that no network learns without a teacher."""
+    return job.unlabelled is not None or bool(job.network.get("pair_buckets"))
 
 
 def _shape(job: TrainingJob, base: Preset) -> NetworkConfig:

@@ -157,3 +157,19 @@ def test_two_teachers_meet_in_the_middle_of_their_logits() -> None:
     np.testing.assert_allclose(both[0], 0.5, atol=1e-6)
     assert 0.9 < both[1, 0] < 1
     np.testing.assert_allclose(both.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_rare_label_is_trained_without_the_presets_teacher(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts, labels = made_texts(120)
+    rare = [(t, y) for t, y in zip(texts, labels) if y != 2] + [(texts[2], 2), (texts[5], 2), (texts[8], 2)]
+    data, output = tmp_path / "data.txt", tmp_path / "model.safetensors"
+    data.write_text("".join(f"__label__{'abc'[y]} {t}\n" for t, y in rare))
+    train = ["train", str(data), "-o", str(output), "--preset", "tiny", "--epochs", "1"]
+    run([*train, "--json"])
+    said = capsys.readouterr()
+    assert json.loads(said.out)["distillation"] is None
+    assert "too few texts for the preset's teacher" in said.err
+    with pytest.raises(DataError, match="a teacher needs at least 5 training texts of each label"):
+        run([*train, "--teacher", "nb-svm"])
