@@ -2,14 +2,17 @@
 
 sources.py      what was named → a list of files
 layout.py       the beginning of a file → its columns, its dialect, where the text is
-stream.py       bytes → lines, of bounded length
-inputs.py       lines → blocks of records, from any position on; rows
+stream.py       an opened file → its bytes, decompressed
+blocks.py       bytes → blocks of whole records, from any position on
+records.py      a block → its records and where their texts lie, found in bulk; dialect.py: the rules, line by line
 rows.py         a record → its text, or why there is none
+inputs.py       all of it together; rows, for whoever wants just those
 """
 
 from __future__ import annotations
 
-from edge_lstm.files.inputs import Block, Inputs, Position, Row, open_inputs, read_rows
+from edge_lstm.files.blocks import Block, Position
+from edge_lstm.files.inputs import Inputs, Row, open_inputs, read_rows
 from edge_lstm.files.layout import Layout, Options
 
 __all__ = ["Block", "Inputs", "Layout", "Options", "Position", "Row", "open_inputs", "read_rows"]

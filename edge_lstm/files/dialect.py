@@ -154,6 +154,9 @@ class Dialect:
         return records
 
 
+NO_QUOTES = Dialect(quote="")  # of formats where a line is a record
+
+
 def strip_newline(line: bytes) -> bytes:
     """A line without the LF, CR LF or CR at its end."""
     if line.endswith(b"\n"):

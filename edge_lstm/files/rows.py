@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edge_lstm.files.dialect import Dialect
 from edge_lstm.files.layout import Layout
+from edge_lstm.files.records import Records, text_spans
 from edge_lstm.files.stream import MAX_ROW_BYTES
 
 # A record as it came: a line or CSV record without its line end, a file of a folder, or nothing.
@@ -35,6 +36,9 @@ class Number(str):
     """A number of a JSON row, in the digits it was written with."""
 
     __slots__ = ()
+
+
+_JSON = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 
 
 class RowError(Exception):
@@ -68,6 +72,38 @@ def text_reader(
         return _decode(fields[text])
 
     return _checked(csv_text)
+
+
+def read_texts(
+    records: Records | Sequence[FileRecord | TooLong], layout: Layout, text_of: Callable[[Any], str]
+) -> list[tuple[str | None, str | None]]:
+    """For each record (its text, None) or (None, why there is none). ``text_of``: of :func:`text_reader`,
+    for records of which more must be known than where their text lies.
+    """
+    if not isinstance(records, Records):
+        return [_text_or_reason(text_of, record) for record in records]
+    data, read = records.data, list[tuple[str | None, str | None]]()
+    quote = layout.dialect.quote_byte if layout.dialect else b""
+    starts, stops = text_spans(records, layout)
+    for i, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist())):
+        if start < 0:
+            read.append(_text_or_reason(text_of, data[records.starts[i] : records.stops[i]]))
+            continue
+        text = data[start:stop]
+        if quote and text.startswith(quote):
+            text = text[1:-1].replace(quote * 2, quote)
+        try:
+            read.append((text.decode(), None))
+        except UnicodeDecodeError:
+            read.append(_text_or_reason(_decode, text))
+    return read
+
+
+def _text_or_reason(text_of: Callable[[Any], str], record: Any) -> tuple[str | None, str | None]:
+    try:
+        return text_of(record), None
+    except RowError as error:
+        return None, str(error)
 
 
 def values_reader(layout: Layout) -> Callable[[Any], list[Any]]:
@@ -136,7 +172,7 @@ def _file_text(record: FileRecord) -> str:
 
 def _json(record: bytes) -> dict[str, Any]:
     try:
-        row = json.loads(record.decode(), parse_float=Number, parse_int=Number, parse_constant=Number)
+        row = _JSON.decode(record.decode())
     except UnicodeDecodeError as error:
         raise RowError(
             f"the row is not UTF-8 (byte 0x{record[error.start]:02x} at position {error.start})"

@@ -1,4 +1,4 @@
-"""Bytes in → lines out, with a bound on what one line may hold and an eye on input that pauses."""
+"""One opened input → its bytes, with an eye on input that pauses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import io
 import os
 import select
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO, cast
 
 from edge_lstm.errors import DataError
@@ -18,23 +16,11 @@ HEAD_BYTES = 2**20  # what is looked at to find columns and dialect
 _CHUNK = 2**18
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line with its end; ``data`` is empty where it is longer than MAX_ROW_BYTES.
-
-    size: its bytes; quotes: how many of them are quotes, counted only where ``data`` was let go.
-    """
-
-    data: bytes
-    size: int
-    quotes: int = 0
-
-
 class Stream:
-    """One opened input: a look at its beginning, then its lines.
+    """One opened input: a look at its beginning, then its bytes.
 
     once: the input cannot be opened a second time (standard input, a pipe).
-    live: the input may pause (a pipe, a terminal), so that :attr:`idle` has something to say.
+    live: the input may pause (a pipe, a terminal). ended: all of it was read.
     """
 
     def __init__(self, path: str, compression: Compression | None, *, offset: int = 0) -> None:
@@ -44,6 +30,7 @@ class Stream:
         """
         self.path = path
         self.live = False
+        self.ended = False
         self._head = b""
         try:
             # Standard input under a descriptor of its own: closing it here leaves the caller's open.
@@ -71,54 +58,39 @@ class Stream:
             self._head += chunk
         return self._head
 
-    def idle(self) -> bool:
+    def read(self, count: int) -> bytes:
+        """The next ``count`` bytes; fewer where the input ends (see :attr:`ended`), and where a live input has
+        no more for now. Waits for the first of them. Raises DataError.
+        """
+        pieces = []
+        missing = count
+        while missing and not self.ended and not (pieces and self._idle()):
+            piece, self._head = self._head, b""
+            piece = piece or self._read(missing)
+            if not piece:
+                self.ended = True
+                break
+            if len(piece) > missing:
+                piece, self._head = piece[:missing], piece[missing:]
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def _idle(self) -> bool:
         """Whether reading on would wait for whoever writes the input."""
-        return self.live and not select.select([self._raw], [], [], 0)[0]
-
-    def lines(self, quote: bytes = b"") -> Iterator[Line | None]:
-        """The lines; None where a live input has nothing more for now. Raises DataError."""
-        kept = bytearray()  # a line whose end has not come
-        size = quotes = 0
-
-        def line(last: bytes) -> Line:
-            whole = size + len(last)
-            if whole <= MAX_ROW_BYTES:
-                return Line(bytes(kept) + last if kept else last, whole)
-            return Line(b"", whole, quotes + (kept.count(quote) + last.count(quote) if quote else 0))
-
-        while True:
-            chunk, self._head = self._head, b""
-            if not chunk:
-                if self.live and self.idle():
-                    yield None
-                chunk = self._read()
-                if not chunk:
-                    break
-            *complete, rest = chunk.split(b"\n")
-            for piece in complete:
-                yield line(piece + b"\n")
-                if size:
-                    kept.clear()
-                    size = quotes = 0
-            kept += rest
-            size += len(rest)
-            if size > MAX_ROW_BYTES:
-                quotes += kept.count(quote) if quote else 0
-                kept.clear()
-        if size:
-            yield line(b"")
+        return self.live and not self._head and not select.select([self._raw], [], [], 0)[0]
 
     def close(self) -> None:
         """Closes the input."""
         self._stream.close()
         self._raw.close()
 
-    def _read(self) -> bytes:
+    def _read(self, count: int = _CHUNK) -> bytes:
         try:
             # read1 of a buffered stream and read of a raw one give what is there.
             if isinstance(self._stream, io.BufferedReader):
-                return self._stream.read1(_CHUNK)
-            return self._stream.read(_CHUNK) or b""
+                return self._stream.read1(count)
+            return self._stream.read(count) or b""
         except Exception as error:
             raise self._error(error) from None
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.scoring.counts import MAX_LISTED_ERRORS, Counts
 from edge_lstm.scoring.plan import Choices
-from edge_lstm.text import Encoded
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What one row got.
 
     label: None for an error row and where the probability is below the threshold.
@@ -37,35 +37,28 @@ class Answerer:
         self._choices = choices
         self._batch_size = batch_size
 
-    def answers(self, texts: Sequence[str | None], reasons: Sequence[str | None]) -> list[Answer]:
-        """One answer for each row; ``reasons`` says why where a text is None."""
+    def answers(self, read: Sequence[tuple[str | None, str | None]]) -> list[Answer]:
+        """One answer for each row, which is its text and None, or None and why it has no text."""
         classifier, choices = self._classifier, self._choices
         encode = classifier.model.tokenizer.encode_text
-        encoded: list[Encoded] = [encode(text) for text in texts if text is not None]
+        encoded = [encode(text) for text, _ in read if text is not None]
         probabilities = classifier.probabilities_of(
             [text.ids for text in encoded], batch_size=self._batch_size
         )
         best = probabilities.argmax(axis=1)
-        highest = probabilities[range(len(encoded)), best]
-        labels = [classifier.labels[i] for i in best.tolist()]
-        below = (highest < choices.threshold).tolist()
-        scored = iter(zip(encoded, labels, highest, below, probabilities))
-        answers = []
-        for text, reason in zip(texts, reasons):
-            if text is None:
-                answers.append(Answer(None, None, None, "error", reason))
-                continue
-            one, label, probability, is_below, row = next(scored)
-            answers.append(
-                Answer(
-                    None if is_below else label,
-                    probability,
-                    row if choices.all_probabilities else None,
-                    one.status,
-                    None,
-                )
-            )
-        return answers
+        highest = probabilities[np.arange(len(encoded)), best]
+        labels: list[str | None] = [classifier.labels[i] for i in best.tolist()]
+        for i in np.flatnonzero(highest < choices.threshold).tolist():
+            labels[i] = None
+        every = probabilities if choices.all_probabilities else repeat(None)
+        statuses = [text.status for text in encoded]
+        scored = map(Answer, labels, highest, every, statuses, repeat(None))
+        if len(encoded) == len(read):
+            return list(scored)
+        return [
+            next(scored) if reason is None else Answer(None, None, None, "error", reason)
+            for _, reason in read
+        ]
 
     def is_written(self, answer: Answer) -> bool:
         """Whether the row is written at all."""

@@ -10,16 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.files.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Position
 from edge_lstm.files.compression import compress, split_suffix, zstandard
-from edge_lstm.files.inputs import (
-    BLOCK_BYTES,
-    BLOCK_ROWS,
-    DEFAULT_OPTIONS,
-    Block,
-    Inputs,
-    Position,
-    open_inputs,
-)
+from edge_lstm.files.inputs import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.files.layout import Options
 from edge_lstm.files.parquet import pyarrow
 from edge_lstm.files.sources import Format, output_format

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lstm.files.compression import Compression
-from edge_lstm.files.inputs import Block
+from edge_lstm.files.blocks import Block
 from edge_lstm.scoring.counts import Counts
 from edge_lstm.scoring.plan import Plan
 

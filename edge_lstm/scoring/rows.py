@@ -70,10 +70,8 @@ def _score(
         if added is None:
             kept = choices.keep if choices.keep is not None else tuple(map(str, values[0]))
             added = added_columns(kept, classifier.labels, choices)
-        texts = [row.get(key) for row in values]
-        reasons = [_reason(text, key) for text in texts]
-        good = [text if reason is None else None for text, reason in zip(texts, reasons)]
-        for row, answer in zip(values, answerer.answers(good, reasons)):
+        read = [_text_or_reason(row.get(key), key) for row in values]
+        for row, answer in zip(values, answerer.answers(read)):
             number += 1
             if answer.error is not None and choices.on_error == "fail":
                 raise DataError(f"row {number}: {answer.error}; correct it, or use on_error='keep'")
@@ -89,7 +87,7 @@ def _score(
             yield {**own, **dict(zip(added, new))}
 
 
-def _reason(text: Any, key: str) -> str | None:
+def _text_or_reason(text: Any, key: str) -> tuple[str | None, str | None]:
     if isinstance(text, str):
-        return None
-    return f"no {key!r}" if text is None else f"the text is a {type(text).__name__}, not a string"
+        return text, None
+    return None, f"no {key!r}" if text is None else f"the text is a {type(text).__name__}, not a string"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.files.inputs import Block
+from edge_lstm.files.blocks import Block
 from edge_lstm.scoring import job as process
 from edge_lstm.scoring.job import Job, Scored
 

@@ -7,8 +7,9 @@ from typing import Any
 from edge_lstm.classifier import Classifier
 from edge_lstm.files import parquet
 from edge_lstm.files.compression import compress
-from edge_lstm.files.inputs import Block
-from edge_lstm.files.rows import RowError, text_reader
+from edge_lstm.files.blocks import Block
+from edge_lstm.files.records import cut
+from edge_lstm.files.rows import RowError, read_texts, text_reader
 from edge_lstm.modelfile import parse_model
 from edge_lstm.scoring.answers import Answer, Answerer, count
 from edge_lstm.scoring.encoders import encoder, parquet_values
@@ -38,28 +39,20 @@ class Worker:
 
     def score(self, block: Block) -> Scored:
         """Classifies the rows of a block and encodes them."""
-        texts: list[str | None] = []
-        reasons: list[str | None] = []
-        records: Any = block.records
-        table = None
-        if block.table is not None:
-            table = parquet.from_bytes(block.table)
-            for text, reason in parquet.texts(table.column(self._plan.layout.text)):
-                texts.append(text)
-                reasons.append(reason)
-            records = parquet_values(table, self._plan) if self._encode else ()
+        plan, content = self._plan, block.content
+        table: Any = None
+        records: Any
+        if plan.layout.format == "parquet":
+            table = parquet.from_bytes(content)
+            read = parquet.texts(table.column(plan.layout.text))
+            records = parquet_values(table, plan) if self._encode else ()
         else:
-            for record in block.records:
-                try:
-                    texts.append(self._text_of(record))
-                    reasons.append(None)
-                except RowError as error:
-                    texts.append(None)
-                    reasons.append(str(error))
-        answers = self._answerer.answers(texts, reasons)
+            records = cut(content, plan.layout) if isinstance(content, bytes) else content
+            read = read_texts(records, plan.layout, self._text_of)
+        answers = self._answerer.answers(read)
         if self._encode is None:
             chosen = [i for i, answer in enumerate(answers) if self._answerer.is_written(answer)]
-            data = arrow_bytes(self._plan, records, table, answers, chosen)
+            data = arrow_bytes(plan, records, table, answers, chosen)
             return Scored(data, count(answers, len(chosen)))
         rows = []
         for i, record in enumerate(records):

@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
-from edge_lstm.files import Options, Position, open_inputs, read_rows
-from edge_lstm.files import stream as stream_module
+from edge_lstm.files import Layout, Options, Position, open_inputs, read_rows
+from edge_lstm.files import blocks, rows
 from edge_lstm.files.dialect import Dialect, strip_newline
+from edge_lstm.files.records import cut
+from edge_lstm.files.rows import RowError, read_texts, text_reader
 
 TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
 
@@ -225,15 +228,14 @@ def test_a_file_without_header_has_numbered_columns(tmp_path: Path) -> None:
     assert [row.text for row in inputs.rows()] == ["first", "second"]
 
 
+@pytest.mark.parametrize("size", [2**20 + 5, 9 * 2**20])  # read as a whole, and in several pieces
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
 def test_a_row_over_the_limit_is_an_error_row_and_is_not_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
 ) -> None:
-    from edge_lstm.files import inputs, rows
-
-    for module in (stream_module, inputs, rows):
+    for module in (blocks, rows):
         monkeypatch.setattr(module, "MAX_ROW_BYTES", 2**20)
-    big = "x" * (2**20 + 5)
+    big = "x" * size
     rows_of = {
         "a.txt": ["one", big, "three"],
         "a.csv": ["text", "one", f'"{big}\n{big}"', "three"],
@@ -287,16 +289,50 @@ def test_a_record_of_several_lines_ends_where_the_csv_module_ends_it(lines: list
     assert taken == reader.line_num
 
 
-@given(st.lists(st.text(st.sampled_from('ab",\n'), max_size=8), max_size=12), st.integers(1, 4))
-def test_reading_can_start_again_at_the_end_of_any_block(texts: list[str], rows: int) -> None:
+@given(st.text(st.sampled_from('ab",\n\r'), max_size=60), st.integers(0, 2), st.integers(1, 20))
+def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
+    written: str, text: int, size: int
+) -> None:
+    data = written.encode()
+    layout = Layout("csv", ("a", "b", "c"), text, DIALECT)
+    expected, ends, start, is_open = list[bytes](), list[int](), 0, False
+    for end in [match.end() for match in re.finditer(b"\n", data)]:
+        line = data[start:end] if not is_open else line + data[start:end]
+        is_open = DIALECT.is_open(data[start:end], is_open)
+        if not is_open:
+            expected.append(strip_newline(line))
+            ends.append(end)
+        start = end
+    rest = (line if is_open else b"") + data[start:]
+    if rest:
+        expected.append(strip_newline(rest))
+    records = cut(data, layout)
+    rows = [record for record in expected if record]
+    assert list(records) == rows
+    text_of = text_reader(layout)
+
+    def slowly(record: bytes) -> tuple[str | None, str | None]:
+        try:
+            return text_of(record), None
+        except RowError as error:
+            return None, str(error)
+
+    assert read_texts(records, layout, text_of) == [slowly(record) for record in rows]
+    # A part of a piece has the records that end in it.
+    complete = [record for record, end in zip(expected, ends) if end <= size]
+    assert list(cut(data[:size], layout, whole=False)) == [record for record in complete if record]
+
+
+@given(st.lists(st.text(st.sampled_from('ab",\n'), max_size=8), max_size=12), st.integers(1, 4), st.integers(1, 20))
+def test_reading_can_start_again_at_the_end_of_any_block(texts: list[str], rows: int, size: int) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         write_csv(path, [["text", "id"], *[[text, "1"] for text in texts]])
-        blocks = list(open_inputs([path]).blocks(rows=rows))
-        for i, block in enumerate(blocks):
-            assert list(open_inputs([path]).blocks(block.start, rows=rows)) == blocks[i:]
+        whole = list(open_inputs([path]).blocks(rows=rows, size=size))
+        for i, block in enumerate(whole):
+            assert list(open_inputs([path]).blocks(block.start, rows=rows, size=size)) == whole[i:]
         assert list(open_inputs([path]).blocks(Position(0, path.stat().st_size), rows=rows)) == []
 
 
@@ -308,10 +344,10 @@ def test_a_line_end_is_stripped_once() -> None:
 def test_a_pipe_gives_its_rows_as_they_come() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"one\ntwo\nthr")
-    blocks = open_inputs([f"/dev/fd/{reading}"], format="text").blocks()
-    assert next(blocks).records == (b"one", b"two")
+    live = open_inputs([f"/dev/fd/{reading}"], format="text").blocks()
+    assert next(live).content == b"one\ntwo\n"
     os.write(writing, b"ee\n")
-    assert next(blocks).records == (b"three",)
+    assert next(live).content == b"three\n"
     os.close(writing)
-    assert list(blocks) == []
+    assert list(live) == []
     os.close(reading)
