@@ -1,5 +1,15 @@
-"""``python -m edge_lstm``: the same as ``edge-lstm``."""
+"""``python -m edge_lstm`` and ``edge-lstm``.
 
-from edge_lstm.cli import main
+Worker processes import the script that started the run: it costs them nothing here.
+"""
 
-main()
+
+def main() -> None:
+    """Runs the command."""
+    from edge_lstm.cli import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -177,8 +177,11 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
+    import os
     import signal
 
+    # Scoring does no linear algebra in NumPy, whose threads for it take as long to start as NumPy itself.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edge_lstm.cli.score_report import Reporter, check_choice, check_summary, write_summary
     from edge_lstm.errors import DataError
     from edge_lstm.files.layout import Options

@@ -17,7 +17,7 @@ from edge_lstm.files.sources import Source
 from edge_lstm.files.stream import MAX_ROW_BYTES, Stream
 
 BLOCK_ROWS = 4096
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**21
 _BLOCKS_READ = 4  # at once: what is left of the last one is searched again
 _BITE = 2**22  # bytes, where a long record is passed over
 
@@ -95,9 +95,10 @@ def _line_blocks(stream: Stream, layout: Layout, start: Position, rows: int, siz
             yield Block(here, here, b"", 0, pause=True)
         while first < last:
             begin = int(starts[first])
-            fitting = int(np.searchsorted(ends, begin + size, side="right"))
+            limit = _limit(size, stream.size, offset + begin)
+            fitting = int(np.searchsorted(ends, begin + limit, side="right"))
             until = min(first + rows, max(first + 1, fitting), last)
-            is_full = until == first + rows or len(data) - begin >= size
+            is_full = until == first + rows or len(data) - begin >= limit
             if until == last and not (is_full or pause or stream.ended):
                 break  # the next record may fit too
             end = int(ends[until - 1])
@@ -114,6 +115,11 @@ def _line_blocks(stream: Stream, layout: Layout, start: Position, rows: int, siz
             before, row = Position(source, offset, row), row + 1
             offset += length
             yield Block(before, Position(source, offset, row), (TooLong(length),), 0)
+
+
+def _limit(size: int, total: int | None, offset: int) -> int:
+    """The size of a block. The last ones are smaller, so that no worker waits long for another at the end."""
+    return size if total is None else max(size // 16, min(size, (total - offset) // 8))
 
 
 def _pass_over(stream: Stream, layout: Layout, data: bytes) -> tuple[int, bytes]:

@@ -21,6 +21,7 @@ class Stream:
 
     once: the input cannot be opened a second time (standard input, a pipe).
     live: the input may pause (a pipe, a terminal). ended: all of it was read.
+    size: its bytes; None where that is not known.
     """
 
     def __init__(self, path: str, compression: Compression | None, *, offset: int = 0) -> None:
@@ -37,6 +38,7 @@ class Stream:
             raw = io.FileIO(os.dup(0) if path == "-" else path, "rb")
             self.once = path == "-" or not stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
             self.live = compression is None and not stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+            self.size = None if self.once or compression else os.fstat(raw.fileno()).st_size
             self._raw = raw
             self._stream: IO[bytes] = raw
             if compression is not None:

@@ -22,7 +22,7 @@ from edge_lstm.scoring.job import Job, Scored
 from edge_lstm.scoring.journal import Entry, Journal, compression_settings, identity
 from edge_lstm.scoring.output import FileOutput, Output, StreamOutput, check_not_an_input, is_stream
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, Plan, make_plan
-from edge_lstm.scoring.runner import available_workers, run
+from edge_lstm.scoring.runner import Runner, available_workers
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.table_encoder import assemble
 
@@ -111,11 +111,10 @@ def score_files(
         if wanted == "parquet":
             raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
         sink = StreamOutput(target)
-        with closing(sink):
+        with closing(sink), closing(Runner(job, count, loaded)) as runner:
             sink.write(compress(header(plan), compression))
-            with closing(run(blocks(Position()), job, count, loaded)) as done:
-                for _ in report(done, sink):
-                    pass
+            for _ in report(runner.run(blocks(Position())), sink):
+                pass
             sink.finish()
         summary.seconds = time.monotonic() - started
         return summary
@@ -125,7 +124,7 @@ def score_files(
     if resume and opened.once:
         raise DataError("an input from a pipe cannot be resumed; write it to a file first")
     file = FileOutput(target, resume=resume)
-    with closing(file):
+    with closing(file), closing(Runner(job, count, loaded)) as runner:
         # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
         journal = None
         if not opened.once and checkpoint_seconds is not None:
@@ -136,14 +135,13 @@ def score_files(
             position = _begin(file, journal, summary, compress(header(plan), compression))
             begun = file.size
             next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
-            with closing(run(blocks(position), job, count, loaded)) as done:
-                for number, block in enumerate(report(done, file)):
-                    if number == 0:
-                        _check_space(file, opened, block, file.size - begun, wanted)
-                    if journal and time.monotonic() >= next_checkpoint:
-                        _checkpoint(file, journal, block.end, summary)
-                        next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
-                    position = block.end
+            for number, block in enumerate(report(runner.run(blocks(position)), file)):
+                if number == 0:
+                    _check_space(file, opened, block, file.size - begun, wanted)
+                if journal and time.monotonic() >= next_checkpoint:
+                    _checkpoint(file, journal, block.end, summary)
+                    next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
+                position = block.end
             if wanted == "parquet":
                 if journal:
                     _checkpoint(file, journal, position, summary)

@@ -18,6 +18,8 @@ from edge_lstm.scoring.counts import Counts
 from edge_lstm.scoring.plan import Plan
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
     from edge_lstm.scoring.worker import Worker
 
 
@@ -46,15 +48,19 @@ class Scored:
 _worker: Worker | None = None
 
 
-def start(job: Job) -> None:
-    """Prepares this process to score blocks (the initializer of a pool)."""
+def start(jobs: Queue[Job]) -> None:
+    """Prepares this process to score blocks (the initializer of a pool). ``jobs`` holds one for each."""
     global _worker
     # Ctrl-C reaches every process of a terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     from edge_lstm.scoring.worker import Worker
 
-    _worker = Worker(job)
+    _worker = Worker(jobs.get())
+
+
+def be_ready() -> None:
+    """A task that makes a pool start a process."""
 
 
 def score_block(block: Block) -> Scored:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,8 @@ def identity(
 
 def _onnxruntime_version() -> str:
     """From the installed files where they say it: importing the package costs as much as 1,000 rows."""
+    from importlib.metadata import PackageNotFoundError, version  # workers have no use for it
+
     try:
         return version("onnxruntime")
     except PackageNotFoundError:  # installed under another name, as onnxruntime-openvino

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -64,44 +64,64 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/s
     return min(limits, default=None)
 
 
-def run(
-    blocks: Iterable[Block], job: Job, workers: int, classifier: Classifier | None = None
-) -> Generator[tuple[Block, Scored], None, None]:
+class Runner:
     """Scores blocks with ``workers`` processes (1: in this one, with ``classifier`` if one is loaded).
 
-    Raises what reading or a worker raises."""
-    if workers == 1:
-        from edge_lstm.scoring.worker import Worker
+    The processes begin to load the model at once, while the caller has other things to prepare.
+    """
 
-        one = Worker(job, classifier)
-        for block in blocks:
-            yield block, one.score(block)
-        return
-    # Fresh processes ("spawn"): a fork of a process with threads may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), process.start, (job,))
-    pending: deque[tuple[Block, Future[Scored]]] = deque()
-    held = 0
-    try:
-        for block in blocks:
-            pending.append((block, pool.submit(process.score_block, block)))
-            held += block.size
-            # A live input that pauses gets all its answers before anything else is read.
-            while pending and (
-                block.pause
-                or len(pending) > 2 * workers
-                or (held > _AHEAD_BYTES and len(pending) > 1)
-                or pending[0][1].done()
-            ):
+    def __init__(self, job: Job, workers: int, classifier: Classifier | None = None) -> None:
+        self._job = job
+        self._workers = workers
+        self._classifier = classifier
+        self._pool: ProcessPoolExecutor | None = None
+        if workers > 1:
+            # Fresh processes ("spawn"): a fork of a process with threads may hang.
+            context = get_context("spawn")
+            # The job holds the model. As an argument it would fill the pipe to a new process, and the next
+            # one be started only when that reads: the queue has a thread for it.
+            self._jobs = context.Queue()
+            self._pool = ProcessPoolExecutor(workers, context, process.start, (self._jobs,))
+            for _ in range(workers):
+                self._pool.submit(process.be_ready)  # the pool starts a process with each task
+                self._jobs.put(job)
+
+    def run(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Scored]]:
+        """Blocks → the same with what became of them, in order. Raises what reading or a worker raises."""
+        if self._pool is None:
+            from edge_lstm.scoring.worker import Worker
+
+            one = Worker(self._job, self._classifier)
+            for block in blocks:
+                yield block, one.score(block)
+            return
+        pending: deque[tuple[Block, Future[Scored]]] = deque()
+        held = 0
+        try:
+            for block in blocks:
+                pending.append((block, self._pool.submit(process.score_block, block)))
+                held += block.size
+                # A live input that pauses gets all its answers before anything else is read.
+                while pending and (
+                    block.pause
+                    or len(pending) > 2 * self._workers
+                    or (held > _AHEAD_BYTES and len(pending) > 1)
+                    or pending[0][1].done()
+                ):
+                    done, future = pending.popleft()
+                    held -= done.size
+                    yield done, future.result()
+            while pending:
                 done, future = pending.popleft()
-                held -= done.size
                 yield done, future.result()
-        while pending:
-            done, future = pending.popleft()
-            yield done, future.result()
-    except BrokenProcessPool:
-        raise EdgeLSTMError(
-            "a worker process was killed, perhaps for want of memory; "
-            "go on with --resume and fewer --workers, or --low-memory"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        except BrokenProcessPool:
+            raise EdgeLSTMError(
+                "a worker process was killed, perhaps for want of memory; "
+                "go on with --resume and fewer --workers, or --low-memory"
+            ) from None
+
+    def close(self) -> None:
+        """Ends the processes; what was not begun is not done."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._jobs.cancel_join_thread()  # a process that was killed never takes its own
