@@ -4,7 +4,8 @@ sources.py      what was named → a list of files
 layout.py       the beginning of a file → its columns, its dialect, where the text is
 stream.py       an opened file → its bytes, decompressed
 blocks.py       bytes → blocks of whole records, from any position on
-records.py      a block → its records and where their texts lie, found in bulk; dialect.py: the rules, line by line
+records.py      a block → its records and where their texts lie, all at once
+dialect.py      the same line by line, and how fields are written
 rows.py         a record → its text, or why there is none
 inputs.py       all of it together; rows, for whoever wants just those
 """

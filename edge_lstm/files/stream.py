@@ -61,10 +61,10 @@ class Stream:
         return self._head
 
     def read(self, count: int) -> bytes:
-        """The next ``count`` bytes; fewer where the input ends (see :attr:`ended`), and where a live input has
+        """The next ``count`` bytes; fewer where the input ends (see ``ended``), and where a live input has
         no more for now. Waits for the first of them. Raises DataError.
         """
-        pieces = []
+        pieces = list[bytes]()
         missing = count
         while missing and not self.ended and not (pieces and self._idle()):
             piece, self._head = self._head, b""

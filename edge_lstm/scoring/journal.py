@@ -11,8 +11,8 @@ from typing import Any
 
 from edge_lstm import __version__
 from edge_lstm.errors import DataError
-from edge_lstm.files.compression import Compression
 from edge_lstm.files.blocks import Position
+from edge_lstm.files.compression import Compression
 from edge_lstm.files.sources import Source
 from edge_lstm.scoring.plan import Plan
 

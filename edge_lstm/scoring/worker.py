@@ -6,8 +6,8 @@ from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.files import parquet
-from edge_lstm.files.compression import compress
 from edge_lstm.files.blocks import Block
+from edge_lstm.files.compression import compress
 from edge_lstm.files.records import cut
 from edge_lstm.files.rows import RowError, read_texts, text_reader
 from edge_lstm.modelfile import parse_model
@@ -39,7 +39,8 @@ class Worker:
 
     def score(self, block: Block) -> Scored:
         """Classifies the rows of a block and encodes them."""
-        plan, content = self._plan, block.content
+        plan = self._plan
+        content: Any = block.content
         table: Any = None
         records: Any
         if plan.layout.format == "parquet":

@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
-from edge_lstm.files import Layout, Options, Position, open_inputs, read_rows
-from edge_lstm.files import blocks, rows
+from edge_lstm.files import Layout, Options, Position, blocks, open_inputs, read_rows, rows
 from edge_lstm.files.dialect import Dialect, strip_newline
 from edge_lstm.files.records import cut
 from edge_lstm.files.rows import RowError, read_texts, text_reader
@@ -295,17 +294,16 @@ def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
 ) -> None:
     data = written.encode()
     layout = Layout("csv", ("a", "b", "c"), text, DIALECT)
-    expected, ends, start, is_open = list[bytes](), list[int](), 0, False
+    expected, ends, begin, start, is_open = list[bytes](), list[int](), 0, 0, False
     for end in [match.end() for match in re.finditer(b"\n", data)]:
-        line = data[start:end] if not is_open else line + data[start:end]
         is_open = DIALECT.is_open(data[start:end], is_open)
-        if not is_open:
-            expected.append(strip_newline(line))
-            ends.append(end)
         start = end
-    rest = (line if is_open else b"") + data[start:]
-    if rest:
-        expected.append(strip_newline(rest))
+        if not is_open:
+            expected.append(strip_newline(data[begin:end]))
+            ends.append(end)
+            begin = end
+    if begin < len(data):
+        expected.append(strip_newline(data[begin:]))
     records = cut(data, layout)
     rows = [record for record in expected if record]
     assert list(records) == rows
@@ -323,7 +321,11 @@ def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
     assert list(cut(data[:size], layout, whole=False)) == [record for record in complete if record]
 
 
-@given(st.lists(st.text(st.sampled_from('ab",\n'), max_size=8), max_size=12), st.integers(1, 4), st.integers(1, 20))
+@given(
+    st.lists(st.text(st.sampled_from('ab",\n'), max_size=8), max_size=12),
+    st.integers(1, 4),
+    st.integers(1, 20),
+)
 def test_reading_can_start_again_at_the_end_of_any_block(texts: list[str], rows: int, size: int) -> None:
     import tempfile
 
