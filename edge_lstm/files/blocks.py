@@ -119,7 +119,7 @@ def _line_blocks(stream: Stream, layout: Layout, start: Position, rows: int, siz
 
 def _limit(size: int, total: int | None, offset: int) -> int:
     """The size of a block. The last ones are smaller, so that no worker waits long for another at the end."""
-    return size if total is None else max(size // 16, min(size, (total - offset) // 8))
+    return size if total is None else max(size // 4, min(size, (total - offset) // 4))
 
 
 def _pass_over(stream: Stream, layout: Layout, data: bytes) -> tuple[int, bytes]:
