@@ -18,7 +18,7 @@ from edge_lstm.files.stream import MAX_ROW_BYTES, Stream
 
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 2**21
-_BLOCKS_READ = 4  # at once: what is left of the last one is searched again
+_BLOCKS_READ = 2  # at once: what is left of the last one is searched again
 _BITE = 2**22  # bytes, where a long record is passed over
 
 
@@ -128,23 +128,24 @@ def _pass_over(stream: Stream, layout: Layout, data: bytes) -> tuple[int, bytes]
     """
     dialect = layout.dialect or NO_QUOTES
     length = begin = lost_quotes = 0
-    is_open = False
+    is_open = is_lost = False  # whether the beginning of this line was let go: then its quotes are counted
     while True:
         end = data.find(b"\n", begin) + 1
         if not end and not stream.ended:
             rest = data[begin:]
             length += begin
-            if len(rest) > MAX_ROW_BYTES:
-                # Of a line that cannot be held only its quotes are counted.
+            is_lost = is_lost or len(rest) > MAX_ROW_BYTES
+            if is_lost:
                 lost_quotes += rest.count(dialect.quote_byte) if dialect.quote else 0
                 length += len(rest)
                 rest = b""
             data, begin = rest + stream.read(_BITE), 0
             continue
         line = data[begin : end or None]
-        if lost_quotes:
-            is_open ^= (lost_quotes + line.count(dialect.quote_byte)) % 2 == 1
-            lost_quotes = 0
+        if is_lost:
+            lost_quotes += line.count(dialect.quote_byte) if dialect.quote else 0
+            is_open ^= lost_quotes % 2 == 1
+            is_lost, lost_quotes = False, 0
         else:
             is_open = dialect.is_open(line, is_open)
         begin += len(line)

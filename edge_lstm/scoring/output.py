@@ -181,9 +181,10 @@ def check_not_an_input(path: str, sources: tuple[Source, ...]) -> None:
             continue
         names = [Path(source.path, name) for name in source.files] or [Path(source.path)]
         outputs = [Path(path), Path(path + PARTIAL)]
-        real = {output.resolve() for output in outputs}
+        # os.path.realpath, since Path.resolve() raises where links form a loop.
+        real = {os.path.realpath(output) for output in outputs}
         for name in names:
-            if name.resolve() in real or any(
+            if os.path.realpath(name) in real or any(
                 o.exists() and name.exists() and o.samefile(name) for o in outputs
             ):
                 raise DataError(f"the output {path} is one of the inputs; choose another output")
@@ -192,6 +193,8 @@ def check_not_an_input(path: str, sources: tuple[Source, ...]) -> None:
 def write_error(path: str, error: OSError) -> OutputError:
     """An OSError of writing → what a person can do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(f"no space left for {path}; free some and go on with --resume")
+        return OutputError(
+            f"no space left for {path}; free some and go on with --resume (from a pipe: start again)"
+        )
     reason = error.strerror or str(error)
     return OutputError(f"cannot write {path}: {reason}; check the folder and its permissions")

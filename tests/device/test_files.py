@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
@@ -288,6 +288,7 @@ def test_a_record_of_several_lines_ends_where_the_csv_module_ends_it(lines: list
     assert taken == reader.line_num
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from('ab",\n\r'), max_size=60), st.integers(0, 2), st.integers(1, 20))
 def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
     written: str, text: int, size: int
@@ -321,6 +322,7 @@ def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
     assert list(cut(data[:size], layout, whole=False)) == [record for record in complete if record]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.sampled_from('ab",\n'), max_size=8), max_size=12),
     st.integers(1, 4),

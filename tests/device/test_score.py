@@ -315,6 +315,13 @@ def test_a_device_that_is_full_says_so(tmp_path: Path) -> None:
         score_files(source, "/dev/full", format="csv", workers=1)
 
 
+def test_an_output_that_is_a_loop_of_links_is_replaced_by_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to("b.csv")
+    (tmp_path / "b.csv").symlink_to("a.csv")
+    score_files(csv_file(tmp_path / "in.csv", TEXTS), tmp_path / "a.csv", workers=1)
+    assert len(read_csv(tmp_path / "a.csv")) == len(TEXTS)
+
+
 def test_two_runs_cannot_write_one_output(tmp_path: Path) -> None:
     from edge_lstm.scoring.output import FileOutput
 
