@@ -148,4 +148,5 @@ class Runner:
         """Ends the processes; what was not begun is not done."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+            self._jobs.close()
             self._jobs.cancel_join_thread()  # a process that was killed never takes its own
