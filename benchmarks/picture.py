@@ -43,13 +43,13 @@ def latency(tools: Sequence[Json], report: Json) -> str:
     names, plot, top, step = 345, 400, 78, 26
     height = top + step * len(ordered) + 46
     scale = plot / (longest * 1.08)
-    parts = _frame(names + plot + 170, height, "One review at batch 1, one thread: median time in ms")
+    parts = frame(names + plot + 170, height, "One review at batch 1, one thread: median time in ms")
     parts.append(
         text(14, 44, f"{_what(report)}. Less is better; × is the mean against edge-lstm.", fill=MUTED)
     )
     parts += _key(14, 62)
     bottom = height - 40
-    for tick in _ticks(longest):
+    for tick in ticks(longest):
         x = names + tick * scale
         parts += [
             line(x, top - 4, x, bottom),
@@ -79,7 +79,7 @@ def latency(tools: Sequence[Json], report: Json) -> str:
             fill=_BOUND,
         ),
     ]
-    return _closed(names + plot + 170, height, parts, "Median time of a review, by tool")
+    return closed(names + plot + 170, height, parts, "Median time of a review, by tool")
 
 
 def accuracy(tools: Sequence[Json], report: Json) -> str:
@@ -96,17 +96,17 @@ def accuracy(tools: Sequence[Json], report: Json) -> str:
         across = left + (width - left - 20) * (math.log10(time) - low) / (high - low)
         return across, top + plot * (ceiling - share) / (ceiling - floor)
 
-    parts = _frame(width, height, "Accuracy against time")
+    parts = frame(width, height, "Accuracy against time")
     parts.append(text(14, 44, f"{_what(report)}, batch 1, one thread. Up and left is better.", fill=MUTED))
     parts += _key(14, 62)
     parts.append(text(14, 80, "The area of a circle is the size of the model file.", fill=MUTED))
-    for tick in _decades(low, high):
+    for tick in decades(low, high):
         x, _ = place(tick, ceiling)
         parts += [
             line(x, top, x, top + plot),
             text(x, top + plot + 16, f"{tick:g}", size=11, anchor="middle", fill=MUTED),
         ]
-    for share in _ticks(ceiling - floor, start=floor):
+    for share in ticks(ceiling - floor, start=floor):
         _, y = place(1, share)
         parts += [
             line(left, y, width - 20, y),
@@ -135,8 +135,8 @@ def accuracy(tools: Sequence[Json], report: Json) -> str:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{_COLOURS[result["group"]]}" '
             f'fill-opacity="0.55" stroke="{INK}" stroke-width="0.6"/>'
         )
-    parts += _labels([_short(result) for result in tools], circles, (left, top, width - 20, top + plot))
-    return _closed(width, height, parts, "Accuracy of the tools against the time of a review")
+    parts += place_labels([_short(result) for result in tools], circles, (left, top, width - 20, top + plot))
+    return closed(width, height, parts, "Accuracy of the tools against the time of a review")
 
 
 def batches(tools: Sequence[Json], report: Json) -> str:
@@ -150,7 +150,7 @@ def batches(tools: Sequence[Json], report: Json) -> str:
     step = bar * len(sizes) + 12
     height = top + step * len(shown) + 16
     longest = max(max(speed[result["name"]]) for result in shown)
-    parts = _frame(
+    parts = frame(
         names + plot + 170,
         height,
         f"Throughput of the LSTMs in batches of {', '.join(sizes)} (light to dark)",
@@ -169,10 +169,10 @@ def batches(tools: Sequence[Json], report: Json) -> str:
         value = speed[result["name"]][best]
         told = f"{value:,.0f} in batches of {sizes[best]}"
         parts.append(text(names + plot * value / longest + 6, y + bar * len(sizes) / 2 + 5, told))
-    return _closed(names + plot + 170, height, parts, "Texts a second in batches, by tool")
+    return closed(names + plot + 170, height, parts, "Texts a second in batches, by tool")
 
 
-def _labels(
+def place_labels(
     names: Sequence[str],
     circles: Sequence[tuple[float, float, float]],
     area: tuple[float, float, float, float],
@@ -218,13 +218,13 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _frame(width: float, height: float, title: str) -> list[str]:
+def frame(width: float, height: float, title: str) -> list[str]:
     style = f"text{{font-family:system-ui,'DejaVu Sans',sans-serif;fill:{INK}}}"
     heading = text(14, 24, title, size=16).replace("<text ", '<text font-weight="600" ')
     return [f"<style>{style}</style>", rect(0, 0, width, height, PAPER), heading]
 
 
-def _closed(width: float, height: float, parts: list[str], title: str) -> str:
+def closed(width: float, height: float, parts: list[str], title: str) -> str:
     return svg(width, height, parts, title) + "\n"
 
 
@@ -265,7 +265,7 @@ def _bound_ms(report: Json) -> float:
     return Peaks(**report["peaks"]).ns_per_token(SEED_WORK, 1) * float(report["texts"]["mean_tokens"]) / 1e6
 
 
-def _ticks(span: float, start: float = 0.0) -> list[float]:
+def ticks(span: float, start: float = 0.0) -> list[float]:
     """About six round numbers from start to start + span."""
     raw = span / 6
     unit = 10 ** math.floor(math.log10(raw))
@@ -274,7 +274,7 @@ def _ticks(span: float, start: float = 0.0) -> list[float]:
     return [round(n * step, 10) for n in range(first, math.floor((start + span) / step) + 1)]
 
 
-def _decades(low: float, high: float) -> list[float]:
+def decades(low: float, high: float) -> list[float]:
     """1, 2, 5, 10, … between two powers of ten."""
     found = [factor * 10.0**n for n in range(math.floor(low), math.ceil(high) + 1) for factor in (1, 2, 5)]
     return [round(value, 6) for value in found if low <= math.log10(value) <= high]

@@ -1,0 +1,155 @@
+"""The presets' results → a page: figures with their spread, and the recipe of each with its command."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edge_lstm_export.presets import PRESETS
+
+Json = dict[str, Any]
+# Options of 'edge-lstm train' that are not called as the account of a training calls them.
+_FLAGS = {"choice": "words"}
+_SWITCHES = {"bfloat16": ("bfloat16", "float32"), "drop_unknown": ("drop-unknown", "keep-unknown")}
+
+
+def page(report: Json) -> str:
+    """Markdown."""
+    before, recipes = report["conditions"]["before"], report["recipes"]
+    busy = "; **the machine was busy with other work**" if before["busy"] else ""
+    heads = ("preset", "file", "test accuracy", "95 %", "validation", "log loss", "calibration error")
+    heads += ("a review alone", "in batches", "text → ids")
+    parts = [
+        "# Accuracy, kilobytes, microseconds",
+        (
+            f"{report['data']['texts']:,} reviews, {report['data']['name']}, through each file in ONNX "
+            f"Runtime.\n{before['cpu']}, {', '.join(before['features'][-3:])}; Python {before['python']}; "
+            f"{before['time']}; load average {before['load_average']} before, "
+            f"{report['conditions']['after']['load_average']} after{busy}."
+        ),
+        "![accuracy against size](results/curve.svg)",
+        _table(heads, [_row(recipe) for recipe in recipes]),
+        (
+            f"A review alone (batch 1), and its text → ids: median over {report['timed_texts']} test "
+            f"reviews. In batches of {report['batch_size']} of similar length: the mean. One thread; the "
+            f"files took turns at every review; the fastest of {report['rounds']} rounds counts. Only the "
+            "first file of a recipe is timed. Interval: Wilson's, of the first file. Validation: each "
+            "training's own figure, before int8."
+        ),
+    ]
+    several = [recipe for recipe in recipes if len(recipe["files"]) > 1]
+    if several:
+        parts += [
+            "## Seeds",
+            _table(("preset", "seeds", "test accuracy", "validation"), map(_spread, several)),
+        ]
+    alone = [recipe["name"] for recipe in recipes if len(recipe["files"]) == 1]
+    if alone:
+        parts.append(f"One seed only: {', '.join(alone)}. Another seed may differ by some tenths of a point.")
+    parts.append("## Recipes")
+    for recipe in recipes:
+        parts += _recipe(recipe)
+    parts.append("The file of each is then made by `edge-lstm export FILE -o FILE.onnx --quantize int8`.")
+    return "\n\n".join(parts) + "\n"
+
+
+def command(training: Mapping[str, Any]) -> str:
+    """What trains this file again: the preset, and what differs from it."""
+    preset, data = PRESETS[training["preset"]], training["data"]
+    words = [f"edge-lstm train {data['name']} -o model.safetensors --preset {training['preset']}"]
+    teaching = training.get("distillation") or {}
+    teacher = teaching.get("teacher", "none")
+    if teacher != preset.teacher:
+        words.append(f"--teacher {teacher}")
+    if teaching.get("unlabelled"):
+        words.append(f"--unlabelled {teaching['unlabelled']}")
+    if teaching.get("model_sha256"):
+        words.append(f"--teacher-model FILE  # sha256 {teaching['model_sha256']}\n    ")
+    if teaching.get("own_labels", preset.own_labels) != preset.own_labels:
+        words.append(f"--own-labels {teaching['own_labels']}")
+    share = data["validation_texts"] / (data["validation_texts"] + sum(data["train_texts"].values()))
+    if round(share, 2) != 0.1:
+        words.append(f"--validation {round(share, 2):g}")
+    usual = {**preset.options.to_dict(), "num_words": preset.network.num_words, "skip_top": 0}
+    usual |= {"length": 600, "choice": "frequent", "drop_unknown": False, **preset.vocabulary}
+    used = {**training["options"], **training["vocabulary"]}
+    for name, value in usual.items():
+        if used.get(name, value) != value:
+            words.append(_flag(name, used[name]))
+    return " ".join(words)
+
+
+def _flag(name: str, value: Any) -> str:
+    if name in _SWITCHES:
+        return f"--{_SWITCHES[name][0 if value else 1]}"
+    return f"--{_FLAGS.get(name, name).replace('_', '-')} {value}"
+
+
+def _row(recipe: Json) -> list[str]:
+    files, times = recipe["files"], recipe["times"]
+    first = files[0]
+    low, high = (100 * value for value in first["interval"])
+    checked = [f["training"]["validation"]["accuracy"] for f in files if f["training"].get("validation")]
+    return [
+        recipe["name"],
+        f"{first['bytes'] / 1000:,.0f} kB",
+        f"**{statistics.mean(100 * file['accuracy'] for file in files):.2f} %**",
+        f"{low:.2f} to {high:.2f}",
+        f"{100 * statistics.mean(checked):.2f} %" if checked else "–",
+        f"{statistics.mean(file['log_loss'] for file in files):.4f}",
+        f"{100 * statistics.mean(file['calibration_error'] for file in files):.2f} %",
+        f"{times['alone']:.0f} µs",
+        f"{times['batches']:.0f} µs",
+        f"{times['words']:.0f} µs",
+    ]
+
+
+def _spread(recipe: Json) -> list[str]:
+    files = recipe["files"]
+    return [
+        recipe["name"],
+        ", ".join(str(file["training"].get("seed", "?")) for file in files),
+        _mean_and_spread([file["accuracy"] for file in files]),
+        _mean_and_spread([file["training"]["validation"]["accuracy"] for file in files]),
+    ]
+
+
+def _mean_and_spread(shares: Sequence[float]) -> str:
+    points = [100 * share for share in shares]
+    mean, deviation = statistics.mean(points), statistics.stdev(points)
+    return f"{mean:.2f} % ± {deviation:.2f} ({min(points):.2f} to {max(points):.2f})"
+
+
+def _recipe(recipe: Json) -> list[str]:
+    first = recipe["files"][0]
+    training, network = first["training"], first["network"]
+    directions = " in both directions" if network["bidirectional"] else ""
+    pairs = f", {network['pair_buckets']:,} word pairs" if network.get("pair_buckets") else ""
+    teaching = training.get("distillation") or {}
+    taught = ""
+    if teaching:
+        taught = (
+            f" Teacher {teaching['teacher']} ({teaching['cross_fitted_accuracy']:.2%}, cross-fitted) on the "
+            f"training texts and {teaching['unlabelled_texts']:,} unlabelled ones."
+        )
+    return [
+        f"### {recipe['name']}",
+        (
+            f"{training['parameters']:,} parameters: {network['num_words']:,} ids, embedding "
+            f"{network['embedding_dim']}, LSTM {network['hidden']}{directions}, {network['pooling']}{pairs}. "
+            f"{training['data']['validation_texts']:,} validation texts chose epoch {training['best_epoch']} "
+            f"of {training['epochs']}; {training['minutes']:.0f} minutes of training.{taught}"
+        ),
+        f"```\n{command(training)}\n```",
+        "\n".join(
+            f"- seed {file['training'].get('seed', '?')}: {file['accuracy']:.2%}, {file['bytes']:,} bytes, "
+            f"sha256 `{file['sha256'][:16]}…`"
+            for file in recipe["files"]
+        ),
+    ]
+
+
+def _table(heads: Sequence[str], rows: Any) -> str:
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
