@@ -54,9 +54,10 @@ def draw(report: Json, others: Json | None) -> str:
     circles = []
     for dot in dots:
         x, y = place(dot["kb"], dot["share"])
-        circles.append((x, y, _RADIUS))
+        ends = [place(1, dot[end])[1] for end in ("low", "high")]
+        circles.append((x, y, max(_RADIUS, *(abs(end - y) + 2 for end in ends))))  # no name on a whisker
         if dot["high"] > dot["low"]:
-            parts += _whiskers(x, place(1, dot["low"])[1], place(1, dot["high"])[1], dot["colour"])
+            parts += _whiskers(x, *ends, dot["colour"])
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}" fill="{dot["colour"]}" stroke="{INK}" '
             'stroke-width="0.6"/>'
