@@ -51,8 +51,8 @@ def page(report: Json) -> str:
     for recipe in recipes:
         parts += _recipe(recipe)
     parts.append(
-        "The file of each is then made by `edge-lstm export FILE -o FILE.onnx --quantize int8`, and this page "
-        "by `python -m benchmarks.accuracy NAME=FILE.onnx,… …`, once more without measuring by `--draw`."
+        "The file of each is then made by `edge-lstm export FILE -o FILE.onnx --quantize int8`, and this "
+        "page by `python -m benchmarks.accuracy NAME=FILE.onnx,… …`, once more without measuring by `--draw`."
     )
     return "\n\n".join(parts) + "\n"
 

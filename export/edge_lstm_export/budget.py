@@ -61,7 +61,7 @@ class Cost:
     us: float
 
     def __str__(self) -> str:
-        return f"{self.kb:,.0f} kB {self.us:,.0f} µs"
+        return f"{self.kb:,.1f} kB {self.us:,.0f} µs"
 
 
 @dataclass(frozen=True)
