@@ -68,7 +68,7 @@ def command(training: Mapping[str, Any]) -> str:
     if teaching.get("unlabelled"):
         words.append(f"--unlabelled {teaching['unlabelled']}")
     if teaching.get("model_sha256"):
-        words.append(f"--teacher-model FILE  # sha256 {teaching['model_sha256']}\n    ")
+        words.append("--teacher-model TEACHER.onnx")
     if teaching.get("own_labels", preset.own_labels) != preset.own_labels:
         words.append(f"--own-labels {teaching['own_labels']}")
     share = data["validation_texts"] / (data["validation_texts"] + sum(data["train_texts"].values()))
