@@ -156,7 +156,7 @@ def test_the_pictures_are_xml_and_name_every_tool(report: Report) -> None:
 
 def test_labels_of_a_crowded_picture_cover_neither_one_another_nor_a_circle() -> None:
     circles = [(100.0 + 6 * n, 200.0, 8.0) for n in range(8)]
-    drawn = picture._labels([f"a tool named {n}" for n in range(8)], circles, (0, 0, 800, 400))
+    drawn = picture.place_labels([f"a tool named {n}" for n in range(8)], circles, (0, 0, 800, 400))
     texts = [ET.fromstring(part) for part in drawn if part.startswith("<text")]
     boxes = [(float(t.get("x", "")), float(t.get("y", "")) - 12) for t in texts]
     for k, (x, y) in enumerate(boxes):
