@@ -6,7 +6,7 @@ import math
 import statistics
 from typing import Any
 
-from benchmarks.picture import closed, decades, frame, place_labels, ticks
+from benchmarks.picture import closed, frame, grid, place_labels
 from edge_lstm.page import GOOD, INK, MUTED, SERIES
 from edge_lstm.svg import line, text
 
@@ -34,23 +34,8 @@ def draw(report: Json, others: Json | None) -> str:
         "µs: median of a review, batch 1, one thread. Up and left is better."
     )
     parts.append(text(14, 44, told, fill=MUTED))
-    for tick in decades(low, high):
-        x, _ = place(tick, ceiling)
-        parts += [
-            line(x, top, x, top + plot),
-            text(
-                x, top + plot + 16, f"{tick:,g}" if tick < 1000 else f"{tick:,.0f}", size=11, anchor="middle"
-            ),
-        ]
-    for share in ticks(ceiling - floor, start=floor):
-        _, y = place(1, share)
-        parts += [
-            line(left, y, width - 20, y),
-            text(left - 6, y + 4, f"{share:g} %", size=11, anchor="end", fill=MUTED),
-        ]
-    parts.append(
-        text((left + width) / 2, height - 12, "model file, kB (logarithmic)", anchor="middle", fill=MUTED)
-    )
+    area = (left, top, width - 20, top + plot)
+    parts += grid(place, (low, high), (floor, ceiling), area, "model file, kB (logarithmic)")
     circles = []
     for dot in dots:
         x, y = place(dot["kb"], dot["share"])
@@ -62,7 +47,7 @@ def draw(report: Json, others: Json | None) -> str:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}" fill="{dot["colour"]}" stroke="{INK}" '
             'stroke-width="0.6"/>'
         )
-    parts += place_labels([dot["label"] for dot in dots], circles, (left, top, width - 20, top + plot))
+    parts += place_labels([dot["label"] for dot in dots], circles, area)
     return closed(width, height, parts, "Accuracy of the presets against the size of their files")
 
 

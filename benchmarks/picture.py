@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,27 +100,8 @@ def accuracy(tools: Sequence[Json], report: Json) -> str:
     parts.append(text(14, 44, f"{_what(report)}, batch 1, one thread. Up and left is better.", fill=MUTED))
     parts += _key(14, 62)
     parts.append(text(14, 80, "The area of a circle is the size of the model file.", fill=MUTED))
-    for tick in decades(low, high):
-        x, _ = place(tick, ceiling)
-        parts += [
-            line(x, top, x, top + plot),
-            text(x, top + plot + 16, f"{tick:g}", size=11, anchor="middle", fill=MUTED),
-        ]
-    for share in ticks(ceiling - floor, start=floor):
-        _, y = place(1, share)
-        parts += [
-            line(left, y, width - 20, y),
-            text(left - 6, y + 4, f"{share:g} %", size=11, anchor="end", fill=MUTED),
-        ]
-    parts.append(
-        text(
-            (left + width) / 2,
-            height - 12,
-            "median time of a review, ms (logarithmic)",
-            anchor="middle",
-            fill=MUTED,
-        )
-    )
+    label = "median time of a review, ms (logarithmic)"
+    parts += grid(place, (low, high), (floor, ceiling), (left, top, width - 20, top + plot), label)
     x, _ = place(best, ceiling)
     parts += [
         line(x, top, x, top + plot, _BOUND, 'stroke-width="1.5" stroke-dasharray="5 3"'),
@@ -170,6 +151,37 @@ def batches(tools: Sequence[Json], report: Json) -> str:
         told = f"{value:,.0f} in batches of {sizes[best]}"
         parts.append(text(names + plot * value / longest + 6, y + bar * len(sizes) / 2 + 5, told))
     return closed(names + plot + 170, height, parts, "Texts a second in batches, by tool")
+
+
+def grid(
+    place: Callable[[float, float], tuple[float, float]],
+    powers: tuple[float, float],
+    shares: tuple[float, float],
+    area: tuple[float, float, float, float],
+    label: str,
+) -> list[str]:
+    """The lines of a picture of percentages over a logarithmic axis, and what stands beside them.
+
+    place: value, percentage → px. powers: the axis' ends as powers of 10. area: left, top, right, bottom.
+    """
+    left, top, right, bottom = area
+    low, high = shares
+    parts = []
+    for tick in decades(*powers):
+        x, _ = place(tick, high)
+        shown = f"{tick:,.0f}" if tick >= 1000 else f"{tick:g}"
+        parts += [
+            line(x, top, x, bottom),
+            text(x, bottom + 16, shown, size=11, anchor="middle", fill=MUTED),
+        ]
+    for share in ticks(high - low, start=low):
+        _, y = place(1, share)
+        parts += [
+            line(left, y, right, y),
+            text(left - 6, y + 4, f"{share:g} %", size=11, anchor="end", fill=MUTED),
+        ]
+    parts.append(text((left + right + 20) / 2, bottom + 44, label, anchor="middle", fill=MUTED))
+    return parts
 
 
 def place_labels(

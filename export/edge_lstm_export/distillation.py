@@ -21,8 +21,8 @@ from scipy.special import softmax
 
 from edge_lstm import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.modelfile import read_file
 from edge_lstm_export.datasets import DataOptions, read_dataset
+from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fitting import Prepared
@@ -146,11 +146,6 @@ def _together(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) ->
     """
     logs = (np.log(np.clip(some, 1e-6, 1)) + np.log(np.clip(others, 1e-6, 1))) / 2
     return np.asarray(softmax(logs, axis=1), np.float32)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file. DataError where it cannot be read."""
-    return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def _digest(*parts: Any) -> str:

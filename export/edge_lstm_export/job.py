@@ -17,7 +17,8 @@ from edge_lstm.page import check_writable
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
-from edge_lstm_export.distillation import Distillation, file_digest, read_unlabelled, teach, teachable
+from edge_lstm_export.datasets.dataset import file_digest
+from edge_lstm_export.distillation import Distillation, read_unlabelled, teach, teachable
 from edge_lstm_export.fitting import (
     VALIDATION_SHARE,
     Fitted,
@@ -279,7 +280,7 @@ def _with_suspects(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
 def _vocabulary(options: VocabularyOptions) -> dict[str, Any]:
     described = asdict(options)
     index = described.pop("word_index")
-    described["word_index_sha256"] = hashlib.sha256(index.read_bytes()).hexdigest() if index else None
+    described["word_index_sha256"] = file_digest(index) if index else None
     return described
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +16,15 @@ from edge_lstm_export.datasets import DataOptions, read_dataset
 from edge_lstm_export.exporting import export_fp32, quantize_int8
 from edge_lstm_export.fitting import VocabularyOptions, prepare
 from edge_lstm_export.presets import PRESETS
+from train_command import run as train
 
 from edge_lstm.classifier import Classifier
-from edge_lstm.cli import main
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import parse_model
 
 ROOT = Path(__file__).parents[2]
 TICKETS = ROOT / "examples" / "tickets.csv"
 TIMES = {"base": 400.0, "small": 200.0, "tiny": 50.0, "seed": 300.0}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def train(*arguments: str | Path) -> Result:
-    """``edge-lstm train`` in this process, as it is typed."""
-    out, err = io.StringIO(), io.StringIO()
-    code: object = 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["edge-lstm", "train", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-    assert isinstance(code, int)
-    return Result(code, out.getvalue(), err.getvalue())
 
 
 def made_up(classifiers: Sequence[Classifier], texts: Sequence[str]) -> list[float]:

@@ -33,6 +33,14 @@ def made_texts(count: int, seed: int = 0) -> tuple[list[str], np.ndarray]:
     return texts, labels
 
 
+def write_texts(folder: Path) -> tuple[Path, Path]:
+    """120 labelled texts, and 30 without a label."""
+    data, further = folder / "data.txt", folder / "more.txt"
+    data.write_text("".join(f"__label__{'abc'[y]} {t}\n" for t, y in zip(*made_texts(120))))
+    further.write_text("\n".join(made_texts(30, seed=1)[0]))
+    return data, further
+
+
 def test_the_matrix_holds_each_ngram_once_and_no_ngram_across_texts() -> None:
     x = ngram_matrix(["a b a b", "b", ""], min_texts=1)
     # a, b; a b, b a; a b a, b a b
@@ -101,11 +109,7 @@ def test_telling_words_come_before_frequent_ones() -> None:
 def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    texts, labels = made_texts(120)
-    data = tmp_path / "data.txt"
-    data.write_text("".join(f"__label__{'abc'[y]} {t}\n" for t, y in zip(texts, labels)))
-    further = tmp_path / "more.txt"
-    further.write_text("\n".join(made_texts(30, seed=1)[0]))
+    data, further = write_texts(tmp_path)
     output = tmp_path / "model.safetensors"
     command = ["train", str(data), "-o", str(output), "--teacher", "nb-svm", "--unlabelled", str(further)]
     command += ["--hidden", "6", "--embedding", "4", "--epochs", "1", "--threads", "1", "--json"]
@@ -125,11 +129,7 @@ def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(
 def test_a_model_file_helps_to_label_unlabelled_texts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    texts, labels = made_texts(120)
-    data = tmp_path / "data.txt"
-    data.write_text("".join(f"__label__{'abc'[y]} {t}\n" for t, y in zip(texts, labels)))
-    further = tmp_path / "more.txt"
-    further.write_text("\n".join(made_texts(30, seed=1)[0]))
+    data, further = write_texts(tmp_path)
     first, model, second = (tmp_path / name for name in ("a.safetensors", "a.onnx", "b.safetensors"))
     train = ["train", str(data), "--preset", "tiny", "--unlabelled", str(further), "--epochs", "1", "--json"]
     run([*train, "-o", str(first)])
@@ -145,7 +145,7 @@ def test_a_model_file_helps_to_label_unlabelled_texts(
     with pytest.raises(DataError, match="add --unlabelled"):
         run(alone)
     two = tmp_path / "two.txt"
-    two.write_text("".join(f"__label__{'ab'[y % 2]} {t}\n" for t, y in zip(texts, labels)))
+    two.write_text("".join(f"__label__{'ab'[y % 2]} {t}\n" for t, y in zip(*made_texts(120))))
     with pytest.raises(DataError, match="the data have a, b; give a --teacher-model of these labels"):
         run(["train", str(two), *train[2:], "-o", str(second), "--teacher-model", str(model)])
 

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from csv import reader
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from edge_lstm_export.checkpoint import load_checkpoint
+from train_command import Result, run
 
-from edge_lstm.cli import main
 from edge_lstm.text import split_words
 
 SMALL = ("--hidden", "12", "--embedding", "8", "--threads", "1")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(*arguments: str | Path) -> Result:
-    """The command in this process: importing torch anew each time would take most of the time."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["edge-lstm", "train", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-    assert isinstance(code, int)
-    return Result(code, out.getvalue(), err.getvalue())
 
 
 def write_csv(path: Path, labels: list[str], count: int, seed: int = 0) -> Path:
