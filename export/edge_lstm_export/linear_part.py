@@ -27,9 +27,10 @@ from edge_lstm_export.teacher.nbsvm import log_ratios
 Floats = npt.NDArray[np.float32]
 
 # Of 100, 300 and 500, and of targets cut at 0.01 and 0.05, on film-disjoint parts of IMDB's training split.
-RIDGE = 300.0
+# It is meant for so many texts and grows with them: 300 would leave a hundred texts next to nothing.
+RIDGE, RIDGE_TEXTS = 300.0, 73_705
 SURE = 0.05  # a target counts as at least so far from 0 and 1: its logit is what is fitted
-SHARE = 0.5  # what the LSTM is trained beside, of the fitted logits: with all of them it is left with noise
+SHARE = 0.5  # what the LSTM is trained beside, of the fitted logits
 MOST_TEXTS = 200_000  # a random part of more: the fit holds their counts in memory, 6 kB for a review
 # How far the weights of the two parts are trusted before there is a validation text, in nats: ten texts
 # cannot move them, a thousand decide.
@@ -82,7 +83,7 @@ def fit_table(examples: Examples, config: NetworkConfig) -> Table:
     for target in targets.T:
         scale = sparse.diags(log_ratios(present, target).astype(np.float32))
         sure = np.clip(target, SURE, 1 - SURE)
-        model = Ridge(alpha=RIDGE, solver="lsqr", max_iter=60, tol=1e-4)
+        model = Ridge(alpha=RIDGE * len(rows) / RIDGE_TEXTS, solver="lsqr", max_iter=60, tol=1e-4)
         model.fit(counts @ scale, np.log(sure / (1 - sure)))
         weights.append(scale @ model.coef_)
         intercepts.append(model.intercept_)
