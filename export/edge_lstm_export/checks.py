@@ -167,8 +167,10 @@ def accuracy_change(
 def check_accuracy(change: AccuracyChange, max_drop: float) -> None:
     """CheckError where accuracy fell by more than ``max_drop`` percentage points."""
     if change.drop * 100 > max_drop:
+        one = 100 / change.texts
+        few = f" (one text is {one:.2f} points: give more --data, or --max-drop {2 * one:.1f})"
         raise CheckError(
             f"int8 loses {change.drop * 100:.2f} points of accuracy ({change.before * 100:.2f} % → "
             f"{change.after * 100:.2f} % on {change.texts:,} texts), more than --max-drop {max_drop:g}; "
-            "no file was written"
+            f"no file was written{few if one > max_drop else ''}"
         )
