@@ -67,8 +67,7 @@ def command(training: Mapping[str, Any]) -> str:
         words.append(f"--teacher {teacher}")
     if teaching.get("unlabelled"):
         words.append(f"--unlabelled {teaching['unlabelled']}")
-    if teaching.get("model_sha256"):
-        words.append("--teacher-model TEACHER.onnx")
+    words += ["--teacher-model TEACHER.onnx"] * len(teaching.get("models_sha256", ()))
     if teaching.get("own_labels", preset.own_labels) != preset.own_labels:
         words.append(f"--own-labels {teaching['own_labels']}")
     share = data["validation_texts"] / (data["validation_texts"] + sum(data["train_texts"].values()))

@@ -38,7 +38,7 @@ class Distillation:
     """teacher: one of TEACHERS. unlabelled: a SOURCE of further texts, or None. kept: the file that keeps
     the soft labels, so that another training, or a resumed one, need not make them again. own_labels: how
     much a training text's own label counts beside the teacher's: 0 = only the teacher's, 1 = only its own.
-    model: a model file that labels the unlabelled texts together with the teacher, or None.
+    models: model files that label the unlabelled texts together with the teacher.
     """
 
     teacher: str
@@ -46,7 +46,7 @@ class Distillation:
     kept: Path
     options: TeacherOptions = field(default_factory=TeacherOptions)
     own_labels: float = 0.0
-    model: Path | None = None
+    models: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
@@ -106,11 +106,11 @@ def teach(
         _keep(distillation.kept, key, labels)
     else:
         say(f"teacher: soft labels from {distillation.kept}")
-    by_both = labels.unlabelled
-    if distillation.model is not None and further:
-        say(f"teacher: {distillation.model} labels {len(further):,} unlabelled texts too")
-        by_both = _together(by_both, _answers(distillation.model, further, prepared.dataset.labels))
-    soft = np.concatenate([labels.labelled, by_both]).astype(np.float32)
+    opinions = [labels.unlabelled]
+    for model in distillation.models if further else ():
+        say(f"teacher: {model} labels {len(further):,} unlabelled texts too")
+        opinions.append(_answers(model, further, prepared.dataset.labels))
+    soft = np.concatenate([labels.labelled, _together(opinions)]).astype(np.float32)
     own = distillation.own_labels
     targets = soft.copy()
     targets[: len(train)] *= 1 - own
@@ -122,7 +122,7 @@ def teach(
         "unlabelled_texts": len(further),
         "cross_fitted_accuracy": round(labels.accuracy, 4),
         "own_labels": own,
-        "model_sha256": file_digest(distillation.model) if distillation.model else None,
+        "models_sha256": [file_digest(model) for model in distillation.models],
         "options": distillation.options.to_dict(),
     }
     return Taught(examples, soft, account)
@@ -139,12 +139,14 @@ def _answers(path: Path, texts: Sequence[str], labels: tuple[str, ...]) -> npt.N
     return classifier.probabilities(texts)
 
 
-def _together(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Two teachers' probabilities [n, labels] → those of the mean of their logits.
+def _together(opinions: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Teachers' probabilities, each [n, labels] → those of the mean of their logits.
 
     The training texts must stay with NB-SVM's labels: a model that was trained on them knows them.
     """
-    logs = (np.log(np.clip(some, 1e-6, 1)) + np.log(np.clip(others, 1e-6, 1))) / 2
+    if len(opinions) == 1:
+        return opinions[0]
+    logs = np.mean([np.log(np.clip(opinion, 1e-6, 1)) for opinion in opinions], axis=0)
     return np.asarray(softmax(logs, axis=1), np.float32)
 
 

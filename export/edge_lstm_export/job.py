@@ -47,7 +47,7 @@ class TrainingJob:
     network, vocabulary, options: what differs from the preset's, by the names of NetworkConfig,
         VocabularyOptions and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
-    teacher, unlabelled, soft_labels, own_labels, teacher_model: see distillation.Distillation. None is the
+    teacher, unlabelled, soft_labels, own_labels, teacher_models: see distillation.Distillation. None is the
         preset's; without a teacher ("none") the network learns from the training texts' own labels.
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     threads: one, since two share too little work a time step: on a machine with other work, 20 steps of 64
@@ -66,7 +66,7 @@ class TrainingJob:
     unlabelled: str | None = None
     soft_labels: Path | None = None
     own_labels: float | None = None
-    teacher_model: Path | None = None
+    teacher_models: tuple[Path, ...] = ()
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
     suspects: Path | None = None
@@ -88,7 +88,7 @@ class TrainingJob:
             return None
         own_labels = base.own_labels if self.own_labels is None else self.own_labels
         kept = self.soft_labels or self.output.with_name(f"{self.output.stem}.soft-labels.safetensors")
-        return Distillation(teacher, self.unlabelled, kept, own_labels=own_labels, model=self.teacher_model)
+        return Distillation(teacher, self.unlabelled, kept, own_labels=own_labels, models=self.teacher_models)
 
     @property
     def history(self) -> Path:
@@ -218,10 +218,11 @@ def _check(job: TrainingJob) -> None:
 def _check_teacher(job: TrainingJob) -> None:
     if job.unlabelled is not None and job.distillation is None:
         raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
-    if job.teacher_model is not None:
+    if job.teacher_models:
         if job.unlabelled is None or job.distillation is None:
             raise DataError("--teacher-model labels unlabelled texts; add --unlabelled, and --teacher nb-svm")
-        open_model(job.teacher_model)
+        for path in job.teacher_models:
+            open_model(path)
     if job.network.get("pair_buckets") and job.distillation is None:
         raise DataError("--pairs needs a teacher that they are fitted to; add --teacher nb-svm")
 
@@ -307,6 +308,6 @@ def _settings(
         "teacher": job.distillation.teacher if job.distillation else NO_TEACHER,
         "unlabelled": job.unlabelled,
         "own labels": job.distillation.own_labels if job.distillation else 1.0,
-        "teacher's model": file_digest(job.teacher_model) if job.teacher_model else None,
+        "teacher's models": [file_digest(path) for path in job.teacher_models],
     }
     return json.loads(json.dumps(settings))  # type: ignore[no-any-return] # as it comes back from a file

@@ -133,13 +133,19 @@ def test_a_model_file_helps_to_label_unlabelled_texts(
     first, model, second = (tmp_path / name for name in ("a.safetensors", "a.onnx", "b.safetensors"))
     train = ["train", str(data), "--preset", "tiny", "--unlabelled", str(further), "--epochs", "1", "--json"]
     run([*train, "-o", str(first)])
-    assert json.loads(capsys.readouterr().out)["distillation"]["model_sha256"] is None
+    assert json.loads(capsys.readouterr().out)["distillation"]["models_sha256"] == []
     run(["export", str(first), "-o", str(model)])
     capsys.readouterr()
     run([*train, "-o", str(second), "--teacher-model", str(model)])
     account = json.loads(capsys.readouterr().out)
-    assert account["distillation"]["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    assert account["distillation"]["models_sha256"] == [digest]
     assert second.read_bytes() != first.read_bytes()
+    taught_once = second.read_bytes()
+    run([*train, "-o", str(second), "--teacher-model", str(model), "--teacher-model", str(model)])
+    account = json.loads(capsys.readouterr().out)
+    assert account["distillation"]["models_sha256"] == [digest, digest]
+    assert second.read_bytes() != taught_once
 
     alone = ["train", str(data), "-o", str(second), "--preset", "tiny", "--teacher-model", str(model)]
     with pytest.raises(DataError, match="add --unlabelled"):
@@ -150,13 +156,15 @@ def test_a_model_file_helps_to_label_unlabelled_texts(
         run(["train", str(two), *train[2:], "-o", str(second), "--teacher-model", str(model)])
 
 
-def test_two_teachers_meet_in_the_middle_of_their_logits() -> None:
+def test_teachers_meet_in_the_middle_of_their_logits() -> None:
     some = np.array([[0.9, 0.1], [1.0, 0.0]], np.float32)
     others = np.array([[0.1, 0.9], [0.5, 0.5]], np.float32)
-    both = _together(some, others)
+    both = _together([some, others])
     np.testing.assert_allclose(both[0], 0.5, atol=1e-6)
     assert 0.9 < both[1, 0] < 1
     np.testing.assert_allclose(both.sum(axis=1), 1, rtol=1e-6)
+    assert _together([some, others, others])[0, 0] == pytest.approx(1 / (1 + 9 ** (1 / 3)))
+    assert _together([some]) is some
 
 
 def test_a_rare_label_is_trained_without_the_presets_teacher(

@@ -107,10 +107,10 @@ def command(
         ),
     ] = None,
     teacher_model: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="MODEL",
-            help="A model file that labels the unlabelled texts together with the teacher.",
+            help="A model file that labels the unlabelled texts together with the teacher; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -284,7 +284,7 @@ def command(
         unlabelled=unlabelled,
         soft_labels=soft_labels,
         own_labels=own_labels,
-        teacher_model=teacher_model,
+        teacher_models=tuple(teacher_model or ()),
         validation_share=validation,
         read_test=not no_test,
         suspects=suspects,
