@@ -17,40 +17,27 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_lstm import __version__
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, MissingPackageError, OutputError
-from edge_lstm.files.compression import split_suffix
 from edge_lstm.files.inputs import DEFAULT_OPTIONS, open_inputs
 from edge_lstm.files.layout import Options
-from edge_lstm.files.parquet import pyarrow
-from edge_lstm.files.sources import FORMAT_SUFFIXES, Format
+from edge_lstm.files.sources import Format
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.batch import Progress, score_files
 from edge_lstm.scoring.counts import MAX_LISTED_ERRORS
+from edge_lstm.scoring.folder import Folder
+from edge_lstm.scoring.parts import NOTES, Part, find_parts
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, make_plan
 from edge_lstm.scoring.summary import RowProblem, Summary
 
-NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
 RUN_NOTE = f"{NOTES}/run.json"
 MODEL = f"{NOTES}/model.onnx"  # a copy: every actor loads it from here, whatever happens to the original
 _LOCAL_ADDRESS = "local"
 _TASKS_PER_ACTOR = 8  # so that the last ones to finish do not hold up the rest for long
-
-
-@dataclass(frozen=True)
-class Part:
-    """One input file: where it is, where its output goes, and what it was when the run began."""
-
-    source: str
-    target: str
-    note: str
-    size: int
-    modified: str
 
 
 @dataclass(frozen=True)
@@ -96,13 +83,12 @@ def score_on_cluster(
     """
     ray = _ray()
     opened = open_model(model)
-    source_fs, source_top = _file_system(str(inputs))
-    target_fs, target_top = _file_system(str(output))
-    parts, found = _parts(source_fs, source_top, str(inputs), input_format, format)
-    choices = _fixed_prefix(source_fs, source_top, parts[0], opened.labels, choices, reading, found)
+    source, target = Folder(str(inputs)), Folder(str(output))
+    parts, found = find_parts(source, input_format, format)
+    choices = _fixed_prefix(source, parts[0], opened.labels, choices, reading, found)
     wanted = format or found
     job = ClusterJob(str(inputs), str(output), choices, reading, input_format, wanted, provider, batch_size)
-    _begin(target_fs, target_top, str(output), _identity(job, opened.sha256()), opened.data, resume)
+    _begin(target, _identity(job, opened.sha256()), opened.data, resume)
     own_cluster = not ray.is_initialized()
     if own_cluster:
         # What Ray logs of its own working is for its log files.
@@ -129,10 +115,9 @@ class FileScorer:
     def __init__(self, job: ClusterJob) -> None:
         self._job = job
         self._folder = tempfile.TemporaryDirectory(prefix="edge-lstm-")
-        self._source_fs, self._source_top = _file_system(job.input_uri)
-        self._target_fs, self._target_top = _file_system(job.output_uri)
+        self._inputs, self._outputs = Folder(job.input_uri), Folder(job.output_uri)
         model = Path(self._folder.name, "model.onnx")
-        _download(self._target_fs, f"{self._target_top}/{MODEL}", model)
+        self._outputs.download(MODEL, model)
         self._classifier = Classifier.load(model, provider=job.provider)
         self._node = _ray().get_runtime_context().get_node_id()
 
@@ -141,7 +126,7 @@ class FileScorer:
         return {"note": [json.dumps(self._score(Part(**json.loads(part)))) for part in batch["part"]]}
 
     def _score(self, part: Part) -> dict[str, Any]:
-        note = _read_json(self._target_fs, f"{self._target_top}/{part.note}")
+        note = self._outputs.read_json(part.note)
         if note and (note["size"], note["modified"]) == (part.size, part.modified):
             return {**note, "resumed": True}
         local = Path(self._folder.name, uuid.uuid4().hex)
@@ -150,7 +135,7 @@ class FileScorer:
         if target == source:
             target = local / f"out-{target.name}"
         try:
-            _download(self._source_fs, f"{self._source_top}/{part.source}", source)
+            self._inputs.download(part.source, source)
             summary = score_files(
                 source,
                 target,
@@ -163,7 +148,7 @@ class FileScorer:
                 batch_size=self._job.batch_size,
                 checkpoint_seconds=None,
             )
-            _upload(target, self._target_fs, f"{self._target_top}/{part.target}")
+            self._outputs.upload(target, part.target)
         except EdgeLSTMError as error:
             # The run says which file, and not where the copy was.
             return {"failed": str(error).replace(str(source), part.source).replace(str(target), part.target)}
@@ -180,7 +165,7 @@ class FileScorer:
             "modified": part.modified,
             "node": self._node,
         }
-        _write_json(self._target_fs, f"{self._target_top}/{part.note}", note)
+        self._outputs.write_json(part.note, note)
         return note
 
 
@@ -227,63 +212,8 @@ def _add(summary: Summary, note: dict[str, Any]) -> None:
     summary.first_errors += [RowProblem(**problem) for problem in note["first_errors"][:room]]
 
 
-def _parts(
-    fs: Any, top: str, where: str, input_format: Format | None, wanted: Format | None
-) -> tuple[list[Part], Format]:
-    """The input files of a folder in order, all of one format, with the format."""
-    arrow = _arrow()
-    info = fs.get_file_info(top)
-    if info.type == arrow.fs.FileType.NotFound:
-        raise DataError(f"no such folder: {where}; check the path")
-    if info.type == arrow.fs.FileType.File:
-        raise DataError(
-            f"{where} is a file; --engine ray reads folders of files, one engine for one file is local"
-        )
-    found: dict[Format, list[Any]] = {}
-    for entry in fs.get_file_info(arrow.fs.FileSelector(top, recursive=True)):
-        name = entry.path.removeprefix(top).lstrip("/")
-        hidden = any(step.startswith(("_", ".")) for step in PurePosixPath(name).parts)
-        kind = input_format or FORMAT_SUFFIXES.get(split_suffix(name)[0])
-        if entry.type == arrow.fs.FileType.File and not hidden and kind is not None:
-            found.setdefault(kind, []).append((name, entry))
-    if not found:
-        raise DataError(f"{where} holds no text, CSV, TSV, JSONL or Parquet files; check the path")
-    if len(found) > 1:
-        raise DataError(
-            f"{where} holds files of different formats ({', '.join(found)}); name one: --input-format"
-        )
-    [(kind, entries)] = found.items()
-    parts = [
-        Part(
-            name,
-            target := _target_name(name, kind, wanted or kind),
-            f"{NOTES}/{target}.json",
-            entry.size,
-            str(entry.mtime_ns),
-        )
-        for name, entry in sorted(entries, key=lambda pair: pair[0])
-    ]
-    if len({part.target for part in parts}) < len(parts):
-        raise DataError(f"{where} holds files that differ in their suffix alone; rename one")
-    return parts, kind
-
-
-def _target_name(name: str, source: Format, target: Format) -> str:
-    """An input's name, with the suffix of another format where the output has another."""
-    if source == target:
-        return name
-    stem = PurePosixPath(name)
-    suffix, compression = split_suffix(name)
-    if compression:
-        stem = stem.with_suffix("")
-    if suffix in FORMAT_SUFFIXES:
-        stem = stem.with_suffix("")
-    return f"{stem}.{'txt' if target == 'text' else target}"
-
-
 def _fixed_prefix(
-    fs: Any,
-    top: str,
+    inputs: Folder,
     first: Part,
     labels: tuple[str, ...],
     choices: Choices,
@@ -293,7 +223,7 @@ def _fixed_prefix(
     """Choices with the prefix that the first file asks for, so that all files get the same columns."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, PurePosixPath(first.source).name)
-        _download(fs, f"{top}/{first.source}", local)
+        inputs.download(first.source, local)
         layout = open_inputs([local], format=kind, options=reading).layout
     plan = make_plan(layout, labels, choices, kind, first.source)
     return replace(choices, prefix=plan.added[0].removesuffix("label"))
@@ -310,14 +240,13 @@ def _identity(job: ClusterJob, model_sha256: str) -> dict[str, Any]:
     }
 
 
-def _begin(fs: Any, top: str, where: str, identity: dict[str, Any], model: bytes, resume: bool) -> None:
+def _begin(output: Folder, identity: dict[str, Any], model: bytes, resume: bool) -> None:
     """Makes the output folder. OutputError where it holds something that is not this run's."""
-    arrow = _arrow()
+    where, kind = output.where, output.kind()
     identity = json.loads(json.dumps(identity))
-    info = fs.get_file_info(top)
-    if info.type == arrow.fs.FileType.File:
+    if kind == "file":
         raise OutputError(f"{where} is a file; --engine ray writes a folder")
-    before = _read_json(fs, f"{top}/{RUN_NOTE}")
+    before = output.read_json(RUN_NOTE)
     if before is not None and resume:
         for key, value in identity.items():
             if before.get(key) != value:
@@ -325,80 +254,14 @@ def _begin(fs: Any, top: str, where: str, identity: dict[str, Any], model: bytes
                     f"cannot resume: the {key} of the run in {where} was another; choose another output"
                 )
         return
-    holds_something = info.type == arrow.fs.FileType.Directory and fs.get_file_info(
-        arrow.fs.FileSelector(top, recursive=False)
-    )
-    if holds_something:
+    if kind == "folder" and not output.is_empty():
         hint = "go on with --resume or choose another output" if before else "choose another output"
         raise OutputError(f"the folder {where} is not empty; {hint}")
     try:
-        fs.create_dir(f"{top}/{NOTES}", recursive=True)
-        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
-            file.write(model)
-            file.flush()
-            _upload(Path(file.name), fs, f"{top}/{MODEL}")
-        _write_json(fs, f"{top}/{RUN_NOTE}", identity)
+        output.write_bytes(MODEL, model)
+        output.write_json(RUN_NOTE, identity)
     except OSError as error:
         raise OutputError(f"cannot write to {where}: {error}; check the folder and its permissions") from None
-
-
-def _file_system(where: str) -> tuple[Any, str]:
-    """A path or URI → (pyarrow file system, path in it)."""
-    arrow = _arrow()
-    try:
-        if "://" in where:
-            fs, top = arrow.fs.FileSystem.from_uri(where)
-        else:
-            fs, top = arrow.fs.LocalFileSystem(), str(Path(where).absolute())
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise DataError(f"cannot open {where}: {reason}; check the address") from None
-    return fs, top.rstrip("/")
-
-
-def _download(fs: Any, path: str, local: Path) -> None:
-    """Copies a file to this machine; of a file that is here already, a link does."""
-    if fs.type_name == "local":
-        local.symlink_to(path)
-        return
-    with fs.open_input_stream(path, compression=None) as source, local.open("wb") as target:
-        while chunk := source.read(2**20):
-            target.write(chunk)
-
-
-def _upload(local: Path, fs: Any, path: str) -> None:
-    """Copies a complete file to its name, which it has only when it is there as a whole."""
-    parent = str(PurePosixPath(path).parent)
-    fs.create_dir(parent, recursive=True)
-    # Two nodes may do the same file, when one was thought lost: each has a name of its own until the end.
-    passing = f"{parent}/.{PurePosixPath(path).name}.{uuid.uuid4().hex}"
-    with local.open("rb") as source, fs.open_output_stream(passing, compression=None) as target:
-        while chunk := source.read(2**20):
-            target.write(chunk)
-    fs.move(passing, path)
-
-
-def _read_json(fs: Any, path: str) -> dict[str, Any] | None:
-    if fs.get_file_info(path).type != _arrow().fs.FileType.File:
-        return None
-    with fs.open_input_stream(path, compression=None) as file:
-        try:
-            return dict(json.loads(file.read()))
-        except ValueError:
-            return None
-
-
-def _write_json(fs: Any, path: str, value: dict[str, Any]) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(value, file)
-        file.flush()
-        _upload(Path(file.name), fs, path)
-
-
-def _arrow() -> Any:
-    arrow = pyarrow()
-    import_module("pyarrow.fs")  # an attribute of the package from here on
-    return arrow
 
 
 def _ray() -> Any:
