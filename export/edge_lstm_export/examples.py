@@ -18,6 +18,10 @@ Ints = npt.NDArray[np.int64]
 # of 32 reviews the padding is about 3 % of the tokens.
 BATCHES_PER_CHUNK = 50
 
+# A crop holds at least this part of its text, and at least so many tokens: less does not bear the label.
+SMALLEST_CROP = 0.4
+FEWEST_TOKENS = 30
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -60,6 +64,22 @@ class Examples:
         for i, row in enumerate(rows):
             matrix[i, : lengths[i]] = self.ids[self.offsets[row] : self.offsets[row + 1]]
         return torch.from_numpy(matrix), torch.from_numpy(lengths)
+
+
+def cropped(ids: Tensor, lengths: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Leaves of some texts, chosen at random, only a run of tokens of random length and place.
+
+    ids: int64 [B, T], padded on the right; lengths: int64 [B]; share: how many texts are cut, of 1. Both come
+    back in the same form. PyTorch's random state decides.
+    """
+    rows = len(lengths)
+    part = SMALLEST_CROP + (1 - SMALLEST_CROP) * torch.rand(rows)
+    left = torch.maximum((part * lengths).ceil().long(), lengths.clamp_max(FEWEST_TOKENS))
+    left = torch.where(torch.rand(rows) < share, left, lengths)
+    first = (torch.rand(rows) * (lengths - left + 1)).long()
+    step = torch.arange(int(left.max())).unsqueeze(0)
+    moved = ids.gather(1, (first.unsqueeze(1) + step).clamp_max(ids.shape[1] - 1))
+    return torch.where(step < left.unsqueeze(1), moved, PAD_ID), left
 
 
 def one_hot(labels: Sequence[int] | Ints, count: int) -> npt.NDArray[np.float32]:

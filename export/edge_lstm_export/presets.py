@@ -29,6 +29,7 @@ class TrainingOptions:
     embedding_rate: the embedding's learning rate, as a share of the others': below 1 it keeps more of its
         first values.
     word_dropout: share of a text's ids that are read as unknown in a training step.
+    crops: share of a step's texts of which only a random part is read (see examples.cropped).
     """
 
     epochs: int = 6
@@ -43,6 +44,7 @@ class TrainingOptions:
     word_vectors: bool = False
     embedding_rate: float = 1.0
     word_dropout: float = 0.0
+    crops: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,6 +60,8 @@ class TrainingOptions:
         for name in ("warmup", "word_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if not 0 <= self.crops <= 1:
+            raise DataError(f"crops must be from 0 to 1, not {self.crops}")
         if not 0 <= self.seed < 2**63:
             raise DataError(f"seed must be at least 0 and below 2**63, not {self.seed}")
 
@@ -117,6 +121,7 @@ def _distilled(summary: str, network: NetworkConfig, epochs: int, words: str = "
             word_vectors=True,
             embedding_rate=0.25,
             word_dropout=0.1,
+            crops=0.7,
         ),
         {"choice": words, "drop_unknown": words == "telling"},
         teacher="nb-svm",

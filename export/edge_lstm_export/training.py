@@ -20,7 +20,7 @@ from torch import Tensor
 from edge_lstm.errors import DataError
 from edge_lstm.text import OOV_ID, PAD_ID
 from edge_lstm_export.evaluation import fit_temperature, hits, predict_logits, soft_cross_entropy
-from edge_lstm_export.examples import Examples, shuffled_batches
+from edge_lstm_export.examples import Examples, cropped, shuffled_batches
 from edge_lstm_export.history import EpochRecord, best_of
 from edge_lstm_export.network import Network
 from edge_lstm_export.presets import TrainingOptions
@@ -169,9 +169,10 @@ class _Run:
         self.network.train()
         batches = shuffled_batches(self.examples, self.options.batch_size, self.options.seed, self.epoch)
         for rows in batches[self.batch :]:
-            loss, correct = self.step(
-                *self.examples.padded(rows), torch.from_numpy(self.examples.targets[rows])
-            )
+            ids, lengths = self.examples.padded(rows)
+            if self.options.crops:
+                ids, lengths = cropped(ids, lengths, self.options.crops)
+            loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
             if not math.isfinite(loss):
                 raise DataError(
                     f"the loss is no number any more in epoch {self.epoch + 1}; use a smaller --learning-rate"

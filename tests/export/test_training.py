@@ -19,7 +19,15 @@ from edge_lstm_export.evaluation import (
     predict_logits,
     soft_cross_entropy,
 )
-from edge_lstm_export.examples import Examples, evaluation_batches, one_hot, shuffled_batches
+from edge_lstm_export.examples import (
+    FEWEST_TOKENS,
+    SMALLEST_CROP,
+    Examples,
+    cropped,
+    evaluation_batches,
+    one_hot,
+    shuffled_batches,
+)
 from edge_lstm_export.history import EpochRecord, draw_history, write_history
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import PRESETS, TrainingOptions, fitted_to_size
@@ -34,12 +42,12 @@ OPTIONS = TrainingOptions(epochs=3, batch_size=8, learning_rate=0.02)
 WORDS = ("good", "bad", "film", "the", "plot")
 
 
-def examples(count: int = 36, labels: int = 2, seed: int = 0) -> Examples:
+def examples(count: int = 36, labels: int = 2, seed: int = 0, longest: int = 9) -> Examples:
     """Texts of filler words with one word that tells the label."""
     rng = np.random.default_rng(seed)
     truth = np.arange(count) % labels
     texts = [
-        " ".join(rng.permutation([WORDS[label], *rng.choice(WORDS[labels:], rng.integers(1, 9))]))
+        " ".join(rng.permutation([WORDS[label], *rng.choice(WORDS[labels:], rng.integers(1, longest))]))
         for label in truth
     ]
     return Examples.from_texts(Tokenizer(WORDS), texts, one_hot(truth, labels))
@@ -72,6 +80,24 @@ def test_batches_hold_every_example_once(lengths: list[int], size: int, seed: in
     for batches in (shuffled_batches(data, size, seed, epoch), list(evaluation_batches(data, size))):
         assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
         assert max(map(len, batches)) <= size
+
+
+@given(many_lengths, st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 2**31))
+def test_a_crop_is_a_run_of_its_texts_tokens(lengths: list[int], share: float, seed: int) -> None:
+    data = make_examples([4 * length for length in lengths])
+    ids, whole = data.padded(np.arange(len(data)))
+    torch.manual_seed(seed)
+    cut, left = cropped(ids, whole, share)
+    assert cut.shape == (len(data), int(left.max()))
+    for text, crop, length, tokens in zip(ids, cut, whole.tolist(), left.tolist()):
+        assert min(length, max(FEWEST_TOKENS, int(SMALLEST_CROP * length))) <= tokens <= length
+        start = int(crop[0] - text[0])  # the ids of these texts count up
+        assert crop[:tokens].tolist() == text[start : start + tokens].tolist()
+        assert not crop[tokens:].any()
+    if share == 0:
+        assert torch.equal(cut, ids)
+    if share == 1 and min(lengths) > FEWEST_TOKENS and len(lengths) > 20:
+        assert (left < whole).float().mean() > 0.5
 
 
 @given(many_lengths)
@@ -137,18 +163,21 @@ def stop_after(batches: int) -> Callbacks:
 
 
 @pytest.mark.parametrize("after", [1, 5, 6, 12])
-@pytest.mark.parametrize("adversarial", [0.0, 0.1])
-def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(after: int, adversarial: float) -> None:
-    options = TrainingOptions(**{**OPTIONS.to_dict(), "adversarial": adversarial})
+@pytest.mark.parametrize("settings", [{}, {"adversarial": 0.1}, {"word_dropout": 0.2, "crops": 0.8}])
+def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(
+    after: int, settings: dict[str, float]
+) -> None:
+    options = TrainingOptions(**{**OPTIONS.to_dict(), **settings})
     straight, broken = network(), network()
-    expected = train_network(straight, examples(), options, examples(seed=1))
-    first = train_network(broken, examples(), options, examples(seed=1), callbacks=stop_after(after))
+    data = examples(longest=3 * FEWEST_TOKENS)
+    expected = train_network(straight, data, options, examples(seed=1))
+    first = train_network(broken, data, options, examples(seed=1), callbacks=stop_after(after))
     assert first.outcome == "interrupted"
     assert first.progress is not None
     # Through a file and another process: plain values as JSON, a network that was made anew.
     progress = Progress(json.loads(json.dumps(first.progress.plain)), first.progress.tensors)
     fresh = network(seed=9)
-    second = train_network(fresh, examples(), options, examples(seed=1), resume=progress)
+    second = train_network(fresh, data, options, examples(seed=1), resume=progress)
     assert same(fresh, straight)
     assert [(r.loss, r.validation_loss) for r in second.history] == [
         (r.loss, r.validation_loss) for r in expected.history
@@ -256,6 +285,7 @@ def test_no_texts_are_refused() -> None:
         {"warmup": 1.0},
         {"seed": -1},
         {"clip": 0.0},
+        {"crops": 1.1},
     ],
 )
 def test_options_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
