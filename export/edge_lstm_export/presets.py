@@ -146,11 +146,9 @@ PRESETS: Mapping[str, Preset] = {
         epochs=8,
     ),
     "base": _distilled(
-        "embedding 30, LSTM 94 in both directions, 400,000 word pairs: under 1 MB",
-        NetworkConfig(
-            num_words=11_000, embedding_dim=30, hidden=94, bidirectional=True, pair_buckets=400_000
-        ),
-        epochs=8,
+        "embedding 62, LSTM 94 in both directions, 250,000 word pairs: under 1 MB",
+        NetworkConfig(num_words=8000, embedding_dim=62, hidden=94, bidirectional=True, pair_buckets=250_000),
+        epochs=5,
     ),
 }
 
