@@ -130,7 +130,7 @@ def build_fp32(
             hidden_size=layer.hidden,
             direction=direction_of(layer),
         )
-        x = add_flatten(g, n, y, layer)
+        x = add_flatten(g, n, y, layer) if n + 1 < len(weights.layers) else y
     linear = ""
     if weights.pairs is not None:
         found = add_pair_weights(g, config, weights.pairs)  # logits, B, 2T - 1
@@ -170,6 +170,19 @@ def add_flatten(g: GraphBuilder, n: int, y: str, layer: LstmLayer) -> str:
     return g.add("Reshape", [moved, shape], f"lstm{n}_out")
 
 
+def _behind_the_end(g: GraphBuilder, lengths: str) -> str:
+    """float32 [T, 1, B, 1]: 0 at a row's own steps, behind its end -2: below any of an LSTM's outputs."""
+    stop = g.add("Squeeze", ["longest_int", g.ints("axis_0", 0)], "stop")
+    zero = g.constant("zero", np.array(0, dtype=np.int32))
+    numbers = g.add("Range", [zero, stop, "one"], "step_numbers")  # T
+    column = g.add("Unsqueeze", [numbers, g.ints("axis_1", 1)], "step_column")
+    own = g.add("Less", [column, lengths], "own_step")  # T, B
+    nothing = g.constant("nothing", np.array(0.0, dtype=np.float32))
+    low = g.constant("below_any_output", np.array(-2.0, dtype=np.float32))
+    behind = g.add("Where", [own, nothing, low], "behind_flat")
+    return g.add("Unsqueeze", [behind, g.ints("axes_1_3", 1, 3)], "behind")
+
+
 def add_head(
     g: GraphBuilder,
     config: NetworkConfig,
@@ -183,34 +196,22 @@ def add_head(
 ) -> None:
     """Adds pooling, dense head and probabilities.
 
-    outputs: [T, B, D·H] of the top layer, zero behind each row's end (ONNX Runtime's LSTM writes zeros
+    outputs: [T, D, B, H] of the top layer, zero behind each row's end (ONNX Runtime's LSTM writes zeros
     there); last: [D, B, H]; lengths: int32 [B]; linear: [B, logits], or "" where there is none.
     """
-    if config.pooling == "last":
-        if top.directions == 1:
-            pooled = g.add("Squeeze", [last, g.ints("axis_0", 0)], "pooled")  # B, H
-        else:
-            moved = g.add("Transpose", [last], "last_moved", perm=[1, 0, 2])  # B, D, H
-            pooled = g.add("Reshape", [moved, g.ints("pooled_shape", 0, 2 * top.hidden)], "pooled")
-    else:
-        parts = []
-        if "mean" in config.pooling:
-            total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)  # B, D·H
-            column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
-            parts.append(
-                g.add("Div", [total, g.add("Cast", [column], "lengths_float", to=TensorProto.FLOAT)], "mean")
-            )
-        if "max" in config.pooling:
-            # Only a row's own steps count; an LSTM's outputs are above -1.
-            stop = g.add("Squeeze", ["longest_int", g.ints("axis_0", 0)], "stop")
-            zero = g.constant("zero", np.array(0, dtype=np.int32))
-            numbers = g.add("Range", [zero, stop, "one"], "step_numbers")  # T
-            column = g.add("Unsqueeze", [numbers, g.ints("axis_1", 1)], "step_column")
-            mask = g.add("Less", [column, lengths], "step_mask")  # T, B
-            wide = g.add("Unsqueeze", [mask, g.ints("axis_2", 2)], "mask")
-            low = g.constant("below_any_output", np.array(-2.0, dtype=np.float32))
-            parts.append(g.reduce_max(g.add("Where", [wide, outputs, low], "masked"), "max"))
-        pooled = g.add("Concat", parts, "pooled", axis=1) if len(parts) > 1 else parts[0]
+    parts = [last] if config.pooling == "last" else []  # D, B, H each
+    if "mean" in config.pooling:
+        total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
+        column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")  # B, 1
+        count = g.add("Cast", [column], "lengths_float", to=TensorProto.FLOAT)
+        parts.append(g.add("Div", [total, count], "mean"))
+    if "max" in config.pooling:
+        # Adding 0 or -2 is one pass over the outputs, a Where over them three (ONNX Runtime 1.32).
+        parts.append(g.reduce_max(g.add("Add", [outputs, _behind_the_end(g, lengths)], "own_steps"), "max"))
+    together = g.add("Concat", parts, "pooled_parts", axis=0) if len(parts) > 1 else parts[0]
+    moved = g.add("Transpose", [together], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
+    width = len(parts) * top.directions * top.hidden
+    pooled = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
     product = g.add("MatMul", [pooled, g.constant("head_w", head_weight)], "head_product")
     logits = g.add("Add", [product, g.constant("head_b", head_bias)], "logits")  # B, logits
     if linear:

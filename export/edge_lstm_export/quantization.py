@@ -121,7 +121,7 @@ def build_int8(
             hidden_size=padded.hidden,
             direction=direction_of(padded),
         )
-        x = add_flatten(g, n, y, padded)
+        x = add_flatten(g, n, y, padded) if n + 1 < len(weights.layers) else y
     top, head = weights.layers[-1], weights.head_weight
     if sentinels:
         head = _pad_blocks(head, config.pooled_dim // top.hidden, top.hidden, axis=0)
