@@ -10,8 +10,10 @@ from edge_lstm_export.presets import PRESETS
 
 Json = dict[str, Any]
 # Options of 'edge-lstm train' that are not called as the account of a training calls them.
-_FLAGS = {"choice": "words"}
+_FLAGS = {"choice": "words", "embedding_dim": "embedding", "pair_buckets": "pairs"}
 _SWITCHES = {"bfloat16": ("bfloat16", "float32"), "drop_unknown": ("drop-unknown", "keep-unknown")}
+_SWITCHES |= {"bidirectional": ("bidirectional", "one-directional")}
+_SHAPE = ("embedding_dim", "hidden", "layers", "bidirectional", "pooling", "pair_buckets", "dropout")
 
 
 def page(report: Json) -> str:
@@ -57,7 +59,7 @@ def page(report: Json) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def command(training: Mapping[str, Any]) -> str:
+def command(training: Mapping[str, Any], network: Mapping[str, Any]) -> str:
     """What trains this file again: the preset, and what differs from it."""
     preset, data = PRESETS[training["preset"]], training["data"]
     words = [f"edge-lstm train {data['name']} -o model.safetensors --preset {training['preset']}"]
@@ -67,7 +69,8 @@ def command(training: Mapping[str, Any]) -> str:
         words.append(f"--teacher {teacher}")
     if teaching.get("unlabelled"):
         words.append(f"--unlabelled {teaching['unlabelled']}")
-    words += ["--teacher-model TEACHER.onnx"] * len(teaching.get("models_sha256", ()))
+    models = range(1, len(teaching.get("models_sha256", ())) + 1)
+    words += [f"--teacher-model TEACHER{number}.onnx" for number in models]
     if teaching.get("own_labels", preset.own_labels) != preset.own_labels:
         words.append(f"--own-labels {teaching['own_labels']}")
     share = data["validation_texts"] / (data["validation_texts"] + sum(data["train_texts"].values()))
@@ -75,7 +78,9 @@ def command(training: Mapping[str, Any]) -> str:
         words.append(f"--validation {round(share, 2):g}")
     usual = {**preset.options.to_dict(), "num_words": preset.network.num_words, "skip_top": 0}
     usual |= {"length": 600, "choice": "frequent", "drop_unknown": False, **preset.vocabulary}
-    used = {**training["options"], **training["vocabulary"]}
+    shape = preset.network.to_dict()
+    usual |= {name: shape[name] for name in _SHAPE}
+    used = {**training["options"], **training["vocabulary"], **{name: network[name] for name in _SHAPE}}
     for name, value in usual.items():
         if used.get(name, value) != value:
             words.append(_flag(name, used[name]))
@@ -135,6 +140,10 @@ def _recipe(recipe: Json) -> list[str]:
             f" Teacher {teaching['teacher']} ({teaching['cross_fitted_accuracy']:.2%}, cross-fitted) on the "
             f"training texts and {teaching['unlabelled_texts']:,} unlabelled ones."
         )
+        models = ", ".join(f"`{digest[:16]}…`" for digest in teaching.get("models_sha256", ()))
+        taught += f" Model files that labelled these too (sha256; `make model` makes them): {models}." * bool(
+            models
+        )
     return [
         f"### {recipe['name']}",
         (
@@ -143,7 +152,7 @@ def _recipe(recipe: Json) -> list[str]:
             f"{training['data']['validation_texts']:,} validation texts chose epoch {training['best_epoch']} "
             f"of {training['epochs']}; {training['minutes']:.0f} minutes of training.{taught}"
         ),
-        f"```\n{command(training)}\n```",
+        f"```\n{command(training, network)}\n```",
         "\n".join(
             f"- seed {file['training'].get('seed', '?')}: {file['accuracy']:.2%}, {file['bytes']:,} bytes, "
             f"sha256 `{file['sha256'][:16]}…`"

@@ -83,17 +83,24 @@ def test_seeds_are_told_by_mean_and_spread(report: dict[str, Any]) -> None:
 
 
 def test_the_command_is_the_preset_and_what_differs_from_it(report: dict[str, Any]) -> None:
-    training = report["recipes"][0]["files"][2]["training"]
-    assert accuracy_page.command(training) == (
+    training, network = (report["recipes"][0]["files"][2][key] for key in ("training", "network"))
+    assert accuracy_page.command(training, network) == (
         "edge-lstm train imdb -o model.safetensors --preset small --unlabelled imdb --seed 2"
     )
     other = copy.deepcopy(training)
     other["vocabulary"]["num_words"] = 6000
     other["options"]["bfloat16"] = False
     other["data"]["validation_texts"] = 30
-    assert accuracy_page.command(other).endswith("--validation 0.25 --float32 --seed 2 --num-words 6000")
-    plain = report["recipes"][1]["files"][0]["training"]
-    assert accuracy_page.command(plain) == "edge-lstm train imdb -o model.safetensors --preset seed"
+    other["distillation"]["models_sha256"] = ["1" * 64, "2" * 64]
+    shape = {**network, "hidden": 100, "bidirectional": True}
+    asked = accuracy_page.command(other, shape)
+    assert "--teacher-model TEACHER1.onnx --teacher-model TEACHER2.onnx --validation 0.25" in asked
+    assert asked.endswith("--float32 --seed 2 --num-words 6000 --hidden 100 --bidirectional")
+    plain = report["recipes"][1]["files"][0]
+    assert (
+        accuracy_page.command(plain["training"], plain["network"])
+        == "edge-lstm train imdb -o model.safetensors --preset seed"
+    )
 
 
 def test_every_recipe_has_a_dot_inside_the_picture_and_a_name(report: dict[str, Any]) -> None:
