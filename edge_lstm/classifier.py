@@ -64,26 +64,38 @@ class Classifier:
 
     @classmethod
     def load(
-        cls, path: str | Path | None = None, *, threads: int = 1, provider: str = DEFAULT_PROVIDER
+        cls,
+        path: str | Path | None = None,
+        *,
+        threads: int = 1,
+        provider: str = DEFAULT_PROVIDER,
+        arena: bool = True,
     ) -> Classifier:
         """Loads a model file.
 
         path: the file; None for the embedded model.
         threads: threads inside one run. The network is small: a second thread rarely helps.
         provider: a CPU execution provider of the installed ONNX Runtime.
+        arena: keep the memory of the largest batch so far for the next run. False gives it back to the
+            system after every run and takes it anew, page by page, which costs time.
 
         Raises DataError, ModelFileError (and its kinds) or ProviderError.
         """
-        return cls.from_model(open_model(path), threads=threads, provider=provider)
+        return cls.from_model(open_model(path), threads=threads, provider=provider, arena=arena)
 
     @classmethod
     def from_model(
-        cls, model: ModelFile, *, threads: int = 1, provider: str = DEFAULT_PROVIDER
+        cls,
+        model: ModelFile,
+        *,
+        threads: int = 1,
+        provider: str = DEFAULT_PROVIDER,
+        arena: bool = True,
     ) -> Classifier:
         """As :meth:`load`, from an opened model file."""
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
-        return cls(model, _session(model, threads, _check_provider(provider)))
+        return cls(model, _session(model, threads, _check_provider(provider), arena))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -166,15 +178,15 @@ def _check_texts(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def _session(model: ModelFile, threads: int, provider: str) -> onnxruntime.InferenceSession:
+def _session(model: ModelFile, threads: int, provider: str, arena: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Idle threads would spin: on a small device that is the battery (measured by users of ONNX
     # Runtime: 184 % CPU against 0.4 %).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # The arena keeps the largest batch it ever saw; without it memory stays flat at the same speed.
-    options.enable_cpu_mem_arena = False
+    options.enable_cpu_mem_arena = arena
+    options.enable_mem_pattern = False  # a plan for one shape of input: batches differ in length
     options.log_severity_level = 4  # what goes wrong is raised; ONNX Runtime's own log stays silent
     providers: list[Any] = [provider]
     if provider != DEFAULT_PROVIDER:

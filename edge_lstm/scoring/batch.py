@@ -65,7 +65,7 @@ def score_files(
     output: a file, its format and compression by its suffix; None or ``-`` for standard output.
     model: a model file, or a loaded Classifier, which one worker uses as it is; None for the embedded one.
     workers: processes; None for all cores this process may use.
-    low_memory: one worker and a small window, for devices.
+    low_memory: one worker, a small window, and no arena (see Classifier.load), for devices.
     resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
     checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
 
@@ -85,7 +85,9 @@ def score_files(
         zstandard()
     count = 1 if low_memory else workers or available_workers()
     rows, size = (LOW_MEMORY_ROWS, LOW_MEMORY_BYTES) if low_memory else (BLOCK_ROWS, BLOCK_BYTES)
-    job = Job(opened_model.data, opened_model.path, provider, batch_size, plan, compression)
+    job = Job(
+        opened_model.data, opened_model.path, provider, batch_size, plan, compression, arena=not low_memory
+    )
     summary = Summary(target, opened_model.sha256(), count, added_columns=plan.added)
     started = time.monotonic()
 

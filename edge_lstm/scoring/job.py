@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Job:
     """All that a worker needs to begin. model: the bytes of the model file, so that every worker runs the
-    same one even if the file changes meanwhile; path: what errors call it.
+    same one even if the file changes meanwhile; path: what errors call it. arena: see Classifier.load.
     """
 
     model: bytes
@@ -35,6 +35,7 @@ class Job:
     batch_size: int
     plan: Plan
     compression: Compression | None
+    arena: bool = True
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Worker:
 
     def __init__(self, job: Job, classifier: Classifier | None = None) -> None:
         classifier = classifier or Classifier.from_model(
-            parse_model(job.model, job.path), provider=job.provider
+            parse_model(job.model, job.path), provider=job.provider, arena=job.arena
         )
         self._plan = plan = job.plan
         self._compression = job.compression

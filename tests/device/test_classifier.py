@@ -43,6 +43,12 @@ def test_threads_change_nothing() -> None:
     assert np.array_equal(Classifier.load(threads=2).probabilities(REVIEWS), ALONE)
 
 
+def test_memory_that_is_kept_or_given_back_changes_nothing() -> None:
+    given_back = Classifier.load(arena=False)
+    for size in (1, 7, 16):
+        assert (given_back.probabilities(REVIEWS, batch_size=size) == ALONE).all()
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(), max_size=4))
 def test_any_text_gets_an_answer(texts: list[str]) -> None:
