@@ -9,7 +9,7 @@ DEVICE_VENV := .venv-device
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types pytest wheels device-test model bench clean
+.PHONY: demo test lint types pytest wheels device-test model bench emulated clean
 
 demo: $(VENV)/installed
 	$(BIN)/edge-lstm quickstart
@@ -80,6 +80,13 @@ $(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
 # The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
+
+# The device wheel on emulated CPUs: its answers against this one's, and instructions a token. Needs Debian's
+# qemu-user, and for ARM debootstrap and root; minutes a CPU.
+emulated: $(VENV)/installed
+	$(BIN)/python tools/emulated.py prepare
+	$(BIN)/python tools/emulated.py check
+	$(BIN)/python tools/emulated.py count
 
 clean:
 	rm -rf $(VENV) $(DEVICE_VENV) build out
