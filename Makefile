@@ -44,8 +44,8 @@ device-test: wheels
 	! $(DEVICE_VENV)/bin/python -c 'import onnx' 2>/dev/null
 	cd tests/device && ../../$(DEVICE_VENV)/bin/pytest -c ../../pyproject.toml --rootdir . .
 
-# The embedded model from raw reviews, unattended, in about an hour and a half on one core. Two models that
-# are not installed label the unlabelled reviews, the second, larger than any preset, with the help of the
+# The embedded model from raw reviews, unattended, in about an hour on one core. Two models that are not
+# installed label the unlabelled reviews, the second, larger than any preset, with the help of the
 # first; tiny and base learn from both. tiny is the checkpoint that the quickstart starts from. Every stage is
 # kept: 'make model' goes on where it was interrupted, and 'make -j2 model' uses two cores where it can.
 # EDGE_LSTM_DATA names the archive's folder; without it the archive is downloaded.
@@ -54,7 +54,7 @@ HELPER := $(MODEL_DIR)/helper.int8.onnx
 TEACHER := $(MODEL_DIR)/teacher.int8.onnx
 TRAIN = $(BIN)/edge-lstm train imdb --unlabelled imdb --validation 0.04 -o $(@:.done=.safetensors) \
 	--soft-labels $(MODEL_DIR)/soft-labels.safetensors $(if $(wildcard $(@:.done=.safetensors.partial)),--resume)
-EXPORT = $(BIN)/edge-lstm export $(@:.int8.onnx=.safetensors) -o $@ --quantize int8 --data imdb
+EXPORT = $(BIN)/edge-lstm export $(@:.int8.onnx=.safetensors) -o $@ --quantize int8
 
 model: $(MODEL_DIR)/tiny.done $(MODEL_DIR)/base.int8.onnx
 	cp $(MODEL_DIR)/tiny.safetensors export/edge_lstm_export/checkpoints/sentiment.safetensors
@@ -73,8 +73,13 @@ $(addprefix $(MODEL_DIR)/,tiny.done small.done base.done): $(TEACHER)
 	$(TRAIN) --preset $(notdir $(@:.done=)) --teacher-model $(HELPER) --teacher-model $(TEACHER)
 	touch $@
 
+# The test split is for what is released: those that only teach pass the gates on the package's 92 reviews, of
+# which one is 1.1 points.
+$(HELPER) $(TEACHER): %.int8.onnx: %.done
+	$(EXPORT) --max-drop 2.2
+
 $(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
-	$(EXPORT)
+	$(EXPORT) --data imdb
 
 # Everything side by side: a quarter of an hour, and several GB of environments in the cache the first time.
 # The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.

@@ -141,9 +141,10 @@ def _recipe(recipe: Json) -> list[str]:
             f"training texts and {teaching['unlabelled_texts']:,} unlabelled ones."
         )
         models = ", ".join(f"`{digest[:16]}…`" for digest in teaching.get("models_sha256", ()))
-        taught += f" Model files that labelled these too (sha256; `make model` makes them): {models}." * bool(
-            models
-        )
+        if models:
+            taught += (
+                f" Model files that labelled these too, of the stages of `make model` (sha256): {models}."
+            )
     return [
         f"### {recipe['name']}",
         (

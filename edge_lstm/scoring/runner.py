@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _AHEAD_BYTES = 32 * 2**20
 
 
-# Batches grow within a block, and glibc takes each that is larger than all before from the system, page by
-# page: 0.15 s in every worker (84,000 page faults), which these limits save. NumPy's threads for linear
-# algebra have nothing to do, and take as long to start as NumPy itself.
+# Parsing and encoding take blocks that grow, and glibc has each that is larger than all before from the
+# system, page by page; these limits spare that. NumPy's threads for linear algebra have nothing to do, and
+# take as long to start as NumPy itself.
 _WORKER_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),

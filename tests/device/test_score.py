@@ -375,8 +375,18 @@ def test_the_workers_default_heeds_control_groups(tmp_path: Path) -> None:
     assert 1 <= runner.available_workers() <= (os.cpu_count() or 1)
 
 
-def test_low_memory_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_low_memory_gives_memory_back_and_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS * 300)
+    arenas: list[bool] = []
+
+    def run(job: batch.Job, *more: object) -> runner.Runner:
+        arenas.append(job.arena)
+        return runner.Runner(job, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(batch, "Runner", run)
     score_files(source, tmp_path / "a.csv", workers=1)
     score_files(source, tmp_path / "b.csv", low_memory=True)
+    assert arenas == [True, False]
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()

@@ -148,6 +148,16 @@ def test_the_bars_are_judged_by_the_measured_ratio(report: Report) -> None:
     assert not cost.holds and cost.measured == "+5.0 % (+1.0 to +9.0)"
 
 
+def test_the_roofline_bar_is_that_of_the_file_that_comes_nearest(report: Report) -> None:
+    ours = report["contenders"][0]
+    one = {"texts_per_second": 100.0, "mean_tokens": 50.0}
+    slow = ours | {"name": "slow", "batches": {"8": one, "16": one}}
+    near = ours | {"name": "near", "batches": {"8": one, "16": one | {"texts_per_second": 200.0}}}
+    bars = all_bars(report | {"contenders": [slow, near], "cost_of_promises": {}})
+    [bar] = [bar for bar in bars if "roofline" in bar.asked]
+    assert bar.measured.endswith("times in batches of 16 (near)")
+
+
 def test_the_pictures_are_xml_and_name_every_tool(report: Report) -> None:
     for name, drawn in picture.all_of(report).items():
         words = " ".join(ET.fromstring(drawn).itertext())
