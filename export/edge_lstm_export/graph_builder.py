@@ -37,11 +37,11 @@ class GraphBuilder:
         """Adds an operator with one output."""
         return self.add_many(op_type, inputs, [output], **attributes)[0]
 
-    def reduce_max(self, value: str, output: str, *, keepdims: int = 0) -> str:
-        """Adds a maximum over the first axis, which became an input with opset 18."""
+    def reduce_max(self, value: str, output: str, *, axis: int = 0, keepdims: int = 0) -> str:
+        """Adds a maximum over an axis, which became an input with opset 18."""
         if self.opset < 18:
-            return self.add("ReduceMax", [value], output, axes=[0], keepdims=keepdims)
-        return self.add("ReduceMax", [value, self.ints("axis_0", 0)], output, keepdims=keepdims)
+            return self.add("ReduceMax", [value], output, axes=[axis], keepdims=keepdims)
+        return self.add("ReduceMax", [value, self.ints(f"axis_{axis}", axis)], output, keepdims=keepdims)
 
     def add_many(
         self, op_type: str, inputs: Sequence[str], outputs: list[str], **attributes: Any

@@ -37,7 +37,8 @@ class NetworkConfig:
     num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has one
         row more, as in Keras's example.
     pooling: what the head reads: the ``last`` state of each direction, or the ``mean`` or ``max`` (or
-        both) of the top layer's outputs over the text's own tokens.
+        both) of the top layer's outputs over the text's own tokens. ``max`` is of these and 0: what an
+        LSTM gives for padding is 0 too, so that the model file need not tell the two apart.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
     dropout: probability, in training, on the embedding and on what the head reads.
     pair_buckets: rows that the linear part has for word pairs; 0 leaves the linear part out.
@@ -192,7 +193,7 @@ class Network(nn.Module):
             if "mean" in config.pooling:
                 parts.append((x * mask).sum(dim=1) / lengths.unsqueeze(1))
             if "max" in config.pooling:
-                parts.append(x.masked_fill(~mask, -2.0).amax(dim=1))  # an LSTM's outputs are above -1
+                parts.append((x * mask).amax(dim=1).clamp_min(0))
             pooled = torch.cat(parts, dim=1)
         return functional.dropout(pooled, config.dropout, self.training)
 

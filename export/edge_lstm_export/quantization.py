@@ -28,8 +28,10 @@ from edge_lstm_export.graph import (
     add_flatten,
     add_head,
     add_lengths,
+    add_pooling,
     assemble,
     direction_of,
+    pooling_block,
 )
 from edge_lstm_export.graph_builder import Array, GraphBuilder
 from edge_lstm_export.graph_linear import add_pair_weights
@@ -86,7 +88,8 @@ def build_int8(
     sentinels: False leaves them out and breaks the first promise: only to measure what they cost.
     """
     g = GraphBuilder(opset)
-    steps, lengths = add_lengths(g)
+    block = pooling_block(config, length)
+    steps, lengths = add_lengths(g, block)
     values, scale = quantize_embedding(weights.embedding, sentinels=sentinels)
     gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")  # T, B, E + 2
     x = g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
@@ -127,7 +130,8 @@ def build_int8(
         head = _pad_blocks(head, config.pooled_dim // top.hidden, top.hidden, axis=0)
         top = add_sentinels(top, input_parts=1)
     linear = "" if weights.pairs is None else _add_linear(g, config, weights.pairs)
-    add_head(g, config, x, last, lengths, top, head, weights.head_bias, linear)
+    pooled = add_pooling(g, config, x, last, lengths, top, block)
+    add_head(g, config, pooled, head, weights.head_bias, linear)
     return assemble(g, config, length, batch=batch, domains=[MICROSOFT_DOMAIN])
 
 

@@ -95,16 +95,38 @@ def test_without_sentinels_a_batch_changes_an_answer(
         quantize_int8(fp32)
 
 
-def test_a_text_of_nothing_but_padding_is_no_nan(make_checkpoint: MakeCheckpoint) -> None:
+@pytest.mark.parametrize("hidden", [5, 10, 14, 30])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(
+    make_checkpoint: MakeCheckpoint, hidden: int, bidirectional: bool
+) -> None:
+    """Lengths are a multiple of the block, so steps behind the longest text are run, and none is read."""
+    checkpoint = make_checkpoint(
+        length=64, hidden=hidden, bidirectional=bidirectional, pooling="mean+max", labels=5
+    )
+    exported = export_fp32(checkpoint)
+    assert exported.parity is not None
+    assert exported.parity <= 1e-5
+    file = opened(quantize_int8(opened(exported.data)).data)
+    assert "in_blocks" in {c.name for c in onnx.load_model_from_string(file.data).graph.initializer}
+    classifier = Classifier.from_model(file)
+    rows = [[1, *range(4, 3 + n)] for n in (*range(1, 20), 63, 64)]
+    alone = classifier.probabilities_of(rows, batch_size=1)
+    for size in (2, 3, 5, len(rows)):
+        assert np.array_equal(classifier.probabilities_of(rows, batch_size=size), alone)
+
+
+@pytest.mark.parametrize("length", [60, 64])
+def test_a_text_of_nothing_but_padding_is_no_nan(make_checkpoint: MakeCheckpoint, length: int) -> None:
     for pooling in ("last", "mean", "max"):
-        file = opened(export_fp32(make_checkpoint(pooling=pooling)).data)
+        file = opened(export_fp32(make_checkpoint(pooling=pooling, length=length)).data)
         answer = Classifier.from_model(file).probabilities_of([[]])
         assert np.isfinite(answer).all()
 
 
 @pytest.mark.parametrize("opset", [13, 17, 18, 21])
 def test_every_supported_opset_gives_the_same_answers(make_checkpoint: MakeCheckpoint, opset: int) -> None:
-    checkpoint = make_checkpoint(pooling="mean+max")
+    checkpoint = make_checkpoint(pooling="mean+max", length=64)
     file = opened(export_fp32(checkpoint, opset=opset).data)
     assert describe(file)["opsets"]["ai.onnx"] == opset
     assert file.onnx.ir_version <= 10
