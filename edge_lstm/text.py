@@ -112,7 +112,7 @@ class Tokenizer:
         pieces = _pieces(text)
         known = self._ids.get
         if self.oov_id is None:
-            ids = [START_ID, *[i for i in map(known, pieces) if i is not None]]
+            ids = [START_ID, *filter(None, map(known, pieces))]
             has_known = len(ids) > 1
         else:
             oov = self.oov_id

@@ -29,6 +29,12 @@ def most_frequent(counts: Counter[str], num_words: int, skip_top: int = 0) -> tu
     return _cut(tuple(ranked), num_words, skip_top)
 
 
+# A word whose odds the label moves by less than a fifth is left out, however surely it does: such words are
+# frequent. tiny reads 54 tokens of a review without them, 89 with them, for 0.4 points less (film-disjoint
+# reviews of IMDB's training split, one seed).
+LEAST_LOG_ODDS = 0.2
+
+
 def most_telling(
     texts: Sequence[str], labels: Sequence[int], count: int, num_words: int, skip_top: int = 0
 ) -> tuple[str, ...]:
@@ -36,7 +42,8 @@ def most_telling(
 
     labels: indices below ``count``. A word's rank is by |log odds ratio| over its standard error, of the
     texts that hold it (half a text added to each count; Haldane, 1956), the largest over the labels
-    against the rest. DataError where no word is left.
+    against the rest; words whose |log odds ratio| is below LEAST_LOG_ODDS come last. DataError where no
+    word is left.
     """
     holding = [Counter[str]() for _ in range(count)]
     for text, label in zip(texts, labels):
@@ -53,7 +60,8 @@ def most_telling(
         for label in [1] if count == 2 else range(count):
             inside, outside = holding[label][word] + 0.5, total[word] - holding[label][word] + 0.5
             odds = math.log(inside / outside * (len(texts) - sizes[label] + 1) / (sizes[label] + 1))
-            strongest = max(strongest, abs(odds) / math.sqrt(1 / inside + 1 / outside))
+            if abs(odds) >= LEAST_LOG_ODDS:
+                strongest = max(strongest, abs(odds) / math.sqrt(1 / inside + 1 / outside))
         return strongest
 
     scores = {word: telling(word) for word in total}

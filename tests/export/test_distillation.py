@@ -106,6 +106,13 @@ def test_telling_words_come_before_frequent_ones() -> None:
     }
 
 
+def test_a_frequent_word_that_tells_little_comes_after_a_rare_one_that_tells_much() -> None:
+    """By its certainty alone (2.2 and 1.7 standard errors) "often" would come first."""
+    texts = ["often rare"] * 6 + ["often"] * 1094 + ["-"] * 900 + ["often"] * 1000 + ["-"] * 1000
+    labels = [1] * 2000 + [0] * 2000
+    assert most_telling(texts, labels, 2, 4 + 2) == ("rare", "often")
+
+
 def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
