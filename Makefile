@@ -72,7 +72,7 @@ $(MODEL_DIR)/wide.done $(MODEL_DIR)/wider.done: $(HELPER)
 $(MODEL_DIR)/wide.done: SHAPE := --embedding 94
 $(MODEL_DIR)/wider.done: SHAPE := --embedding 126
 
-$(addprefix $(MODEL_DIR)/,tiny.done small.done base.done): $(TEACHERS)
+$(addprefix $(MODEL_DIR)/,tiny.done small.done medium.done base.done): $(TEACHERS)
 	$(TRAIN) --preset $(notdir $(@:.done=)) $(addprefix --teacher-model ,$(HELPER) $(TEACHERS))
 	touch $@
 

@@ -145,6 +145,11 @@ PRESETS: Mapping[str, Preset] = {
         NetworkConfig(num_words=4000, embedding_dim=30, hidden=62, pair_buckets=100_000),
         epochs=8,
     ),
+    "medium": _distilled(
+        "embedding 62, LSTM 126, 130,000 word pairs: under 600 kB",
+        NetworkConfig(num_words=5000, embedding_dim=62, hidden=126, pair_buckets=130_000),
+        epochs=6,
+    ),
     "base": _distilled(
         "embedding 62, LSTM 94 in both directions, 250,000 word pairs: under 1 MB",
         NetworkConfig(num_words=8000, embedding_dim=62, hidden=94, bidirectional=True, pair_buckets=250_000),

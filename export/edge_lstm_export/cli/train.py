@@ -28,8 +28,8 @@ def command(
         str,
         typer.Option(
             metavar="NAME",
-            help="Network and options to start from: tiny, seed, small, base, or auto: the most accurate one "
-            "within the budget on this machine.",
+            help="Network and options to start from: tiny, seed, small, medium, base, or auto: the most "
+            "accurate one within the budget on this machine.",
         ),
     ] = "seed",
     budget_kb: Annotated[
