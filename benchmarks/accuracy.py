@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks import accuracy_page, conditions, curve
 from benchmarks.documents import DATA_VARIABLE
-from edge_lstm.classifier import DEFAULT_BATCH_SIZE, Classifier
+from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation import evaluate
 from edge_lstm.evaluation_data import load_labelled
@@ -86,8 +86,9 @@ def measure(recipes: dict[str, list[Path]], data_dir: Path | None) -> Json:
         print(name, *(f"{file['accuracy']:.2%}" for file in files), flush=True)
     rng = np.random.default_rng(0)
     texts = [data.texts[i] for i in rng.permutation(len(data.texts))[:TIMED_TEXTS]]
-    for row, times in zip(rows, timed([Classifier.load(paths[0]) for paths in recipes.values()], texts)):
-        row["times"] = times
+    firsts = [Classifier.load(paths[0]) for paths in recipes.values()]
+    for row, first, times in zip(rows, firsts, timed(firsts, texts)):
+        row["times"], row["batch_size"] = times, first.batch_size
         print(row["name"], *(f"{key} {value:.1f}" for key, value in times.items()), flush=True)
     return {
         "schema": 1,
@@ -95,7 +96,6 @@ def measure(recipes: dict[str, list[Path]], data_dir: Path | None) -> Json:
         "data": {"name": "IMDB's test split", "texts": len(data.texts)},
         "timed_texts": len(texts),
         "rounds": ROUNDS,
-        "batch_size": DEFAULT_BATCH_SIZE,
         "recipes": rows,
     }
 
@@ -104,19 +104,15 @@ def timed(classifiers: Sequence[Classifier], texts: Sequence[str]) -> list[Json]
     """µs a text for each classifier, on one thread: the classifiers take turns at every text and batch, and
     of a text's or batch's rounds the fastest counts.
 
-    words: text → ids, alone: batch 1, ids → answer: medians over the texts. batches: of similar length,
-    ids → answer: the mean over the texts.
+    words: text → ids, alone: batch 1, ids → answer: medians over the texts. batches: of similar length and
+    of the classifier's own size, ids → answer: the mean over the texts.
     """
     rows = [[c.model.tokenizer.encode_text(text).ids for text in texts] for c in classifiers]
     batches = []
-    for ids in rows:
+    for classifier, ids in zip(classifiers, rows):
+        size = classifier.batch_size
         order = sorted(range(len(ids)), key=lambda i, ids=ids: len(ids[i]))
-        batches.append(
-            [
-                [ids[i] for i in order[k : k + DEFAULT_BATCH_SIZE]]
-                for k in range(0, len(ids), DEFAULT_BATCH_SIZE)
-            ]
-        )
+        batches.append([[ids[i] for i in order[k : k + size]] for k in range(0, len(ids), size)])
     words = _fastest([[_encoding(c, text) for text in texts] for c in classifiers])
     alone = _fastest([[_answering(c, [ids]) for ids in own] for c, own in zip(classifiers, rows)])
     together = _fastest([[_answering(c, batch) for batch in own] for c, own in zip(classifiers, batches)])

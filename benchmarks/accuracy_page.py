@@ -34,10 +34,10 @@ def page(report: Json) -> str:
         _table(heads, [_row(recipe) for recipe in recipes]),
         (
             f"A review alone (batch 1), and its text → ids: median over {report['timed_texts']} test "
-            f"reviews. In batches of {report['batch_size']} of similar length: the mean. One thread; the "
-            f"files took turns at every review; the fastest of {report['rounds']} rounds counts. Only the "
-            "first file of a recipe is timed. Interval: Wilson's, of the first file. Validation: each "
-            "training's own figure, before int8."
+            "reviews. In batches of similar length, of as many texts as is the file's default: the mean. One "
+            f"thread; the files took turns at every review; the fastest of {report['rounds']} rounds counts. "
+            "Only the first file of a recipe is timed. Interval: Wilson's, of the first file. Validation: "
+            "each training's own figure, before int8."
         ),
     ]
     several = [recipe for recipe in recipes if len(recipe["files"]) > 1]
@@ -107,7 +107,7 @@ def _row(recipe: Json) -> list[str]:
         f"{statistics.mean(file['log_loss'] for file in files):.4f}",
         f"{100 * statistics.mean(file['calibration_error'] for file in files):.2f} %",
         f"{times['alone']:.0f} µs",
-        f"{times['batches']:.0f} µs",
+        f"{times['batches']:.0f} µs ({recipe['batch_size']} texts)",
         f"{times['words']:.0f} µs",
     ]
 

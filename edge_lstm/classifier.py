@@ -15,9 +15,11 @@ from edge_lstm.errors import ModelFileError, ProviderError
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model
 from edge_lstm.text import Encoded, Status, to_matrix
 
-DEFAULT_BATCH_SIZE = (
-    16  # 8 to 16 rows of similar length are the fastest (benchmarks/); larger ones are slower
-)
+# Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and text) has
+# to stay in the cache: with the units of all directions above WIDE, 8 texts are up to a tenth faster than 16;
+# with fewer, 16 are up to a sixth faster than 8 (benchmarks/results/table.md).
+WIDE = 64
+BATCH_SIZE_OF_WIDE, BATCH_SIZE_OF_NARROW = 8, 16
 DEFAULT_PROVIDER = "CPUExecutionProvider"
 # Providers that run on the CPU, by the name that ONNX Runtime gives them.
 CPU_PROVIDERS = (
@@ -102,12 +104,19 @@ class Classifier:
         """The labels, in the order of the columns of :meth:`probabilities`."""
         return self.model.labels
 
+    @property
+    def batch_size(self) -> int:
+        """Texts in one run where nothing else is asked for: what is fastest for a network of this width."""
+        network = self.model.network
+        units = int(network.get("hidden", 0)) * (2 if network.get("bidirectional") else 1)
+        return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
+
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Texts → token ids: int32 [n, length], 0 = padding, on the right."""
         return self.model.tokenizer.encode(_check_texts(texts))
 
     def probabilities(
-        self, texts: Sequence[str], *, batch_size: int = DEFAULT_BATCH_SIZE
+        self, texts: Sequence[str], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
         """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``, each sums to 1."""
         encode = self.model.tokenizer.encode_text
@@ -116,16 +125,16 @@ class Classifier:
         )
 
     def probabilities_of(
-        self, rows: Sequence[Sequence[int]], *, batch_size: int = DEFAULT_BATCH_SIZE
+        self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
         """Token ids (each row at most ``length`` of them) → probabilities: float32 [n, labels].
 
         Rows run in batches of similar length, since a batch takes the time of its longest row, and
-        come back in their own order.
+        come back in their own order. batch_size: None for :attr:`batch_size`.
         """
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        step = self.model.batch or batch_size
+        step = self.model.batch or batch_size or self.batch_size
         answers = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for start in range(0, len(order), step):
@@ -133,7 +142,7 @@ class Classifier:
             answers[chosen] = self._run(to_matrix([rows[i] for i in chosen], self.model.tokenizer.length))
         return answers
 
-    def predict(self, texts: Sequence[str], *, batch_size: int = DEFAULT_BATCH_SIZE) -> list[Prediction]:
+    def predict(self, texts: Sequence[str], *, batch_size: int | None = None) -> list[Prediction]:
         """Texts → predictions, in order. Empty, unknown and truncated texts get one too and say so."""
         encode = self.model.tokenizer.encode_text
         encoded = [encode(text) for text in _check_texts(texts)]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.classifier import DEFAULT_BATCH_SIZE, DEFAULT_PROVIDER, Classifier
+from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluated_texts import Familiarity, Repeats, familiarity, repeats
 from edge_lstm.metrics import (
@@ -191,7 +191,7 @@ def evaluate(
     label_map: Mapping[str, str] | None = None,
     threads: int = 1,
     provider: str = DEFAULT_PROVIDER,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Classifies every text, empty ones too, with every model.
@@ -290,7 +290,7 @@ def _truth(
 
 
 def _answers(
-    classifier: Classifier, texts: Sequence[str], batch_size: int, progress: Progress | None
+    classifier: Classifier, texts: Sequence[str], batch_size: int | None, progress: Progress | None
 ) -> tuple[npt.NDArray[np.float32], dict[str, int]]:
     """float32 [n, labels], and how many texts have which status."""
     encode = classifier.model.tokenizer.encode_text

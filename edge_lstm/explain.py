@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from edge_lstm.classifier import DEFAULT_BATCH_SIZE, Classifier
+from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 from edge_lstm.text import START_ID, Status, word_spans
@@ -79,7 +79,7 @@ def explain(
     *,
     label: str | None = None,
     by: By = "word",
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Explanation:
     """Leaves out each part of a text in turn.
@@ -146,7 +146,7 @@ def explain(
 def _probabilities(
     classifier: Classifier,
     rows: Sequence[Sequence[int]],
-    batch_size: int,
+    batch_size: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> list[list[float]]:
     answers: list[list[float]] = []

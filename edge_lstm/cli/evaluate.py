@@ -75,7 +75,7 @@ def command(
     ] = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
-    batch_size: BatchSizeOption = 16,
+    batch_size: BatchSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate models on labelled texts: accuracy with its confidence interval, precision, recall and F1

@@ -31,6 +31,13 @@ ProviderOption = Annotated[
     ),
 ]
 BatchSizeOption = Annotated[
-    int, typer.Option("--batch-size", metavar="N", min=1, help="Texts of similar length in one run.")
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        help="Texts of similar length in one run.  [default: 8, or 16 for a narrow network]",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]

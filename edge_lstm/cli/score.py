@@ -159,7 +159,7 @@ def command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
     provider: ProviderOption = "CPUExecutionProvider",
-    batch_size: BatchSizeOption = 16,
+    batch_size: BatchSizeOption = None,
 ) -> None:
     """Classify every row of files: files in, files out.
 

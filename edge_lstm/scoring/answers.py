@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 class Answerer:
     """A classifier with the choices of a run."""
 
-    def __init__(self, classifier: Classifier, choices: Choices, batch_size: int) -> None:
+    def __init__(self, classifier: Classifier, choices: Choices, batch_size: int | None) -> None:
         self._classifier = classifier
         self._choices = choices
         self._batch_size = batch_size

@@ -55,7 +55,7 @@ def score_files(
     low_memory: bool = False,
     resume: bool = False,
     provider: str = "CPUExecutionProvider",
-    batch_size: int = 16,
+    batch_size: int | None = None,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:

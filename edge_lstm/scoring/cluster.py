@@ -51,7 +51,7 @@ class ClusterJob:
     input_format: Format | None
     format: Format
     provider: str
-    batch_size: int
+    batch_size: int | None
 
 
 def score_on_cluster(
@@ -67,7 +67,7 @@ def score_on_cluster(
     workers: int | None = None,
     resume: bool = False,
     provider: str = "CPUExecutionProvider",
-    batch_size: int = 16,
+    batch_size: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Classifies every row of every file of a folder, on a cluster, into a folder of the same files.

@@ -32,7 +32,7 @@ class Job:
     model: bytes
     path: Path
     provider: str
-    batch_size: int
+    batch_size: int | None
     plan: Plan
     compression: Compression | None
     arena: bool = True

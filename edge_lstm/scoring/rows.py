@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.classifier import DEFAULT_BATCH_SIZE, Classifier
+from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.files.columns import find_text_column
 from edge_lstm.scoring.answers import Answerer
@@ -21,7 +21,7 @@ def score(
     text_column: str | None = None,
     choices: Choices = DEFAULT_CHOICES,
     window: int = 1024,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Classifies rows as they come: an iterator of rows in, an iterator of rows out, in order.
 
@@ -49,7 +49,7 @@ def _score(
     text_column: str | None,
     choices: Choices,
     window: int,
-    batch_size: int,
+    batch_size: int | None,
 ) -> Iterator[dict[str, Any]]:
     answerer = Answerer(classifier, choices, batch_size)
     added: tuple[str, ...] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,12 @@ def test_the_public_api_is_all_there() -> None:
         assert getattr(edge_lstm, name) is not None
     with pytest.raises(AttributeError):
         _ = edge_lstm.nothing
+
+
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [({"hidden": 64}, 16), ({"hidden": 65}, 8), ({"hidden": 40, "bidirectional": True}, 8), ({}, 16)],
+)
+def test_a_wide_network_takes_fewer_texts_at_a_time(network: dict[str, object], size: int) -> None:
+    classifier = Classifier.load()
+    assert Classifier(replace(classifier.model, network=network), classifier._session).batch_size == size
