@@ -57,6 +57,14 @@ class Examples:
         ids = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
         return cls(ids, offsets, targets)
 
+    def joined(self, others: Examples) -> Examples:
+        """These, then the others."""
+        return Examples(
+            np.concatenate([self.ids, others.ids]),
+            np.concatenate([self.offsets, self.offsets[-1] + others.offsets[1:]]),
+            np.concatenate([self.targets, others.targets]),
+        )
+
     def padded(self, rows: Ints) -> tuple[Tensor, Tensor]:
         """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64 [B]."""
         lengths = self.offsets[rows + 1] - self.offsets[rows]

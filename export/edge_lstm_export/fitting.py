@@ -18,7 +18,7 @@ from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from edge_lstm_export.datasets import Dataset, Split, hold_out
 from edge_lstm_export.evaluation import Measured, divide_logits, fit_temperature, measure, predict_logits
 from edge_lstm_export.examples import Examples, one_hot
-from edge_lstm_export.linear_part import begin_linear_part, finish_linear_part
+from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_linear_part, learn_from_all
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.remarks import remarks
@@ -173,22 +173,25 @@ def fit(
         device=device,
     )
     labels, temperature = prepared.dataset.labels, 1.0
-    on_validation = on_test = parts = None
+    on_validation = on_test = None
+    finished: Finished | None = None
     said: tuple[str, ...] = ()
     if validation is not None:
         if network.pairs is not None:
-            parts = finish_linear_part(network, examples, validation)
+            finished = finish_linear_part(network, examples, validation)
         logits = predict_logits(network, validation)
         temperature = fit_temperature(logits, torch.from_numpy(validation.targets))
         divide_logits(network, temperature)
         on_validation = measure(logits / temperature, prepared.validation.labels, labels)
         said = tuple(remarks(on_validation, logits / temperature, prepared.validation.labels))
+        if finished is not None:
+            learn_from_all(network, finished, examples.joined(validation), temperature)
     test = prepared.dataset.test
     if read_test and test is not None and result.outcome != "interrupted":
         on_test = measure(predict_logits(network, prepared.examples(test)), test.labels, labels)
     account = {
         **_account(prepared, network, options, result),
-        "parts": parts,
+        "parts": finished and finished.to_dict(),
         "temperature": round(temperature, 6),
         "validation": on_validation.to_dict() if on_validation else None,
         "test": on_test.to_dict() if on_test else None,

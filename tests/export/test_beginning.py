@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export import linear_part
 from edge_lstm_export.evaluation import predict_logits, soft_cross_entropy
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.linear_part import (
@@ -90,21 +91,22 @@ def test_both_parts_weighed_are_better_than_the_lstm_alone(labels: int) -> None:
         soft_cross_entropy(predict_logits(network, validation), torch.from_numpy(validation.targets))
     )
     begin_linear_part(network, train)
-    parts = finish_linear_part(network, train, validation)
+    finished = finish_linear_part(network, train, validation)
     logits = predict_logits(network, validation)
     assert float(soft_cross_entropy(logits, torch.from_numpy(validation.targets))) < before / 2
-    assert parts["linear"] > 0
+    assert finished.linear > 0
     assert network.pairs is not None and not network.pairs.weight[0].any()
 
 
-def test_a_few_validation_texts_do_not_weigh_the_parts() -> None:
+def test_a_few_validation_texts_do_not_weigh_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_part, "FEW", 0)  # test_small_data.py is about few training texts
     torch.manual_seed(0)
     network = Network(CONFIG).eval()
     examples = negated(400, 0)
     begin_linear_part(network, examples)
-    parts = finish_linear_part(network, examples, negated(4, 1))
-    assert parts["lstm"] == pytest.approx(1, abs=0.2)
-    assert parts["linear"] == pytest.approx(0.5, abs=0.2)
+    finished = finish_linear_part(network, examples, negated(4, 1))
+    assert finished.lstm == pytest.approx(1, abs=0.2)
+    assert finished.linear == pytest.approx(0.5, abs=0.2)
 
 
 def test_words_of_one_use_get_vectors_side_by_side() -> None:
