@@ -27,7 +27,7 @@ from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fitting import Prepared
 from edge_lstm_export.graph import write_atomically
-from edge_lstm_export.teacher import SoftLabels, TeacherOptions, soft_labels
+from edge_lstm_export.teacher import SoftLabels, TeacherOptions, can_learn, soft_labels
 
 TEACHERS = ("nb-svm",)
 _KEY = "edge_lstm_soft_labels"
@@ -82,9 +82,8 @@ def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
 
 
 def teachable(prepared: Prepared) -> bool:
-    """Whether every label has enough training texts for a teacher."""
-    fewest = min(prepared.train.counts(len(prepared.dataset.labels)))
-    return fewest >= TeacherOptions().folds
+    """Whether there are enough training texts for a teacher."""
+    return can_learn(prepared.train.counts(len(prepared.dataset.labels)), TeacherOptions())
 
 
 def teach(

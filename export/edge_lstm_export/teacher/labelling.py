@@ -43,6 +43,11 @@ class SoftLabels:
     accuracy: float
 
 
+def can_learn(counts: Sequence[int], options: TeacherOptions) -> bool:
+    """Whether a teacher learns from so many texts of each label."""
+    return min(counts) >= 1 and sum(counts) >= 2 * options.folds
+
+
 def soft_labels(
     texts: Sequence[str],
     labels: Ints,
@@ -53,16 +58,15 @@ def soft_labels(
 ) -> SoftLabels:
     """Learns from labelled and unlabelled texts and labels them all.
 
-    labels: int64 [n], indices below ``count``. ``say`` is told what is being done. Raises DataError
-    where a label has fewer texts than there are folds.
+    labels: int64 [n], indices below ``count``. ``say`` is told what is being done. A label with fewer texts
+    than there are folds is unknown to some of the models. Raises DataError where there are too few texts.
     """
-    fewest = int(np.bincount(labels, minlength=count).min())
-    if fewest < options.folds:
+    n = len(texts)
+    if not can_learn(np.bincount(labels, minlength=count).tolist(), options):
         raise DataError(
-            f"a teacher needs at least {options.folds} training texts of each label, one label has {fewest}; "
+            f"a teacher needs at least {2 * options.folds} training texts, and one of each label; "
             "train without --teacher, or collect more"
         )
-    n = len(texts)
     x = ngram_matrix([*texts, *unlabelled], min_texts=options.min_texts)
     say(f"teacher: {x.shape[1]:,} n-grams of {x.shape[0]:,} texts")
     fold = stratified_folds(labels, options.folds, np.random.default_rng(options.seed))

@@ -24,6 +24,10 @@ def fit_nbsvm(x: Matrix, labels: Ints, count: int, c: float) -> Linear:
     """One model for each binary problem, the log ratios folded into its weights."""
     weights, bias = [], []
     for target in one_against_rest(labels, count):
+        if target.min() == target.max():  # a label that none of these texts bears, or all
+            weights.append(np.zeros(x.shape[1], np.float32))
+            bias.append(np.log((target.sum() + 0.5) / ((1 - target).sum() + 0.5)))
+            continue
         ratios = log_ratios(x, target).astype(np.float32)
         scaled = x.copy()
         scaled.data = ratios[x.indices]
