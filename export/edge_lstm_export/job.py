@@ -56,7 +56,7 @@ class TrainingJob:
 
     source: str
     output: Path
-    preset: str = "seed"
+    preset: str = "small"
     budget: Budget = field(default_factory=Budget)
     data: DataOptions = field(default_factory=DataOptions)
     vocabulary: Mapping[str, Any] = field(default_factory=dict)
@@ -133,7 +133,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     vocabulary = _vocabulary_options(job, base)
     prepared = _prepared(job, dataset, vocabulary)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not teachable(prepared):
-        watcher.say("note: a label has too few texts for the preset's teacher; training without one")
+        watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
     taught = None
     if job.distillation is not None:
@@ -183,8 +183,10 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 
 def _check(job: TrainingJob) -> None:
     """What can be known to fail is refused before an hour of training."""
-    for name in BY_ACCURACY[:1] if job.preset == AUTO else (job.preset,):
-        _check_teacher(replace(job, preset=name))
+    named = replace(job, preset=BY_ACCURACY[0]) if job.preset == AUTO else job
+    _check_teacher(named)
+    _shape(named, preset(named.preset))
+    replace(preset(named.preset).options, **job.options)
     if job.suspects is not None:
         check_writable(job.suspects)
     if job.output.suffix != ".safetensors":
@@ -228,8 +230,8 @@ def _check_teacher(job: TrainingJob) -> None:
 
 
 def _choice(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Choice:
-    """The preset that "auto" is here. Those whose teacher is not asked for by name do without one where a
-    label has too few texts for it."""
+    """The preset that "auto" is here. Those whose teacher is not asked for by name do without one where
+    there are too few texts for it."""
     candidates: dict[str, Candidate] = {}
     for name in BY_ACCURACY:
         one, base = replace(job, preset=name), preset(name)

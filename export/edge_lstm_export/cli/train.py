@@ -28,10 +28,10 @@ def command(
         str,
         typer.Option(
             metavar="NAME",
-            help="Network and options to start from: tiny, seed, small, medium, base, or auto: the most "
-            "accurate one within the budget on this machine.",
+            help="Network and options to start from: tiny, small, medium, base, seed (Keras's example), or "
+            "auto: the most accurate one within the budget on this machine.",
         ),
-    ] = "seed",
+    ] = "small",
     budget_kb: Annotated[
         float | None,
         typer.Option(metavar="KB", help="With auto: largest int8 file, in kB.", show_default=False),
