@@ -146,7 +146,7 @@ PRESETS: Mapping[str, Preset] = {
         epochs=8,
     ),
     "medium": _distilled(
-        "embedding 62, LSTM 126, 130,000 word pairs: under 600 kB",
+        "embedding 62, LSTM 126, 130,000 word pairs: some 600 kB",
         NetworkConfig(num_words=5000, embedding_dim=62, hidden=126, pair_buckets=130_000),
         epochs=6,
     ),
