@@ -8,6 +8,8 @@ from typing import Any
 
 from edge_lstm_export.presets import PRESETS
 
+from benchmarks.conditions import cpu_of
+
 Json = dict[str, Any]
 # Options of 'edge-lstm train' that are not called as the account of a training calls them.
 _FLAGS = {"choice": "words", "embedding_dim": "embedding", "pair_buckets": "pairs"}
@@ -26,7 +28,7 @@ def page(report: Json) -> str:
         "# Accuracy, kilobytes, microseconds",
         (
             f"{report['data']['texts']:,} reviews, {report['data']['name']}, through each file in ONNX "
-            f"Runtime.\n{before['cpu']}, {', '.join(before['features'][-3:])}; Python {before['python']}; "
+            f"Runtime.\n{cpu_of(before)}; Python {before['python']}; "
             f"{before['time']}; load average {before['load_average']} before, "
             f"{report['conditions']['after']['load_average']} after{busy}."
         ),

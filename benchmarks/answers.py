@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import seed
+from benchmarks import conditions, seed
 from benchmarks.children import Child
 from benchmarks.entrants import Entrant
 
@@ -52,6 +52,7 @@ def _key(entrant: Entrant, sample: Path, limit: int) -> str:
         "runner": [contender.runner, contender.options, contender.accuracy_texts, entrant.place.threads],
         "texts": [entrant.place.texts.joinpath("source.json").read_text(encoding="utf-8"), limit],
         "sample": sample.name,
+        "withheld": conditions.now()["withheld"],
         "weights": hashlib.sha256(entrant.place.weights.read_bytes()).hexdigest(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

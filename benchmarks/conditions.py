@@ -7,22 +7,32 @@ import os
 import platform
 from typing import Any
 
+from benchmarks import without_amx
 from edge_lstm.machine import this_machine
 
+_AMX = "amx_int8"
 _BUSY = 0.5  # load average a CPU, before the run begins: above it the run shares the machine
 
 
 def now() -> dict[str, Any]:
     """The machine at this moment."""
     machine = this_machine()
+    withheld = [_AMX] if _AMX in machine.features and not without_amx.permitted() else []
     load = os.getloadavg()[0]
     return {
         "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cpu": machine.cpu or machine.architecture,
-        "features": list(machine.features),
+        "features": [name for name in machine.features if name not in withheld],
+        "withheld": withheld,
         "cpus": machine.usable_cores,
         "load_average": round(load, 2),
         "busy": load > _BUSY * machine.usable_cores,
         "system": f"{machine.kernel} {machine.architecture}",
         "python": platform.python_version(),
     }
+
+
+def cpu_of(found: dict[str, Any]) -> str:
+    """The CPU with the last of its features, and what of it no tool was allowed to use."""
+    said = ", ".join([found["cpu"], f"{found['cpus']} CPUs", *found["features"][-3:]])
+    return said + (" (AMX withheld from every tool)" if found.get("withheld") else "")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.bars import all_bars, distance, interval, percent_more
+from benchmarks.conditions import cpu_of
 from benchmarks.peaks import SEED_WORK, Peaks
 
 Json = dict[str, Any]
@@ -28,8 +29,8 @@ def _conditions(report: Json) -> str:
     passes, threads = report["settings"]["passes"], report["conditions"]["threads"]
     said = (
         f"{texts['texts']} {texts['name']} of {texts['mean_tokens']:.0f} tokens on average (600 at most), "
-        f"each timed {passes} times; {threads} thread{'' if threads == 1 else 's'}; {before['cpu']}, "
-        f"{before['cpus']} CPUs, {', '.join(before['features'][-3:])}; Python {before['python']}; "
+        f"each timed {passes} times; {threads} thread{'' if threads == 1 else 's'}; "
+        f"{cpu_of(before)}; Python {before['python']}; "
         f"{before['time'][:16].replace('T', ' ')} UTC; load average {before['load_average']:.1f} before the "
         f"run, {after['load_average']:.1f} after it (the run itself keeps one CPU busy)."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 
 from benchmarks import documents, environments, measure, picture, run, seed, table
 from benchmarks.bars import all_bars
-from benchmarks.children import Child, PeerError
+from benchmarks.children import ROOT, Child, PeerError
+from benchmarks.conditions import cpu_of
 from benchmarks.entrants import Workplace
 from benchmarks.environments import REQUIREMENTS, Environment, EnvironmentUnavailableError, ensure
 from benchmarks.lineup import Contender, Conversion, own_files
@@ -238,3 +240,20 @@ def test_texts_are_padded_on_the_left_and_lose_nothing(place: Workplace) -> None
     assert (np.count_nonzero(ids, axis=1) == lengths).all()
     whole = lengths < seed.LENGTH  # longer texts lose their start
     assert (ids[np.arange(len(ids)), seed.LENGTH - lengths] == 1)[whole].all(), "the first id is the start"
+
+
+def test_amx_is_withheld_from_a_command_and_what_it_starts() -> None:
+    asks = "from benchmarks.without_amx import permitted; print(permitted())"
+    starts = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    for command in (["-c", asks], ["-c", starts, asks]):
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.without_amx", sys.executable, *command],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == "False\n"
+
+
+def test_the_cpu_of_a_report_says_what_was_withheld() -> None:
+    found = {"cpu": "Xeon", "cpus": 2, "features": ["avx2", "avx512_vnni"]}
+    assert cpu_of(found) == "Xeon, 2 CPUs, avx2, avx512_vnni"  # reports of before
+    assert cpu_of({**found, "withheld": ["amx_int8"]}).endswith("avx512_vnni (AMX withheld from every tool)")
