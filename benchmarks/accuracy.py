@@ -135,11 +135,15 @@ def _answering(classifier: Classifier, ids: list[list[int]]) -> Callable[[], Any
 
 
 def _fastest(tasks: Sequence[Sequence[Callable[[], Any]]]) -> list[list[float]]:
-    """Each task's fastest of ROUNDS in µs; the first run of a turn brings it into the caches."""
+    """Each task's fastest of ROUNDS in µs; the first run of a turn brings it into the caches.
+
+    A classifier of larger batches has fewer of them, and sits out the last turns."""
     best = [[float("inf")] * len(own) for own in tasks]
     for _ in range(ROUNDS):
-        for column in range(len(tasks[0])):
+        for column in range(max(map(len, tasks))):
             for own, times in zip(tasks, best):
+                if column >= len(own):
+                    continue
                 own[column]()
                 start = time.perf_counter()
                 own[column]()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ pytest.importorskip("edge_lstm_export")
 from edge_lstm_export.budget import BY_ACCURACY
 from edge_lstm_export.presets import PRESETS
 
-from benchmarks import accuracy_page, curve
+from benchmarks import accuracy, accuracy_page, curve
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy.json"
 
@@ -60,7 +62,15 @@ def made_file(preset: str, accuracy: float, seed: int = 0) -> dict[str, Any]:
 @pytest.fixture
 def report() -> dict[str, Any]:
     times = {"words": 30.0, "alone": 120.0, "batches": 60.0}
-    now = {"cpu": "a CPU", "features": [], "python": "3", "time": "now", "load_average": 1, "busy": False}
+    now = {
+        "cpu": "a CPU",
+        "cpus": 2,
+        "features": [],
+        "python": "3",
+        "time": "now",
+        "load_average": 1,
+        "busy": False,
+    }
     seeds = [made_file("small", accuracy, seed) for seed, accuracy in enumerate((0.91, 0.92, 0.915))]
     return {
         "conditions": {"before": now, "after": now},
@@ -123,3 +133,18 @@ def test_auto_prefers_what_was_measured_to_be_more_accurate() -> None:
     measured = {r["name"]: statistics.mean(f["accuracy"] for f in r["files"]) for r in recipes}
     presets = [name for name in BY_ACCURACY if name in measured]
     assert presets == sorted(presets, key=measured.__getitem__, reverse=True)
+
+
+def test_every_task_is_timed_where_one_classifier_has_more_of_them() -> None:
+    counts = [0, 0, 0]
+
+    def task(k: int) -> Callable[[], None]:
+        def run() -> None:
+            counts[k] += 1
+
+        return run
+
+    found = accuracy._fastest([[task(0)] * 2, [task(1)] * 5, [task(2)] * 3])
+    assert [len(times) for times in found] == [2, 5, 3]
+    assert all(math.isfinite(time) for times in found for time in times)
+    assert counts == [2 * 2 * accuracy.ROUNDS, 5 * 2 * accuracy.ROUNDS, 3 * 2 * accuracy.ROUNDS]
