@@ -84,7 +84,7 @@ $(HELPER) $(TEACHERS): %.int8.onnx: %.done
 $(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
 	$(EXPORT) --data imdb
 
-# Everything side by side: a quarter of an hour, and several GB of environments in the cache the first time.
+# Everything side by side: five minutes; the first time most of an hour, and several GB in the cache.
 # The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
