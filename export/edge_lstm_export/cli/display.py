@@ -94,7 +94,7 @@ def epoch_line(record: EpochRecord, epochs: int) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds for a person."""
-    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.1f} minutes"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"
 
 
 def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
