@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ import numpy as np
 from benchmarks import accuracy_page, conditions, curve
 from benchmarks.documents import DATA_VARIABLE
 from edge_lstm.classifier import Classifier
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, EdgeLSTMError
 from edge_lstm.evaluation import evaluate
 from edge_lstm.evaluation_data import load_labelled
 from edge_lstm.modelfile import open_model
@@ -137,7 +138,8 @@ def _answering(classifier: Classifier, ids: list[list[int]]) -> Callable[[], Any
 def _fastest(tasks: Sequence[Sequence[Callable[[], Any]]]) -> list[list[float]]:
     """Each task's fastest of ROUNDS in µs; the first run of a turn brings it into the caches.
 
-    A classifier of larger batches has fewer of them, and sits out the last turns."""
+    A classifier of larger batches has fewer of them, and sits out the last turns.
+    """
     best = [[float("inf")] * len(own) for own in tasks]
     for _ in range(ROUNDS):
         for column in range(max(map(len, tasks))):
@@ -159,4 +161,7 @@ def _recipe(given: str) -> tuple[str, list[Path]]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeLSTMError as error:
+        sys.exit(f"error: {error}")

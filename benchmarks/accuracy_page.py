@@ -9,6 +9,7 @@ from typing import Any
 from edge_lstm_export.presets import PRESETS
 
 from benchmarks.conditions import cpu_of
+from benchmarks.shares import percent
 
 Json = dict[str, Any]
 # Options of 'edge-lstm train' that are not called as the account of a training calls them.
@@ -103,7 +104,7 @@ def _row(recipe: Json) -> list[str]:
     return [
         recipe["name"],
         f"{first['bytes'] / 1000:,.0f} kB",
-        f"**{statistics.mean(100 * file['accuracy'] for file in files):.2f} %**",
+        f"**{percent(statistics.mean(file['accuracy'] for file in files))} %**",
         f"{low:.2f} to {high:.2f}",
         f"{100 * statistics.mean(checked):.2f} %" if checked else "–",
         f"{statistics.mean(file['log_loss'] for file in files):.4f}",
@@ -125,9 +126,8 @@ def _spread(recipe: Json) -> list[str]:
 
 
 def _mean_and_spread(shares: Sequence[float]) -> str:
-    points = [100 * share for share in shares]
-    mean, deviation = statistics.mean(points), statistics.stdev(points)
-    return f"{mean:.2f} % ± {deviation:.2f} ({min(points):.2f} to {max(points):.2f})"
+    mean, low, high = map(percent, (statistics.mean(shares), min(shares), max(shares)))
+    return f"{mean} % ± {100 * statistics.stdev(shares):.2f} ({low} to {high})"
 
 
 def _recipe(recipe: Json) -> list[str]:
@@ -157,8 +157,8 @@ def _recipe(recipe: Json) -> list[str]:
         ),
         f"```\n{command(training, network)}\n```",
         "\n".join(
-            f"- seed {file['training'].get('seed', '?')}: {file['accuracy']:.2%}, {file['bytes']:,} bytes, "
-            f"sha256 `{file['sha256'][:16]}…`"
+            f"- seed {file['training'].get('seed', '?')}: {percent(file['accuracy'])} %, "
+            f"{file['bytes']:,} bytes, sha256 `{file['sha256'][:16]}…`"
             for file in recipe["files"]
         ),
     ]

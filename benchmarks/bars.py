@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.peaks import Peaks, Work
+from benchmarks.shares import percent
 
 Json = dict[str, Any]
 # Time at batch 1 against edge-lstm's: at least so many times.
@@ -49,7 +50,7 @@ def _against_peers(ours: Json, results: dict[str, Json]) -> list[Bar]:
     if seed is not None:
         mine, theirs = ours["accuracy"], seed["accuracy"]
         holds = mine["accuracy"] >= theirs["accuracy"]
-        measured = f"{100 * mine['accuracy']:.2f} % against {100 * theirs['accuracy']:.2f} %"
+        measured = f"{percent(mine['accuracy'])} % against {percent(theirs['accuracy'])} %"
         found.append(Bar("at least as accurate as the seed network in fp32", measured, holds))
     for name, times in _FASTER.items():
         if name in results:

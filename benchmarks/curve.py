@@ -7,6 +7,7 @@ import statistics
 from typing import Any
 
 from benchmarks.picture import closed, frame, grid, place_labels
+from benchmarks.shares import percent
 from edge_lstm.page import GOOD, INK, MUTED, SERIES
 from edge_lstm.svg import line, text
 
@@ -54,7 +55,7 @@ def draw(report: Json, others: Json | None) -> str:
 def _dot(recipe: Json) -> Json:
     shares = [100 * file["accuracy"] for file in recipe["files"]]
     share, kb = statistics.mean(shares), recipe["files"][0]["bytes"] / 1000
-    label = f"{recipe['name']}: {share:.2f} %, {kb:,.0f} kB, {recipe['times']['alone']:.0f} µs"
+    label = f"{recipe['name']}: {percent(share / 100)} %, {kb:,.0f} kB, {recipe['times']['alone']:.0f} µs"
     return {
         "kb": kb,
         "share": share,
@@ -71,9 +72,8 @@ def _fasttext(others: Json | None) -> list[Json]:
         if not tool["name"].startswith("fastText"):
             continue
         share, kb = 100 * tool["accuracy"]["accuracy"], tool["model_bytes"] / 1000
-        label = (
-            f"{tool['name']}: {share:.2f} %, {kb / 1000:.1f} MB, {1000 * tool['latency']['p50_ms']:.0f} µs"
-        )
+        microseconds = 1000 * tool["latency"]["p50_ms"]
+        label = f"{tool['name']}: {percent(share / 100)} %, {kb / 1000:.1f} MB, {microseconds:.0f} µs"
         dots.append(
             {"kb": kb, "share": share, "low": share, "high": share, "label": label, "colour": SERIES[2]}
         )

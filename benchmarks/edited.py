@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge_lstm import Classifier
+from edge_lstm.errors import EdgeLSTMError
 
 PAIRS = Path(__file__).parent.parent / "examples" / "edited_reviews.csv"
 
@@ -75,4 +77,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeLSTMError as error:
+        sys.exit(f"error: {error}")

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.bars import all_bars, distance, interval, percent_more
 from benchmarks.conditions import cpu_of
 from benchmarks.peaks import SEED_WORK, Peaks
+from benchmarks.shares import percent
 
 Json = dict[str, Any]
 _MIB = 2**20
@@ -58,7 +59,7 @@ def _tool(result: Json, peaks: Peaks) -> list[str]:
     p99, plus_minus = latency["p99_ms"], 100 * accuracy["plus_minus"]
     return [
         result["name"],
-        f"{100 * accuracy['accuracy']:.2f} % ± {plus_minus:.2f}",
+        f"{percent(accuracy['accuracy'])} % ± {plus_minus:.2f}",
         _size(result["model_bytes"]),
         _size(result["installed_bytes"]),
         f"{result['cold_start_ms']:.0f} ms",
@@ -156,7 +157,7 @@ def _promises(report: Json) -> str:
             rows.append(
                 [
                     result["name"],
-                    f"{100 * result['accuracy']['accuracy']:.2f} %" if trained else "untrained",
+                    f"{percent(result['accuracy']['accuracy'])} %" if trained else "untrained",
                     f"{latency['p50_ms'] * 1e3:.0f} µs",
                     f"{latency['mean_ms'] * 1e3:.0f} µs",
                     _verdict(result["same_answer"]) if trained else "–",

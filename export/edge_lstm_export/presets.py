@@ -163,4 +163,4 @@ def preset(name: str) -> Preset:
     try:
         return PRESETS[name]
     except KeyError:
-        raise DataError(f"no preset {name!r}; choose one of {', '.join(PRESETS)}") from None
+        raise DataError(f"no preset {name!r}; choose one of {', '.join(PRESETS)}, or auto") from None

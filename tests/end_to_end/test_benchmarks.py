@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -20,6 +21,7 @@ from benchmarks.entrants import Workplace
 from benchmarks.environments import REQUIREMENTS, Environment, EnvironmentUnavailableError, ensure
 from benchmarks.lineup import Contender, Conversion, own_files
 from benchmarks.peaks import SEED_WORK, Peaks, work_of
+from benchmarks.shares import percent
 from edge_lstm.modelfile import embedded_model, open_model
 
 FAKE = "tests.end_to_end.fake_peer"
@@ -242,18 +244,38 @@ def test_texts_are_padded_on_the_left_and_lose_nothing(place: Workplace) -> None
     assert (ids[np.arange(len(ids)), seed.LENGTH - lengths] == 1)[whole].all(), "the first id is the start"
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="the system call is Linux's on x86-64"
+)
 def test_amx_is_withheld_from_a_command_and_what_it_starts() -> None:
-    asks = "from benchmarks.without_amx import permitted; print(permitted())"
+    # Where the CPU has no AMX, the kernel refuses the request too, but not with EPERM.
+    asks = (
+        "import ctypes, errno; ctypes.CDLL(None, use_errno=True).syscall(158, 0x1023, 18); "
+        "assert ctypes.CDLL(None).getpid() > 0; print(errno.errorcode.get(ctypes.get_errno()))"
+    )
     starts = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
-    for command in (["-c", asks], ["-c", starts, asks]):
+    withheld = [sys.executable, "-m", "benchmarks.without_amx"]
+    for before, command, refused in (
+        (withheld, ["-c", asks], True),
+        (withheld, ["-c", starts, asks], True),
+        ([], ["-c", asks], False),
+    ):
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.without_amx", sys.executable, *command],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert done.stdout == "False\n"
+            [*before, sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert (done.stdout == "EPERM\n") is refused
 
 
 def test_the_cpu_of_a_report_says_what_was_withheld() -> None:
     found = {"cpu": "Xeon", "cpus": 2, "features": ["avx2", "avx512_vnni"]}
     assert cpu_of(found) == "Xeon, 2 CPUs, avx2, avx512_vnni"  # reports of before
     assert cpu_of({**found, "withheld": ["amx_int8"]}).endswith("avx512_vnni (AMX withheld from every tool)")
+
+
+def test_no_share_is_rounded_up() -> None:
+    assert [percent(share) for share in (0.92676, 0.8888, 0.999999, 1.0)] == [
+        "92.67",
+        "88.88",
+        "99.99",
+        "100.00",
+    ]
