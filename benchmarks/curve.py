@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.picture import closed, frame, grid, place_labels
 from benchmarks.shares import percent
-from edge_lstm.page import GOOD, INK, MUTED, SERIES
+from edge_lstm.html import GOOD, INK, MUTED, SERIES
 from edge_lstm.svg import line, text
 
 Json = dict[str, Any]

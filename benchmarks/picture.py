@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peaks import SEED_WORK, Peaks
-from edge_lstm.page import BAD, GOOD, INK, MUTED, PAPER, SERIES
+from edge_lstm.html import BAD, GOOD, INK, MUTED, PAPER, SERIES
 from edge_lstm.svg import line, rect, svg, text
 
 Json = dict[str, Any]

@@ -10,8 +10,8 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED, SERIES
 from edge_lstm.metrics import CalibrationBin, Interval
-from edge_lstm.page import BAD, GOOD, INK, LINE, MUTED, SERIES
 from edge_lstm.svg import clip as _clip
 from edge_lstm.svg import line as _line
 from edge_lstm.svg import rect as _rect

@@ -21,8 +21,8 @@ from edge_lstm.charts import (
     reliability_chart,
 )
 from edge_lstm.evaluation import Comparison, Evaluation, ModelResult
+from edge_lstm.html import SERIES, figure, page, table, write_page
 from edge_lstm.metrics import wilson_interval
-from edge_lstm.page import SERIES, figure, page, table, write_page
 
 MISTAKES = 25  # shown for each model, the surest first
 DISAGREEMENTS = 25  # shown for each comparison, the largest change first

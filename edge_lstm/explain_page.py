@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 
 from edge_lstm.explain import Explanation, Part
-from edge_lstm.page import page, table, write_page
+from edge_lstm.html import page, table, write_page
 
 LISTED = 20
-_TOWARDS, _AWAY = (37, 99, 168), (217, 119, 43)  # as GOOD and BAD of page.py, for rgba()
+_TOWARDS, _AWAY = (37, 99, 168), (217, 119, 43)  # as GOOD and BAD of html.py, for rgba()
 _STYLE = """
 .reading { font-size: 1.13rem; line-height: 1.9; max-width: 72ch; white-space: pre-wrap;
   overflow-wrap: anywhere; }

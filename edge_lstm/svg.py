@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from edge_lstm.page import INK, LINE
+from edge_lstm.html import INK, LINE
 
 
 def svg(width: float, height: float, parts: Sequence[str], title: str) -> str:

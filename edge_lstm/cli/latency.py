@@ -11,8 +11,8 @@ import typer
 from edge_lstm.latency.choices import Choices, measure_here
 
 if TYPE_CHECKING:
-    from edge_lstm.latency.document import Document
     from edge_lstm.latency.measure import Progress
+    from edge_lstm.latency.result import Document
 
 
 def command(
@@ -149,7 +149,7 @@ def command(
             raise DataError(f"{option} needs {needs}")
     for path in (json_file, report_file):
         if path is not None and str(path) != "-":
-            from edge_lstm.page import check_writable
+            from edge_lstm.html import check_writable
 
             check_writable(path)
     choices = Choices(
@@ -157,7 +157,7 @@ def command(
         length, provider, pin, cold_starts, seed,
     )  # fmt: skip
     if ssh is not None:
-        from edge_lstm.latency.remote import measure_over_ssh
+        from edge_lstm.latency.ssh import measure_over_ssh
 
         if samples is not None:
             raise DataError("--samples is written where it is measured; leave it out with --ssh")
@@ -168,8 +168,8 @@ def command(
 
 
 def _show(document: Document, json_file: Path | None, report_file: Path | None) -> None:
-    from edge_lstm.latency.document import dumps, write_document
-    from edge_lstm.latency.table import to_text
+    from edge_lstm.latency.result import dumps, write_document
+    from edge_lstm.latency.terminal import to_text
 
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
@@ -192,10 +192,10 @@ def _compare(
     import json
     from dataclasses import asdict
 
+    from edge_lstm.html import write_page
     from edge_lstm.latency.compare import check, compare, to_text
-    from edge_lstm.latency.document import read_document
     from edge_lstm.latency.options import parse_percent
-    from edge_lstm.page import write_page
+    from edge_lstm.latency.result import read_document
 
     new = read_document(new_file)
     limit = None if fail_above is None else parse_percent(fail_above, "--fail-above")

@@ -1,7 +1,7 @@
 """How fast a machine answers: measure, summarise, report, compare.
 
-plan → measure (steady state) and cold (fresh processes) → document, the JSON that everything else
-reads: table (terminal), report (HTML), compare (release gate), remote (a device over ssh).
+settings → measure (steady state) and cold_start (fresh processes) → result, the JSON that everything else
+reads: terminal, report (HTML), compare (release gate), ssh (a device elsewhere).
 
-Nothing is imported here: :mod:`edge_lstm.latency.cold` times how long imports take.
+Nothing is imported here: :mod:`edge_lstm.latency.cold_start` times how long imports take.
 """

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_lstm.latency.document import Document
     from edge_lstm.latency.measure import Progress
-    from edge_lstm.latency.plan import Plan
+    from edge_lstm.latency.result import Document
+    from edge_lstm.latency.settings import Plan
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Choices:
 def to_plan(choices: Choices) -> Plan:
     """The plan that the words mean. Raises DataError."""
     from edge_lstm.latency.options import parse_cpus, parse_numbers, parse_time
-    from edge_lstm.latency.plan import Plan, make_settings
+    from edge_lstm.latency.settings import Plan, make_settings
     from edge_lstm.modelfile import embedded_model
 
     settings = make_settings(
@@ -62,8 +62,8 @@ def measure_here(
 ) -> Document:
     """Measures on this machine; ``samples``: a CSV that takes every run. Raises EdgeLSTMError."""
     plan = to_plan(choices)
-    from edge_lstm.latency.document import to_document
     from edge_lstm.latency.measure import measure
+    from edge_lstm.latency.result import to_document
     from edge_lstm.latency.stream import CsvStream
     from edge_lstm.latency.texts import read_sample
 

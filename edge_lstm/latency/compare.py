@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.latency.document import Document
-from edge_lstm.latency.summary import interval, resampled_medians, samples_needed
-from edge_lstm.latency.table import ms, plain
+from edge_lstm.latency.result import Document
+from edge_lstm.latency.statistics import interval, resampled_medians, samples_needed
+from edge_lstm.latency.terminal import ms, plain
 from edge_lstm.svg import clip
 
 Setting = dict[str, Any]

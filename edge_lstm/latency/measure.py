@@ -14,11 +14,11 @@ import numpy as np
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.latency.cold import ColdStart, Memory, cold_start, memory_of
+from edge_lstm.latency.cold_start import ColdStart, Memory, cold_start, memory_of
 from edge_lstm.latency.conditions import Host, State, host, state
 from edge_lstm.latency.energy import Energy, Meter, find_meters, measure_energy
-from edge_lstm.latency.plan import Plan, Setting
 from edge_lstm.latency.recorder import MINUTE_S, Block, Recorder
+from edge_lstm.latency.settings import Plan, Setting
 from edge_lstm.latency.texts import Sample, check_texts, lengths_of, shuffled_forever, texts_of_length
 
 # Steady: the median time of the last blocks is this close to that of the blocks before them.

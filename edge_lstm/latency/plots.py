@@ -10,8 +10,8 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.latency.summary import histogram
-from edge_lstm.page import INK, LINE, MUTED, PAPER, SERIES
+from edge_lstm.html import INK, LINE, MUTED, PAPER, SERIES
+from edge_lstm.latency.statistics import histogram
 from edge_lstm.svg import clip, line, rect, svg, text
 
 Floats = npt.NDArray[np.float64]

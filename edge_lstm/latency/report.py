@@ -7,13 +7,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from edge_lstm.html import figure, page, table, write_page
 from edge_lstm.latency import plots
 from edge_lstm.latency import report_sections as sections
 from edge_lstm.latency.compare import Comparison
-from edge_lstm.latency.document import Document
-from edge_lstm.latency.summary import PERCENTILES
-from edge_lstm.latency.table import letters_line, machine_line, mib, ms, texts_line
-from edge_lstm.page import figure, page, table, write_page
+from edge_lstm.latency.result import Document
+from edge_lstm.latency.statistics import PERCENTILES
+from edge_lstm.latency.terminal import letters_line, machine_line, mib, ms, texts_line
 
 _STYLE = """
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0 8px; }

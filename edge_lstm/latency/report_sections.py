@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from edge_lstm.html import SERIES, figure, table
 from edge_lstm.latency import plots
-from edge_lstm.latency.document import Document
-from edge_lstm.latency.summary import PERCENTILES, per_text, samples_needed
-from edge_lstm.latency.table import mib, ms
-from edge_lstm.page import SERIES, figure, table
+from edge_lstm.latency.result import Document
+from edge_lstm.latency.statistics import PERCENTILES, per_text, samples_needed
+from edge_lstm.latency.terminal import mib, ms
 
 # What can differ between settings: key of the document, what people call it.
 DIMENSIONS = (

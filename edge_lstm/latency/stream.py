@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_lstm.errors import OutputError
-from edge_lstm.latency.plan import Setting
 from edge_lstm.latency.recorder import Block
+from edge_lstm.latency.settings import Setting
 
 HEADER = "setting,block_started_s,text,tokens,encode_us,run_us\n"
 

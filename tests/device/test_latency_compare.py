@@ -12,9 +12,9 @@ import pytest
 
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.latency.compare import check, compare, to_text
-from edge_lstm.latency.document import dumps, to_document
 from edge_lstm.latency.measure import measure
-from edge_lstm.latency.plan import Plan, make_settings
+from edge_lstm.latency.result import dumps, to_document
+from edge_lstm.latency.settings import Plan, make_settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 

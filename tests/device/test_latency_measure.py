@@ -14,13 +14,13 @@ import pytest
 
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.latency import measure as measuring
-from edge_lstm.latency.document import dumps, parse_document, to_document
 from edge_lstm.latency.measure import is_steady, measure
 from edge_lstm.latency.options import parse_cpus, parse_numbers, parse_percent, parse_time
-from edge_lstm.latency.plan import Plan, Setting, make_settings
 from edge_lstm.latency.recorder import Block, Recorder
+from edge_lstm.latency.result import dumps, parse_document, to_document
+from edge_lstm.latency.settings import Plan, Setting, make_settings
 from edge_lstm.latency.stream import CsvStream
-from edge_lstm.latency.table import to_text
+from edge_lstm.latency.terminal import to_text
 from edge_lstm.latency.texts import Sample, embedded_sample, shuffled_forever, texts_of_length
 from edge_lstm.modelfile import embedded_model, open_model
 

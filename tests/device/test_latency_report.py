@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.latency.compare import compare
-from edge_lstm.latency.document import to_document
 from edge_lstm.latency.measure import measure
-from edge_lstm.latency.plan import Plan, make_settings
 from edge_lstm.latency.plots import linear_ticks, log_ticks, milliseconds
 from edge_lstm.latency.report import report, write_report
+from edge_lstm.latency.result import to_document
+from edge_lstm.latency.settings import Plan, make_settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 

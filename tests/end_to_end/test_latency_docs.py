@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.latency.document import SCHEMA, VERSION, to_document
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import measure
-from edge_lstm.latency.plan import Plan, make_settings
 from edge_lstm.latency.recorder import Minute
+from edge_lstm.latency.result import SCHEMA, VERSION, to_document
+from edge_lstm.latency.settings import Plan, make_settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 

@@ -68,7 +68,7 @@ def _ask(request: dict[str, Any]) -> dict[str, Any]:
     from edge_lstm.errors import ProviderError
 
     # The same import path as here, so that the child runs this very package.
-    code = f"import sys; sys.path[:] = {sys.path!r}; from edge_lstm.latency.cold import child; child()"
+    code = f"import sys; sys.path[:] = {sys.path!r}; from edge_lstm.latency.cold_start import child; child()"
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],

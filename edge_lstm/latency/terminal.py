@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.latency import summary
-from edge_lstm.latency.document import Document
+from edge_lstm.latency import statistics
+from edge_lstm.latency.result import Document
 
 BARS = " ▁▂▃▄▅▆▇█"
 ASCII_BARS = " .:-=+*#@"
@@ -173,10 +173,10 @@ def _steady_table(settings: Sequence[dict[str, Any]]) -> list[str]:
 def _too_few(settings: Sequence[dict[str, Any]]) -> list[str]:
     """Which percentiles were not given, and how many runs each takes."""
     fewest = min(len(one["samples"]["run_us"]) for one in settings)
-    missing = [which for which in summary.PERCENTILES if summary.samples_needed(which) > fewest]
+    missing = [which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest]
     if not missing:
         return []
-    takes = ", ".join(f"p{which} {summary.samples_needed(which):,}" for which in missing)
+    takes = ", ".join(f"p{which} {statistics.samples_needed(which):,}" for which in missing)
     return [f"(– too few runs, {fewest:,}: it takes for {takes})"]
 
 
@@ -216,7 +216,7 @@ def _histograms(settings: Sequence[dict[str, Any]], bars: str) -> list[str]:
     name_width = 80 - HISTOGRAM_BINS - 2
     lines = []
     for name, values in zip(names(settings, name_width - 1), both):
-        counts = summary.histogram(values, HISTOGRAM_BINS, low, high)
+        counts = statistics.histogram(values, HISTOGRAM_BINS, low, high)
         most = max(counts)
         # Every bin with a sample gets at least the lowest bar.
         cells = "".join(bars[-(-count * (len(bars) - 1) // most)] for count in counts)

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.errors import DataError
-from edge_lstm.latency import summary
-from edge_lstm.latency.cold import PHASES
+from edge_lstm.html import write_page
+from edge_lstm.latency import statistics
+from edge_lstm.latency.cold_start import PHASES
 from edge_lstm.latency.distrust import marks
 from edge_lstm.latency.measure import Measured, Measurement
 from edge_lstm.latency.texts import lengths_of
-from edge_lstm.page import write_page
 
 SCHEMA = "edge-lstm.latency"
 VERSION = 1
@@ -106,7 +106,7 @@ def _setting(one: Measured, spread: float | None, seed: int) -> dict[str, Any]:
         "length_fit": _fits(one, seed),
         "energy": asdict(one.energy) if one.energy else None,
         "minutes": [asdict(minute) for minute in recorder.minutes],
-        "trend": summary.trend([minute.p50_us for minute in recorder.minutes]),
+        "trend": statistics.trend([minute.p50_us for minute in recorder.minutes]),
         "samples": {
             "every": recorder.stride,
             "text": samples.text.tolist(),
@@ -121,12 +121,12 @@ def _setting(one: Measured, spread: float | None, seed: int) -> dict[str, Any]:
 def _times(
     samples: npt.NDArray[np.float64], period: int, seed: int, longest: float | None = None
 ) -> dict[str, Any]:
-    found = summary.median_interval(samples, period, seed)
+    found = statistics.median_interval(samples, period, seed)
     return {
         "mean_us": float(samples.mean()),
-        "p50_us": summary.percentile(samples, 50),
+        "p50_us": statistics.percentile(samples, 50),
         "p50_ci_us": list(found) if found else None,
-        **{f"p{which}_us": summary.percentile(samples, which) for which in summary.PERCENTILES[1:]},
+        **{f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES[1:]},
         "max_us": float(samples.max()) if longest is None else longest,
     }
 
@@ -152,9 +152,9 @@ def _fits(one: Measured, seed: int) -> dict[str, Any] | None:
         return None
     fits = {}
     for part in ("both", "encode", "run"):
-        texts, medians = summary.per_text(samples.text, getattr(samples, f"{part}_us"))
+        texts, medians = statistics.per_text(samples.text, getattr(samples, f"{part}_us"))
         tokens = np.array([one.tokens[i] for i in texts], dtype=np.float64)
-        fit = summary.fit_length(tokens, medians, seed)
+        fit = statistics.fit_length(tokens, medians, seed)
         if fit is None:
             return None
         fits[part] = asdict(fit)
@@ -168,7 +168,7 @@ def spread_of(one: Measured) -> float | None:
     samples = one.recorder.samples()
     size = one.recorder.block_texts // one.setting.batch_size
     blocks = len(samples.tokens) // size
-    if blocks < summary.MIN_BLOCKS:
+    if blocks < statistics.MIN_BLOCKS:
         return None
     per_token = samples.both_us.reshape(blocks, size).sum(axis=1) / samples.tokens.reshape(blocks, size).sum(
         axis=1
@@ -187,7 +187,7 @@ def _ratios(measured: Sequence[Measured], seed: int) -> list[dict[str, Any]]:
             continue
         mine, others = one.recorder.block_times(), base.recorder.block_times()
         both = sorted(mine.keys() & others.keys())
-        ratio = summary.paired_ratio(
+        ratio = statistics.paired_ratio(
             np.array([mine[block] for block in both]), np.array([others[block] for block in both]), seed
         )
         if ratio is not None:

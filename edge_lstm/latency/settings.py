@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.latency.choices import Choices
-from edge_lstm.latency.summary import MIN_BLOCKS, samples_needed
+from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
 
 # The settings take turns on blocks of this many texts: long enough that a block's own noise is
 # small, short enough that a change of the clock hits all settings alike.

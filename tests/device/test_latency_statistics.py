@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.latency import summary
+from edge_lstm.latency import statistics
 
 
 @pytest.mark.parametrize(("which", "needed"), [(50, 20), (90, 100), (95, 200), (99, 1000)])
 def test_a_percentile_takes_ten_samples_beyond_it(which: int, needed: int) -> None:
-    assert summary.samples_needed(which) == needed
-    assert summary.percentile(np.arange(needed - 1.0), which) is None
-    assert summary.percentile(np.arange(float(needed)), which) == pytest.approx(
+    assert statistics.samples_needed(which) == needed
+    assert statistics.percentile(np.arange(needed - 1.0), which) is None
+    assert statistics.percentile(np.arange(float(needed)), which) == pytest.approx(
         np.percentile(np.arange(needed), which)
     )
 
@@ -21,7 +21,7 @@ def test_the_interval_of_the_median_covers_the_true_median_about_95_times_in_100
     rng = np.random.default_rng(1)
     covered = 0
     for seed in range(100):
-        low, high = summary.median_interval(rng.lognormal(0, 0.5, 400), seed=seed) or (0, 0)
+        low, high = statistics.median_interval(rng.lognormal(0, 0.5, 400), seed=seed) or (0, 0)
         covered += low <= 1.0 <= high
     assert 85 <= covered <= 100
 
@@ -30,15 +30,15 @@ def test_the_interval_over_passes_is_that_of_the_measurement_not_of_the_choice_o
     rng = np.random.default_rng(2)
     texts = rng.uniform(100, 1000, 50)  # 50 texts of very different length
     samples = np.concatenate([rng.permutation(texts) * rng.normal(1, 0.01, 50) for _ in range(40)])
-    passes = summary.median_interval(samples, period=50)
-    others = summary.median_interval(rng.choice(texts, 2000) * rng.normal(1, 0.01, 2000), period=0)
+    passes = statistics.median_interval(samples, period=50)
+    others = statistics.median_interval(rng.choice(texts, 2000) * rng.normal(1, 0.01, 2000), period=0)
     assert passes is not None and others is not None
     assert passes[1] - passes[0] < (others[1] - others[0]) / 2
 
 
 def test_the_same_samples_give_the_same_interval() -> None:
     samples = np.random.default_rng(3).normal(100, 10, 500)
-    assert summary.median_interval(samples) == summary.median_interval(samples.copy())
+    assert statistics.median_interval(samples) == statistics.median_interval(samples.copy())
 
 
 def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times() -> None:
@@ -46,7 +46,7 @@ def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times()
     drift = np.linspace(1, 2, 60)
     base = 100 * drift * rng.normal(1, 0.02, 60)
     other = 80 * drift * rng.normal(1, 0.02, 60)
-    ratio = summary.paired_ratio(other, base)
+    ratio = statistics.paired_ratio(other, base)
     assert ratio is not None
     assert ratio.low < 0.8 < ratio.high
     assert ratio.high - ratio.low < 0.03
@@ -54,14 +54,14 @@ def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times()
 
 
 def test_no_ratio_from_fewer_than_five_blocks() -> None:
-    assert summary.paired_ratio(np.ones(4), np.ones(4)) is None
+    assert statistics.paired_ratio(np.ones(4), np.ones(4)) is None
 
 
 @given(st.floats(1, 500), st.floats(0.05, 20))
 def test_the_fit_finds_fixed_cost_and_cost_per_token(fixed: float, per_token: float) -> None:
     tokens = np.arange(10, 600, 10.0)
     noise = np.random.default_rng(5).normal(0, 0.01 * per_token, len(tokens))
-    fit = summary.fit_length(tokens, fixed + per_token * tokens + noise)
+    fit = statistics.fit_length(tokens, fixed + per_token * tokens + noise)
     assert fit is not None
     assert fit.per_token_us == pytest.approx(per_token, rel=1e-3)
     assert fit.fixed_us == pytest.approx(fixed, abs=0.05 * per_token)
@@ -73,30 +73,30 @@ def test_one_long_text_that_was_disturbed_does_not_bend_the_line() -> None:
     tokens = np.arange(10, 610, 10.0)
     times = 30 + 1.5 * tokens
     times[-1] *= 3
-    fit = summary.fit_length(tokens, times)
+    fit = statistics.fit_length(tokens, times)
     assert fit is not None
     assert fit.per_token_us == pytest.approx(1.5, rel=0.05)
     assert fit.fixed_us == pytest.approx(30, rel=0.1)
 
 
 def test_no_fit_where_all_texts_are_about_as_long() -> None:
-    assert summary.fit_length(np.full(100, 50.0), np.arange(100.0)) is None
-    assert summary.fit_length(np.arange(50, 70.0), np.arange(20.0)) is None
+    assert statistics.fit_length(np.full(100, 50.0), np.arange(100.0)) is None
+    assert statistics.fit_length(np.arange(50, 70.0), np.arange(20.0)) is None
 
 
 def test_per_text_takes_the_median_of_each_text() -> None:
-    texts, medians = summary.per_text(np.array([7, 3, 7, 7]), np.array([1.0, 5.0, 100.0, 2.0]))
+    texts, medians = statistics.per_text(np.array([7, 3, 7, 7]), np.array([1.0, 5.0, 100.0, 2.0]))
     assert texts.tolist() == [3, 7]
     assert medians.tolist() == [5.0, 2.0]
 
 
 @given(st.lists(st.floats(0, 100), min_size=1), st.integers(1, 50))
 def test_a_histogram_counts_every_sample(values: list[float], bins: int) -> None:
-    assert sum(summary.histogram(np.array(values), bins, 10.0, 90.0)) == len(values)
+    assert sum(statistics.histogram(np.array(values), bins, 10.0, 90.0)) == len(values)
 
 
 def test_a_trend_is_the_change_over_the_run_and_ignores_one_bad_minute() -> None:
     minutes = [100.0 + i for i in range(11)]
     minutes[5] = 900.0
-    assert summary.trend(minutes) == pytest.approx(0.1, abs=0.01)
-    assert summary.trend([1.0, 2.0]) is None
+    assert statistics.trend(minutes) == pytest.approx(0.1, abs=0.01)
+    assert statistics.trend([1.0, 2.0]) is None

@@ -24,7 +24,7 @@ from typing import Any
 
 from edge_lstm.errors import DataError, EdgeLSTMError
 from edge_lstm.latency.choices import Choices, to_plan
-from edge_lstm.latency.document import Document, parse_document
+from edge_lstm.latency.result import Document, parse_document
 from edge_lstm.latency.texts import read_sample
 from edge_lstm.modelfile import open_model
 
