@@ -2,6 +2,13 @@
 
 One ``.onnx`` file holds the network and, in ``metadata_props``, everything else a device needs: the
 keys below. Nothing here runs the model (see classifier.py) or needs ONNX Runtime.
+
+**The digest** covers every byte, so that nothing an answer depends on (graph, text rule, vocabulary,
+labels, network, quantization) changes unseen. Metadata key ``edge_lstm.digest`` holds ``1:``, the
+version of this rule, and 64 hexadecimal digits: the SHA-256 of the whole file with these 64 digits
+written as ``0``. To check it in any language: find the value (in the file it follows the bytes
+``edge_lstm.digest`` 0x12 0x42), hash what is before the digits, 64 zeros, what is after them, compare.
+Files made by 0.1 have no such key; ``edge_lstm.graph_sha256`` covers their graph only.
 """
 
 from __future__ import annotations
@@ -31,7 +38,12 @@ KEY_NETWORK = "edge_lstm.network"
 KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
-KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto
+KEY_DIGEST = "edge_lstm.digest"  # of the whole file, see above; first, so that it outlives a cut
+KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto: what edge-lstm 0.1 checks
+
+DIGEST_VERSION = "1:"
+DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
+UNSEALED = DIGEST_VERSION + "0" * DIGEST_DIGITS  # the key's value until :func:`seal` fills it in
 
 MAX_FILE_BYTES = 512 * 2**20  # far above any model of this kind: another file is refused before it is read
 
@@ -69,6 +81,11 @@ class ModelFile:
     def precision(self) -> str:
         """``fp32`` or ``int8``."""
         return "int8" if self.quantization else "fp32"
+
+    @property
+    def sealed(self) -> bool:
+        """Whether a digest covers the whole file; of a file made by 0.1 it covers the graph only."""
+        return KEY_DIGEST in self.onnx.metadata
 
     def sha256(self) -> str:
         """Digest of the whole file: what a result names to say which model gave it."""
@@ -135,10 +152,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
             f"{path} has format version {version}, this edge-lstm reads up to {FORMAT_VERSION}; "
             "upgrade with 'pip install -U edge-lstm'"
         )
-    if metadata.get(KEY_GRAPH_SHA256) != hashlib.sha256(onnx.graph).hexdigest():
-        raise DamagedModelFileError(
-            f"{path} was cut short or changed after it was written; copy or export it again"
-        )
+    _check_digest(data, onnx, path)
     batch, length = _check_input(onnx, path)
     try:
         tokenizer = _tokenizer(json.loads(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
@@ -157,6 +171,42 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     if length != tokenizer.length or len(labels) < 2:
         raise DamagedModelFileError(f"{path}: its metadata does not fit its graph; export it again")
     return ModelFile(path, data, onnx, tokenizer, labels, batch, network, training, quantization, golden)
+
+
+def seal(data: bytes) -> bytes:
+    """A model file's bytes with :data:`UNSEALED` as its digest → the same with the digest filled in."""
+    start, end = _digest_span(wire.parse(data))
+    return data[:start] + _digest(data, start, end).encode() + data[end:]
+
+
+def _digest_span(onnx: wire.OnnxFile) -> tuple[int, int]:
+    """Where the digest's hexadecimal digits stand in the file."""
+    end = onnx.value_ends[KEY_DIGEST]
+    return end - DIGEST_DIGITS, end
+
+
+def _digest(data: bytes, start: int, end: int) -> str:
+    view = memoryview(data)
+    digest = hashlib.sha256(view[:start])
+    digest.update(b"0" * DIGEST_DIGITS)
+    digest.update(view[end:])
+    return digest.hexdigest()
+
+
+def _check_digest(data: bytes, onnx: wire.OnnxFile, path: Path) -> None:
+    """Raises where the file is not as it was written, as far as its digest covers it."""
+    value = onnx.metadata.get(KEY_DIGEST)
+    if value is None:
+        whole = onnx.metadata.get(KEY_GRAPH_SHA256) == hashlib.sha256(onnx.graph).hexdigest()
+    elif value.startswith(DIGEST_VERSION) and len(value.encode()) == len(UNSEALED):
+        start, end = _digest_span(onnx)
+        whole = value == DIGEST_VERSION + _digest(data, start, end)
+    else:
+        whole = False
+    if not whole:
+        raise DamagedModelFileError(
+            f"{path} was cut short or changed after it was written; copy or export it again"
+        )
 
 
 def _check_input(onnx: wire.OnnxFile, path: Path) -> tuple[int | None, int]:

@@ -67,12 +67,16 @@ class Graph:
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`)."""
+    """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`).
+
+    value_ends: where each metadata value ends in the file.
+    """
 
     ir_version: int
     producer: str
     opsets: dict[str, int]
     metadata: dict[str, str]
+    value_ends: dict[str, int]
     graph: bytes
 
 
@@ -91,6 +95,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """(field number, value) of a message: bytes for length-delimited fields, int for the others."""
+    for number, value, _ in _placed_fields(data):
+        yield number, value
+
+
+def _placed_fields(data: bytes) -> Iterator[tuple[int, int | bytes, int]]:
+    """(field number, value, where the value ends) of a message, as :func:`_fields`."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -99,7 +109,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise WireError("field number 0")
         if kind == 0:
             value, at = _varint(data, at)
-            yield number, value
+            yield number, value, at
             continue
         if kind == 2:
             size, at = _varint(data, at)
@@ -111,8 +121,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise WireError(f"wire type {kind}")
         if at + size > len(data):
             raise WireError("field cut short")
-        yield number, data[at : at + size]
         at += size
+        yield number, data[at - size : at], at
 
 
 def _text(value: int | bytes) -> str:
@@ -144,7 +154,8 @@ def parse(data: bytes) -> OnnxFile:
     ir_version, producer, graph = 0, "", b""
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
-    for number, value in _fields(data):
+    value_ends: dict[str, int] = {}
+    for number, value, end in _placed_fields(data):
         if number == 1:
             ir_version = _int(value)
         elif number == 2:
@@ -155,9 +166,17 @@ def parse(data: bytes) -> OnnxFile:
             opset = dict(_fields(_bytes(value)))
             opsets[_text(opset.get(1, b""))] = _int(opset.get(2, 0))
         elif number == 14:
-            entry = dict(_fields(_bytes(value)))
-            metadata[_text(entry.get(1, b""))] = _text(entry.get(2, b""))
-    return OnnxFile(ir_version, producer, opsets, metadata, graph)
+            encoded = _bytes(value)
+            key, text, value_end = "", "", end
+            for part, content, part_end in _placed_fields(encoded):
+                if part == 1:
+                    key = _text(content)
+                elif part == 2:
+                    text, value_end = _text(content), end - len(encoded) + part_end
+            if key in metadata:
+                raise WireError(f"metadata key {key[:40]!r} is there twice")
+            metadata[key], value_ends[key] = text, value_end
+    return OnnxFile(ir_version, producer, opsets, metadata, value_ends, graph)
 
 
 def producer_of(data: bytes) -> str:

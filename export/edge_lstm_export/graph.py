@@ -272,6 +272,7 @@ def assemble(
 def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
     """Writes the description into the model's metadata → the model file's bytes."""
     values = {
+        modelfile.KEY_DIGEST: modelfile.UNSEALED,
         modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
         modelfile.KEY_TOKENIZER: _json(description.tokenizer.to_metadata()),
         modelfile.KEY_VOCABULARY: "\n".join(description.tokenizer.words),
@@ -287,7 +288,7 @@ def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
         values[modelfile.KEY_QUANTIZATION] = _json(description.quantization)
     del model.metadata_props[:]
     helper.set_model_props(model, values)
-    return bytes(model.SerializeToString(deterministic=True))
+    return modelfile.seal(model.SerializeToString(deterministic=True))
 
 
 def _json(value: Any) -> str:

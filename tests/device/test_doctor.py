@@ -10,22 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from model_files import edited
 
 from edge_lstm import doctor, machine, probe
 from edge_lstm.doctor import Diagnosis, examine
-from edge_lstm.modelfile import KEY_GOLDEN, embedded_model, open_model
-
-
-def with_metadata(data: bytes, key: str, value: str) -> bytes:
-    """The file with one more metadata entry; the last of a key is the one that counts."""
-
-    def field(number: int, content: bytes) -> bytes:
-        size, varint = len(content), b""
-        while size > 127:
-            varint, size = varint + bytes([size & 127 | 128]), size >> 7
-        return bytes([number << 3 | 2]) + varint + bytes([size]) + content
-
-    return data + field(14, field(1, key.encode()) + field(2, value.encode()))
+from edge_lstm.modelfile import embedded_model, open_model
 
 
 @pytest.fixture
@@ -36,7 +25,7 @@ def model_with_golden_rows(tmp_path: Path):
         model = open_model()
         rows = [change(dataclasses.asdict(row)) for row in model.golden]
         path = tmp_path / "changed.onnx"
-        path.write_bytes(with_metadata(model.data, KEY_GOLDEN, json.dumps([r for r in rows if r])))
+        path.write_bytes(edited({"golden": json.dumps([r for r in rows if r])}))
         return path
 
     return write

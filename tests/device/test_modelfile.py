@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_files import DATA, edited, entry, field, sealed
 
-from edge_lstm import modelfile, wire
+from edge_lstm import modelfile
 from edge_lstm.errors import (
     DamagedModelFileError,
     DataError,
@@ -17,35 +18,14 @@ from edge_lstm.errors import (
     NewerFormatError,
     NotAModelFileError,
 )
-from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
+from edge_lstm.modelfile import describe, open_model, parse_model
 
-DATA = embedded_model().read_bytes()
 HERE = Path("model.onnx")
 
 
-def varint(number: int) -> bytes:
-    out = b""
-    while number > 0x7F:
-        out += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return out + bytes([number])
-
-
-def field(number: int, value: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
 def with_metadata(**changes: str | None) -> bytes:
-    """The embedded model with other metadata; None removes a key."""
-    onnx = wire.parse(DATA)
-    metadata: dict[str, str | None] = {**onnx.metadata, **{f"edge_lstm.{k}": v for k, v in changes.items()}}
-    data = b"\x08\x08" + field(2, b"edge-lstm") + field(7, onnx.graph)
-    for domain, version in onnx.opsets.items():
-        data += field(8, field(1, domain.encode()) + b"\x10" + varint(version))
-    for key, value in metadata.items():
-        if value is not None:
-            data += field(14, field(1, key.encode()) + field(2, value.encode()))
-    return data
+    """The embedded model with other metadata, as if it had been exported so."""
+    return edited(changes)
 
 
 def test_the_embedded_model_says_everything_of_itself() -> None:
@@ -70,6 +50,38 @@ def test_a_file_cut_short_is_refused(keep: int) -> None:
         (DamagedModelFileError, NotAModelFileError), match=r"cut short|damaged|not an ONNX|empty|metadata"
     ):
         parse_model(DATA[:keep], HERE)
+
+
+SWAPPED = {"labels": '["pos","neg"]'}
+
+
+@pytest.mark.parametrize("key", ["tokenizer", "vocabulary", "labels", "network", "quantization", "golden"])
+def test_metadata_changed_after_the_file_was_written_is_noticed(key: str) -> None:
+    value = SWAPPED.get(key) or modelfile.wire.parse(DATA).metadata[f"edge_lstm.{key}"] + " "
+    with pytest.raises(DamagedModelFileError, match="changed after it was written"):
+        parse_model(edited({key: value}, digest="old"), HERE)
+
+
+def test_a_file_of_0_1_is_read_without_a_digest_of_the_whole() -> None:
+    assert parse_model(DATA, HERE).sealed
+    old = parse_model(edited(digest="none"), HERE)
+    assert not old.sealed
+    assert old.tokenizer == parse_model(DATA, HERE).tokenizer
+
+
+@pytest.mark.parametrize("digest", ["", "1:", "2:" + "0" * 64, "1:" + "0" * 64, "1:" + "g" * 64, "é" * 33])
+def test_a_digest_that_is_none_is_damage(digest: str) -> None:
+    with pytest.raises(DamagedModelFileError, match="changed after it was written"):
+        parse_model(edited({"digest": digest}, digest="old"), HERE)
+
+
+def test_the_digest_is_what_the_documentation_says() -> None:
+    assert sealed(DATA) == DATA
+
+
+def test_a_metadata_key_given_twice_is_damage() -> None:
+    with pytest.raises(DamagedModelFileError, match="twice"):
+        parse_model(edited(after=entry("edge_lstm.labels", '["pos","neg"]')), HERE)
 
 
 def test_a_changed_weight_is_noticed() -> None:

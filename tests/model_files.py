@@ -1,0 +1,81 @@
+"""Model files for tests: the embedded one with other metadata, written without the onnx package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from edge_lstm import wire
+from edge_lstm.modelfile import KEY_DIGEST, KEY_GRAPH_SHA256, UNSEALED, embedded_model
+
+DATA = embedded_model().read_bytes()
+
+
+def varint(number: int) -> bytes:
+    """A protocol buffer's number."""
+    out = b""
+    while number > 0x7F:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number: int, value: bytes | int) -> bytes:
+    """One field of a protocol buffer message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def entry(key: str, value: str) -> bytes:
+    """One metadata entry of an ONNX file."""
+    return field(14, field(1, key.encode()) + field(2, value.encode("utf-8", "surrogatepass")))
+
+
+def encode(
+    graph: bytes,
+    metadata: Iterable[tuple[str, str]],
+    *,
+    opsets: dict[str, int] | None = None,
+    producer: str = "edge-lstm",
+    after: bytes = b"",
+) -> bytes:
+    """A file of these parts, as they are; ``after``: more fields behind them."""
+    data = field(1, 8) + field(2, producer.encode()) + field(7, graph)
+    for domain, version in (wire.parse(DATA).opsets if opsets is None else opsets).items():
+        data += field(8, field(1, domain.encode()) + field(2, version))
+    return data + b"".join(entry(key, value) for key, value in metadata) + after
+
+
+def edited(
+    changes: dict[str, str | None] | None = None,
+    *,
+    graph: bytes | None = None,
+    digest: str = "right",
+    after: bytes = b"",
+    opsets: dict[str, int] | None = None,
+) -> bytes:
+    """The embedded model with other metadata (keys without "edge_lstm."; None removes one) or graph.
+
+    digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or ``none``: a
+    file as edge-lstm 0.1 wrote it, with the digest of its graph only.
+    """
+    onnx = wire.parse(DATA)
+    graph = onnx.graph if graph is None else graph
+    metadata: dict[str, str | None] = {
+        **onnx.metadata,
+        KEY_GRAPH_SHA256: hashlib.sha256(graph).hexdigest(),
+        **{f"edge_lstm.{key}": value for key, value in (changes or {}).items()},
+    }
+    if digest != "old":
+        metadata[KEY_DIGEST] = UNSEALED if digest == "right" else None
+    kept = [(key, value) for key, value in metadata.items() if value is not None]
+    data = encode(graph, kept, after=after, opsets=opsets)
+    return sealed(data) if digest == "right" else data
+
+
+def sealed(data: bytes) -> bytes:
+    """The file with its digest, as modelfile.py's documentation describes it to whoever writes a port."""
+    at = data.index(b"edge_lstm.digest\x12\x421:") + len(b"edge_lstm.digest\x12\x421:")
+    zeroed = data[:at] + b"0" * 64 + data[at + 64 :]
+    return data[:at] + hashlib.sha256(zeroed).hexdigest().encode() + data[at + 64 :]
