@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edge_lstm._version import __version__
 from edge_lstm.errors import (
     CheckError,
     DamagedModelFileError,
@@ -25,8 +26,6 @@ from edge_lstm.errors import (
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier, Prediction
     from edge_lstm.scoring import Choices, Summary, score, score_files
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CheckError",
