@@ -1,0 +1,155 @@
+"""Hostile cases: a command, the condition it meets, the exit code, and what may be on the disk afterwards.
+
+A module of cases is one table of :class:`Case` and one parametrized test that calls :func:`check`. A case
+runs in this process where it can (a tenth of the time), and as a process of its own where streams, signals or
+limits are what is hostile: then ``shell`` is a line of bash in which ``$EL`` is the command.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+TIMEOUT_SECONDS = 120  # nothing here takes so long: it is for what hangs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One hostile case.
+
+    name: what is hostile, in a few words; the test's id.
+    arguments: those of ``edge-lstm``; or shell: a line of bash, in which ``$EL`` is the command.
+    given: prepares the folder that the command runs in.
+    exit: the exit code, or those that are right.
+    says: a part of standard error (exit code 0: of either stream).
+    leaves: names that the command may have made in the folder; each other name must be as it was before.
+    changes: names that were there and may be different afterwards.
+    then: checks the folder afterwards.
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    shell: str = ""
+    given: Callable[[Path], object] = lambda _: None
+    stdin: bytes = b""
+    environment: dict[str, str] = field(default_factory=dict)
+    exit: int | tuple[int, ...] = 1
+    says: str = ""
+    leaves: frozenset[str] = frozenset()
+    changes: frozenset[str] = frozenset()
+    then: Callable[[Path], object] = lambda _: None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did: its exit code and the bytes of both streams."""
+
+    exit: int
+    stdout: bytes
+    stderr: bytes
+
+
+def check(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
+    """Runs a case in ``folder`` and holds it to what every command promises.
+
+    The exit code is the wanted one; no traceback; an error is one line that begins with ``error:`` and says
+    what is wrong and what to do; nothing is left behind or changed that the case does not name.
+    """
+    case.given(folder)
+    before = _contents(folder)
+    done = in_bash(case, folder) if case.shell else in_process(case, folder, monkeypatch)
+    text = done.stderr.decode("utf-8", "replace")
+    wanted = case.exit if isinstance(case.exit, tuple) else (case.exit,)
+    assert done.exit in wanted, f"exit code {done.exit}\n{text[-2000:]}"
+    assert "Traceback" not in text, text[-2000:]
+    if done.exit == 1:
+        lines = text.strip().splitlines()
+        assert len(lines) == 1, text
+        assert lines[0].startswith("error: "), text
+        assert ";" in lines[0] or "," in lines[0] or "with" in lines[0], f"does not say what to do: {text}"
+    assert case.says in text or (done.exit == 0 and case.says.encode() in done.stdout), text
+    after = _contents(folder)
+    assert after.keys() - before.keys() <= case.leaves, sorted(after.keys() - before.keys())
+    changed = {name for name in before if after.get(name) != before[name]}
+    assert changed <= case.changes, sorted(changed)
+    case.then(folder)
+    return done
+
+
+def in_process(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
+    """Runs the command's entry point here, with streams of its own."""
+    from edge_lstm.cli import main
+
+    streams = [io.TextIOWrapper(io.BytesIO(case.stdin), encoding="utf-8")]
+    streams += [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    code: object = 0
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        for name, value in case.environment.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["edge-lstm", *case.arguments])
+        for name, stream in zip(("stdin", "stdout", "stderr"), streams):
+            patch.setattr(sys, name, stream)
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    exit_code = code if isinstance(code, int) else 0 if code is None else 1
+    _, out, err = (_bytes_of(stream) for stream in streams)
+    return Done(exit_code, out, err)
+
+
+def in_bash(case: Case, folder: Path) -> Done:
+    """Runs the case's line of bash in a process group of its own; what hangs is killed, and fails."""
+    environment = {**os.environ, "EL": f"{sys.executable} -m edge_lstm", **case.environment}
+    repository = str(Path(__file__).parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [repository, environment.get("PYTHONPATH")]))
+    with subprocess.Popen(
+        ["bash", "-c", case.shell],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(case.stdin, timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            out, err = process.communicate()
+            pytest.fail(f"hangs: {case.shell}\n{err.decode('utf-8', 'replace')[-2000:]}")
+    return Done(process.returncode, out, err)
+
+
+def _bytes_of(stream: io.TextIOWrapper) -> bytes:
+    """What was written, also where the command closed the stream."""
+    try:
+        stream.flush()
+        return stream.buffer.getvalue()  # type: ignore[attr-defined, no-any-return]
+    except ValueError:
+        return b""
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """Relative name → what is there: bytes of a file, the target of a link, the kind of anything else."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = b"-> " + os.fsencode(path.readlink())
+        elif path.is_file():
+            found[name] = path.read_bytes()
+        else:
+            found[name] = b"<%d>" % (path.lstat().st_mode & 0o170000)
+    return found
