@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from edge_lstm import __version__
+from edge_lstm.atomic import write_atomically
 from edge_lstm.charts import (
     MATRIX_LABELS,
     LengthBin,
@@ -21,7 +22,7 @@ from edge_lstm.charts import (
     reliability_chart,
 )
 from edge_lstm.evaluation import Comparison, Evaluation, ModelResult
-from edge_lstm.html import SERIES, figure, page, table, write_page
+from edge_lstm.html import SERIES, figure, page, table
 from edge_lstm.metrics import wilson_interval
 
 MISTAKES = 25  # shown for each model, the surest first
@@ -32,7 +33,7 @@ LENGTH_EDGES = (0, 1, 10, 25, 50, 100, 200, 300, 400, 600, 1000)
 
 def write_report(evaluation: Evaluation, path: Path) -> None:
     """Writes the page. It holds the texts it shows. Raises OutputError where it cannot be written."""
-    write_page(report(evaluation), path)
+    write_atomically(report(evaluation), path)
 
 
 def report(evaluation: Evaluation) -> str:

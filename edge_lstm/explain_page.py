@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from edge_lstm.atomic import write_atomically
 from edge_lstm.explain import Explanation, Part
-from edge_lstm.html import page, table, write_page
+from edge_lstm.html import page, table
 
 LISTED = 20
 _TOWARDS, _AWAY = (37, 99, 168), (217, 119, 43)  # as GOOD and BAD of html.py, for rgba()
@@ -25,7 +26,7 @@ _STYLE = """
 
 def write_explanation(found: Explanation, path: Path) -> None:
     """Writes the page. Raises OutputError where it cannot be written."""
-    write_page(explanation_page(found), path)
+    write_atomically(explanation_page(found), path)
 
 
 def explanation_page(found: Explanation) -> str:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
-
-from edge_lstm.errors import OutputError
 
 INK, MUTED, LINE, PAPER = "#1d2430", "#5d6778", "#d5dae2", "#ffffff"
 # Told apart by people who see no red or no green, and in grey print: blue, orange, green, purple, red, grey.
@@ -78,32 +73,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequ
 def figure(svg: str, caption: str) -> str:
     """A drawing with what it shows, in words."""
     return f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"
-
-
-def check_writable(path: Path) -> None:
-    """Raises OutputError where a page could not be written: known before the work, not after it."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"cannot write {path}: no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"cannot write {path}: no permission in {path.parent}; choose another folder")
-
-
-def write_page(html: str, path: Path) -> None:
-    """Writes the page; it appears under its name only when complete. Raises OutputError."""
-    # A lone surrogate (from a broken text) has no UTF-8; U+FFFD stands for it.
-    data = html.encode("utf-8", "replace")
-    partial = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            partial = Path(file.name)
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)  # a temporary file is private; the page is an ordinary file
-        partial.replace(path)
-    except OSError as error:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}; check the folder and the disk") from None

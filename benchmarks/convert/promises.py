@@ -18,6 +18,8 @@ from edge_lstm_export import graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
 from edge_lstm_export.network import Network
 
+from edge_lstm.atomic import write_atomically
+
 SENTINELS = quantization.SENTINELS
 
 
@@ -30,7 +32,7 @@ def main(source: Path, folder: Path) -> None:
         ("dropped-wide", widened(trained, SENTINELS), False),
         ("kept-narrow", widened(trained, -SENTINELS), True),
     ):
-        graph.write_atomically(int8_file(checkpoint, sentinels=sentinels), folder / f"promises.{name}.onnx")
+        write_atomically(int8_file(checkpoint, sentinels=sentinels), folder / f"promises.{name}.onnx")
 
 
 def widened(checkpoint: Checkpoint, units: int) -> Checkpoint:

@@ -86,7 +86,7 @@ def command(
     from edge_lstm.modelfile import open_model
 
     if report is not None:
-        from edge_lstm.html import check_writable
+        from edge_lstm.atomic import check_writable
 
         check_writable(report)
     opened = [open_model(path) for path in models] if models else [open_model()]

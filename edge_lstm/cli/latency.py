@@ -149,7 +149,7 @@ def command(
             raise DataError(f"{option} needs {needs}")
     for path in (json_file, report_file):
         if path is not None and str(path) != "-":
-            from edge_lstm.html import check_writable
+            from edge_lstm.atomic import check_writable
 
             check_writable(path)
     choices = Choices(
@@ -192,7 +192,7 @@ def _compare(
     import json
     from dataclasses import asdict
 
-    from edge_lstm.html import write_page
+    from edge_lstm.atomic import write_atomically
     from edge_lstm.latency.compare import check, compare, to_text
     from edge_lstm.latency.options import parse_percent
     from edge_lstm.latency.result import read_document
@@ -206,7 +206,7 @@ def _compare(
         write_report(new, report_file, comparison)
     answer = json.dumps(asdict(comparison), ensure_ascii=False, indent=2)
     if json_file is not None and str(json_file) != "-":
-        write_page(answer + "\n", json_file)
+        write_atomically(answer + "\n", json_file)
     if json_file is not None and str(json_file) == "-":
         print(answer)
     else:

@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.html import figure, page, table, write_page
+from edge_lstm.atomic import write_atomically
+from edge_lstm.html import figure, page, table
 from edge_lstm.latency import plots
 from edge_lstm.latency import report_sections as sections
 from edge_lstm.latency.compare import Comparison
@@ -38,7 +39,7 @@ Setting = dict[str, Any]
 
 def write_report(document: Document, path: Path, comparison: Comparison | None = None) -> None:
     """Writes the page. Raises OutputError where it cannot be written."""
-    write_page(report(document, comparison), path)
+    write_atomically(report(document, comparison), path)
 
 
 def report(document: Document, comparison: Comparison | None = None) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
-from edge_lstm.html import write_page
 from edge_lstm.latency import statistics
 from edge_lstm.latency.cold_start import PHASES
 from edge_lstm.latency.distrust import marks
@@ -223,7 +223,7 @@ def dumps(document: Document) -> str:
 
 def write_document(document: Document, path: Path) -> None:
     """Writes the document, whole or not at all. Raises OutputError."""
-    write_page(dumps(document), path)
+    write_atomically(dumps(document), path)
 
 
 # What a reader of this version relies on: key → type, or the same again for what is inside.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm import __version__
+from edge_lstm.atomic import sync_folder
 from edge_lstm.errors import DataError
 from edge_lstm.files.blocks import Position
 from edge_lstm.files.compression import Compression
@@ -146,20 +147,6 @@ def _difference(key: str, then: Any, now: Any) -> str:
             if then.get(name) != value:
                 return f"{name.replace('_', '-')} was {then.get(name)!r} and is {value!r}"
     return f"the {key} is not that of the run that was started"
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes names in a folder last through a power cut, where the file system can do that."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
 
 
 def compression_settings(compression: Compression | None, rows: int, size: int) -> dict[str, Any]:

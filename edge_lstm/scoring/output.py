@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+from edge_lstm.atomic import sync_folder
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.files.sources import STDIN, Source
-from edge_lstm.scoring.journal import sync_folder
 
 PARTIAL = ".partial"
 JOURNAL = ".resume.json"

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.network import Network, NetworkConfig
@@ -51,13 +52,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "labels": checkpoint.labels,
         "training": checkpoint.training,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(save(tensors, {_KEY: json.dumps(description, ensure_ascii=False)}))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    data = save(tensors, {_KEY: json.dumps(description, ensure_ascii=False)})
+    write_atomically(data, path, parents=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -20,13 +20,13 @@ from safetensors.numpy import save
 from scipy.special import softmax
 
 from edge_lstm import Classifier
+from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm_export.datasets import DataOptions, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fitting import Prepared
-from edge_lstm_export.graph import write_atomically
 from edge_lstm_export.teacher import SoftLabels, TeacherOptions, can_learn, soft_labels
 
 TEACHERS = ("nb-svm",)
@@ -155,7 +155,7 @@ def _digest(*parts: Any) -> str:
 
 def _keep(path: Path, key: str, labels: SoftLabels) -> None:
     arrays = {"labelled": labels.labelled, "unlabelled": labels.unlabelled}
-    write_atomically(save(arrays, {_KEY: key, "accuracy": json.dumps(labels.accuracy)}), path)
+    write_atomically(save(arrays, {_KEY: key, "accuracy": json.dumps(labels.accuracy)}), path, parents=True)
 
 
 def _kept(path: Path, key: str) -> SoftLabels | None:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
+from edge_lstm.atomic import check_writable
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.html import check_writable
 from edge_lstm.modelfile import open_model
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.errors import OutputError
+from edge_lstm.atomic import open_atomically
 from edge_lstm.metrics import Interval, wilson_interval
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import shorten
@@ -178,25 +179,20 @@ def write_suspects(split: Split, labels: tuple[str, ...], suspects: Suspects, pa
     # Texts of the same words side by side.
     contradicted = contradicted[np.lexsort((contradicted, split.keys[contradicted]))]
     others = suspects.rows[~suspects.torn]
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(_HEADER)
-            for why, rows in (("contradiction", contradicted), ("prediction", others)):
-                for row in map(int, rows):
-                    place = rank.get(row)
-                    likely: tuple[str, ...] = ("", "", "")
-                    if place is not None:
-                        own, other = suspects.probabilities[place]
-                        likely = (labels[suspects.likely[place]], f"{own:.4f}", f"{other:.4f}")
-                    text = split.texts[row].encode("utf-8", "replace").decode()
-                    writer.writerow([split.rows[row], labels[split.labels[row]], *likely, why, text])
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path} ({error.strerror}); give another --suspects") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with open_atomically(path) as file:
+        text_file = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text_file)
+        writer.writerow(_HEADER)
+        for why, rows in (("contradiction", contradicted), ("prediction", others)):
+            for row in map(int, rows):
+                place = rank.get(row)
+                likely: tuple[str, ...] = ("", "", "")
+                if place is not None:
+                    own, other = suspects.probabilities[place]
+                    likely = (labels[suspects.likely[place]], f"{own:.4f}", f"{other:.4f}")
+                text = split.texts[row].encode("utf-8", "replace").decode()
+                writer.writerow([split.rows[row], labels[split.labels[row]], *likely, why, text])
+        text_file.detach()
 
 
 def _parts(split: Split, able: Ints, labels: int, seed: int, limits: Limits) -> list[Ints]:

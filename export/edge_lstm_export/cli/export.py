@@ -40,20 +40,20 @@ def command(
     differ by more than 1e-5, nothing is written. --quantize int8 goes on through the gates of
     'edge-lstm quantize'.
     """
+    from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import parse_model
     from edge_lstm_export.checkpoint import load_checkpoint
     from edge_lstm_export.cli.options import labelled_texts
     from edge_lstm_export.cli.tables import print_export, print_quantized
     from edge_lstm_export.exporting import export_fp32, quantize_int8
-    from edge_lstm_export.graph import write_atomically
 
     exported = export_fp32(load_checkpoint(checkpoint), length=length, batch=batch, opset=opset)
     if quantize is None:
-        write_atomically(exported.data, output)
+        write_atomically(exported.data, output, parents=True)
         print_export(exported, output)
         return
     fp32 = parse_model(exported.data, checkpoint)
     quantized = quantize_int8(fp32, labelled=labelled_texts(data, data_dir), max_drop=max_drop)
-    write_atomically(quantized.data, output)
+    write_atomically(quantized.data, output, parents=True)
     print_export(exported, None)
     print_quantized(quantized, output)

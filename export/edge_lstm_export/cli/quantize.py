@@ -25,12 +25,12 @@ def command(
     and 64 in shuffled order; agreement with fp32 is reported; with --data, both accuracies are measured
     and the file is refused where int8 loses more than --max-drop points.
     """
+    from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import open_model
     from edge_lstm_export.cli.options import labelled_texts
     from edge_lstm_export.cli.tables import print_quantized
     from edge_lstm_export.exporting import quantize_int8
-    from edge_lstm_export.graph import write_atomically
 
     quantized = quantize_int8(open_model(model), labelled=labelled_texts(data, data_dir), max_drop=max_drop)
-    write_atomically(quantized.data, output)
+    write_atomically(quantized.data, output, parents=True)
     print_quantized(quantized, output)

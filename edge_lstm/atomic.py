@@ -1,0 +1,168 @@
+"""Whole outputs or none: a file appears under its name when it is complete and on the disk.
+
+Every command that writes a file writes it here (but ``score``, whose output grows for hours and is resumed).
+A regular file is written under another name and renamed; a device or a pipe is written to; ``/dev/stdout``
+and its kin are the process's own descriptors, wherever they lead. Links are never followed: a link under
+the output's name is replaced by the file, what it points to stays as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import secrets
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from edge_lstm.errors import DataError, OutputError
+
+_OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
+_MOST_LINKS = 40  # as the Linux kernel follows
+
+
+def write_atomically(data: bytes | str, path: Path, *, parents: bool = False) -> None:
+    """Writes an output as a whole; text as UTF-8, U+003F for a lone surrogate. Raises OutputError.
+
+    parents: make the folders above, where they are missing.
+    """
+    # A lone surrogate (from a broken text or a file name) has no UTF-8.
+    encoded = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    with open_atomically(path, parents=parents) as file:
+        file.write(encoded)
+
+
+@contextmanager
+def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
+    """A binary file to write to: the output, once the block ends without an error. Raises OutputError."""
+    try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if is_stream(path):
+            # A raw stream may take a part of what it is given; the buffer goes on until it has taken all.
+            with io.BufferedWriter(open_stream(path)) as stream:
+                yield stream
+            return
+        # A name of its own, which exists for nobody else: two runs at once both write a whole file.
+        partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.partial")
+        try:
+            # As an ordinary file: the umask decides who may read it.
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            sync_folder(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise write_error(path, error) from None
+
+
+def own_descriptor(path: str | Path) -> int | None:
+    """The descriptor of this process that a name such as ``/dev/stdout`` or ``/dev/fd/3`` stands for."""
+    current = Path(path).absolute()
+    for _ in range(_MOST_LINKS):
+        found = _OWN_DESCRIPTOR.fullmatch(os.path.normpath(current))
+        if found:
+            return int(found[1])
+        try:
+            current = current.parent / current.readlink()
+        except OSError:
+            return None
+    return None
+
+
+def is_stream(path: str | Path) -> bool:
+    """Whether the name stands for a descriptor, a device, a pipe or a socket: nothing that can be renamed."""
+    if own_descriptor(path) is not None:
+        return True
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def open_stream(path: str | Path) -> io.FileIO:
+    """A stream (see :func:`is_stream`), opened for writing without a buffer. Raises OSError."""
+    descriptor = own_descriptor(path)
+    if descriptor is None:
+        return io.FileIO(path, "w")
+    if descriptor == 1 and sys.stdout is not None:
+        sys.stdout.flush()  # what was printed before comes before
+    return io.FileIO(os.dup(descriptor), "w")
+
+
+def check_writable(path: Path) -> None:
+    """Raises OutputError where an output could not be written: known before the work, not after it."""
+    if own_descriptor(path) is not None:
+        return
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
+    if is_stream(path):
+        if not os.access(path, os.W_OK):
+            raise OutputError(f"cannot write {path}: no permission; choose another output")
+        return
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: no permission in {path.parent}; choose another folder")
+
+
+def check_distinct(written: Iterable[str | Path], read: Iterable[str | Path] = ()) -> None:
+    """Raises DataError where an output is one of the inputs, or two outputs are one file.
+
+    A name counts as another one's file also through links. Streams are nobody's file.
+    """
+    inputs = list(read)
+    outputs: list[str | Path] = []
+    for name in written:
+        if is_stream(name):
+            continue
+        if any(same_file(name, other) for other in inputs):
+            raise DataError(f"the output {name} is one of the inputs; choose another output")
+        if any(same_file(name, other) for other in outputs):
+            raise DataError(f"two outputs are one file, {name}; choose another name for one")
+        outputs.append(name)
+
+
+def same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether two names lead to one file, be it there already or not."""
+    # os.path.realpath, since Path.resolve() raises where links form a loop.
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes names in a folder last through a power cut, where the file system can do that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def write_error(path: str | Path, error: OSError) -> OutputError:
+    """An OSError of writing → what a person can do about it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutputError(f"no space left for {path}; free some, or choose another output")
+    reason = error.strerror or str(error)
+    return OutputError(f"cannot write {path}: {reason}; check the folder, its permissions and the disk")

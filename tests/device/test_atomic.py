@@ -1,0 +1,131 @@
+"""An output is there as a whole or not at all, and nothing else is touched."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_lstm.atomic import (
+    check_distinct,
+    check_writable,
+    open_atomically,
+    own_descriptor,
+    write_atomically,
+)
+from edge_lstm.errors import DataError, OutputError
+
+
+def test_a_file_is_replaced_as_a_whole_with_an_ordinary_files_mode(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    write_atomically("ü", path)
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.read_bytes() == "ü".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), open_atomically(path) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_disk_that_fills_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="no space left"):
+        write_atomically(b"new", path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_link_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
+    precious, link = tmp_path / "precious", tmp_path / "link"
+    precious.write_text("precious")
+    link.symlink_to(precious)
+    write_atomically(b"new", link)
+    assert precious.read_text() == "precious"
+    assert not link.is_symlink()
+    assert link.read_text() == "new"
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(b"through", pipe)
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making a device needs root")
+def test_a_device_is_written_to_and_stays_a_device(tmp_path: Path) -> None:
+    node = tmp_path / "null"
+    try:
+        os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        write_atomically(b"gone", node)
+    except (PermissionError, OutputError):
+        pytest.skip("no devices here")
+    assert stat.S_ISCHR(node.stat().st_mode)
+
+
+def test_dev_stdout_is_this_process_s_own_also_where_a_file_or_a_link_leads_to_it(tmp_path: Path) -> None:
+    link, target = tmp_path / "out", tmp_path / "redirected"
+    link.symlink_to("/dev/stdout")
+    assert own_descriptor(link) == own_descriptor("/dev/stdout") == 1
+    code = (
+        "import sys; from pathlib import Path; from edge_lstm.atomic import write_atomically\n"
+        "print('before')\n"
+        "for name in sys.argv[1:]: write_atomically(b'by name\\n', Path(name))"
+    )
+    with target.open("wb") as file:
+        subprocess.run([sys.executable, "-c", code, "/dev/stdout", str(link)], stdout=file, check=True)
+    assert target.read_text() == "before\nby name\nby name\n"
+    assert link.is_symlink()
+
+
+def test_two_names_of_one_file_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "hard").hardlink_to(tmp_path / "a")
+    (tmp_path / "soft").symlink_to("a")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("a", "hard", "soft", "./a", "../" + tmp_path.name + "/a"):
+        with pytest.raises(DataError, match="one of the inputs"):
+            check_distinct([tmp_path / name], [tmp_path / "a"])
+    with pytest.raises(DataError, match="two outputs"):
+        check_distinct([tmp_path / "new", f"{tmp_path}/./new"])
+    check_distinct([tmp_path / "new", tmp_path / "loop", "/dev/null", "/dev/null"], [tmp_path / "a"])
+
+
+def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new")
+    check_writable(Path("/dev/null"))
+    check_writable(Path("/dev/stdout"))
+    for path, says in ((tmp_path, "is a folder"), (tmp_path / "no" / "new", "no folder")):
+        with pytest.raises(OutputError, match=says):
+            check_writable(path)
+    write_atomically(b"new", tmp_path / "no" / "new", parents=True)
+    assert (tmp_path / "no" / "new").read_bytes() == b"new"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    with pytest.raises(OutputError, match="no space left for /dev/full"):
+        write_atomically(b"x" * 100, Path("/dev/full"))
