@@ -11,6 +11,7 @@ import gzip
 import io
 import lzma
 import zlib
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import IO, Any, Literal, cast
 
@@ -21,6 +22,8 @@ Compression = Literal["gzip", "bzip2", "xz", "zstd"]
 SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 # One zstd block of 4 bytes can hold 128 KiB of the same byte: small bites bound what comes out at once.
 _ZSTD_BITE = 2048
+_BITE = 2**16
+_BUFFER = 2**18
 
 
 def split_suffix(path: str) -> tuple[str, Compression | None]:
@@ -47,11 +50,11 @@ def decompressed(stream: IO[bytes], compression: Compression | None) -> IO[bytes
     if compression == "gzip":
         return cast(IO[bytes], gzip.GzipFile(fileobj=stream, mode="rb"))
     if compression == "bzip2":
-        return cast(IO[bytes], bz2.BZ2File(stream, "rb"))
+        return io.BufferedReader(_Members(stream, bz2.BZ2Decompressor), _BUFFER)
     if compression == "xz":
-        return cast(IO[bytes], lzma.LZMAFile(stream, "rb"))
+        return io.BufferedReader(_Members(stream, lzma.LZMADecompressor, padding=4), _BUFFER)
     if compression == "zstd":
-        return io.BufferedReader(_ZstdReader(stream), 2**18)
+        return io.BufferedReader(_ZstdReader(stream), _BUFFER)
     return stream
 
 
@@ -82,6 +85,67 @@ def read_error(path: str, error: Exception) -> DataError | None:
             return DataError(f"{path} is damaged or not of the kind its suffix says ({error}); copy it again")
         return DataError(f"cannot read {path}: {error.strerror}; check the file and its permissions")
     return None
+
+
+class _Members(io.RawIOBase):
+    """The members of a bzip2 or xz file as one raw stream; EOFError where the last one is cut short.
+
+    (Python's own readers take whatever stands behind a complete member for the end of the file: damage to
+    the beginning of a later member then loses all its rows without a word.)
+
+    padding: zeros may stand behind a member, a multiple of so many; 0: nothing may but another member.
+    """
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        new_member: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+        *,
+        padding: int = 0,
+    ) -> None:
+        self._stream = stream
+        self._new_member = new_member
+        self._padding = padding
+        self._member = new_member()
+        self._compressed = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            if self._member.eof:
+                self._compressed = self._behind(self._member.unused_data)
+                if not self._compressed:
+                    return 0
+                self._member = self._new_member()
+            compressed, self._compressed = self._compressed, b""
+            if not compressed and self._member.needs_input:
+                compressed = self._stream.read(_BITE)
+                if not compressed:
+                    raise EOFError
+            data = self._member.decompress(compressed, len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+
+    def _behind(self, data: bytes) -> bytes:
+        """The beginning of what stands behind a member, without padding; empty at the end of the file."""
+        zeros = 0
+        while True:
+            data = data or self._stream.read(_BITE)
+            rest = data.lstrip(b"\0") if self._padding else data
+            zeros += len(data) - len(rest)
+            if rest or not data:
+                break
+            data = b""
+        if zeros and zeros % self._padding:
+            raise lzma.LZMAError(f"{zeros} zeros behind a complete part, not a multiple of {self._padding}")
+        return rest
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class _ZstdReader(io.RawIOBase):
