@@ -114,6 +114,9 @@ def command(
     no_header: Annotated[
         bool, typer.Option("--no-header", help="CSV and TSV input has no line of column names.")
     ] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -208,7 +211,13 @@ def command(
             on_error=on_error,  # type: ignore[arg-type]
         ),
         # A shell passes \\t as two characters.
-        "reading": Options(text_column, "\t" if delimiter == "\\t" else delimiter, quote, not no_header),
+        "reading": Options(
+            text_column,
+            "\t" if delimiter == "\\t" else delimiter,
+            quote,
+            header=not no_header,
+            follow_links=follow_links,
+        ),
         "input_format": input_format,
         "format": output_format,
         "workers": workers,

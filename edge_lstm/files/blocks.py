@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 from edge_lstm.files import parquet
 from edge_lstm.files.dialect import NO_QUOTES
 from edge_lstm.files.layout import BOM, Layout
-from edge_lstm.files.records import cut
+from edge_lstm.files.records import cut, record_ends
 from edge_lstm.files.rows import FileRecord, TooLong
 from edge_lstm.files.sources import Source
 from edge_lstm.files.stream import MAX_ROW_BYTES, Stream
@@ -127,30 +130,35 @@ def _pass_over(stream: Stream, layout: Layout, data: bytes) -> tuple[int, bytes]
     it).
     """
     dialect = layout.dialect or NO_QUOTES
-    length = begin = lost_quotes = 0
-    is_open = is_lost = False  # whether the beginning of this line was let go: then its quotes are counted
-    while True:
-        end = data.find(b"\n", begin) + 1
-        if not end and not stream.ended:
-            rest = data[begin:]
-            length += begin
-            is_lost = is_lost or len(rest) > MAX_ROW_BYTES
-            if is_lost:
-                lost_quotes += rest.count(dialect.quote_byte) if dialect.quote else 0
-                length += len(rest)
-                rest = b""
-            data, begin = rest + stream.read(_BITE), 0
+    length = 0  # of what was let go
+    is_open = False  # whether a quoted field is, where the line begins in which ``data`` does
+    quotes = -1  # of that line, where its beginning was let go; -1: ``data`` holds the whole of it
+    while data or not stream.ended:
+        if quotes >= 0:
+            end = data.find(b"\n") + 1
+            done = end or len(data)
+            quotes += data.count(dialect.quote_byte, 0, done) if dialect.quote else 0
+            if end:
+                # Whoever writes a line of more than 16 MiB has its quotes in pairs.
+                is_open ^= quotes % 2 == 1
+                quotes = -1
+                if not is_open:
+                    return length + done, data[done:]
+        elif done := len(data) if stream.ended else data.rfind(b"\n") + 1:
+            # What lies inside of a quoted field is read as the rest of one that begins here.
+            opened = dialect.quote_byte if is_open else b""
+            ends, _ = record_ends(opened + data[:done], dialect, whole=stream.ended)
+            if len(ends):
+                end = int(ends[0]) - len(opened)
+                return length + end, data[end:]
+            is_open = True  # where the last of these lines ends, or it would end the record
+        elif len(data) > MAX_ROW_BYTES:
+            quotes = 0
             continue
-        line = data[begin : end or None]
-        if is_lost:
-            lost_quotes += line.count(dialect.quote_byte) if dialect.quote else 0
-            is_open ^= lost_quotes % 2 == 1
-            is_lost, lost_quotes = False, 0
-        else:
-            is_open = dialect.is_open(line, is_open)
-        begin += len(line)
-        if not is_open or not end:
-            return length + begin, data[begin:]
+        length, data = length + done, data[done:]
+        if not stream.ended:
+            data += stream.read(_BITE)
+    return length, data
 
 
 def _folder_blocks(source: Source, start: Position, rows: int, size: int) -> Iterator[Block]:
@@ -158,7 +166,7 @@ def _folder_blocks(source: Source, start: Position, rows: int, size: int) -> Ite
     files: list[FileRecord | TooLong] = []
     held = 0
     for number in range(start.offset, len(source.files)):
-        record = _read_file(top, source.files[number])
+        record = _read_file(top, source.files[number], source.follow_links)
         files.append(record)
         held += len(record.data) + len(record.path)
         if len(files) >= rows or held >= size or number + 1 == len(source.files):
@@ -167,11 +175,17 @@ def _folder_blocks(source: Source, start: Position, rows: int, size: int) -> Ite
             files, held, start = [], 0, end
 
 
-def _read_file(top: Path, name: str) -> FileRecord:
+def _read_file(top: Path, name: str, follow_links: bool) -> FileRecord:
     try:
-        with (top / name).open("rb") as file:
+        # Opened without waiting: a named pipe would wait for whoever writes into it.
+        opened = os.open(top / name, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW))
+        with open(opened, "rb") as file:  # noqa: PTH123 - a descriptor
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                return FileRecord(name, b"", "a pipe or device, no file")
             data = file.read(MAX_ROW_BYTES + 1)
     except OSError as error:
+        if error.errno == errno.ELOOP and not follow_links:
+            return FileRecord(name, b"", "a symbolic link; read what it leads to with --follow-links")
         return FileRecord(name, b"", f"the file cannot be read: {error.strerror}")
     if len(data) > MAX_ROW_BYTES:
         return FileRecord(name, b"", f"the file is longer than {MAX_ROW_BYTES // 2**20} MiB")

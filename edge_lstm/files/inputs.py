@@ -126,7 +126,7 @@ def open_inputs(
         check_character("quote", options.quote)
     except ValueError as error:
         raise DataError(f"{error}; give one character") from None
-    sources = find_sources(paths, format)
+    sources = find_sources(paths, format, follow_links=options.follow_links)
     streams = {}
     first: Layout | None = None
     for index, source in enumerate(sources):

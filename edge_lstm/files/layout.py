@@ -22,12 +22,14 @@ class Options:
 
     text_column: name or number (from 1); delimiter, quote: of CSV and TSV ("" for no quotes at all);
     header: whether CSV and TSV files begin with the names of their columns.
+    follow_links: whether what symbolic links inside a folder lead to is read.
     """
 
     text_column: str | None = None
     delimiter: str | None = None
     quote: str | None = None
     header: bool = True
+    follow_links: bool = False
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,20 @@ class Records:
 
 def cut(data: bytes, layout: Layout, *, whole: bool = True) -> Records:
     """Cuts a piece that begins where a record does. whole: no more follows, so the last line is complete."""
-    dialect = layout.dialect or NO_QUOTES
+    ends, quotes = record_ends(data, layout.dialect or NO_QUOTES, whole=whole)
+    view = np.frombuffer(data, np.uint8)
+    starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
+    stops = ends - (view[ends - 1] == _LF)
+    stops -= (stops > starts) & (view[stops - 1] == _CR)
+    complete = int(ends[-1]) if len(ends) else 0
+    rows = _are_rows(data, view, starts, stops, layout)
+    return Records(data, starts[rows], stops[rows], ends[rows], complete, quotes)
+
+
+def record_ends(data: bytes, dialect: Dialect, *, whole: bool) -> tuple[Offsets, Offsets | None]:
+    """Where records end, their line ends included: int64 [records], blank ones too; and ``quotes`` as in
+    :class:`Records`.
+    """
     view = np.frombuffer(data, np.uint8)
     quotes = _regular_quotes(view, dialect)
     if quotes is None:
@@ -62,12 +75,7 @@ def cut(data: bytes, layout: Layout, *, whole: bool = True) -> Records:
             ends = ends[_is_outside(ends, quotes)]
     if whole and (ends[-1] if len(ends) else 0) < len(data):
         ends = np.append(ends, len(data))
-    starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
-    stops = ends - (view[ends - 1] == _LF)
-    stops -= (stops > starts) & (view[stops - 1] == _CR)
-    complete = int(ends[-1]) if len(ends) else 0
-    rows = _are_rows(data, view, starts, stops, layout)
-    return Records(data, starts[rows], stops[rows], ends[rows], complete, quotes)
+    return ends, quotes
 
 
 def text_spans(records: Records, layout: Layout) -> tuple[Offsets, Offsets]:

@@ -37,12 +37,14 @@ class Source:
     """One input. path: a file, ``-`` for standard input, or the top of a folder of ``.txt`` files.
 
     files: of a folder, its ``.txt`` files, relative to it, in order.
+    follow_links: whether symbolic links inside the folder are followed.
     """
 
     path: str
     format: Format
     compression: Compression | None = None
     files: tuple[str, ...] = ()
+    follow_links: bool = False
 
     @property
     def name(self) -> str:
@@ -50,14 +52,19 @@ class Source:
         return "standard input" if self.path == STDIN else self.path
 
 
-def find_sources(paths: Sequence[str | Path], format: Format | None = None) -> tuple[Source, ...]:  # noqa: A002
+def find_sources(
+    paths: Sequence[str | Path],
+    format: Format | None = None,  # noqa: A002
+    *,
+    follow_links: bool = False,
+) -> tuple[Source, ...]:
     """Paths, globs, folders or ``-`` → sources, all of one format. Raises DataError."""
     if not paths:
         raise DataError("no input; name files, folders, globs or - for standard input")
     expanded = [name for path in paths for name in _expand(os.fspath(path))]
     if STDIN in expanded and len(expanded) > 1:
         raise DataError("standard input (-) cannot be read together with files; give one or the other")
-    sources = tuple(_source(name, format) for name in expanded)
+    sources = tuple(_source(name, format, follow_links) for name in expanded)
     formats = {source.format: source.path for source in sources}
     if len(formats) > 1:
         (one, a), (other, b) = list(formats.items())[:2]
@@ -78,7 +85,7 @@ def _expand(path: str) -> list[str]:
     return [name for name in found if not Path(name).is_dir()] or found
 
 
-def _source(path: str, format: Format | None) -> Source:  # noqa: A002
+def _source(path: str, format: Format | None, follow_links: bool) -> Source:  # noqa: A002
     if path == STDIN:
         if format in ("parquet", "folder"):
             raise DataError(f"standard input cannot be read as {format}; give the path of a file")
@@ -91,7 +98,7 @@ def _source(path: str, format: Format | None) -> Source:  # noqa: A002
         raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
     suffix, compression = split_suffix(path)
     if stat.S_ISDIR(mode):
-        return _folder(path, format)
+        return _folder(path, format, follow_links)
     if format == "folder":
         raise DataError(f"{path} is a file, not a folder; leave the format out or name a folder")
     found = format or FORMAT_SUFFIXES.get(suffix)
@@ -105,13 +112,22 @@ def _source(path: str, format: Format | None) -> Source:  # noqa: A002
     return Source(path, found, None if found == "parquet" else compression)
 
 
-def _folder(path: str, format: Format | None) -> Source:  # noqa: A002
-    """A folder: its ``.txt`` files at any depth. Links to folders are not followed: they may be loops."""
+def _folder(path: str, format: Format | None, follow_links: bool) -> Source:  # noqa: A002
+    """A folder: its ``.txt`` files at any depth; what symbolic links lead to only where that is asked for,
+    and each folder once, for links may be loops.
+    """
     if format not in (None, "folder"):
         raise DataError(f"{path} is a folder, not a {format} file; name its files, as in '{path}/*.{format}'")
     errors: list[OSError] = []
     found = []
-    for top, folders, names in os.walk(path, onerror=errors.append):
+    seen = set[tuple[int, int]]()
+    for top, folders, names in os.walk(path, onerror=errors.append, followlinks=follow_links):
+        if follow_links:
+            state = Path(top).stat()
+            if (state.st_dev, state.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((state.st_dev, state.st_ino))
         folders.sort()
         found += [
             os.path.relpath(os.path.join(top, name), path)  # noqa: PTH118 - many names, Path is slow
@@ -124,7 +140,8 @@ def _folder(path: str, format: Format | None) -> Source:  # noqa: A002
         )
     if not found:
         raise DataError(f"{path} is a folder without .txt files; name the files in it, as in '{path}/*.csv'")
-    return Source(path, "folder", None, tuple(sorted(found, key=lambda name: Path(name).parts)))
+    files = tuple(sorted(found, key=lambda name: Path(name).parts))
+    return Source(path, "folder", None, files, follow_links)
 
 
 def output_format(path: str) -> Format | None:

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from edge_lstm.errors import DataError
 from edge_lstm.files import Layout, Options, Position, blocks, open_inputs, read_rows, rows
 from edge_lstm.files.dialect import Dialect, strip_newline
-from edge_lstm.files.records import cut
+from edge_lstm.files.records import cut, record_ends
 from edge_lstm.files.rows import RowError, read_texts, text_reader
+from edge_lstm.files.stream import Stream
 
 TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
 
@@ -126,6 +127,33 @@ def test_compressed_files_are_read_member_after_member_and_a_cut_one_is_refused(
         texts_of(path)
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
+@pytest.mark.parametrize("damage", ["first byte", "behind"])
+def test_what_stands_behind_a_complete_member_is_a_member_or_an_error(
+    tmp_path: Path, suffix: str, damage: str
+) -> None:
+    if suffix == ".zst":
+        compress = pytest.importorskip("zstandard").ZstdCompressor().compress
+    else:
+        compress = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
+    first, second = compress(b"one\n" * 1000), compress(b"two\n" * 1000)
+    path = tmp_path / f"a.txt{suffix}"
+    behind = bytes([second[0] ^ 255]) + second[1:] if damage == "first byte" else b"other"
+    path.write_bytes(first + behind)
+    with pytest.raises(DataError, match="is damaged or not of the kind its suffix says"):
+        texts_of(path)
+
+
+def test_zeros_may_pad_the_parts_of_an_xz_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.xz"
+    first, second = lzma.compress(b"one\n"), lzma.compress(b"two\n")
+    path.write_bytes(first + bytes(8) + second + bytes(4) + bytes(2**18))
+    assert texts_of(path) == ["one", "two"]
+    path.write_bytes(first + bytes(7) + second)
+    with pytest.raises(DataError, match="7 zeros behind a complete part, not a multiple of 4"):
+        texts_of(path)
+
+
 def test_a_folder_is_read_in_order_at_any_depth_and_survives_a_loop_of_links(tmp_path: Path) -> None:
     for name in ("b.txt", "a/2.txt", "a/1.txt", "a/skip.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -135,7 +163,29 @@ def test_a_folder_is_read_in_order_at_any_depth_and_survives_a_loop_of_links(tmp
     rows = list(read_rows([tmp_path]))
     assert [row.values["path"] for row in rows] == ["a/1.txt", "a/2.txt", "b.txt", "broken.txt"]
     assert rows[0].text == "text of a/1.txt"
-    assert rows[3].error == "the file cannot be read: No such file or directory"
+    assert rows[3].error == "a symbolic link; read what it leads to with --follow-links"
+
+
+def test_links_inside_a_folder_are_followed_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    for path in (folder, other):
+        path.mkdir()
+    (folder / "a.txt").write_text("own")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "away").symlink_to(other)
+    (other / "b.txt").write_text("other's")
+    (other / "back").symlink_to(folder)  # a loop
+    assert texts_of(folder) == ["own", None]
+    followed = open_inputs([folder], options=Options(follow_links=True))
+    assert [row.text for row in followed.rows()] == ["own", "other's", "secret"]
+
+
+def test_what_is_no_file_in_a_folder_is_an_error_row_and_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("good")
+    os.mkfifo(tmp_path / "b.txt")
+    rows = list(read_rows([tmp_path]))
+    assert [(row.text, row.error) for row in rows] == [("good", None), (None, "a pipe or device, no file")]
 
 
 def test_globs_and_several_inputs_are_read_in_the_order_given(tmp_path: Path) -> None:
@@ -246,6 +296,51 @@ def test_a_row_over_the_limit_is_an_error_row_and_is_not_held(
     assert [row.text for row in read] == ["one", None, "three"]
     assert read[1].error is not None
     assert "more than" in read[1].error
+
+
+@pytest.mark.parametrize("line", ["x y\n", 'x""y\n', ",\n", '""\n'])
+def test_a_quoted_field_of_many_lines_over_the_limit_is_one_error_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    for module in (blocks, rows):
+        monkeypatch.setattr(module, "MAX_ROW_BYTES", 2**18)
+    monkeypatch.setattr(blocks, "_BITE", 2**16 + 1)  # bites end anywhere in a line
+    by_line = []
+    is_open = Dialect.is_open
+    monkeypatch.setattr(Dialect, "is_open", lambda *line: by_line.append(1) or is_open(*line))
+    path = tmp_path / "a.csv"
+    field = line * (6 * 2**20 // len(line))
+    path.write_text(f'id,text\n1,one\n2,"{field}"\n3,"three"\n4,four\n')
+    read = list(open_inputs([path], options=Options(delimiter=",")).rows())
+    assert [row.text for row in read] == ["one", None, "three", "four"]
+    assert read[1].error == f"the row has {len(field) + 5:,} bytes, more than 0 MiB"
+    assert len(by_line) < 10  # the header; line by line, a field of 300 MB takes minutes
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.text(st.sampled_from('ab",\n'), max_size=9), min_size=1, max_size=6),
+    st.text(st.sampled_from('ab",\n'), max_size=40),
+    st.integers(1, 9),
+)
+def test_a_record_that_is_passed_over_ends_where_it_would_if_it_were_held(
+    texts: list[str], rest: str, bite: int
+) -> None:
+    import tempfile
+
+    # Regular quotes, then any: which way a record is read makes no difference.
+    data = "".join('"' + text.replace('"', '""') + '",1\n' for text in texts).encode() + rest.encode()
+    layout = Layout("csv", ("text", "id"), 0, DIALECT)
+    expected = int(record_ends(data, DIALECT, whole=True)[0][0])
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / "a.csv"
+        path.write_bytes(data)
+        patch.setattr(blocks, "_BITE", bite)
+        stream = Stream(str(path), None)
+        length, behind = blocks._pass_over(stream, layout, stream.read(1))
+        assert length == expected
+        assert behind + stream.read(2**20) == data[expected:]
+        stream.close()
 
 
 FIELD = st.text(st.sampled_from('ab",\n \r;é'), max_size=6)
