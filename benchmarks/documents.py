@@ -17,7 +17,7 @@ import numpy as np
 from edge_lstm_export.datasets import DataOptions, Dataset, hold_out, read_dataset
 from edge_lstm_export.datasets.dataset import label_names, make_split
 from edge_lstm_export.datasets.imdb import DATA_VARIABLE, find_imdb
-from edge_lstm_export.exporting import sample_file
+from edge_lstm_export.export import sample_file
 from edge_lstm_export.vocabulary import count_words, most_frequent
 from numpy.typing import NDArray
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from edge_lstm_export.datasets import Split
-from edge_lstm_export.suspects import find_suspects
+from edge_lstm_export.label_issues import find_suspects
 
 STARS = {1: 0, 2: 1, 3: 1, 4: 2, 7: 2, 8: 3, 9: 3, 10: 4}
 

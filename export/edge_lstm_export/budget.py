@@ -17,8 +17,8 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import parse_model
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
-from edge_lstm_export.exporting import untried_int8
-from edge_lstm_export.fitting import Prepared, new_network
+from edge_lstm_export.export import untried_int8
+from edge_lstm_export.fit import Prepared, new_network
 from edge_lstm_export.network import NetworkConfig
 
 AUTO = "auto"

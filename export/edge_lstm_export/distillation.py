@@ -26,7 +26,7 @@ from edge_lstm_export.datasets import DataOptions, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
-from edge_lstm_export.fitting import Prepared
+from edge_lstm_export.fit import Prepared
 from edge_lstm_export.teacher import SoftLabels, TeacherOptions, can_learn, soft_labels
 
 TEACHERS = ("nb-svm",)

@@ -113,23 +113,6 @@ def measure(logits: Tensor, labels: npt.NDArray[np.int64], names: tuple[str, ...
     )
 
 
-def best_threshold(
-    is_label: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.float32]
-) -> tuple[float, float]:
-    """(threshold, F1): from which probability on a label is best answered, on these texts.
-
-    is_label: bool [n], at least one True; probabilities: float32 [n], the label's.
-    """
-    order = np.argsort(-probabilities, kind="stable")
-    right = np.cumsum(is_label[order])
-    f1 = 2 * right / (np.arange(1, len(order) + 1) + right[-1])
-    # Texts of the same probability are answered alike: only the last of them can be a border.
-    sorted_probabilities = probabilities[order]
-    f1[:-1][sorted_probabilities[:-1] == sorted_probabilities[1:]] = 0
-    best = int(f1.argmax())
-    return float(sorted_probabilities[best]), float(f1[best])
-
-
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     """The number by which logits are best divided so that probabilities mean what they say
     (Guo et al., 2017): the lowest log loss on texts that did not train the network.

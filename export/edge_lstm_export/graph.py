@@ -11,19 +11,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, GoldenRow
 from edge_lstm.text import Tokenizer
-from edge_lstm_export.graph_builder import Array, GraphBuilder
-from edge_lstm_export.graph_linear import add_pair_weights
-from edge_lstm_export.network import NetworkConfig, Weights, lstm_name
+from edge_lstm_export.network import PAIR_LEFT, PAIR_RIGHT, PAIR_SHIFT, NetworkConfig, Weights, lstm_name
+
+Array = npt.NDArray[Any]
 
 DEFAULT_OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MIN_OPSET, MAX_OPSET = 13, 21  # before 13, ReduceSum and Squeeze took their axes as attributes
@@ -32,6 +33,46 @@ MICROSOFT_DOMAIN = "com.microsoft"
 # three times as long as over a middle one (1.32: 28 and 9 µs for 226 steps of 192 values). Not so the mean:
 # the order in which a middle axis is added up follows the size of the batch, and a text's bits with it.
 POOLING_BLOCK = 8
+TO_THE_END = 2**31 - 1
+
+
+@dataclass
+class GraphBuilder:
+    """Collects nodes and constants; every method returns the name of its output."""
+
+    opset: int
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def constant(self, name: str, value: Array) -> str:
+        """Adds an initializer."""
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def ints(self, name: str, *values: int) -> str:
+        """Adds an int64 vector, as shapes and axes are given; the same name twice is one constant."""
+        if all(constant.name != name for constant in self.constants):
+            self.constant(name, np.array(values, dtype=np.int64))
+        return name
+
+    def add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Adds an operator with one output."""
+        return self.add_many(op_type, inputs, [output], **attributes)[0]
+
+    def reduce_max(self, value: str, output: str, *, axis: int = 0, keepdims: int = 0) -> str:
+        """Adds a maximum over an axis, which became an input with opset 18."""
+        if self.opset < 18:
+            return self.add("ReduceMax", [value], output, axes=[axis], keepdims=keepdims)
+        return self.add("ReduceMax", [value, self.ints(f"axis_{axis}", axis)], output, keepdims=keepdims)
+
+    def add_many(
+        self, op_type: str, inputs: Sequence[str], outputs: list[str], **attributes: Any
+    ) -> list[str]:
+        """Adds an operator with several outputs."""
+        self.nodes.append(
+            helper.make_node(op_type, inputs, outputs, name=outputs[0] or outputs[-1], **attributes)
+        )
+        return outputs
 
 
 @dataclass(frozen=True)
@@ -224,6 +265,57 @@ def _sizes(g: GraphBuilder, outputs: str) -> str:
     whole = g.add("Shape", [outputs], "output_sizes")
     ends = [g.ints("start_1", 1), g.ints("end_4", 4)]
     return g.add("Slice", [whole, *ends, g.ints("axis_0", 0)], "step_sizes")
+
+
+def add_pair_weights(g: GraphBuilder, config: NetworkConfig, table: Array) -> str:
+    """Adds what looks the table up → its name: [logits, B, 2T - 1], of the table's dtype, 0 for padding.
+
+    table: [logits, rows], any dtype; reads the output ``ids`` of :func:`add_lengths`. GatherElements on a
+    flat list of rows, where a Gather would do: ONNX Runtime's Gather copies row by row, which takes twice as
+    long where a row is one byte.
+    """
+    rows = _add_rows(g, config)  # B, 2T - 1
+    shape = g.add(
+        "Concat",
+        [g.ints("logits_count", config.logits), g.add("Shape", [rows], "rows_shape")],
+        "pair_weights_shape",
+        axis=0,
+    )
+    flat = g.add("Reshape", [rows, g.ints("flat", 1, -1)], "rows_flat")  # 1, B · (2T - 1)
+    if config.logits > 1:
+        flat = g.add("Expand", [flat, g.ints("a_row_per_logit", config.logits, 1)], "rows_per_logit")
+    found = g.add("GatherElements", [g.constant("pairs", table), flat], "pair_weights_flat", axis=1)
+    return g.add("Reshape", [found, shape], "pair_weights")
+
+
+def _add_rows(g: GraphBuilder, config: NetworkConfig) -> str:
+    """network.table_rows in ONNX → the name of the rows [B, 2T - 1]."""
+    dtype = _dtype(config)
+    ids = "ids"  # int32 B, T
+    if dtype is np.int64:
+        ids = g.add("Cast", [ids], "ids_int64", to=TensorProto.INT64)
+
+    def number(name: str, value: int) -> str:
+        return g.constant(name, np.array(value, dtype=dtype))
+
+    axis = g.ints("axis_1", 1)
+    left = g.add("Slice", [ids, g.ints("start_0", 0), g.ints("before_last", -1), axis], "left")  # B, T - 1
+    right = g.add("Slice", [ids, g.ints("start_1", 1), g.ints("to_the_end", TO_THE_END), axis], "right")
+    a = g.add("Mul", [left, number("pair_left", PAIR_LEFT)], "left_product")
+    b = g.add("Mul", [right, number("pair_right", PAIR_RIGHT)], "right_product")
+    mixed = g.add("Add", [g.add("Add", [a, b], "products"), number("pair_shift", PAIR_SHIFT)], "mixed")
+    bucket = g.add("Mod", [mixed, number("pair_buckets", config.pair_buckets)], "bucket")
+    row = g.add("Add", [bucket, number("pair_start", config.pair_start)], "pair_row")
+    # Padding's id is 0, every other id at least 1: a pair with padding goes to row 0.
+    is_pair = g.add("Min", [right, number("pair_one", 1)], "is_pair")
+    return g.add("Concat", [ids, g.add("Mul", [row, is_pair], "pair_rows")], "rows", axis=1)
+
+
+def _dtype(config: NetworkConfig) -> type[np.int32] | type[np.int64]:
+    """int32 where no id makes the hash run over, since it is faster; else int64."""
+    highest = config.num_words * (PAIR_LEFT + PAIR_RIGHT) + PAIR_SHIFT
+    fits = max(highest, config.pair_start + config.pair_buckets) < 2**31
+    return np.int32 if fits else np.int64
 
 
 def add_head(

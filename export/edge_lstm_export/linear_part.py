@@ -27,8 +27,7 @@ from sklearn.linear_model import Ridge
 from edge_lstm_export.evaluation import predict_logits
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.network import Network, NetworkConfig, pair_bucket
-from edge_lstm_export.teacher.linear import stratified_folds
-from edge_lstm_export.teacher.nbsvm import log_ratios
+from edge_lstm_export.teacher.nbsvm import log_ratios, stratified_folds
 
 Floats = npt.NDArray[np.float32]
 

@@ -246,7 +246,7 @@ def pair_bucket(left: Tensor, right: Tensor, buckets: int) -> Tensor:
     """The bucket, from 0, of two neighbouring ids: feature hashing (Weinberger et al., 2009), so that the
     table's size is chosen, not given by how many pairs there are; pairs in one bucket share a weight.
 
-    left, right: int64, any shape. ``graph_linear.py`` says the same in ONNX operators.
+    left, right: int64, any shape. ``graph.py`` says the same in ONNX operators.
     """
     return (left * PAIR_LEFT + right * PAIR_RIGHT + PAIR_SHIFT) % buckets
 

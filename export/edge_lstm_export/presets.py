@@ -74,7 +74,7 @@ class TrainingOptions:
 class Preset:
     """A network's shape and what trains it; ``labels`` and the words that there are follow the data.
 
-    vocabulary: by the names of fitting.VocabularyOptions. teacher, own_labels: see
+    vocabulary: by the names of fit.VocabularyOptions. teacher, own_labels: see
     distillation.Distillation.
     """
 

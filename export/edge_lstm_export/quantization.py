@@ -23,18 +23,19 @@ from onnx import TensorProto, numpy_helper
 from edge_lstm.errors import DataError
 from edge_lstm_export.graph import (
     MICROSOFT_DOMAIN,
+    Array,
+    GraphBuilder,
     GraphWeights,
     LstmLayer,
     add_flatten,
     add_head,
     add_lengths,
+    add_pair_weights,
     add_pooling,
     assemble,
     direction_of,
     pooling_block,
 )
-from edge_lstm_export.graph_builder import Array, GraphBuilder
-from edge_lstm_export.graph_linear import add_pair_weights
 from edge_lstm_export.network import NetworkConfig
 
 WEIGHT_LIMIT = 64  # reduced range, see above

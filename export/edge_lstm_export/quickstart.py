@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lstm_export.exporting import sample_file
+from edge_lstm_export.export import sample_file
 
 
 @dataclass(frozen=True)

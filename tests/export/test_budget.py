@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from edge_lstm_export import budget as module
-from edge_lstm_export import job
+from edge_lstm_export import pipeline
 from edge_lstm_export.budget import BY_ACCURACY, Budget, Candidate, Choice, choose
 from edge_lstm_export.checkpoint import load_checkpoint
 from edge_lstm_export.datasets import DataOptions, read_dataset
-from edge_lstm_export.exporting import export_fp32, quantize_int8
-from edge_lstm_export.fitting import VocabularyOptions, prepare
+from edge_lstm_export.export import export_fp32, quantize_int8
+from edge_lstm_export.fit import VocabularyOptions, prepare
 from edge_lstm_export.presets import PRESETS
 from train_command import run as train
 
@@ -175,10 +175,10 @@ class TestTheCommand:
 
 def interrupt_after_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C as soon as an epoch is kept."""
-    kept = job.save_progress
+    kept = pipeline.save_progress
 
     def save_and_stop(*arguments: Any) -> None:
         kept(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, "save_progress", save_and_stop)
+    monkeypatch.setattr(pipeline, "save_progress", save_and_stop)

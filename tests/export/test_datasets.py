@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from edge_lstm_export.datasets import DataOptions, Split, hold_out, read_dataset
 from edge_lstm_export.datasets.dataset import Dataset, label_names
-from edge_lstm_export.datasets.findings import checked
+from edge_lstm_export.datasets.warnings import checked
 from hypothesis import given
 from hypothesis import strategies as st
 

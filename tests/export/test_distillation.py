@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from edge_lstm_export.distillation import _together
 from edge_lstm_export.teacher import TeacherOptions, soft_labels
-from edge_lstm_export.teacher.linear import cross_fitted_scores, stratified_folds
-from edge_lstm_export.teacher.ngrams import ngram_matrix
+from edge_lstm_export.teacher.nbsvm import cross_fitted_scores, ngram_matrix, stratified_folds
 from edge_lstm_export.vocabulary import most_telling
 
 from edge_lstm.cli import run

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export.datasets import DataOptions, read_dataset
-from edge_lstm_export.datasets.int_lists import UnexpectedPickleError, read_int_lists
+from edge_lstm_export.datasets.keras_npz import UnexpectedPickleError, read_int_lists
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,10 +12,10 @@ import onnxruntime
 import pytest
 import torch
 from conftest import MakeCheckpoint
-from edge_lstm_export import checks, graph, quantization
+from edge_lstm_export import gates, graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.evaluation import divide_logits
-from edge_lstm_export.exporting import export_fp32, quantize_int8
+from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.network import Network, NetworkConfig, table_rows
 from onnx import numpy_helper
 
@@ -92,7 +92,7 @@ def test_the_promises_hold_with_the_table(
     checkpoint = with_table(bidirectional=bidirectional, labels=labels, pooling="mean+max")
     exported = export_fp32(checkpoint)
     assert exported.parity is not None
-    assert exported.parity <= checks.PARITY_TOLERANCE
+    assert exported.parity <= gates.PARITY_TOLERANCE
     fp32 = opened(exported.data)
     quantized = quantize_int8(fp32)
     assert quantized.agreement.mean_difference < 0.01
@@ -168,7 +168,7 @@ def test_ids_too_high_for_an_int32_hash_are_hashed_in_int64(with_table: MakeChec
     data = export_fp32(checkpoint).data  # through the parity gate
     assert {numpy_helper.to_array(c).dtype for c in _constants(data, "pair_left")} == {np.dtype(np.int64)}
     rows = [[59_999, 59_998, 59_999], [59_999] * 30, [1]]
-    wanted = checks.network_probabilities(checkpoint.network, rows)
+    wanted = gates.network_probabilities(checkpoint.network, rows)
     got = Classifier.from_model(opened(data)).probabilities_of(rows)
     assert np.abs(wanted - got).max() < 1e-5
 

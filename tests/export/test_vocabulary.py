@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
-from edge_lstm_export.fitting import VocabularyOptions, prepare
+from edge_lstm_export.fit import VocabularyOptions, prepare
 from edge_lstm_export.vocabulary import adopted, count_words, most_frequent
 from hypothesis import given
 from hypothesis import strategies as st

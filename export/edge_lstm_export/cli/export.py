@@ -43,9 +43,9 @@ def command(
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import parse_model
     from edge_lstm_export.checkpoint import load_checkpoint
+    from edge_lstm_export.cli.display import print_export, print_quantized
     from edge_lstm_export.cli.options import labelled_texts
-    from edge_lstm_export.cli.tables import print_export, print_quantized
-    from edge_lstm_export.exporting import export_fp32, quantize_int8
+    from edge_lstm_export.export import export_fp32, quantize_int8
 
     exported = export_fp32(load_checkpoint(checkpoint), length=length, batch=batch, opset=opset)
     if quantize is None:

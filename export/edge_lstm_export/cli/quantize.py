@@ -27,9 +27,9 @@ def command(
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import open_model
+    from edge_lstm_export.cli.display import print_quantized
     from edge_lstm_export.cli.options import labelled_texts
-    from edge_lstm_export.cli.tables import print_quantized
-    from edge_lstm_export.exporting import quantize_int8
+    from edge_lstm_export.export import quantize_int8
 
     quantized = quantize_int8(open_model(model), labelled=labelled_texts(data, data_dir), max_drop=max_drop)
     write_atomically(quantized.data, output, parents=True)

@@ -230,7 +230,7 @@ def command(
     )
     from edge_lstm_export.datasets import DataOptions
     from edge_lstm_export.interruption import StopRequest
-    from edge_lstm_export.job import TrainingJob, run_job
+    from edge_lstm_export.pipeline import TrainingJob, run_job
 
     limited = budget_kb is not None or budget_us is not None
     if preset == AUTO and not limited:

@@ -65,7 +65,7 @@ class Dataset:
     unlabelled: further texts without a label, empty where there are none or they were not asked for.
     digest: sha256 (hex) of what was read.
     warnings: what a person should know of the data, a line each.
-    checks: the counts behind them, plain values (findings.py).
+    checks: the counts behind them, plain values (warnings.py).
     """
 
     name: str

@@ -16,10 +16,10 @@ from edge_lstm_export.datasets.dataset import (
     label_names,
     make_split,
 )
-from edge_lstm_export.datasets.findings import checked
 from edge_lstm_export.datasets.imdb import find_imdb
 from edge_lstm_export.datasets.keras_npz import read_keras_npz
 from edge_lstm_export.datasets.reviews import read_review_folder, read_review_tar
+from edge_lstm_export.datasets.warnings import checked
 
 IMDB = "imdb"
 SOURCES = (

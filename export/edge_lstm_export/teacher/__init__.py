@@ -6,6 +6,6 @@ punctuation and a million n-grams, and learns in seconds. Document vectors (Thon
 (91.9 % against 91.9 % on IMDB's training split), at ten times the time.
 """
 
-from edge_lstm_export.teacher.labelling import SoftLabels, TeacherOptions, can_learn, soft_labels
+from edge_lstm_export.teacher.nbsvm import SoftLabels, TeacherOptions, can_learn, soft_labels
 
 __all__ = ["SoftLabels", "TeacherOptions", "can_learn", "soft_labels"]

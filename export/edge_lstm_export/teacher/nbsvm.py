@@ -1,15 +1,95 @@
-"""NB-SVM: a linear model on n-grams scaled by their naive-Bayes log ratio (Wang & Manning, 2012)."""
+"""NB-SVM: a linear model on n-grams scaled by their naive-Bayes log ratio (Wang & Manning, 2012).
+
+From labelled and unlabelled texts to calibrated probabilities for them all. Labelled texts are cross-fitted:
+none is labelled by a model that saw it.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from edge_lstm_export.teacher.linear import Floats, Linear, one_against_rest
-from edge_lstm_export.teacher.ngrams import Ints, Matrix
+from edge_lstm.errors import DataError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[Any]
+Matrix = Any  # scipy.sparse.csr_matrix, float32
+Say = Callable[[str], None]
 
 SMOOTHING = 1.0
+ORDERS = 3  # 1-, 2- and 3-grams
+# Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not bound
+# to the text rule of the model file.
+_TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class TeacherOptions:
+    """folds: of the cross-fitting. min_texts: an n-gram counts from so many texts on. svm_c: inverse
+    regularisation."""
+
+    folds: int = 5
+    min_texts: int = 3
+    svm_c: float = 0.1
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """Probabilities float32 [n, labels] for the labelled texts (no text's own label was used for its
+    row) and for the unlabelled ones; accuracy: on the labelled texts, as a fraction."""
+
+    labelled: npt.NDArray[np.float32]
+    unlabelled: npt.NDArray[np.float32]
+    accuracy: float
+
+
+def can_learn(counts: Sequence[int], options: TeacherOptions) -> bool:
+    """Whether a teacher learns from so many texts of each label."""
+    return min(counts) >= 1 and sum(counts) >= 2 * options.folds
+
+
+def soft_labels(
+    texts: Sequence[str],
+    labels: Ints,
+    unlabelled: Sequence[str],
+    count: int,
+    options: TeacherOptions = TeacherOptions(),
+    say: Say = lambda line: None,
+) -> SoftLabels:
+    """Learns from labelled and unlabelled texts and labels them all.
+
+    labels: int64 [n], indices below ``count``. ``say`` is told what is being done. A label with fewer texts
+    than there are folds is unknown to some of the models. Raises DataError where there are too few texts.
+    """
+    n = len(texts)
+    if not can_learn(np.bincount(labels, minlength=count).tolist(), options):
+        raise DataError(
+            f"a teacher needs at least {2 * options.folds} training texts, and one of each label; "
+            "train without --teacher, or collect more"
+        )
+    x = ngram_matrix([*texts, *unlabelled], min_texts=options.min_texts)
+    say(f"teacher: {x.shape[1]:,} n-grams of {x.shape[0]:,} texts")
+    fold = stratified_folds(labels, options.folds, np.random.default_rng(options.seed))
+    own = x[:n]
+    svm = cross_fitted_scores(lambda rows: fit_nbsvm(own[rows], labels[rows], count, options.svm_c), x, fold)
+    # Scores → probabilities (Platt, 1999), fitted on scores that leak no label.
+    scaling = LogisticRegression(C=100.0, max_iter=1000).fit(svm[:n], labels)
+    answers = scaling.predict_proba(svm).astype(np.float32)
+    accuracy = float((answers[:n].argmax(axis=1) == labels).mean())
+    say(f"teacher: {accuracy:.2%}, cross-fitted")
+    return SoftLabels(answers[:n], answers[n:], accuracy)
 
 
 def log_ratios(x: Matrix, target: npt.NDArray[np.float32]) -> Floats:
@@ -36,3 +116,94 @@ def fit_nbsvm(x: Matrix, labels: Ints, count: int, c: float) -> Linear:
         weights.append(model.coef_[0].astype(np.float32) * ratios)
         bias.append(model.intercept_[0])
     return Linear(np.stack(weights, axis=1), np.array(bias, np.float32))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """scores = x @ weights + bias. weights: float32 [features, outputs]; bias: float32 [outputs]."""
+
+    weights: Floats
+    bias: Floats
+
+    def scores(self, x: Matrix | Floats) -> Floats:
+        """float [rows, outputs]: one output for two labels, one for each label where there are more."""
+        return np.asarray(x @ self.weights) + self.bias
+
+
+def one_against_rest(labels: Ints, count: int) -> list[npt.NDArray[np.float32]]:
+    """The 0/1 targets of the binary problems: one for two labels, one for each label otherwise."""
+    return [(labels == label).astype(np.float32) for label in ([1] if count == 2 else range(count))]
+
+
+def stratified_folds(labels: Ints, folds: int, rng: np.random.Generator) -> Ints:
+    """A fold for each row, each label spread evenly: int64 [n]."""
+    fold = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        fold[rows] = np.arange(len(rows)) % folds
+    return fold
+
+
+def cross_fitted_scores(fit: Callable[[Ints], Linear], x: Matrix | Floats, fold: Ints) -> Floats:
+    """Scores of all rows of ``x``, whose first ``len(fold)`` rows are labelled.
+
+    A labelled row is scored by the model that was fitted without its fold, the others by the mean of
+    all models. ``fit`` takes the row numbers to learn from.
+    """
+    scores = [fit(np.flatnonzero(fold != k)).scores(x) for k in range(int(fold.max()) + 1)]
+    mixed: Floats = np.mean(scores, axis=0)
+    for k, own in enumerate(scores):
+        rows = np.flatnonzero(fold == k)
+        mixed[rows] = own[rows]
+    return mixed
+
+
+def ngram_matrix(texts: Sequence[str], *, min_texts: int) -> Matrix:
+    """float32 [texts, n-grams] in CSR form, 1 where the text holds the n-gram.
+
+    Kept are n-grams that occur in at least ``min_texts`` texts.
+    """
+    tokens, owner, words = _tokens(texts)
+    prefix = tokens  # for each position, the number of the kept (n-1)-gram that starts there, or -1
+    rows: list[Ints] = []
+    columns: list[Ints] = []
+    width = 0
+    for order in range(1, ORDERS + 1):
+        codes = tokens if order == 1 else _codes(prefix, tokens, owner, order, words)
+        if not len(codes):
+            break
+        unique, inverse = np.unique(codes, return_inverse=True)
+        # Each n-gram once a text: presence, not count.
+        once = np.unique(inverse.astype(np.int64) * len(texts) + owner[: len(codes)])
+        gram, row = once // len(texts), once % len(texts)
+        keep = (np.bincount(gram, minlength=len(unique)) >= min_texts) & (unique >= 0)
+        number = np.where(keep, np.cumsum(keep) - 1, -1)
+        inside = keep[gram]
+        rows.append(row[inside])
+        columns.append(number[gram[inside]] + width)
+        width += int(keep.sum())
+        prefix = number[inverse]
+    row_of = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    column_of = np.concatenate(columns) if columns else np.zeros(0, np.int64)
+    ones = np.ones(len(row_of), np.float32)
+    return sparse.csr_matrix((ones, (row_of, column_of)), shape=(len(texts), width))
+
+
+def _tokens(texts: Sequence[str]) -> tuple[Ints, Ints, int]:
+    """All texts' tokens in a row as word numbers, the text each belongs to, and how many words there are."""
+    words: dict[str, int] = {}
+    parts: list[Ints] = []
+    for text in texts:
+        found = _TOKEN.findall(text.lower().replace("<br />", " "))
+        parts.append(np.fromiter((words.setdefault(w, len(words)) for w in found), np.int64, len(found)))
+    owner = np.repeat(np.arange(len(texts)), [len(part) for part in parts])
+    return (np.concatenate(parts) if parts else np.zeros(0, np.int64)), owner, len(words)
+
+
+def _codes(prefix: Ints, tokens: Ints, owner: Ints, order: int, words: int) -> Ints:
+    """For each position the code of the n-gram that starts there: (its first n-1 tokens, its last token)
+    as one number; -1 where a part is not kept or the text ends before it."""
+    count = max(0, len(tokens) - order + 1)
+    head, last = prefix[:count], tokens[order - 1 :]
+    whole = (head >= 0) & (owner[:count] == owner[order - 1 :])
+    return np.where(whole, head * words + last, -1)

@@ -16,12 +16,19 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Dataset, Split, hold_out
-from edge_lstm_export.evaluation import Measured, divide_logits, fit_temperature, measure, predict_logits
+from edge_lstm_export.datasets.warnings import result_warnings
+from edge_lstm_export.evaluation import (
+    Measured,
+    divide_logits,
+    fit_temperature,
+    log_probabilities,
+    measure,
+    predict_logits,
+)
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_linear_part, learn_from_all
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import TrainingOptions
-from edge_lstm_export.remarks import remarks
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
 from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, most_telling, read_word_index
 from edge_lstm_export.word_vectors import word_vectors
@@ -183,7 +190,8 @@ def fit(
         temperature = fit_temperature(logits, torch.from_numpy(validation.targets))
         divide_logits(network, temperature)
         on_validation = measure(logits / temperature, prepared.validation.labels, labels)
-        said = tuple(remarks(on_validation, logits / temperature, prepared.validation.labels))
+        probabilities = log_probabilities(logits / temperature).exp().numpy()
+        said = tuple(result_warnings(on_validation, probabilities, prepared.validation.labels))
         if finished is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
     test = prepared.dataset.test

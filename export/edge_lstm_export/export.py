@@ -21,7 +21,7 @@ from edge_lstm.errors import CheckError, DataError
 from edge_lstm.labelled import Labelled
 from edge_lstm.modelfile import GoldenRow, ModelFile, parse_model
 from edge_lstm.text import Tokenizer
-from edge_lstm_export import checks, graph, quantization
+from edge_lstm_export import gates, graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.network import NetworkConfig
 
@@ -51,9 +51,9 @@ class Quantized:
     data: bytes
     bytes_before: int
     bytes_after: int
-    agreement: checks.Agreement
+    agreement: gates.Agreement
     batch_comparisons: int
-    accuracy: checks.AccuracyChange | None
+    accuracy: gates.AccuracyChange | None
     micros_before: float
     micros_after: float
 
@@ -84,9 +84,9 @@ def export_fp32(
     model = graph.build_fp32(weights, config, tokenizer.length, batch=batch, opset=opset)
     description = graph.Description(config, tokenizer, checkpoint.labels, checkpoint.training)
     data = _with_golden_rows(model, description)
-    checks.check_structure(data)
-    rows = checks.random_rows(tokenizer) + checks.text_rows(tokenizer, sample_texts())
-    parity = checks.check_parity(checkpoint.network, _classifier(data), rows)
+    gates.check_structure(data)
+    rows = gates.random_rows(tokenizer) + gates.text_rows(tokenizer, sample_texts())
+    parity = gates.check_parity(checkpoint.network, _classifier(data), rows)
     return Exported(data, parity)
 
 
@@ -110,18 +110,18 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
         config, fp32.tokenizer, fp32.labels, fp32.training, quantization.quantized_description(config)
     )
     data = _with_golden_rows(model, description)
-    checks.check_structure(data)
+    gates.check_structure(data)
     old, new = Classifier.from_model(fp32), _classifier(data)
     texts = sample_texts()
-    rows = checks.random_rows(fp32.tokenizer) + checks.text_rows(fp32.tokenizer, texts)
-    comparisons = checks.check_batches(new, rows)
+    rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, texts)
+    comparisons = gates.check_batches(new, rows)
     accuracy = None
     if labelled is not None:
         truth = _label_indices(labelled.labels, fp32)
-        rows = checks.text_rows(fp32.tokenizer, labelled.texts)
+        rows = gates.text_rows(fp32.tokenizer, labelled.texts)
         old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
-        accuracy = checks.accuracy_change(old_answers, new_answers, truth)
-        checks.check_accuracy(accuracy, max_drop)
+        accuracy = gates.accuracy_change(old_answers, new_answers, truth)
+        gates.check_accuracy(accuracy, max_drop)
     else:
         old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
     micros_before, micros_after = _median_micros([old, new], rows)
@@ -129,7 +129,7 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
         data,
         len(fp32.data),
         len(data),
-        checks.agreement(old_answers, new_answers),
+        gates.agreement(old_answers, new_answers),
         comparisons,
         accuracy,
         micros_before,
@@ -181,7 +181,7 @@ def _with_golden_rows(model: onnx.ModelProto, description: graph.Description) ->
     """The model file's bytes, with the answers of this machine to the golden texts."""
     classifier = _classifier(graph.describe_in(model, description))
     texts = golden_texts(description.tokenizer)
-    rows = checks.text_rows(description.tokenizer, texts)
+    rows = gates.text_rows(description.tokenizer, texts)
     answers = classifier.probabilities_of(rows, batch_size=1).tolist()
     golden = tuple(GoldenRow(t, tuple(r), tuple(a)) for t, r, a in zip(texts, rows, answers))
     return graph.describe_in(model, replace(description, golden=golden))
@@ -202,7 +202,7 @@ def _label_indices(labels: Sequence[str], model: ModelFile) -> Any:
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
-def _median_micros(classifiers: Sequence[Classifier], rows: checks.Rows) -> list[float]:
+def _median_micros(classifiers: Sequence[Classifier], rows: gates.Rows) -> list[float]:
     """Median µs per text at batch 1, the classifiers in turn so that a change of clock hits all."""
     times: list[list[float]] = [[] for _ in classifiers]
     for row in rows[-TIMED_TEXTS:]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
-from edge_lstm_export.evaluation import best_threshold, measure
-from edge_lstm_export.remarks import remarks
+from edge_lstm_export.datasets.warnings import best_threshold, result_warnings
+from edge_lstm_export.evaluation import log_probabilities, measure
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
@@ -14,7 +15,12 @@ from sklearn.metrics import f1_score
 
 def said(answers: list[int], labels: list[int], names: tuple[str, ...] = ("no", "yes")) -> str:
     logits = torch.nn.functional.one_hot(torch.tensor(answers), len(names)).float() * 5
-    return "\n".join(remarks(measure(logits, np.array(labels), names), logits, np.array(labels)))
+    return joined(logits, np.array(labels), names)
+
+
+def joined(logits: torch.Tensor, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> str:
+    probabilities = log_probabilities(logits).exp().numpy()
+    return "\n".join(result_warnings(measure(logits, labels, names), probabilities, labels))
 
 
 def test_a_good_result_on_many_texts_needs_no_word() -> None:
@@ -36,7 +42,7 @@ def test_a_rare_label_gets_a_threshold_that_finds_more_of_it() -> None:
     probability = np.concatenate([np.linspace(0.0, 0.2, 950), np.linspace(0.15, 0.55, 50)])
     labels = np.array([0] * 950 + [1] * 50)
     logits = torch.from_numpy(np.log(np.stack([1 - probability, probability + 1e-9], axis=1))).float()
-    text = "\n".join(remarks(measure(logits, labels, ("no", "yes")), logits, labels))
+    text = joined(logits, labels, ("no", "yes"))
     assert "yes is rare: answering it from a probability of 0.21 on gives it an F1 of 9" in text
     assert "no is rare" not in text
 

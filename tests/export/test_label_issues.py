@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_lstm_export import suspects as module
+from edge_lstm_export import label_issues as module
 from edge_lstm_export.datasets import Split
-from edge_lstm_export.suspects import Limits, confident_disagreement, find_suspects, write_suspects
+from edge_lstm_export.label_issues import Limits, confident_disagreement, find_suspects, write_suspects
 
 NAMES = ("fruit", "metal", "water")
 TELLING = (("apple", "pear", "plum"), ("iron", "steel", "zinc"), ("river", "lake", "sea"))

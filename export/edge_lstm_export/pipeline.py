@@ -19,7 +19,7 @@ from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.distillation import Distillation, read_unlabelled, teach, teachable
-from edge_lstm_export.fitting import (
+from edge_lstm_export.fit import (
     VALIDATION_SHARE,
     Fitted,
     Prepared,
@@ -32,10 +32,10 @@ from edge_lstm_export.fitting import (
     save_progress,
 )
 from edge_lstm_export.history import draw_history, write_history
+from edge_lstm_export.label_issues import find_suspects, write_suspects
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset
-from edge_lstm_export.suspects import find_suspects, write_suspects
 from edge_lstm_export.training import Callbacks, Progress
 
 

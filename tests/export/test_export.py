@@ -10,8 +10,8 @@ import onnx
 import pytest
 import torch
 from conftest import MakeCheckpoint
-from edge_lstm_export import checks, exporting, graph, quantization
-from edge_lstm_export.exporting import export_fp32, quantize_int8
+from edge_lstm_export import export, gates, graph, quantization
+from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.network import Network
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,7 +55,7 @@ def test_every_architecture_keeps_its_promises(
     assert "LSTM" not in operators
     assert file.labels == checkpoint.labels
     assert file.golden
-    rows = checks.random_rows(file.tokenizer, seed=7)
+    rows = gates.random_rows(file.tokenizer, seed=7)
     answers = [Classifier.from_model(file, threads=n).probabilities_of(rows) for n in (1, 2)]
     assert np.array_equal(*answers)
 
@@ -162,7 +162,7 @@ def test_a_graph_that_answers_otherwise_is_not_written(
         weights = real(*args)  # type: ignore[arg-type]
         return replace(weights, head_bias=weights.head_bias + 1e-3)
 
-    monkeypatch.setattr(exporting.graph, "weights_from_network", wrong)
+    monkeypatch.setattr(export.graph, "weights_from_network", wrong)
     with pytest.raises(CheckError, match="differ by"):
         export_fp32(make_checkpoint())
 

@@ -18,7 +18,7 @@ from edge_lstm.atomic import open_atomically
 from edge_lstm.metrics import Interval, wilson_interval
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import shorten
-from edge_lstm_export.datasets.findings import contradictory
+from edge_lstm_export.datasets.warnings import contradictory
 from edge_lstm_export.teacher import TeacherOptions, soft_labels
 
 Ints = npt.NDArray[np.int64]
