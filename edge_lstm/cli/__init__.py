@@ -7,6 +7,7 @@ say how to install it where it is missing.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from edge_lstm import __version__
+from edge_lstm.cli.streams import abandon_output, prepare_streams, printable
 from edge_lstm.errors import EdgeLSTMError, MissingPackageError
 
 DEBUG_FLAG = "--debug"
@@ -146,20 +148,24 @@ def main() -> None:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = DEBUG_FLAG in arguments[:end]
     arguments = [a for a in arguments[:end] if a != DEBUG_FLAG] + arguments[end:]
+    prepare_streams()
     try:
-        app(args=arguments, prog_name="edge-lstm")
+        try:
+            app(args=arguments, prog_name="edge-lstm")
+        finally:
+            sys.stdout.flush()
     except EdgeLSTMError as error:
         if debug:
             raise
         _fail(str(error))
     except BrokenPipeError:
-        # The reader went away (head, less): not an error of ours. Standard output is closed here so
-        # that Python does not complain about it at exit.
-        sys.stderr.close()
+        # The reader went away (head, less): not an error of ours.
+        abandon_output()
         sys.exit(1)
     except OSError as error:
         if debug:
             raise
+        abandon_output()
         where = f" {error.filename}" if error.filename else ""
         _fail(f"{error.strerror or error}{where}; check the path, its permissions and the disk")
     except MemoryError:
@@ -169,5 +175,6 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # standard error may be full or closed: the exit code still says it
+        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     sys.exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.options import JsonOption, ProviderOption
+from edge_lstm.cli.streams import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.doctor import Diagnosis
@@ -44,7 +44,7 @@ def command(
 
     diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
     if as_json:
-        print(json.dumps(diagnosis.to_json(), ensure_ascii=False, indent=2))
+        print(to_json(diagnosis.to_json(), indent=2))
     else:
         print("\n".join(_lines(diagnosis)))
     if not diagnosis.fit:
@@ -80,12 +80,12 @@ def _lines(diagnosis: Diagnosis) -> list[str]:
     lines.append("")
     for check in diagnosis.checks:
         lines += _wrapped(check.state, check.finding + (f"; {check.advice}" if check.advice else ""))
-    return [*lines, "", *textwrap.wrap(diagnosis.verdict, _width(), break_long_words=False)]
+    return [*lines, "", *textwrap.wrap(printable(diagnosis.verdict), _width(), break_long_words=False)]
 
 
 def _wrapped(name: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text,
+        printable(text),
         _width(),
         initial_indent=f"{name:<10}",
         subsequent_indent=" " * 10,

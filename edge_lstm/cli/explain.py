@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ import typer
 
 from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption
 from edge_lstm.cli.progress import ProgressLine
+from edge_lstm.cli.streams import printable, standard_input, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.explain import Explanation, Part
@@ -73,22 +73,23 @@ def command(
 
         write_explanation(found, html)
     if as_json:
-        print(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
+        print(to_json(found.to_json(), indent=2))
         return
     print("\n".join(_lines(found, top)))
 
 
 def _standard_input() -> str:
-    if sys.stdin.isatty():
+    given = standard_input()
+    if given.isatty():
         print("type the text; Ctrl-D ends", file=sys.stderr)
     # As predict reads a line: what is not UTF-8 becomes U+FFFD, a final line end is no part of the text.
-    return sys.stdin.buffer.read().removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
+    return given.read().removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def _lines(found: Explanation, top: int) -> Iterator[str]:
-    yield f"{found.label}  {found.probability:.4f}  ({found.status})"
+    yield f"{printable(found.label)}  {found.probability:.4f}  ({found.status})"
     if found.answer != found.label:
-        yield f"the answer is {found.answer}, {found.probabilities[found.answer]:.4f}"
+        yield f"the answer is {printable(found.answer)}, {found.probabilities[found.answer]:.4f}"
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
         yield ""
         yield from _coloured(found, min(shutil.get_terminal_size().columns, 100))
@@ -104,13 +105,13 @@ def _lines(found: Explanation, top: int) -> Iterator[str]:
     yield f"{'effect':>8} {'without':>8}  {found.by:<{room}} + to it, - away"
     for part in strongest:
         bar = ("+" if part.effect > 0 else "-") * max(1, round(bar_width * abs(part.effect) / widest))
-        shown = " ".join(printable(part.text).split())
+        shown = " ".join(readable(part.text).split())
         shown = shown if len(shown) <= room else shown[: room - 1] + "…"
         yield f"{part.effect:>+8.2f} {part.probability:>8.4f}  {shown:<{room}} {bar}"
 
 
-def printable(text: str) -> str:
-    """The text without what would steer a terminal; line ends stay."""
+def readable(text: str) -> str:
+    """The text without what would steer a terminal, each character in its place; line ends stay."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
@@ -121,7 +122,7 @@ def _coloured(found: Explanation, width: int) -> Iterator[str]:
     colour_at: list[str] = [""] * len(found.text)
     for part in starts.values():
         colour_at[part.start : part.end] = [_colour(part, strongest)] * (part.end - part.start)
-    text = printable(found.text)
+    text = readable(found.text)
     at = 0
     for line in text.split("\n"):
         end = at + len(line)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.streams import printable, to_json
 from edge_lstm.errors import MissingPackageError
 
 CHECKPOINT_SUFFIX = ".safetensors"
@@ -35,13 +35,13 @@ def command(
         return
     facts = describe(open_model(model))
     if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        print(to_json(facts, indent=2))
         return
     operators = facts.pop("operators")
     print("\n".join(_lines(facts)))
     print("\noperator                                count      bytes")
     for row in operators:
-        print(f"{row['operator']:<38} {row['count']:>6} {row['bytes']:>10,}")
+        print(f"{printable(row['operator']):<38} {row['count']:>6} {row['bytes']:>10,}")
     print(f"{'metadata':<38} {'':>6} {facts['metadata_bytes']:>10,}")
 
 
@@ -49,14 +49,15 @@ def _checkpoint(path: Path, as_json: bool) -> None:
     """A checkpoint is read by the workstation side."""
     try:
         from edge_lstm_export.checkpoint import describe_checkpoint
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        missing = (error.name or str(error)).partition(".")[0].replace("_", "-")
         raise MissingPackageError(
-            f"{path} is a checkpoint, which edge-lstm-export reads; "
+            f"{path} is a checkpoint, which cannot be read without {missing}; "
             "install it with: pip install edge-lstm-export"
         ) from None
     facts = describe_checkpoint(path)
     if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        print(to_json(facts, indent=2))
         return
     layers = facts.pop("layers")
     print("\n".join(_lines(facts)))
@@ -82,4 +83,4 @@ def _lines(value: dict[str, Any], indent: str = "") -> list[str]:
                 if isinstance(item, str) and not item.isprintable()
                 else f"{indent}{key}: {item}"
             )
-    return lines
+    return [printable(line) for line in lines]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption
+from edge_lstm.cli.streams import printable, standard_input, to_json
 
 
 def command(
@@ -35,15 +35,15 @@ def command(
     for text in texts if texts else _lines():
         answer = classifier.predict([text])[0]
         if as_json:
-            print(json.dumps(vars(answer), ensure_ascii=False), flush=True)
+            print(to_json(vars(answer)), flush=True)
         else:
-            print(f"{answer.label}\t{answer.probability:.6f}\t{answer.status}", flush=True)
+            print(f"{printable(answer.label)}\t{answer.probability:.6f}\t{answer.status}", flush=True)
 
 
 def _lines() -> Iterator[str]:
-    if sys.stdin.isatty():
+    lines = standard_input()
+    if lines.isatty():
         print("type a text a line; Ctrl-D ends", file=sys.stderr)
-    lines: Iterable[bytes] = sys.stdin.buffer
     for line in lines:
         # Bytes that are not UTF-8 become U+FFFD: every line gets its answer.
         yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm import Classifier, DataError
-from edge_lstm.cli.explain import printable
+from edge_lstm.cli.explain import readable
 from edge_lstm.explain import explain
 from edge_lstm.explain_page import explanation_page
 from edge_lstm.text import split_words, word_spans
@@ -162,5 +162,5 @@ def test_the_command_says_in_one_line_what_is_wrong() -> None:
 
 
 def test_a_text_that_would_steer_the_terminal_does_not() -> None:
-    assert printable("a\x1b[31mb\x07\nc") == "a\ufffd[31mb\ufffd\nc"
+    assert readable("a\x1b[31mb\x07\nc") == "a\ufffd[31mb\ufffd\nc"
     assert b"\x1b" not in run("good\x1b[31m").stdout

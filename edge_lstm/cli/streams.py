@@ -1,0 +1,82 @@
+"""Standard streams as commands need them: any encoding, closed or not, and nothing that steers a terminal.
+
+Standard library only: imported by every command, also by those that import nothing else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import os
+import sys
+from typing import Any, BinaryIO
+
+from edge_lstm.errors import DataError, OutputError
+
+_ESCAPES = "edge-lstm-escapes"
+
+
+def prepare_streams() -> None:
+    """Makes standard output take every text; one that is closed raises OutputError when it is written to.
+
+    What the encoding lacks (ASCII, latin-1; a lone surrogate in UTF-8) becomes an escape, and the one that
+    JSON has, so that an answer in JSON stays JSON.
+    """
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error(_ESCAPES, _escaped)
+        sys.stdout.reconfigure(errors=_ESCAPES)
+
+
+def abandon_output() -> None:
+    """After an error: drops what standard output cannot take, so that Python's exit does not fail too."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def standard_input() -> BinaryIO:
+    """The bytes of standard input. Raises DataError where it is closed."""
+    if sys.stdin is None:
+        raise DataError("standard input is closed; give the text as an argument, or a file with <")
+    return sys.stdin.buffer
+
+
+def printable(text: str) -> str:
+    r"""The text on one line, what would steer a terminal (or end the line) as an escape such as ``\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON with its letters as they are, and as an escape what would steer a terminal."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text)
+
+
+def _json_escape(character: str) -> str:
+    """``\\uXXXX``; two of them, a surrogate pair, beyond U+FFFF."""
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Error handler of an encoding: JSON's escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_json_escape, error.object[error.start : error.end])), error.end
+
+
+class _Closed(io.TextIOBase):
+    """What stands for a closed standard output."""
+
+    def write(self, text: str) -> int:
+        raise OutputError("standard output is closed; send it to a file or a pipe")

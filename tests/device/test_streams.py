@@ -1,0 +1,33 @@
+"""Standard streams: any encoding, closed or full, and nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_lstm.cli.streams import printable, to_json
+
+# characters() leaves out surrogates unless told otherwise.
+ANY = st.text(st.characters(codec=None) | st.characters(categories=["Cs", "Cc", "Cf"]))
+
+
+@given(ANY)
+def test_what_is_printed_of_any_name_is_one_line_that_steers_no_terminal(name: str) -> None:
+    shown = printable(name)
+    assert shown.isprintable()
+    assert shown == name or not name.isprintable()
+
+
+@given(ANY)
+def test_json_keeps_every_text_and_steers_no_terminal(text: str) -> None:
+    encoded = to_json({"text": text}, indent=2)
+    assert json.loads(encoded) == {"text": text}
+    assert all(line.isprintable() for line in encoded.split("\n"))
+
+
+@pytest.mark.parametrize("name", ["a\x1b]0;title\x07", "a\nb", "\u202eevil", "\x9b31m", "\ud800"])
+def test_names_that_would_steer_a_terminal(name: str) -> None:
+    assert "\\" in printable(name)

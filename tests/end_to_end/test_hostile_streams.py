@@ -1,0 +1,72 @@
+"""Hostile streams: closed, full, of another encoding; for the commands that answer on standard output.
+
+Each row is a command, the condition it meets, and how it ends. ``score`` and ``latency`` have their own
+tables.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hostile import Case, check, in_bash
+
+COMMANDS = {
+    "predict": "$EL predict 'A fine film.'",
+    "predict --json": "$EL predict 'A fine film.' --json",
+    "explain": "$EL explain 'A fine film.'",
+    "inspect": "$EL inspect",
+    "doctor": "$EL doctor",
+    "help": "$EL --help",
+    "version": "$EL --version",
+}
+CONDITIONS: dict[str, tuple[str, int, str]] = {
+    "standard output closed": (">&-", 1, "standard output is closed"),
+    "standard output full": (">/dev/full", 1, "No space left on device"),
+    "standard input closed": ("<&-", 0, ""),
+    "standard error closed": ("2>&-", 0, ""),
+    "standard error full": ("2>/dev/full", 0, ""),
+    "input and error closed": ("<&- 2>&-", 0, ""),
+}
+FRENCH = "Un café 😀 déjà vu"
+CASES = [
+    *(
+        Case(name=f"{name}: {condition}", shell=f"{line} {redirection}", exit=code, says=says)
+        for name, line in COMMANDS.items()
+        for condition, (redirection, code, says) in CONDITIONS.items()
+    ),
+    Case(
+        name="predict without texts, input closed", shell="$EL predict <&-", says="standard input is closed"
+    ),
+    Case(name="explain without text, input closed", shell="$EL explain <&-", says="standard input is closed"),
+    Case(
+        name="a model's name of two lines", arguments=("predict", "-m", "a\nb.onnx", "x"), says="a\\nb.onnx"
+    ),
+    Case(name="a model's name that steers", arguments=("inspect", "a\x1b[2Jb.onnx"), says="a\\x1b[2Jb.onnx"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_streams(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(case, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])
+@pytest.mark.parametrize(
+    "line", ["predict {} --json", "explain {} --json", "explain {}", "explain x --label {}"]
+)
+def test_any_encoding_of_standard_output(line: str, encoding: str, tmp_path: Path) -> None:
+    shell = "$EL " + line.format(f"'{FRENCH}'")
+    case = Case(name="", shell=shell, environment={"PYTHONIOENCODING": encoding, "LC_ALL": "C"})
+    done = in_bash(case, tmp_path)
+    assert done.exit == ("--label" in line), done.stderr
+    assert b"Traceback" not in done.stderr
+    if "explain" in line and "--json" in line:
+        assert json.loads(done.stdout.decode(encoding))["text"] == FRENCH
+
+
+def test_doctor_names_a_file_whose_name_steers(tmp_path: Path) -> None:
+    done = in_bash(Case(name="", shell="$EL doctor $'\\e[2J.onnx'"), tmp_path)
+    assert done.exit == 1
+    assert b"\x1b" not in done.stdout + done.stderr
