@@ -13,6 +13,7 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,10 @@ DTYPES = {1: F32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}  # TensorPr
 
 
 def tensors(graph: bytes) -> dict[str, np.ndarray]:
-    """A GraphProto's initializers (field 5) by name. Of a TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data."""
+    """A GraphProto's initializers (field 5) by name.
+
+    Of a TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data, little-endian.
+    """
     found = {}
     for number, tensor in fields(graph):
         if number == 5:
@@ -128,8 +132,26 @@ def read(data: bytes) -> Model:
         raise ModelError("not a model file of edge-lstm, or cut short; copy it again") from None
     if version not in FORMATS:
         raise ModelError(f"format version {version[:20]!r} is not supported; this reads {', '.join(FORMATS)}")
-    if metadata.get("edge_lstm.graph_sha256") != hashlib.sha256(graph).hexdigest():
+    if not intact(data, graph, metadata):
         raise ModelError("the file was cut short or changed after it was written; copy it again")
+    try:
+        return described(graph, metadata)
+    except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise ModelError(f"the file's metadata is unusable ({error!r}); export it again") from None
+
+
+def intact(data: bytes, graph: bytes, metadata: dict[str, str]) -> bool:
+    """Whether the file is as it was written: a SHA-256 over all of it, with its own 64 digits as zeros."""
+    digest = metadata.get("edge_lstm.digest")
+    if digest is None:  # a file of edge-lstm 0.1: only its graph has one
+        return metadata.get("edge_lstm.graph_sha256") == hashlib.sha256(graph).hexdigest()
+    rule, digits = digest[:2], digest[2:].encode()
+    zeroed = data.replace(digits, b"0" * 64)
+    return rule == "1:" and len(digits) == 64 and digits.decode() == hashlib.sha256(zeroed).hexdigest()
+
+
+def described(graph: bytes, metadata: dict[str, str]) -> Model:
+    """Encoded graph and metadata → the model that they describe."""
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
     for key, value in RULE.items():
         if tokenizer.get(key) != value:
@@ -147,6 +169,13 @@ def read(data: bytes) -> Model:
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
         weights=tensors(graph),
     )
+    if (
+        len(model.labels) != max(2, network["labels"])
+        or len(words) + 4 > network["num_words"] + 1
+        or not 1 <= model.length <= 100_000
+        or not (model.oov_id is None or 2 <= model.oov_id <= network["num_words"])
+    ):
+        raise ModelError("the file's metadata does not fit together; export it again")
     check_shapes(model)
     return model
 
@@ -172,11 +201,11 @@ def check_shapes(model: Model) -> None:
     expected |= {"head_w": (parts * inputs, logits), "head_b": (logits,)}
     if n.get("pair_buckets"):
         expected["pairs"] = (logits, n["num_words"] + 1 + n["pair_buckets"])
+    if int8:
+        expected |= {"embedding_scale": (1,), **({"pairs_scale": (1,)} if "pairs" in expected else {})}
     for name, shape in expected.items():
         if name not in weights or weights[name].shape != shape:
             raise ModelError(f"this network is not supported: its graph has no {name} of shape {shape}")
-    if len(model.labels) != n["labels"] or len(model.words) + 4 > n["num_words"] + 1 or model.length < 1:
-        raise ModelError("the file's metadata does not fit its graph; export it again")
 
 
 # --- Text → ids ------------------------------------------------------------------------------------------
@@ -255,9 +284,7 @@ def product(x: np.ndarray, weights: np.ndarray, scale: np.ndarray | None) -> np.
 def lstm(x: np.ndarray, model: Model, layer: int, direction: int) -> np.ndarray:
     """One direction of one layer. x: float32 [T, inputs], in reading order → its outputs, float32 [T, H]."""
     names = [f"lstm{layer}_{part}" for part in ("w", "r", "b", "w_scale", "r_scale")]
-    w, r, b, w_scale, r_scale = [
-        model.weights[n][direction] if n in model.weights else None for n in names
-    ]
+    w, r, b, w_scale, r_scale = [model.weights[n][direction] if n in model.weights else None for n in names]
     hidden = len(b) // 8
     bias = b[: 4 * hidden] + b[4 * hidden :]
     h, c = np.zeros(hidden, F32), np.zeros(hidden, F32)
@@ -278,7 +305,7 @@ def linear_part(model: Model, ids: list[int]) -> Any:
     if not buckets:
         return F32(0)
     start = model.network["num_words"] + 1
-    pairs = [start + (a * 40503 + b * 7 + 123457) % buckets for a, b in zip(ids, ids[1:])]
+    pairs = [start + (a * 40503 + b * 7 + 123457) % buckets for a, b in pairwise(ids)]
     found = model.weights["pairs"][:, ids + pairs]  # 1 or L, 2T - 1
     if found.dtype == np.int8:
         return found.sum(axis=1, dtype=np.int32).astype(F32) * model.weights["pairs_scale"]

@@ -1,0 +1,19 @@
+// What the JavaScript port answers: standard input {module, models: [{path, texts}]}, a JSON line for each model.
+import { readFileSync } from "node:fs";
+
+const { module, models } = JSON.parse(readFileSync(0, "utf-8"));
+const { Classifier, ModelError } = await import(module);
+for (const { path, texts } of models) {
+  let line;
+  try {
+    const classifier = await Classifier.load(path);
+    const answers = texts.map((text) => {
+      const { label, probability, probabilities, status } = classifier.predict(text);
+      return { label, probability, probabilities: Object.values(probabilities), status };
+    });
+    line = { labels: classifier.labels, answers, check: classifier.check() };
+  } catch (error) {
+    line = { error: error.message, refused: error instanceof ModelError };
+  }
+  console.log(JSON.stringify(line));
+}

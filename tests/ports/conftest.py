@@ -1,0 +1,110 @@
+"""Model files of every shape that export writes, and ONNX Runtime's answers: what each port has to give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
+from edge_lstm_export.export import export_fp32, untried_int8
+from edge_lstm_export.network import Network, NetworkConfig
+
+from edge_lstm import Classifier
+from edge_lstm.modelfile import embedded_model
+from edge_lstm.text import Tokenizer
+from tests.ports.texts import TEXTS, VOCABULARY
+
+PROJECT = Path(__file__).parents[2]
+CHECKPOINT = PROJECT / "export" / "edge_lstm_export" / "checkpoints" / "sentiment.safetensors"
+
+# Every pooling, depth, direction, number of labels; with pairs and without; unknown words read and left out.
+SHAPES: dict[str, dict[str, Any]] = {
+    "seed": {"hidden": 10},
+    "mean": {"pooling": "mean", "bidirectional": True, "labels": 6},
+    "max-77": {"pooling": "max", "labels": 77, "pair_buckets": 50},
+    "both": {"pooling": "mean+max", "pair_buckets": 300, "oov_id": None},
+    "deep": {"layers": 2, "bidirectional": True, "pooling": "mean+max", "labels": 6, "pair_buckets": 70},
+    "deep-last": {"layers": 3, "bidirectional": True, "length": 8},
+    "narrow": {"hidden": 1, "embedding_dim": 1, "length": 1, "labels": 3, "pooling": "max"},
+    "wide": {"hidden": 70, "embedding_dim": 33, "oov_id": None, "length": 601, "pooling": "mean+max"},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model file with texts and ONNX Runtime's answers: float32 [texts, labels]."""
+
+    name: str
+    path: Path
+    texts: list[str]
+    labels: tuple[str, ...]
+    statuses: list[str]
+    probabilities: npt.NDArray[np.float32]
+
+
+def checkpoint(length: int = 60, oov_id: int | None = 2, **settings: Any) -> Checkpoint:
+    """An untrained network whose weights are large enough to matter."""
+    torch.manual_seed(len(str(settings)))
+    config = NetworkConfig(**{"num_words": len(VOCABULARY) + 4, "embedding_dim": 6, "hidden": 9, **settings})
+    network = Network(config).eval()
+    with torch.no_grad():
+        network.embedding.weight.mul_(20)
+        network.head.weight.mul_(3)
+        network.head.bias.uniform_(-0.5, 0.5)
+        if network.pairs is not None:
+            network.pairs.weight[1:].normal_(0, 0.3)
+    names = ("no", 'a "quoted"\tname', "日本語", "\\back/slash", "ß", "\x07bell")
+    labels = tuple(names[i] if i < len(names) else f"label {i}" for i in range(config.labels))
+    return Checkpoint(network, Tokenizer(VOCABULARY, length, oov_id), labels, {"data": "none"})
+
+
+def case(name: str, path: Path, texts: list[str]) -> Case:
+    """The file at ``path`` with ONNX Runtime's answers to the texts, one at a time."""
+    classifier = Classifier.load(path)
+    statuses = [str(classifier.model.tokenizer.encode_text(text).status) for text in texts]
+    probabilities = classifier.probabilities(texts, batch_size=1)
+    return Case(name, path, texts, classifier.labels, statuses, probabilities)
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+    """fp32 and int8 files of every shape, the tiny preset's file and the embedded one."""
+    folder = tmp_path_factory.mktemp("models")
+    made = []
+    for name, settings in SHAPES.items():
+        source = checkpoint(**settings)
+        for precision, data in (("fp32", export_fp32(source).data), ("int8", untried_int8(source))):
+            path = folder / f"{name}.{precision}.onnx"
+            path.write_bytes(data)
+            made.append(case(path.name, path, TEXTS))
+    made.append(case("tiny", tiny_file(folder), TEXTS))
+    made.append(case("embedded", embedded_model(), TEXTS))
+    return made
+
+
+def tiny_file(folder: Path) -> Path:
+    """The int8 file of the checkpoint that the quickstart starts from."""
+    path = folder / "tiny.onnx"
+    if not path.exists():
+        path.write_bytes(untried_int8(load_checkpoint(CHECKPOINT)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny preset's int8 file."""
+    return tiny_file(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def damaged() -> Iterator[list[tuple[str, bytes]]]:
+    """Files that no port may answer with: (what is wrong, bytes)."""
+    from tests.ports.damage import damaged_files
+
+    yield damaged_files()

@@ -1,0 +1,66 @@
+"""Files that are no model any more: cut, changed, of a later format, of another rule, of another kind."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from edge_lstm import wire
+from tests.model_files import DATA, edited
+
+
+def damaged_files() -> list[tuple[str, bytes]]:
+    """(what is wrong, bytes) of files that every port must refuse in one line."""
+    metadata = wire.parse(DATA).metadata
+
+    def changed(key: str, **values: object) -> bytes:
+        return edited({key: json.dumps({**json.loads(metadata[f"edge_lstm.{key}"]), **values})})
+
+    rng = random.Random(1)
+    files = [
+        ("empty", b""),
+        ("one byte", b"\x00"),
+        ("text", b"This is not a model file.\n" * 50),
+        ("noise", rng.randbytes(5000)),
+        ("another ONNX file", b"\x08\x08\x12\x07pytorch"),
+        ("later format", edited({"format": "2"})),
+        ("format of 5,000 digits", edited({"format": "9" * 5000})),
+        ("format no number", edited({"format": "one"})),
+        ("no format", edited({"format": None})),
+        ("labels exchanged", edited({"labels": '["pos","neg"]'}, digest="old")),
+        ("one label", edited({"labels": '["pos"]'})),
+        ("three labels", edited({"labels": '["a","b","c"]'})),
+        ("labels no list", edited({"labels": "5"})),
+        ("labels no JSON", edited({"labels": '["a","b'})),
+        ("vocabulary too long", edited({"vocabulary": "\n".join(map(str, range(9000)))})),
+        ("no vocabulary", edited({"vocabulary": None})),
+        ("no tokenizer", edited({"tokenizer": None})),
+        ("tokenizer no JSON", edited({"tokenizer": "{"})),
+        ("other rule", changed("tokenizer", rule="characters")),
+        ("other filters", changed("tokenizer", filters="!")),
+        ("other padding", changed("tokenizer", padding="left")),
+        ("length 0", changed("tokenizer", length=0)),
+        ("length 200,000,000", changed("tokenizer", length=200_000_000)),
+        ("length a text", changed("tokenizer", length="600")),
+        ("oov_id behind the embedding", changed("tokenizer", oov_id=99_999)),
+        ("oov_id 0", changed("tokenizer", oov_id=0)),
+        ("no network", edited({"network": None})),
+        ("other pooling", changed("network", pooling="attention")),
+        ("other width", changed("network", hidden=95)),
+        ("other depth", changed("network", layers=2)),
+        ("no layers", changed("network", layers=0)),
+        ("other direction", changed("network", bidirectional=False)),
+        ("other pairs", changed("network", pair_buckets=7)),
+        ("no pairs", changed("network", pair_buckets=250_001)),
+        ("no such graph", edited(graph=b"")),
+        ("graph of noise", edited(graph=rng.randbytes(2000))),
+        ("graph cut", edited(graph=wire.parse(DATA).graph[:-70])),
+        ("nested JSON", edited({"network": "[" * 100_000})),
+    ]
+    files += [(f"cut at {at}", DATA[:at]) for at in (1, 100, 5000, len(DATA) // 2, len(DATA) - 1)]
+    for _ in range(12):
+        at = rng.randrange(len(DATA))
+        bit = DATA[at] ^ (1 << rng.randrange(8))
+        files.append((f"bit changed at {at}", DATA[:at] + bytes([bit]) + DATA[at + 1 :]))
+    files.append(("bytes behind it", DATA + b"\x00"))
+    return files

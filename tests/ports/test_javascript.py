@@ -1,0 +1,77 @@
+"""ports/js: the ES module, in Node."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_lstm import __version__
+from tests.ports.conftest import PROJECT, Case
+
+FOLDER = PROJECT / "ports" / "js"
+MODULE = FOLDER / "edge-lstm.mjs"
+NODE = shutil.which("node") or shutil.which("nodejs") or ""
+needs_node = pytest.mark.skipif(not NODE, reason="no node")
+
+
+def in_node(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What answers.mjs says of each {path, texts}."""
+    request = json.dumps({"module": str(MODULE), "models": models})
+    script = Path(__file__).with_name("answers.mjs")
+    run = subprocess.run([NODE, str(script)], input=request, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    return [json.loads(line) for line in run.stdout.split("\n") if line]
+
+
+@needs_node
+def test_every_shape_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> None:
+    results = in_node([{"path": str(case.path), "texts": case.texts} for case in cases])
+    for case, result in zip(cases, results, strict=True):
+        assert result["labels"] == list(case.labels), case.name
+        assert all(row["ok"] for row in result["check"]), case.name
+        assert [answer["status"] for answer in result["answers"]] == case.statuses
+        answers = np.array([answer["probabilities"] for answer in result["answers"]])
+        apart = np.abs(answers - case.probabilities).max(axis=1)
+        assert apart.max() <= 1e-4, (case.name, case.texts[int(apart.argmax())][:80])
+
+
+@needs_node
+def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]], tmp_path: Path) -> None:
+    models = []
+    for i, (_, data) in enumerate(damaged):
+        path = tmp_path / f"{i}.onnx"
+        path.write_bytes(data)
+        models.append({"path": str(path), "texts": ["good"]})
+    for (what, _), result in zip(damaged, in_node(models), strict=True):
+        assert result.get("refused"), (what, result)
+        assert "\n" not in result["error"] and len(result["error"]) < 300, what
+
+
+def test_the_module_is_small_and_self_contained() -> None:
+    text = MODULE.read_text()
+    assert len(text.encode()) <= 30_000
+    assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function|WebAssembly\.", text, re.MULTILINE)
+
+
+def test_the_package_names_its_files_and_this_version() -> None:
+    package = json.loads((FOLDER / "package.json").read_text())
+    assert package["version"] == __version__
+    entry = package["exports"]["."]
+    assert package["type"] == "module" and "dependencies" not in package
+    for path in (entry["types"], entry["default"], package["main"], *package["files"]):
+        assert (FOLDER / path).is_file()
+
+
+def test_the_types_name_all_that_the_module_exports() -> None:
+    exported = set(
+        re.findall(r"^export (?:async )?(?:class|function) (\w+)", MODULE.read_text(), re.MULTILINE)
+    )
+    typed = (FOLDER / "edge-lstm.d.ts").read_text()
+    assert exported == set(re.findall(r"^export (?:class|function) (\w+)", typed, re.MULTILINE))

@@ -1,0 +1,82 @@
+"""ports/reference.py: the specification that runs."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from edge_lstm import Classifier
+from tests.ports.conftest import PROJECT, Case
+from tests.ports.texts import VOCABULARY
+
+SOURCE = PROJECT / "ports" / "reference.py"
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """The module, which is in no package."""
+    spec = importlib.util.spec_from_file_location("edge_lstm_reference", SOURCE)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_needs_numpy_and_the_standard_library_only() -> None:
+    tree = ast.parse(SOURCE.read_text())
+    imported = {n.names[0].name for n in ast.walk(tree) if isinstance(n, ast.Import)}
+    imported |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+    assert {name for name in imported if name not in sys.stdlib_module_names} == {"numpy"}
+
+
+def test_it_can_be_read_in_one_sitting() -> None:
+    assert len(SOURCE.read_text().splitlines()) <= 400
+
+
+def test_every_shape_of_model_gives_onnx_runtimes_answers(reference: ModuleType, cases: list[Case]) -> None:
+    for case in cases:
+        model = reference.read(case.path.read_bytes())
+        short = [i for i, text in enumerate(case.texts) if len(text) < 400]
+        longest = [i for i in range(len(case.texts)) if i not in short][-2:]
+        for i in short[::3] + (longest if case.name in ("tiny", "both.int8.onnx") else []):
+            ids, status = reference.encode(model, case.texts[i])
+            assert status == case.statuses[i], (case.name, case.texts[i])
+            answer = reference.probabilities(model, ids)
+            assert np.abs(answer - case.probabilities[i]).max() <= 1e-5, (case.name, case.texts[i][:80])
+
+
+def test_texts_become_the_same_ids(reference: ModuleType, cases: list[Case]) -> None:
+    for case in cases:
+        model = reference.read(case.path.read_bytes())
+        tokenizer = Classifier.load(case.path).model.tokenizer
+        for text in case.texts:
+            encoded = tokenizer.encode_text(text)
+            assert reference.encode(model, text) == (encoded.ids, encoded.status), text
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_thousand_texts(reference: ModuleType, cases: list[Case], precision: str) -> None:
+    case = next(c for c in cases if c.name == f"both.{precision}.onnx")
+    rng = random.Random(2)
+    texts = [" ".join(rng.choices(VOCABULARY, k=rng.randrange(13))) for _ in range(1000)]
+    model = reference.read(case.path.read_bytes())
+    answers = [reference.probabilities(model, reference.encode(model, text)[0]) for text in texts]
+    expected = Classifier.load(case.path).probabilities(texts)
+    assert np.abs(np.array(answers) - expected).max() <= 1e-5
+
+
+def test_what_is_no_model_is_refused_in_one_line(
+    reference: ModuleType, damaged: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    for what, data in damaged:
+        with pytest.raises(reference.ModelError) as refused:
+            reference.read(data)
+        assert "\n" not in str(refused.value) and len(str(refused.value)) < 300, what

@@ -1,0 +1,59 @@
+"""Texts that try a port, and the vocabulary that they use."""
+
+from __future__ import annotations
+
+import random
+
+_PLAIN = ["a", "the", "film", "is", "was", "good", "bad", "not", "it", "this", "of", "and", "plot", "never"]
+_PLAIN += ["very", "again", "wonderful", "boring"]
+# Words that lower-casing has to reach: dotted I, sharp s, both sigmas, Kelvin and Angstrom, titlecase, Greek
+# with iota, Deseret (beyond the first plane), Georgian, Cherokee, Armenian's ligature.
+_ODD = [
+    "i̇stanbul", "straße", "σας", "οδός", "οδοσ", "kelvin", "ångström", "ǆ", "ᾳ", "𐐨𐐩", "ა", "ꭰ", "ﬓ", "ω",
+    "日本", "映画", "фильм", "хороший", "فيلم", "फ़िल्म", "영화", "🎬", "👍🏽", "naïve", "don't",
+    "x\x00y", "nb sp", "\u2028line", "\ufeffbom", "\ufffd", "café",
+]  # fmt: skip
+VOCABULARY = tuple(_PLAIN + [w.replace("'", "") for w in _ODD] + [f"word{i}" for i in range(40)])
+
+_WRITTEN = [
+    "",
+    " ",
+    "\t\r\n...!?",
+    "Qwxyzzy!",
+    "A wonderful film.",
+    "never again",
+    "THE FILM\r\nis GOOD\rNOT BAD",
+    "İSTANBUL ISTANBUL ıstanbul",
+    "STRASSE STRAẞE straße",
+    "ΣΑΣ ΟΔΌΣ ΟΔΟΣ. ΟΔΟΣ' ΟΔΟΣ'Α Σ ΣΣ 'Σ Α\u0301Σ Α.Σ.Α ΑΣ\u0301 ΑΣ\u0301Α Σ\u00ad ΑΣ\u00ad ΑΣ:Α",
+    "ÅNGSTRÖM ÅNGSTRÖM KELVIN KELVIN Ω Ω Ǆ ǅ ǆ ᾼ 𐐀𐐁 Ა ꭰ Ꭰ",
+    "日本 映画 ФИЛЬМ Хороший فيلم फ़िल्म 영화",
+    "🎬 👍🏽 good🎬 🎬🎬",
+    "lone \ud800 surrogates \udfff\ud83d here",
+    "x\x00y \x00 \x7f good",
+    "nb sp a\u00a0b \u2028line \u3000 wide",
+    "\ufeffbom \ufeffgood",
+    "\ufffd good",
+    "Don't CAFÉ cafe\u0301 naïve",
+    "w" * 5000 + " good",
+    "good " * 599,
+    "good " * 600,
+    "good bad " * 301,
+    "Qwxyzzy! " * 700,
+    "bad" + " " * 3000 + "film",
+    "WORD1" + " word2" * 30 + "\tword3" * 90,
+]
+
+
+def _made() -> list[str]:
+    rng = random.Random(0)
+    return [
+        rng.choice(["", "!", "\n"]).join(
+            rng.choice([str, str.upper, str.title])(rng.choice([*VOCABULARY, "unknown", "."])) + " "
+            for _ in range(rng.randrange(1, 30))
+        )
+        for _ in range(20)
+    ]
+
+
+TEXTS = _WRITTEN + _made()
