@@ -78,6 +78,8 @@ def make_plan(
     if choices.keep is not None:
         kept = tuple(column_index(layout.columns, name, where) for name in choices.keep)
         columns = tuple(layout.columns[i] for i in kept)
+    if format != "jsonl":  # which has an escape for a lone surrogate; UTF-8 has none
+        columns = tuple(name.encode("utf-8", "replace").decode() for name in columns)
     if format not in ("csv", "tsv"):
         columns = _distinct(columns)
     if format in ("csv", "tsv"):
@@ -98,6 +100,8 @@ def check_choices(choices: Choices, labels: Sequence[str]) -> None:
     for label in choices.where_label:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
+    if choices.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in choices.prefix):
+        raise DataError(f"the prefix {choices.prefix!r} is not UTF-8; choose another")
     if not 0 <= choices.threshold <= 1:
         raise DataError(f"the threshold must lie between 0 and 1, not at {choices.threshold}")
 

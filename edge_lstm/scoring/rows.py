@@ -4,73 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.files.columns import find_text_column
 from edge_lstm.scoring.answers import Answerer
+from edge_lstm.scoring.encoders import RAW_COLUMN
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, added_columns, check_choices
 
 
 def score(
-    rows: Iterable[str | Mapping[str, Any]],
+    rows: Iterable[str | Mapping[Any, Any]],
     *,
     model: str | Path | Classifier | None = None,
     text_column: str | None = None,
     choices: Choices = DEFAULT_CHOICES,
     window: int = 1024,
     batch_size: int | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[Any, Any]]:
     """Classifies rows as they come: an iterator of rows in, an iterator of rows out, in order.
 
-    rows: texts, or mappings of which one value is the text. Nothing is read before it is needed.
+    rows: texts, or mappings of which one value is the text. Nothing is read before it is needed. (For the
+        rows of files see :func:`edge_lstm.score_files`.)
     model: a model file, a loaded Classifier, or None for the embedded model.
     text_column: the key of the text; found by itself in the first row where it is plain.
-    window: rows that are read before they are answered; 1 answers each row at once.
+    window: rows that are read before they are answered; 1 answers each row at once. It changes no answer.
 
     Each row comes back as a dict with its own values (``text`` for a plain text) and label,
-    probability, status and error (see Choices for more and for their names). A row whose text is no
-    string has status ``error``, or raises DataError with ``on_error="fail"``.
+    probability, status and error (see Choices for more and for their names, which the first row decides).
+    A row whose text is no string has status ``error``, or raises DataError with ``on_error="fail"``. So has a
+    later row with a key of its own that is one of the added names: it comes back whole under ``raw``.
 
     Raises DataError, ModelFileError (and its kinds) or ProviderError.
     """
+    read = _iterator(rows)
     classifier = model if isinstance(model, Classifier) else Classifier.load(model)
     check_choices(choices, classifier.labels)
     if window < 1:
         raise DataError(f"the window must be at least 1 row, not {window}")
-    return _score(iter(rows), classifier, text_column, choices, window, batch_size)
+    return _score(read, classifier, text_column, choices, window, batch_size)
+
+
+def _iterator(rows: Any) -> Iterator[Any]:
+    """DataError for what is no rows, though it may be gone through: a name, a single row, a table."""
+    name = type(rows).__name__
+    if isinstance(rows, (str, bytes, bytearray, PurePath)):
+        raise DataError(f"the rows are one {name}, {rows!r:.60}; give a list of texts, or score_files a file")
+    if isinstance(rows, Mapping):
+        raise DataError(f"the rows are one {name}; give a list of rows, such as [row]")
+    if hasattr(rows, "columns") and not isinstance(
+        rows, Iterator
+    ):  # pandas, Polars: going through it names them
+        raise DataError(f"the rows are a {name}; give its text column, or a list of dicts")
+    try:
+        return iter(rows)
+    except TypeError:
+        raise DataError(f"the rows are a {name}; give a list of texts or dicts") from None
 
 
 def _score(
-    rows: Iterator[str | Mapping[str, Any]],
+    rows: Iterator[Any],
     classifier: Classifier,
     text_column: str | None,
     choices: Choices,
     window: int,
     batch_size: int | None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[Any, Any]]:
     answerer = Answerer(classifier, choices, batch_size)
-    added: tuple[str, ...] | None = None
-    key = text_column
+    added: tuple[str, ...] = ()
+    key: Any = text_column
     number = 0
     while chunk := list(islice(rows, window)):
-        values: list[dict[str, Any]] = []
-        for row in chunk:
-            if isinstance(row, str):
-                values.append({key or "text": row})
-            elif isinstance(row, Mapping):
-                values.append(dict(row))
-            else:
-                raise DataError(f"row {number + len(values) + 1} is a {type(row).__name__}; give str or dict")
-        if key is None:
-            names = [str(name) for name in values[0]]
-            key = names[find_text_column(names, None, "the first row")]
-        if added is None:
-            kept = choices.keep if choices.keep is not None else tuple(map(str, values[0]))
+        if not number:
+            first = chunk[0]
+            names = list(first) if isinstance(first, Mapping) else [text_column or "text"]
+            if key is None:
+                key = names[find_text_column([str(name) for name in names], None, "the first row")]
+            kept = choices.keep if choices.keep is not None else tuple(map(str, names))
             added = added_columns(kept, classifier.labels, choices)
-        read = [_text_or_reason(row.get(key), key) for row in values]
+        taken = frozenset(added if choices.keep is None else ())
+        values = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
+        read = [_text_or_reason(row, key, taken) for row in values]
         for row, answer in zip(values, answerer.answers(read)):
             number += 1
             if answer.error is not None and choices.on_error == "fail":
@@ -78,6 +94,8 @@ def _score(
             if not answerer.is_written(answer):
                 continue
             own = row if choices.keep is None else {name: row.get(name) for name in choices.keep}
+            if not taken.isdisjoint(own):
+                own = {RAW_COLUMN: own}
             probability = None if answer.probability is None else float(answer.probability)
             new: list[Any] = [answer.label, probability]
             if choices.all_probabilities:
@@ -87,7 +105,11 @@ def _score(
             yield {**own, **dict(zip(added, new))}
 
 
-def _text_or_reason(text: Any, key: str) -> tuple[str | None, str | None]:
+def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> tuple[str | None, str | None]:
+    if not taken.isdisjoint(row):
+        name = min(taken.intersection(row))
+        return None, f"the row has a key {name!r}, which the first row does not have; choose another prefix"
+    text = row.get(key)
     if isinstance(text, str):
         return text, None
     return None, f"no {key!r}" if text is None else f"the text is a {type(text).__name__}, not a string"
