@@ -13,8 +13,8 @@ from edge_lstm.errors import DataError
 from edge_lstm.files.columns import find_label_column
 from edge_lstm.files.inputs import Inputs, Row, open_inputs
 from edge_lstm.files.layout import Options
-from edge_lstm.files.rows import Number
 from edge_lstm.files.sources import Format
+from edge_lstm.files.values import Number
 
 FASTTEXT_PREFIX = "__label__"
 
@@ -33,18 +33,21 @@ def read_labelled(
     format: Format | None = None,  # noqa: A002 - the name of the option
     text_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
 ) -> Labelled:
     """CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x text`` lines
     (fastText), or a folder with one folder of ``.txt`` files per label (as ``aclImdb/test``: the label is
     the name of a file's first folder; ``unsup`` is left out).
 
     format: where a file's suffix does not tell it, or it is ``-``, standard input.
+    follow_links: whether what symbolic links inside a folder lead to is read.
     Columns are found by their names where those are plain. Raises DataError with file and row where a row
     has no text or no label.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
-    inputs = _open(given, format, text_column, label_column)
+    options = Options(text_column=text_column, label_column=label_column, follow_links=follow_links)
+    inputs = open_inputs(given, format=format, options=options)
     texts: list[str] = []
     labels: list[str] = []
     unlabelled, first_of_them = 0, ""
@@ -63,25 +66,6 @@ def read_labelled(
     if not texts:
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
     return Labelled(texts, labels)
-
-
-def _open(
-    paths: Sequence[str | Path],
-    format: Format | None,  # noqa: A002
-    text_column: str | None,
-    label_column: str | None,
-) -> Inputs:
-    if text_column is None and label_column is not None:
-        # Of two columns, the one that is not the label is the text.
-        try:
-            return open_inputs(paths, format=format)
-        except DataError:
-            columns = open_inputs(paths, format=format, options=Options(text_column="1")).layout.columns
-            others = [name for name in columns if name != label_column]
-            if len(columns) == 2 and len(others) == 1:
-                return open_inputs(paths, format=format, options=Options(text_column=others[0]))
-            raise
-    return open_inputs(paths, format=format, options=Options(text_column=text_column))
 
 
 def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str, str]]:

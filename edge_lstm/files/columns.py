@@ -24,11 +24,19 @@ TEXT_NAMES = (
 LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "labels", "intent")
 
 
-def find_text_column(columns: Sequence[str], wanted: str | None, where: str) -> int:
-    """Index of the text column: the one asked for (by name, else by number from 1), the only one, or the
-    only one with a plain name. Raises DataError that lists the columns.
+def find_text_column(
+    columns: Sequence[str], wanted: str | None, where: str, *, label: str | None = None
+) -> int:
+    """Index of the text column: the one asked for (by name, else by number from 1), the only one, the
+    only one with a plain name, or of two the one that is not ``label``. Raises DataError that lists the
+    columns.
     """
-    return _find(columns, wanted, where, TEXT_NAMES, "text", "--text-column")
+    try:
+        return _find(columns, wanted, where, TEXT_NAMES, "text", "--text-column")
+    except DataError:
+        if wanted is None and label is not None and len(columns) == 2:
+            return 1 - column_index(columns, label, where)
+        raise
 
 
 def find_label_column(columns: Sequence[str], wanted: str | None, where: str) -> int:
@@ -44,7 +52,7 @@ def column_index(columns: Sequence[str], wanted: str, where: str) -> int:
     if count > 1:
         numbers = ", ".join(str(i) for i, name in enumerate(columns, 1) if name == wanted)
         raise DataError(f"{where} has {count} columns {wanted!r}; name one by its number: {numbers}")
-    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(columns):
+    if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 and 1 <= int(wanted) <= len(columns):
         return int(wanted) - 1
     raise DataError(f"{where} has no column {wanted!r}; its columns are {listed(columns)}")
 
@@ -58,6 +66,8 @@ def listed(columns: Sequence[str]) -> str:
 def _find(
     columns: Sequence[str], wanted: str | None, where: str, names: Sequence[str], what: str, option: str
 ) -> int:
+    if not columns:
+        raise DataError(f"{where} has no columns; give one with the {what}")
     if wanted is not None:
         return column_index(columns, wanted, where)
     if what == "text" and len(columns) == 1:

@@ -20,6 +20,8 @@ from edge_lstm.errors import DataError, MissingPackageError
 Compression = Literal["gzip", "bzip2", "xz", "zstd"]
 
 SUFFIXES: dict[str, Compression] = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+# Of archives, which only the workstation reads.
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # One zstd block of 4 bytes can hold 128 KiB of the same byte: small bites bound what comes out at once.
 _ZSTD_BITE = 2048
 _BITE = 2**16

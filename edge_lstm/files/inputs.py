@@ -13,9 +13,10 @@ from edge_lstm.files.blocks import BLOCK_BYTES, BLOCK_ROWS, START, Block, Positi
 from edge_lstm.files.dialect import check_character
 from edge_lstm.files.layout import Layout, Options, find_layout, same_layout
 from edge_lstm.files.records import cut
-from edge_lstm.files.rows import RowError, text_reader, values_reader
+from edge_lstm.files.rows import text_reader, values_reader
 from edge_lstm.files.sources import Format, Source, find_sources
 from edge_lstm.files.stream import Stream
+from edge_lstm.files.values import RowError
 
 DEFAULT_OPTIONS = Options()
 
@@ -96,7 +97,7 @@ class Inputs:
                 assert isinstance(block.content, bytes)
                 table = parquet.from_bytes(block.content)
                 read = parquet.texts(table.column(self.layout.text))
-                columns = [table.column(i).to_pylist() for i in range(table.num_columns)]
+                columns = [map(_as_text, parquet.plain_values(column)) for column in table.columns]
                 for (text, error), *row in zip(read, *columns):
                     number += 1
                     yield Row(name, number, dict(zip(self.layout.columns, row)), text, error)

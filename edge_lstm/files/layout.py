@@ -23,6 +23,7 @@ class Options:
     text_column: name or number (from 1); delimiter, quote: of CSV and TSV ("" for no quotes at all);
     header: whether CSV and TSV files begin with the names of their columns.
     follow_links: whether what symbolic links inside a folder lead to is read.
+    label_column: of labelled data, the column that is not the text: name or number.
     """
 
     text_column: str | None = None
@@ -30,6 +31,7 @@ class Options:
     quote: str | None = None
     header: bool = True
     follow_links: bool = False
+    label_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,16 @@ def find_layout(source: Source, stream: Stream | None, options: Options) -> Layo
         return Layout("folder", ("path", "text"), 1)
     if source.format == "parquet":
         columns = parquet.columns(source.path)
-        text = find_text_column(columns, options.text_column, source.name)
-        parquet.check_text_column(source.path, columns[text])
+        text = _text_column(columns, source, options)
+        parquet.check_text_column(source.path, text)
         return Layout("parquet", columns, text)
     assert stream is not None
     head = stream.head()
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200:2].count(0) + head[1:200:2].count(0) > 40:
-        raise DataError(
-            f"{source.name} is UTF-16 or binary, not UTF-8 text; "
-            f"convert it with: iconv -f UTF-16 -t UTF-8 {source.path}"
-        )
+        hint = f"convert it with: iconv -f UTF-16 -t UTF-8 {source.path}"
+        if source.compression:
+            hint = "decompress it and look, or convert it with: iconv -f UTF-16 -t UTF-8"
+        raise DataError(f"{source.name} is UTF-16 or binary, not UTF-8 text; {hint}")
     if source.format == "text":
         return Layout("text", ("text",), 0)
     if not head.removeprefix(BOM).strip():
@@ -79,6 +81,10 @@ def find_layout(source: Source, stream: Stream | None, options: Options) -> Layo
     if source.format == "jsonl":
         return _jsonl(source, head, options)
     return _csv(source, head, options)
+
+
+def _text_column(columns: tuple[str, ...], source: Source, options: Options) -> int:
+    return find_text_column(columns, options.text_column, source.name, label=options.label_column)
 
 
 def same_layout(first: Layout, other: Layout, first_name: str, name: str) -> None:
@@ -122,9 +128,7 @@ def _csv(source: Source, head: bytes, options: Options) -> Layout:
     names = [value for value, _ in dialect.spans(record)]
     if not options.header:
         columns = tuple(str(i) for i in range(1, len(names) + 1))
-        return Layout(
-            source.format, columns, find_text_column(columns, options.text_column, source.name), dialect
-        )
+        return Layout(source.format, columns, _text_column(columns, source, options), dialect)
     try:
         columns = tuple(name.decode() for name in names)
     except UnicodeDecodeError:
@@ -132,7 +136,7 @@ def _csv(source: Source, head: bytes, options: Options) -> Layout:
             f"{source.name}: its header is not UTF-8; "
             f"convert it with: iconv -f WINDOWS-1252 -t UTF-8 {source.path}"
         ) from None
-    text = find_text_column(columns, options.text_column, source.name)
+    text = _text_column(columns, source, options)
     header = (BOM if head.startswith(BOM) else b"") + record
     return Layout(source.format, columns, text, dialect, header)
 
@@ -154,4 +158,4 @@ def _jsonl(source: Source, head: bytes, options: Options) -> Layout:
         hint = f"convert it with: jq -c '.[]' {source.path}" if array else "give one JSON object a line"
         raise DataError(f"{source.name} has no JSON object in its first lines; {hint}")
     columns = tuple(keys)
-    return Layout("jsonl", columns, find_text_column(columns, options.text_column, source.name))
+    return Layout("jsonl", columns, _text_column(columns, source, options))

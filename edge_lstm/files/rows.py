@@ -11,9 +11,7 @@ from edge_lstm.files.dialect import Dialect
 from edge_lstm.files.layout import Layout
 from edge_lstm.files.records import Records, text_spans
 from edge_lstm.files.stream import MAX_ROW_BYTES
-
-# A record as it came: a line or CSV record without its line end, a file of a folder, or nothing.
-Record = "bytes | FileRecord | TooLong"
+from edge_lstm.files.values import MAX_DEPTH, Number, RowError, depth
 
 
 @dataclass(frozen=True)
@@ -32,17 +30,8 @@ class TooLong:
     size: int
 
 
-class Number(str):
-    """A number of a JSON row, in the digits it was written with."""
-
-    __slots__ = ()
-
-
+_TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _JSON = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
-
-
-class RowError(Exception):
-    """A row has no usable text; the text says why."""
 
 
 def text_reader(
@@ -178,9 +167,11 @@ def _json(record: bytes) -> dict[str, Any]:
             f"the row is not UTF-8 (byte 0x{record[error.start]:02x} at position {error.start})"
         ) from None
     except RecursionError:
-        raise RowError("the row is nested too deeply") from None
+        raise RowError(_TOO_DEEP) from None
     except ValueError as error:
         raise RowError(f"the row is not JSON: {error}") from None
+    if record.count(b"{") + record.count(b"[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
+        raise RowError(_TOO_DEEP)
     if not isinstance(row, dict):
         raise RowError(f"the row is {_kind(row)}, not an object")
     return row

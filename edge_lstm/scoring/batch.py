@@ -24,7 +24,7 @@ from edge_lstm.scoring.output import FileOutput, Output, StreamOutput, check_not
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, Plan, make_plan
 from edge_lstm.scoring.runner import Runner, available_workers
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.table_encoder import assemble
+from edge_lstm.scoring.table_encoder import assemble, no_rows
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
@@ -145,6 +145,8 @@ def score_files(
                     next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
                 position = block.end
             if wanted == "parquet":
+                if not file.size:
+                    file.write(no_rows(plan, opened.sources[0]))
                 if journal:
                     _checkpoint(file, journal, position, summary)
                 _finish_parquet(file)

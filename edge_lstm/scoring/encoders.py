@@ -10,7 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.files.rows import Number, RowError, TooLong, values_reader
+from edge_lstm.files import parquet
+from edge_lstm.files.rows import TooLong, values_reader
+from edge_lstm.files.values import json_text
 from edge_lstm.scoring.plan import Plan
 
 if TYPE_CHECKING:
@@ -88,7 +90,9 @@ def _csv_encoder(plan: Plan) -> Encoder:
             values = [values[i] for i in plan.kept]
         if not values:
             return tail(answer).removeprefix(delimiter)
-        return dialect.line(map(_as_bytes, values)) + tail(answer)
+        errors = "strict" if answer.error is None else "replace"
+        fields = (_as_bytes(value, name, errors) for name, value in zip(plan.columns, values))
+        return dialect.line(fields) + tail(answer)
 
     def passed_on(record: Any, answer: Answer) -> bytes:
         # An error may be one of the record's form: it is written anew, in as many columns as the header.
@@ -99,14 +103,14 @@ def _csv_encoder(plan: Plan) -> Encoder:
     return passed_on if as_it_came else converted
 
 
-def _as_bytes(value: Any) -> bytes:
+def _as_bytes(value: Any, name: str, errors: str) -> bytes:
     if isinstance(value, bytes):
         return value
     if value is None:
         return b""
     if isinstance(value, str):  # numbers of a JSON row too, in their own digits
         return value.encode("utf-8", "replace")
-    return json_text(value).encode("utf-8", "replace")
+    return json_text(value, name, errors).encode()
 
 
 def _json_encoder(plan: Plan) -> Encoder:
@@ -145,20 +149,13 @@ def _json_encoder(plan: Plan) -> Encoder:
         if plan.kept is not None:
             values = [values[i] for i in plan.kept]
         errors = "strict" if answer.error is None else "replace"
-        row = {name: as_text(value, name, errors) for name, value in zip(plan.columns, values)}
-        return put_behind(json_text(row).encode("utf-8", "surrogatepass"), answer)
+        items = [
+            f"{json_text(name, name)}: {json_text(value, name, errors)}"
+            for name, value in zip(plan.columns, values)
+        ]
+        return put_behind(("{" + ", ".join(items) + "}").encode(), answer)
 
     return converted
-
-
-def as_text(value: Any, name: str, errors: str = "strict") -> Any:
-    """Bytes of a field → text; RowError where they are not UTF-8 (and ``errors`` is strict)."""
-    if not isinstance(value, bytes):
-        return value
-    try:
-        return value.decode("utf-8", errors)
-    except UnicodeDecodeError:
-        raise RowError(f"column {name!r} is not UTF-8") from None
 
 
 def _as_object(record: Any, plan: Plan) -> bytes:
@@ -172,58 +169,10 @@ def _as_object(record: Any, plan: Plan) -> bytes:
             return bytes(record)
     except (ValueError, RecursionError):
         pass
-    return json_text({RAW_COLUMN: record.decode("utf-8", "replace")}).encode()
-
-
-def json_text(value: Any) -> str:
-    """A value as JSON: numbers of the input in their own digits, what JSON does not have as text."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json_text(str(k))}: {json_text(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(json_text, value)) + "]"
-    if isinstance(value, Number):
-        return str(value)
-    if value is None or isinstance(value, (str, bool, int, float)):
-        # A lone surrogate is no UTF-8: then JSON's own escape stands for it.
-        text = json.dumps(value, ensure_ascii=False)
-        return text if text.isascii() or not _has_surrogate(text) else json.dumps(value)
-    if isinstance(value, bytes):
-        return json.dumps(value.decode("utf-8", "replace"), ensure_ascii=False)
-    return json.dumps(str(value), ensure_ascii=False)
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    return json.dumps({RAW_COLUMN: record.decode("utf-8", "replace")}, ensure_ascii=False).encode()
 
 
 def parquet_values(table: Any, plan: Plan) -> Sequence[Sequence[Any]]:
-    """The rows of an Arrow table as values that the encoders write: what has no JSON form as text."""
-    from edge_lstm.files import parquet
-
-    arrow = parquet.pyarrow()
-    columns = []
-    for column in table.columns:
-        if plan.format == "jsonl" and _is_plain(arrow, column.type):
-            columns.append(column.to_pylist())
-            continue
-        try:
-            # Arrow writes float32, dates and decimals in their shortest exact form.
-            columns.append(column.cast(arrow.string()).to_pylist())
-        except arrow.ArrowException:
-            columns.append(column.to_pylist())
-    return list(zip(*columns)) if columns else []
-
-
-def _is_plain(arrow: Any, kind: Any) -> bool:
-    types = arrow.types
-    return bool(
-        types.is_integer(kind)
-        or types.is_boolean(kind)
-        or types.is_float64(kind)
-        or types.is_string(kind)
-        or types.is_nested(kind)
-    )
+    """The rows of an Arrow table as values that the encoders write."""
+    read = parquet.plain_values if plan.format == "jsonl" else parquet.as_strings
+    return list(zip(*map(read, table.columns)))

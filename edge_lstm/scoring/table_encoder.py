@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.files import parquet
-from edge_lstm.files.rows import Number, values_reader
-from edge_lstm.scoring.encoders import as_text, json_text
+from edge_lstm.files.rows import values_reader
+from edge_lstm.files.sources import Source
+from edge_lstm.files.values import RowError, field_text, json_text
 from edge_lstm.scoring.plan import Plan
 
 if TYPE_CHECKING:
@@ -15,49 +16,67 @@ if TYPE_CHECKING:
 
 
 def arrow_bytes(
-    plan: Plan, records: Sequence[Any], table: Any, answers: Sequence[Answer], chosen: Sequence[int]
-) -> bytes:
-    """One Arrow IPC stream of the rows ``chosen``: the kept columns, then the added ones.
+    plan: Plan,
+    records: Sequence[Any],
+    table: Any,
+    answers: list[Answer],
+    is_written: Callable[[Answer], bool],
+) -> tuple[bytes, int]:
+    """One Arrow IPC stream of the rows to write: the kept columns, then the added ones; and how many they
+    are. A row that has no form in Parquet (not UTF-8) becomes an error row in ``answers`` too.
 
     Columns of a Parquet input keep their types; those of other formats are strings, exactly what stood
     in the file (of JSONL, what is no string is its JSON text).
     """
     arrow = parquet.pyarrow()
     if table is None:
-        table = _table(arrow, plan, records)
-    if plan.kept is not None:
+        table = _table(arrow, plan, records, answers)
+    elif plan.kept is not None:
         table = table.select(list(plan.kept))
     # Repeated names were numbered.
     table = table.rename_columns(list(plan.columns))
     for name, values, kind in _added(arrow, plan, answers):
         table = table.append_column(arrow.field(name, kind), arrow.array(values, kind))
+    chosen = [i for i, answer in enumerate(answers) if is_written(answer)]
     if len(chosen) < len(answers):
         table = table.take(arrow.array(chosen, arrow.int64()))
     sink = arrow.BufferOutputStream()
     with arrow.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return bytes(sink.getvalue())
+    return bytes(sink.getvalue()), len(chosen)
 
 
-def _table(arrow: Any, plan: Plan, records: Sequence[Any]) -> Any:
+def no_rows(plan: Plan, source: Source) -> bytes:
+    """The stream of an input without rows: its columns and their types all the same."""
+    table = parquet.schema(source.path).empty_table() if plan.layout.format == "parquet" else None
+    return arrow_bytes(plan, (), table, [], lambda answer: True)[0]
+
+
+def _table(arrow: Any, plan: Plan, records: Sequence[Any], answers: list[Answer]) -> Any:
     values_of = values_reader(plan.layout)
     rows = [values_of(record) for record in records]
-    columns = [
-        arrow.array([_cell(row[i], name) for row in rows], arrow.string())
-        for i, name in enumerate(plan.layout.columns)
-    ]
+    columns = []
+    for i in plan.kept if plan.kept is not None else range(len(plan.layout.columns)):
+        name, cells = plan.layout.columns[i], list[str | None]()
+        for number, row in enumerate(rows):
+            try:
+                cells.append(_cell(row[i], name, "strict"))
+            except RowError as error:
+                cells.append(_cell(row[i], name, "replace"))
+                if answers[number].error is None:
+                    answers[number] = type(answers[number])(None, None, None, "error", str(error))
+        columns.append(arrow.array(cells, arrow.string()))
     return arrow.table(columns, names=[str(i) for i in range(len(columns))])
 
 
-def _cell(value: Any, name: str) -> str | None:
+def _cell(value: Any, name: str, errors: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bytes):
-        return str(as_text(value, name, "replace"))
-    if isinstance(value, Number):
-        return str.__str__(value)
-    text = value if isinstance(value, str) else json_text(value)
-    return text.encode("utf-8", "replace").decode()
+        return field_text(value, name, errors)
+    if isinstance(value, str):  # numbers of a JSON row too, in their own digits
+        return value.encode("utf-8", "replace").decode()
+    return json_text(value, name, errors)
 
 
 def _added(arrow: Any, plan: Plan, answers: Sequence[Answer]) -> list[tuple[str, list[Any], Any]]:

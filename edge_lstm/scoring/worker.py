@@ -9,7 +9,8 @@ from edge_lstm.files import parquet
 from edge_lstm.files.blocks import Block
 from edge_lstm.files.compression import compress
 from edge_lstm.files.records import cut
-from edge_lstm.files.rows import RowError, read_texts, text_reader
+from edge_lstm.files.rows import read_texts, text_reader
+from edge_lstm.files.values import RowError
 from edge_lstm.modelfile import parse_model
 from edge_lstm.scoring.answers import Answer, Answerer, count
 from edge_lstm.scoring.encoders import encoder, parquet_values
@@ -52,9 +53,8 @@ class Worker:
             read = read_texts(records, plan.layout, self._text_of)
         answers = self._answerer.answers(read)
         if self._encode is None:
-            chosen = [i for i, answer in enumerate(answers) if self._answerer.is_written(answer)]
-            data = arrow_bytes(plan, records, table, answers, chosen)
-            return Scored(data, count(answers, len(chosen)))
+            data, written = arrow_bytes(plan, records, table, answers, self._answerer.is_written)
+            return Scored(data, count(answers, written))
         rows = []
         for i, record in enumerate(records):
             if not self._answerer.is_written(answers[i]):

@@ -19,8 +19,9 @@ from edge_lstm.errors import DataError
 from edge_lstm.files import Layout, Options, Position, blocks, open_inputs, read_rows, rows
 from edge_lstm.files.dialect import Dialect, strip_newline
 from edge_lstm.files.records import cut, record_ends
-from edge_lstm.files.rows import RowError, read_texts, text_reader
+from edge_lstm.files.rows import read_texts, text_reader
 from edge_lstm.files.stream import Stream
+from edge_lstm.files.values import RowError
 
 TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
 
@@ -70,7 +71,8 @@ def test_jsonl_rows_keep_their_numbers_as_written(tmp_path: Path) -> None:
         (b'{"text": null}', "the text is null"),
         (b'{"text": 5}', "the text is a number, not a string"),
         (b'{"text": "\xff"}', "the row is not UTF-8 (byte 0xff"),
-        (b"[" * 100_000, "the row is nested too deeply"),
+        (b"[" * 100_000, "the row is nested more than 200 deep"),
+        (b'{"text": "a", "x": ' + b"[" * 200 + b"]" * 200 + b"}", "the row is nested more than 200 deep"),
     ],
 )
 def test_a_json_row_without_text_says_why_and_the_next_row_is_read(

@@ -1,0 +1,222 @@
+"""Values of rows from one format to another: nothing lost, nothing that is not of the format."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_lstm import Choices, score_files
+from edge_lstm.files import read_rows
+from edge_lstm.files.values import Number, RowError, depth, json_text
+
+arrow = pytest.importorskip("pyarrow")
+import pyarrow.parquet as pq  # noqa: E402
+
+
+def scored(table: Any, tmp_path: Path, target: str, **choices: Any) -> list[dict[str, Any]]:
+    pq.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=False)
+    score_files(tmp_path / "in.parquet", tmp_path / target, workers=1, choices=Choices(**choices))
+    return read(tmp_path / target)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".jsonl":
+
+        def refuse(constant: str) -> None:
+            raise ValueError(f"not JSON: {constant}")
+
+        return [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        return list(pq.read_table(path).to_pylist())
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def table(**columns: Any) -> Any:
+    length = len(next(iter(columns.values())))
+    return arrow.table({"text": ["good"] * length, **columns})
+
+
+NS = arrow.timestamp("ns")
+FAR = arrow.array([40_000_000], arrow.int32()).cast(arrow.date32())
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (arrow.array([0.1, 3.0, 1e20], arrow.float32()), [0.1, 3.0, 1e20]),
+        (arrow.array([0.1, 3.0, None], arrow.float64()), [0.1, 3.0, None]),
+        (arrow.array([math.nan, math.inf, -math.inf]), ["NaN", "Infinity", "-Infinity"]),
+        (arrow.array([math.nan], arrow.float32()), ["NaN"]),
+        (arrow.array([[math.nan, 1.5], None, []]), [["NaN", 1.5], None, []]),
+        (arrow.array([[0.1]], arrow.list_(arrow.float32())), [[0.1]]),
+        (arrow.array([[0.1, 0.2]], arrow.list_(arrow.float32(), 2)), [[0.1, 0.2]]),
+        (
+            arrow.array([{"when": 1}], arrow.struct([("when", NS)])),
+            [{"when": "1970-01-01 00:00:00.000000001"}],
+        ),
+        (arrow.array([[1]], arrow.list_(NS)), [["1970-01-01 00:00:00.000000001"]]),
+        (arrow.ListArray.from_arrays([0, 1], FAR), [[str(FAR.cast(arrow.string())[0])]]),
+        (arrow.array([{"a": None}, None], arrow.struct([("a", arrow.int8())])), [{"a": None}, None]),
+        (arrow.array([[("k", 1)], None], arrow.map_(arrow.string(), arrow.int8())), [[["k", 1]], None]),
+        (arrow.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
+        (arrow.array([None], arrow.null()), [None]),
+        (arrow.array([True, None]), [True, None]),
+        (arrow.array([b"bytes"]), ["bytes"]),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_a_parquet_value_is_json_whatever_its_type(tmp_path: Path, values: Any, expected: list[Any]) -> None:
+    rows = scored(table(x=values), tmp_path, "out.jsonl")
+    assert [row["x"] for row in rows] == expected
+    assert {row["status"] for row in rows} == {"ok"}
+    # In CSV the same, where it has parts as JSON.
+    rows = scored(table(x=values), tmp_path, "out.csv")
+    for row, value in zip(rows, expected):
+        assert row["status"] == "ok"
+        if isinstance(value, (list, dict)):
+            assert json.loads(row["x"]) == value
+
+
+def test_a_slice_of_a_map_has_its_own_entries() -> None:
+    from edge_lstm.files.parquet import plain_values
+
+    maps = arrow.array([[("a", 1)], None, [("b", 2), ("c", 3)]], arrow.map_(arrow.string(), arrow.int32()))
+    lists = arrow.array([[1], None, [2, 3]])
+    for column in (maps, lists, arrow.array([{"a": 1}, None, {"a": 2}])):
+        for begin in range(4):
+            sliced = column[begin:]
+            expected = json.loads(json.dumps(sliced.to_pylist()))
+            assert plain_values(sliced) == expected, column.type
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out.jsonl", "out.parquet"])
+def test_a_string_that_is_not_utf8_is_no_traceback(tmp_path: Path, target: str) -> None:
+    forged = arrow.StringArray.from_buffers(
+        2, arrow.py_buffer(b"\0\0\0\0\2\0\0\0\4\0\0\0"), arrow.py_buffer(b"ok\xff\xfe")
+    )
+    rows = scored(table(x=forged), tmp_path, target) if target != "out.parquet" else None
+    if rows is None:
+        pq.write_table(table(x=forged), tmp_path / "in.parquet")
+        score_files(tmp_path / "in.parquet", tmp_path / target, workers=1)
+        assert pq.read_table(tmp_path / target)["x"].cast(arrow.binary()).to_pylist() == [b"ok", b"\xff\xfe"]
+        return
+    assert rows[0]["x"] == "ok"
+    if target == "out.csv":
+        assert rows[1]["x"].encode("utf-8", "surrogateescape") == b"\xff\xfe"
+    else:
+        assert rows[1]["error"] == "column 'x' is not UTF-8; leave it out with --keep"
+
+
+def test_a_text_that_is_not_utf8_is_an_error_row(tmp_path: Path) -> None:
+    forged = arrow.StringArray.from_buffers(
+        1, arrow.py_buffer(b"\0\0\0\0\2\0\0\0"), arrow.py_buffer(b"\xff\xfe")
+    )
+    pq.write_table(arrow.table({"text": forged}), tmp_path / "a.parquet")
+    [row] = read_rows([tmp_path / "a.parquet"])
+    assert (row.text, row.error) == (None, "the text is not UTF-8")
+
+
+@pytest.mark.parametrize("target", ["out.parquet", "out.jsonl"])
+def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(tmp_path: Path, target: str) -> None:
+    (tmp_path / "in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
+    summary = score_files(tmp_path / "in.csv", tmp_path / target, workers=1)
+    first, second = read(tmp_path / target)
+    assert first["error"] == "column 'id' is not UTF-8; leave it out with --keep"
+    assert (first["label"], first["status"]) == (None, "error")
+    assert (second["id"], second["status"]) == ("2", "ok")
+    assert summary.errors == 1
+    # What is not written is not looked at.
+    score_files(tmp_path / "in.csv", tmp_path / target, workers=1, choices=Choices(keep=("text",)))
+    assert [row["status"] for row in read(tmp_path / target)] == ["ok", "ok"]
+
+
+def test_names_that_repeat_are_told_apart_by_number(tmp_path: Path) -> None:
+    twice = arrow.Table.from_arrays(
+        [arrow.array(["wonderful"]), arrow.array(["awful"])], names=["text", "text"]
+    )
+    pq.write_table(twice, tmp_path / "a.parquet")
+    from edge_lstm.files import Options
+
+    for number, label in (("1", "pos"), ("2", "neg")):
+        for target in ("o.csv", "o.jsonl", "o.parquet"):
+            score_files(
+                tmp_path / "a.parquet", tmp_path / target, reading=Options(text_column=number), workers=1
+            )
+            [row] = read(tmp_path / target)
+            assert row["label"] == label
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("in.csv", "id,text\n"), ("in.txt", ""), ("in.jsonl", '{"text": null}\n'), ("in.parquet", "")],
+)
+def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, content: str) -> None:
+    if name == "in.parquet":
+        empty = arrow.table({"id": arrow.array([], arrow.int8()), "text": arrow.array([], arrow.string())})
+        pq.write_table(empty, tmp_path / name)
+    else:
+        (tmp_path / name).write_text(content)
+    choices = Choices(where_label=("pos",)) if name == "in.jsonl" else Choices()
+    score_files(tmp_path / name, tmp_path / "out.parquet", workers=1, choices=choices)
+    written = pq.read_table(tmp_path / "out.parquet")
+    assert written.num_rows == 0
+    assert written.column_names[-4:] == ["label", "probability", "status", "error"]
+    assert written.schema.field("probability").type == arrow.float32()
+    if name == "in.parquet":
+        assert written.schema.field("id").type == arrow.int8()
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out.tsv", "out.jsonl", "out.parquet"])
+@pytest.mark.parametrize("keep", [None, ("text", "x")])
+@pytest.mark.parametrize("levels", [199, 200, 600, 900])
+def test_json_nested_deep_is_written_or_an_error_row(
+    tmp_path: Path, target: str, keep: tuple[str, ...] | None, levels: int
+) -> None:
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        inner = opening * levels + "1" + closing * levels
+        (tmp_path / "in.jsonl").write_text(f'{{"text": "good", "x": {inner}}}\n{{"text": "good", "x": 1}}\n')
+        summary = score_files(tmp_path / "in.jsonl", tmp_path / target, workers=1, choices=Choices(keep=keep))
+        assert summary.statuses == {"ok": 2} if levels < 200 else {"ok": 1, "error": 1}
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out.tsv", "out.jsonl", "out.parquet"])
+def test_a_key_that_is_a_lone_surrogate_is_written(tmp_path: Path, target: str) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "good", "\\ud800": "a", "\\ud801": "b\\ud800"}\n')
+    score_files(tmp_path / "in.jsonl", tmp_path / target, workers=1)
+    (tmp_path / target).read_bytes().decode() if target != "out.parquet" else None
+    [row] = (
+        [json.loads((tmp_path / target).read_text())]
+        if target == "out.jsonl"
+        else [r.values for r in read_rows([tmp_path / target], text_column="text")]
+    )
+    assert row["status"] == "ok"
+    assert len(row) == 7 if target != "out.jsonl" and target.endswith("parquet") else len(row) >= 6
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (math.nan, '"NaN"'),
+        (-math.inf, '"-Infinity"'),
+        (Number("NaN"), '"NaN"'),
+        (Number("1.50"), "1.50"),
+        ("é\ud800", '"é\\ud800"'),
+        ({"\ud800": [b"a", None, True]}, '{"\\ud800": ["a", null, true]}'),
+    ],
+)
+def test_json_text_is_json(value: Any, text: str) -> None:
+    assert json_text(value, "x") == text
+    json.loads(text)
+    with pytest.raises(RowError, match="column 'x' is not UTF-8"):
+        json_text([b"\xff"], "x")
+    assert json_text([b"\xff"], "x", "replace") == '["\ufffd"]'
+
+
+def test_depth_counts_levels() -> None:
+    assert [depth(value) for value in (1, [], [[1], {"a": [2]}], {"a": 1})] == [0, 1, 3, 1]
