@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from edge_lstm.errors import DataError, MissingPackageError
+from edge_lstm.files.compression import TAR_SUFFIXES
 from edge_lstm.files.sources import FORMATS
 from edge_lstm.labelled import Labelled, read_labelled
 
 # Read by edge-lstm-export only: the IMDB download, its tar, Keras's arrays.
-_WORKSTATION_FILE = re.compile(r"\.(npz|tar|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
+_WORKSTATION_SUFFIXES = (*TAR_SUFFIXES, ".npz")
+DEFAULT_SPLIT = "test"
 
 
 def load_labelled(
     source: str,
     *,
-    split: str = "test",
+    split: str | None = None,
     input_format: str | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    follow_links: bool = False,
     data_dir: Path | None = None,
     word_index: Path | None = None,
     show_progress: bool = False,
@@ -28,8 +30,9 @@ def load_labelled(
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
     split; or ``imdb``, its tar or Keras's ``imdb.npz`` where edge-lstm-export is installed.
-    split: which part, of a source that has parts.
+    split: which part, of a source that has parts; None for its test texts, or all of one without parts.
     input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
+    follow_links: whether what symbolic links inside a folder lead to is read.
     data_dir: where ``imdb`` lies already; word_index: Keras's, for its npz; show_progress: of a download.
 
     Raises DataError, or MissingPackageError where edge-lstm-export is needed and not installed.
@@ -38,11 +41,19 @@ def load_labelled(
     given = next((known for known in FORMATS if known == input_format), None)
     if input_format is not None and given is None:
         raise DataError(f"no format {input_format!r}; give one of {', '.join(FORMATS)}")
-    if (source == "imdb" and not path.exists()) or _WORKSTATION_FILE.search(source):
-        return _from_workstation(source, split, data_dir, word_index, show_progress)
-    if (path / split).is_dir():
-        path = path / split
-    return read_labelled([path], format=given, text_column=text_column, label_column=label_column)
+    if (source == "imdb" and not path.exists()) or source.lower().endswith(_WORKSTATION_SUFFIXES):
+        return _from_workstation(source, split or DEFAULT_SPLIT, data_dir, word_index, show_progress)
+    part = path / (split or DEFAULT_SPLIT)
+    if split is not None and not part.is_dir():
+        kind = f"has no part {split!r}" if path.is_dir() else "has no parts"
+        raise DataError(f"{source} {kind}; leave --split out")
+    return read_labelled(
+        [part if part.is_dir() else path],
+        format=given,
+        text_column=text_column,
+        label_column=label_column,
+        follow_links=follow_links,
+    )
 
 
 def _from_workstation(

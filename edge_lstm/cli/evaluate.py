@@ -16,7 +16,8 @@ from edge_lstm.cli.progress import ProgressLine
 if TYPE_CHECKING:
     from edge_lstm.evaluation import Comparison, Evaluation, ModelResult
 
-NAME_WIDTH = 23  # so that every table is 79 wide
+TABLE_WIDTH = 79
+NAME_WIDTH = 23  # so that every table is as wide
 
 
 def command(
@@ -64,8 +65,17 @@ def command(
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option("--split", metavar="NAME", help="Part of a source that has parts.")
-    ] = "test",
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="NAME",
+            help="Part of a source that has parts.  [default: test]",
+            show_default=False,
+        ),
+    ] = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
+    ] = False,
     data_dir: Annotated[
         Path | None,
         typer.Option("--data-dir", metavar="DIR", help="Folder that holds the archive of imdb already."),
@@ -79,7 +89,8 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate models on labelled texts: accuracy with its confidence interval, precision, recall and F1
-    of each label, log loss and calibration error; several models side by side with McNemar's test.
+    of each label, the confusion matrix where it fits, log loss and calibration error; several models side
+    by side with McNemar's test.
     """
     from edge_lstm.evaluation import evaluate, parse_label_map
     from edge_lstm.evaluation_data import load_labelled
@@ -97,6 +108,7 @@ def command(
         input_format=input_format,
         text_column=text_column,
         label_column=label_column,
+        follow_links=follow_links,
         data_dir=data_dir,
         word_index=word_index,
         show_progress=sys.stderr.isatty(),
@@ -141,7 +153,7 @@ def _lines(evaluation: Evaluation) -> list[str]:
         lines.append(f"{torn:,} texts have the words of one with another label: correct the labels")
     for model in evaluation.models:
         if model.familiar:
-            lines += wrap(f"{_short(model.name)}: {model.familiar.note}", 79, subsequent_indent="  ")
+            lines += wrap(f"{_short(model.name)}: {model.familiar.note}", TABLE_WIDTH, subsequent_indent="  ")
     for model in evaluation.models:
         lines += ["", *_by_label(model)]
     for comparison in evaluation.comparisons:
@@ -150,7 +162,7 @@ def _lines(evaluation: Evaluation) -> list[str]:
 
 
 def _by_label(model: ModelResult) -> list[str]:
-    """Scores of each label, and the confusion matrix where it fits beside them."""
+    """Scores of each label, then the confusion matrix where it fits."""
     name = f"{_short(model.name, 34)} by label"
     header = f"{name:<{NAME_WIDTH + 19}} {'precision':>9} {'recall':>8} {'F1':>8} {'texts':>8}"
     rows = [
@@ -159,7 +171,23 @@ def _by_label(model: ModelResult) -> list[str]:
         for row in model.by_label
     ]
     mean = f"  {'mean':<{NAME_WIDTH + 17}} {'':>9} {'':>8} {model.macro_f1:>8.2%}"
-    return [header, *rows, mean]
+    return [header, *rows, mean, *_confusion_matrix(model)]
+
+
+def _confusion_matrix(model: ModelResult) -> list[str]:
+    """A row for each true label, a column for each answer; nothing where that is wider than the tables."""
+    counts = [[f"{count:,}" for count in row] for row in model.confusion.tolist()]
+    names = [_short(label, 16) for label in model.labels]
+    widths = [max(len(name), *(len(row[i]) for row in counts)) for i, name in enumerate(names)]
+    first = max(len("  true label"), *(len(name) + 2 for name in names))
+    if first + sum(width + 2 for width in widths) > TABLE_WIDTH:
+        return []
+    header = f"{'  true label':<{first}}" + "".join(f"  {n:>{w}}" for n, w in zip(names, widths))
+    rows = [
+        f"  {name:<{first - 2}}" + "".join(f"  {count:>{width}}" for count, width in zip(row, widths))
+        for name, row in zip(names, counts)
+    ]
+    return ["", f"{_short(model.name, 34)}: texts by true label and answer", header, *rows]
 
 
 def _comparison(comparison: Comparison, n: int) -> list[str]:

@@ -244,6 +244,19 @@ def test_the_command_prints_a_table_that_fits_a_terminal(data: Path) -> None:
     assert (data / "r.html").exists()
 
 
+def test_the_confusion_matrix_is_printed_where_it_fits(data: Path) -> None:
+    from edge_lstm.cli.evaluate import _confusion_matrix
+
+    lines = run("--data", "x.jsonl", cwd=data).stdout.splitlines()
+    matrix = evaluate([MODEL], TEXTS, LABELS).models[0].confusion
+    head = next(i for i, line in enumerate(lines) if line.split() == ["true", "label", "neg", "pos"])
+    assert [line.split() for line in lines[head + 1 : head + 3]] == [
+        [label, *map(str, row)] for label, row in zip(MODEL.labels, matrix)
+    ]
+    many = tuple(f"label number {i}" for i in range(20))
+    assert _confusion_matrix(replace(result([True]), labels=many)) == []
+
+
 def test_the_command_answers_in_json(data: Path) -> None:
     answer = json.loads(run("--data", "x.jsonl", "--json", cwd=data).stdout)
     found = evaluate([MODEL], TEXTS, LABELS)
@@ -265,7 +278,7 @@ def test_standard_input_and_odd_suffixes_are_read_by_their_format(data: Path) ->
 def test_a_source_of_the_workstation_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("edge_lstm_export", "edge_lstm_export.datasets"):
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
-    for source in ("imdb", "imdb.npz", "aclImdb_v1.tar.gz"):
+    for source in ("imdb", "imdb.npz", "aclImdb_v1.tar.gz", "a.tbz2", "A.TXZ", "a.tgz", "a.tar"):
         with pytest.raises(MissingPackageError, match="pip install edge-lstm-export"):
             load_labelled(source)
 
@@ -274,6 +287,17 @@ def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:
     by_part = run("--data", "folder", "--split", "train", "--json", cwd=data)
     assert json.loads(by_part.stdout)["texts"] == 2
     assert json.loads(run("--data", "folder/test", "--json", cwd=data).stdout)["texts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "message"), [("x.jsonl", "x.jsonl has no parts"), ("folder", "folder has no part 'nonsense'")]
+)
+def test_a_part_of_what_has_no_such_part_is_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    monkeypatch.chdir(data)
+    with pytest.raises(DataError, match=f"{message}; leave --split out"):
+        load_labelled(source, split="nonsense")
 
 
 @pytest.mark.parametrize(

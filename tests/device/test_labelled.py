@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,15 @@ def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("words,mood\na,pos\n")
     assert read_labelled(path, label_column="mood") == Labelled(["a"], ["pos"])
+
+
+def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"words,mood\na,pos\n")
+    os.close(writing)
+    found = read_labelled(f"/dev/fd/{reading}", format="csv", label_column="mood")
+    os.close(reading)
+    assert found == Labelled(["a"], ["pos"])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.files.compression import TAR_SUFFIXES
 from edge_lstm.files.sources import FORMATS, STDIN, Format
 from edge_lstm.labelled import FASTTEXT_PREFIX, read_labelled
 from edge_lstm_export.datasets.dataset import (
@@ -26,7 +27,6 @@ SOURCES = (
     "imdb, the aclImdb folder or its tar, Keras's imdb.npz, "
     "or a labelled CSV, TSV, JSONL, Parquet or fastText file"
 )
-_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TEST_SHARE = 0.1
 
 
@@ -75,7 +75,7 @@ def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
 
 def holds_splits(source: str) -> bool:
     """Whether a source comes in parts (training, test, unlabelled): IMDB, its folder or its tar."""
-    return source == IMDB or Path(source).is_dir() or source.lower().endswith(_TARS)
+    return source == IMDB or Path(source).is_dir() or source.lower().endswith(TAR_SUFFIXES)
 
 
 def _read(source: str, options: DataOptions) -> Dataset:
@@ -88,7 +88,7 @@ def _read(source: str, options: DataOptions) -> Dataset:
         return read_review_folder(path, name or path.resolve().name, unlabelled=options.unlabelled)
     if not path.exists():
         raise DataError(f"no file or folder {source}; a source is {SOURCES}")
-    if path.name.lower().endswith(_TARS):
+    if path.name.lower().endswith(TAR_SUFFIXES):
         return read_review_tar(path, name, unlabelled=options.unlabelled)
     if path.suffix.lower() == ".npz":
         return read_keras_npz(path, options.word_index)
