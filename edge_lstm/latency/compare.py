@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.latency.result import Document
-from edge_lstm.latency.statistics import interval, resampled_medians, samples_needed
+from edge_lstm.latency.statistics import interval, pass_length, resampled_medians, samples_needed
 from edge_lstm.latency.terminal import ms, plain
 from edge_lstm.svg import clip
 
@@ -98,8 +98,7 @@ def _row(before: Setting, after: Setting, fail_above: float | None) -> Row:
                 f"{one['name']}: {len(samples)} runs are too few to compare, it takes {samples_needed(50)}; "
                 "measure longer"
             )
-        text = one["samples"]["text"]
-        period = len(set(text)) if one["batch_size"] == 1 else 0
+        period = pass_length(np.array(one["samples"]["text"], dtype=np.int64))
         medians.append(float(np.median(samples)))
         draws.append(resampled_medians(samples, period, np.random.default_rng(seed)))
     low, high = interval(draws[1] / draws[0])

@@ -95,7 +95,9 @@ def measure(
             pool = texts_of_length(sample, tokenizer, setting.length, MADE_TEXTS, plan.seed)
         pools.append(pool.texts)
         tokens = lengths_of(pool.texts, tokenizer)
-        measured.append(Measured(setting, classifier, tokens, Recorder(block_texts)))
+        # In batches the texts of a block are kept or dropped together.
+        pass_runs = len(tokens) if setting.batch_size == 1 else block_texts // setting.batch_size
+        measured.append(Measured(setting, classifier, tokens, Recorder(block_texts, pass_runs)))
     _cold_starts(plan, measured, pools, tell)
     rng = random.Random(plan.seed)
     collecting = gc.isenabled()

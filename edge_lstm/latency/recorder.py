@@ -1,4 +1,8 @@
-"""Samples of one setting, bounded however long it runs: every other block is dropped when full."""
+"""Samples of one setting, bounded however long it runs: of every two passes over the texts one is dropped.
+
+What is dropped are whole passes, so that what is kept holds every text equally often, and neighbours in what
+is kept are the texts of one pass: the intervals of :mod:`edge_lstm.latency.statistics` rely on it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-# Samples kept: 20,000 leave 200 beyond p99. Longer runs keep every 2nd, 4th … block of texts.
+# Samples kept: 20,000 leave 200 beyond p99. Longer runs keep every 2nd, 4th … pass over the texts.
 CAPACITY = 20_000
+BLOCKS = 1000  # times of whole blocks kept, for ratios
 MINUTE_S = 60.0
 
 
@@ -56,20 +61,38 @@ class Block:
         return int(self.rows[:, 2:].sum())
 
 
+@dataclass(frozen=True)
+class BlockTime:
+    """A block's number (the same number, the same texts), and all its runs together."""
+
+    number: int
+    total_ns: int
+    tokens: int
+
+
 @dataclass
 class Recorder:
-    """Takes blocks, keeps a bounded number of samples spread evenly over time, counts everything."""
+    """Takes blocks, keeps a bounded number of samples spread evenly over time, counts everything.
+
+    block_texts: texts in a block; pass_runs: runs in which every text comes once, kept or dropped together.
+    every: of so many passes, one is kept.
+    """
 
     block_texts: int
+    pass_runs: int
     capacity: int = CAPACITY
     runs: int = 0
     blocks: int = 0
     total_ns: int = 0
     cpu_ns: int = 0
     max_ns: int = 0
-    stride: int = 1
+    every: int = 1
     minutes: list[Minute] = field(default_factory=list)
-    _kept: list[tuple[int, npt.NDArray[np.int64], int]] = field(default_factory=list)
+    _passes: list[npt.NDArray[np.int64]] = field(default_factory=list)  # of each kept run, its pass's number
+    _rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _kept: int = 0
+    _block_times: list[BlockTime] = field(default_factory=list)
+    _every_block: int = 1
     _minute: list[npt.NDArray[np.int64]] = field(default_factory=list)
 
     def add(self, block: Block) -> None:
@@ -78,14 +101,32 @@ class Recorder:
         self.total_ns += block.total_ns
         self.cpu_ns += block.cpu_ns
         self.max_ns = max(self.max_ns, int(both.max()))
-        self.runs += len(both)
         self._minute.append(both)
-        if self.blocks % self.stride == 0:
-            self._kept.append((self.blocks, block.rows, block.total_ns))
-            if len(self._kept) > 1 and len(self._kept) * len(both) > self.capacity:
-                self.stride *= 2
-                self._kept = [kept for kept in self._kept if kept[0] % self.stride == 0]
+        if self.blocks % self._every_block == 0:
+            time = BlockTime(self.blocks, block.total_ns, int(block.rows[:, 1].sum()))
+            self._block_times.append(time)
+            if len(self._block_times) > BLOCKS:
+                self._every_block *= 2
+                self._block_times = [one for one in self._block_times if one.number % self._every_block == 0]
         self.blocks += 1
+        passes = (self.runs + np.arange(len(both))) // self.pass_runs
+        self.runs += len(both)
+        self._keep(passes, block.rows)
+        # The pass that runs now stays, however large: it is the only one there is.
+        while self._kept > self.capacity and passes[-1] >= self.every:
+            self.every *= 2
+            earlier = zip(self._passes, self._rows)
+            self._passes, self._rows, self._kept = [], [], 0
+            for numbers, rows in earlier:
+                self._keep(numbers, rows)
+
+    def _keep(self, passes: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> None:
+        """Takes those runs whose pass is one of every ``every``."""
+        kept = passes % self.every == 0
+        if kept.any():
+            self._passes.append(passes[kept])
+            self._rows.append(rows[kept])
+            self._kept += int(kept.sum())
 
     def end_minute(self, mhz: float | None, temperature_c: float | None) -> None:
         """Closes a minute: all its runs count, kept or not."""
@@ -97,11 +138,13 @@ class Recorder:
 
     def samples(self) -> Samples:
         """The kept samples."""
-        rows = (
-            np.concatenate([rows for _, rows, _ in self._kept]) if self._kept else np.empty((0, 4), np.int64)
-        )
+        rows = np.concatenate([np.empty((0, 4), np.int64), *self._rows])
         return Samples(rows[:, 0], rows[:, 1], rows[:, 2] / 1e3, rows[:, 3] / 1e3)
 
     def block_times(self) -> dict[int, float]:
         """Time per text of each kept block, in µs, by the block's number: the same number, the same texts."""
-        return {number: total / 1e3 / self.block_texts for number, _, total in self._kept}
+        return {one.number: one.total_ns / 1e3 / self.block_texts for one in self._block_times}
+
+    def block_times_per_token(self) -> npt.NDArray[np.float64]:
+        """Time per token of each kept block, in µs: float64 [blocks]."""
+        return np.array([one.total_ns / 1e3 / one.tokens for one in self._block_times])

@@ -79,7 +79,7 @@ def to_document(result: Measurement) -> Document:
 def _setting(one: Measured, spread: float | None, seed: int) -> dict[str, Any]:
     setting, recorder, model = one.setting, one.recorder, one.classifier.model
     samples = recorder.samples()
-    period = len(one.tokens) if setting.batch_size == 1 else 0
+    period = statistics.pass_length(samples.text)
     return {
         "name": setting.name,
         "model": {
@@ -108,7 +108,7 @@ def _setting(one: Measured, spread: float | None, seed: int) -> dict[str, Any]:
         "minutes": [asdict(minute) for minute in recorder.minutes],
         "trend": statistics.trend([minute.p50_us for minute in recorder.minutes]),
         "samples": {
-            "every": recorder.stride,
+            "every": recorder.every,
             "text": samples.text.tolist(),
             "tokens": samples.tokens.tolist(),
             "encode_us": samples.encode_us.tolist(),
@@ -165,14 +165,9 @@ def spread_of(one: Measured) -> float | None:
     """Interquartile range of the blocks' time per token, as a part of their median: how much the same
     work varied. None under MIN_BLOCKS.
     """
-    samples = one.recorder.samples()
-    size = one.recorder.block_texts // one.setting.batch_size
-    blocks = len(samples.tokens) // size
-    if blocks < statistics.MIN_BLOCKS:
+    per_token = one.recorder.block_times_per_token()
+    if len(per_token) < statistics.MIN_BLOCKS:
         return None
-    per_token = samples.both_us.reshape(blocks, size).sum(axis=1) / samples.tokens.reshape(blocks, size).sum(
-        axis=1
-    )
     low, middle, high = np.percentile(per_token, [25, 50, 75])
     return float((high - low) / middle)
 

@@ -36,6 +36,17 @@ def test_the_interval_over_passes_is_that_of_the_measurement_not_of_the_choice_o
     assert passes[1] - passes[0] < (others[1] - others[0]) / 2
 
 
+def test_passes_are_seen_where_every_text_comes_once_before_any_comes_again() -> None:
+    rng = np.random.default_rng(7)
+    passes = np.concatenate([rng.permutation(92) for _ in range(20)])
+    assert statistics.pass_length(passes) == 92
+    assert statistics.pass_length(passes[:-30]) == 92  # the last one was cut off
+    # Every other block of 64 left out, as version 0.1.0 did beyond 20,000 runs.
+    assert statistics.pass_length(passes[: 64 * 28].reshape(-1, 64)[::2].ravel()) == 0
+    assert statistics.pass_length(np.full(10, -1)) == 0
+    assert statistics.pass_length(np.empty(0, np.int64)) == 0
+
+
 def test_the_same_samples_give_the_same_interval() -> None:
     samples = np.random.default_rng(3).normal(100, 10, 500)
     assert statistics.median_interval(samples) == statistics.median_interval(samples.copy())
