@@ -149,7 +149,7 @@ def _system(os_release: str) -> str:
     return platform.platform(terse=True)
 
 
-def _group_files(root: Path, controller: str, name: str) -> list[str]:
+def group_files(root: Path, controller: str, name: str) -> list[str]:
     """A control group file's text in this process's group and in every group above it.
 
     Version 2 has one tree; version 1 has one for each controller.
@@ -171,12 +171,12 @@ def _group_files(root: Path, controller: str, name: str) -> list[str]:
 def _cpu_quota(root: Path) -> float | None:
     """CPUs' worth of time that the tightest control group allows."""
     quotas = []
-    for text in _group_files(root, "cpu", "cpu.max"):  # version 2: "50000 100000" or "max 100000"
+    for text in group_files(root, "cpu", "cpu.max"):  # version 2: "50000 100000" or "max 100000"
         quota, _, period = text.partition(" ")
         if quota.isdecimal() and period.isdecimal() and int(period):
             quotas.append(int(quota) / int(period))
-    periods = _group_files(root, "cpu", "cpu.cfs_period_us")
-    for quota, period in zip(_group_files(root, "cpu", "cpu.cfs_quota_us"), periods):  # -1: no limit
+    periods = group_files(root, "cpu", "cpu.cfs_period_us")
+    for quota, period in zip(group_files(root, "cpu", "cpu.cfs_quota_us"), periods):  # -1: no limit
         if quota.isdecimal() and period.isdecimal() and int(period):
             quotas.append(int(quota) / int(period))
     return min(quotas, default=None)
@@ -184,5 +184,5 @@ def _cpu_quota(root: Path) -> float | None:
 
 def _memory_limit(root: Path) -> int | None:
     """Bytes that the tightest control group allows."""
-    texts = _group_files(root, "memory", "memory.max") + _group_files(root, "memory", "memory.limit_in_bytes")
+    texts = group_files(root, "memory", "memory.max") + group_files(root, "memory", "memory.limit_in_bytes")
     return min((int(text) for text in texts if text.isdecimal() and int(text) < _NO_LIMIT), default=None)

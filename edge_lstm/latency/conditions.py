@@ -6,13 +6,14 @@ Everything is read from files of Linux (``/proc``, ``/sys``); what a machine doe
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edge_lstm.machine import Machine, this_machine
+from edge_lstm.machine import Machine, group_files, this_machine
 
 ROOT = Path("/")
 
@@ -85,9 +86,9 @@ def state(root: Path = ROOT) -> State:
     frequency = [root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq" for cpu in cpus]
     clocks = [_number(path / "scaling_cur_freq") for path in frequency]
     limits = [_number(path / "scaling_max_freq") for path in frequency]
-    load = (_text(root / "proc/loadavg") or "").split()
+    load = (_text(root / "proc/loadavg") or "").split()[:1]
     return State(
-        load_average=float(load[0]) if load else None,
+        load_average=_float(load[0]) if load else None,
         mhz=_mean([c / 1000 for c in clocks if c]),
         max_mhz=_mean([c / 1000 for c in limits if c]),
         governor=_text(frequency[0] / "scaling_governor"),
@@ -109,8 +110,20 @@ def _text(path: Path, zero: str = "") -> str | None:
 
 
 def _number(path: Path) -> float | None:
+    return _float(_text(path) or "")
+
+
+def _float(text: str) -> float | None:
     try:
-        return float(_text(path) or "")
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _integer(text: str, base: int = 10) -> int | None:
+    try:
+        return int(text, base)
     except ValueError:
         return None
 
@@ -123,28 +136,12 @@ def _affinity() -> tuple[int, ...] | None:
     return tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else None
 
 
-def _cgroup_folders(root: Path) -> list[Path]:
-    """This process's control group and those above it (version 2), and the folders of version 1."""
-    folders = []
-    for line in (_text(root / "proc/self/cgroup") or "").splitlines():
-        _, controllers, where = line.split(":", 2)
-        if controllers == "":
-            base = root / "sys/fs/cgroup"
-        elif "cpu" in controllers.split(","):
-            base = root / "sys/fs/cgroup/cpu"
-        else:
-            continue
-        parts = [part for part in where.split("/") if part]
-        folders += [base.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
-    return folders
-
-
 def _quota_stops(root: Path) -> int | None:
     stops = []
-    for folder in _cgroup_folders(root):
-        lines = (_text(folder / "cpu.stat") or "").splitlines()
-        stops += [int(line.split()[1]) for line in lines if line.startswith("nr_throttled ")]
-    return max(stops, default=None)
+    for text in group_files(root, "cpu", "cpu.stat"):
+        words = [line.split() for line in text.splitlines()]
+        stops += [_integer(pair[1]) for pair in words if pair[:1] == ["nr_throttled"] and len(pair) > 1]
+    return max((count for count in stops if count is not None), default=None)
 
 
 def _temperature(root: Path) -> float | None:
@@ -166,9 +163,8 @@ def _throttled(root: Path) -> tuple[str, ...] | None:
         "sys/devices/platform/axi/axi:firmware/get_throttled",
     )
     for path in paths:
-        text = _text(root / path)
-        if text:
-            bits = int(text, 16)
+        bits = _integer(_text(root / path) or "", 16)
+        if bits is not None:
             return tuple(name for bit, name in THROTTLED_NOW.items() if bits >> bit & 1)
     return None
 
@@ -187,7 +183,8 @@ def _steal(root: Path) -> float | None:
     """Seconds in which the host of this virtual machine ran others, all CPUs together."""
     fields = (_text(root / "proc/stat") or "").splitlines()[:1]
     numbers = fields[0].split() if fields else []
-    return int(numbers[8]) / 100 if len(numbers) > 8 else None
+    ticks = _integer(numbers[8]) if len(numbers) > 8 else None
+    return None if ticks is None else ticks / 100
 
 
 def _power(root: Path) -> str | None:

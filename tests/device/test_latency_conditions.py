@@ -79,6 +79,45 @@ def test_a_machine_that_says_nothing_is_no_error(tmp_path: Path) -> None:
     assert host(tmp_path).emulated is None
 
 
+SAYS = [
+    "proc/loadavg",
+    "proc/stat",
+    "proc/cpuinfo",
+    "proc/meminfo",
+    "proc/self/cgroup",
+    "sys/fs/cgroup/cpu.stat",
+    "sys/fs/cgroup/cpu.max",
+    "sys/fs/cgroup/memory.max",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq",
+    "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count",
+    "sys/class/thermal/thermal_zone0/temp",
+    "sys/devices/platform/soc/soc:firmware/get_throttled",
+    "sys/class/power_supply/usb/type",
+]
+ODD = ["", "\n", "unknown", "nan", "inf", "0x", "-1", "9" * 400, "throttled=0x50005", "0::/\nnr_throttled\n", "a"]
+
+
+@pytest.mark.parametrize("text", [*ODD, "cpu " + "x " * 20, "nr_throttled x", "model name : \0", "MemTotal: kB"])
+def test_whatever_a_machine_says_is_no_error(tmp_path: Path, text: str) -> None:
+    root = files(tmp_path, dict.fromkeys(SAYS, text))
+    now = state(root)
+    host(root)
+    assert all(value is None or value == value for value in vars(now).values()), now
+
+
+@pytest.mark.parametrize("text", ["unknown", "throttled=0x0", ""])
+def test_what_the_firmware_says_in_another_way_is_not_taken_for_an_answer(tmp_path: Path, text: str) -> None:
+    assert state(files(tmp_path, {SAYS[-2]: text})).throttled is None
+
+
+@pytest.mark.parametrize("folder", ["sys/fs/cgroup/box", "sys/fs/cgroup"])
+def test_stops_by_the_quota_are_those_of_the_group_and_of_the_groups_above(
+    tmp_path: Path, folder: str
+) -> None:
+    stat = {f"{folder}/cpu.stat": "usage_usec 5\nnr_periods 7\nnr_throttled 3\n"}
+    assert state(files(tmp_path, {"proc/self/cgroup": "0::/box\n", **stat})).quota_stops == 3
+
+
 def test_a_machine_at_rest_gets_no_mark() -> None:
     assert codes(QUIET, QUIET) == []
 
