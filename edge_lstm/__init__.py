@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from edge_lstm._version import __version__
 from edge_lstm.errors import (
     CheckError,
@@ -23,7 +21,10 @@ from edge_lstm.errors import (
     ProviderError,
 )
 
+TYPE_CHECKING = False  # as in typing, whose import would delay the moment from which Ctrl-C is heard
 if TYPE_CHECKING:
+    from typing import Any
+
     from edge_lstm.classifier import Classifier, Prediction
     from edge_lstm.scoring import Choices, Summary, score, score_files
 

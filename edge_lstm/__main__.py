@@ -5,10 +5,18 @@ Worker processes import the script that started the run: it costs them nothing h
 
 
 def main() -> None:
-    """Runs the command."""
-    from edge_lstm.cli import main as command
+    """Runs the command. Signals come first: Ctrl-C is heard from the first import on."""
+    from edge_lstm.signals import exit_code, handle_signals, restore_signals
 
-    command()
+    handle_signals()
+    try:
+        from edge_lstm.cli import main as command
+
+        command()
+    except KeyboardInterrupt as interrupt:
+        raise SystemExit(exit_code(interrupt)) from None
+    finally:
+        restore_signals()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_lstm.errors import DataError, MissingPackageError
+from edge_lstm.errors import DataError
+from edge_lstm.extras import needs
 from edge_lstm.files.compression import TAR_SUFFIXES
 from edge_lstm.files.sources import FORMATS
 from edge_lstm.labelled import Labelled, read_labelled
@@ -35,7 +36,7 @@ def load_labelled(
     follow_links: whether what symbolic links inside a folder lead to is read.
     data_dir: where ``imdb`` lies already; word_index: Keras's, for its npz; show_progress: of a download.
 
-    Raises DataError, or MissingPackageError where edge-lstm-export is needed and not installed.
+    Raises DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
     path = Path(source)
     given = next((known for known in FORMATS if known == input_format), None)
@@ -59,15 +60,8 @@ def load_labelled(
 def _from_workstation(
     source: str, split: str, data_dir: Path | None, word_index: Path | None, show_progress: bool
 ) -> Labelled:
-    try:
+    with needs("train", f"{source} is read on a workstation and"):
         from edge_lstm_export.datasets import DataOptions, read_dataset
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "edge_lstm_export":
-            raise
-        raise MissingPackageError(
-            f"{source} is read on a workstation and needs edge-lstm-export; install it with "
-            "'pip install edge-lstm-export', or give a labelled file or folder"
-        ) from None
     # Nothing may be held out of what is measured: test_share=0.
     options = DataOptions(data_dir, word_index, test_share=0, show_progress=show_progress)
     dataset = read_dataset(source, options)

@@ -1,15 +1,16 @@
 """The command ``edge-lstm``: one module per command, imported when that command runs.
 
 Start-up time counts on a device, so this module imports nothing but typer; each command imports what
-it uses inside its function. Commands of the workstation (``edge-lstm-export``) are listed here too and
-say how to install it where it is missing.
+it uses inside its function. Commands of the workstation (``edge_lstm_export``) are listed here too and
+say which extra to install where it is missing.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
@@ -19,7 +20,9 @@ from typer.core import TyperGroup
 
 from edge_lstm import __version__
 from edge_lstm.cli.streams import abandon_output, prepare_streams, printable
-from edge_lstm.errors import EdgeLSTMError, MissingPackageError
+from edge_lstm.errors import EdgeLSTMError
+from edge_lstm.extras import missing_package, needs
+from edge_lstm.signals import exit_code
 
 DEBUG_FLAG = "--debug"
 WORKSTATION = "edge_lstm_export"
@@ -65,6 +68,8 @@ COMMANDS = {
 class LazyGroup(TyperGroup):
     """Imports a command's module only when the command is asked for."""
 
+    _from_table = False
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Command names in the order of the table."""
         return list(COMMANDS)
@@ -75,41 +80,44 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, its module imported now; a stand-in where its package is not installed."""
+        """The command, its module imported now. Raises MissingPackageError where its package is missing."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        if self._from_table:
+            return _command(cmd_name, lambda: None, entry.summary)
+        if entry.package == WORKSTATION:
+            with needs("train", f"'{cmd_name}' runs on a workstation and"):
+                return _command(cmd_name, import_module(entry.module).command, entry.summary)
+        # The device side does no linear algebra in NumPy, whose threads for it double the time of its import.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        return _command(cmd_name, import_module(entry.module).command, entry.summary)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Names and lines from the table: pressing the tabulator imports no command's module."""
+        self._from_table = True
         try:
-            command = import_module(entry.module).command
-        except ModuleNotFoundError as error:
-            if entry.package != WORKSTATION or (error.name or "").partition(".")[0] != WORKSTATION:
-                raise
-            return _command(cmd_name, _not_installed(cmd_name), entry.summary, any_arguments=True)
-        return _command(cmd_name, command, entry.summary)
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._from_table = False
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; Ctrl-C and SIGTERM are no error, but an exit code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            sys.exit(exit_code(interrupt))
 
 
-def _command(name: str, function: Callable[..., Any], summary: str, *, any_arguments: bool = False) -> Any:
-    settings: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-    if any_arguments:
-        settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+def _command(name: str, function: Callable[..., Any], summary: str) -> Any:
+    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     one.command(name, context_settings=settings, short_help=summary)(function)
     return typer.main.get_command(one)
 
 
-def _not_installed(name: str) -> Callable[[], None]:
-    def command() -> None:
-        raise MissingPackageError(
-            f"'{name}' runs on a workstation and needs edge-lstm-export; "
-            "install it with: pip install edge-lstm-export"
-        )
-
-    return command
-
-
 app = typer.Typer(
     cls=LazyGroup,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -149,32 +157,52 @@ def main() -> None:
     debug = DEBUG_FLAG in arguments[:end]
     arguments = [a for a in arguments[:end] if a != DEBUG_FLAG] + arguments[end:]
     prepare_streams()
-    try:
+    with _one_line(debug):
         try:
             app(args=arguments, prog_name="edge-lstm")
         finally:
+            # Here, and not when the process ends: what cannot be written is an error like any other.
             sys.stdout.flush()
-    except EdgeLSTMError as error:
-        if debug:
-            raise
-        _fail(str(error))
+
+
+@contextmanager
+def _one_line(debug: bool) -> Iterator[None]:
+    """What goes wrong in the block becomes one line on standard error and exit code 1."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        sys.exit(exit_code(interrupt))
     except BrokenPipeError:
         # The reader went away (head, less): not an error of ours.
         abandon_output()
         sys.exit(1)
-    except OSError as error:
+    except (EdgeLSTMError, OSError, MemoryError, ImportError) as error:
         if debug:
             raise
         abandon_output()
-        where = f" {error.filename}" if error.filename else ""
-        _fail(f"{error.strerror or error}{where}; check the path, its permissions and the disk")
-    except MemoryError:
-        if debug:
-            raise
-        _fail("out of memory; use a smaller --batch-size or shorter inputs")
+        _fail(_in_words(error))
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, EdgeLSTMError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; use a smaller --batch-size or shorter inputs"
+    if isinstance(error, ImportError):
+        missing = missing_package(error)
+        return (
+            str(missing) if missing else f"{_first_line(error)}; run 'edge-lstm doctor' or install it again"
+        )
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror or error} {error.filename}; check the path, its permissions and the disk"
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return f"{strerror or error}; check the path, its permissions and the disk"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _fail(message: str) -> None:
-    with contextlib.suppress(OSError):  # standard error may be full or closed: the exit code still says it
-        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(1)

@@ -9,7 +9,7 @@ import typer
 
 from edge_lstm.cli.options import JsonOption
 from edge_lstm.cli.streams import printable, to_json
-from edge_lstm.errors import MissingPackageError
+from edge_lstm.extras import needs
 
 CHECKPOINT_SUFFIX = ".safetensors"
 
@@ -47,14 +47,8 @@ def command(
 
 def _checkpoint(path: Path, as_json: bool) -> None:
     """A checkpoint is read by the workstation side."""
-    try:
+    with needs("train", f"{path} is a checkpoint, which"):
         from edge_lstm_export.checkpoint import describe_checkpoint
-    except ModuleNotFoundError as error:
-        missing = (error.name or str(error)).partition(".")[0].replace("_", "-")
-        raise MissingPackageError(
-            f"{path} is a checkpoint, which cannot be read without {missing}; "
-            "install it with: pip install edge-lstm-export"
-        ) from None
     facts = describe_checkpoint(path)
     if as_json:
         print(to_json(facts, indent=2))

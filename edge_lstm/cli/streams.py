@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from edge_lstm.errors import DataError, OutputError
 
@@ -23,13 +23,32 @@ def prepare_streams() -> None:
     What the encoding lacks (ASCII, latin-1; a lone surrogate in UTF-8) becomes an escape, and the one that
     JSON has, so that an answer in JSON stays JSON.
     """
+    _take_closed_numbers()
     if sys.stdout is None:
         sys.stdout = _Closed()
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    elif sys.stderr is sys.__stderr__:
+        sys.stderr = _forgiving(sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error(_ESCAPES, _escaped)
         sys.stdout.reconfigure(errors=_ESCAPES)
+
+
+def _take_closed_numbers() -> None:
+    """Opens /dev/null under the numbers of standard streams that are closed.
+
+    Else the next file that is opened gets the number, and what a library prints ends up in that file.
+    """
+    for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                handle = os.open(os.devnull, os.O_RDWR)
+                if handle != number:
+                    os.dup2(handle, number)
+                    os.close(handle)
 
 
 def abandon_output() -> None:
@@ -80,3 +99,23 @@ class _Closed(io.TextIOBase):
 
     def write(self, text: str) -> int:
         raise OutputError("standard output is closed; send it to a file or a pipe")
+
+
+class _Forgiving(io.FileIO):
+    """Standard error on a full disk or a closed pipe: what cannot be said is dropped, the work goes on."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def _forgiving(stream: Any) -> TextIO:
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Forgiving(2, "w", closefd=False)),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=True,
+        write_through=True,
+    )

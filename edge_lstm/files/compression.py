@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import IO, Any, Literal, cast
 
-from edge_lstm.errors import DataError, MissingPackageError
+from edge_lstm.errors import DataError
+from edge_lstm.extras import needs
 
 Compression = Literal["gzip", "bzip2", "xz", "zstd"]
 
@@ -38,12 +39,8 @@ def split_suffix(path: str) -> tuple[str, Compression | None]:
 
 def zstandard() -> Any:
     """The zstandard package; MissingPackageError where it is not installed."""
-    try:
+    with needs("zstd", "reading or writing a file that ends in .zst"):
         import zstandard as package
-    except ImportError:
-        raise MissingPackageError(
-            "files ending in .zst need the zstandard package; install it with: pip install 'edge-lstm[zstd]'"
-        ) from None
     return package
 
 

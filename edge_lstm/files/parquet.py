@@ -7,20 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.errors import DataError, MissingPackageError
+from edge_lstm.errors import DataError
+from edge_lstm.extras import needs
 from edge_lstm.files.stream import MAX_ROW_BYTES
 from edge_lstm.files.values import Number
 
 
 def pyarrow() -> Any:
     """The pyarrow package; MissingPackageError where it is not installed."""
-    try:
+    with needs("parquet", "reading or writing Parquet"):
         import pyarrow as package
         import pyarrow.parquet
-    except ImportError:
-        raise MissingPackageError(
-            "Parquet files need the pyarrow package; install it with: pip install 'edge-lstm[parquet]'"
-        ) from None
     return package
 
 

@@ -22,7 +22,8 @@ from typing import Any
 
 from edge_lstm import __version__
 from edge_lstm.classifier import Classifier
-from edge_lstm.errors import DataError, EdgeLSTMError, MissingPackageError, OutputError
+from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
+from edge_lstm.extras import needs
 from edge_lstm.files.inputs import DEFAULT_OPTIONS, open_inputs
 from edge_lstm.files.layout import Options
 from edge_lstm.files.sources import Format
@@ -265,11 +266,7 @@ def _begin(output: Folder, identity: dict[str, Any], model: bytes, resume: bool)
 
 
 def _ray() -> Any:
-    try:
+    with needs("ray", "--engine ray"):
         import ray
         import ray.data
-    except ImportError:
-        raise MissingPackageError(
-            "--engine ray needs Ray Data; install it with: pip install 'edge-lstm[ray]'"
-        ) from None
     return ray

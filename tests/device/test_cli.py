@@ -135,4 +135,4 @@ def test_workstation_commands_say_how_to_install_them(tmp_path: Path) -> None:
         done = run(*arguments, PYTHONPATH=path)
         assert done.returncode == 1, done
         assert done.stderr.decode().count("\n") == 1
-        assert b"pip install edge-lstm-export" in done.stderr
+        assert b"pip install 'edge-lstm[train]'" in done.stderr

@@ -276,10 +276,10 @@ def test_standard_input_and_odd_suffixes_are_read_by_their_format(data: Path) ->
 
 
 def test_a_source_of_the_workstation_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("edge_lstm_export", "edge_lstm_export.datasets"):
-        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "edge_lstm_export", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "edge_lstm_export.datasets", raising=False)
     for source in ("imdb", "imdb.npz", "aclImdb_v1.tar.gz", "a.tbz2", "A.TXZ", "a.tgz", "a.tar"):
-        with pytest.raises(MissingPackageError, match="pip install edge-lstm-export"):
+        with pytest.raises(MissingPackageError, match="edge-lstm\\[train\\]"):
             load_labelled(source)
 
 

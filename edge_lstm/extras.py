@@ -1,0 +1,43 @@
+"""Packages that are not part of the device's install, and which extra brings them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edge_lstm.errors import MissingPackageError
+
+# Extra of pyproject.toml → the import packages that it brings.
+EXTRAS = {
+    "train": ("edge_lstm_export", "torch", "onnx", "safetensors", "sklearn", "scipy", "pooch", "tqdm"),
+    "report": ("matplotlib",),
+    "parquet": ("pyarrow",),
+    "zstd": ("zstandard",),
+    "ray": ("ray", "pyarrow"),
+}
+
+
+@contextmanager
+def needs(extra: str, what: str) -> Iterator[None]:
+    """Imports in the block may miss what the extra brings: then MissingPackageError says how to install it.
+
+    what: what cannot be done without it, such as "Parquet files". A package that is there and broken is
+    another matter: its ImportError is passed on.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise missing_package(error, extra, what) or error from None
+
+
+def missing_package(
+    error: ImportError, extra: str | None = None, what: str = "this"
+) -> MissingPackageError | None:
+    """The error that says which extra to install, or None where the import failed for another reason."""
+    extras = [name for name in ([extra] if extra else EXTRAS) if error.name in EXTRAS[name]]
+    # 'torch._C' missing is a broken torch, not a missing one.
+    if not isinstance(error, ModuleNotFoundError) or not extras:
+        return None
+    # edge_lstm_export lies beside edge_lstm; where it does not, so do the packages that it needs.
+    package = "torch and more" if error.name == "edge_lstm_export" else str(error.name)
+    return MissingPackageError(f"{what} needs {package}; install with: pip install 'edge-lstm[{extras[0]}]'")

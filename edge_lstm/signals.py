@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM, from the first import on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+
+def handle_signals() -> None:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt. Where they are ignored (nohup), they stay so."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) == usual:
+            signal.signal(number, _interrupt)
+
+
+def restore_signals() -> None:
+    """The work is over: a signal that comes now ends the process, without a traceback of its last steps."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) == _interrupt:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends the process at once while modules are imported: nothing has begun then, and an exception in the
+    middle of an extension module's start comes out as another one, or not at all.
+    """
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            os._exit(128 + number)
+        frame = frame.f_back
+    raise KeyboardInterrupt(number)
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+    number = interrupt.args[0] if interrupt.args else signal.SIGINT
+    return 128 + int(number)
