@@ -80,7 +80,10 @@ def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, s
     where = inputs.sources[0].name
     index = find_label_column(layout.columns, label_column, where)
     if index == layout.text:
-        raise DataError(f"{where}: {layout.text_column!r} cannot be both the text and the label")
+        raise DataError(
+            f"{where}: {layout.text_column!r} cannot be both the text and the label; "
+            "name the other with --text-column or --label-column"
+        )
     name = layout.columns[index]
     for row in inputs.rows():
         text = _text(row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from textwrap import wrap
@@ -12,6 +11,7 @@ import typer
 
 from edge_lstm.cli.options import BatchSizeOption, JsonOption, ProviderOption, ThreadsOption
 from edge_lstm.cli.progress import ProgressLine
+from edge_lstm.cli.streams import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.evaluation import Comparison, Evaluation, ModelResult
@@ -130,9 +130,9 @@ def command(
 
         write_report(evaluation, report)
     if as_json:
-        print(json.dumps(evaluation.to_json(), ensure_ascii=False, indent=2))
+        print(to_json(evaluation.to_json(), indent=2))
     else:
-        print("\n".join(_lines(evaluation)))
+        print("\n".join(map(printable, _lines(evaluation))))
 
 
 def _lines(evaluation: Evaluation) -> list[str]:

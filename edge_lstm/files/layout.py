@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from edge_lstm.files.columns import find_text_column
 from edge_lstm.files.dialect import Dialect, sniff, strip_newline
 from edge_lstm.files.sources import Format, Source
 from edge_lstm.files.stream import HEAD_BYTES, Stream
+from edge_lstm.files.values import parse_json
 
 BOM = b"\xef\xbb\xbf"
 
@@ -146,16 +146,17 @@ def _jsonl(source: Source, head: bytes, options: Options) -> Layout:
     if len(head) >= HEAD_BYTES:
         lines.pop()  # cut by the look, not by the file
     keys: dict[str, None] = {}
+    array = lines[0].strip() == b"["  # a whole array over several lines
     for line in lines:
         try:
-            row: Any = json.loads(line)
+            row: Any = parse_json(line.decode())
         except (ValueError, RecursionError):
             continue  # a bad row is an error row, not the end of the run
         if isinstance(row, dict):
             keys.update(dict.fromkeys(row))
-    if not keys:
-        array = head.lstrip().startswith(b"[")
+    if not keys or array:
+        array = array or head.lstrip().startswith(b"[")
         hint = f"convert it with: jq -c '.[]' {source.path}" if array else "give one JSON object a line"
-        raise DataError(f"{source.name} has no JSON object in its first lines; {hint}")
+        raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
     columns = tuple(keys)
     return Layout("jsonl", columns, _text_column(columns, source, options))

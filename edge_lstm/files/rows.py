@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from edge_lstm.files.dialect import Dialect
 from edge_lstm.files.layout import Layout
 from edge_lstm.files.records import Records, text_spans
 from edge_lstm.files.stream import MAX_ROW_BYTES
-from edge_lstm.files.values import MAX_DEPTH, Number, RowError, depth
+from edge_lstm.files.values import MAX_DEPTH, Number, RowError, depth, parse_json
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,6 @@ class TooLong:
 
 
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
-_JSON = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 
 
 def text_reader(
@@ -161,7 +159,7 @@ def _file_text(record: FileRecord) -> str:
 
 def _json(record: bytes) -> dict[str, Any]:
     try:
-        row = _JSON.decode(record.decode())
+        row = parse_json(record.decode())
     except UnicodeDecodeError as error:
         raise RowError(
             f"the row is not UTF-8 (byte 0x{record[error.start]:02x} at position {error.start})"

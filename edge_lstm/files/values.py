@@ -21,6 +21,16 @@ class Number(str):
     __slots__ = ()
 
 
+def parse_json(text: str) -> Any:
+    """Any JSON, its numbers as :class:`Number`: however many digits they have. Raises ValueError, or
+    RecursionError where it is nested too deeply for Python.
+    """
+    return _DECODER.decode(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
+
+
 def field_text(value: bytes, name: str, errors: str = "strict") -> str:
     """Bytes of a field → text; RowError where they are not UTF-8 (and ``errors`` is strict)."""
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.files import parquet
 from edge_lstm.files.rows import TooLong, values_reader
-from edge_lstm.files.values import json_text
+from edge_lstm.files.values import json_text, parse_json
 from edge_lstm.scoring.plan import Plan
 
 if TYPE_CHECKING:
@@ -163,9 +163,8 @@ def _as_object(record: Any, plan: Plan) -> bytes:
     if isinstance(record, TooLong):
         return b"{}"
     try:
-        row = json.loads(record)
+        row = parse_json(record.decode())
         if isinstance(row, dict) and row.keys().isdisjoint(plan.added):
-            record.decode()
             return bytes(record)
     except (ValueError, RecursionError):
         pass

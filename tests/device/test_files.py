@@ -219,7 +219,7 @@ def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
         ("a.csv", "id,text\n1,x\n".encode("utf-16"), "is UTF-16 or binary"),
         ("a.txt", b"\0\1" * 500, "is UTF-16 or binary"),
         ("a.json", b'[{"text": "a"},\n', "jq -c"),
-        ("a.jsonl", b"nothing\n", "has no JSON object"),
+        ("a.jsonl", b"nothing\n", "does not begin with a JSON object"),
         ("a.bin", b"x", "--input-format"),
         ("a.parquet", b"PAR1 no PAR1", "is not a Parquet file"),
     ],
