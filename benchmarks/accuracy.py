@@ -24,8 +24,8 @@ from benchmarks import accuracy_page, conditions, curve
 from benchmarks.documents import DATA_VARIABLE
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError
-from edge_lstm.evaluation import evaluate
-from edge_lstm.evaluation_data import load_labelled
+from edge_lstm.evaluation.evaluate import evaluate
+from edge_lstm.evaluation.sources import load_labelled
 from edge_lstm.modelfile import open_model
 
 Json = dict[str, Any]

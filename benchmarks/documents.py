@@ -22,7 +22,7 @@ from edge_lstm_export.vocabulary import count_words, most_frequent
 from numpy.typing import NDArray
 
 from benchmarks.seed import LENGTH
-from edge_lstm.labelled import read_labelled
+from edge_lstm.tables.labelled import read_labelled
 from edge_lstm.text import Tokenizer, split_words
 
 NUM_WORDS = 5000

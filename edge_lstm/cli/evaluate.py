@@ -14,7 +14,7 @@ from edge_lstm.cli.progress import ProgressLine
 from edge_lstm.cli.streams import printable, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.evaluation import Comparison, Evaluation, ModelResult
+    from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult
 
 TABLE_WIDTH = 79
 NAME_WIDTH = 23  # so that every table is as wide
@@ -92,8 +92,8 @@ def command(
     of each label, the confusion matrix where it fits, log loss and calibration error; several models side
     by side with McNemar's test.
     """
-    from edge_lstm.evaluation import evaluate, parse_label_map
-    from edge_lstm.evaluation_data import load_labelled
+    from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
+    from edge_lstm.evaluation.sources import load_labelled
     from edge_lstm.modelfile import open_model
 
     if report is not None:
@@ -126,7 +126,7 @@ def command(
             progress=progress.advance,
         )
     if report is not None:
-        from edge_lstm.evaluation_report import write_report
+        from edge_lstm.evaluation.report import write_report
 
         write_report(evaluation, report)
     if as_json:

@@ -187,9 +187,9 @@ def command(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edge_lstm.cli.score_report import Reporter, check_choice, check_summary, write_summary
     from edge_lstm.errors import DataError
-    from edge_lstm.files.layout import Options
-    from edge_lstm.files.sources import FORMATS
     from edge_lstm.scoring import Choices, score_files
+    from edge_lstm.tables.schema import ReadOptions
+    from edge_lstm.tables.sources import FORMATS
 
     formats = [name for name in FORMATS if name != "folder"]
     check_choice("--input-format", input_format, [*formats, "folder"])
@@ -211,7 +211,7 @@ def command(
             on_error=on_error,  # type: ignore[arg-type]
         ),
         # A shell passes \\t as two characters.
-        "reading": Options(
+        "reading": ReadOptions(
             text_column,
             "\t" if delimiter == "\\t" else delimiter,
             quote,

@@ -48,8 +48,8 @@ def read_sample(
     """
     if path is None:
         return embedded_sample()
-    from edge_lstm.files.inputs import read_rows
-    from edge_lstm.files.sources import FORMATS
+    from edge_lstm.tables.reader import read_rows
+    from edge_lstm.tables.sources import FORMATS
 
     given = next((known for known in FORMATS if known == input_format), None)
     if input_format is not None and given is None:

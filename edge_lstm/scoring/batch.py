@@ -10,12 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.files.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Position
-from edge_lstm.files.compression import compress, split_suffix, zstandard
-from edge_lstm.files.inputs import DEFAULT_OPTIONS, Inputs, open_inputs
-from edge_lstm.files.layout import Options
-from edge_lstm.files.parquet import pyarrow
-from edge_lstm.files.sources import Format, output_format
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.encoders import header
 from edge_lstm.scoring.job import Job, Scored
@@ -25,6 +19,12 @@ from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, Plan, make_plan
 from edge_lstm.scoring.runner import Runner, available_workers
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.table_encoder import assemble, no_rows
+from edge_lstm.tables.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Position
+from edge_lstm.tables.compression import compress, split_suffix, zstandard
+from edge_lstm.tables.parquet import pyarrow
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
+from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.sources import Format, output_format
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
@@ -48,7 +48,7 @@ def score_files(
     *,
     model: str | Path | Classifier | None = None,
     choices: Choices = DEFAULT_CHOICES,
-    reading: Options = DEFAULT_OPTIONS,
+    reading: ReadOptions = DEFAULT_OPTIONS,
     input_format: Format | None = None,
     format: Format | None = None,  # noqa: A002 - the name of the option
     workers: int | None = None,
@@ -77,7 +77,7 @@ def score_files(
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
     wanted = format or _default_format(target, opened)
-    plan = make_plan(opened.layout, opened_model.labels, choices, wanted, opened.sources[0].name)
+    plan = make_plan(opened.schema, opened_model.labels, choices, wanted, opened.sources[0].name)
     compression = None if target is None or wanted == "parquet" else split_suffix(target)[1]
     if wanted == "parquet":
         pyarrow()
@@ -171,7 +171,7 @@ def _default_format(target: str | None, opened: Inputs) -> Format:
                 f"{target}: the suffix does not say which format to write; "
                 "use .csv, .tsv, .jsonl, .parquet or .txt, or give --format"
             )
-        return {"folder": "jsonl", "parquet": "jsonl"}.get(opened.layout.format, opened.layout.format)  # type: ignore[return-value]
+        return {"folder": "jsonl", "parquet": "jsonl"}.get(opened.schema.format, opened.schema.format)  # type: ignore[return-value]
     return found
 
 

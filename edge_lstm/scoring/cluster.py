@@ -24,9 +24,6 @@ from edge_lstm import __version__
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import needs
-from edge_lstm.files.inputs import DEFAULT_OPTIONS, open_inputs
-from edge_lstm.files.layout import Options
-from edge_lstm.files.sources import Format
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.batch import Progress, score_files
 from edge_lstm.scoring.counts import MAX_LISTED_ERRORS
@@ -34,6 +31,9 @@ from edge_lstm.scoring.folder import Folder
 from edge_lstm.scoring.parts import NOTES, Part, find_parts
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, make_plan
 from edge_lstm.scoring.summary import RowProblem, Summary
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, open_inputs
+from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.sources import Format
 
 RUN_NOTE = f"{NOTES}/run.json"
 MODEL = f"{NOTES}/model.onnx"  # a copy: every actor loads it from here, whatever happens to the original
@@ -48,7 +48,7 @@ class ClusterJob:
     input_uri: str
     output_uri: str
     choices: Choices
-    reading: Options
+    reading: ReadOptions
     input_format: Format | None
     format: Format
     provider: str
@@ -62,7 +62,7 @@ def score_on_cluster(
     address: str | None = None,
     model: str | Path | None = None,
     choices: Choices = DEFAULT_CHOICES,
-    reading: Options = DEFAULT_OPTIONS,
+    reading: ReadOptions = DEFAULT_OPTIONS,
     input_format: Format | None = None,
     format: Format | None = None,  # noqa: A002
     workers: int | None = None,
@@ -218,14 +218,14 @@ def _fixed_prefix(
     first: Part,
     labels: tuple[str, ...],
     choices: Choices,
-    reading: Options,
+    reading: ReadOptions,
     kind: Format,
 ) -> Choices:
     """Choices with the prefix that the first file asks for, so that all files get the same columns."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, PurePosixPath(first.source).name)
         inputs.download(first.source, local)
-        layout = open_inputs([local], format=kind, options=reading).layout
+        layout = open_inputs([local], format=kind, options=reading).schema
     plan = make_plan(layout, labels, choices, kind, first.source)
     return replace(choices, prefix=plan.added[0].removesuffix("label"))
 

@@ -10,10 +10,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.files import parquet
-from edge_lstm.files.rows import TooLong, values_reader
-from edge_lstm.files.values import json_text, parse_json
 from edge_lstm.scoring.plan import Plan
+from edge_lstm.tables import parquet
+from edge_lstm.tables.rows import TooLong, values_reader
+from edge_lstm.tables.values import json_text, parse_json
 
 if TYPE_CHECKING:
     from edge_lstm.scoring.answers import Answer

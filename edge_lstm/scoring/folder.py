@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from edge_lstm.errors import DataError
-from edge_lstm.files.parquet import pyarrow
+from edge_lstm.tables.parquet import pyarrow
 
 Kind = Literal["missing", "file", "folder"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_lstm.files.blocks import Block
-from edge_lstm.files.compression import Compression
 from edge_lstm.scoring.counts import Counts
 from edge_lstm.scoring.plan import Plan
+from edge_lstm.tables.blocks import Block
+from edge_lstm.tables.compression import Compression
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue

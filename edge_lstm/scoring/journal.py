@@ -12,10 +12,10 @@ from typing import Any
 from edge_lstm import __version__
 from edge_lstm.atomic import sync_folder
 from edge_lstm.errors import DataError
-from edge_lstm.files.blocks import Position
-from edge_lstm.files.compression import Compression
-from edge_lstm.files.sources import Source
 from edge_lstm.scoring.plan import Plan
+from edge_lstm.tables.blocks import Position
+from edge_lstm.tables.compression import Compression
+from edge_lstm.tables.sources import Source
 
 _ENDS = 2**16
 

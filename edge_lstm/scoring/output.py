@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from edge_lstm.atomic import sync_folder
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.files.sources import STDIN, Source
+from edge_lstm.tables.sources import STDIN, Source
 
 PARTIAL = ".partial"
 JOURNAL = ".resume.json"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from edge_lstm.errors import DataError
-from edge_lstm.files.compression import split_suffix
-from edge_lstm.files.sources import FORMAT_SUFFIXES, Format
 from edge_lstm.scoring.folder import Folder, Stored
+from edge_lstm.tables.compression import split_suffix
+from edge_lstm.tables.sources import FORMAT_SUFFIXES, Format
 
 NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge_lstm.errors import DataError
-from edge_lstm.files.columns import column_index
-from edge_lstm.files.dialect import Dialect
-from edge_lstm.files.layout import Layout
-from edge_lstm.files.sources import Format
+from edge_lstm.tables.columns import column_index
+from edge_lstm.tables.csv import Dialect
+from edge_lstm.tables.schema import Schema
+from edge_lstm.tables.sources import Format
 
 OnError = Literal["keep", "fail"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
@@ -49,7 +49,7 @@ class Plan:
     format, dialect: of the output.
     """
 
-    layout: Layout
+    layout: Schema
     labels: tuple[str, ...]
     choices: Choices
     columns: tuple[str, ...]
@@ -65,7 +65,7 @@ class Plan:
 
 
 def make_plan(
-    layout: Layout,
+    layout: Schema,
     labels: tuple[str, ...],
     choices: Choices,
     format: Format,  # noqa: A002

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.files.blocks import Block
 from edge_lstm.scoring import job as process
 from edge_lstm.scoring.job import Job, Scored
+from edge_lstm.tables.blocks import Block
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier

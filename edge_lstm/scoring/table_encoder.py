@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.files import parquet
-from edge_lstm.files.rows import values_reader
-from edge_lstm.files.sources import Source
-from edge_lstm.files.values import RowError, field_text, json_text
 from edge_lstm.scoring.plan import Plan
+from edge_lstm.tables import parquet
+from edge_lstm.tables.rows import values_reader
+from edge_lstm.tables.sources import Source
+from edge_lstm.tables.values import RowError, field_text, json_text
 
 if TYPE_CHECKING:
     from edge_lstm.scoring.answers import Answer

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from edge_lstm.classifier import Classifier
-from edge_lstm.files import parquet
-from edge_lstm.files.blocks import Block
-from edge_lstm.files.compression import compress
-from edge_lstm.files.records import cut
-from edge_lstm.files.rows import read_texts, text_reader
-from edge_lstm.files.values import RowError
 from edge_lstm.modelfile import parse_model
 from edge_lstm.scoring.answers import Answer, Answerer, count
 from edge_lstm.scoring.encoders import encoder, parquet_values
 from edge_lstm.scoring.job import Job, Scored
 from edge_lstm.scoring.table_encoder import arrow_bytes
+from edge_lstm.tables import parquet
+from edge_lstm.tables.blocks import Block
+from edge_lstm.tables.compression import compress
+from edge_lstm.tables.records import cut
+from edge_lstm.tables.rows import read_texts, text_reader
+from edge_lstm.tables.values import RowError
 
 
 class Worker:

@@ -73,7 +73,7 @@ def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
     if holds_splits(source):
         texts = read_dataset(source, replace(data, unlabelled=True)).unlabelled
     else:
-        from edge_lstm.files import read_rows
+        from edge_lstm.tables import read_rows
 
         texts = tuple(row.text for row in read_rows([source]) if row.text)
     if not texts:

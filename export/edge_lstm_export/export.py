@@ -18,8 +18,8 @@ import onnx
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.labelled import Labelled
 from edge_lstm.modelfile import GoldenRow, ModelFile, parse_model
+from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer
 from edge_lstm_export import gates, graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint

@@ -16,9 +16,9 @@ import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, OutputError
 from edge_lstm.charts import confusion_chart, coverage_chart, reliability_chart
-from edge_lstm.evaluation import ModelResult, compare, evaluate, parse_label_map
-from edge_lstm.evaluation_data import load_labelled
-from edge_lstm.evaluation_report import length_bins, report, write_report
+from edge_lstm.evaluation.evaluate import ModelResult, compare, evaluate, parse_label_map
+from edge_lstm.evaluation.report import length_bins, report, write_report
+from edge_lstm.evaluation.sources import load_labelled
 from edge_lstm.modelfile import open_model
 
 MODEL = open_model()

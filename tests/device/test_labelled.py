@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.errors import DataError
-from edge_lstm.labelled import Labelled, read_labelled
+from edge_lstm.tables.labelled import Labelled, read_labelled
 
 EXPECTED = Labelled(["good, really", "bad"], ["pos", "neg"])
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm import Choices, Classifier, DataError, OutputError, score, score_files
-from edge_lstm.files import Options
 from edge_lstm.scoring import batch, runner
+from edge_lstm.tables import ReadOptions
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
 
@@ -83,7 +83,7 @@ def test_any_format_to_any_other_gives_the_same_answers(
     given_ = make_input(tmp_path, source, texts)
     out = tmp_path / f"out.{target}"
     score_files(given_, out, workers=1)
-    back = list(batch.open_inputs([out], options=Options(text_column="text")).rows())
+    back = list(batch.open_inputs([out], options=ReadOptions(text_column="text")).rows())
     assert [row.values["text"] or "" for row in back] == texts
     answers = [(row.values["label"], float(row.values["probability"])) for row in back]
     expected = [(p.label, p.probability) for p in classifier.predict(texts)]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from edge_lstm import Choices, score_files
-from edge_lstm.files import read_rows
-from edge_lstm.files.values import Number, RowError, depth, json_text
+from edge_lstm.tables import read_rows
+from edge_lstm.tables.values import Number, RowError, depth, json_text
 
 arrow = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
@@ -84,7 +84,7 @@ def test_a_parquet_value_is_json_whatever_its_type(tmp_path: Path, values: Any, 
 
 
 def test_a_slice_of_a_map_has_its_own_entries() -> None:
-    from edge_lstm.files.parquet import plain_values
+    from edge_lstm.tables.parquet import plain_values
 
     maps = arrow.array([[("a", 1)], None, [("b", 2), ("c", 3)]], arrow.map_(arrow.string(), arrow.int32()))
     lists = arrow.array([[1], None, [2, 3]])
@@ -141,12 +141,12 @@ def test_names_that_repeat_are_told_apart_by_number(tmp_path: Path) -> None:
         [arrow.array(["wonderful"]), arrow.array(["awful"])], names=["text", "text"]
     )
     pq.write_table(twice, tmp_path / "a.parquet")
-    from edge_lstm.files import Options
+    from edge_lstm.tables import ReadOptions
 
     for number, label in (("1", "pos"), ("2", "neg")):
         for target in ("o.csv", "o.jsonl", "o.parquet"):
             score_files(
-                tmp_path / "a.parquet", tmp_path / target, reading=Options(text_column=number), workers=1
+                tmp_path / "a.parquet", tmp_path / target, reading=ReadOptions(text_column=number), workers=1
             )
             [row] = read(tmp_path / target)
             assert row["label"] == label

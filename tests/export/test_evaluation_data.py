@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import DataError
-from edge_lstm.evaluation_data import load_labelled
+from edge_lstm.evaluation.sources import load_labelled
 
 
 @pytest.fixture

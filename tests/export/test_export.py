@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.labelled import Labelled
 from edge_lstm.modelfile import ModelFile, describe, parse_model
+from edge_lstm.tables.labelled import Labelled
 
 # Each pair of settings occurs; the full product is four times as long and finds no more.
 SHAPES = [

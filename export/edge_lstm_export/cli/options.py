@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from edge_lstm.labelled import Labelled
+    from edge_lstm.tables.labelled import Labelled
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")]
 DataOption = Annotated[
@@ -38,6 +38,6 @@ def labelled_texts(source: str | None, data_dir: Path | None) -> Labelled | None
     """--data as texts with labels: the source's test split, or all of it where it has none."""
     if source is None:
         return None
-    from edge_lstm.evaluation_data import load_labelled
+    from edge_lstm.evaluation.sources import load_labelled
 
     return load_labelled(source, data_dir=data_dir)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.files.compression import TAR_SUFFIXES
-from edge_lstm.files.sources import FORMATS, STDIN, Format
-from edge_lstm.labelled import FASTTEXT_PREFIX, read_labelled
+from edge_lstm.tables.compression import TAR_SUFFIXES
+from edge_lstm.tables.labelled import FASTTEXT_PREFIX, read_labelled
+from edge_lstm.tables.sources import FORMATS, STDIN, Format
 from edge_lstm_export.datasets.dataset import (
     Dataset,
     file_digest,

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.files import parquet
-from edge_lstm.files.columns import find_text_column
-from edge_lstm.files.dialect import Dialect, sniff, strip_newline
-from edge_lstm.files.sources import Format, Source
-from edge_lstm.files.stream import HEAD_BYTES, Stream
-from edge_lstm.files.values import parse_json
+from edge_lstm.tables import parquet
+from edge_lstm.tables.columns import find_text_column
+from edge_lstm.tables.csv import Dialect, sniff, strip_newline
+from edge_lstm.tables.sources import Format, Source
+from edge_lstm.tables.stream import HEAD_BYTES, Stream
+from edge_lstm.tables.values import parse_json
 
 BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
-class Options:
+class ReadOptions:
     """How inputs are to be read where it should not be found by itself.
 
     text_column: name or number (from 1); delimiter, quote: of CSV and TSV ("" for no quotes at all);
@@ -35,7 +35,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Schema:
     """How every record of an input is to be read. Small: it travels to each worker.
 
     columns: their names; for JSONL the keys of the first rows, in order of appearance.
@@ -55,18 +55,18 @@ class Layout:
         return self.columns[self.text]
 
 
-def find_layout(source: Source, stream: Stream | None, options: Options) -> Layout:
-    """The layout of an input. ``stream``: its opened stream, None for Parquet and folders.
+def find_schema(source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
+    """The schema of an input. ``stream``: its opened stream, None for Parquet and folders.
 
     Raises DataError.
     """
     if source.format == "folder":
-        return Layout("folder", ("path", "text"), 1)
+        return Schema("folder", ("path", "text"), 1)
     if source.format == "parquet":
         columns = parquet.columns(source.path)
         text = _text_column(columns, source, options)
         parquet.check_text_column(source.path, text)
-        return Layout("parquet", columns, text)
+        return Schema("parquet", columns, text)
     assert stream is not None
     head = stream.head()
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200:2].count(0) + head[1:200:2].count(0) > 40:
@@ -75,7 +75,7 @@ def find_layout(source: Source, stream: Stream | None, options: Options) -> Layo
             hint = "decompress it and look, or convert it with: iconv -f UTF-16 -t UTF-8"
         raise DataError(f"{source.name} is UTF-16 or binary, not UTF-8 text; {hint}")
     if source.format == "text":
-        return Layout("text", ("text",), 0)
+        return Schema("text", ("text",), 0)
     if not head.removeprefix(BOM).strip():
         raise DataError(f"{source.name} is empty; {source.format} needs at least its columns")
     if source.format == "jsonl":
@@ -83,11 +83,11 @@ def find_layout(source: Source, stream: Stream | None, options: Options) -> Layo
     return _csv(source, head, options)
 
 
-def _text_column(columns: tuple[str, ...], source: Source, options: Options) -> int:
+def _text_column(columns: tuple[str, ...], source: Source, options: ReadOptions) -> int:
     return find_text_column(columns, options.text_column, source.name, label=options.label_column)
 
 
-def same_layout(first: Layout, other: Layout, first_name: str, name: str) -> None:
+def same_schema(first: Schema, other: Schema, first_name: str, name: str) -> None:
     """Raises DataError where a further input does not have the columns of the first.
 
     JSONL objects may differ from row to row, so only their text column must be the same.
@@ -103,7 +103,7 @@ def same_layout(first: Layout, other: Layout, first_name: str, name: str) -> Non
         )
 
 
-def _csv(source: Source, head: bytes, options: Options) -> Layout:
+def _csv(source: Source, head: bytes, options: ReadOptions) -> Schema:
     body = head.removeprefix(BOM)
     if b"\n" not in body and b"\r" in body:
         raise DataError(
@@ -128,7 +128,7 @@ def _csv(source: Source, head: bytes, options: Options) -> Layout:
     names = [value for value, _ in dialect.spans(record)]
     if not options.header:
         columns = tuple(str(i) for i in range(1, len(names) + 1))
-        return Layout(source.format, columns, _text_column(columns, source, options), dialect)
+        return Schema(source.format, columns, _text_column(columns, source, options), dialect)
     try:
         columns = tuple(name.decode() for name in names)
     except UnicodeDecodeError:
@@ -138,10 +138,10 @@ def _csv(source: Source, head: bytes, options: Options) -> Layout:
         ) from None
     text = _text_column(columns, source, options)
     header = (BOM if head.startswith(BOM) else b"") + record
-    return Layout(source.format, columns, text, dialect, header)
+    return Schema(source.format, columns, text, dialect, header)
 
 
-def _jsonl(source: Source, head: bytes, options: Options) -> Layout:
+def _jsonl(source: Source, head: bytes, options: ReadOptions) -> Schema:
     lines = head.removeprefix(BOM).split(b"\n")
     if len(head) >= HEAD_BYTES:
         lines.pop()  # cut by the look, not by the file
@@ -159,4 +159,4 @@ def _jsonl(source: Source, head: bytes, options: Options) -> Layout:
         hint = f"convert it with: jq -c '.[]' {source.path}" if array else "give one JSON object a line"
         raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
     columns = tuple(keys)
-    return Layout("jsonl", columns, _text_column(columns, source, options))
+    return Schema("jsonl", columns, _text_column(columns, source, options))

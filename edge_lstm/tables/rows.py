@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_lstm.files.dialect import Dialect
-from edge_lstm.files.layout import Layout
-from edge_lstm.files.records import Records, text_spans
-from edge_lstm.files.stream import MAX_ROW_BYTES
-from edge_lstm.files.values import MAX_DEPTH, Number, RowError, depth, parse_json
+from edge_lstm.tables.csv import Dialect
+from edge_lstm.tables.records import Records, text_spans
+from edge_lstm.tables.schema import Schema
+from edge_lstm.tables.stream import MAX_ROW_BYTES
+from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, depth, parse_json
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,20 @@ _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 
 
 def text_reader(
-    layout: Layout, *, forbidden: frozenset[str] = frozenset(), known: frozenset[str] | None = None
+    schema: Schema, *, forbidden: frozenset[str] = frozenset(), known: frozenset[str] | None = None
 ) -> Callable[[Any], str]:
     """The function that takes a record to its text. It raises RowError.
 
     forbidden: keys that a JSONL row must not have; known: the only ones it may have (None: any).
     """
-    if layout.format == "text":
+    if schema.format == "text":
         return _checked(_decode)
-    if layout.format == "folder":
+    if schema.format == "folder":
         return _checked(_file_text)
-    if layout.format == "jsonl":
-        column = layout.text_column
+    if schema.format == "jsonl":
+        column = schema.text_column
         return _checked(lambda record: _json_text(record, column, forbidden, known))
-    dialect, columns, text = _dialect(layout), len(layout.columns), layout.text
+    dialect, columns, text = _dialect(schema), len(schema.columns), schema.text
 
     def csv_text(record: bytes) -> str:
         fields, is_open = dialect.read(record)
@@ -62,7 +62,7 @@ def text_reader(
 
 
 def read_texts(
-    records: Records | Sequence[FileRecord | TooLong], layout: Layout, text_of: Callable[[Any], str]
+    records: Records | Sequence[FileRecord | TooLong], schema: Schema, text_of: Callable[[Any], str]
 ) -> list[tuple[str | None, str | None]]:
     """For each record (its text, None) or (None, why there is none). ``text_of``: of :func:`text_reader`,
     for records of which more must be known than where their text lies.
@@ -70,8 +70,8 @@ def read_texts(
     if not isinstance(records, Records):
         return [_text_or_reason(text_of, record) for record in records]
     data, read = records.data, list[tuple[str | None, str | None]]()
-    quote = layout.dialect.quote_byte if layout.dialect else b""
-    starts, stops = text_spans(records, layout)
+    quote = schema.dialect.quote_byte if schema.dialect else b""
+    starts, stops = text_spans(records, schema)
     for i, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist())):
         if start < 0:
             read.append(_text_or_reason(text_of, data[records.starts[i] : records.stops[i]]))
@@ -93,18 +93,18 @@ def _text_or_reason(text_of: Callable[[Any], str], record: Any) -> tuple[str | N
         return None, str(error)
 
 
-def values_reader(layout: Layout) -> Callable[[Any], list[Any]]:
-    """The function that takes a record to the values of ``layout.columns``, whatever its state.
+def values_reader(schema: Schema) -> Callable[[Any], list[Any]]:
+    """The function that takes a record to the values of ``schema.columns``, whatever its state.
 
     Values of CSV, TSV, text and folders are bytes; of JSONL what JSON has, numbers as :class:`Number`.
     None where a row has no such column. What a row has too much stays with its last column.
     """
-    columns = layout.columns
-    if layout.format == "text":
+    columns = schema.columns
+    if schema.format == "text":
         return lambda record: [record if isinstance(record, bytes) else None]
-    if layout.format == "folder":
+    if schema.format == "folder":
         return lambda record: [record.path.encode("utf-8", "surrogateescape"), record.data]
-    if layout.format == "jsonl":
+    if schema.format == "jsonl":
 
         def json_values(record: Any) -> list[Any]:
             try:
@@ -114,7 +114,7 @@ def values_reader(layout: Layout) -> Callable[[Any], list[Any]]:
             return [row.get(name) for name in columns]
 
         return json_values
-    dialect, count = _dialect(layout), len(columns)
+    dialect, count = _dialect(schema), len(columns)
 
     def csv_values(record: Any) -> list[Any]:
         if not isinstance(record, bytes):
@@ -128,9 +128,9 @@ def values_reader(layout: Layout) -> Callable[[Any], list[Any]]:
     return csv_values
 
 
-def _dialect(layout: Layout) -> Dialect:
-    assert layout.dialect is not None
-    return layout.dialect
+def _dialect(schema: Schema) -> Dialect:
+    assert schema.dialect is not None
+    return schema.dialect
 
 
 def _checked(read: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from edge_lstm.errors import DataError
-from edge_lstm.files.compression import Compression, split_suffix
+from edge_lstm.tables.compression import Compression, split_suffix
 
 Format = Literal["text", "csv", "tsv", "jsonl", "parquet", "folder"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -21,7 +21,7 @@ from edge_lstm.charts import (
     length_chart,
     reliability_chart,
 )
-from edge_lstm.evaluation import Comparison, Evaluation, ModelResult
+from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult
 from edge_lstm.html import SERIES, figure, page, table
 from edge_lstm.metrics import wilson_interval
 

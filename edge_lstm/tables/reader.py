@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.files import parquet
-from edge_lstm.files.blocks import BLOCK_BYTES, BLOCK_ROWS, START, Block, Position, source_blocks
-from edge_lstm.files.dialect import check_character
-from edge_lstm.files.layout import Layout, Options, find_layout, same_layout
-from edge_lstm.files.records import cut
-from edge_lstm.files.rows import text_reader, values_reader
-from edge_lstm.files.sources import Format, Source, find_sources
-from edge_lstm.files.stream import Stream
-from edge_lstm.files.values import RowError
+from edge_lstm.tables import parquet
+from edge_lstm.tables.blocks import BLOCK_BYTES, BLOCK_ROWS, START, Block, Position, source_blocks
+from edge_lstm.tables.csv import check_character
+from edge_lstm.tables.records import cut
+from edge_lstm.tables.rows import text_reader, values_reader
+from edge_lstm.tables.schema import ReadOptions, Schema, find_schema, same_schema
+from edge_lstm.tables.sources import Format, Source, find_sources
+from edge_lstm.tables.stream import Stream
+from edge_lstm.tables.values import RowError
 
-DEFAULT_OPTIONS = Options()
+DEFAULT_OPTIONS = ReadOptions()
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Row:
 class Inputs:
     """Checked inputs of one format with the same columns. :func:`open_inputs` makes one."""
 
-    def __init__(self, sources: tuple[Source, ...], layout: Layout, streams: dict[int, Stream]) -> None:
+    def __init__(self, sources: tuple[Source, ...], schema: Schema, streams: dict[int, Stream]) -> None:
         self.sources = sources
-        self.layout = layout
+        self.schema = schema
         self._sizes: list[int] | None = None
         self._streams = streams  # of pipes and the like, which cannot be opened twice
 
@@ -80,32 +80,32 @@ class Inputs:
             if stream is None and source.format not in ("parquet", "folder"):
                 stream = Stream(source.path, source.compression, offset=position.offset)
             try:
-                yield from source_blocks(source, stream, self.layout, position, rows, size)
+                yield from source_blocks(source, stream, self.schema, position, rows, size)
             finally:
                 if stream is not None:
                     stream.close()
 
     def rows(self) -> Iterator[Row]:
         """Every row, in order. Raises DataError where an input cannot be read on."""
-        is_table = self.layout.format == "parquet"
-        text_of = None if is_table else text_reader(self.layout)
-        values_of = None if is_table else values_reader(self.layout)
+        is_table = self.schema.format == "parquet"
+        text_of = None if is_table else text_reader(self.schema)
+        values_of = None if is_table else values_reader(self.schema)
         for block in self.blocks():
             name = self.sources[block.start.source].name
             number = block.start.row
             if text_of is None or values_of is None:
                 assert isinstance(block.content, bytes)
                 table = parquet.from_bytes(block.content)
-                read = parquet.texts(table.column(self.layout.text))
+                read = parquet.texts(table.column(self.schema.text))
                 columns = [map(_as_text, parquet.plain_values(column)) for column in table.columns]
                 for (text, error), *row in zip(read, *columns):
                     number += 1
-                    yield Row(name, number, dict(zip(self.layout.columns, row)), text, error)
+                    yield Row(name, number, dict(zip(self.schema.columns, row)), text, error)
                 continue
             content = block.content
-            for record in cut(content, self.layout) if isinstance(content, bytes) else content:
+            for record in cut(content, self.schema) if isinstance(content, bytes) else content:
                 number += 1
-                values = dict(zip(self.layout.columns, map(_as_text, values_of(record))))
+                values = dict(zip(self.schema.columns, map(_as_text, values_of(record))))
                 try:
                     yield Row(name, number, values, text_of(record), None)
                 except RowError as error:
@@ -116,7 +116,7 @@ def open_inputs(
     paths: Sequence[str | Path],
     *,
     format: Format | None = None,  # noqa: A002 - the name of the option
-    options: Options = DEFAULT_OPTIONS,
+    options: ReadOptions = DEFAULT_OPTIONS,
 ) -> Inputs:
     """Paths, globs, folders or ``-`` → inputs, their columns found and compared.
 
@@ -129,23 +129,23 @@ def open_inputs(
         raise DataError(f"{error}; give one character") from None
     sources = find_sources(paths, format, follow_links=options.follow_links)
     streams = {}
-    first: Layout | None = None
+    first: Schema | None = None
     for index, source in enumerate(sources):
         if source.format in ("parquet", "folder"):
-            layout = find_layout(source, None, options)
+            schema = find_schema(source, None, options)
         else:
             stream = Stream(source.path, source.compression)
             try:
-                layout = find_layout(source, stream, options)
+                schema = find_schema(source, stream, options)
             finally:
                 if stream.once:
                     streams[index] = stream
                 else:
                     stream.close()
         if first is None:
-            first = layout
+            first = schema
         else:
-            same_layout(first, layout, sources[0].name, source.name)
+            same_schema(first, schema, sources[0].name, source.name)
     assert first is not None
     return Inputs(sources, first, streams)
 
@@ -157,7 +157,7 @@ def read_rows(
     text_column: str | None = None,
 ) -> Iterator[Row]:
     """Every row of the inputs, in order; a row without a text says why. Raises as :func:`open_inputs`."""
-    return open_inputs(paths, format=format, options=Options(text_column=text_column)).rows()
+    return open_inputs(paths, format=format, options=ReadOptions(text_column=text_column)).rows()
 
 
 def _as_text(value: Any) -> Any:

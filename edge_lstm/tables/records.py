@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.files.dialect import NO_QUOTES, Dialect
-from edge_lstm.files.layout import Layout
+from edge_lstm.tables.csv import NO_QUOTES, Dialect
+from edge_lstm.tables.schema import Schema
 
 Offsets = npt.NDArray[np.int64]
 
@@ -49,15 +49,15 @@ class Records:
             yield data[start:stop]
 
 
-def cut(data: bytes, layout: Layout, *, whole: bool = True) -> Records:
+def cut(data: bytes, schema: Schema, *, whole: bool = True) -> Records:
     """Cuts a piece that begins where a record does. whole: no more follows, so the last line is complete."""
-    ends, quotes = record_ends(data, layout.dialect or NO_QUOTES, whole=whole)
+    ends, quotes = record_ends(data, schema.dialect or NO_QUOTES, whole=whole)
     view = np.frombuffer(data, np.uint8)
     starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
     stops = ends - (view[ends - 1] == _LF)
     stops -= (stops > starts) & (view[stops - 1] == _CR)
     complete = int(ends[-1]) if len(ends) else 0
-    rows = _are_rows(data, view, starts, stops, layout)
+    rows = _are_rows(data, view, starts, stops, schema)
     return Records(data, starts[rows], stops[rows], ends[rows], complete, quotes)
 
 
@@ -78,14 +78,14 @@ def record_ends(data: bytes, dialect: Dialect, *, whole: bool) -> tuple[Offsets,
     return ends, quotes
 
 
-def text_spans(records: Records, layout: Layout) -> tuple[Offsets, Offsets]:
+def text_spans(records: Records, schema: Schema) -> tuple[Offsets, Offsets]:
     """Where the text of each record lies (of CSV with its quotes): int64 [rows], int64 [rows].
 
     -1 where it takes a look at the whole record: JSONL, an irregular quote, too many or too few columns.
     """
-    if layout.format == "text":
+    if schema.format == "text":
         return records.starts, records.stops
-    quotes, dialect = records.quotes, layout.dialect
+    quotes, dialect = records.quotes, schema.dialect
     nowhere = np.full(len(records), -1, np.int64)
     if dialect is None or quotes is None:
         return nowhere, nowhere
@@ -94,14 +94,14 @@ def text_spans(records: Records, layout: Layout) -> tuple[Offsets, Offsets]:
     delimiters = delimiters[_is_outside(delimiters, quotes)]
     first = np.searchsorted(delimiters, records.starts)
     count = np.searchsorted(delimiters, records.stops) - first
-    is_plain = count == len(layout.columns) - 1
+    is_plain = count == len(schema.columns) - 1
     if len(quotes) % 2:  # the last quote never closes
         is_plain &= records.stops <= quotes[-1]
     starts, stops = records.starts, records.stops
-    if layout.text > 0:
-        starts = delimiters[np.where(is_plain, first + layout.text - 1, 0)] + 1 if is_plain.any() else nowhere
-    if layout.text < len(layout.columns) - 1:
-        stops = delimiters[np.where(is_plain, first + layout.text, 0)] if is_plain.any() else nowhere
+    if schema.text > 0:
+        starts = delimiters[np.where(is_plain, first + schema.text - 1, 0)] + 1 if is_plain.any() else nowhere
+    if schema.text < len(schema.columns) - 1:
+        stops = delimiters[np.where(is_plain, first + schema.text, 0)] if is_plain.any() else nowhere
     return np.where(is_plain, starts, -1), np.where(is_plain, stops, -1)
 
 
@@ -147,14 +147,14 @@ def _ends_line_by_line(data: bytes, dialect: Dialect) -> Offsets:
     return np.array(ends, np.int64)
 
 
-def _are_rows(data: bytes, view: Any, starts: Offsets, stops: Offsets, layout: Layout) -> Any:
+def _are_rows(data: bytes, view: Any, starts: Offsets, stops: Offsets, schema: Schema) -> Any:
     """Which records are rows. A blank line is a document in a text, and may be one in CSV of one column;
     elsewhere it is none, as for csv.DictReader.
     """
-    if layout.format == "text" or (layout.dialect is not None and len(layout.columns) == 1):
+    if schema.format == "text" or (schema.dialect is not None and len(schema.columns) == 1):
         return slice(None)
     rows = stops > starts
-    if layout.format == "jsonl":
+    if schema.format == "jsonl":
         for i in np.flatnonzero(rows & (view[starts] <= ord(" "))).tolist():
             rows[i] = bool(data[starts[i] : stops[i]].strip())
     return rows

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_lstm.files import parquet
-from edge_lstm.files.dialect import NO_QUOTES
-from edge_lstm.files.layout import BOM, Layout
-from edge_lstm.files.records import cut, record_ends
-from edge_lstm.files.rows import FileRecord, TooLong
-from edge_lstm.files.sources import Source
-from edge_lstm.files.stream import MAX_ROW_BYTES, Stream
+from edge_lstm.tables import parquet
+from edge_lstm.tables.csv import NO_QUOTES
+from edge_lstm.tables.records import cut, record_ends
+from edge_lstm.tables.rows import FileRecord, TooLong
+from edge_lstm.tables.schema import BOM, Schema
+from edge_lstm.tables.sources import Source
+from edge_lstm.tables.stream import MAX_ROW_BYTES, Stream
 
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 2**21
@@ -59,7 +59,7 @@ class Block:
 
 
 def source_blocks(
-    source: Source, stream: Stream | None, layout: Layout, start: Position, rows: int, size: int
+    source: Source, stream: Stream | None, schema: Schema, start: Position, rows: int, size: int
 ) -> Iterator[Block]:
     """The blocks of an input from ``start`` on, each of at most ``rows`` rows and ``size`` bytes, but at
     least one row. ``stream``: the input, opened at ``start``; None for Parquet and folders.
@@ -72,12 +72,12 @@ def source_blocks(
     if source.format == "folder":
         return _folder_blocks(source, start, rows, size)
     assert stream is not None
-    return _line_blocks(stream, layout, start, rows, size)
+    return _line_blocks(stream, schema, start, rows, size)
 
 
-def _line_blocks(stream: Stream, layout: Layout, start: Position, rows: int, size: int) -> Iterator[Block]:
+def _line_blocks(stream: Stream, schema: Schema, start: Position, rows: int, size: int) -> Iterator[Block]:
     source, offset, row = start.source, start.offset, start.row
-    at_start, has_header = offset == 0, offset == 0 and layout.header is not None
+    at_start, has_header = offset == 0, offset == 0 and schema.header is not None
     data = b""  # of the input from ``offset`` on: read, and not yet given on
     while data or not stream.ended:
         wanted = _BLOCKS_READ * size
@@ -88,7 +88,7 @@ def _line_blocks(stream: Stream, layout: Layout, start: Position, rows: int, siz
             at_start = False
             if data.startswith(BOM):
                 data, offset = data[len(BOM) :], offset + len(BOM)
-        records = cut(data, layout, whole=stream.ended)
+        records = cut(data, schema, whole=stream.ended)
         starts, ends = records.starts, records.ends
         first, last = 0, len(records)
         if has_header and last:
@@ -114,7 +114,7 @@ def _line_blocks(stream: Stream, layout: Layout, start: Position, rows: int, siz
         done = int(starts[first]) if first < last else records.complete
         data, offset = data[done:], offset + done
         if first == last and len(data) > MAX_ROW_BYTES:
-            length, data = _pass_over(stream, layout, data)
+            length, data = _pass_over(stream, schema, data)
             before, row = Position(source, offset, row), row + 1
             offset += length
             yield Block(before, Position(source, offset, row), (TooLong(length),), 0)
@@ -125,11 +125,11 @@ def _limit(size: int, total: int | None, offset: int) -> int:
     return size if total is None else max(size // 4, min(size, (total - offset) // 4))
 
 
-def _pass_over(stream: Stream, layout: Layout, data: bytes) -> tuple[int, bytes]:
+def _pass_over(stream: Stream, schema: Schema, data: bytes) -> tuple[int, bytes]:
     """The rest of a record that begins with ``data`` is read and let go → (its bytes, what was read behind
     it).
     """
-    dialect = layout.dialect or NO_QUOTES
+    dialect = schema.dialect or NO_QUOTES
     length = 0  # of what was let go
     is_open = False  # whether a quoted field is, where the line begins in which ``data`` does
     quotes = -1  # of that line, where its beginning was let go; -1: ``data`` holds the whole of it

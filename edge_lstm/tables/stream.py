@@ -9,7 +9,7 @@ import stat
 from typing import IO, cast
 
 from edge_lstm.errors import DataError
-from edge_lstm.files.compression import Compression, decompressed, read_error
+from edge_lstm.tables.compression import Compression, decompressed, read_error
 
 MAX_ROW_BYTES = 16 * 2**20  # a longer row is no document: it becomes an error row and is never held whole
 HEAD_BYTES = 2**20  # what is looked at to find columns and dialect

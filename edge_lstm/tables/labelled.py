@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.files.columns import find_label_column
-from edge_lstm.files.inputs import Inputs, Row, open_inputs
-from edge_lstm.files.layout import Options
-from edge_lstm.files.sources import Format
-from edge_lstm.files.values import Number
+from edge_lstm.tables.columns import find_label_column
+from edge_lstm.tables.reader import Inputs, Row, open_inputs
+from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.sources import Format
+from edge_lstm.tables.values import Number
 
 FASTTEXT_PREFIX = "__label__"
 
@@ -46,7 +46,7 @@ def read_labelled(
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
-    options = Options(text_column=text_column, label_column=label_column, follow_links=follow_links)
+    options = ReadOptions(text_column=text_column, label_column=label_column, follow_links=follow_links)
     inputs = open_inputs(given, format=format, options=options)
     texts: list[str] = []
     labels: list[str] = []
@@ -70,21 +70,21 @@ def read_labelled(
 
 def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str, str]]:
     """Text, label, and, where there is no label (""), what to say of it."""
-    layout = inputs.layout
-    if layout.format == "folder":
+    schema = inputs.schema
+    if schema.format == "folder":
         yield from _from_folders(inputs.rows())
         return
-    if layout.format == "text":
+    if schema.format == "text":
         yield from map(_from_fasttext, inputs.rows())
         return
     where = inputs.sources[0].name
-    index = find_label_column(layout.columns, label_column, where)
-    if index == layout.text:
+    index = find_label_column(schema.columns, label_column, where)
+    if index == schema.text:
         raise DataError(
-            f"{where}: {layout.text_column!r} cannot be both the text and the label; "
+            f"{where}: {schema.text_column!r} cannot be both the text and the label; "
             "name the other with --text-column or --label-column"
         )
-    name = layout.columns[index]
+    name = schema.columns[index]
     for row in inputs.rows():
         text = _text(row)
         label = _label(row.values[name])

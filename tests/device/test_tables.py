@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.errors import DataError
-from edge_lstm.files import Layout, Options, Position, blocks, open_inputs, read_rows, rows
-from edge_lstm.files.dialect import Dialect, strip_newline
-from edge_lstm.files.records import cut, record_ends
-from edge_lstm.files.rows import read_texts, text_reader
-from edge_lstm.files.stream import Stream
-from edge_lstm.files.values import RowError
+from edge_lstm.tables import Position, ReadOptions, Schema, blocks, open_inputs, read_rows, rows
+from edge_lstm.tables.csv import Dialect, strip_newline
+from edge_lstm.tables.records import cut, record_ends
+from edge_lstm.tables.rows import read_texts, text_reader
+from edge_lstm.tables.stream import Stream
+from edge_lstm.tables.values import RowError
 
 TEXTS = ["Plain.", 'He said "no", twice.', "Two\nlines", "Ünïcødé 漢字", "", "semi;colon\ttab|bar"]
 
@@ -179,7 +179,7 @@ def test_links_inside_a_folder_are_followed_only_where_that_is_asked_for(tmp_pat
     (other / "b.txt").write_text("other's")
     (other / "back").symlink_to(folder)  # a loop
     assert texts_of(folder) == ["own", None]
-    followed = open_inputs([folder], options=Options(follow_links=True))
+    followed = open_inputs([folder], options=ReadOptions(follow_links=True))
     assert [row.text for row in followed.rows()] == ["own", "other's", "secret"]
 
 
@@ -275,7 +275,7 @@ def test_a_column_is_named_by_number_where_names_repeat(tmp_path: Path) -> None:
 def test_a_file_without_header_has_numbered_columns(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("1,first\n2,second\n")
-    inputs = open_inputs([path], options=Options(text_column="2", header=False))
+    inputs = open_inputs([path], options=ReadOptions(text_column="2", header=False))
     assert [row.text for row in inputs.rows()] == ["first", "second"]
 
 
@@ -313,7 +313,7 @@ def test_a_quoted_field_of_many_lines_over_the_limit_is_one_error_row(
     path = tmp_path / "a.csv"
     field = line * (6 * 2**20 // len(line))
     path.write_text(f'id,text\n1,one\n2,"{field}"\n3,"three"\n4,four\n')
-    read = list(open_inputs([path], options=Options(delimiter=",")).rows())
+    read = list(open_inputs([path], options=ReadOptions(delimiter=",")).rows())
     assert [row.text for row in read] == ["one", None, "three", "four"]
     assert read[1].error == f"the row has {len(field) + 5:,} bytes, more than 0 MiB"
     assert len(by_line) < 10  # the header; line by line, a field of 300 MB takes minutes
@@ -332,14 +332,14 @@ def test_a_record_that_is_passed_over_ends_where_it_would_if_it_were_held(
 
     # Regular quotes, then any: which way a record is read makes no difference.
     data = "".join('"' + text.replace('"', '""') + '",1\n' for text in texts).encode() + rest.encode()
-    layout = Layout("csv", ("text", "id"), 0, DIALECT)
+    schema = Schema("csv", ("text", "id"), 0, DIALECT)
     expected = int(record_ends(data, DIALECT, whole=True)[0][0])
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder) / "a.csv"
         path.write_bytes(data)
         patch.setattr(blocks, "_BITE", bite)
         stream = Stream(str(path), None)
-        length, behind = blocks._pass_over(stream, layout, stream.read(1))
+        length, behind = blocks._pass_over(stream, schema, stream.read(1))
         assert length == expected
         assert behind + stream.read(2**20) == data[expected:]
         stream.close()
@@ -391,7 +391,7 @@ def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
     written: str, text: int, size: int
 ) -> None:
     data = written.encode()
-    layout = Layout("csv", ("a", "b", "c"), text, DIALECT)
+    schema = Schema("csv", ("a", "b", "c"), text, DIALECT)
     expected, ends, begin, start, is_open = list[bytes](), list[int](), 0, 0, False
     for end in [match.end() for match in re.finditer(b"\n", data)]:
         is_open = DIALECT.is_open(data[start:end], is_open)
@@ -402,10 +402,10 @@ def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
             begin = end
     if begin < len(data):
         expected.append(strip_newline(data[begin:]))
-    records = cut(data, layout)
+    records = cut(data, schema)
     rows = [record for record in expected if record]
     assert list(records) == rows
-    text_of = text_reader(layout)
+    text_of = text_reader(schema)
 
     def slowly(record: bytes) -> tuple[str | None, str | None]:
         try:
@@ -413,10 +413,10 @@ def test_records_and_texts_found_in_bulk_are_those_found_line_by_line(
         except RowError as error:
             return None, str(error)
 
-    assert read_texts(records, layout, text_of) == [slowly(record) for record in rows]
+    assert read_texts(records, schema, text_of) == [slowly(record) for record in rows]
     # A part of a piece has the records that end in it.
     complete = [record for record, end in zip(expected, ends) if end <= size]
-    assert list(cut(data[:size], layout, whole=False)) == [record for record in complete if record]
+    assert list(cut(data[:size], schema, whole=False)) == [record for record in complete if record]
 
 
 @settings(deadline=None)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.files.compression import TAR_SUFFIXES
-from edge_lstm.files.sources import FORMATS
-from edge_lstm.labelled import Labelled, read_labelled
+from edge_lstm.tables.compression import TAR_SUFFIXES
+from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.sources import FORMATS
 
 # Read by edge-lstm-export only: the IMDB download, its tar, Keras's arrays.
 _WORKSTATION_SUFFIXES = (*TAR_SUFFIXES, ".npz")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.evaluated_texts import Familiarity, Repeats, familiarity, repeats
+from edge_lstm.evaluation.texts import Familiarity, Repeats, familiarity, repeats
 from edge_lstm.metrics import (
     CalibrationBin,
     Interval,

@@ -9,8 +9,8 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.files.stream import MAX_ROW_BYTES
-from edge_lstm.files.values import Number
+from edge_lstm.tables.stream import MAX_ROW_BYTES
+from edge_lstm.tables.values import Number
 
 
 def pyarrow() -> Any:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.evaluated_texts import Repeats, familiarity, repeats
-from edge_lstm.evaluation import evaluate
-from edge_lstm.evaluation_report import report
+from edge_lstm.evaluation.evaluate import evaluate
+from edge_lstm.evaluation.report import report
+from edge_lstm.evaluation.texts import Repeats, familiarity, repeats
 from edge_lstm.modelfile import open_model
 from edge_lstm.text import Tokenizer, split_words, text_key
 
