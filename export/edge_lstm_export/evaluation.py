@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +30,15 @@ from edge_lstm_export.network import Network
 EVALUATION_BATCH = 64
 
 
-def predict_logits(network: Network, examples: Examples, *, device: str = "cpu") -> Tensor:
+def predict_logits(
+    network: Network,
+    examples: Examples,
+    *,
+    device: str = "cpu",
+    on_batch: Callable[[], None] = lambda: None,
+) -> Tensor:
     """Logits: float32 [n, 1 or L], in the examples' order, on the CPU. Leaves the network in
-    evaluation mode.
+    evaluation mode. ``on_batch`` is called after each batch.
     """
     network.eval()
     logits = torch.empty(len(examples), network.config.logits)
@@ -39,6 +46,7 @@ def predict_logits(network: Network, examples: Examples, *, device: str = "cpu")
         for rows in evaluation_batches(examples, EVALUATION_BATCH):
             ids, lengths = examples.padded(rows)
             logits[torch.from_numpy(rows)] = network(ids.to(device), lengths.to(device)).cpu()
+            on_batch()
     return logits
 
 

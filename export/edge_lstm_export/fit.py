@@ -164,8 +164,9 @@ def fit(
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
-    The test split is read once, at the end, where ``read_test`` says so and the training was not
-    interrupted. ``examples`` takes the place of the training split with its own labels (distillation).
+    The test split is read once, at the end, where ``read_test`` says so. A training that is interrupted ends
+    at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
+    ``examples`` takes the place of the training split with its own labels (distillation).
     ``described`` is added to the checkpoint's account of its training.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
@@ -183,7 +184,10 @@ def fit(
     on_validation = on_test = None
     finished: Finished | None = None
     said: tuple[str, ...] = ()
-    if validation is not None:
+    if result.outcome == "interrupted":
+        temperature = (result.best and result.best.temperature) or 1.0
+        divide_logits(network, temperature)
+    elif validation is not None:
         if network.pairs is not None:
             finished = finish_linear_part(network, examples, validation)
         logits = predict_logits(network, validation)
@@ -265,9 +269,9 @@ def load_progress(path: Path, settings: Mapping[str, Any]) -> Progress:
     if not isinstance(earlier, dict) or not isinstance(progress, dict):
         raise DataError(f"{path} holds no unfinished training; start without --resume")
     for name, value in settings.items():
-        if earlier.get(name) != value:
+        if name in earlier and earlier[name] != value:  # an earlier version may not have kept all of them
             raise DataError(
-                f"{path} was begun with another {name} ({earlier.get(name)}, now {value}); "
+                f"{path} was begun with another {name} ({earlier[name]}, now {value}); "
                 "resume with the same options and data, or start without --resume"
             )
     return Progress(progress, dict(kept.state))

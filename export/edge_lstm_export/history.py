@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_lstm.atomic import open_atomically, write_atomically
+
 
 @dataclass(frozen=True)
 class EpochRecord:
     """One pass over the training examples. Losses in nats, accuracies from 0 to 1, learning_rate at
     the end; validation values are None where there is no validation part. calibrated_loss is the
-    validation loss after the best temperature.
+    validation loss after the best temperature (None in what version 0.1 kept).
     """
 
     epoch: int
@@ -24,6 +26,7 @@ class EpochRecord:
     calibrated_loss: float | None
     learning_rate: float
     seconds: float
+    temperature: float | None = None
 
     @property
     def judged_by(self) -> float:
@@ -47,7 +50,7 @@ def write_history(history: Sequence[EpochRecord], path: Path, **described: Any) 
         "best_epoch": best.epoch if best else None,
         "epochs": [asdict(record) for record in history],
     }
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_atomically(json.dumps(content, indent=1, ensure_ascii=False) + "\n", path)
 
 
 def draw_history(history: Sequence[EpochRecord], path: Path, title: str) -> None:
@@ -70,4 +73,5 @@ def draw_history(history: Sequence[EpochRecord], path: Path, title: str) -> None
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
     figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=120)
+    with open_atomically(path) as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -1,15 +1,18 @@
-"""Ctrl-C and SIGTERM as a wish that is granted at the next good moment."""
+"""Ctrl-C and SIGTERM: at once where nothing is lost by it, at the next good moment in the training loop."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 
 class StopRequest:
-    """While it is open, the first SIGINT or SIGTERM is noted and a second one ends the program as usual.
+    """While it is open, the first SIGINT or SIGTERM raises KeyboardInterrupt; within :meth:`deferred` it is
+    only noted, for who asks :meth:`requested`. A second one ends the program as usual.
 
     >>> with StopRequest() as stop:
     ...     stop.requested()
@@ -19,10 +22,20 @@ class StopRequest:
     def __init__(self) -> None:
         self.signal: int | None = None
         self._earlier: dict[int, Any] = {}
+        self._deferred = False
 
     def requested(self) -> bool:
         """Whether a signal came."""
         return self.signal is not None
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within the block a signal is noted and raises nothing."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
 
     @property
     def exit_code(self) -> int:
@@ -46,6 +59,8 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         self._restore()
+        if not self._deferred:
+            raise KeyboardInterrupt
 
     def _restore(self) -> None:
         for number, handler in self._earlier.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -60,11 +61,17 @@ def _ignore(*_: Any) -> None:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What a caller hears of a run, and how it ends one: ``should_stop`` is asked after every batch."""
+    """What a caller hears of a run, and how it ends one.
 
+    on_begin: before the first batch, unless the run is resumed. should_stop: asked after every batch, of the
+    validation too. deferring: entered for as long as it is asked.
+    """
+
+    on_begin: Callable[[Progress], None] = _ignore
     on_batch: Callable[[BatchReport], None] = _ignore
     on_epoch: Callable[[EpochRecord, Progress], None] = _ignore
     should_stop: Callable[[], bool] = field(default=lambda: False)
+    deferring: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True)
@@ -100,10 +107,18 @@ def train_network(
         raise DataError("no training texts are left; give more data")
     # The caller's random state stays as it was.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device != "cpu" else []):
-        run = _Run(network, examples, options, validation, callbacks or Callbacks(), device)
+        callbacks = callbacks or Callbacks()
+        run = _Run(network, examples, options, validation, callbacks, device)
         if resume is not None:
             run.restore(resume)
-        return run.go()
+        else:
+            callbacks.on_begin(run.progress())
+        with callbacks.deferring():
+            return run.go()
+
+
+class _Stopped(Exception):  # noqa: N818 (no error)
+    """The validation was ended before its last batch."""
 
 
 class _Run:
@@ -142,20 +157,15 @@ class _Run:
         self.batch, self.loss_sum, self.correct, self.seen, self.seconds = 0, 0.0, 0, 0, 0.0
 
     def go(self) -> TrainingResult:
-        outcome: Outcome = "finished"
-        while self.epoch < self.options.epochs:
-            if self.run_batches() == "interrupted":
+        outcome = self.outcome()
+        while outcome is None:
+            try:
+                self.run_batches()
+                self.close_epoch()
+                self.stop_if_asked()
+                outcome = self.outcome()
+            except _Stopped:
                 outcome = "interrupted"
-                break
-            self.close_epoch()
-            left = self.options.epochs - self.epoch
-            best = best_of(self.history)
-            if left and best and self.epoch - best.epoch >= self.options.patience:
-                outcome = "stopped early"
-                break
-            if left and self.callbacks.should_stop():
-                outcome = "interrupted"
-                break
         progress = self.progress() if outcome == "interrupted" else None
         if self.best_weights:
             self.network.load_state_dict(self.best_weights)
@@ -163,7 +173,18 @@ class _Run:
         seconds = sum(record.seconds for record in self.history) + self.seconds
         return TrainingResult(outcome, tuple(self.history), best_of(self.history), seconds, progress)
 
-    def run_batches(self) -> Literal["complete", "interrupted"]:
+    def outcome(self) -> Outcome | None:
+        """How the run has ended, by the epochs that are complete; None where there is more to do."""
+        if self.epoch >= self.options.epochs:
+            return "finished"
+        best = best_of(self.history)
+        return "stopped early" if best and self.epoch - best.epoch >= self.options.patience else None
+
+    def stop_if_asked(self) -> None:
+        if self.callbacks.should_stop():
+            raise _Stopped
+
+    def run_batches(self) -> None:
         """The epoch's batches, or those that are left of a resumed one."""
         begin = time.perf_counter() - self.seconds
         self.network.train()
@@ -191,9 +212,7 @@ class _Run:
                     self.correct / self.seen,
                 )
             )
-            if self.batch < self.batches and self.callbacks.should_stop():
-                return "interrupted"
-        return "complete"
+            self.stop_if_asked()
 
     def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
         """One update. Returns the clean loss and the number of right answers of the batch [B, T]."""
@@ -245,13 +264,16 @@ class _Run:
     def close_epoch(self) -> None:
         """Measures on the validation part and keeps the weights where they are the best so far."""
         begin = time.perf_counter()
-        validation_loss = validation_accuracy = calibrated_loss = None
+        validation_loss = validation_accuracy = calibrated_loss = temperature = None
         if self.validation is not None and len(self.validation):
-            logits = predict_logits(self.network, self.validation, device=self.device)
+            logits = predict_logits(
+                self.network, self.validation, device=self.device, on_batch=self.stop_if_asked
+            )
             targets = torch.from_numpy(self.validation.targets)
             validation_loss = float(soft_cross_entropy(logits, targets))
             validation_accuracy = hits(logits, targets) / len(targets)
-            calibrated_loss = float(soft_cross_entropy(logits / fit_temperature(logits, targets), targets))
+            temperature = fit_temperature(logits, targets)
+            calibrated_loss = float(soft_cross_entropy(logits / temperature, targets))
         record = EpochRecord(
             epoch=self.epoch + 1,
             loss=self.loss_sum / self.seen,
@@ -261,6 +283,7 @@ class _Run:
             calibrated_loss=calibrated_loss,
             learning_rate=self.learning_rate(),
             seconds=self.seconds + time.perf_counter() - begin,
+            temperature=temperature,
         )
         self.history.append(record)
         if best_of(self.history) is record:

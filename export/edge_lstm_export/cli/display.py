@@ -15,6 +15,7 @@ from edge_lstm_export.evaluation import Measured
 from edge_lstm_export.export import Exported, Quantized
 from edge_lstm_export.fit import Fitted, Prepared
 from edge_lstm_export.history import EpochRecord
+from edge_lstm_export.interruption import StopRequest
 from edge_lstm_export.network import Network
 from edge_lstm_export.pipeline import TrainingJob
 from edge_lstm_export.presets import TrainingOptions
@@ -107,14 +108,20 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
     kept = f"epoch {result.best.epoch}" if result.best else "no complete epoch: the weights so far"
     lines = [
         f"kept       {kept} of {len(result.history)} ({result.outcome}, {duration(result.seconds)})",
-        f"calibrated by a temperature of {temperature:.3f}, folded into the head"
-        if fitted.validation
-        else "not calibrated, and judged by the training loss: there is no validation part",
+        *_calibration(result.best, temperature),
         f"checkpoint {job.output}",
     ]
     if result.history:
         lines.append(f"history    {job.history}, {job.picture.name}")
     return lines
+
+
+def _calibration(best: EpochRecord | None, temperature: float) -> list[str]:
+    if best is None:
+        return []
+    if best.temperature is None:
+        return ["not calibrated, and judged by the training loss: there is no validation part"]
+    return [f"calibrated by a temperature of {temperature:.3f}, folded into the head"]
 
 
 class TrainingDisplay:
@@ -123,8 +130,8 @@ class TrainingDisplay:
     quiet: results are not for a person; the network's table is left out.
     """
 
-    def __init__(self, should_stop: Callable[[], bool], *, quiet: bool = False) -> None:
-        self._should_stop, self._quiet = should_stop, quiet
+    def __init__(self, stop: StopRequest, *, quiet: bool = False) -> None:
+        self._stop, self._quiet = stop, quiet
         self._keep: Callable[[Progress], None] = lambda _: None
         self._epochs = 0
         self._bar: Any = None
@@ -141,15 +148,21 @@ class TrainingDisplay:
             self._start_bar()
 
     def say(self, line: str) -> None:
-        """How far a stage before the training is. Such a stage ends here where it is asked to."""
+        """How far a stage before the training is."""
         message(line)
-        if self._should_stop():
+        if self._stop.requested():  # where a library has swallowed what the signal raised
             raise KeyboardInterrupt
 
     def callbacks(self, keep: Callable[[Progress], None]) -> Callbacks:
         """What the training loop calls."""
         self._keep = keep
-        return Callbacks(self._batch, self._epoch, self._should_stop)
+        return Callbacks(
+            on_begin=keep,
+            on_batch=self._batch,
+            on_epoch=self._epoch,
+            should_stop=self._stop.requested,
+            deferring=self._stop.deferred,
+        )
 
     def __enter__(self) -> TrainingDisplay:
         return self

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_lstm.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from edge_lstm_export.pipeline import TrainingJob
 
 
 def command(
@@ -218,8 +221,8 @@ def command(
     """Train a classifier from labelled text.
 
     Writes FILE, and beside it FILE's history (.history.json) and learning curve (.history.png). The
-    epoch with the lowest validation loss is kept. Ctrl-C ends at the next batch and writes the best so
-    far; --resume goes on from there as if nothing had happened.
+    epoch with the lowest validation loss is kept. Ctrl-C ends at the next batch and writes the best epoch so
+    far, unfinished; --resume goes on from there as if nothing had happened.
     """
     from edge_lstm_export.budget import AUTO, Budget
     from edge_lstm_export.cli.display import (
@@ -294,8 +297,13 @@ def command(
     )
     if sys.stderr.isatty():
         message(f"reading {source} …")
-    with StopRequest() as stop, TrainingDisplay(stop.requested, quiet=as_json) as display:
-        fitted = run_job(job, display)
+    with StopRequest() as stop:
+        try:
+            with TrainingDisplay(stop, quiet=as_json) as display:
+                fitted = run_job(job, display)
+        except KeyboardInterrupt:
+            message(f"interrupted; {_how_to_go_on(job)}")
+            raise typer.Exit(stop.exit_code or 130) from None
     if as_json:
         print(json.dumps(fitted.checkpoint.training, ensure_ascii=False))
     else:
@@ -306,8 +314,17 @@ def command(
     for remark in fitted.remarks:
         message(f"note: {remark}")
     if fitted.result.outcome == "interrupted":
-        message(f"interrupted; continue with the same command and --resume (state in {job.partial})")
+        message(f"interrupted; {_how_to_go_on(job)}")
         raise typer.Exit(stop.exit_code)
+
+
+def _how_to_go_on(job: TrainingJob) -> str:
+    """What is kept of an interrupted training, and what to type."""
+    if job.partial.exists():
+        return f"continue with the same command and --resume (state in {job.partial})"
+    if job.kept_labels.exists():
+        return f"start again with the same command (soft labels are kept in {job.kept_labels})"
+    return "start again with the same command"
 
 
 def _given(**values: Any) -> dict[str, Any]:
