@@ -14,10 +14,11 @@ from safetensors.torch import save
 
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import OOV_ID, Tokenizer
 from edge_lstm_export.network import Network, NetworkConfig
 
 CHECKPOINT_FORMAT = 1
+MAX_LENGTH = 100_000  # ids of a text
 _KEY = "edge_lstm_checkpoint"
 
 
@@ -63,29 +64,63 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
+            if _KEY not in metadata:
+                raise DataError(
+                    f"{path} is a safetensors file of another project; give a checkpoint of 'edge-lstm train'"
+                )
+            described = json.loads(metadata[_KEY])
+            if described["format"] > CHECKPOINT_FORMAT:
+                raise DataError(
+                    f"{path} was written by a newer version; upgrade with 'pip install -U edge-lstm-export'"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        network = _network(described["network"], _with_prefix(tensors, "network."))
+        tokenizer = _tokenizer(described, network.config)
+        labels, training = tuple(described["labels"]), described["training"]
+        if len(labels) != network.config.labels or len(set(labels)) != len(labels):
+            raise ValueError(f"{len(set(labels))} labels for {network.config.labels} answers")
+        if not all(type(label) is str for label in labels) or not isinstance(training, dict):
+            raise ValueError("labels are text, the training is an object")
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is no checkpoint, or cut short ({error}); train it again") from None
-    if _KEY not in metadata:
-        raise DataError(
-            f"{path} is a safetensors file of another project; give a checkpoint of 'edge-lstm train'"
-        )
-    try:
-        described = json.loads(metadata[_KEY])
-        if described["format"] > CHECKPOINT_FORMAT:
-            raise DataError(
-                f"{path} was written by a newer version; upgrade with 'pip install -U edge-lstm-export'"
-            )
-        network = Network(NetworkConfig.from_dict(described["network"]))
-        network.load_state_dict(_with_prefix(tensors, "network."))
-        tokenizer = Tokenizer(tuple(described["words"]), described["length"], described["oov_id"])
-        labels, training = tuple(described["labels"]), described["training"]
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"{path}: its description does not fit its weights ({reason}); train it again"
         ) from None
     return Checkpoint(network.eval(), tokenizer, labels, training, _with_prefix(tensors, "state."))
+
+
+def _network(described: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Network:
+    """The network with its weights. Shapes are compared before memory is taken for what is described."""
+    config = NetworkConfig.from_dict(described)
+    with torch.device("meta"):
+        network = Network(config)
+    for name, value in weights.items():
+        if value.dtype != torch.float32:
+            raise ValueError(f"{name} is {value.dtype}, not float32")
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} holds values that are no numbers")
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def _tokenizer(described: Mapping[str, Any], config: NetworkConfig) -> Tokenizer:
+    words, length, oov_id = described["words"], described["length"], described["oov_id"]
+    if not isinstance(words, list) or not all(
+        type(word) is str and word and "\n" not in word for word in words
+    ):
+        raise ValueError("its words are no list of words")
+    if len(set(words)) != len(words):
+        raise ValueError("a word stands twice in its vocabulary")
+    if type(length) is not int or not 1 <= length <= MAX_LENGTH:
+        raise ValueError(f"a text of {length!r:.40} ids")
+    if oov_id is not None and (type(oov_id) is not int or oov_id != OOV_ID):
+        raise ValueError(f"{oov_id!r:.40} as the id of unknown words")
+    tokenizer = Tokenizer(tuple(words), length, oov_id)
+    if tokenizer.num_ids > config.num_words + 1:
+        raise ValueError(f"{len(words):,} words for {config.num_words + 1:,} rows of the embedding")
+    return tokenizer
 
 
 def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import sklearn
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from scipy.special import softmax
@@ -27,7 +28,7 @@ from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
-from edge_lstm_export.teacher import SoftLabels, TeacherOptions, can_learn, soft_labels
+from edge_lstm_export.teacher import TEACHER_VERSION, SoftLabels, TeacherOptions, can_learn, soft_labels
 
 TEACHERS = ("nb-svm",)
 _KEY = "edge_lstm_soft_labels"
@@ -96,8 +97,8 @@ def teach(
     seen = {*prepared.validation.texts, *(prepared.dataset.test.texts if prepared.dataset.test else ())}
     further = [text for text in unlabelled if text not in seen]
     train = prepared.train
-    key = _digest(train.texts, train.labels.tolist(), further, distillation.options.to_dict())
-    labels = _kept(distillation.kept, key)
+    key = _digest(train.texts, train.labels.tolist(), further, distillation.options.to_dict(), _made_by())
+    labels = _kept(distillation.kept, key, (len(train), len(further)), len(prepared.dataset.labels))
     if labels is None:
         labels = soft_labels(
             train.texts, train.labels, further, len(prepared.dataset.labels), distillation.options, say
@@ -149,6 +150,11 @@ def _together(opinions: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.flo
     return np.asarray(softmax(logs, axis=1), np.float32)
 
 
+def _made_by() -> dict[str, Any]:
+    """What soft labels depend on beside texts and options: another version may label otherwise."""
+    return {"teacher": TEACHER_VERSION, "scikit-learn": sklearn.__version__, "numpy": np.__version__}
+
+
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -158,16 +164,41 @@ def _keep(path: Path, key: str, labels: SoftLabels) -> None:
     write_atomically(save(arrays, {_KEY: key, "accuracy": json.dumps(labels.accuracy)}), path, parents=True)
 
 
-def _kept(path: Path, key: str) -> SoftLabels | None:
-    """The kept labels, or None where there are none for these texts and options."""
-    if not path.is_file():
-        return None
+def check_kept(path: Path) -> None:
+    """DataError where the file that would keep soft labels is somebody's other file."""
+    if path.exists() and _metadata(path) is None:
+        raise DataError(f"{path} holds no soft labels and would be overwritten; give another --soft-labels")
+
+
+def _metadata(path: Path) -> dict[str, str] | None:
+    """The metadata of a file of soft labels; None where the file is another one, or damaged."""
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            if metadata.get(_KEY) != key:
-                return None
-            accuracy = json.loads(metadata["accuracy"])
-            return SoftLabels(file.get_tensor("labelled"), file.get_tensor("unlabelled"), accuracy)
+    except (SafetensorError, OSError):
+        return None
+    return metadata if _KEY in metadata else None
+
+
+def _kept(path: Path, key: str, rows: tuple[int, int], labels: int) -> SoftLabels | None:
+    """The kept labels, or None where there are none for these texts, options and versions.
+
+    rows: texts with and without a label.
+    """
+    if not path.is_file():
+        return None
+    metadata = _metadata(path)
+    if metadata is None or metadata[_KEY] != key:
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            parts = [file.get_tensor(name) for name in ("labelled", "unlabelled")]
+        accuracy = json.loads(metadata["accuracy"])
     except (SafetensorError, OSError, KeyError, ValueError):
         return None
+    for part, count in zip(parts, rows):
+        if part.shape != (count, labels) or part.dtype != np.float32:
+            return None
+        if not np.allclose(part.sum(axis=1), 1, atol=1e-3) or not (part >= 0).all():  # NaN is neither
+            return None
+    return SoftLabels(parts[0], parts[1], accuracy) if isinstance(accuracy, float) else None

@@ -22,10 +22,9 @@ from edge_lstm.modelfile import GoldenRow, ModelFile, parse_model
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer
 from edge_lstm_export import gates, graph, quantization
-from edge_lstm_export.checkpoint import Checkpoint
+from edge_lstm_export.checkpoint import MAX_LENGTH, Checkpoint
 from edge_lstm_export.network import NetworkConfig
 
-MAX_LENGTH = 100_000
 TIMED_TEXTS = 40  # enough for a median in well under a second
 
 

@@ -30,6 +30,17 @@ Weights = dict[str, npt.NDArray[np.float32]]
 PAIR_LEFT, PAIR_RIGHT, PAIR_SHIFT = 40503, 7, 123457
 
 
+# Far above what a low-power device runs: whatever is larger is a slip, or a file that asks for all memory.
+LARGEST: Mapping[str, int] = {
+    "num_words": 10_000_000,
+    "embedding_dim": 4096,
+    "hidden": 4096,
+    "layers": 16,
+    "labels": 100_000,
+    "pair_buckets": 1 << 26,
+}
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Everything that fixes the network's shape.
@@ -64,11 +75,16 @@ class NetworkConfig:
             "pair_buckets": 0,
         }
         for name, least in smallest.items():
-            if getattr(self, name) < least:
-                raise DataError(f"{name} must be at least {least}, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if type(value) is not int:
+                raise DataError(f"{name} must be a whole number, not {value!r:.40}")
+            if not least <= value <= LARGEST[name]:
+                raise DataError(f"{name} must be from {least} to {LARGEST[name]:,}, not {value}")
+        if type(self.bidirectional) is not bool:
+            raise DataError(f"bidirectional must be true or false, not {self.bidirectional!r:.40}")
         if self.pooling not in get_args(Pooling):
             raise DataError(f"pooling must be one of {', '.join(get_args(Pooling))}, not {self.pooling!r}")
-        if not 0 <= self.dropout < 1:
+        if not (isinstance(self.dropout, (int, float)) and 0 <= self.dropout < 1):
             raise DataError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
     @property

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 
 import torch
 
-from edge_lstm.atomic import check_writable
+from edge_lstm.atomic import check_distinct, check_writable
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
-from edge_lstm_export.distillation import Distillation, read_unlabelled, teach, teachable
+from edge_lstm_export.distillation import Distillation, Taught, check_kept, read_unlabelled, teach, teachable
 from edge_lstm_export.fit import (
     VALIDATION_SHARE,
     Fitted,
@@ -33,6 +33,7 @@ from edge_lstm_export.fit import (
 )
 from edge_lstm_export.history import draw_history, write_history
 from edge_lstm_export.label_issues import find_suspects, write_suspects
+from edge_lstm_export.lock import only_run
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset
@@ -87,8 +88,14 @@ class TrainingJob:
         if teacher == NO_TEACHER:
             return None
         own_labels = base.own_labels if self.own_labels is None else self.own_labels
-        kept = self.soft_labels or self.output.with_name(f"{self.output.stem}.soft-labels.safetensors")
-        return Distillation(teacher, self.unlabelled, kept, own_labels=own_labels, models=self.teacher_models)
+        return Distillation(
+            teacher, self.unlabelled, self.kept_labels, own_labels=own_labels, models=self.teacher_models
+        )
+
+    @property
+    def kept_labels(self) -> Path:
+        """Where the teacher's labels are kept."""
+        return self.soft_labels or self.output.with_name(f"{self.output.stem}.soft-labels.safetensors")
 
     @property
     def history(self) -> Path:
@@ -117,11 +124,18 @@ class Watcher(Protocol):
 def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     """Trains and writes the checkpoint, its history and its learning curve.
 
-    After every epoch, and where the watcher ends it, the state is kept in ``job.partial``; ``resume``
-    goes on from it. The file is removed when the training is complete. An earlier checkpoint under the
-    same name stays until there is a new one. Raises DataError and OutputError.
+    Before the first epoch, after every one and where the watcher ends it, the state is kept in
+    ``job.partial``; ``resume`` goes on from it. The file is removed when the training is complete. An earlier
+    checkpoint under the same name stays until there is a new one. Raises DataError and OutputError.
     """
     _check(job)
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    with only_run(job.output):
+        _check_beginning(job)
+        return _run(job, watcher)
+
+
+def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     torch.set_num_threads(job.threads)
     keep_freed_memory()
     dataset = _with_suspects(job, read_dataset(job.source, job.data), watcher.say)
@@ -142,7 +156,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
     options = replace(fitted_to_size(base.options, len(examples)), **job.options)
     network = new_network(prepared, _shape(job, base), options.seed)
-    settings = _settings(job, vocabulary, prepared, network, options, choice)
+    settings = _settings(job, vocabulary, prepared, network, options, choice, taught)
     progress = load_progress(job.partial, settings) if job.resume else None
     watcher.started(prepared, network, options)
     if progress is None:
@@ -187,12 +201,41 @@ def _check(job: TrainingJob) -> None:
     _check_teacher(named)
     _shape(named, preset(named.preset))
     replace(preset(named.preset).options, **job.options)
-    if job.suspects is not None:
-        check_writable(job.suspects)
     if job.output.suffix != ".safetensors":
         raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
     if job.output.is_dir():
         raise OutputError(f"{job.output} is a folder; give a file name")
+    _check_files(named)
+    if job.device != "cpu":
+        try:
+            torch.zeros(1, device=job.device).item()
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0][:120]
+            raise DataError(f"no device {job.device} for PyTorch ({reason}); use --device cpu") from None
+
+
+def _check_files(job: TrainingJob) -> None:
+    """Every file can be written, and none is another one or one that is read."""
+    folder = job.output.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {job.output}: {folder} is no folder; give another -o")
+    check_writable(folder / job.output.name)
+    if job.suspects is not None:
+        check_writable(job.suspects)
+    written = [job.output, job.partial, job.history, job.picture, job.kept_labels]
+    read = [Path(job.source), job.data.test, job.unlabelled, job.vocabulary.get("word_index")]
+    if job.distillation is not None:
+        check_kept(job.kept_labels)
+    check_distinct(
+        [*written, *([job.suspects] if job.suspects else [])],
+        [*filter(None, read), *job.teacher_models],
+    )
+
+
+def _check_beginning(job: TrainingJob) -> None:
+    """Asked by the one run that holds the lock."""
     if job.partial.exists() and not job.resume:
         raise DataError(
             f"{job.partial} holds an unfinished training; add --resume to continue it, "
@@ -200,21 +243,6 @@ def _check(job: TrainingJob) -> None:
         )
     if job.resume and not job.partial.exists():
         raise DataError(f"no unfinished training at {job.partial}; start without --resume")
-    try:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        probe = job.output.with_name(f".{job.output.name}.probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"cannot write in {job.output.parent} ({error.strerror}); give another -o"
-        ) from None
-    if job.device != "cpu":
-        try:
-            torch.empty(1, device=job.device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0][:120]
-            raise DataError(f"no device {job.device} for PyTorch ({reason}); use --device cpu") from None
 
 
 def _check_teacher(job: TrainingJob) -> None:
@@ -294,6 +322,7 @@ def _settings(
     network: Network,
     options: TrainingOptions,
     choice: Choice | None,
+    taught: Taught | None,
 ) -> dict[str, Any]:
     """What a resumed training must have in common with its beginning, by names that a person knows."""
     texts = hashlib.sha256()
@@ -311,5 +340,6 @@ def _settings(
         "unlabelled": job.unlabelled,
         "own labels": job.distillation.own_labels if job.distillation else 1.0,
         "teacher's models": [file_digest(path) for path in job.teacher_models],
+        "soft labels": hashlib.sha256(taught.soft.tobytes()).hexdigest() if taught else None,
     }
     return json.loads(json.dumps(settings))  # type: ignore[no-any-return] # as it comes back from a file

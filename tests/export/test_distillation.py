@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_lstm_export import distillation
 from edge_lstm_export.distillation import _together
 from edge_lstm_export.teacher import TeacherOptions, soft_labels
 from edge_lstm_export.teacher.nbsvm import cross_fitted_scores, ngram_matrix, stratified_folds
 from edge_lstm_export.vocabulary import most_telling
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from edge_lstm.cli import run
 from edge_lstm.errors import DataError
@@ -138,6 +141,31 @@ def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(
         run(["train", str(data), "-o", str(output), "--preset", "seed", "--unlabelled", str(further)])
     with pytest.raises(DataError, match="no teacher 'oracle'"):
         run(["train", str(data), "-o", str(output), "--teacher", "oracle"])
+
+
+def test_kept_labels_of_another_teacher_or_damaged_ones_are_made_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = write_texts(tmp_path)
+    output, kept = tmp_path / "model.safetensors", tmp_path / "model.soft-labels.safetensors"
+    command = ["train", str(data), "-o", str(output), "--teacher", "nb-svm", "--epochs", "1"]
+
+    def reused() -> bool:
+        run(command)
+        return "soft labels from" in capsys.readouterr().err
+
+    assert [reused(), reused()] == [False, True]
+    monkeypatch.setattr(distillation, "TEACHER_VERSION", -1)
+    assert [reused(), reused()] == [False, True]
+    with safe_open(kept, framework="np") as file:
+        metadata = file.metadata()
+        labels = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    for damage in (np.nan, -1, np.inf):
+        wrong = {name: np.full_like(part, damage) for name, part in labels.items()}
+        save_file(wrong, kept, metadata)
+        assert [reused(), reused()] == [False, True]
+    save_file({name: part[1:] for name, part in labels.items()}, kept, metadata)
+    assert not reused()
 
 
 def test_a_model_file_helps_to_label_unlabelled_texts(

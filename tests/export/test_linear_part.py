@@ -212,7 +212,7 @@ def test_a_network_without_the_setting_has_no_linear_part(make_checkpoint: MakeC
     assert quantize_int8(replace(fp32, network=old)).data
     with pytest.raises(DataError, match="no linear part"):
         checkpoint.network.linear(torch.tensor([[1]]))
-    with pytest.raises(DataError, match="pair_buckets must be at least 0"):
+    with pytest.raises(DataError, match="pair_buckets must be from 0"):
         NetworkConfig(pair_buckets=-1)
 
 

@@ -6,6 +6,12 @@ punctuation and a million n-grams, and learns in seconds. Document vectors (Thon
 (91.9 % against 91.9 % on IMDB's training split), at ten times the time.
 """
 
-from edge_lstm_export.teacher.nbsvm import SoftLabels, TeacherOptions, can_learn, soft_labels
+from edge_lstm_export.teacher.nbsvm import (
+    TEACHER_VERSION,
+    SoftLabels,
+    TeacherOptions,
+    can_learn,
+    soft_labels,
+)
 
-__all__ = ["SoftLabels", "TeacherOptions", "can_learn", "soft_labels"]
+__all__ = ["TEACHER_VERSION", "SoftLabels", "TeacherOptions", "can_learn", "soft_labels"]

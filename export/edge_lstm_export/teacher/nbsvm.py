@@ -23,6 +23,8 @@ Floats = npt.NDArray[Any]
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 Say = Callable[[str], None]
 
+# To be raised with every change that may give a text another soft label: kept ones are then made anew.
+TEACHER_VERSION = 1
 SMOOTHING = 1.0
 ORDERS = 3  # 1-, 2- and 3-grams
 # Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not bound
