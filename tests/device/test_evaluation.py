@@ -276,8 +276,10 @@ def test_standard_input_and_odd_suffixes_are_read_by_their_format(data: Path) ->
 
 
 def test_a_source_of_the_workstation_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "edge_lstm_export", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "edge_lstm_export.datasets", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "edge_lstm_export"]:
+        monkeypatch.delitem(sys.modules, name)
+    without = [path for path in sys.path if not Path(path, "edge_lstm_export").is_dir()]
+    monkeypatch.setattr(sys, "path", without)  # as if it were not installed
     for source in ("imdb", "imdb.npz", "aclImdb_v1.tar.gz", "a.tbz2", "A.TXZ", "a.tgz", "a.tar"):
         with pytest.raises(MissingPackageError, match="edge-lstm\\[train\\]"):
             load_labelled(source)
