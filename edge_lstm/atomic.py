@@ -69,7 +69,10 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
 
 def own_descriptor(path: str | Path) -> int | None:
     """The descriptor of this process that a name such as ``/dev/stdout`` or ``/dev/fd/3`` stands for."""
-    current = Path(path).absolute()
+    try:
+        current = Path(path).absolute()
+    except OSError:  # the working folder was removed
+        current = Path(path)
     for _ in range(_MOST_LINKS):
         found = _OWN_DESCRIPTOR.fullmatch(os.path.normpath(current))
         if found:
@@ -123,27 +126,33 @@ def check_distinct(written: Iterable[str | Path], read: Iterable[str | Path] = (
 
     A name counts as another one's file also through links. Streams are nobody's file.
     """
-    inputs = list(read)
-    outputs: list[str | Path] = []
+    inputs = {key for name in read for key in _file_keys(name)}
+    outputs: set[str | tuple[int, int]] = set()
     for name in written:
         if is_stream(name):
             continue
-        if any(same_file(name, other) for other in inputs):
+        keys = _file_keys(name)
+        if not inputs.isdisjoint(keys):
             raise DataError(f"the output {name} is one of the inputs; choose another output")
-        if any(same_file(name, other) for other in outputs):
+        if not outputs.isdisjoint(keys):
             raise DataError(f"two outputs are one file, {name}; choose another name for one")
-        outputs.append(name)
+        outputs |= keys
 
 
-def same_file(one: str | Path, other: str | Path) -> bool:
-    """Whether two names lead to one file, be it there already or not."""
-    # os.path.realpath, since Path.resolve() raises where links form a loop.
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
+def _file_keys(name: str | Path) -> set[str | tuple[int, int]]:
+    """What two names of one file have in common: where they lead, or the file that is there."""
+    keys: set[str | tuple[int, int]] = set()
     try:
-        return Path(one).samefile(other)
+        # os.path.realpath, since Path.resolve() raises where links form a loop.
+        keys.add(os.path.realpath(name))
     except (OSError, ValueError):
-        return False
+        keys.add(os.path.normpath(name))  # the working folder was removed
+    try:
+        state = Path(name).stat()
+        keys.add((state.st_dev, state.st_ino))
+    except (OSError, ValueError):
+        pass
+    return keys
 
 
 def sync_folder(folder: Path) -> None:

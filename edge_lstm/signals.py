@@ -1,10 +1,16 @@
-"""Ctrl-C and SIGTERM, from the first import on."""
+"""Ctrl-C and SIGTERM, from the first import on: the first one interrupts, the second ends at once."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+_SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
+_interrupted = False
 
 
 def handle_signals() -> None:
@@ -25,11 +31,29 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """Ends the process at once while modules are imported: nothing has begun then, and an exception in the
     middle of an extension module's start comes out as another one, or not at all.
     """
+    global _interrupted
     while frame is not None:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
             os._exit(128 + number)
         frame = frame.f_back
+    if _interrupted:  # once more: whoever asks twice does not want to wait for tidying up
+        if sys.__stderr__ is not None and sys.__stderr__.isatty():
+            os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)
+        os._exit(128 + number)
+    _interrupted = True
     raise KeyboardInterrupt(number)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Signals wait until the block is done: what is imported in it is whole, and nothing that has begun is
+    cut off for it. A process that is started in it never hears them at all.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:

@@ -189,6 +189,9 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "out of memory; use a smaller --batch-size or shorter inputs"
     if isinstance(error, ImportError):
+        # The loader of shared objects says so where the address space is limited (ulimit -v).
+        if any(reason in str(error) for reason in ("failed to map segment", "cannot allocate memory")):
+            return "out of memory while packages were loaded; raise the limit (ulimit -v), or close programs"
         missing = missing_package(error)
         return (
             str(missing) if missing else f"{_first_line(error)}; run 'edge-lstm doctor' or install it again"
