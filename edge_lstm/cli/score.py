@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -180,14 +181,11 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
-    import os
-    import signal
-
-    # Scoring does no linear algebra in NumPy, whose threads for it take as long to start as NumPy itself.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from edge_lstm.cli.score_report import Reporter, check_choice, check_summary, write_summary
+    from edge_lstm.atomic import check_writable
+    from edge_lstm.cli.score_report import Reporter, check_choice, write_summary
     from edge_lstm.errors import DataError
     from edge_lstm.scoring import Choices, score_files
+    from edge_lstm.signals import exit_code
     from edge_lstm.tables.schema import ReadOptions
     from edge_lstm.tables.sources import FORMATS
 
@@ -196,9 +194,16 @@ def command(
     check_choice("--format", output_format, formats)
     check_choice("--on-error", on_error, ["keep", "fail"])
     check_choice("--engine", engine, ["local", "ray"])
-    check_summary(summary_file)
-    # kill and a shutting-down system ask as Ctrl-C does; both leave a run that can be resumed.
-    signal.signal(signal.SIGTERM, _interrupt)
+    if low_memory and (workers or 1) > 1:
+        raise DataError("--low-memory is one worker; leave it out, or --workers")
+    if low_memory and engine == "ray":
+        raise DataError("--low-memory is for one machine; leave it out with --engine ray")
+    if address is not None and engine != "ray":
+        raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
+    if "-" in inputs and sys.stdin is None:
+        raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
+    if summary_file is not None:
+        check_writable(summary_file)
     reporter = Reporter(quiet=quiet)
     options: dict[str, Any] = {
         "model": model,
@@ -224,6 +229,7 @@ def command(
         "resume": resume,
         "provider": provider,
         "batch_size": batch_size,
+        "also_written": [] if summary_file is None else [summary_file],
         "on_progress": reporter.progress,
     }
     try:
@@ -236,15 +242,11 @@ def command(
                 summary = score_on_cluster(inputs[0], output, address=address, **options)
             else:
                 summary = score_files(inputs, output, low_memory=low_memory, **options)
-    except KeyboardInterrupt:
+        if summary_file is not None:
+            write_summary(summary_file, summary)
+    except KeyboardInterrupt as interrupt:
         reporter.interrupted(output)
-        raise typer.Exit(130) from None
-    if summary_file is not None:
-        write_summary(summary_file, summary)
+        raise typer.Exit(exit_code(interrupt)) from None
     reporter.summary(summary)
     if summary.errors:
         raise typer.Exit(EXIT_WITH_ERROR_ROWS)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.errors import DataError, OutputError
+from edge_lstm import atomic
+from edge_lstm.cli.streams import printable, to_json
+from edge_lstm.errors import DataError
 from edge_lstm.scoring import Progress, Summary
+from edge_lstm.signals import held
 
 _LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 _FIRST_ERRORS = 3
@@ -22,7 +23,7 @@ class Reporter:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._on_terminal = sys.stderr.isatty()
+        self._on_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._bar: Any = None
         self._task: Any = None
         self._next_line = time.monotonic() + _LINE_SECONDS
@@ -43,12 +44,13 @@ class Reporter:
             self._show(progress)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_SECONDS
-            print(_line(progress), file=sys.stderr, flush=True)
+            say(_line(progress))
 
     def _show(self, progress: Progress) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+        with held():
+            from rich.console import Console
+            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
 
         if self._bar is None:
             self._bar = Bar(
@@ -69,14 +71,14 @@ class Reporter:
     def interrupted(self, output: str | None) -> None:
         """Says how to go on."""
         if output is None or output == "-":
-            print("interrupted", file=sys.stderr)
+            say("interrupted")
         else:
-            print(f"interrupted; go on with the same command and --resume ({output})", file=sys.stderr)
+            say(f"interrupted; go on with the same command and --resume ({output})")
 
     def summary(self, summary: Summary) -> None:
         """The end of a run in a few lines."""
         if not self._quiet:
-            print("\n".join(_summary_lines(summary)), file=sys.stderr)
+            say("\n".join(_summary_lines(summary)))
 
 
 def _line(progress: Progress) -> str:
@@ -122,20 +124,15 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
-def check_summary(path: Path | None) -> None:
-    """OutputError where the summary could not be written: better before the work than after it."""
-    if path is not None and (
-        path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)
-    ):
-        raise OutputError(f"cannot write the summary {path}; check its folder and its permissions")
-
-
 def write_summary(path: Path, summary: Summary) -> None:
     """The summary as a JSON file. Raises OutputError."""
-    try:
-        path.write_text(json.dumps(summary.to_dict(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}; check its folder") from None
+    # A name that is not UTF-8 keeps its bytes, as JSON's own escape.
+    atomic.write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
+
+
+def say(text: str) -> None:
+    """Lines on standard error."""
+    print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
 
 
 def check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_lstm import atomic
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
+from edge_lstm.scoring import journal as journals
 from edge_lstm.scoring.encoders import header
-from edge_lstm.scoring.job import Job, Scored
-from edge_lstm.scoring.journal import Entry, Journal, compression_settings, identity
-from edge_lstm.scoring.output import FileOutput, Output, StreamOutput, check_not_an_input, is_stream
+from edge_lstm.scoring.journal import Entry, Journal
+from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
 from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, Plan, make_plan
-from edge_lstm.scoring.runner import Runner, available_workers
+from edge_lstm.scoring.pool import Pool, available_workers
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.table_encoder import assemble, no_rows
+from edge_lstm.scoring.worker import Job, Scored
 from edge_lstm.tables.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Position
-from edge_lstm.tables.compression import compress, split_suffix, zstandard
+from edge_lstm.tables.compression import Compression, compress, split_suffix, zstandard
 from edge_lstm.tables.parquet import pyarrow
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions
-from edge_lstm.tables.sources import Format, output_format
+from edge_lstm.tables.sources import STDIN, Format, output_format
 
 if TYPE_CHECKING:
+    from hashlib import _Hash
+
     from edge_lstm.classifier import Classifier
 
 LOW_MEMORY_ROWS = 512
@@ -57,6 +62,7 @@ def score_files(
     provider: str = "CPUExecutionProvider",
     batch_size: int | None = None,
     checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
+    also_written: Sequence[str | Path] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Classifies every row of the inputs into one output, a row for a row, in order.
@@ -64,15 +70,19 @@ def score_files(
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, its format and compression by its suffix; None or ``-`` for standard output.
     model: a model file, or a loaded Classifier, which one worker uses as it is; None for the embedded one.
-    workers: processes; None for all cores this process may use.
+    workers: at most so many processes; None for as many as this process may use cores. No more are started
+        than the work can use, and none where this process alone is as soon done.
     low_memory: one worker, a small window, and no arena (see Classifier.load), for devices.
     resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
     checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
+    also_written: files that the caller will write; none may be an input or an output of the run.
 
     Raises DataError (inputs, choices), OutputError, ModelFileError, ProviderError, MissingPackageError.
     """
     paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
-    target = None if output is None else str(output)
+    target = None if output is None or str(output) == STDIN else str(output)
+    if low_memory and (workers or 1) > 1:
+        raise DataError("low memory means one worker; leave --workers out, or --low-memory")
     opened = open_inputs(paths, format=input_format, options=reading)
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
@@ -84,142 +94,250 @@ def score_files(
     if compression == "zstd":
         zstandard()
     count = 1 if low_memory else workers or available_workers()
-    rows, size = (LOW_MEMORY_ROWS, LOW_MEMORY_BYTES) if low_memory else (BLOCK_ROWS, BLOCK_BYTES)
+    run = _Run(
+        opened=opened,
+        plan=plan,
+        compression=compression,
+        rows=LOW_MEMORY_ROWS if low_memory else BLOCK_ROWS,
+        size=LOW_MEMORY_BYTES if low_memory else BLOCK_BYTES,
+        summary=Summary(target, opened_model.sha256(), 1, added_columns=plan.added),
+        on_progress=on_progress,
+    )
     job = Job(
         opened_model.data, opened_model.path, provider, batch_size, plan, compression, arena=not low_memory
     )
-    summary = Summary(target, opened_model.sha256(), count, added_columns=plan.added)
-    started = time.monotonic()
+    with Pool(job, count, loaded) as pool:
+        if target is None or atomic.is_stream(target):
+            if resume:
+                raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
+            if wanted == "parquet":
+                raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
+            _check_names([], also_written, opened, opened_model.path)
+            with StreamOutput(target) as stream:
+                run.into_stream(pool, stream)
+        else:
+            if resume and opened.once:
+                raise DataError("an input from a pipe cannot be resumed; write it to a file first")
+            _check_names(names_of(target), also_written, opened, opened_model.path)
+            run.into_file(pool, target, resume, checkpoint_seconds)
+    run.summary.seconds = time.monotonic() - run.started
+    return run.summary
 
-    def blocks(start: Position) -> Iterator[Block]:
-        return opened.blocks(start, rows=rows, size=size)
 
-    def report(done: Iterator[tuple[Block, Scored]], sink: Output) -> Iterator[Block]:
-        """Writes what is done, counts it, and says which block it was."""
-        for block, scored in done:
-            _fail_at_first_error(plan, opened, block, scored)
-            sink.write(scored.data)
-            if block.pause or opened.live:
-                sink.flush()
-            summary.add(block, opened.sources[block.start.source].name, scored.counts)
-            summary.seconds = time.monotonic() - started
-            if on_progress:
-                on_progress(Progress(summary, opened.progress(block.end)))
-            yield block
+def _check_names(
+    outputs: Sequence[str], also_written: Sequence[str | Path], opened: Inputs, model: Path
+) -> None:
+    """DataError where a file that is written is one that is read, or written twice."""
+    read: list[str | Path] = [model]
+    for source in opened.sources:
+        if source.path != STDIN:
+            read += [Path(source.path, name) for name in source.files] or [source.path]
+    atomic.check_distinct([*outputs, *also_written], read)
 
-    if is_stream(target):
-        if resume:
-            raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
-        if wanted == "parquet":
-            raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
-        sink = StreamOutput(target)
-        with closing(sink), closing(Runner(job, count, loaded)) as runner:
-            sink.write(compress(header(plan), compression))
-            for _ in report(runner.run(blocks(Position())), sink):
-                pass
-            sink.finish()
-        summary.seconds = time.monotonic() - started
-        return summary
 
-    assert target is not None
-    check_not_an_input(target, opened.sources)
-    if resume and opened.once:
-        raise DataError("an input from a pipe cannot be resumed; write it to a file first")
-    file = FileOutput(target, resume=resume)
-    with closing(file), closing(Runner(job, count, loaded)) as runner:
+class _RefusedRowError(DataError):
+    """A row without usable text, where such rows end the run."""
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """A run under way.
+
+    rows, size: of a block; digest: of the input up to the last block that was written.
+    """
+
+    opened: Inputs
+    plan: Plan
+    compression: Compression | None
+    rows: int
+    size: int
+    summary: Summary
+    on_progress: Callable[[Progress], None] | None
+    started: float = field(default_factory=time.monotonic)
+    digest: _Hash = field(default_factory=hashlib.sha256)
+
+    def into_stream(self, pool: Pool, stream: StreamOutput) -> None:
+        """All rows into a pipe or the like."""
+        head = self._head()
+        for block, scored in pool.run(self._blocks()):
+            stream.write(head + scored.data)
+            head = b""
+            self._count(pool, block, scored)
+        stream.write(head)
+
+    def into_file(self, pool: Pool, path: str, resume: bool, checkpoint_seconds: float | None) -> None:
+        """All rows, from where an unfinished run stopped, into a file that is complete then."""
         # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
         journal = None
-        if not opened.once and checkpoint_seconds is not None:
-            settings = compression_settings(compression, rows, size)
-            run_identity = identity(opened.sources, summary.model_sha256, plan, settings)
-            journal = Journal(file.journal, run_identity)
-        try:
-            position = _begin(file, journal, summary, compress(header(plan), compression))
-            begun = file.size
-            next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
-            for number, block in enumerate(report(runner.run(blocks(position)), file)):
-                if number == 0:
-                    _check_space(file, opened, block, file.size - begun, wanted)
-                if journal and time.monotonic() >= next_checkpoint:
-                    _checkpoint(file, journal, block.end, summary)
-                    next_checkpoint = time.monotonic() + (checkpoint_seconds or 0)
-                position = block.end
-            if wanted == "parquet":
-                if not file.size:
-                    file.write(no_rows(plan, opened.sources[0]))
-                if journal:
-                    _checkpoint(file, journal, position, summary)
-                _finish_parquet(file)
+        if not self.opened.once and (resume or checkpoint_seconds is not None):
+            journal = Journal(path, self._identity())
+        seconds = float("inf") if checkpoint_seconds is None else checkpoint_seconds
+        with FileOutput(path) as file:
+            entry = _unfinished(file, journal, resume)
+            if entry and entry.whole:
+                self.summary.restore(entry.counts)
             else:
-                file.finish()
-        except BaseException:
-            if journal is None:
-                file.discard()
-            raise
-        if journal:
-            journal.remove()
-    summary.seconds = time.monotonic() - started
-    return summary
+                try:
+                    self._write(pool, file, journal, entry, seconds)
+                except _RefusedRowError:
+                    # Whoever corrects the row has another input, and nothing to go on from.
+                    file.is_kept = False
+                    if journal:
+                        journal.remove()
+                    raise
+            if journal:
+                journal.remove()
+
+    def _write(
+        self, pool: Pool, file: FileOutput, journal: Journal | None, entry: Entry | None, seconds: float
+    ) -> None:
+        blocks = self._blocks()
+        position = Position()
+        if entry:
+            self._pass(blocks, entry, file.journal)
+            file.go_on(entry.output_bytes, entry.output_sha256)
+            self.summary.restore(entry.counts)
+            position = entry.position
+        begun, before = entry is not None, file.size
+        next_checkpoint = time.monotonic() + seconds
+        first = True
+        for block, scored in pool.run(blocks):
+            if not begun:
+                # Only now: a model that cannot be loaded leaves what is there as it is.
+                begun = self._begin(file)
+                before = file.size
+            file.write(scored.data)
+            self._count(pool, block, scored)
+            if first:
+                self._check_space(file, block, file.size - before)
+                first = False
+            position = block.end
+            if self.plan.layout.format != "parquet":
+                journals.update(self.digest, block)
+            if journal and time.monotonic() >= next_checkpoint:
+                self._checkpoint(file, journal, position)
+                next_checkpoint = time.monotonic() + seconds
+        if not begun:
+            self._begin(file)
+        if self.plan.format == "parquet" and not file.size:
+            file.write(no_rows(self.plan, self.opened.sources[0]))
+        file.sync()
+        whole = file.partial
+        if self.plan.format == "parquet":
+            whole = file.assembled
+            whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
+            assemble(str(file.partial), str(whole))
+            file.sync(whole)
+        if journal and file.is_kept:
+            # Should the run be killed between the next two steps, this says that it is done.
+            self._checkpoint(file, journal, position, whole)
+        file.complete(whole)
+
+    def _begin(self, file: FileOutput) -> bool:
+        file.begin()
+        file.write(self._head())
+        return True
+
+    def _head(self) -> bytes:
+        return compress(header(self.plan), self.compression)
+
+    def _blocks(self) -> Iterator[Block]:
+        return self.opened.blocks(Position(), rows=self.rows, size=self.size)
+
+    def _pass(self, blocks: Iterator[Block], entry: Entry, journal: Path) -> None:
+        """Reads what an unfinished run has read, which must be the same. DataError where it is not."""
+        is_there = entry.position == Position()
+        while not is_there and (block := next(blocks, None)):
+            is_there = block.end == entry.position
+            if self.plan.layout.format != "parquet":
+                journals.update(self.digest, block)
+        if not is_there or self.digest.hexdigest() != entry.input_sha256:
+            raise DataError(
+                "cannot resume: an input was changed since the run was started; "
+                f"delete {journal} and start again"
+            )
+
+    def _count(self, pool: Pool, block: Block, scored: Scored) -> None:
+        """Counts a block that was written, and shows how far the run is."""
+        source = self.opened.sources[block.start.source].name
+        if self.plan.choices.on_error == "fail" and scored.counts.errors:
+            index, reason = scored.counts.errors[0]
+            raise _RefusedRowError(
+                f"{source} row {block.start.row + index + 1}: {reason}; "
+                "correct the row, or keep such rows with --on-error keep"
+            )
+        self.summary.workers = pool.used
+        self.summary.add(block, source, scored.counts)
+        self.summary.seconds = time.monotonic() - self.started
+        if self.on_progress:
+            self.on_progress(Progress(self.summary, self.opened.progress(block.end)))
+
+    def _identity(self) -> dict[str, object]:
+        settings = journals.compression_settings(self.compression, self.rows, self.size)
+        return journals.identity(self.opened.sources, self.summary.model_sha256, self.plan, settings)
+
+    def _checkpoint(
+        self, file: FileOutput, journal: Journal, position: Position, whole: Path | None = None
+    ) -> None:
+        file.sync()
+        entry = Entry(
+            position=position,
+            output_bytes=file.size,
+            output_sha256=file.digest,
+            input_sha256=self.digest.hexdigest(),
+            counts=self.summary.state(),
+            whole=None if whole is None else journals.file_identity(whole),
+        )
+        journal.write(entry)
+        file.is_kept = True
+
+    def _check_space(self, file: FileOutput, block: Block, written: int) -> None:
+        """OutputError where the first block says that the disk cannot hold the output."""
+        done = self.opened.progress(block.end)
+        if not done:
+            return
+        # A Parquet file is put together from a partial file that stays until it is complete.
+        needed = written / done * (1.5 if self.plan.format == "parquet" else 1.0) - written
+        free = file.free()
+        if needed > free:
+            raise OutputError(
+                f"the output needs about {needed / 1e6:,.0f} MB more and its disk has {free / 1e6:,.0f} MB "
+                "free; free some and go on with --resume, or choose another output"
+            )
+
+
+def _unfinished(file: FileOutput, journal: Journal | None, resume: bool) -> Entry | None:
+    """Where an unfinished run of the same output stopped; None where there is none to go on from.
+
+    Raises DataError where there is one that this run would destroy, or is not.
+    """
+    if not os.path.lexists(file.journal):
+        return None
+    is_finished = journals.is_finished(file.journal, file.path)
+    if not is_finished and not file.is_new:
+        if not resume or journal is None:
+            raise DataError(
+                f"{file.path} has an unfinished run; "
+                f"go on with --resume, or delete {file.journal} to start again"
+            )
+        return replace(journal.read(), whole=None)
+    # What is left is the journal alone, of a run that was killed when its output had its name.
+    _, run = journals.read(file.journal)
+    file.is_kept = False
+    if is_finished and resume and journal and journal.is_of(run):
+        return journal.read()
+    file.journal.unlink()
+    return None
 
 
 def _default_format(target: str | None, opened: Inputs) -> Format:
     """The output's format where none is asked for: by its suffix, else that of the input."""
     found = output_format(target) if target is not None else None
     if found is None:
-        if target is not None and target != "-" and not is_stream(target):
+        if target is not None and not atomic.is_stream(target):
             raise OutputError(
                 f"{target}: the suffix does not say which format to write; "
                 "use .csv, .tsv, .jsonl, .parquet or .txt, or give --format"
             )
         return {"folder": "jsonl", "parquet": "jsonl"}.get(opened.schema.format, opened.schema.format)  # type: ignore[return-value]
     return found
-
-
-def _fail_at_first_error(plan: Plan, opened: Inputs, block: Block, scored: Scored) -> None:
-    if plan.choices.on_error == "fail" and scored.counts.errors:
-        index, reason = scored.counts.errors[0]
-        name = opened.sources[block.start.source].name
-        raise DataError(
-            f"{name} row {block.start.row + index + 1}: {reason}; "
-            "correct the row, or keep such rows with --on-error keep"
-        )
-
-
-def _begin(file: FileOutput, journal: Journal | None, summary: Summary, head: bytes) -> Position:
-    """Where to start reading: after what an interrupted run has written, if it is resumed."""
-    if journal and file.resumes:
-        entry = journal.read()
-        file.start_at(entry.output_bytes)
-        summary.restore(entry.counts)
-        return entry.position
-    file.write(head)
-    if journal:
-        _checkpoint(file, journal, Position(), summary)
-    return Position()
-
-
-def _checkpoint(file: FileOutput, journal: Journal, position: Position, summary: Summary) -> None:
-    file.sync()
-    journal.write(Entry(position, file.size, summary.state()))
-
-
-def _check_space(file: FileOutput, opened: Inputs, block: Block, written: int, wanted: Format) -> None:
-    """OutputError where the first block says that the disk cannot hold the output."""
-    done = opened.progress(block.end)
-    if not done:
-        return
-    # A Parquet file is put together from a partial file that stays until it is complete.
-    needed = written / done * (1.5 if wanted == "parquet" else 1.0) - written
-    free = file.free()
-    if needed > free:
-        raise OutputError(
-            f"the output needs about {needed / 1e6:,.0f} MB more and its disk has {free / 1e6:,.0f} MB free; "
-            "free some and go on with --resume, or choose another output"
-        )
-
-
-def _finish_parquet(file: FileOutput) -> None:
-    whole = file.partial.with_name(file.partial.name + ".parquet")
-    assemble(str(file.partial), str(whole))
-    file.rename(whole)
-    file.discard()

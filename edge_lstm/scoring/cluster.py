@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_lstm import __version__
+from edge_lstm.atomic import check_distinct
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import needs
@@ -69,6 +70,7 @@ def score_on_cluster(
     resume: bool = False,
     provider: str = "CPUExecutionProvider",
     batch_size: int | None = None,
+    also_written: Sequence[str | Path] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Classifies every row of every file of a folder, on a cluster, into a folder of the same files.
@@ -79,6 +81,7 @@ def score_on_cluster(
     format: of the output; None for that of the inputs.
     workers: actors; None for as many as the cluster has CPUs.
     resume: keep the files that an interrupted run has finished.
+    also_written: files that the caller will write; none may be an input.
 
     Raises DataError, OutputError, ModelFileError (and its kinds) or MissingPackageError.
     """
@@ -86,6 +89,7 @@ def score_on_cluster(
     opened = open_model(model)
     source, target = Folder(str(inputs)), Folder(str(output))
     parts, found = find_parts(source, input_format, format)
+    check_distinct(also_written, [opened.path, *(Path(str(inputs), part.source) for part in parts)])
     choices = _fixed_prefix(source, parts[0], opened.labels, choices, reading, found)
     wanted = format or found
     job = ClusterJob(str(inputs), str(output), choices, reading, input_format, wanted, provider, batch_size)

@@ -5,28 +5,43 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_lstm import __version__
-from edge_lstm.atomic import sync_folder
+from edge_lstm import __version__, atomic
 from edge_lstm.errors import DataError
+from edge_lstm.scoring.output import JOURNAL, JOURNAL_NEW, write_error
 from edge_lstm.scoring.plan import Plan
-from edge_lstm.tables.blocks import Position
+from edge_lstm.tables.blocks import Block, Position
 from edge_lstm.tables.compression import Compression
+from edge_lstm.tables.rows import TooLong
 from edge_lstm.tables.sources import Source
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 _ENDS = 2**16
+_MOST_BYTES = 2**28  # a journal is some kilobytes, and 200 bytes for each input
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A point to go on from: rows up to ``position`` are in the first ``output_bytes`` of the output."""
+    """A point to go on from.
+
+    position: rows up to here are in the first ``output_bytes`` of the output.
+    output_sha256, input_sha256: of those bytes, and of the input's rows (see :func:`update`).
+    counts: the state of the summary.
+    whole: of a run that is done, which file is its output (see :func:`file_identity`); None until then.
+    """
 
     position: Position
     output_bytes: int
+    output_sha256: str
+    input_sha256: str
     counts: dict[str, Any]
+    whole: list[int] | None = None
 
 
 def identity(
@@ -66,8 +81,10 @@ def _onnxruntime_version() -> str:
 
 
 def _fingerprint(source: Source) -> list[Any]:
-    """Path, size, time and a digest of both ends: enough to see that a file was changed or swapped."""
-    path = Path(source.path).absolute()
+    """Path, size, time and a digest: enough to see that a file was changed or swapped. The digest is that of
+    both ends where :func:`update` sees the rest; of Parquet, whose bytes are not read in order, that of all.
+    """
+    path = Path(_absolute(source.path))
     if source.format == "folder":
         digest = hashlib.sha256()
         for name in source.files:
@@ -79,49 +96,73 @@ def _fingerprint(source: Source) -> list[Any]:
                 digest.update(b"?\0")
         return [str(path), len(source.files), digest.hexdigest()]
     state = path.stat()
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(_ENDS))
-        file.seek(max(0, state.st_size - _ENDS))
-        digest.update(file.read(_ENDS))
+        if source.format == "parquet":
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+        else:
+            digest.update(file.read(_ENDS))
+            file.seek(max(0, state.st_size - _ENDS))
+            digest.update(file.read(_ENDS))
     return [str(path), state.st_size, state.st_mtime_ns, digest.hexdigest()]
+
+
+def _absolute(path: str) -> str:
+    try:
+        return str(Path(path).absolute())
+    except OSError:  # the working folder was removed
+        return path
+
+
+def update(digest: _Hash, block: Block) -> None:
+    """Adds the rows of a block to a digest, as they stand in the input; of one that is not held its size."""
+    if isinstance(block.content, bytes):
+        digest.update(block.content)
+        return
+    for record in block.content:
+        if isinstance(record, TooLong):
+            digest.update(str(record.size).encode())
+        else:
+            digest.update(os.fsencode(record.path) + b"\0")
+            digest.update(record.data)
+
+
+def file_identity(path: Path) -> list[int]:
+    """What tells a file from another one of the same name, also when it was renamed."""
+    state = os.lstat(path)
+    return [state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns]
 
 
 class Journal:
     """The file ``<output>.resume.json``, replaced as a whole at each step."""
 
-    def __init__(self, path: Path, run: dict[str, Any]) -> None:
-        self.path = path
+    def __init__(self, output: str, run: dict[str, Any]) -> None:
+        self.path = Path(output + JOURNAL)
+        self._new = Path(output + JOURNAL_NEW)
         self._run = run
 
     def write(self, entry: Entry) -> None:
-        """Notes a point. What it says must be on the disk before."""
-        text = json.dumps(
-            {
-                "run": self._run,
-                "position": asdict(entry.position),
-                "output_bytes": entry.output_bytes,
-                "counts": entry.counts,
-            }
-        )
-        new = self.path.with_name(self.path.name + ".new")
-        with new.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
-        sync_folder(self.path.parent)
+        """Notes a point. What it says must be on the disk before. Raises OutputError."""
+        content = {"run": self._run, **asdict(entry)}
+        data = json.dumps({**content, "sha256": _digest(content)}).encode()
+        try:
+            # What has this name is of a run that was killed while it wrote; a link is not followed.
+            self._new.unlink(missing_ok=True)
+            handle = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            self._new.replace(self.path)
+        except OSError as error:
+            raise write_error(str(self.path), error) from None
+        atomic.sync_folder(self.path.parent)
 
     def read(self) -> Entry:
         """The last point. DataError where the journal is of another run, and says what is different."""
-        try:
-            data = json.loads(self.path.read_text(encoding="utf-8"))
-            run = data["run"]
-            entry = Entry(Position(**data["position"]), int(data["output_bytes"]), dict(data["counts"]))
-        except (ValueError, KeyError, TypeError):
-            raise DataError(f"{self.path} is damaged; delete it and start again") from None
-        # Through JSON, as what was written went: tuples are lists there.
-        mine = json.loads(json.dumps(self._run))
-        for key, value in mine.items():
+        entry, run = read(self.path)
+        for key, value in _through_json(self._run).items():
             if run.get(key) != value:
                 raise DataError(
                     f"cannot resume: {_difference(key, run.get(key), value)}; "
@@ -129,9 +170,51 @@ class Journal:
                 )
         return entry
 
+    def is_of(self, run: dict[str, Any]) -> bool:
+        """Whether ``run`` is the identity of this run."""
+        return run == _through_json(self._run)
+
     def remove(self) -> None:
         """The run is complete."""
         self.path.unlink(missing_ok=True)
+        self._new.unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[Entry, dict[str, Any]]:
+    """A journal → its point, and the identity of its run. DataError where it is none, or damaged."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise ValueError("no ordinary file")
+            content = json.loads(file.read(_MOST_BYTES))
+        digest = content.pop("sha256")
+        if digest != _digest(content):
+            raise ValueError("another checksum")
+        run = dict(content.pop("run"))
+        return Entry(Position(**content.pop("position")), **content), run
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise DataError(
+            f"{path} is damaged, or no journal of this version; move it away and start again"
+        ) from None
+
+
+def is_finished(path: Path, output: str) -> bool:
+    """Whether a journal was left by a run that is done: killed after its output had its name."""
+    try:
+        entry, _ = read(path)
+        return entry.whole is not None and entry.whole == file_identity(Path(output))
+    except (DataError, OSError):
+        return False
+
+
+def _through_json(value: dict[str, Any]) -> dict[str, Any]:
+    """As it is read again: tuples are lists there."""
+    return dict(json.loads(json.dumps(value)))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _difference(key: str, then: Any, now: Any) -> str:

@@ -4,190 +4,234 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
+import io
 import os
+import select
 import stat
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from edge_lstm.atomic import sync_folder
+from edge_lstm import atomic
 from edge_lstm.errors import DataError, OutputError
-from edge_lstm.tables.sources import STDIN, Source
 
-PARTIAL = ".partial"
-JOURNAL = ".resume.json"
-
-
-class Output:
-    """Where rows go. Errors of writing are OutputError."""
-
-    path: str
-
-    def write(self, data: bytes) -> None:
-        """Writes bytes behind the others."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Hands everything on to whoever reads the output."""
-
-    def finish(self) -> None:
-        """All rows are written."""
-
-    def close(self) -> None:
-        """Gives the output up, complete or not."""
+PARTIAL = ".partial"  # the rows so far
+JOURNAL = ".resume.json"  # how far they are
+JOURNAL_NEW = ".resume.json.new"  # the next one, until it is complete
+ASSEMBLED = ".partial.parquet"  # of a Parquet output, until it is complete
+_READ_AT_ONCE = 2**20
 
 
-class StreamOutput(Output):
+def names_of(path: str | Path) -> list[str]:
+    """Every name that a run may write for the output ``path``."""
+    return [str(path) + suffix for suffix in ("", PARTIAL, JOURNAL, JOURNAL_NEW, ASSEMBLED)]
+
+
+class StreamOutput:
     """Standard output, a pipe or a device: nothing can be renamed or resumed."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path or "standard output"
-        self._own = path not in (None, STDIN)
         try:
-            self._file: BinaryIO = (
-                open(path, "wb", buffering=0) if self._own and path else sys.stdout.buffer  # noqa: SIM115, PTH123
-            )
+            self._file = _standard_output() if path is None else atomic.open_stream(path)
         except OSError as error:
             raise write_error(self.path, error) from None
 
+    def __enter__(self) -> StreamOutput:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self._file, io.FileIO):  # of its own
+            self._file.close()
+
     def write(self, data: bytes) -> None:
+        """Writes bytes behind the others. Raises OutputError, or BrokenPipeError where the reader is gone."""
         try:
-            view = memoryview(data)
-            while view:  # an unbuffered pipe may take a part
-                view = view[self._file.write(view) :]
+            _write_all(self._file, data)
+            self._file.flush()
         except BrokenPipeError:
             raise
         except OSError as error:
             raise write_error(self.path, error) from None
 
-    def flush(self) -> None:
-        self._file.flush()
 
-    def finish(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        if self._own:
-            self._file.close()
-
-
-class FileOutput(Output):
+class FileOutput:
     """A file that has its name only when it is complete. Until then ``<name>.partial`` holds the rows and
-    ``<name>.resume.json`` says how far it is.
+    ``<name>.resume.json`` says how far it is. Use it as a context: a partial file that no journal speaks of
+    goes with it.
+
+    size, digest: what was written so far: bytes, and their SHA-256.
+    is_new: whether there was no partial file. is_kept: whether it stays where the run ends before its end.
     """
 
-    def __init__(self, path: str, *, resume: bool) -> None:
-        """Opens or makes the partial file. Raises OutputError, or DataError where there is an unfinished
-        run and ``resume`` is not wished.
-        """
+    def __init__(self, path: str) -> None:
+        """Opens or makes the partial file and locks it; changes nothing in it. Raises OutputError."""
         self.path = path
-        target = Path(path)
-        self.partial = target.with_name(target.name + PARTIAL)
-        self.journal = target.with_name(target.name + JOURNAL)
-        if not target.parent.is_dir():
-            raise OutputError(f"there is no folder {target.parent}; create it or choose another output")
-        if target.is_dir():
+        self.partial, self.journal, self.assembled = (
+            Path(path + suffix) for suffix in (PARTIAL, JOURNAL, ASSEMBLED)
+        )
+        parent = Path(path).parent
+        if not parent.is_dir():
+            raise OutputError(f"there is no folder {parent}; create it or choose another output")
+        if Path(path).is_dir():
             raise OutputError(f"{path} is a folder; give the path of a file")
-        self.resumes = resume and self.journal.exists() and self.partial.exists()
-        try:
-            handle = os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise write_error(str(self.partial), error) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise OutputError(
-                    f"another run is writing {path}; wait for it or choose another output"
-                ) from None
-            raise write_error(str(self.partial), error) from None
-        self._file = os.fdopen(handle, "r+b", buffering=0)
-        if self.journal.exists() and not resume:
-            self._file.close()
-            raise DataError(
-                f"{path} has an unfinished run; go on with --resume, or delete {self.journal} to start again"
-            )
-        if not self.resumes:
-            self._file.truncate(0)
+        self._file, self.is_new = self._open_locked()
         self.size = 0
+        self._digest = hashlib.sha256()
+        self.is_kept = not self.is_new and os.path.lexists(self.journal)
 
-    def start_at(self, size: int) -> None:
-        """Forgets what was written behind the first ``size`` bytes."""
-        if os.fstat(self._file.fileno()).st_size < size:
-            raise DataError(
-                f"{self.partial} is shorter than its journal says; delete {self.journal} and start again"
-            )
+    def __enter__(self) -> FileOutput:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.is_kept and self._is_mine():
+            self.partial.unlink(missing_ok=True)
+        self._file.close()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything written, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def begin(self) -> None:
+        """Forgets whatever the partial file holds."""
+        self._file.truncate(0)
+
+    def go_on(self, size: int, digest: str) -> None:
+        """Goes on behind the first ``size`` bytes, whose SHA-256 is ``digest``. Raises DataError."""
+        left = size
+        while left and (chunk := self._file.read(min(left, _READ_AT_ONCE))):
+            self._digest.update(chunk)
+            left -= len(chunk)
+        if left or self.digest != digest:
+            what = "is shorter than" if left else "does not hold what"
+            raise DataError(f"{self.partial} {what} its journal says; delete {self.journal} and start again")
         self._file.truncate(size)
-        self._file.seek(size)
         self.size = size
 
     def write(self, data: bytes) -> None:
+        """Writes bytes behind the others. Raises OutputError."""
         try:
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
+            _write_all(self._file, data)
         except OSError as error:
             raise write_error(self.path, error) from None
         self.size += len(data)
+        self._digest.update(data)
 
-    def sync(self) -> None:
-        """Returns when everything written is on the disk."""
+    def sync(self, assembled: Path | None = None) -> None:
+        """Returns when everything written is on the disk, under the partial file's name, and what was
+        assembled from it. Raises OutputError.
+        """
         try:
             os.fsync(self._file.fileno())
+            if assembled is not None:
+                handle = os.open(assembled, os.O_RDONLY | os.O_NOFOLLOW)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
         except OSError as error:
             raise write_error(self.path, error) from None
+        if not self._is_mine():
+            self.is_kept = False
+            raise OutputError(
+                f"{self.partial} was removed or replaced while this run wrote it; "
+                f"delete {self.journal} and start again"
+            )
 
     def free(self) -> int:
         """Bytes that the disk still takes."""
-        state = os.statvfs(self.partial)
+        state = os.fstatvfs(self._file.fileno())
         return state.f_bavail * state.f_frsize
 
-    def finish(self) -> None:
-        self.sync()
-        self.rename(self.partial)
-
-    def rename(self, complete: Path) -> None:
-        """Gives a complete file the output's name."""
+    def complete(self, whole: Path) -> None:
+        """Gives a complete file (the partial one, or what was assembled from it) the output's name."""
         try:
-            complete.replace(self.path)
+            whole.replace(self.path)
         except OSError as error:
             raise write_error(self.path, error) from None
-        sync_folder(Path(self.path).parent)
+        atomic.sync_folder(Path(self.path).parent)
+        self.is_kept = False
 
-    def discard(self) -> None:
-        """Removes the partial file: there is nothing in it to go on from."""
-        self.partial.unlink(missing_ok=True)
+    def _open_locked(self) -> tuple[io.FileIO, bool]:
+        """The partial file, and whether it is a new one."""
+        while True:
+            is_new = False
+            try:
+                try:
+                    handle = os.open(self.partial, _OPEN)
+                except FileNotFoundError:
+                    handle, is_new = os.open(self.partial, _OPEN | os.O_CREAT | os.O_EXCL, 0o666), True
+            except FileExistsError:
+                continue  # another run was faster
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise self._foreign("a symbolic link") from None
+                raise write_error(str(self.partial), error) from None
+            file = io.FileIO(handle, "r+")
+            try:
+                state = os.fstat(handle)
+                if not stat.S_ISREG(state.st_mode):
+                    raise self._foreign("no ordinary file")
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Until it was locked, another run may have finished: then this is its output by now.
+                if self._leads_to(handle):
+                    if os.fstat(handle).st_nlink > 1:
+                        raise self._foreign("another file too (a hard link)")
+                    return file, is_new
+            except OSError as error:
+                file.close()
+                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise OutputError(
+                        f"another run is writing {self.path}; wait for it or choose another output"
+                    ) from None
+                raise write_error(str(self.partial), error) from None
+            except BaseException:
+                file.close()
+                raise
+            file.close()
 
-    def close(self) -> None:
-        self._file.close()
+    def _foreign(self, what: str) -> OutputError:
+        return OutputError(f"{self.partial} is {what}; move it away or choose another output")
+
+    def _leads_to(self, handle: int) -> bool:
+        try:
+            state = os.lstat(self.partial)
+        except OSError:
+            return False
+        own = os.fstat(handle)
+        return (state.st_dev, state.st_ino) == (own.st_dev, own.st_ino)
+
+    def _is_mine(self) -> bool:
+        """Whether the partial file's name still leads to what this run writes."""
+        return self._leads_to(self._file.fileno())
 
 
-def is_stream(path: str | None) -> bool:
-    """Whether the output is standard output, a pipe or a device."""
-    if path is None or path == STDIN:
-        return True
+_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def _standard_output() -> BinaryIO:
+    """Standard output without a buffer: what cannot be written is known at once, and only once."""
+    buffer: BinaryIO | None = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        raise OutputError("standard output is closed; name an output with -o")
     try:
-        mode = Path(path).stat().st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+        descriptor = sys.stdout.fileno()
+    except OSError:  # a program's own stream
+        return buffer
+    sys.stdout.flush()  # what was printed before comes before
+    return cast(BinaryIO, io.FileIO(os.dup(descriptor), "w"))
 
 
-def check_not_an_input(path: str, sources: tuple[Source, ...]) -> None:
-    """DataError where the output, or its partial file, is one of the inputs."""
-    for source in sources:
-        if source.path == STDIN:
-            continue
-        names = [Path(source.path, name) for name in source.files] or [Path(source.path)]
-        outputs = [Path(path), Path(path + PARTIAL)]
-        # os.path.realpath, since Path.resolve() raises where links form a loop.
-        real = {os.path.realpath(output) for output in outputs}
-        for name in names:
-            if os.path.realpath(name) in real or any(
-                o.exists() and name.exists() and o.samefile(name) for o in outputs
-            ):
-                raise DataError(f"the output {path} is one of the inputs; choose another output")
+def _write_all(file: BinaryIO | io.FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        written = file.write(view)  # a pipe may take a part, or for now nothing if it does not wait
+        if written is None:
+            select.select([], [file], [])
+        else:
+            view = view[written:]
 
 
 def write_error(path: str, error: OSError) -> OutputError:
@@ -196,5 +240,4 @@ def write_error(path: str, error: OSError) -> OutputError:
         return OutputError(
             f"no space left for {path}; free some and go on with --resume (from a pipe: start again)"
         )
-    reason = error.strerror or str(error)
-    return OutputError(f"cannot write {path}: {reason}; check the folder and its permissions")
+    return atomic.write_error(path, error)

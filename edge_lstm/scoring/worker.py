@@ -1,27 +1,83 @@
-"""A block → the bytes of its rows: what each worker does, in its own process or in the caller's."""
+"""A block → the bytes of its rows: what each worker does, in a process of its own or in the caller's.
+
+Nothing here imports ONNX Runtime until a worker is made: the parent only reads and writes.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
-from edge_lstm.classifier import Classifier
-from edge_lstm.modelfile import parse_model
-from edge_lstm.scoring.answers import Answer, Answerer, count
-from edge_lstm.scoring.encoders import encoder, parquet_values
-from edge_lstm.scoring.job import Job, Scored
-from edge_lstm.scoring.table_encoder import arrow_bytes
-from edge_lstm.tables import parquet
+from edge_lstm.errors import EdgeLSTMError
+from edge_lstm.scoring.counts import Counts
+from edge_lstm.scoring.plan import Plan
 from edge_lstm.tables.blocks import Block
-from edge_lstm.tables.compression import compress
-from edge_lstm.tables.records import cut
-from edge_lstm.tables.rows import read_texts, text_reader
-from edge_lstm.tables.values import RowError
+from edge_lstm.tables.compression import Compression, compress
+
+if TYPE_CHECKING:
+    from edge_lstm.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to begin. model: the bytes of the model file, so that every worker runs the
+    same one even if the file changes meanwhile; path: what errors call it. arena: see Classifier.load.
+    """
+
+    model: bytes
+    path: Path
+    provider: str
+    batch_size: int | None
+    plan: Plan
+    compression: Compression | None
+    arena: bool = True
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A block, done. data: the bytes to write, compressed by themselves where the output is compressed."""
+
+    data: bytes
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a worker's process could not go on. trace: where, for a person who looks for a fault of ours."""
+
+    error: BaseException
+    trace: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """What is being handled, in a form that another process can read."""
+        if type(error).__module__ not in ("builtins", EdgeLSTMError.__module__):
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        return cls(error, traceback.format_exc())
+
+    def to_raise(self) -> BaseException:
+        """The error for the parent."""
+        if not isinstance(self.error, EdgeLSTMError):
+            self.error.__cause__ = RuntimeError(f"in a worker process:\n{self.trace}")
+        return self.error
 
 
 class Worker:
-    """A loaded classifier and the plan."""
+    """A loaded classifier and the plan. Raises ModelFileError (and its kinds) or ProviderError."""
 
     def __init__(self, job: Job, classifier: Classifier | None = None) -> None:
+        from edge_lstm.classifier import Classifier
+        from edge_lstm.modelfile import parse_model
+        from edge_lstm.scoring.answers import Answerer
+        from edge_lstm.scoring.encoders import encoder
+        from edge_lstm.tables.rows import text_reader
+
         classifier = classifier or Classifier.from_model(
             parse_model(job.model, job.path), provider=job.provider, arena=job.arena
         )
@@ -40,6 +96,14 @@ class Worker:
 
     def score(self, block: Block) -> Scored:
         """Classifies the rows of a block and encodes them."""
+        from edge_lstm.scoring.answers import Answer, count
+        from edge_lstm.scoring.encoders import parquet_values
+        from edge_lstm.scoring.table_encoder import arrow_bytes
+        from edge_lstm.tables import parquet
+        from edge_lstm.tables.records import cut
+        from edge_lstm.tables.rows import read_texts
+        from edge_lstm.tables.values import RowError
+
         plan = self._plan
         content: Any = block.content
         table: Any = None
@@ -67,3 +131,50 @@ class Worker:
                     rows.append(self._encode(record, answers[i]))
         data = compress(b"".join(rows), self._compression) if rows else b""
         return Scored(data, count(answers, len(rows)))
+
+
+def serve(socket: int) -> None:
+    """The life of a worker's process: a Job comes over the socket, then blocks; a Scored goes back for each.
+
+    It first says how many blocks it takes at once. With a thread that receives they are two, so that it never
+    waits for the parent; and that thread notices at once when the parent is gone. Where no thread can be had
+    it is one: were there two, both ends could wait for the other to read.
+    """
+    from multiprocessing.connection import Connection
+
+    parent = Connection(socket)
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    take: Callable[[], Any] = inbox.get
+
+    def receive() -> None:
+        while True:
+            try:
+                inbox.put(parent.recv())
+            except (EOFError, OSError):
+                os._exit(1)
+            except BaseException as error:
+                inbox.put(error)
+
+    try:
+        room = 2
+        try:
+            threading.Thread(target=receive, daemon=True).start()
+        except RuntimeError:
+            room, take = 1, parent.recv
+        parent.send(room)
+        worker = Worker(_checked(take()))
+        while True:
+            parent.send(worker.score(_checked(take())))
+    except BaseException as error:
+        # Whatever it is, the parent tells it; were it printed here, it would be told once for each worker.
+        try:
+            parent.send(Failure.of(error))
+        except BaseException:
+            pass
+        os._exit(1)
+
+
+def _checked(message: Any) -> Any:
+    if isinstance(message, BaseException):
+        raise message
+    return message

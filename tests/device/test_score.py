@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm import Choices, Classifier, DataError, OutputError, score, score_files
-from edge_lstm.scoring import batch, runner
+from edge_lstm.scoring import batch, pool
+from edge_lstm.scoring.output import FileOutput
 from edge_lstm.tables import ReadOptions
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
@@ -24,6 +25,10 @@ TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He s
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     return Classifier.load()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def csv_file(path: Path, texts: Iterable[str]) -> Path:
@@ -55,7 +60,7 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
     assert ids == [(str(i), text, "2024-01-05", "4.50") for i, text in enumerate(TEXTS)]
     assert summary.rows == summary.written == len(TEXTS)
     assert summary.statuses == {"ok": 3, "empty": 1, "unknown_words": 1}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+    assert names(tmp_path) == ["in.csv", "out.csv"]
 
 
 def test_the_bytes_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path) -> None:
@@ -256,13 +261,16 @@ def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
     out.unlink()
     interrupted_run(source, out, after, workers=1, checkpoint_seconds=0)
     assert not out.exists()
-    with pytest.raises(DataError, match="has an unfinished run; go on with --resume"):
-        score_files(source, out, workers=1)
+    if after:
+        with pytest.raises(DataError, match="has an unfinished run; go on with --resume"):
+            score_files(source, out, workers=1)
+    else:
+        assert names(tmp_path) == ["in.csv"], "nothing is kept, and so nothing is left"
     summary = score_files(source, out, workers=1, resume=True)
     assert out.read_bytes() == whole
     assert summary.rows == len(TEXTS) * 4
     assert summary.resumed_at == after * 4
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", target]
+    assert names(tmp_path) == ["in.csv", target]
 
 
 def test_resume_refuses_another_run_and_says_what_is_different(
@@ -304,7 +312,7 @@ def test_outputs_that_cannot_be_are_known_before_the_work(
         f_frsize = real.f_frsize
 
     monkeypatch.setattr(batch, "BLOCK_ROWS", 2)
-    monkeypatch.setattr("edge_lstm.scoring.output.os.statvfs", lambda path: Full)
+    monkeypatch.setattr("edge_lstm.scoring.output.os.fstatvfs", lambda handle: Full)
     with pytest.raises(OutputError, match="its disk has 0 MB free"):
         score_files(source, tmp_path / "out.csv", workers=1)
 
@@ -323,12 +331,11 @@ def test_an_output_that_is_a_loop_of_links_is_replaced_by_the_file(tmp_path: Pat
 
 
 def test_two_runs_cannot_write_one_output(tmp_path: Path) -> None:
-    from edge_lstm.scoring.output import FileOutput
-
-    first = FileOutput(str(tmp_path / "out.csv"), resume=False)
-    with pytest.raises(OutputError, match="another run is writing"):
-        FileOutput(str(tmp_path / "out.csv"), resume=True)
-    first.close()
+    with FileOutput(str(tmp_path / "out.csv")):
+        with pytest.raises(OutputError, match="another run is writing"):
+            FileOutput(str(tmp_path / "out.csv"))
+        assert (tmp_path / "out.csv.partial").exists()
+    assert names(tmp_path) == []
 
 
 def test_compressed_output_is_a_whole_file_of_its_kind(tmp_path: Path) -> None:
@@ -366,13 +373,13 @@ def test_the_workers_default_heeds_control_groups(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
     (tmp_path / "a" / "b" / "cpu.max").write_text("max 100000\n")
-    assert runner._cgroup_quota(tmp_path, own) == 1.5
+    assert pool._cgroup_quota(tmp_path, own) == 1.5
     own.write_text("4:cpu,cpuacct:/x\n")
     (tmp_path / "cpu" / "x").mkdir(parents=True)
     (tmp_path / "cpu" / "x" / "cpu.cfs_quota_us").write_text("-1\n")
     (tmp_path / "cpu" / "x" / "cpu.cfs_period_us").write_text("100000\n")
-    assert runner._cgroup_quota(tmp_path, own) is None
-    assert 1 <= runner.available_workers() <= (os.cpu_count() or 1)
+    assert pool._cgroup_quota(tmp_path, own) is None
+    assert 1 <= pool.available_workers() <= (os.cpu_count() or 1)
 
 
 def test_low_memory_gives_memory_back_and_the_same_bytes(
@@ -381,11 +388,11 @@ def test_low_memory_gives_memory_back_and_the_same_bytes(
     source = csv_file(tmp_path / "in.csv", TEXTS * 300)
     arenas: list[bool] = []
 
-    def run(job: batch.Job, *more: object) -> runner.Runner:
+    def made(job: batch.Job, *more: object) -> pool.Pool:
         arenas.append(job.arena)
-        return runner.Runner(job, *more)  # type: ignore[arg-type]
+        return pool.Pool(job, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch, "Runner", run)
+    monkeypatch.setattr(batch, "Pool", made)
     score_files(source, tmp_path / "a.csv", workers=1)
     score_files(source, tmp_path / "b.csv", low_memory=True)
     assert arenas == [True, False]

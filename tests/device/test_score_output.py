@@ -1,0 +1,404 @@
+"""The output of a scoring run and what it is resumed from: whole or not there, and nobody else's."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_lstm import Choices, Classifier, DataError, OutputError, Summary, score_files
+from edge_lstm.scoring import batch, journal, output
+from edge_lstm.scoring.output import FileOutput
+
+ROWS = 400
+
+
+class Killed(BaseException):
+    """As if the process were gone here."""
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier.load()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> Callable[..., Summary]:
+    """Scores in.csv (ten blocks) into a file, noting every block."""
+    monkeypatch.setattr(batch, "BLOCK_ROWS", ROWS // 10)
+    write_input(tmp_path / "in.csv")
+
+    def run(name: str = "out.csv", **options: Any) -> Summary:
+        return score_files(
+            tmp_path / "in.csv",
+            tmp_path / name,
+            model=classifier,
+            workers=1,
+            **{"checkpoint_seconds": 0, **options},
+        )
+
+    return run
+
+
+def write_input(path: Path, word: str = "wonderful") -> None:
+    rows = "".join(f"{i:06d},A {word} film {'!' * 400}\n" for i in range(ROWS))
+    path.write_text("id,text\n" + rows)
+
+
+def interrupt(run: Callable[..., Summary], after: int, name: str = "out.csv", **options: Any) -> None:
+    """Runs until ``after`` blocks are done and written down."""
+    seen = 0
+
+    def kill(progress: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(name, on_progress=kill, **options)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder", "dangling link"])
+def test_a_partial_file_that_is_something_else_is_left_alone(
+    tmp_path: Path, run: Callable[..., Summary], kind: str
+) -> None:
+    partial, precious = tmp_path / "out.csv.partial", tmp_path / "precious"
+    precious.write_text("precious")
+    if kind == "link":
+        partial.symlink_to(precious)
+    elif kind == "dangling link":
+        partial.symlink_to(tmp_path / "new")
+    elif kind == "hard link":
+        partial.hardlink_to(precious)
+    elif kind == "pipe":
+        os.mkfifo(partial)
+    else:
+        partial.mkdir()
+    with pytest.raises(OutputError, match=r"out\.csv\.partial"):
+        run()
+    assert precious.read_text() == "precious"
+    assert names(tmp_path) == ["in.csv", "out.csv.partial", "precious"]
+
+
+@pytest.mark.parametrize("name", [".resume.json", ".resume.json.new", ".partial.parquet"])
+def test_no_link_is_followed_where_a_file_is_made(
+    tmp_path: Path, run: Callable[..., Summary], name: str
+) -> None:
+    target = "out.parquet" if name == ".partial.parquet" else "out.csv"
+    if target == "out.parquet":
+        pytest.importorskip("pyarrow")
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / (target + name)).symlink_to(precious)
+    if name == ".resume.json":
+        with pytest.raises(DataError, match=r"no journal of this version; move it away"):
+            run(target)
+    else:
+        run(target)
+        assert names(tmp_path) == ["in.csv", target, "precious"]
+    assert precious.read_text() == "precious"
+
+
+def test_a_partial_file_that_is_exchanged_never_gets_the_outputs_name(
+    tmp_path: Path, run: Callable[..., Summary]
+) -> None:
+    def exchange(progress: object) -> None:
+        (tmp_path / "out.csv.partial").unlink()
+        (tmp_path / "out.csv.partial").write_text("evil")
+
+    for seconds in (0, 1000):
+        with pytest.raises(OutputError, match="was removed or replaced while this run wrote it"):
+            run(on_progress=exchange, checkpoint_seconds=seconds)
+        assert names(tmp_path) == ["in.csv", "out.csv.partial"]
+        assert (tmp_path / "out.csv.partial").read_text() == "evil"
+
+
+def test_a_second_run_that_waits_for_the_lock_never_touches_the_finished_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
+    partial.write_text("all of the first run")
+    real = fcntl.flock
+
+    def flock(handle: int, operation: int) -> None:
+        # Between opening and locking, the first run ends.
+        if partial.exists() and partial.read_text():
+            partial.replace(path)
+        real(handle, operation)
+
+    monkeypatch.setattr(output.fcntl, "flock", flock)
+    with FileOutput(str(path)) as second:
+        second.begin()
+        second.write(b"second")
+        assert path.read_text() == "all of the first run"
+        assert partial.read_text() == "second"
+
+
+@pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.parquet"])
+@pytest.mark.parametrize("moment", ["before the rename", "after the rename", "before the last step"])
+def test_a_run_that_is_killed_at_its_very_end_is_no_unfinished_run(
+    tmp_path: Path, run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch, target: str, moment: str
+) -> None:
+    if target.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    whole = run("whole-" + target)
+    # What a killed process leaves is what is there at that moment, without any tidying up.
+    left: dict[str, bytes] = {}
+
+    def leave(*_: object) -> None:
+        for path in tmp_path.iterdir():
+            path.rename(aside / path.name)
+        raise Killed
+
+    aside = tmp_path.with_name(tmp_path.name + "-aside")
+    aside.mkdir()
+    real = FileOutput.complete
+
+    def complete(self: FileOutput, path: Path) -> None:
+        if moment == "before the rename":
+            leave()
+        real(self, path)
+        if moment == "after the rename":
+            leave()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileOutput, "complete", complete)
+        patch.setattr(journal.Journal, "remove", leave)
+        with pytest.raises(Killed):
+            run(target)
+    for path in aside.iterdir():
+        path.rename(tmp_path / path.name)
+    left = contents(tmp_path)
+    assert target + ".resume.json" in left
+    seen: list[object] = []
+    if moment == "before the rename":
+        with pytest.raises(DataError, match="go on with --resume"):
+            run(target)
+    summary = run(target, resume=True, on_progress=seen.append)
+    assert not seen, "nothing is done twice"
+    assert (summary.rows, summary.labels) == (whole.rows, whole.labels)
+    assert names(tmp_path) == sorted(["in.csv", target, "whole-" + target])
+    assert (tmp_path / target).read_bytes() == (tmp_path / ("whole-" + target)).read_bytes()
+    # And without --resume, it is a run like any other.
+    if moment != "before the rename":
+        for name in left.keys() - {target}:
+            (tmp_path / name).write_bytes(left[name])
+        run(target)
+        assert names(tmp_path) == sorted(["in.csv", target, "whole-" + target])
+
+
+def test_what_a_power_cut_must_not_lose_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, run: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    synced: set[int] = set()
+    real_sync, real_replace = os.fsync, Path.replace
+    renamed = []
+
+    def fsync(handle: int) -> None:
+        synced.add(os.fstat(handle).st_ino)
+        real_sync(handle)
+
+    def replace(self: Path, target: Any) -> Path:
+        renamed.append((Path(target).name, self.stat().st_ino in synced))
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    for name in ("out.csv", "out.parquet"):
+        run(name)
+    assert {"out.csv", "out.parquet", "out.csv.resume.json"} <= {name for name, _ in renamed}
+    assert all(is_synced for _, is_synced in renamed), renamed
+
+
+def damage(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(change(path.read_bytes()))
+
+    return apply
+
+
+def forge(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Another journal whose own checksum is right."""
+
+    def apply(folder: Path) -> None:
+        path = folder / "out.csv.resume.json"
+        content = json.loads(path.read_bytes())
+        del content["sha256"]
+        change(content)
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        path.write_text(json.dumps({**content, "sha256": digest}))
+
+    return apply
+
+
+def flip(data: bytes, part: float) -> bytes:
+    place = int(len(data) * part)
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+def same_size_and_time(folder: Path) -> None:
+    path = folder / "in.csv"
+    state = path.stat()
+    data = bytearray(path.read_bytes())
+    place = data.index(b"000170,A w") + 9
+    data[place] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+PARTIAL, JOURNAL = "out.csv.partial", "out.csv.resume.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (damage(PARTIAL, lambda data: flip(data, 0.25)), "does not hold what its journal says"),
+        (damage(PARTIAL, lambda data: flip(data, 0)), "does not hold what its journal says"),
+        (damage(PARTIAL, lambda data: data[:1000] + bytes(5000) + data[6000:]), "does not hold"),
+        (damage(PARTIAL, lambda data: data[:-50_000]), "is shorter than its journal says"),
+        (damage(PARTIAL, lambda data: b""), "is shorter than its journal says"),
+        (damage(JOURNAL, lambda data: flip(data, 0.5)), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: data[:-1]), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: b""), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: b"null"), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: b"[]"), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: b"{}"), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: b'"\xff"'), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: b'{"sha256": 1, "run": 2, "position": 3}'), "is damaged, or no"),
+        (damage(JOURNAL, lambda data: b"[" * 100_000), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: b'{"a":' * 100_000), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: data.replace(b'"offset": ', b'"offset": 1')), "is damaged, or"),
+        (forge(lambda content: content.update(position=7)), "is damaged, or no journal"),
+        (forge(lambda content: content.update(more=7)), "is damaged, or no journal"),
+        (
+            forge(lambda content: content["position"].update(offset=content["position"]["offset"] + 1)),
+            "input",
+        ),
+        (forge(lambda content: content["position"].update(offset=10**9)), "input was changed"),
+        (forge(lambda content: content["position"].update(source=5)), "input was changed"),
+        (forge(lambda content: content["position"].update(source=-1)), "input was changed"),
+        (forge(lambda content: content["position"].update(row=0)), "input was changed"),
+        (forge(lambda content: content.update(output_bytes=content["output_bytes"] - 100)), "does not hold"),
+        (forge(lambda content: content.update(output_bytes=10**9)), "is shorter than"),
+        (same_size_and_time, "an input was changed since the run was started"),
+        (lambda folder: (folder / "in.csv").write_text("id,text\n1,x\n"), "in.csv was changed since"),
+    ],
+)
+def test_a_run_is_resumed_from_what_it_was_or_not_at_all(
+    tmp_path: Path, run: Callable[..., Summary], change: Callable[[Path], None], message: str
+) -> None:
+    interrupt(run, 5)
+    change(tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(DataError, match=message) as caught:
+        run(resume=True)
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == before, "nothing is destroyed"
+
+
+def test_bytes_behind_what_the_journal_speaks_of_are_forgotten(
+    tmp_path: Path, run: Callable[..., Summary]
+) -> None:
+    run("whole.csv")
+    interrupt(run, 7)
+    with (tmp_path / "out.csv.partial").open("ab") as file:
+        file.write(b"half a ro")
+    run(resume=True)
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_file_of_somebody_else_with_the_journals_name_is_left_alone(
+    tmp_path: Path, run: Callable[..., Summary], resume: bool
+) -> None:
+    (tmp_path / "out.csv.resume.json").write_text('{"mine": true}')
+    with pytest.raises(DataError, match="no journal of this version; move it away"):
+        run(resume=resume)
+    assert names(tmp_path) == ["in.csv", "out.csv.resume.json"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "out.csv",
+        "out.csv.partial",
+        "out.csv.resume.json",
+        "out.csv.resume.json.new",
+        "out.csv.partial.parquet",
+    ],
+)
+@pytest.mark.parametrize("role", ["input", "model", "also written", "a file of the input's folder", "link"])
+def test_no_name_is_written_that_is_read_or_written_otherwise(
+    tmp_path: Path, classifier: Classifier, name: str, role: str
+) -> None:
+    source, other = tmp_path / "in.csv", tmp_path / name
+    write_input(source)
+    options: dict[str, Any] = {"input_format": "csv"}
+    if role == "also written":
+        options["also_written"] = [other]
+    elif role == "model":
+        other.write_bytes(classifier.model.data)
+        options["model"] = other
+    elif role == "link":
+        other.symlink_to(source)
+    elif role == "input":
+        source = source.rename(other)
+    else:
+        source = tmp_path
+        options["input_format"] = "folder"
+        (tmp_path / "b.txt").hardlink_to(other) if other.exists() else other.write_text("fine")
+        if not (tmp_path / "b.txt").exists():
+            (tmp_path / "b.txt").hardlink_to(other)
+    before = contents(tmp_path)
+    with pytest.raises((DataError, OutputError)):
+        score_files(source, tmp_path / "out.csv", workers=1, **options)
+    assert contents(tmp_path) == before
+
+
+def test_the_summary_is_no_input_of_a_run_into_a_pipe(tmp_path: Path) -> None:
+    write_input(tmp_path / "in.csv")
+    with pytest.raises(DataError, match="is one of the inputs"):
+        score_files(tmp_path / "in.csv", "/dev/null", format="csv", also_written=[tmp_path / "in.csv"])
+
+
+def test_a_refused_row_leaves_nothing_in_the_way_of_the_corrected_input(
+    tmp_path: Path, run: Callable[..., Summary]
+) -> None:
+    rows = (tmp_path / "in.csv").read_text()
+    (tmp_path / "in.csv").write_text(rows + "1,a,too many\n")
+    with pytest.raises(DataError, match="row 401: the row has 3 columns"):
+        run(choices=Choices(on_error="fail"))
+    assert names(tmp_path) == ["in.csv"]
+    (tmp_path / "in.csv").write_text(rows)
+    assert run(choices=Choices(on_error="fail")).rows == ROWS
+
+
+def test_dev_stdout_is_a_stream_wherever_it_leads(
+    tmp_path: Path, run: Callable[..., Summary], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run("/dev/stdout", format="csv")
+    assert capfd.readouterr().out.count("\n") == ROWS + 1
+    assert Path("/dev/stdout").is_symlink()
+    assert not list(Path("/dev").glob("stdout.*"))
+
+
+def test_low_memory_is_one_worker(run: Callable[..., Summary]) -> None:
+    with pytest.raises(DataError, match="low memory means one worker"):
+        score_files("in.csv", "out.csv", low_memory=True, workers=2)

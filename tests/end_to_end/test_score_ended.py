@@ -1,0 +1,224 @@
+"""``edge-lstm score`` ended from outside at any moment: it ends at once, without a word of Python's."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "edge_lstm", "score"]
+HANGS = 60  # seconds: nothing here takes so long
+ENDED = {130, 143, -signal.SIGINT, -signal.SIGTERM}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Work for three processes, for some seconds."""
+    path = tmp_path_factory.mktemp("source") / "in.csv"
+    path.write_text("id,text\n" + "".join(f"{i},A wonderful film {i % 7}\n" for i in range(60_000)))
+    return path
+
+
+def heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def started(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process group of its own, which hears Ctrl-C as on a terminal, and is gone at the end."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 (no threads in the child yet)
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def end_of(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Exit code and what was said; nothing of it is Python's own."""
+    try:
+        _, error = process.communicate(timeout=HANGS)
+    except subprocess.TimeoutExpired:
+        pytest.fail("it hangs")
+    said = error.decode()
+    for word in ("Traceback", "Error:", "Exception", "Warning", "leaked"):
+        assert word not in said, said
+    return process.returncode, said
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Waits for two of them."""
+    listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        found = [int(word) for word in listing.read_text().split()]
+        if len(found) >= 2:
+            return found
+        time.sleep(0.001)
+    pytest.fail("it ended without a worker")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "imported", ["edge_lstm.cli.streams", "typer.core", "edge_lstm.cli.options", "numpy.core", "scoring.pool"]
+)
+def test_while_it_imports(tmp_path: Path, source: Path, number: signal.Signals, imported: str) -> None:
+    command = [COMMAND[0], "-X", "importtime", *COMMAND[1:], source, "-o", tmp_path / "out.csv", "-w", "1"]
+    with started(command) as process:
+        assert process.stderr is not None
+        last = re.compile(rf"\|\s+\S*{re.escape(imported).replace('core', '_?core')}\s*$")
+        for line in process.stderr:
+            if last.search(line.decode()):
+                process.send_signal(number)
+                break
+        code, _ = end_of(process)
+    assert code in ENDED
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_all_of_its_processes_at_any_moment(tmp_path: Path, source: Path, number: signal.Signals) -> None:
+    chance = random.Random(number)
+    for _ in range(6):
+        with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "3", "--resume"]) as process:
+            workers_of(process)
+            time.sleep(chance.uniform(0, 0.5))
+            os.killpg(process.pid, number)
+            code, said = end_of(process)
+        assert code in ENDED
+        assert said.startswith("interrupted; go on with the same command and --resume")
+        assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.05])
+def test_twice(tmp_path: Path, source: Path, second: signal.Signals, seconds: float) -> None:
+    with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
+        workers_of(process)
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(seconds)
+        try:
+            os.killpg(process.pid, second)
+        except ProcessLookupError:
+            pass
+        code, _ = end_of(process)
+    assert code in ENDED
+
+
+NEVER_CLEAN = """
+import sys, time
+from edge_lstm.scoring.pool import Pool
+Pool.close = lambda self: time.sleep(1000)
+from edge_lstm.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_time_while_it_tidies_up(tmp_path: Path, source: Path, second: signal.Signals) -> None:
+    command = [sys.executable, "-c", NEVER_CLEAN, "score", source, "-o", tmp_path / "out.csv", "-w", "2"]
+    with started(command) as process:
+        workers_of(process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(second)
+        code, _ = end_of(process)
+    assert code == 128 + second
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05, 1])
+def test_with_a_worker_that_is_stopped(tmp_path: Path, source: Path, seconds: float) -> None:
+    with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
+        workers = workers_of(process)
+        time.sleep(seconds)
+        os.kill(workers[0], signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        code, _ = end_of(process)
+    assert code in ENDED
+
+
+@pytest.mark.parametrize("seconds", [0, 0.03, 0.1, 0.3])
+def test_a_worker_that_is_killed_ends_it_with_one_line(tmp_path: Path, source: Path, seconds: float) -> None:
+    with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2", "-q"]) as process:
+        workers = workers_of(process)
+        time.sleep(seconds)
+        os.kill(workers[1], signal.SIGKILL)
+        code, said = end_of(process)
+    assert code == 1
+    assert said == (
+        "error: a worker process was killed (SIGKILL), perhaps for want of memory; "
+        "go on with --resume and fewer --workers, or --low-memory\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_runs_beside_the_workers(tmp_path: Path, source: Path) -> None:
+    with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
+        workers = workers_of(process)
+        while len(found := workers_of(process)) < 2:
+            pass
+        assert len(found) == len(workers) == 2
+
+
+TWO = """
+import sys
+from edge_lstm import Classifier, EdgeLSTMError, score_files
+classifier = Classifier.load()
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        rows = score_files("in.csv", "out.csv", model=classifier, workers=1).rows
+        print(f"{rows} rows", flush=True)
+    except EdgeLSTMError as error:
+        print(error, flush=True)
+"""
+
+
+def test_two_runs_on_one_output_within_the_same_moment(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("id,text\n" + "".join(f"{i},A film {i}\n" for i in range(10)))
+    out = tmp_path / "out.csv"
+    chance = random.Random(3)
+    command = [sys.executable, "-c", TWO]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    outcomes = {"both": 0, "one": 0}
+    with (
+        subprocess.Popen(command, cwd=tmp_path, **pipes) as one,  # type: ignore[call-overload]
+        subprocess.Popen(command, cwd=tmp_path, **pipes) as other,  # type: ignore[call-overload]
+    ):
+        assert [process.stdout.readline() for process in (one, other)] == ["ready\n"] * 2
+        for _ in range(100):
+            out.unlink(missing_ok=True)
+            one.stdin.write("go\n")
+            time.sleep(chance.uniform(0, 0.01))
+            other.stdin.write("go\n")
+            answers = [process.stdout.readline().strip() for process in (one, other)]
+            assert "10 rows" in answers
+            for answer in answers:
+                assert answer in (
+                    "10 rows",
+                    "another run is writing out.csv; wait for it or choose another output",
+                )
+            outcomes["both" if answers[0] == answers[1] else "one"] += 1
+            assert out.read_bytes().count(b"\n") == 11
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+        for process in (one, other):
+            process.stdin.close()
+    assert outcomes["one"], "they were never there at once"
