@@ -92,6 +92,7 @@ def tensors(graph: bytes) -> dict[str, np.ndarray]:
 # --- The model file --------------------------------------------------------------------------------------
 
 FORMATS = ("1",)
+KEYS = ("format", "tokenizer", "vocabulary", "labels", "network", "training", "quantization", "golden")
 RULE = {
     "rule": "lower-case; each filter character becomes a space; split on spaces; drop empty pieces",
     "lowercase": "unicode",
@@ -144,7 +145,9 @@ def intact(data: bytes, graph: bytes, metadata: dict[str, str]) -> bool:
     """Whether the file is as it was written: a SHA-256 over all of it, with its own 64 digits as zeros."""
     digest = metadata.get("edge_lstm.digest")
     if digest is None:  # a file of edge-lstm 0.1: only its graph has one
-        return metadata.get("edge_lstm.graph_sha256") == hashlib.sha256(graph).hexdigest()
+        known = {f"edge_lstm.{key}" for key in (*KEYS, "graph_sha256")}  # others: the digest's, damaged
+        right = metadata.get("edge_lstm.graph_sha256") == hashlib.sha256(graph).hexdigest()
+        return right and set(metadata) <= known
     rule, digits = digest[:2], digest[2:].encode()
     zeroed = data.replace(digits, b"0" * 64)
     return rule == "1:" and len(digits) == 64 and digits.decode() == hashlib.sha256(zeroed).hexdigest()

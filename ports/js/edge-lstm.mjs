@@ -125,6 +125,7 @@ export function sha256(bytes) {
 // --- The model file -------------------------------------------------------------------------------------
 
 const FORMATS = ["1"];
+const KEYS = ["format", "tokenizer", "vocabulary", "labels", "network", "training", "quantization", "golden", "graph_sha256"];
 const FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r';
 const RULE = {
   rule: "lower-case; each filter character becomes a space; split on spaces; drop empty pieces",
@@ -162,7 +163,9 @@ function open(data) {
   const digest = metadata.get("edge_lstm.digest");
   let whole;
   if (digest === undefined) {
-    whole = metadata.get("edge_lstm.graph_sha256") === sha256(graph); // a file of edge-lstm 0.1
+    // A file of edge-lstm 0.1: its graph has one. Another key would be that of the digest, damaged.
+    const known = [...metadata.keys()].every((key) => KEYS.includes(key.replace("edge_lstm.", "")));
+    whole = known && metadata.get("edge_lstm.graph_sha256") === sha256(graph);
   } else {
     const zeroed = data.slice();
     const start = places.get("edge_lstm.digest").byteOffset - data.byteOffset + 2;

@@ -28,6 +28,7 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("format no number", edited({"format": "one"})),
         ("no format", edited({"format": None})),
         ("labels exchanged", edited({"labels": '["pos","neg"]'}, digest="old")),
+        ("digest's key changed", DATA.replace(b"edge_lstm.digest", b"edge_lstm.dikest")),
         ("one label", edited({"labels": '["pos"]'})),
         ("three labels", edited({"labels": '["a","b","c"]'})),
         ("labels no list", edited({"labels": "5"})),

@@ -1,0 +1,1422 @@
+/* Runs the model files of edge-lstm; edge_lstm.h says how, docs/file-format.md what the bytes mean.
+ *
+ * From top to bottom: bytes and JSON, SHA-256, text, the model file, arithmetic, the calls of edge_lstm.h. */
+#include "edge_lstm.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#ifdef __clang__
+#pragma STDC FP_CONTRACT OFF /* gcc -std=c99 does so by itself; where rounding happens is part of the answer */
+#endif
+
+/* --- Bytes: a slice of the file, and protocol buffer messages in it ------------------------------------------ */
+
+typedef struct {
+    const unsigned char *at, *end;
+} slice;
+
+static size_t length_of(slice s) { return (size_t)(s.end - s.at); }
+
+static int same(slice s, const char *text) { return length_of(s) == strlen(text) && !memcmp(s.at, text, strlen(text)); }
+
+static int varint(slice *s, uint64_t *value) {
+    unsigned shift = 0;
+    *value = 0;
+    while (s->at < s->end && shift < 64) {
+        unsigned char byte = *s->at++;
+        *value |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128) return 1;
+        shift += 7;
+    }
+    return 0;
+}
+
+typedef struct {
+    unsigned number;
+    int is_bytes;
+    uint64_t value;
+    slice bytes;
+} field;
+
+/* The message's next field: 1, or 0 at its end, or -1 where it is no message. */
+static int next_field(slice *message, field *f) {
+    uint64_t key, size;
+    if (message->at == message->end) return 0;
+    if (!varint(message, &key) || key >> 3 == 0 || key >> 3 > 0x1FFFFFFF) return -1;
+    f->number = (unsigned)(key >> 3);
+    f->is_bytes = (key & 7) != 0;
+    f->bytes.at = f->bytes.end = message->at;
+    switch (key & 7) {
+    case 0: return varint(message, &f->value) ? 1 : -1;
+    case 1: size = 8; break;
+    case 5: size = 4; break;
+    case 2:
+        if (!varint(message, &size)) return -1;
+        break;
+    default: return -1;
+    }
+    if (size > length_of(*message)) return -1;
+    f->bytes.at = message->at;
+    f->bytes.end = message->at += size;
+    return 1;
+}
+
+/* --- Characters: UTF-8, or a JSON string's content ------------------------------------------------------------ */
+
+typedef struct {
+    slice left;
+    int json; /* 1: backslashes are escapes, and a quotation mark ends it */
+} reader;
+
+#define END_OF_TEXT 0xFFFFFFFFu
+#define REPLACEMENT 0xFFFDu
+
+/* What is no UTF-8 is one U+FFFD for each part that could not be continued, as Python and browsers have it. */
+static uint32_t utf8(slice *s) {
+    uint32_t c = *s->at++, low = 0x80, high = 0xBF;
+    int more;
+    if (c < 0x80) return c;
+    if (c >= 0xC2 && c <= 0xDF) more = 1, c &= 0x1F;
+    else if ((c & 0xF0) == 0xE0) {
+        more = 2;
+        if (c == 0xE0) low = 0xA0;
+        if (c == 0xED) high = 0x9F;
+        c &= 0x0F;
+    } else if (c >= 0xF0 && c <= 0xF4) {
+        more = 3;
+        if (c == 0xF0) low = 0x90;
+        if (c == 0xF4) high = 0x8F;
+        c &= 0x07;
+    } else return REPLACEMENT;
+    for (; more; more--) {
+        if (s->at == s->end || *s->at < low || *s->at > high) return REPLACEMENT;
+        c = c << 6 | (*s->at++ & 0x3F);
+        low = 0x80, high = 0xBF;
+    }
+    return c;
+}
+
+static int hex4(slice *s, uint32_t *value) {
+    int i;
+    *value = 0;
+    if (length_of(*s) < 4) return 0;
+    for (i = 0; i < 4; i++) {
+        unsigned char c = *s->at++;
+        *value = *value << 4 | (uint32_t)(c >= '0' && c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+        if (!((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f'))) return 0;
+    }
+    return 1;
+}
+
+static uint32_t next_character(reader *r) {
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    const char *name;
+    uint32_t c, low;
+    if (r->left.at == r->left.end || (r->json && *r->left.at == '"')) return END_OF_TEXT;
+    if (!r->json || *r->left.at != '\\') return utf8(&r->left);
+    if (++r->left.at == r->left.end) return END_OF_TEXT;
+    c = *r->left.at++;
+    if (c != 'u') return (name = strchr(names, (int)c)) && *name ? (uint32_t)values[name - names] : REPLACEMENT;
+    if (!hex4(&r->left, &c)) return REPLACEMENT;
+    if (c >= 0xD800 && c < 0xDC00 && length_of(r->left) >= 6 && r->left.at[0] == '\\' && r->left.at[1] == 'u') {
+        slice ahead = r->left;
+        ahead.at += 2;
+        if (hex4(&ahead, &low) && low >= 0xDC00 && low < 0xE000) {
+            r->left = ahead;
+            return 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+        }
+    }
+    return c >= 0xD800 && c < 0xE000 ? REPLACEMENT : c;
+}
+
+/* Writes a code point as UTF-8 → how many bytes. */
+static size_t put_utf8(uint32_t c, unsigned char *out) {
+    if (c < 0x80) return out[0] = (unsigned char)c, 1;
+    if (c < 0x800) return out[0] = (unsigned char)(0xC0 | c >> 6), out[1] = (unsigned char)(0x80 | (c & 63)), 2;
+    if (c < 0x10000) {
+        out[0] = (unsigned char)(0xE0 | c >> 12), out[1] = (unsigned char)(0x80 | (c >> 6 & 63));
+        return out[2] = (unsigned char)(0x80 | (c & 63)), 3;
+    }
+    out[0] = (unsigned char)(0xF0 | c >> 18), out[1] = (unsigned char)(0x80 | (c >> 12 & 63));
+    return out[2] = (unsigned char)(0x80 | (c >> 6 & 63)), out[3] = (unsigned char)(0x80 | (c & 63)), 4;
+}
+
+/* --- JSON, as far as the metadata needs it: values are slices ------------------------------------------------- */
+
+static void skip_space(slice *s) {
+    while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r')) s->at++;
+}
+
+/* Takes the value that s begins with. 0 where there is none. Brackets are counted, so nesting needs no stack. */
+static int json_value(slice *s, slice *value) {
+    size_t depth = 0;
+    skip_space(s);
+    value->at = s->at;
+    do {
+        if (s->at == s->end) return 0;
+        if (*s->at == '"') {
+            for (s->at++; s->at < s->end && *s->at != '"'; s->at++)
+                if (*s->at == '\\' && ++s->at == s->end) return 0;
+            if (s->at++ == s->end) return 0;
+        } else if (*s->at == '[' || *s->at == '{') depth++, s->at++;
+        else if (*s->at == ']' || *s->at == '}') {
+            if (!depth) return 0;
+            depth--, s->at++;
+        } else if (depth && (*s->at == ',' || *s->at == ':' || *s->at == ' ')) s->at++;
+        else {
+            const unsigned char *start = s->at;
+            while (s->at < s->end && !strchr(",:]}[{\" \n\t\r", *s->at)) s->at++;
+            if (s->at < s->end && *s->at == 0) return 0;
+            if (s->at == start) s->at++;
+        }
+    } while (depth);
+    value->end = s->at;
+    skip_space(s);
+    return value->end > value->at;
+}
+
+/* Steps into an array or object. */
+static int json_enter(slice *value, char bracket) {
+    if (value->at == value->end || *value->at != (unsigned char)bracket) return 0;
+    value->at++, value->end--;
+    skip_space(value);
+    return 1;
+}
+
+/* The next value of an array that was entered. */
+static int json_next(slice *array, slice *value) {
+    if (array->at == array->end || !json_value(array, value)) return 0;
+    if (array->at < array->end && *array->at == ',') array->at++;
+    return 1;
+}
+
+static int json_get(slice object, const char *key, slice *value) {
+    slice name;
+    if (!json_enter(&object, '{')) return 0;
+    while (json_value(&object, &name)) {
+        if (object.at == object.end || *object.at++ != ':' || !json_value(&object, value)) return 0;
+        name.at++, name.end--; /* the quotation marks */
+        if (name.at <= name.end && same(name, key)) return 1;
+        if (object.at == object.end || *object.at++ != ',') return 0;
+    }
+    return 0;
+}
+
+static reader json_string(slice value) {
+    reader r;
+    r.left = value, r.json = 1;
+    if (value.at == value.end || *value.at != '"') r.left.at = r.left.end;
+    else r.left.at++;
+    return r;
+}
+
+static int json_is(slice object, const char *key, const char *text) {
+    slice value;
+    reader r;
+    uint32_t c;
+    if (!json_get(object, key, &value) || value.at == value.end || *value.at != '"') return 0;
+    for (r = json_string(value); (c = next_character(&r)) != END_OF_TEXT; text++)
+        if (c != (unsigned char)*text || !c) return 0;
+    return !*text;
+}
+
+static double json_number(slice value, int *valid) {
+    double number = 0, power = 1;
+    int exponent = 0, sign = 1, digits = 0, written = 0, negative = 0;
+    *valid = 0;
+    if (value.at < value.end && *value.at == '-') sign = -1, value.at++;
+    for (; value.at < value.end && *value.at >= '0' && *value.at <= '9'; value.at++, digits++)
+        number = number * 10 + (*value.at - '0');
+    if (value.at < value.end && *value.at == '.')
+        for (value.at++; value.at < value.end && *value.at >= '0' && *value.at <= '9'; value.at++, digits++, exponent--)
+            number = number * 10 + (*value.at - '0');
+    if (digits && value.at < value.end && (*value.at | 32) == 'e') {
+        value.at++;
+        if (value.at < value.end && (*value.at == '-' || *value.at == '+')) negative = *value.at++ == '-';
+        for (; value.at < value.end && *value.at >= '0' && *value.at <= '9' && written < 1000; value.at++)
+            written = written * 10 + (*value.at - '0');
+        exponent += negative ? -written : written;
+    }
+    if (!digits || value.at != value.end) return 0;
+    *valid = 1;
+    for (; exponent > 0; exponent--) power *= 10;
+    for (; exponent < 0; exponent++) power /= 10;
+    return sign * number * power;
+}
+
+/* A whole number from low to high: 1, or 0 where it is none. */
+static int json_int(slice object, const char *key, int32_t low, int32_t high, int32_t *number) {
+    slice value;
+    int valid;
+    double d;
+    if (!json_get(object, key, &value)) return 0;
+    d = json_number(value, &valid);
+    if (!valid || !(d >= low && d <= high) || d != (double)(int32_t)d) return 0;
+    *number = (int32_t)d;
+    return 1;
+}
+
+/* --- SHA-256 (FIPS 180-4) ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t state[8];
+    uint64_t count;
+    unsigned char block[64];
+} sha256;
+
+static uint32_t turn(uint32_t x, int by) { return x >> by | x << (32 - by); }
+
+static void sha256_block(sha256 *s, const unsigned char *p) {
+    static const uint32_t K[64] = {
+        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+        0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+        0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+        0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+        0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+        0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+    uint32_t w[16], v[8];
+    int i;
+    memcpy(v, s->state, sizeof v);
+    for (i = 0; i < 64; i++) {
+        uint32_t t1, t2;
+        if (i < 16) {
+            w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+        } else {
+            uint32_t x = w[(i - 15) & 15], y = w[(i - 2) & 15];
+            w[i & 15] += w[(i - 7) & 15] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
+        }
+        t1 = v[7] + (turn(v[4], 6) ^ turn(v[4], 11) ^ turn(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[i] + w[i & 15];
+        t2 = (turn(v[0], 2) ^ turn(v[0], 13) ^ turn(v[0], 22)) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+        v[7] = v[6], v[6] = v[5], v[5] = v[4], v[4] = v[3] + t1;
+        v[3] = v[2], v[2] = v[1], v[1] = v[0], v[0] = t1 + t2;
+    }
+    for (i = 0; i < 8; i++) s->state[i] += v[i];
+}
+
+static void sha256_add(sha256 *s, const unsigned char *data, size_t size) {
+    size_t filled = (size_t)(s->count & 63);
+    s->count += size;
+    if (filled) {
+        size_t part = size < 64 - filled ? size : 64 - filled;
+        memcpy(s->block + filled, data, part);
+        data += part, size -= part;
+        if (filled + part < 64) return;
+        sha256_block(s, s->block);
+    }
+    for (; size >= 64; data += 64, size -= 64) sha256_block(s, data);
+    memcpy(s->block, data, size);
+}
+
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+enum { DIGEST_COUNTS = 0 }; /* so that a fuzzer reaches what is behind it */
+#else
+enum { DIGEST_COUNTS = 1 };
+#endif
+
+/* The digest of three pieces one after another: 1 where it is the 64 hexadecimal digits. */
+static int sha256_is(slice a, slice b, slice c, const unsigned char *digits) {
+    static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    static const unsigned char padding[64] = {0x80};
+    sha256 s;
+    unsigned char bits[8];
+    uint64_t count;
+    int i;
+    memcpy(s.state, first, sizeof first);
+    s.count = 0;
+    sha256_add(&s, a.at, length_of(a));
+    sha256_add(&s, b.at, length_of(b));
+    sha256_add(&s, c.at, length_of(c));
+    count = s.count * 8;
+    for (i = 0; i < 8; i++) bits[i] = (unsigned char)(count >> (56 - 8 * i));
+    sha256_add(&s, padding, 1 + (size_t)((55 - s.count) & 63));
+    sha256_add(&s, bits, 8);
+    for (i = 0; i < 64; i++)
+        if (digits[i] != "0123456789abcdef"[s.state[i / 8] >> (28 - 4 * (i & 7)) & 15]) return 0;
+    return 1;
+}
+
+/* --- Lower case, as Unicode has it ---------------------------------------------------------------------------- */
+
+/* tools/unicode_table.py writes from here */
+/* Of Unicode 14.0.0. First code point, step - 1 (1 bit), count - 1 (10 bits). */
+static const struct { uint32_t range; int32_t distance; } LOWER[] = {
+    {65u << 11 | 0u << 10 | 25u, 32}, {192u << 11 | 0u << 10 | 22u, 32}, {216u << 11 | 0u << 10 | 6u, 32},
+    {256u << 11 | 1u << 10 | 23u, 1}, {306u << 11 | 1u << 10 | 2u, 1}, {313u << 11 | 1u << 10 | 7u, 1},
+    {330u << 11 | 1u << 10 | 22u, 1}, {376u << 11 | 1u << 10 | 0u, -121}, {377u << 11 | 1u << 10 | 2u, 1},
+    {385u << 11 | 1u << 10 | 0u, 210}, {386u << 11 | 1u << 10 | 1u, 1}, {390u << 11 | 1u << 10 | 0u, 206},
+    {391u << 11 | 1u << 10 | 0u, 1}, {393u << 11 | 0u << 10 | 1u, 205}, {395u << 11 | 1u << 10 | 0u, 1},
+    {398u << 11 | 1u << 10 | 0u, 79}, {399u << 11 | 1u << 10 | 0u, 202}, {400u << 11 | 1u << 10 | 0u, 203},
+    {401u << 11 | 1u << 10 | 0u, 1}, {403u << 11 | 1u << 10 | 0u, 205}, {404u << 11 | 1u << 10 | 0u, 207},
+    {406u << 11 | 1u << 10 | 0u, 211}, {407u << 11 | 1u << 10 | 0u, 209}, {408u << 11 | 1u << 10 | 0u, 1},
+    {412u << 11 | 1u << 10 | 0u, 211}, {413u << 11 | 1u << 10 | 0u, 213}, {415u << 11 | 1u << 10 | 0u, 214},
+    {416u << 11 | 1u << 10 | 2u, 1}, {422u << 11 | 1u << 10 | 0u, 218}, {423u << 11 | 1u << 10 | 0u, 1},
+    {425u << 11 | 1u << 10 | 0u, 218}, {428u << 11 | 1u << 10 | 0u, 1}, {430u << 11 | 1u << 10 | 0u, 218},
+    {431u << 11 | 1u << 10 | 0u, 1}, {433u << 11 | 0u << 10 | 1u, 217}, {435u << 11 | 1u << 10 | 1u, 1},
+    {439u << 11 | 1u << 10 | 0u, 219}, {440u << 11 | 1u << 10 | 0u, 1}, {444u << 11 | 1u << 10 | 0u, 1},
+    {452u << 11 | 1u << 10 | 0u, 2}, {453u << 11 | 1u << 10 | 0u, 1}, {455u << 11 | 1u << 10 | 0u, 2},
+    {456u << 11 | 1u << 10 | 0u, 1}, {458u << 11 | 1u << 10 | 0u, 2}, {459u << 11 | 1u << 10 | 8u, 1},
+    {478u << 11 | 1u << 10 | 8u, 1}, {497u << 11 | 1u << 10 | 0u, 2}, {498u << 11 | 1u << 10 | 1u, 1},
+    {502u << 11 | 1u << 10 | 0u, -97}, {503u << 11 | 1u << 10 | 0u, -56}, {504u << 11 | 1u << 10 | 19u, 1},
+    {544u << 11 | 1u << 10 | 0u, -130}, {546u << 11 | 1u << 10 | 8u, 1}, {570u << 11 | 1u << 10 | 0u, 10795},
+    {571u << 11 | 1u << 10 | 0u, 1}, {573u << 11 | 1u << 10 | 0u, -163}, {574u << 11 | 1u << 10 | 0u, 10792},
+    {577u << 11 | 1u << 10 | 0u, 1}, {579u << 11 | 1u << 10 | 0u, -195}, {580u << 11 | 1u << 10 | 0u, 69},
+    {581u << 11 | 1u << 10 | 0u, 71}, {582u << 11 | 1u << 10 | 4u, 1}, {880u << 11 | 1u << 10 | 1u, 1},
+    {886u << 11 | 1u << 10 | 0u, 1}, {895u << 11 | 1u << 10 | 0u, 116}, {902u << 11 | 1u << 10 | 0u, 38},
+    {904u << 11 | 0u << 10 | 2u, 37}, {908u << 11 | 1u << 10 | 0u, 64}, {910u << 11 | 0u << 10 | 1u, 63},
+    {913u << 11 | 0u << 10 | 16u, 32}, {931u << 11 | 0u << 10 | 8u, 32}, {975u << 11 | 1u << 10 | 0u, 8},
+    {984u << 11 | 1u << 10 | 11u, 1}, {1012u << 11 | 1u << 10 | 0u, -60}, {1015u << 11 | 1u << 10 | 0u, 1},
+    {1017u << 11 | 1u << 10 | 0u, -7}, {1018u << 11 | 1u << 10 | 0u, 1}, {1021u << 11 | 0u << 10 | 2u, -130},
+    {1024u << 11 | 0u << 10 | 15u, 80}, {1040u << 11 | 0u << 10 | 31u, 32}, {1120u << 11 | 1u << 10 | 16u, 1},
+    {1162u << 11 | 1u << 10 | 26u, 1}, {1216u << 11 | 1u << 10 | 0u, 15}, {1217u << 11 | 1u << 10 | 6u, 1},
+    {1232u << 11 | 1u << 10 | 47u, 1}, {1329u << 11 | 0u << 10 | 37u, 48}, {4256u << 11 | 0u << 10 | 37u, 7264},
+    {4295u << 11 | 1u << 10 | 0u, 7264}, {4301u << 11 | 1u << 10 | 0u, 7264}, {5024u << 11 | 0u << 10 | 79u, 38864},
+    {5104u << 11 | 0u << 10 | 5u, 8}, {7312u << 11 | 0u << 10 | 42u, -3008}, {7357u << 11 | 0u << 10 | 2u, -3008},
+    {7680u << 11 | 1u << 10 | 74u, 1}, {7838u << 11 | 1u << 10 | 0u, -7615}, {7840u << 11 | 1u << 10 | 47u, 1},
+    {7944u << 11 | 0u << 10 | 7u, -8}, {7960u << 11 | 0u << 10 | 5u, -8}, {7976u << 11 | 0u << 10 | 7u, -8},
+    {7992u << 11 | 0u << 10 | 7u, -8}, {8008u << 11 | 0u << 10 | 5u, -8}, {8025u << 11 | 1u << 10 | 3u, -8},
+    {8040u << 11 | 0u << 10 | 7u, -8}, {8072u << 11 | 0u << 10 | 7u, -8}, {8088u << 11 | 0u << 10 | 7u, -8},
+    {8104u << 11 | 0u << 10 | 7u, -8}, {8120u << 11 | 0u << 10 | 1u, -8}, {8122u << 11 | 0u << 10 | 1u, -74},
+    {8124u << 11 | 1u << 10 | 0u, -9}, {8136u << 11 | 0u << 10 | 3u, -86}, {8140u << 11 | 1u << 10 | 0u, -9},
+    {8152u << 11 | 0u << 10 | 1u, -8}, {8154u << 11 | 0u << 10 | 1u, -100}, {8168u << 11 | 0u << 10 | 1u, -8},
+    {8170u << 11 | 0u << 10 | 1u, -112}, {8172u << 11 | 1u << 10 | 0u, -7}, {8184u << 11 | 0u << 10 | 1u, -128},
+    {8186u << 11 | 0u << 10 | 1u, -126}, {8188u << 11 | 1u << 10 | 0u, -9}, {8486u << 11 | 1u << 10 | 0u, -7517},
+    {8490u << 11 | 1u << 10 | 0u, -8383}, {8491u << 11 | 1u << 10 | 0u, -8262}, {8498u << 11 | 1u << 10 | 0u, 28},
+    {8544u << 11 | 0u << 10 | 15u, 16}, {8579u << 11 | 1u << 10 | 0u, 1}, {9398u << 11 | 0u << 10 | 25u, 26},
+    {11264u << 11 | 0u << 10 | 47u, 48}, {11360u << 11 | 1u << 10 | 0u, 1}, {11362u << 11 | 1u << 10 | 0u, -10743},
+    {11363u << 11 | 1u << 10 | 0u, -3814}, {11364u << 11 | 1u << 10 | 0u, -10727}, {11367u << 11 | 1u << 10 | 2u, 1},
+    {11373u << 11 | 1u << 10 | 0u, -10780}, {11374u << 11 | 1u << 10 | 0u, -10749},
+    {11375u << 11 | 1u << 10 | 0u, -10783}, {11376u << 11 | 1u << 10 | 0u, -10782}, {11378u << 11 | 1u << 10 | 0u, 1},
+    {11381u << 11 | 1u << 10 | 0u, 1}, {11390u << 11 | 0u << 10 | 1u, -10815}, {11392u << 11 | 1u << 10 | 49u, 1},
+    {11499u << 11 | 1u << 10 | 1u, 1}, {11506u << 11 | 1u << 10 | 0u, 1}, {42560u << 11 | 1u << 10 | 22u, 1},
+    {42624u << 11 | 1u << 10 | 13u, 1}, {42786u << 11 | 1u << 10 | 6u, 1}, {42802u << 11 | 1u << 10 | 30u, 1},
+    {42873u << 11 | 1u << 10 | 1u, 1}, {42877u << 11 | 1u << 10 | 0u, -35332}, {42878u << 11 | 1u << 10 | 4u, 1},
+    {42891u << 11 | 1u << 10 | 0u, 1}, {42893u << 11 | 1u << 10 | 0u, -42280}, {42896u << 11 | 1u << 10 | 1u, 1},
+    {42902u << 11 | 1u << 10 | 9u, 1}, {42922u << 11 | 1u << 10 | 0u, -42308}, {42923u << 11 | 1u << 10 | 0u, -42319},
+    {42924u << 11 | 1u << 10 | 0u, -42315}, {42925u << 11 | 1u << 10 | 0u, -42305},
+    {42926u << 11 | 1u << 10 | 0u, -42308}, {42928u << 11 | 1u << 10 | 0u, -42258},
+    {42929u << 11 | 1u << 10 | 0u, -42282}, {42930u << 11 | 1u << 10 | 0u, -42261},
+    {42931u << 11 | 1u << 10 | 0u, 928}, {42932u << 11 | 1u << 10 | 7u, 1}, {42948u << 11 | 1u << 10 | 0u, -48},
+    {42949u << 11 | 1u << 10 | 0u, -42307}, {42950u << 11 | 1u << 10 | 0u, -35384}, {42951u << 11 | 1u << 10 | 1u, 1},
+    {42960u << 11 | 1u << 10 | 0u, 1}, {42966u << 11 | 1u << 10 | 1u, 1}, {42997u << 11 | 1u << 10 | 0u, 1},
+    {65313u << 11 | 0u << 10 | 25u, 32}, {66560u << 11 | 0u << 10 | 39u, 40}, {66736u << 11 | 0u << 10 | 35u, 40},
+    {66928u << 11 | 0u << 10 | 10u, 39}, {66940u << 11 | 0u << 10 | 14u, 39}, {66956u << 11 | 0u << 10 | 6u, 39},
+    {66964u << 11 | 0u << 10 | 1u, 39}, {68736u << 11 | 0u << 10 | 50u, 64}, {71840u << 11 | 0u << 10 | 31u, 32},
+    {93760u << 11 | 0u << 10 | 31u, 32}, {125184u << 11 | 0u << 10 | 33u, 34},
+};
+/* First code point, 0 a cased letter or 1 passed over (1 bit), count - 1 (10 bits). */
+static const uint32_t AROUND_SIGMA[] = {
+    39u << 11 | 1u << 10 | 0u, 46u << 11 | 1u << 10 | 0u, 58u << 11 | 1u << 10 | 0u, 65u << 11 | 0u << 10 | 25u,
+    94u << 11 | 1u << 10 | 0u, 96u << 11 | 1u << 10 | 0u, 97u << 11 | 0u << 10 | 25u, 168u << 11 | 1u << 10 | 0u,
+    170u << 11 | 0u << 10 | 0u, 173u << 11 | 1u << 10 | 0u, 175u << 11 | 1u << 10 | 0u, 180u << 11 | 1u << 10 | 0u,
+    181u << 11 | 0u << 10 | 0u, 183u << 11 | 1u << 10 | 1u, 186u << 11 | 0u << 10 | 0u, 192u << 11 | 0u << 10 | 22u,
+    216u << 11 | 0u << 10 | 30u, 248u << 11 | 0u << 10 | 194u, 444u << 11 | 0u << 10 | 3u,
+    452u << 11 | 0u << 10 | 207u, 661u << 11 | 0u << 10 | 26u, 688u << 11 | 1u << 10 | 191u,
+    880u << 11 | 0u << 10 | 3u, 884u << 11 | 1u << 10 | 1u, 886u << 11 | 0u << 10 | 1u, 890u << 11 | 1u << 10 | 0u,
+    891u << 11 | 0u << 10 | 2u, 895u << 11 | 0u << 10 | 0u, 900u << 11 | 1u << 10 | 1u, 902u << 11 | 0u << 10 | 0u,
+    903u << 11 | 1u << 10 | 0u, 904u << 11 | 0u << 10 | 2u, 908u << 11 | 0u << 10 | 0u, 910u << 11 | 0u << 10 | 19u,
+    931u << 11 | 0u << 10 | 82u, 1015u << 11 | 0u << 10 | 138u, 1155u << 11 | 1u << 10 | 6u,
+    1162u << 11 | 0u << 10 | 165u, 1329u << 11 | 0u << 10 | 37u, 1369u << 11 | 1u << 10 | 0u,
+    1375u << 11 | 1u << 10 | 0u, 1376u << 11 | 0u << 10 | 40u, 1425u << 11 | 1u << 10 | 44u,
+    1471u << 11 | 1u << 10 | 0u, 1473u << 11 | 1u << 10 | 1u, 1476u << 11 | 1u << 10 | 1u,
+    1479u << 11 | 1u << 10 | 0u, 1524u << 11 | 1u << 10 | 0u, 1536u << 11 | 1u << 10 | 5u,
+    1552u << 11 | 1u << 10 | 10u, 1564u << 11 | 1u << 10 | 0u, 1600u << 11 | 1u << 10 | 0u,
+    1611u << 11 | 1u << 10 | 20u, 1648u << 11 | 1u << 10 | 0u, 1750u << 11 | 1u << 10 | 7u,
+    1759u << 11 | 1u << 10 | 9u, 1770u << 11 | 1u << 10 | 3u, 1807u << 11 | 1u << 10 | 0u,
+    1809u << 11 | 1u << 10 | 0u, 1840u << 11 | 1u << 10 | 26u, 1958u << 11 | 1u << 10 | 10u,
+    2027u << 11 | 1u << 10 | 10u, 2042u << 11 | 1u << 10 | 0u, 2045u << 11 | 1u << 10 | 0u,
+    2070u << 11 | 1u << 10 | 23u, 2137u << 11 | 1u << 10 | 2u, 2184u << 11 | 1u << 10 | 0u,
+    2192u << 11 | 1u << 10 | 1u, 2200u << 11 | 1u << 10 | 7u, 2249u << 11 | 1u << 10 | 57u,
+    2362u << 11 | 1u << 10 | 0u, 2364u << 11 | 1u << 10 | 0u, 2369u << 11 | 1u << 10 | 7u,
+    2381u << 11 | 1u << 10 | 0u, 2385u << 11 | 1u << 10 | 6u, 2402u << 11 | 1u << 10 | 1u,
+    2417u << 11 | 1u << 10 | 0u, 2433u << 11 | 1u << 10 | 0u, 2492u << 11 | 1u << 10 | 0u,
+    2497u << 11 | 1u << 10 | 3u, 2509u << 11 | 1u << 10 | 0u, 2530u << 11 | 1u << 10 | 1u,
+    2558u << 11 | 1u << 10 | 0u, 2561u << 11 | 1u << 10 | 1u, 2620u << 11 | 1u << 10 | 0u,
+    2625u << 11 | 1u << 10 | 1u, 2631u << 11 | 1u << 10 | 1u, 2635u << 11 | 1u << 10 | 2u,
+    2641u << 11 | 1u << 10 | 0u, 2672u << 11 | 1u << 10 | 1u, 2677u << 11 | 1u << 10 | 0u,
+    2689u << 11 | 1u << 10 | 1u, 2748u << 11 | 1u << 10 | 0u, 2753u << 11 | 1u << 10 | 4u,
+    2759u << 11 | 1u << 10 | 1u, 2765u << 11 | 1u << 10 | 0u, 2786u << 11 | 1u << 10 | 1u,
+    2810u << 11 | 1u << 10 | 5u, 2817u << 11 | 1u << 10 | 0u, 2876u << 11 | 1u << 10 | 0u,
+    2879u << 11 | 1u << 10 | 0u, 2881u << 11 | 1u << 10 | 3u, 2893u << 11 | 1u << 10 | 0u,
+    2901u << 11 | 1u << 10 | 1u, 2914u << 11 | 1u << 10 | 1u, 2946u << 11 | 1u << 10 | 0u,
+    3008u << 11 | 1u << 10 | 0u, 3021u << 11 | 1u << 10 | 0u, 3072u << 11 | 1u << 10 | 0u,
+    3076u << 11 | 1u << 10 | 0u, 3132u << 11 | 1u << 10 | 0u, 3134u << 11 | 1u << 10 | 2u,
+    3142u << 11 | 1u << 10 | 2u, 3146u << 11 | 1u << 10 | 3u, 3157u << 11 | 1u << 10 | 1u,
+    3170u << 11 | 1u << 10 | 1u, 3201u << 11 | 1u << 10 | 0u, 3260u << 11 | 1u << 10 | 0u,
+    3263u << 11 | 1u << 10 | 0u, 3270u << 11 | 1u << 10 | 0u, 3276u << 11 | 1u << 10 | 1u,
+    3298u << 11 | 1u << 10 | 1u, 3328u << 11 | 1u << 10 | 1u, 3387u << 11 | 1u << 10 | 1u,
+    3393u << 11 | 1u << 10 | 3u, 3405u << 11 | 1u << 10 | 0u, 3426u << 11 | 1u << 10 | 1u,
+    3457u << 11 | 1u << 10 | 0u, 3530u << 11 | 1u << 10 | 0u, 3538u << 11 | 1u << 10 | 2u,
+    3542u << 11 | 1u << 10 | 0u, 3633u << 11 | 1u << 10 | 0u, 3636u << 11 | 1u << 10 | 6u,
+    3654u << 11 | 1u << 10 | 8u, 3761u << 11 | 1u << 10 | 0u, 3764u << 11 | 1u << 10 | 8u,
+    3782u << 11 | 1u << 10 | 0u, 3784u << 11 | 1u << 10 | 5u, 3864u << 11 | 1u << 10 | 1u,
+    3893u << 11 | 1u << 10 | 0u, 3895u << 11 | 1u << 10 | 0u, 3897u << 11 | 1u << 10 | 0u,
+    3953u << 11 | 1u << 10 | 13u, 3968u << 11 | 1u << 10 | 4u, 3974u << 11 | 1u << 10 | 1u,
+    3981u << 11 | 1u << 10 | 10u, 3993u << 11 | 1u << 10 | 35u, 4038u << 11 | 1u << 10 | 0u,
+    4141u << 11 | 1u << 10 | 3u, 4146u << 11 | 1u << 10 | 5u, 4153u << 11 | 1u << 10 | 1u,
+    4157u << 11 | 1u << 10 | 1u, 4184u << 11 | 1u << 10 | 1u, 4190u << 11 | 1u << 10 | 2u,
+    4209u << 11 | 1u << 10 | 3u, 4226u << 11 | 1u << 10 | 0u, 4229u << 11 | 1u << 10 | 1u,
+    4237u << 11 | 1u << 10 | 0u, 4253u << 11 | 1u << 10 | 0u, 4256u << 11 | 0u << 10 | 37u,
+    4295u << 11 | 0u << 10 | 0u, 4301u << 11 | 0u << 10 | 0u, 4304u << 11 | 0u << 10 | 42u,
+    4348u << 11 | 1u << 10 | 0u, 4349u << 11 | 0u << 10 | 2u, 4957u << 11 | 1u << 10 | 2u,
+    5024u << 11 | 0u << 10 | 85u, 5112u << 11 | 0u << 10 | 5u, 5906u << 11 | 1u << 10 | 2u,
+    5938u << 11 | 1u << 10 | 1u, 5970u << 11 | 1u << 10 | 1u, 6002u << 11 | 1u << 10 | 1u,
+    6068u << 11 | 1u << 10 | 1u, 6071u << 11 | 1u << 10 | 6u, 6086u << 11 | 1u << 10 | 0u,
+    6089u << 11 | 1u << 10 | 10u, 6103u << 11 | 1u << 10 | 0u, 6109u << 11 | 1u << 10 | 0u,
+    6155u << 11 | 1u << 10 | 4u, 6211u << 11 | 1u << 10 | 0u, 6277u << 11 | 1u << 10 | 1u,
+    6313u << 11 | 1u << 10 | 0u, 6432u << 11 | 1u << 10 | 2u, 6439u << 11 | 1u << 10 | 1u,
+    6450u << 11 | 1u << 10 | 0u, 6457u << 11 | 1u << 10 | 2u, 6679u << 11 | 1u << 10 | 1u,
+    6683u << 11 | 1u << 10 | 0u, 6742u << 11 | 1u << 10 | 0u, 6744u << 11 | 1u << 10 | 6u,
+    6752u << 11 | 1u << 10 | 0u, 6754u << 11 | 1u << 10 | 0u, 6757u << 11 | 1u << 10 | 7u,
+    6771u << 11 | 1u << 10 | 9u, 6783u << 11 | 1u << 10 | 0u, 6823u << 11 | 1u << 10 | 0u,
+    6832u << 11 | 1u << 10 | 30u, 6912u << 11 | 1u << 10 | 3u, 6964u << 11 | 1u << 10 | 0u,
+    6966u << 11 | 1u << 10 | 4u, 6972u << 11 | 1u << 10 | 0u, 6978u << 11 | 1u << 10 | 0u,
+    7019u << 11 | 1u << 10 | 8u, 7040u << 11 | 1u << 10 | 1u, 7074u << 11 | 1u << 10 | 3u,
+    7080u << 11 | 1u << 10 | 1u, 7083u << 11 | 1u << 10 | 2u, 7142u << 11 | 1u << 10 | 0u,
+    7144u << 11 | 1u << 10 | 1u, 7149u << 11 | 1u << 10 | 0u, 7151u << 11 | 1u << 10 | 2u,
+    7212u << 11 | 1u << 10 | 7u, 7222u << 11 | 1u << 10 | 1u, 7288u << 11 | 1u << 10 | 5u,
+    7296u << 11 | 0u << 10 | 8u, 7312u << 11 | 0u << 10 | 42u, 7357u << 11 | 0u << 10 | 2u,
+    7376u << 11 | 1u << 10 | 2u, 7380u << 11 | 1u << 10 | 12u, 7394u << 11 | 1u << 10 | 6u,
+    7405u << 11 | 1u << 10 | 0u, 7412u << 11 | 1u << 10 | 0u, 7416u << 11 | 1u << 10 | 1u,
+    7424u << 11 | 0u << 10 | 43u, 7468u << 11 | 1u << 10 | 62u, 7531u << 11 | 0u << 10 | 12u,
+    7544u << 11 | 1u << 10 | 0u, 7545u << 11 | 0u << 10 | 33u, 7579u << 11 | 1u << 10 | 100u,
+    7680u << 11 | 0u << 10 | 277u, 7960u << 11 | 0u << 10 | 5u, 7968u << 11 | 0u << 10 | 37u,
+    8008u << 11 | 0u << 10 | 5u, 8016u << 11 | 0u << 10 | 7u, 8025u << 11 | 0u << 10 | 0u,
+    8027u << 11 | 0u << 10 | 0u, 8029u << 11 | 0u << 10 | 0u, 8031u << 11 | 0u << 10 | 30u,
+    8064u << 11 | 0u << 10 | 52u, 8118u << 11 | 0u << 10 | 6u, 8125u << 11 | 1u << 10 | 0u,
+    8126u << 11 | 0u << 10 | 0u, 8127u << 11 | 1u << 10 | 2u, 8130u << 11 | 0u << 10 | 2u,
+    8134u << 11 | 0u << 10 | 6u, 8141u << 11 | 1u << 10 | 2u, 8144u << 11 | 0u << 10 | 3u,
+    8150u << 11 | 0u << 10 | 5u, 8157u << 11 | 1u << 10 | 2u, 8160u << 11 | 0u << 10 | 12u,
+    8173u << 11 | 1u << 10 | 2u, 8178u << 11 | 0u << 10 | 2u, 8182u << 11 | 0u << 10 | 6u,
+    8189u << 11 | 1u << 10 | 1u, 8203u << 11 | 1u << 10 | 4u, 8216u << 11 | 1u << 10 | 1u,
+    8228u << 11 | 1u << 10 | 0u, 8231u << 11 | 1u << 10 | 0u, 8234u << 11 | 1u << 10 | 4u,
+    8288u << 11 | 1u << 10 | 4u, 8294u << 11 | 1u << 10 | 9u, 8305u << 11 | 1u << 10 | 0u,
+    8319u << 11 | 1u << 10 | 0u, 8336u << 11 | 1u << 10 | 12u, 8400u << 11 | 1u << 10 | 32u,
+    8450u << 11 | 0u << 10 | 0u, 8455u << 11 | 0u << 10 | 0u, 8458u << 11 | 0u << 10 | 9u,
+    8469u << 11 | 0u << 10 | 0u, 8473u << 11 | 0u << 10 | 4u, 8484u << 11 | 0u << 10 | 0u,
+    8486u << 11 | 0u << 10 | 0u, 8488u << 11 | 0u << 10 | 0u, 8490u << 11 | 0u << 10 | 3u,
+    8495u << 11 | 0u << 10 | 5u, 8505u << 11 | 0u << 10 | 0u, 8508u << 11 | 0u << 10 | 3u,
+    8517u << 11 | 0u << 10 | 4u, 8526u << 11 | 0u << 10 | 0u, 8544u << 11 | 0u << 10 | 31u,
+    8579u << 11 | 0u << 10 | 1u, 9398u << 11 | 0u << 10 | 51u, 11264u << 11 | 0u << 10 | 123u,
+    11388u << 11 | 1u << 10 | 1u, 11390u << 11 | 0u << 10 | 102u, 11499u << 11 | 0u << 10 | 3u,
+    11503u << 11 | 1u << 10 | 2u, 11506u << 11 | 0u << 10 | 1u, 11520u << 11 | 0u << 10 | 37u,
+    11559u << 11 | 0u << 10 | 0u, 11565u << 11 | 0u << 10 | 0u, 11631u << 11 | 1u << 10 | 0u,
+    11647u << 11 | 1u << 10 | 0u, 11744u << 11 | 1u << 10 | 31u, 11823u << 11 | 1u << 10 | 0u,
+    12293u << 11 | 1u << 10 | 0u, 12330u << 11 | 1u << 10 | 3u, 12337u << 11 | 1u << 10 | 4u,
+    12347u << 11 | 1u << 10 | 0u, 12441u << 11 | 1u << 10 | 5u, 12540u << 11 | 1u << 10 | 2u,
+    40981u << 11 | 1u << 10 | 0u, 42232u << 11 | 1u << 10 | 5u, 42508u << 11 | 1u << 10 | 0u,
+    42560u << 11 | 0u << 10 | 45u, 42607u << 11 | 1u << 10 | 3u, 42612u << 11 | 1u << 10 | 9u,
+    42623u << 11 | 1u << 10 | 0u, 42624u << 11 | 0u << 10 | 27u, 42652u << 11 | 1u << 10 | 3u,
+    42736u << 11 | 1u << 10 | 1u, 42752u << 11 | 1u << 10 | 33u, 42786u << 11 | 0u << 10 | 77u,
+    42864u << 11 | 1u << 10 | 0u, 42865u << 11 | 0u << 10 | 22u, 42888u << 11 | 1u << 10 | 2u,
+    42891u << 11 | 0u << 10 | 3u, 42896u << 11 | 0u << 10 | 58u, 42960u << 11 | 0u << 10 | 1u,
+    42963u << 11 | 0u << 10 | 0u, 42965u << 11 | 0u << 10 | 4u, 42994u << 11 | 1u << 10 | 2u,
+    42997u << 11 | 0u << 10 | 1u, 43000u << 11 | 1u << 10 | 1u, 43002u << 11 | 0u << 10 | 0u,
+    43010u << 11 | 1u << 10 | 0u, 43014u << 11 | 1u << 10 | 0u, 43019u << 11 | 1u << 10 | 0u,
+    43045u << 11 | 1u << 10 | 1u, 43052u << 11 | 1u << 10 | 0u, 43204u << 11 | 1u << 10 | 1u,
+    43232u << 11 | 1u << 10 | 17u, 43263u << 11 | 1u << 10 | 0u, 43302u << 11 | 1u << 10 | 7u,
+    43335u << 11 | 1u << 10 | 10u, 43392u << 11 | 1u << 10 | 2u, 43443u << 11 | 1u << 10 | 0u,
+    43446u << 11 | 1u << 10 | 3u, 43452u << 11 | 1u << 10 | 1u, 43471u << 11 | 1u << 10 | 0u,
+    43493u << 11 | 1u << 10 | 1u, 43561u << 11 | 1u << 10 | 5u, 43569u << 11 | 1u << 10 | 1u,
+    43573u << 11 | 1u << 10 | 1u, 43587u << 11 | 1u << 10 | 0u, 43596u << 11 | 1u << 10 | 0u,
+    43632u << 11 | 1u << 10 | 0u, 43644u << 11 | 1u << 10 | 0u, 43696u << 11 | 1u << 10 | 0u,
+    43698u << 11 | 1u << 10 | 2u, 43703u << 11 | 1u << 10 | 1u, 43710u << 11 | 1u << 10 | 1u,
+    43713u << 11 | 1u << 10 | 0u, 43741u << 11 | 1u << 10 | 0u, 43756u << 11 | 1u << 10 | 1u,
+    43763u << 11 | 1u << 10 | 1u, 43766u << 11 | 1u << 10 | 0u, 43824u << 11 | 0u << 10 | 42u,
+    43867u << 11 | 1u << 10 | 4u, 43872u << 11 | 0u << 10 | 8u, 43881u << 11 | 1u << 10 | 2u,
+    43888u << 11 | 0u << 10 | 79u, 44005u << 11 | 1u << 10 | 0u, 44008u << 11 | 1u << 10 | 0u,
+    44013u << 11 | 1u << 10 | 0u, 64256u << 11 | 0u << 10 | 6u, 64275u << 11 | 0u << 10 | 4u,
+    64286u << 11 | 1u << 10 | 0u, 64434u << 11 | 1u << 10 | 16u, 65024u << 11 | 1u << 10 | 15u,
+    65043u << 11 | 1u << 10 | 0u, 65056u << 11 | 1u << 10 | 15u, 65106u << 11 | 1u << 10 | 0u,
+    65109u << 11 | 1u << 10 | 0u, 65279u << 11 | 1u << 10 | 0u, 65287u << 11 | 1u << 10 | 0u,
+    65294u << 11 | 1u << 10 | 0u, 65306u << 11 | 1u << 10 | 0u, 65313u << 11 | 0u << 10 | 25u,
+    65342u << 11 | 1u << 10 | 0u, 65344u << 11 | 1u << 10 | 0u, 65345u << 11 | 0u << 10 | 25u,
+    65392u << 11 | 1u << 10 | 0u, 65438u << 11 | 1u << 10 | 1u, 65507u << 11 | 1u << 10 | 0u,
+    65529u << 11 | 1u << 10 | 2u, 66045u << 11 | 1u << 10 | 0u, 66272u << 11 | 1u << 10 | 0u,
+    66422u << 11 | 1u << 10 | 4u, 66560u << 11 | 0u << 10 | 79u, 66736u << 11 | 0u << 10 | 35u,
+    66776u << 11 | 0u << 10 | 35u, 66928u << 11 | 0u << 10 | 10u, 66940u << 11 | 0u << 10 | 14u,
+    66956u << 11 | 0u << 10 | 6u, 66964u << 11 | 0u << 10 | 1u, 66967u << 11 | 0u << 10 | 10u,
+    66979u << 11 | 0u << 10 | 14u, 66995u << 11 | 0u << 10 | 6u, 67003u << 11 | 0u << 10 | 1u,
+    67456u << 11 | 1u << 10 | 5u, 67463u << 11 | 1u << 10 | 41u, 67506u << 11 | 1u << 10 | 8u,
+    68097u << 11 | 1u << 10 | 2u, 68101u << 11 | 1u << 10 | 1u, 68108u << 11 | 1u << 10 | 3u,
+    68152u << 11 | 1u << 10 | 2u, 68159u << 11 | 1u << 10 | 0u, 68325u << 11 | 1u << 10 | 1u,
+    68736u << 11 | 0u << 10 | 50u, 68800u << 11 | 0u << 10 | 50u, 68900u << 11 | 1u << 10 | 3u,
+    69291u << 11 | 1u << 10 | 1u, 69446u << 11 | 1u << 10 | 10u, 69506u << 11 | 1u << 10 | 3u,
+    69633u << 11 | 1u << 10 | 0u, 69688u << 11 | 1u << 10 | 14u, 69744u << 11 | 1u << 10 | 0u,
+    69747u << 11 | 1u << 10 | 1u, 69759u << 11 | 1u << 10 | 2u, 69811u << 11 | 1u << 10 | 3u,
+    69817u << 11 | 1u << 10 | 1u, 69821u << 11 | 1u << 10 | 0u, 69826u << 11 | 1u << 10 | 0u,
+    69837u << 11 | 1u << 10 | 0u, 69888u << 11 | 1u << 10 | 2u, 69927u << 11 | 1u << 10 | 4u,
+    69933u << 11 | 1u << 10 | 7u, 70003u << 11 | 1u << 10 | 0u, 70016u << 11 | 1u << 10 | 1u,
+    70070u << 11 | 1u << 10 | 8u, 70089u << 11 | 1u << 10 | 3u, 70095u << 11 | 1u << 10 | 0u,
+    70191u << 11 | 1u << 10 | 2u, 70196u << 11 | 1u << 10 | 0u, 70198u << 11 | 1u << 10 | 1u,
+    70206u << 11 | 1u << 10 | 0u, 70367u << 11 | 1u << 10 | 0u, 70371u << 11 | 1u << 10 | 7u,
+    70400u << 11 | 1u << 10 | 1u, 70459u << 11 | 1u << 10 | 1u, 70464u << 11 | 1u << 10 | 0u,
+    70502u << 11 | 1u << 10 | 6u, 70512u << 11 | 1u << 10 | 4u, 70712u << 11 | 1u << 10 | 7u,
+    70722u << 11 | 1u << 10 | 2u, 70726u << 11 | 1u << 10 | 0u, 70750u << 11 | 1u << 10 | 0u,
+    70835u << 11 | 1u << 10 | 5u, 70842u << 11 | 1u << 10 | 0u, 70847u << 11 | 1u << 10 | 1u,
+    70850u << 11 | 1u << 10 | 1u, 71090u << 11 | 1u << 10 | 3u, 71100u << 11 | 1u << 10 | 1u,
+    71103u << 11 | 1u << 10 | 1u, 71132u << 11 | 1u << 10 | 1u, 71219u << 11 | 1u << 10 | 7u,
+    71229u << 11 | 1u << 10 | 0u, 71231u << 11 | 1u << 10 | 1u, 71339u << 11 | 1u << 10 | 0u,
+    71341u << 11 | 1u << 10 | 0u, 71344u << 11 | 1u << 10 | 5u, 71351u << 11 | 1u << 10 | 0u,
+    71453u << 11 | 1u << 10 | 2u, 71458u << 11 | 1u << 10 | 3u, 71463u << 11 | 1u << 10 | 4u,
+    71727u << 11 | 1u << 10 | 8u, 71737u << 11 | 1u << 10 | 1u, 71840u << 11 | 0u << 10 | 63u,
+    71995u << 11 | 1u << 10 | 1u, 71998u << 11 | 1u << 10 | 0u, 72003u << 11 | 1u << 10 | 0u,
+    72148u << 11 | 1u << 10 | 3u, 72154u << 11 | 1u << 10 | 1u, 72160u << 11 | 1u << 10 | 0u,
+    72193u << 11 | 1u << 10 | 9u, 72243u << 11 | 1u << 10 | 5u, 72251u << 11 | 1u << 10 | 3u,
+    72263u << 11 | 1u << 10 | 0u, 72273u << 11 | 1u << 10 | 5u, 72281u << 11 | 1u << 10 | 2u,
+    72330u << 11 | 1u << 10 | 12u, 72344u << 11 | 1u << 10 | 1u, 72752u << 11 | 1u << 10 | 6u,
+    72760u << 11 | 1u << 10 | 5u, 72767u << 11 | 1u << 10 | 0u, 72850u << 11 | 1u << 10 | 21u,
+    72874u << 11 | 1u << 10 | 6u, 72882u << 11 | 1u << 10 | 1u, 72885u << 11 | 1u << 10 | 1u,
+    73009u << 11 | 1u << 10 | 5u, 73018u << 11 | 1u << 10 | 0u, 73020u << 11 | 1u << 10 | 1u,
+    73023u << 11 | 1u << 10 | 6u, 73031u << 11 | 1u << 10 | 0u, 73104u << 11 | 1u << 10 | 1u,
+    73109u << 11 | 1u << 10 | 0u, 73111u << 11 | 1u << 10 | 0u, 73459u << 11 | 1u << 10 | 1u,
+    78896u << 11 | 1u << 10 | 8u, 92912u << 11 | 1u << 10 | 4u, 92976u << 11 | 1u << 10 | 6u,
+    92992u << 11 | 1u << 10 | 3u, 93760u << 11 | 0u << 10 | 63u, 94031u << 11 | 1u << 10 | 0u,
+    94095u << 11 | 1u << 10 | 16u, 94176u << 11 | 1u << 10 | 1u, 94179u << 11 | 1u << 10 | 1u,
+    110576u << 11 | 1u << 10 | 3u, 110581u << 11 | 1u << 10 | 6u, 110589u << 11 | 1u << 10 | 1u,
+    113821u << 11 | 1u << 10 | 1u, 113824u << 11 | 1u << 10 | 3u, 118528u << 11 | 1u << 10 | 45u,
+    118576u << 11 | 1u << 10 | 22u, 119143u << 11 | 1u << 10 | 2u, 119155u << 11 | 1u << 10 | 15u,
+    119173u << 11 | 1u << 10 | 6u, 119210u << 11 | 1u << 10 | 3u, 119362u << 11 | 1u << 10 | 2u,
+    119808u << 11 | 0u << 10 | 84u, 119894u << 11 | 0u << 10 | 70u, 119966u << 11 | 0u << 10 | 1u,
+    119970u << 11 | 0u << 10 | 0u, 119973u << 11 | 0u << 10 | 1u, 119977u << 11 | 0u << 10 | 3u,
+    119982u << 11 | 0u << 10 | 11u, 119995u << 11 | 0u << 10 | 0u, 119997u << 11 | 0u << 10 | 6u,
+    120005u << 11 | 0u << 10 | 64u, 120071u << 11 | 0u << 10 | 3u, 120077u << 11 | 0u << 10 | 7u,
+    120086u << 11 | 0u << 10 | 6u, 120094u << 11 | 0u << 10 | 27u, 120123u << 11 | 0u << 10 | 3u,
+    120128u << 11 | 0u << 10 | 4u, 120134u << 11 | 0u << 10 | 0u, 120138u << 11 | 0u << 10 | 6u,
+    120146u << 11 | 0u << 10 | 339u, 120488u << 11 | 0u << 10 | 24u, 120514u << 11 | 0u << 10 | 24u,
+    120540u << 11 | 0u << 10 | 30u, 120572u << 11 | 0u << 10 | 24u, 120598u << 11 | 0u << 10 | 30u,
+    120630u << 11 | 0u << 10 | 24u, 120656u << 11 | 0u << 10 | 30u, 120688u << 11 | 0u << 10 | 24u,
+    120714u << 11 | 0u << 10 | 30u, 120746u << 11 | 0u << 10 | 24u, 120772u << 11 | 0u << 10 | 7u,
+    121344u << 11 | 1u << 10 | 54u, 121403u << 11 | 1u << 10 | 49u, 121461u << 11 | 1u << 10 | 0u,
+    121476u << 11 | 1u << 10 | 0u, 121499u << 11 | 1u << 10 | 4u, 121505u << 11 | 1u << 10 | 14u,
+    122624u << 11 | 0u << 10 | 9u, 122635u << 11 | 0u << 10 | 19u, 122880u << 11 | 1u << 10 | 6u,
+    122888u << 11 | 1u << 10 | 16u, 122907u << 11 | 1u << 10 | 6u, 122915u << 11 | 1u << 10 | 1u,
+    122918u << 11 | 1u << 10 | 4u, 123184u << 11 | 1u << 10 | 13u, 123566u << 11 | 1u << 10 | 0u,
+    123628u << 11 | 1u << 10 | 3u, 125136u << 11 | 1u << 10 | 6u, 125184u << 11 | 0u << 10 | 67u,
+    125252u << 11 | 1u << 10 | 7u, 127280u << 11 | 0u << 10 | 25u, 127312u << 11 | 0u << 10 | 25u,
+    127344u << 11 | 0u << 10 | 25u, 127995u << 11 | 1u << 10 | 4u, 917505u << 11 | 1u << 10 | 0u,
+    917536u << 11 | 1u << 10 | 95u, 917760u << 11 | 1u << 10 | 239u,
+};
+/* to here */
+
+static uint32_t lower(uint32_t c) {
+    size_t low = 0, high = sizeof LOWER / sizeof *LOWER;
+    while (low < high) { /* the last entry that begins at or before c */
+        size_t middle = (low + high) / 2;
+        if (LOWER[middle].range >> 11 <= c) low = middle + 1;
+        else high = middle;
+    }
+    if (low--) {
+        uint32_t range = LOWER[low].range, away = c - (range >> 11), step = (range >> 10 & 1) + 1;
+        if (away % step == 0 && away / step <= (range & 1023)) return c + (uint32_t)LOWER[low].distance;
+    }
+    return c;
+}
+
+/* What c is to a capital sigma beside it: 0 a letter with case, 1 passed over, 2 neither. */
+static int around_sigma(uint32_t c) {
+    size_t low = 0, high = sizeof AROUND_SIGMA / sizeof *AROUND_SIGMA;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (AROUND_SIGMA[middle] >> 11 <= c) low = middle + 1;
+        else high = middle;
+    }
+    if (!low || c - (AROUND_SIGMA[low - 1] >> 11) > (AROUND_SIGMA[low - 1] & 1023)) return 2;
+    return (int)(AROUND_SIGMA[low - 1] >> 10 & 1);
+}
+
+/* --- The model file ------------------------------------------------------------------------------------------- */
+
+#define START_ID 1
+#define FIRST_WORD_ID 4
+#define MAX_LENGTH 100000
+#define MAX_LAYERS 99
+
+/* One layer's constants, all directions: in the file, unaligned, float32 or int8. */
+typedef struct {
+    const unsigned char *w, *r, *b, *w_scale, *r_scale;
+    int group; /* int8: so many products, the activations' zero being 128, fit in 16 bits: 1, 2 or GROUP */
+} lstm_layer;
+
+struct edge_lstm {
+    slice graph, vocabulary, labels_json, golden;
+    int32_t length, oov_id, words, longest_word;                     /* text; oov_id -1: left out */
+    int32_t ids, embedding_dim, hidden, layers, directions, buckets; /* network; the first two and hidden with */
+    int32_t labels, logits, sentinels, int8, pool_last, pool_mean, pool_max; /* what int8 adds to them */
+    const unsigned char *embedding, *embedding_scale, *head_weight, *head_bias, *pairs, *pairs_scale;
+    /* In the arena: */
+    lstm_layer *lstms;
+    char **names;
+    unsigned char *word, *slots, *starts; /* the vocabulary's index: see find_word */
+    uint32_t slot_mask;
+    int slot_bytes, start_bytes;
+    int32_t *id, *sums; /* a text's ids; products of integers */
+    size_t count;
+    int16_t *quantized;
+    float *gates, *h, *c, *x, *pooled, *answer, *sequence[2];
+};
+
+static const char NOT_A_MODEL[] = "not a model file of edge-lstm, or cut short; copy it again";
+static const char CHANGED[] = "the file was cut short or changed after it was written; copy it again";
+static const char LATER[] = "this format version is not supported; use a newer edge_lstm.c";
+static const char RULE_UNKNOWN[] = "this text rule is not supported; use a newer edge_lstm.c";
+static const char UNUSABLE[] = "the file's metadata is unusable or does not fit together; export it again";
+static const char POOLING[] = "this pooling is not supported; use last, mean, max or mean+max";
+static const char GRAPH[] = "this network is not supported: its graph has not the constants that its metadata needs";
+
+enum { FLOAT32 = 1, INT8 = 3 };
+
+/* A constant of the graph by name, type and shape: its bytes, or NULL. */
+static const unsigned char *constant(slice graph, const char *name, int type, int axes, const int32_t *shape) {
+    field f, t;
+    int more;
+    while ((more = next_field(&graph, &f)) > 0) {
+        slice tensor = f.bytes, raw = {NULL, NULL}, title = {NULL, NULL};
+        uint64_t dim, found_type = 0, size = type == FLOAT32 ? 4 : 1;
+        int axis = 0, fits = 1, i;
+        if (f.number != 5 || !f.is_bytes) continue;
+        while ((more = next_field(&tensor, &t)) > 0) {
+            if (t.number == 2 && !t.is_bytes) found_type = t.value;
+            else if (t.number == 8 && t.is_bytes) title = t.bytes;
+            else if (t.number == 9 && t.is_bytes) raw = t.bytes;
+            else if (t.number == 1 && !t.is_bytes) {
+                fits &= axis < axes && t.value == (uint64_t)shape[axis], axis++;
+            } else if (t.number == 1) {
+                while (fits && t.bytes.at < t.bytes.end) {
+                    fits = varint(&t.bytes, &dim) && axis < axes && dim == (uint64_t)shape[axis];
+                    axis++;
+                }
+            }
+            if (!fits) break;
+        }
+        if (!title.at || !same(title, name)) {
+            if (fits || title.at) continue;
+            while (next_field(&tensor, &t) > 0)
+                if (t.number == 8 && t.is_bytes) title = t.bytes;
+            if (!title.at || !same(title, name)) continue;
+        }
+        for (i = 0; i < axes; i++) size *= (uint64_t)shape[i];
+        return fits && more == 0 && axis == axes && found_type == (uint64_t)type && raw.at && length_of(raw) == size
+                   ? raw.at
+                   : NULL;
+    }
+    return NULL;
+}
+
+static const unsigned char *layer_constant(const edge_lstm *m, int layer, const char *part, int type, int axes, int32_t a,
+                                           int32_t b, int32_t c) {
+    char name[32] = "lstm", *end = name + 4;
+    int32_t shape[3];
+    shape[0] = a, shape[1] = b, shape[2] = c;
+    if (layer >= 10) *end++ = (char)('0' + layer / 10);
+    *end++ = (char)('0' + layer % 10);
+    strcpy(end, part);
+    return constant(m->graph, name, type, axes, shape);
+}
+
+static int find_layer(const edge_lstm *m, int layer, lstm_layer *l) {
+    int32_t d = m->directions, gates = 4 * m->hidden, in = layer ? d * m->hidden : m->embedding_dim;
+    if (m->int8) {
+        l->w = layer_constant(m, layer, "_w", INT8, 3, d, in, gates);
+        l->r = layer_constant(m, layer, "_r", INT8, 3, d, m->hidden, gates);
+        l->w_scale = layer_constant(m, layer, "_w_scale", FLOAT32, 1, d, 0, 0);
+        l->r_scale = layer_constant(m, layer, "_r_scale", FLOAT32, 1, d, 0, 0);
+    } else {
+        l->w = layer_constant(m, layer, "_w", FLOAT32, 3, d, gates, in);
+        l->r = layer_constant(m, layer, "_r", FLOAT32, 3, d, gates, m->hidden);
+        l->w_scale = l->r_scale = l->w;
+    }
+    l->b = layer_constant(m, layer, "_b", FLOAT32, 2, d, 2 * gates, 0);
+    l->group = 1;
+    return l->w && l->r && l->b && l->w_scale && l->r_scale;
+}
+
+static int32_t pooled_values(const edge_lstm *m) {
+    return m->directions * m->hidden * (m->pool_last + m->pool_mean + m->pool_max);
+}
+
+/* Everything that needs no arena: the file's bytes are whole, and describe a network that can be run here. */
+static const char *parse(edge_lstm *m, slice file) {
+    static const struct { const char *key, *text; } rule[] = {
+        {"rule", "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"},
+        {"lowercase", "unicode"},
+        {"filters", "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r"},
+        {"padding", "right"},
+        {"truncation", "keep the last ids"}};
+    static const unsigned char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    int others = 0;
+    slice rest = file, format = {NULL, NULL}, tokenizer = format, network = format, digest = format, old = format, value;
+    slice before, zero, behind, none = {zeros, zeros};
+    field f, e;
+    int more;
+    int32_t n, shape[3], bidirectional;
+    const unsigned char *at;
+    memset(m, 0, sizeof *m);
+    while ((more = next_field(&rest, &f)) > 0) {
+        slice key = {NULL, NULL}, content = {zeros, zeros};
+        if (f.number == 7 && f.is_bytes) m->graph = f.bytes;
+        if (f.number != 14 || !f.is_bytes) continue;
+        while ((more = next_field(&f.bytes, &e)) > 0) {
+            if (e.number == 1) key = e.bytes;
+            else if (e.number == 2) content = e.bytes;
+        }
+        if (more < 0 || !key.at) return NOT_A_MODEL;
+        if (same(key, "edge_lstm.format")) format = content;
+        else if (same(key, "edge_lstm.digest")) digest = content;
+        else if (same(key, "edge_lstm.graph_sha256")) old = content;
+        else if (same(key, "edge_lstm.tokenizer")) tokenizer = content;
+        else if (same(key, "edge_lstm.vocabulary")) m->vocabulary = content;
+        else if (same(key, "edge_lstm.labels")) m->labels_json = content;
+        else if (same(key, "edge_lstm.network")) network = content;
+        else if (same(key, "edge_lstm.golden")) m->golden = content;
+        else if (!same(key, "edge_lstm.training") && !same(key, "edge_lstm.quantization")) others = 1;
+    }
+    if (more < 0 || !format.at) return NOT_A_MODEL;
+    if (!same(format, "1")) return LATER;
+    if (digest.at) { /* covers every byte of the file, with its own digits as zeros */
+        if (length_of(digest) != 66 || memcmp(digest.at, "1:", 2)) return CHANGED;
+        before.at = file.at, before.end = digest.at + 2;
+        zero.at = zeros, zero.end = zeros + 64;
+        behind.at = digest.end, behind.end = file.end;
+        if (DIGEST_COUNTS && !sha256_is(before, zero, behind, digest.at + 2)) return CHANGED;
+    } else if (others || !old.at || length_of(old) != 64 || !m->graph.at ||
+               (DIGEST_COUNTS && !sha256_is(m->graph, none, none, old.at))) {
+        return CHANGED; /* of edge-lstm 0.1: covers the graph only; another key would be the digest's, damaged */
+    }
+    for (rest = m->graph; (more = next_field(&rest, &f)) != 0;)
+        if (more < 0) return CHANGED;
+
+    for (n = 0; n < (int32_t)(sizeof rule / sizeof *rule); n++)
+        if (!json_is(tokenizer, rule[n].key, rule[n].text)) return tokenizer.at ? RULE_UNKNOWN : UNUSABLE;
+    if (!json_int(tokenizer, "pad_id", 0, 0, &n) || !json_int(tokenizer, "start_id", START_ID, START_ID, &n) ||
+        !json_int(tokenizer, "first_word_id", FIRST_WORD_ID, FIRST_WORD_ID, &n))
+        return RULE_UNKNOWN;
+    if (!m->vocabulary.at || !m->labels_json.at || !json_int(tokenizer, "length", 1, MAX_LENGTH, &m->length) ||
+        !json_int(network, "num_words", 1, 1 << 24, &m->ids) ||
+        !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
+        !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "layers", 1, MAX_LAYERS, &m->layers) ||
+        !json_int(network, "labels", 2, 1 << 20, &m->labels))
+        return UNUSABLE;
+    if (json_get(network, "pair_buckets", &value) && !json_int(network, "pair_buckets", 0, 1 << 26, &m->buckets))
+        return UNUSABLE;
+    if (!json_get(network, "bidirectional", &value)) return UNUSABLE;
+    bidirectional = same(value, "true");
+    if (!bidirectional && !same(value, "false")) return UNUSABLE;
+    if (!json_get(tokenizer, "oov_id", &value)) return UNUSABLE;
+    if (same(value, "null")) m->oov_id = -1;
+    else if (!json_int(tokenizer, "oov_id", 2, m->ids, &m->oov_id)) return UNUSABLE;
+    m->pool_last = json_is(network, "pooling", "last");
+    m->pool_mean = json_is(network, "pooling", "mean") || json_is(network, "pooling", "mean+max");
+    m->pool_max = json_is(network, "pooling", "max") || json_is(network, "pooling", "mean+max");
+    if (!m->pool_last && !m->pool_mean && !m->pool_max) return POOLING;
+    for (at = m->vocabulary.at; at < m->vocabulary.end; m->words++) {
+        const unsigned char *end = memchr(at, '\n', (size_t)(m->vocabulary.end - at));
+        if (m->words >= m->ids) return UNUSABLE;
+        if (!end) end = m->vocabulary.end;
+        if (end - at > m->longest_word) m->longest_word = (int32_t)(end - at);
+        at = end + 1;
+        if (end + 1 == m->vocabulary.end) m->words++; /* it ends with an empty word */
+    }
+    if (m->words + FIRST_WORD_ID > m->ids + 1) return UNUSABLE;
+
+    m->directions = 1 + bidirectional;
+    m->logits = m->labels == 2 ? 1 : m->labels;
+    shape[0] = m->ids + 1, shape[1] = m->embedding_dim;
+    if (!(m->embedding = constant(m->graph, "embedding", FLOAT32, 2, shape))) {
+        m->int8 = 1;
+        shape[1] += 2; /* two sentinel columns, and then two sentinel units a direction */
+        if ((m->embedding = constant(m->graph, "embedding", INT8, 2, shape))) m->sentinels = 2;
+        else shape[1] -= 2, m->embedding = constant(m->graph, "embedding", INT8, 2, shape);
+        m->embedding_dim += m->sentinels, m->hidden += m->sentinels;
+        shape[0] = 1;
+        m->embedding_scale = constant(m->graph, "embedding_scale", FLOAT32, 1, shape);
+        if (!m->embedding || !m->embedding_scale) return GRAPH;
+    }
+    for (n = 0; n < m->layers; n++) {
+        lstm_layer layer;
+        if (!find_layer(m, (int)n, &layer)) return GRAPH;
+    }
+    shape[0] = pooled_values(m), shape[1] = m->logits;
+    m->head_weight = constant(m->graph, "head_w", FLOAT32, 2, shape);
+    m->head_bias = constant(m->graph, "head_b", FLOAT32, 1, shape + 1);
+    if (!m->head_weight || !m->head_bias) return GRAPH;
+    if (m->buckets) {
+        shape[0] = m->logits, shape[1] = m->ids + 1 + m->buckets, shape[2] = 1;
+        m->pairs = constant(m->graph, "pairs", m->int8 ? INT8 : FLOAT32, 2, shape);
+        m->pairs_scale = m->int8 ? constant(m->graph, "pairs_scale", FLOAT32, 1, shape + 2) : m->pairs;
+        if (!m->pairs || !m->pairs_scale) return GRAPH;
+    }
+
+    value = m->labels_json;
+    if (!json_enter(&value, '[')) return UNUSABLE;
+    for (n = 0; json_next(&value, &rest); n++)
+        if (*rest.at != '"') return UNUSABLE;
+    return n == m->labels ? NULL : UNUSABLE;
+}
+
+/* --- The arena ------------------------------------------------------------------------------------------------ */
+
+static size_t take(uint64_t *used, uint64_t count, size_t size) {
+    uint64_t at = *used;
+    *used += (count * size + 15) & ~(uint64_t)15;
+    return (size_t)at;
+}
+
+/* Where everything lies behind the arena's first byte, which is aligned → how much there is. base: NULL to count. */
+static size_t lay_out(edge_lstm *m, unsigned char *base) {
+    size_t hidden = (size_t)m->hidden, width = (size_t)m->directions * hidden, slots = 1, at;
+    size_t widest = m->layers > 1 && width > (size_t)m->embedding_dim ? width : (size_t)m->embedding_dim;
+    uint64_t used = 0, sequence = m->layers > 1 ? (uint64_t)m->length * width : 0;
+    if (hidden > widest) widest = hidden;
+    while (slots * 2 < (size_t)m->words * 3 || slots < 2) slots *= 2;
+    m->slot_mask = (uint32_t)(slots - 1);
+    m->slot_bytes = m->words < 0xFFFF ? 2 : 4;
+    m->start_bytes = length_of(m->vocabulary) < 0xFFFF ? 2 : 4;
+#define TAKE(member, type, count) \
+    at = take(&used, count, sizeof(type)); \
+    if (base) m->member = (type *)(void *)(base + at)
+    at = take(&used, 1, sizeof *m);
+    TAKE(lstms, lstm_layer, (size_t)m->layers);
+    TAKE(names, char *, (size_t)m->labels);
+    TAKE(names[0], char, length_of(m->labels_json) * 2 + (size_t)m->labels); /* an escape gives at most three bytes */
+    TAKE(word, unsigned char, (size_t)m->longest_word + 1);
+    TAKE(slots, unsigned char, slots * (size_t)m->slot_bytes);
+    TAKE(starts, unsigned char, ((size_t)m->words + 1) * (size_t)m->start_bytes);
+    TAKE(id, int32_t, (size_t)m->length);
+    TAKE(sums, int32_t, 4 * hidden);
+    TAKE(quantized, int16_t, widest + 256);
+    TAKE(gates, float, 4 * hidden);
+    TAKE(h, float, hidden);
+    TAKE(c, float, hidden);
+    TAKE(x, float, widest);
+    TAKE(pooled, float, (size_t)pooled_values(m));
+    TAKE(answer, float, (size_t)m->labels);
+    TAKE(sequence[0], float, sequence);
+    TAKE(sequence[1], float, sequence);
+#undef TAKE
+    return used < SIZE_MAX / 2 ? (size_t)used : SIZE_MAX / 2; /* more than any arena has */
+}
+
+static uint32_t load(const unsigned char *array, int bytes, size_t i) {
+    uint16_t small;
+    uint32_t large;
+    if (bytes == 2) return memcpy(&small, array + 2 * i, 2), small;
+    return memcpy(&large, array + 4 * i, 4), large;
+}
+
+static void store(unsigned char *array, int bytes, size_t i, uint32_t value) {
+    uint16_t small = (uint16_t)value;
+    if (bytes == 2) memcpy(array + 2 * i, &small, 2);
+    else memcpy(array + 4 * i, &value, 4);
+}
+
+static uint32_t hash_of(const unsigned char *word, size_t size) { /* FNV-1a */
+    uint32_t hash = 2166136261u;
+    while (size--) hash = (hash ^ *word++) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
+/* The slot that holds the word, or the empty one where it would be. A slot is a word's number and 1, or 0. */
+static uint32_t find_word(const edge_lstm *m, const unsigned char *word, size_t size) {
+    uint32_t slot = hash_of(word, size) & m->slot_mask, number;
+    for (; (number = load(m->slots, m->slot_bytes, slot)) != 0; slot = (slot + 1) & m->slot_mask) {
+        uint32_t start = load(m->starts, m->start_bytes, number - 1), end = load(m->starts, m->start_bytes, number);
+        if (end - start - 1 == size && !memcmp(m->vocabulary.at + start, word, size)) break;
+    }
+    return slot;
+}
+
+static void index_words(edge_lstm *m) {
+    const unsigned char *at = m->vocabulary.at, *end;
+    int32_t n;
+    memset(m->slots, 0, ((size_t)m->slot_mask + 1) * (size_t)m->slot_bytes);
+    for (n = 0; n < m->words; n++, at = end + 1) {
+        end = memchr(at, '\n', (size_t)(m->vocabulary.end - at));
+        if (!end) end = m->vocabulary.end;
+        store(m->starts, m->start_bytes, (size_t)n, (uint32_t)(at - m->vocabulary.at));
+        store(m->starts, m->start_bytes, (size_t)n + 1, (uint32_t)(end + 1 - m->vocabulary.at));
+        store(m->slots, m->slot_bytes, find_word(m, at, (size_t)(end - at)), (uint32_t)n + 1); /* the last one counts */
+    }
+}
+
+static void copy_labels(edge_lstm *m) {
+    slice array = m->labels_json, value;
+    unsigned char *out = (unsigned char *)m->names[0];
+    uint32_t c;
+    int32_t n;
+    json_enter(&array, '[');
+    for (n = 0; n < m->labels && json_next(&array, &value); n++) {
+        reader r = json_string(value);
+        m->names[n] = (char *)out;
+        while ((c = next_character(&r)) != END_OF_TEXT) out += put_utf8(c, out);
+        *out++ = 0;
+    }
+}
+
+/* --- Text → ids ----------------------------------------------------------------------------------------------- */
+
+static int is_separator(uint32_t c) { /* ASCII's punctuation but the apostrophe; tab, both line ends, space */
+    return c < 0x80 && (c == ' ' || c == '\t' || c == '\n' || c == '\r' || (c > 0x20 && c < 0x30 && c != '\'') ||
+                        (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E));
+}
+
+static int around(uint32_t c) {
+    if (c >= 0x80) return around_sigma(c);
+    if ((c | 32) >= 'a' && (c | 32) <= 'z') return 0;
+    return c == '\'' || c == '.' || c == ':' || c == '^' || c == '`' ? 1 : 2;
+}
+
+static edge_lstm_status encode(edge_lstm *m, reader text) {
+    size_t words = 0, count = 0, length = (size_t)m->length, size = 0, i;
+    int after_cased = 0, known = 0;
+    uint32_t c = START_ID;
+    m->id[count++ % length] = START_ID;
+    do {
+        c = next_character(&text);
+        if (c == END_OF_TEXT || is_separator(c)) {
+            if (size) {
+                int32_t id = m->oov_id;
+                uint32_t number = 0;
+                if (size <= (size_t)m->longest_word)
+                    number = load(m->slots, m->slot_bytes, find_word(m, m->word, size));
+                if (number) id = (int32_t)number - 1 + FIRST_WORD_ID;
+                if (id >= 0) m->id[count++ % length] = id; /* a ring of the last ones */
+                known |= id >= FIRST_WORD_ID;
+                words++;
+                size = 0;
+            }
+        } else {
+            unsigned char bytes[4];
+            uint32_t small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c), more;
+            if (c == 0x3A3 && after_cased) { /* a capital sigma is final behind a letter and before none */
+                reader ahead = text;
+                while ((more = next_character(&ahead)) != END_OF_TEXT && around(more) == 1) continue;
+                if (more == END_OF_TEXT || around(more) != 0) small = 0x3C2;
+            }
+            for (more = c == 0x130 ? 0x307 : 0;; small = more, more = 0) { /* a capital I with a dot is two */
+                size_t n = put_utf8(small, bytes);
+                if (size + n <= (size_t)m->longest_word) memcpy(m->word + size, bytes, n);
+                size += n;
+                if (!more) break;
+            }
+        }
+        if (c != END_OF_TEXT && around(c) != 1) after_cased = around(c) == 0;
+    } while (c != END_OF_TEXT);
+    m->count = count < length ? count : length;
+    if (count > length && count % length) { /* turn the ring so that it begins at its oldest */
+        size_t oldest = count % length, low, high, part;
+        for (part = 0; part < 3; part++) {
+            low = part == 1 ? oldest : 0, high = part == 0 ? oldest : length;
+            for (i = low; i + 1 < high; i++, high--) {
+                int32_t swapped = m->id[i];
+                m->id[i] = m->id[high - 1], m->id[high - 1] = swapped;
+            }
+        }
+    }
+    if (!known) return words ? EDGE_LSTM_UNKNOWN_WORDS : EDGE_LSTM_EMPTY;
+    return count > length ? EDGE_LSTM_TRUNCATED : EDGE_LSTM_OK;
+}
+
+/* --- Arithmetic ----------------------------------------------------------------------------------------------- */
+
+#ifdef FP_FAST_FMAF
+#define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
+
+static float number(const unsigned char *at, size_t i) {
+    float value;
+    memcpy(&value, at + 4 * i, 4);
+    return value;
+}
+
+/* The rational functions (Eigen's) that ONNX Runtime computes: with a fused multiply-add they give its bits. */
+static void sigmoid(float *restrict values, int32_t n) {
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        float x = values[i], s, p, q;
+        x = x < -18.0f ? -18.0f : x;
+        x = x > 18.0f ? 18.0f : x;
+        s = x * x;
+        p = MULTIPLY_ADD(s, 4.37031012579801e-11f, 1.15627324459942e-07f);
+        p = MULTIPLY_ADD(p, s, 6.08574864600143e-05f);
+        p = MULTIPLY_ADD(p, s, 8.51377133304701e-03f);
+        p = MULTIPLY_ADD(p, s, 2.48287947061529e-01f) * x;
+        q = MULTIPLY_ADD(s, 6.10247389755681e-13f, 5.76102136993427e-09f);
+        q = MULTIPLY_ADD(q, s, 6.29106785017040e-06f);
+        q = MULTIPLY_ADD(q, s, 1.70198817374094e-03f);
+        q = MULTIPLY_ADD(q, s, 1.16817656904453e-01f);
+        q = MULTIPLY_ADD(q, s, 9.93151921023180e-01f);
+        x = p / q + 0.5f;
+        x = x < 0.0f ? 0.0f : x;
+        values[i] = x > 1.0f ? 1.0f : x;
+    }
+}
+
+static float tanh_of(float x) {
+    float s, p, q;
+    x = x < -9.0f ? -9.0f : x;
+    x = x > 9.0f ? 9.0f : x;
+    s = x * x;
+    p = MULTIPLY_ADD(s, -2.76076847742355e-16f, 2.00018790482477e-13f);
+    p = MULTIPLY_ADD(p, s, -8.60467152213735e-11f);
+    p = MULTIPLY_ADD(p, s, 5.12229709037114e-08f);
+    p = MULTIPLY_ADD(p, s, 1.48572235717979e-05f);
+    p = MULTIPLY_ADD(p, s, 6.37261928875436e-04f);
+    p = MULTIPLY_ADD(p, s, 4.89352455891786e-03f) * x;
+    q = MULTIPLY_ADD(s, 1.19825839466702e-06f, 1.18534705686654e-04f);
+    q = MULTIPLY_ADD(q, s, 2.26843463243900e-03f);
+    q = MULTIPLY_ADD(q, s, 4.89352518554385e-03f);
+    return p / q;
+}
+
+static float nearest(float x) { /* to an integer, halves to the even one; |x| is far below 2^22 */
+#if defined FLT_EVAL_METHOD && FLT_EVAL_METHOD == 0
+    return (x + 12582912.0f) - 12582912.0f;
+#else
+    return rintf(x);
+#endif
+}
+
+typedef struct {
+    float step, zero;
+} scale;
+
+/* The 8-bit scale of values from low to high, which include 0. */
+static scale scale_of(float low, float high) {
+    scale s;
+    s.step = low == high ? 1.0f : (high - low) / 255.0f;
+    s.zero = -low / s.step;
+    s.zero = nearest(s.zero > 0.0f ? (s.zero < 255.0f ? s.zero : 255.0f) : 0.0f);
+    return s;
+}
+
+/* x / step, rounded to 0 … 255 and less its zero. */
+static void quantize(const float *restrict x, int16_t *restrict out, int32_t n, scale s) {
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        float q = nearest(x[i] / s.step) + s.zero;
+        q = q > 0.0f ? q : 0.0f; /* a NaN too */
+        q = q < 255.0f ? q : 255.0f;
+        out[i] = (int16_t)(q - s.zero);
+    }
+}
+
+enum { LANES = 8 };
+
+static scale scale_of_all(const float *x, size_t n) {
+    float low[LANES] = {0}, high[LANES] = {0};
+    size_t i;
+    int k;
+    for (i = 0; i + LANES <= n; i += LANES)
+        for (k = 0; k < LANES; k++) {
+            low[k] = x[i + (size_t)k] < low[k] ? x[i + (size_t)k] : low[k];
+            high[k] = x[i + (size_t)k] > high[k] ? x[i + (size_t)k] : high[k];
+        }
+    for (; i < n; i++) low[0] = x[i] < low[0] ? x[i] : low[0], high[0] = x[i] > high[0] ? x[i] : high[0];
+    for (k = 1; k < LANES; k++) {
+        low[0] = low[k] < low[0] ? low[k] : low[0];
+        high[0] = high[k] > high[0] ? high[k] : high[0];
+    }
+    return scale_of(low[0], high[0]);
+}
+
+enum { BLOCK = 64, GROUP = 8 }; /* sums that are kept at hand while the inputs pass; inputs that are added in 16 bits */
+
+/* out[j] (+)= scale · sum of x[k] · w[k][j]. The sums are of integers: exact, in any order. Compilers make SIMD of it:
+ * so many products are added in 16 bits as are known to fit there. */
+static void multiply_int8(edge_lstm *m, const signed char *w, const int16_t *x, int32_t inputs, int group, float by, int add) {
+    int32_t outputs = 4 * m->hidden, first, j, k;
+    float *gates = m->gates;
+    for (first = 0; first < outputs; first += BLOCK) {
+        int32_t sums[BLOCK] = {0}, n = outputs - first < BLOCK ? outputs - first : BLOCK;
+        const signed char *row = w + first;
+        k = 0;
+        if (group == GROUP && n == BLOCK)
+            for (; k + GROUP <= inputs; k += GROUP, row += GROUP * outputs) {
+                const signed char *b = row + outputs, *c = b + outputs, *d = c + outputs, *e = d + outputs,
+                                  *f = e + outputs, *g = f + outputs, *h = g + outputs;
+                const int16_t *p = x + k;
+                for (j = 0; j < BLOCK; j++)
+                    sums[j] += (int16_t)(p[0] * row[j] + p[1] * b[j] + p[2] * c[j] + p[3] * d[j] + p[4] * e[j] +
+                                         p[5] * f[j] + p[6] * g[j] + p[7] * h[j]);
+            }
+        if (group >= 2 && n == BLOCK)
+            for (; k + 2 <= inputs; k += 2, row += 2 * outputs) {
+                const signed char *next = row + outputs;
+                int16_t a = x[k], b = x[k + 1];
+                for (j = 0; j < BLOCK; j++) sums[j] += (int16_t)(a * row[j] + b * next[j]);
+            }
+        for (; k < inputs; k++, row += outputs)
+            for (j = 0; j < n; j++) sums[j] += x[k] * row[j];
+        if (add)
+            for (j = 0; j < n; j++) gates[first + j] += (float)sums[j] * by;
+        else
+            for (j = 0; j < n; j++) gates[first + j] = (float)sums[j] * by;
+    }
+}
+
+/* out[j] (+)= sum of x[k] · w[j][k]; w: float32 in the file. */
+static void multiply_float(edge_lstm *m, const unsigned char *w, const float *x, int32_t inputs, int add) {
+    int32_t outputs = 4 * m->hidden, j, k, i;
+    for (j = 0; j < outputs; j++, w += 4 * (size_t)inputs) {
+        float lanes[LANES] = {0}, sum = 0;
+        for (k = 0; k + LANES <= inputs; k += LANES)
+            for (i = 0; i < LANES; i++) lanes[i] += x[k + i] * number(w, (size_t)(k + i));
+        for (; k < inputs; k++) sum += x[k] * number(w, (size_t)k);
+        for (i = 0; i < LANES; i++) sum += lanes[i];
+        m->gates[j] = add ? m->gates[j] + sum : sum;
+    }
+}
+
+/* Activations are within ±128 where their zero is 128, and within ±255 always: then two products fit. */
+static int group_with(const lstm_layer *l, scale s) { return l->group > 2 && !(s.zero == 128.0f) ? 2 : l->group; }
+
+/* One direction of one layer over the text. in: the layer before's outputs, or NULL for the embedding; out: where
+ * its own go, or NULL where they are pooled at once. Rows of both are [directions · hidden]. */
+static void run_lstm(edge_lstm *m, int32_t layer, int32_t d, const float *in, float *out) {
+    const lstm_layer *l = m->lstms + layer;
+    int32_t hidden = m->hidden, gates = 4 * hidden, width = m->directions * hidden, i, j, k;
+    int32_t inputs = layer ? width : m->embedding_dim, steps = (int32_t)m->count;
+    size_t weight = m->int8 ? 1 : 4;
+    const unsigned char *w = l->w + weight * (size_t)(d * inputs) * (size_t)gates;
+    const unsigned char *r = l->r + weight * (size_t)(d * hidden) * (size_t)gates;
+    const unsigned char *b = l->b + 4 * (size_t)(d * 2 * gates);
+    float *h = m->h, *c = m->c, *g = m->gates;
+    int16_t *table = m->quantized, *q = m->quantized + 256; /* of the embedding's values; of a step's input */
+    scale s = {1, 0}, own;
+    float *sum = m->pooled + d * hidden, *most = sum + (m->pool_mean ? width : 0);
+    memset(h, 0, sizeof *h * (size_t)hidden);
+    memset(c, 0, sizeof *c * (size_t)hidden);
+    if (m->sentinels && m->layers > 1) c[hidden - 2] = 20, c[hidden - 1] = -20; /* they start at their ends */
+    if (!out) memset(sum, 0, sizeof *sum * (size_t)hidden);
+    if (!out && m->pool_max) memset(most, 0, sizeof *most * (size_t)hidden);
+    if (m->int8 && in) s = scale_of_all(in, (size_t)steps * (size_t)width);
+    if (m->int8 && !in) {
+        int low = 0, high = 0;
+        float by = number(m->embedding_scale, 0);
+        for (i = 0; i < steps; i++) {
+            const signed char *row = (const signed char *)m->embedding + (size_t)m->id[i] * (size_t)inputs;
+            for (k = 0; k < inputs; k++) low = row[k] < low ? row[k] : low, high = row[k] > high ? row[k] : high;
+        }
+        s = scale_of((float)low * by, (float)high * by);
+        for (k = 0; k < 256; k++) {
+            float value = (float)(k - 128) * by;
+            quantize(&value, table + k, 1, s);
+        }
+    }
+    for (i = 0; i < steps; i++) {
+        int32_t t = d ? steps - 1 - i : i;
+        if (m->int8) {
+            if (in) {
+                quantize(in + (size_t)t * (size_t)width, q, inputs, s);
+            } else {
+                const signed char *row = (const signed char *)m->embedding + (size_t)m->id[t] * (size_t)inputs;
+                for (k = 0; k < inputs; k++) q[k] = table[row[k] + 128];
+            }
+            multiply_int8(m, (const signed char *)w, q, inputs, group_with(l, s), s.step * number(l->w_scale, (size_t)d), 0);
+            own = scale_of_all(h, (size_t)hidden);
+            quantize(h, q, hidden, own);
+            multiply_int8(m, (const signed char *)r, q, hidden, group_with(l, own), own.step * number(l->r_scale, (size_t)d), 1);
+        } else {
+            const float *x = in ? in + (size_t)t * (size_t)width : m->x;
+            if (!in) memcpy(m->x, m->embedding + 4 * (size_t)m->id[t] * (size_t)inputs, 4 * (size_t)inputs);
+            multiply_float(m, w, x, inputs, 0);
+            multiply_float(m, r, h, hidden, 1);
+        }
+        for (j = 0; j < gates; j++) g[j] += number(b, (size_t)j) + number(b, (size_t)(gates + j));
+        sigmoid(g, 3 * hidden); /* input, output, forget; then the cell */
+        for (j = 0; j < hidden; j++) {
+            float cell = tanh_of(g[3 * hidden + j]), kept = g[2 * hidden + j] * c[j], fresh = g[j] * cell;
+            c[j] = kept + fresh;
+        }
+        for (j = 0; j < hidden; j++) h[j] = g[hidden + j] * tanh_of(c[j]);
+        if (out) memcpy(out + (size_t)t * (size_t)width + d * hidden, h, sizeof *h * (size_t)hidden);
+        if (!out && m->pool_mean)
+            for (j = 0; j < hidden; j++) sum[j] += h[j];
+        if (!out && m->pool_max)
+            for (j = 0; j < hidden; j++) most[j] = h[j] > most[j] ? h[j] : most[j]; /* of the outputs and 0 */
+    }
+    if (!out && m->pool_mean)
+        for (j = 0; j < hidden; j++) sum[j] /= (float)steps;
+    if (!out && m->pool_last) memcpy(sum, h, sizeof *h * (size_t)hidden);
+}
+
+static float pair_weight(const edge_lstm *m, size_t row, uint64_t i) {
+    return m->int8 ? (float)((const signed char *)m->pairs)[row + i] : number(m->pairs, row + (size_t)i);
+}
+
+static void run(edge_lstm *m, float *probabilities) {
+    const float *in = NULL;
+    int32_t layer, d, l, j, pooled = pooled_values(m), t;
+    for (layer = 0; layer < m->layers; layer++) {
+        float *out = layer + 1 < m->layers ? m->sequence[layer & 1] : NULL;
+        for (d = 0; d < m->directions; d++) run_lstm(m, layer, d, in, out);
+        in = out;
+    }
+    for (l = 0; l < m->logits; l++) {
+        float sum = 0, linear = 0;
+        for (j = 0; j < pooled; j++) sum += m->pooled[j] * number(m->head_weight, (size_t)j * (size_t)m->logits + (size_t)l);
+        if (m->buckets) { /* a weight for each word, and for each pair of neighbours by their hash */
+            size_t row = (size_t)l * (size_t)(m->ids + 1 + m->buckets);
+            for (t = 0; t < (int32_t)m->count; t++) {
+                linear += pair_weight(m, row, (uint64_t)m->id[t]);
+                if (t)
+                    linear += pair_weight(m, row,
+                                          (uint64_t)(m->ids + 1) + ((uint64_t)m->id[t - 1] * 40503u +
+                                                                    (uint64_t)m->id[t] * 7u + 123457u) %
+                                                                       (uint64_t)m->buckets);
+            }
+            if (m->int8) linear *= number(m->pairs_scale, 0);
+        }
+        m->answer[l] = sum + number(m->head_bias, (size_t)l) + linear;
+    }
+    if (m->logits == 1) {
+        sigmoid(m->answer, 1);
+        probabilities[1] = m->answer[0];
+        probabilities[0] = 1.0f - m->answer[0];
+    } else {
+        float most = m->answer[0], total = 0;
+        for (l = 1; l < m->logits; l++) most = m->answer[l] > most ? m->answer[l] : most;
+        for (l = 0; l < m->logits; l++) total += m->answer[l] = expf(m->answer[l] - most);
+        for (l = 0; l < m->logits; l++) probabilities[l] = m->answer[l] / total;
+    }
+}
+
+/* --- The calls of edge_lstm.h --------------------------------------------------------------------------------- */
+
+static const char *examine(edge_lstm *m, const void *file, size_t size) {
+    static const uint16_t one = 1;
+    slice bytes;
+    if (!*(const unsigned char *)&one || sizeof(float) != 4) return "a machine of this byte order is not supported";
+    if (!file || !size) return NOT_A_MODEL;
+    bytes.at = file, bytes.end = bytes.at + size;
+    return parse(m, bytes);
+}
+
+size_t edge_lstm_needs(const void *file, size_t size, const char **error) {
+    edge_lstm m;
+    *error = examine(&m, file, size);
+    return *error ? 0 : lay_out(&m, NULL) + 15;
+}
+
+/* How many products with activations up to ±128 can be added in 16 bits, whatever these are. */
+static int group_of(const unsigned char *weights, int32_t directions, int32_t inputs, int32_t outputs) {
+    int group = GROUP;
+    int32_t d, j, k, i;
+    for (d = 0; d < directions; d++, weights += (size_t)inputs * (size_t)outputs)
+        for (k = 0; k < inputs; k += GROUP)
+            for (j = 0; j < outputs; j++) {
+                int sum = 0, most = 0;
+                for (i = k; i < k + GROUP && i < inputs; i++) {
+                    int weight = ((const signed char *)weights)[(size_t)i * (size_t)outputs + (size_t)j];
+                    if (weight < 0) weight = -weight;
+                    sum += weight;
+                    if (weight > most) most = weight;
+                }
+                if (most > 64) return 1;
+                if (sum > 255) group = 2;
+            }
+    return group;
+}
+
+edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t arena_size, const char **error) {
+    edge_lstm m, *model;
+    unsigned char *base = arena;
+    size_t skip = (size_t)(-(uintptr_t)arena & 15);
+    int32_t i;
+    *error = examine(&m, file, size);
+    if (*error) return NULL;
+    if (!arena || arena_size < skip || arena_size - skip < lay_out(&m, NULL)) {
+        *error = "the arena is too small; edge_lstm_needs says how large it must be";
+        return NULL;
+    }
+    model = (edge_lstm *)(void *)(base + skip);
+    *model = m;
+    lay_out(model, base + skip);
+    for (i = 0; i < model->layers; i++) {
+        lstm_layer *l = model->lstms + i;
+        find_layer(model, (int)i, l);
+        if (model->int8) {
+            int32_t gates = 4 * model->hidden, inputs = i ? model->directions * model->hidden : model->embedding_dim;
+            int w = group_of(l->w, model->directions, inputs, gates), r = group_of(l->r, model->directions, model->hidden, gates);
+            l->group = w < r ? w : r;
+        }
+    }
+    index_words(model);
+    copy_labels(model);
+    return model;
+}
+
+size_t edge_lstm_labels(const edge_lstm *model) { return (size_t)model->labels; }
+
+const char *edge_lstm_label(const edge_lstm *model, size_t i) {
+    return i < (size_t)model->labels ? model->names[i] : "";
+}
+
+const char *edge_lstm_status_name(edge_lstm_status status) {
+    static const char *const names[] = {"ok", "empty", "unknown_words", "truncated"};
+    return names[status];
+}
+
+static reader plain(const char *text, size_t size) {
+    reader r;
+    r.left.at = (const unsigned char *)text, r.left.end = r.left.at + size, r.json = 0;
+    return r;
+}
+
+edge_lstm_status edge_lstm_encode(edge_lstm *model, const char *text, size_t size, const int32_t **ids, size_t *count) {
+    edge_lstm_status status = encode(model, plain(text, size));
+    *ids = model->id, *count = model->count;
+    return status;
+}
+
+int edge_lstm_run(edge_lstm *model, const int32_t *ids, size_t count, float *probabilities) {
+    size_t i;
+    if (!count || count > (size_t)model->length) return 0;
+    for (i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] > model->ids) return 0;
+    if (ids != model->id) memmove(model->id, ids, count * sizeof *ids);
+    model->count = count;
+    run(model, probabilities);
+    return 1;
+}
+
+edge_lstm_status edge_lstm_predict(edge_lstm *model, const char *text, size_t size, float *probabilities) {
+    edge_lstm_status status = encode(model, plain(text, size));
+    run(model, probabilities);
+    return status;
+}
+
+size_t edge_lstm_check(edge_lstm *model, size_t *rows, float *worst) {
+    slice all = model->golden, row, text, ids, values, value;
+    size_t count = 0, wrong = 0, i;
+    float largest = 0;
+    if (all.at && json_enter(&all, '['))
+        for (; json_next(&all, &row); count++) {
+            int right = json_get(row, "text", &text) && json_get(row, "ids", &ids) && json_enter(&ids, '[') &&
+                        json_get(row, "probabilities", &values) && json_enter(&values, '['), valid;
+            if (right) {
+                encode(model, json_string(text));
+                for (i = 0; i < model->count && right; i++)
+                    right = json_next(&ids, &value) && json_number(value, &valid) == model->id[i] && valid;
+                right &= !json_next(&ids, &value);
+                run(model, model->answer);
+                for (i = 0; i < (size_t)model->labels && json_next(&values, &value); i++) {
+                    float apart = (float)fabs(json_number(value, &valid) - (double)model->answer[i]);
+                    if (!valid || !(apart <= 1e-3f)) right = 0;
+                    if (apart > largest) largest = apart;
+                }
+                right &= i == (size_t)model->labels;
+            }
+            wrong += !right;
+        }
+    if (rows) *rows = count;
+    if (worst) *worst = largest;
+    return wrong;
+}

@@ -1,0 +1,114 @@
+/* edge-lstm-c MODEL [TEXT…]: answers each text, or each line of standard input, as edge-lstm predict does.
+ *
+ *     --all     every label's probability behind the answer
+ *     --check   runs the file's golden rows instead
+ *     --time N  answers each text N times and says how long the fastest took, in µs, behind the answer */
+#include "edge_lstm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void fail(const char *what, const char *why) {
+    fprintf(stderr, "error: %s: %s\n", what, why);
+    exit(1);
+}
+
+/* A whole file, or a line without its end: both may be of any length. */
+static char *read_all(FILE *file, int line, size_t *size) {
+    size_t room = 1 << 12;
+    char *data = malloc(room);
+    int c = 0;
+    *size = 0;
+    while (data && (c = getc(file)) != EOF && !(line && c == '\n')) {
+        data[(*size)++] = (char)c;
+        if (*size == room) data = realloc(data, room *= 2);
+    }
+    if (!data) fail("memory", "there is not enough");
+    if (line && c == EOF && !*size) {
+        free(data);
+        return NULL;
+    }
+    if (line && *size && data[*size - 1] == '\r') --*size;
+    return data;
+}
+
+static void print_label(const char *label) { /* nothing of it may steer a terminal */
+    for (; *label; label++)
+        if ((unsigned char)*label < 0x20 || *label == 0x7F)
+            printf(*label == '\n' ? "\\n" : *label == '\r' ? "\\r" : *label == '\t' ? "\\t" : "\\x%02x", (unsigned)*label);
+        else putchar(*label);
+}
+
+static void answer(edge_lstm *model, const char *text, size_t size, float *probabilities, int all, long repeats) {
+    size_t best = 0, i;
+    double fastest = 0;
+    long k;
+    edge_lstm_status status = edge_lstm_predict(model, text, size, probabilities);
+    for (k = 0; k < repeats; k++) {
+        clock_t start = clock();
+        double taken;
+        edge_lstm_predict(model, text, size, probabilities);
+        taken = (double)(clock() - start) * 1e6 / CLOCKS_PER_SEC;
+        if (!k || taken < fastest) fastest = taken;
+    }
+    for (i = 1; i < edge_lstm_labels(model); i++)
+        if (probabilities[i] > probabilities[best]) best = i;
+    print_label(edge_lstm_label(model, best));
+    printf("\t%.6f\t%s", (double)probabilities[best], edge_lstm_status_name(status));
+    for (i = 0; all && i < edge_lstm_labels(model); i++) printf("\t%.9g", (double)probabilities[i]);
+    if (repeats) printf("\t%.1f", fastest);
+    putchar('\n');
+    if (fflush(stdout)) fail("standard output", "it cannot be written");
+}
+
+int main(int count, char **arguments) {
+    int all = 0, check = 0, i = 1;
+    long repeats = 0;
+    size_t size, arena_size;
+    const char *error, *path;
+    char *file, *text;
+    void *arena;
+    float *probabilities;
+    edge_lstm *model;
+    FILE *source;
+    for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
+        if (!strcmp(arguments[i], "--all")) all = 1;
+        else if (!strcmp(arguments[i], "--check")) check = 1;
+        else if (!strcmp(arguments[i], "--time") && i + 1 < count) repeats = atol(arguments[++i]);
+        else break;
+    }
+    if (i >= count || !strncmp(arguments[i], "--", 2)) {
+        fputs("usage: edge-lstm-c [--all] [--check] MODEL [TEXT...]\n", stderr);
+        return 2;
+    }
+    path = arguments[i++];
+    if (!(source = fopen(path, "rb"))) fail(path, "it cannot be opened; check the path");
+    file = read_all(source, 0, &size);
+    if (ferror(source)) fail(path, "it cannot be read; give the path of a model file");
+    fclose(source);
+    if (!(arena_size = edge_lstm_needs(file, size, &error))) fail(path, error);
+    arena = malloc(arena_size);
+    if (!arena) fail(path, "there is not enough memory");
+    if (!(model = edge_lstm_open(file, size, arena, arena_size, &error))) fail(path, error);
+    if (check) {
+        size_t rows, wrong;
+        float worst;
+        wrong = edge_lstm_check(model, &rows, &worst);
+        printf("%lu of %lu golden rows, largest difference %.1e\n", (unsigned long)(rows - wrong), (unsigned long)rows,
+               (double)worst);
+        free(arena), free(file);
+        return wrong ? 1 : 0;
+    }
+    probabilities = malloc(edge_lstm_labels(model) * sizeof *probabilities);
+    if (!probabilities) fail(path, "there is not enough memory");
+    for (size = 0; i < count; i++, size = 1) answer(model, arguments[i], strlen(arguments[i]), probabilities, all, repeats);
+    if (!size)
+        while ((text = read_all(stdin, 1, &size))) {
+            answer(model, text, size, probabilities, all, repeats);
+            free(text);
+        }
+    free(probabilities), free(arena), free(file);
+    return 0;
+}
