@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import functools
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -12,7 +16,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from edge_lstm.errors import ModelFileError, ProviderError
-from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model
+from edge_lstm.machine import memory_to_use
+from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.text import Encoded, Status, to_matrix
 
 # Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and text) has
@@ -20,6 +25,7 @@ from edge_lstm.text import Encoded, Status, to_matrix
 # with fewer, 16 are up to a sixth faster than 8 (benchmarks/results/table.md).
 WIDE = 64
 BATCH_SIZE_OF_WIDE, BATCH_SIZE_OF_NARROW = 8, 16
+MAX_THREADS = 1024  # with many more, ONNX Runtime hangs instead of saying that there is no room
 DEFAULT_PROVIDER = "CPUExecutionProvider"
 # Providers that run on the CPU, by the name that ONNX Runtime gives them.
 CPU_PROVIDERS = (
@@ -48,6 +54,15 @@ class Prediction:
     status: Status
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """How a session is made, see :meth:`Classifier.load`."""
+
+    threads: int = 1
+    provider: str = DEFAULT_PROVIDER
+    arena: bool = True
+
+
 class Classifier:
     """A model file, loaded and ready to classify.
 
@@ -57,12 +72,23 @@ class Classifier:
 
     The probabilities of a text do not depend on the other texts of the call, on ``batch_size`` or on
     ``threads``: with an int8 file they are the same bits.
+
+    Several Python threads may use one Classifier at once. It can be pickled (with the bytes of its model
+    file), and used in a forked process.
     """
 
-    def __init__(self, model: ModelFile, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self, model: ModelFile, session: onnxruntime.InferenceSession, *, settings: _Settings | None = None
+    ) -> None:
         """Use :meth:`load`."""
         self.model = model
         self._session = session
+        self._settings = settings or _Settings()
+        self._process = os.getpid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: a session cannot be pickled, so the copy makes one of its own."""
+        return _reload, (self.model.data, self.model.path, asdict(self._settings))
 
     @classmethod
     def load(
@@ -95,9 +121,10 @@ class Classifier:
         arena: bool = True,
     ) -> Classifier:
         """As :meth:`load`, from an opened model file."""
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
-        return cls(model, _session(model, threads, _check_provider(provider), arena))
+        if not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
+        settings = _Settings(threads, _check_provider(provider), arena)
+        return cls(model, _session(model, settings), settings=settings)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -143,7 +170,11 @@ class Classifier:
         return answers
 
     def predict(self, texts: Sequence[str], *, batch_size: int | None = None) -> list[Prediction]:
-        """Texts → predictions, in order. Empty, unknown and truncated texts get one too and say so."""
+        """Texts → predictions, in order. Empty, unknown and truncated texts get one too and say so.
+
+        Raises TypeError where texts is no sequence of strings, ModelFileError where the model gives what is
+        no probability (NaN).
+        """
         encode = self.model.tokenizer.encode_text
         encoded = [encode(text) for text in _check_texts(texts)]
         answers = self.probabilities_of([e.ids for e in encoded], batch_size=batch_size)
@@ -158,7 +189,31 @@ class Classifier:
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """ids: int32 [batch, length] → float32 [batch, labels], one call of ONNX Runtime."""
-        answers: npt.NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: ids})[0]
+        if self._process != os.getpid() and self._settings.threads > 1:
+            # A fork copies the memory but none of the threads: a run would wait for them without end, and so
+            # would the end of the old session, which is kept for that reason.
+            self._inherited = self._session
+            self._session, self._process = _session(self.model, self._settings), os.getpid()
+        try:
+            answers: npt.NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: ids})[0]
+        except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
+            if "memory" in str(error):
+                raise ModelFileError(
+                    f"{self.model.path} asks for more memory than there is for it; "
+                    "use a smaller --batch-size or another model"
+                ) from error
+            raise ModelFileError(
+                f"ONNX Runtime {onnxruntime.__version__} cannot run {self.model.path} "
+                f"({_first_line(error)}); export it again, or try 'edge-lstm doctor'"
+            ) from error
+        # No comparison with NaN holds.
+        if answers.shape != (len(ids), len(self.labels)) or not (
+            answers.min() >= 0 and answers.max() <= 1.01
+        ):
+            raise ModelFileError(
+                f"{self.model.path} gives what is no probability (NaN or out of range); "
+                "its weights are damaged or badly trained: train or export it again"
+            )
         return answers
 
 
@@ -178,23 +233,36 @@ def _check_provider(provider: str) -> str:
     return found
 
 
-def _check_texts(texts: Sequence[str]) -> Sequence[str]:
+def _check_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError("texts must be a list of strings, not one string; write [text]")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a data frame: its items are column names
+        raise TypeError(
+            f"texts must be a list of strings, not a {type(texts).__name__}; give one of its columns"
+        )
+    texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"texts[{i}] must be a string, not {type(text).__name__}")
     return texts
 
 
-def _session(model: ModelFile, threads: int, provider: str, arena: bool) -> onnxruntime.InferenceSession:
+def _reload(data: bytes, path: Path, settings: dict[str, Any]) -> Classifier:
+    return Classifier.from_model(parse_model(data, path), **settings)
+
+
+def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSession:
+    threads, provider = settings.threads, settings.provider
+    _check_room_for(threads - 1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Idle threads would spin: on a small device that is the battery (measured by users of ONNX
     # Runtime: 184 % CPU against 0.4 %).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = arena
+    options.enable_cpu_mem_arena = settings.arena
+    if settings.arena and _arena_is_bounded():
+        options.add_session_config_entry("session.use_env_allocators", "1")
     options.enable_mem_pattern = False  # a plan for one shape of input: batches differ in length
     options.log_severity_level = 4  # what goes wrong is raised; ONNX Runtime's own log stays silent
     providers: list[Any] = [provider]
@@ -205,7 +273,7 @@ def _session(model: ModelFile, threads: int, provider: str, arena: bool) -> onnx
     try:
         return onnxruntime.InferenceSession(model.data, options, providers=providers)
     except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        reason = _first_line(error)
         if provider != DEFAULT_PROVIDER:
             raise ProviderError(
                 f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
@@ -214,3 +282,52 @@ def _session(model: ModelFile, threads: int, provider: str, arena: bool) -> onnx
             f"ONNX Runtime {onnxruntime.__version__} cannot load {model.path}: {reason}; "
             "upgrade onnxruntime or export the model with a lower --opset"
         ) from error
+
+
+@functools.cache
+def _arena_is_bounded() -> bool:
+    """Gives all sessions of this process one arena, of at most half the memory. → whether it could be done.
+
+    A graph can be made that asks for any amount, in ways that its file does not show: it gets an error, where
+    without a bound the system would end this process, or another one.
+    """
+    limit = memory_to_use()
+    if limit is None:
+        return False
+    try:
+        memory = onnxruntime.OrtMemoryInfo(
+            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+        )
+        # -1: how the arena grows is left to ONNX Runtime.
+        onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limit // 2, -1, -1, -1))
+    except (
+        Exception
+    ):  # another part of this program registered one; each session then has an arena of its own
+        return False
+    return True
+
+
+def _check_room_for(threads: int) -> None:
+    """Raises where the system lets this process have no more threads: ONNX Runtime would hang or abort."""
+    done = Event()
+    started = []
+    try:
+        for _ in range(threads):
+            started.append(Thread(target=done.wait))
+            started[-1].start()
+    except RuntimeError:
+        raise ProviderError(
+            f"the system lets this process start no {threads} threads more; use fewer --threads, "
+            "or raise its limit (ulimit -u, pids.max)"
+        ) from None
+    finally:
+        done.set()
+        running = [thread.native_id for thread in started if thread.ident is not None]
+        # join() returns a little before the system counts the thread as gone.
+        deadline = time.monotonic() + 0.5
+        while any(Path(f"/proc/self/task/{n}").exists() for n in running) and time.monotonic() < deadline:
+            time.sleep(0.0002)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -199,6 +199,9 @@ def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> l
                 f"{len(found['labels'])} labels, {found['vocabulary']:,} words",
             )
         )
+        if not found["sealed"]:
+            finding = "its digest covers the graph only, not labels and vocabulary (made by edge-lstm 0.1)"
+            checks.append(Check("digest", "warning", finding, "export it again to protect them"))
     if "session" in reports:
         checks.append(Check("session", "ok", f"{reports['session']['provider']} loads the model"))
     if "golden" in reports:
@@ -310,6 +313,8 @@ def _signal_advice(signal_name: str, stage: str, version: str) -> str:
             f"{package} {version} uses an instruction that this CPU lacks{known}; "
             f"install another release: pip install '{package}!={version}'"
         )
+    if signal_name == "SIGINT" and stage == "numpy":  # what OpenBLAS does where a thread does not start
+        return "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"
     if signal_name == "SIGKILL":
         return "the system ended it, most likely for lack of memory: stop other programs or add swap"
     return f"reinstall it: pip install --force-reinstall --no-cache-dir {package}"

@@ -100,6 +100,12 @@ def this_machine(root: Path = Path("/")) -> Machine:
     )
 
 
+def memory_to_use(root: Path = Path("/")) -> int | None:
+    """Bytes that this process may use at most: the machine's or its control group's; None: unknown."""
+    known = (_memory(_read(root / "proc/meminfo")).get("MemTotal"), _memory_limit(root))
+    return min((size for size in known if size is not None), default=None)
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,17 @@ from typing import Any
 
 from edge_lstm import wire
 from edge_lstm.errors import DamagedModelFileError, DataError, NewerFormatError, NotAModelFileError
-from edge_lstm.text import FILTERS, FIRST_WORD_ID, PAD_ID, START_ID, Tokenizer
+from edge_lstm.model_checks import (
+    GoldenRow,
+    check_graph,
+    check_metadata,
+    check_unsealed,
+    golden_from,
+    labels_from,
+    load_json,
+    tokenizer_from,
+)
+from edge_lstm.text import Tokenizer
 
 FORMAT_VERSION = 1
 PRODUCER = "edge-lstm"
@@ -43,18 +55,11 @@ KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto: what e
 
 DIGEST_VERSION = "1:"
 DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
+_FORMAT = re.compile("[0-9]{1,9}")
 UNSEALED = DIGEST_VERSION + "0" * DIGEST_DIGITS  # the key's value until :func:`seal` fills it in
 
 MAX_FILE_BYTES = 512 * 2**20  # far above any model of this kind: another file is refused before it is read
-
-
-@dataclass(frozen=True)
-class GoldenRow:
-    """A text with the ids and probabilities it had where the file was made."""
-
-    text: str
-    ids: tuple[int, ...]
-    probabilities: tuple[float, ...]
+_FIRST_BYTE, _CHUNK = b"\x08", 16 * 2**20  # every ONNX file begins with its IR version, field 1
 
 
 @dataclass(frozen=True)
@@ -102,11 +107,18 @@ def read_file(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise DataError(f"{path} is a folder; give the path of a model file (.onnx)")
-        if path.stat().st_size > MAX_FILE_BYTES:
+        with path.open("rb") as file:
+            data = file.read(1)
+            # What cannot be a model file is not read on: it may be a device without an end.
+            size = os.fstat(file.fileno()).st_size
+            while data[:1] == _FIRST_BYTE and size <= MAX_FILE_BYTES and (more := file.read(_CHUNK)):
+                data += more
+                size = max(size, len(data))
+        if size > MAX_FILE_BYTES:
             raise NotAModelFileError(
                 f"{path} is too large for a model file; give a file made by 'edge-lstm export'"
             )
-        return path.read_bytes()
+        return data
     except FileNotFoundError:
         raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
     except OSError as error:
@@ -143,7 +155,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
             "give one made by 'edge-lstm export'"
         )
     version = metadata[KEY_FORMAT]
-    if not version.isdecimal():
+    if not _FORMAT.fullmatch(version):
         raise DamagedModelFileError(
             f"{path}: format version {version[:20]!r} is not a number; export it again"
         )
@@ -153,23 +165,27 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
             "upgrade with 'pip install -U edge-lstm'"
         )
     _check_digest(data, onnx, path)
-    batch, length = _check_input(onnx, path)
     try:
-        tokenizer = _tokenizer(json.loads(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
-        labels = tuple(str(label) for label in json.loads(metadata[KEY_LABELS]))
-        golden = tuple(
-            GoldenRow(row["text"], tuple(row["ids"]), tuple(row["probabilities"]))
-            for row in json.loads(metadata.get(KEY_GOLDEN, "[]"))
-        )
-        quantization = json.loads(metadata[KEY_QUANTIZATION]) if KEY_QUANTIZATION in metadata else None
-        network = json.loads(metadata.get(KEY_NETWORK, "{}"))
-        training = json.loads(metadata.get(KEY_TRAINING, "{}"))
+        graph = wire.parse_graph(onnx.graph)
+        batch, length = _check_input(graph, path)
+        tokenizer = tokenizer_from(load_json(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
+        labels = labels_from(load_json(metadata[KEY_LABELS]))
+        quantization = load_json(metadata[KEY_QUANTIZATION]) if KEY_QUANTIZATION in metadata else None
+        network = load_json(metadata.get(KEY_NETWORK, "{}"))
+        training = load_json(metadata.get(KEY_TRAINING, "{}"))
+        if length != tokenizer.length:
+            raise ValueError("its input has another length than its text rule")
+        check_metadata(tokenizer, labels, network, training, quantization)
+        check_graph(onnx, graph, tokenizer, labels, network, quantized=quantization is not None)
+        rows = load_json(metadata.get(KEY_GOLDEN, "[]"))
+        golden = golden_from(rows, labels, tokenizer.num_ids, length)
+        if KEY_DIGEST not in metadata:
+            check_unsealed(tokenizer, labels, training, golden)
     except (KeyError, ValueError, TypeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DamagedModelFileError(
-            f"{path}: its metadata is unusable ({error!r}); export it again"
+            f"{path}: what it holds does not fit together ({reason[:200]}); copy or export it again"
         ) from None
-    if length != tokenizer.length or len(labels) < 2:
-        raise DamagedModelFileError(f"{path}: its metadata does not fit its graph; export it again")
     return ModelFile(path, data, onnx, tokenizer, labels, batch, network, training, quantization, golden)
 
 
@@ -209,12 +225,9 @@ def _check_digest(data: bytes, onnx: wire.OnnxFile, path: Path) -> None:
         )
 
 
-def _check_input(onnx: wire.OnnxFile, path: Path) -> tuple[int | None, int]:
+def _check_input(graph: wire.Graph, path: Path) -> tuple[int | None, int]:
     """The graph's input must be input_ids int32 [batch, length]. → (fixed batch or None, length)"""
-    try:
-        inputs = wire.parse_graph(onnx.graph).inputs
-    except wire.WireError as error:
-        raise DamagedModelFileError(f"{path}: its graph cannot be read ({error}); export it again") from None
+    inputs = graph.inputs
     if (
         len(inputs) == 1
         and inputs[0].name == INPUT_NAME
@@ -222,30 +235,13 @@ def _check_input(onnx: wire.OnnxFile, path: Path) -> tuple[int | None, int]:
         and len(inputs[0].shape) == 2
     ):
         batch, length = inputs[0].shape
-        if isinstance(length, int) and length > 0:
-            return (batch if isinstance(batch, int) else None), length
+        if isinstance(length, int) and length > 0 and (batch == 1 or isinstance(batch, str)):
+            return (1 if batch == 1 else None), length
     asks = ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs) or "nothing"
     raise NotAModelFileError(
-        f"{path} asks for another input ({asks}); a model file takes {INPUT_NAME} int32 [batch, length]: "
-        "make one with 'edge-lstm export'"
+        f"{path} asks for another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "
+        "[batch, length]: make one with 'edge-lstm export'"
     )
-
-
-def _tokenizer(settings: dict[str, Any], vocabulary: str) -> Tokenizer:
-    """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a guess."""
-    fixed = {
-        "lowercase": "unicode",
-        "filters": FILTERS,
-        "pad_id": PAD_ID,
-        "start_id": START_ID,
-        "first_word_id": FIRST_WORD_ID,
-    }
-    for key, value in fixed.items():
-        if settings[key] != value:
-            raise ValueError(f"tokenizer setting {key} = {settings[key]!r} is not supported")
-    oov_id = settings["oov_id"]
-    words = tuple(vocabulary.split("\n")) if vocabulary else ()
-    return Tokenizer(words, length=int(settings["length"]), oov_id=None if oov_id is None else int(oov_id))
 
 
 def describe(model: ModelFile) -> dict[str, Any]:
@@ -266,6 +262,9 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "sha256": model.sha256(),
         "bytes": len(model.data),
         "format": FORMAT_VERSION,
+        "digest": "covers the whole file"
+        if model.sealed
+        else "covers the graph only (made by edge-lstm 0.1); export it again to protect the rest",
         "precision": model.precision,
         "ir_version": model.onnx.ir_version,
         "opsets": {domain or "ai.onnx": version for domain, version in model.onnx.opsets.items()},

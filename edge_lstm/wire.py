@@ -20,6 +20,9 @@ ELEMENT_TYPES = {
     7: ("int64", 8),
     9: ("bool", 1),
 }
+# Far above any graph of this kind: a file that was made to keep a reader busy is refused within milliseconds.
+MAX_FIELDS, MAX_AXES = 100_000, 8
+_TEXT_FIELDS = (3, 4, 5, 6)  # ModelProto: producer_version, domain, model_version, doc_string
 
 
 class WireError(ValueError):
@@ -28,12 +31,17 @@ class WireError(ValueError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """A constant of the graph: name, element type, shape, size in bytes."""
+    """A constant of the graph: name, element type, shape, and the size in bytes that these ask for.
+
+    held: bytes of it that the file holds as raw data, as the export writes them; None where its data is
+    given in another way, or in another file.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     nbytes: int
+    held: int | None
 
 
 @dataclass(frozen=True)
@@ -57,12 +65,13 @@ class ValueInfo:
 
 @dataclass(frozen=True)
 class Graph:
-    """What the graph is made of."""
+    """What the graph is made of. sparse: whether it holds sparse constants too."""
 
     nodes: tuple[Node, ...]
     initializers: tuple[Tensor, ...]
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
+    sparse: bool
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class OnnxFile:
     """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`).
 
     value_ends: where each metadata value ends in the file.
+    others: numbers of the fields beside these and the texts that name the file's producer and version.
     """
 
     ir_version: int
@@ -78,6 +88,7 @@ class OnnxFile:
     metadata: dict[str, str]
     value_ends: dict[str, int]
     graph: bytes
+    others: tuple[int, ...]
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -101,8 +112,11 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def _placed_fields(data: bytes) -> Iterator[tuple[int, int | bytes, int]]:
     """(field number, value, where the value ends) of a message, as :func:`_fields`."""
-    at = 0
+    at = count = 0
     while at < len(data):
+        count += 1
+        if count > MAX_FIELDS:
+            raise WireError("far more fields than a model has")
         key, at = _varint(data, at)
         number, kind = key >> 3, key & 7
         if number == 0:
@@ -149,9 +163,11 @@ def _int(value: int | bytes) -> int:
 def parse(data: bytes) -> OnnxFile:
     """An ONNX file's bytes → its outermost message.
 
-    Raises WireError where the bytes are no protocol buffer message or end early.
+    Raises WireError where the bytes are no protocol buffer message or end early, and where they say
+    something twice: readers differ in which of the two they take.
     """
     ir_version, producer, graph = 0, "", b""
+    others: list[int] = []
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
     value_ends: dict[str, int] = {}
@@ -161,10 +177,15 @@ def parse(data: bytes) -> OnnxFile:
         elif number == 2:
             producer = _text(value)
         elif number == 7:
+            if graph:
+                raise WireError("two graphs")
             graph = _bytes(value)
         elif number == 8:
             opset = dict(_fields(_bytes(value)))
-            opsets[_text(opset.get(1, b""))] = _int(opset.get(2, 0))
+            domain = _text(opset.get(1, b""))
+            if domain in opsets:
+                raise WireError(f"two opsets of domain {domain[:40]!r}")
+            opsets[domain] = _int(opset.get(2, 0))
         elif number == 14:
             encoded = _bytes(value)
             key, text, value_end = "", "", end
@@ -176,7 +197,9 @@ def parse(data: bytes) -> OnnxFile:
             if key in metadata:
                 raise WireError(f"metadata key {key[:40]!r} is there twice")
             metadata[key], value_ends[key] = text, value_end
-    return OnnxFile(ir_version, producer, opsets, metadata, value_ends, graph)
+        elif number not in _TEXT_FIELDS:
+            others.append(number)
+    return OnnxFile(ir_version, producer, opsets, metadata, value_ends, graph, tuple(others))
 
 
 def producer_of(data: bytes) -> str:
@@ -193,21 +216,27 @@ def producer_of(data: bytes) -> str:
 
 
 def _tensor(data: bytes) -> Tensor:
-    name, element, dims = "", 0, []
+    name, element, dims, held, elsewhere = "", 0, [], None, False
     for number, value in _fields(data):
         if number == 1 and isinstance(value, int):
             dims.append(value)
         elif number == 1:
             packed, at = _bytes(value), 0
-            while at < len(packed):
+            while at < len(packed) and len(dims) <= MAX_AXES:
                 dim, at = _varint(packed, at)
                 dims.append(dim)
         elif number == 2:
             element = _int(value)
         elif number == 8:
             name = _text(value)
+        elif number == 9:
+            held = len(_bytes(value))
+        elif number in (3, 13, 14):  # segment, external_data, data_location
+            elsewhere = True
+    if len(dims) > MAX_AXES:
+        raise WireError("a constant of too many axes")
     dtype, size = ELEMENT_TYPES.get(element, (f"type {element}", 0))
-    return Tensor(name, dtype, tuple(dims), size * math.prod(dims))
+    return Tensor(name, dtype, tuple(dims), size * math.prod(dims), None if elsewhere else held)
 
 
 def _node(data: bytes) -> Node:
@@ -247,6 +276,7 @@ def parse_graph(data: bytes) -> Graph:
     initializers: list[Tensor] = []
     inputs: list[ValueInfo] = []
     outputs: list[ValueInfo] = []
+    sparse = False
     for number, value in _fields(data):
         if number == 1:
             nodes.append(_node(_bytes(value)))
@@ -256,4 +286,6 @@ def parse_graph(data: bytes) -> Graph:
             inputs.append(_value_info(_bytes(value)))
         elif number == 12:
             outputs.append(_value_info(_bytes(value)))
-    return Graph(tuple(nodes), tuple(initializers), tuple(inputs), tuple(outputs))
+        elif number == 15:
+            sparse = True
+    return Graph(tuple(nodes), tuple(initializers), tuple(inputs), tuple(outputs), sparse)

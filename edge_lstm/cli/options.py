@@ -19,6 +19,7 @@ ThreadsOption = Annotated[
         "--threads",
         metavar="N",
         min=1,
+        max=1024,
         help="Threads inside one run; more than 1 rarely helps a small network.",
     ),
 ]

@@ -14,11 +14,11 @@ from safetensors.torch import save
 
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
+from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import OOV_ID, Tokenizer
 from edge_lstm_export.network import Network, NetworkConfig
 
 CHECKPOINT_FORMAT = 1
-MAX_LENGTH = 100_000  # ids of a text
 _KEY = "edge_lstm_checkpoint"
 
 

@@ -18,11 +18,12 @@ import onnx
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.modelfile import GoldenRow, ModelFile, parse_model
+from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
+from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer
 from edge_lstm_export import gates, graph, quantization
-from edge_lstm_export.checkpoint import MAX_LENGTH, Checkpoint
+from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.network import NetworkConfig
 
 TIMED_TEXTS = 40  # enough for a median in well under a second

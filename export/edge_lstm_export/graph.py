@@ -20,7 +20,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
-from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, GoldenRow
+from edge_lstm.model_checks import GoldenRow
+from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.network import PAIR_LEFT, PAIR_RIGHT, PAIR_SHIFT, NetworkConfig, Weights, lstm_name
 

@@ -156,6 +156,15 @@ def test_a_model_without_golden_rows_is_fit_with_a_warning(model_with_golden_row
     assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["golden rows"]
 
 
+def test_a_file_that_no_digest_covers_is_fit_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "old.onnx"
+    path.write_bytes(edited(digest="none"))
+    diagnosis = examine(path)
+    assert diagnosis.fit
+    (check,) = [c for c in diagnosis.checks if c.state == "warning"]
+    assert check.name == "digest" and "export it again" in str(check.advice)
+
+
 def finding_for(difference: float, *, features: tuple[str, ...], precision: str = "int8") -> doctor.Check:
     row = {"ids_match": True, "identical": False, "difference": difference, "same_in_a_batch": True}
     reports = {
@@ -166,6 +175,7 @@ def finding_for(difference: float, *, features: tuple[str, ...], precision: str 
             "precision": precision,
             "labels": ["a", "b"],
             "vocabulary": 1,
+            "sealed": True,
         },
         "session": {"provider": "CPUExecutionProvider"},
         "golden": {"rows": [row]},

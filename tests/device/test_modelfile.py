@@ -66,6 +66,7 @@ def test_a_file_of_0_1_is_read_without_a_digest_of_the_whole() -> None:
     assert parse_model(DATA, HERE).sealed
     old = parse_model(edited(digest="none"), HERE)
     assert not old.sealed
+    assert "export it again" in describe(old)["digest"]
     assert old.tokenizer == parse_model(DATA, HERE).tokenizer
 
 

@@ -1,0 +1,182 @@
+"""What must fit together in a model file before it is run: its metadata, and the graph with it.
+
+Files with a digest are as they were written; these checks are for those of 0.1, whose metadata no digest
+covers, and for files that were made to do harm: a graph may use what the export writes and nothing else, so
+that it reads no other file and asks for no more memory than its constants, its length and the operators of
+an LSTM need. Functions raise ValueError with a few words on what does not fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from edge_lstm.text import FILTERS, FIRST_WORD_ID, PAD_ID, START_ID, Tokenizer
+from edge_lstm.wire import Graph, OnnxFile
+
+MAX_LENGTH = 100_000  # columns of the input; the export allows no more
+# fmt: off
+OPERATORS = {
+    "": {
+        "Add", "Cast", "Concat", "DequantizeLinear", "Div", "Expand", "Gather", "GatherElements", "LSTM",
+        "MatMul", "Max", "Min", "Mod", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Shape", "Sigmoid",
+        "Slice", "Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+    },
+    "com.microsoft": {"DynamicQuantizeLSTM"},
+}
+# fmt: on
+# The largest graph of one layer has 53; each further layer adds up to 5.
+MAX_OPERATORS, OPERATORS_OF_A_LAYER = 64, 8
+
+
+@dataclass(frozen=True)
+class GoldenRow:
+    """A text with the ids and probabilities it had where the file was made."""
+
+    text: str
+    ids: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+
+def load_json(text: str) -> Any:
+    """JSON as the export writes it: no NaN, no infinity, not nested without end."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def labels_from(value: Any) -> tuple[str, ...]:
+    """The labels of the metadata, each a text of its own."""
+    _require(
+        isinstance(value, list) and all(isinstance(label, str) for label in value),
+        "labels are no list of texts",
+    )
+    _require(len(value) >= 2, "it has fewer than two labels")
+    _require(len(set(value)) == len(value), "a label is there twice")
+    for label in value:
+        label.encode()  # a lone surrogate cannot be written anywhere: UnicodeEncodeError is a ValueError
+    return tuple(value)
+
+
+def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
+    """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a guess."""
+    _require(isinstance(settings, dict), "the tokenizer's settings are no object")
+    fixed = {
+        "lowercase": "unicode",
+        "filters": FILTERS,
+        "pad_id": PAD_ID,
+        "start_id": START_ID,
+        "first_word_id": FIRST_WORD_ID,
+    }
+    for key, value in fixed.items():
+        if settings[key] != value:
+            raise ValueError(f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported")
+    length, oov_id = settings["length"], settings["oov_id"]
+    _require(_is_whole(length, 1, MAX_LENGTH), f"its length is not between 1 and {MAX_LENGTH:,}")
+    _require(
+        oov_id is None or _is_whole(oov_id, START_ID + 1, FIRST_WORD_ID - 1),
+        "the id of unknown words is another word's",
+    )
+    words = tuple(vocabulary.split("\n")) if vocabulary else ()
+    tokenizer = Tokenizer(words, length=length, oov_id=oov_id)
+    _require(len(set(words)) == len(words), "a word of the vocabulary is there twice")
+    return tokenizer
+
+
+def check_metadata(
+    tokenizer: Tokenizer, labels: Sequence[str], network: Any, training: Any, quantization: Any
+) -> None:
+    """The parts of the metadata against each other."""
+    for name, value in (("network", network), ("training", training), ("quantization", quantization or {})):
+        _require(isinstance(value, dict), f"its {name} is no object")
+    _require(network.get("labels", len(labels)) == len(labels), "the network has another number of labels")
+    _require(_is_whole(network.get("hidden", 1), 1, 2**31), "its number of hidden units is no number")
+    ids = tokenizer.num_ids
+    _require(network.get("num_words", ids) == ids, "the vocabulary has another size than the network's")
+
+
+def check_unsealed(
+    tokenizer: Tokenizer, labels: Sequence[str], training: dict[str, Any], golden: Sequence[GoldenRow]
+) -> None:
+    """What else a file without a digest says of its labels and its vocabulary."""
+    data = training.get("data")
+    counts = data.get("train_texts") if isinstance(data, dict) else None
+    if isinstance(counts, dict):
+        _require(list(counts) == list(labels), "the labels are not those of its training, in their order")
+    for row in golden:
+        same = tokenizer.encode_text(row.text).ids == list(row.ids)
+        _require(same, "the vocabulary gives a golden row other ids")
+
+
+def golden_from(rows: Any, labels: Sequence[str], num_ids: int, length: int) -> tuple[GoldenRow, ...]:
+    """The golden rows of the metadata: texts, ids and probabilities of this network."""
+    _require(isinstance(rows, list), "the golden rows are no list")
+    for row in rows:
+        _require(isinstance(row, dict) and isinstance(row["text"], str), "a golden row has no text")
+        ids, answers = row["ids"], row["probabilities"]
+        _require(isinstance(ids, list) and isinstance(answers, list), "a golden row has no ids or answers")
+        _require(0 < len(ids) <= length, "a golden row is longer than the input")
+        most = max(num_ids, FIRST_WORD_ID) - 1
+        _require(all(_is_whole(i, 0, most) for i in ids), "a golden row has an id of no word")
+        _require(len(answers) == len(labels), "a golden row does not have an answer for each label")
+        _require(all(type(p) is float or _is_whole(p, 0, 1) for p in answers), "a golden answer is no number")
+    return tuple(GoldenRow(row["text"], tuple(row["ids"]), tuple(row["probabilities"])) for row in rows)
+
+
+def check_graph(
+    onnx: OnnxFile,
+    graph: Graph,
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    network: Mapping[str, Any],
+    quantized: bool,
+) -> None:
+    """The graph: made of what the export writes, and of the metadata's sizes."""
+    _require(not onnx.others, f"field {onnx.others[:1]} of the file is not one of a model's")
+    _require(set(onnx.opsets) <= set(OPERATORS), "it needs operators of another domain")
+    _require(not graph.sparse, "it has sparse constants")
+    for node in graph.nodes:
+        if node.op_type not in OPERATORS.get(node.domain, ()):
+            raise ValueError(
+                f"operator {f'{node.domain}.{node.op_type}'.strip('.')[:60]!r} is not one of a model's"
+            )
+    layers = network.get("layers", 1)
+    _require(_is_whole(layers, 1, 1000), "its number of layers is no number")
+    _require(len(graph.nodes) <= MAX_OPERATORS + OPERATORS_OF_A_LAYER * layers, "it has too many operators")
+    _require(
+        quantized == any(node.domain for node in graph.nodes),
+        "its quantization is not that of its graph",
+    )
+    for tensor in graph.initializers:
+        _require(tensor.held is not None, f"constant {tensor.name[:40]!r} is not in the file")
+        _require(
+            tensor.held == tensor.nbytes, f"constant {tensor.name[:40]!r} is not as large as its shape says"
+        )
+        if tensor.name == "embedding":
+            rows = tensor.shape[0] if tensor.shape else 0
+            _require(rows >= tokenizer.num_ids, "the vocabulary has more words than the embedding")
+    (output,) = graph.outputs if len(graph.outputs) == 1 else (None,)
+    _require(
+        output is not None
+        and output.name == "probabilities"
+        and output.dtype == "float32"
+        and len(output.shape) == 2
+        and output.shape == (graph.inputs[0].shape[0], len(labels)),
+        f"its output is not probabilities float32 [batch, {len(labels)}], one for each label",
+    )
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _require(holds: object, reason: str) -> None:
+    if not holds:
+        raise ValueError(reason)

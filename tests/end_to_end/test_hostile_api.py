@@ -1,0 +1,191 @@
+"""Hostile uses of the Python API: threads, forks, pickles, many texts, strings of other libraries."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from model_files import DATA
+
+import edge_lstm
+from edge_lstm import Classifier, ModelFileError
+from edge_lstm.cli import main
+
+CLASSIFIER = Classifier.load()
+TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "", "qwxyzzy", "fine " * 700] * 5
+ANSWERS = CLASSIFIER.probabilities(TEXTS)
+
+
+def test_eight_threads_on_one_classifier() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for answers in pool.map(lambda _: CLASSIFIER.probabilities(TEXTS), range(40)):
+            assert np.array_equal(answers, ANSWERS)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_forked_process_answers_the_same(threads: int) -> None:
+    classifier = Classifier.load(threads=threads)
+    classifier.predict(TEXTS)
+    pid = os.fork()
+    if pid == 0:  # no exception may leave the child: it would run the rest of the tests
+        try:
+            os._exit(0 if np.array_equal(classifier.probabilities(TEXTS), ANSWERS) else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_pickled_classifier_answers_the_same() -> None:
+    for threads, arena in ((1, True), (2, False)):
+        classifier = Classifier.load(threads=threads, arena=arena)
+        again = pickle.loads(pickle.dumps(classifier))
+        assert again._settings == classifier._settings
+        assert np.array_equal(again.probabilities(TEXTS), ANSWERS)
+    assert np.array_equal(copy.deepcopy(CLASSIFIER).probabilities(TEXTS), ANSWERS)
+
+
+def test_a_classifier_goes_to_worker_processes() -> None:
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for answers in pool.map(CLASSIFIER.probabilities, [TEXTS, TEXTS]):
+            assert np.array_equal(answers, ANSWERS)
+
+
+def test_a_pickle_of_a_changed_model_is_refused() -> None:
+    pickled = pickle.dumps(CLASSIFIER).replace(b'["neg","pos"]', b'["pos","neg"]')
+    with pytest.raises(edge_lstm.DamagedModelFileError):
+        pickle.loads(pickled)
+
+
+def test_100_000_texts() -> None:
+    texts = [f"a {word} film" for word in ("fine", "dull", "wonderful", "long")] * 25_000
+    answers = CLASSIFIER.probabilities(texts)
+    assert np.array_equal(answers, np.tile(answers[:4], (25_000, 1)))
+
+
+class Words(str):
+    """A string of another library."""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.array,
+        lambda t: np.array(t, dtype=object),
+        tuple,
+        iter,
+        lambda t: (x for x in t),
+        lambda t: map(Words, t),
+    ],
+    ids=["numpy", "numpy objects", "tuple", "iterator", "generator", "a subclass of str"],
+)
+def test_texts_of_any_sequence(make: Any) -> None:
+    assert np.array_equal(CLASSIFIER.probabilities(make(TEXTS)), ANSWERS)
+    assert len(CLASSIFIER.predict(make(TEXTS))) == len(TEXTS)
+
+
+def test_texts_of_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"text": TEXTS})
+    assert np.array_equal(CLASSIFIER.probabilities(frame["text"]), ANSWERS)
+    assert np.array_equal(CLASSIFIER.probabilities(frame["text"].astype("string")), ANSWERS)
+    with pytest.raises(TypeError, match="one of its columns"):
+        CLASSIFIER.predict(frame)
+
+
+class Frame:
+    """What a data frame of any library has: its items are the names of its columns."""
+
+    columns = ("text",)
+
+    def __iter__(self) -> Any:
+        return iter(self.columns)
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        ("fine", r"write \[text\]"),
+        (b"fine", r"write \[text\]"),
+        (Frame(), "one of its columns"),
+        ({"text": TEXTS}, "one of its columns"),
+        ([b"fine"], r"texts\[0\] must be a string, not bytes"),
+        (["fine", None], r"texts\[1\] must be a string, not NoneType"),
+        ([float("nan")], "not float"),
+        ([["fine"]], "not list"),
+        (np.array([["fine"]]), "not ndarray"),
+    ],
+    ids=str,
+)
+def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str) -> None:
+    for call in (CLASSIFIER.predict, CLASSIFIER.probabilities, CLASSIFIER.encode):
+        with pytest.raises(TypeError, match=says):
+            call(texts)
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "a" * 1_000_000, "\u202e", "é" * 70_000, " \n" * 100_000])
+def test_any_string_gets_an_answer(text: str) -> None:
+    assert CLASSIFIER.predict([text])[0].label in CLASSIFIER.labels
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 10**9])
+def test_threads_out_of_range(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads must be from 1 to 1024"):
+        Classifier.load(threads=threads)
+
+
+def test_no_room_for_threads_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_lstm import classifier
+
+    class NoRoom:
+        ident = None
+
+        def __init__(self, target: Any) -> None:
+            """Never runs."""
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(classifier, "Thread", NoRoom)
+    monkeypatch.setattr("sys.argv", ["edge-lstm", "predict", "x", "--threads", "3"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith("error: the system lets this process start no 2 threads more;")
+
+
+@pytest.mark.parametrize(
+    "answers", [[[np.nan, 0.5]], [[0.5, np.nan]], [[-1, 2]], [[np.inf, 0]], [[1.0]], [1.0, 0.0]]
+)
+def test_what_is_no_probability_is_an_error_and_no_answer(answers: Any) -> None:
+    class Session:
+        def run(self, *_: Any) -> Any:
+            return [np.array(answers, dtype=np.float32)]
+
+    with pytest.raises(ModelFileError, match="no probability"):
+        Classifier(CLASSIFIER.model, Session()).predict(["x"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/urandom", "/dev/null"])
+def test_a_device_without_an_end_is_no_model(name: str) -> None:
+    if not Path(name).exists():
+        pytest.skip(f"no {name}")
+    with pytest.raises(ModelFileError):
+        Classifier.load(name)
+
+
+def test_a_model_may_come_through_a_pipe() -> None:
+    reading, writing = os.pipe()
+    with ThreadPoolExecutor(1) as pool, os.fdopen(writing, "wb") as pipe:
+        loaded = pool.submit(Classifier.load, f"/dev/fd/{reading}")
+        pipe.write(DATA)
+        pipe.close()
+        assert np.array_equal(loaded.result().probabilities(TEXTS), ANSWERS)
+    os.close(reading)
