@@ -58,9 +58,13 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
+        earlier = self._earlier.get(number)
         self._restore()
-        if not self._deferred:
-            raise KeyboardInterrupt
+        if self._deferred:
+            return
+        if callable(earlier):
+            earlier(number, frame)
+        raise KeyboardInterrupt(number)
 
     def _restore(self) -> None:
         for number, handler in self._earlier.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, rea
 from edge_lstm.text import KERAS_FILTERS, Tokenizer, split_words
 
 pytestmark = pytest.mark.imdb
-SECONDS_TO_READ_AND_TOKENIZE = 15
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +34,6 @@ def test_the_splits_are_those_of_the_paper(imdb: Dataset) -> None:
     assert imdb.test is not None
     assert imdb.train.counts(2) == imdb.test.counts(2) == [12_500, 12_500]
     assert len(imdb.unlabelled) == 50_000
-
-
-def test_the_reading_and_tokenizing_of_all_reviews_takes_seconds(data_folder: Path) -> None:
-    begin = time.process_time()  # of one core: what else the machine does has no say
-    data = read_dataset("imdb", DataOptions(data_dir=data_folder, unlabelled=True))
-    tokenizer = Tokenizer(most_frequent(count_words(data.train.texts), 5000))
-    assert data.test is not None
-    for text in (*data.train.texts, *data.test.texts, *data.unlabelled):
-        tokenizer.encode_text(text)
-    assert time.process_time() - begin < SECONDS_TO_READ_AND_TOKENIZE
 
 
 def test_a_known_review_has_kerass_ids(data_folder: Path, word_index: tuple[str, ...]) -> None:

@@ -23,7 +23,10 @@ DataOption = Annotated[
 DataDirOption = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", metavar="FOLDER", help="Folder that holds the IMDB archive.", show_default=False
+        "--data-dir",
+        metavar="FOLDER",
+        help="Folder that holds the IMDB archive.  [default: $EDGE_LSTM_DATA]",
+        show_default=False,
     ),
 ]
 MaxDropOption = Annotated[

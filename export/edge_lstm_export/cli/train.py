@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_lstm.cli.options import JsonOption
+from edge_lstm_export.cli.options import DataDirOption
 
 if TYPE_CHECKING:
     from edge_lstm_export.pipeline import TrainingJob
@@ -45,15 +46,10 @@ def command(
             metavar="US", help="With auto: longest median time of a text, in µs.", show_default=False
         ),
     ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            envvar="EDGE_LSTM_DATA",
-            help="Folder that already holds the IMDB archive.",
-            show_default=False,
-        ),
-    ] = None,
+    data_dir: DataDirOption = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
+    ] = False,
     test: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Labelled file with test texts.", show_default=False)
     ] = None,
@@ -224,6 +220,7 @@ def command(
     epoch with the lowest validation loss is kept. Ctrl-C ends at the next batch and writes the best epoch so
     far, unfinished; --resume goes on from there as if nothing had happened.
     """
+    from edge_lstm.signals import exit_code
     from edge_lstm_export.budget import AUTO, Budget
     from edge_lstm_export.cli.display import (
         TrainingDisplay,
@@ -255,6 +252,7 @@ def command(
             input_format=input_format,
             text_column=text_column,
             label_column=label_column,
+            follow_links=follow_links,
         ),
         _given(
             num_words=num_words,
@@ -301,9 +299,9 @@ def command(
         try:
             with TrainingDisplay(stop, quiet=as_json) as display:
                 fitted = run_job(job, display)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             message(f"interrupted; {_how_to_go_on(job)}")
-            raise typer.Exit(stop.exit_code or 130) from None
+            raise typer.Exit(exit_code(interrupt)) from None
     if as_json:
         print(json.dumps(fitted.checkpoint.training, ensure_ascii=False))
     else:

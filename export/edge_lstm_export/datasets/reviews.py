@@ -1,23 +1,19 @@
 """The layout of the Large Movie Review Dataset: ``train/LABEL/*.txt``, ``test/LABEL/*.txt``, and
-``train/unsup/*.txt`` without a label. As a folder, or as its tar, read as a stream: nothing is unpacked.
+``train/unsup/*.txt`` without a label. As a folder, or as its tar, of which nothing is unpacked.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import lzma
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.datasets.dataset import Dataset, label_names, make_split
+from edge_lstm_export.datasets.dataset import Dataset, file_digest, label_names, make_split
 
 UNLABELLED = "unsup"
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/([^/]+)/[^/]+\.txt", re.DOTALL)
@@ -25,9 +21,11 @@ _LARGEST_TEXT = 16 << 20  # bytes; a review has at most 14 kB
 _LAYOUT = "train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has"
 
 
-def read_review_folder(folder: Path, name: str, *, unlabelled: bool = True) -> Dataset:
+def read_review_folder(
+    folder: Path, name: str, *, unlabelled: bool = True, follow_links: bool = False
+) -> Dataset:
     """Reads the unpacked folder. The digest is over paths and contents, in order of the paths.
-    DataError where it has another layout.
+    DataError where it has another layout, or holds symbolic links that are not to be followed.
     """
     digest = hashlib.sha256()
     files: dict[str, bytes] = {}
@@ -36,6 +34,8 @@ def read_review_folder(folder: Path, name: str, *, unlabelled: bool = True) -> D
         wanted = _REVIEW.fullmatch(inside)
         if wanted is None or (wanted[2] == UNLABELLED and not unlabelled) or not path.is_file():
             continue
+        if not follow_links and any(p.is_symlink() for p in (path, path.parent, path.parent.parent)):
+            raise DataError(f"{path} is behind a symbolic link; copy what it leads to, or add --follow-links")
         if path.stat().st_size > _LARGEST_TEXT:
             raise DataError(f"{path} is larger than {_LARGEST_TEXT >> 20} MiB, no text; remove it")
         files[inside] = path.read_bytes()
@@ -48,47 +48,52 @@ def read_review_tar(path: Path, name: str, *, unlabelled: bool = True) -> Datase
     """Reads the tar (plain, gzip, bzip2 or xz) from front to end. The digest is that of the file.
     DataError where it is no tar, is cut short, or holds what such an archive does not.
     """
-    with path.open("rb") as file:
-        hashing = _Hashing(file)
-        try:
-            with _decompressed(file.peek(6)[:6], hashing) as stream:
-                tail = _Tail(stream)
-                files = dict(_texts(tail, path, unlabelled=unlabelled))
-                tail.drain()
-        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise DataError(f"{path} is no complete tar archive ({error}); download it again") from None
-        # tarfile ends silently where a tar is cut between two of its members.
-        if not tail.ended_in_zeros:
-            raise DataError(f"{path} is cut short; download it again")
-        hashing.drain()
-    return _dataset(files, name, str(path), hashing.digest.hexdigest())
+    digest = file_digest(path)
+    try:
+        with tarfile.open(path, "r:*") as tar:
+            files = dict(_texts(tar, path, unlabelled=unlabelled))
+            _check_end(tar, path)
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise DataError(f"{path} is no complete tar archive ({reason}); download it again") from None
+    return _dataset(files, name, str(path), digest)
 
 
-def _texts(stream: _Tail, path: Path, *, unlabelled: bool) -> Iterator[tuple[str, bytes]]:
+def _texts(tar: tarfile.TarFile, path: Path, *, unlabelled: bool) -> Iterator[tuple[str, bytes]]:
     """(train/LABEL/NAME.txt, content) for each text of the tar, in the tar's order. Names only choose
     the split; nothing is written anywhere.
     """
-    with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|") as tar:
-        for member in tar:
-            parts = member.name.split("/")
-            if ".." in parts or member.name.startswith("/"):
-                raise DataError(
-                    f"{path} holds the path {member.name!r}, which leads out of it; do not use it"
-                )
-            wanted = _REVIEW.fullmatch(member.name)
-            if wanted is None or member.isdir() or (wanted[2] == UNLABELLED and not unlabelled):
-                continue
-            if not member.isfile():
-                raise DataError(
-                    f"{path}: {member.name!r} is a link or device, no text; pack the files themselves"
-                )
-            if member.size > _LARGEST_TEXT:
-                raise DataError(f"{path}: {member.name!r} is larger than {_LARGEST_TEXT >> 20} MiB, no text")
-            content = tar.extractfile(member)
-            if content is not None:
-                yield "/".join(parts[-3:]), content.read()
+    for member in tar:
+        parts = member.name.split("/")
+        if ".." in parts or member.name.startswith("/"):
+            raise DataError(f"{path} holds the path {member.name!r}, which leads out of it; do not use it")
+        wanted = _REVIEW.fullmatch(member.name)
+        if wanted is None or member.isdir() or (wanted[2] == UNLABELLED and not unlabelled):
+            continue
+        if not member.isfile():
+            raise DataError(
+                f"{path}: {member.name!r} is a link or device, no text; pack the files themselves"
+            )
+        if member.size > _LARGEST_TEXT:
+            raise DataError(f"{path}: {member.name!r} is larger than {_LARGEST_TEXT >> 20} MiB, no text")
+        content = tar.extractfile(member)
+        if content is not None:
+            yield "/".join(parts[-3:]), content.read()
+
+
+def _check_end(tar: tarfile.TarFile, path: Path) -> None:
+    """tarfile ends silently where a tar is cut between two of its members, and does not look at what stands
+    behind the end: a tar ends in two blocks of zeros, of which it has read one, and a compressed one in a
+    checksum.
+    """
+    stream = tar.fileobj
+    assert stream is not None
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DataError(f"{path} is cut short; download it again")
+    while stream.read(1 << 20):
+        pass
 
 
 def _dataset(files: dict[str, bytes], name: str, where: str, digest: str) -> Dataset:
@@ -120,59 +125,3 @@ def _dataset(files: dict[str, bytes], name: str, where: str, digest: str) -> Dat
         digest=digest,
         warnings=(f"{damaged} texts are not UTF-8: what could not be read became U+FFFD",) if damaged else (),
     )
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-class _Hashing:
-    """A readable file that hashes what is read from it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self.digest.update(data)
-        return data
-
-    def drain(self) -> None:
-        while self.read(1 << 20):
-            pass
-
-
-class _Tail:
-    """A readable stream that remembers its last bytes."""
-
-    _END = bytes(1024)  # a tar ends in two blocks of zeros
-
-    def __init__(self, stream: _Readable) -> None:
-        self._stream = stream
-        self._last = b""
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._last = (self._last + data[-len(self._END) :])[-len(self._END) :]
-        return data
-
-    def drain(self) -> None:
-        while self.read(1 << 20):
-            pass
-
-    @property
-    def ended_in_zeros(self) -> bool:
-        return self._last == self._END
-
-
-def _decompressed(start: bytes, file: _Hashing) -> AbstractContextManager[_Readable]:
-    """The stream inside, by the file's first bytes. Each of these raises EOFError where it is cut short."""
-    source = cast("BinaryIO", file)
-    if start.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=source, mode="rb")
-    if start.startswith(b"BZh"):
-        return bz2.BZ2File(source)
-    if start.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(source)
-    return nullcontext(file)

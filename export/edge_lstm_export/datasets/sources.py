@@ -39,6 +39,7 @@ class DataOptions:
         in the source, this share of each label's texts is held out, by ``seed``; 0 holds out none.
     unlabelled: whether texts without a label are wanted too (``train/unsup`` of the reviews).
     input_format, text_column, label_column: of labelled files, where they do not tell by themselves.
+    follow_links: whether what symbolic links inside a folder lead to is read.
     """
 
     data_dir: Path | None = None
@@ -51,6 +52,7 @@ class DataOptions:
     input_format: str | None = None
     text_column: str | None = None
     label_column: str | None = None
+    follow_links: bool = False
 
 
 def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
@@ -81,13 +83,19 @@ def holds_splits(source: str) -> bool:
 def _read(source: str, options: DataOptions) -> Dataset:
     path, name = Path(source), Path(source).name
     if source == STDIN:
-        raise DataError("a training's data must be there to read again; save it to a file")
+        raise DataError("a training's data must be there to read again; save them to a file")
     if source == IMDB:
         path, name = find_imdb(options.data_dir, show_progress=options.show_progress), IMDB
     if path.is_dir() and ((path / "train").is_dir() or source == IMDB):
-        return read_review_folder(path, name or path.resolve().name, unlabelled=options.unlabelled)
+        return read_review_folder(
+            path,
+            name or path.resolve().name,
+            unlabelled=options.unlabelled,
+            follow_links=options.follow_links,
+        )
     if not path.exists():
         raise DataError(f"no file or folder {source}; a source is {SOURCES}")
+    _check_lasting(path)
     if path.name.lower().endswith(TAR_SUFFIXES):
         return read_review_tar(path, name, unlabelled=options.unlabelled)
     if path.suffix.lower() == ".npz":
@@ -96,6 +104,11 @@ def _read(source: str, options: DataOptions) -> Dataset:
     names = label_names(labels, str(path))
     name = name or path.resolve().name
     return Dataset(name, names, make_split(texts, labels, names, str(path)), None, digest)
+
+
+def _check_lasting(path: Path) -> None:
+    if not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path} is no file: a training's data must be there to read again; save them to one")
 
 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
@@ -109,11 +122,13 @@ def _read_labelled(path: Path, options: DataOptions) -> tuple[list[str], list[st
     """A labelled file, or a folder with a folder of texts for each label → texts, labels, digest."""
     if not path.exists():
         raise DataError(f"no file {path}; check the path")
+    _check_lasting(path)
     read = read_labelled(
         path,
         format=_format(path, options),
         text_column=options.text_column,
         label_column=options.label_column,
+        follow_links=options.follow_links,
     )
     if path.is_file():
         return read.texts, read.labels, file_digest(path)
