@@ -9,6 +9,7 @@ the output's name is replaced by the file, what it points to stays as it is.
 from __future__ import annotations
 
 import errno
+import glob
 import io
 import os
 import re
@@ -67,6 +68,13 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         raise write_error(path, error) from None
 
 
+def remove_leftovers(path: Path) -> None:
+    """Removes what runs that were killed outright have left of an output; for who knows that no other run
+    is writing it."""
+    for partial in path.parent.glob(glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"):
+        partial.unlink(missing_ok=True)
+
+
 def own_descriptor(path: str | Path) -> int | None:
     """The descriptor of this process that a name such as ``/dev/stdout`` or ``/dev/fd/3`` stands for."""
     try:
@@ -105,8 +113,11 @@ def open_stream(path: str | Path) -> io.FileIO:
     return io.FileIO(os.dup(descriptor), "w")
 
 
-def check_writable(path: Path) -> None:
-    """Raises OutputError where an output could not be written: known before the work, not after it."""
+def check_writable(path: Path, *, parents: bool = False) -> None:
+    """Raises OutputError where an output could not be written: known before the work, not after it.
+
+    parents: the folders above may be missing, as :func:`write_atomically` makes them.
+    """
     if own_descriptor(path) is not None:
         return
     if path.is_dir():
@@ -115,10 +126,13 @@ def check_writable(path: Path) -> None:
         if not os.access(path, os.W_OK):
             raise OutputError(f"cannot write {path}: no permission; choose another output")
         return
-    if not path.parent.is_dir():
-        raise OutputError(f"cannot write {path}: no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"cannot write {path}: no permission in {path.parent}; choose another folder")
+    folder = path.parent
+    while parents and not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {path}: no permission in {folder}; choose another folder")
 
 
 def check_distinct(written: Iterable[str | Path], read: Iterable[str | Path] = ()) -> None:

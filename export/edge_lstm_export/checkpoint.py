@@ -76,11 +76,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         network = _network(described["network"], _with_prefix(tensors, "network."))
         tokenizer = _tokenizer(described, network.config)
-        labels, training = tuple(described["labels"]), described["training"]
+        labels, training = described["labels"], described["training"]
+        if not isinstance(labels, list) or not isinstance(training, dict):
+            raise TypeError("its labels are a list, its training an object")
         if len(labels) != network.config.labels or len(set(labels)) != len(labels):
             raise ValueError(f"{len(set(labels))} labels for {network.config.labels} answers")
-        if not all(type(label) is str for label in labels) or not isinstance(training, dict):
-            raise ValueError("labels are text, the training is an object")
+        if not all(type(label) is str for label in labels):
+            raise ValueError("its labels are text")
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is no checkpoint, or cut short ({error}); train it again") from None
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
@@ -88,12 +90,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(
             f"{path}: its description does not fit its weights ({reason}); train it again"
         ) from None
-    return Checkpoint(network.eval(), tokenizer, labels, training, _with_prefix(tensors, "state."))
+    return Checkpoint(network.eval(), tokenizer, tuple(labels), training, _with_prefix(tensors, "state."))
 
 
 def _network(described: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Network:
     """The network with its weights. Shapes are compared before memory is taken for what is described."""
-    config = NetworkConfig.from_dict(described)
+    try:
+        config = NetworkConfig.from_dict(described)
+    except DataError as error:
+        raise ValueError(str(error)) from None
     with torch.device("meta"):
         network = Network(config)
     for name, value in weights.items():

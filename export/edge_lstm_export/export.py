@@ -96,6 +96,8 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
     labelled: texts for the accuracy gate; max_drop: percentage points of accuracy that may be lost.
     Raises DataError (not an fp32 file of this project) or CheckError.
     """
+    if not 0 <= max_drop <= 100:
+        raise DataError(f"--max-drop is a number of points from 0 to 100, not {max_drop}")
     if fp32.quantization is not None:
         raise DataError(f"{fp32.path} is int8 already; give an fp32 model file")
     config = NetworkConfig.from_dict(fp32.network)

@@ -14,7 +14,7 @@ import torch
 from edge_lstm import __version__
 from edge_lstm.errors import DataError
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
-from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_lstm_export.checkpoint import MAX_LENGTH, Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Dataset, Split, hold_out
 from edge_lstm_export.datasets.warnings import result_warnings
 from edge_lstm_export.evaluation import (
@@ -57,8 +57,8 @@ class VocabularyOptions:
             raise DataError(f"--skip-top must be at least 0, not {self.skip_top}")
         if self.choice not in WORD_CHOICES:
             raise DataError(f"--words must be one of {', '.join(WORD_CHOICES)}, not {self.choice!r}")
-        if self.length < 1:
-            raise DataError(f"--length must be at least 1, not {self.length}")
+        if not 1 <= self.length <= MAX_LENGTH:
+            raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {self.length}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.atomic import open_atomically, write_atomically
+from edge_lstm.cli.streams import printable
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,6 @@ def draw_history(history: Sequence[EpochRecord], path: Path, title: str) -> None
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(printable(title), fontsize=10)
     with open_atomically(path) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
-from edge_lstm.atomic import check_distinct, check_writable
-from edge_lstm.errors import DataError, OutputError
+from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
+from edge_lstm.errors import DataError
 from edge_lstm.modelfile import open_model
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
@@ -38,6 +38,8 @@ from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset
 from edge_lstm_export.training import Callbacks, Progress
+
+MOST_THREADS = 1024  # OpenMP ends the process where it cannot have as many as it is asked for
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     job.output.parent.mkdir(parents=True, exist_ok=True)
     with only_run(job.output):
         _check_beginning(job)
+        for path in _own_files(job):
+            remove_leftovers(path)
         return _run(job, watcher)
 
 
@@ -201,10 +205,10 @@ def _check(job: TrainingJob) -> None:
     _check_teacher(named)
     _shape(named, preset(named.preset))
     replace(preset(named.preset).options, **job.options)
+    if not 1 <= job.threads <= MOST_THREADS:
+        raise DataError(f"threads must be from 1 to {MOST_THREADS}, not {job.threads}")
     if job.output.suffix != ".safetensors":
         raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
-    if job.output.is_dir():
-        raise OutputError(f"{job.output} is a folder; give a file name")
     _check_files(named)
     if job.device != "cpu":
         try:
@@ -216,22 +220,22 @@ def _check(job: TrainingJob) -> None:
 
 def _check_files(job: TrainingJob) -> None:
     """Every file can be written, and none is another one or one that is read."""
-    folder = job.output.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        raise OutputError(f"cannot write {job.output}: {folder} is no folder; give another -o")
-    check_writable(folder / job.output.name)
+    for path in (*_own_files(job), job.kept_labels):
+        check_writable(path, parents=True)
     if job.suspects is not None:
         check_writable(job.suspects)
-    written = [job.output, job.partial, job.history, job.picture, job.kept_labels]
     read = [Path(job.source), job.data.test, job.unlabelled, job.vocabulary.get("word_index")]
     if job.distillation is not None:
         check_kept(job.kept_labels)
     check_distinct(
-        [*written, *([job.suspects] if job.suspects else [])],
+        [*_own_files(job), job.kept_labels, *([job.suspects] if job.suspects else [])],
         [*filter(None, read), *job.teacher_models],
     )
+
+
+def _own_files(job: TrainingJob) -> tuple[Path, ...]:
+    """The files that no other training writes."""
+    return job.output, job.partial, job.history, job.picture
 
 
 def _check_beginning(job: TrainingJob) -> None:

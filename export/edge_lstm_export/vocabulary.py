@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, split_words
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -76,7 +79,11 @@ def adopted(index: tuple[str, ...], num_words: int, skip_top: int = 0) -> tuple[
 
 def _cut(ranked: tuple[str, ...], num_words: int, skip_top: int) -> tuple[str, ...]:
     if num_words <= FIRST_WORD_ID:
-        raise DataError(f"--num-words must be above {FIRST_WORD_ID}: lower ids are not words")
+        raise DataError(
+            f"--num-words must be above {FIRST_WORD_ID}, not {num_words}: lower ids are not words"
+        )
+    # Half a character (a lone surrogate of broken JSON) is no text: no file can hold such a word.
+    ranked = tuple(word for word in ranked if not _SURROGATE.search(word))
     words = ranked[skip_top : skip_top + num_words - FIRST_WORD_ID]
     if not words:
         raise DataError(

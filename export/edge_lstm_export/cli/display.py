@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from edge_lstm.cli.streams import printable
 from edge_lstm_export.datasets.dataset import listed, shorten
 from edge_lstm_export.evaluation import Measured
 from edge_lstm_export.export import Exported, Quantized
@@ -26,7 +27,7 @@ MOST_LABELS = 30  # lines or names of labels that are shown
 
 def message(text: str) -> None:
     """A line for the person, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
@@ -59,7 +60,7 @@ def prepared_lines(prepared: Prepared) -> list[str]:
     counts = prepared.train.counts(len(dataset.labels))
     sizes = f"{len(prepared.train):,} training, {len(prepared.validation):,} validation{test} texts"
     return [
-        f"data       {dataset.name}: {sizes}",
+        f"data       {printable(dataset.name)}: {sizes}",
         "labels     " + listed([f"{shorten(n)} {c:,}" for n, c in zip(dataset.labels, counts)], MOST_LABELS),
         f"words      {len(prepared.tokenizer.words):,}, texts of at most {prepared.tokenizer.length} tokens",
         f"sha256     {dataset.digest}",
@@ -109,10 +110,10 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
     lines = [
         f"kept       {kept} of {len(result.history)} ({result.outcome}, {duration(result.seconds)})",
         *_calibration(result.best, temperature),
-        f"checkpoint {job.output}",
+        f"checkpoint {printable(str(job.output))}",
     ]
     if result.history:
-        lines.append(f"history    {job.history}, {job.picture.name}")
+        lines.append(f"history    {printable(f'{job.history}, {job.picture.name}')}")
     return lines
 
 
@@ -220,7 +221,7 @@ def print_export(exported: Exported, output: Path | None) -> None:
     """Size and parity of an fp32 file; ``output`` None where only an int8 file is written."""
     print(f"fp32    {len(exported.data):>9,} bytes   at most {exported.parity:.1e} from PyTorch")
     if output is not None:
-        print(f"wrote {output}")
+        print(f"wrote {printable(str(output))}")
 
 
 def print_quantized(result: Quantized, output: Path) -> None:
@@ -262,7 +263,7 @@ def print_quantized(result: Quantized, output: Path) -> None:
             "note: int8 is slower than fp32 on this CPU; measure on the device, and keep fp32 "
             "if it is so there"
         )
-    print(f"wrote {output}")
+    print(f"wrote {printable(str(output))}")
 
 
 def _ratio(before: float, after: float) -> str:

@@ -44,9 +44,10 @@ def command(
     from edge_lstm.modelfile import parse_model
     from edge_lstm_export.checkpoint import load_checkpoint
     from edge_lstm_export.cli.display import print_export, print_quantized
-    from edge_lstm_export.cli.options import labelled_texts
+    from edge_lstm_export.cli.options import check_output, labelled_texts
     from edge_lstm_export.export import export_fp32, quantize_int8
 
+    check_output(output, [checkpoint, data])
     exported = export_fp32(load_checkpoint(checkpoint), length=length, batch=batch, opset=opset)
     if quantize is None:
         write_atomically(exported.data, output, parents=True)

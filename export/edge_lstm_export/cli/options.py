@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,17 @@ MaxDropOption = Annotated[
         "--max-drop", metavar="POINTS", min=0.0, help="Percentage points of accuracy int8 may lose."
     ),
 ]
+
+
+def check_output(output: Path, read: Iterable[str | Path | None]) -> None:
+    """Before the work: the output can be written, and is none of the files that are read.
+
+    Raises OutputError or DataError.
+    """
+    from edge_lstm.atomic import check_distinct, check_writable
+
+    check_distinct([output], [name for name in read if name is not None])
+    check_writable(output, parents=True)
 
 
 def labelled_texts(source: str | None, data_dir: Path | None) -> Labelled | None:

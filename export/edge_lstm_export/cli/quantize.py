@@ -28,9 +28,10 @@ def command(
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import open_model
     from edge_lstm_export.cli.display import print_quantized
-    from edge_lstm_export.cli.options import labelled_texts
+    from edge_lstm_export.cli.options import check_output, labelled_texts
     from edge_lstm_export.export import quantize_int8
 
+    check_output(output, [model, data])
     quantized = quantize_int8(open_model(model), labelled=labelled_texts(data, data_dir), max_drop=max_drop)
     write_atomically(quantized.data, output, parents=True)
     print_quantized(quantized, output)

@@ -100,6 +100,13 @@ def label_names(names: Sequence[str], where: str) -> tuple[str, ...]:
     if len(distinct) < 2:
         found = f"one label, {shorten(next(iter(distinct)))}" if distinct else "no labelled text"
         raise DataError(f"{where} has {found}; a classifier needs texts of two labels or more")
+    for name in sorted(distinct):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{where} has the label {shorten(name)}, which is no text; write it as UTF-8"
+            ) from None
     values = {name: _number(name) for name in distinct}
     numeric = None not in values.values()
     if len(distinct) > _MANY_VALUES:

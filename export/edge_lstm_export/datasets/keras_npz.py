@@ -71,7 +71,9 @@ def _split(archive: zipfile.ZipFile, part: str, words: tuple[str, ...], path: Pa
 def _lists(archive: zipfile.ZipFile, name: str, path: Path) -> IntLists:
     header, data = _array(archive, name, path)
     if header["descr"] != "|O":
-        raise DataError(f"{path}: {name} holds {header['descr']}, not lists of word numbers")
+        raise DataError(
+            f"{path}: {name} holds {header['descr']}, not lists of word numbers; download it again"
+        )
     try:
         return read_int_lists(data)
     except UnexpectedPickleError as error:
@@ -85,9 +87,9 @@ def _labels(archive: zipfile.ZipFile, name: str, path: Path) -> Labels:
     try:
         labels = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: {name} cannot be read ({error})") from None
+        raise DataError(f"{path}: {name} cannot be read ({error}); download the file again") from None
     if labels.ndim != 1 or labels.dtype.kind not in "iub" or not np.isin(labels, (0, 1)).all():
-        raise DataError(f"{path}: {name} must hold the labels 0 and 1")
+        raise DataError(f"{path}: {name} must hold the labels 0 and 1; download the file again")
     if len(np.unique(labels)) < 2:
         raise DataError(f"{path}: {name} has one label only; a classifier needs texts of two labels")
     return np.asarray(labels, dtype=np.int64)
