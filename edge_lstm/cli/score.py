@@ -235,7 +235,7 @@ def command(
     try:
         with reporter:
             if engine == "ray":
-                from edge_lstm.scoring.cluster import score_on_cluster
+                from edge_lstm.scoring.ray import score_on_cluster
 
                 if len(inputs) != 1 or output is None:
                     raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")

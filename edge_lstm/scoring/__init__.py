@@ -1,19 +1,18 @@
 """Scoring: files in → files out, rows in → rows out.
 
-plan.py           choices and the input's layout → the columns of the output
-job.py            what a worker process is given, gives back and runs
+columns.py        what is asked for and the input's schema → the columns of the output
 worker.py         a block → the bytes of its rows (answers.py, encoders.py, table_encoder.py)
-runner.py         blocks over processes, in order, bounded
-output.py         the file under its name only when complete; journal.py: going on after an interruption
-batch.py          all of it together; rows.py: the same for a program's own rows
+pool.py           blocks over processes, in order, bounded
+output.py         the file under its name only when complete; resume.py: going on after an interruption
+files.py          all of it together; rows.py: the same for a program's own rows; ray.py: for a cluster
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.scoring.batch import Progress, score_files
-from edge_lstm.scoring.plan import Choices
+from edge_lstm.scoring.columns import Choices
+from edge_lstm.scoring.files import Progress, score_files
 from edge_lstm.scoring.summary import Summary
 
 if TYPE_CHECKING:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edge_lstm.classifier import Classifier
-from edge_lstm.scoring.counts import MAX_LISTED_ERRORS, Counts
-from edge_lstm.scoring.plan import Choices
+from edge_lstm.scoring.columns import Choices
+
+if TYPE_CHECKING:
+    from edge_lstm.classifier import Classifier
+
+MAX_LISTED_ERRORS = 20  # of a block: enough for a summary, bounded for a file of nothing but errors
 
 
 class Answer(NamedTuple):
@@ -63,6 +68,18 @@ class Answerer:
     def is_written(self, answer: Answer) -> bool:
         """Whether the row is written at all."""
         return not self._choices.where_label or answer.label in self._choices.where_label
+
+
+@dataclass
+class Counts:
+    """What a summary counts. ``errors`` lists the first error rows: (row in the block from 0, reason)."""
+
+    rows: int = 0
+    written: int = 0
+    below_threshold: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    errors: list[tuple[int, str]] = field(default_factory=list)
 
 
 def count(answers: Sequence[Answer], written: int) -> Counts:

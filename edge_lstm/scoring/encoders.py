@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.scoring.plan import Plan
+from edge_lstm.scoring.columns import Plan
 from edge_lstm.tables import parquet
 from edge_lstm.tables.rows import TooLong, values_reader
 from edge_lstm.tables.values import json_text, parse_json

@@ -10,8 +10,8 @@ from typing import Any
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.scoring.answers import Answerer
+from edge_lstm.scoring.columns import DEFAULT_CHOICES, Choices, added_columns, check_choices
 from edge_lstm.scoring.encoders import RAW_COLUMN
-from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, added_columns, check_choices
 from edge_lstm.tables.columns import find_text_column
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_lstm.scoring.counts import MAX_LISTED_ERRORS, Counts
+from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
 from edge_lstm.tables.blocks import Block
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.scoring.plan import Plan
+from edge_lstm.scoring.columns import Plan
 from edge_lstm.tables import parquet
 from edge_lstm.tables.rows import values_reader
 from edge_lstm.tables.sources import Source

@@ -15,8 +15,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.scoring.counts import Counts
-from edge_lstm.scoring.plan import Plan
+from edge_lstm.scoring.answers import Counts
+from edge_lstm.scoring.columns import Plan
 from edge_lstm.tables.blocks import Block
 from edge_lstm.tables.compression import Compression, compress
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm import Choices, Classifier, DataError, OutputError, score, score_files
-from edge_lstm.scoring import batch, pool
+from edge_lstm.scoring import files, pool
 from edge_lstm.scoring.output import FileOutput
 from edge_lstm.tables import ReadOptions
 
@@ -88,7 +88,7 @@ def test_any_format_to_any_other_gives_the_same_answers(
     given_ = make_input(tmp_path, source, texts)
     out = tmp_path / f"out.{target}"
     score_files(given_, out, workers=1)
-    back = list(batch.open_inputs([out], options=ReadOptions(text_column="text")).rows())
+    back = list(files.open_inputs([out], options=ReadOptions(text_column="text")).rows())
     assert [row.values["text"] or "" for row in back] == texts
     answers = [(row.values["label"], float(row.values["probability"])) for row in back]
     expected = [(p.label, p.probability) for p in classifier.predict(texts)]
@@ -132,7 +132,7 @@ def test_window_and_batch_size_change_no_bit(texts: list[str], rows: int, batch_
         source = csv_file(folder / "in.csv", texts)
         score_files(source, folder / "one.csv", workers=1)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(batch, "BLOCK_ROWS", rows)
+            patch.setattr(files, "BLOCK_ROWS", rows)
             score_files(source, folder / "other.csv", workers=1, batch_size=batch_size)
         assert (folder / "one.csv").read_bytes() == (folder / "other.csv").read_bytes()
 
@@ -141,7 +141,7 @@ def test_window_and_batch_size_change_no_bit(texts: list[str], rows: int, batch_
 def test_the_number_of_workers_changes_no_byte(
     tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "BLOCK_ROWS", 50)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 50)
     source = csv_file(tmp_path / "in.csv", (f"{text} {i}" for i in range(200) for text in TEXTS))
     outputs = []
     for workers in (1, 2, 3):
@@ -253,7 +253,7 @@ def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
         pytest.importorskip("pyarrow")
     if target.endswith("zst"):
         pytest.importorskip("zstandard")
-    monkeypatch.setattr(batch, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 4)
     source = csv_file(tmp_path / "in.csv", TEXTS * 4)
     out = tmp_path / target
     score_files(source, out, workers=1)
@@ -276,7 +276,7 @@ def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
 def test_resume_refuses_another_run_and_says_what_is_different(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 4)
     source = csv_file(tmp_path / "in.csv", TEXTS * 4)
     out = tmp_path / "out.csv"
     interrupted_run(source, out, 2, workers=1, checkpoint_seconds=0)
@@ -311,7 +311,7 @@ def test_outputs_that_cannot_be_are_known_before_the_work(
         f_bavail = 0
         f_frsize = real.f_frsize
 
-    monkeypatch.setattr(batch, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 2)
     monkeypatch.setattr("edge_lstm.scoring.output.os.fstatvfs", lambda handle: Full)
     with pytest.raises(OutputError, match="its disk has 0 MB free"):
         score_files(source, tmp_path / "out.csv", workers=1)
@@ -388,11 +388,11 @@ def test_low_memory_gives_memory_back_and_the_same_bytes(
     source = csv_file(tmp_path / "in.csv", TEXTS * 300)
     arenas: list[bool] = []
 
-    def made(job: batch.Job, *more: object) -> pool.Pool:
+    def made(job: files.Job, *more: object) -> pool.Pool:
         arenas.append(job.arena)
         return pool.Pool(job, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch, "Pool", made)
+    monkeypatch.setattr(files, "Pool", made)
     score_files(source, tmp_path / "a.csv", workers=1)
     score_files(source, tmp_path / "b.csv", low_memory=True)
     assert arenas == [True, False]

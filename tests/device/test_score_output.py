@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edge_lstm import Choices, Classifier, DataError, OutputError, Summary, score_files
-from edge_lstm.scoring import batch, journal, output
+from edge_lstm.scoring import files, output, resume
 from edge_lstm.scoring.output import FileOutput
 
 ROWS = 400
@@ -31,7 +31,7 @@ def classifier() -> Classifier:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> Callable[..., Summary]:
     """Scores in.csv (ten blocks) into a file, noting every block."""
-    monkeypatch.setattr(batch, "BLOCK_ROWS", ROWS // 10)
+    monkeypatch.setattr(files, "BLOCK_ROWS", ROWS // 10)
     write_input(tmp_path / "in.csv")
 
     def run(name: str = "out.csv", **options: Any) -> Summary:
@@ -178,7 +178,7 @@ def test_a_run_that_is_killed_at_its_very_end_is_no_unfinished_run(
 
     with monkeypatch.context() as patch:
         patch.setattr(FileOutput, "complete", complete)
-        patch.setattr(journal.Journal, "remove", leave)
+        patch.setattr(resume.Journal, "remove", leave)
         with pytest.raises(Killed):
             run(target)
     for path in aside.iterdir():

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edge_lstm import Classifier, EdgeLSTMError, ProviderError, score_files
-from edge_lstm.scoring import batch, pool
+from edge_lstm.scoring import files, pool
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def no_hang() -> Iterator[None]:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of ten blocks."""
-    monkeypatch.setattr(batch, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 4)
     return csv_file(tmp_path / "in.csv", 40)
 
 
@@ -81,7 +81,7 @@ def test_no_more_processes_than_the_work_can_use(
             started.append(self)
 
     monkeypatch.setattr(pool, "_Process", Counted)
-    monkeypatch.setattr(batch, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(files, "BLOCK_ROWS", 4)
     summary = score_files(csv_file(tmp_path / "in.csv", rows), tmp_path / "out.csv", workers=5)
     assert len(started) == processes
     assert summary.workers == max(1, processes)
@@ -175,7 +175,7 @@ def test_a_worker_that_is_stopped_does_not_keep_whoever_ends_the_run(
     def end(*_: object) -> None:
         raise Ended
 
-    def stop(progress: batch.Progress) -> None:
+    def stop(progress: object) -> None:
         for process in children():
             os.kill(process, signal.SIGSTOP)
         raise Ended

@@ -222,8 +222,8 @@ def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:
 
 DRIVER = """
 import sys
-from edge_lstm.scoring import batch, score_files
-batch.BLOCK_ROWS = 100
+from edge_lstm.scoring import files, score_files
+files.BLOCK_ROWS = 100
 if __name__ == "__main__":
     score_files(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), resume=True, checkpoint_seconds=0)
 """

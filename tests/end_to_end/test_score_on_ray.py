@@ -19,8 +19,7 @@ pytest.importorskip("ray.data")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from edge_lstm.scoring.cluster import score_on_cluster  # noqa: E402
-from edge_lstm.scoring.parts import NOTES  # noqa: E402
+from edge_lstm.scoring.ray import NOTES, score_on_cluster  # noqa: E402
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
 FILES = 12

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm import __version__, atomic
 from edge_lstm.errors import DataError
+from edge_lstm.scoring.columns import Plan
 from edge_lstm.scoring.output import JOURNAL, JOURNAL_NEW, write_error
-from edge_lstm.scoring.plan import Plan
 from edge_lstm.tables.blocks import Block, Position
 from edge_lstm.tables.compression import Compression
 from edge_lstm.tables.rows import TooLong

@@ -17,8 +17,9 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from edge_lstm import __version__
 from edge_lstm.atomic import check_distinct
@@ -26,18 +27,20 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import needs
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring.batch import Progress, score_files
-from edge_lstm.scoring.counts import MAX_LISTED_ERRORS
-from edge_lstm.scoring.folder import Folder
-from edge_lstm.scoring.parts import NOTES, Part, find_parts
-from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, make_plan
+from edge_lstm.scoring.answers import MAX_LISTED_ERRORS
+from edge_lstm.scoring.columns import DEFAULT_CHOICES, Choices, make_plan
+from edge_lstm.scoring.files import Progress, score_files
 from edge_lstm.scoring.summary import RowProblem, Summary
+from edge_lstm.tables.compression import split_suffix
+from edge_lstm.tables.parquet import pyarrow
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, open_inputs
 from edge_lstm.tables.schema import ReadOptions
-from edge_lstm.tables.sources import Format
+from edge_lstm.tables.sources import FORMAT_SUFFIXES, Format
 
+NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
 RUN_NOTE = f"{NOTES}/run.json"
 MODEL = f"{NOTES}/model.onnx"  # a copy: every actor loads it from here, whatever happens to the original
+Kind = Literal["missing", "file", "folder"]
 _LOCAL_ADDRESS = "local"
 _TASKS_PER_ACTOR = 8  # so that the last ones to finish do not hold up the rest for long
 
@@ -274,3 +277,166 @@ def _ray() -> Any:
         import ray
         import ray.data
     return ray
+
+
+@dataclass(frozen=True)
+class Part:
+    """One input file: where it is, where its output goes, and what it was when the run began."""
+
+    source: str
+    target: str
+    note: str
+    size: int
+    modified: str
+
+
+def find_parts(
+    inputs: Folder, input_format: Format | None, wanted: Format | None
+) -> tuple[list[Part], Format]:
+    """The input files of a folder in order, all of one format, with the format.
+
+    Raises DataError where there are none, or of several formats.
+    """
+    where, kind = inputs.where, inputs.kind()
+    if kind == "missing":
+        raise DataError(f"no such folder: {where}; check the path")
+    if kind == "file":
+        raise DataError(
+            f"{where} is a file; --engine ray reads folders of files, one engine for one file is local"
+        )
+    found: dict[Format, list[Stored]] = {}
+    for stored in inputs.files():
+        hidden = any(step.startswith(("_", ".")) for step in PurePosixPath(stored.name).parts)
+        told = input_format or FORMAT_SUFFIXES.get(split_suffix(stored.name)[0])
+        if not hidden and told is not None:
+            found.setdefault(told, []).append(stored)
+    if not found:
+        raise DataError(f"{where} holds no text, CSV, TSV, JSONL or Parquet files; check the path")
+    if len(found) > 1:
+        raise DataError(
+            f"{where} holds files of different formats ({', '.join(found)}); name one: --input-format"
+        )
+    [(common, files)] = found.items()
+    parts = [_part(stored, _target_name(stored.name, common, wanted or common)) for stored in files]
+    if len({part.target for part in parts}) < len(parts):
+        raise DataError(f"{where} holds files that differ in their suffix alone; rename one")
+    return parts, common
+
+
+def _part(stored: Stored, target: str) -> Part:
+    return Part(stored.name, target, f"{NOTES}/{target}.json", stored.size, stored.modified)
+
+
+def _target_name(name: str, source: Format, target: Format) -> str:
+    """An input's name, with the suffix of another format where the output has another."""
+    if source == target:
+        return name
+    stem = PurePosixPath(name)
+    suffix, compression = split_suffix(name)
+    if compression:
+        stem = stem.with_suffix("")
+    if suffix in FORMAT_SUFFIXES:
+        stem = stem.with_suffix("")
+    return f"{stem}.{'txt' if target == 'text' else target}"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file of a folder: its name in it, bytes, and when it was last changed (nanoseconds, as text)."""
+
+    name: str
+    size: int
+    modified: str
+
+
+class Folder:
+    """where: a path, or the URI of a file system that pyarrow reads (s3://, gs://, hdfs://, abfs://,
+    file://). Names are relative to it, with slashes. DataError where the address cannot be opened.
+    """
+
+    def __init__(self, where: str) -> None:
+        arrow = _arrow()
+        self.where = where
+        try:
+            if "://" in where:
+                fs, top = arrow.fs.FileSystem.from_uri(where)
+            else:
+                fs, top = arrow.fs.LocalFileSystem(), str(Path(where).absolute())
+        except (arrow.ArrowException, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise DataError(f"cannot open {where}: {reason}; check the address") from None
+        self._fs, self._top = fs, top.rstrip("/")
+
+    def kind(self) -> Kind:
+        """What there is under the folder's own name."""
+        types = _arrow().fs.FileType
+        found = self._fs.get_file_info(self._top).type
+        return "missing" if found == types.NotFound else "file" if found == types.File else "folder"
+
+    def is_empty(self) -> bool:
+        """Whether a folder that is there holds nothing."""
+        return not self._fs.get_file_info(_arrow().fs.FileSelector(self._top, recursive=False))
+
+    def files(self) -> list[Stored]:
+        """All files, those of folders in it too, by name."""
+        arrow = _arrow()
+        found = [
+            Stored(entry.path.removeprefix(self._top).lstrip("/"), entry.size, str(entry.mtime_ns))
+            for entry in self._fs.get_file_info(arrow.fs.FileSelector(self._top, recursive=True))
+            if entry.type == arrow.fs.FileType.File
+        ]
+        return sorted(found, key=lambda stored: stored.name)
+
+    def download(self, name: str, local: Path) -> None:
+        """Copies a file to this machine; of a file that is here already, a link does."""
+        if self._fs.type_name == "local":
+            local.symlink_to(self._path(name))
+            return
+        with (
+            self._fs.open_input_stream(self._path(name), compression=None) as source,
+            local.open("wb") as target,
+        ):
+            while chunk := source.read(2**20):
+                target.write(chunk)
+
+    def upload(self, local: Path, name: str) -> None:
+        """Copies a complete file to its name, which it has only when it is there as a whole."""
+        path = self._path(name)
+        parent = str(PurePosixPath(path).parent)
+        self._fs.create_dir(parent, recursive=True)
+        # Two nodes may do the same file, when one was thought lost: each has a name of its own until the end.
+        passing = f"{parent}/.{PurePosixPath(path).name}.{uuid.uuid4().hex}"
+        with local.open("rb") as source, self._fs.open_output_stream(passing, compression=None) as target:
+            while chunk := source.read(2**20):
+                target.write(chunk)
+        self._fs.move(passing, path)
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """A file's JSON object; None where it is not there or is none."""
+        if self._fs.get_file_info(self._path(name)).type != _arrow().fs.FileType.File:
+            return None
+        with self._fs.open_input_stream(self._path(name), compression=None) as file:
+            try:
+                return dict(json.loads(file.read()))
+            except ValueError:
+                return None
+
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        """Writes a file of JSON, as a whole."""
+        self.write_bytes(name, json.dumps(value).encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Writes a file, as a whole."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            self.upload(Path(file.name), name)
+
+    def _path(self, name: str) -> str:
+        return f"{self._top}/{name}"
+
+
+def _arrow() -> Any:
+    arrow = pyarrow()
+    import_module("pyarrow.fs")  # an attribute of the package from here on
+    return arrow

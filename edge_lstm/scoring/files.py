@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from edge_lstm import atomic
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring import journal as journals
+from edge_lstm.scoring import resume as journals
+from edge_lstm.scoring.columns import DEFAULT_CHOICES, Choices, Plan, make_plan
 from edge_lstm.scoring.encoders import header
-from edge_lstm.scoring.journal import Entry, Journal
 from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
-from edge_lstm.scoring.plan import DEFAULT_CHOICES, Choices, Plan, make_plan
 from edge_lstm.scoring.pool import Pool, available_workers
+from edge_lstm.scoring.resume import Entry, Journal
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.table_encoder import assemble, no_rows
 from edge_lstm.scoring.worker import Job, Scored
