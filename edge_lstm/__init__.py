@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edge_lstm.classifier import Classifier, Prediction
-    from edge_lstm.scoring import Choices, Summary, score, score_files
+    from edge_lstm.scoring import ScoreOptions, Summary, score, score_files
 
 __all__ = [
     "CheckError",
-    "Choices",
     "Classifier",
     "DamagedModelFileError",
     "DataError",
@@ -42,6 +41,7 @@ __all__ = [
     "OutputError",
     "Prediction",
     "ProviderError",
+    "ScoreOptions",
     "Summary",
     "__version__",
     "score",
@@ -50,7 +50,7 @@ __all__ = [
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
-    "Choices": "edge_lstm.scoring",
+    "ScoreOptions": "edge_lstm.scoring",
     "Classifier": "edge_lstm.classifier",
     "Prediction": "edge_lstm.classifier",
     "Summary": "edge_lstm.scoring",

@@ -184,7 +184,7 @@ def command(
     from edge_lstm.atomic import check_writable
     from edge_lstm.cli.score_report import Reporter, check_choice, write_summary
     from edge_lstm.errors import DataError
-    from edge_lstm.scoring import Choices, score_files
+    from edge_lstm.scoring import ScoreOptions, score_files
     from edge_lstm.signals import exit_code
     from edge_lstm.tables.schema import ReadOptions
     from edge_lstm.tables.sources import FORMATS
@@ -205,9 +205,9 @@ def command(
     if summary_file is not None:
         check_writable(summary_file)
     reporter = Reporter(quiet=quiet)
-    options: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "model": model,
-        "choices": Choices(
+        "options": ScoreOptions(
             keep=tuple(keep) if keep else None,
             all_probabilities=all_probabilities,
             threshold=threshold,
@@ -239,9 +239,9 @@ def command(
 
                 if len(inputs) != 1 or output is None:
                     raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-                summary = score_on_cluster(inputs[0], output, address=address, **options)
+                summary = score_on_cluster(inputs[0], output, address=address, **arguments)
             else:
-                summary = score_files(inputs, output, low_memory=low_memory, **options)
+                summary = score_files(inputs, output, low_memory=low_memory, **arguments)
         if summary_file is not None:
             write_summary(summary_file, summary)
     except KeyboardInterrupt as interrupt:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.scoring.columns import Choices
+from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.files import Progress, score_files
 from edge_lstm.scoring.summary import Summary
 
 if TYPE_CHECKING:
     from edge_lstm.scoring.rows import score
 
-__all__ = ["Choices", "Progress", "Summary", "score", "score_files"]
+__all__ = ["Progress", "ScoreOptions", "Summary", "score", "score_files"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edge_lstm.scoring.columns import Choices
+from edge_lstm.scoring.columns import ScoreOptions
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
@@ -35,16 +35,16 @@ class Answer(NamedTuple):
 
 
 class Answerer:
-    """A classifier with the choices of a run."""
+    """A classifier with the options of a run."""
 
-    def __init__(self, classifier: Classifier, choices: Choices, batch_size: int | None) -> None:
+    def __init__(self, classifier: Classifier, options: ScoreOptions, batch_size: int | None) -> None:
         self._classifier = classifier
-        self._choices = choices
+        self._options = options
         self._batch_size = batch_size
 
     def answers(self, read: Sequence[tuple[str | None, str | None]]) -> list[Answer]:
         """One answer for each row, which is its text and None, or None and why it has no text."""
-        classifier, choices = self._classifier, self._choices
+        classifier, options = self._classifier, self._options
         encode = classifier.model.tokenizer.encode_text
         encoded = [encode(text) for text, _ in read if text is not None]
         probabilities = classifier.probabilities_of(
@@ -53,9 +53,9 @@ class Answerer:
         best = probabilities.argmax(axis=1)
         highest = probabilities[np.arange(len(encoded)), best]
         labels: list[str | None] = [classifier.labels[i] for i in best.tolist()]
-        for i in np.flatnonzero(highest < choices.threshold).tolist():
+        for i in np.flatnonzero(highest < options.threshold).tolist():
             labels[i] = None
-        every = probabilities if choices.all_probabilities else repeat(None)
+        every = probabilities if options.all_probabilities else repeat(None)
         statuses = [text.status for text in encoded]
         scored = map(Answer, labels, highest, every, statuses, repeat(None))
         if len(encoded) == len(read):
@@ -67,7 +67,7 @@ class Answerer:
 
     def is_written(self, answer: Answer) -> bool:
         """Whether the row is written at all."""
-        return not self._choices.where_label or answer.label in self._choices.where_label
+        return not self._options.where_label or answer.label in self._options.where_label
 
 
 @dataclass

@@ -17,8 +17,8 @@ PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of th
 
 
 @dataclass(frozen=True)
-class Choices:
-    """The choices of whoever asks for a run; every one of them can change the output.
+class ScoreOptions:
+    """What is asked of a run; every option can change the output.
 
     keep: input columns to write (names or numbers from 1); None for all, as they came.
     all_probabilities: a column for the probability of each label.
@@ -36,7 +36,7 @@ class Choices:
     on_error: OnError = "keep"
 
 
-DEFAULT_CHOICES = Choices()
+DEFAULT_SCORE_OPTIONS = ScoreOptions()
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Plan:
 
     layout: Schema
     labels: tuple[str, ...]
-    choices: Choices
+    options: ScoreOptions
     columns: tuple[str, ...]
     kept: tuple[int, ...] | None
     added: tuple[str, ...]
@@ -61,22 +61,22 @@ class Plan:
     @property
     def renamed(self) -> bool:
         """Whether the added columns have a prefix that nobody asked for."""
-        return self.choices.prefix is None and self.added[0] != "label"
+        return self.options.prefix is None and self.added[0] != "label"
 
 
 def make_plan(
     layout: Schema,
     labels: tuple[str, ...],
-    choices: Choices,
+    options: ScoreOptions,
     format: Format,  # noqa: A002
     where: str,
 ) -> Plan:
-    """Choices and what the input is → the plan. ``where``: the input's name, for errors. DataError."""
-    check_choices(choices, labels)
+    """What is asked for, and what the input is → the plan. ``where``: the input's name. DataError."""
+    check_options(options, labels)
     kept = None
     columns: tuple[str, ...] = layout.columns
-    if choices.keep is not None:
-        kept = tuple(column_index(layout.columns, name, where) for name in choices.keep)
+    if options.keep is not None:
+        kept = tuple(column_index(layout.columns, name, where) for name in options.keep)
         columns = tuple(layout.columns[i] for i in kept)
     if format != "jsonl":  # which has an escape for a lone surrogate; UTF-8 has none
         columns = tuple(name.encode("utf-8", "replace").decode() for name in columns)
@@ -91,29 +91,29 @@ def make_plan(
         columns_in_use: Sequence[str] = ()  # nothing has a name in the output
     else:
         columns_in_use = columns
-    added = added_columns(columns_in_use, labels, choices)
-    return Plan(layout, labels, choices, columns, kept, added, format, dialect)
+    added = added_columns(columns_in_use, labels, options)
+    return Plan(layout, labels, options, columns, kept, added, format, dialect)
 
 
-def check_choices(choices: Choices, labels: Sequence[str]) -> None:
+def check_options(options: ScoreOptions, labels: Sequence[str]) -> None:
     """DataError where a choice does not fit the model."""
-    for label in choices.where_label:
+    for label in options.where_label:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
-    if choices.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in choices.prefix):
-        raise DataError(f"the prefix {choices.prefix!r} is not UTF-8; choose another")
-    if not 0 <= choices.threshold <= 1:
-        raise DataError(f"the threshold must lie between 0 and 1, not at {choices.threshold}")
+    if options.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in options.prefix):
+        raise DataError(f"the prefix {options.prefix!r} is not UTF-8; choose another")
+    if not 0 <= options.threshold <= 1:
+        raise DataError(f"the threshold must lie between 0 and 1, not at {options.threshold}")
 
 
-def added_columns(columns: Sequence[str], labels: Sequence[str], choices: Choices) -> tuple[str, ...]:
+def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreOptions) -> tuple[str, ...]:
     """The names of the added columns, so that none is a name of the input. Raises DataError."""
     names = ["label", "probability"]
-    if choices.all_probabilities:
+    if options.all_probabilities:
         names += [f"probability_{label}" for label in labels]
     names += ["status", "error"]
     taken = set(columns)
-    for prefix in ("", PREFIX) if choices.prefix is None else (choices.prefix,):
+    for prefix in ("", PREFIX) if options.prefix is None else (options.prefix,):
         added = tuple(prefix + name for name in names)
         if taken.isdisjoint(added):
             return added

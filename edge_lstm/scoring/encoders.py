@@ -55,7 +55,7 @@ def encoder(plan: Plan) -> Encoder:
 def _fields(plan: Plan, answer: Answer) -> list[bytes]:
     """The added columns as text."""
     if answer.probability is None:
-        middle = [b""] * (1 + (len(plan.labels) if plan.choices.all_probabilities else 0))
+        middle = [b""] * (1 + (len(plan.labels) if plan.options.all_probabilities else 0))
     else:
         middle = [str(answer.probability).encode()]
         if answer.probabilities is not None:
@@ -122,7 +122,7 @@ def _json_encoder(plan: Plan) -> Encoder:
     def tail(answer: Answer) -> bytes:
         values = [labels[answer.label]]
         if answer.probability is None:
-            values += ["null"] * (1 + (len(plan.labels) if plan.choices.all_probabilities else 0))
+            values += ["null"] * (1 + (len(plan.labels) if plan.options.all_probabilities else 0))
         else:
             values.append(str(answer.probability))
             values += map(str, answer.probabilities if answer.probabilities is not None else ())

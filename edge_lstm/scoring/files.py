@@ -14,7 +14,7 @@ from edge_lstm import atomic
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring import resume as journals
-from edge_lstm.scoring.columns import DEFAULT_CHOICES, Choices, Plan, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
 from edge_lstm.scoring.encoders import header
 from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
 from edge_lstm.scoring.pool import Pool, available_workers
@@ -52,7 +52,7 @@ def score_files(
     output: str | Path | None = None,
     *,
     model: str | Path | Classifier | None = None,
-    choices: Choices = DEFAULT_CHOICES,
+    options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     reading: ReadOptions = DEFAULT_OPTIONS,
     input_format: Format | None = None,
     format: Format | None = None,  # noqa: A002 - the name of the option
@@ -77,7 +77,7 @@ def score_files(
     checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
     also_written: files that the caller will write; none may be an input or an output of the run.
 
-    Raises DataError (inputs, choices), OutputError, ModelFileError, ProviderError, MissingPackageError.
+    Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError, MissingPackageError.
     """
     paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     target = None if output is None or str(output) == STDIN else str(output)
@@ -87,7 +87,7 @@ def score_files(
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
     wanted = format or _default_format(target, opened)
-    plan = make_plan(opened.schema, opened_model.labels, choices, wanted, opened.sources[0].name)
+    plan = make_plan(opened.schema, opened_model.labels, options, wanted, opened.sources[0].name)
     compression = None if target is None or wanted == "parquet" else split_suffix(target)[1]
     if wanted == "parquet":
         pyarrow()
@@ -260,7 +260,7 @@ class _Run:
     def _count(self, pool: Pool, block: Block, scored: Scored) -> None:
         """Counts a block that was written, and shows how far the run is."""
         source = self.opened.sources[block.start.source].name
-        if self.plan.choices.on_error == "fail" and scored.counts.errors:
+        if self.plan.options.on_error == "fail" and scored.counts.errors:
             index, reason = scored.counts.errors[0]
             raise _RefusedRowError(
                 f"{source} row {block.start.row + index + 1}: {reason}; "

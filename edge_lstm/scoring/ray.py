@@ -28,7 +28,7 @@ from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import needs
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.answers import MAX_LISTED_ERRORS
-from edge_lstm.scoring.columns import DEFAULT_CHOICES, Choices, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, make_plan
 from edge_lstm.scoring.files import Progress, score_files
 from edge_lstm.scoring.summary import RowProblem, Summary
 from edge_lstm.tables.compression import split_suffix
@@ -51,7 +51,7 @@ class ClusterJob:
 
     input_uri: str
     output_uri: str
-    choices: Choices
+    options: ScoreOptions
     reading: ReadOptions
     input_format: Format | None
     format: Format
@@ -65,7 +65,7 @@ def score_on_cluster(
     *,
     address: str | None = None,
     model: str | Path | None = None,
-    choices: Choices = DEFAULT_CHOICES,
+    options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     reading: ReadOptions = DEFAULT_OPTIONS,
     input_format: Format | None = None,
     format: Format | None = None,  # noqa: A002
@@ -93,9 +93,9 @@ def score_on_cluster(
     source, target = Folder(str(inputs)), Folder(str(output))
     parts, found = find_parts(source, input_format, format)
     check_distinct(also_written, [opened.path, *(Path(str(inputs), part.source) for part in parts)])
-    choices = _fixed_prefix(source, parts[0], opened.labels, choices, reading, found)
+    options = _fixed_prefix(source, parts[0], opened.labels, options, reading, found)
     wanted = format or found
-    job = ClusterJob(str(inputs), str(output), choices, reading, input_format, wanted, provider, batch_size)
+    job = ClusterJob(str(inputs), str(output), options, reading, input_format, wanted, provider, batch_size)
     _begin(target, _identity(job, opened.sha256()), opened.data, resume)
     own_cluster = not ray.is_initialized()
     if own_cluster:
@@ -148,7 +148,7 @@ class FileScorer:
                 source,
                 target,
                 model=self._classifier,
-                choices=self._job.choices,
+                options=self._job.options,
                 reading=self._job.reading,
                 input_format=self._job.input_format,
                 format=self._job.format,
@@ -224,24 +224,24 @@ def _fixed_prefix(
     inputs: Folder,
     first: Part,
     labels: tuple[str, ...],
-    choices: Choices,
+    options: ScoreOptions,
     reading: ReadOptions,
     kind: Format,
-) -> Choices:
-    """Choices with the prefix that the first file asks for, so that all files get the same columns."""
+) -> ScoreOptions:
+    """The options with the prefix that the first file asks for, so that all files get the same columns."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, PurePosixPath(first.source).name)
         inputs.download(first.source, local)
         layout = open_inputs([local], format=kind, options=reading).schema
-    plan = make_plan(layout, labels, choices, kind, first.source)
-    return replace(choices, prefix=plan.added[0].removesuffix("label"))
+    plan = make_plan(layout, labels, options, kind, first.source)
+    return replace(options, prefix=plan.added[0].removesuffix("label"))
 
 
 def _identity(job: ClusterJob, model_sha256: str) -> dict[str, Any]:
     return {
         "inputs": job.input_uri,
         "model": model_sha256,
-        "choices": asdict(job.choices),
+        "options": asdict(job.options),
         "reading": asdict(job.reading),
         "format": job.format,
         "version": __version__,

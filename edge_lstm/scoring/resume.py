@@ -51,7 +51,7 @@ def identity(
     return {
         "inputs": [_fingerprint(source) for source in sources],
         "model": model_sha256,
-        "choices": asdict(plan.choices),
+        "options": asdict(plan.options),
         "reading": [
             plan.layout.format,
             list(plan.layout.columns),

@@ -10,7 +10,7 @@ from typing import Any
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.scoring.answers import Answerer
-from edge_lstm.scoring.columns import DEFAULT_CHOICES, Choices, added_columns, check_choices
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, check_options
 from edge_lstm.scoring.encoders import RAW_COLUMN
 from edge_lstm.tables.columns import find_text_column
 
@@ -20,7 +20,7 @@ def score(
     *,
     model: str | Path | Classifier | None = None,
     text_column: str | None = None,
-    choices: Choices = DEFAULT_CHOICES,
+    options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     window: int = 1024,
     batch_size: int | None = None,
 ) -> Iterator[dict[Any, Any]]:
@@ -33,18 +33,19 @@ def score(
     window: rows that are read before they are answered; 1 answers each row at once. It changes no answer.
 
     Each row comes back as a dict with its own values (``text`` for a plain text) and label,
-    probability, status and error (see Choices for more and for their names, which the first row decides).
-    A row whose text is no string has status ``error``, or raises DataError with ``on_error="fail"``. So has a
-    later row with a key of its own that is one of the added names: it comes back whole under ``raw``.
+    probability, status and error (see ScoreOptions for more and for their names, which the first row
+    decides). A row whose text is no string has status ``error``, or raises DataError with
+    ``on_error="fail"``. So has a later row with a key of its own that is one of the added names: it comes
+    back whole under ``raw``.
 
     Raises DataError, ModelFileError (and its kinds) or ProviderError.
     """
     read = _iterator(rows)
     classifier = model if isinstance(model, Classifier) else Classifier.load(model)
-    check_choices(choices, classifier.labels)
+    check_options(options, classifier.labels)
     if window < 1:
         raise DataError(f"the window must be at least 1 row, not {window}")
-    return _score(read, classifier, text_column, choices, window, batch_size)
+    return _score(read, classifier, text_column, options, window, batch_size)
 
 
 def _iterator(rows: Any) -> Iterator[Any]:
@@ -68,11 +69,11 @@ def _score(
     rows: Iterator[Any],
     classifier: Classifier,
     text_column: str | None,
-    choices: Choices,
+    options: ScoreOptions,
     window: int,
     batch_size: int | None,
 ) -> Iterator[dict[Any, Any]]:
-    answerer = Answerer(classifier, choices, batch_size)
+    answerer = Answerer(classifier, options, batch_size)
     added: tuple[str, ...] = ()
     key: Any = text_column
     number = 0
@@ -82,23 +83,23 @@ def _score(
             names = list(first) if isinstance(first, Mapping) else [text_column or "text"]
             if key is None:
                 key = names[find_text_column([str(name) for name in names], None, "the first row")]
-            kept = choices.keep if choices.keep is not None else tuple(map(str, names))
-            added = added_columns(kept, classifier.labels, choices)
-        taken = frozenset(added if choices.keep is None else ())
+            kept = options.keep if options.keep is not None else tuple(map(str, names))
+            added = added_columns(kept, classifier.labels, options)
+        taken = frozenset(added if options.keep is None else ())
         values = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         read = [_text_or_reason(row, key, taken) for row in values]
         for row, answer in zip(values, answerer.answers(read)):
             number += 1
-            if answer.error is not None and choices.on_error == "fail":
+            if answer.error is not None and options.on_error == "fail":
                 raise DataError(f"row {number}: {answer.error}; correct it, or use on_error='keep'")
             if not answerer.is_written(answer):
                 continue
-            own = row if choices.keep is None else {name: row.get(name) for name in choices.keep}
+            own = row if options.keep is None else {name: row.get(name) for name in options.keep}
             if not taken.isdisjoint(own):
                 own = {RAW_COLUMN: own}
             probability = None if answer.probability is None else float(answer.probability)
             new: list[Any] = [answer.label, probability]
-            if choices.all_probabilities:
+            if options.all_probabilities:
                 each = answer.probabilities
                 new += [None] * len(classifier.labels) if each is None else [float(p) for p in each]
             new += [answer.status, answer.error]

@@ -84,7 +84,7 @@ def _added(arrow: Any, plan: Plan, answers: Sequence[Answer]) -> list[tuple[str,
         ([a.label for a in answers], arrow.string()),
         ([a.probability for a in answers], arrow.float32()),
     ]
-    if plan.choices.all_probabilities:
+    if plan.options.all_probabilities:
         columns += [
             ([None if a.probabilities is None else a.probabilities[i] for a in answers], arrow.float32())
             for i in range(len(plan.labels))

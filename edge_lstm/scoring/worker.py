@@ -83,7 +83,7 @@ class Worker:
         )
         self._plan = plan = job.plan
         self._compression = job.compression
-        self._answerer = Answerer(classifier, plan.choices, job.batch_size)
+        self._answerer = Answerer(classifier, plan.options, job.batch_size)
         if plan.layout.format != "parquet":
             closed = plan.format in ("csv", "tsv", "parquet") and plan.kept is None
             self._text_of = text_reader(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_lstm import Choices, Classifier, DataError, OutputError, score, score_files
+from edge_lstm import Classifier, DataError, OutputError, ScoreOptions, score, score_files
 from edge_lstm.scoring import files, pool
 from edge_lstm.scoring.output import FileOutput
 from edge_lstm.tables import ReadOptions
@@ -184,7 +184,9 @@ def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line(tmp_path: Pa
 def test_on_error_fail_names_the_row_and_leaves_no_output(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id,text\n1,fine\n2\n3,fine\n")
     with pytest.raises(DataError, match=r"in.csv row 2: the row has 1 column, the header 2"):
-        score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1, choices=Choices(on_error="fail"))
+        score_files(
+            tmp_path / "in.csv", tmp_path / "out.csv", workers=1, options=ScoreOptions(on_error="fail")
+        )
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -196,13 +198,13 @@ def test_an_input_column_called_label_stays_and_ours_are_renamed(tmp_path: Path)
     assert row["edge_lstm_label"] in ("pos", "neg")
     assert summary.added_columns[0] == "edge_lstm_label"
     with pytest.raises(DataError, match="choose another --prefix"):
-        score_files(tmp_path / "in.csv", tmp_path / "out.csv", choices=Choices(prefix=""))
+        score_files(tmp_path / "in.csv", tmp_path / "out.csv", options=ScoreOptions(prefix=""))
 
 
 def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS)
     out = tmp_path / "out.csv"
-    score_files(source, out, workers=1, choices=Choices(keep=("id",), all_probabilities=True))
+    score_files(source, out, workers=1, options=ScoreOptions(keep=("id",), all_probabilities=True))
     rows = read_csv(out)
     assert list(rows[0]) == [
         "id",
@@ -215,15 +217,15 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
     ]
     for row in rows:
         assert float(row["probability_neg"]) + float(row["probability_pos"]) == pytest.approx(1, abs=1e-6)
-    summary = score_files(source, out, workers=1, choices=Choices(where_label=("pos",)))
+    summary = score_files(source, out, workers=1, options=ScoreOptions(where_label=("pos",)))
     expected = [str(i) for i, p in enumerate(classifier.predict(TEXTS)) if p.label == "pos"]
     assert [row["id"] for row in read_csv(out)] == expected
     assert (summary.rows, summary.written) == (len(TEXTS), len(expected))
-    summary = score_files(source, out, workers=1, choices=Choices(threshold=1.0))
+    summary = score_files(source, out, workers=1, options=ScoreOptions(threshold=1.0))
     assert {row["label"] for row in read_csv(out)} == {""}
     assert summary.below_threshold == len(TEXTS)
     with pytest.raises(DataError, match="the model has no label 'great'"):
-        score_files(source, out, choices=Choices(where_label=("great",)))
+        score_files(source, out, options=ScoreOptions(where_label=("great",)))
 
 
 def interrupted_run(source: Path, out: Path, after: int, **options: object) -> None:
@@ -281,7 +283,7 @@ def test_resume_refuses_another_run_and_says_what_is_different(
     out = tmp_path / "out.csv"
     interrupted_run(source, out, 2, workers=1, checkpoint_seconds=0)
     with pytest.raises(DataError, match=r"threshold was 0.0 and is 0.5"):
-        score_files(source, out, resume=True, choices=Choices(threshold=0.5))
+        score_files(source, out, resume=True, options=ScoreOptions(threshold=0.5))
     with source.open("a") as file:
         file.write("99,more,2024-01-06,1.0\n")
     with pytest.raises(DataError, match="was changed since the run was started"):
@@ -355,7 +357,7 @@ def test_a_programs_own_rows(classifier: Classifier) -> None:
     assert [row["id"] for row in answers] == [0, 1, 2, 3, 4, 9]
     assert answers[-1]["error"] == "no 'review'"
     with pytest.raises(DataError, match="row 6: no 'review'"):
-        list(score(rows, model=classifier, choices=Choices(on_error="fail")))
+        list(score(rows, model=classifier, options=ScoreOptions(on_error="fail")))
 
 
 def test_rows_without_end_get_answers_as_they_come(classifier: Classifier) -> None:

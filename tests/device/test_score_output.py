@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import Choices, Classifier, DataError, OutputError, Summary, score_files
+from edge_lstm import Classifier, DataError, OutputError, ScoreOptions, Summary, score_files
 from edge_lstm.scoring import files, output, resume
 from edge_lstm.scoring.output import FileOutput
 
@@ -384,10 +384,10 @@ def test_a_refused_row_leaves_nothing_in_the_way_of_the_corrected_input(
     rows = (tmp_path / "in.csv").read_text()
     (tmp_path / "in.csv").write_text(rows + "1,a,too many\n")
     with pytest.raises(DataError, match="row 401: the row has 3 columns"):
-        run(choices=Choices(on_error="fail"))
+        run(options=ScoreOptions(on_error="fail"))
     assert names(tmp_path) == ["in.csv"]
     (tmp_path / "in.csv").write_text(rows)
-    assert run(choices=Choices(on_error="fail")).rows == ROWS
+    assert run(options=ScoreOptions(on_error="fail")).rows == ROWS
 
 
 def test_dev_stdout_is_a_stream_wherever_it_leads(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import Choices, Classifier, DataError, score
+from edge_lstm import Classifier, DataError, ScoreOptions, score
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +71,12 @@ def test_no_value_of_a_later_row_is_overwritten(classifier: Classifier) -> None:
         "the row has a key 'label', which the first row does not have; choose another prefix"
     )
     # With a prefix, or without the column, there is nothing to overwrite.
-    *_, prefixed = score([{"text": "wonderful"}, mine], model=classifier, choices=Choices(prefix="my_"))
+    *_, prefixed = score([{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(prefix="my_"))
     assert (prefixed["label"], prefixed["my_label"]) == ("mine", first["label"])
-    *_, kept = score([{"text": "wonderful"}, mine], model=classifier, choices=Choices(keep=("text",)))
+    *_, kept = score([{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(keep=("text",)))
     assert (kept["label"], kept["status"]) == (first["label"], "ok")
     with pytest.raises(DataError, match="row 2: the row has a key 'label'"):
-        list(score([{"text": "wonderful"}, mine], model=classifier, choices=Choices(on_error="fail")))
+        list(score([{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(on_error="fail")))
 
 
 MISSING = [None, float("nan"), np.nan, np.float64("nan"), 5, b"bytes", ["a"], np.datetime64("NaT")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import Choices, score_files
+from edge_lstm import ScoreOptions, score_files
 from edge_lstm.tables import read_rows
 from edge_lstm.tables.values import Number, RowError, depth, json_text
 
@@ -18,9 +18,9 @@ arrow = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
 
 
-def scored(table: Any, tmp_path: Path, target: str, **choices: Any) -> list[dict[str, Any]]:
+def scored(table: Any, tmp_path: Path, target: str, **options: Any) -> list[dict[str, Any]]:
     pq.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=False)
-    score_files(tmp_path / "in.parquet", tmp_path / target, workers=1, choices=Choices(**choices))
+    score_files(tmp_path / "in.parquet", tmp_path / target, workers=1, options=ScoreOptions(**options))
     return read(tmp_path / target)
 
 
@@ -132,7 +132,7 @@ def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(tmp_path: P
     assert (second["id"], second["status"]) == ("2", "ok")
     assert summary.errors == 1
     # What is not written is not looked at.
-    score_files(tmp_path / "in.csv", tmp_path / target, workers=1, choices=Choices(keep=("text",)))
+    score_files(tmp_path / "in.csv", tmp_path / target, workers=1, options=ScoreOptions(keep=("text",)))
     assert [row["status"] for row in read(tmp_path / target)] == ["ok", "ok"]
 
 
@@ -162,8 +162,8 @@ def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, cont
         pq.write_table(empty, tmp_path / name)
     else:
         (tmp_path / name).write_text(content)
-    choices = Choices(where_label=("pos",)) if name == "in.jsonl" else Choices()
-    score_files(tmp_path / name, tmp_path / "out.parquet", workers=1, choices=choices)
+    options = ScoreOptions(where_label=("pos",)) if name == "in.jsonl" else ScoreOptions()
+    score_files(tmp_path / name, tmp_path / "out.parquet", workers=1, options=options)
     written = pq.read_table(tmp_path / "out.parquet")
     assert written.num_rows == 0
     assert written.column_names[-4:] == ["label", "probability", "status", "error"]
@@ -181,7 +181,9 @@ def test_json_nested_deep_is_written_or_an_error_row(
     for opening, closing in (("[", "]"), ('{"a":', "}")):
         inner = opening * levels + "1" + closing * levels
         (tmp_path / "in.jsonl").write_text(f'{{"text": "good", "x": {inner}}}\n{{"text": "good", "x": 1}}\n')
-        summary = score_files(tmp_path / "in.jsonl", tmp_path / target, workers=1, choices=Choices(keep=keep))
+        summary = score_files(
+            tmp_path / "in.jsonl", tmp_path / target, workers=1, options=ScoreOptions(keep=keep)
+        )
         assert summary.statuses == {"ok": 2} if levels < 200 else {"ok": 1, "error": 1}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import Choices, DataError, OutputError, score_files
+from edge_lstm import DataError, OutputError, ScoreOptions, score_files
 
 pytestmark = pytest.mark.cluster
 
@@ -85,8 +85,8 @@ def test_resume_keeps_what_is_done_and_refuses_another_run(cluster: Any, tmp_pat
     before = outputs(target)
     with pytest.raises(OutputError, match="is not empty; go on with --resume"):
         score_on_cluster(source, target)
-    with pytest.raises(DataError, match="cannot resume: the choices"):
-        score_on_cluster(source, target, resume=True, choices=Choices(threshold=0.5))
+    with pytest.raises(DataError, match="cannot resume: the options"):
+        score_on_cluster(source, target, resume=True, options=ScoreOptions(threshold=0.5))
     # As after an interruption: two files are missing, one has changed since.
     for name in ("part-03", "part-07"):
         (target / f"{name}.csv").unlink()
