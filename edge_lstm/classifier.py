@@ -21,9 +21,10 @@ from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, 
 from edge_lstm.text import Encoded, Status, to_matrix
 
 # Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and text) has
-# to stay in the cache: with the units of all directions above WIDE, 8 texts are up to a tenth faster than 16;
-# with fewer, 16 are up to a sixth faster than 8 (benchmarks/results/table.md).
-WIDE = 64
+# to stay in the cache. Time of 16 texts at a time against 8, reviews of IMDB, one core (9 passes, in turn; to
+# be seen with 'edge-lstm latency MODEL --batch-size 8,16'): 0.91 with 30 units, 1.01 to 1.07 with 46 to 62,
+# 1.08 with 126 and with 2 x 94. Units are those of all directions.
+WIDE = 40
 BATCH_SIZE_OF_WIDE, BATCH_SIZE_OF_NARROW = 8, 16
 MAX_THREADS = 1024  # with many more, ONNX Runtime hangs instead of saying that there is no room
 DEFAULT_PROVIDER = "CPUExecutionProvider"

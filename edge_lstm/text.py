@@ -33,8 +33,9 @@ _TAIL_CHARACTERS = 32
 
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
 
-# The filter characters are ASCII, so the rule can work on UTF-8 bytes, where translate() is a table
-# look-up: a third of the time of str.translate (benchmarks/tokenizer.py).
+# The filter characters are ASCII, so the rule can work on UTF-8 bytes, where translate() is a table look-up.
+# The pieces of 1,300 characters take 12 us against 16 with str.translate(), and 19 against 130 where one of
+# them is not ASCII (Python 3.11, timeit of _pieces against text.lower().translate(table).split(" ")).
 _TO_SPACE = bytes.maketrans(FILTERS.encode(), b" " * len(FILTERS))
 
 

@@ -118,7 +118,7 @@ def test_the_public_api_is_all_there() -> None:
 
 @pytest.mark.parametrize(
     ("network", "size"),
-    [({"hidden": 64}, 16), ({"hidden": 65}, 8), ({"hidden": 40, "bidirectional": True}, 8), ({}, 16)],
+    [({"hidden": 40}, 16), ({"hidden": 41}, 8), ({"hidden": 30, "bidirectional": True}, 8), ({}, 16)],
 )
 def test_a_wide_network_takes_fewer_texts_at_a_time(network: dict[str, object], size: int) -> None:
     classifier = Classifier.load()
