@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from edge_lstm.onnx_file import Graph, OnnxFile
 from edge_lstm.text import FILTERS, FIRST_WORD_ID, PAD_ID, START_ID, Tokenizer
-from edge_lstm.wire import Graph, OnnxFile
 
 MAX_LENGTH = 100_000  # columns of the input; the export allows no more
 # fmt: off

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_lstm import wire
+from edge_lstm import onnx_file
 from edge_lstm.errors import DamagedModelFileError, DataError, NewerFormatError, NotAModelFileError
 from edge_lstm.model_checks import (
     GoldenRow,
@@ -73,7 +73,7 @@ class ModelFile:
 
     path: Path
     data: bytes
-    onnx: wire.OnnxFile
+    onnx: onnx_file.OnnxFile
     tokenizer: Tokenizer
     labels: tuple[str, ...]
     batch: int | None
@@ -139,9 +139,9 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     if not data:
         raise NotAModelFileError(f"{path} is empty; make a model file with 'edge-lstm export'")
     try:
-        onnx = wire.parse(data)
-    except wire.WireError as error:
-        if wire.producer_of(data) == PRODUCER:
+        onnx = onnx_file.parse(data)
+    except onnx_file.OnnxFileError as error:
+        if onnx_file.producer_of(data) == PRODUCER:
             raise DamagedModelFileError(f"{path} is cut short or damaged ({error}); copy it again") from None
         raise NotAModelFileError(
             f"{path} is not an ONNX file; give a model file made by 'edge-lstm export'"
@@ -166,7 +166,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         )
     _check_digest(data, onnx, path)
     try:
-        graph = wire.parse_graph(onnx.graph)
+        graph = onnx_file.parse_graph(onnx.graph)
         batch, length = _check_input(graph, path)
         tokenizer = tokenizer_from(load_json(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
         labels = labels_from(load_json(metadata[KEY_LABELS]))
@@ -191,11 +191,11 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
 
 def seal(data: bytes) -> bytes:
     """A model file's bytes with :data:`UNSEALED` as its digest → the same with the digest filled in."""
-    start, end = _digest_span(wire.parse(data))
+    start, end = _digest_span(onnx_file.parse(data))
     return data[:start] + _digest(data, start, end).encode() + data[end:]
 
 
-def _digest_span(onnx: wire.OnnxFile) -> tuple[int, int]:
+def _digest_span(onnx: onnx_file.OnnxFile) -> tuple[int, int]:
     """Where the digest's hexadecimal digits stand in the file."""
     end = onnx.value_ends[KEY_DIGEST]
     return end - DIGEST_DIGITS, end
@@ -209,7 +209,7 @@ def _digest(data: bytes, start: int, end: int) -> str:
     return digest.hexdigest()
 
 
-def _check_digest(data: bytes, onnx: wire.OnnxFile, path: Path) -> None:
+def _check_digest(data: bytes, onnx: onnx_file.OnnxFile, path: Path) -> None:
     """Raises where the file is not as it was written, as far as its digest covers it."""
     value = onnx.metadata.get(KEY_DIGEST)
     if value is None:
@@ -225,7 +225,7 @@ def _check_digest(data: bytes, onnx: wire.OnnxFile, path: Path) -> None:
         )
 
 
-def _check_input(graph: wire.Graph, path: Path) -> tuple[int | None, int]:
+def _check_input(graph: onnx_file.Graph, path: Path) -> tuple[int | None, int]:
     """The graph's input must be input_ids int32 [batch, length]. → (fixed batch or None, length)"""
     inputs = graph.inputs
     if (
@@ -246,7 +246,7 @@ def _check_input(graph: wire.Graph, path: Path) -> tuple[int | None, int]:
 
 def describe(model: ModelFile) -> dict[str, Any]:
     """Everything the file says of itself, as plain values: the answer of ``edge-lstm inspect --json``."""
-    graph = wire.parse_graph(model.onnx.graph)
+    graph = onnx_file.parse_graph(model.onnx.graph)
     constants = {tensor.name: tensor for tensor in graph.initializers}
     by_operator: Counter[str] = Counter()
     for node in graph.nodes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from edge_lstm import wire
+from edge_lstm import onnx_file
 from edge_lstm.modelfile import KEY_DIGEST, KEY_GRAPH_SHA256, UNSEALED, embedded_model
 
 DATA = embedded_model().read_bytes()
@@ -42,7 +42,7 @@ def encode(
 ) -> bytes:
     """A file of these parts, as they are; ``after``: more fields behind them."""
     data = field(1, 8) + field(2, producer.encode()) + field(7, graph)
-    for domain, version in (wire.parse(DATA).opsets if opsets is None else opsets).items():
+    for domain, version in (onnx_file.parse(DATA).opsets if opsets is None else opsets).items():
         data += field(8, field(1, domain.encode()) + field(2, version))
     return data + b"".join(entry(key, value) for key, value in metadata) + after
 
@@ -60,7 +60,7 @@ def edited(
     digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or ``none``: a
     file as edge-lstm 0.1 wrote it, with the digest of its graph only.
     """
-    onnx = wire.parse(DATA)
+    onnx = onnx_file.parse(DATA)
     graph = onnx.graph if graph is None else graph
     metadata: dict[str, str | None] = {
         **onnx.metadata,

@@ -14,7 +14,7 @@ from edge_lstm.cli.options import JsonOption, ProviderOption
 from edge_lstm.cli.streams import printable, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.doctor import Diagnosis
+    from edge_lstm.doctor.checks import Diagnosis
 
 
 def command(
@@ -40,7 +40,7 @@ def command(
 
     Exit code 0 when the device is fit, 1 when it is not.
     """
-    from edge_lstm.doctor import examine
+    from edge_lstm.doctor.checks import examine
 
     diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
     if as_json:

@@ -13,8 +13,9 @@ import torch
 
 from edge_lstm import __version__
 from edge_lstm.errors import DataError
+from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
-from edge_lstm_export.checkpoint import MAX_LENGTH, Checkpoint, load_checkpoint, save_checkpoint
+from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Dataset, Split, hold_out
 from edge_lstm_export.datasets.warnings import result_warnings
 from edge_lstm_export.evaluation import (

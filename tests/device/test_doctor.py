@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from model_files import edited
 
-from edge_lstm import doctor, machine, probe
-from edge_lstm.doctor import Diagnosis, examine
+from edge_lstm import machine
+from edge_lstm.doctor import checks as doctor
+from edge_lstm.doctor import probe
+from edge_lstm.doctor.checks import Diagnosis, examine
 from edge_lstm.modelfile import embedded_model, open_model
 
 
@@ -64,7 +66,7 @@ def test_a_healthy_device_is_fit_for_the_embedded_model() -> None:
 
 def test_the_parent_never_imports_what_may_crash() -> None:
     code = (
-        "import sys; from edge_lstm.cli import doctor as _; from edge_lstm.doctor import examine;"
+        "import sys; from edge_lstm.cli import doctor as _; from edge_lstm.doctor.checks import examine;"
         "assert examine().fit; print([m for m in ('onnxruntime', 'numpy') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

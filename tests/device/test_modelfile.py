@@ -57,7 +57,7 @@ SWAPPED = {"labels": '["pos","neg"]'}
 
 @pytest.mark.parametrize("key", ["tokenizer", "vocabulary", "labels", "network", "quantization", "golden"])
 def test_metadata_changed_after_the_file_was_written_is_noticed(key: str) -> None:
-    value = SWAPPED.get(key) or modelfile.wire.parse(DATA).metadata[f"edge_lstm.{key}"] + " "
+    value = SWAPPED.get(key) or modelfile.onnx_file.parse(DATA).metadata[f"edge_lstm.{key}"] + " "
     with pytest.raises(DamagedModelFileError, match="changed after it was written"):
         parse_model(edited({key: value}, digest="old"), HERE)
 

@@ -378,7 +378,7 @@ def test_so_does_every_command(
 
 @pytest.mark.parametrize("hostile", EVERY_KIND, ids=str)
 def test_doctor_calls_it_not_fit(hostile: Hostile, tmp_path: Path) -> None:
-    from edge_lstm.doctor import examine
+    from edge_lstm.doctor.checks import examine
 
     path = tmp_path / "m.onnx"
     path.write_bytes(hostile.data())

@@ -19,7 +19,7 @@ from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.network import Network, NetworkConfig, table_rows
 from onnx import numpy_helper
 
-from edge_lstm import wire
+from edge_lstm import onnx_file
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.modelfile import ModelFile, describe, parse_model
@@ -216,5 +216,5 @@ def test_a_network_without_the_setting_has_no_linear_part(make_checkpoint: MakeC
         NetworkConfig(pair_buckets=-1)
 
 
-def _nodes(file: ModelFile) -> tuple[wire.Node, ...]:
-    return wire.parse_graph(file.onnx.graph).nodes
+def _nodes(file: ModelFile) -> tuple[onnx_file.Node, ...]:
+    return onnx_file.parse_graph(file.onnx.graph).nodes

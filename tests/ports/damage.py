@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 
-from edge_lstm import wire
+from edge_lstm import onnx_file
 from tests.model_files import DATA, edited
 
 
 def damaged_files() -> list[tuple[str, bytes]]:
     """(what is wrong, bytes) of files that every port must refuse in one line."""
-    metadata = wire.parse(DATA).metadata
+    metadata = onnx_file.parse(DATA).metadata
 
     def changed(key: str, **values: object) -> bytes:
         return edited({key: json.dumps({**json.loads(metadata[f"edge_lstm.{key}"]), **values})})
@@ -55,7 +55,7 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("no pairs", changed("network", pair_buckets=250_001)),
         ("no such graph", edited(graph=b"")),
         ("graph of noise", edited(graph=rng.randbytes(2000))),
-        ("graph cut", edited(graph=wire.parse(DATA).graph[:-70])),
+        ("graph cut", edited(graph=onnx_file.parse(DATA).graph[:-70])),
         ("nested JSON", edited({"network": "[" * 100_000})),
     ]
     files += [(f"cut at {at}", DATA[:at]) for at in (1, 100, 5000, len(DATA) // 2, len(DATA) - 1)]

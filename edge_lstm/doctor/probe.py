@@ -24,7 +24,7 @@ STAGES = ("numpy", "onnxruntime", "model", "session", "golden")
 # The child gets the parent's own search path, so that it finds the same packages.
 _CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from edge_lstm.probe import main; main(sys.argv[2], sys.argv[3])"
+    "from edge_lstm.doctor.probe import main; main(sys.argv[2], sys.argv[3])"
 )
 
 

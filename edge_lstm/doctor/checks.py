@@ -16,8 +16,8 @@ from platform import python_implementation, python_version
 from typing import Any, Literal
 
 from edge_lstm import __version__
+from edge_lstm.doctor.probe import STAGES, Probe, run_probe, run_probe_here
 from edge_lstm.machine import Machine, this_machine
-from edge_lstm.probe import STAGES, Probe, run_probe, run_probe_here
 
 DEFAULT_TIMEOUT = 60.0  # seconds; the slowest import seen, from a worn SD card, takes about 10
 TOLERANCE = 1e-3  # of a probability, where a CPU's own order of arithmetic shows (ARM, x86 without AVX2)

@@ -25,7 +25,7 @@ MAX_FIELDS, MAX_AXES = 100_000, 8
 _TEXT_FIELDS = (3, 4, 5, 6)  # ModelProto: producer_version, domain, model_version, doc_string
 
 
-class WireError(ValueError):
+class OnnxFileError(ValueError):
     """The bytes are no complete protocol buffer message."""
 
 
@@ -95,7 +95,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
-            raise WireError("number cut short")
+            raise OnnxFileError("number cut short")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -116,11 +116,11 @@ def _placed_fields(data: bytes) -> Iterator[tuple[int, int | bytes, int]]:
     while at < len(data):
         count += 1
         if count > MAX_FIELDS:
-            raise WireError("far more fields than a model has")
+            raise OnnxFileError("far more fields than a model has")
         key, at = _varint(data, at)
         number, kind = key >> 3, key & 7
         if number == 0:
-            raise WireError("field number 0")
+            raise OnnxFileError("field number 0")
         if kind == 0:
             value, at = _varint(data, at)
             yield number, value, at
@@ -132,38 +132,38 @@ def _placed_fields(data: bytes) -> Iterator[tuple[int, int | bytes, int]]:
         elif kind == 5:
             size = 4
         else:
-            raise WireError(f"wire type {kind}")
+            raise OnnxFileError(f"wire type {kind}")
         if at + size > len(data):
-            raise WireError("field cut short")
+            raise OnnxFileError("field cut short")
         at += size
         yield number, data[at - size : at], at
 
 
 def _text(value: int | bytes) -> str:
     if not isinstance(value, bytes):
-        raise WireError("text expected")
+        raise OnnxFileError("text expected")
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise WireError("text is not UTF-8") from error
+        raise OnnxFileError("text is not UTF-8") from error
 
 
 def _bytes(value: int | bytes) -> bytes:
     if not isinstance(value, bytes):
-        raise WireError("message expected")
+        raise OnnxFileError("message expected")
     return value
 
 
 def _int(value: int | bytes) -> int:
     if not isinstance(value, int):
-        raise WireError("number expected")
+        raise OnnxFileError("number expected")
     return value
 
 
 def parse(data: bytes) -> OnnxFile:
     """An ONNX file's bytes → its outermost message.
 
-    Raises WireError where the bytes are no protocol buffer message or end early, and where they say
+    Raises OnnxFileError where the bytes are no protocol buffer message or end early, and where they say
     something twice: readers differ in which of the two they take.
     """
     ir_version, producer, graph = 0, "", b""
@@ -178,13 +178,13 @@ def parse(data: bytes) -> OnnxFile:
             producer = _text(value)
         elif number == 7:
             if graph:
-                raise WireError("two graphs")
+                raise OnnxFileError("two graphs")
             graph = _bytes(value)
         elif number == 8:
             opset = dict(_fields(_bytes(value)))
             domain = _text(opset.get(1, b""))
             if domain in opsets:
-                raise WireError(f"two opsets of domain {domain[:40]!r}")
+                raise OnnxFileError(f"two opsets of domain {domain[:40]!r}")
             opsets[domain] = _int(opset.get(2, 0))
         elif number == 14:
             encoded = _bytes(value)
@@ -195,7 +195,7 @@ def parse(data: bytes) -> OnnxFile:
                 elif part == 2:
                     text, value_end = _text(content), end - len(encoded) + part_end
             if key in metadata:
-                raise WireError(f"metadata key {key[:40]!r} is there twice")
+                raise OnnxFileError(f"metadata key {key[:40]!r} is there twice")
             metadata[key], value_ends[key] = text, value_end
         elif number not in _TEXT_FIELDS:
             others.append(number)
@@ -210,7 +210,7 @@ def producer_of(data: bytes) -> str:
                 return _text(value)
             if number > 2:
                 break
-    except WireError:
+    except OnnxFileError:
         pass
     return ""
 
@@ -234,7 +234,7 @@ def _tensor(data: bytes) -> Tensor:
         elif number in (3, 13, 14):  # segment, external_data, data_location
             elsewhere = True
     if len(dims) > MAX_AXES:
-        raise WireError("a constant of too many axes")
+        raise OnnxFileError("a constant of too many axes")
     dtype, size = ELEMENT_TYPES.get(element, (f"type {element}", 0))
     return Tensor(name, dtype, tuple(dims), size * math.prod(dims), None if elsewhere else held)
 
@@ -271,7 +271,7 @@ def _value_info(data: bytes) -> ValueInfo:
 
 
 def parse_graph(data: bytes) -> Graph:
-    """An encoded graph → its nodes, constants, inputs and outputs. Raises WireError as :func:`parse`."""
+    """An encoded graph → its nodes, constants, inputs and outputs. Raises OnnxFileError as :func:`parse`."""
     nodes: list[Node] = []
     initializers: list[Tensor] = []
     inputs: list[ValueInfo] = []
