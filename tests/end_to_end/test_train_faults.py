@@ -1,0 +1,47 @@
+"""SIGKILL, a full disk, two runs at once: nothing is half-written, a resumed run has the same weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("train_faults.py")
+
+
+def faults(*arguments: str | Path) -> dict[str, int]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, PROGRAM, *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
+def test_a_few_kills_at_random_moments(tmp_path: Path) -> None:
+    assert faults("kills", tmp_path, "1", "3")["trainings"] >= 1
+
+
+@pytest.mark.slow
+def test_fifty_kills_at_random_moments_of_train_and_of_export(tmp_path: Path) -> None:
+    done = faults("kills", tmp_path, "2", "50")
+    assert done["kills"] == 50
+    assert done["resumed"] >= 10 and done["anew"] >= 5 and done["exports"] >= 5
+
+
+@pytest.mark.slow
+def test_twenty_pairs_of_trainings_of_one_output(tmp_path: Path) -> None:
+    assert faults("pairs", tmp_path, "20") == {"pairs": 20, "refused": 20}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="root mounts file systems")
+def test_a_full_disk_and_a_read_only_one(tmp_path: Path) -> None:
+    done = faults("full", tmp_path)
+    if "skipped" in done:
+        pytest.skip("no file system can be mounted here")
+    assert done["refused"] >= 3 and done["resumed"] >= 1 and done["fits_kb"]
