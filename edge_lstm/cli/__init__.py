@@ -59,6 +59,7 @@ COMMANDS = {
     "score": CommandEntry("edge_lstm.cli.score", "Classify every row of files: files in, files out."),
     "latency": CommandEntry("edge_lstm.cli.latency", "Measure how fast this machine answers."),
     "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says of itself."),
+    "page": CommandEntry("edge_lstm.cli.page", "Write one HTML file that classifies what is typed."),
     "doctor": CommandEntry(
         "edge_lstm.cli.doctor", "Check whether this device runs a model, and runs it right."
     ),

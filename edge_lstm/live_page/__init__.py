@@ -1,0 +1,35 @@
+"""One HTML file with a model in it, which classifies what is typed: page, module and model, no network.
+
+``page.html`` is the page; the module that runs the model is ``ports/js/edge-lstm.mjs``, which the installed
+package has beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from html import escape
+from pathlib import Path
+
+from edge_lstm.modelfile import ModelFile
+
+_HERE = Path(__file__).parent
+MODULE = "edge-lstm.mjs"
+
+
+def build_page(model: ModelFile) -> str:
+    """The whole document for a model file."""
+    parts = {
+        "{title}": escape(model.path.name),
+        "{model}": base64.b64encode(model.data).decode("ascii"),
+        "{module}": _module(),
+    }
+    page = (_HERE / "page.html").read_text(encoding="utf-8")
+    return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
+
+
+def _module() -> str:
+    """The JavaScript port: beside this file in an installed package, in ports/ of a checkout."""
+    installed = _HERE / MODULE
+    path = installed if installed.is_file() else _HERE.parents[1] / "ports" / "js" / MODULE
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,149 @@
+"""Headless Chromium by its own protocol, over two pipes: what a person does to a page."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-pipe",
+]
+
+
+class Chromium:
+    """A browser with one page. Commands are those of the Chrome DevTools Protocol."""
+
+    def __init__(self, profile: Path) -> None:
+        their_in, self._out = os.pipe()
+        self._in, their_out = os.pipe()
+        # The protocol's pipes are descriptors 3 and 4.
+        shell = f'exec 3<&{their_in} 4>&{their_out}; exec "$@"'
+        command = ["bash", "-c", shell, "bash", CHROMIUM, *FLAGS, f"--user-data-dir={profile}"]
+        self._process = subprocess.Popen(
+            command, pass_fds=(their_in, their_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        os.close(their_in)
+        os.close(their_out)
+        self._buffer = b""
+        self._number = 0
+        self._session = ""
+        self.problems: list[str] = []  # of the page: errors, and requests that left it
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log", "DOM"):
+            self.send(f"{domain}.enable")
+
+    def __enter__(self) -> Chromium:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait()
+        os.close(self._in)
+        os.close(self._out)
+
+    def send(self, method: str, **parameters: Any) -> Any:
+        """One command → its result."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            while b"\0" not in self._buffer:
+                piece = os.read(self._in, 1 << 16)
+                assert piece, "Chromium ended"
+                self._buffer += piece
+            line, self._buffer = self._buffer.split(b"\0", 1)
+            answer = json.loads(line)
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self._note(answer.get("method"), answer.get("params", {}))
+
+    def _note(self, method: str | None, event: dict[str, Any]) -> None:
+        if method == "Runtime.exceptionThrown":
+            details = event["exceptionDetails"]
+            self.problems.append(str(details.get("exception", {}).get("description", details)))
+        elif method == "Log.entryAdded" and event["entry"]["level"] == "error":
+            self.problems.append(event["entry"]["text"])
+        elif method == "Network.requestWillBeSent":
+            url = event["request"]["url"]
+            if not url.startswith(("file:", "data:", "blob:", "http://127.0.0.1")):
+                self.problems.append(f"asks for {url}")
+
+    def open(self, url: str) -> None:
+        """Goes to an address and waits until it is loaded."""
+        self.send("Page.navigate", url=url)
+        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def run(self, expression: str) -> Any:
+        """An expression's value; promises are awaited."""
+        answer = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = 60) -> None:
+        """Until an expression is true."""
+        end = time.monotonic() + seconds
+        while not self.run(expression):
+            assert time.monotonic() < end, f"never: {expression}"
+            time.sleep(0.02)
+
+    def type(self, text: str) -> None:
+        """Into what has the focus."""
+        self.send("Input.insertText", text=text)
+
+    def press(self, key: str, code: int, modifiers: int = 0) -> None:
+        """A key, down and up."""
+        for kind in ("keyDown", "keyUp"):
+            self.send(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=code,
+                modifiers=modifiers,
+            )
+
+    def choose(self, selector: str, path: Path) -> None:
+        """A file for a file input."""
+        root = self.send("DOM.getDocument")["root"]["nodeId"]
+        node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.send("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+
+    def drop(self, path: Path) -> None:
+        """Drops a file in the middle of the window."""
+        for kind in ("dragEnter", "dragOver", "drop"):
+            data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+            self.send("Input.dispatchDragEvent", type=kind, x=200, y=200, data=data)
+
+    def look(self, width: int = 1000, height: int = 900, *, dark: bool = False, mobile: bool = False) -> None:
+        """The window's size, and light or dark."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.send("Emulation.setDeviceMetricsOverride", **metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", features=[scheme])
+
+    def picture(self, *, whole: bool = False) -> bytes:
+        """A PNG of the window, or of the whole page."""
+        return base64.b64decode(self.send("Page.captureScreenshot", captureBeyondViewport=whole)["data"])
