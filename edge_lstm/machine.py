@@ -92,7 +92,7 @@ def this_machine(root: Path = Path("/")) -> Machine:
         cpu=cpu or platform.processor() or None,
         features=features,
         cores=cores,
-        usable_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores,
+        usable_cores=_usable_cores(),
         cpu_quota=_cpu_quota(root),
         memory_bytes=memory.get("MemTotal"),
         available_bytes=memory.get("MemAvailable"),
@@ -100,10 +100,21 @@ def this_machine(root: Path = Path("/")) -> Machine:
     )
 
 
+def available_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may use, at least 1: its affinity, and the CPU quota of its control groups."""
+    quota = _cpu_quota(root)
+    cores = _usable_cores()
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
 def memory_to_use(root: Path = Path("/")) -> int | None:
     """Bytes that this process may use at most: the machine's or its control group's; None: unknown."""
     known = (_memory(_read(root / "proc/meminfo")).get("MemTotal"), _memory_limit(root))
     return min((size for size in known if size is not None), default=None)
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read(path: Path) -> str:
