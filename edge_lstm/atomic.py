@@ -13,7 +13,6 @@ import glob
 import io
 import os
 import re
-import secrets
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -50,7 +49,7 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
                 yield stream
             return
         # A name of its own, which exists for nobody else: two runs at once both write a whole file.
-        partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.partial")
+        partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.partial")
         try:
             # As an ordinary file: the umask decides who may read it.
             handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)

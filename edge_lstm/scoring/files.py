@@ -17,7 +17,7 @@ from edge_lstm.scoring import resume as journals
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
 from edge_lstm.scoring.encoders import header
 from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
-from edge_lstm.scoring.pool import Pool, available_workers
+from edge_lstm.scoring.pool import Pool
 from edge_lstm.scoring.resume import Entry, Journal
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.table_encoder import assemble, no_rows
@@ -93,7 +93,6 @@ def score_files(
         pyarrow()
     if compression == "zstd":
         zstandard()
-    count = 1 if low_memory else workers or available_workers()
     run = _Run(
         opened=opened,
         plan=plan,
@@ -104,9 +103,15 @@ def score_files(
         on_progress=on_progress,
     )
     job = Job(
-        opened_model.data, opened_model.path, provider, batch_size, plan, compression, arena=not low_memory
+        model=opened_model.data,
+        path=opened_model.path,
+        provider=provider,
+        batch_size=batch_size,
+        plan=plan,
+        compression=compression,
+        arena=not low_memory,
     )
-    with Pool(job, count, loaded) as pool:
+    with Pool(job, 1 if low_memory else workers, lambda: loaded or job.load(opened_model)) as pool:
         if target is None or atomic.is_stream(target):
             if resume:
                 raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")

@@ -13,13 +13,11 @@ stopped, or still starting, keeps nobody waiting.
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm import signals
@@ -46,43 +44,6 @@ _WORKER_ENVIRONMENT = {
 _START = "import sys; sys.path[:] = {path!r}; from edge_lstm.scoring.worker import serve; serve({socket})"
 
 
-def available_workers() -> int:
-    """Cores this process may use: its affinity, and the CPU quota of its control group."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
-    return max(1, min(cores, int(quota))) if quota is not None else cores
-
-
-def _cgroup_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
-    """CPUs that the control groups of this process grant it, None for no limit (versions 2 and 1)."""
-    limits = []
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            top, files = root, ["cpu.max"]
-        elif "cpu" in controllers.split(","):
-            top, files = root / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
-        else:
-            continue
-        folder = top / path.lstrip("/")
-        # A limit of any group above holds too; inside a container the path may not exist: then the top.
-        for level in [folder, *folder.parents]:
-            if not level.is_relative_to(top):
-                break
-            try:
-                words = " ".join((level / name).read_text().strip() for name in files).split()
-                quota, period = float(words[0]), float(words[1])
-            except (OSError, ValueError, IndexError):
-                continue
-            if quota > 0 and period > 0:
-                limits.append(quota / period)
-    return min(limits, default=None)
-
-
 @dataclass
 class _Task:
     """A block under way; scored: None until it is done."""
@@ -92,14 +53,15 @@ class _Task:
 
 
 class Pool:
-    """Scores blocks with at most ``workers`` processes, or in this one (with ``classifier``, if one is
-    loaded) where that is as soon done. Use it as a context: its processes end with it.
+    """Scores blocks with at most ``workers`` processes (None: as many as there are cores for this one), or in
+    this one, with the classifier that ``load`` gives, where that is as soon done. Use it as a context: its
+    processes end with it.
     """
 
-    def __init__(self, job: Job, workers: int, classifier: Classifier | None = None) -> None:
+    def __init__(self, job: Job, workers: int | None, load: Callable[[], Classifier]) -> None:
         self._job = job
-        self._limit = workers if sys.executable else 0
-        self._classifier = classifier
+        self._workers = workers
+        self._load = load
         self._local: Worker | None = None
         self._processes: list[_Process] = []
         self._tasks: deque[_Task] = deque()  # in the order of the input
@@ -110,6 +72,17 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @cached_property
+    def _limit(self) -> int:
+        """At most so many processes; fewer as soon as one could not be started."""
+        if not sys.executable:
+            return 0
+        if self._workers is None:
+            from edge_lstm.machine import available_cores
+
+            return available_cores()
+        return self._workers
 
     @property
     def used(self) -> int:
@@ -125,12 +98,16 @@ class Pool:
             self._unsent.append(task)
             held += block.size
             # A live input that pauses gets all its answers before anything else is read.
-            if block.pause or (self._limit <= 1 and not self._processes):
+            if block.pause or self._workers == 1:
                 yield from self._finish()
                 held = 0
                 continue
             if not self._processes and len(self._tasks) <= _BLOCKS_A_PROCESS:
                 continue  # perhaps that was all, and this process does it sooner than another one starts
+            if not self._processes and self._limit <= 1:
+                yield from self._finish()
+                held = 0
+                continue
             self._hear(0)
             while self._tasks and (self._tasks[0].scored or self._is_full(held)):
                 if not self._processes:  # none could be started
@@ -170,7 +147,7 @@ class Pool:
         if self._local is None:
             with signals.held():
                 import edge_lstm.classifier  # noqa: F401
-            self._local = Worker(self._job, self._classifier)
+            self._local = Worker(self._job, self._load())
         return self._local
 
     def _next(self) -> tuple[Block, Scored]:
@@ -186,6 +163,7 @@ class Pool:
     def _hear(self, timeout: float | None = None) -> None:
         """Starts what processes the work needs, gives them blocks and hears what they have to say."""
         with signals.held():
+            import subprocess  # noqa: F401 - and what it brings, for _Process
             from multiprocessing.connection import wait
 
         under_way = sum(task.scored is None for task in self._tasks)
@@ -217,6 +195,8 @@ class _Process:
         self.connection, theirs = Pipe()
         self.room = 0
         self._tasks: deque[_Task] = deque()
+        import subprocess
+
         code = _START.format(path=sys.path, socket=theirs.fileno())
         try:
             # It never hears what ends the parent: Ctrl-C reaches every process of a terminal, and whoever
@@ -289,8 +269,10 @@ class _Process:
 
     def _killed(self) -> EdgeLSTMError:
         self._popen.kill()
+        from signal import Signals
+
         number = -self._popen.wait()
-        how = f" ({signal.Signals(number).name})" if number in set(signal.Signals) else ""
+        how = f" ({Signals(number).name})" if number in set(Signals) else ""
         return EdgeLSTMError(
             f"a worker process was killed{how}, perhaps for want of memory; "
             "go on with --resume and fewer --workers, or --low-memory"

@@ -7,10 +7,11 @@ import json
 import os
 import stat
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm import __version__, atomic
+from edge_lstm import __version__, atomic, signals
 from edge_lstm.errors import DataError
 from edge_lstm.scoring.columns import Plan
 from edge_lstm.scoring.output import JOURNAL, JOURNAL_NEW, write_error
@@ -47,7 +48,9 @@ class Entry:
 def identity(
     sources: tuple[Source, ...], model_sha256: str, plan: Plan, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Everything that decides the bytes of the output. Two runs with the same one can be one run."""
+    """Everything that decides the bytes of the output, but the versions of the packages. Two runs with the
+    same one can be one run.
+    """
     return {
         "inputs": [_fingerprint(source) for source in sources],
         "model": model_sha256,
@@ -61,23 +64,23 @@ def identity(
         ],
         "output format": [plan.format, asdict(plan.dialect)],
         "settings": settings,
-        "versions": {
-            "edge-lstm": __version__,
-            "onnxruntime": _onnxruntime_version(),
-        },
     }
 
 
-def _onnxruntime_version() -> str:
-    """From the installed files where they say it: importing the package costs as much as 1,000 rows."""
-    from importlib.metadata import PackageNotFoundError, version  # workers have no use for it
+def _versions() -> dict[str, str]:
+    """Of the packages that answers depend on; from the installed files where they say it, since importing
+    ONNX Runtime costs as much as 1,000 rows.
+    """
+    with signals.held():
+        from importlib.metadata import PackageNotFoundError, version  # a run of seconds has no use for it
 
-    try:
-        return version("onnxruntime")
-    except PackageNotFoundError:  # installed under another name, as onnxruntime-openvino
-        import onnxruntime
+        try:
+            onnxruntime_version = version("onnxruntime")
+        except PackageNotFoundError:  # installed under another name, as onnxruntime-openvino
+            import onnxruntime
 
-        return str(onnxruntime.__version__)
+            onnxruntime_version = str(onnxruntime.__version__)
+    return {"edge-lstm": __version__, "onnxruntime": onnxruntime_version}
 
 
 def _fingerprint(source: Source) -> list[Any]:
@@ -140,7 +143,12 @@ class Journal:
     def __init__(self, output: str, run: dict[str, Any]) -> None:
         self.path = Path(output + JOURNAL)
         self._new = Path(output + JOURNAL_NEW)
-        self._run = run
+        self._identity = run
+
+    @cached_property
+    def _run(self) -> dict[str, Any]:
+        """As it is read again, through JSON: tuples are lists there."""
+        return dict(json.loads(json.dumps({**self._identity, "versions": _versions()})))
 
     def write(self, entry: Entry) -> None:
         """Notes a point. What it says must be on the disk before. Raises OutputError."""
@@ -162,7 +170,7 @@ class Journal:
     def read(self) -> Entry:
         """The last point. DataError where the journal is of another run, and says what is different."""
         entry, run = read(self.path)
-        for key, value in _through_json(self._run).items():
+        for key, value in self._run.items():
             if run.get(key) != value:
                 raise DataError(
                     f"cannot resume: {_difference(key, run.get(key), value)}; "
@@ -172,7 +180,7 @@ class Journal:
 
     def is_of(self, run: dict[str, Any]) -> bool:
         """Whether ``run`` is the identity of this run."""
-        return run == _through_json(self._run)
+        return run == self._run
 
     def remove(self) -> None:
         """The run is complete."""
@@ -206,11 +214,6 @@ def is_finished(path: Path, output: str) -> bool:
         return entry.whole is not None and entry.whole == file_identity(Path(output))
     except (DataError, OSError):
         return False
-
-
-def _through_json(value: dict[str, Any]) -> dict[str, Any]:
-    """As it is read again: tuples are lists there."""
-    return dict(json.loads(json.dumps(value)))
 
 
 def _digest(content: dict[str, Any]) -> str:

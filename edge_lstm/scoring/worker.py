@@ -6,12 +6,9 @@ Nothing here imports ONNX Runtime until a worker is made: the parent only reads 
 from __future__ import annotations
 
 import os
-import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import EdgeLSTMError
@@ -22,9 +19,10 @@ from edge_lstm.tables.compression import Compression, compress
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
+    from edge_lstm.modelfile import ModelFile
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """All that a worker needs to begin. model: the bytes of the model file, so that every worker runs the
     same one even if the file changes meanwhile; path: what errors call it. arena: see Classifier.load.
@@ -37,6 +35,12 @@ class Job:
     plan: Plan
     compression: Compression | None
     arena: bool = True
+
+    def load(self, model: ModelFile) -> Classifier:
+        """The classifier of an opened model file. Raises ModelFileError or ProviderError."""
+        from edge_lstm.classifier import Classifier
+
+        return Classifier.from_model(model, provider=self.provider, arena=self.arena)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Failure:
         """What is being handled, in a form that another process can read."""
         if type(error).__module__ not in ("builtins", EdgeLSTMError.__module__):
             error = RuntimeError(f"{type(error).__name__}: {error}")
+        import traceback
+
         return cls(error, traceback.format_exc())
 
     def to_raise(self) -> BaseException:
@@ -69,18 +75,13 @@ class Failure:
 
 
 class Worker:
-    """A loaded classifier and the plan. Raises ModelFileError (and its kinds) or ProviderError."""
+    """A loaded classifier and the plan."""
 
-    def __init__(self, job: Job, classifier: Classifier | None = None) -> None:
-        from edge_lstm.classifier import Classifier
-        from edge_lstm.modelfile import parse_model
+    def __init__(self, job: Job, classifier: Classifier) -> None:
         from edge_lstm.scoring.answers import Answerer
         from edge_lstm.scoring.encoders import encoder
         from edge_lstm.tables.rows import text_reader
 
-        classifier = classifier or Classifier.from_model(
-            parse_model(job.model, job.path), provider=job.provider, arena=job.arena
-        )
         self._plan = plan = job.plan
         self._compression = job.compression
         self._answerer = Answerer(classifier, plan.options, job.batch_size)
@@ -140,7 +141,9 @@ def serve(socket: int) -> None:
     waits for the parent; and that thread notices at once when the parent is gone. Where no thread can be had
     it is one: were there two, both ends could wait for the other to read.
     """
+    import threading
     from multiprocessing.connection import Connection
+    from queue import SimpleQueue
 
     parent = Connection(socket)
     inbox: SimpleQueue[Any] = SimpleQueue()
@@ -162,7 +165,10 @@ def serve(socket: int) -> None:
         except RuntimeError:
             room, take = 1, parent.recv
         parent.send(room)
-        worker = Worker(_checked(take()))
+        job: Job = _checked(take())
+        from edge_lstm.modelfile import parse_model
+
+        worker = Worker(job, job.load(parse_model(job.model, job.path)))
         while True:
             parent.send(worker.score(_checked(take())))
     except BaseException as error:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -369,30 +370,15 @@ def test_rows_without_end_get_answers_as_they_come(classifier: Classifier) -> No
     assert [next(answers)["status"] for _ in range(3)] == ["ok"] * 3
 
 
-def test_the_workers_default_heeds_control_groups(tmp_path: Path) -> None:
-    own = tmp_path / "cgroup"
-    own.write_text("0::/a/b\n")
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
-    (tmp_path / "a" / "b" / "cpu.max").write_text("max 100000\n")
-    assert pool._cgroup_quota(tmp_path, own) == 1.5
-    own.write_text("4:cpu,cpuacct:/x\n")
-    (tmp_path / "cpu" / "x").mkdir(parents=True)
-    (tmp_path / "cpu" / "x" / "cpu.cfs_quota_us").write_text("-1\n")
-    (tmp_path / "cpu" / "x" / "cpu.cfs_period_us").write_text("100000\n")
-    assert pool._cgroup_quota(tmp_path, own) is None
-    assert 1 <= pool.available_workers() <= (os.cpu_count() or 1)
-
-
 def test_low_memory_gives_memory_back_and_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS * 300)
     arenas: list[bool] = []
 
-    def made(job: files.Job, *more: object) -> pool.Pool:
+    def made(job: files.Job, *more: Any) -> pool.Pool:
         arenas.append(job.arena)
-        return pool.Pool(job, *more)  # type: ignore[arg-type]
+        return pool.Pool(job, *more)
 
     monkeypatch.setattr(files, "Pool", made)
     score_files(source, tmp_path / "a.csv", workers=1)

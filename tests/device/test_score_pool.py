@@ -115,7 +115,7 @@ def test_where_no_process_can_be_started_this_one_does_the_work(
         room -= 1
         return real(*arguments, **options)
 
-    monkeypatch.setattr(pool.subprocess, "Popen", popen)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     for allowed in (0, 1):
         room = allowed
         summary = score_files(source, tmp_path / "out.csv", workers=4)
