@@ -3,12 +3,16 @@
 The device needs an ssh server, tar and Python 3.10 or newer; not pip, not a network. What goes there is
 this package as it is here (or its wheel from ``--wheels``), the wheels it needs, the model files and the
 texts; it lies in one temporary folder, which is removed at the end, also after an error or Ctrl-C.
+
+Nothing outlives the command that started it: standard input of the measurement stays open as long as the
+command runs here, and where it ends (Ctrl-C, a kill, a lost connection) the device stops and cleans up.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -42,6 +46,20 @@ _UNPACK = (
     "import sys, zipfile, glob\n"
     "for name in glob.glob('wheels/*.whl'): zipfile.ZipFile(name).extractall('site')"
 )
+
+# On the device, in a POSIX shell: measure, and stop when standard input ends. What runs in the background of
+# a script has no standard input, so that the watcher gets it by another number. A measurement that does not
+# heed the first signal, because it is in the middle of a run or waits for a child, gets the second.
+_MEASURE = """\
+cd {folder} || exit
+PYTHONPATH={folder}/site python3 -m edge_lstm {arguments} & measuring=$!
+exec 3<&0
+{{ cat <&3; kill $measuring; sleep 2; kill -9 $measuring; }} >/dev/null 2>&1 & watching=$!
+exec 3<&-
+wait $measuring; code=$?
+kill $watching
+cd / && rm -rf {folder}
+exit $code"""
 
 
 @dataclass(frozen=True)
@@ -95,8 +113,8 @@ def measure_over_ssh(
             ssh(f"cd {there} && mkdir -p site && python3 -c {shlex.quote(_UNPACK)}")
             say(f"measuring on {host}", 0.3)
             arguments = _arguments(choices, models, has_texts=texts is not None)
-            command = " ".join(map(shlex.quote, arguments))
-            answer = ssh(f"cd {there} && PYTHONPATH={there}/site python3 -m edge_lstm {command}")
+            words = " ".join(map(shlex.quote, arguments))
+            answer = ssh(_MEASURE.format(folder=there, arguments=words), stay=True)
         finally:
             say("cleaning up", 0.9)
             ssh(f"rm -rf {shlex.quote(folder)}")
@@ -150,13 +168,20 @@ def _connection(host: str) -> Iterator[Callable[..., bytes]]:
         options = ["-o", "ControlMaster=auto", "-o", f"ControlPath={sockets}/c", "-o", "ControlPersist=30"]
         options += ["-o", "ServerAliveInterval=30"]
 
-        def run(command: str, data: bytes = b"") -> bytes:
+        def run(command: str, data: bytes = b"", *, stay: bool = False) -> bytes:
+            # stay: standard input stays open, and ends when this process does, however it does.
+            reading, writing = os.pipe() if stay else (None, None)
+            source: dict[str, Any] = {"stdin": reading} if stay else {"input": data}
             try:
                 done = subprocess.run(
-                    ["ssh", *options, host, command], input=data, capture_output=True, check=False
+                    ["ssh", *options, host, command], capture_output=True, check=False, **source
                 )
             except FileNotFoundError:
                 raise DataError("there is no ssh here; install the OpenSSH client") from None
+            finally:
+                for handle in (reading, writing):
+                    if handle is not None:
+                        os.close(handle)
             if done.returncode:
                 raise _failure(host, done.returncode, done.stderr.decode("utf-8", "replace"))
             return done.stdout

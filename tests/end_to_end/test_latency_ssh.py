@@ -5,11 +5,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -166,6 +168,54 @@ def test_an_error_of_the_device_is_one_line_and_nothing_stays_there(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: device: cannot pin to CPUs 4000") and done.stderr.count("\n") == 1
     assert leftovers() == before
+
+
+def measuring() -> list[int]:
+    """Processes that measure in a folder made for --ssh, all that they need imported."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            folder = (process / "cwd").readlink()
+            ticks = int((process / "stat").read_text().rpartition(")")[2].split()[11])
+        except OSError:
+            continue
+        if b"--duration" in words and folder.name.startswith("edge-lstm-latency-") and ticks > 150:
+            found.append(int(process.name))
+    return found
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
+    """Waits for something to come true."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_device_stops_measuring_when_the_command_here_ends(
+    number: int, device: dict[str, str], wheels: Path
+) -> None:
+    before = leftovers()
+    arguments = ["--ssh", "device", "--wheels", str(wheels), "--duration", "10m", "--cold-starts", "0"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "edge_lstm", "latency", *arguments],
+        env=device,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as command:
+        assert until(lambda: bool(measuring()))
+        if number == signal.SIGKILL:
+            command.kill()
+        else:
+            os.killpg(command.pid, number)  # as a terminal does: to ssh too
+        _, stderr = command.communicate(timeout=60)
+    assert (command.returncode, stderr) == (-9 if number == signal.SIGKILL else 128 + number, b"")
+    assert until(lambda: not measuring())
+    assert until(lambda: leftovers() == before)
 
 
 @pytest.mark.parametrize(
