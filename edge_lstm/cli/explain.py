@@ -1,4 +1,8 @@
-"""``edge-lstm explain``: which words of a text moved the answer."""
+"""``edge-lstm explain``: which words of a text moved the answer, on a terminal and as an HTML page.
+
+The text with its colours is one ``rich.text.Text`` (:func:`coloured`), which the terminal shows and
+:func:`report_page` turns into HTML. rich is imported for these two only: a pipe waits for nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,24 @@ from edge_lstm.cli.progress import ProgressLine
 from edge_lstm.cli.streams import printable, standard_input, to_json
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from edge_lstm.explain import Explanation, Part
 
-BAR = {"word": 24, "sentence": 15}  # columns
-# 256-colour backgrounds, weak to strong: blue towards the label, orange away from it.
-_TOWARDS, _AWAY = (153, 111, 69), (223, 215, 208)
-_RESET = "\x1b[0m"
+BAR_COLUMNS = {"word": 24, "sentence": 15}
+LISTED_IN_REPORT = 20
+WEAK = 0.05  # of the strongest effect: what is below stays without colour
+TOWARDS, AWAY = (37, 99, 168), (217, 119, 43)  # RGB, as GOOD and BAD of html.py
+# Opacity of the colours: the weakest is told from white paper, on the strongest black can still be read.
+WEAKEST_TINT, STRONGEST_TINT = 0.2, 0.75
+_STYLE = """
+.reading { font-size: 1.13rem; line-height: 1.9; max-width: 72ch; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
+.reading span { border-radius: 3px; padding: 1px 0; }
+.scale { display: inline-block; width: 160px; height: 12px; border-radius: 3px; vertical-align: middle;
+  margin: 0 8px; }
+.bar { display: inline-block; height: 10px; border-radius: 2px; }
+"""
 
 
 def command(
@@ -40,9 +56,11 @@ def command(
         str, typer.Option("--by", metavar="PART", help="What is left out: word or sentence.")
     ] = "word",
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Parts to list.")] = 12,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write the coloured text as an HTML page.")
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write the coloured text as an HTML page."),
     ] = None,
+    html: Annotated[Path | None, typer.Option("--html", hidden=True)] = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
@@ -58,53 +76,70 @@ def command(
 
     if by not in ("word", "sentence"):
         raise DataError(f"no parts called {by!r}; give --by word or --by sentence")
+    report = report or html  # the option's name before 0.2
+    if report is not None:
+        from edge_lstm.atomic import check_writable
+
+        check_writable(report)
     classifier = Classifier.load(model, threads=threads, provider=provider)
-    given = text if text is not None else _standard_input()
+    if text is None:
+        text = _standard_input()
     with ProgressLine("leaving out", 0) as progress:
-        found = explain(
+        explanation = explain(
             classifier,
-            given,
+            text,
             label=label,
             by="sentence" if by == "sentence" else "word",
             progress=progress.show,
         )
-    if html is not None:
-        from edge_lstm.explain_page import write_explanation
+    if report is not None:
+        from edge_lstm.atomic import write_atomically
 
-        write_explanation(found, html)
+        write_atomically(report_page(explanation), report)
     if as_json:
-        print(to_json(found.to_json(), indent=2))
+        print(to_json(explanation.to_json(), indent=2))
         return
-    print("\n".join(_lines(found, top)))
+    print("\n".join(_answer_lines(explanation)))
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
+        from rich.console import Console
+
+        print()
+        width = min(shutil.get_terminal_size().columns, 100)
+        # Not "auto": with 16 colours, as it takes them for xterm, every tint would be grey.
+        many = os.environ.get("COLORTERM") in ("truecolor", "24bit")
+        console = Console(width=width, highlight=False, color_system="truecolor" if many else "256")
+        console.print(coloured(explanation))
+    print("\n".join(_table_lines(explanation, top)))
 
 
 def _standard_input() -> str:
-    given = standard_input()
-    if given.isatty():
+    stream = standard_input()
+    if stream.isatty():
         print("type the text; Ctrl-D ends", file=sys.stderr)
     # As predict reads a line: what is not UTF-8 becomes U+FFFD, a final line end is no part of the text.
-    return given.read().removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
+    return stream.read().removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
-def _lines(found: Explanation, top: int) -> Iterator[str]:
-    yield f"{printable(found.label)}  {found.probability:.4f}  ({found.status})"
-    if found.answer != found.label:
-        yield f"the answer is {printable(found.answer)}, {found.probabilities[found.answer]:.4f}"
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
-        yield ""
-        yield from _coloured(found, min(shutil.get_terminal_size().columns, 100))
+def _answer_lines(explanation: Explanation) -> Iterator[str]:
+    yield f"{printable(explanation.label)}  {explanation.probability:.4f}  ({explanation.status})"
+    answer = explanation.answer
+    if answer != explanation.label:
+        yield f"the answer is {printable(answer)}, {explanation.probabilities[answer]:.4f}"
+
+
+def _table_lines(explanation: Explanation, top: int) -> Iterator[str]:
     # What would be shown as 0.00 is left out.
-    strongest = [part for part in found.strongest(top) if abs(part.effect) >= 0.005]
+    strongest = [part for part in explanation.strongest(top) if abs(part.effect) >= 0.005]
     yield ""
     if not strongest:
-        yield f"no {found.by} of it moves the answer"
+        yield f"no {explanation.by} of it moves the answer"
         return
     widest = abs(strongest[0].effect)
-    bar_width = BAR[found.by]
-    room = 79 - 20 - bar_width
-    yield f"{'effect':>8} {'without':>8}  {found.by:<{room}} + to it, - away"
+    bar_columns = BAR_COLUMNS[explanation.by]
+    room = 79 - 20 - bar_columns
+    yield f"{'effect':>8} {'without':>8}  {explanation.by:<{room}} + to it, - away"
     for part in strongest:
-        bar = ("+" if part.effect > 0 else "-") * max(1, round(bar_width * abs(part.effect) / widest))
+        bar = ("+" if part.effect > 0 else "-") * max(1, round(bar_columns * abs(part.effect) / widest))
         shown = " ".join(readable(part.text).split())
         shown = shown if len(shown) <= room else shown[: room - 1] + "…"
         yield f"{part.effect:>+8.2f} {part.probability:>8.4f}  {shown:<{room}} {bar}"
@@ -115,43 +150,106 @@ def readable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
-def _coloured(found: Explanation, width: int) -> Iterator[str]:
-    """The text's lines, broken at spaces, its parts in colour."""
-    strongest = max((abs(part.effect) for part in found.parts), default=0.0)
-    starts = {part.start: part for part in found.parts}
-    colour_at: list[str] = [""] * len(found.text)
-    for part in starts.values():
-        colour_at[part.start : part.end] = [_colour(part, strongest)] * (part.end - part.start)
-    text = readable(found.text)
-    at = 0
-    for line in text.split("\n"):
-        end = at + len(line)
-        while at < end:
-            stop = min(at + width, end)
-            if stop < end and (space := text.rfind(" ", at, stop + 1)) > at:
-                stop = space
-            yield _paint(text, colour_at, at, stop)
-            at = stop + (stop < end and text[stop] == " ")
-        if not line:
-            yield ""
-        at = end + 1
+def coloured(explanation: Explanation) -> Text:
+    """The whole text: parts on blue (towards the label) or orange (away from it), the more the stronger;
+    dim where the model does not read, underlined what is not in its vocabulary. The style's meta holds
+    each part's title: its effect in words.
+    """
+    from rich.style import Style
+    from rich.text import Text
+
+    text = Text(readable(explanation.text), overflow="fold")
+    strongest = _strongest_effect(explanation)
+    for part in explanation.parts:
+        share = abs(part.effect) / strongest if strongest else 0.0
+        shown = share >= WEAK
+        style = Style(
+            color="black" if shown else None,
+            bgcolor=f"rgb({','.join(map(str, _tint(part, share)))})" if shown else None,
+            dim=not part.read or None,
+            underline=not part.known or None,
+            meta={"title": f"effect {part.effect:+.3f}, without it {part.probability:.2%}"},
+        )
+        text.stylize(style, part.start, part.end)
+    return text
 
 
-def _colour(part: Part, strongest: float) -> str:
-    if not part.effect:
-        return "" if part.read else "\x1b[2m"
-    share = abs(part.effect) / strongest
-    if share < 0.05:
-        return ""
-    shades = _TOWARDS if part.effect > 0 else _AWAY
-    return f"\x1b[38;5;16;48;5;{shades[0 if share < 0.2 else 1 if share < 0.5 else 2]}m"
+def _strongest_effect(explanation: Explanation) -> float:
+    return max((abs(part.effect) for part in explanation.parts), default=0.0)
 
 
-def _paint(text: str, colour_at: list[str], start: int, stop: int) -> str:
-    painted, now = "", ""
-    for i in range(start, stop):
-        if colour_at[i] != now:
-            painted += (_RESET if now else "") + colour_at[i]
-            now = colour_at[i]
-        painted += text[i]
-    return painted + (_RESET if now else "")
+def _tint(part: Part, share: float) -> tuple[int, ...]:
+    """RGB of the part's colour on white paper."""
+    colour = TOWARDS if part.effect > 0 else AWAY
+    opacity = WEAKEST_TINT + (STRONGEST_TINT - WEAKEST_TINT) * share
+    return tuple(round(255 - (255 - value) * opacity) for value in colour)
+
+
+def report_page(explanation: Explanation) -> str:
+    """The page: HTML that loads nothing and runs no script."""
+    from edge_lstm.html import page
+
+    title = f"{explanation.label} {explanation.probability:.1%}"
+    return page(title, _report_body(explanation), style=_STYLE)
+
+
+def _report_body(explanation: Explanation) -> Iterator[str]:
+    from html import escape
+
+    from edge_lstm.html import table
+
+    label = escape(explanation.label)
+    yield f"<h1>{label} {explanation.probability:.1%}</h1>"
+    others = ", ".join(f"{escape(name)} {value:.1%}" for name, value in explanation.probabilities.items())
+    yield (
+        f'<p class="muted">{others}; status {explanation.status}. Each {explanation.by} was left out '
+        "in turn.</p>"
+    )
+    away, towards = (f"rgba({r},{g},{b},{STRONGEST_TINT})" for r, g, b in (AWAY, TOWARDS))
+    unknown = " Underlined: not in the vocabulary." if not all(p.known for p in explanation.parts) else ""
+    unread = " Grey: not read, the text is too long." if not all(p.read for p in explanation.parts) else ""
+    yield (
+        f'<p class="muted">away from {label}<span class="scale" style="background:'
+        f'linear-gradient(90deg,{away},#fff,{towards})"></span>towards it.{unknown}{unread}</p>'
+    )
+    yield f'<p class="reading">{_as_html(coloured(explanation))}</p>'
+    strongest = _strongest_effect(explanation)
+    rows = (
+        (
+            escape(" ".join(part.text.split())),
+            f"{part.effect:+.3f}",
+            f"{part.probability:.2%}",
+            _bar(part, abs(part.effect) / strongest),
+        )
+        for part in explanation.strongest(LISTED_IN_REPORT)
+    )
+    yield "<h2>What moved the answer most</h2>"
+    header = (explanation.by, "effect", f"{explanation.label} without it", "")
+    yield table(header, rows, numbers=(1, 2))
+    yield (
+        f'<p class="muted">The effect is the change of the log-odds of {label}: +1 makes it '
+        "2.7 times as likely against everything else. It shows what the model reacts to, not why; words "
+        "that only work together each show a part of it.</p>"
+    )
+
+
+def _as_html(text: Text) -> str:
+    """A text whose spans do not overlap → HTML; the title in a span's meta becomes what a pointer shows."""
+    from html import escape
+
+    from rich.style import Style
+
+    pieces, at = [], 0
+    for span in text.spans:
+        assert isinstance(span.style, Style)
+        title = escape(span.style.meta["title"])
+        part = escape(text.plain[span.start : span.end])
+        pieces.append(escape(text.plain[at : span.start]))
+        pieces.append(f'<span style="{escape(span.style.get_html_style())}" title="{title}">{part}</span>')
+        at = span.end
+    return "".join([*pieces, escape(text.plain[at:])])
+
+
+def _bar(part: Part, share: float) -> str:
+    r, g, b = _tint(part, 1.0)
+    return f'<span class="bar" style="width:{180 * share:.0f}px;background:rgb({r},{g},{b})"></span>'

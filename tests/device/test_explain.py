@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_lstm import Classifier, DataError
-from edge_lstm.cli.explain import readable
+from edge_lstm.cli.explain import coloured, readable, report_page
 from edge_lstm.explain import explain
-from edge_lstm.explain_page import explanation_page
 from edge_lstm.text import split_words, word_spans
 
 CLASSIFIER = Classifier.load()
@@ -126,9 +125,9 @@ def test_a_label_or_part_that_does_not_exist_is_refused() -> None:
 
 def test_the_page_shows_the_whole_text_and_runs_nothing_of_it() -> None:
     text = "A <script>alert('wonderful')</script> film & more, qwxyz"
-    page = explanation_page(explain(CLASSIFIER, text))
+    page = report_page(explain(CLASSIFIER, text))
     assert "<script" not in page and "http" not in page
-    assert "&lt;" in page and "wonderful" in page and "Dotted" in page and "Grey" not in page
+    assert "&lt;" in page and "wonderful" in page and "Underlined" in page and "Grey" not in page
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -149,10 +148,39 @@ def test_standard_input_gives_what_an_argument_gives() -> None:
 
 
 def test_the_command_answers_in_json_and_writes_a_page(tmp_path: Path) -> None:
-    done = run(TEXT, "--json", "--html", str(tmp_path / "e.html"))
-    answer = json.loads(done.stdout)
-    assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
-    assert (tmp_path / "e.html").read_text().startswith("<!doctype html>")
+    for option in ("--report", "--html"):  # the second is the name of before 0.2
+        page = tmp_path / f"e{option}.html"
+        done = run(TEXT, "--json", option, str(page))
+        answer = json.loads(done.stdout)
+        assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
+        assert page.read_text().startswith("<!doctype html>")
+    assert b"--html" not in run("--help").stdout
+
+
+def test_the_terminal_and_the_page_show_the_same_text_in_the_same_colours() -> None:
+    found = explain(CLASSIFIER, TEXT)
+    text = coloured(found)
+    assert text.plain == TEXT
+    tinted = [text.plain[s.start : s.end] for s in text.spans if s.style.bgcolor]  # type: ignore[union-attr]
+    strongest = max(abs(part.effect) for part in found.parts)
+    assert tinted == [part.text for part in found.parts if abs(part.effect) >= 0.05 * strongest]
+    assert [text.plain[s.start : s.end] for s in text.spans if s.style.underline] == ["qwxyz"]  # type: ignore[union-attr]
+    page = report_page(found)
+    for span in text.spans:
+        style = span.style.get_html_style()  # type: ignore[union-attr]
+        assert f'<span style="{style}" title="effect ' in page
+
+
+def test_a_pipe_does_not_wait_for_rich() -> None:
+    code = (
+        "import sys; sys.argv = ['edge-lstm', 'explain', 'A fine film.']\n"
+        "from edge_lstm.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not any(name.split('.')[0] == 'rich' for name in sys.modules), 'rich'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_command_says_in_one_line_what_is_wrong() -> None:
