@@ -9,16 +9,16 @@ DEVICE_VENV := .venv-device
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types pytest wheels device-test model bench emulated clean
+.PHONY: demo test lint types pytest wheel device-test model bench emulated clean
 
 demo: $(VENV)/installed
 	$(BIN)/edge-lstm quickstart
 
 test: lint types pytest device-test
 
-$(VENV)/installed: pyproject.toml export/pyproject.toml
+$(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[test]' --editable './export[dev]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
 	touch $@
 
 # For the tests alone, and where there is a Ray for this Python: 79 MB, 7 s; a minute of tests on a local cluster.
@@ -36,15 +36,15 @@ types: $(VENV)/installed
 pytest: $(VENV)/ray
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-wheels: $(VENV)/installed
-	rm -rf build/wheels
-	$(BIN)/python -m pip wheel $(PIP_FLAGS) --no-deps --wheel-dir build/wheels . ./export
+wheel: $(VENV)/installed
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel $(PIP_FLAGS) --no-deps --wheel-dir build/wheel .
 
-# The device wheel alone, where torch and onnx cannot be imported.
-device-test: wheels
+# The wheel without an extra, as a device has it: there torch and onnx cannot be imported.
+device-test: wheel
 	rm -rf $(DEVICE_VENV)
 	$(PYTHON) -m venv $(DEVICE_VENV)
-	$(DEVICE_VENV)/bin/python -m pip install $(PIP_FLAGS) "$$(echo build/wheels/edge_lstm-*.whl)[test]"
+	$(DEVICE_VENV)/bin/python -m pip install $(PIP_FLAGS) "$$(echo build/wheel/edge_lstm-*.whl)[test]"
 	! $(DEVICE_VENV)/bin/python -c 'import torch' 2>/dev/null
 	! $(DEVICE_VENV)/bin/python -c 'import onnx' 2>/dev/null
 	cd tests/device && ../../$(DEVICE_VENV)/bin/pytest -c ../../pyproject.toml --rootdir . .

@@ -9,7 +9,7 @@ from edge_lstm.errors import MissingPackageError
 
 # Extra of pyproject.toml → the import packages that it brings.
 EXTRAS = {
-    "train": ("edge_lstm_export", "torch", "onnx", "safetensors", "sklearn", "scipy", "pooch", "tqdm"),
+    "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "pooch", "tqdm"),
     "report": ("matplotlib",),
     "parquet": ("pyarrow",),
     "zstd": ("zstandard",),
@@ -38,6 +38,16 @@ def missing_package(
     # 'torch._C' missing is a broken torch, not a missing one.
     if not isinstance(error, ModuleNotFoundError) or not extras:
         return None
-    # edge_lstm_export lies beside edge_lstm; where it does not, so do the packages that it needs.
-    package = "torch and more" if error.name == "edge_lstm_export" else str(error.name)
-    return MissingPackageError(f"{what} needs {package}; install with: pip install 'edge-lstm[{extras[0]}]'")
+    return MissingPackageError(
+        f"{what} needs {error.name}; install with: pip install 'edge-lstm[{extras[0]}]'"
+    )
+
+
+def check_installed(extra: str, what: str) -> None:
+    """MissingPackageError where a package of the extra is not installed. None of them is imported for it."""
+    from importlib.util import find_spec
+
+    with needs(extra, what):
+        for package in EXTRAS[extra]:
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)

@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 from edge_lstm import __version__
 from edge_lstm.cli.streams import abandon_output, prepare_streams, printable
 from edge_lstm.errors import EdgeLSTMError
-from edge_lstm.extras import missing_package, needs
+from edge_lstm.extras import check_installed, missing_package
 from edge_lstm.signals import exit_code
 
 DEBUG_FLAG = "--debug"
@@ -88,8 +88,8 @@ class LazyGroup(TyperGroup):
         if self._from_table:
             return _command(cmd_name, lambda: None, entry.summary)
         if entry.package == WORKSTATION:
-            with needs("train", f"'{cmd_name}' runs on a workstation and"):
-                return _command(cmd_name, import_module(entry.module).command, entry.summary)
+            check_installed("train", f"'{cmd_name}' runs on a workstation and")
+            return _command(cmd_name, import_module(entry.module).command, entry.summary)
         # The device side does no linear algebra in NumPy, whose threads for it double the time of its import.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return _command(cmd_name, import_module(entry.module).command, entry.summary)

@@ -29,7 +29,7 @@ def command(
             metavar="SOURCE",
             help="Labelled texts: CSV, TSV, JSONL, Parquet or fastText file, a folder with a subfolder "
             "for each label, - for standard input, or imdb, its tar, Keras's imdb.npz (these with "
-            "edge-lstm-export).",
+            "edge-lstm[train]).",
         ),
     ],
     models: Annotated[

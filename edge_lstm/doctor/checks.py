@@ -24,7 +24,7 @@ TOLERANCE = 1e-3  # of a probability, where a CPU's own order of arithmetic show
 # With these, ONNX Runtime's int8 product and its tanh and sigmoid give the same bits on every x86 CPU.
 EXACT_FEATURES = {"avx2", "fma"}
 LITTLE_MEMORY = 100 * 2**20  # a process with ONNX Runtime and a model of 1 MB takes about 60 MiB
-PACKAGES = ("onnxruntime", "numpy", "typer", "edge-lstm-export", "pyarrow")
+PACKAGES = ("onnxruntime", "numpy", "typer", "pyarrow")
 
 State = Literal["ok", "warning", "failed"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.extras import needs
 from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.labelled import Labelled, read_labelled
 from edge_lstm.tables.sources import FORMATS
 
-# Read by edge-lstm-export only: the IMDB download, its tar, Keras's arrays.
+# Read by edge_lstm_export only: the IMDB download, its tar, Keras's arrays.
 _WORKSTATION_SUFFIXES = (*TAR_SUFFIXES, ".npz")
 DEFAULT_SPLIT = "test"
 
@@ -30,7 +29,7 @@ def load_labelled(
     """Texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
-    split; or ``imdb``, its tar or Keras's ``imdb.npz`` where edge-lstm-export is installed.
+    split; or ``imdb``, its tar or Keras's ``imdb.npz`` where edge-lstm[train] is installed.
     split: which part, of a source that has parts; None for its test texts, or all of one without parts.
     input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
     follow_links: whether what symbolic links inside a folder lead to is read.
@@ -43,7 +42,7 @@ def load_labelled(
     if input_format is not None and given is None:
         raise DataError(f"no format {input_format!r}; give one of {', '.join(FORMATS)}")
     if (source == "imdb" and not path.exists()) or source.lower().endswith(_WORKSTATION_SUFFIXES):
-        return _from_workstation(source, split or DEFAULT_SPLIT, data_dir, word_index, show_progress)
+        return _from_dataset(source, split or DEFAULT_SPLIT, data_dir, word_index, show_progress)
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
         kind = f"has no part {split!r}" if path.is_dir() else "has no parts"
@@ -57,11 +56,11 @@ def load_labelled(
     )
 
 
-def _from_workstation(
+def _from_dataset(
     source: str, split: str, data_dir: Path | None, word_index: Path | None, show_progress: bool
 ) -> Labelled:
-    with needs("train", f"{source} is read on a workstation and"):
-        from edge_lstm_export.datasets import DataOptions, read_dataset
+    from edge_lstm_export.datasets import DataOptions, read_dataset
+
     # Nothing may be held out of what is measured: test_share=0.
     options = DataOptions(data_dir, word_index, test_share=0, show_progress=show_progress)
     dataset = read_dataset(source, options)

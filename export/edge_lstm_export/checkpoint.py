@@ -71,7 +71,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             described = json.loads(metadata[_KEY])
             if described["format"] > CHECKPOINT_FORMAT:
                 raise DataError(
-                    f"{path} was written by a newer version; upgrade with 'pip install -U edge-lstm-export'"
+                    f"{path} was written by a newer version; upgrade with: pip install -U 'edge-lstm[train]'"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         network = _network(described["network"], _with_prefix(tensors, "network."))

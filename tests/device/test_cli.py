@@ -126,7 +126,7 @@ def test_workstation_commands_say_how_to_install_them(tmp_path: Path) -> None:
         "import sys, importlib.abc\n"
         "class Hide(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in ('edge_lstm_export', 'torch', 'onnx'):\n"
+        "        if name.split('.')[0] in ('torch', 'onnx'):\n"
         "            raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Hide())\n"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -275,14 +277,22 @@ def test_standard_input_and_odd_suffixes_are_read_by_their_format(data: Path) ->
     assert done.stdout == wanted.replace("x.jsonl", "-")
 
 
-def test_a_source_of_the_workstation_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "edge_lstm_export"]:
-        monkeypatch.delitem(sys.modules, name)
-    without = [path for path in sys.path if not Path(path, "edge_lstm_export").is_dir()]
-    monkeypatch.setattr(sys, "path", without)  # as if it were not installed
-    for source in ("imdb", "imdb.npz", "aclImdb_v1.tar.gz", "a.tbz2", "A.TXZ", "a.tgz", "a.tar"):
-        with pytest.raises(MissingPackageError, match="edge-lstm\\[train\\]"):
-            load_labelled(source)
+def test_the_download_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pooch", None)  # as if it were not installed
+    monkeypatch.delenv("EDGE_LSTM_DATA", raising=False)
+    with pytest.raises(MissingPackageError, match=r"download of imdb needs pooch.*edge-lstm\[train\]"):
+        load_labelled("imdb")
+
+
+def test_archives_of_reviews_are_read_on_a_device_too(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.tar"
+    with tarfile.open(path, "w") as archive:
+        for part in ("train", "test"):
+            for label in ("neg", "pos"):
+                member = tarfile.TarInfo(f"{part}/{label}/0_1.txt")
+                member.size = 4
+                archive.addfile(member, io.BytesIO(f"{label}!".encode()))
+    assert load_labelled(str(path)).labels == ["neg", "pos"]
 
 
 def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.extras import needs
 
 ARCHIVE = "aclImdb_v1.tar.gz"
 FOLDER = "aclImdb"
@@ -32,7 +33,8 @@ def find_imdb(data_dir: Path | None = None, *, show_progress: bool = False) -> P
 
 
 def _downloaded(*, show_progress: bool) -> Path:
-    import pooch
+    with needs("train", "the download of imdb"):
+        import pooch
 
     pooch.get_logger().setLevel("ERROR")
     cache = pooch.os_cache("edge-lstm")
