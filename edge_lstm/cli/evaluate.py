@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.options import BatchSizeOption, JsonOption, ProviderOption, ThreadsOption
-from edge_lstm.cli.progress import ProgressLine
+from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.cli.streams import printable, to_json
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def command(
         word_index=word_index,
         show_progress=sys.stderr.isatty(),
     )
-    with ProgressLine("evaluating", len(labelled.texts) * len(opened)) as progress:
+    with ProgressBar("evaluating", len(labelled.texts) * len(opened)) as progress:
         evaluation = evaluate(
             opened,
             labelled.texts,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption
-from edge_lstm.cli.progress import ProgressLine
+from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.cli.streams import printable, standard_input, to_json
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def command(
     classifier = Classifier.load(model, threads=threads, provider=provider)
     if text is None:
         text = _standard_input()
-    with ProgressLine("leaving out", 0) as progress:
+    with ProgressBar("leaving out", 0) as progress:
         explanation = explain(
             classifier,
             text,

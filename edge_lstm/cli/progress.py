@@ -1,48 +1,131 @@
-"""A line of progress on standard error, on a terminal only."""
+"""How far a command is, on standard error: a bar on a terminal; elsewhere nothing, or a line now and then."""
 
 from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
-_SECONDS_BETWEEN = 0.1  # redraws; more often costs time and shows nothing more
+from edge_lstm.signals import held
+
+if TYPE_CHECKING:
+    from edge_lstm.scoring import Progress
+
+_AFTER_SECONDS = 0.5  # what is done by then needs no bar, nor the time that rich takes to be imported
+_LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 
 
-class ProgressLine:
-    """``label  1,024 of 25,000``, drawn over itself and removed at the end.
+class Bar:
+    """A text and a bar behind it, drawn over itself and gone at the end. Use it as a context."""
 
-    >>> with ProgressLine("evaluating", 25_000) as progress:
+    def __init__(self) -> None:
+        self.is_shown = sys.stderr.isatty()
+        self._from = time.monotonic() + _AFTER_SECONDS
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def show(self, text: str, fraction: float | None) -> None:
+        """fraction: of the work that is done, None where its end is not known."""
+        if not self.is_shown or time.monotonic() < self._from:
+            return
+        if self._bar is None:
+            self._start()
+        total = None if fraction is None else 1.0
+        self._bar.update(self._task, description=text, total=total, completed=fraction or 0.0)
+
+    def _start(self) -> None:
+        with held():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None)
+        self._bar.start()
+
+
+class ProgressBar:
+    """``label  1,024 of 25,000`` and a bar.
+
+    >>> with ProgressBar("evaluating", 25_000) as progress:
     ...     progress.advance(1_024)
     """
 
     def __init__(self, label: str, total: int) -> None:
+        self._bar = Bar()
         self._label = label
         self._total = total
         self._done = 0
-        self._drawn_at = 0.0
-        self._shown = sys.stderr.isatty()
 
-    def __enter__(self) -> ProgressLine:
+    def __enter__(self) -> ProgressBar:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._shown and self._drawn_at:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__()
 
     def show(self, done: int, total: int) -> None:
         """``done`` of ``total`` are done."""
-        self._total = total
-        self.advance(done - self._done)
+        self._done, self._total = done, total
+        text = f"{self._label}  {self._done:,} of {self._total:,}"
+        self._bar.show(text, done / total if total else None)
 
     def advance(self, count: int) -> None:
         """``count`` more are done."""
-        self._done += count
-        now = time.monotonic()
-        if self._shown and now - self._drawn_at >= _SECONDS_BETWEEN:
-            self._drawn_at = now
-            sys.stderr.write(f"\r\x1b[K{self._label}  {self._done:,} of {self._total:,}")
-            sys.stderr.flush()
+        self.show(self._done + count, self._total)
+
+
+class ScoreProgress:
+    """Rows, speed and errors of a scoring run: a bar, or a line each half minute."""
+
+    def __init__(self) -> None:
+        self._bar = Bar()
+        self._next_line = time.monotonic() + _LINE_SECONDS
+
+    def __enter__(self) -> ScoreProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__()
+
+    def show(self, progress: Progress) -> None:
+        """Shows how far the run is."""
+        if self._bar.is_shown:
+            counts = progress.summary
+            text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
+            self._bar.show(text, progress.fraction)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_SECONDS
+            print(_line(progress), file=sys.stderr, flush=True)
+
+
+def _line(progress: Progress) -> str:
+    counts = progress.summary
+    part = "" if progress.fraction is None else f" ({100 * progress.fraction:.0f} %)"
+    left = ""
+    if progress.fraction and counts.seconds:
+        # A resumed run starts in the middle: its speed is that of its own rows.
+        remaining = counts.rows * (1 / progress.fraction - 1) / max(counts.rows_per_second, 1e-9)
+        left = f", {duration(remaining)} left"
+    return f"{counts.rows:,} rows{part}, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors{left}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as a person reads them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_lstm.cli.options import BatchSizeOption, ModelOption, ProviderOption
+from edge_lstm.cli.streams import printable, to_json
+
+if TYPE_CHECKING:
+    from edge_lstm.scoring import Summary
 
 EXIT_WITH_ERROR_ROWS = 3
+_FIRST_ERRORS = 3
 
 
 def command(
@@ -181,8 +187,8 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
-    from edge_lstm.atomic import check_writable
-    from edge_lstm.cli.score_report import Reporter, check_choice, write_summary
+    from edge_lstm.atomic import check_writable, write_atomically
+    from edge_lstm.cli.progress import ScoreProgress
     from edge_lstm.errors import DataError
     from edge_lstm.scoring import ScoreOptions, score_files
     from edge_lstm.signals import exit_code
@@ -190,10 +196,10 @@ def command(
     from edge_lstm.tables.sources import FORMATS
 
     formats = [name for name in FORMATS if name != "folder"]
-    check_choice("--input-format", input_format, [*formats, "folder"])
-    check_choice("--format", output_format, formats)
-    check_choice("--on-error", on_error, ["keep", "fail"])
-    check_choice("--engine", engine, ["local", "ray"])
+    _check_choice("--input-format", input_format, [*formats, "folder"])
+    _check_choice("--format", output_format, formats)
+    _check_choice("--on-error", on_error, ["keep", "fail"])
+    _check_choice("--engine", engine, ["local", "ray"])
     if low_memory and (workers or 1) > 1:
         raise DataError("--low-memory is one worker; leave it out, or --workers")
     if low_memory and engine == "ray":
@@ -204,7 +210,7 @@ def command(
         raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
     if summary_file is not None:
         check_writable(summary_file)
-    reporter = Reporter(quiet=quiet)
+    progress = ScoreProgress()
     arguments: dict[str, Any] = {
         "model": model,
         "options": ScoreOptions(
@@ -230,10 +236,10 @@ def command(
         "provider": provider,
         "batch_size": batch_size,
         "also_written": [] if summary_file is None else [summary_file],
-        "on_progress": reporter.progress,
+        "on_progress": None if quiet else progress.show,
     }
     try:
-        with reporter:
+        with progress:
             if engine == "ray":
                 from edge_lstm.scoring.ray import score_on_cluster
 
@@ -243,10 +249,51 @@ def command(
             else:
                 summary = score_files(inputs, output, low_memory=low_memory, **arguments)
         if summary_file is not None:
-            write_summary(summary_file, summary)
+            write_atomically(to_json(summary.to_dict(), indent=2) + "\n", summary_file)
     except KeyboardInterrupt as interrupt:
-        reporter.interrupted(output)
+        how = "" if output in (None, "-") else f"; go on with the same command and --resume ({output})"
+        _say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
-    reporter.summary(summary)
+    if not quiet:
+        _say(*_summary_lines(summary))
     if summary.errors:
         raise typer.Exit(EXIT_WITH_ERROR_ROWS)
+
+
+def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
+    from edge_lstm.errors import DataError
+
+    if value is not None and value not in allowed:
+        raise DataError(f"{option} cannot be {value!r}; choose one of {', '.join(allowed)}")
+
+
+def _say(*lines: str) -> None:
+    print("\n".join(map(printable, lines)), file=sys.stderr, flush=True)
+
+
+def _summary_lines(summary: Summary) -> list[str]:
+    """The end of a run in a few lines."""
+    from edge_lstm.cli.progress import duration
+
+    where = f" -> {summary.output}" if summary.output not in (None, "-") else ""
+    resumed = f", {summary.resumed_at:,} of them before" if summary.resumed_at else ""
+    speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
+    lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
+    if summary.written != summary.rows:
+        lines.append(f"written:  {summary.written:,} rows with a wanted label")
+    if summary.labels:
+        lines.append("labels:   " + ", ".join(f"{k} {n:,}" for k, n in sorted(summary.labels.items())))
+    if summary.below_threshold:
+        lines.append(f"unsure:   {summary.below_threshold:,} below the threshold, label left out")
+    statuses = {k: n for k, n in sorted(summary.statuses.items()) if k not in ("ok", "error")}
+    if statuses:
+        lines.append("status:   " + ", ".join(f"{k} {n:,}" for k, n in statuses.items()))
+    if summary.errors:
+        lines.append(f"errors:   {summary.errors:,} rows without usable text, kept with the reason:")
+        shown = summary.first_errors[:_FIRST_ERRORS]
+        lines += [f"          {problem.source} row {problem.row}: {problem.error}" for problem in shown]
+        if summary.errors > _FIRST_ERRORS:
+            lines.append("          ...")
+    if summary.added_columns and summary.added_columns[0] != "label":
+        lines.append("columns:  " + ", ".join(summary.added_columns))
+    return lines

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -312,3 +313,34 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         peaks.append(int(subprocess.run(command, check=True, capture_output=True).stdout) / 1024)
     assert peaks[1] < peaks[0] + 8
     assert max(peaks) < 150, "MiB"
+
+
+def on_terminal(*arguments: str | Path) -> tuple[int, str]:
+    """Exit code and what a terminal was sent as standard error."""
+    terminal, end = os.openpty()
+    with subprocess.Popen([*COMMAND, *map(str, arguments)], stderr=end, stdout=subprocess.DEVNULL) as process:
+        os.close(end)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(terminal, 4096)
+            except OSError:  # the last process has closed it
+                break
+    os.close(terminal)
+    return process.returncode, shown.decode()
+
+
+def test_a_terminal_shows_a_bar_that_is_gone_at_the_end(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 60_000)
+    code, shown = on_terminal(source, "-o", tmp_path / "out.csv", "--workers", "1")
+    assert code == 0
+    assert re.search(r"[\d,]+ rows, [\d,]+ rows/s, 0 errors", shown)
+    assert "━" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is there again"
+    assert "60,000 rows -> " in shown[shown.rindex("\x1b[?25h") :]
+
+
+def test_short_work_and_quiet_work_show_no_bar(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", 3)
+    assert "\x1b" not in on_terminal(source, "-o", tmp_path / "out.csv")[1]
+    assert on_terminal(source, "-o", tmp_path / "out.csv", "--quiet") == (0, "")
