@@ -19,9 +19,10 @@ import typer
 from typer.core import TyperGroup
 
 from edge_lstm import __version__
-from edge_lstm.cli.streams import abandon_output, prepare_streams, printable
+from edge_lstm.cli.streams import abandon_output, prepare_streams
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.extras import check_installed, missing_package
+from edge_lstm.printable import printable
 from edge_lstm.signals import exit_code
 
 DEBUG_FLAG = "--debug"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.options import JsonOption, ProviderOption
-from edge_lstm.cli.streams import printable, to_json
+from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis

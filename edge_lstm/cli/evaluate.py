@@ -11,7 +11,7 @@ import typer
 
 from edge_lstm.cli.options import BatchSizeOption, JsonOption, ProviderOption, ThreadsOption
 from edge_lstm.cli.progress import ProgressBar
-from edge_lstm.cli.streams import printable, to_json
+from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult

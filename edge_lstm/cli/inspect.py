@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from edge_lstm.cli.options import JsonOption
-from edge_lstm.cli.streams import printable, to_json
 from edge_lstm.extras import needs
+from edge_lstm.printable import printable, to_json
 
 CHECKPOINT_SUFFIX = ".safetensors"
 

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption
-from edge_lstm.cli.streams import printable, standard_input, to_json
+from edge_lstm.cli.streams import standard_input
+from edge_lstm.printable import printable, to_json
 
 
 def command(

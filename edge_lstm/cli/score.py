@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_lstm.cli.options import BatchSizeOption, ModelOption, ProviderOption
-from edge_lstm.cli.streams import printable, to_json
+from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.scoring import Summary

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 import os
 import sys
 from typing import Any, BinaryIO, TextIO
 
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.printable import json_escape
 
 _ESCAPES = "edge-lstm-escapes"
 
@@ -66,32 +66,11 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def printable(text: str) -> str:
-    r"""The text on one line, what would steer a terminal (or end the line) as an escape such as ``\x1b``."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON with its letters as they are, and as an escape what would steer a terminal."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text)
-
-
-def _json_escape(character: str) -> str:
-    """``\\uXXXX``; two of them, a surrogate pair, beyond U+FFFF."""
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
-
-
 def _escaped(error: UnicodeError) -> tuple[str, int]:
     """Error handler of an encoding: JSON's escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(_json_escape, error.object[error.start : error.end])), error.end
+    return "".join(map(json_escape, error.object[error.start : error.end])), error.end
 
 
 class _Closed(io.TextIOBase):

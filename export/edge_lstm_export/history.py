@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.atomic import open_atomically, write_atomically
-from edge_lstm.cli.streams import printable
+from edge_lstm.printable import printable
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.cli.streams import printable, to_json
+from edge_lstm.printable import printable, to_json
 
 # characters() leaves out surrogates unless told otherwise.
 ANY = st.text(st.characters(codec=None) | st.characters(categories=["Cs", "Cc", "Cf"]))

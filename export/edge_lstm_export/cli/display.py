@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edge_lstm.cli.streams import printable
+from edge_lstm.printable import printable
 from edge_lstm_export.datasets.dataset import listed, shorten
 from edge_lstm_export.evaluation import Measured
 from edge_lstm_export.export import Exported, Quantized
