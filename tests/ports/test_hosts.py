@@ -1,0 +1,113 @@
+"""ports/onnxruntime: the same file with ONNX Runtime in C++ and, as WebAssembly, in a browser."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_lstm import Classifier
+from tests.ports.chromium import CHROMIUM, Chromium
+from tests.ports.conftest import PROJECT, Case
+
+FOLDER = PROJECT / "ports" / "onnxruntime"
+HEADERS = [Path("/usr/include/onnxruntime"), Path("/usr/local/include/onnxruntime")]
+LINES = ["A wonderful film.", "", "Never again.", "Qwxyzzy!", "İSTANBUL ΟΔΟΣ STRAẞE", "good " * 700]
+
+
+def onnxruntime_web() -> Path:
+    """The folder of onnxruntime-web's files: of EDGE_LSTM_NODE_MODULES, or installed beside classify.mjs."""
+    for folder in (os.environ.get("EDGE_LSTM_NODE_MODULES"), FOLDER / "node_modules"):
+        if folder and (dist := Path(folder) / "onnxruntime-web" / "dist").is_dir():
+            return dist
+    pytest.skip("no onnxruntime-web: npm install --prefix ports/onnxruntime")
+
+
+def test_they_are_short() -> None:
+    for name in ("classify.cpp", "classify.mjs"):
+        assert len((FOLDER / name).read_text().splitlines()) <= 60
+
+
+def test_cpp(cases: list[Case], tmp_path: Path) -> None:
+    headers = next((path for path in HEADERS if (path / "onnxruntime_cxx_api.h").is_file()), None)
+    if headers is None or not shutil.which("g++"):
+        pytest.skip("no g++ with onnxruntime's headers: apt-get install g++ libonnxruntime-dev")
+    port = tmp_path / "edge_lstm.o"
+    subprocess.run(
+        ["gcc", "-std=c99", "-O3", "-c", PROJECT / "ports" / "c" / "edge_lstm.c", "-o", port], check=True
+    )
+    program = tmp_path / "classify"
+    command = ["g++", "-O1", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{headers}"]
+    command += [str(FOLDER / "classify.cpp"), str(port), "-lonnxruntime", "-lm", "-o", str(program)]
+    subprocess.run(command, check=True)
+    for case in cases:
+        if case.name not in ("embedded", "tiny", "deep.int8.onnx", "max-77.fp32.onnx"):
+            continue
+        # Debian's build of ONNX Runtime 1.21 says on standard error that its schemas are there twice.
+        run = subprocess.run([program, case.path], input="\n".join(LINES).encode(), capture_output=True)
+        assert run.returncode == 0, run.stderr[-2000:]
+        rows = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
+        for row, answer in zip(rows, Classifier.load(case.path).predict(LINES), strict=True):
+            assert row[-1] == answer.status and abs(float(row[-2]) - answer.probability) <= 1e-4
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(case.path.read_bytes()[:-1])
+    run = subprocess.run([program, damaged], input=b"good", capture_output=True)
+    assert run.returncode == 1 and not run.stdout
+
+
+class _Folders(http.server.SimpleHTTPRequestHandler):
+    """Serves several folders, each under its name."""
+
+    def __init__(self, *arguments: object, folders: dict[str, Path], **more: object) -> None:
+        self.folders = folders
+        super().__init__(*arguments, **more)  # type: ignore[arg-type]
+
+    def translate_path(self, path: str) -> str:
+        name, _, rest = path.lstrip("/").partition("/")
+        return str(self.folders[name] / rest) if name in self.folders else "/nonexistent"
+
+    def guess_type(self, path: object) -> str:
+        types = {".mjs": "text/javascript", ".html": "text/html", ".wasm": "application/wasm"}
+        return types.get(Path(str(path)).suffix, "application/octet-stream")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_onnxruntime_web_in_chromium(cases: list[Case], tmp_path: Path) -> None:
+    if not CHROMIUM:
+        pytest.skip("no chromium")
+    dist = onnxruntime_web()
+    (tmp_path / "index.html").write_text("<!doctype html><title>onnxruntime-web</title>")
+    chosen = [c for c in cases if c.name in ("embedded", "deep.int8.onnx", "max-77.fp32.onnx")]
+    for i, case in enumerate(chosen):
+        (tmp_path / f"{i}.onnx").write_bytes(case.path.read_bytes())
+    folders = {"page": tmp_path, "ort": dist, "ports": PROJECT / "ports"}
+    handler = functools.partial(_Folders, folders=folders)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    script = (
+        "(async () => { const ort = await import('/ort/ort.wasm.min.mjs'); ort.env.wasm.numThreads = 1;"
+        " const { load } = await import('/ports/onnxruntime/classify.mjs');"
+        " const predict = await load(ort, await (await fetch('/page/NAME.onnx')).arrayBuffer());"
+        " const all = []; for (const text of TEXTS) all.push(await predict(text)); return all; })()"
+    )
+    try:
+        with Chromium(tmp_path / "profile") as browser:
+            browser.open(f"http://127.0.0.1:{server.server_port}/page/index.html")
+            for i, case in enumerate(chosen):
+                told = script.replace("NAME", str(i)).replace("TEXTS", json.dumps(case.texts))
+                answers = browser.run(told)
+                assert [a["status"] for a in answers] == case.statuses
+                values = np.array([list(a["probabilities"].values()) for a in answers])
+                assert np.abs(values - case.probabilities).max() <= 1e-3, case.name
+    finally:
+        server.shutdown()
