@@ -639,7 +639,7 @@ static int around_sigma(uint32_t c) {
 /* One layer's constants, all directions: in the file, unaligned, float32 or int8. */
 typedef struct {
     const unsigned char *w, *r, *b, *w_scale, *r_scale;
-    int group; /* int8: so many products, the activations' zero being 128, fit in 16 bits: 1, 2 or GROUP */
+    int group; /* int8: so many products fit in 16 bits where activations are within ±128: 1, 2 or GROUP */
 } lstm_layer;
 
 struct edge_lstm {
@@ -1174,8 +1174,10 @@ static void multiply_float(edge_lstm *m, const unsigned char *w, const float *x,
     }
 }
 
-/* Activations are within ±128 where their zero is 128, and within ±255 always: then two products fit. */
-static int group_with(const lstm_layer *l, scale s) { return l->group > 2 && !(s.zero == 128.0f) ? 2 : l->group; }
+/* Activations are within ±128 where their zero is in the middle, and within ±255 always: then two products fit. */
+static int group_with(const lstm_layer *l, scale s) {
+    return l->group > 2 && !(s.zero >= 127.0f && s.zero <= 128.0f) ? 2 : l->group;
+}
 
 /* One direction of one layer over the text. in: the layer before's outputs, or NULL for the embedding; out: where
  * its own go, or NULL where they are pooled at once. Rows of both are [directions · hidden]. */

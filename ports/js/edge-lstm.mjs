@@ -291,13 +291,14 @@ function tanh(x) {
   return fround(p / q);
 }
 
-// A number of doubles' 53 bits: two sums of integers fit in one, the second 26 bits above the first. That halves
-// the multiplications. Each sum stays below 2^25: 1,024 products of an activation (255) and a weight (127).
-const SHIFT = 2 ** 26;
-const BLOCK = 1024;
+// Three sums of integers fit in one double's 53 bits, 18 bits apart, while each stays below 2^17: three products for
+// one multiplication. Inputs are taken in blocks that keep to that: activations are at most 128 (or 255) from their
+// zero, so the weights of a block may add up to 1,023 (or 513).
+const SHIFT = 2 ** 18;
+const LANES = 8; // sums that grow side by side
 const HALF_EVEN = 1.5 * 2 ** 52; // adding and subtracting it rounds to an integer, halves to the even one
 
-/** Quantizes x to 8 bits over the range that it has, in place → the size of a step; x becomes q - zero. */
+/** Quantizes x to 8 bits over the range that it has, in place → { step, zero }; x becomes q - zero. */
 function quantize(x) {
   let low = 0;
   let high = 0;
@@ -305,10 +306,13 @@ function quantize(x) {
     if (x[k] < low) low = x[k];
     else if (x[k] > high) high = x[k];
   }
-  const { step, zero } = range(low, high);
+  const scale = range(low, high);
+  const { step, zero } = scale;
   for (let k = 0; k < x.length; k++) x[k] = rounded(x[k], step, zero);
-  return step;
+  return scale;
 }
+
+const NO_SCALE = { step: 1, zero: 0 };
 
 function range(low, high) {
   const step = low === high ? 1 : fround(fround(high - low) / 255);
@@ -322,63 +326,58 @@ function rounded(x, step, zero) {
 
 /** One direction's weights, ready to be multiplied: [inputs] times them → [outputs]. */
 class Product {
+  #packed = {}; // for the two limits of a block, made when it is needed
+
   constructor(weights, direction, inputs, outputs, scale) {
     const start = direction * inputs * outputs;
     this.inputs = inputs;
     this.outputs = outputs;
     this.scale = scale;
     this.int8 = weights instanceof Int8Array;
-    if (this.int8) {
-      // [inputs, outputs] in the file → [outputs / 2, inputs], outputs j and j + half in one number.
-      const half = outputs / 2;
-      this.rows = new Float64Array(half * inputs);
-      for (let k = 0; k < inputs; k++)
-        for (let j = 0, at = start + k * outputs; j < half; j++, at++)
-          this.rows[j * inputs + k] = weights[at] + weights[at + half] * SHIFT;
-    } else {
-      this.rows = Float64Array.from(weights.subarray(start, start + inputs * outputs)); // [outputs, inputs]
-    }
+    this.weights = weights.subarray(start, start + inputs * outputs); // int8: [inputs, outputs], else the reverse
+    this.third = Math.ceil(outputs / 3 / LANES) * LANES;
+    if (this.int8) this.sums = new Float64Array(3 * this.third);
+    else this.weights = Float64Array.from(this.weights);
   }
 
   /** out[j] += sum of x[k] · weight[k, j] · step · scale; x: Float64Array [inputs], for int8 quantized. */
-  addTo(out, x, step) {
+  addTo(out, x, { step, zero }) {
     if (!this.int8) return this.#addFloats(out, x);
+    const { sums, outputs, third } = this;
     const multiplier = fround(step * this.scale);
-    const half = this.outputs / 2;
-    for (let from = 0; from < this.inputs; from += BLOCK) {
-      const to = Math.min(this.inputs, from + BLOCK);
-      this.#addBlock(out, x, from, to, half, multiplier);
-    }
+    const { rows, blocks } = this.#pack(zero === 127 || zero === 128 ? 1023 : 513);
+    sums.fill(0);
+    for (const { from, to, at } of blocks) addBlock(sums, rows, x, from, to, at, third);
+    for (let j = 0; j < outputs; j++) out[j] += fround(sums[j] * multiplier);
   }
 
-  #addBlock(out, x, from, to, half, multiplier) {
-    const { rows, inputs } = this;
-    for (let j = 0; j < half; j += 4) {
-      // Rows behind the last one: the last one again, so that the loop needs no branch.
-      const a0 = j * inputs;
-      const a1 = Math.min(j + 1, half - 1) * inputs;
-      const a2 = Math.min(j + 2, half - 1) * inputs;
-      const a3 = Math.min(j + 3, half - 1) * inputs;
-      let s0 = 0;
-      let s1 = 0;
-      let s2 = 0;
-      let s3 = 0;
-      for (let k = from; k < to; k++) {
-        const xk = x[k];
-        s0 += xk * rows[a0 + k];
-        s1 += xk * rows[a1 + k];
-        s2 += xk * rows[a2 + k];
-        s3 += xk * rows[a3 + k];
+  /** Blocks of inputs; in each, for LANES numbers at a time, a row an input. A number holds outputs j, j + third, … */
+  #pack(limit) {
+    if (this.#packed[limit]) return this.#packed[limit];
+    const { inputs, outputs, weights, third } = this;
+    const totals = new Int32Array(outputs);
+    const blocks = [];
+    for (let k = 0, from = 0; k <= inputs; k++) {
+      const fits = k < inputs && totals.every((sum, j) => sum + Math.abs(weights[k * outputs + j]) <= limit);
+      if (!fits && k > from) {
+        blocks.push({ from, to: k, at: from * third });
+        from = k;
+        totals.fill(0);
       }
-      unpack(out, j, half, s0, multiplier);
-      if (j + 1 < half) unpack(out, j + 1, half, s1, multiplier);
-      if (j + 2 < half) unpack(out, j + 2, half, s2, multiplier);
-      if (j + 3 < half) unpack(out, j + 3, half, s3, multiplier);
+      if (k < inputs) totals.forEach((sum, j) => (totals[j] = sum + Math.abs(weights[k * outputs + j])));
     }
+    const rows = new Float64Array(third * inputs);
+    const weight = (k, j) => (j < outputs ? weights[k * outputs + j] : 0);
+    for (const { from, to, at } of blocks)
+      for (let j = 0, i = at; j < third; j += LANES)
+        for (let k = from; k < to; k++)
+          for (let lane = j; lane < j + LANES; lane++)
+            rows[i++] = weight(k, lane) + SHIFT * (weight(k, lane + third) + SHIFT * weight(k, lane + 2 * third));
+    return (this.#packed[limit] = { rows, blocks });
   }
 
   #addFloats(out, x) {
-    const { rows, inputs, outputs } = this;
+    const { weights, inputs, outputs } = this;
     for (let j = 0; j < outputs; j += 4) {
       // The gates' outputs are a multiple of four.
       const a0 = j * inputs;
@@ -391,10 +390,10 @@ class Product {
       let s3 = 0;
       for (let k = 0; k < inputs; k++) {
         const xk = x[k];
-        s0 += xk * rows[a0 + k];
-        s1 += xk * rows[a1 + k];
-        s2 += xk * rows[a2 + k];
-        s3 += xk * rows[a3 + k];
+        s0 += xk * weights[a0 + k];
+        s1 += xk * weights[a1 + k];
+        s2 += xk * weights[a2 + k];
+        s3 += xk * weights[a3 + k];
       }
       out[j] += s0;
       out[j + 1] += s1;
@@ -404,10 +403,44 @@ class Product {
   }
 }
 
-function unpack(out, j, half, sum, multiplier) {
+function addBlock(sums, rows, x, from, to, at, third) {
+  for (let j = 0; j < third; j += LANES) {
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    let s4 = 0;
+    let s5 = 0;
+    let s6 = 0;
+    let s7 = 0;
+    for (let k = from; k < to; k++, at += LANES) {
+      const xk = x[k];
+      s0 += xk * rows[at];
+      s1 += xk * rows[at + 1];
+      s2 += xk * rows[at + 2];
+      s3 += xk * rows[at + 3];
+      s4 += xk * rows[at + 4];
+      s5 += xk * rows[at + 5];
+      s6 += xk * rows[at + 6];
+      s7 += xk * rows[at + 7];
+    }
+    unpack(sums, j, third, s0);
+    unpack(sums, j + 1, third, s1);
+    unpack(sums, j + 2, third, s2);
+    unpack(sums, j + 3, third, s3);
+    unpack(sums, j + 4, third, s4);
+    unpack(sums, j + 5, third, s5);
+    unpack(sums, j + 6, third, s6);
+    unpack(sums, j + 7, third, s7);
+  }
+}
+
+function unpack(sums, j, third, sum) {
   const upper = sum / SHIFT + HALF_EVEN - HALF_EVEN;
-  out[j] += fround((sum - upper * SHIFT) * multiplier);
-  out[j + half] += fround(upper * multiplier);
+  const top = upper / SHIFT + HALF_EVEN - HALF_EVEN;
+  sums[j] += sum - upper * SHIFT;
+  sums[j + third] += upper - top * SHIFT;
+  sums[j + 2 * third] += top;
 }
 
 // --- The classifier -------------------------------------------------------------------------------------
@@ -592,7 +625,7 @@ export class Classifier {
         const value = fround(embedding[id * width + k] * embeddingScale);
         x[k] = int8 ? rounded(value, step, zero) : value;
       }
-      product = multiply(lstms[0], x, step);
+      product = multiply(lstms[0], x, { step, zero });
       if (id < CACHED_IDS) this.#cache[id] = product;
       return product;
     });
@@ -600,18 +633,18 @@ export class Classifier {
 }
 
 /** One step's input x times the weights of all directions: Float32Array [directions · 4 · hidden]. */
-function multiply(layer, x, step) {
+function multiply(layer, x, scale) {
   const outputs = layer[0].input.outputs;
   const product = new Float32Array(layer.length * outputs);
-  layer.forEach((lstm, d) => lstm.input.addTo(product.subarray(d * outputs, (d + 1) * outputs), x, step));
+  layer.forEach((lstm, d) => lstm.input.addTo(product.subarray(d * outputs, (d + 1) * outputs), x, scale));
   return product;
 }
 
 /** As #firstProducts, for the outputs [steps, width] of the layer before. */
 function products(layer, outputs, steps, width) {
   const x = Float64Array.from(outputs);
-  const step = layer[0].input.int8 ? quantize(x) : 1;
-  return Array.from({ length: steps }, (_, t) => multiply(layer, x.subarray(t * width, (t + 1) * width), step));
+  const scale = layer[0].input.int8 ? quantize(x) : NO_SCALE;
+  return Array.from({ length: steps }, (_, t) => multiply(layer, x.subarray(t * width, (t + 1) * width), scale));
 }
 
 /** One direction of one layer over the text. gates: its products with the input; writes into outputs. */
@@ -628,7 +661,7 @@ function run(lstm, direction, gates, outputs, steps, hidden, width) {
     const t = direction ? steps - 1 - i : i;
     const start = direction * 4 * hidden;
     sums.set(gates[t].subarray(start, start + 4 * hidden));
-    recurrent.addTo(sums, h, recurrent.int8 ? quantize(h) : 1);
+    recurrent.addTo(sums, h, recurrent.int8 ? quantize(h) : NO_SCALE);
     const out = t * width + direction * hidden;
     for (let j = 0; j < hidden; j++) {
       // Gates in ONNX's order: input, output, forget, cell.
