@@ -192,12 +192,11 @@ def command(
     from edge_lstm.errors import DataError
     from edge_lstm.scoring import ScoreOptions, score_files
     from edge_lstm.signals import exit_code
+    from edge_lstm.tables.formats import FORMATS
     from edge_lstm.tables.schema import ReadOptions
-    from edge_lstm.tables.sources import FORMATS
 
-    formats = [name for name in FORMATS if name != "folder"]
-    _check_choice("--input-format", input_format, [*formats, "folder"])
-    _check_choice("--format", output_format, formats)
+    _check_choice("--input-format", input_format, list(FORMATS))
+    _check_choice("--format", output_format, [name for name, known in FORMATS.items() if known.is_writable])
     _check_choice("--on-error", on_error, ["keep", "fail"])
     _check_choice("--engine", engine, ["local", "ray"])
     if low_memory and (workers or 1) > 1:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import TAR_SUFFIXES
+from edge_lstm.tables.formats import named
 from edge_lstm.tables.labelled import Labelled, read_labelled
-from edge_lstm.tables.sources import FORMATS
 
 # Read by edge_lstm_export only: the IMDB download, its tar, Keras's arrays.
 _WORKSTATION_SUFFIXES = (*TAR_SUFFIXES, ".npz")
@@ -38,9 +38,8 @@ def load_labelled(
     Raises DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
     path = Path(source)
-    given = next((known for known in FORMATS if known == input_format), None)
-    if input_format is not None and given is None:
-        raise DataError(f"no format {input_format!r}; give one of {', '.join(FORMATS)}")
+    if input_format is not None:
+        named(input_format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(_WORKSTATION_SUFFIXES):
         return _from_dataset(source, split or DEFAULT_SPLIT, data_dir, word_index, show_progress)
     part = path / (split or DEFAULT_SPLIT)
@@ -49,7 +48,7 @@ def load_labelled(
         raise DataError(f"{source} {kind}; leave --split out")
     return read_labelled(
         [part if part.is_dir() else path],
-        format=given,
+        format=input_format,
         text_column=text_column,
         label_column=label_column,
         follow_links=follow_links,

@@ -49,12 +49,8 @@ def read_sample(
     if path is None:
         return embedded_sample()
     from edge_lstm.tables.reader import read_rows
-    from edge_lstm.tables.sources import FORMATS
 
-    given = next((known for known in FORMATS if known == input_format), None)
-    if input_format is not None and given is None:
-        raise DataError(f"no format {input_format!r}; give one of {', '.join(FORMATS)}")
-    rows = read_rows([path], format=given, text_column=text_column)
+    rows = read_rows([path], format=input_format, text_column=text_column)
     texts = tuple(islice((row.text for row in rows if row.text is not None), MAX_TEXTS))
     return check_texts(Sample(path.name or str(path), texts))
 

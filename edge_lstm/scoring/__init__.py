@@ -1,7 +1,7 @@
 """Scoring: files in → files out, rows in → rows out.
 
 columns.py        what is asked for and the input's schema → the columns of the output
-worker.py         a block → the bytes of its rows (answers.py, encoders.py, table_encoder.py)
+worker.py         a block → the bytes of its rows (answers.py)
 pool.py           blocks over processes, in order, bounded
 output.py         the file under its name only when complete; resume.py: going on after an interruption
 files.py          all of it together; rows.py: the same for a program's own rows; ray.py: for a cluster

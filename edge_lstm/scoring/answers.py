@@ -69,6 +69,16 @@ class Answerer:
         """Whether the row is written at all."""
         return not self._options.where_label or answer.label in self._options.where_label
 
+    def added(self, answer: Answer) -> Sequence[Any] | None:
+        """The values of the added columns; None where the row is not written."""
+        if not self.is_written(answer):
+            return None
+        label, probability, each, status, error = answer
+        if self._options.all_probabilities:
+            every = each if each is not None else [None] * len(self._classifier.labels)
+            return (label, probability, *every, status, error)
+        return (label, probability, status, error)
+
 
 @dataclass
 class Counts:

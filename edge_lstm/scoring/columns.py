@@ -8,9 +8,9 @@ from typing import Literal
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.columns import column_index
-from edge_lstm.tables.csv import Dialect
+from edge_lstm.tables.format import OutputColumns
+from edge_lstm.tables.formats import FORMATS
 from edge_lstm.tables.schema import Schema
-from edge_lstm.tables.sources import Format
 
 OnError = Literal["keep", "fail"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
@@ -39,60 +39,55 @@ class ScoreOptions:
 DEFAULT_SCORE_OPTIONS = ScoreOptions()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A run, decided. Small: it travels to each worker.
 
-    columns: of the output, those of the input; kept: their indexes in the layout, None for all.
-    added: the names of the added columns: label, probability, one for each label's probability where
-        those are asked for, status, error.
-    format, dialect: of the output.
+    format: the name of the output's. output: its columns, the input's and the added ones: label,
+        probability, one for each label's probability where those are asked for, status, error.
     """
 
-    layout: Schema
     labels: tuple[str, ...]
     options: ScoreOptions
-    columns: tuple[str, ...]
-    kept: tuple[int, ...] | None
-    added: tuple[str, ...]
-    format: Format
-    dialect: Dialect
+    format: str
+    output: OutputColumns
 
     @property
-    def renamed(self) -> bool:
-        """Whether the added columns have a prefix that nobody asked for."""
-        return self.options.prefix is None and self.added[0] != "label"
+    def schema(self) -> Schema:
+        """Of the input."""
+        return self.output.schema
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The names of the added columns."""
+        return self.output.added
 
 
 def make_plan(
-    layout: Schema,
+    schema: Schema,
     labels: tuple[str, ...],
     options: ScoreOptions,
-    format: Format,  # noqa: A002
+    format: str,  # noqa: A002
     where: str,
 ) -> Plan:
     """What is asked for, and what the input is → the plan. ``where``: the input's name. DataError."""
     check_options(options, labels)
     kept = None
-    columns: tuple[str, ...] = layout.columns
+    columns: tuple[str, ...] = schema.columns
     if options.keep is not None:
-        kept = tuple(column_index(layout.columns, name, where) for name in options.keep)
-        columns = tuple(layout.columns[i] for i in kept)
-    if format != "jsonl":  # which has an escape for a lone surrogate; UTF-8 has none
-        columns = tuple(name.encode("utf-8", "replace").decode() for name in columns)
-    if format not in ("csv", "tsv"):
-        columns = _distinct(columns)
-    if format in ("csv", "tsv"):
-        same = layout.dialect is not None and layout.format == format
-        dialect = layout.dialect if same and layout.dialect else Dialect("\t" if format == "tsv" else ",")
-    else:
-        dialect = Dialect("\t", "")
-    if layout.dialect is not None and layout.header is None and format in ("csv", "tsv"):
-        columns_in_use: Sequence[str] = ()  # nothing has a name in the output
-    else:
-        columns_in_use = columns
-    added = added_columns(columns_in_use, labels, options)
-    return Plan(layout, labels, options, columns, kept, added, format, dialect)
+        kept = tuple(column_index(schema.columns, name, where) for name in options.keep)
+        columns = tuple(schema.columns[i] for i in kept)
+    writing = FORMATS[format]
+    columns = writing.names(columns)
+    added = added_columns(writing.taken(schema, columns), labels, options)
+    output = OutputColumns(
+        schema=schema,
+        kept=kept,
+        columns=columns,
+        added=added,
+        numbers=(False, *[True] * (len(added) - 3), False, False),
+    )
+    return Plan(labels=labels, options=options, format=format, output=output)
 
 
 def check_options(options: ScoreOptions, labels: Sequence[str]) -> None:
@@ -119,17 +114,3 @@ def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreO
             return added
     clash = sorted(taken.intersection(added))
     raise DataError(f"the input has a column {clash[0]!r} of its own; choose another --prefix")
-
-
-def _distinct(columns: Sequence[str]) -> tuple[str, ...]:
-    """Column names with repeated ones numbered: JSON and Parquet need each to be another."""
-    seen: set[str] = set()
-    names = []
-    for column in columns:
-        name, number = column, 1
-        while name in seen:
-            number += 1
-            name = f"{column}_{number}"
-        seen.add(name)
-        names.append(name)
-    return tuple(names)

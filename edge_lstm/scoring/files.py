@@ -15,19 +15,17 @@ from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring import resume as journals
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
-from edge_lstm.scoring.encoders import header
 from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
 from edge_lstm.scoring.pool import Pool
 from edge_lstm.scoring.resume import Entry, Journal
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.table_encoder import assemble, no_rows
 from edge_lstm.scoring.worker import Job, Scored
 from edge_lstm.tables.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Position
 from edge_lstm.tables.compression import Compression, compress, split_suffix, zstandard
-from edge_lstm.tables.parquet import pyarrow
+from edge_lstm.tables.format import Format
+from edge_lstm.tables.formats import FORMATS, format_of, named
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
-from edge_lstm.tables.schema import ReadOptions
-from edge_lstm.tables.sources import STDIN, Format, output_format
+from edge_lstm.tables.schema import STDIN, ReadOptions
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -54,8 +52,8 @@ def score_files(
     model: str | Path | Classifier | None = None,
     options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     reading: ReadOptions = DEFAULT_OPTIONS,
-    input_format: Format | None = None,
-    format: Format | None = None,  # noqa: A002 - the name of the option
+    input_format: str | None = None,
+    format: str | None = None,  # noqa: A002 - the name of the option
     workers: int | None = None,
     low_memory: bool = False,
     resume: bool = False,
@@ -86,11 +84,10 @@ def score_files(
     opened = open_inputs(paths, format=input_format, options=reading)
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
-    wanted = format or _default_format(target, opened)
-    plan = make_plan(opened.schema, opened_model.labels, options, wanted, opened.sources[0].name)
-    compression = None if target is None or wanted == "parquet" else split_suffix(target)[1]
-    if wanted == "parquet":
-        pyarrow()
+    writing = _output_format(target, format, opened)
+    plan = make_plan(opened.schema, opened_model.labels, options, writing.name, opened.sources[0].name)
+    compression = None if target is None or writing.is_assembled else split_suffix(target)[1]
+    writing.check()
     if compression == "zstd":
         zstandard()
     run = _Run(
@@ -115,7 +112,7 @@ def score_files(
         if target is None or atomic.is_stream(target):
             if resume:
                 raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
-            if wanted == "parquet":
+            if writing.is_assembled:
                 raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
             _check_names([], also_written, opened, opened_model.path)
             with StreamOutput(target) as stream:
@@ -217,21 +214,19 @@ class _Run:
                 self._check_space(file, block, file.size - before)
                 first = False
             position = block.end
-            if self.plan.layout.format != "parquet":
+            if self.opened.format.keeps_bytes:
                 journals.update(self.digest, block)
             if journal and time.monotonic() >= next_checkpoint:
                 self._checkpoint(file, journal, position)
                 next_checkpoint = time.monotonic() + seconds
         if not begun:
             self._begin(file)
-        if self.plan.format == "parquet" and not file.size:
-            file.write(no_rows(self.plan, self.opened.sources[0]))
         file.sync()
         whole = file.partial
-        if self.plan.format == "parquet":
+        if self._writing.is_assembled:
             whole = file.assembled
             whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
-            assemble(str(file.partial), str(whole))
+            self._writing.assemble(str(file.partial), str(whole))
             file.sync(whole)
         if journal and file.is_kept:
             # Should the run be killed between the next two steps, this says that it is done.
@@ -244,7 +239,11 @@ class _Run:
         return True
 
     def _head(self) -> bytes:
-        return compress(header(self.plan), self.compression)
+        return compress(self._writing.writer(self.plan.output).header, self.compression)
+
+    @property
+    def _writing(self) -> Format:
+        return FORMATS[self.plan.format]
 
     def _blocks(self) -> Iterator[Block]:
         return self.opened.blocks(Position(), rows=self.rows, size=self.size)
@@ -254,7 +253,7 @@ class _Run:
         is_there = entry.position == Position()
         while not is_there and (block := next(blocks, None)):
             is_there = block.end == entry.position
-            if self.plan.layout.format != "parquet":
+            if self.opened.format.keeps_bytes:
                 journals.update(self.digest, block)
         if not is_there or self.digest.hexdigest() != entry.input_sha256:
             raise DataError(
@@ -302,7 +301,7 @@ class _Run:
         if not done:
             return
         # A Parquet file is put together from a partial file that stays until it is complete.
-        needed = written / done * (1.5 if self.plan.format == "parquet" else 1.0) - written
+        needed = written / done * (1.5 if self._writing.is_assembled else 1.0) - written
         free = file.free()
         if needed > free:
             raise OutputError(
@@ -335,14 +334,14 @@ def _unfinished(file: FileOutput, journal: Journal | None, resume: bool) -> Entr
     return None
 
 
-def _default_format(target: str | None, opened: Inputs) -> Format:
-    """The output's format where none is asked for: by its suffix, else that of the input."""
-    found = output_format(target) if target is not None else None
-    if found is None:
-        if target is not None and not atomic.is_stream(target):
-            raise OutputError(
-                f"{target}: the suffix does not say which format to write; "
-                "use .csv, .tsv, .jsonl, .parquet or .txt, or give --format"
-            )
-        return {"folder": "jsonl", "parquet": "jsonl"}.get(opened.schema.format, opened.schema.format)  # type: ignore[return-value]
-    return found
+def _output_format(target: str | None, wanted: str | None, opened: Inputs) -> Format:
+    """The output's format: the one asked for, else by its suffix, else that of the input."""
+    if wanted is not None and not named(wanted).is_writable:
+        raise DataError(f"{wanted} is no format of a file; choose another --format")
+    found = wanted or (format_of(target) if target is not None else None)
+    if found is None and target is not None and not atomic.is_stream(target):
+        raise OutputError(
+            f"{target}: the suffix does not say which format to write; "
+            "use .csv, .tsv, .jsonl, .parquet or .txt, or give --format"
+        )
+    return FORMATS[found or opened.format.default_output or opened.format.name]

@@ -32,10 +32,10 @@ from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, make_
 from edge_lstm.scoring.files import Progress, score_files
 from edge_lstm.scoring.summary import RowProblem, Summary
 from edge_lstm.tables.compression import split_suffix
+from edge_lstm.tables.formats import FORMATS, format_of
 from edge_lstm.tables.parquet import pyarrow
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, open_inputs
 from edge_lstm.tables.schema import ReadOptions
-from edge_lstm.tables.sources import FORMAT_SUFFIXES, Format
 
 NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
 RUN_NOTE = f"{NOTES}/run.json"
@@ -53,8 +53,8 @@ class ClusterJob:
     output_uri: str
     options: ScoreOptions
     reading: ReadOptions
-    input_format: Format | None
-    format: Format
+    input_format: str | None
+    format: str
     provider: str
     batch_size: int | None
 
@@ -67,8 +67,8 @@ def score_on_cluster(
     model: str | Path | None = None,
     options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     reading: ReadOptions = DEFAULT_OPTIONS,
-    input_format: Format | None = None,
-    format: Format | None = None,  # noqa: A002
+    input_format: str | None = None,
+    format: str | None = None,  # noqa: A002
     workers: int | None = None,
     resume: bool = False,
     provider: str = "CPUExecutionProvider",
@@ -226,14 +226,14 @@ def _fixed_prefix(
     labels: tuple[str, ...],
     options: ScoreOptions,
     reading: ReadOptions,
-    kind: Format,
+    kind: str,
 ) -> ScoreOptions:
     """The options with the prefix that the first file asks for, so that all files get the same columns."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, PurePosixPath(first.source).name)
         inputs.download(first.source, local)
-        layout = open_inputs([local], format=kind, options=reading).schema
-    plan = make_plan(layout, labels, options, kind, first.source)
+        schema = open_inputs([local], format=kind, options=reading).schema
+    plan = make_plan(schema, labels, options, kind, first.source)
     return replace(options, prefix=plan.added[0].removesuffix("label"))
 
 
@@ -290,9 +290,7 @@ class Part:
     modified: str
 
 
-def find_parts(
-    inputs: Folder, input_format: Format | None, wanted: Format | None
-) -> tuple[list[Part], Format]:
+def find_parts(inputs: Folder, input_format: str | None, wanted: str | None) -> tuple[list[Part], str]:
     """The input files of a folder in order, all of one format, with the format.
 
     Raises DataError where there are none, or of several formats.
@@ -304,10 +302,10 @@ def find_parts(
         raise DataError(
             f"{where} is a file; --engine ray reads folders of files, one engine for one file is local"
         )
-    found: dict[Format, list[Stored]] = {}
+    found: dict[str, list[Stored]] = {}
     for stored in inputs.files():
         hidden = any(step.startswith(("_", ".")) for step in PurePosixPath(stored.name).parts)
-        told = input_format or FORMAT_SUFFIXES.get(split_suffix(stored.name)[0])
+        told = input_format or format_of(stored.name)
         if not hidden and told is not None:
             found.setdefault(told, []).append(stored)
     if not found:
@@ -327,17 +325,16 @@ def _part(stored: Stored, target: str) -> Part:
     return Part(stored.name, target, f"{NOTES}/{target}.json", stored.size, stored.modified)
 
 
-def _target_name(name: str, source: Format, target: Format) -> str:
+def _target_name(name: str, source: str, target: str) -> str:
     """An input's name, with the suffix of another format where the output has another."""
     if source == target:
         return name
     stem = PurePosixPath(name)
-    suffix, compression = split_suffix(name)
-    if compression:
+    if split_suffix(name)[1]:
         stem = stem.with_suffix("")
-    if suffix in FORMAT_SUFFIXES:
+    if format_of(name) is not None:
         stem = stem.with_suffix("")
-    return f"{stem}.{'txt' if target == 'text' else target}"
+    return f"{stem}{FORMATS[target].suffixes[0]}"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from edge_lstm.scoring.columns import Plan
 from edge_lstm.scoring.output import JOURNAL, JOURNAL_NEW, write_error
 from edge_lstm.tables.blocks import Block, Position
 from edge_lstm.tables.compression import Compression
-from edge_lstm.tables.rows import TooLong
-from edge_lstm.tables.sources import Source
+from edge_lstm.tables.formats import FORMATS
+from edge_lstm.tables.records import TooLong
+from edge_lstm.tables.schema import Source
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -56,13 +57,13 @@ def identity(
         "model": model_sha256,
         "options": asdict(plan.options),
         "reading": [
-            plan.layout.format,
-            list(plan.layout.columns),
-            plan.layout.text,
-            None if plan.layout.dialect is None else asdict(plan.layout.dialect),
-            None if plan.layout.header is None else plan.layout.header.hex(),
+            plan.schema.format,
+            list(plan.schema.columns),
+            plan.schema.text,
+            None if plan.schema.dialect is None else asdict(plan.schema.dialect),
+            None if plan.schema.header is None else plan.schema.header.hex(),
         ],
-        "output format": [plan.format, asdict(plan.dialect)],
+        "output format": plan.format,
         "settings": settings,
     }
 
@@ -88,7 +89,7 @@ def _fingerprint(source: Source) -> list[Any]:
     both ends where :func:`update` sees the rest; of Parquet, whose bytes are not read in order, that of all.
     """
     path = Path(_absolute(source.path))
-    if source.format == "folder":
+    if source.files:
         digest = hashlib.sha256()
         for name in source.files:
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
@@ -101,7 +102,7 @@ def _fingerprint(source: Source) -> list[Any]:
     state = path.stat()
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        if source.format == "parquet":
+        if not FORMATS[source.format].keeps_bytes:
             while chunk := file.read(2**20):
                 digest.update(chunk)
         else:

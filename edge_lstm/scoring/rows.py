@@ -7,12 +7,14 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.scoring.answers import Answerer
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, check_options
-from edge_lstm.scoring.encoders import RAW_COLUMN
 from edge_lstm.tables.columns import find_text_column
+from edge_lstm.tables.jsonl import RAW_COLUMN
 
 
 def score(
@@ -92,17 +94,13 @@ def _score(
             number += 1
             if answer.error is not None and options.on_error == "fail":
                 raise DataError(f"row {number}: {answer.error}; correct it, or use on_error='keep'")
-            if not answerer.is_written(answer):
+            new = answerer.added(answer)
+            if new is None:
                 continue
             own = row if options.keep is None else {name: row.get(name) for name in options.keep}
             if not taken.isdisjoint(own):
                 own = {RAW_COLUMN: own}
-            probability = None if answer.probability is None else float(answer.probability)
-            new: list[Any] = [answer.label, probability]
-            if options.all_probabilities:
-                each = answer.probabilities
-                new += [None] * len(classifier.labels) if each is None else [float(p) for p in each]
-            new += [answer.status, answer.error]
+            new = [float(value) if isinstance(value, np.floating) else value for value in new]
             yield {**own, **dict(zip(added, new))}
 
 

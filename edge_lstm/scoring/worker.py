@@ -6,7 +6,7 @@ Nothing here imports ONNX Runtime until a worker is made: the parent only reads 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from edge_lstm.scoring.answers import Counts
 from edge_lstm.scoring.columns import Plan
 from edge_lstm.tables.blocks import Block
 from edge_lstm.tables.compression import Compression, compress
+from edge_lstm.tables.formats import FORMATS
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
@@ -79,59 +80,34 @@ class Worker:
 
     def __init__(self, job: Job, classifier: Classifier) -> None:
         from edge_lstm.scoring.answers import Answerer
-        from edge_lstm.scoring.encoders import encoder
-        from edge_lstm.tables.rows import text_reader
 
-        self._plan = plan = job.plan
+        plan = job.plan
         self._compression = job.compression
         self._answerer = Answerer(classifier, plan.options, job.batch_size)
-        if plan.layout.format != "parquet":
-            closed = plan.format in ("csv", "tsv", "parquet") and plan.kept is None
-            self._text_of = text_reader(
-                plan.layout,
-                forbidden=frozenset(plan.added),
-                # Where columns are fixed, a row with another key would lose it.
-                known=frozenset(plan.layout.columns) if closed else None,
-            )
-        self._encode = encoder(plan) if plan.format != "parquet" else None
+        writing, columns = FORMATS[plan.format], plan.schema.columns
+        self._read = FORMATS[plan.schema.format].reader(
+            plan.schema,
+            forbidden=frozenset(plan.added),
+            # Where columns are fixed, a row with another key would lose it.
+            known=frozenset(columns) if writing.has_fixed_columns and plan.output.kept is None else None,
+        )
+        self._writer = writing.writer(plan.output)
 
     def score(self, block: Block) -> Scored:
         """Classifies the rows of a block and encodes them."""
         from edge_lstm.scoring.answers import Answer, count
-        from edge_lstm.scoring.encoders import parquet_values
-        from edge_lstm.scoring.table_encoder import arrow_bytes
-        from edge_lstm.tables import parquet
-        from edge_lstm.tables.records import cut
-        from edge_lstm.tables.rows import read_texts
-        from edge_lstm.tables.values import RowError
 
-        plan = self._plan
-        content: Any = block.content
-        table: Any = None
-        records: Any
-        if plan.layout.format == "parquet":
-            table = parquet.from_bytes(content)
-            read = parquet.texts(table.column(plan.layout.text))
-            records = parquet_values(table, plan) if self._encode else ()
-        else:
-            records = cut(content, plan.layout) if isinstance(content, bytes) else content
-            read = read_texts(records, plan.layout, self._text_of)
-        answers = self._answerer.answers(read)
-        if self._encode is None:
-            data, written = arrow_bytes(plan, records, table, answers, self._answerer.is_written)
-            return Scored(data, count(answers, written))
-        rows = []
-        for i, record in enumerate(records):
-            if not self._answerer.is_written(answers[i]):
-                continue
-            try:
-                rows.append(self._encode(record, answers[i]))
-            except RowError as error:
-                answers[i] = Answer(None, None, None, "error", str(error))
-                if self._answerer.is_written(answers[i]):
-                    rows.append(self._encode(record, answers[i]))
-        data = compress(b"".join(rows), self._compression) if rows else b""
-        return Scored(data, count(answers, len(rows)))
+        answerer = self._answerer
+        rows = self._read(block.content)
+        answers = answerer.answers(rows.texts)
+
+        def refuse(index: int, reason: str) -> Sequence[Any] | None:
+            answers[index] = Answer(None, None, None, "error", reason)
+            return answerer.added(answers[index])
+
+        data = self._writer.write(rows, list(map(answerer.added, answers)), refuse)
+        written = sum(map(answerer.is_written, answers))
+        return Scored(compress(data, self._compression) if data else b"", count(answers, written))
 
 
 def serve(socket: int) -> None:

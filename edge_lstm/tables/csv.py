@@ -1,198 +1,214 @@
-"""CSV and TSV as bytes: where a record ends, what its fields are, how a field is written.
-
-The rules are those of Python's ``csv`` module with its default settings (a doubled quote stands for one,
-a quote inside an unquoted field is a plain character), applied to bytes, so that a record can be passed
-on exactly as it came. The tests hold the two against each other.
-"""
+"""CSV and TSV: rows are passed on as the bytes they had, the added columns behind them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from typing import Any
 
-DELIMITERS = (",", ";", "\t", "|")
-_SNIFFED_RECORDS = 50
-_LINE_ENDS = (b"\n", b"\r\n", b"\r")
+from edge_lstm.errors import DataError
+from edge_lstm.tables.blocks import Lines, Records, split_record
+from edge_lstm.tables.dialect import Dialect, sniff
+from edge_lstm.tables.format import Encoded, OutputColumns, Refuse, RowWriter
+from edge_lstm.tables.lines import LineFormat, check_not_empty, decoded, field
+from edge_lstm.tables.records import Rows, RowText
+from edge_lstm.tables.schema import BOM, ReadOptions, Schema, Source
+from edge_lstm.tables.stream import HEAD_BYTES
+from edge_lstm.tables.values import RowError, json_text
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """delimiter: one ASCII character; quote: one ASCII character, or "" where nothing is quoted;
-    newline: what ends a line.
+class CsvLines(Lines):
+    """Records of one or several lines. A blank line is no row, as for csv.DictReader; in CSV of one column it
+    may be one.
     """
 
-    delimiter: str = ","
-    quote: str = '"'
-    newline: str = "\n"
+    def __init__(self, dialect: Dialect, columns: int) -> None:
+        super().__init__(bool if columns > 1 else None)
+        self._dialect = dialect
+        self.quote = dialect.quote_byte
+        self.is_open = dialect.is_open  # type: ignore[method-assign]
 
-    @cached_property
-    def delimiter_byte(self) -> bytes:
-        """The delimiter as it stands in a file."""
-        return self.delimiter.encode()
+    def cut(self, data: bytes, *, whole: bool = True) -> Records:
+        """See Lines."""
+        if self.quote and self.quote in data:
+            return self._rows(*self._dialect.cut(data, whole=whole))
+        return super().cut(data, whole=whole)
 
-    @cached_property
-    def quote_byte(self) -> bytes:
-        """The quote as it stands in a file."""
-        return self.quote.encode()
 
-    @cached_property
-    def _patterns(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes], re.Pattern[bytes]]:
-        d, q = re.escape(self.delimiter_byte), re.escape(self.quote_byte)
-        inside = b"[^%b]*(?:%b%b[^%b]*)*" % (q, q, q, q)
-        end = b"%b(?!%b)" % (q, q)
-        field = b"(?:%b%b%b|(?!%b))[^%b]*" % (q, inside, end, q, d)
-        complete = re.compile(b"(?:%b%b)*%b" % (field, d, field))
-        completes = re.compile(b"%b%b[^%b]*(?:%b%b)*" % (inside, end, d, d, field))
-        parts = re.compile(b"(?:%b(%b)%b|(?!%b))([^%b]*)(%b|\\Z)" % (q, inside, end, q, d, d))
-        return complete, completes, parts
+class CsvFormat(LineFormat):
+    """CSV of any delimiter, or with the one that is given."""
 
-    def is_open(self, line: bytes, was_open: bool) -> bool:
-        """Whether a quoted field is still open at the end of ``line``, the next line of a record."""
-        quote = self.quote_byte
-        if not quote or quote not in line:
-            return was_open
-        pieces = line.split(quote)
-        if self._is_regular(pieces, was_open):
-            return was_open == (len(pieces) % 2 == 1)
-        complete, completes, _ = self._patterns
-        return (completes if was_open else complete).fullmatch(line) is None
+    def __init__(self, name: str, suffixes: tuple[str, ...], delimiter: str | None) -> None:
+        self.name = name
+        self.suffixes = suffixes
+        self._delimiter = delimiter
 
-    def _is_regular(self, pieces: list[bytes], was_open: bool) -> bool:
-        """Whether every quote of a line, split at its quotes, stands where a writer puts one: at either end
-        of a field or doubled inside. Then counting them tells all, in a fifth of a pattern's time.
-        """
-        delimiter, last = self.delimiter_byte, len(pieces) - 1
-        for i in range(1 if was_open else 0, last + 1, 2):
-            piece = pieces[i]
-            if not piece:
-                continue
-            # Between two quotes, outside of fields: a delimiter follows the one and precedes the other.
-            if i and not piece.startswith(delimiter) and (i < last or piece not in _LINE_ENDS):
-                return False
-            if i < last and not piece.endswith(delimiter):
-                return False
-        return True
+    def schema_of(self, source: Source, head: bytes, options: ReadOptions) -> Schema:
+        check_not_empty(source, head)
+        body = head.removeprefix(BOM)
+        if b"\n" not in body and b"\r" in body:
+            raise DataError(
+                f"{source.name} ends its lines in CR alone; convert it with: tr '\\r' '\\n' < {source.path}"
+            )
+        dialect = sniff(body, options.delimiter or self._delimiter, options.quote)
+        record, is_open = split_record(body, CsvLines(dialect, 0))
+        if is_open and len(head) >= HEAD_BYTES:
+            raise DataError(
+                f"{source.name}: the header has a quote that does not close within 1 MiB; "
+                'check it, or read without quotes: --quote ""'
+            )
+        names = [value for value, _ in dialect.spans(record)]
+        if not options.header:
+            columns = tuple(str(i) for i in range(1, len(names) + 1))
+            return Schema(self.name, columns, options.find_text(columns, source), dialect)
+        try:
+            columns = tuple(name.decode() for name in names)
+        except UnicodeDecodeError:
+            raise DataError(
+                f"{source.name}: its header is not UTF-8; "
+                f"convert it with: iconv -f WINDOWS-1252 -t UTF-8 {source.path}"
+            ) from None
+        header = (BOM if head.startswith(BOM) else b"") + record
+        return Schema(self.name, columns, options.find_text(columns, source), dialect, header)
 
-    def read(self, record: bytes) -> tuple[list[bytes], bool]:
-        """A record without its line end → (the values of its fields, whether a quote stays open)."""
-        delimiter, quote = self.delimiter_byte, self.quote_byte
-        if not quote or quote not in record:
-            return record.split(delimiter), False
-        pieces = record.split(quote)
-        if len(pieces) % 2 == 0 or not self._is_regular(pieces, False):
-            return [value for value, _ in self.spans(record)], self.is_open(record, False)
-        values = []
-        parts: list[bytes] = []
-        last = len(pieces) - 1
-        for i, piece in enumerate(pieces):
-            if i % 2:
-                parts.append(piece)
-            elif piece:
-                before, *begun = piece.split(delimiter)
-                parts.append(before)
-                for field in begun:
-                    values.append(b"".join(parts))
-                    parts = [field]
-            elif 0 < i < last:
-                parts.append(quote)
-        values.append(b"".join(parts))
-        return values, False
+    def lines(self, schema: Schema) -> Lines:
+        return CsvLines(_dialect(schema), len(schema.columns))
 
-    def spans(self, record: bytes) -> list[tuple[bytes, bytes]]:
-        """A record without its line end → for each field its value and its own bytes, quotes included.
+    def texts(
+        self, schema: Schema, forbidden: frozenset[str], known: frozenset[str] | None
+    ) -> Callable[[Sequence[bytes]], list[RowText]]:
+        dialect, columns, text = _dialect(schema), len(schema.columns), schema.text
+        delimiter, quote = dialect.delimiter_byte, dialect.quote_byte
 
-        A record whose last quoted field never closes is read as ``csv`` does: to the end.
-        """
-        delimiter, quote = self.delimiter_byte, self.quote_byte
-        if not quote or quote not in record:
-            return [(field, field) for field in record.split(delimiter)]
-        parts = self._patterns[2]
-        fields = []
-        position = 0
-        while True:
-            match = parts.match(record, position)
-            if match is None:  # only an open quote does not match
-                raw = record[position:]
-                fields.append((raw[1:].replace(quote * 2, quote), raw))
-                return fields
-            quoted, rest, ended_by = match.groups()
-            value = rest if quoted is None else quoted.replace(quote * 2, quote) + rest
-            fields.append((value, record[position : match.end(2)]))
-            if not ended_by:
-                return fields
-            position = match.end()
+        def text_of(record: bytes) -> str:
+            fields, is_open = dialect.read(record)
+            if is_open:
+                raise RowError("a quote opens in this row and never closes")
+            if len(fields) != columns:
+                raise RowError(
+                    f"the row has {len(fields)} column{'s' * (len(fields) != 1)}, the header {columns}"
+                )
+            return decoded(fields[text])
 
-    def field(self, value: bytes) -> bytes:
-        """A value as a field, quoted only where it must be.
+        match = dialect.field_pattern(columns, text).fullmatch if quote else None
 
-        Without a quote character a value cannot hold the delimiter or a line end: they become spaces.
-        """
-        delimiter, quote = self.delimiter_byte, self.quote_byte
-        if not (delimiter in value or b"\n" in value or b"\r" in value or (quote and quote in value)):
-            return value
-        if quote:
-            return quote + value.replace(quote, quote * 2) + quote
-        for special in (delimiter, b"\r", b"\n"):
-            value = value.replace(special, b" ")
+        def texts(records: Sequence[bytes]) -> list[RowText]:
+            read = list[RowText]()
+            for record in records:
+                found = None
+                if match is None or quote not in record:
+                    fields = record.split(delimiter)
+                    if len(fields) == columns:
+                        found = fields[text]
+                elif regular := match(record):
+                    found = regular[1]
+                    if found.startswith(quote):
+                        found = found[1:-1].replace(quote * 2, quote)
+                try:
+                    read.append((text_of(record) if found is None else decoded(found), None))
+                except RowError as error:
+                    read.append((None, str(error)))
+            return read
+
+        return texts
+
+    def values_of(self, schema: Schema) -> Callable[[bytes], Sequence[Any]]:
+        """What a row has too much stays with its last column."""
+        dialect, count = _dialect(schema), len(schema.columns)
+
+        def values_of(record: bytes) -> Sequence[Any]:
+            fields, _ = dialect.read(record)
+            values: list[bytes | None] = [*fields[:count]]
+            if len(fields) > count:
+                values[-1] = dialect.delimiter_byte.join(fields[count - 1 :])
+            return values + [None] * (count - len(values))
+
+        return values_of
+
+    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Names of CSV may repeat."""
+        return tuple(name.encode("utf-8", "replace").decode() for name in columns)
+
+    def taken(self, schema: Schema, columns: Sequence[str]) -> Sequence[str]:
+        """Where the input names no columns, nor does the output."""
+        return () if schema.dialect is not None and schema.header is None else columns
+
+    def writer(self, columns: OutputColumns) -> CsvWriter:
+        is_same = columns.schema.format == self.name
+        dialect = _dialect(columns.schema) if is_same else Dialect(self._delimiter or ",")
+        return CsvWriter(columns, dialect, is_same=is_same)
+
+
+class CsvWriter(RowWriter):
+    """dialect: of the output. is_same: the input is of this format.
+
+    A row with an error is written anew, in as many columns as the header: the error may be one of its form.
+    """
+
+    def __init__(self, columns: OutputColumns, dialect: Dialect, *, is_same: bool) -> None:
+        self._columns = columns
+        self._dialect = dialect
+        self._delimiter = dialect.delimiter_byte
+        self._newline = dialect.newline.encode()
+        self._passes_on = is_same and columns.kept is None
+        self._is_in_numbers = dialect.delimiter in "+-.0123456789e"  # the delimiter
+        self._added = Encoded(lambda value: dialect.field(field(value)))
+        self.header = self._header()
+
+    def _header(self) -> bytes:
+        schema, line = self._columns.schema, self._dialect.line
+        if schema.dialect is not None and schema.header is None:
+            return b""  # the input names no columns
+        own = line(name.encode() for name in self._columns.columns)
+        if self._passes_on and schema.header is not None:
+            own = schema.header
+        added = line(name.encode() for name in self._columns.added)
+        return (own + self._delimiter if self._columns.columns else b"") + added + self._newline
+
+    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None], refuse: Refuse) -> bytes:
+        """See Writer."""
+        if not self._passes_on or self._is_in_numbers:
+            return super().write(rows, added, refuse)
+        written = list[bytes]()
+        delimiter, newline, added_fields = self._delimiter, self._newline, self._added
+        numbers = self._columns.numbers
+        for i, (record, (text, _), values) in enumerate(zip(rows.records, rows.texts, added)):
+            if values is not None and text is not None:
+                fields = [
+                    str(value).encode() if number else added_fields[value]
+                    for value, number in zip(values, numbers)
+                ]
+                written += record, delimiter, delimiter.join(fields), newline
+            elif values is not None:
+                written.append(self.row(rows, i, values, "replace"))
+        return b"".join(written)
+
+    def row(self, rows: Rows, index: int, added: Sequence[Any], errors: str) -> bytes:
+        behind = self._delimiter.join([self._added[value] for value in added]) + self._newline
+        if self._passes_on and errors == "strict":
+            return bytes(rows.records[index]) + self._delimiter + behind
+        values = self._columns.pick(rows.values(index))
+        if not values:
+            return behind
+        named = zip(values, self._columns.columns)
+        own = self._dialect.line(_as_bytes(value, name, errors) for value, name in named)
+        return own + self._delimiter + behind
+
+
+def _as_bytes(value: Any, name: str, errors: str) -> bytes:
+    if isinstance(value, bytes):
         return value
-
-    def line(self, values: Iterable[bytes]) -> bytes:
-        """Values → a record, without its line end."""
-        return self.delimiter_byte.join(map(self.field, values))
-
-    def records(self, lines: Iterable[bytes]) -> list[bytes]:
-        """Lines (with their ends) → complete records, without their line ends."""
-        records, parts, was_open = [], list[bytes](), False
-        for line in lines:
-            parts.append(line)
-            was_open = self.is_open(line, was_open)
-            if not was_open:
-                records.append(strip_newline(b"".join(parts)))
-                parts = []
-        return records
+    if value is None:
+        return b""
+    if isinstance(value, str):  # numbers of a JSON row too, in their own digits
+        return value.encode("utf-8", "replace")
+    text = json_text(value, name, errors)
+    return (text.strip('"') if isinstance(value, float) else text).encode()  # "NaN"
 
 
-NO_QUOTES = Dialect(quote="")  # of formats where a line is a record
+def _dialect(schema: Schema) -> Dialect:
+    assert schema.dialect is not None
+    return schema.dialect
 
 
-def strip_newline(line: bytes) -> bytes:
-    """A line without the LF, CR LF or CR at its end."""
-    if line.endswith(b"\n"):
-        line = line[:-1]
-    return line[:-1] if line.endswith(b"\r") else line
-
-
-def sniff(head: bytes, delimiter: str | None = None, quote: str | None = None) -> Dialect:
-    """The dialect of a file that begins with ``head`` (without a byte order mark).
-
-    A delimiter is chosen by how many of the first records have as many fields as the header; given
-    values are taken as they are.
-    """
-    lines = head.split(b"\n")[:-1] or [head]
-    first_line = lines[0]
-    newline = "\r\n" if first_line.endswith(b"\r") else "\n"
-    if quote is None:
-        quote = "'" if first_line.startswith(b"'") and b'"' not in first_line else '"'
-    if delimiter is not None:
-        return Dialect(delimiter, quote, newline)
-
-    def fit(candidate: str) -> tuple[float, int]:
-        dialect = Dialect(candidate, quote, newline)
-        records = dialect.records(line + b"\n" for line in lines[: _SNIFFED_RECORDS * 4])[:_SNIFFED_RECORDS]
-        counts = [len(dialect.spans(record)) for record in records if record]
-        if not counts or counts[0] < 2:
-            return (0.0, 0)
-        return (counts.count(counts[0]) / len(counts), counts[0])
-
-    best = max(DELIMITERS, key=fit)  # the first of equals: the comma
-    return Dialect(best if fit(best) > (0.0, 0) else ",", quote, newline)
-
-
-def check_character(name: str, value: str | None) -> None:
-    """ValueError where an option's value cannot be a delimiter or quote."""
-    if value is None or (name == "quote" and value == ""):
-        return
-    if len(value) != 1 or not value.isascii() or value in "\r\n":
-        raise ValueError(f"{name} must be one ASCII character, not {value!r}")
+CSV = CsvFormat("csv", (".csv",), None)
+TSV = CsvFormat("tsv", (".tsv", ".tab"), "\t")

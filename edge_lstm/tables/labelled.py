@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.columns import find_label_column
-from edge_lstm.tables.reader import Inputs, Row, open_inputs
+from edge_lstm.tables.reader import Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions
-from edge_lstm.tables.sources import Format
 from edge_lstm.tables.values import Number
-
-FASTTEXT_PREFIX = "__label__"
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Labelled:
 def read_labelled(
     paths: str | Path | Sequence[str | Path],
     *,
-    format: Format | None = None,  # noqa: A002 - the name of the option
+    format: str | None = None,  # noqa: A002 - the name of the option
     text_column: str | None = None,
     label_column: str | None = None,
     follow_links: bool = False,
@@ -70,12 +66,12 @@ def read_labelled(
 
 def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str, str]]:
     """Text, label, and, where there is no label (""), what to say of it."""
-    schema = inputs.schema
-    if schema.format == "folder":
-        yield from _from_folders(inputs.rows())
-        return
-    if schema.format == "text":
-        yield from map(_from_fasttext, inputs.rows())
+    schema, format_ = inputs.schema, inputs.format
+    if format_.has_labels:
+        for row in inputs.rows():
+            found = format_.label(row)
+            if found is not None:
+                yield *found, ""
         return
     where = inputs.sources[0].name
     index = find_label_column(schema.columns, label_column, where)
@@ -86,15 +82,9 @@ def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, s
         )
     name = schema.columns[index]
     for row in inputs.rows():
-        text = _text(row)
+        text = row.required_text()
         label = _label(row.values[name])
         yield text, label, "" if label else f"{row.source} row {row.number}: no label in {name!r}"
-
-
-def _text(row: Row) -> str:
-    if row.text is None:
-        raise DataError(f"{row.source} row {row.number}: {row.error}; correct or remove the row")
-    return row.text
 
 
 def _label(value: Any) -> str:
@@ -105,28 +95,3 @@ def _label(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value).strip()
-
-
-def _from_fasttext(row: Row) -> tuple[str, str, str]:
-    text = _text(row)
-    first, _, rest = text.lstrip().partition(" ")
-    if not first.startswith(FASTTEXT_PREFIX) or len(first) == len(FASTTEXT_PREFIX):
-        raise DataError(
-            f"{row.source} row {row.number}: the line does not begin with {FASTTEXT_PREFIX}NAME; "
-            "a text file needs it on every line"
-        )
-    if rest.lstrip().startswith(FASTTEXT_PREFIX):
-        raise DataError(f"{row.source} row {row.number}: the line has several labels; keep one label a line")
-    return rest, first.removeprefix(FASTTEXT_PREFIX), ""
-
-
-def _from_folders(rows: Iterator[Row]) -> Iterator[tuple[str, str, str]]:
-    for row in rows:
-        label, _, inside = str(row.values["path"]).partition(os.sep)
-        if not inside:
-            # Files beside the folders (aclImdb/test/urls_pos.txt) belong to no label.
-            continue
-        if label == "unsup":
-            continue
-        named = replace(row, source=str(Path(row.source, row.values["path"])))
-        yield _text(named), label, ""

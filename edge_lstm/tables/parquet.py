@@ -1,16 +1,26 @@
-"""Parquet files in record batches. pyarrow is imported when the first one is opened, not before."""
+"""Parquet, read and written by Arrow. pyarrow is imported when the first file is opened, not before.
+
+Blocks travel as Arrow IPC streams; so does an output, until it is put together at the end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.tables.stream import MAX_ROW_BYTES
-from edge_lstm.tables.values import Number
+from edge_lstm.tables.arrow_values import plain_values, strings
+from edge_lstm.tables.blocks import Block, Content, Position
+from edge_lstm.tables.format import Format, OutputColumns, Refuse, Writer
+from edge_lstm.tables.records import Rows
+from edge_lstm.tables.schema import ReadOptions, Schema, Source
+from edge_lstm.tables.stream import MAX_ROW_BYTES, Stream
+from edge_lstm.tables.values import RowError, field_text, json_text
+
+_GROUP_BYTES = 16 * 2**20  # of a row group that is written
+_TEXT_TYPES = ("string", "large_string", "string_view", "binary", "large_binary", "null")
 
 
 def pyarrow() -> Any:
@@ -19,6 +29,166 @@ def pyarrow() -> Any:
         import pyarrow as package
         import pyarrow.parquet
     return package
+
+
+class ParquetFormat(Format):
+    """Parquet files."""
+
+    name = "parquet"
+    suffixes = (".parquet", ".pq")
+    is_stream = False
+    keeps_bytes = False
+    is_assembled = True
+    default_output = "jsonl"
+
+    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
+        with _open(source.path) as file:
+            found = file.schema_arrow
+        columns = tuple(found.names)
+        text = options.find_text(columns, source)
+        field = found.field(text)  # by its index: names may repeat
+        kind = field.type.value_type if pyarrow().types.is_dictionary(field.type) else field.type
+        if str(kind) not in _TEXT_TYPES:
+            raise DataError(
+                f"{source.path}: column {field.name!r} holds {field.type}, not text; "
+                "choose another --text-column"
+            )
+        return Schema(self.name, columns, text, header=found.serialize().to_pybytes())
+
+    def size(self, source: Source) -> int:
+        with _open(source.path) as file:
+            return int(file.metadata.num_rows)
+
+    def blocks(
+        self, source: Source, stream: Stream | None, schema: Schema, start: Position, rows: int, size: int
+    ) -> Iterator[Block]:
+        for batch in _batches(source.path, start.offset, rows):
+            number = start.row + batch.num_rows
+            end = Position(start.source, number, number)
+            yield Block(start, end, _to_bytes(batch), batch.nbytes)
+            start = end
+
+    def reader(
+        self, schema: Schema, *, forbidden: frozenset[str] = frozenset(), known: frozenset[str] | None = None
+    ) -> Callable[[Content], Rows]:
+        def read(content: Content) -> Rows:
+            assert isinstance(content, bytes)
+            return TableRows(pyarrow().ipc.open_stream(content).read_all(), schema)
+
+        return read
+
+    def check(self) -> None:
+        pyarrow()
+
+    def writer(self, columns: OutputColumns) -> Writer:
+        return ParquetWriter(columns)
+
+    def assemble(self, partial: str, path: str) -> None:
+        """A row group holds the streams that fill 16 MiB: the same streams give the same bytes."""
+        arrow = pyarrow()
+        kept: list[Any] = []
+        held = 0
+        with open(partial, "rb") as file:  # noqa: PTH123
+            size = file.seek(0, 2)
+            file.seek(0)
+            first = arrow.ipc.open_stream(file).read_all()  # the header: no rows
+            with arrow.parquet.ParquetWriter(path, first.schema, compression="zstd") as writer:
+                while file.tell() < size:
+                    table = arrow.ipc.open_stream(file).read_all()
+                    kept.append(table)
+                    held += table.nbytes
+                    if held >= _GROUP_BYTES:
+                        writer.write_table(arrow.concat_tables(kept).combine_chunks())
+                        kept, held = [], 0
+                if kept:
+                    writer.write_table(arrow.concat_tables(kept).combine_chunks())
+
+
+class TableRows(Rows):
+    """Rows of an Arrow table."""
+
+    def __init__(self, table: Any, schema: Schema) -> None:
+        texts = [_text(value) for value in strings(table.column(schema.text))]
+        super().__init__(range(table.num_rows), texts, lambda i: self._columns[i])
+        self.table = table
+
+    @cached_property
+    def _columns(self) -> list[tuple[Any, ...]]:
+        return list(zip(*map(plain_values, self.table.columns)))
+
+
+class ParquetWriter(Writer):
+    """Columns of a Parquet input keep their types; those of other formats are strings, exactly what stood in
+    the file (of JSONL, what is no string is its JSON text).
+    """
+
+    def __init__(self, columns: OutputColumns) -> None:
+        self._columns = columns
+        arrow = pyarrow()
+        self._numbered = [arrow.float32() if number else arrow.string() for number in columns.numbers]
+        fields = [arrow.field(name, arrow.string()) for name in columns.columns]
+        if columns.schema.format == ParquetFormat.name:
+            own = arrow.ipc.read_schema(arrow.py_buffer(columns.schema.header))
+            fields = list(columns.pick([own.field(i) for i in range(len(own))]))
+        self._own = arrow.schema([f.with_name(name) for f, name in zip(fields, columns.columns)])
+        self._added = arrow.schema(
+            [arrow.field(name, kind) for name, kind in zip(columns.added, self._numbered)]
+        )
+        self._schema = arrow.schema([*self._own, *self._added])
+        self.header = _to_bytes(self._schema.empty_table())
+
+    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None], refuse: Refuse) -> bytes:
+        arrow = pyarrow()
+        values = list(added)
+        table = rows.table if isinstance(rows, TableRows) else None
+        table = self._strings(rows, values, refuse) if table is None else self._kept(table)
+        chosen = [i for i, value in enumerate(values) if value is not None]
+        if len(chosen) < len(values):
+            table = table.take(arrow.array(chosen, arrow.int64()))
+        behind = list(zip(*[value for value in values if value is not None])) or [()] * len(self._added)
+        arrays = [arrow.array(column, kind) for column, kind in zip(behind, self._numbered)]
+        return _to_bytes(arrow.table([*table.columns, *arrays], schema=self._schema))
+
+    def _kept(self, table: Any) -> Any:
+        """The kept columns of a table of the input, with the types of the first input."""
+        columns = self._columns
+        if columns.kept is not None:
+            table = table.select(list(columns.kept))
+        table = table.rename_columns(list(columns.columns))  # repeated names were numbered
+        try:
+            return table.cast(self._own)
+        except (pyarrow().ArrowException, ValueError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise DataError(
+                f"an input has columns of other types than the first ({reason}); score it in a run of its own"
+            ) from None
+
+    def _strings(self, rows: Rows, added: list[Sequence[Any] | None], refuse: Refuse) -> Any:
+        arrow = pyarrow()
+        names = self._columns.columns
+        cells: list[list[str | None]] = [[] for _ in names]
+        for i, (text, _) in enumerate(rows.texts):
+            row = self._columns.pick(rows.values(i))
+            try:
+                errors = "replace" if text is None else "strict"
+                written = [_cell(value, name, errors) for value, name in zip(row, names)]
+            except RowError as error:
+                if added[i] is not None:
+                    added[i] = refuse(i, str(error))
+                written = [_cell(value, name, "replace") for value, name in zip(row, names)]
+            for column, cell in zip(cells, written):
+                column.append(cell)
+        return arrow.table([arrow.array(column, arrow.string()) for column in cells], schema=self._own)
+
+
+def _cell(value: Any, name: str, errors: str) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return field_text(value, name, errors)
+    if isinstance(value, str):  # numbers of a JSON row too, in their own digits
+        return value.encode("utf-8", "replace").decode()
+    return json_text(value, name, errors)
 
 
 def _open(path: str) -> Any:
@@ -33,33 +203,7 @@ def _open(path: str) -> Any:
         raise DataError(f"{path} is not a Parquet file or is damaged; copy or write it again") from None
 
 
-def columns(path: str) -> tuple[str, ...]:
-    """The columns of a Parquet file."""
-    return tuple(schema(path).names)
-
-
-def rows(path: str) -> int:
-    """The number of rows of a Parquet file."""
-    with _open(path) as file:
-        return int(file.metadata.num_rows)
-
-
-def schema(path: str) -> Any:
-    """The Arrow schema of a Parquet file."""
-    with _open(path) as file:
-        return file.schema_arrow
-
-
-def check_text_column(path: str, index: int) -> None:
-    """DataError where a column cannot hold text. By its index: names may repeat."""
-    field = schema(path).field(index)
-    column, found = field.name, field.type
-    value = found.value_type if pyarrow().types.is_dictionary(found) else found
-    if str(value) not in ("string", "large_string", "string_view", "binary", "large_binary", "null"):
-        raise DataError(f"{path}: column {column!r} holds {found}, not text; choose another --text-column")
-
-
-def batches(path: str, first_row: int, batch_rows: int) -> Iterator[Any]:
+def _batches(path: str, first_row: int, batch_rows: int) -> Iterator[Any]:
     """The rows from ``first_row`` on as Arrow record batches of at most ``batch_rows``.
 
     Where batches end depends on the file alone, not on ``first_row``. Raises DataError.
@@ -89,23 +233,13 @@ def batches(path: str, first_row: int, batch_rows: int) -> Iterator[Any]:
                 ) from None
 
 
-def to_bytes(batch: Any) -> bytes:
-    """A record batch as an Arrow IPC stream, schema included."""
+def _to_bytes(table: Any) -> bytes:
+    """A table or record batch as an Arrow IPC stream, schema included."""
     arrow = pyarrow()
     sink = arrow.BufferOutputStream()
-    with arrow.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
+    with arrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write(table)
     return bytes(sink.getvalue())
-
-
-def from_bytes(data: bytes) -> Any:
-    """The inverse of :func:`to_bytes`: a table."""
-    return pyarrow().ipc.open_stream(data).read_all()
-
-
-def texts(column: Any) -> list[tuple[str | None, str | None]]:
-    """A column → for each row (text, None) or (None, why there is none)."""
-    return [_text(value) for value in _strings(pyarrow(), column)]
 
 
 def _text(value: Any) -> tuple[str | None, str | None]:
@@ -121,90 +255,4 @@ def _text(value: Any) -> tuple[str | None, str | None]:
     return value, None
 
 
-def plain_values(column: Any) -> list[Any]:
-    """A column (chunked, or an array) → for each row what JSON has: None, bool, numbers, str, list, dict.
-
-    float32 is a :class:`Number` in its own shortest digits. What JSON has no form for is text: dates (of any
-    year, to the nanosecond), decimals. Bytes stay bytes, and so does a string that is not UTF-8.
-    """
-    arrow = pyarrow()
-    if isinstance(column, arrow.ChunkedArray):
-        return [value for chunk in column.chunks for value in plain_values(chunk)]
-    kind, types = column.type, arrow.types
-    if isinstance(column, arrow.ExtensionArray):
-        return plain_values(column.storage)
-    if types.is_dictionary(kind):
-        return plain_values(column.dictionary_decode())
-    if types.is_null(kind) or types.is_boolean(kind) or types.is_integer(kind):
-        return list(column.to_pylist())
-    if types.is_float64(kind):
-        return list(column.to_pylist())
-    if types.is_floating(kind):
-        single = np.float32 if types.is_float32(kind) else np.float16
-        return [value if value is None else _number(single(value)) for value in column.to_pylist()]
-    if types.is_struct(kind):
-        names = [kind.field(i).name for i in range(kind.num_fields)]
-        fields = [plain_values(field) for field in column.flatten()]
-        rows = zip(*fields) if fields else [()] * len(column)
-        return [dict(zip(names, row)) if valid else None for row, valid in zip(rows, _are_valid(column))]
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        lengths = column.value_lengths().to_pylist()
-        return _cut(plain_values(column.flatten()), lengths)
-    if types.is_map(kind):
-        entries = arrow.concat_arrays([column])  # offsets of a slice count from the beginning of the whole
-        pairs = zip(plain_values(entries.keys), plain_values(entries.items))
-        begins = entries.offsets.to_pylist()
-        every, valid = [list(pair) for pair in pairs], _are_valid(entries)
-        return [every[i:j] if v else None for i, j, v in zip(begins, begins[1:], valid)]
-    return _strings(arrow, column)
-
-
-def as_strings(column: Any) -> list[Any]:
-    """A column → for each row its text as CSV has it, or what :func:`plain_values` gives where a value has
-    parts. Strings that are not UTF-8 are bytes.
-    """
-    arrow = pyarrow()
-    if arrow.types.is_nested(column.type) or isinstance(column.type, arrow.ExtensionType):
-        return plain_values(column)
-    return _strings(arrow, column)
-
-
-def _strings(arrow: Any, column: Any) -> list[Any]:
-    """Values as Arrow writes them (numbers, dates and decimals in their shortest exact form)."""
-    kind, types = column.type, arrow.types
-    if types.is_dictionary(kind):
-        kind, column = kind.value_type, column.cast(kind.value_type)
-    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
-        return list(column.to_pylist())
-    try:
-        return list(column.cast(arrow.string()).to_pylist())
-    except UnicodeDecodeError:  # Arrow does not check what it is given
-        return [_decoded(value) for value in column.cast(arrow.binary()).to_pylist()]
-    except arrow.ArrowException:
-        return [None if not scalar.is_valid else str(scalar) for scalar in column]
-
-
-def _decoded(value: bytes | None) -> str | bytes | None:
-    try:
-        return value if value is None else value.decode()
-    except UnicodeDecodeError:
-        return value
-
-
-def _number(value: np.floating[Any]) -> Number | float:
-    return Number(value) if np.isfinite(value) else float(value)
-
-
-def _are_valid(column: Any) -> list[bool]:
-    return list(column.is_valid().to_pylist())
-
-
-def _cut(values: list[Any], lengths: list[int | None]) -> list[list[Any] | None]:
-    """Values of lists, one behind the other → the lists; a length of None is a list that is null."""
-    lists = list[Any]()
-    begin = 0
-    for length in lengths:
-        end = begin + (length or 0)
-        lists.append(None if length is None else values[begin:end])
-        begin = end
-    return lists
+PARQUET = ParquetFormat()

@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables import parquet
-from edge_lstm.tables.blocks import BLOCK_BYTES, BLOCK_ROWS, START, Block, Position, source_blocks
-from edge_lstm.tables.csv import check_character
-from edge_lstm.tables.records import cut
-from edge_lstm.tables.rows import text_reader, values_reader
-from edge_lstm.tables.schema import ReadOptions, Schema, find_schema, same_schema
-from edge_lstm.tables.sources import Format, Source, find_sources
+from edge_lstm.tables.blocks import BLOCK_BYTES, BLOCK_ROWS, START, Block, Position
+from edge_lstm.tables.dialect import check_character
+from edge_lstm.tables.format import Format
+from edge_lstm.tables.formats import FORMATS
+from edge_lstm.tables.records import Row
+from edge_lstm.tables.schema import ReadOptions, Schema, Source
+from edge_lstm.tables.sources import find_sources
 from edge_lstm.tables.stream import Stream
-from edge_lstm.tables.values import RowError
 
 DEFAULT_OPTIONS = ReadOptions()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row, read.
-
-    source: what messages call its file; number: from 1, the header not counted.
-    values: its columns by name, as text where the format has only text.
-    text: the text to classify, or None, and then ``error`` says why.
-    """
-
-    source: str
-    number: int
-    values: dict[str, Any]
-    text: str | None
-    error: str | None
 
 
 class Inputs:
@@ -45,6 +27,11 @@ class Inputs:
         self.schema = schema
         self._sizes: list[int] | None = None
         self._streams = streams  # of pipes and the like, which cannot be opened twice
+
+    @property
+    def format(self) -> Format:
+        """Their format."""
+        return FORMATS[self.schema.format]
 
     @property
     def live(self) -> bool:
@@ -61,7 +48,7 @@ class Inputs:
         if self.once or any(source.compression for source in self.sources):
             return None
         if self._sizes is None:
-            self._sizes = [_size(source) for source in self.sources]
+            self._sizes = [self.format.size(source) for source in self.sources]
         done = sum(self._sizes[: position.source]) + position.offset
         return done / sum(self._sizes) if sum(self._sizes) else None
 
@@ -77,45 +64,29 @@ class Inputs:
             source = self.sources[index]
             position = start if index == start.source else Position(index)
             stream = self._streams.get(index)
-            if stream is None and source.format not in ("parquet", "folder"):
+            if stream is None and self.format.is_stream:
                 stream = Stream(source.path, source.compression, offset=position.offset)
             try:
-                yield from source_blocks(source, stream, self.schema, position, rows, size)
+                yield from self.format.blocks(source, stream, self.schema, position, rows, size)
             finally:
                 if stream is not None:
                     stream.close()
 
     def rows(self) -> Iterator[Row]:
         """Every row, in order. Raises DataError where an input cannot be read on."""
-        is_table = self.schema.format == "parquet"
-        text_of = None if is_table else text_reader(self.schema)
-        values_of = None if is_table else values_reader(self.schema)
+        read = self.format.reader(self.schema)
         for block in self.blocks():
             name = self.sources[block.start.source].name
-            number = block.start.row
-            if text_of is None or values_of is None:
-                assert isinstance(block.content, bytes)
-                table = parquet.from_bytes(block.content)
-                read = parquet.texts(table.column(self.schema.text))
-                columns = [map(_as_text, parquet.plain_values(column)) for column in table.columns]
-                for (text, error), *row in zip(read, *columns):
-                    number += 1
-                    yield Row(name, number, dict(zip(self.schema.columns, row)), text, error)
-                continue
-            content = block.content
-            for record in cut(content, self.schema) if isinstance(content, bytes) else content:
-                number += 1
-                values = dict(zip(self.schema.columns, map(_as_text, values_of(record))))
-                try:
-                    yield Row(name, number, values, text_of(record), None)
-                except RowError as error:
-                    yield Row(name, number, values, None, str(error))
+            rows = read(block.content)
+            for i, (text, error) in enumerate(rows.texts):
+                values = dict(zip(self.schema.columns, map(_as_text, rows.values(i))))
+                yield Row(name, block.start.row + i + 1, values, text, error)
 
 
 def open_inputs(
     paths: Sequence[str | Path],
     *,
-    format: Format | None = None,  # noqa: A002 - the name of the option
+    format: str | None = None,  # noqa: A002 - the name of the option
     options: ReadOptions = DEFAULT_OPTIONS,
 ) -> Inputs:
     """Paths, globs, folders or ``-`` → inputs, their columns found and compared.
@@ -131,21 +102,22 @@ def open_inputs(
     streams = {}
     first: Schema | None = None
     for index, source in enumerate(sources):
-        if source.format in ("parquet", "folder"):
-            schema = find_schema(source, None, options)
-        else:
-            stream = Stream(source.path, source.compression)
-            try:
-                schema = find_schema(source, stream, options)
-            finally:
-                if stream.once:
-                    streams[index] = stream
-                else:
-                    stream.close()
+        reading = FORMATS[source.format]
+        stream = Stream(source.path, source.compression) if reading.is_stream else None
+        try:
+            schema = reading.schema(source, stream, options)
+        finally:
+            if stream is not None and stream.once:
+                streams[index] = stream
+            elif stream is not None:
+                stream.close()
         if first is None:
             first = schema
-        else:
-            same_schema(first, schema, sources[0].name, source.name)
+        elif not reading.is_same(first, schema):
+            raise DataError(
+                f"{source.name} does not have the columns of {sources[0].name}, or not its delimiter; "
+                "score them in separate runs"
+            )
     assert first is not None
     return Inputs(sources, first, streams)
 
@@ -153,7 +125,7 @@ def open_inputs(
 def read_rows(
     paths: Sequence[str | Path],
     *,
-    format: Format | None = None,  # noqa: A002
+    format: str | None = None,  # noqa: A002
     text_column: str | None = None,
 ) -> Iterator[Row]:
     """Every row of the inputs, in order; a row without a text says why. Raises as :func:`open_inputs`."""
@@ -164,10 +136,3 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value
-
-
-def _size(source: Source) -> int:
-    """The size of an input in the units of its positions."""
-    if source.format == "folder":
-        return len(source.files)
-    return parquet.rows(source.path) if source.format == "parquet" else Path(source.path).stat().st_size

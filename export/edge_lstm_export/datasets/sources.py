@@ -8,8 +8,10 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import TAR_SUFFIXES
-from edge_lstm.tables.labelled import FASTTEXT_PREFIX, read_labelled
-from edge_lstm.tables.sources import FORMATS, STDIN, Format
+from edge_lstm.tables.formats import named
+from edge_lstm.tables.labelled import read_labelled
+from edge_lstm.tables.lines import FASTTEXT_PREFIX, TEXT
+from edge_lstm.tables.schema import STDIN
 from edge_lstm_export.datasets.dataset import (
     Dataset,
     file_digest,
@@ -138,16 +140,13 @@ def _read_labelled(path: Path, options: DataOptions) -> tuple[list[str], list[st
     return read.texts, read.labels, digest.hexdigest()
 
 
-def _format(path: Path, options: DataOptions) -> Format | None:
+def _format(path: Path, options: DataOptions) -> str | None:
     """The format that is given; text where a file of an unknown suffix begins as fastText's do."""
     if options.input_format is not None:
-        for known in FORMATS:
-            if known == options.input_format:
-                return known
-        raise DataError(f"no format {options.input_format!r}; give one of {', '.join(FORMATS)}")
+        return named(options.input_format).name
     if path.is_file():
         with path.open("rb") as file:
             start = file.read(4096)
         if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(FASTTEXT_PREFIX.encode()):
-            return "text"
+            return TEXT.name
     return None
