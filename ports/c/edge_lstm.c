@@ -278,23 +278,35 @@ static void sha256_block(sha256 *s, const unsigned char *p) {
         0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
         0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
         0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
-    uint32_t w[16], v[8];
-    int i;
-    memcpy(v, s->state, sizeof v);
-    for (i = 0; i < 64; i++) {
-        uint32_t t1, t2;
-        if (i < 16) {
-            w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
-        } else {
-            uint32_t x = w[(i - 15) & 15], y = w[(i - 2) & 15];
-            w[i & 15] += w[(i - 7) & 15] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
+    uint32_t w[16], a, b, c, d, e, f, g, h, t;
+    int i, k;
+    a = s->state[0], b = s->state[1], c = s->state[2], d = s->state[3];
+    e = s->state[4], f = s->state[5], g = s->state[6], h = s->state[7];
+#define ROUND(a, b, c, d, e, f, g, h, k) \
+    t = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + K[i + (k)] + w[(i + (k)) & 15]; \
+    d += t; \
+    h = t + (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))
+    for (i = 0; i < 64; i += 8) {
+        for (k = i; k < i + 8; k++) {
+            if (k < 16) {
+                w[k] = (uint32_t)p[4 * k] << 24 | (uint32_t)p[4 * k + 1] << 16 | (uint32_t)p[4 * k + 2] << 8 | p[4 * k + 3];
+            } else {
+                uint32_t x = w[(k - 15) & 15], y = w[(k - 2) & 15];
+                w[k & 15] += w[(k - 7) & 15] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
+            }
         }
-        t1 = v[7] + (turn(v[4], 6) ^ turn(v[4], 11) ^ turn(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[i] + w[i & 15];
-        t2 = (turn(v[0], 2) ^ turn(v[0], 13) ^ turn(v[0], 22)) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        v[7] = v[6], v[6] = v[5], v[5] = v[4], v[4] = v[3] + t1;
-        v[3] = v[2], v[2] = v[1], v[1] = v[0], v[0] = t1 + t2;
+        ROUND(a, b, c, d, e, f, g, h, 0);
+        ROUND(h, a, b, c, d, e, f, g, 1);
+        ROUND(g, h, a, b, c, d, e, f, 2);
+        ROUND(f, g, h, a, b, c, d, e, 3);
+        ROUND(e, f, g, h, a, b, c, d, 4);
+        ROUND(d, e, f, g, h, a, b, c, 5);
+        ROUND(c, d, e, f, g, h, a, b, 6);
+        ROUND(b, c, d, e, f, g, h, a, 7);
     }
-    for (i = 0; i < 8; i++) s->state[i] += v[i];
+#undef ROUND
+    s->state[0] += a, s->state[1] += b, s->state[2] += c, s->state[3] += d;
+    s->state[4] += e, s->state[5] += f, s->state[6] += g, s->state[7] += h;
 }
 
 static void sha256_add(sha256 *s, const unsigned char *data, size_t size) {
@@ -310,12 +322,6 @@ static void sha256_add(sha256 *s, const unsigned char *data, size_t size) {
     for (; size >= 64; data += 64, size -= 64) sha256_block(s, data);
     memcpy(s->block, data, size);
 }
-
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-enum { DIGEST_COUNTS = 0 }; /* so that a fuzzer reaches what is behind it */
-#else
-enum { DIGEST_COUNTS = 1 };
-#endif
 
 /* The digest of three pieces one after another: 1 where it is the 64 hexadecimal digits. */
 static int sha256_is(slice a, slice b, slice c, const unsigned char *digits) {
@@ -740,7 +746,7 @@ static int32_t pooled_values(const edge_lstm *m) {
 }
 
 /* Everything that needs no arena: the file's bytes are whole, and describe a network that can be run here. */
-static const char *parse(edge_lstm *m, slice file) {
+static const char *parse(edge_lstm *m, slice file, int digest_counts) {
     static const struct { const char *key, *text; } rule[] = {
         {"rule", "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"},
         {"lowercase", "unicode"},
@@ -782,9 +788,9 @@ static const char *parse(edge_lstm *m, slice file) {
         before.at = file.at, before.end = digest.at + 2;
         zero.at = zeros, zero.end = zeros + 64;
         behind.at = digest.end, behind.end = file.end;
-        if (DIGEST_COUNTS && !sha256_is(before, zero, behind, digest.at + 2)) return CHANGED;
+        if (digest_counts && !sha256_is(before, zero, behind, digest.at + 2)) return CHANGED;
     } else if (others || !old.at || length_of(old) != 64 || !m->graph.at ||
-               (DIGEST_COUNTS && !sha256_is(m->graph, none, none, old.at))) {
+               (digest_counts && !sha256_is(m->graph, none, none, old.at))) {
         return CHANGED; /* of edge-lstm 0.1: covers the graph only; another key would be the digest's, damaged */
     }
     for (rest = m->graph; (more = next_field(&rest, &f)) != 0;)
@@ -1292,18 +1298,24 @@ static void run(edge_lstm *m, float *probabilities) {
 
 /* --- The calls of edge_lstm.h --------------------------------------------------------------------------------- */
 
-static const char *examine(edge_lstm *m, const void *file, size_t size) {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+enum { DIGEST_COUNTS = 0 }; /* so that a fuzzer reaches what is behind it */
+#else
+enum { DIGEST_COUNTS = 1 };
+#endif
+
+static const char *examine(edge_lstm *m, const void *file, size_t size, int digest_counts) {
     static const uint16_t one = 1;
     slice bytes;
     if (!*(const unsigned char *)&one || sizeof(float) != 4) return "a machine of this byte order is not supported";
     if (!file || !size) return NOT_A_MODEL;
     bytes.at = file, bytes.end = bytes.at + size;
-    return parse(m, bytes);
+    return parse(m, bytes, digest_counts);
 }
 
 size_t edge_lstm_needs(const void *file, size_t size, const char **error) {
     edge_lstm m;
-    *error = examine(&m, file, size);
+    *error = examine(&m, file, size, 0);
     return *error ? 0 : lay_out(&m, NULL) + 15;
 }
 
@@ -1332,7 +1344,7 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t are
     unsigned char *base = arena;
     size_t skip = (size_t)(-(uintptr_t)arena & 15);
     int32_t i;
-    *error = examine(&m, file, size);
+    *error = examine(&m, file, size, DIGEST_COUNTS);
     if (*error) return NULL;
     if (!arena || arena_size < skip || arena_size - skip < lay_out(&m, NULL)) {
         *error = "the arena is too small; edge_lstm_needs says how large it must be";

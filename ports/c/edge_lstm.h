@@ -29,8 +29,8 @@ typedef enum {
     EDGE_LSTM_TRUNCATED      /* only the end of the text was read */
 } edge_lstm_status;          /* every text gets an answer all the same */
 
-/* How large the arena must be, in bytes. 0 where the file is no model that can be run here: *error says why, in
- * one line that is never freed. An arena of any alignment will do. */
+/* How large the arena must be, in bytes; one of any alignment will do. 0 where the file is no model that can be run
+ * here: *error says why, in one line that is never freed. Whether the file was changed is found out by open. */
 size_t edge_lstm_needs(const void *file, size_t size, const char **error);
 
 /* Checks the file, every byte of it, and gets ready. NULL with *error set where it or the arena will not do. */

@@ -15,22 +15,35 @@ static void fail(const char *what, const char *why) {
     exit(1);
 }
 
-/* A whole file, or a line without its end: both may be of any length. */
-static char *read_all(FILE *file, int line, size_t *size) {
-    size_t room = 1 << 12;
-    char *data = malloc(room);
-    int c = 0;
-    *size = 0;
-    while (data && (c = getc(file)) != EOF && !(line && c == '\n')) {
-        data[(*size)++] = (char)c;
-        if (*size == room) data = realloc(data, room *= 2);
-    }
+static char *more_room(char *data, size_t room) {
+    data = realloc(data, room);
     if (!data) fail("memory", "there is not enough");
-    if (line && c == EOF && !*size) {
+    return data;
+}
+
+static char *read_file(FILE *file, size_t *size) {
+    size_t room = 1 << 20, got;
+    char *data = more_room(NULL, room);
+    *size = 0;
+    while ((got = fread(data + *size, 1, room - *size, file)) > 0)
+        if ((*size += got) == room) data = more_room(data, room *= 2);
+    return data;
+}
+
+/* A line of any length without its end, or NULL. */
+static char *read_line(FILE *file, size_t *size) {
+    size_t room = 1 << 10;
+    char *data = more_room(NULL, room);
+    int c;
+    for (*size = 0; (c = getc(file)) != EOF && c != '\n';) {
+        data[(*size)++] = (char)c;
+        if (*size == room) data = more_room(data, room *= 2);
+    }
+    if (c == EOF && !*size) {
         free(data);
         return NULL;
     }
-    if (line && *size && data[*size - 1] == '\r') --*size;
+    if (*size && data[*size - 1] == '\r') --*size;
     return data;
 }
 
@@ -85,7 +98,7 @@ int main(int count, char **arguments) {
     }
     path = arguments[i++];
     if (!(source = fopen(path, "rb"))) fail(path, "it cannot be opened; check the path");
-    file = read_all(source, 0, &size);
+    file = read_file(source, &size);
     if (ferror(source)) fail(path, "it cannot be read; give the path of a model file");
     fclose(source);
     if (!(arena_size = edge_lstm_needs(file, size, &error))) fail(path, error);
@@ -105,7 +118,7 @@ int main(int count, char **arguments) {
     if (!probabilities) fail(path, "there is not enough memory");
     for (size = 0; i < count; i++, size = 1) answer(model, arguments[i], strlen(arguments[i]), probabilities, all, repeats);
     if (!size)
-        while ((text = read_all(stdin, 1, &size))) {
+        while ((text = read_line(stdin, &size))) {
             answer(model, text, size, probabilities, all, repeats);
             free(text);
         }
