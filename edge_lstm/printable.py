@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -11,6 +12,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shorten(name: str, width: int = 30) -> str:
+    """A name as it can stand in a line: its beginning, quoted where it would not be seen or steers."""
+    shown = name if len(name) <= width else name[: width - 1] + "…"
+    return repr(shown) if shown != shown.strip() or not shown.isprintable() or not shown else shown
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

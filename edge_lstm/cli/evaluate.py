@@ -11,13 +11,14 @@ import typer
 
 from edge_lstm.cli.options import BatchSizeOption, JsonOption, ProviderOption, ThreadsOption
 from edge_lstm.cli.progress import ProgressBar
+from edge_lstm.cli.tables import WIDTH, print_table, short, width_of
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult
 
-TABLE_WIDTH = 79
-NAME_WIDTH = 23  # so that every table is as wide
+NAME_WIDTH = 23  # so that every table is at most 79 wide
+LABEL_WIDTH = 40
 
 
 def command(
@@ -132,62 +133,63 @@ def command(
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
     else:
-        print("\n".join(map(printable, _lines(evaluation))))
+        _show(evaluation)
 
 
-def _lines(evaluation: Evaluation) -> list[str]:
+def _show(evaluation: Evaluation) -> None:
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
-    lines = [f"{len(evaluation.texts):,} texts of {evaluation.data} ({counts})", ""]
-    lines.append(
-        f"{'model':<{NAME_WIDTH}} {'size':>8} {'accuracy':>9}  {'95 % interval':<16}"
-        f"{'log loss':>8} {'cal. error':>10}"
-    )
-    for model in evaluation.models:
-        interval = f"{model.interval.low:.2%} to {model.interval.high:.2%}".replace("%", "")
-        lines.append(
-            f"{_short(model.name):<{NAME_WIDTH}} {model.bytes / 1000:>5,.0f} kB {model.accuracy:>9.2%}  "
-            f"{interval:<16}{model.log_loss:>8.4f} {model.calibration_error:>10.2%}"
-        )
-    lines += [""]
-    if torn := evaluation.repeats.contradictory_texts:
-        lines.append(f"{torn:,} texts have the words of one with another label: correct the labels")
-    for model in evaluation.models:
-        if model.familiar:
-            lines += wrap(f"{_short(model.name)}: {model.familiar.note}", TABLE_WIDTH, subsequent_indent="  ")
-    for model in evaluation.models:
-        lines += ["", *_by_label(model)]
-    for comparison in evaluation.comparisons:
-        lines += ["", *_comparison(comparison, len(evaluation.texts))]
-    return lines
-
-
-def _by_label(model: ModelResult) -> list[str]:
-    """Scores of each label, then the confusion matrix where it fits."""
-    name = f"{_short(model.name, 34)} by label"
-    header = f"{name:<{NAME_WIDTH + 19}} {'precision':>9} {'recall':>8} {'F1':>8} {'texts':>8}"
+    print(printable(f"{len(evaluation.texts):,} texts of {evaluation.data} ({counts})"), end="\n\n")
+    names = [short(model.name, NAME_WIDTH) for model in evaluation.models]
     rows = [
-        f"  {_short(row.label, 40):<{NAME_WIDTH + 17}} {row.precision:>9.2%} {row.recall:>8.2%} "
-        f"{row.f1:>8.2%} {row.support:>8,}"
+        (
+            name,
+            f"{model.bytes / 1000:,.0f} kB",
+            f"{model.accuracy:.2%}",
+            f"{model.interval.low:.2%} to {model.interval.high:.2%}".replace("%", ""),
+            f"{model.log_loss:.4f}",
+            f"{model.calibration_error:.2%}",
+        )
+        for name, model in zip(names, evaluation.models)
+    ]
+    print_table(("model", "size", "accuracy", "95 % interval", "log loss", "cal. error"), rows)
+    notes = []
+    if conflicting := evaluation.duplicates.conflicting:
+        notes.append(f"{conflicting:,} texts have the words of one with another label: correct the labels")
+    notes += [f"{name}: {model.oov.note}" for name, model in zip(names, evaluation.models) if model.oov]
+    for note in notes:
+        print("\n".join(wrap(printable(note), WIDTH, subsequent_indent="  ")))
+    if notes:
+        print()
+    for name, model in zip(names, evaluation.models):
+        _show_labels(name, model)
+    for comparison in evaluation.comparisons:
+        print("\n".join(map(printable, _comparison(comparison, len(evaluation.texts)))), end="\n\n")
+
+
+def _show_labels(name: str, model: ModelResult) -> None:
+    """Scores of each label, then the confusion matrix where it fits."""
+    rows = [
+        (
+            short(row.label, LABEL_WIDTH),
+            f"{row.precision:.2%}",
+            f"{row.recall:.2%}",
+            f"{row.f1:.2%}",
+            f"{row.support:,}",
+        )
         for row in model.by_label
     ]
-    mean = f"  {'mean':<{NAME_WIDTH + 17}} {'':>9} {'':>8} {model.macro_f1:>8.2%}"
-    return [header, *rows, mean, *_confusion_matrix(model)]
+    rows.append(("mean", "", "", f"{model.macro_f1:.2%}", ""))
+    print_table(("label", "precision", "recall", "F1", "texts"), rows, title=f"{name} by label")
+    header, counts = confusion_table(model)
+    if width_of(header, counts) <= WIDTH:
+        print_table(header, counts, title=f"{name}: texts by true label (row) and answer (column)")
 
 
-def _confusion_matrix(model: ModelResult) -> list[str]:
-    """A row for each true label, a column for each answer; nothing where that is wider than the tables."""
+def confusion_table(model: ModelResult) -> tuple[list[str], list[list[str]]]:
+    """A row for each true label, a column for each answer."""
+    names = [short(label, LABEL_WIDTH) for label in model.labels]
     counts = [[f"{count:,}" for count in row] for row in model.confusion.tolist()]
-    names = [_short(label, 16) for label in model.labels]
-    widths = [max(len(name), *(len(row[i]) for row in counts)) for i, name in enumerate(names)]
-    first = max(len("  true label"), *(len(name) + 2 for name in names))
-    if first + sum(width + 2 for width in widths) > TABLE_WIDTH:
-        return []
-    header = f"{'  true label':<{first}}" + "".join(f"  {n:>{w}}" for n, w in zip(names, widths))
-    rows = [
-        f"  {name:<{first - 2}}" + "".join(f"  {count:>{width}}" for count, width in zip(row, widths))
-        for name, row in zip(names, counts)
-    ]
-    return ["", f"{_short(model.name, 34)}: texts by true label and answer", header, *rows]
+    return ["true label", *names], [[name, *row] for name, row in zip(names, counts)]
 
 
 def _comparison(comparison: Comparison, n: int) -> list[str]:
@@ -202,7 +204,3 @@ def _comparison(comparison: Comparison, n: int) -> list[str]:
         f"  answers    {comparison.other_label:,} of {n:,} texts get another label",
         f"  change     of a probability, at most {comparison.largest_change:.2g}",
     ]
-
-
-def _short(name: str, width: int = NAME_WIDTH) -> str:
-    return name if len(name) <= width else "…" + name[-(width - 1) :]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.texts import Familiarity, Repeats, familiarity, repeats
+from edge_lstm.evaluation.texts import Duplicates, OovRate, find_duplicates, oov_rate
 from edge_lstm.metrics import (
     CalibrationBin,
     Interval,
@@ -29,6 +29,7 @@ from edge_lstm.metrics import (
     wilson_interval,
 )
 from edge_lstm.modelfile import ModelFile
+from edge_lstm.printable import listed, shorten
 from edge_lstm.text import split_words
 
 CHUNK = 1024  # texts between two reports of progress: a fifth of a second on a small device
@@ -36,14 +37,14 @@ CHUNK = 1024  # texts between two reports of progress: a fifth of a second on a 
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelResult:
     """One model's answers, and what follows from them.
 
     name: the file's name, or its path where two models have the same name.
     labels: the first model's, in its order, whatever the order in this file.
     truth: int64 [n], the true label's index; probabilities: float32 [n, labels].
-    familiar: how well it knows the texts' words, where that was counted.
+    oov: the share of the texts' words that it does not know, where that was counted.
     warnings: what its training said of its data and result, a line each.
     """
 
@@ -55,7 +56,7 @@ class ModelResult:
     labels: tuple[str, ...]
     truth: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
-    familiar: Familiarity | None = None
+    oov: OovRate | None = None
     warnings: tuple[str, ...] = ()
 
     @cached_property
@@ -64,19 +65,19 @@ class ModelResult:
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
     @cached_property
-    def right(self) -> npt.NDArray[np.bool_]:
+    def correct(self) -> npt.NDArray[np.bool_]:
         """bool [n], whether the answer is the true label."""
         return np.asarray(self.predicted == self.truth)
 
     @property
     def accuracy(self) -> float:
         """Share of right answers."""
-        return float(self.right.mean())
+        return float(self.correct.mean())
 
     @property
     def interval(self) -> Interval:
         """Wilson's 95 % interval of the accuracy."""
-        return wilson_interval(int(self.right.sum()), len(self.right))
+        return wilson_interval(int(self.correct.sum()), len(self.correct))
 
     @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:
@@ -124,12 +125,12 @@ class ModelResult:
             "labels": [asdict(row) for row in self.by_label],
             "confusion": self.confusion.tolist(),
             "calibration": [asdict(b) for b in self.bins],
-            "familiarity": self.familiar and asdict(self.familiar),
+            "oov": self.oov and self.oov.to_json(),
             "training_warnings": list(self.warnings),
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The second model against the first, on the same texts.
 
@@ -146,7 +147,7 @@ class Comparison:
     largest_change: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The result of :func:`evaluate`.
 
@@ -166,9 +167,9 @@ class Evaluation:
         return np.array([len(split_words(text)) for text in self.texts], dtype=np.int64)
 
     @cached_property
-    def repeats(self) -> Repeats:
+    def duplicates(self) -> Duplicates:
         """Texts of the same words."""
-        return repeats(self.texts, self.models[0].truth.tolist())
+        return find_duplicates(self.texts, self.models[0].truth.tolist())
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``edge-lstm evaluate --json``."""
@@ -176,7 +177,9 @@ class Evaluation:
             "data": self.data,
             "texts": len(self.texts),
             "statuses": self.statuses,
-            **asdict(self.repeats),
+            # The keys that a model file has for its training's texts.
+            "repeated_texts": self.duplicates.repeated,
+            "contradictory_texts": self.duplicates.conflicting,
             "models": [model.to_json() for model in self.models],
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
         }
@@ -217,40 +220,42 @@ def evaluate(
     statuses: dict[str, int] = {}
     for model, name in zip(models, names):
         classifier = Classifier.from_model(model, threads=threads, provider=provider)
-        answers, found = _answers(classifier, texts, batch_size, progress)
-        statuses = statuses or found
+        answers, counted = _answers(classifier, texts, batch_size, progress)
+        statuses = statuses or counted
         columns = [model.labels.index(label) for label in first.labels]
         results.append(
             ModelResult(
-                name,
-                str(model.path),
-                model.sha256(),
-                model.precision,
-                len(model.data),
-                first.labels,
-                truth,
-                answers[:, columns],
-                familiarity(model, texts),
-                tuple(map(str, model.training.get("warnings", ()))),
+                name=name,
+                path=str(model.path),
+                sha256=model.sha256(),
+                precision=model.precision,
+                bytes=len(model.data),
+                labels=first.labels,
+                truth=truth,
+                probabilities=answers[:, columns],
+                oov=oov_rate(model, texts),
+                warnings=tuple(map(str, model.training.get("warnings", ()))),
             )
         )
     comparisons = tuple(compare(results[0], other) for other in results[1:])
-    return Evaluation(data, tuple(texts), statuses, tuple(results), comparisons)
+    return Evaluation(
+        data=data, texts=tuple(texts), statuses=statuses, models=tuple(results), comparisons=comparisons
+    )
 
 
 def compare(first: ModelResult, second: ModelResult) -> Comparison:
     """The second model against the first; both have answered the same texts."""
-    only_first = int((first.right & ~second.right).sum())
-    only_second = int((second.right & ~first.right).sum())
+    only_first = int((first.correct & ~second.correct).sum())
+    only_second = int((second.correct & ~first.correct).sum())
     n = len(first.truth)
     return Comparison(
-        first.name,
-        second.name,
-        (only_second - only_first) / n,
-        paired_difference_interval(only_first, only_second, n),
-        mcnemar(only_first, only_second),
-        int((first.predicted != second.predicted).sum()),
-        float(np.abs(first.probabilities - second.probabilities).max()),
+        first=first.name,
+        second=second.name,
+        difference=(only_second - only_first) / n,
+        interval=paired_difference_interval(only_first, only_second, n),
+        test=mcnemar(only_first, only_second),
+        other_label=int((first.predicted != second.predicted).sum()),
+        largest_change=float(np.abs(first.probabilities - second.probabilities).max()),
     )
 
 
@@ -312,8 +317,5 @@ def _names(models: Sequence[ModelFile]) -> list[str]:
     return [str(model.path) if short.count(name) > 1 else name for model, name in zip(models, short)]
 
 
-def _listed(labels: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(
-        repr(label[:40]) if not label or not label.isprintable() else label[:40] for label in labels[:most]
-    )
-    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")
+def _listed(labels: Sequence[str]) -> str:
+    return listed([shorten(label, 40) for label in labels], most=8)

@@ -90,13 +90,13 @@ def _summary(evaluation: Evaluation) -> str:
 def _data(evaluation: Evaluation) -> Iterator[str]:
     """What to know of the texts, and of those the models learnt from, before believing the figures."""
     yield "<h2>The data</h2><ul>"
-    n, found = len(evaluation.texts), evaluation.repeats
-    repeated, torn = found.repeated_texts, found.contradictory_texts
+    n, duplicates = len(evaluation.texts), evaluation.duplicates
+    repeated, conflicting = duplicates.repeated, duplicates.conflicting
     yield f"<li>{repeated:,} of {n:,} texts ({repeated / n:.1%}) repeat the words of an earlier one.</li>"
-    yield f"<li>{torn:,} have the words of one with another label: no model can answer them all.</li>"
+    yield f"<li>{conflicting:,} have the words of one with another label: no model can answer them all.</li>"
     for model in evaluation.models:
-        if model.familiar:
-            yield f"<li>{escape(model.name)}: {escape(model.familiar.note)}.</li>"
+        if model.oov:
+            yield f"<li>{escape(model.name)}: {escape(model.oov.note)}.</li>"
         for warning in model.warnings:
             yield f"<li>{escape(model.name)}, of its training: {escape(warning)}.</li>"
     yield "</ul>"
@@ -143,7 +143,7 @@ def _model(model: ModelResult) -> Iterator[str]:
         f"{model.calibration_error:.2%} (expected calibration error, {len(model.bins)} bins).",
     )
     yield figure(
-        coverage_chart(model.probabilities.max(axis=1), model.right),
+        coverage_chart(model.probabilities.max(axis=1), model.correct),
         "Accuracy where only the surest answers are used and the rest is left to a person.",
     )
     yield "</div>"
@@ -163,7 +163,7 @@ def _largest_confusions(model: ModelResult) -> str:
 
 
 def _mistakes(evaluation: Evaluation, model: ModelResult) -> Iterator[str]:
-    wrong = np.flatnonzero(~model.right)
+    wrong = np.flatnonzero(~model.correct)
     if not len(wrong):
         yield f"<h2>Mistakes of {escape(model.name)}</h2><p>None.</p>"
         return
@@ -234,7 +234,7 @@ def _disagreements(
     yield f"<h3>{which}{len(apart):,} texts to which they give another label, the largest change first</h3>"
 
     def answer(model: ModelResult, i: int) -> str:
-        label, right = model.labels[model.predicted[i]], model.right[i]
+        label, right = model.labels[model.predicted[i]], model.correct[i]
         share = f"{escape(label)}&nbsp;{model.probabilities[i].max():.1%}"
         return f"<b>{share}</b>" if right else share
 
@@ -275,7 +275,7 @@ def length_bins(evaluation: Evaluation) -> list[LengthBin]:
         if not count:
             continue
         name = f"{low:,}+" if high is None else f"{low}" if high == low + 1 else f"{low} to {high - 1}"
-        rights = [int(model.right[inside].sum()) for model in evaluation.models]
+        rights = [int(model.correct[inside].sum()) for model in evaluation.models]
         bins.append(
             LengthBin(
                 name,

@@ -3,57 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.text import text_key
 
-# So many times the expected share of unknown words, and two points, are more than chance brings. To a model
-# of IMDB, film reviews by others bring 1.15 times its share and customers' tickets 1.5 times; to a model of
-# the tickets, the reviews bring 1.4 times.
+# So many times the expected share of out-of-vocabulary words, and two points, are more than chance brings.
+# To a model of IMDB, film reviews by others bring 1.15 times its share and customers' tickets 1.5 times; to a
+# model of the tickets, the reviews bring 1.4 times.
 _TIMES, _POINTS = 1.25, 0.02
 # For models that do not say what share was to be expected.
-_MANY_UNKNOWN = 0.2
+_MANY = 0.2
 
 
 @dataclass(frozen=True)
-class Familiarity:
-    """unknown: share of the texts' words that are not in the vocabulary, from 0 to 1.
+class OovRate:
+    """rate: share of the texts' words that are out of the vocabulary, from 0 to 1.
 
     expected: the same of new texts like the training's, where the model says it; None elsewhere.
-    strange: texts with words, but none that the model knows.
+    without_known_words: texts with words, but none that the model knows.
     """
 
-    unknown: float
+    rate: float
     expected: float | None
-    strange: int
+    without_known_words: int
 
     @property
-    def foreign(self) -> bool:
+    def out_of_domain(self) -> bool:
         """Whether these are texts of another kind than the model learnt from."""
         if self.expected is None:
-            return self.unknown > _MANY_UNKNOWN
-        return self.unknown > _TIMES * self.expected + _POINTS
+            return self.rate > _MANY
+        return self.rate > _TIMES * self.expected + _POINTS
 
     @property
     def note(self) -> str:
         """A line for a person: what it is, and what to do where it is bad."""
         known = "" if self.expected is None else f" ({self.expected:.1%} in texts like those it learnt from)"
-        line = f"{self.unknown:.1%} of the words are unknown to it{known}"
-        if self.strange:
-            line += f", {self.strange:,} texts hold no known word"
-        if self.foreign:
+        line = f"{self.rate:.1%} of the words are unknown to it{known}"
+        if self.without_known_words:
+            line += f", {self.without_known_words:,} texts hold no known word"
+        if self.out_of_domain:
             line += ": texts of another kind, train on some like these"
         return line
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "out_of_domain": self.out_of_domain}
 
-def familiarity(model: ModelFile, texts: Sequence[str]) -> Familiarity:
+
+def oov_rate(model: ModelFile, texts: Sequence[str]) -> OovRate:
     """Counts the words of every text, the whole of it."""
     counts = [model.tokenizer.count_words(text) for text in texts]
     words = sum(count for count, _ in counts)
     data = model.training.get("data")
     expected = data.get("unknown_words") if isinstance(data, dict) else None
-    return Familiarity(
+    return OovRate(
         1 - sum(known for _, known in counts) / words if words else 0.0,
         float(expected) if isinstance(expected, (int, float)) else None,
         sum(1 for count, known in counts if count and not known),
@@ -61,20 +66,20 @@ def familiarity(model: ModelFile, texts: Sequence[str]) -> Familiarity:
 
 
 @dataclass(frozen=True)
-class Repeats:
-    """repeated_texts: texts with the words of an earlier one, which count more than once.
+class Duplicates:
+    """repeated: texts with the words of an earlier one, which count more than once.
 
-    contradictory_texts: texts of the same words as one with another label; no model can answer them all.
+    conflicting: texts of the same words as one with another label; no model can answer them all.
     """
 
-    repeated_texts: int
-    contradictory_texts: int
+    repeated: int
+    conflicting: int
 
 
-def repeats(texts: Sequence[str], labels: Sequence[int]) -> Repeats:
+def find_duplicates(texts: Sequence[str], labels: Sequence[int]) -> Duplicates:
     """labels: each text's true one. Capitals, punctuation and spaces make no difference."""
     groups: dict[int, list[int]] = {}
     for text, label in zip(texts, labels):
         groups.setdefault(text_key(text), []).append(label)
-    torn = sum(len(group) for group in groups.values() if len(set(group)) > 1)
-    return Repeats(len(texts) - len(groups), torn)
+    conflicting = sum(len(group) for group in groups.values() if len(set(group)) > 1)
+    return Duplicates(len(texts) - len(groups), conflicting)

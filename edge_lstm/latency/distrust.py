@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_lstm.latency.conditions import Host, State
+from edge_lstm.printable import listed
 
 CLOCK_FELL = 0.05  # of the clock before
 HOT_C = 80.0  # a Raspberry Pi starts to slow down here, most others a little later
@@ -99,4 +100,4 @@ def _rose(before: int | None, after: int | None) -> bool:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+    return listed(names, 2)

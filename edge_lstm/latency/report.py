@@ -15,6 +15,7 @@ from edge_lstm.latency.compare import Comparison
 from edge_lstm.latency.result import Document
 from edge_lstm.latency.statistics import PERCENTILES
 from edge_lstm.latency.terminal import letters_line, machine_line, mib, ms, texts_line
+from edge_lstm.printable import listed
 
 _STYLE = """
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0 8px; }
@@ -49,7 +50,7 @@ def report(document: Document, comparison: Comparison | None = None) -> str:
 
 def _title(document: Document) -> str:
     models = list(dict.fromkeys(sections.model_name(one) for one in document["settings"]))
-    return f"Latency of {', '.join(models[:3])}" + (f" and {len(models) - 3} more" if len(models) > 3 else "")
+    return f"Latency of {listed(models, 3)}"
 
 
 def _body(document: Document, comparison: Comparison | None) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import listed
 
 TEXT_NAMES = (
     "text",
@@ -54,13 +55,11 @@ def column_index(columns: Sequence[str], wanted: str, where: str) -> int:
         raise DataError(f"{where} has {count} columns {wanted!r}; name one by its number: {numbers}")
     if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 and 1 <= int(wanted) <= len(columns):
         return int(wanted) - 1
-    raise DataError(f"{where} has no column {wanted!r}; its columns are {listed(columns)}")
+    raise DataError(f"{where} has no column {wanted!r}; its columns are {_names(columns)}")
 
 
-def listed(columns: Sequence[str]) -> str:
-    """Column names for a message, at most twenty of them, long ones cut."""
-    names = [repr(name if len(name) <= 40 else name[:39] + "…") for name in columns[:20]]
-    return ", ".join(names) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
+def _names(columns: Sequence[str]) -> str:
+    return listed([repr(name if len(name) <= 40 else name[:39] + "…") for name in columns], most=20)
 
 
 def _find(
@@ -79,4 +78,4 @@ def _find(
     if len(found) == 1:
         return found[0]
     reason = "several could hold" if found else "none of them plainly holds"
-    raise DataError(f"{where} has the columns {listed(columns)}: {reason} the {what}; name one with {option}")
+    raise DataError(f"{where} has the columns {_names(columns)}: {reason} the {what}; name one with {option}")

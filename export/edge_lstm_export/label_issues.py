@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from edge_lstm.atomic import open_atomically
 from edge_lstm.metrics import Interval, wilson_interval
+from edge_lstm.printable import shorten
 from edge_lstm_export.datasets import Split
-from edge_lstm_export.datasets.dataset import shorten
 from edge_lstm_export.datasets.warnings import contradictory
 from edge_lstm_export.teacher import TeacherOptions, soft_labels
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
-from edge_lstm.evaluation.texts import Repeats, familiarity, repeats
+from edge_lstm.evaluation.texts import Duplicates, find_duplicates, oov_rate
 from edge_lstm.modelfile import open_model
 from edge_lstm.text import Tokenizer, split_words, text_key
 
@@ -37,27 +37,27 @@ def test_known_words_are_those_of_the_vocabulary(text: str) -> None:
 def test_unknown_words_are_counted_over_the_whole_of_every_text() -> None:
     short = replace(MODEL, tokenizer=Tokenizer(KNOWN.words, length=2, oov_id=None))
     for model in (MODEL, short):
-        found = familiarity(model, ["The film, unseen and good", "what", "!", ""])
-        assert found.unknown == pytest.approx(3 / 6)
-        assert found.strange == 1
-    assert familiarity(MODEL, ["", "?"]).unknown == 0
+        found = oov_rate(model, ["The film, unseen and good", "what", "!", ""])
+        assert found.rate == pytest.approx(3 / 6)
+        assert found.without_known_words == 1
+    assert oov_rate(MODEL, ["", "?"]).rate == 0
 
 
 def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
     texts = ["the film good odd", "good film good film good film good film"]  # 1 of 12 words
-    assert not familiarity(that_expected(0.06), texts).foreign  # type: ignore[arg-type]
-    foreign = familiarity(that_expected(0.03), texts)  # type: ignore[arg-type]
-    assert foreign.foreign
-    assert "8.3% of the words are unknown to it (3.0% in texts like" in foreign.note
-    assert "train on some like these" in foreign.note
-    assert not familiarity(MODEL, texts).foreign
-    assert familiarity(MODEL, ["the film is quite unheard of"]).foreign
+    assert not oov_rate(that_expected(0.06), texts).out_of_domain  # type: ignore[arg-type]
+    other = oov_rate(that_expected(0.03), texts)  # type: ignore[arg-type]
+    assert other.out_of_domain
+    assert "8.3% of the words are unknown to it (3.0% in texts like" in other.note
+    assert "train on some like these" in other.note
+    assert not oov_rate(MODEL, texts).out_of_domain
+    assert oov_rate(MODEL, ["the film is quite unheard of"]).out_of_domain
 
 
 def test_repeats_and_contradictions_are_counted() -> None:
     texts = ["Good film", "good film!", "GOOD, film", "bad", "bad"]
-    assert repeats(texts, [0, 0, 1, 1, 1]) == Repeats(repeated_texts=3, contradictory_texts=3)
-    assert repeats(texts[:2] + texts[3:4], [0, 0, 1]) == Repeats(1, 0)
+    assert find_duplicates(texts, [0, 0, 1, 1, 1]) == Duplicates(repeated=3, conflicting=3)
+    assert find_duplicates(texts[:2] + texts[3:4], [0, 0, 1]) == Duplicates(1, 0)
 
 
 def test_the_report_tells_of_the_data_and_of_the_training() -> None:
@@ -70,5 +70,5 @@ def test_the_report_tells_of_the_data_and_of_the_training() -> None:
     assert "20.0% of the words are unknown to it, 1 texts hold no known word" in page
     answer = found.to_json()
     assert (answer["repeated_texts"], answer["contradictory_texts"]) == (1, 2)
-    assert answer["models"][0]["familiarity"]["strange"] == 1
+    assert answer["models"][0]["oov"]["without_known_words"] == 1
     assert answer["models"][0]["training_warnings"] == ["only 90 <texts>: collect more"]

@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edge_lstm.printable import printable
-from edge_lstm_export.datasets.dataset import listed, shorten
+from edge_lstm.printable import listed, printable, shorten
 from edge_lstm_export.evaluation import Measured
 from edge_lstm_export.export import Exported, Quantized
 from edge_lstm_export.fit import Fitted, Prepared

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.errors import DataError
+from edge_lstm.printable import shorten
 from edge_lstm.text import text_key
 
 Labels = npt.NDArray[np.int64]
@@ -158,15 +159,3 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     held = split.keys[np.concatenate(chosen)] if chosen else split.keys[:0]
     mask = np.isin(split.keys, held)
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
-
-
-def listed(parts: Sequence[str], most: int = 5) -> str:
-    """The first parts, and how many more there are."""
-    more = f" and {len(parts) - most} more" if len(parts) > most else ""
-    return ", ".join(parts[:most]) + more
-
-
-def shorten(name: str) -> str:
-    """A label's name as it can stand in a line."""
-    shown = name if len(name) <= 30 else name[:29] + "…"
-    return repr(shown) if shown != shown.strip() or not shown.isprintable() or not shown else shown

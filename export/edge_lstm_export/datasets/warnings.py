@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.datasets.dataset import Dataset, Split, listed, shorten
+from edge_lstm.printable import listed, shorten
+from edge_lstm_export.datasets.dataset import Dataset, Split
 
 if TYPE_CHECKING:  # it brings torch, which reading data does not need
     from edge_lstm_export.evaluation import Measured
