@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edge_lstm.classifier import Classifier, Prediction
-    from edge_lstm.scoring import ScoreOptions, Summary, score, score_files
+    from edge_lstm.scoring import ScoredRow, ScoreOptions, Summary, score, score_files
 
 __all__ = [
     "CheckError",
@@ -42,6 +42,7 @@ __all__ = [
     "Prediction",
     "ProviderError",
     "ScoreOptions",
+    "ScoredRow",
     "Summary",
     "__version__",
     "score",
@@ -51,6 +52,7 @@ __all__ = [
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
     "ScoreOptions": "edge_lstm.scoring",
+    "ScoredRow": "edge_lstm.scoring",
     "Classifier": "edge_lstm.classifier",
     "Prediction": "edge_lstm.classifier",
     "Summary": "edge_lstm.scoring",

@@ -16,15 +16,15 @@ from edge_lstm.scoring.files import Progress, score_files
 from edge_lstm.scoring.summary import Summary
 
 if TYPE_CHECKING:
-    from edge_lstm.scoring.rows import score
+    from edge_lstm.scoring.rows import ScoredRow, score
 
-__all__ = ["Progress", "ScoreOptions", "Summary", "score", "score_files"]
+__all__ = ["Progress", "ScoreOptions", "ScoredRow", "Summary", "score", "score_files"]
 
 
 def __getattr__(name: str) -> Any:
-    # It runs the model in this process; the parent of workers need not load ONNX Runtime.
-    if name != "score":
+    # They run the model in this process; the parent of workers need not load ONNX Runtime.
+    if name not in ("ScoredRow", "score"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from edge_lstm.scoring.rows import score
+    from edge_lstm.scoring import rows
 
-    return score
+    return getattr(rows, name)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
-
-import numpy as np
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
@@ -15,6 +14,42 @@ from edge_lstm.scoring.answers import Answerer
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, check_options
 from edge_lstm.tables.columns import find_text_column
 from edge_lstm.tables.jsonl import RAW_COLUMN
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRow(Mapping[Any, Any]):
+    """A row with its answer; as a mapping, the columns that a file would have.
+
+    own: the values of the row itself, those that are kept.
+    label: None for an error row and where the probability is below the threshold.
+    probability: of the most probable label, None for an error row; probabilities: of every label, where they
+        are asked for.
+    status: of the text (see edge_lstm.text), or ``error``; error: why there is no answer.
+    added: the names that the answer's columns have in the mapping.
+    """
+
+    own: Mapping[Any, Any]
+    label: str | None
+    probability: float | None
+    probabilities: Mapping[str, float] | None
+    status: str
+    error: str | None
+    added: tuple[str, ...] = field(repr=False)
+
+    def to_dict(self) -> dict[Any, Any]:
+        """The columns of a file: the row's own, then the answer's."""
+        each = [None] * (len(self.added) - 4) if self.probabilities is None else self.probabilities.values()
+        answer = (self.label, self.probability, *each, self.status, self.error)
+        return {**self.own, **dict(zip(self.added, answer))}
+
+    def __getitem__(self, name: Any) -> Any:
+        return self.to_dict()[name]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.to_dict())
 
 
 def score(
@@ -25,7 +60,7 @@ def score(
     options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     window: int = 1024,
     batch_size: int | None = None,
-) -> Iterator[dict[Any, Any]]:
+) -> Iterator[ScoredRow]:
     """Classifies rows as they come: an iterator of rows in, an iterator of rows out, in order.
 
     rows: texts, or mappings of which one value is the text. Nothing is read before it is needed. (For the
@@ -34,11 +69,10 @@ def score(
     text_column: the key of the text; found by itself in the first row where it is plain.
     window: rows that are read before they are answered; 1 answers each row at once. It changes no answer.
 
-    Each row comes back as a dict with its own values (``text`` for a plain text) and label,
-    probability, status and error (see ScoreOptions for more and for their names, which the first row
-    decides). A row whose text is no string has status ``error``, or raises DataError with
-    ``on_error="fail"``. So has a later row with a key of its own that is one of the added names: it comes
-    back whole under ``raw``.
+    Each row comes back with its own values (``text`` for a plain text), label, probability, status and error;
+    as a mapping it has them under names that the first row decides (see ScoreOptions). A row whose text is no
+    string has status ``error``, or raises DataError with ``on_error="fail"``. So has a later row with a key
+    of its own that is one of those names: it comes back whole under ``raw``.
 
     Raises DataError, ModelFileError (and its kinds) or ProviderError.
     """
@@ -74,7 +108,7 @@ def _score(
     options: ScoreOptions,
     window: int,
     batch_size: int | None,
-) -> Iterator[dict[Any, Any]]:
+) -> Iterator[ScoredRow]:
     answerer = Answerer(classifier, options, batch_size)
     added: tuple[str, ...] = ()
     key: Any = text_column
@@ -94,14 +128,21 @@ def _score(
             number += 1
             if answer.error is not None and options.on_error == "fail":
                 raise DataError(f"row {number}: {answer.error}; correct it, or use on_error='keep'")
-            new = answerer.added(answer)
-            if new is None:
+            if not answerer.is_written(answer):
                 continue
             own = row if options.keep is None else {name: row.get(name) for name in options.keep}
             if not taken.isdisjoint(own):
                 own = {RAW_COLUMN: own}
-            new = [float(value) if isinstance(value, np.floating) else value for value in new]
-            yield {**own, **dict(zip(added, new))}
+            each = answer.probabilities
+            yield ScoredRow(
+                own=own,
+                label=answer.label,
+                probability=None if answer.probability is None else float(answer.probability),
+                probabilities=None if each is None else dict(zip(classifier.labels, map(float, each))),
+                status=answer.status,
+                error=answer.error,
+                added=added,
+            )
 
 
 def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> tuple[str | None, str | None]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, ScoreOptions, score
+from edge_lstm import Classifier, DataError, ScoredRow, ScoreOptions, score
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,27 @@ def test_rows_that_fail_fail_where_they_are_and_none_is_answered_twice(classifie
     assert next(answers)["label"] == "pos"
     with pytest.raises(OSError, match="went away"):
         next(answers)
+
+
+def test_a_scored_row_has_typed_fields_and_is_the_row_of_a_file_as_a_mapping(classifier: Classifier) -> None:
+    rows = [{"label": "mine", "text": "wonderful"}, {"label": "x", "text": None}]
+    first, second = score(rows, model=classifier, options=ScoreOptions(all_probabilities=True))
+    assert isinstance(first, ScoredRow)
+    assert (first.label, first.status, first.error, first.own) == ("pos", "ok", None, rows[0])
+    assert first.probabilities is not None and first.probability == first.probabilities["pos"]
+    assert list(first) == [
+        "label",
+        "text",
+        "edge_lstm_label",
+        "edge_lstm_probability",
+        "edge_lstm_probability_neg",
+        "edge_lstm_probability_pos",
+        "edge_lstm_status",
+        "edge_lstm_error",
+    ]
+    assert (first["label"], first["edge_lstm_label"]) == ("mine", "pos")
+    assert (second.label, second.probability, second.probabilities) == (None, None, None)
+    assert list(dict(second).values()) == ["x", None, None, None, None, None, "error", "no 'text'"]
 
 
 def test_no_rows_are_no_answers(classifier: Classifier) -> None:
