@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SMALLEST_PROBABILITY
-from edge_lstm.text import START_ID, Status, word_spans
+from edge_lstm.text import START_ID, Status
 
 By = Literal["word", "sentence"]
 
@@ -96,16 +96,13 @@ def explain(
         raise DataError(f"no parts called {by!r}; give word or sentence")
     tokenizer = classifier.model.tokenizer
     encoded = tokenizer.encode_text(text)
-    words = word_spans(text)
-    # Each word's id, or none where the vocabulary lacks it and unknown words are left out.
-    word_ids = [
-        [i for i in tokenizer.encode_text(text[start:end]).ids if i != START_ID] for start, end in words
-    ]
-    known = [bool(ids) and ids != [tokenizer.oov_id] for ids in word_ids]
+    tokens = tokenizer.tokens(text)
+    words = [(token.start, token.end) for token in tokens]
+    known = [token.known for token in tokens]
     ids, where = [START_ID], []  # where[w]: ids[where[w]:where[w + 1]] is word w
-    for one in word_ids:
+    for token in tokens:
         where.append(len(ids))
-        ids += one
+        ids += token.ids
     where.append(len(ids))
     first_read = len(ids) - len(encoded.ids)  # ids before it were cut off
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from edge_lstm.onnx_file import Graph, OnnxFile
-from edge_lstm.text import FILTERS, FIRST_WORD_ID, PAD_ID, START_ID, Tokenizer
+from edge_lstm.text import FIRST_WORD_ID, PIECES_RULE, START_ID, Tokenizer
 
 MAX_LENGTH = 100_000  # columns of the input; the export allows no more
 # fmt: off
 OPERATORS = {
     "": {
         "Add", "Cast", "Concat", "DequantizeLinear", "Div", "Expand", "Gather", "GatherElements", "LSTM",
-        "MatMul", "Max", "Min", "Mod", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Shape", "Sigmoid",
-        "Slice", "Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+        "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Shape",
+        "Sigmoid", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub", "TfIdfVectorizer", "Transpose", "Unsqueeze",
     },
     "com.microsoft": {"DynamicQuantizeLSTM"},
 }
@@ -68,25 +68,21 @@ def labels_from(value: Any) -> tuple[str, ...]:
 def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a guess."""
     _require(isinstance(settings, dict), "the tokenizer's settings are no object")
-    fixed = {
-        "lowercase": "unicode",
-        "filters": FILTERS,
-        "pad_id": PAD_ID,
-        "start_id": START_ID,
-        "first_word_id": FIRST_WORD_ID,
-    }
-    for key, value in fixed.items():
-        if settings[key] != value:
-            raise ValueError(f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported")
     length, oov_id = settings["length"], settings["oov_id"]
     _require(_is_whole(length, 1, MAX_LENGTH), f"its length is not between 1 and {MAX_LENGTH:,}")
     _require(
         oov_id is None or _is_whole(oov_id, START_ID + 1, FIRST_WORD_ID - 1),
         "the id of unknown words is another word's",
     )
-    words = tuple(vocabulary.split("\n")) if vocabulary else ()
-    tokenizer = Tokenizer(words, length=length, oov_id=oov_id)
-    _require(len(set(words)) == len(words), "a word of the vocabulary is there twice")
+    if settings.get("rule") == PIECES_RULE:
+        lines = len(vocabulary.split("\n")) if vocabulary else 0
+        _require(_is_whole(settings["words"], 0, lines), "its words are more than its vocabulary's lines")
+    tokenizer = Tokenizer.from_metadata(settings, vocabulary)
+    _require(len(set(tokenizer.words)) == len(tokenizer.words), "a word of the vocabulary is there twice")
+    pieces = tokenizer.pieces or ()
+    _require(
+        len(set(pieces)) == len(pieces) and all(pieces), "a piece of the vocabulary is there twice, or empty"
+    )
     return tokenizer
 
 

@@ -36,7 +36,9 @@ from edge_lstm.model_checks import (
 )
 from edge_lstm.text import Tokenizer
 
-FORMAT_VERSION = 1
+# 1: Keras's text rule. 2: the text rule pieces-1 (see text.py), which earlier versions cannot read. A file
+# has the lowest version that says what it needs, so that devices of yesterday read what they can.
+FORMAT_VERSION = 2
 PRODUCER = "edge-lstm"
 INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
@@ -261,7 +263,7 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "path": str(model.path),
         "sha256": model.sha256(),
         "bytes": len(model.data),
-        "format": FORMAT_VERSION,
+        "format": int(model.onnx.metadata[KEY_FORMAT]),
         "digest": "covers the whole file"
         if model.sealed
         else "covers the graph only (made by edge-lstm 0.1); export it again to protect the rest",

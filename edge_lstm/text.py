@@ -7,6 +7,24 @@ review contains one, so Keras's word index stays valid).
 
 Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the word
 of frequency rank r is r + 3.
+
+**The rule** ``pieces-1`` is for short texts, many labels and any script. Model files that follow it say
+so (``"rule": "pieces-1"`` in the tokenizer's settings, format version 2) and name all that it needs:
+
+1. Lower-case (Unicode).
+2. Replace each character of ``replacements`` by what stands beside it.
+3. Each character of ``separators`` becomes a space; each character of ``marks`` gets a space before and
+   after it, so that it is a word of its own. (Marks are the punctuation that the vocabulary has as words.)
+4. Split on spaces; drop empty pieces.
+5. A word of the vocabulary is its id. The first ``words`` lines of the vocabulary are words: line i, from
+   0, has id i + 4. The other lines are pieces, their ids go on.
+6. Any other word is read from left to right as pieces, at each place the longest piece that starts there
+   (in Unicode code points). A character with which no piece starts gives ``oov_id``, several in a row give
+   it once; where ``oov_id`` is null they give nothing.
+7. ``start_id`` comes first; of more than ``length`` ids the last ``length`` are kept.
+
+So a known word stays one id, an unknown or misspelt one is read by its parts, and a sentence in a script
+without spaces is one word that is read as pieces: no dictionary and no table of scripts is needed.
 """
 
 from __future__ import annotations
@@ -28,8 +46,34 @@ DEFAULT_LENGTH = 600
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
 
+KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
+_FIXED = ("pad_id", "start_id", "first_word_id")  # what every rule has alike
+
 # Of a long text this many characters for each id are read first: enough for words of nearly every text.
 _TAIL_CHARACTERS = 32
+
+PIECES_RULE = "pieces-1"
+# ASCII punctuation: words of their own where the vocabulary has them, else separators.
+MARKS = KERAS_FILTERS.removesuffix("\t\n")
+_ASCII_SPACES = "\t\n\r\x0b\x0c"
+# What stands for an ASCII character, and what separates words, beyond ASCII, grouped by the first bytes that
+# its characters have in common: a text without them is not searched for each.
+_REPLACEMENTS = {"\u2019": "'", "\u061f": "?"}
+_WIDE_SPACES = (
+    "\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u060c\u061b\u0964\u200b\u2010\u2011\u2012\u2013\u2014\u2015\u2018\u201a"
+    "\u201c\u201d\u201e\u2022\u2026\u2028\u2029\u2039\u203a\u3000\ufeff"
+)
+_WIDE: dict[bytes, list[tuple[bytes, bytes]]] = {}
+for _wide, _narrow in (*_REPLACEMENTS.items(), *((c, " ") for c in _WIDE_SPACES)):
+    _bytes = _wide.encode()
+    _WIDE.setdefault(_bytes[:-1], []).append((_bytes, _narrow.encode()))
+
+# Scripts that put no spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Chinese, Japanese.
+_SPACELESS = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\u2e80-\u303f\u3040-\u30ff\u31f0-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9d\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
+)
+_MEMO = 20_000  # words whose pieces are remembered
 
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
 
@@ -62,6 +106,44 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in re.finditer(f"[^{re.escape(FILTERS)} ]+", text)]
 
 
+def spaceless(word: str) -> bool:
+    """Whether a word holds characters of a script without spaces."""
+    return _SPACELESS.search(word) is not None
+
+
+def _mark_table(marks: Sequence[str]) -> bytes:
+    """The bytes table of the rule pieces-1: what is no mark of the vocabulary becomes a space."""
+    others = "".join(mark for mark in MARKS if mark not in marks) + _ASCII_SPACES
+    return bytes.maketrans(others.encode(), b" " * len(others))
+
+
+def split_marks(text: str, marks: Sequence[str] = MARKS) -> list[str]:
+    """The words of a text by the rule pieces-1, where ``marks`` are words."""
+    table, encoded = _mark_table(marks), [mark.encode() for mark in marks]
+    return [word.decode("utf-8", "surrogatepass") for word in _split_marks(text, table, encoded)]
+
+
+def _split_marks(text: str, table: bytes, marks: Sequence[bytes]) -> list[bytes]:
+    data = text.lower().encode("utf-8", "surrogatepass")
+    if not data.isascii():
+        for lead, pairs in _WIDE.items():
+            if lead in data:
+                for wide, narrow in pairs:
+                    data = data.replace(wide, narrow)
+    data = data.translate(table)
+    for mark in marks:
+        data = data.replace(mark, b" " + mark + b" ")
+    return data.split()
+
+
+def _sizes_by_first(pieces: Sequence[str]) -> dict[str, list[int]]:
+    """First character → the lengths of the pieces that begin with it, the longest first."""
+    sizes: dict[str, set[int]] = {}
+    for piece in pieces:
+        sizes.setdefault(piece[0], set()).add(len(piece))
+    return {first: sorted(those, reverse=True) for first, those in sizes.items()}
+
+
 @dataclass(frozen=True)
 class Encoded:
     """One text as token ids.
@@ -76,6 +158,17 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Token:
+    """A word of a text, or a piece of one in a script without spaces: characters ``start`` to ``end`` of the
+    text as it was given, and its ids (none where it is left out). known: the vocabulary has it."""
+
+    start: int
+    end: int
+    ids: list[int]
+    known: bool
+
+
+@dataclass(frozen=True)
 class Tokenizer:
     """The text rule with a vocabulary.
 
@@ -83,21 +176,45 @@ class Tokenizer:
     length: columns of the model's input; longer texts keep their last ``length`` ids.
     oov_id: the id of words outside the vocabulary, or None to leave such words out altogether
         (``oov_char=None`` of ``keras.datasets.imdb.load_data``), so that no time is spent on them.
+    pieces: what other words are read as; their ids come after the words'. None for Keras's rule, which
+        knows no pieces; else the rule is pieces-1, see above.
     """
 
     words: tuple[str, ...]
     length: int = DEFAULT_LENGTH
     oov_id: int | None = OOV_ID
+    pieces: tuple[str, ...] | None = None
     _ids: dict[bytes, int] = field(init=False, repr=False, compare=False)
+    _piece_ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    _sizes: dict[str, list[int]] = field(init=False, repr=False, compare=False)
+    _table: bytes = field(init=False, repr=False, compare=False)
+    _marks: list[bytes] = field(init=False, repr=False, compare=False)
+    _memo: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         encoded = (word.encode("utf-8", "surrogatepass") for word in self.words)
-        object.__setattr__(self, "_ids", {word: i for i, word in enumerate(encoded, FIRST_WORD_ID)})
+        pieces = self.pieces or ()
+        marks = self.marks
+        own: dict[str, Any] = {
+            "_ids": {word: i for i, word in enumerate(encoded, FIRST_WORD_ID)},
+            "_piece_ids": {piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))},
+            "_sizes": _sizes_by_first(pieces),
+            "_table": _mark_table(marks),
+            "_marks": [mark.encode() for mark in marks],
+            "_memo": {},
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def marks(self) -> str:
+        """The punctuation marks that are words, in the order of ASCII; none by Keras's rule."""
+        return "" if self.pieces is None else "".join(sorted(set(MARKS).intersection(self.words)))
 
     @property
     def num_ids(self) -> int:
         """Number of ids in use: every id is below it."""
-        return len(self.words) + FIRST_WORD_ID
+        return len(self.words) + len(self.pieces or ()) + FIRST_WORD_ID
 
     def encode_text(self, text: str) -> Encoded:
         """One text → its ids, at most ``length`` of them, and its status."""
@@ -110,26 +227,124 @@ class Tokenizer:
         return self._encode(text)
 
     def _encode(self, text: str) -> Encoded:
-        pieces = _pieces(text)
-        known = self._ids.get
-        if self.oov_id is None:
-            ids = [START_ID, *filter(None, map(known, pieces))]
-            has_known = len(ids) > 1
+        if self.pieces is None:
+            words: Sequence[bytes] = _pieces(text)
+            ids = self._whole_words(words)
         else:
-            oov = self.oov_id
-            ids = [START_ID, *[known(piece, oov) for piece in pieces if piece]]
-            # Known words have ids from 4 on: one C-level pass tells whether there is any.
-            has_known = max(ids) >= FIRST_WORD_ID
-        if not has_known:
-            return Encoded(ids[-self.length :], "unknown_words" if any(pieces) else "empty")
+            words = _split_marks(text, self._table, self._marks)
+            ids = self._words_and_pieces(words)
+        # Known words have ids from 4 on: one C-level pass tells whether there is any.
+        if max(ids) < FIRST_WORD_ID:
+            return Encoded(ids[-self.length :], "unknown_words" if any(words) else "empty")
         if len(ids) > self.length:
             return Encoded(ids[-self.length :], "truncated")
         return Encoded(ids, "ok")
 
+    def _whole_words(self, words: Sequence[bytes]) -> list[int]:
+        """The ids of a text's words by Keras's rule, after the start's."""
+        known = self._ids.get
+        if self.oov_id is None:
+            return [START_ID, *filter(None, map(known, words))]
+        oov = self.oov_id
+        return [START_ID, *[known(word, oov) for word in words if word]]
+
+    def _words_and_pieces(self, words: Sequence[bytes]) -> list[int]:
+        """The ids of a text's words by the rule pieces-1, after the start's."""
+        found = [START_ID, *map(self._ids.get, words)]
+        if None not in found:
+            return found  # type: ignore[return-value] # where every word is known, all was done in C
+        ids: list[int] = []
+        remembered = self._memo.get
+        for word, known in zip((b"", *words), found):
+            if known is not None:
+                ids.append(known)
+            else:
+                parts = remembered(word)
+                ids += self.split_word(word.decode("utf-8", "surrogatepass")) if parts is None else parts
+        return ids
+
+    def split_word(self, word: str) -> list[int]:
+        """The ids of a lower-case word's pieces, longest match first, also of a word that has an id."""
+        ids: list[int] = []
+        for _, _, found in self._parts(word):
+            if found is None:
+                found = self.oov_id
+                if found is None or (ids and ids[-1] == found):
+                    continue
+            ids.append(found)
+        if len(word) <= 50:  # long words do not come back
+            if len(self._memo) >= _MEMO:
+                self._memo.clear()
+            self._memo[word.encode("utf-8", "surrogatepass")] = ids
+        return ids
+
+    def _parts(self, word: str) -> list[tuple[int, int, int | None]]:
+        """(start, end, id or None) of each piece of a word, a character where none starts."""
+        known, sizes = self._piece_ids.get, self._sizes.get
+        parts: list[tuple[int, int, int | None]] = []
+        start = 0
+        while start < len(word):
+            found, end = None, start + 1
+            for size in sizes(word[start], ()):
+                found = known(word[start : start + size])
+                if found is not None:
+                    end = min(start + size, len(word))
+                    break
+            parts.append((start, end, found))
+            start = end
+        return parts
+
+    def tokens(self, text: str) -> list[Token]:
+        """The words of the whole text with their places: their ids in a row are the text's, without the
+        start's and before truncation."""
+        if self.pieces is None:
+            return [self._token(text, start, end) for start, end in word_spans(text)]
+        gaps = re.escape("".join(mark for mark in MARKS if mark not in self.marks) + _ASCII_SPACES + " ")
+        marks = re.escape(self.marks) + "".join(c for c in _REPLACEMENTS if _REPLACEMENTS[c] in self.marks)
+        marks += "".join(c for c in _REPLACEMENTS if _REPLACEMENTS[c] in MARKS)
+        single = f"[{marks}]|" if marks else ""
+        found: list[Token] = []
+        for match in re.finditer(f"{single}[^{gaps}{_WIDE_SPACES}{marks}]+", text):
+            token = self._token(text, *match.span())
+            lower = match.group().lower()
+            whole = lower.encode("utf-8", "surrogatepass") in self._ids
+            if whole or not spaceless(lower) or len(lower) != len(match.group()):
+                found.append(token)
+                continue
+            unknown = False
+            for start, end, piece in self._parts(lower):
+                # Several unknown characters in a row are one id.
+                left_out = self.oov_id is None or unknown
+                ids = [piece] if piece is not None else [] if left_out else [self.oov_id]
+                unknown = piece is None
+                found.append(Token(match.start() + start, match.start() + end, ids, not unknown))
+        return found
+
+    def _token(self, text: str, start: int, end: int) -> Token:
+        word = text[start:end]
+        if self.pieces is None:
+            ids = self._whole_words(_pieces(word))[1:]
+        else:
+            ids = self._words_and_pieces(_split_marks(word, self._table, self._marks))[1:]
+        return Token(start, end, ids, bool(ids) and ids != [self.oov_id])
+
     def count_words(self, text: str) -> tuple[int, int]:
-        """(words of the whole text, those of them that are in the vocabulary)."""
-        pieces = [piece for piece in _pieces(text) if piece]
-        return len(pieces), sum(map(self._ids.__contains__, pieces))
+        """(words of the whole text, those of them that are in the vocabulary).
+
+        By the rule pieces-1, each piece of a word in a script without spaces counts as a word.
+        """
+        if self.pieces is None:
+            pieces = [piece for piece in _pieces(text) if piece]
+            return len(pieces), sum(map(self._ids.__contains__, pieces))
+        words = known = 0
+        for word in _split_marks(text, self._table, self._marks):
+            decoded = word.decode("utf-8", "surrogatepass")
+            if word in self._ids or word.isascii() or not spaceless(decoded):
+                words, known = words + 1, known + (word in self._ids)
+            else:
+                parts = self._parts(decoded)
+                words, known = words + len(parts), known + sum(found is not None for _, _, found in parts)
+        return words, known
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Texts → ids: int32 [n, length], 0 = padding, on the right."""
@@ -137,10 +352,7 @@ class Tokenizer:
 
     def to_metadata(self) -> dict[str, Any]:
         """The rule in words and numbers, for the model file: enough to re-implement it."""
-        return {
-            "rule": "lower-case; each filter character becomes a space; split on spaces; drop empty pieces",
-            "lowercase": "unicode",
-            "filters": FILTERS,
+        ends = {
             "pad_id": PAD_ID,
             "padding": "right",
             "start_id": START_ID,
@@ -149,6 +361,38 @@ class Tokenizer:
             "length": self.length,
             "truncation": "keep the last ids",
         }
+        if self.pieces is None:
+            return {"rule": KERAS_RULE, "lowercase": "unicode", "filters": FILTERS, **ends}
+        separators = "".join(mark for mark in MARKS if mark not in self.marks)
+        return {
+            "rule": PIECES_RULE,
+            "lowercase": "unicode",
+            "replacements": _REPLACEMENTS,
+            "separators": separators + _ASCII_SPACES + _WIDE_SPACES,
+            "marks": self.marks,
+            "words": len(self.words),
+            "unknown_words": "longest piece first, from the left",
+            **ends,
+        }
+
+    @classmethod
+    def from_metadata(cls, settings: dict[str, Any], vocabulary: str) -> Tokenizer:
+        """From :meth:`to_metadata` and the vocabulary, an entry a line.
+
+        A rule that this version does not implement is a ValueError, never a guess.
+        """
+        entries = tuple(vocabulary.split("\n")) if vocabulary else ()
+        oov_id = None if settings["oov_id"] is None else int(settings["oov_id"])
+        pieces, words = None, entries
+        if settings.get("rule") == PIECES_RULE:
+            count = int(settings["words"])
+            words, pieces = entries[:count], entries[count:]
+        made = cls(words, length=int(settings["length"]), oov_id=oov_id, pieces=pieces)
+        wanted = made.to_metadata()
+        for key in ("lowercase", "filters", "replacements", "separators", "marks", "words", *_FIXED):
+            if key in wanted and settings[key] != wanted[key]:
+                raise ValueError(f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported")
+        return made
 
 
 def to_matrix(rows: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.int32]:
