@@ -18,7 +18,7 @@ from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import OOV_ID, Tokenizer
 from edge_lstm_export.network import Network, NetworkConfig
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2  # 1: without the text rule pieces-1 and n-gram vectors
 _KEY = "edge_lstm_checkpoint"
 
 
@@ -45,11 +45,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     }
     tensors |= {f"state.{name}": value.contiguous() for name, value in checkpoint.state.items()}
     description = {
-        "format": CHECKPOINT_FORMAT,
+        "format": 1 if checkpoint.tokenizer.pieces is None else CHECKPOINT_FORMAT,
         "network": checkpoint.network.config.to_dict(),
         "words": checkpoint.tokenizer.words,
         "length": checkpoint.tokenizer.length,
         "oov_id": checkpoint.tokenizer.oov_id,
+        **({} if checkpoint.tokenizer.pieces is None else {"pieces": checkpoint.tokenizer.pieces}),
         "labels": checkpoint.labels,
         "training": checkpoint.training,
     }
@@ -102,27 +103,32 @@ def _network(described: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
     with torch.device("meta"):
         network = Network(config)
     for name, value in weights.items():
-        if value.dtype != torch.float32:
-            raise ValueError(f"{name} is {value.dtype}, not float32")
+        wanted = torch.int64 if name == "ngrams.ids" else torch.float32
+        if value.dtype != wanted:
+            raise ValueError(f"{name} is {value.dtype}, not {wanted}".replace("torch.", ""))
         if not torch.isfinite(value).all():
             raise ValueError(f"{name} holds values that are no numbers")
     network.load_state_dict(weights, assign=True)
+    if network.ngrams is not None:
+        network.ngrams.check()
     return network
 
 
 def _tokenizer(described: Mapping[str, Any], config: NetworkConfig) -> Tokenizer:
     words, length, oov_id = described["words"], described["length"], described["oov_id"]
-    if not isinstance(words, list) or not all(
-        type(word) is str and word and "\n" not in word for word in words
-    ):
-        raise ValueError("its words are no list of words")
-    if len(set(words)) != len(words):
-        raise ValueError("a word stands twice in its vocabulary")
+    pieces = described.get("pieces")
+    for name, entries in (("words", words), ("pieces", [] if pieces is None else pieces)):
+        if not isinstance(entries, list) or not all(
+            type(entry) is str and entry and "\n" not in entry for entry in entries
+        ):
+            raise ValueError(f"its {name} are no list of {name}")
+        if len(set(entries)) != len(entries):
+            raise ValueError(f"a {name[:-1]} stands twice in its vocabulary")
     if type(length) is not int or not 1 <= length <= MAX_LENGTH:
         raise ValueError(f"a text of {length!r:.40} ids")
     if oov_id is not None and (type(oov_id) is not int or oov_id != OOV_ID):
         raise ValueError(f"{oov_id!r:.40} as the id of unknown words")
-    tokenizer = Tokenizer(tuple(words), length, oov_id)
+    tokenizer = Tokenizer(tuple(words), length, oov_id, None if pieces is None else tuple(pieces))
     if tokenizer.num_ids > config.num_words + 1:
         raise ValueError(f"{len(words):,} words for {config.num_words + 1:,} rows of the embedding")
     return tokenizer

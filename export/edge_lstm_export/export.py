@@ -184,7 +184,8 @@ def _with_golden_rows(model: onnx.ModelProto, description: graph.Description) ->
     classifier = _classifier(graph.describe_in(model, description))
     texts = golden_texts(description.tokenizer)
     rows = gates.text_rows(description.tokenizer, texts)
-    answers = classifier.probabilities_of(rows, batch_size=1).tolist()
+    # Nine digits are a float32 exactly; twenty would be a third of the file of a hundred labels.
+    answers = [[float(f"{p:.9g}") for p in row] for row in classifier.probabilities_of(rows, batch_size=1)]
     golden = tuple(GoldenRow(t, tuple(r), tuple(a)) for t, r, a in zip(texts, rows, answers))
     return graph.describe_in(model, replace(description, golden=golden))
 

@@ -29,9 +29,29 @@ from edge_lstm_export.evaluation import (
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_linear_part, learn_from_all
 from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.ngram_part import (
+    Finished as FinishedNGrams,
+)
+from edge_lstm_export.ngram_part import (
+    Recipe,
+    choose_ngrams,
+    finish_ngram_part,
+    learn_ngrams_from_all,
+    silence,
+    vector_width,
+)
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
-from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, most_telling, read_word_index
+from edge_lstm_export.vocabulary import (
+    adopted,
+    count_words,
+    most_frequent,
+    most_telling,
+    read_word_index,
+    telling_marks,
+    unknown_share,
+    words_and_pieces,
+)
 from edge_lstm_export.word_vectors import word_vectors
 
 VALIDATION_SHARE = 0.1
@@ -44,6 +64,7 @@ class VocabularyOptions:
     drop_unknown: words outside the vocabulary are left out of a text (else they are id 2);
     length: ids of a text that are kept; word_index: Keras's index in place of the data's own words.
     choice: the words that are most ``frequent``, or those most ``telling`` of the labels.
+    pieces: unknown words are read as pieces (the text rule pieces-1).
     """
 
     num_words: int = 5000
@@ -52,6 +73,7 @@ class VocabularyOptions:
     length: int = DEFAULT_LENGTH
     word_index: Path | None = None
     choice: str = "frequent"
+    pieces: bool = False
 
     def __post_init__(self) -> None:
         if self.skip_top < 0:
@@ -67,6 +89,7 @@ class Prepared:
     """A data set as the training takes it. validation may be empty where there are few texts.
 
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
+    spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
     """
 
     dataset: Dataset
@@ -74,12 +97,19 @@ class Prepared:
     train: Split
     validation: Split
     unknown_words: float
+    spaceless: float = 0.0
 
     def examples(self, split: Split) -> Examples:
         """The split's texts as ids, with hard targets."""
         return Examples.from_texts(
             self.tokenizer, split.texts, one_hot(split.labels, len(self.dataset.labels))
         )
+
+
+def check_validation_share(share: float) -> None:
+    """DataError where it is none."""
+    if not 0 <= share < 1:
+        raise DataError(f"--validation must be from 0 to below 1, not {share}")
 
 
 def prepare(
@@ -95,9 +125,19 @@ def prepare(
     label, and the ids are then those of Keras's index on the same data. Telling words are chosen without
     the validation part, whose labels must stay unread. The test split is not read.
     """
-    if not 0 <= validation_share < 1:
-        raise DataError(f"--validation must be from 0 to below 1, not {validation_share}")
+    check_validation_share(validation_share)
     train, validation = hold_out(dataset.train, validation_share, seed)
+    if vocabulary.pieces:
+        words, pieces, spaceless = words_and_pieces(
+            dataset.train.texts,
+            vocabulary.num_words,
+            vocabulary.skip_top,
+            telling_marks(train.texts, train.labels.tolist(), len(dataset.labels)),
+        )
+        oov = None if vocabulary.drop_unknown else OOV_ID
+        tokenizer = Tokenizer(words, vocabulary.length, oov, pieces)
+        unknown = unknown_share(tokenizer, dataset.train.texts)
+        return Prepared(dataset, tokenizer, train, validation, unknown, spaceless)
     counts = count_words(dataset.train.texts)
     if vocabulary.word_index is not None:
         words = adopted(read_word_index(vocabulary.word_index), vocabulary.num_words, vocabulary.skip_top)
@@ -144,11 +184,23 @@ class Fitted:
 
 
 def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
-    """A network of the given shape for these words and labels, its first weights drawn by ``seed``."""
-    config = replace(shape, num_words=prepared.tokenizer.num_ids, labels=len(prepared.dataset.labels))
+    """A network of the given shape for these words and labels, its first weights drawn by ``seed``.
+
+    ``shape.ngrams`` is the most n-grams that may have a vector: as many are chosen as the texts have.
+    """
+    labels = len(prepared.dataset.labels)
+    config = replace(shape, num_words=prepared.tokenizer.num_ids, labels=labels)
+    ngrams = None
+    if shape.ngrams:
+        ngrams = choose_ngrams(prepared.examples(prepared.train), shape.ngrams)
+        width = vector_width(labels, shape.ngram_dim) if len(ngrams) else 0
+        config = replace(config, ngrams=len(ngrams), ngram_dim=width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(config)
+        network = Network(config)
+    if network.ngrams is not None and ngrams is not None:
+        network.ngrams.choose(ngrams)
+    return network
 
 
 def fit(
@@ -162,16 +214,20 @@ def fit(
     device: str = "cpu",
     read_test: bool = True,
     described: Mapping[str, Any] | None = None,
+    recipe: Recipe | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
     The test split is read once, at the end, where ``read_test`` says so. A training that is interrupted ends
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
     ``examples`` takes the place of the training split with its own labels (distillation).
-    ``described`` is added to the checkpoint's account of its training.
+    ``described`` is added to the checkpoint's account of its training. recipe: of the n-gram part, where
+    cross-validation has found it already.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     examples = prepared.examples(prepared.train) if examples is None else examples
+    if network.ngrams is not None:
+        silence(network)
     result = train_network(
         network,
         examples,
@@ -184,11 +240,15 @@ def fit(
     labels, temperature = prepared.dataset.labels, 1.0
     on_validation = on_test = None
     finished: Finished | None = None
+    ngrams: FinishedNGrams | None = None
+    own = prepared.examples(prepared.train) if network.ngrams is not None else examples
     said: tuple[str, ...] = ()
     if result.outcome == "interrupted":
         temperature = (result.best and result.best.temperature) or 1.0
         divide_logits(network, temperature)
-    elif validation is not None:
+    elif network.ngrams is not None:
+        ngrams = finish_ngram_part(network, own, validation, prepared.tokenizer, recipe, options.seed)
+    if result.outcome != "interrupted" and validation is not None:
         if network.pairs is not None:
             finished = finish_linear_part(network, examples, validation)
         logits = predict_logits(network, validation)
@@ -199,12 +259,15 @@ def fit(
         said = tuple(result_warnings(on_validation, probabilities, prepared.validation.labels))
         if finished is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
+        if ngrams is not None:
+            everything = own.joined(validation)
+            learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
     test = prepared.dataset.test
     if read_test and test is not None and result.outcome != "interrupted":
         on_test = measure(predict_logits(network, prepared.examples(test)), test.labels, labels)
     account = {
         **_account(prepared, network, options, result),
-        "parts": finished and finished.to_dict(),
+        "parts": (finished and finished.to_dict()) or (ngrams and ngrams.to_dict()),
         "temperature": round(temperature, 6),
         "validation": on_validation.to_dict() if on_validation else None,
         "test": on_test.to_dict() if on_test else None,

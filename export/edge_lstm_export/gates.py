@@ -16,6 +16,9 @@ from edge_lstm.text import FIRST_WORD_ID, START_ID, Tokenizer
 from edge_lstm_export.network import Network
 
 PARITY_TOLERANCE = 1e-5
+# Hundreds of random ids hold n-grams whose vectors nearly cancel out: on such rows PyTorch itself is 5e-5
+# from float64, and ONNX Runtime adds up in another order.
+NGRAM_PARITY_TOLERANCE = 2e-4
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
 Rows = list[list[int]]
@@ -90,14 +93,14 @@ def check_structure(model: bytes) -> None:
 def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     """PyTorch and ONNX Runtime on the same token ids → largest difference of a probability.
 
-    Raises CheckError above 1e-5.
+    Raises CheckError above PARITY_TOLERANCE, of a network with n-grams NGRAM_PARITY_TOLERANCE.
     """
+    most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
     wanted = network_probabilities(network, rows)
     worst = float(np.abs(wanted - classifier.probabilities_of(rows)).max())
-    if not worst <= PARITY_TOLERANCE:  # written so that NaN fails
+    if not worst <= most:  # written so that NaN fails
         raise CheckError(
-            f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {PARITY_TOLERANCE:.0e}; "
-            "no file was written"
+            f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {most:.0e}; no file was written"
         )
     return worst
 

@@ -102,13 +102,16 @@ class LstmLayer:
 class GraphWeights:
     """The constants of an fp32 graph: embedding float32 [ids, E], one entry per LSTM layer, the head
     (weight float32 [pooled, logits], bias float32 [logits]), and the linear part's table float32
-    [logits, rows], where the network has one."""
+    [logits, rows], where the network has one; n-grams (int64 [n, 2], see network.NGramVectors) and their
+    vectors (float32 [n, width]), where it has some. The head reads the LSTM's values, then the n-grams'."""
 
     embedding: Array
     layers: tuple[LstmLayer, ...]
     head_weight: Array
     head_bias: Array
     pairs: Array | None = None
+    ngrams: Array | None = None
+    ngram_vectors: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,13 @@ def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeight
         layers.append(LstmLayer(np.stack(w), np.stack(r), np.stack(b)))
     pairs = weights["pairs.weight"].T if config.pair_buckets else None
     return GraphWeights(
-        weights["embedding.weight"], tuple(layers), weights["head.weight"].T, weights["head.bias"], pairs
+        weights["embedding.weight"],
+        tuple(layers),
+        weights["head.weight"].T,
+        weights["head.bias"],
+        pairs,
+        weights["ngrams.ids"] if config.ngrams else None,
+        weights["ngrams.vectors.weight"][1:] if config.ngrams else None,
     )
 
 
@@ -183,12 +192,21 @@ def build_fp32(
         linear = g.add("Transpose", [total], "linear", perm=[1, 0])  # B, logits
     block = pooling_block(config, length)
     pooled = add_pooling(g, config, x, last, lengths, weights.layers[-1], block)
-    add_head(g, config, pooled, weights.head_weight, weights.head_bias, linear)
+    if weights.ngrams is not None and weights.ngram_vectors is not None:
+        held = add_ngrams(g, weights.ngrams)
+        total = g.add("MatMul", [held, g.constant("ngram_vectors", weights.ngram_vectors)], "ngram_sums")
+        pooled = add_ngram_mean(g, pooled, total, lengths)
+    add_head(g, config, pooled, g.constant("head_w", weights.head_weight), weights.head_bias, linear)
     return assemble(g, config, length, batch=batch)
 
 
 def pooling_block(config: NetworkConfig, length: int) -> int:
-    """Steps that are pooled at a time: the steps that are run are a multiple of it."""
+    """Steps that are pooled at a time: the steps that are run are a multiple of it.
+
+    Networks with n-gram vectors are for short texts, where blocks cost more than they save.
+    """
+    if config.ngrams:
+        return 1
     return POOLING_BLOCK if "max" in config.pooling and length % POOLING_BLOCK == 0 else 1
 
 
@@ -244,9 +262,7 @@ def add_pooling(
     parts = [last] if config.pooling == "last" else []  # D, B, H each
     if "mean" in config.pooling:
         total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
-        column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")  # B, 1
-        count = g.add("Cast", [column], "lengths_float", to=TensorProto.FLOAT)
-        parts.append(g.add("Div", [total, count], "mean"))
+        parts.append(g.add("Div", [total, add_lengths_column(g, lengths)], "mean"))
     if block > 1:
         sizes = g.add("Shape", [outputs], "step_sizes", start=1) if g.opset >= 15 else _sizes(g, outputs)
         shape = g.add("Concat", [g.ints("in_blocks", -1, block), sizes], "block_shape", axis=0)
@@ -319,11 +335,50 @@ def _dtype(config: NetworkConfig) -> type[np.int32] | type[np.int64]:
     return np.int32 if fits else np.int64
 
 
+def add_ngrams(g: GraphBuilder, ngrams: Array) -> str:
+    """Adds the operator that finds a text's n-grams → float32 [B, n], 1 where it holds the n-gram, else 0.
+
+    ngrams: int64 [n, 2], words first (see network.NGramVectors); reads the output ``ids`` of
+    :func:`add_lengths`. Padding, 0, is part of no n-gram.
+    """
+    words = int((ngrams[:, 1] == 0).sum())
+    pairs = ngrams[words:]
+    pool = [*ngrams[:words, 0].tolist(), *pairs.ravel().tolist()]
+    return g.add(
+        "TfIdfVectorizer",
+        ["ids"],
+        "ngrams_held",
+        min_gram_length=1 if words else 2,
+        max_gram_length=2 if len(pairs) else 1,
+        max_skip_count=0,
+        mode="IDF",  # without weights: 1 for each n-gram that is there, however often
+        ngram_counts=[0, words][: 2 if len(pairs) else 1],
+        ngram_indexes=list(range(len(ngrams))),
+        pool_int64s=pool,
+    )
+
+
+def add_ngram_mean(g: GraphBuilder, pooled: str, total: str, lengths: str) -> str:
+    """Adds the n-grams' sum [B, width] over the square root of the length to what the head reads."""
+    column = "lengths_float"
+    if all(column not in node.output for node in g.nodes):
+        column = add_lengths_column(g, lengths)
+    mean = g.add("Div", [total, g.add("Sqrt", [column], "lengths_root")], "ngram_mean")
+    return g.add("Concat", [pooled, mean], "head_inputs", axis=1)
+
+
+def add_lengths_column(g: GraphBuilder, lengths: str) -> str:
+    """int32 [B] → float32 [B, 1]."""
+    column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
+    return g.add("Cast", [column], "lengths_float", to=TensorProto.FLOAT)
+
+
 def add_head(
-    g: GraphBuilder, config: NetworkConfig, pooled: str, head_weight: Array, head_bias: Array, linear: str
+    g: GraphBuilder, config: NetworkConfig, pooled: str, head_weight: str, head_bias: Array, linear: str
 ) -> None:
-    """Adds dense head and probabilities. linear: [B, logits], or "" where there is none."""
-    product = g.add("MatMul", [pooled, g.constant("head_w", head_weight)], "head_product")
+    """Adds dense head and probabilities. head_weight: the name of a float32 [inputs, logits]; linear:
+    [B, logits], or "" where there is none."""
+    product = g.add("MatMul", [pooled, head_weight], "head_product")
     logits = g.add("Add", [product, g.constant("head_b", head_bias)], "logits")  # B, logits
     if linear:
         logits = g.add("Add", [logits, linear], "logits_and_linear")
@@ -365,9 +420,13 @@ def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
     """Writes the description into the model's metadata → the model file's bytes."""
     values = {
         modelfile.KEY_DIGEST: modelfile.UNSEALED,
-        modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
+        modelfile.KEY_FORMAT: "1"
+        if description.tokenizer.pieces is None and not description.config.ngrams
+        else "2",
         modelfile.KEY_TOKENIZER: _json(description.tokenizer.to_metadata()),
-        modelfile.KEY_VOCABULARY: "\n".join(description.tokenizer.words),
+        modelfile.KEY_VOCABULARY: "\n".join(
+            (*description.tokenizer.words, *(description.tokenizer.pieces or ()))
+        ),
         modelfile.KEY_LABELS: _json(description.labels),
         modelfile.KEY_NETWORK: _json(description.config.to_dict()),
         modelfile.KEY_TRAINING: _json(description.training),

@@ -146,7 +146,7 @@ def tune(examples: Examples, config: NetworkConfig) -> Tuned:
         own = fold == k
         for i, table in enumerate(_tables(counts[~own], targets[~own], RECIPES)):
             logits[i, own] = counts[own] @ table.weights + table.intercept
-    fits = [_least_loss([one], targets, [1.0]) for one in logits]
+    fits = [least_loss([one], targets, [1.0]) for one in logits]
     best = int(np.argmin([loss for _, loss in fits]))
     weights = fits[best][0]
     return Tuned(RECIPES[best], float(weights[0]), weights[1:].astype(np.float32))
@@ -216,11 +216,11 @@ def _weigh(lstm: Floats, linear: Floats, targets: Floats, expected: float) -> tu
 
     expected: the LSTM's weight before there is a validation text.
     """
-    best, _ = _least_loss([lstm, linear], targets, [expected, 1 - (1 - SHARE) * expected])
+    best, _ = least_loss([lstm, linear], targets, [expected, 1 - (1 - SHARE) * expected])
     return float(best[0]), float(best[1]), best[2:].astype(np.float32)
 
 
-def _least_loss(
+def least_loss(
     parts: Sequence[Floats], targets: Floats, expected: Sequence[float]
 ) -> tuple[npt.NDArray[np.float64], float]:
     """parts: [n, logits] each → (a weight for each and a bias [logits], their loss): the least sum of cross
@@ -228,13 +228,19 @@ def _least_loss(
     outputs = parts[0].shape[1]
     prior = np.array([*expected, *np.zeros(outputs)])
 
-    def loss(weights: npt.NDArray[Any]) -> float:
+    def loss(weights: npt.NDArray[Any]) -> tuple[float, npt.NDArray[Any]]:
         z = sum(weight * part for weight, part in zip(weights, parts)) + weights[len(parts) :]
         z = np.concatenate([np.zeros_like(z), z], axis=1) if outputs == 1 else z
-        nats = -float((targets * log_softmax(z, axis=1)).sum())
-        return nats + PRIOR * float(((weights - prior) ** 2).sum())
+        logs = log_softmax(z, axis=1)
+        nats = -float((targets * logs).sum())
+        slope = (np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets)[:, -outputs:]
+        gradient = [*(float((slope * part).sum()) for part in parts), *slope.sum(axis=0)]
+        return (
+            nats + PRIOR * float(((weights - prior) ** 2).sum()),
+            np.array(gradient, np.float64) + 2 * PRIOR * (weights - prior),
+        )
 
-    found = optimize.minimize(loss, prior, method="L-BFGS-B")
+    found = optimize.minimize(loss, prior, method="L-BFGS-B", jac=True)
     return found.x, float(found.fun)
 
 

@@ -7,6 +7,11 @@ steps, E embedding, H hidden units, D directions, L labels.
 The linear part is optional ("wide and deep", Cheng et al., 2016): a weight per word and per pair of
 neighbouring words, added up over the text. It remembers single expressions, which a small LSTM cannot,
 and costs two look-ups a token.
+
+In its place a network for short texts or many labels has **n-gram vectors** (as fastText; Joulin et al.,
+2017): one small vector for each word and word pair that was chosen by how often it occurs. Those that
+stand in the text, each counted once, are added up, divided by the square root of the text's length, and
+read by the head beside what the LSTM gives. So the number of labels costs rows of the head only.
 """
 
 from __future__ import annotations
@@ -38,6 +43,8 @@ LARGEST: Mapping[str, int] = {
     "layers": 16,
     "labels": 100_000,
     "pair_buckets": 1 << 26,
+    "ngrams": 1_000_000,
+    "ngram_dim": 4096,
 }
 
 
@@ -53,6 +60,7 @@ class NetworkConfig:
     labels: 2 gives one logit with a sigmoid, more give a softmax.
     dropout: probability, in training, on the embedding and on what the head reads.
     pair_buckets: rows that the linear part has for word pairs; 0 leaves the linear part out.
+    ngrams: words and word pairs that have a vector; ngram_dim: how wide it is. 0 leaves that part out.
     """
 
     num_words: int = 5000
@@ -64,6 +72,8 @@ class NetworkConfig:
     labels: int = 2
     dropout: float = 0.0
     pair_buckets: int = 0
+    ngrams: int = 0
+    ngram_dim: int = 0
 
     def __post_init__(self) -> None:
         smallest = {
@@ -73,6 +83,8 @@ class NetworkConfig:
             "layers": 1,
             "labels": 2,
             "pair_buckets": 0,
+            "ngrams": 0,
+            "ngram_dim": 1 if self.ngrams else 0,
         }
         for name, least in smallest.items():
             value = getattr(self, name)
@@ -94,7 +106,7 @@ class NetworkConfig:
 
     @property
     def pooled_dim(self) -> int:
-        """Values that the head reads."""
+        """Values that the head reads of the LSTM."""
         return self.hidden * self.directions * (2 if self.pooling == "mean+max" else 1)
 
     @property
@@ -107,9 +119,15 @@ class NetworkConfig:
         """The row of the linear part's table where the pairs begin; the rows before are the words'."""
         return self.num_words + 1
 
+    @property
+    def head_inputs(self) -> int:
+        """Values that the head reads: of the LSTM, then of the n-grams."""
+        return self.pooled_dim + (self.ngram_dim if self.ngrams else 0)
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON. Without n-grams nothing is said of them: earlier versions know none."""
+        values = asdict(self)
+        return values if self.ngrams else {k: v for k, v in values.items() if not k.startswith("ngram")}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
@@ -137,13 +155,14 @@ class Network(nn.Module):
             inputs = config.embedding_dim if layer == 0 else config.hidden * config.directions
             for direction in range(config.directions):
                 self.lstm[lstm_name(layer, direction)] = nn.LSTM(inputs, config.hidden, batch_first=True)
-        self.head = nn.Linear(config.pooled_dim, config.logits)
+        self.head = nn.Linear(config.head_inputs, config.logits)
         self.pairs: nn.Embedding | None = None
         if config.pair_buckets:
             rows = config.pair_start + config.pair_buckets
             self.pairs = nn.Embedding(rows, config.logits, padding_idx=0)
             # Fitted before the training, see linear_part.py; gradients do not reach it.
             self.pairs.weight.requires_grad_(False)
+        self.ngrams = NGramVectors(config) if config.ngrams else None
         self._initialise()
 
     def _initialise(self) -> None:
@@ -170,7 +189,10 @@ class Network(nn.Module):
 
         embedding_noise: float [B, T, E], added to the embedded tokens (adversarial training).
         """
-        logits: Tensor = self.head(self.pool(self.embed(ids, embedding_noise), lengths))
+        read = self.pool(self.embed(ids, embedding_noise), lengths)
+        if self.ngrams is not None:
+            read = torch.cat([read, self.ngrams(ids, lengths)], dim=1)
+        logits: Tensor = self.head(read)
         return logits if self.pairs is None else logits + self.linear(ids)
 
     def linear(self, ids: Tensor) -> Tensor:
@@ -248,6 +270,8 @@ class Network(nn.Module):
             rows.append((f"lstm_{layer} ({kind})", shape, sum(_count(self.lstm[name]) for name in names)))
         if c.pooling != "last":
             rows.append((f"pooling ({c.pooling})", f"(None, {c.pooled_dim})", 0))
+        if self.ngrams is not None:
+            rows.append(("ngrams (Vectors)", f"(None, {c.ngram_dim})", self.ngrams.vectors.weight.numel()))
         rows.append(("head (Dense)", f"(None, {c.logits})", _count(self.head)))
         if self.pairs is not None:
             rows.append(("pairs (Linear)", f"(None, {c.logits})", self.pairs.weight.numel()))
@@ -256,6 +280,87 @@ class Network(nn.Module):
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""
         return {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
+
+
+class NGramVectors(nn.Module):
+    """The sum of the vectors of a text's words and word pairs, over the square root of its length.
+
+    ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words come first,
+    each part in the order of the ids, none twice. Part of the weights; set it with :meth:`choose`.
+    """
+
+    ids: Tensor
+    # Probability, in training, that an n-gram of a text is left out.
+    dropout = 0.0
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.base = config.num_words + 1
+        # Row 0 is what is no n-gram: padding, unknown pairs, second occurrences.
+        self.vectors = nn.Embedding(config.ngrams + 1, config.ngram_dim, padding_idx=0)
+        nn.init.normal_(self.vectors.weight, 0, 0.1)
+        with torch.no_grad():
+            self.vectors.weight[0] = 0
+        self.register_buffer("ids", torch.zeros(config.ngrams, 2, dtype=torch.int64))
+        self._index: tuple[Tensor, Tensor, Tensor] | None = None
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            lambda module, _: module.forget_index()
+        )
+
+    def choose(self, ids: npt.NDArray[np.int64]) -> None:
+        """Sets the n-grams, see above. ids: int64 [ngrams, 2]."""
+        self.ids.copy_(torch.from_numpy(ids))
+        self.forget_index()
+
+    def check(self) -> None:
+        """ValueError where ``ids`` are not what they must be."""
+        left, right = self.ids.unbind(dim=1)
+        pair = right > 0
+        keys = torch.where(pair, (left + self.base) * self.base + right, left)
+        inside = (self.ids >= 0).all() and (self.ids < self.base).all() and (left > 0).all()
+        if not inside or not (keys[1:] > keys[:-1]).all():
+            raise ValueError("its n-grams are not in order, or no ids of its words")
+
+    def forget_index(self) -> None:
+        """To be called when ``ids`` changed."""
+        self._index = None
+
+    def index(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of each)."""
+        if self._index is None or self._index[0].device != self.ids.device:
+            rows = torch.arange(1, len(self.ids) + 1, device=self.ids.device)
+            pair = self.ids[:, 1] > 0
+            words = torch.zeros(self.base, dtype=torch.int64, device=self.ids.device)
+            words[self.ids[~pair, 0]] = rows[~pair]
+            keys, order = (self.ids[pair, 0] * self.base + self.ids[pair, 1]).sort()
+            if not len(keys):  # searchsorted needs one
+                keys, order = keys.new_full((1,), -1), order.new_zeros(1)
+                self._index = words, keys, order
+            else:
+                self._index = words, keys, rows[pair][order]
+        return self._index
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams that each
+        text holds, each once, and 0."""
+        words, keys, pairs = self.index()
+        wanted = ids[:, :-1] * self.base + ids[:, 1:]
+        place = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
+        there = torch.where(keys[place] == wanted, pairs[place], 0)
+        rows = torch.cat([words[ids], there], dim=1).sort(dim=1).values
+        again = torch.zeros_like(rows, dtype=torch.bool)
+        again[:, 1:] = rows[:, 1:] == rows[:, :-1]
+        return rows.masked_fill(again, 0)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids: int64 [B, T]; lengths: int64 [B] → [B, ngram_dim]."""
+        rows = self.rows(ids)
+        scale = lengths.sqrt().unsqueeze(1)
+        if self.training and self.dropout:
+            rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.dropout, 0)
+            scale = scale * (1 - self.dropout)
+        total: Tensor = self.vectors(rows).sum(dim=1)
+        return total / scale
 
 
 def pair_bucket(left: Tensor, right: Tensor, buckets: int) -> Tensor:

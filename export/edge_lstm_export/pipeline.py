@@ -9,21 +9,25 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import open_model
+from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.distillation import Distillation, Taught, check_kept, read_unlabelled, teach, teachable
+from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import (
     VALIDATION_SHARE,
     Fitted,
     Prepared,
     VocabularyOptions,
+    check_validation_share,
     fit,
     initialise,
     load_progress,
@@ -36,8 +40,10 @@ from edge_lstm_export.label_issues import find_suspects, write_suspects
 from edge_lstm_export.lock import only_run
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
-from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset
+from edge_lstm_export.ngram_part import Recipe, cross_fit, exact, learn_features
+from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
 from edge_lstm_export.training import Callbacks, Progress
+from edge_lstm_export.vocabulary import SPACELESS_SHARE
 
 MOST_THREADS = 1024  # OpenMP ends the process where it cannot have as many as it is asked for
 
@@ -53,6 +59,8 @@ class TrainingJob:
     teacher, unlabelled, soft_labels, own_labels, teacher_models: see distillation.Distillation. None is the
         preset's; without a teacher ("none") the network learns from the training texts' own labels.
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
+    features: "pairs" (a table of words and pairs, a column a logit), "ngrams" (words, pieces of words and
+        vectors of n-grams, presets.Short), or "auto": what suits the texts, see :func:`suits_ngrams`.
     threads: one, since two share too little work a time step: on a machine with other work, 20 steps of 64
         reviews took 2.6 s with one thread and 6.6 to 24 s with two that wait for each other.
     """
@@ -76,6 +84,8 @@ class TrainingJob:
     threads: int = 1
     device: str = "cpu"
     resume: bool = False
+    features: str = "auto"
+    labels: int = 2
 
     @property
     def partial(self) -> Path:
@@ -83,10 +93,18 @@ class TrainingJob:
         return self.output.with_name(f"{self.output.name}.partial")
 
     @property
+    def base(self) -> Preset:
+        """The preset, in its form for short texts where that was decided."""
+        named = preset(self.preset)
+        return short_form(named, self.labels) if self.features == NGRAMS and named.short else named
+
+    @property
     def distillation(self) -> Distillation | None:
         """How the training texts get soft labels, or None."""
-        base = preset(self.preset)
+        base = self.base
         teacher = base.teacher if self.teacher is None else self.teacher
+        if teacher == NO_TEACHER and self.teacher is None and self.unlabelled is not None:
+            teacher = "nb-svm"  # the n-grams' own model is for labelled texts
         if teacher == NO_TEACHER:
             return None
         own_labels = base.own_labels if self.own_labels is None else self.own_labels
@@ -108,6 +126,12 @@ class TrainingJob:
     def picture(self) -> Path:
         """The learning curve."""
         return self.output.with_name(f"{self.output.stem}.history.png")
+
+
+PAIRS, NGRAMS = "pairs", "ngrams"
+FEATURES = (AUTO, PAIRS, NGRAMS)
+MOST_WORDS_OF_SHORT = 60  # IMDB's reviews have 230, sentences and questions 5 to 30
+FEWEST_TEXTS_TO_CROSS_FIT = 10
 
 
 class Watcher(Protocol):
@@ -143,11 +167,12 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     torch.set_num_threads(job.threads)
     keep_freed_memory()
     dataset = _with_suspects(job, read_dataset(job.source, job.data), watcher.say)
+    job = replace(_with_features(job, dataset, watcher.say), labels=len(dataset.labels))
     choice = None
     if job.preset == AUTO:
         choice = kept_choice(job.partial) if job.resume else _choice(job, dataset, watcher.say)
         job = replace(job, preset=choice.preset, teacher=choice.teacher)
-    base = preset(job.preset)
+    base = job.base
     vocabulary = _vocabulary_options(job, base)
     prepared = _prepared(job, dataset, vocabulary)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not teachable(prepared):
@@ -159,7 +184,12 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         taught = teach(prepared, unlabelled, job.distillation, watcher.say)
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
     options = replace(fitted_to_size(base.options, len(examples)), **job.options)
-    network = new_network(prepared, _shape(job, base), options.seed)
+    network = new_network(prepared, _shape(job, _sized(job, base, prepared)), options.seed)
+    recipe, svm = None, None
+    if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
+        watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
+        own = base.own_labels if job.own_labels is None else job.own_labels
+        examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
     settings = _settings(job, vocabulary, prepared, network, options, choice, taught)
     progress = load_progress(job.partial, settings) if job.resume else None
     watcher.started(prepared, network, options)
@@ -185,8 +215,9 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             **({"budget": {**asdict(job.budget), **choice.to_dict()}} if choice else {}),
             "vocabulary": _vocabulary(vocabulary),
             "seed": options.seed,
-            "distillation": taught.account if taught else None,
+            "distillation": taught.account if taught else svm,
         },
+        recipe=recipe,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
@@ -199,9 +230,75 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     return fitted
 
 
+def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> TrainingJob:
+    """The job with its features decided, and said."""
+    if job.features != AUTO:
+        return job
+    reason = None
+    if job.preset == AUTO or preset(job.preset).short is not None:
+        keras_only = {"word_index", "choice", "drop_unknown", "skip_top"}
+        if not job.vocabulary.keys() & keras_only and not job.network.keys() & {
+            "pair_buckets",
+            "layers",
+            "pooling",
+        }:
+            reason = suits_ngrams(dataset)
+    if reason is not None:
+        say(f"features: words, pieces of words and n-grams, since {reason}")
+    return replace(job, features=PAIRS if reason is None else NGRAMS)
+
+
+def _sized(job: TrainingJob, base: Preset, prepared: Prepared) -> Preset:
+    """The preset with as many n-grams as its budget leaves beside this vocabulary."""
+    if job.features != NGRAMS:
+        return base
+    return short_form(preset(job.preset), job.labels, prepared.tokenizer.num_ids)
+
+
+def suits_ngrams(dataset: Dataset) -> str | None:
+    """Why n-gram vectors suit the texts, or None where a table of word pairs does: long texts of two labels
+    in a script with spaces."""
+    texts = dataset.train.texts
+    words = [len(split_marks(text)) for text in texts]
+    if len(dataset.labels) > 2:
+        return f"there are {len(dataset.labels)} labels"
+    mean = sum(words) / max(1, len(words))
+    if mean <= MOST_WORDS_OF_SHORT:
+        return f"a text has {mean:.0f} words on average"
+    alone = sum(map(spaceless, texts)) / max(1, len(texts))
+    return "words have no spaces between them" if alone > SPACELESS_SHARE else None
+
+
+def _learning_from_ngrams(
+    prepared: Prepared, network: Network, own_labels: float, seed: int, say: Callable[[str], None]
+) -> tuple[Examples, Recipe | None, dict[str, Any] | None]:
+    """What the LSTM learns from: the texts with their own labels, mixed with what a linear model on n-grams
+    says that did not see them; how that model is fitted; and the account of it."""
+    examples, labels = prepared.examples(prepared.train), prepared.train.labels
+    counts = np.bincount(labels, minlength=network.config.labels)
+    if network.ngrams is None or len(labels) < FEWEST_TEXTS_TO_CROSS_FIT or (counts > 1).sum() < 2:
+        return examples, None, None
+    features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
+    found = cross_fit(examples, features, labels, network.config.labels, seed)
+    say(f"n-grams: {found.accuracy:.2%}, cross-fitted; the LSTM learns from them and from the labels")
+    targets = own_labels * examples.targets + (1 - own_labels) * found.probabilities
+    account = {
+        "teacher": "svm",
+        "cross_fitted_accuracy": round(found.accuracy, 4),
+        "own_labels": own_labels,
+        "unlabelled_texts": 0,
+    }
+    return replace(examples, targets=targets.astype(np.float32)), found.recipe, account
+
+
 def _check(job: TrainingJob) -> None:
     """What can be known to fail is refused before an hour of training."""
+    if job.features not in FEATURES:
+        raise DataError(f"--features must be one of {', '.join(FEATURES)}, not {job.features!r}")
     named = replace(job, preset=BY_ACCURACY[0]) if job.preset == AUTO else job
+    if job.features == NGRAMS and preset(named.preset).short is None:
+        raise DataError(f"preset {named.preset} knows no n-grams; use another --preset or --features pairs")
+    check_validation_share(job.validation_share)
     _check_teacher(named)
     _shape(named, preset(named.preset))
     replace(preset(named.preset).options, **job.options)
@@ -266,13 +363,14 @@ def _choice(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> C
     there are too few texts for it."""
     candidates: dict[str, Candidate] = {}
     for name in BY_ACCURACY:
-        one, base = replace(job, preset=name), preset(name)
+        one = replace(job, preset=name)
+        base = one.base
         if _needs_teacher(job) and one.distillation is None:
             continue
         prepared = _prepared(one, dataset, _vocabulary_options(one, base))
         if job.teacher is None and not _needs_teacher(job) and not teachable(prepared):
             one = replace(one, teacher=NO_TEACHER)
-        candidates[name] = Candidate(prepared, _shape(one, base), one.teacher)
+        candidates[name] = Candidate(prepared, _shape(one, _sized(one, base, prepared)), one.teacher)
     return choose(candidates, job.budget, say)
 
 

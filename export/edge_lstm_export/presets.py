@@ -84,6 +84,48 @@ class Preset:
     vocabulary: Mapping[str, Any] = field(default_factory=dict)
     teacher: str = NO_TEACHER
     own_labels: float = 1.0
+    short: Short | None = None
+
+
+@dataclass(frozen=True)
+class Short:
+    """What a preset is where texts are short, labels many or words without spaces between them: words and
+    pieces, n-gram vectors beside the LSTM (see network.py), in a file of at most ``kb`` (1,000 bytes),
+    whatever the labels.
+    """
+
+    kb: int
+    network: NetworkConfig
+    options: TrainingOptions
+
+
+def short_form(base: Preset, labels: int, ids: int | None = None) -> Preset:
+    """The preset for short texts; its n-grams take what the budget leaves beside the rest of the file.
+
+    ids: of the vocabulary that the texts have, where it is known.
+    """
+    short = base.short
+    assert short is not None
+    shape = replace(short.network, labels=labels, ngrams=1, num_words=ids or short.network.num_words)
+    width = (1 if labels == 2 else labels) if labels <= MOST_EXACT_LABELS else shape.ngram_dim
+    embedding = shape.num_words * (shape.embedding_dim + 2 + _WORD_BYTES)
+    units, inputs = shape.hidden + 2, shape.embedding_dim + 2
+    lstm = shape.directions * 4 * units * (units + inputs + 8)
+    heads = shape.logits * (shape.pooled_dim + 8 + width + 4) + 4 * (shape.pooled_dim + width)
+    account = _FIXED_BYTES + labels * _BYTES_OF_A_LABEL
+    left = short.kb * 1000 - embedding - lstm - heads - account
+    rows = max(500, int(left / (width + _NGRAM_BYTES)))
+    summary = f"for short texts: {base.summary}"
+    return Preset(
+        summary, replace(short.network, ngrams=rows), short.options, {"pieces": True}, NO_TEACHER, 0.5
+    )
+
+
+# Of the file of a network with n-grams, in bytes: a word's line in the vocabulary, an n-gram beside its
+# vector (the operator holds its ids and its number), what the graph and the account of the training take,
+# and a label in it.
+_WORD_BYTES, _NGRAM_BYTES, _FIXED_BYTES, _BYTES_OF_A_LABEL = 8, 9, 16_000, 350
+MOST_EXACT_LABELS = 16  # with more, n-gram vectors are of the preset's width, else of a number a logit
 
 
 # A training of fewer steps than this has not seen enough, whatever the number of passes.
@@ -106,7 +148,29 @@ def fitted_to_size(options: TrainingOptions, texts: int) -> TrainingOptions:
     return replace(options, batch_size=batch_size, epochs=epochs, patience=patience)
 
 
-def _distilled(summary: str, network: NetworkConfig, epochs: int, words: str = "frequent") -> Preset:
+def _short(kb: int, num_words: int, embedding_dim: int, hidden: int, width: int) -> Short:
+    """Widths suit SIMD with the two sentinels, as :func:`_distilled`'s do."""
+    return Short(
+        kb,
+        NetworkConfig(
+            num_words=num_words,
+            embedding_dim=embedding_dim,
+            hidden=hidden,
+            bidirectional=True,
+            pooling="mean+max",
+            dropout=0.3,
+            ngrams=1,
+            ngram_dim=width,
+        ),
+        TrainingOptions(
+            epochs=14, batch_size=64, learning_rate=5e-3, patience=14, bfloat16=True, word_dropout=0.1
+        ),
+    )
+
+
+def _distilled(
+    summary: str, network: NetworkConfig, epochs: int, words: str = "frequent", *, short: Short
+) -> Preset:
     """A preset whose widths suit SIMD: with the two sentinels of the int8 file, embedding and LSTM are
     multiples of 16. Telling words are read without what stands between them.
     """
@@ -125,6 +189,7 @@ def _distilled(summary: str, network: NetworkConfig, epochs: int, words: str = "
         ),
         {"choice": words, "drop_unknown": words == "telling"},
         teacher="nb-svm",
+        short=short,
     )
 
 
@@ -139,21 +204,25 @@ PRESETS: Mapping[str, Preset] = {
         NetworkConfig(num_words=2400, embedding_dim=14, hidden=30, pair_buckets=24_000),
         epochs=12,
         words="telling",
+        short=_short(100, 1500, 14, 14, 16),
     ),
     "small": _distilled(
         "embedding 30, LSTM 62, 100,000 word pairs: under 300 kB",
         NetworkConfig(num_words=4000, embedding_dim=30, hidden=62, pair_buckets=100_000),
         epochs=8,
+        short=_short(300, 3000, 30, 46, 32),
     ),
     "medium": _distilled(
         "embedding 62, LSTM 126, 130,000 word pairs: some 600 kB",
         NetworkConfig(num_words=5000, embedding_dim=62, hidden=126, pair_buckets=130_000),
         epochs=6,
+        short=_short(600, 5000, 46, 62, 48),
     ),
     "base": _distilled(
         "embedding 62, LSTM 94 in both directions, 250,000 word pairs: under 1 MB",
         NetworkConfig(num_words=8000, embedding_dim=62, hidden=94, bidirectional=True, pair_buckets=250_000),
         epochs=5,
+        short=_short(1000, 8000, 62, 94, 64),
     ),
 }
 

@@ -30,6 +30,8 @@ from edge_lstm_export.graph import (
     add_flatten,
     add_head,
     add_lengths,
+    add_ngram_mean,
+    add_ngrams,
     add_pair_weights,
     add_pooling,
     assemble,
@@ -52,8 +54,9 @@ def quantized_description(config: NetworkConfig, *, sentinels: bool = True) -> d
         "precision": "int8",
         "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
         "embedding": "int8, symmetric per tensor",
-        "head": "float32",
+        "head": "int8 weights, symmetric per input; float32 products" if config.ngrams else "float32",
         **linear,
+        **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
         "sentinel_units": SENTINELS if sentinels else 0,
         "promises": [*promises, "same bits on every x86 CPU with AVX2 or later"],
     }
@@ -67,12 +70,34 @@ def read_weights(model: onnx.ModelProto, config: NetworkConfig) -> GraphWeights:
             LstmLayer(found[f"lstm{n}_w"], found[f"lstm{n}_r"], found[f"lstm{n}_b"])
             for n in range(config.layers)
         )
-        pairs = found["pairs"] if config.pair_buckets else None
-        return GraphWeights(found["embedding"], layers, found["head_w"], found["head_b"], pairs)
+        return GraphWeights(
+            found["embedding"],
+            layers,
+            found["head_w"],
+            found["head_b"],
+            found["pairs"] if config.pair_buckets else None,
+            _ngrams(model) if config.ngrams else None,
+            found["ngram_vectors"] if config.ngrams else None,
+        )
     except KeyError as error:
         raise DataError(
             f"the graph has no constant {error}; quantize an fp32 file made by 'edge-lstm export'"
         ) from None
+
+
+def _ngrams(model: onnx.ModelProto) -> Array:
+    """What graph.add_ngrams was given: int64 [n, 2]. KeyError where the operator is missing."""
+    for node in model.graph.node:
+        if node.op_type == "TfIdfVectorizer":
+            values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            pool = np.array(values["pool_int64s"], dtype=np.int64)
+            starts = values["ngram_counts"]
+            words = len(pool)
+            if values["max_gram_length"] == 2:
+                words = starts[1]
+            alone = np.stack([pool[:words], np.zeros(words, np.int64)], axis=1)
+            return np.concatenate([alone, pool[words:].reshape(-1, 2)])
+    raise KeyError("TfIdfVectorizer")
 
 
 def build_int8(
@@ -128,11 +153,17 @@ def build_int8(
         x = add_flatten(g, n, y, padded) if n + 1 < len(weights.layers) else y
     top, head = weights.layers[-1], weights.head_weight
     if sentinels:
-        head = _pad_blocks(head, config.pooled_dim // top.hidden, top.hidden, axis=0)
+        blocks, width = config.pooled_dim // top.hidden, config.pooled_dim
+        head = np.concatenate([_pad_blocks(head[:width], blocks, top.hidden, axis=0), head[width:]])
         top = add_sentinels(top, input_parts=1)
     linear = "" if weights.pairs is None else _add_linear(g, config, weights.pairs)
     pooled = add_pooling(g, config, x, last, lengths, top, block)
-    add_head(g, config, pooled, head, weights.head_bias, linear)
+    if weights.ngrams is not None and weights.ngram_vectors is not None:
+        pooled = _add_ngrams(g, pooled, weights.ngrams, weights.ngram_vectors, lengths)
+        head_weight = _add_head_weight(g, head)
+    else:
+        head_weight = g.constant("head_w", head)
+    add_head(g, config, pooled, head_weight, weights.head_bias, linear)
     return assemble(g, config, length, batch=batch, domains=[MICROSOFT_DOMAIN])
 
 
@@ -148,6 +179,31 @@ def _add_linear(g: GraphBuilder, config: NetworkConfig, table: Array) -> str:
     wide = g.add("Cast", [total], "pair_sums_float", to=TensorProto.FLOAT)
     scaled = g.add("Mul", [wide, g.constant("pairs_scale", scale)], "pair_sums_scaled")
     return g.add("Transpose", [scaled], "linear", perm=[1, 0])  # B, logits
+
+
+def _add_ngrams(g: GraphBuilder, pooled: str, ngrams: Array, vectors: Array, lengths: str) -> str:
+    """The n-gram part beside what the head reads. Ones and zeros times int8, added up in int32: exact, in any
+    order, and on AVX2 too (two products of at most 127 fit the 16 bits in which it adds them)."""
+    scales = np.stack([_scale(column, 127) for column in vectors.T])  # one a column: logits differ in size
+    values = np.clip(np.rint(vectors / scales), -127, 127).astype(np.int8)
+    held = g.add("Cast", [add_ngrams(g, ngrams)], "ngrams_held_uint8", to=TensorProto.UINT8)
+    total = g.add("MatMulInteger", [held, g.constant("ngram_vectors", values)], "ngram_sums_int")
+    wide = g.add("Cast", [total], "ngram_sums_float", to=TensorProto.FLOAT)
+    scaled = g.add("Mul", [wide, g.constant("ngram_scales", scales)], "ngram_sums")
+    return add_ngram_mean(g, pooled, scaled, lengths)
+
+
+def _add_head_weight(g: GraphBuilder, head: Array) -> str:
+    """A head [inputs, logits] of many labels is kept in int8, a scale an input, and multiplied as float32.
+
+    ONNX Runtime computes Cast and Mul once, when it loads the file, and packs the product, as it does a
+    constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the graph, and
+    with it a single row is multiplied in another order than several (1.32: up to 2e-5 apart).
+    """
+    scales = np.stack([_scale(row, 127) for row in head])[:, None]
+    values = np.clip(np.rint(head / scales), -127, 127).astype(np.int8)
+    wide = g.add("Cast", [g.constant("head_w", values)], "head_w_wide", to=TensorProto.FLOAT)
+    return g.add("Mul", [wide, g.constant("head_w_scales", scales)], "head_w_float")
 
 
 def quantize_table(table: Array) -> tuple[Array, Array]:

@@ -1,4 +1,5 @@
-"""The vocabulary: the words of the training split by frequency, or Keras's own word index."""
+"""The vocabulary: the words of the training split by frequency, or Keras's own word index; and the pieces
+that other words are read as."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import FIRST_WORD_ID, split_words
+from edge_lstm.text import FIRST_WORD_ID, MARKS, Tokenizer, spaceless, split_marks, split_words
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -70,6 +71,126 @@ def most_telling(
     scores = {word: telling(word) for word in total}
     ranked = sorted(total, key=lambda word: (-scores[word], word))
     return _cut(tuple(ranked), num_words, skip_top)
+
+
+# A piece has at most so many characters, and is taken where it occurs in so many different words.
+LONGEST_PIECE = 6
+FEWEST_WORDS = 3
+# Texts are in a script without spaces where more of their words than this hold one.
+SPACELESS_SHARE = 0.3
+# Of the vocabulary's lines, how many are pieces: of words in other scripts, and of those without spaces.
+PIECES_SHARE, SPACELESS_PIECES_SHARE = 0.2, 0.9
+
+
+def words_and_pieces(
+    texts: Sequence[str],
+    num_words: int,
+    skip_top: int = 0,
+    marks: Sequence[str] = MARKS,
+) -> tuple[tuple[str, ...], tuple[str, ...], float]:
+    """(words, pieces, the share of words in scripts without spaces, 0 to 1): the vocabulary of the rule
+    pieces-1, together of ids below ``num_words``.
+
+    Words are the most frequent ones (a word of one text gets no id where there are others); pieces are all
+    characters that occur more than once, as many as find place, and the parts of words that a reading of all
+    words by the longest piece uses most. Labels are not read. DataError where no word is left.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(split_marks(text, marks))
+    without_spaces = sum(n for word, n in counts.items() if spaceless(word)) / max(1, counts.total())
+    share = SPACELESS_PIECES_SHARE if without_spaces > SPACELESS_SHARE else PIECES_SHARE
+    pieces = _pieces(counts, round(share * (num_words - FIRST_WORD_ID)))
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    often = [word for word in ranked if counts[word] > 1]
+    words = _cut(tuple(often if often else ranked), num_words - len(pieces), skip_top)
+    return words, pieces, without_spaces
+
+
+# A mark is a word where it moves the odds of a label by a fifth or more, by so many standard errors (of more
+# labels, more): every mark is a token, and a full stop in nearly every text says nothing.
+SUREST = 3.0
+
+
+def telling_marks(texts: Sequence[str], labels: Sequence[int], count: int) -> str:
+    """The punctuation marks that tell labels apart, in ASCII's order. labels: indices below ``count``."""
+    holding = {mark: [0] * count for mark in MARKS}
+    sizes = [0] * count
+    for text, label in zip(texts, labels):
+        sizes[label] += 1
+        for mark in set(text).intersection(MARKS):
+            holding[mark][label] += 1
+    surest = math.sqrt(SUREST**2 + 2 * math.log(count))  # one of many differs by chance
+    kept = []
+    for mark, by_label in holding.items():
+        total = sum(by_label)
+        for label in [1] if count == 2 else range(count):
+            there, elsewhere = by_label[label] + 0.5, total - by_label[label] + 0.5
+            without, others = sizes[label] - there + 1, len(texts) - sizes[label] - elsewhere + 1
+            odds = math.log(there * others / (elsewhere * without))
+            error = math.sqrt(1 / there + 1 / elsewhere + 1 / without + 1 / others)
+            if abs(odds) >= LEAST_LOG_ODDS and abs(odds) >= surest * error:
+                kept.append(mark)
+                break
+    return "".join(sorted(kept))
+
+
+def _pieces(counts: Counter[str], most: int) -> tuple[str, ...]:
+    """The pieces, at most so many, the most used first."""
+    weights = {
+        # A script without spaces repeats its pieces inside sentences; elsewhere different words count.
+        word: float(count) if spaceless(word) else 1 + math.log(count)
+        for word, count in counts.items()
+        if word not in MARKS and len(word) <= 1000
+    }
+    characters, parts = Counter[str](), Counter[str]()
+    for word, weight in weights.items():
+        for character in word:
+            characters[character] += weight  # type: ignore[assignment]
+        for size in range(2, LONGEST_PIECE + 1):
+            for start in range(len(word) - size + 1):
+                parts[word[start : start + size]] += weight  # type: ignore[assignment]
+    single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
+    room = max(0, most - len(single))
+    worth = Counter({part: n * (len(part) - 1) for part, n in parts.items() if n >= FEWEST_WORDS})
+    candidates = {*single, *_by_use(worth)[: 2 * room]}
+    used: Counter[str] = Counter()
+    for word, weight in weights.items():
+        for part in _longest_first(word, candidates):
+            used[part] += weight  # type: ignore[assignment]
+    longer = [part for part in _by_use(used) if len(part) > 1][:room]
+    return tuple(sorted([*single, *longer], key=lambda part: (-used[part], part)))
+
+
+def _by_use(counts: Counter[str]) -> list[str]:
+    return sorted(counts, key=lambda part: (-counts[part], part))
+
+
+def _longest_first(word: str, pieces: set[str]) -> list[str]:
+    """The pieces of a word by the rule pieces-1; characters without a piece are left out."""
+    found, start = [], 0
+    while start < len(word):
+        for end in range(min(len(word), start + LONGEST_PIECE), start, -1):
+            if word[start:end] in pieces:
+                found.append(word[start:end])
+                break
+        else:
+            end = start + 1
+        start = end
+    return found
+
+
+def unknown_share(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
+    """The share of words outside the vocabulary to expect of new texts like these, of the rule pieces-1.
+
+    Words that occur once stand for those that a next text brings (Good & Turing), and those are not in the
+    vocabulary.
+    """
+    words = known = 0
+    for text in texts:
+        here, of_them = tokenizer.count_words(text)
+        words, known = words + here, known + of_them
+    return 1 - known / max(1, words)
 
 
 def adopted(index: tuple[str, ...], num_words: int, skip_top: int = 0) -> tuple[str, ...]:

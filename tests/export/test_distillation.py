@@ -215,6 +215,7 @@ def test_a_few_texts_are_trained_without_the_presets_teacher(
     data, output = tmp_path / "data.txt", tmp_path / "model.safetensors"
     data.write_text("".join(f"__label__{'abc'[y]} {t}\n" for t, y in zip(*made_texts(9))))
     train = ["train", str(data), "-o", str(output), "--preset", "tiny", "--epochs", "1"]
+    train += ["--features", "pairs"]
     run([*train, "--json"])
     said = capsys.readouterr()
     assert json.loads(said.out)["distillation"] is None

@@ -79,7 +79,7 @@ def test_history_and_learning_curve_lie_beside_the_checkpoint(
 ) -> None:
     output, _ = trained
     names = sorted(path.name for path in output.parent.iterdir())
-    made = ["history.json", "history.png", "safetensors", "soft-labels.safetensors"]
+    made = ["history.json", "history.png", "safetensors"]
     assert names == [*(f"model.{name}" for name in made), "reviews.csv"]
     history = json.loads(output.with_name("model.history.json").read_text())
     assert len(history["epochs"]) == load_checkpoint(output).training["epochs"]
@@ -93,7 +93,7 @@ def test_the_checkpoint_tells_how_it_was_made(
     assert len(training["data"]["sha256"]) == 64
     assert training["test"]["texts"] == 10
     assert training["preset"] == "small"
-    assert training["distillation"]["teacher"] == "nb-svm"
+    assert training["distillation"]["teacher"] == "svm"
     assert training["seed"] == training["options"]["seed"] == 0
     assert training["versions"]["torch"] == torch.__version__
     assert training["temperature"] > 0

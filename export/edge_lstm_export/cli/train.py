@@ -143,6 +143,14 @@ def command(
             show_default="the preset's",
         ),
     ] = None,
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="pairs: a table of words and word pairs (long texts, two labels); ngrams: words, pieces of "
+            "words and vectors of n-grams (short texts, many labels, any script); or auto: by the texts.",
+        ),
+    ] = "auto",
     pairs: Annotated[
         int | None,
         typer.Option(
@@ -256,7 +264,7 @@ def command(
         ),
         _given(
             num_words=num_words,
-            skip_top=skip_top,
+            skip_top=skip_top or None,
             drop_unknown=drop_unknown,
             length=length,
             word_index=word_index,
@@ -292,6 +300,7 @@ def command(
         threads=threads,
         device=device,
         resume=resume,
+        features=features,
     )
     if sys.stderr.isatty():
         message(f"reading {source} …")

@@ -1,0 +1,181 @@
+"""Networks with n-gram vectors: from texts to an int8 file that keeps the promises, whatever the labels."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_lstm_export.datasets import Split
+from edge_lstm_export.datasets.dataset import Dataset
+from edge_lstm_export.examples import Examples, one_hot
+from edge_lstm_export.export import export_fp32, quantize_int8
+from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
+from edge_lstm_export.gates import check_batches, network_probabilities, random_rows
+from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.ngram_part import (
+    choose_ngrams,
+    cross_fit,
+    fit_exact,
+    fit_narrow,
+    learn_features,
+)
+from edge_lstm_export.pipeline import suits_ngrams
+from edge_lstm_export.presets import PRESETS, short_form
+from edge_lstm_export.vocabulary import telling_marks, words_and_pieces
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import DataError
+from edge_lstm.modelfile import parse_model
+from edge_lstm.text import Tokenizer
+
+
+def made_texts(labels: int, each: int, seed: int = 0) -> tuple[list[str], list[int]]:
+    """Texts of a few words that tell their label, among words that do not."""
+    rng = random.Random(seed)
+    rows = [
+        (f"{rng.choice(['the', 'a', 'my'])} mark{y}er {rng.choice('xyz')}{rng.randrange(50)} of kind{y}s", y)
+        for y in range(labels)
+        for _ in range(each)
+    ]
+    rng.shuffle(rows)
+    return [text for text, _ in rows], [label for _, label in rows]
+
+
+def dataset(texts: list[str], labels: list[int]) -> Dataset:
+    names = tuple(f"label{i}" for i in range(max(labels) + 1))
+    return Dataset("made", names, Split(tuple(texts), np.array(labels)), None, "0")
+
+
+def untrained(labels: int, rows: int = 400) -> Checkpoint:
+    """A network for made texts with weights large enough to matter."""
+    prepared = prepare(dataset(*made_texts(labels, 6)), VocabularyOptions(300, pieces=True))
+    shape = NetworkConfig(
+        embedding_dim=6, hidden=6, bidirectional=True, pooling="mean+max", ngrams=rows, ngram_dim=5
+    )
+    network = new_network(prepared, shape, seed=0).eval()
+    with torch.no_grad():
+        network.embedding.weight.mul_(10)
+        network.head.weight.mul_(3)
+    return Checkpoint(network, prepared.tokenizer, prepared.dataset.labels, {"data": "none"})
+
+
+@pytest.mark.parametrize("labels", [2, 3, 40])
+def test_the_int8_file_answers_as_the_network_and_the_same_in_every_batch(labels: int) -> None:
+    checkpoint = untrained(labels)
+    fp32 = parse_model(export_fp32(checkpoint).data, Path("fp32.onnx"))
+    int8 = parse_model(quantize_int8(fp32).data, Path("int8.onnx"))
+    assert int8.onnx.metadata["edge_lstm.format"] == "2"
+    classifier = Classifier.from_model(int8)
+    rows = random_rows(checkpoint.tokenizer, seed=3)
+    check_batches(classifier, rows, seed=1)
+    wanted = network_probabilities(checkpoint.network, rows)
+    assert np.abs(wanted - classifier.probabilities_of(rows)).max() < 0.1
+    assert int8.tokenizer == checkpoint.tokenizer
+
+
+def test_an_ngram_counts_once_and_padding_is_none() -> None:
+    network = Network(NetworkConfig(num_words=20, ngrams=4, ngram_dim=2))
+    assert network.ngrams is not None
+    network.ngrams.choose(np.array([[5, 0], [7, 0], [5, 7], [7, 5]]))
+    ids = torch.tensor([[1, 5, 7, 5, 7, 0, 0], [1, 9, 9, 9, 9, 9, 5]])
+    assert [sorted(set(row) - {0}) for row in network.ngrams.rows(ids).tolist()] == [[1, 2, 3, 4], [1]]
+    lengths = torch.tensor([5, 7])
+    alone = network.ngrams(ids[:1, :5], lengths[:1])
+    assert torch.allclose(network.ngrams(ids, lengths)[:1], alone)
+
+
+def test_the_checkpoint_keeps_its_ngrams_and_pieces(tmp_path: Path) -> None:
+    checkpoint, path = untrained(3), tmp_path / "m.safetensors"
+    save_checkpoint(checkpoint, path)
+    again = load_checkpoint(path)
+    assert again.tokenizer == checkpoint.tokenizer
+    rows = random_rows(checkpoint.tokenizer)
+    assert np.array_equal(
+        network_probabilities(again.network, rows), network_probabilities(checkpoint.network, rows)
+    )
+
+
+@pytest.mark.parametrize("ids", [[[7, 0], [5, 0]], [[5, 0], [5, 0]], [[5, 0], [5, 999]], [[5, 0], [-1, 0]]])
+def test_ngrams_that_cannot_be_are_refused(tmp_path: Path, ids: list[list[int]]) -> None:
+    network = Network(NetworkConfig(num_words=20, ngrams=2, ngram_dim=2))
+    assert network.ngrams is not None
+    network.ngrams.choose(np.array(ids))
+    save_checkpoint(Checkpoint(network, Tokenizer(("a",), pieces=("b",)), ("x", "y"), {}), tmp_path / "m")
+    with pytest.raises(DataError, match="its n-grams are not in order"):
+        load_checkpoint(tmp_path / "m")
+
+
+def test_the_vectors_are_the_linear_model_with_the_parts_of_words_in_them() -> None:
+    texts, labels = made_texts(3, 30)
+    words, pieces, _ = words_and_pieces(texts, 200)
+    tokenizer = Tokenizer(words, pieces=pieces)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 3))
+    features, truth = learn_features(choose_ngrams(examples, 500), tokenizer), np.array(labels)
+    found = cross_fit(examples, features, truth, 3, seed=0)
+    assert found.accuracy == 1.0
+    vectors = fit_exact(examples, features, truth, 3, found.recipe)
+    logits = vectors.logits(features.matrix(examples), examples.lengths)
+    assert (logits.argmax(axis=1) == truth).all()
+    # A word that no training text holds is read by its parts.
+    other = Examples.from_texts(tokenizer, ["marker2 kind2"], one_hot([2], 3))
+    assert vectors.logits(features.matrix(other), other.lengths).argmax() == 2
+
+
+def test_many_labels_share_narrow_vectors() -> None:
+    texts, labels = made_texts(30, 20)
+    words, pieces, _ = words_and_pieces(texts, 300)
+    tokenizer = Tokenizer(words, pieces=pieces)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 30))
+    features = learn_features(choose_ngrams(examples, 500), tokenizer)
+    vectors = fit_narrow(examples, features, np.array(labels), 30, 12, seed=0)
+    assert vectors.vectors.shape[1] == 12
+    logits = vectors.logits(features.matrix(examples), examples.lengths)
+    assert (logits.argmax(axis=1) == np.array(labels)).mean() > 0.98
+
+
+@pytest.mark.parametrize(("name", "labels"), [("tiny", 6), ("small", 2), ("small", 77), ("small", 150)])
+def test_a_file_stays_in_its_presets_budget_with_any_number_of_labels(name: str, labels: int) -> None:
+    base = PRESETS[name]
+    assert base.short is not None
+    rng = random.Random(1)
+    words = [f"{rng.randrange(10**6):x}word" for _ in range(8000)]
+    texts = [" ".join(rng.choices(words, k=12)) for _ in range(6000)]
+    data = dataset(texts, [i % labels for i in range(6000)])
+    prepared = prepare(data, VocabularyOptions(base.short.network.num_words, pieces=True))
+    shape = short_form(base, labels, prepared.tokenizer.num_ids).network
+    network = new_network(prepared, shape, 0)
+    fp32 = parse_model(export_fp32(Checkpoint(network, prepared.tokenizer, data.labels, {})).data, Path("m"))
+    account = 2_000 + 220 * labels  # of a training, which this network has not had
+    assert len(quantize_int8(fp32, max_drop=100).data) + account <= base.short.kb * 1000
+
+
+def test_what_suits_ngrams_is_said() -> None:
+    short, long = ["good film"] * 4, ["a good film indeed " * 30] * 4
+    assert suits_ngrams(dataset(short, [0, 1, 0, 1])) == "a text has 2 words on average"
+    assert suits_ngrams(dataset(long, [0, 1, 0, 1])) is None
+    assert suits_ngrams(dataset(long, [0, 1, 2, 1])) == "there are 3 labels"
+    spaceless = suits_ngrams(dataset(["好吃 " * 200] * 4, [0, 1, 0, 1]))
+    assert spaceless == "words have no spaces between them"
+
+
+def test_pieces_are_learnt_from_words_and_from_scripts_without_spaces() -> None:
+    verbs = ["walk", "talk", "look", "jump", "paint", "cook", "sort", "mend"]
+    texts = [f"{verb}{ending}" for verb in verbs for ending in ("ing", "ed", "s")] * 3
+    words, pieces, share = words_and_pieces(texts, 400)
+    assert "walking" in words
+    assert "ing" in pieces
+    assert set("walkingteds") <= set(pieces)
+    assert share == 0
+    words, pieces, share = words_and_pieces(["这个菜很好吃", "很好吃的菜", "不好吃"] * 3, 40)
+    assert share == 1
+    assert "好吃" in pieces
+
+
+def test_marks_that_tell_labels_apart_are_words() -> None:
+    texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so" for _ in range(100)]
+    labels = [i % 2 for i in range(300)]
+    assert telling_marks(texts, labels, 2) == "!."
