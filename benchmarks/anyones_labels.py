@@ -14,9 +14,9 @@ the whole of train.csv as a user would have it, and answers test.csv once:
 - TF-IDF of words and pairs with logistic regression, and of words, pairs and characters with a linear SVM.
 
 Writes OUT.json, OUT.md and OUT.svg. Intervals are Wilson's (95 %) of one seed's test texts; with several
-seeds the figure is their mean, ± half of what lies between the best and the worst. fastText runs in an environment
-of its own (benchmarks/environments.py); where it cannot be made, its columns are left out and the page says
-so.
+seeds the figure is their mean, ± half of what lies between the best and the worst. fastText runs in an
+environment of its own (benchmarks/environments.py); where it cannot be made, its columns are left out and the
+page says so.
 """
 
 from __future__ import annotations

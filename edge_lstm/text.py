@@ -314,8 +314,9 @@ class Tokenizer:
             unknown = False
             for start, end, piece in self._parts(lower):
                 # Several unknown characters in a row are one id.
-                left_out = self.oov_id is None or unknown
-                ids = [piece] if piece is not None else [] if left_out else [self.oov_id]
+                ids = [] if piece is None else [piece]
+                if piece is None and self.oov_id is not None and not unknown:
+                    ids = [self.oov_id]
                 unknown = piece is None
                 found.append(Token(match.start() + start, match.start() + end, ids, not unknown))
         return found

@@ -170,7 +170,9 @@ def test_pieces_are_learnt_from_words_and_from_scripts_without_spaces() -> None:
     assert "ing" in pieces
     assert set("walkingteds") <= set(pieces)
     assert share == 0
-    words, pieces, share = words_and_pieces(["这个菜很好吃", "很好吃的菜", "不好吃"] * 3, 40)
+    meals = ["这个菜", "那碗汤", "他的面", "你的饭", "我的茶"]
+    texts = [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")]
+    words, pieces, share = words_and_pieces(texts, 40)
     assert share == 1
     assert "好吃" in pieces
 
