@@ -103,7 +103,7 @@ class TrainingJob:
         """How the training texts get soft labels, or None."""
         base = self.base
         teacher = base.teacher if self.teacher is None else self.teacher
-        if teacher == NO_TEACHER and self.teacher is None and self.unlabelled is not None:
+        if self.features == NGRAMS and self.teacher is None and self.unlabelled is not None:
             teacher = "nb-svm"  # the n-grams' own model is for labelled texts
         if teacher == NO_TEACHER:
             return None
@@ -250,7 +250,7 @@ def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
 
 def _sized(job: TrainingJob, base: Preset, prepared: Prepared) -> Preset:
     """The preset with as many n-grams as its budget leaves beside this vocabulary."""
-    if job.features != NGRAMS:
+    if job.features != NGRAMS or preset(job.preset).short is None:
         return base
     return short_form(preset(job.preset), job.labels, prepared.tokenizer.num_ids)
 
