@@ -23,7 +23,7 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("text", b"This is not a model file.\n" * 50),
         ("noise", rng.randbytes(5000)),
         ("another ONNX file", b"\x08\x08\x12\x07pytorch"),
-        ("later format", edited({"format": "2"})),
+        ("later format", edited({"format": "3"})),
         ("format of 5,000 digits", edited({"format": "9" * 5000})),
         ("format no number", edited({"format": "one"})),
         ("no format", edited({"format": None})),
