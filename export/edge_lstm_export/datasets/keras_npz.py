@@ -4,20 +4,19 @@ The file holds ``x_train`` and ``x_test`` (object arrays of lists of ranks; the 
 ``load_data`` are not in it) and ``y_train`` and ``y_test`` (0 or 1).
 
 NumPy stores such an object array as a pickle; a pickle is a program, and running one from a file that
-somebody sent is running their program. This reader walks the program's instructions itself. It knows those
-that such an array needs, builds nothing but integers, strings, tuples, lists and inert markers, and calls
-nothing; any other instruction is refused.
+somebody sent is running their program. Here pickletools decodes its instructions and nothing executes them:
+those that such an array needs build integers, strings, tuples, lists and inert markers; any other is refused.
 """
 
 from __future__ import annotations
 
 import ast
 import io
-import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from pickletools import genops
 from typing import Any
 
 import numpy as np
@@ -124,12 +123,18 @@ def _array(
 
 # The only names that such an array refers to. They are compared as text and never looked up.
 _NAMES = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),  # protocol 2 writes bytes as encode("b", "latin1")
+    "numpy.core.multiarray _reconstruct",
+    "numpy._core.multiarray _reconstruct",
+    "numpy ndarray",
+    "numpy dtype",
+    "_codecs encode",  # protocol 2 writes bytes as encode("b", "latin1")
 }
+_VALUES = {
+    *("BININT", "BININT1", "BININT2", "LONG1"),
+    *("SHORT_BINBYTES", "BINBYTES", "SHORT_BINSTRING", "BINSTRING", "SHORT_BINUNICODE", "BINUNICODE"),
+}
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MARK = object()
 
 
@@ -137,34 +142,40 @@ class UnexpectedPickleError(ValueError):
     """The pickle is cut short or does something that an array of integer lists does not need."""
 
 
+@dataclass
 class _Named:
     """Stands for a name in the program; calling it is what never happens."""
 
-    def __init__(self, module: str, name: str) -> None:
-        self.name = name
-        if (module, name) not in _NAMES:
-            raise UnexpectedPickleError(f"it refers to {module}.{name}")
+    name: str
 
 
+@dataclass
 class _Made:
     """Stands for the result of a call: an array or a dtype, with the state that was set on it."""
 
-    def __init__(self, by: str) -> None:
-        self.by = by
-        self.state: Any = None
+    by: str
+    state: Any = None
 
 
 def read_int_lists(data: bytes) -> IntLists:
     """The array's lists. Raises UnexpectedPickleError where the pickle is anything else."""
     try:
-        return _int_lists(_Walk(data).result())
-    except (IndexError, KeyError, struct.error, UnicodeDecodeError, OverflowError, TypeError):
+        return _int_lists(_walk(data))
+    except UnexpectedPickleError:
+        raise
+    except (
+        IndexError,
+        KeyError,
+        ValueError,
+        OverflowError,
+        TypeError,
+    ):  # what genops raises, and a short stack
         raise UnexpectedPickleError("it is cut short or damaged") from None
 
 
 def _int_lists(array: Any) -> IntLists:
     """Checks that the result is a one-dimensional object array of integer lists."""
-    made = isinstance(array, _Made) and array.by == "_reconstruct"
+    made = isinstance(array, _Made) and array.by.endswith(" _reconstruct")
     if not made or not isinstance(array.state, tuple) or len(array.state) != 5:
         raise UnexpectedPickleError("it holds no NumPy array")
     _, shape, dtype, fortran, items = array.state
@@ -180,138 +191,75 @@ def _int_lists(array: Any) -> IntLists:
     return items
 
 
-class _Walk:
-    """One pass over the instructions. Sizes are little endian; names of instructions as in pickletools."""
+def _walk(data: bytes) -> Any:
+    """What the instructions leave, as pickletools decodes them; none of them is executed."""
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    for instruction, value, _ in genops(data):
+        name = instruction.name
+        if name in _VALUES:
+            stack.append(value)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name == "EMPTY_LIST":
+            stack.append([])
+        elif name == "MARK":
+            stack.append(_MARK)
+        elif name == "APPENDS":
+            items = _above_mark(stack)
+            _list_on(stack).extend(items)
+        elif name == "APPEND":
+            item = stack.pop()
+            _list_on(stack).append(item)
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            memo[value] = stack[-1]
+        elif name == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[value])
+        elif name == "TUPLE":
+            stack.append(tuple(_above_mark(stack)))
+        elif name in _TUPLES:
+            stack.append(tuple(reversed([stack.pop() for _ in range(_TUPLES[name])])))
+        elif name == "GLOBAL":
+            stack.append(_named(value))
+        elif name == "STACK_GLOBAL":
+            last = stack.pop()
+            stack.append(_named(f"{stack.pop()} {last}"))
+        elif name == "REDUCE":
+            _, function = stack.pop(), stack.pop()
+            if not isinstance(function, _Named) or function.name == "numpy ndarray":
+                raise UnexpectedPickleError("it calls what is no known function")
+            stack.append(_Made(function.name))
+        elif name == "BUILD":
+            state = stack.pop()
+            if not isinstance(stack[-1], _Made):
+                raise UnexpectedPickleError("it sets the state of what is no array")
+            stack[-1].state = state
+        elif name not in ("PROTO", "FRAME", "STOP"):
+            raise UnexpectedPickleError(f"it uses the instruction {name}")
+    (result,) = stack
+    return result
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
 
-    def result(self) -> Any:
-        data, actions, stack = self.data, self._actions(), self.stack
-        append = stack.append
-        at = self.at
-        while True:
-            code = data[at]
-            # Nearly all instructions are these three, so they are here and not in the table.
-            if code == 0x4D:  # M  BININT2
-                append(data[at + 1] | data[at + 2] << 8)
-                at += 3
-            elif code == 0x4B:  # K  BININT1
-                append(data[at + 1])
-                at += 2
-            elif code == 0x4A:  # J  BININT
-                append(int.from_bytes(data[at + 1 : at + 5], "little", signed=True))
-                if at + 5 > len(data):
-                    raise IndexError
-                at += 5
-            elif code == 0x2E:  # .  STOP
-                if len(stack) != 1:
-                    raise UnexpectedPickleError("it leaves more than one value")
-                return stack[0]
-            else:
-                action = actions.get(code)
-                if action is None:
-                    raise UnexpectedPickleError(f"it uses the instruction {bytes([code])!r}")
-                self.at = at + 1
-                action()
-                at = self.at
+def _named(name: str) -> _Named:
+    if name not in _NAMES:
+        raise UnexpectedPickleError(f"it refers to {name.replace(' ', '.')}")
+    return _Named(name)
 
-    def _actions(self) -> dict[int, Callable[[], object]]:
-        push = self.stack.append
-        table: dict[bytes, Callable[[], object]] = {
-            b"\x80": lambda: self._take(1),  # PROTO
-            b"\x95": lambda: self._take(8),  # FRAME
-            b"(": lambda: push(_MARK),
-            b"]": lambda: push([]),
-            b")": lambda: push(()),
-            b"N": lambda: push(None),
-            b"\x88": lambda: push(True),
-            b"\x89": lambda: push(False),
-            b"\x8a": lambda: push(int.from_bytes(self._take(self._size(1)), "little", signed=True)),  # LONG1
-            b"C": lambda: push(self._take(self._size(1))),  # SHORT_BINBYTES
-            b"B": lambda: push(self._take(self._size(4))),  # BINBYTES
-            b"U": lambda: push(self._take(self._size(1)).decode("latin-1")),  # SHORT_BINSTRING, of Python 2
-            b"T": lambda: push(self._take(self._size(4)).decode("latin-1")),  # BINSTRING
-            b"\x8c": lambda: push(self._take(self._size(1)).decode()),  # SHORT_BINUNICODE
-            b"X": lambda: push(self._take(self._size(4)).decode()),  # BINUNICODE
-            b"t": lambda: push(tuple(self._above_mark())),
-            b"\x85": lambda: self._tuple(1),
-            b"\x86": lambda: self._tuple(2),
-            b"\x87": lambda: self._tuple(3),
-            b"a": lambda: self._extend([self.stack.pop()]),  # APPEND
-            b"e": lambda: self._extend(self._above_mark()),  # APPENDS
-            b"q": lambda: self._remember(self._size(1)),  # BINPUT
-            b"r": lambda: self._remember(self._size(4)),  # LONG_BINPUT
-            b"\x94": lambda: self._remember(len(self.memo)),  # MEMOIZE
-            b"h": lambda: push(self.memo[self._size(1)]),  # BINGET
-            b"j": lambda: push(self.memo[self._size(4)]),  # LONG_BINGET
-            b"c": lambda: push(_Named(self._line(), self._line())),  # GLOBAL
-            b"\x93": self._stack_global,
-            b"R": self._reduce,
-            b"b": self._build,
-        }
-        return {code[0]: action for code, action in table.items()}
 
-    def _take(self, count: int) -> bytes:
-        taken = self.data[self.at : self.at + count]
-        if len(taken) < count:
+def _list_on(stack: list[Any]) -> list[Any]:
+    if type(stack[-1]) is not list:
+        raise UnexpectedPickleError("it appends to what is no list")
+    return stack[-1]
+
+
+def _above_mark(stack: list[Any]) -> list[Any]:
+    at = len(stack) - 1
+    while stack[at] is not _MARK:  # from the top: lists end in marks that are near
+        at -= 1
+        if at < 0:
             raise IndexError
-        self.at += count
-        return taken
-
-    def _size(self, count: int) -> int:
-        return int.from_bytes(self._take(count), "little")
-
-    def _line(self) -> str:
-        end = self.data.find(b"\n", self.at, self.at + 200)
-        if end < 0:
-            raise IndexError
-        return self._take(end + 1 - self.at)[:-1].decode()
-
-    def _above_mark(self) -> list[Any]:
-        stack = self.stack
-        at = len(stack) - 1
-        while stack[at] is not _MARK:  # from the top: lists end in marks that are near
-            at -= 1
-            if at < 0:
-                raise IndexError
-        items = stack[at + 1 :]
-        del stack[at:]
-        return items
-
-    def _tuple(self, count: int) -> None:
-        if len(self.stack) < count:
-            raise IndexError
-        items = tuple(self.stack[-count:])
-        del self.stack[-count:]
-        self.stack.append(items)
-
-    def _extend(self, items: list[Any]) -> None:
-        target = self.stack[-1]
-        if type(target) is not list:
-            raise UnexpectedPickleError("it appends to what is no list")
-        target.extend(items)
-
-    def _remember(self, index: int) -> None:
-        self.memo[index] = self.stack[-1]
-
-    def _stack_global(self) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
-        self.stack.append(_Named(str(module), str(name)))
-
-    def _reduce(self) -> None:
-        arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Named) or not isinstance(arguments, tuple):
-            raise UnexpectedPickleError("it calls what is no known function")
-        if function.name not in ("_reconstruct", "dtype", "encode"):
-            raise UnexpectedPickleError(f"it calls {function.name}")
-        self.stack.append(_Made(function.name))
-
-    def _build(self) -> None:
-        state, target = self.stack.pop(), self.stack[-1]
-        if not isinstance(target, _Made):
-            raise UnexpectedPickleError("it sets the state of what is no array")
-        target.state = state
+    items = stack[at + 1 :]
+    del stack[at:]
+    return items
