@@ -195,6 +195,7 @@ def _walk(data: bytes) -> Any:
     """What the instructions leave, as pickletools decodes them; none of them is executed."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    value: Any  # what follows an instruction: of each the same kind
     for instruction, value, _ in genops(data):
         name = instruction.name
         if name in _VALUES:
