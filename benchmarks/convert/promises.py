@@ -17,6 +17,7 @@ import torch
 from edge_lstm_export import graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
 from edge_lstm_export.network import Network
+from edge_lstm_export.weights import weights_from_network
 
 from edge_lstm.atomic import write_atomically
 
@@ -46,10 +47,8 @@ def widened(checkpoint: Checkpoint, units: int) -> Checkpoint:
 def int8_file(checkpoint: Checkpoint, *, sentinels: bool) -> bytes:
     """A model file's bytes. The gates of 'edge-lstm quantize' would refuse the one without sentinels."""
     config, tokenizer = checkpoint.network.config, checkpoint.tokenizer
-    weights = graph.weights_from_network(config, checkpoint.network.weights())
-    model = quantization.build_int8(
-        weights, config, tokenizer.length, batch=None, opset=graph.DEFAULT_OPSET, sentinels=sentinels
-    )
+    weights = weights_from_network(config, checkpoint.network.weights())
+    model = graph.build(weights, config, tokenizer.length, "int8", sentinels=sentinels)
     quantized = quantization.quantized_description(config, sentinels=sentinels)
     description = graph.Description(config, tokenizer, checkpoint.labels, checkpoint.training, quantized)
     return graph.describe_in(model, description)

@@ -25,6 +25,7 @@ from edge_lstm.text import Tokenizer
 from edge_lstm_export import gates, graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.network import NetworkConfig
+from edge_lstm_export.weights import read_weights, weights_from_network
 
 TIMED_TEXTS = 40  # enough for a median in well under a second
 
@@ -80,8 +81,8 @@ def export_fp32(
     if not 1 <= tokenizer.length <= MAX_LENGTH:
         raise DataError(f"length {tokenizer.length} is out of range; give one from 1 to {MAX_LENGTH:,}")
     config = checkpoint.network.config
-    weights = graph.weights_from_network(config, checkpoint.network.weights())
-    model = graph.build_fp32(weights, config, tokenizer.length, batch=batch, opset=opset)
+    weights = weights_from_network(config, checkpoint.network.weights())
+    model = graph.build(weights, config, tokenizer.length, "fp32", batch=batch, opset=opset)
     description = graph.Description(config, tokenizer, checkpoint.labels, checkpoint.training)
     data = _with_golden_rows(model, description)
     gates.check_structure(data)
@@ -101,10 +102,9 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
     if fp32.quantization is not None:
         raise DataError(f"{fp32.path} is int8 already; give an fp32 model file")
     config = NetworkConfig.from_dict(fp32.network)
-    before = onnx.load_model_from_string(fp32.data)
-    weights = quantization.read_weights(before, config)
-    model = quantization.build_int8(
-        weights, config, fp32.tokenizer.length, batch=fp32.batch, opset=fp32.onnx.opsets[""]
+    weights = read_weights(onnx.load_model_from_string(fp32.data), config)
+    model = graph.build(
+        weights, config, fp32.tokenizer.length, "int8", batch=fp32.batch, opset=fp32.onnx.opsets[""]
     )
     if not any(node.op_type == "DynamicQuantizeLSTM" for node in model.graph.node):
         raise CheckError("the LSTM was not quantized; no file was written")
@@ -142,8 +142,8 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
 def untried_int8(checkpoint: Checkpoint) -> bytes:
     """The bytes of a checkpoint's int8 file, past the gates: to weigh and time a network, not to use it."""
     config, tokenizer = checkpoint.network.config, checkpoint.tokenizer
-    weights = graph.weights_from_network(config, checkpoint.network.weights())
-    model = quantization.build_int8(weights, config, tokenizer.length, batch=None, opset=graph.DEFAULT_OPSET)
+    weights = weights_from_network(config, checkpoint.network.weights())
+    model = graph.build(weights, config, tokenizer.length, "int8")
     return _with_golden_rows(
         model,
         graph.Description(

@@ -12,10 +12,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -23,9 +22,22 @@ from edge_lstm import __version__, modelfile
 from edge_lstm.model_checks import GoldenRow
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import Tokenizer
-from edge_lstm_export.network import PAIR_LEFT, PAIR_RIGHT, PAIR_SHIFT, NetworkConfig, Weights, lstm_name
+from edge_lstm_export.network import PAIR_LEFT, PAIR_RIGHT, PAIR_SHIFT, NetworkConfig
+from edge_lstm_export.quantization import (
+    Array,
+    LstmLayer,
+    add_sentinels,
+    pad_head,
+    quantize_columns,
+    quantize_embedding,
+    quantize_rows,
+    quantize_table,
+    quantize_weights,
+    saturated_cells,
+)
+from edge_lstm_export.weights import GraphWeights
 
-Array = npt.NDArray[Any]
+Precision = Literal["fp32", "int8"]
 
 DEFAULT_OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MIN_OPSET, MAX_OPSET = 13, 21  # before 13, ReduceSum and Squeeze took their axes as attributes
@@ -77,44 +89,6 @@ class GraphBuilder:
 
 
 @dataclass(frozen=True)
-class LstmLayer:
-    """One LSTM operator's constants, all directions, gates in ONNX's order (input, output, forget, cell).
-
-    w: float32 [D, 4H, inputs]; r: float32 [D, 4H, H]; b: float32 [D, 8H] (second half zero).
-    """
-
-    w: Array
-    r: Array
-    b: Array
-
-    @property
-    def directions(self) -> int:
-        """1 or 2."""
-        return int(self.w.shape[0])
-
-    @property
-    def hidden(self) -> int:
-        """Units per direction."""
-        return int(self.r.shape[2])
-
-
-@dataclass(frozen=True)
-class GraphWeights:
-    """The constants of an fp32 graph: embedding float32 [ids, E], one entry per LSTM layer, the head
-    (weight float32 [pooled, logits], bias float32 [logits]), and the linear part's table float32
-    [logits, rows], where the network has one; n-grams (int64 [n, 2], see network.NGramVectors) and their
-    vectors (float32 [n, width]), where it has some. The head reads the LSTM's values, then the n-grams'."""
-
-    embedding: Array
-    layers: tuple[LstmLayer, ...]
-    head_weight: Array
-    head_bias: Array
-    pairs: Array | None = None
-    ngrams: Array | None = None
-    ngram_vectors: Array | None = None
-
-
-@dataclass(frozen=True)
 class Description:
     """What a model file says of itself beside its weights."""
 
@@ -126,78 +100,141 @@ class Description:
     golden: tuple[GoldenRow, ...] = ()
 
 
-def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
-    """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
-    layers = []
-    for layer in range(config.layers):
-        w, r, b = [], [], []
-        for direction in range(config.directions):
-            prefix = f"lstm.{lstm_name(layer, direction)}"
-            w.append(_onnx_gates(weights[f"{prefix}.weight_ih_l0"]))
-            r.append(_onnx_gates(weights[f"{prefix}.weight_hh_l0"]))
-            bias = weights[f"{prefix}.bias_ih_l0"] + weights[f"{prefix}.bias_hh_l0"]
-            b.append(np.concatenate([_onnx_gates(bias), np.zeros_like(bias)]))
-        layers.append(LstmLayer(np.stack(w), np.stack(r), np.stack(b)))
-    pairs = weights["pairs.weight"].T if config.pair_buckets else None
-    return GraphWeights(
-        weights["embedding.weight"],
-        tuple(layers),
-        weights["head.weight"].T,
-        weights["head.bias"],
-        pairs,
-        weights["ngrams.ids"] if config.ngrams else None,
-        weights["ngrams.vectors.weight"][1:] if config.ngrams else None,
-    )
-
-
-def _onnx_gates(value: Array) -> Array:
-    """[4H, …] in PyTorch's gate order (i, f, g, o) → ONNX's (i, o, f, c)."""
-    i, f, g, o = np.split(value, 4)
-    return np.concatenate([i, o, f, g])
-
-
-def build_fp32(
+def build(
     weights: GraphWeights,
     config: NetworkConfig,
     length: int,
+    precision: Precision,
     *,
     batch: int | None = None,
     opset: int = DEFAULT_OPSET,
+    sentinels: bool = True,
 ) -> onnx.ModelProto:
-    """The fp32 graph: input_ids int32 [B, length] → probabilities float32 [B, L]."""
-    g = GraphBuilder(opset)
-    steps, lengths = add_lengths(g, pooling_block(config, length))
-    x = g.add("Gather", [g.constant("embedding", weights.embedding), steps], "embedded")  # T, B, E
-    last = ""
-    for n, layer in enumerate(weights.layers):
-        inputs = [
-            x,
-            g.constant(f"lstm{n}_w", layer.w),
-            g.constant(f"lstm{n}_r", layer.r),
-            g.constant(f"lstm{n}_b", layer.b),
-            lengths,
-        ]
-        y, last = g.add_many(
-            "LSTM",
-            inputs,
-            [f"lstm{n}_y", f"lstm{n}_h"],
-            hidden_size=layer.hidden,
-            direction=direction_of(layer),
-        )
-        x = add_flatten(g, n, y, layer) if n + 1 < len(weights.layers) else y
-    linear = ""
-    if weights.pairs is not None:
-        found = add_pair_weights(g, config, weights.pairs)  # logits, B, 2T - 1
-        total = g.add("ReduceSum", [found, g.ints("axis_2", 2)], "pair_sums", keepdims=0)  # logits, B
-        linear = g.add("Transpose", [total], "linear", perm=[1, 0])  # B, logits
+    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
+
+    precision: of the weights; see quantization.py for what int8 does and promises. sentinels: False leaves
+    them out of an int8 graph and breaks the first promise: only to measure what they cost.
+    """
+    g, int8 = GraphBuilder(opset), precision == "int8"
+    sentinels = sentinels and int8
     block = pooling_block(config, length)
-    pooled = add_pooling(g, config, x, last, lengths, weights.layers[-1], block)
+    steps, lengths = add_lengths(g, block)
+    x = _add_embedding(g, weights.embedding, steps, int8=int8, sentinels=sentinels)  # T, B, E
+    # From the second layer on, the input's scale must be still from the first step: there the
+    # sentinels start saturated (h_1 = 1, not 0.76).
+    saturated = sentinels and len(weights.layers) > 1
+    layers = weights.layers
+    if sentinels:
+        layers = tuple(add_sentinels(a, input_parts=a.directions if n else 1) for n, a in enumerate(layers))
+    last = ""
+    for n, layer in enumerate(layers):
+        y, last = _add_lstm(g, n, layer, x, lengths, int8=int8, saturated=saturated)
+        x = add_flatten(g, n, y, layer) if n + 1 < len(layers) else y
+    linear = "" if weights.pairs is None else _add_linear(g, config, weights.pairs, int8=int8)
+    pooled = add_pooling(g, config, x, last, lengths, layers[-1], block)
+    head, head_name = weights.head_weight, "head_w"
+    if sentinels:
+        head = pad_head(head, config.hidden, config.pooled_dim)
     if weights.ngrams is not None and weights.ngram_vectors is not None:
-        held = add_ngrams(g, weights.ngrams)
-        total = g.add("MatMul", [held, g.constant("ngram_vectors", weights.ngram_vectors)], "ngram_sums")
-        pooled = add_ngram_mean(g, pooled, total, lengths)
-    add_head(g, config, pooled, g.constant("head_w", weights.head_weight), weights.head_bias, linear)
-    return assemble(g, config, length, batch=batch)
+        sums = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
+        pooled = add_ngram_mean(g, pooled, sums, lengths)
+    if weights.ngrams is not None and int8:
+        head_name = _add_int8_head(g, head)
+    else:
+        g.constant(head_name, head)
+    add_head(g, config, pooled, head_name, weights.head_bias, linear)
+    return assemble(g, config, length, batch=batch, domains=[MICROSOFT_DOMAIN] if int8 else [])
+
+
+def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool, sentinels: bool) -> str:
+    """Adds the look-up → the embedded steps: [T, B, E], two columns more with sentinels."""
+    if not int8:
+        return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
+    values, scale = quantize_embedding(embedding, sentinels=sentinels)
+    gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")
+    return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
+
+
+def _add_lstm(
+    g: GraphBuilder, n: int, layer: LstmLayer, x: str, lengths: str, *, int8: bool, saturated: bool
+) -> tuple[str, str]:
+    """Adds one LSTM operator, ``n`` its number → its outputs [T, D, B, H] and last states [D, B, H]."""
+    w, r = layer.w, layer.r
+    w_scale = r_scale = np.zeros(0)
+    if int8:
+        (w, w_scale), (r, r_scale) = quantize_weights(w), quantize_weights(r)
+    inputs = [x, g.constant(f"lstm{n}_w", w), g.constant(f"lstm{n}_r", r), g.constant(f"lstm{n}_b", layer.b)]
+    inputs.append(lengths)
+    if int8:
+        initial_c = _add_saturated_cells(g, lengths, layer) if saturated else ""
+        inputs += ["", initial_c, ""]  # initial_h, initial_c, peepholes
+        for name, scale in (("w", w_scale), ("r", r_scale)):
+            inputs.append(g.constant(f"lstm{n}_{name}_scale", scale))
+            inputs.append(g.constant(f"lstm{n}_{name}_zero", np.zeros_like(scale, dtype=np.int8)))
+    y, last = g.add_many(
+        "DynamicQuantizeLSTM" if int8 else "LSTM",
+        inputs,
+        [f"lstm{n}_y", f"lstm{n}_h"],
+        **({"domain": MICROSOFT_DOMAIN} if int8 else {}),
+        hidden_size=layer.hidden,
+        direction="bidirectional" if layer.directions == 2 else "forward",
+    )
+    return y, last
+
+
+def _add_saturated_cells(g: GraphBuilder, lengths: str, padded: LstmLayer) -> str:
+    """Cell states at the start [D, B, H + 2], once for all layers of one shape."""
+    directions, hidden = padded.directions, padded.hidden
+    name = f"initial_c_{directions}_{hidden}"
+    if any(node.name == name for node in g.nodes):
+        return name
+    rows = g.add("Shape", [lengths], f"{name}_rows")  # [B]
+    ends = [g.ints(f"{name}_directions", directions), rows, g.ints(f"{name}_hidden", hidden)]
+    shape = g.add("Concat", ends, f"{name}_shape", axis=0)
+    return g.add("Expand", [g.constant(f"{name}_row", saturated_cells(padded)), shape], name)
+
+
+def _add_linear(g: GraphBuilder, config: NetworkConfig, table: Array, *, int8: bool) -> str:
+    """Adds the linear part [B, logits]. The sum of int8 weights is one of integers, which no order changes.
+
+    Cast and Mul make it a float: ONNX Runtime's optimizer carries a DequantizeLinear over the Transpose
+    with a QuantizeLinear in between, and the sums come out wrong (1.32, at opset 21 it does not load).
+    """
+    values, scale = quantize_table(table) if int8 else (table, np.zeros(0))
+    found = add_pair_weights(g, config, values)  # logits, B, 2T - 1
+    if int8:
+        found = g.add("Cast", [found], "pair_weights_int", to=TensorProto.INT32)
+    total = g.add("ReduceSum", [found, g.ints("axis_2", 2)], "pair_sums", keepdims=0)  # logits, B
+    if int8:
+        wide = g.add("Cast", [total], "pair_sums_float", to=TensorProto.FLOAT)
+        total = g.add("Mul", [wide, g.constant("pairs_scale", scale)], "pair_sums_scaled")
+    return g.add("Transpose", [total], "linear", perm=[1, 0])  # B, logits
+
+
+def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: bool) -> str:
+    """Adds the sum of a text's n-gram vectors [B, width]. int8: ones and zeros times int8, added up in int32:
+    exact, in any order, and on AVX2 too (two products of at most 127 fit the 16 bits in which it adds them).
+    """
+    held = add_ngrams(g, ngrams)
+    if not int8:
+        return g.add("MatMul", [held, g.constant("ngram_vectors", vectors)], "ngram_sums")
+    values, scales = quantize_columns(vectors)  # a scale a column: logits differ in size
+    bits = g.add("Cast", [held], "ngrams_held_uint8", to=TensorProto.UINT8)
+    total = g.add("MatMulInteger", [bits, g.constant("ngram_vectors", values)], "ngram_sums_int")
+    wide = g.add("Cast", [total], "ngram_sums_float", to=TensorProto.FLOAT)
+    return g.add("Mul", [wide, g.constant("ngram_scales", scales)], "ngram_sums")
+
+
+def _add_int8_head(g: GraphBuilder, head: Array) -> str:
+    """A head [inputs, logits] of many labels is kept in int8, a scale an input, and multiplied as float32.
+
+    ONNX Runtime computes Cast and Mul once, when it loads the file, and packs the product, as it does a
+    constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the graph, and
+    with it a single row is multiplied in another order than several (1.32: up to 2e-5 apart).
+    """
+    values, scales = quantize_rows(head)
+    wide = g.add("Cast", [g.constant("head_w", values)], "head_w_wide", to=TensorProto.FLOAT)
+    return g.add("Mul", [wide, g.constant("head_w_scales", scales)], "head_w_float")
 
 
 def pooling_block(config: NetworkConfig, length: int) -> int:
@@ -229,11 +266,6 @@ def add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
     end = g.add("Cast", [longest], "longest", to=TensorProto.INT64)
     cut = g.add("Slice", [INPUT_NAME, g.ints("start_0", 0), end, g.ints("axis_1", 1)], "ids")  # B, T
     return g.add("Transpose", [cut], "steps", perm=[1, 0]), lengths
-
-
-def direction_of(layer: LstmLayer) -> str:
-    """ONNX's name for the layer's directions."""
-    return "bidirectional" if layer.directions == 2 else "forward"
 
 
 def add_flatten(g: GraphBuilder, n: int, y: str, layer: LstmLayer) -> str:

@@ -10,9 +10,10 @@ import onnx
 import pytest
 import torch
 from conftest import MakeCheckpoint
-from edge_lstm_export import export, gates, graph, quantization
+from edge_lstm_export import export, gates, quantization
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.network import Network
+from edge_lstm_export.weights import GraphWeights, weights_from_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,13 +157,13 @@ def test_options_out_of_range_are_refused(make_checkpoint: MakeCheckpoint, optio
 def test_a_graph_that_answers_otherwise_is_not_written(
     make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = graph.weights_from_network
+    real = weights_from_network
 
-    def wrong(*args: object) -> graph.GraphWeights:
+    def wrong(*args: object) -> GraphWeights:
         weights = real(*args)  # type: ignore[arg-type]
         return replace(weights, head_bias=weights.head_bias + 1e-3)
 
-    monkeypatch.setattr(export.graph, "weights_from_network", wrong)
+    monkeypatch.setattr(export, "weights_from_network", wrong)
     with pytest.raises(CheckError, match="differ by"):
         export_fp32(make_checkpoint())
 

@@ -17,6 +17,7 @@ from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from edge_lstm_export.evaluation import divide_logits
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.network import Network, NetworkConfig, table_rows
+from edge_lstm_export.weights import read_weights, weights_from_network
 from onnx import numpy_helper
 
 from edge_lstm import onnx_file
@@ -111,10 +112,10 @@ def test_int8_is_the_sum_of_its_weights_to_the_last_bit(with_table: MakeCheckpoi
         for parameter in checkpoint.network.head.parameters():
             parameter.zero_()
     config = checkpoint.network.config
-    weights = graph.weights_from_network(config, checkpoint.network.weights())
+    weights = weights_from_network(config, checkpoint.network.weights())
     assert weights.pairs is not None
     values, scale = quantization.quantize_table(weights.pairs)
-    model = quantization.build_int8(weights, config, LENGTH, batch=None, opset=17)
+    model = graph.build(weights, config, LENGTH, "int8")
     model.graph.output[0].name = "logits_and_linear"
     (row,) = rows_of(LENGTH)
     picked = table_rows(torch.tensor([row]), config)[0].numpy()
@@ -130,7 +131,7 @@ def test_int8_is_the_sum_of_its_weights_to_the_last_bit(with_table: MakeCheckpoi
 def test_the_table_is_read_back_from_the_file(with_table: MakeCheckpoint) -> None:
     checkpoint = with_table(labels=3)
     fp32 = opened(export_fp32(checkpoint).data)
-    weights = quantization.read_weights(onnx.load_model_from_string(fp32.data), checkpoint.network.config)
+    weights = read_weights(onnx.load_model_from_string(fp32.data), checkpoint.network.config)
     assert checkpoint.network.pairs is not None
     assert weights.pairs is not None
     assert np.array_equal(weights.pairs, checkpoint.network.pairs.weight.detach().numpy().T)

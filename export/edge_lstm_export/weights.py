@@ -1,0 +1,98 @@
+"""A network's constants as the graph holds them: from PyTorch's weights, or out of an fp32 file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edge_lstm.errors import DataError
+from edge_lstm_export.network import NetworkConfig, Weights, lstm_name
+from edge_lstm_export.quantization import Array, LstmLayer
+
+
+@dataclass(frozen=True)
+class GraphWeights:
+    """The constants of an fp32 graph: embedding float32 [ids, E], one entry per LSTM layer, the head
+    (weight float32 [pooled, logits], bias float32 [logits]), and the linear part's table float32
+    [logits, rows], where the network has one; n-grams (int64 [n, 2], see network.NGramVectors) and their
+    vectors (float32 [n, width]), where it has some. The head reads the LSTM's values, then the n-grams'."""
+
+    embedding: Array
+    layers: tuple[LstmLayer, ...]
+    head_weight: Array
+    head_bias: Array
+    pairs: Array | None = None
+    ngrams: Array | None = None
+    ngram_vectors: Array | None = None
+
+
+def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
+    """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
+    layers = []
+    for layer in range(config.layers):
+        w, r, b = [], [], []
+        for direction in range(config.directions):
+            prefix = f"lstm.{lstm_name(layer, direction)}"
+            w.append(_onnx_gates(weights[f"{prefix}.weight_ih_l0"]))
+            r.append(_onnx_gates(weights[f"{prefix}.weight_hh_l0"]))
+            bias = weights[f"{prefix}.bias_ih_l0"] + weights[f"{prefix}.bias_hh_l0"]
+            b.append(np.concatenate([_onnx_gates(bias), np.zeros_like(bias)]))
+        layers.append(LstmLayer(np.stack(w), np.stack(r), np.stack(b)))
+    pairs = weights["pairs.weight"].T if config.pair_buckets else None
+    return GraphWeights(
+        weights["embedding.weight"],
+        tuple(layers),
+        weights["head.weight"].T,
+        weights["head.bias"],
+        pairs,
+        weights["ngrams.ids"] if config.ngrams else None,
+        weights["ngrams.vectors.weight"][1:] if config.ngrams else None,
+    )
+
+
+def _onnx_gates(value: Array) -> Array:
+    """[4H, …] in PyTorch's gate order (i, f, g, o) → ONNX's (i, o, f, c)."""
+    i, f, g, o = np.split(value, 4)
+    return np.concatenate([i, o, f, g])
+
+
+def read_weights(model: onnx.ModelProto, config: NetworkConfig) -> GraphWeights:
+    """The constants of an fp32 graph made by ``graph.build``. DataError where one is missing."""
+    found: Mapping[str, Array] = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
+    try:
+        layers = tuple(
+            LstmLayer(found[f"lstm{n}_w"], found[f"lstm{n}_r"], found[f"lstm{n}_b"])
+            for n in range(config.layers)
+        )
+        return GraphWeights(
+            found["embedding"],
+            layers,
+            found["head_w"],
+            found["head_b"],
+            found["pairs"] if config.pair_buckets else None,
+            _ngrams(model) if config.ngrams else None,
+            found["ngram_vectors"] if config.ngrams else None,
+        )
+    except KeyError as error:
+        raise DataError(
+            f"the graph has no constant {error}; quantize an fp32 file made by 'edge-lstm export'"
+        ) from None
+
+
+def _ngrams(model: onnx.ModelProto) -> Array:
+    """What graph.add_ngrams was given: int64 [n, 2]. KeyError where the operator is missing."""
+    for node in model.graph.node:
+        if node.op_type == "TfIdfVectorizer":
+            values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            pool = np.array(values["pool_int64s"], dtype=np.int64)
+            starts = values["ngram_counts"]
+            words = len(pool)
+            if values["max_gram_length"] == 2:
+                words = starts[1]
+            alone = np.stack([pool[:words], np.zeros(words, np.int64)], axis=1)
+            return np.concatenate([alone, pool[words:].reshape(-1, 2)])
+    raise KeyError("TfIdfVectorizer")
