@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # TensorProto.DataType → (name, bytes per element)
 ELEMENT_TYPES = {
@@ -29,8 +29,7 @@ class OnnxFileError(ValueError):
     """The bytes are no complete protocol buffer message."""
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """A constant of the graph: name, element type, shape, and the size in bytes that these ask for.
 
     held: bytes of it that the file holds as raw data, as the export writes them; None where its data is
@@ -44,8 +43,7 @@ class Tensor:
     held: int | None
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """An operator of the graph with the names of its inputs and outputs."""
 
     op_type: str
@@ -54,8 +52,7 @@ class Node:
     outputs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ValueInfo:
+class ValueInfo(NamedTuple):
     """A graph input or output; an axis is a number, or a name where it is free."""
 
     name: str
@@ -63,8 +60,7 @@ class ValueInfo:
     shape: tuple[int | str, ...]
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(NamedTuple):
     """What the graph is made of. sparse: whether it holds sparse constants too."""
 
     nodes: tuple[Node, ...]
@@ -74,8 +70,7 @@ class Graph:
     sparse: bool
 
 
-@dataclass(frozen=True)
-class OnnxFile:
+class OnnxFile(NamedTuple):
     """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`).
 
     value_ends: where each metadata value ends in the file.
