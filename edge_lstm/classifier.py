@@ -225,13 +225,13 @@ def available_providers() -> list[str]:
 
 def _check_provider(provider: str) -> str:
     names = {name.lower().removesuffix("executionprovider"): name for name in available_providers()}
-    found = names.get(provider.lower().removesuffix("executionprovider"))
-    if found is None:
+    name = names.get(provider.lower().removesuffix("executionprovider"))
+    if name is None:
         raise ProviderError(
             f"execution provider {provider!r} is not a CPU provider of the installed ONNX Runtime "
             f"{onnxruntime.__version__}; available: {', '.join(names.values())}"
         )
-    return found
+    return name
 
 
 def _check_texts(texts: Iterable[str]) -> list[str]:

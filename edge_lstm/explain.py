@@ -29,7 +29,7 @@ _SENTENCE_END = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """A word or sentence of the text: characters ``start`` to ``end``.
 
@@ -48,7 +48,7 @@ class Part:
     read: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """A text's answer and what each part did to it. label: the label that effects are about, the answer
     where no other was asked for; probability: its probability.
@@ -125,18 +125,25 @@ def explain(
         start, end = words[first][0], words[last - 1][1]
         parts.append(
             Part(
-                start,
-                end,
-                text[start:end],
-                _log_odds(base, column) - _log_odds(row, column),
-                row[column],
-                any(known[first:last]),
-                where[last] > first_read or where[first] >= first_read,
+                start=start,
+                end=end,
+                text=text[start:end],
+                effect=_log_odds(base, column) - _log_odds(row, column),
+                probability=row[column],
+                known=any(known[first:last]),
+                read=where[last] > first_read or where[first] >= first_read,
             )
         )
     answer = labels[max(range(len(labels)), key=base.__getitem__)]
     return Explanation(
-        text, labels[column], base[column], answer, dict(zip(labels, base)), encoded.status, by, tuple(parts)
+        text=text,
+        label=labels[column],
+        probability=base[column],
+        answer=answer,
+        probabilities=dict(zip(labels, base)),
+        status=encoded.status,
+        by=by,
+        parts=tuple(parts),
     )
 
 

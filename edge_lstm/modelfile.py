@@ -64,7 +64,7 @@ MAX_FILE_BYTES = 512 * 2**20  # far above any model of this kind: another file i
 _FIRST_BYTE, _CHUNK = b"\x08", 16 * 2**20  # every ONNX file begins with its IR version, field 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelFile:
     """An opened and checked model file.
 
@@ -188,7 +188,18 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         raise DamagedModelFileError(
             f"{path}: what it holds does not fit together ({reason[:200]}); copy or export it again"
         ) from None
-    return ModelFile(path, data, onnx, tokenizer, labels, batch, network, training, quantization, golden)
+    return ModelFile(
+        path=path,
+        data=data,
+        onnx=onnx,
+        tokenizer=tokenizer,
+        labels=labels,
+        batch=batch,
+        network=network,
+        training=training,
+        quantization=quantization,
+        golden=golden,
+    )
 
 
 def seal(data: bytes) -> bytes:

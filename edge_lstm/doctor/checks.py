@@ -39,7 +39,7 @@ class Check:
     advice: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """All that was found out. fit: no check failed; verdict: one line that says so, or says what to do."""
 
@@ -94,17 +94,17 @@ def examine(
 
 def installed_packages() -> dict[str, str]:
     """Name → version of the packages that matter, and of every build of ONNX Runtime."""
-    found = {"edge-lstm": __version__}
+    versions = {"edge-lstm": __version__}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"] or ""
         if name.startswith("onnxruntime-"):  # -openvino, -gpu, ...: all install the module onnxruntime
-            found[name] = distribution.version
-    return found
+            versions[name] = distribution.version
+    return versions
 
 
 def _verdict(checks: tuple[Check, ...], facts: dict[str, Any] | None) -> str:
@@ -181,25 +181,25 @@ def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> l
     if "numpy" in reports:
         checks.append(Check("numpy", "ok", f"numpy {reports['numpy']['version']} imports"))
     if "onnxruntime" in reports:
-        found = reports["onnxruntime"]
+        runtime = reports["onnxruntime"]
         checks.append(
             Check(
                 "onnxruntime",
                 "ok",
-                f"onnxruntime {found['version']} imports; providers: {', '.join(found['providers'])}",
+                f"onnxruntime {runtime['version']} imports; providers: {', '.join(runtime['providers'])}",
             )
         )
     if "model" in reports:
-        found = reports["model"]
+        model = reports["model"]
         checks.append(
             Check(
                 "model",
                 "ok",
-                f"{Path(found['path']).name}: {found['precision']}, {found['bytes'] / 1000:,.0f} kB, "
-                f"{len(found['labels'])} labels, {found['vocabulary']:,} words",
+                f"{Path(model['path']).name}: {model['precision']}, {model['bytes'] / 1000:,.0f} kB, "
+                f"{len(model['labels'])} labels, {model['vocabulary']:,} words",
             )
         )
-        if not found["sealed"]:
+        if not model["sealed"]:
             finding = "its digest covers the graph only, not labels and vocabulary (made by edge-lstm 0.1)"
             checks.append(Check("digest", "warning", finding, "export it again to protect them"))
     if "session" in reports:

@@ -105,7 +105,7 @@ def _probe(entries: Iterable[dict[str, Any]]) -> Probe:
     for entry in entries:
         stage = entry.pop("stage")
         if "error" in entry:
-            return Probe(reports, stage, entry["error"], entry["message"])
+            return Probe(reports, stage, error=entry["error"], message=entry["message"])
         reports[stage] = entry
     return Probe(reports)
 
@@ -156,12 +156,12 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
 
     rows = opened.golden
     together = classifier.probabilities_of([row.ids for row in rows])
-    found = []
+    results = []
     for row, answer in zip(rows, together):
         alone = classifier.probabilities_of([row.ids])[0]
         expected = np.asarray(row.probabilities, dtype=np.float32)
         difference = float(np.abs(alone - expected).max())
-        found.append(
+        results.append(
             {
                 "text": row.text,
                 "ids_match": opened.tokenizer.encode_text(row.text).ids == list(row.ids),
@@ -171,4 +171,4 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
                 "same_in_a_batch": bool((alone == answer).all()),
             }
         )
-    yield {"stage": "golden", "rows": found}
+    yield {"stage": "golden", "rows": results}

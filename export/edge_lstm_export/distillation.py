@@ -82,7 +82,7 @@ def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
     return texts
 
 
-def teachable(prepared: Prepared) -> bool:
+def can_teach(prepared: Prepared) -> bool:
     """Whether there are enough training texts for a teacher."""
     return can_learn(prepared.train.counts(len(prepared.dataset.labels)), TeacherOptions())
 

@@ -45,10 +45,10 @@ from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train
 from edge_lstm_export.vocabulary import (
     adopted,
     count_words,
+    informative_marks,
     most_frequent,
-    most_telling,
+    most_informative,
     read_word_index,
-    telling_marks,
     unknown_share,
     words_and_pieces,
 )
@@ -132,7 +132,7 @@ def prepare(
             dataset.train.texts,
             vocabulary.num_words,
             vocabulary.skip_top,
-            telling_marks(train.texts, train.labels.tolist(), len(dataset.labels)),
+            informative_marks(train.texts, train.labels.tolist(), len(dataset.labels)),
         )
         oov = None if vocabulary.drop_unknown else OOV_ID
         tokenizer = Tokenizer(words, vocabulary.length, oov, pieces)
@@ -142,7 +142,7 @@ def prepare(
     if vocabulary.word_index is not None:
         words = adopted(read_word_index(vocabulary.word_index), vocabulary.num_words, vocabulary.skip_top)
     elif vocabulary.choice == "telling":
-        words = most_telling(
+        words = most_informative(
             train.texts,
             train.labels.tolist(),
             len(dataset.labels),

@@ -37,7 +37,7 @@ RIDGE, RIDGE_TEXTS = 300.0, 73_705
 FEW = 20_000  # below it, one of RECIPES is chosen
 FOLDS = 5
 MOST_WORK = 25_000  # texts times labels that are cross-validated
-SURE = 0.05  # a target counts as at least so far from 0 and 1: its logit is what is fitted
+CLIP = 0.05  # a target counts as at least so far from 0 and 1: its logit is what is fitted
 SHARE = 0.5  # what the LSTM is trained beside, of the fitted logits
 MOST_TEXTS = 200_000  # a random part of more: the fit holds their counts in memory, 6 kB for a review
 # How far the weights of the two parts are trusted before there is a validation text, in nats: ten texts
@@ -56,15 +56,15 @@ class Table:
 @dataclass(frozen=True)
 class Recipe:
     """How a table is fitted. ridge: as a share of a text's mean square, so that it suits short texts and long
-    ones. evened: rare words count for more (inverse document frequency), and a long text no more than a
-    short one."""
+    ones. idf_normalised: rare words count for more (inverse document frequency), and a long text no more
+    than a short one."""
 
     ridge: float
-    evened: bool = False
+    idf_normalised: bool = False
 
 
-# Evened is better for few texts a label (five labels of 500 reviews: 40 % against 37 to 39 %), worse for many
-# (of 2,000: 45 % against 48 %).
+# Normalised by idf is better for few texts a label (five labels of 500 reviews: 40 % against 37 to 39 %),
+# worse for many (of 2,000: 45 % against 48 %).
 RECIPES = (Recipe(0.1), Recipe(0.3), Recipe(1.0), Recipe(3.0), Recipe(0.03, True), Recipe(0.3, True))
 
 
@@ -180,18 +180,18 @@ def _tables(counts: Any, targets: Floats, recipes: Sequence[Recipe | None]) -> l
     intercepts = np.zeros((len(recipes), len(outputs)), np.float32)
     for column, target in enumerate(outputs):
         ratios = log_ratios(present, target)
-        sure = np.clip(target, SURE, 1 - SURE)
+        clipped = np.clip(target, CLIP, 1 - CLIP)
         for i, recipe in enumerate(recipes):
-            evened = recipe is not None and recipe.evened
-            scale = sparse.diags((ratios * rarity if evened else ratios).astype(np.float32))
+            idf_normalised = recipe is not None and recipe.idf_normalised
+            scale = sparse.diags((ratios * rarity if idf_normalised else ratios).astype(np.float32))
             scaled, length = counts @ scale, 1.0
             squares = np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel()
-            if evened:
+            if idf_normalised:
                 each = np.sqrt(np.maximum(squares, 1e-6) / squares.mean())
                 scaled, length = sparse.diags((1 / each).astype(np.float32)) @ scaled, each.mean()
             ridge = RIDGE * texts / RIDGE_TEXTS if recipe is None else recipe.ridge * squares.mean()
             model = Ridge(alpha=ridge, solver="lsqr", max_iter=60, tol=1e-4)
-            model.fit(scaled, np.log(sure / (1 - sure)))
+            model.fit(scaled, np.log(clipped / (1 - clipped)))
             weights[i, :, column] = scale @ model.coef_ / length
             intercepts[i, column] = model.intercept_
     weights[:, 0] = 0  # padding

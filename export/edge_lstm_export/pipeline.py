@@ -20,7 +20,7 @@ from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
-from edge_lstm_export.distillation import Distillation, Taught, check_kept, read_unlabelled, teach, teachable
+from edge_lstm_export.distillation import Distillation, Taught, can_teach, check_kept, read_unlabelled, teach
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import (
     VALIDATION_SHARE,
@@ -175,7 +175,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     base = job.base
     vocabulary = _vocabulary_options(job, base)
     prepared = _prepared(job, dataset, vocabulary)
-    if job.teacher is None and job.distillation and not _needs_teacher(job) and not teachable(prepared):
+    if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
     taught = None
@@ -368,7 +368,7 @@ def _choice(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> C
         if _needs_teacher(job) and one.distillation is None:
             continue
         prepared = _prepared(one, dataset, _vocabulary_options(one, base))
-        if job.teacher is None and not _needs_teacher(job) and not teachable(prepared):
+        if job.teacher is None and not _needs_teacher(job) and not can_teach(prepared):
             one = replace(one, teacher=NO_TEACHER)
         candidates[name] = Candidate(prepared, _shape(one, _sized(one, base, prepared)), one.teacher)
     return choose(candidates, job.budget, say)

@@ -39,7 +39,7 @@ def most_frequent(counts: Counter[str], num_words: int, skip_top: int = 0) -> tu
 LEAST_LOG_ODDS = 0.2
 
 
-def most_telling(
+def most_informative(
     texts: Sequence[str], labels: Sequence[int], count: int, num_words: int, skip_top: int = 0
 ) -> tuple[str, ...]:
     """The words that tell labels apart best, so that a network need not read the others.
@@ -59,7 +59,7 @@ def most_telling(
     for one in holding:
         total.update(one)
 
-    def telling(word: str) -> float:
+    def informative(word: str) -> float:
         strongest = 0.0
         for label in [1] if count == 2 else range(count):
             inside, outside = holding[label][word] + 0.5, total[word] - holding[label][word] + 0.5
@@ -68,7 +68,7 @@ def most_telling(
                 strongest = max(strongest, abs(odds) / math.sqrt(1 / inside + 1 / outside))
         return strongest
 
-    scores = {word: telling(word) for word in total}
+    scores = {word: informative(word) for word in total}
     ranked = sorted(total, key=lambda word: (-scores[word], word))
     return _cut(tuple(ranked), num_words, skip_top)
 
@@ -112,7 +112,7 @@ def words_and_pieces(
 SUREST = 3.0
 
 
-def telling_marks(texts: Sequence[str], labels: Sequence[int], count: int) -> str:
+def informative_marks(texts: Sequence[str], labels: Sequence[int], count: int) -> str:
     """The punctuation marks that tell labels apart, in ASCII's order. labels: indices below ``count``."""
     holding = {mark: [0] * count for mark in MARKS}
     sizes = [0] * count

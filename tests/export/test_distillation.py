@@ -12,7 +12,7 @@ from edge_lstm_export import distillation
 from edge_lstm_export.distillation import _together
 from edge_lstm_export.teacher import TeacherOptions, soft_labels
 from edge_lstm_export.teacher.nbsvm import cross_fitted_scores, ngram_matrix, stratified_folds
-from edge_lstm_export.vocabulary import most_telling
+from edge_lstm_export.vocabulary import most_informative
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -106,7 +106,7 @@ def test_a_label_of_one_text_does_not_keep_the_teacher_from_the_others() -> None
 
 def test_telling_words_come_before_frequent_ones() -> None:
     texts, labels = made_texts(90)
-    assert set(most_telling(texts, labels.tolist(), 3, 4 + 6)) == {
+    assert set(most_informative(texts, labels.tolist(), 3, 4 + 6)) == {
         "apple",
         "pear",
         "iron",
@@ -120,7 +120,7 @@ def test_a_frequent_word_that_tells_little_comes_after_a_rare_one_that_tells_muc
     """By its certainty alone (2.2 and 1.7 standard errors) "often" would come first."""
     texts = ["often rare"] * 6 + ["often"] * 1094 + ["-"] * 900 + ["often"] * 1000 + ["-"] * 1000
     labels = [1] * 2000 + [0] * 2000
-    assert most_telling(texts, labels, 2, 4 + 2) == ("rare", "often")
+    assert most_informative(texts, labels, 2, 4 + 2) == ("rare", "often")
 
 
 def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(

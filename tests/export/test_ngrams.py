@@ -25,7 +25,7 @@ from edge_lstm_export.ngram_part import (
 )
 from edge_lstm_export.pipeline import suits_ngrams
 from edge_lstm_export.presets import PRESETS, short_form
-from edge_lstm_export.vocabulary import telling_marks, words_and_pieces
+from edge_lstm_export.vocabulary import informative_marks, words_and_pieces
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
@@ -181,4 +181,4 @@ def test_pieces_are_learnt_from_words_and_from_scripts_without_spaces() -> None:
 def test_marks_that_tell_labels_apart_are_words() -> None:
     texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so" for _ in range(100)]
     labels = [i % 2 for i in range(300)]
-    assert telling_marks(texts, labels, 2) == "!."
+    assert informative_marks(texts, labels, 2) == "!."

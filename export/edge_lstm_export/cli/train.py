@@ -139,7 +139,7 @@ def command(
         str | None,
         typer.Option(
             metavar="CHOICE",
-            help="Which words: the most frequent, or the most telling.",
+            help="Which words: the most frequent, or the most informative (telling).",
             show_default="the preset's",
         ),
     ] = None,
