@@ -23,7 +23,7 @@ from model_files import DATA, edited, entry, field
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import Classifier, EdgeLSTMError
-from edge_lstm.modelfile import open_model, parse_model
+from edge_lstm.modelfile import FORMAT_VERSION, open_model, parse_model
 
 MODEL = open_model()
 METADATA = MODEL.onnx.metadata
@@ -252,7 +252,7 @@ HOSTILE = [
     metadata("a format number of 5,000 digits", "is not a number", {"format": "1" * 5000}, digest="right"),
     metadata("a format number of other digits", "is not a number", {"format": "١"}, digest="right"),
     metadata("a negative format number", "is not a number", {"format": "-1"}, digest="right"),
-    metadata("a later format", "upgrade", {"format": "2"}, digest="right"),
+    metadata("a later format", "upgrade", {"format": str(FORMAT_VERSION + 1)}, digest="right"),
     metadata("another version of the digest", CHANGED, {"digest": "2:" + "0" * 64}, digest="old"),
     Hostile(
         "a metadata key twice", "twice", lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))
