@@ -131,7 +131,7 @@ def command(
             "-w",
             metavar="N",
             min=1,
-            help="Processes.  [default: the cores this process may use]",
+            help="Most processes to start.  [default: the cores this process may use]",
             show_default=False,
         ),
     ] = None,

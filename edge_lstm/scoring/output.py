@@ -21,6 +21,7 @@ JOURNAL = ".resume.json"  # how far they are
 JOURNAL_NEW = ".resume.json.new"  # the next one, until it is complete
 ASSEMBLED = ".partial.parquet"  # of a Parquet output, until it is complete
 _READ_AT_ONCE = 2**20
+_TRIES = 1000  # to lock what other runs make and rename all the while
 
 
 def names_of(path: str | Path) -> list[str]:
@@ -156,7 +157,7 @@ class FileOutput:
 
     def _open_locked(self) -> tuple[io.FileIO, bool]:
         """The partial file, and whether it is a new one."""
-        while True:
+        for _ in range(_TRIES):
             is_new = False
             try:
                 try:
@@ -191,6 +192,7 @@ class FileOutput:
                 file.close()
                 raise
             file.close()
+        raise OutputError(f"{self.partial} is another file each time; choose another output")
 
     def _foreign(self, what: str) -> OutputError:
         return OutputError(f"{self.partial} is {what}; move it away or choose another output")

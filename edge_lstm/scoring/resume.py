@@ -28,7 +28,7 @@ _ENDS = 2**16
 _MOST_BYTES = 2**28  # a journal is some kilobytes, and 200 bytes for each input
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """A point to go on from.
 
@@ -201,7 +201,7 @@ def read(path: Path) -> tuple[Entry, dict[str, Any]]:
         if digest != _digest(content):
             raise ValueError("another checksum")
         run = dict(content.pop("run"))
-        return Entry(Position(**content.pop("position")), **content), run
+        return Entry(position=Position(**content.pop("position")), **content), run
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DataError(
             f"{path} is damaged, or no journal of this version; move it away and start again"

@@ -296,6 +296,32 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+@pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
+def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target: str) -> None:
+    source = write_csv(tmp_path / "in.csv", 1_000)
+    whole, out = tmp_path / f"whole.{target}", tmp_path / f"out.{target}"
+    (tmp_path / "driver.py").write_text(DRIVER)
+    driver = [sys.executable, tmp_path / "driver.py", source]
+    subprocess.run([*driver, whole, "1"], check=True)
+    chance = random.Random(4)
+    for _ in range(6):
+        # Not less than a journal has, and the partial file of a Parquet output is larger than the output.
+        size = int(chance.uniform(2_000, whole.stat().st_size * 1.5))
+
+        def limit_files(size: int = size) -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+        full = subprocess.run([*driver, out, "2"], capture_output=True, preexec_fn=limit_files)
+        if full.returncode:
+            assert b"OutputError: " in full.stderr, full.stderr
+            assert not out.exists()
+            subprocess.run([*driver, out, "1"], check=True)
+        assert out.read_bytes() == whole.read_bytes()
+        assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "driver.py", whole.name, out.name}
+        out.unlink()
+
+
 MEMORY_DRIVER = """
 import re, sys
 from pathlib import Path
