@@ -384,7 +384,7 @@ OPTIONS = [
             ("--adversarial", "inf", "adversarial", 1),
             ("--validation", "nan", "--validation", 1),
             ("--test-share", "nan", "", 1),
-            ("--length", "0", "--length", 2),
+            ("--length", "0", "--length", 1),
             ("--length", "200000000", "--length", 1),
             ("--num-words", "3", "--num-words", 1),
             ("--skip-top", "1000000", "--skip-top", 1),

@@ -299,3 +299,27 @@ def test_a_folder_without_permission_is_refused_before_the_training(tmp_path: Pa
     result = run(csv, "-o", tmp_path / "m.safetensors")
     assert "cannot write" in result.stderr
     assert "epoch" not in result.stderr
+
+
+def test_settings_are_set_by_name_and_as_the_options_they_were(tmp_path: Path, csv: Path) -> None:
+    one, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    options = ("--epochs", "1", "--preset", "seed", "--threads", "1")
+    by_name = ("hidden=12", "embedding_dim=8", "drop-unknown=yes", "learning-rate=0.01", "validation=0.2")
+    assert run(csv, "-o", one, *options, "--set", "hidden=x").returncode == 2
+    wrong = run(csv, "-o", one, *options, "--set", by_name[1])
+    assert wrong.returncode == 2 and "do you mean embedding?" in wrong.stderr
+    by_name = ("hidden=12", "embedding=8", "drop-unknown=yes", "learning_rate=0.01", "validation=0.2")
+    sets = [part for line in by_name for part in ("--set", line)]
+    assert run(csv, "-o", one, *options, *sets).returncode == 0
+    old = ("--hidden", "12", "--embedding", "8", "--drop-unknown", "--learning-rate", "0.01")
+    assert run(csv, "-o", other, *options, *old, "--validation", "0.2").returncode == 0
+    assert same(one, other)
+    config = load_checkpoint(one).network.config
+    assert (config.hidden, config.embedding_dim) == (12, 8)
+    assert load_checkpoint(one).tokenizer.oov_id is None
+
+
+def test_the_help_shows_what_people_use_and_the_rest_is_listed() -> None:
+    shown, listed = run("--help").stdout, run("--preset", "base", "--list-settings").stdout
+    assert "--epochs" in shown and "--learning-rate" not in shown
+    assert "hidden=N" in listed and "preset base" in listed and "bidirectional=yes|no  yes" in listed

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.tables import print_table
 from edge_lstm_export.cli.options import DataDirOption
+from edge_lstm_export.cli.settings import hidden_options, parsed
 
 if TYPE_CHECKING:
     from edge_lstm_export.pipeline import TrainingJob
+
+
+def _show_settings(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        from edge_lstm_export.cli.settings import rows
+
+        name = context.params.get("preset") or "small"
+        print_table(("setting", f"preset {name}", "what it is"), rows(name), text=(0, 1, 2))
+        raise typer.Exit
 
 
 def command(
@@ -32,6 +44,7 @@ def command(
         str,
         typer.Option(
             metavar="NAME",
+            is_eager=True,
             help="Network and options to start from: tiny, small, medium, base, seed (Keras's example), or "
             "auto: the most accurate one within the budget on this machine.",
         ),
@@ -47,16 +60,9 @@ def command(
         ),
     ] = None,
     data_dir: DataDirOption = None,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
-    ] = False,
     test: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Labelled file with test texts.", show_default=False)
     ] = None,
-    test_share: Annotated[
-        float,
-        typer.Option(metavar="SHARE", help="Held out for the test where the source has no test split."),
-    ] = 0.1,
     input_format: Annotated[
         str | None,
         typer.Option(
@@ -72,9 +78,6 @@ def command(
         str | None, typer.Option(metavar="NAME", help="Column that holds the label.", show_default=False)
     ] = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test split unread.")] = False,
-    validation: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the training texts that judges the epochs.")
-    ] = 0.1,
     teacher: Annotated[
         str | None,
         typer.Option(
@@ -91,136 +94,42 @@ def command(
             show_default=False,
         ),
     ] = None,
-    soft_labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Keeps the teacher's labels, for the next training.",
-            show_default="beside the output",
-        ),
-    ] = None,
     suspects: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="List the texts whose label looks wrong, as CSV.", show_default=False
         ),
     ] = None,
-    teacher_model: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="MODEL",
-            help="A model file that labels the unlabelled texts together with the teacher; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    own_labels: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="How much a text's own label counts beside the teacher's.",
-            show_default="the preset's",
-        ),
-    ] = None,
-    num_words: Annotated[
-        int | None, typer.Option(metavar="N", help="Ids below N are in use.", show_default="the preset's")
-    ] = None,
-    skip_top: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Leave out the N most frequent words.")
-    ] = 0,
-    drop_unknown: Annotated[
-        bool | None,
-        typer.Option(
-            "--drop-unknown/--keep-unknown",
-            help="Leave unknown words out of a text, not as id 2.",
-            show_default="the preset's",
-        ),
-    ] = None,
-    words: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CHOICE",
-            help="Which words: the most frequent, or the most informative (telling).",
-            show_default="the preset's",
-        ),
-    ] = None,
-    features: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="pairs: a table of words and word pairs (long texts, two labels); ngrams: words, pieces of "
-            "words and vectors of n-grams (short texts, many labels, any script); or auto: by the texts.",
-        ),
-    ] = "auto",
-    pairs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=0, help="Rows for word pairs in the linear part.", show_default="the preset's"
-        ),
-    ] = None,
-    length: Annotated[int, typer.Option(metavar="N", min=1, help="Ids of a text that are read.")] = 600,
-    word_index: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Keras's imdb_word_index.json, in place of own words.", show_default=False
-        ),
-    ] = None,
-    embedding: Annotated[
-        int | None, typer.Option(metavar="N", help="Embedding dimensions.", show_default="the preset's")
-    ] = None,
-    hidden: Annotated[
-        int | None, typer.Option(metavar="N", help="LSTM units.", show_default="the preset's")
-    ] = None,
-    layers: Annotated[
-        int | None, typer.Option(metavar="N", help="LSTM layers.", show_default="the preset's")
-    ] = None,
-    bidirectional: Annotated[
-        bool | None,
-        typer.Option("--bidirectional/--one-directional", help="Read from both ends.", show_default=False),
-    ] = None,
-    pooling: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="last, mean, max or mean+max.", show_default="the preset's"),
-    ] = None,
-    dropout: Annotated[float | None, typer.Option(metavar="SHARE", show_default="the preset's")] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Passes, at most.", show_default="by preset and size")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Texts a step.", show_default="by preset and size")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Its peak.", show_default="the preset's")
-    ] = None,
-    weight_decay: Annotated[float | None, typer.Option(metavar="W", show_default="the preset's")] = None,
-    adversarial: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Train on embeddings moved by this share of their norm too; twice the time.",
-            show_default="the preset's",
-        ),
-    ] = None,
-    bfloat16: Annotated[
-        bool | None,
-        typer.Option(
-            "--bfloat16/--float32", help="The LSTM's precision in training.", show_default="the preset's"
-        ),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Stop after N epochs without gain.", show_default="by preset and size"
-        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides every random choice.")] = 0,
     threads: Annotated[
         int, typer.Option(metavar="N", min=1, help="CPU threads; on a busy machine a second one waits.")
     ] = 1,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, or cuda where there is one.")] = "cpu",
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted training, with the same options.")
     ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another setting of the network, the training or the vocabulary; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    list_settings: Annotated[
+        bool,
+        typer.Option(
+            "--list-settings",
+            is_eager=True,
+            callback=_show_settings,
+            help="Show the names for --set, with what the --preset before it has, and exit.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
+    **hidden: Any,
 ) -> None:
     """Train a classifier from labelled text.
 
@@ -245,62 +154,33 @@ def command(
         raise typer.BadParameter("--preset auto needs --budget-kb, --budget-us or both")
     if limited and preset != AUTO:
         raise typer.BadParameter("--budget-kb and --budget-us need --preset auto")
+    given = parsed(settings or (), hidden)
     job = TrainingJob(
-        source,
-        output,
-        preset,
-        Budget(budget_kb, budget_us),
-        DataOptions(
-            data_dir,
-            word_index,
-            test,
-            test_share,
-            seed,
+        source=source,
+        output=output,
+        preset=preset,
+        budget=Budget(budget_kb, budget_us),
+        data=DataOptions(
+            data_dir=data_dir,
+            word_index=given["vocabulary"].get("word_index"),
+            test=test,
+            seed=seed,
             show_progress=sys.stderr.isatty(),
             input_format=input_format,
             text_column=text_column,
             label_column=label_column,
-            follow_links=follow_links,
+            **given["data"],
         ),
-        _given(
-            num_words=num_words,
-            skip_top=skip_top or None,
-            drop_unknown=drop_unknown,
-            length=length,
-            word_index=word_index,
-            choice=words,
-        ),
-        network=_given(
-            embedding_dim=embedding,
-            hidden=hidden,
-            layers=layers,
-            bidirectional=bidirectional,
-            pooling=pooling,
-            dropout=dropout,
-            pair_buckets=pairs,
-        ),
-        options=_given(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            adversarial=adversarial,
-            bfloat16=bfloat16,
-            patience=patience,
-            seed=seed,
-        ),
+        vocabulary=given["vocabulary"],
+        network=given["network"],
+        options={**given["options"], **({} if epochs is None else {"epochs": epochs}), "seed": seed},
         teacher=teacher,
         unlabelled=unlabelled,
-        soft_labels=soft_labels,
-        own_labels=own_labels,
-        teacher_models=tuple(teacher_model or ()),
-        validation_share=validation,
         read_test=not no_test,
         suspects=suspects,
         threads=threads,
-        device=device,
         resume=resume,
-        features=features,
+        **given[""],
     )
     if sys.stderr.isatty():
         message(f"reading {source} …")
@@ -334,5 +214,11 @@ def _how_to_go_on(job: TrainingJob) -> str:
     return "start again with the same command"
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+# Typer reads the signature: the options of settings.py are added to those that are written out above.
+_WRITTEN = [
+    p for p in signature(command, eval_str=True).parameters.values() if p.kind is not Parameter.VAR_KEYWORD
+]
+command.__signature__ = Signature(  # type: ignore[attr-defined]
+    parameters=[*_WRITTEN, *(parameter for parameter, _ in hidden_options())]
+)
+command.__annotations__ |= {parameter.name: annotation for parameter, annotation in hidden_options()}
