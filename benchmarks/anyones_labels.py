@@ -8,7 +8,7 @@ the whole of train.csv as a user would have it, and answers test.csv once:
 
 - edge-lstm: ``edge-lstm train train.csv --test test.csv --preset P``, then the int8 file that
   ``export --quantize int8`` writes through its gates;
-- fastText with word pairs, with subwords of 2 to 5 characters (lr 0.5, 25 epochs, 100 wide), and its own
+- fastText with word pairs, with subwords of 2 to 5 characters (lr 1, 50 epochs, 100 wide), and its own
   search (``autotune``) for a file no larger than edge-lstm's ``small``, each given words and marks split by
   spaces;
 - TF-IDF of words and pairs with logistic regression, and of words, pairs and characters with a linear SVM.
@@ -39,8 +39,8 @@ from benchmarks.environments import EnvironmentUnavailableError, ensure
 from edge_lstm.metrics import wilson_interval
 
 FASTTEXT = {
-    "fastText, word pairs": {"wordNgrams": 2, "lr": 0.5, "epoch": 25, "dim": 100},
-    "fastText, subwords": {"wordNgrams": 2, "minn": 2, "maxn": 5, "lr": 0.5, "epoch": 25, "dim": 100},
+    "fastText, word pairs": {"wordNgrams": 2, "lr": 1.0, "epoch": 50, "dim": 100},
+    "fastText, subwords": {"wordNgrams": 2, "minn": 2, "maxn": 5, "lr": 1.0, "epoch": 50, "dim": 100},
     "fastText, autotune": {"autotune": True},
 }
 LINEAR = ("TF-IDF words + LR", "TF-IDF words, characters + SVM")

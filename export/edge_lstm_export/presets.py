@@ -117,7 +117,7 @@ def short_form(base: Preset, labels: int, ids: int | None = None) -> Preset:
     rows = max(500, int(left / (width + _NGRAM_BYTES)))
     summary = f"for short texts: {base.summary}"
     return Preset(
-        summary, replace(short.network, ngrams=rows), short.options, {"pieces": True}, NO_TEACHER, 0.5
+        summary, replace(short.network, ngrams=rows), short.options, {"pieces": True}, NO_TEACHER, OWN_LABELS
     )
 
 
@@ -125,6 +125,9 @@ def short_form(base: Preset, labels: int, ids: int | None = None) -> Preset:
 # vector (the operator holds its ids and its number), what the graph and the account of the training take,
 # and a label in it.
 _WORD_BYTES, _NGRAM_BYTES, _FIXED_BYTES, _BYTES_OF_A_LABEL = 8, 9, 16_000, 350
+# What the LSTM learns of a text's own label beside what the n-grams say: it is to know what they do not. Of
+# 0.5, 0.8 and 1 on the dev parts of SST-2 and TweetEval's emotions: 80.5, 81.2, 81.3 and 70.3, 71.1, 70.9 %.
+OWN_LABELS = 0.8
 MOST_EXACT_LABELS = 16  # with more, n-gram vectors are of the preset's width, else of a number a logit
 
 

@@ -76,6 +76,7 @@ def most_informative(
 # A piece has at most so many characters, and is taken where it occurs in so many different words.
 LONGEST_PIECE = 6
 FEWEST_WORDS = 3
+LONGEST_WORD = 60  # characters: a longer one is no word, and is read as pieces
 # Texts are in a script without spaces where more of their words than this hold one.
 SPACELESS_SHARE = 0.3
 # Of the vocabulary's lines, how many are pieces: of words in other scripts, and of those without spaces.
@@ -102,6 +103,9 @@ def words_and_pieces(
     share = SPACELESS_PIECES_SHARE if without_spaces > SPACELESS_SHARE else PIECES_SHARE
     pieces = _pieces(counts, round(share * (num_words - FIRST_WORD_ID)))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    ranked = [word for word in ranked if len(word) <= LONGEST_WORD] or [
+        word[:LONGEST_WORD] for word in ranked
+    ]
     often = [word for word in ranked if counts[word] > 1]
     words = _cut(tuple(often if often else ranked), num_words - len(pieces), skip_top)
     return words, pieces, without_spaces

@@ -182,3 +182,10 @@ def test_marks_that_tell_labels_apart_are_words() -> None:
     texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so" for _ in range(100)]
     labels = [i % 2 for i in range(300)]
     assert informative_marks(texts, labels, 2) == "!."
+
+
+def test_a_word_of_ten_thousand_letters_is_no_entry_of_the_vocabulary() -> None:
+    words, pieces, _ = words_and_pieces(["x" * 10_000, "good film", "good day"], 100)
+    assert max(map(len, (*words, *pieces))) <= 60
+    words, _, _ = words_and_pieces(["x" * 10_000, "y" * 10_000], 100)  # nothing else is there
+    assert max(map(len, words)) <= 60
