@@ -103,9 +103,9 @@ def words_and_pieces(
     share = SPACELESS_PIECES_SHARE if without_spaces > SPACELESS_SHARE else PIECES_SHARE
     pieces = _pieces(counts, round(share * (num_words - FIRST_WORD_ID)))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    ranked = [word for word in ranked if len(word) <= LONGEST_WORD] or [
-        word[:LONGEST_WORD] for word in ranked
-    ]
+    ranked = [word for word in ranked if len(word) <= LONGEST_WORD] or list(
+        dict.fromkeys(word[:LONGEST_WORD] for word in ranked)
+    )
     often = [word for word in ranked if counts[word] > 1]
     words = _cut(tuple(often if often else ranked), num_words - len(pieces), skip_top)
     return words, pieces, without_spaces
