@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from edge_lstm_export.datasets import Split
-from edge_lstm_export.label_issues import find_suspects
+from edge_lstm_export.label_issues import find_label_issues
 
 STARS = {1: 0, 2: 1, 3: 1, 4: 2, 7: 2, 8: 3, 9: 3, 10: 4}
 
@@ -51,7 +51,7 @@ def main() -> None:
             flipped = rng.random(len(truth)) < share
             given = np.where(flipped, (truth + rng.integers(1, count, len(truth))) % count, truth)
             begin = time.perf_counter()
-            found = find_suspects(Split(tuple(texts), given), count, say=print)
+            found = find_label_issues(Split(tuple(texts), given), count, say=print)
             seconds = time.perf_counter() - begin
             caught = flipped[found.rows]
             interval = found.interval

@@ -25,7 +25,7 @@ AUTO = "auto"
 # The presets from the most to the least accurate (benchmarks/accuracy.md; a test holds it to that).
 BY_ACCURACY = ("base", "medium", "small", "tiny", "seed")
 
-# A trained file's account of its training: 1.9 kB with two labels of IMDB, and some warnings.
+# A trained file's provenance: 1.9 kB with two labels of IMDB, and some warnings.
 _ACCOUNT_BYTES, _ACCOUNT_BYTES_PER_LABEL = 2_000, 250
 _TIMED_TEXTS = 60
 _ROUNDS = 5

@@ -59,11 +59,11 @@ class Distillation:
 @dataclass(frozen=True)
 class Taught:
     """examples: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as
-    in the examples. account: how the texts were labelled."""
+    in the examples. provenance: how the texts were labelled."""
 
     examples: Examples
     soft: npt.NDArray[np.float32]
-    account: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def can_teach(prepared: Prepared) -> bool:
 def teach(
     prepared: Prepared, unlabelled: Sequence[str], distillation: Distillation, say: Callable[[str], None]
 ) -> Taught:
-    """The examples that the student learns from, and the account of how they were labelled.
+    """The examples that the student learns from, and their provenance: how they were labelled.
 
     Texts that stand in the validation part or in the test split are left out of the unlabelled ones.
     """
@@ -116,7 +116,7 @@ def teach(
     targets[: len(train)] *= 1 - own
     targets[: len(train)] += own * one_hot(train.labels, len(prepared.dataset.labels))
     examples = Examples.from_texts(prepared.tokenizer, [*train.texts, *further], targets)
-    account = {
+    provenance = {
         "teacher": distillation.teacher,
         "unlabelled": distillation.unlabelled,
         "unlabelled_texts": len(further),
@@ -125,7 +125,7 @@ def teach(
         "models_sha256": [file_digest(model) for model in distillation.models],
         "options": distillation.options.to_dict(),
     }
-    return Taught(examples, soft, account)
+    return Taught(examples, soft, provenance)
 
 
 def _answers(path: Path, texts: Sequence[str], labels: tuple[str, ...]) -> npt.NDArray[np.float32]:

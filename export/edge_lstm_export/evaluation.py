@@ -1,4 +1,4 @@
-"""A network's answers for examples, and what they are worth: loss, hits, temperature."""
+"""A network's answers for examples, and what they are worth: loss, scores, temperature."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return -(targets * log_probabilities(logits)).sum(dim=1).mean()
 
 
-def hits(logits: Tensor, targets: Tensor) -> int:
+def count_correct(logits: Tensor, targets: Tensor) -> int:
     """How many rows have their largest target as the answer."""
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
 
 
 @dataclass(frozen=True)
-class Measured:
+class Scores:
     """How good a network's answers are for labelled texts. accuracy from 0 to 1 with its 95 % interval,
     log_loss in nats, calibration_error from 0 to 1.
     """
@@ -106,12 +106,12 @@ class Measured:
         }
 
 
-def measure(logits: Tensor, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> Measured:
+def score(logits: Tensor, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> Scores:
     """logits: float32 [n, 1 or L], labels: int64 [n], n at least 1."""
     probabilities = log_probabilities(logits).exp().numpy()
     predicted = probabilities.argmax(axis=1)
     right = int((predicted == labels).sum())
-    return Measured(
+    return Scores(
         texts=len(labels),
         accuracy=right / len(labels),
         interval=wilson_interval(right, len(labels)),

@@ -19,12 +19,12 @@ from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from edge_lstm_export.datasets import Dataset, Split, hold_out
 from edge_lstm_export.datasets.warnings import result_warnings
 from edge_lstm_export.evaluation import (
-    Measured,
+    Scores,
     divide_logits,
     fit_temperature,
     log_probabilities,
-    measure,
     predict_logits,
+    score,
 )
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_linear_part, learn_from_all
@@ -178,8 +178,8 @@ class Fitted:
 
     checkpoint: Checkpoint
     result: TrainingResult
-    validation: Measured | None
-    test: Measured | None
+    validation: Scores | None
+    test: Scores | None
     remarks: tuple[str, ...] = ()
 
 
@@ -221,7 +221,7 @@ def fit(
     The test split is read once, at the end, where ``read_test`` says so. A training that is interrupted ends
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
     ``examples`` takes the place of the training split with its own labels (distillation).
-    ``described`` is added to the checkpoint's account of its training. recipe: of the n-gram part, where
+    ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
     cross-validation has found it already.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
@@ -254,7 +254,7 @@ def fit(
         logits = predict_logits(network, validation)
         temperature = fit_temperature(logits, torch.from_numpy(validation.targets))
         divide_logits(network, temperature)
-        on_validation = measure(logits / temperature, prepared.validation.labels, labels)
+        on_validation = score(logits / temperature, prepared.validation.labels, labels)
         probabilities = log_probabilities(logits / temperature).exp().numpy()
         said = tuple(result_warnings(on_validation, probabilities, prepared.validation.labels))
         if finished is not None:
@@ -264,9 +264,9 @@ def fit(
             learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
     test = prepared.dataset.test
     if read_test and test is not None and result.outcome != "interrupted":
-        on_test = measure(predict_logits(network, prepared.examples(test)), test.labels, labels)
-    account = {
-        **_account(prepared, network, options, result),
+        on_test = score(predict_logits(network, prepared.examples(test)), test.labels, labels)
+    provenance = {
+        **_provenance(prepared, network, options, result),
         "parts": (finished and finished.to_dict()) or (ngrams and ngrams.to_dict()),
         "temperature": round(temperature, 6),
         "validation": on_validation.to_dict() if on_validation else None,
@@ -274,11 +274,11 @@ def fit(
         "warnings": [*prepared.dataset.warnings, *said],
         **(described or {}),
     }
-    checkpoint = Checkpoint(network, prepared.tokenizer, labels, account)
+    checkpoint = Checkpoint(network, prepared.tokenizer, labels, provenance)
     return Fitted(checkpoint, result, on_validation, on_test, said)
 
 
-def _account(
+def _provenance(
     prepared: Prepared, network: Network, options: TrainingOptions, result: TrainingResult
 ) -> dict[str, Any]:
     """How the network came about, plain values, kept in the checkpoint and the model file."""

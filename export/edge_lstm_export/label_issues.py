@@ -48,7 +48,7 @@ _HEADER = ("row", "label", "likely_label", "label_probability", "likely_probabil
 
 
 @dataclass(frozen=True)
-class Suspects:
+class LabelIssues:
     """rows: int64 [k], texts of the split whose label looks wrong, the most suspicious first.
 
     likely: int64 [k], the label they look like; probabilities: float32 [k, 2], of the label they have and
@@ -88,9 +88,9 @@ class Suspects:
         )
 
 
-def find_suspects(
+def find_label_issues(
     split: Split, count: int, *, seed: int = 0, every_text: bool = False, say: Callable[[str], None]
-) -> Suspects:
+) -> LabelIssues:
     """Looks for labels that are not what the text says.
 
     A text is judged by models that did not see it: its label is suspicious where another label is likelier,
@@ -129,7 +129,7 @@ def find_suspects(
     likely = np.concatenate([label for _, label, _ in found]) if found else np.zeros(0, np.int64)
     pairs = np.concatenate([pair for _, _, pair in found]) if found else np.zeros((0, 2), np.float32)
     order = np.argsort(pairs[:, 0] - pairs[:, 1], kind="stable")
-    return Suspects(
+    return LabelIssues(
         listed[order],
         likely[order],
         pairs[order],
@@ -170,7 +170,7 @@ def _easiest(answers: Floats) -> Ints:
     return np.concatenate(parts)
 
 
-def write_suspects(split: Split, labels: tuple[str, ...], suspects: Suspects, path: Path) -> None:
+def write_label_issues(split: Split, labels: tuple[str, ...], suspects: LabelIssues, path: Path) -> None:
     """CSV: first the texts with the words of one that has another label, then the rest, each from the most
     suspicious on. ``row`` is the text's number where it was read. OutputError where it cannot be written.
     """

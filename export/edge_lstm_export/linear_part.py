@@ -91,7 +91,7 @@ class Finished:
     tuned: Tuned | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for the account of the training."""
+        """Plain values, for the provenance."""
         recipe = {} if self.tuned is None else asdict(self.tuned.recipe)
         return {"lstm": round(self.lstm, 4), "linear": round(self.linear, 4), **recipe}
 

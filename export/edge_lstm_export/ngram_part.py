@@ -320,7 +320,7 @@ class Finished:
     accuracies: tuple[float, float] | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for the account of the training."""
+        """Plain values, for the provenance."""
         found: dict[str, Any] = {"ngrams": round(self.ngrams, 4), "lstm": round(self.lstm, 4)}
         if self.recipe is not None:
             found |= {"svm_c": self.recipe.c}

@@ -36,7 +36,7 @@ from edge_lstm_export.fit import (
     save_progress,
 )
 from edge_lstm_export.history import draw_history, write_history
-from edge_lstm_export.label_issues import find_suspects, write_suspects
+from edge_lstm_export.label_issues import find_label_issues, write_label_issues
 from edge_lstm_export.lock import only_run
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
@@ -166,7 +166,7 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     torch.set_num_threads(job.threads)
     keep_freed_memory()
-    dataset = _with_suspects(job, read_dataset(job.source, job.data), watcher.say)
+    dataset = _with_label_issues(job, read_dataset(job.source, job.data), watcher.say)
     job = replace(_with_features(job, dataset, watcher.say), labels=len(dataset.labels))
     choice = None
     if job.preset == AUTO:
@@ -215,7 +215,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             **({"budget": {**asdict(job.budget), **choice.to_dict()}} if choice else {}),
             "vocabulary": _vocabulary(vocabulary),
             "seed": options.seed,
-            "distillation": taught.account if taught else svm,
+            "distillation": taught.provenance if taught else svm,
         },
         recipe=recipe,
     )
@@ -273,7 +273,7 @@ def _learning_from_ngrams(
     prepared: Prepared, network: Network, own_labels: float, seed: int, say: Callable[[str], None]
 ) -> tuple[Examples, Recipe | None, dict[str, Any] | None]:
     """What the LSTM learns from: the texts with their own labels, mixed with what a linear model on n-grams
-    says that did not see them; how that model is fitted; and the account of it."""
+    says that did not see them; how that model is fitted; and its provenance."""
     examples, labels = prepared.examples(prepared.train), prepared.train.labels
     counts = np.bincount(labels, minlength=network.config.labels)
     if network.ngrams is None or len(labels) < FEWEST_TEXTS_TO_CROSS_FIT or (counts > 1).sum() < 2:
@@ -282,13 +282,13 @@ def _learning_from_ngrams(
     found = cross_fit(examples, features, labels, network.config.labels, seed)
     say(f"n-grams: {found.accuracy:.2%}, cross-fitted; the LSTM learns from them and from the labels")
     targets = own_labels * examples.targets + (1 - own_labels) * found.probabilities
-    account = {
+    provenance = {
         "teacher": "svm",
         "cross_fitted_accuracy": round(found.accuracy, 4),
         "own_labels": own_labels,
         "unlabelled_texts": 0,
     }
-    return replace(examples, targets=targets.astype(np.float32)), found.recipe, account
+    return replace(examples, targets=targets.astype(np.float32)), found.recipe, provenance
 
 
 def _check(job: TrainingJob) -> None:
@@ -393,15 +393,15 @@ def _shape(job: TrainingJob, base: Preset) -> NetworkConfig:
     return shape if job.distillation is not None else replace(shape, pair_buckets=0)
 
 
-def _with_suspects(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
+def _with_label_issues(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
     """The data set with what its labels look like; lists the suspicious ones where that is asked for.
 
     The validation part is looked at too: a wrong label there misjudges the epochs. The test split is not.
     """
     train, every_text = dataset.train, job.suspects is not None
-    found = find_suspects(train, len(dataset.labels), seed=job.data.seed, every_text=every_text, say=say)
+    found = find_label_issues(train, len(dataset.labels), seed=job.data.seed, every_text=every_text, say=say)
     if job.suspects is not None:
-        write_suspects(train, dataset.labels, found, job.suspects)
+        write_label_issues(train, dataset.labels, found, job.suspects)
     warning = found.warning(train, dataset.labels, job.suspects)
     return replace(
         dataset,

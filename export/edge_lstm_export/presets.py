@@ -112,8 +112,8 @@ def short_form(base: Preset, labels: int, ids: int | None = None) -> Preset:
     units, inputs = shape.hidden + 2, shape.embedding_dim + 2
     lstm = shape.directions * 4 * units * (units + inputs + 8)
     heads = shape.logits * (shape.pooled_dim + 8 + width + 4) + 4 * (shape.pooled_dim + width)
-    account = _FIXED_BYTES + labels * _BYTES_OF_A_LABEL
-    left = short.kb * 1000 - embedding - lstm - heads - account
+    provenance = _FIXED_BYTES + labels * _BYTES_OF_A_LABEL
+    left = short.kb * 1000 - embedding - lstm - heads - provenance
     rows = max(500, int(left / (width + _NGRAM_BYTES)))
     summary = f"for short texts: {base.summary}"
     return Preset(
@@ -122,7 +122,7 @@ def short_form(base: Preset, labels: int, ids: int | None = None) -> Preset:
 
 
 # Of the file of a network with n-grams, in bytes: a word's line in the vocabulary, an n-gram beside its
-# vector (the operator holds its ids and its number), what the graph and the account of the training take,
+# vector (the operator holds its ids and its number), what the graph and the provenance of the training take,
 # and a label in it.
 _WORD_BYTES, _NGRAM_BYTES, _FIXED_BYTES, _BYTES_OF_A_LABEL = 8, 9, 16_000, 350
 # What the LSTM learns of a text's own label beside what the n-grams say: it is to know what they do not. Of

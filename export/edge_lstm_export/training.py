@@ -20,7 +20,7 @@ from torch import Tensor
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import OOV_ID, PAD_ID
-from edge_lstm_export.evaluation import fit_temperature, hits, predict_logits, soft_cross_entropy
+from edge_lstm_export.evaluation import count_correct, fit_temperature, predict_logits, soft_cross_entropy
 from edge_lstm_export.examples import Examples, cropped, shuffled_batches
 from edge_lstm_export.history import EpochRecord, best_of
 from edge_lstm_export.network import Network
@@ -236,12 +236,12 @@ class _Run:
             soft_cross_entropy(self.network(ids, lengths, moved), targets).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         self.optimizer.step()
-        return float(loss.detach()), hits(logits.detach(), targets)
+        return float(loss.detach()), count_correct(logits.detach(), targets)
 
     def adversarial_noise(self, ids: Tensor, lengths: Tensor, gradient: Tensor) -> Tensor:
         """gradient [B, T, E] → noise [B, T, E], per text ``adversarial`` times the norm of its tokens.
 
-        Measured against the text's own norm, the network cannot escape by growing its embedding, and a
+        Scores against the text's own norm, the network cannot escape by growing its embedding, and a
         long text is moved as far per token as a short one.
         """
         with torch.no_grad():
@@ -271,7 +271,7 @@ class _Run:
             )
             targets = torch.from_numpy(self.validation.targets)
             validation_loss = float(soft_cross_entropy(logits, targets))
-            validation_accuracy = hits(logits, targets) / len(targets)
+            validation_accuracy = count_correct(logits, targets) / len(targets)
             temperature = fit_temperature(logits, targets)
             calibrated_loss = float(soft_cross_entropy(logits / temperature, targets))
         record = EpochRecord(

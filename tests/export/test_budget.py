@@ -123,10 +123,10 @@ class TestTheCommand:
         short = PRESETS["tiny"].short  # tickets are short texts
         assert short is not None
         assert checkpoint.network.config.hidden == short.network.hidden
-        account = checkpoint.training
-        assert account["preset"] == account["budget"]["preset"] == "tiny"
-        assert (account["budget"]["kb"], account["budget"]["us"]) == (300, 100)
-        assert account["budget"]["costs"]["small"]["us"] == TIMES["small"]
+        provenance = checkpoint.training
+        assert provenance["preset"] == provenance["budget"]["preset"] == "tiny"
+        assert (provenance["budget"]["kb"], provenance["budget"]["us"]) == (300, 100)
+        assert provenance["budget"]["costs"]["small"]["us"] == TIMES["small"]
 
     @pytest.mark.parametrize(
         "arguments", [["--preset", "auto"], ["--budget-kb", "300"], ["--preset", "tiny", "--budget-us", "9"]]
@@ -151,9 +151,9 @@ class TestTheCommand:
         arguments = ["--preset", "auto", "--budget-us", "250", "--epochs", "1"]
         result = train(data, "-o", output, *arguments)
         assert result.returncode == 0, result.stderr
-        account = load_checkpoint(output).training
-        assert account["preset"] == "small"
-        assert account["distillation"] is None
+        provenance = load_checkpoint(output).training
+        assert provenance["preset"] == "small"
+        assert provenance["distillation"] is None
         assert load_checkpoint(output).network.config.pair_buckets == 0
 
     def test_a_resumed_training_measures_nothing_and_keeps_the_choice(
@@ -170,9 +170,9 @@ class TestTheCommand:
         assert "begun with another budget (250 µs a text, now 100 µs a text)" in other.stderr
         resumed = train(*arguments, "--budget-us", "250", "--resume", "--json")
         assert resumed.returncode == 0, resumed.stderr
-        account: dict[str, Any] = json.loads(resumed.stdout)
-        assert account["preset"] == "small"
-        assert account["budget"]["costs"]["base"]["us"] == TIMES["base"]
+        provenance: dict[str, Any] = json.loads(resumed.stdout)
+        assert provenance["preset"] == "small"
+        assert provenance["budget"]["costs"]["base"]["us"] == TIMES["base"]
 
 
 def interrupt_after_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,8 +131,8 @@ def test_train_with_a_teacher_keeps_its_labels_for_the_next_training(
     command = ["train", str(data), "-o", str(output), "--teacher", "nb-svm", "--unlabelled", str(further)]
     command += ["--hidden", "6", "--embedding", "4", "--epochs", "1", "--threads", "1", "--json"]
     run(command)
-    account = json.loads(capsys.readouterr().out)
-    assert account["distillation"]["unlabelled_texts"] == 30
+    provenance = json.loads(capsys.readouterr().out)
+    assert provenance["distillation"]["unlabelled_texts"] == 30
     kept = tmp_path / "model.soft-labels.safetensors"
     assert kept.is_file()
     run(command)
@@ -179,14 +179,14 @@ def test_a_model_file_helps_to_label_unlabelled_texts(
     run(["export", str(first), "-o", str(model)])
     capsys.readouterr()
     run([*train, "-o", str(second), "--teacher-model", str(model)])
-    account = json.loads(capsys.readouterr().out)
+    provenance = json.loads(capsys.readouterr().out)
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    assert account["distillation"]["models_sha256"] == [digest]
+    assert provenance["distillation"]["models_sha256"] == [digest]
     assert second.read_bytes() != first.read_bytes()
     taught_once = second.read_bytes()
     run([*train, "-o", str(second), "--teacher-model", str(model), "--teacher-model", str(model)])
-    account = json.loads(capsys.readouterr().out)
-    assert account["distillation"]["models_sha256"] == [digest, digest]
+    provenance = json.loads(capsys.readouterr().out)
+    assert provenance["distillation"]["models_sha256"] == [digest, digest]
     assert second.read_bytes() != taught_once
 
     alone = ["train", str(data), "-o", str(second), "--preset", "tiny", "--teacher-model", str(model)]

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from edge_lstm_export import label_issues as module
 from edge_lstm_export.datasets import Split
-from edge_lstm_export.label_issues import Limits, confident_disagreement, find_suspects, write_suspects
+from edge_lstm_export.label_issues import (
+    Limits,
+    confident_disagreement,
+    find_label_issues,
+    write_label_issues,
+)
 
 NAMES = ("fruit", "metal", "water")
 TELLING = (("apple", "pear", "plum"), ("iron", "steel", "zinc"), ("river", "lake", "sea"))
@@ -31,7 +36,7 @@ def made(count: int, flipped: float = 0.0, seed: int = 0) -> tuple[Split, np.nda
 
 def test_right_labels_are_not_suspected() -> None:
     data, _ = made(900)
-    found = find_suspects(data, 3, say=print)
+    found = find_label_issues(data, 3, say=print)
     assert (found.judged, found.wrong) == (900, 0.0)
     assert len(found.rows) < 9
     assert found.warning(data, NAMES, None) is None
@@ -39,7 +44,7 @@ def test_right_labels_are_not_suspected() -> None:
 
 def test_wrong_labels_are_found_and_their_share_is_told() -> None:
     data, wrong = made(900, flipped=0.15)
-    found = find_suspects(data, 3, say=print)
+    found = find_label_issues(data, 3, say=print)
     assert wrong[found.rows].mean() > 0.9
     assert wrong[found.rows].sum() > 0.8 * wrong.sum()
     assert found.interval is not None and found.interval.low < wrong.mean() < found.interval.high
@@ -52,7 +57,7 @@ def test_wrong_labels_are_found_and_their_share_is_told() -> None:
 def test_the_share_is_told_where_only_one_label_is_wrong() -> None:
     data, wrong = made(1500, flipped=0.3, seed=1)
     labels = np.where(wrong & (data.labels != 1), (data.labels + 2) % 3, data.labels)  # only fruit → metal
-    found = find_suspects(Split(data.texts, labels), 3, say=print)
+    found = find_label_issues(Split(data.texts, labels), 3, say=print)
     share = (wrong & (data.labels == 1)).mean()
     assert 0.08 < share < 0.12
     assert found.interval is not None and found.interval.low < share < found.interval.high
@@ -60,7 +65,7 @@ def test_the_share_is_told_where_only_one_label_is_wrong() -> None:
 
 def test_the_most_suspicious_come_first() -> None:
     data, _ = made(900, flipped=0.15)
-    found = find_suspects(data, 3, say=print)
+    found = find_label_issues(data, 3, say=print)
     margins = found.probabilities[:, 1] - found.probabilities[:, 0]
     assert (np.diff(margins) <= 0).all() and (margins > 0).all()
 
@@ -74,7 +79,7 @@ def test_a_label_is_judged_by_what_is_usual_for_it() -> None:
 
 def test_the_same_data_give_the_same_suspects() -> None:
     data, _ = made(600, flipped=0.1)
-    one, other = (find_suspects(data, 3, say=print) for _ in range(2))
+    one, other = (find_label_issues(data, 3, say=print) for _ in range(2))
     assert one.rows.tolist() == other.rows.tolist()
 
 
@@ -83,32 +88,32 @@ def test_many_texts_are_sampled_and_that_is_said(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "BLOCK", Limits(10**9, 3 * 650))
     data, wrong = made(1300, flipped=0.15)
     said: list[str] = []
-    sampled = find_suspects(data, 3, say=said.append)
+    sampled = find_label_issues(data, 3, say=said.append)
     assert said == ["labels: a sample of 434 of 1,300 texts is checked"]
     assert sampled.judged == 434
     said.clear()
-    whole = find_suspects(data, 3, every_text=True, say=said.append)
+    whole = find_label_issues(data, 3, every_text=True, say=said.append)
     assert said == ["labels: checking part 1 of 2", "labels: checking part 2 of 2"]
     assert whole.judged == 1300
     assert wrong[whole.rows].sum() > 0.8 * wrong.sum()
 
 
 def test_few_texts_are_not_judged_and_rare_labels_are_left_out() -> None:
-    few = find_suspects(made(40)[0], 3, say=print)
+    few = find_label_issues(made(40)[0], 3, say=print)
     assert (few.judged, few.wrong, len(few.rows)) == (0, None, 0)
-    some = find_suspects(made(200, flipped=0.2)[0], 3, say=print)
+    some = find_label_issues(made(200, flipped=0.2)[0], 3, say=print)
     assert (some.judged, some.wrong) == (200, None), "enough to list, too few to estimate"
     data, _ = made(600)
     rare = Split((*data.texts, "a b", "c d"), np.append(data.labels, [3, 4]))
-    assert find_suspects(rare, 6, say=print).judged == 600
+    assert find_label_issues(rare, 6, say=print).judged == 600
 
 
 def test_the_list_begins_with_contradictions_side_by_side(tmp_path: Path) -> None:
     data, _ = made(700, flipped=0.1)
     again = Split((*data.texts, "Same words, here", "same words here"), np.append(data.labels, [0, 2]))
     part = again.subset(np.arange(100, 702))
-    found = find_suspects(part, 3, every_text=True, say=print)
-    write_suspects(part, NAMES, found, tmp_path / "s.csv")
+    found = find_label_issues(part, 3, every_text=True, say=print)
+    write_label_issues(part, NAMES, found, tmp_path / "s.csv")
     with (tmp_path / "s.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(r["row"], r["label"], r["why"]) for r in rows[:2]] == [

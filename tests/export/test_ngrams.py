@@ -149,8 +149,8 @@ def test_a_file_stays_in_its_presets_budget_with_any_number_of_labels(name: str,
     shape = short_form(base, labels, prepared.tokenizer.num_ids).network
     network = new_network(prepared, shape, 0)
     fp32 = parse_model(export_fp32(Checkpoint(network, prepared.tokenizer, data.labels, {})).data, Path("m"))
-    account = 2_000 + 220 * labels  # of a training, which this network has not had
-    assert len(quantize_int8(fp32, max_drop=100).data) + account <= base.short.kb * 1000
+    provenance = 2_000 + 220 * labels  # of a training, which this network has not had
+    assert len(quantize_int8(fp32, max_drop=100).data) + provenance <= base.short.kb * 1000
 
 
 def test_what_suits_ngrams_is_said() -> None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from edge_lstm_export.datasets.warnings import best_threshold, result_warnings
-from edge_lstm_export.evaluation import log_probabilities, measure
+from edge_lstm_export.evaluation import log_probabilities, score
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
@@ -20,7 +20,7 @@ def said(answers: list[int], labels: list[int], names: tuple[str, ...] = ("no", 
 
 def joined(logits: torch.Tensor, labels: npt.NDArray[np.int64], names: tuple[str, ...]) -> str:
     probabilities = log_probabilities(logits).exp().numpy()
-    return "\n".join(result_warnings(measure(logits, labels, names), probabilities, labels))
+    return "\n".join(result_warnings(score(logits, labels, names), probabilities, labels))
 
 
 def test_a_good_result_on_many_texts_needs_no_word() -> None:
@@ -58,6 +58,6 @@ def test_no_threshold_has_a_better_f1_than_the_best(rows: list[tuple[bool, float
 
 def test_rare_labels_count_as_much_in_the_mean_f1() -> None:
     logits = torch.tensor([[5.0, 0.0]] * 100)
-    measured = measure(logits, np.array([0] * 95 + [1] * 5), ("no", "yes"))
+    measured = score(logits, np.array([0] * 95 + [1] * 5), ("no", "yes"))
     assert measured.macro_f1 == (2 * 95 / 195) / 2
     assert measured.to_dict()["macro_f1"] == round(95 / 195, 6)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from edge_lstm_export.evaluation import (
+    count_correct,
     divide_logits,
     fit_temperature,
-    hits,
     log_probabilities,
-    measure,
     predict_logits,
+    score,
     soft_cross_entropy,
 )
 from edge_lstm_export.examples import (
@@ -131,7 +131,7 @@ def test_it_learns_what_can_be_learned(labels: int, settings: dict[str, Any]) ->
     result = train_network(
         net, data, TrainingOptions(epochs=12, batch_size=8, learning_rate=0.03, patience=12)
     )
-    assert hits(predict_logits(net, data), torch.from_numpy(data.targets)) == len(data)
+    assert count_correct(predict_logits(net, data), torch.from_numpy(data.targets)) == len(data)
     assert result.outcome == "finished"
 
 
@@ -334,7 +334,7 @@ def test_a_temperature_folded_into_the_head_divides_the_logits(labels: int) -> N
 
 def test_answers_are_measured_by_label() -> None:
     logits = torch.tensor([[3.0], [2.0], [-1.0], [-4.0]])
-    found = measure(logits, np.array([1, 0, 0, 0]), ("neg", "pos"))
+    found = score(logits, np.array([1, 0, 0, 0]), ("neg", "pos"))
     assert found.accuracy == 0.75
     assert found.interval.low < 0.75 < found.interval.high
     assert [(row.label, row.support) for row in found.labels] == [("neg", 3), ("pos", 1)]

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from edge_lstm.printable import listed, printable, shorten
-from edge_lstm_export.evaluation import Measured
+from edge_lstm_export.evaluation import Scores
 from edge_lstm_export.export import Exported, Quantized
 from edge_lstm_export.fit import Fitted, Prepared
 from edge_lstm_export.history import EpochRecord
@@ -66,7 +66,7 @@ def prepared_lines(prepared: Prepared) -> list[str]:
     ]
 
 
-def measured_lines(name: str, measured: Measured) -> list[str]:
+def score_lines(name: str, measured: Scores) -> list[str]:
     """Accuracy with its interval, then a line for each label."""
     low, high = measured.interval.low, measured.interval.high
     shown = measured.labels

@@ -141,8 +141,8 @@ def command(
     from edge_lstm_export.budget import AUTO, Budget
     from edge_lstm_export.cli.display import (
         TrainingDisplay,
-        measured_lines,
         message,
+        score_lines,
         written_lines,
     )
     from edge_lstm_export.datasets import DataOptions
@@ -196,7 +196,7 @@ def command(
     else:
         for name, measured in (("validation", fitted.validation), ("test", fitted.test)):
             if measured is not None:
-                print("", *measured_lines(name, measured), sep="\n")
+                print("", *score_lines(name, measured), sep="\n")
         print("", *written_lines(job, fitted), sep="\n")
     for remark in fitted.remarks:
         message(f"note: {remark}")

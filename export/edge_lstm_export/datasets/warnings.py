@@ -17,7 +17,7 @@ from edge_lstm.printable import listed, shorten
 from edge_lstm_export.datasets.dataset import Dataset, Split
 
 if TYPE_CHECKING:  # it brings torch, which reading data does not need
-    from edge_lstm_export.evaluation import Measured
+    from edge_lstm_export.evaluation import Scores
 
 # Fewer training texts than this, or fewer of one label, and a person should know that it is few.
 FEW_TEXTS = 1000
@@ -105,7 +105,7 @@ def _few_or_odd_labels(dataset: Dataset) -> Iterator[str]:
 
 
 def result_warnings(
-    measured: Measured, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]
+    measured: Scores, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]
 ) -> Iterator[str]:
     """What to know of the validation part's result, since that is what epochs and options are chosen by.
 
