@@ -147,11 +147,12 @@ def line_blocks(
             first, begin = until, end
         done = begin if first < last else found.complete
         data, offset = data[done:], offset + done
-        if first == last and len(data) > MAX_ROW_BYTES:
-            length, data = _pass_over(stream, lines, data)
+        if first == last and len(data) >= wanted:
+            record, length, data = _long_record(stream, lines, data)
             before, row = Position(source, offset, row), row + 1
             offset += length
-            yield Block(before, Position(source, offset, row), (TooLong(length),), 0)
+            content = (TooLong(length),) if record is None else record
+            yield Block(before, Position(source, offset, row), content, len(record or b""))
 
 
 def _limit(size: int, total: int | None, offset: int) -> int:
@@ -159,12 +160,13 @@ def _limit(size: int, total: int | None, offset: int) -> int:
     return size if total is None else max(size // 4, min(size, (total - offset) // 4))
 
 
-def _pass_over(stream: Stream, lines: Lines, data: bytes) -> tuple[int, bytes]:
-    """The rest of a record that begins with ``data`` is read and let go → (its bytes, what was read behind
-    it).
+def _long_record(stream: Stream, lines: Lines, data: bytes) -> tuple[bytes | None, int, bytes]:
+    """Reads the record that begins with ``data`` to its end, each line once → (the record, or None where it
+    is too long to be held; its bytes; what was read behind it).
     """
     quote = lines.quote
-    length = begin = 0  # bytes that were let go; where in ``data`` the next line begins
+    parts = list[bytes]()  # of the record, as long as it can be held
+    length = begin = 0  # bytes that were read; where in ``data`` the next line begins
     is_open = False  # whether the record goes on behind the last line
     quotes = -1  # of this line, where its beginning was let go; -1: ``data`` holds the whole of it
     while True:
@@ -181,13 +183,20 @@ def _pass_over(stream: Stream, lines: Lines, data: bytes) -> tuple[int, bytes]:
             is_open = lines.is_open(data[begin:end], is_open)
         if end:
             begin = end
-            if not is_open or (stream.ended and end == len(data)):
-                return length + end, data[end:]
-            continue
+            if is_open and not (stream.ended and end == len(data)):
+                continue
+            length += end
+            parts.append(data[:end])
+            return (b"".join(parts) if length <= MAX_ROW_BYTES else None), length, data[end:]
         if quotes >= 0 or len(data) - begin > MAX_ROW_BYTES:
             quotes = max(quotes, 0) + (data.count(quote, begin) if quote else 0)
             begin = len(data)
-        length, data, begin = length + begin, data[begin:] + stream.read(_BITE), 0
+        length += begin
+        if length <= MAX_ROW_BYTES:
+            parts.append(data[:begin])
+        else:
+            parts.clear()
+        data, begin = data[begin:] + stream.read(_BITE), 0
 
 
 def split_record(data: bytes, lines: Lines) -> tuple[bytes, bool]:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_RECORDS = 50
@@ -156,56 +155,23 @@ class Dialect:
         """A piece that begins where a record does → its records, without their line ends, and where the line
         end of each is over. whole: no more follows, so the last one is complete.
         """
-        records = self._cut_at_quotes(data) or self._cut_line_by_line(data)
-        rest = records.pop()
-        ends = list(accumulate([len(record) + 1 for record in records]))
-        if whole and rest:
-            records.append(rest.removesuffix(b"\n"))
+        quote, is_open = self.quote_byte, False
+        records, ends = list[bytes](), list[int]()
+        start = begin = 0  # of the record; of the line
+        while end := data.find(b"\n", begin) + 1:
+            if data.find(quote, begin, end) >= 0:
+                is_open = self.is_open(data[begin:end], is_open)
+            begin = end
+            if not is_open:
+                records.append(data[start : end - 1])
+                ends.append(end)
+                start = end
+        if whole and start < len(data):
+            records.append(data[start:].removesuffix(b"\n"))
             ends.append(len(data))
         if b"\r" in data:
             records = [record[:-1] if record.endswith(b"\r") else record for record in records]
         return records, ends
-
-    def _cut_at_quotes(self, data: bytes) -> list[bytes] | None:
-        """The records of a piece, and the incomplete one behind them; None where a quote stands in no regular
-        place. Between two fields with quotes, lines are split without a look at each.
-        """
-        quote, delimiter = self.quote_byte, self.delimiter_byte
-        pieces = data.split(quote)
-        before, behind = (delimiter, b"\n"), (delimiter, b"\n", b"\r\n")
-        last = len(pieces) - 1
-        records, parts = list[bytes](), list[bytes]()
-        for i, piece in enumerate(pieces):
-            if i % 2:
-                parts += (quote, piece, quote) if i < last else (quote, piece)
-            elif piece:
-                # Outside of fields: a delimiter or line end follows the quote before, and precedes the next.
-                if (i and not piece.startswith(behind)) or (i < last and not piece.endswith(before)):
-                    return None
-                if b"\n" in piece:
-                    first, *lines, rest = piece.split(b"\n")
-                    records.append(b"".join((*parts, first)))
-                    records += lines
-                    parts = [rest]
-                else:
-                    parts.append(piece)
-            elif 0 < i == last:
-                return None
-        records.append(b"".join(parts))
-        return records
-
-    def _cut_line_by_line(self, data: bytes) -> list[bytes]:
-        """The same, whatever the quotes."""
-        records, parts, is_open = list[bytes](), list[bytes](), False
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            is_open = self.is_open(line, is_open)
-            parts.append(line)
-            if not is_open:
-                records.append(b"\n".join(parts))
-                parts = []
-        return [*records, b"\n".join([*parts, rest])]
 
 
 def strip_newline(line: bytes) -> bytes:

@@ -9,6 +9,8 @@ import json
 import lzma
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -318,14 +320,31 @@ def test_a_quoted_field_of_many_lines_over_the_limit_is_one_error_row(
         assert len(looked_at) < 300_000  # of 1.5 or 3 million lines: those without a quote are passed over
 
 
+@pytest.mark.parametrize("line", ["x y\n", 'x""y\n'])
+def test_a_field_of_many_lines_is_read_in_the_memory_of_a_few_blocks(tmp_path: Path, line: str) -> None:
+    count = (64 if line == "x y\n" else 24) * 2**20 // len(line)
+    (tmp_path / "a.csv").write_text('id,text\n1,one\n2,"' + line * count + '"\n3,three\n')
+    program = (
+        "import resource; from edge_lstm.tables import read_rows;"
+        "resource.setrlimit(resource.RLIMIT_DATA, (2**27, 2**27));"  # 128 MiB
+        "print([row.text for row in read_rows(['a.csv'])])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "['one', None, 'three']\n", done.stderr
+
+
 @settings(deadline=None, max_examples=300)
 @given(
     st.lists(st.text(st.sampled_from('ab",\n'), max_size=9), min_size=1, max_size=6),
     st.text(st.sampled_from('ab",\n'), max_size=40),
     st.integers(1, 9),
+    st.integers(1, 30),
 )
-def test_a_record_that_is_passed_over_ends_where_it_would_if_it_were_held(
-    texts: list[str], rest: str, bite: int
+def test_a_record_that_is_read_line_by_line_is_the_one_that_a_piece_begins_with(
+    texts: list[str], rest: str, bite: int, limit: int
 ) -> None:
     import tempfile
 
@@ -337,8 +356,10 @@ def test_a_record_that_is_passed_over_ends_where_it_would_if_it_were_held(
         path.write_bytes(data)
         patch.setattr(blocks, "_BITE", bite)
         stream = Stream(str(path), None)
-        length, behind = blocks._pass_over(stream, CsvLines(DIALECT, 2), stream.read(1))
+        patch.setattr(blocks, "MAX_ROW_BYTES", limit)
+        record, length, behind = blocks._long_record(stream, CsvLines(DIALECT, 2), stream.read(1))
         assert length == expected
+        assert record == (data[:expected] if expected <= limit else None)
         assert behind + stream.read(2**20) == data[expected:]
         stream.close()
 
