@@ -97,6 +97,10 @@ class Lines:
         """Whether the record goes on behind ``line``, the next line of it."""
         return False
 
+    def next_line(self, data: bytes, begin: int) -> int:
+        """Where the next line begins that may end a record of several lines."""
+        return begin
+
 
 def line_blocks(
     stream: Stream,
@@ -171,9 +175,7 @@ def _long_record(stream: Stream, lines: Lines, data: bytes) -> tuple[bytes | Non
     quotes = -1  # of this line, where its beginning was let go; -1: ``data`` holds the whole of it
     while True:
         if is_open and quotes < 0:
-            # Lines without a quote belong to the record: on to the line that holds the next one.
-            until = data.find(quote, begin)
-            begin = data.rfind(b"\n", begin, until if until >= 0 else len(data)) + 1 or begin
+            begin = lines.next_line(data, begin)
         end = data.find(b"\n", begin) + 1 or (len(data) if stream.ended else 0)
         if end and quotes >= 0:
             # Whoever writes a line of more than 16 MiB has its quotes in pairs.

@@ -25,7 +25,14 @@ class CsvLines(Lines):
         super().__init__(bool if columns > 1 else None)
         self._dialect = dialect
         self.quote = dialect.quote_byte
-        self.is_open = dialect.is_open  # type: ignore[method-assign]
+
+    def is_open(self, line: bytes, was_open: bool) -> bool:
+        """See Lines."""
+        return self._dialect.is_open(line, was_open)
+
+    def next_line(self, data: bytes, begin: int) -> int:
+        """See Lines."""
+        return self._dialect.next_line(data, begin)
 
     def cut(self, data: bytes, *, whole: bool = True) -> Records:
         """See Lines."""

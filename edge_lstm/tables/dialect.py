@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_RECORDS = 50
+_DENSE = 8  # bytes for each quote
 _LINE_ENDS = (b"\n", b"\r\n", b"\r")
 
 
@@ -52,10 +54,23 @@ class Dialect:
         """Matches the whole of a record of so many columns, without its line end, whose quotes all stand in
         regular places; its group is the field with that index, quotes included.
         """
-        d, q = re.escape(self.delimiter_byte), re.escape(self.quote_byte)
-        field = b"(?:%b[^%b]*(?:%b%b[^%b]*)*%b|[^%b%b]*)" % (q, q, q, q, q, q, q, d)
+        d, field = re.escape(self.delimiter_byte), self._regular_field
         before, behind = index, columns - 1 - index
         return re.compile(b"(?:%b%b){%d}(%b)(?:%b%b){%d}" % (field, d, before, field, d, field, behind))
+
+    @cached_property
+    def _regular_field(self) -> bytes:
+        """Pattern of a field whose quotes all stand where a writer puts them: around, and doubled inside."""
+        d, q = re.escape(self.delimiter_byte), re.escape(self.quote_byte)
+        if not q:
+            return b"[^%b\\n]*" % d
+        return b"(?:%b[^%b]*(?:%b%b[^%b]*)*%b|[^%b%b\\n]*)" % (q, q, q, q, q, q, q, d)
+
+    @cached_property
+    def _record(self) -> re.Pattern[bytes]:
+        """A record of such fields, with its line end."""
+        d, field = re.escape(self.delimiter_byte), self._regular_field
+        return re.compile(b"%b(?:%b%b)*\\r?\\n" % (field, d, field))
 
     def is_open(self, line: bytes, was_open: bool) -> bool:
         """Whether a quoted field is still open at the end of ``line``, the next line of a record."""
@@ -155,23 +170,44 @@ class Dialect:
         """A piece that begins where a record does → its records, without their line ends, and where the line
         end of each is over. whole: no more follows, so the last one is complete.
         """
-        quote, is_open = self.quote_byte, False
-        records, ends = list[bytes](), list[int]()
-        start = begin = 0  # of the record; of the line
-        while end := data.find(b"\n", begin) + 1:
-            if data.find(quote, begin, end) >= 0:
-                is_open = self.is_open(data[begin:end], is_open)
-            begin = end
-            if not is_open:
-                records.append(data[start : end - 1])
-                ends.append(end)
-                start = end
-        if whole and start < len(data):
-            records.append(data[start:].removesuffix(b"\n"))
+        ends, end = list[int](), 0
+        # A pattern needs memory for each pair of quotes in a field.
+        is_dense = bool(self.quote_byte) and data.count(self.quote_byte) > len(data) // _DENSE
+        while True:
+            if not is_dense:
+                # One after the other as long as their quotes are regular: the pattern's loop is the fast one.
+                # (What re.Scanner is made of: a match begins where the last one ended.)
+                pattern: Any = self._record
+                ends += [match.end() for match in iter(pattern.scanner(data, end).match, None)]
+            end = self._end_of_record(data, ends[-1] if ends else 0)
+            if not end:
+                break
+            ends.append(end)
+        starts = [0, *ends]
+        records = [data[start : end - 1] for start, end in zip(starts, ends)]
+        if whole and starts[-1] < len(data):
+            records.append(data[starts[-1] :].removesuffix(b"\n"))
             ends.append(len(data))
         if b"\r" in data:
             records = [record[:-1] if record.endswith(b"\r") else record for record in records]
         return records, ends
+
+    def _end_of_record(self, data: bytes, begin: int) -> int:
+        """Where the record ends that begins there, whatever its quotes; 0 where that is not in ``data``."""
+        is_open = False
+        while end := data.find(b"\n", begin) + 1:
+            is_open = self.is_open(data[begin:end], is_open)
+            if not is_open:
+                return end
+            begin = self.next_line(data, end)
+        return 0
+
+    def next_line(self, data: bytes, begin: int) -> int:
+        """Of the lines from ``begin`` on, inside of a quoted field, where the first one with a quote begins,
+        or else the last one.
+        """
+        until = data.find(self.quote_byte, begin)
+        return data.rfind(b"\n", begin, until if until >= 0 else len(data)) + 1 or begin
 
 
 def strip_newline(line: bytes) -> bytes:
