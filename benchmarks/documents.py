@@ -17,11 +17,11 @@ import numpy as np
 from edge_lstm_export.datasets import DataOptions, Dataset, hold_out, read_dataset
 from edge_lstm_export.datasets.dataset import label_names, make_split
 from edge_lstm_export.datasets.imdb import DATA_VARIABLE, find_imdb
-from edge_lstm_export.export import sample_file
 from edge_lstm_export.vocabulary import count_words, most_frequent
 from numpy.typing import NDArray
 
 from benchmarks.seed import LENGTH
+from edge_lstm.models import REVIEWS
 from edge_lstm.tables.labelled import read_labelled
 from edge_lstm.text import Tokenizer, split_words
 
@@ -84,7 +84,7 @@ def _archive(data_dir: Path | None) -> Path | None:
 
 def _examples() -> Dataset:
     """The package's example reviews, one half for training and the other to be answered."""
-    read = read_labelled([sample_file()])
+    read = read_labelled([REVIEWS])
     names = label_names(read.labels, "the examples")
     train, test = hold_out(make_split(read.texts, read.labels, names, "the examples"), 0.5, seed=0)
     return Dataset("examples", names, train, test, digest="")

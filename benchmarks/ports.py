@@ -107,9 +107,9 @@ def onnxruntime_web() -> Path | None:
 
 def reviews() -> list[str]:
     """The package's 92 reviews, each on one line."""
-    from edge_lstm_export.export import sample_texts
+    from edge_lstm.models import embedded_reviews
 
-    return [" ".join(text.splitlines()) for text in sample_texts()]
+    return [" ".join(text.splitlines()) for text in embedded_reviews()]
 
 
 # --- Each tool: a command that answers the first review, or times all of them ------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.models import embedded_reviews
 from edge_lstm.text import Tokenizer
 
 MAX_TEXTS = 5000  # more would only cost memory: these are varied enough
@@ -34,9 +34,7 @@ class Sample:
 
 def embedded_sample() -> Sample:
     """The reviews that are installed with the package."""
-    path = Path(__file__).parent.parent / "models" / "reviews.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return Sample("the package's reviews", tuple(row["text"] for row in csv.DictReader(file)))
+    return Sample("the package's reviews", embedded_reviews())
 
 
 def read_sample(

@@ -5,7 +5,6 @@ A file is written only after all gates passed, and appears under its name only w
 
 from __future__ import annotations
 
-import csv
 import statistics
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
 from edge_lstm.modelfile import ModelFile, parse_model
+from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer
 from edge_lstm_export import gates, graph, quantization
@@ -86,7 +86,7 @@ def export_fp32(
     description = graph.Description(config, tokenizer, checkpoint.labels, checkpoint.training)
     data = _with_golden_rows(model, description)
     gates.check_structure(data)
-    rows = gates.random_rows(tokenizer) + gates.text_rows(tokenizer, sample_texts())
+    rows = gates.random_rows(tokenizer) + gates.text_rows(tokenizer, embedded_reviews())
     parity = gates.check_parity(checkpoint.network, _classifier(data), rows)
     return Exported(data, parity)
 
@@ -114,7 +114,7 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
     data = _with_golden_rows(model, description)
     gates.check_structure(data)
     old, new = Classifier.from_model(fp32), _classifier(data)
-    texts = sample_texts()
+    texts = embedded_reviews()
     rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, texts)
     comparisons = gates.check_batches(new, rows)
     accuracy = None
@@ -154,19 +154,6 @@ def untried_int8(checkpoint: Checkpoint) -> bytes:
             quantization.quantized_description(config),
         ),
     )
-
-
-def sample_texts() -> list[str]:
-    """The example reviews that are installed with edge-lstm."""
-    with sample_file().open(encoding="utf-8", newline="") as file:
-        return [row["text"] for row in csv.DictReader(file)]
-
-
-def sample_file() -> Path:
-    """Path of the example reviews."""
-    from edge_lstm import models
-
-    return Path(models.__path__[0]) / "reviews.csv"
 
 
 def golden_texts(tokenizer: Tokenizer) -> list[str]:

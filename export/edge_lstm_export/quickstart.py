@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lstm_export.export import sample_file
+from edge_lstm.models import REVIEWS
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def embedded_checkpoint() -> Path:
 
 def steps(folder: Path) -> Iterator[Step]:
     """The road from the embedded checkpoint to a measured int8 file, its files in ``folder``."""
-    checkpoint, reviews = str(embedded_checkpoint()), str(sample_file())
+    checkpoint, reviews = str(embedded_checkpoint()), str(REVIEWS)
     fp32, int8 = str(folder / "sentiment.onnx"), str(folder / "sentiment.int8.onnx")
     scored = str(folder / "scored.csv")
     yield Step("The network, as PyTorch trained it", ("inspect", checkpoint))
