@@ -297,7 +297,9 @@ def _check(job: TrainingJob) -> None:
         raise DataError(f"features must be one of {', '.join(FEATURES)}, not {job.features!r}")
     named = replace(job, preset=BY_ACCURACY[0]) if job.preset == AUTO else job
     if job.features == NGRAMS and preset(named.preset).short is None:
-        raise DataError(f"preset {named.preset} knows no n-grams; use another --preset, or --set features=pairs")
+        raise DataError(
+            f"preset {named.preset} knows no n-grams; use another --preset, or --set features=pairs"
+        )
     check_validation_share(job.validation_share)
     _check_teacher(named)
     _shape(named, preset(named.preset))

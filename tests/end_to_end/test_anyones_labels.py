@@ -1,0 +1,45 @@
+"""The benchmark of other people's sets: its scores, its page, and one small set from end to end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.anyones_labels import LINEAR, Run, page, scores
+
+
+def test_scores_are_accuracy_and_the_mean_f1_of_the_labels() -> None:
+    accuracy, f1 = scores(["a", "a", "b", "c"], ["a", "b", "b", "a"])
+    assert accuracy == 0.5
+    assert f1 == pytest.approx((0.5 + 2 / 3 + 0) / 3)
+
+
+def test_the_page_gives_means_of_seeds_with_their_spread() -> None:
+    runs = [Run("set", "edge-lstm small", seed, 100, 0.9 + seed / 50, 0.8, 271.4, 20, 50) for seed in (0, 1)]
+    row = page(runs).splitlines()[-1]
+    assert row.startswith("| set | edge-lstm small | 2 | 91.00 ± 1.00 | ")
+    assert row.endswith("| 80.00 | 271 | 20 | 50 |")
+
+
+def test_a_folder_of_sets_becomes_a_page_and_a_picture(tmp_path: Path) -> None:
+    folder, rng = tmp_path / "sets" / "made", random.Random(0)
+    folder.mkdir(parents=True)
+    for name, count in (("train", 120), ("test", 30)):
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            rows = [(f"{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)]
+            csv.writer(file).writerows([("text", "label"), *rows])
+    out = tmp_path / "page"
+    command = [sys.executable, "-m", "benchmarks.anyones_labels", tmp_path / "sets", "--out", out]
+    command += ["--only", "TF-IDF", "--fasttext-python", sys.executable]
+    for _ in range(2):  # the second makes no run again
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert {run["column"] for run in json.loads(out.with_suffix(".json").read_text())} == set(LINEAR)
+    assert "| made |" in out.with_suffix(".md").read_text()
+    assert "<svg" in out.with_suffix(".svg").read_text()
