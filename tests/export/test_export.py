@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from conftest import MakeCheckpoint
 from edge_lstm_export import export, gates, quantization
+from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.network import Network
 from edge_lstm_export.weights import GraphWeights, weights_from_network
@@ -18,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.classifier import Classifier
+from edge_lstm.cli import run
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.modelfile import ModelFile, describe, parse_model
 from edge_lstm.tables.labelled import Labelled
@@ -204,3 +207,18 @@ def test_weights_stay_in_the_range_that_avx2_multiplies_exactly(make_checkpoint:
         assert constants[name].dtype == np.int8
         assert np.abs(constants[name].astype(int)).max() == 64
     assert constants["embedding"].dtype == np.int8
+
+
+def test_export_and_quantize_answer_in_json(
+    tmp_path: Path, make_checkpoint: MakeCheckpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
+    names = [str(tmp_path / name) for name in ("c.safetensors", "m.onnx", "q.onnx")]
+    run(["export", names[0], "-o", names[1], "--json"])
+    fp32 = json.loads(capsys.readouterr().out)
+    assert fp32["fp32_bytes"] == Path(names[1]).stat().st_size
+    assert 0 <= fp32["parity"] <= gates.PARITY_TOLERANCE
+    run(["quantize", names[1], "-o", names[2], "--json"])
+    int8 = json.loads(capsys.readouterr().out)
+    assert int8["bytes_after"] == Path(names[2]).stat().st_size
+    assert int8["agreement"]["texts"] > 90 and int8["accuracy"] is None

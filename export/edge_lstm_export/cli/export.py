@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from edge_lstm.cli.options import JsonOption
 from edge_lstm_export.cli.options import DataDirOption, DataOption, MaxDropOption, OutputOption
 
 
@@ -33,6 +34,7 @@ def command(
     data: DataOption = None,
     data_dir: DataDirOption = None,
     max_drop: MaxDropOption = 0.3,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint into one ONNX model file that answers as PyTorch does.
 
@@ -43,7 +45,7 @@ def command(
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import parse_model
     from edge_lstm_export.checkpoint import load_checkpoint
-    from edge_lstm_export.cli.display import print_export, print_quantized
+    from edge_lstm_export.cli.display import print_as_json, print_export, print_quantized
     from edge_lstm_export.cli.options import check_output, labelled_texts
     from edge_lstm_export.export import export_fp32, quantize_int8
 
@@ -51,10 +53,16 @@ def command(
     exported = export_fp32(load_checkpoint(checkpoint), length=length, batch=batch, opset=opset)
     if quantize is None:
         write_atomically(exported.data, output, parents=True)
-        print_export(exported, output)
+        if as_json:
+            print_as_json(output, exported, None)
+        else:
+            print_export(exported, output)
         return
     fp32 = parse_model(exported.data, checkpoint)
     quantized = quantize_int8(fp32, labelled=labelled_texts(data, data_dir), max_drop=max_drop)
     write_atomically(quantized.data, output, parents=True)
+    if as_json:
+        print_as_json(output, exported, quantized)
+        return
     print_export(exported, None)
     print_quantized(quantized, output)

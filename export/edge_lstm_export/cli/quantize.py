@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edge_lstm.cli.options import JsonOption
 from edge_lstm_export.cli.options import DataDirOption, DataOption, MaxDropOption, OutputOption
 
 
@@ -18,6 +19,7 @@ def command(
     data: DataOption = None,
     data_dir: DataDirOption = None,
     max_drop: MaxDropOption = 0.3,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn an fp32 model file into an int8 one: smaller, faster, one answer in every batch.
 
@@ -27,11 +29,14 @@ def command(
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import open_model
-    from edge_lstm_export.cli.display import print_quantized
+    from edge_lstm_export.cli.display import print_as_json, print_quantized
     from edge_lstm_export.cli.options import check_output, labelled_texts
     from edge_lstm_export.export import quantize_int8
 
     check_output(output, [model, data])
     quantized = quantize_int8(open_model(model), labelled=labelled_texts(data, data_dir), max_drop=max_drop)
     write_atomically(quantized.data, output, parents=True)
-    print_quantized(quantized, output)
+    if as_json:
+        print_as_json(output, None, quantized)
+    else:
+        print_quantized(quantized, output)
