@@ -2,8 +2,9 @@
 
 Files with a digest are as they were written; these checks are for those of 0.1, whose metadata no digest
 covers, and for files that were made to do harm: a graph may use what the export writes and nothing else, so
-that it reads no other file and asks for no more memory than its constants, its length and the operators of
-an LSTM need. Functions raise ValueError with a few words on what does not fit.
+that it reads no other file, runs no loop and makes no constant out of nothing. (What memory a run may take
+is bounded where sessions are made, in classifier.py.) Functions raise ValueError with a few words on what
+does not fit.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({""}),  # edge_lstm/__init__.py: the names of the API, imported when they are asked for
     frozenset({"errors", "_version"}),
 )
+# To be untangled; no other may be added.
+STILL_THERE = [["edge_lstm.latency.choices", "edge_lstm.latency.measure", "edge_lstm.latency.settings"]]
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to evaluate on.
 HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}
 
@@ -120,9 +122,8 @@ def test_every_module_has_a_floor() -> None:
     assert not {room(name) for name in modules(DEVICE)} - {room for rooms in FLOORS for room in rooms}
 
 
-@pytest.mark.xfail(reason="latency: choices, measure and settings know each other still")
 def test_no_module_imports_itself_round_a_corner() -> None:
-    assert not [" → ".join(circle) for circle in circles(GRAPH)]
+    assert not [" → ".join(circle) for circle in circles(GRAPH) if circle not in STILL_THERE]
 
 
 def test_no_arrow_runs_back_up() -> None:
