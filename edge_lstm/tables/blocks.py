@@ -14,7 +14,7 @@ from edge_lstm.tables.stream import MAX_ROW_BYTES, Stream
 
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 2**21
-_BLOCKS_READ = 2  # at once: what is left of the last one is searched again
+_BLOCKS_READ = 1  # at once: its records lie in memory twice
 _BITE = 2**22  # bytes, where a long record is passed over
 
 # Of lines whole lines; of Parquet an Arrow IPC stream; of a folder its files. A row that is too long to be

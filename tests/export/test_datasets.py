@@ -108,7 +108,7 @@ def test_nan_in_a_parquet_label_is_no_label(tmp_path: Path) -> None:
 
 
 def test_standard_input_is_refused() -> None:
-    with pytest.raises(DataError, match="save it to a file"):
+    with pytest.raises(DataError, match="save them to a file"):
         read_dataset("-")
 
 
