@@ -331,6 +331,10 @@ class _Folders(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def _profile() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # Chromium's children end a little later
+
+
 CHROMIUM_OWN = """(async () => { TIMED const start = performance.now();
 const { Classifier } = await import("/ports/js/edge-lstm.mjs");
 const classifier = await Classifier.load("/models/MODEL.onnx");
@@ -369,7 +373,7 @@ def in_chromium(folder: Path, models: dict[str, Path], texts: list[str], rounds:
     rows = []
     for model in models:
         for name, script, shipped in scripts:
-            with tempfile.TemporaryDirectory() as profile, Chromium(Path(profile)) as browser:
+            with _profile() as profile, Chromium(Path(profile)) as browser:
                 browser.open(address)
                 told = script.replace("TIMED", TIMED).replace("MODEL", model).replace("ROUNDS", str(rounds))
                 cold, micros = browser.run(told.replace("TEXTS", json.dumps(texts)))

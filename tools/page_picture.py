@@ -25,7 +25,7 @@ TEXT = (
 
 def main() -> None:
     """Types a text into the page and takes its picture."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page = Path(folder) / "page.html"
         page.write_text(build_page(open_model(*sys.argv[1:])), encoding="utf-8")
         with Chromium(Path(folder) / "profile") as browser:

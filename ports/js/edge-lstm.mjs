@@ -279,37 +279,27 @@ function describe({ graph, metadata }) {
 
 // --- Arithmetic -----------------------------------------------------------------------------------------
 
-// Rational functions that agree with sigmoid and tanh to the last bits of float32 (they are Eigen's).
+// Tables with a straight line between two entries: within 7e-8 of the exact functions, which is what float32 can tell
+// apart, in three fifths of the time that a rational function takes. NaN passes through.
+const CELLS = 18432; // on either side of 0: up to 18 for sigmoid, up to 9 for tanh
+const table = (f, most) => Float32Array.from({ length: 2 * CELLS + 2 }, (_, i) => f(((i - CELLS) / CELLS) * most));
+const SIGMOID = table((x) => 1 / (1 + Math.exp(-x)), 18);
+const TANH = table(Math.tanh, 9);
+
 function sigmoid(x) {
   if (x < -18) x = -18;
   else if (x > 18) x = 18;
-  const s = x * x;
-  const p =
-    ((((4.37031012579801e-11 * s + 1.15627324459942e-7) * s + 6.08574864600143e-5) * s + 8.51377133304701e-3) * s +
-      2.48287947061529e-1) *
-    x;
-  const q =
-    ((((6.10247389755681e-13 * s + 5.76102136993427e-9) * s + 6.2910678501704e-6) * s + 1.70198817374094e-3) * s +
-      1.16817656904453e-1) *
-      s +
-    9.9315192102318e-1;
-  return fround(p / q + 0.5);
+  const place = x * 1024 + CELLS;
+  const i = place | 0;
+  return fround(SIGMOID[i] + (place - i) * (SIGMOID[i + 1] - SIGMOID[i]));
 }
 
 function tanh(x) {
   if (x < -9) x = -9;
   else if (x > 9) x = 9;
-  const s = x * x;
-  const p =
-    ((((((-2.76076847742355e-16 * s + 2.00018790482477e-13) * s - 8.60467152213735e-11) * s + 5.12229709037114e-8) * s +
-      1.48572235717979e-5) *
-      s +
-      6.37261928875436e-4) *
-      s +
-      4.89352455891786e-3) *
-    x;
-  const q = ((1.19825839466702e-6 * s + 1.18534705686654e-4) * s + 2.268434632439e-3) * s + 4.89352518554385e-3;
-  return fround(p / q);
+  const place = x * 2048 + CELLS;
+  const i = place | 0;
+  return fround(TANH[i] + (place - i) * (TANH[i + 1] - TANH[i]));
 }
 
 // Three sums of integers fit in one double's 53 bits, 18 bits apart, while each stays below 2^17: three products for
@@ -353,23 +343,21 @@ class Product {
     const start = direction * inputs * outputs;
     this.inputs = inputs;
     this.outputs = outputs;
-    this.scale = scale;
+    this.scale = scale ?? 1;
     this.int8 = weights instanceof Int8Array;
     this.weights = weights.subarray(start, start + inputs * outputs); // int8: [inputs, outputs], else the reverse
     this.third = Math.ceil(outputs / 3 / LANES) * LANES;
-    if (this.int8) this.sums = new Float64Array(3 * this.third);
-    else this.weights = Float64Array.from(this.weights);
+    this.sums = new Float64Array(3 * this.third);
+    if (!this.int8) this.weights = Float64Array.from(this.weights);
   }
 
-  /** out[j] += sum of x[k] · weight[k, j] · step · scale; x: Float64Array [inputs], for int8 quantized. */
-  addTo(out, x, { step, zero }) {
-    if (!this.int8) return this.#addFloats(out, x);
-    const { sums, outputs, third } = this;
-    const multiplier = fround(step * this.scale);
+  /** Float64Array, the first [outputs]: the sums of x[k] · weight[k, j]; x: Float64Array [inputs], for int8 q - zero. */
+  multiply(x, zero) {
+    if (!this.int8) return this.#multiplyFloats(x);
     const { rows, blocks } = this.#pack(zero === 127 || zero === 128 ? 1023 : 513);
-    sums.fill(0);
-    for (const { from, to, at } of blocks) addBlock(sums, rows, x, from, to, at, third);
-    for (let j = 0; j < outputs; j++) out[j] += fround(sums[j] * multiplier);
+    this.sums.fill(0);
+    for (const { from, to, at } of blocks) addBlock(this.sums, rows, x, from, to, at, this.third);
+    return this.sums;
   }
 
   /** Blocks of inputs; in each, for LANES numbers at a time, a row an input. A number holds outputs j, j + third, … */
@@ -397,8 +385,8 @@ class Product {
     return (this.#packed[limit] = { rows, blocks });
   }
 
-  #addFloats(out, x) {
-    const { weights, inputs, outputs } = this;
+  #multiplyFloats(x) {
+    const { weights, inputs, outputs, sums } = this;
     for (let j = 0; j < outputs; j += 4) {
       // The gates' outputs are a multiple of four.
       const a0 = j * inputs;
@@ -416,11 +404,12 @@ class Product {
         s2 += xk * weights[a2 + k];
         s3 += xk * weights[a3 + k];
       }
-      out[j] += s0;
-      out[j + 1] += s1;
-      out[j + 2] += s2;
-      out[j + 3] += s3;
+      sums[j] = s0;
+      sums[j + 1] = s1;
+      sums[j + 2] = s2;
+      sums[j + 3] = s3;
     }
+    return sums;
   }
 }
 
@@ -654,10 +643,14 @@ export class Classifier {
 }
 
 /** One step's input x times the weights of all directions: Float32Array [directions · 4 · hidden]. */
-function multiply(layer, x, scale) {
-  const outputs = layer[0].input.outputs;
+function multiply(layer, x, { step, zero }) {
+  const { outputs } = layer[0].input;
   const product = new Float32Array(layer.length * outputs);
-  layer.forEach((lstm, d) => lstm.input.addTo(product.subarray(d * outputs, (d + 1) * outputs), x, scale));
+  layer.forEach(({ input }, d) => {
+    const sums = input.multiply(x, zero);
+    const multiplier = fround(step * input.scale);
+    for (let j = 0; j < outputs; j++) product[d * outputs + j] = sums[j] * multiplier;
+  });
   return product;
 }
 
@@ -677,19 +670,22 @@ function run(lstm, direction, gates, outputs, steps, hidden, width) {
     c[hidden - 2] = lstm.saturated; // a stacked network's sentinel units start at their ends
     c[hidden - 1] = -lstm.saturated;
   }
-  const sums = new Float32Array(4 * hidden);
+  const start = direction * 4 * hidden; // gates in ONNX's order: input, output, forget, cell
   for (let i = 0; i < steps; i++) {
     const t = direction ? steps - 1 - i : i;
-    const start = direction * 4 * hidden;
-    sums.set(gates[t].subarray(start, start + 4 * hidden));
-    recurrent.addTo(sums, h, recurrent.int8 ? quantize(h) : NO_SCALE);
+    const gate = gates[t];
+    const { step, zero } = recurrent.int8 ? quantize(h) : NO_SCALE;
+    const sums = recurrent.multiply(h, zero);
+    const by = fround(step * recurrent.scale);
     const out = t * width + direction * hidden;
     for (let j = 0; j < hidden; j++) {
-      // Gates in ONNX's order: input, output, forget, cell.
-      const input = sigmoid(fround(sums[j] + bias[j]));
-      const output = sigmoid(fround(sums[hidden + j] + bias[hidden + j]));
-      const forget = sigmoid(fround(sums[2 * hidden + j] + bias[2 * hidden + j]));
-      const cell = tanh(fround(sums[3 * hidden + j] + bias[3 * hidden + j]));
+      const o = j + hidden;
+      const f = o + hidden;
+      const u = f + hidden;
+      const input = sigmoid(fround(fround(gate[start + j] + fround(sums[j] * by)) + bias[j]));
+      const output = sigmoid(fround(fround(gate[start + o] + fround(sums[o] * by)) + bias[o]));
+      const forget = sigmoid(fround(fround(gate[start + f] + fround(sums[f] * by)) + bias[f]));
+      const cell = tanh(fround(fround(gate[start + u] + fround(sums[u] * by)) + bias[u]));
       c[j] = fround(forget * c[j]) + fround(input * cell);
       h[j] = outputs[out + j] = fround(output * tanh(c[j]));
     }
