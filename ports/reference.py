@@ -74,48 +74,76 @@ def tensors(graph: bytes) -> dict[str, np.ndarray]:
     found = {}
     for number, tensor in fields(graph):
         if number == 5:
-            parts, dims = dict(fields(tensor)), []
-            for n, value in fields(tensor):
-                if n == 1 and isinstance(value, int):  # one dim each, or packed: both are valid
-                    dims.append(value)
-                elif n == 1:
-                    at = 0
-                    while at < len(value):
-                        dim, at = varint(value, at)
-                        dims.append(dim)
+            parts = dict(fields(tensor))
+            dims = [dim for n, value in fields(tensor) if n == 1 for dim in integers(value)]
             if parts.get(2) in DTYPES and 9 in parts:
                 values = np.frombuffer(parts[9], DTYPES[parts[2]])
                 found[parts[8].decode()] = values.reshape(dims)
     return found
 
 
+def ngrams(graph: bytes) -> dict[tuple[int, ...], int]:
+    """The n-grams that have a vector, each with its row: the attributes of the graph's TfIdfVectorizer.
+
+    Of a NodeProto (field 1 of the graph): 4 op_type, 5 attributes; of these: 1 name, 3 i, 8 ints.
+    """
+    for number, node in fields(graph):
+        if number == 1 and (4, b"TfIdfVectorizer") in fields(node):
+            found: dict[bytes, list[int]] = {}
+            for n, attribute in fields(node):
+                if n == 5:
+                    parts = fields(attribute)
+                    found[dict(parts)[1]] = [i for m, value in parts if m in (3, 8) for i in integers(value)]
+            pool, starts = found[b"pool_int64s"], found[b"ngram_counts"]
+            words = starts[1] if len(starts) > 1 else len(pool)  # single ids first, then pairs
+            grams = [(i,) for i in pool[:words]] + list(zip(pool[words::2], pool[words + 1 :: 2]))
+            return {gram: row for row, gram in enumerate(grams)}
+    raise ModelError("this network is not supported: its graph has no TfIdfVectorizer")
+
+
+def integers(value: Any) -> list[int]:
+    """A repeated number's values: one a field, or packed in one."""
+    if isinstance(value, int):
+        return [value]
+    found, at = [], 0
+    while at < len(value):
+        number, at = varint(value, at)
+        found.append(number)
+    return found
+
+
 # --- The model file --------------------------------------------------------------------------------------
 
-FORMATS = ("1",)
+FORMATS = ("1", "2")
 KEYS = ("format", "tokenizer", "vocabulary", "labels", "network", "training", "quantization", "golden")
+KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
+PIECES_RULE = "pieces-1"  # format 2
 RULE = {
-    "rule": "lower-case; each filter character becomes a space; split on spaces; drop empty pieces",
     "lowercase": "unicode",
-    "filters": '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r',
     "pad_id": 0,
     "padding": "right",
     "start_id": 1,
     "first_word_id": 4,
     "truncation": "keep the last ids",
 }
+FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
 
 
 @dataclass
 class Model:
-    """What a file holds. words: word → id; oov_id: None leaves unknown words out; weights: by name."""
+    """What a file holds. words, pieces: string → id; oov_id: None leaves unknown words out; spaced: character
+    → what it becomes before the text is split; weights: by name; ngrams: (id,) or (id, id) → its row."""
 
     words: dict[str, int]
+    pieces: dict[str, int]
+    spaced: dict[int, str]
     length: int
     oov_id: int | None
     labels: list[str]
     network: dict[str, Any]
     golden: list[dict[str, Any]]
     weights: dict[str, np.ndarray]
+    ngrams: dict[tuple[int, ...], int]
 
 
 def read(data: bytes) -> Model:
@@ -145,9 +173,11 @@ def intact(data: bytes, graph: bytes, metadata: dict[str, str]) -> bool:
     """Whether the file is as it was written: a SHA-256 over all of it, with its own 64 digits as zeros."""
     digest = metadata.get("edge_lstm.digest")
     if digest is None:  # a file of edge-lstm 0.1: only its graph has one
-        known = {f"edge_lstm.{key}" for key in (*KEYS, "graph_sha256")}  # others: the digest's, damaged
+        known = {f"edge_lstm.{key}" for key in (*KEYS, "graph_sha256")}
+        numbers = [number for number, _ in fields(data) if number not in (8, 14)]
+        # Anything that 0.1 did not write would be the digest, damaged.
         right = metadata.get("edge_lstm.graph_sha256") == hashlib.sha256(graph).hexdigest()
-        return right and set(metadata) <= known
+        return right and set(metadata) <= known and sorted(numbers) == [1, 2, 3, 7]
     rule, digits = digest[:2], digest[2:].encode()
     zeroed = data.replace(digits, b"0" * 64)
     return rule == "1:" and len(digits) == 64 and digits.decode() == hashlib.sha256(zeroed).hexdigest()
@@ -156,25 +186,41 @@ def intact(data: bytes, graph: bytes, metadata: dict[str, str]) -> bool:
 def described(graph: bytes, metadata: dict[str, str]) -> Model:
     """Encoded graph and metadata → the model that they describe."""
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
-    for key, value in RULE.items():
+    rule = tokenizer["rule"]
+    keras = {"filters": FILTERS} if rule == KERAS_RULE else {}
+    for key, value in {**RULE, **keras}.items():
         if tokenizer.get(key) != value:
             raise ModelError(f"the text rule's {key} is {tokenizer.get(key)!r}, which is not supported")
-    words = metadata["edge_lstm.vocabulary"].split("\n") if metadata["edge_lstm.vocabulary"] else []
+    lines = metadata["edge_lstm.vocabulary"].split("\n") if metadata["edge_lstm.vocabulary"] else []
+    if rule == KERAS_RULE:
+        count, spaced = len(lines), dict.fromkeys(map(ord, FILTERS), " ")
+    elif rule == PIECES_RULE:
+        count = tokenizer["words"]
+        spaced = dict.fromkeys(map(ord, tokenizer["separators"]), " ")
+        spaced |= {ord(mark): f" {mark} " for mark in tokenizer["marks"]}
+        spaced |= {ord(c): spaced.get(ord(to), to) for c, to in tokenizer["replacements"].items()}
+    else:
+        raise ModelError(f"the text rule {rule[:40]!r} is not supported")
     network = json.loads(metadata["edge_lstm.network"])
     if network["pooling"] not in ("last", "mean", "max", "mean+max"):
         raise ModelError(f"pooling {network['pooling']!r} is not supported")
     model = Model(
-        words={word: i for i, word in enumerate(words, 4)},
+        words={word: i for i, word in enumerate(lines[:count], 4)},
+        pieces={piece: i for i, piece in enumerate(lines[count:], 4 + count)},
+        spaced=spaced,
         length=tokenizer["length"],
         oov_id=tokenizer["oov_id"],
         labels=json.loads(metadata["edge_lstm.labels"]),
         network=network,
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
         weights=tensors(graph),
+        ngrams=ngrams(graph) if network.get("ngrams") else {},
     )
     if (
         len(model.labels) != max(2, network["labels"])
-        or len(words) + 4 > network["num_words"] + 1
+        or not 0 <= count <= len(lines)
+        or len(lines) + 4 > network["num_words"] + 1
+        or len(model.ngrams) != network.get("ngrams", 0)
         or not 1 <= model.length <= 100_000
         or not (model.oov_id is None or 2 <= model.oov_id <= network["num_words"])
     ):
@@ -201,7 +247,12 @@ def check_shapes(model: Model) -> None:
             expected |= {f"lstm{k}_w_scale": (directions,), f"lstm{k}_r_scale": (directions,)}
         inputs = directions * hidden
     parts = 2 if n["pooling"] == "mean+max" else 1
-    expected |= {"head_w": (parts * inputs, logits), "head_b": (logits,)}
+    read = parts * inputs + (n["ngram_dim"] if n.get("ngrams") else 0)
+    expected |= {"head_w": (read, logits), "head_b": (logits,)}
+    if n.get("ngrams"):
+        expected["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
+        if int8:
+            expected |= {"ngram_scales": (n["ngram_dim"],), "head_w_scales": (read, 1)}
     if n.get("pair_buckets"):
         expected["pairs"] = (logits, n["num_words"] + 1 + n["pair_buckets"])
     if int8:
@@ -216,17 +267,37 @@ def check_shapes(model: Model) -> None:
 
 def encode(model: Model, text: str) -> tuple[list[int], str]:
     """A text → (its ids, at most ``length`` of them; ok, empty, unknown_words or truncated)."""
-    text = text.lower()  # of the whole text: a capital sigma is final or not by what stands around it
-    for character in RULE["filters"]:
-        text = text.replace(character, " ")
-    words = [word for word in text.split(" ") if word]  # at the space U+0020 only
-    known = [model.words.get(word, model.oov_id) for word in words]
-    ids = [1, *(i for i in known if i is not None)]
+    # Lower case of the whole text: a capital sigma is final or not by what stands around it.
+    words = [word for word in text.lower().translate(model.spaced).split(" ") if word]  # at U+0020 only
+    ids = [1]
+    for word in words:
+        if word in model.words:
+            ids.append(model.words[word])
+        elif model.pieces:
+            ids += pieces_of(model, word)
+        elif model.oov_id is not None:
+            ids.append(model.oov_id)
     if not any(i >= 4 for i in ids):
         status = "unknown_words" if words else "empty"
     else:
         status = "truncated" if len(ids) > model.length else "ok"
     return ids[-model.length :], status
+
+
+def pieces_of(model: Model, word: str) -> list[int]:
+    """The ids of a word's pieces: at each place the longest that starts there; unknown characters in a row
+    are one oov_id."""
+    ids: list[int] = []
+    at, longest = 0, max(map(len, model.pieces))
+    while at < len(word):
+        sizes = range(min(len(word) - at, longest), 0, -1)
+        size = next((size for size in sizes if word[at : at + size] in model.pieces), None)
+        if size is not None:
+            ids.append(model.pieces[word[at : at + size]])
+        elif model.oov_id is not None and ids[-1:] != [model.oov_id]:
+            ids.append(model.oov_id)
+        at += size or 1
+    return ids
 
 
 # --- ids → probabilities ---------------------------------------------------------------------------------
@@ -315,6 +386,17 @@ def linear_part(model: Model, ids: list[int]) -> Any:
     return found.sum(axis=1, dtype=F32)
 
 
+def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
+    """The vectors of the n-grams that the text holds, each once, added up, over √T: float32 [width]."""
+    held = {model.ngrams.get(gram) for gram in [*((i,) for i in ids), *pairwise(ids)]} - {None}
+    vectors = model.weights["ngram_vectors"][sorted(held)]  # n, width
+    if vectors.dtype == np.int8:
+        total = vectors.sum(axis=0, dtype=np.int32).astype(F32) * model.weights["ngram_scales"]
+    else:
+        total = vectors.sum(axis=0, dtype=F32)
+    return total / np.sqrt(F32(len(ids)))
+
+
 def probabilities(model: Model, ids: list[int]) -> np.ndarray:
     """Ids, at least one → float32 [L], in the order of the labels."""
     w = model.weights
@@ -334,7 +416,12 @@ def probabilities(model: Model, ids: list[int]) -> np.ndarray:
         parts.append(x.sum(axis=0, dtype=F32) / F32(len(ids)))
     if "max" in pooling:
         parts.append(np.maximum(x.max(axis=0), F32(0)))  # of the outputs and 0
-    logits = np.concatenate(parts) @ w["head_w"] + w["head_b"] + linear_part(model, ids)
+    head = w["head_w"]
+    if model.ngrams:
+        parts.append(ngram_part(model, ids))
+    if head.dtype == np.int8:
+        head = head.astype(F32) * w["head_w_scales"]
+    logits = np.concatenate(parts) @ head + w["head_b"] + linear_part(model, ids)
     if len(model.labels) == 2:  # one logit: the second label's
         second = sigmoid(logits)
         return np.concatenate([F32(1) - second, second])

@@ -46,7 +46,7 @@ static int next_field(slice *message, field *f) {
     if (message->at == message->end) return 0;
     if (!varint(message, &key) || key >> 3 == 0 || key >> 3 > 0x1FFFFFFF) return -1;
     f->number = (unsigned)(key >> 3);
-    f->is_bytes = (key & 7) != 0;
+    f->is_bytes = (key & 7) != 0, f->value = 0;
     f->bytes.at = f->bytes.end = message->at;
     switch (key & 7) {
     case 0: return varint(message, &f->value) ? 1 : -1;
@@ -649,17 +649,25 @@ typedef struct {
 } lstm_layer;
 
 struct edge_lstm {
-    slice graph, vocabulary, labels_json, golden;
-    int32_t length, oov_id, words, longest_word;                     /* text; oov_id -1: left out */
+    slice graph, tokenizer, vocabulary, labels_json, golden;
+    int32_t length, oov_id, lines, words;   /* text; oov_id -1: left out; the vocabulary's lines behind words are pieces */
+    int32_t longest_word, longest_piece, specials; /* bytes; characters beyond ASCII that are no letters */
+    int32_t ngrams, ngram_dim;
     int32_t ids, embedding_dim, hidden, layers, directions, buckets; /* network; the first two and hidden with */
     int32_t labels, logits, sentinels, int8, pool_last, pool_mean, pool_max; /* what int8 adds to them */
-    const unsigned char *embedding, *embedding_scale, *head_weight, *head_bias, *pairs, *pairs_scale;
+    const unsigned char *embedding, *embedding_scale, *head_weight, *head_scales, *head_bias, *pairs, *pairs_scale;
+    const unsigned char *vectors, *vector_scales;
+    unsigned char kind[128]; /* of ASCII: LETTER, SEPARATOR or MARK */
     /* In the arena: */
     lstm_layer *lstms;
     char **names;
     unsigned char *word, *slots, *starts; /* the vocabulary's index: see find_word */
-    uint32_t slot_mask;
+    uint32_t slot_mask, gram_mask;
     int slot_bytes, start_bytes;
+    struct special { uint32_t character, becomes, kind; } *special;
+    uint32_t *gram_slots;
+    int32_t *grams; /* [ngrams, 2]: an id and -1, or two ids */
+    unsigned char *held;
     int32_t *id, *sums; /* a text's ids; products of integers */
     size_t count;
     int16_t *quantized;
@@ -675,6 +683,7 @@ static const char POOLING[] = "this pooling is not supported; use last, mean, ma
 static const char GRAPH[] = "this network is not supported: its graph has not the constants that its metadata needs";
 
 enum { FLOAT32 = 1, INT8 = 3 };
+enum { LETTER, SEPARATOR, MARK };
 
 /* A constant of the graph by name, type and shape: its bytes, or NULL. */
 static const unsigned char *constant(slice graph, const char *name, int type, int axes, const int32_t *shape) {
@@ -745,26 +754,114 @@ static int32_t pooled_values(const edge_lstm *m) {
     return m->directions * m->hidden * (m->pool_last + m->pool_mean + m->pool_max);
 }
 
+/* A repeated number's next value: one a field, or packed in one. rest: the packed ones to come. */
+static int next_integer(slice *message, unsigned number, slice *rest, uint64_t *value) {
+    field f;
+    while (rest->at == rest->end) {
+        if (next_field(message, &f) <= 0) return 0;
+        if (f.number != number) continue;
+        if (!f.is_bytes) return *value = f.value, 1;
+        *rest = f.bytes;
+    }
+    return varint(rest, value);
+}
+
+/* The value of a graph's TfIdfVectorizer's attribute: its AttributeProto. */
+static int vectorizer_attribute(slice graph, const char *name, slice *attribute) {
+    field node, part, inner;
+    while (next_field(&graph, &node) > 0) {
+        slice rest = node.bytes;
+        int is_it = 0;
+        if (node.number != 1 || !node.is_bytes) continue;
+        while (next_field(&rest, &part) > 0) is_it |= part.number == 4 && same(part.bytes, "TfIdfVectorizer");
+        for (rest = node.bytes; is_it && next_field(&rest, &part) > 0;) {
+            slice content = part.bytes;
+            if (part.number != 5 || !part.is_bytes) continue;
+            *attribute = part.bytes;
+            while (next_field(&content, &inner) > 0)
+                if (inner.number == 1 && same(inner.bytes, name)) return 1;
+        }
+        if (is_it) return 0;
+    }
+    return 0;
+}
+
+/* The n-grams that have a vector: single ids first, then pairs. grams: [ngrams, 2], or NULL only to check them. */
+static int read_ngrams(const edge_lstm *m, int32_t *grams) {
+    slice counts, pool, rest = {NULL, NULL};
+    uint64_t value, pairs_start = UINT64_MAX;
+    int32_t n, i;
+    if (!vectorizer_attribute(m->graph, "ngram_counts", &counts) || !vectorizer_attribute(m->graph, "pool_int64s", &pool))
+        return 0;
+    if (!next_integer(&counts, 8, &rest, &value) || value) return 0;
+    if (next_integer(&counts, 8, &rest, &value)) pairs_start = value;
+    rest.at = rest.end = NULL;
+    for (n = 0; n < m->ngrams; n++)
+        for (i = 0; i < 2; i++) {
+            if (i && (uint64_t)n < pairs_start) value = UINT64_MAX;
+            else if (!next_integer(&pool, 8, &rest, &value) || value > (uint64_t)m->ids) return 0;
+            if (grams) grams[2 * n + i] = value == UINT64_MAX ? -1 : (int32_t)value;
+        }
+    return !next_integer(&pool, 8, &rest, &value);
+}
+
+static void note(edge_lstm *m, uint32_t c, uint32_t becomes, uint32_t kind) {
+    if (m->special) m->special[m->specials].character = c, m->special[m->specials].becomes = becomes, m->special[m->specials].kind = kind;
+    m->specials++;
+}
+
+/* The characters of pieces-1 that are no letters, or become others: into kind[], and special where there is room. */
+static int read_rule(edge_lstm *m, slice tokenizer) {
+    slice value, name;
+    reader r;
+    uint32_t c, to;
+    int32_t i;
+    if (!json_get(tokenizer, "separators", &value)) return 0;
+    for (r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
+        if (c < 128) m->kind[c] = SEPARATOR;
+        else note(m, c, c, SEPARATOR);
+    if (!json_get(tokenizer, "marks", &value)) return 0;
+    for (r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
+        if (c < 128) m->kind[c] = MARK;
+        else note(m, c, c, MARK);
+    if (!json_get(tokenizer, "replacements", &value) || !json_enter(&value, '{')) return 0;
+    while (json_value(&value, &name)) {
+        slice text;
+        uint32_t kind = LETTER;
+        if (value.at == value.end || *value.at++ != ':' || !json_value(&value, &text)) return 0;
+        r = json_string(name), c = next_character(&r);
+        r = json_string(text), to = next_character(&r);
+        if (c < 128 || c == END_OF_TEXT || to == END_OF_TEXT || next_character(&r) != END_OF_TEXT) return 0;
+        if (to < 128) kind = m->kind[to];
+        for (i = 0; m->special && i < m->specials; i++)
+            if (m->special[i].character == to) kind = m->special[i].kind;
+        note(m, c, to, kind);
+        if (value.at < value.end && *value.at == ',') value.at++;
+    }
+    return 1;
+}
+
 /* Everything that needs no arena: the file's bytes are whole, and describe a network that can be run here. */
 static const char *parse(edge_lstm *m, slice file, int digest_counts) {
+    static const char filters[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r";
     static const struct { const char *key, *text; } rule[] = {
-        {"rule", "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"},
         {"lowercase", "unicode"},
-        {"filters", "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r"},
         {"padding", "right"},
         {"truncation", "keep the last ids"}};
     static const unsigned char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
-    int others = 0;
+    int others = 0; /* fields and keys that 0.1 did not write */
+    unsigned char seen[8] = {0};
     slice rest = file, format = {NULL, NULL}, tokenizer = format, network = format, digest = format, old = format, value;
     slice before, zero, behind, none = {zeros, zeros};
     field f, e;
-    int more;
-    int32_t n, shape[3], bidirectional;
+    int more, keras;
+    int32_t n, shape[3], bidirectional, read;
     const unsigned char *at;
     memset(m, 0, sizeof *m);
     while ((more = next_field(&rest, &f)) > 0) {
         slice key = {NULL, NULL}, content = {zeros, zeros};
         if (f.number == 7 && f.is_bytes) m->graph = f.bytes;
+        others |= f.number < 8 ? seen[f.number]++ || (f.number > 3 && f.number < 7) : f.number != 8 && f.number != 14;
         if (f.number != 14 || !f.is_bytes) continue;
         while ((more = next_field(&f.bytes, &e)) > 0) {
             if (e.number == 1) key = e.bytes;
@@ -782,7 +879,7 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
         else if (!same(key, "edge_lstm.training") && !same(key, "edge_lstm.quantization")) others = 1;
     }
     if (more < 0 || !format.at) return NOT_A_MODEL;
-    if (!same(format, "1")) return LATER;
+    if (!same(format, "1") && !same(format, "2")) return LATER;
     if (digest.at) { /* covers every byte of the file, with its own digits as zeros */
         if (length_of(digest) != 66 || memcmp(digest.at, "1:", 2)) return CHANGED;
         before.at = file.at, before.end = digest.at + 2;
@@ -801,6 +898,13 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
     if (!json_int(tokenizer, "pad_id", 0, 0, &n) || !json_int(tokenizer, "start_id", START_ID, START_ID, &n) ||
         !json_int(tokenizer, "first_word_id", FIRST_WORD_ID, FIRST_WORD_ID, &n))
         return RULE_UNKNOWN;
+    keras = json_is(tokenizer, "rule", "lower-case; each filter character becomes a space; split on spaces; drop empty pieces");
+    if (keras ? !json_is(tokenizer, "filters", filters) : !json_is(tokenizer, "rule", "pieces-1")) return RULE_UNKNOWN;
+    m->tokenizer = tokenizer;
+    m->kind[' '] = SEPARATOR;
+    if (keras)
+        for (n = 0; filters[n]; n++) m->kind[(unsigned char)filters[n]] = SEPARATOR;
+    else if (!read_rule(m, tokenizer)) return RULE_UNKNOWN;
     if (!m->vocabulary.at || !m->labels_json.at || !json_int(tokenizer, "length", 1, MAX_LENGTH, &m->length) ||
         !json_int(network, "num_words", 1, 1 << 24, &m->ids) ||
         !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
@@ -819,15 +923,22 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
     m->pool_mean = json_is(network, "pooling", "mean") || json_is(network, "pooling", "mean+max");
     m->pool_max = json_is(network, "pooling", "max") || json_is(network, "pooling", "mean+max");
     if (!m->pool_last && !m->pool_mean && !m->pool_max) return POOLING;
-    for (at = m->vocabulary.at; at < m->vocabulary.end; m->words++) {
+    m->words = INT32_MAX;
+    if (!keras && !json_int(tokenizer, "words", 0, m->ids, &m->words)) return UNUSABLE;
+    for (at = m->vocabulary.at; at < m->vocabulary.end; m->lines++) {
         const unsigned char *end = memchr(at, '\n', (size_t)(m->vocabulary.end - at));
-        if (m->words >= m->ids) return UNUSABLE;
+        int32_t *longest = m->lines < m->words ? &m->longest_word : &m->longest_piece;
+        if (m->lines >= m->ids) return UNUSABLE;
         if (!end) end = m->vocabulary.end;
-        if (end - at > m->longest_word) m->longest_word = (int32_t)(end - at);
+        if (end - at > *longest) *longest = (int32_t)(end - at);
         at = end + 1;
-        if (end + 1 == m->vocabulary.end) m->words++; /* it ends with an empty word */
+        if (end + 1 == m->vocabulary.end) m->lines++; /* it ends with an empty word */
     }
-    if (m->words + FIRST_WORD_ID > m->ids + 1) return UNUSABLE;
+    if (keras) m->words = m->lines;
+    if (m->lines + FIRST_WORD_ID > m->ids + 1 || m->words > m->lines) return UNUSABLE;
+    if ((json_get(network, "ngrams", &value) && !json_int(network, "ngrams", 0, 1 << 24, &m->ngrams)) ||
+        (m->ngrams && !json_int(network, "ngram_dim", 1, 1 << 16, &m->ngram_dim)))
+        return UNUSABLE;
 
     m->directions = 1 + bidirectional;
     m->logits = m->labels == 2 ? 1 : m->labels;
@@ -846,10 +957,18 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
         lstm_layer layer;
         if (!find_layer(m, (int)n, &layer)) return GRAPH;
     }
-    shape[0] = pooled_values(m), shape[1] = m->logits;
-    m->head_weight = constant(m->graph, "head_w", FLOAT32, 2, shape);
+    shape[0] = read = pooled_values(m) + m->ngram_dim, shape[1] = m->logits, shape[2] = 1;
+    m->head_weight = constant(m->graph, "head_w", m->ngrams && m->int8 ? INT8 : FLOAT32, 2, shape);
     m->head_bias = constant(m->graph, "head_b", FLOAT32, 1, shape + 1);
     if (!m->head_weight || !m->head_bias) return GRAPH;
+    if (m->ngrams) {
+        shape[0] = m->ngrams, shape[1] = m->ngram_dim;
+        m->vectors = constant(m->graph, "ngram_vectors", m->int8 ? INT8 : FLOAT32, 2, shape);
+        m->vector_scales = m->int8 ? constant(m->graph, "ngram_scales", FLOAT32, 1, shape + 1) : m->vectors;
+        shape[0] = read, shape[1] = 1;
+        m->head_scales = m->int8 ? constant(m->graph, "head_w_scales", FLOAT32, 2, shape) : NULL;
+        if (!m->vectors || !m->vector_scales || (m->int8 && !m->head_scales) || !read_ngrams(m, NULL)) return GRAPH;
+    }
     if (m->buckets) {
         shape[0] = m->logits, shape[1] = m->ids + 1 + m->buckets, shape[2] = 1;
         m->pairs = constant(m->graph, "pairs", m->int8 ? INT8 : FLOAT32, 2, shape);
@@ -872,15 +991,20 @@ static size_t take(uint64_t *used, uint64_t count, size_t size) {
     return (size_t)at;
 }
 
+/* Of what is known of a word while it is read: enough to tell whether it is one of the vocabulary, and a piece more. */
+static size_t word_room(const edge_lstm *m) { return (size_t)m->longest_word + (size_t)m->longest_piece + 4; }
+
 /* Where everything lies behind the arena's first byte, which is aligned → how much there is. base: NULL to count. */
 static size_t lay_out(edge_lstm *m, unsigned char *base) {
     size_t hidden = (size_t)m->hidden, width = (size_t)m->directions * hidden, slots = 1, at;
     size_t widest = m->layers > 1 && width > (size_t)m->embedding_dim ? width : (size_t)m->embedding_dim;
     uint64_t used = 0, sequence = m->layers > 1 ? (uint64_t)m->length * width : 0;
     if (hidden > widest) widest = hidden;
-    while (slots * 2 < (size_t)m->words * 3 || slots < 2) slots *= 2;
-    m->slot_mask = (uint32_t)(slots - 1);
-    m->slot_bytes = m->words < 0xFFFF ? 2 : 4;
+    size_t gram_slots = 1, sums = 4 * hidden > (size_t)m->ngram_dim ? 4 * hidden : (size_t)m->ngram_dim;
+    while (slots * 2 < (size_t)m->lines * 3 || slots < 2) slots *= 2;
+    while (gram_slots * 2 < (size_t)m->ngrams * 3) gram_slots *= 2;
+    m->slot_mask = (uint32_t)(slots - 1), m->gram_mask = (uint32_t)(gram_slots - 1);
+    m->slot_bytes = m->lines < 0xFFFF ? 2 : 4;
     m->start_bytes = length_of(m->vocabulary) < 0xFFFF ? 2 : 4;
 #define TAKE(member, type, count) \
     at = take(&used, count, sizeof(type)); \
@@ -889,17 +1013,21 @@ static size_t lay_out(edge_lstm *m, unsigned char *base) {
     TAKE(lstms, lstm_layer, (size_t)m->layers);
     TAKE(names, char *, (size_t)m->labels);
     TAKE(names[0], char, length_of(m->labels_json) * 2 + (size_t)m->labels); /* an escape gives at most three bytes */
-    TAKE(word, unsigned char, (size_t)m->longest_word + 1);
+    TAKE(word, unsigned char, word_room(m));
+    TAKE(special, struct special, (size_t)m->specials);
+    TAKE(grams, int32_t, (size_t)m->ngrams * 2);
+    TAKE(gram_slots, uint32_t, m->ngrams ? gram_slots : 0);
+    TAKE(held, unsigned char, m->ngrams ? (size_t)m->ngrams / 8 + 1 : 0);
     TAKE(slots, unsigned char, slots * (size_t)m->slot_bytes);
-    TAKE(starts, unsigned char, ((size_t)m->words + 1) * (size_t)m->start_bytes);
+    TAKE(starts, unsigned char, ((size_t)m->lines + 1) * (size_t)m->start_bytes);
     TAKE(id, int32_t, (size_t)m->length);
-    TAKE(sums, int32_t, 4 * hidden);
+    TAKE(sums, int32_t, sums);
     TAKE(quantized, int16_t, widest + 256);
     TAKE(gates, float, 4 * hidden);
     TAKE(h, float, hidden);
     TAKE(c, float, hidden);
     TAKE(x, float, widest);
-    TAKE(pooled, float, (size_t)pooled_values(m));
+    TAKE(pooled, float, (size_t)pooled_values(m) + (size_t)m->ngram_dim);
     TAKE(answer, float, (size_t)m->labels);
     TAKE(sequence[0], float, sequence);
     TAKE(sequence[1], float, sequence);
@@ -920,18 +1048,20 @@ static void store(unsigned char *array, int bytes, size_t i, uint32_t value) {
     else memcpy(array + 4 * i, &value, 4);
 }
 
-static uint32_t hash_of(const unsigned char *word, size_t size) { /* FNV-1a */
-    uint32_t hash = 2166136261u;
-    while (size--) hash = (hash ^ *word++) * 16777619u;
-    return hash ^ hash >> 15;
+#define HASH_START 2166136261u
+static uint32_t hash_more(uint32_t hash, const unsigned char *bytes, size_t size) { /* FNV-1a */
+    while (size--) hash = (hash ^ *bytes++) * 16777619u;
+    return hash;
 }
 
-/* The slot that holds the word, or the empty one where it would be. A slot is a word's number and 1, or 0. */
-static uint32_t find_word(const edge_lstm *m, const unsigned char *word, size_t size) {
-    uint32_t slot = hash_of(word, size) & m->slot_mask, number;
+/* The slot that holds the word or piece, or the empty one where it would be. A slot is a line's number and 1, or 0. */
+static uint32_t find_line(const edge_lstm *m, const unsigned char *text, size_t size, uint32_t hash, int is_piece) {
+    uint32_t slot = (hash ^ hash >> 15) & m->slot_mask, number;
     for (; (number = load(m->slots, m->slot_bytes, slot)) != 0; slot = (slot + 1) & m->slot_mask) {
         uint32_t start = load(m->starts, m->start_bytes, number - 1), end = load(m->starts, m->start_bytes, number);
-        if (end - start - 1 == size && !memcmp(m->vocabulary.at + start, word, size)) break;
+        if (is_piece == (number > (uint32_t)m->words) && end - start - 1 == size &&
+            !memcmp(m->vocabulary.at + start, text, size))
+            break;
     }
     return slot;
 }
@@ -940,13 +1070,31 @@ static void index_words(edge_lstm *m) {
     const unsigned char *at = m->vocabulary.at, *end;
     int32_t n;
     memset(m->slots, 0, ((size_t)m->slot_mask + 1) * (size_t)m->slot_bytes);
-    for (n = 0; n < m->words; n++, at = end + 1) {
+    for (n = 0; n < m->lines; n++, at = end + 1) {
+        uint32_t slot;
         end = memchr(at, '\n', (size_t)(m->vocabulary.end - at));
         if (!end) end = m->vocabulary.end;
         store(m->starts, m->start_bytes, (size_t)n, (uint32_t)(at - m->vocabulary.at));
         store(m->starts, m->start_bytes, (size_t)n + 1, (uint32_t)(end + 1 - m->vocabulary.at));
-        store(m->slots, m->slot_bytes, find_word(m, at, (size_t)(end - at)), (uint32_t)n + 1); /* the last one counts */
+        slot = find_line(m, at, (size_t)(end - at), hash_more(HASH_START, at, (size_t)(end - at)), n >= m->words);
+        store(m->slots, m->slot_bytes, slot, (uint32_t)n + 1); /* the last one counts */
     }
+}
+
+/* The slot of the n-gram left, right (-1: left alone), or the empty one where it would be: a row and 1, or 0. */
+static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
+    uint32_t hash = (uint32_t)left * 2654435761u + (uint32_t)right * 40503u, slot = (hash ^ hash >> 15) & m->gram_mask, row;
+    for (; (row = m->gram_slots[slot]) != 0; slot = (slot + 1) & m->gram_mask)
+        if (m->grams[2 * (row - 1)] == left && m->grams[2 * (row - 1) + 1] == right) break;
+    return m->gram_slots + slot;
+}
+
+static void index_grams(edge_lstm *m) {
+    int32_t n;
+    if (!m->ngrams) return;
+    read_ngrams(m, m->grams);
+    memset(m->gram_slots, 0, ((size_t)m->gram_mask + 1) * sizeof *m->gram_slots);
+    for (n = 0; n < m->ngrams; n++) *find_gram(m, m->grams[2 * n], m->grams[2 * n + 1]) = (uint32_t)n + 1;
 }
 
 static void copy_labels(edge_lstm *m) {
@@ -965,53 +1113,106 @@ static void copy_labels(edge_lstm *m) {
 
 /* --- Text → ids ----------------------------------------------------------------------------------------------- */
 
-static int is_separator(uint32_t c) { /* ASCII's punctuation but the apostrophe; tab, both line ends, space */
-    return c < 0x80 && (c == ' ' || c == '\t' || c == '\n' || c == '\r' || (c > 0x20 && c < 0x30 && c != '\'') ||
-                        (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E));
-}
-
 static int around(uint32_t c) {
     if (c >= 0x80) return around_sigma(c);
     if ((c | 32) >= 'a' && (c | 32) <= 'z') return 0;
     return c == '\'' || c == '.' || c == ':' || c == '^' || c == '`' ? 1 : 2;
 }
 
-static edge_lstm_status encode(edge_lstm *m, reader text) {
-    size_t words = 0, count = 0, length = (size_t)m->length, size = 0, i;
-    int after_cased = 0, known = 0;
-    uint32_t c = START_ID;
-    m->id[count++ % length] = START_ID;
-    do {
-        c = next_character(&text);
-        if (c == END_OF_TEXT || is_separator(c)) {
-            if (size) {
-                int32_t id = m->oov_id;
-                uint32_t number = 0;
-                if (size <= (size_t)m->longest_word)
-                    number = load(m->slots, m->slot_bytes, find_word(m, m->word, size));
-                if (number) id = (int32_t)number - 1 + FIRST_WORD_ID;
-                if (id >= 0) m->id[count++ % length] = id; /* a ring of the last ones */
-                known |= id >= FIRST_WORD_ID;
-                words++;
-                size = 0;
-            }
+/* A text while it is read: its ids so far; the word that is being read, as far as it is not given to pieces yet. */
+typedef struct {
+    size_t words, count, size;
+    int known, in_pieces; /* known: it had an id of a word; in_pieces: the word is too long for the vocabulary */
+    int32_t last;         /* the word's last piece: unknown characters in a row are one id */
+} reading;
+
+static void push(edge_lstm *m, reading *r, int32_t id) {
+    if (id < 0) return;
+    m->id[r->count++ % (size_t)m->length] = id; /* a ring of the last ones */
+    r->known |= id >= FIRST_WORD_ID;
+}
+
+/* Gives the word's beginning to pieces, at each place the longest that starts there, until less than `keep` is left. */
+static void push_pieces(edge_lstm *m, reading *r, size_t keep) {
+    size_t at = 0;
+    while (r->size - at >= keep && at < r->size) {
+        size_t room = r->size - at, n = 0, found = 0;
+        uint32_t hash = HASH_START, number = 0, got;
+        const unsigned char *word = m->word + at;
+        do { /* one character more */
+            size_t before = n++;
+            while (n < room && (word[n] & 0xC0) == 0x80) n++;
+            hash = hash_more(hash, word + before, n - before);
+            if (n > (size_t)m->longest_piece) break;
+            got = load(m->slots, m->slot_bytes, find_line(m, word, n, hash, 1));
+            if (got) number = got, found = n;
+        } while (n < room);
+        if (number) {
+            r->last = (int32_t)number - 1 + FIRST_WORD_ID;
+            push(m, r, r->last);
         } else {
-            unsigned char bytes[4];
-            uint32_t small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c), more;
-            if (c == 0x3A3 && after_cased) { /* a capital sigma is final behind a letter and before none */
-                reader ahead = text;
-                while ((more = next_character(&ahead)) != END_OF_TEXT && around(more) == 1) continue;
-                if (more == END_OF_TEXT || around(more) != 0) small = 0x3C2;
-            }
-            for (more = c == 0x130 ? 0x307 : 0;; small = more, more = 0) { /* a capital I with a dot is two */
-                size_t n = put_utf8(small, bytes);
-                if (size + n <= (size_t)m->longest_word) memcpy(m->word + size, bytes, n);
-                size += n;
-                if (!more) break;
-            }
+            if (r->last != m->oov_id) push(m, r, m->oov_id);
+            r->last = m->oov_id;
+            for (found = 1; found < room && (word[found] & 0xC0) == 0x80;) found++;
         }
-        if (c != END_OF_TEXT && around(c) != 1) after_cased = around(c) == 0;
-    } while (c != END_OF_TEXT);
+        at += found;
+    }
+    memmove(m->word, m->word + at, r->size - at);
+    r->size -= at;
+}
+
+static void push_word(edge_lstm *m, reading *r) {
+    uint32_t number = 0;
+    if (!r->size && !r->in_pieces) return;
+    if (!r->in_pieces)
+        number = load(m->slots, m->slot_bytes, find_line(m, m->word, r->size, hash_more(HASH_START, m->word, r->size), 0));
+    if (number) push(m, r, (int32_t)number - 1 + FIRST_WORD_ID);
+    else if (m->lines > m->words) push_pieces(m, r, 0);
+    else push(m, r, m->oov_id);
+    r->words++;
+    r->size = 0, r->in_pieces = 0, r->last = -2;
+}
+
+static void push_character(edge_lstm *m, reading *r, uint32_t c) {
+    unsigned char bytes[4];
+    size_t n = put_utf8(c, bytes);
+    if (r->size + n > word_room(m)) {
+        r->in_pieces = 1;
+        if (m->lines > m->words) push_pieces(m, r, (size_t)m->longest_piece);
+        else r->size = 0;
+    }
+    memcpy(m->word + r->size, bytes, n);
+    r->size += n;
+}
+
+static edge_lstm_status encode(edge_lstm *m, reader text) {
+    size_t length = (size_t)m->length, count, words, i;
+    int after_cased = 0, known;
+    uint32_t c;
+    int32_t k;
+    reading r = {0, 0, 0, 0, 0, -2};
+    push(m, &r, START_ID);
+    while ((c = next_character(&text)) != END_OF_TEXT) {
+        uint32_t small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c), more;
+        unsigned kind = small < 0x80 ? m->kind[small] : LETTER;
+        if (c == 0x3A3 && after_cased) { /* a capital sigma is final behind a letter and before none */
+            reader ahead = text;
+            while ((more = next_character(&ahead)) != END_OF_TEXT && around(more) == 1) continue;
+            if (more == END_OF_TEXT || around(more) != 0) small = 0x3C2;
+        }
+        for (k = 0; small >= 0x80 && k < m->specials; k++)
+            if (m->special[k].character == small) {
+                kind = m->special[k].kind, small = m->special[k].becomes;
+                break;
+            }
+        if (kind != LETTER) push_word(m, &r);
+        if (kind != SEPARATOR) push_character(m, &r, small);
+        if (kind == MARK) push_word(m, &r);
+        if (c == 0x130) push_character(m, &r, 0x307); /* a capital I with a dot is two */
+        if (around(c) != 1) after_cased = around(c) == 0;
+    }
+    push_word(m, &r);
+    count = r.count, words = r.words, known = r.known;
     m->count = count < length ? count : length;
     if (count > length && count % length) { /* turn the ring so that it begins at its oldest */
         size_t oldest = count % length, low, high, part;
@@ -1259,6 +1460,32 @@ static float pair_weight(const edge_lstm *m, size_t row, uint64_t i) {
     return m->int8 ? (float)((const signed char *)m->pairs)[row + i] : number(m->pairs, row + (size_t)i);
 }
 
+/* The vectors of the n-grams that the text holds, each once, added up, over the square root of its length. */
+static void add_ngrams(edge_lstm *m, float *out) {
+    int32_t t, j, k, width = m->ngram_dim;
+    float root = sqrtf((float)m->count);
+    memset(m->held, 0, (size_t)m->ngrams / 8 + 1);
+    memset(m->sums, 0, sizeof *m->sums * (size_t)width);
+    memset(out, 0, sizeof *out * (size_t)width);
+    for (t = 0; t < (int32_t)m->count; t++)
+        for (k = t ? 0 : 1; k < 2; k++) { /* the pair that ends here, the id alone */
+            uint32_t row = k ? *find_gram(m, m->id[t], -1) : *find_gram(m, m->id[t - 1], m->id[t]);
+            if (!row-- || (m->held[row / 8] >> (row & 7) & 1)) continue;
+            m->held[row / 8] |= (unsigned char)(1 << (row & 7));
+            for (j = 0; j < width; j++) {
+                size_t i = (size_t)row * (size_t)width + (size_t)j;
+                if (m->int8) m->sums[j] += ((const signed char *)m->vectors)[i];
+                else out[j] += number(m->vectors, i);
+            }
+        }
+    for (j = 0; j < width; j++)
+        out[j] = (m->int8 ? (float)m->sums[j] * number(m->vector_scales, (size_t)j) : out[j]) / root;
+}
+
+static float head_weight(const edge_lstm *m, size_t row, size_t i) {
+    return m->head_scales ? (float)((const signed char *)m->head_weight)[i] * number(m->head_scales, row) : number(m->head_weight, i);
+}
+
 static void run(edge_lstm *m, float *probabilities) {
     const float *in = NULL;
     int32_t layer, d, l, j, pooled = pooled_values(m), t;
@@ -1267,9 +1494,11 @@ static void run(edge_lstm *m, float *probabilities) {
         for (d = 0; d < m->directions; d++) run_lstm(m, layer, d, in, out);
         in = out;
     }
+    if (m->ngrams) add_ngrams(m, m->pooled + pooled);
     for (l = 0; l < m->logits; l++) {
         float sum = 0, linear = 0;
-        for (j = 0; j < pooled; j++) sum += m->pooled[j] * number(m->head_weight, (size_t)j * (size_t)m->logits + (size_t)l);
+        for (j = 0; j < pooled + m->ngram_dim; j++)
+            sum += m->pooled[j] * head_weight(m, (size_t)j, (size_t)j * (size_t)m->logits + (size_t)l);
         if (m->buckets) { /* a weight for each word, and for each pair of neighbours by their hash */
             size_t row = (size_t)l * (size_t)(m->ids + 1 + m->buckets);
             for (t = 0; t < (int32_t)m->count; t++) {
@@ -1362,7 +1591,10 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t are
             l->group = w < r ? w : r;
         }
     }
+    model->specials = 0;
+    if (m.specials) read_rule(model, model->tokenizer);
     index_words(model);
+    index_grams(model);
     copy_labels(model);
     return model;
 }

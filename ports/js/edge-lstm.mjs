@@ -1,28 +1,22 @@
 // Runs the model files of edge-lstm: one file, no dependency, no WebAssembly, no eval.
 //
 //   import { Classifier } from "./edge-lstm.mjs";
-//   const classifier = await Classifier.load("sentiment.int8.onnx");
-//   classifier.predict("A wonderful film.");
-//   // { label: "pos", probability: 0.988, probabilities: { neg: 0.012, pos: 0.988 }, status: "ok" }
+//   (await Classifier.load("model.onnx")).predict("A wonderful film.");
 //
 // Browser, worker, extension, Node from 18. What the file means, byte by byte: docs/file-format.md.
-// Numbers are kept as float32 (Math.fround) wherever ONNX Runtime rounds to it.
+// Math.fround stands where ONNX Runtime rounds to float32.
 
 const { fround } = Math;
 
-/** The bytes are no model file that this module runs; the message is one line: what is wrong; what to do. */
 export class ModelError extends Error {
-  constructor(message) {
-    super(message);
-    this.name = "ModelError";
-  }
+  name = "ModelError";
 }
 
 const DAMAGED = "the file was cut short or changed after it was written; copy it again";
 
-// --- The bytes: a protocol buffer message ---------------------------------------------------------------
+// --- The bytes: a protocol buffer message
 
-/** [value, where it ends]. Values are exact up to 2^53; nothing in a model file is larger. */
+/** [value, where it ends] */
 function varint(data, at) {
   for (let value = 0, factor = 1; ; factor *= 128) {
     if (at >= data.length || factor > 2 ** 63) throw new ModelError(DAMAGED);
@@ -32,7 +26,7 @@ function varint(data, at) {
   }
 }
 
-/** A message's fields: [field number, a number or a view of its bytes]. */
+/** A message's fields: [number, value or bytes]. */
 function* fields(data) {
   let key, value;
   for (let at = 0; at < data.length; ) {
@@ -54,9 +48,17 @@ function* fields(data) {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const ELEMENTS = { 1: Float32Array, 2: Uint8Array, 3: Int8Array, 6: Int32Array };
+const ELEMENTS = { 1: Float32Array, 3: Int8Array };
 
-/** A GraphProto → its constants by name: { shape, values }. Of a TensorProto: 1 dims, 2 type, 8 name, 9 data. */
+/** A repeated number's values, packed or not. */
+function integers(value) {
+  if (typeof value === "number") return [value];
+  const found = [];
+  for (let at = 0, number; at < value.length; found.push(number)) [number, at] = varint(value, at);
+  return found;
+}
+
+/** A graph's constants by name: { shape, values }. */
 function constants(graph) {
   const found = new Map();
   for (const [number, tensor] of fields(graph)) {
@@ -64,33 +66,50 @@ function constants(graph) {
     let type, name, raw;
     const shape = [];
     for (const [n, value] of fields(tensor)) {
-      if (n === 2) type = value;
+      if (n === 1) shape.push(...integers(value));
+      else if (n === 2) type = value;
       else if (n === 8) name = utf8.decode(value);
       else if (n === 9) raw = value;
-      else if (n === 1 && typeof value === "number") shape.push(value);
-      else if (n === 1)
-        for (let at = 0, dim; at < value.length; ) {
-          [dim, at] = varint(value, at);
-          shape.push(dim);
-        }
     }
     const Element = ELEMENTS[type];
     const count = shape.reduce((a, b) => a * b, 1);
-    // A copy: views of more than a byte need their own alignment.
+    // a copy, since views need alignment
     if (Element && raw && raw.length === count * Element.BYTES_PER_ELEMENT)
       found.set(name, { shape, values: new Element(raw.slice().buffer) });
   }
   return found;
 }
 
-// The round constants and the first state of SHA-256 are the fractional parts of roots of the first primes.
+/** The n-grams that have a vector: "id" or "id,id" → its row. */
+function ngramsOf(graph) {
+  for (const [number, node] of fields(graph)) {
+    if (number !== 1) continue;
+    const parts = [...fields(node)];
+    if (!parts.some(([n, value]) => n === 4 && utf8.decode(value) === "TfIdfVectorizer")) continue;
+    const found = {};
+    for (const [n, attribute] of parts) {
+      if (n !== 5) continue;
+      const values = [...fields(attribute)];
+      const name = utf8.decode(values.find(([m]) => m === 1)[1]);
+      found[name] = values.filter(([m]) => m === 8).flatMap(([, value]) => integers(value));
+    }
+    const { pool_int64s: pool, ngram_counts: starts } = found;
+    const words = starts[1] ?? pool.length; // single ids first, then pairs
+    const grams = pool.slice(0, words).map(String);
+    for (let i = words; i < pool.length; i += 2) grams.push(`${pool[i]},${pool[i + 1]}`);
+    return new Map(grams.map((gram, row) => [gram, row]));
+  }
+  return new Map();
+}
+
+// SHA-256's constants: fractional parts of roots of primes.
 const primes = [];
 for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
 const fraction = (x) => ((x - Math.floor(x)) * 2 ** 32) | 0;
 const ROUNDS = Int32Array.from(primes, (p) => fraction(Math.cbrt(p)));
 const FIRST = Int32Array.from(primes.slice(0, 8), (p) => fraction(Math.sqrt(p)));
 
-/** SHA-256 of bytes, in hexadecimal. crypto.subtle has it too, but not on every page. */
+/** In hexadecimal (crypto.subtle is not on every page). */
 export function sha256(bytes) {
   const padded = new Uint8Array((((bytes.length + 8) >> 6) + 1) << 6);
   padded.set(bytes);
@@ -109,59 +128,34 @@ export function sha256(bytes) {
       const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
       w[i] = (w[i - 16] + s0 + w[i - 7] + s1) | 0;
     }
-    let a = state[0];
-    let b = state[1];
-    let c = state[2];
-    let d = state[3];
-    let e = state[4];
-    let f = state[5];
-    let g = state[6];
-    let h = state[7];
+    let a = state[0], b = state[1], c = state[2], d = state[3];
+    let e = state[4], f = state[5], g = state[6], h = state[7];
     for (let i = 0; i < 64; i++) {
       const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
       const t1 = (h + s1 + ((e & f) ^ (~e & g)) + ROUNDS[i] + w[i]) | 0;
       const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
       const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-      h = g;
-      g = f;
-      f = e;
-      e = (d + t1) | 0;
-      d = c;
-      c = b;
-      b = a;
-      a = (t1 + t2) | 0;
+      h = g, g = f, f = e, e = (d + t1) | 0;
+      d = c, c = b, b = a, a = (t1 + t2) | 0;
     }
-    state[0] += a;
-    state[1] += b;
-    state[2] += c;
-    state[3] += d;
-    state[4] += e;
-    state[5] += f;
-    state[6] += g;
-    state[7] += h;
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
   }
   return Array.from(state, (value) => (value >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-// --- The model file -------------------------------------------------------------------------------------
+// --- The model file
 
-const FORMATS = ["1"];
-const KEYS = ["format", "tokenizer", "vocabulary", "labels", "network", "training", "quantization", "golden", "graph_sha256"];
+const FORMATS = ["1", "2"];
+const KEYS = "format tokenizer vocabulary labels network training quantization golden graph_sha256".split(" ");
+const KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
+const PIECES_RULE = "pieces-1"; // format 2
 const FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r';
-const RULE = {
-  rule: "lower-case; each filter character becomes a space; split on spaces; drop empty pieces",
-  lowercase: "unicode",
-  filters: FILTERS,
-  pad_id: 0,
-  padding: "right",
-  start_id: 1,
-  first_word_id: 4,
-  truncation: "keep the last ids",
-};
+const RULE = { lowercase: "unicode", pad_id: 0, padding: "right", start_id: 1, first_word_id: 4, truncation: "keep the last ids" };
 const START_ID = 1;
 const FIRST_WORD_ID = 4;
 
-/** A file's bytes → its metadata (strings by key) and its encoded graph, after all checks of the bytes. */
+/** A file's bytes, checked → its metadata (strings by key) and its encoded graph. */
 function open(data) {
   let graph = new Uint8Array(0);
   const metadata = new Map();
@@ -178,14 +172,15 @@ function open(data) {
     metadata.delete("edge_lstm.format");
   }
   const format = metadata.get("edge_lstm.format");
-  if (format === undefined) throw new ModelError("not a model file of edge-lstm, or cut short; copy it again");
+  if (format === undefined) throw new ModelError("no model file of edge-lstm, or cut short; copy it again");
   if (!FORMATS.includes(format))
-    throw new ModelError(`format version ${format.slice(0, 20)} is not supported; this module reads ${FORMATS}`);
+    throw new ModelError(`format version ${format.slice(0, 20)} is not supported; use a newer module`);
   const digest = metadata.get("edge_lstm.digest");
   let whole;
   if (digest === undefined) {
-    // A file of edge-lstm 0.1: its graph has one. Another key would be that of the digest, damaged.
-    const known = [...metadata.keys()].every((key) => KEYS.includes(key.replace("edge_lstm.", "")));
+    // Of 0.1: only the graph has one. Anything that 0.1 did not write is the digest, damaged.
+    const numbers = Array.from(fields(data), ([number]) => number).filter((n) => n !== 8 && n !== 14);
+    const known = `${numbers.sort()}` === "1,2,3,7" && [...metadata.keys()].every((key) => KEYS.includes(key.slice(10)));
     whole = known && metadata.get("edge_lstm.graph_sha256") === sha256(graph);
   } else {
     const zeroed = data.slice();
@@ -201,26 +196,29 @@ const refuse = (what) => {
   throw new ModelError(`${what} is not supported by this module; use one made by 'edge-lstm export'`);
 };
 
-/** Metadata and graph → what the network needs, every shape checked. */
 function describe({ graph, metadata }) {
   const json = (key) => JSON.parse(metadata.get(`edge_lstm.${key}`));
   const tokenizer = json("tokenizer");
-  for (const [key, value] of Object.entries(RULE))
+  const keras = tokenizer.rule === KERAS_RULE;
+  if (!keras && tokenizer.rule !== PIECES_RULE) refuse(`the text rule ${JSON.stringify(tokenizer.rule)}`);
+  for (const [key, value] of Object.entries(keras ? { ...RULE, filters: FILTERS } : RULE))
     if (tokenizer[key] !== value) refuse(`a text rule with ${key} = ${JSON.stringify(tokenizer[key])}`);
   const vocabulary = metadata.get("edge_lstm.vocabulary");
   if (vocabulary === undefined) refuse("a file without a vocabulary");
-  const words = vocabulary ? vocabulary.split("\n") : [];
+  const lines = vocabulary ? vocabulary.split("\n") : [];
+  const { separators = FILTERS, marks = "", replacements = {}, words = lines.length } = tokenizer;
   const network = json("network");
   const labels = json("labels").map(String);
   const { length, oov_id: oovId } = tokenizer;
-  const { num_words: ids, embedding_dim: embedding, layers, pooling, pair_buckets: buckets = 0 } = network;
+  const { num_words: ids, embedding_dim: embedding, layers, pooling, pair_buckets: buckets = 0, ngrams = 0 } = network;
   const golden = metadata.has("edge_lstm.golden") ? json("golden") : [];
   if (!["last", "mean", "max", "mean+max"].includes(pooling)) refuse(`pooling ${JSON.stringify(pooling)}`);
   const inRange = (value, low, high) => Number.isInteger(value) && value >= low && value <= high;
   if (
     labels.length !== network.labels ||
     labels.length < 2 ||
-    words.length + FIRST_WORD_ID > ids + 1 ||
+    !inRange(words, 0, lines.length) ||
+    lines.length + FIRST_WORD_ID > ids + 1 ||
     !inRange(length, 1, 100_000) ||
     !(oovId === null || inRange(oovId, 2, ids)) ||
     ![ids, embedding, network.hidden, layers].every((value) => inRange(value, 1, 2 ** 31)) ||
@@ -237,13 +235,21 @@ function describe({ graph, metadata }) {
   };
   const table = found.get("embedding");
   const int8 = table?.values instanceof Int8Array;
-  // An int8 file has two sentinel units a direction, and two sentinel columns behind the embedding.
+  // int8: two sentinel units a direction, two sentinel columns behind the embedding.
   const sentinels = int8 && table.shape[1] === embedding + 2 ? 2 : 0;
   const directions = network.bidirectional ? 2 : 1;
   const hidden = network.hidden + sentinels;
   const logits = labels.length === 2 ? 1 : labels.length;
   const Weight = int8 ? Int8Array : Float32Array;
-  const model = { int8, sentinels, directions, hidden, logits, pooling, buckets, length, oovId, lstms: [] };
+  const model = { int8, directions, hidden, logits, pooling, buckets, length, oovId, lstms: [] };
+  const known = (from, to) => new Map(lines.slice(from, to).map((line, i) => [line, i + from + FIRST_WORD_ID]));
+  model.words = known(0, words);
+  model.pieces = known(words);
+  model.longest = Math.max(0, ...lines.slice(words).map((piece) => [...piece].length));
+  model.replacements = replacements;
+  const escaped = (characters) => characters.replace(/[\\\]^-]/g, "\\$&");
+  const those = (set) => escaped(set + Object.keys(replacements).filter((c) => set.includes(replacements[c])).join(""));
+  model.word = new RegExp(`${marks && `[${those(marks)}]|`}[^ ${those(separators)}${those(marks)}]+`, "gu");
   let inputs = embedding + sentinels;
   model.embedding = take("embedding", Weight, ids + 1, inputs);
   model.width = inputs;
@@ -260,13 +266,25 @@ function describe({ graph, metadata }) {
         input: new Product(w, d, inputs, 4 * hidden, scales[0][d]),
         recurrent: new Product(r, d, hidden, 4 * hidden, scales[1][d]),
         bias: Float32Array.from({ length: 4 * hidden }, (_, j) => b[d * 8 * hidden + j] + b[d * 8 * hidden + 4 * hidden + j]),
-        saturated: sentinels && layers > 1 ? 20 : 0,
+        saturated: sentinels && layers > 1,
       })),
     );
     inputs = directions * hidden;
   }
   model.pooled = inputs * (pooling === "mean+max" ? 2 : 1);
-  model.headWeight = take("head_w", Float32Array, model.pooled, logits);
+  model.ngrams = ngrams ? ngramsOf(graph) : new Map();
+  model.ngramWidth = ngrams ? network.ngram_dim : 0;
+  if (model.ngrams.size !== ngrams) refuse("a graph whose n-grams are not those of its network");
+  const read = model.pooled + model.ngramWidth;
+  model.headWeight = take("head_w", ngrams ? Weight : Float32Array, read, logits);
+  if (ngrams) {
+    model.vectors = take("ngram_vectors", Weight, ngrams, model.ngramWidth);
+    model.ngramScales = int8 ? take("ngram_scales", Float32Array, model.ngramWidth) : null;
+    if (int8) {
+      const scales = take("head_w_scales", Float32Array, read, 1);
+      model.headWeight = Float32Array.from(model.headWeight, (value, i) => value * scales[Math.floor(i / logits)]);
+    }
+  }
   model.headBias = take("head_b", Float32Array, logits);
   model.pairStart = ids + 1;
   model.rows = ids + 1 + buckets;
@@ -274,13 +292,12 @@ function describe({ graph, metadata }) {
     model.pairs = take("pairs", Weight, logits, model.rows);
     model.pairsScale = int8 ? take("pairs_scale", Float32Array, 1)[0] : 1;
   }
-  return { model, words, labels, network, golden };
+  return { model, labels, network, golden };
 }
 
-// --- Arithmetic -----------------------------------------------------------------------------------------
+// --- Arithmetic
 
-// Tables with a straight line between two entries: within 7e-8 of the exact functions, which is what float32 can tell
-// apart, in three fifths of the time that a rational function takes. NaN passes through.
+// Straight lines between entries: within 7e-8 of the exact functions.
 const CELLS = 18432; // on either side of 0: up to 18 for sigmoid, up to 9 for tanh
 const table = (f, most) => Float32Array.from({ length: 2 * CELLS + 2 }, (_, i) => f(((i - CELLS) / CELLS) * most));
 const SIGMOID = table((x) => 1 / (1 + Math.exp(-x)), 18);
@@ -302,24 +319,21 @@ function tanh(x) {
   return fround(TANH[i] + (place - i) * (TANH[i + 1] - TANH[i]));
 }
 
-// Three sums of integers fit in one double's 53 bits, 18 bits apart, while each stays below 2^17: three products for
-// one multiplication. Inputs are taken in blocks that keep to that: activations are at most 128 (or 255) from their
-// zero, so the weights of a block may add up to 1,023 (or 513).
+// Three sums of integers fit in a double's 53 bits, 18 apart, while each is below 2^17: three products for one
+// multiplication. Blocks of inputs keep to that: activations are at most 128 (or 255) from their zero, so a block's
+// weights may add up to 1,023 (or 513).
 const SHIFT = 2 ** 18;
 const LANES = 8; // sums that grow side by side
-const HALF_EVEN = 1.5 * 2 ** 52; // adding and subtracting it rounds to an integer, halves to the even one
+const HALF_EVEN = 1.5 * 2 ** 52; // adding and subtracting it rounds, halves to the even one
 
 /** Quantizes x to 8 bits over the range that it has, in place → { step, zero }; x becomes q - zero. */
 function quantize(x) {
-  let low = 0;
-  let high = 0;
-  for (let k = 0; k < x.length; k++) {
+  let low = 0, high = 0;
+  for (let k = 0; k < x.length; k++)
     if (x[k] < low) low = x[k];
     else if (x[k] > high) high = x[k];
-  }
   const scale = range(low, high);
-  const { step, zero } = scale;
-  for (let k = 0; k < x.length; k++) x[k] = rounded(x[k], step, zero);
+  for (let k = 0; k < x.length; k++) x[k] = rounded(x[k], scale.step, scale.zero);
   return scale;
 }
 
@@ -335,9 +349,9 @@ function rounded(x, step, zero) {
   return (q < 0 ? 0 : q > 255 ? 255 : q) - zero;
 }
 
-/** One direction's weights, ready to be multiplied: [inputs] times them → [outputs]. */
+/** One direction's weights: [inputs] times them → [outputs]. */
 class Product {
-  #packed = {}; // for the two limits of a block, made when it is needed
+  #packed = {}; // by a block's limit
 
   constructor(weights, direction, inputs, outputs, scale) {
     const start = direction * inputs * outputs;
@@ -346,126 +360,87 @@ class Product {
     this.scale = scale ?? 1;
     this.int8 = weights instanceof Int8Array;
     this.weights = weights.subarray(start, start + inputs * outputs); // int8: [inputs, outputs], else the reverse
-    this.third = Math.ceil(outputs / 3 / LANES) * LANES;
-    this.sums = new Float64Array(3 * this.third);
-    if (!this.int8) this.weights = Float64Array.from(this.weights);
+    this.part = Math.ceil(outputs / (this.int8 ? 3 : 1) / LANES) * LANES;
+    this.sums = new Float64Array(3 * this.part);
   }
 
-  /** Float64Array, the first [outputs]: the sums of x[k] · weight[k, j]; x: Float64Array [inputs], for int8 q - zero. */
+  /** [outputs] and more: the sums of x[k] · weight[k, j]; x: [inputs], for int8 q - zero. */
   multiply(x, zero) {
-    if (!this.int8) return this.#multiplyFloats(x);
     const { rows, blocks } = this.#pack(zero === 127 || zero === 128 ? 1023 : 513);
     this.sums.fill(0);
-    for (const { from, to, at } of blocks) addBlock(this.sums, rows, x, from, to, at, this.third);
+    for (const block of blocks) this.#addBlock(block, rows, x);
     return this.sums;
   }
 
-  /** Blocks of inputs; in each, for LANES numbers at a time, a row an input. A number holds outputs j, j + third, … */
+  /** Blocks of inputs; in each, LANES numbers a row, a row an input. A number holds outputs j, j + part, j + 2 part. */
   #pack(limit) {
     if (this.#packed[limit]) return this.#packed[limit];
-    const { inputs, outputs, weights, third } = this;
-    const totals = new Int32Array(outputs);
+    const { inputs, outputs, weights, part, int8 } = this;
+    const weight = (k, j) => (j < outputs ? weights[int8 ? k * outputs + j : j * inputs + k] : 0);
+    const totals = new Int32Array(int8 ? outputs : 0);
     const blocks = [];
     for (let k = 0, from = 0; k <= inputs; k++) {
-      const fits = k < inputs && totals.every((sum, j) => sum + Math.abs(weights[k * outputs + j]) <= limit);
-      if (!fits && k > from) {
-        blocks.push({ from, to: k, at: from * third });
+      if (k > from && (k === inputs || totals.some((sum, j) => sum + Math.abs(weight(k, j)) > limit))) {
+        blocks.push({ from, to: k, at: from * part });
         from = k;
         totals.fill(0);
       }
-      if (k < inputs) totals.forEach((sum, j) => (totals[j] = sum + Math.abs(weights[k * outputs + j])));
+      totals.forEach((sum, j) => (totals[j] = sum + Math.abs(weight(k, j))));
     }
-    const rows = new Float64Array(third * inputs);
-    const weight = (k, j) => (j < outputs ? weights[k * outputs + j] : 0);
+    const rows = new Float64Array(part * inputs);
     for (const { from, to, at } of blocks)
-      for (let j = 0, i = at; j < third; j += LANES)
+      for (let j = 0, i = at; j < part; j += LANES)
         for (let k = from; k < to; k++)
-          for (let lane = j; lane < j + LANES; lane++)
-            rows[i++] = weight(k, lane) + SHIFT * (weight(k, lane + third) + SHIFT * weight(k, lane + 2 * third));
+          for (let n = j; n < j + LANES; n++)
+            rows[i++] = weight(k, n) + (int8 && SHIFT * (weight(k, n + part) + SHIFT * weight(k, n + 2 * part)));
     return (this.#packed[limit] = { rows, blocks });
   }
 
-  #multiplyFloats(x) {
-    const { weights, inputs, outputs, sums } = this;
-    for (let j = 0; j < outputs; j += 4) {
-      // The gates' outputs are a multiple of four.
-      const a0 = j * inputs;
-      const a1 = a0 + inputs;
-      const a2 = a1 + inputs;
-      const a3 = a2 + inputs;
-      let s0 = 0;
-      let s1 = 0;
-      let s2 = 0;
-      let s3 = 0;
-      for (let k = 0; k < inputs; k++) {
+  #addBlock({ from, to, at }, rows, x) {
+    const { sums, part, int8 } = this;
+    const lanes = new Float64Array(LANES);
+    for (let j = 0; j < part; j += LANES) {
+      let s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+      for (let k = from; k < to; k++, at += LANES) {
         const xk = x[k];
-        s0 += xk * weights[a0 + k];
-        s1 += xk * weights[a1 + k];
-        s2 += xk * weights[a2 + k];
-        s3 += xk * weights[a3 + k];
+        s0 += xk * rows[at];
+        s1 += xk * rows[at + 1];
+        s2 += xk * rows[at + 2];
+        s3 += xk * rows[at + 3];
+        s4 += xk * rows[at + 4];
+        s5 += xk * rows[at + 5];
+        s6 += xk * rows[at + 6];
+        s7 += xk * rows[at + 7];
       }
-      sums[j] = s0;
-      sums[j + 1] = s1;
-      sums[j + 2] = s2;
-      sums[j + 3] = s3;
+      lanes[0] = s0, lanes[1] = s1, lanes[2] = s2, lanes[3] = s3;
+      lanes[4] = s4, lanes[5] = s5, lanes[6] = s6, lanes[7] = s7;
+      for (let n = 0; n < LANES; n++) {
+        if (!int8) {
+          sums[j + n] += lanes[n];
+          continue;
+        }
+        const upper = lanes[n] / SHIFT + HALF_EVEN - HALF_EVEN;
+        const top = upper / SHIFT + HALF_EVEN - HALF_EVEN;
+        sums[j + n] += lanes[n] - upper * SHIFT;
+        sums[j + n + part] += upper - top * SHIFT;
+        sums[j + n + 2 * part] += top;
+      }
     }
-    return sums;
   }
 }
 
-function addBlock(sums, rows, x, from, to, at, third) {
-  for (let j = 0; j < third; j += LANES) {
-    let s0 = 0;
-    let s1 = 0;
-    let s2 = 0;
-    let s3 = 0;
-    let s4 = 0;
-    let s5 = 0;
-    let s6 = 0;
-    let s7 = 0;
-    for (let k = from; k < to; k++, at += LANES) {
-      const xk = x[k];
-      s0 += xk * rows[at];
-      s1 += xk * rows[at + 1];
-      s2 += xk * rows[at + 2];
-      s3 += xk * rows[at + 3];
-      s4 += xk * rows[at + 4];
-      s5 += xk * rows[at + 5];
-      s6 += xk * rows[at + 6];
-      s7 += xk * rows[at + 7];
-    }
-    unpack(sums, j, third, s0);
-    unpack(sums, j + 1, third, s1);
-    unpack(sums, j + 2, third, s2);
-    unpack(sums, j + 3, third, s3);
-    unpack(sums, j + 4, third, s4);
-    unpack(sums, j + 5, third, s5);
-    unpack(sums, j + 6, third, s6);
-    unpack(sums, j + 7, third, s7);
-  }
-}
+// --- The classifier
 
-function unpack(sums, j, third, sum) {
-  const upper = sum / SHIFT + HALF_EVEN - HALF_EVEN;
-  const top = upper / SHIFT + HALF_EVEN - HALF_EVEN;
-  sums[j] += sum - upper * SHIFT;
-  sums[j + third] += upper - top * SHIFT;
-  sums[j + 2 * third] += top;
-}
+const SPACELESS = /[\u0e00-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
+const CACHED_IDS = 2048; // the commonest words' products with the first layer's weights are kept
 
-// --- The classifier -------------------------------------------------------------------------------------
-
-const CACHED_IDS = 2048; // products of the commonest words' embeddings with the first layer's weights are kept
-
-/** A model file, loaded and ready to classify. */
+/** A model file, loaded and ready to classify. What is public is described in edge-lstm.d.ts. */
 export class Classifier {
   #model;
-  #ids;
   #cache = [];
 
-  /** From a file's bytes, at once. Throws ModelError. */
   constructor(bytes) {
-    // A plain Uint8Array: a Buffer of Node's has another slice().
+    // A Buffer of Node's has another slice().
     const data = ArrayBuffer.isView(bytes)
       ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       : new Uint8Array(bytes);
@@ -476,61 +451,79 @@ export class Classifier {
       if (error instanceof ModelError) throw error;
       throw new ModelError(`the file's metadata is unusable (${error.message}); export it again`);
     }
-    const { model, words, labels, network, golden } = described;
+    const { model, labels, network, golden } = described;
     this.#model = model;
-    this.#ids = new Map(words.map((word, i) => [word, i + FIRST_WORD_ID]));
-    this.labels = Object.freeze(labels);
+    this.labels = labels;
     this.network = network;
     this.golden = golden;
     this.precision = model.int8 ? "int8" : "fp32";
-    this.words = words.length;
+    this.words = model.words.size;
     this.length = model.length;
     this.bytes = data.length;
   }
 
-  /** From a URL, a file's path (Node), bytes, a Blob or File, or a Response. */
   static async load(source) {
     if (typeof source === "string" || source instanceof URL) {
-      const isNode = typeof process === "object" && process.versions?.node && !/^https?:/.test(String(source));
-      if (isNode) {
-        const files = "node:fs/promises"; // a name that bundlers for the browser do not follow
-        source = await (await import(files)).readFile(/^file:/.test(String(source)) ? new URL(source) : source);
-      } else {
-        source = await fetch(source);
-      }
+      const node = globalThis.process?.versions?.node && !/^https?:/.test(source);
+      const files = "node:fs/promises"; // a name that bundlers do not follow
+      const path = /^file:/.test(source) ? new URL(source) : source;
+      source = node ? await (await import(files)).readFile(path) : await fetch(source);
     }
-    if (typeof Response === "function" && source instanceof Response) {
-      if (!source.ok) throw new ModelError(`${source.url} answered ${source.status}; check the address`);
-      source = await source.arrayBuffer();
-    } else if (typeof Blob === "function" && source instanceof Blob) {
-      source = await source.arrayBuffer();
-    }
-    return new Classifier(source);
+    if (source.ok === false) throw new ModelError(`${source.url} answered ${source.status}; check the address`);
+    return new Classifier(source.arrayBuffer ? await source.arrayBuffer() : source);
   }
 
-  /** Text → { ids, at most `length` of them, and a status: ok, empty, unknown_words or truncated }. */
   encode(text) {
-    const { length, oovId } = this.#model;
+    const { length, oovId, words, pieces, word, replacements } = this.#model;
     const ids = [START_ID];
-    let words = 0;
-    let known = false;
-    for (const { word } of spans(String(text).toLowerCase())) {
-      words++;
-      const id = this.#ids.get(word) ?? oovId;
-      if (id === null) continue;
-      ids.push(id);
-      known ||= id >= FIRST_WORD_ID;
+    let any = false;
+    for (let [found] of String(text).toLowerCase().matchAll(word)) {
+      any = true;
+      for (const c in replacements) found = found.replaceAll(c, replacements[c]);
+      const id = words.get(found);
+      if (id !== undefined) ids.push(id);
+      else if (pieces.size) this.#pieces(found, (piece) => ids.push(piece));
+      else if (oovId !== null) ids.push(oovId);
     }
-    const status = !known ? (words ? "unknown_words" : "empty") : ids.length > length ? "truncated" : "ok";
+    const known = ids.some((id) => id >= FIRST_WORD_ID);
+    const status = !known ? (any ? "unknown_words" : "empty") : ids.length > length ? "truncated" : "ok";
     return { ids: ids.slice(-length), status };
   }
 
-  /** Where the words stand in a text: { word, start, end, ids } each. */
-  spans(text) {
-    return [...spans(text)].map((span) => ({ ...span, ids: this.encode(span.word).ids.slice(1) }));
+  /** A word's pieces: at each place the longest that starts there; unknown characters in a row are one oov_id. */
+  #pieces(word, add) {
+    const { pieces, longest, oovId } = this.#model;
+    const characters = [...word];
+    let last;
+    for (let at = 0, size; at < characters.length; at += size) {
+      let id;
+      for (size = Math.min(longest, characters.length - at); size > 0; size--) {
+        id = pieces.get(characters.slice(at, at + size).join(""));
+        if (id !== undefined) break;
+      }
+      size ||= 1;
+      id ??= oovId;
+      if (id !== null && (id !== oovId || last !== oovId)) add(id, at, at + size);
+      last = id;
+    }
   }
 
-  /** Token ids, at most `length` of them → Float32Array [labels], in the order of `labels`. */
+  spans(text) {
+    const { word, words, pieces } = this.#model;
+    return Array.from(text.matchAll(word)).flatMap(({ 0: found, index }) => {
+      const whole = { word: found, start: index, end: index + found.length, ids: this.encode(found).ids.slice(1) };
+      const lower = found.toLowerCase();
+      if (!pieces.size || words.has(lower) || lower.length !== found.length || !SPACELESS.test(found)) return [whole];
+      const parts = []; // of a script without spaces, each piece counts as a word
+      const characters = [...found];
+      const place = (n) => index + characters.slice(0, n).join("").length;
+      this.#pieces(lower, (id, at, end) =>
+        parts.push({ word: characters.slice(at, end).join(""), start: place(at), end: place(end), ids: [id] }),
+      );
+      return parts;
+    });
+  }
+
   probabilitiesOf(ids) {
     const model = this.#model;
     const logits = this.#logits(ids.length ? Array.from(ids) : [0]);
@@ -544,7 +537,6 @@ export class Classifier {
     return Float32Array.from(powers, (value) => value / total);
   }
 
-  /** One text → its label, the label's probability, all probabilities, and the status. */
   predict(text) {
     const { ids, status } = this.encode(text);
     const answer = this.probabilitiesOf(ids);
@@ -553,7 +545,6 @@ export class Classifier {
     return { label: this.labels[best], probability: answer[best], probabilities, status };
   }
 
-  /** The file's own test: its golden rows, each with how far this machine's answer is from the file's. */
   check() {
     return this.golden.map((row) => {
       const { ids } = this.encode(row.text);
@@ -574,27 +565,24 @@ export class Classifier {
       outputs = new Float32Array(steps * width);
       layer.forEach((lstm, d) => run(lstm, d, gates, outputs, steps, hidden, width));
     });
-    const pool = new Float64Array(pooled);
-    let at = 0;
-    if (model.pooling === "last")
-      for (let d = 0; d < directions; d++) // each direction's state after its last step
-        for (let j = 0; j < hidden; j++) pool[at++] = outputs[(d ? 0 : steps - 1) * width + d * hidden + j];
-    if (model.pooling.includes("mean"))
-      for (let j = 0; j < width; j++) {
-        let sum = 0;
-        for (let t = 0; t < steps; t++) sum += outputs[t * width + j];
-        pool[at++] = sum / steps;
+    const pool = new Float64Array(pooled + model.ngramWidth);
+    for (let j = 0; j < width; j++) {
+      let sum = 0;
+      let most = 0; // of the outputs and 0
+      for (let at = j; at < outputs.length; at += width) {
+        sum += outputs[at];
+        if (outputs[at] > most) most = outputs[at];
       }
-    if (model.pooling.includes("max"))
-      for (let j = 0; j < width; j++) {
-        let most = 0; // of the outputs and 0
-        for (let t = 0; t < steps; t++) if (outputs[t * width + j] > most) most = outputs[t * width + j];
-        pool[at++] = most;
-      }
+      // The last state of each direction is the one after its own last step.
+      if (model.pooling === "last") pool[j] = outputs[(j < hidden ? steps - 1 : 0) * width + j];
+      if (model.pooling.includes("mean")) pool[j] = sum / steps;
+      if (model.pooling.includes("max")) pool[pooled - width + j] = most;
+    }
+    if (model.ngramWidth) this.#addNgrams(pool.subarray(pooled), ids);
     const answer = Float32Array.from(model.headBias);
     for (let l = 0; l < logits; l++) {
       let sum = 0;
-      for (let j = 0; j < pooled; j++) sum += pool[j] * model.headWeight[j * logits + l];
+      for (let j = 0; j < pool.length; j++) sum += pool[j] * model.headWeight[j * logits + l];
       answer[l] += sum;
     }
     if (model.buckets)
@@ -613,20 +601,28 @@ export class Classifier {
     return answer;
   }
 
-  /** Embedded ids times the first layer's weights: a Float32Array [directions · 4 · hidden] for each step. */
+  /** The vectors of the n-grams that a text holds, each once, over the square root of its length. */
+  #addNgrams(out, ids) {
+    const { ngrams, vectors, ngramScales, ngramWidth } = this.#model;
+    const held = new Set(ids.flatMap((id, t) => [ngrams.get(`${id}`), ngrams.get(`${ids[t - 1]},${id}`)]));
+    held.delete(undefined);
+    for (const row of held) for (let j = 0; j < ngramWidth; j++) out[j] += vectors[row * ngramWidth + j];
+    for (let j = 0; j < ngramWidth; j++) out[j] = fround(fround(out[j] * (ngramScales?.[j] ?? 1)) / fround(Math.sqrt(ids.length)));
+  }
+
+  /** Embedded ids times the first layer's weights: [directions, 4, hidden] for each step. */
   #firstProducts(ids) {
     const { embedding, embeddingScale, width, lstms, int8 } = this.#model;
-    // The range that int8 rounds over is that of the whole text. Sentinel columns make it the same for all.
-    let low = 0;
-    let high = 0;
-    if (int8)
-      for (const id of ids)
-        for (let k = id * width; k < (id + 1) * width; k++) {
-          if (embedding[k] < low) low = embedding[k];
-          else if (embedding[k] > high) high = embedding[k];
-        }
-    const { step, zero } = range(fround(low * embeddingScale), fround(high * embeddingScale));
-    if (this.#cache.step !== step || this.#cache.zero !== zero) this.#cache = Object.assign([], { step, zero });
+    // int8 rounds over the whole text's range; sentinel columns make it one for all.
+    let low = 0, high = 0;
+    for (const id of int8 ? ids : [])
+      for (let k = id * width; k < (id + 1) * width; k++) {
+        if (embedding[k] < low) low = embedding[k];
+        else if (embedding[k] > high) high = embedding[k];
+      }
+    const scale = range(fround(low * embeddingScale), fround(high * embeddingScale));
+    const { step, zero } = scale;
+    if (this.#cache.step !== step || this.#cache.zero !== zero) this.#cache = Object.assign([], scale);
     const x = new Float64Array(width);
     return ids.map((id) => {
       let product = this.#cache[id];
@@ -635,14 +631,13 @@ export class Classifier {
         const value = fround(embedding[id * width + k] * embeddingScale);
         x[k] = int8 ? rounded(value, step, zero) : value;
       }
-      product = multiply(lstms[0], x, { step, zero });
+      product = multiply(lstms[0], x, scale);
       if (id < CACHED_IDS) this.#cache[id] = product;
       return product;
     });
   }
 }
 
-/** One step's input x times the weights of all directions: Float32Array [directions · 4 · hidden]. */
 function multiply(layer, x, { step, zero }) {
   const { outputs } = layer[0].input;
   const product = new Float32Array(layer.length * outputs);
@@ -654,22 +649,19 @@ function multiply(layer, x, { step, zero }) {
   return product;
 }
 
-/** As #firstProducts, for the outputs [steps, width] of the layer before. */
+/** As #firstProducts, for the layer before's outputs [steps, width]. */
 function products(layer, outputs, steps, width) {
   const x = Float64Array.from(outputs);
   const scale = layer[0].input.int8 ? quantize(x) : NO_SCALE;
   return Array.from({ length: steps }, (_, t) => multiply(layer, x.subarray(t * width, (t + 1) * width), scale));
 }
 
-/** One direction of one layer over the text. gates: its products with the input; writes into outputs. */
+/** One direction of one layer. gates: its products with the input; writes into outputs. */
 function run(lstm, direction, gates, outputs, steps, hidden, width) {
   const { recurrent, bias } = lstm;
   const h = new Float64Array(hidden);
   const c = new Float32Array(hidden);
-  if (lstm.saturated) {
-    c[hidden - 2] = lstm.saturated; // a stacked network's sentinel units start at their ends
-    c[hidden - 1] = -lstm.saturated;
-  }
+  if (lstm.saturated) c.set([20, -20], hidden - 2); // a stacked network's sentinel units start at their ends
   const start = direction * 4 * hidden; // gates in ONNX's order: input, output, forget, cell
   for (let i = 0; i < steps; i++) {
     const t = direction ? steps - 1 - i : i;
@@ -690,12 +682,4 @@ function run(lstm, direction, gates, outputs, steps, hidden, width) {
       h[j] = outputs[out + j] = fround(output * tanh(c[j]));
     }
   }
-}
-
-const WORD = /[^!"#$%&()*+,\-./:;<=>?@[\\\]^_`{|}~\t\n\r ]+/g;
-
-/** The pieces between filter characters and spaces, with where they stand. */
-function* spans(text) {
-  for (const match of text.matchAll(WORD))
-    yield { word: match[0], start: match.index, end: match.index + match[0].length };
 }

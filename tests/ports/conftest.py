@@ -18,7 +18,7 @@ from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm import Classifier
 from edge_lstm.modelfile import embedded_model
 from edge_lstm.text import Tokenizer
-from tests.ports.texts import TEXTS, VOCABULARY
+from tests.ports.texts import PIECES, TEXTS, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
 CHECKPOINT = PROJECT / "export" / "edge_lstm_export" / "checkpoints" / "sentiment.safetensors"
@@ -33,6 +33,16 @@ SHAPES: dict[str, dict[str, Any]] = {
     "deep-last": {"layers": 3, "bidirectional": True, "length": 8},
     "narrow": {"hidden": 1, "embedding_dim": 1, "length": 1, "labels": 3, "pooling": "max"},
     "wide": {"hidden": 70, "embedding_dim": 33, "oov_id": None, "length": 601, "pooling": "mean+max"},
+}
+
+# Format 2: words, marks and pieces, n-gram vectors; alone and together.
+NEW_SHAPES: dict[str, dict[str, Any]] = {
+    "pieces": {"pooling": "mean+max", "bidirectional": True},
+    "pieces-none": {"oov_id": None, "labels": 77, "pooling": "max", "pair_buckets": 50, "length": 9},
+    "ngrams": {"pooling": "mean+max", "ngrams": 60, "ngram_dim": 1},
+    "ngrams-77": {"labels": 77, "ngrams": 90, "ngram_dim": 7, "bidirectional": True, "pooling": "mean"},
+    "pairs-only": {"labels": 6, "ngrams": 40, "ngram_dim": 6, "layers": 2, "pooling": "max"},
+    "singles-only": {"labels": 6, "ngrams": 40, "ngram_dim": 3, "oov_id": None},
 }
 
 
@@ -64,6 +74,28 @@ def checkpoint(length: int = 60, oov_id: int | None = 2, **settings: Any) -> Che
     return Checkpoint(network, Tokenizer(VOCABULARY, length, oov_id), labels, {"data": "none"})
 
 
+def short_checkpoint(name: str, oov_id: int | None = 2, **settings: Any) -> Checkpoint:
+    """A network of format 2. Its tokenizer reads marks and pieces, but for "ngrams": Keras's rule there."""
+    made = checkpoint(oov_id=oov_id, **settings, num_words=len(VOCABULARY) + len(PIECES) + 4)
+    more = tuple(f"more{i}" for i in range(len(PIECES)))
+    words, pieces = (VOCABULARY, PIECES) if name != "ngrams" else (VOCABULARY + more, None)
+    tokenizer = Tokenizer(words, made.tokenizer.length, oov_id, pieces)
+    network = made.network
+    if network.ngrams is not None:
+        rng, count = np.random.default_rng(3), network.config.ngrams
+        singles = {"pairs-only": 0, "singles-only": count}.get(name, count // 3)
+        alone = np.sort(rng.choice(np.arange(1, tokenizer.num_ids), singles, replace=False))
+        known = [i for i in range(1, tokenizer.num_ids) if i != 3]
+        # The start before a word, words that the texts have side by side, a word twice.
+        pairs = {(1, i) for i in known[:20]} | {(i, i) for i in known[2:30]} | {(2, 2), (9, 10), (6, 2)}
+        pairs |= {(int(a), int(b)) for a, b in rng.choice(known, (300, 2))}
+        chosen = sorted(pairs)[: 2 * (count - singles) : 2]
+        grams = [[i, 0] for i in alone.tolist()] + [list(pair) for pair in chosen]
+        network.ngrams.choose(np.array(grams, dtype=np.int64))
+        network.ngrams.vectors.weight.data.mul_(10)
+    return Checkpoint(network, tokenizer, made.labels, made.training)
+
+
 def case(name: str, path: Path, texts: list[str]) -> Case:
     """The file at ``path`` with ONNX Runtime's answers to the texts, one at a time."""
     classifier = Classifier.load(path)
@@ -77,8 +109,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """fp32 and int8 files of every shape, the tiny preset's file and the embedded one."""
     folder = tmp_path_factory.mktemp("models")
     made = []
-    for name, settings in SHAPES.items():
-        source = checkpoint(**settings)
+    for name, settings in {**SHAPES, **NEW_SHAPES}.items():
+        source = checkpoint(**settings) if name in SHAPES else short_checkpoint(name, **settings)
         for precision, data in (("fp32", export_fp32(source).data), ("int8", untried_int8(source))):
             path = folder / f"{name}.{precision}.onnx"
             path.write_bytes(data)

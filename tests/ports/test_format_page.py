@@ -34,7 +34,9 @@ def test_every_metadata_key_is_described() -> None:
 
 def test_the_texts_become_these_ids(reference: ModuleType) -> None:  # noqa: F811
     tokenizer = Tokenizer(VOCABULARY, length=5)
-    model = reference.Model({w: i for i, w in enumerate(VOCABULARY, 4)}, 5, 2, [], {}, [], {})
+    words = {w: i for i, w in enumerate(VOCABULARY, 4)}
+    spaced = dict.fromkeys(map(ord, reference.FILTERS), " ")
+    model = reference.Model(words, {}, spaced, 5, 2, [], {}, [], {}, {})
     vectors = rows("Text → words, then ids")
     assert len(vectors) == 7
     for text, words, ids, status in vectors:
@@ -63,7 +65,7 @@ def test_the_numbers_are_right(reference: ModuleType) -> None:  # noqa: F811
         "lstm0_r": np.array([[[0.1], [0.2], [0.3], [0.4]]], f32),
         "lstm0_b": np.array([[0, 0, 1, 0, 0, 0, 0, 0]], f32),
     }
-    model = reference.Model({}, 1, 2, [], {"hidden": 1, "layers": 1}, [], weights)
+    model = reference.Model({}, {}, {}, 1, 2, [], {"hidden": 1, "layers": 1}, [], weights, {})
     x = np.array([[0.5], [-0.5]], f32)
     q = np.rint(np.array([-1, -0.3, 0, 0.5, 1], f32) / f32(2 / 255)) + 127
     right = {

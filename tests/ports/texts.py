@@ -14,6 +14,12 @@ _ODD = [
     "x\x00y", "nb sp", "\u2028line", "\ufeffbom", "\ufffd", "café",
 ]  # fmt: skip
 VOCABULARY = tuple(_PLAIN + [w.replace("'", "") for w in _ODD] + [f"word{i}" for i in range(40)])
+# For the rule of format 2; "!" and "?" of the words are marks there.
+VOCABULARY += ("!", "?", "l’été", "l'été")
+PIECES = (
+    *("a", "b", "e", "fi", "film", "il", "ing", "l", "m", "o", "on", "s", "un", "w", "ww", "und", "x" * 44),
+    *("日", "本", "日本", "電影", "影", "影院", "ж", "фи", "🎬", "👍", "\u0301", "ς", "\x00", "'"),
+)
 
 _WRITTEN = [
     "",
@@ -41,15 +47,21 @@ _WRITTEN = [
     "good bad " * 301,
     "Qwxyzzy! " * 700,
     "bad" + " " * 3000 + "film",
+    "filming filmed unbelievable (film)! good?! ?? “good” – l’été l'été ؟ fi·lm",
+    "日本電影院很好 電影院 日本映画館 很很好 影院日本",
+    "xyz" * 4000 + "film" + "日本" * 900 + "x" * 100 + " good",
+    "qqq film qq 🎬👍🏽🎬 cafe\u0301 ΟΔΟΣ wwwwww",
     "WORD1" + " word2" * 30 + "\tword3" * 90,
 ]
 
 
 def _made() -> list[str]:
     rng = random.Random(0)
+    # No NUL: such a text with line ends cannot be an argument of a command.
+    words = [*(word for word in VOCABULARY if "\x00" not in word), "unknown", "."]
     return [
         rng.choice(["", "!", "\n"]).join(
-            rng.choice([str, str.upper, str.title])(rng.choice([*VOCABULARY, "unknown", "."])) + " "
+            rng.choice([str, str.upper, str.title])(rng.choice(words)) + " "
             for _ in range(rng.randrange(1, 30))
         )
         for _ in range(20)
