@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import accuracy_page, conditions, curve
+from benchmarks import accuracy_page, conditions, picture
 from benchmarks.documents import DATA_VARIABLE
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError
@@ -57,7 +57,7 @@ def main() -> None:
     latest = results / "latest.json"
     others = json.loads(latest.read_text(encoding="utf-8")) if latest.is_file() else None
     (given.output / "accuracy.md").write_text(accuracy_page.page(report), encoding="utf-8")
-    (results / "curve.svg").write_text(curve.draw(report, others), encoding="utf-8")
+    (results / "curve.svg").write_text(picture.presets(report, others), encoding="utf-8")
 
 
 def measure(recipes: dict[str, list[Path]], data_dir: Path | None) -> Json:

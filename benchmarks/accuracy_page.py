@@ -8,8 +8,8 @@ from typing import Any
 
 from edge_lstm_export.presets import PRESETS
 
+from benchmarks.bars import percent
 from benchmarks.conditions import cpu_of
-from benchmarks.shares import percent
 
 Json = dict[str, Any]
 # Options of 'edge-lstm train' that are not called as the account of a training calls them.

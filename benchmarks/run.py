@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import conditions, documents, entrants, lineup, measure, picture, table
+from benchmarks import conditions, documents, entrants, lineup, measure, table
 from benchmarks.answers import answers
 from benchmarks.children import ROOT, Child, PeerError, process_environment
 from benchmarks.entrants import Entrant, Skipped, Workplace
 from benchmarks.environments import ensure
+from benchmarks.pages import write_from
 from benchmarks.peaks import SEED_WORK, Peaks, Work, work_of
 from edge_lstm.modelfile import embedded_model, open_model
 
@@ -132,13 +133,6 @@ def benchmark(
     (settings.output / "latest.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     write_from(report, settings.output)
     return report
-
-
-def write_from(report: Json, output: Path) -> None:
-    """The table and the pictures of a report."""
-    (output / "table.md").write_text(table.markdown(report), encoding="utf-8")
-    for name, drawn in picture.all_of(report).items():
-        (output / name).write_text(drawn, encoding="utf-8")
 
 
 def _say(message: str) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.bars import all_bars, distance, interval, percent_more
+from benchmarks.bars import all_bars, distance, interval, percent, percent_more
 from benchmarks.conditions import cpu_of
 from benchmarks.peaks import SEED_WORK, Peaks
-from benchmarks.shares import percent
 
 Json = dict[str, Any]
 _MIB = 2**20

@@ -1,26 +1,265 @@
-"""The drawings of the evaluation report, as SVG: made here, with nothing but strings."""
+"""The drawings of reports, by matplotlib (the extra ``report``), as SVG.
+
+Text stays text, colours are those of :mod:`edge_lstm.html`, which swaps them in a dark page.
+"""
 
 from __future__ import annotations
 
+import io
+import logging
 import math
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED, SERIES
-from edge_lstm.metrics import CalibrationBin, Interval
-from edge_lstm.svg import clip as _clip
-from edge_lstm.svg import line as _line
-from edge_lstm.svg import rect as _rect
-from edge_lstm.svg import svg
-from edge_lstm.svg import text as _text
+from edge_lstm.extras import needs
+from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED, PAPER, SERIES
+from edge_lstm.metrics import CalibrationBin
+from edge_lstm.metrics import Interval as ShareInterval
+from edge_lstm.printable import printable
 
+Floats = npt.NDArray[np.float64]
+
+WIDTH = 860.0  # of a drawing as wide as the page, in CSS pixels
+SMALL = 300.0  # of one that stands beside others
+NAME_LETTERS = 30
 # More labels than this, and the cells of a confusion matrix are too small to read.
 MATRIX_LABELS = 16
-FEW_TEXTS = 20
+FEW_TEXTS = 20  # an interval of fewer reaches far, and is cut off
+BINS = 120
+MOST_DOTS = 1000
+PHASES = ("Python starts", "imports", "loads the model", "first answer")
+PHASE_COLOURS = (SERIES[5], SERIES[3], SERIES[1], SERIES[0])
+HOT = ("#e8eff7", "#2563a8")  # of a heat map: fastest, slowest
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; its letters are wider than most
+    "font.size": 11,
+    "text.color": INK,
+    "text.parse_math": False,  # a file may be called $x$
+    "axes.edgecolor": LINE,
+    "axes.facecolor": "none",
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "xtick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+    "figure.facecolor": "none",
+    "legend.frameon": False,
+    "legend.labelcolor": MUTED,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
+}
+
+
+def check_drawable() -> None:
+    """Raises MissingPackageError where matplotlib is not installed: known before the work, not after it."""
+    with needs("report", "a report"):
+        import matplotlib  # noqa: F401
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """How everything is drawn. Charts are made and written in it."""
+    check_drawable()
+    import matplotlib
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # caches of fonts are nobody's concern
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that its font lacks: the browser's has them
+        yield
+
+
+def new_axes(width: float, height: float) -> Any:
+    """Axes of a figure of its own, in CSS pixels."""
+    from matplotlib.figure import Figure
+
+    # An SVG has 72 points in an inch, and one of them is taken for a pixel.
+    return Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained").add_subplot()
+
+
+def to_svg(axes: Any, title: str, *, standalone: bool = False) -> str:
+    """The figure as an SVG element; ``title`` is what a screen reader says of it. standalone: a file."""
+    buffer = io.StringIO()
+    figure = axes.figure
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    body = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    # Names of groups are nobody's, and would be there twice in a page of two drawings.
+    body = re.sub(r'<g id="[^"]*">', "<g>", body)
+    width, height = (float(size) * 72 for size in figure.get_size_inches())
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
+        f'aria-label="{escape(title)}">'
+    )
+    svg = head + body[body.index(">") + 1 :].strip()
+    declaration = '<?xml version="1.0" encoding="utf-8"?>\n' if standalone else ""
+    return declaration + svg + "\n" * standalone
+
+
+def write_beside(axes: Any, x: float, y: float, label: str, above: float = 0) -> None:
+    """Text to the right of a point, at its height or so many pixels above."""
+    axes.annotate(
+        label, (x, y), (6 if not above else 3, above), textcoords="offset points", annotation_clip=False,
+        va="bottom" if above else "center", size=10 if above else 11,
+    )  # fmt: skip
+
+
+def clip(label: str, most: int = NAME_LETTERS) -> str:
+    """The label on one line, cut off with … where it is longer than ``most`` characters."""
+    shown = printable(label)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def milliseconds(us: float) -> str:
+    """µs → a short label in µs, ms or s."""
+    if us < 1000:
+        return f"{us:.3g} µs" if us < 100 else f"{us:.0f} µs"
+    return f"{us / 1e3:.3g} ms" if us < 999_500 else f"{us / 1e6:.3g} s"
+
+
+def _time_axis(axis: Any, low: float, high: float, *, logarithmic: bool) -> None:
+    """Round numbers from ``low`` to ``high`` µs, with their units."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    if logarithmic and high / low >= 3:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 500 else (1,), numticks=20))
+    else:
+        axis.set_major_locator(MaxNLocator(6))
+    axis.set_major_formatter(FuncFormatter(lambda us, _: milliseconds(us) if us else "0"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _percent_axis(axis: Any, most: int = 6) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    axis.set_major_locator(MaxNLocator(most, steps=(1, 2, 2.5, 5, 10)))
+    axis.set_major_formatter(PercentFormatter(1, decimals=None))
+
+
+# ---- evaluation
+
+
+def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> str:
+    """A row for each true label, a column for each answer; the shade is the share of the row.
+
+    confusion: int64 [labels, labels].
+    """
+    n = len(labels)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    cell = 100 if n <= 3 else max(40, 400 // n)
+    names = [clip(label, 18) for label in labels]
+    beside = 7 * max(map(len, names)) + 40
+    with style():
+        axes = new_axes(n * cell + beside, n * cell + (60 if n <= 3 else beside))
+        for i, j in np.ndindex(n, n):
+            # A square root keeps the few mistakes of a good model visible.
+            shade = 0.04 + 0.86 * math.sqrt(shares[i, j])
+            axes.add_patch(_cell(j, i, GOOD if i == j else BAD, shade))
+            if confusion[i, j] or n <= 3:
+                label = f"{confusion[i, j]:,}" + (f"\n{shares[i, j]:.1%}" if n <= 3 else "")
+                ink = PAPER if shade > 0.58 else INK
+                axes.text(j, i, label, ha="center", va="center", color=ink, size=12 if n <= 3 else 9)
+        axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
+        upright = {} if max(map(len, names)) * 7 < cell - 4 else {"rotation": 50, "ha": "left"}
+        axes.set_xticks(range(n), names, color=INK, **upright)
+        axes.set_yticks(range(n), names, color=INK)
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.set(xlabel="answer", ylabel="true label")
+        _bare(axes)
+        return to_svg(axes, "confusion matrix")
+
+
+def _cell(x: float, y: float, colour: str, opacity: float = 1.0, frame: str = "none") -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(
+        (x - 0.49, y - 0.49), 0.98, 0.98, facecolor=colour, alpha=opacity if frame == "none" else None,
+        edgecolor=frame, linewidth=2,
+    )  # fmt: skip
+
+
+def _bare(axes: Any) -> None:
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
+    """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
+    # The most probable of L labels has at least 1 / L: nothing can be left of that.
+    start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
+    filled = [bin_ for bin_ in bins if bin_.count]
+    lows = np.array([max(bin_.low, start) for bin_ in filled])
+    widths = np.array([bin_.high for bin_ in filled]) - lows
+    accuracy = np.array([bin_.accuracy for bin_ in filled])
+    confidence = np.array([bin_.confidence for bin_ in filled])
+    counts = np.array([bin_.count for bin_ in filled])
+    met = np.minimum(accuracy, confidence)
+    sure = accuracy < confidence
+    bar: dict[str, Any] = {"align": "edge", "width": widths * 0.96}
+    with style():
+        axes = new_axes(SMALL, SMALL + 60)
+        below = axes.inset_axes((0, -0.33, 1, 0.18))
+        axes.bar(lows, met, color=GOOD, alpha=0.85, **bar)
+        for which, colour, shade in ((sure, BAD, 0.6), (~sure, GOOD, 0.35)):
+            gap = np.abs(accuracy - confidence) * which
+            axes.bar(lows, gap, bottom=met, color=colour, alpha=shade, **bar)
+        axes.plot((start, 1), (start, 1), color=INK, linestyle=(0, (4, 3)), linewidth=1)
+        axes.set(xlim=(start, 1), ylim=(0, 1), ylabel="share of right answers")
+        _percent_axis(axes.yaxis, 5)
+        _percent_axis(axes.xaxis)
+        axes.grid(visible=False, axis="x")
+        below.bar(lows, counts, color=MUTED, alpha=0.6, **bar)
+        below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="probability of the answer", ylabel="texts")
+        below.grid(visible=False)
+        return to_svg(axes, "reliability diagram")
+
+
+def coverage_chart(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> str:
+    """Accuracy among the surest answers, from a few of them to all: what handing the rest to a person buys.
+
+    confidence: float32 [n], probability of each answer; right: bool [n].
+    """
+    shares, accuracy = coverage(confidence, right)
+    with style():
+        axes = new_axes(SMALL, SMALL)
+        axes.plot(shares, accuracy, color=GOOD, linewidth=2.5, marker="o", markersize=3)
+        floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
+        axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered")
+        axes.set_ylabel("share of right answers")
+        _percent_axis(axes.xaxis, 5)
+        _percent_axis(axes.yaxis, 5)
+        return to_svg(axes, "accuracy of the surest answers")
+
+
+def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Shares of the texts, the surest first, and the accuracy among them: float64 [at most 60] both."""
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.unique(np.linspace(max(1, len(order) // 50), len(order), 60).astype(int))
+    return kept / len(order), np.cumsum(right[order])[kept - 1] / kept
 
 
 @dataclass(frozen=True)
@@ -30,201 +269,35 @@ class LengthBin:
     name: str
     count: int
     accuracies: tuple[float, ...]
-    intervals: tuple[Interval, ...]
-
-
-def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> str:
-    """A row for each true label, a column for each answer; the shade is the share of the row."""
-    n = len(labels)
-    cell = 104 if n == 2 else 80 if n == 3 else max(34, 340 // n)
-    widest = 7 * max(len(_clip(label)) for label in labels)
-    turn = -50 if widest > cell - 6 else 0  # names too wide for their column
-    left = 34 + widest
-    top = 44 if not turn else 40 + 0.8 * widest
-    parts = [_text(left + n * cell / 2, 14, "answer", anchor="middle", fill=MUTED)]
-    parts.append(
-        _text(
-            12,
-            top + n * cell / 2,
-            "true label",
-            anchor="middle",
-            fill=MUTED,
-            turn=-90,
-        )
-    )
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    for i, label in enumerate(labels):
-        middle = cell * (i + 0.5)
-        parts.append(_text(left - 8, top + middle + 4, _clip(label), anchor="end"))
-        parts.append(
-            _text(left + middle, top - 8, _clip(label), anchor="start" if turn else "middle", turn=turn)
-        )
-        for j in range(n):
-            share, count = float(shares[i, j]), int(confusion[i, j])
-            x, y = left + j * cell, top + i * cell
-            colour = GOOD if i == j else BAD
-            # A square root keeps the few mistakes of a good model visible.
-            shade = math.sqrt(share)
-            title = f"true {label}, answer {labels[j]}: {count:,} ({share:.1%})"
-            parts.append(_rect(x + 1, y + 1, cell - 2, cell - 2, colour, 0.04 + 0.86 * shade, title))
-            ink = "#ffffff" if shade > 0.6 else INK
-            if cell >= 70:
-                parts.append(
-                    _text(x + cell / 2, y + cell / 2, f"{count:,}", size=15, anchor="middle", fill=ink)
-                )
-                parts.append(
-                    _text(x + cell / 2, y + cell / 2 + 18, f"{share:.1%}", anchor="middle", fill=ink)
-                )
-            elif count:
-                parts.append(
-                    _text(x + cell / 2, y + cell / 2 + 4, f"{count}", size=11, anchor="middle", fill=ink)
-                )
-    return svg(left + n * cell + 8, top + n * cell + 8, parts, "confusion matrix")
-
-
-def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
-    """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
-    size, left, top, tail = 256, 58, 12, 52
-    # The most probable of L labels has at least 1 / L: nothing can be left of that.
-    start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
-
-    def x(value: float) -> float:
-        return left + size * (value - start) / (1 - start)
-
-    def y(value: float) -> float:
-        return top + size * (1 - value)
-
-    parts = []
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts += [
-            _line(left, y(tick), left + size, y(tick)),
-            _text(left - 6, y(tick) + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED),
-        ]
-    total = max((b.count for b in bins), default=1)
-    base = top + size + 24 + tail
-    for b in bins:
-        if not b.count:
-            continue
-        # The lowest bin may reach below what is possible, so that its left part is cut off.
-        low, high = x(max(b.low, start)), x(b.high)
-        title = f"{b.count:,} texts: confidence {b.confidence:.1%}, accuracy {b.accuracy:.1%}"
-        met = min(b.accuracy, b.confidence)
-        parts.append(_rect(low + 1, y(met), high - low - 2, y(0) - y(met), GOOD, 0.85, title))
-        gap = max(b.accuracy, b.confidence)
-        colour, shade = (BAD, 0.55) if b.accuracy < b.confidence else (GOOD, 0.35)
-        parts.append(_rect(low + 1, y(gap), high - low - 2, y(met) - y(gap), colour, shade, title))
-        height = max(1.0, tail * b.count / total)
-        parts.append(_rect(low + 1, base - height, high - low - 2, height, MUTED, 0.6, f"{b.count:,} texts"))
-    parts.append(_line(x(start), y(start), x(1), y(1), INK, 'stroke-dasharray="4 3"'))
-    for tick in sorted({start, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0} if start else {0, 0.2, 0.4, 0.6, 0.8, 1.0}):
-        if tick * 10 == round(tick * 10) and tick >= start:
-            parts.append(_text(x(tick), top + size + 16, f"{tick:.0%}", size=11, anchor="middle", fill=MUTED))
-    parts.append(_line(left, base, left + size, base))
-    parts.append(_text(left - 6, base, "texts", size=11, anchor="end", fill=MUTED))
-    parts.append(_text(left + size / 2, base + 18, "probability of the answer", anchor="middle", fill=MUTED))
-    middle = top + size / 2
-    parts.append(
-        _text(
-            11,
-            middle,
-            "share of right answers",
-            anchor="middle",
-            fill=MUTED,
-            turn=-90,
-        )
-    )
-    return svg(left + size + 16, base + 26, parts, "reliability diagram")
-
-
-def coverage_chart(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> str:
-    """Accuracy among the surest answers, from a few of them to all: what handing the rest to a person buys.
-
-    confidence: float32 [n], probability of each answer; right: bool [n].
-    """
-    size, left, top = 256, 58, 12
-    order = np.argsort(-confidence, kind="stable")
-    kept = np.unique(np.linspace(max(1, len(order) // 50), len(order), 60).astype(int))
-    accuracy = np.cumsum(right[order])[kept - 1] / kept
-    floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
-
-    def y(value: float) -> float:
-        return top + size * (1 - (value - floor) / (1 - floor))
-
-    parts = []
-    for i in range(6):
-        tick = floor + (1 - floor) * i / 5
-        parts.append(_line(left, y(tick), left + size, y(tick)))
-        parts.append(_text(left - 6, y(tick) + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED))
-        at = left + size * i / 5
-        parts.append(_text(at, top + size + 16, f"{i / 5:.0%}", size=11, anchor="middle", fill=MUTED))
-    points = [(left + size * k / len(order), y(float(a))) for k, a in zip(kept.tolist(), accuracy)]
-    path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-    parts.append(f'<polyline points="{path}" fill="none" stroke="{GOOD}" stroke-width="2.5"/>')
-    for (px, py), k, a in zip(points, kept.tolist(), accuracy):
-        title = (
-            f"{k / len(order):.0%} of the texts, probability {confidence[order[k - 1]]:.1%} or more: {a:.2%}"
-        )
-        parts.append(
-            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{GOOD}"><title>{title}</title></circle>'
-        )
-    parts.append(
-        _text(left + size / 2, top + size + 36, "share of texts answered", anchor="middle", fill=MUTED)
-    )
-    middle = top + size / 2
-    parts.append(_text(11, middle, "share of right answers", anchor="middle", fill=MUTED, turn=-90))
-    return svg(left + size + 16, top + size + 44, parts, "accuracy of the surest answers")
+    intervals: tuple[ShareInterval, ...]
 
 
 def length_chart(bins: Sequence[LengthBin]) -> str:
     """Accuracy by text length with 95 % intervals, one colour for each model."""
-    width, height, left, top = 960, 220, 44, 12
-    step = width / len(bins)
     # The interval of a handful of texts reaches far down and would flatten all others: it is cut off.
     lowest = min(
-        interval.low if b.count >= FEW_TEXTS else accuracy
-        for b in bins
-        for accuracy, interval in zip(b.accuracies, b.intervals)
+        interval.low if bin_.count >= FEW_TEXTS else accuracy
+        for bin_ in bins
+        for accuracy, interval in zip(bin_.accuracies, bin_.intervals)
     )
-    floor = max(0.0, math.floor(lowest * 10) / 10)
-
-    def y(value: float) -> float:
-        return top + height * (1 - (value - floor) / (1 - floor)) if floor < 1 else top
-
-    parts = []
-    gap = 0.05 if 1 - floor <= 0.35 else 0.1 if 1 - floor <= 0.6 else 0.2
-    for i in range(round((1 - floor) / gap) + 1):
-        tick = 1 - i * gap
-        if tick >= floor - 1e-9:
-            parts += [
-                _line(left, y(tick), left + width, y(tick)),
-                _text(left - 6, y(tick) + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED),
-            ]
     models = len(bins[0].accuracies)
-    for i, b in enumerate(bins):
-        for m, (accuracy, interval) in enumerate(zip(b.accuracies, b.intervals)):
-            x = left + step * (i + 0.5) + (m - (models - 1) / 2) * min(18.0, step / (models + 1))
+    step = min(0.16, 0.8 / models)
+    with style():
+        axes = new_axes(WIDTH, 290)
+        for m in range(models):
+            at = np.arange(len(bins)) + (m - (models - 1) / 2) * step
             colour = SERIES[m % len(SERIES)]
-            parts.append(
-                _line(
-                    x,
-                    y(max(interval.low, floor)),
-                    x,
-                    y(interval.high),
-                    colour,
-                    'stroke-width="2" stroke-opacity="0.6"',
-                )
-            )
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{y(accuracy):.1f}" r="4.5" fill="{colour}">'
-                f"<title>{escape(f'{b.name} words: {accuracy:.1%} of {b.count:,}')}</title></circle>"
-            )
-        centre = left + step * (i + 0.5)
-        parts.append(_text(centre, top + height + 18, b.name, anchor="middle"))
-        parts.append(
-            _text(centre, top + height + 34, f"{b.count:,} texts", size=11, anchor="middle", fill=MUTED)
-        )
-    parts.append(_text(left + width / 2, top + height + 54, "words in the text", anchor="middle", fill=MUTED))
-    return svg(left + width + 8, top + height + 62, parts, "accuracy by text length")
+            ends = np.array([(bin_.intervals[m].low, bin_.intervals[m].high) for bin_ in bins])
+            axes.vlines(at, ends[:, 0], ends[:, 1], color=colour, linewidth=2, alpha=0.6)
+            axes.plot(at, [bin_.accuracies[m] for bin_ in bins], "o", color=colour, markersize=7)
+        names = [f"{bin_.name}\n{bin_.count:,} texts" for bin_ in bins]
+        axes.set_xticks(range(len(bins)), names)
+        floor = min(0.9, max(0.0, math.floor(lowest * 10) / 10))
+        axes.set(xlim=(-0.5, len(bins) - 0.5), ylim=(floor, 1.005), xlabel="words in the text")
+        axes.set_ylabel("share of right answers")
+        _percent_axis(axes.yaxis)
+        axes.grid(visible=False, axis="x")
+        return to_svg(axes, "accuracy by text length")
 
 
 def agreement_chart(
@@ -234,36 +307,232 @@ def agreement_chart(
 
     first, second: float32 [n]. Texts are counted in cells; the shade is the logarithm of the count.
     """
-    size, left, top, cells = 290, 52, 12, 40
-    counts, _, _ = np.histogram2d(first, second, bins=cells, range=[[0, 1], [0, 1]])
-    parts = []
-    cell = size / cells
-    top_log = math.log1p(float(counts.max()))
-    # Where either model crosses one half, the answer of a two-label model changes.
-    parts.append(_rect(left, top, size / 2, size / 2, BAD, 0.08))
-    parts.append(_rect(left + size / 2, top + size / 2, size / 2, size / 2, BAD, 0.08))
-    for i, j in np.argwhere(counts > 0).tolist():
-        shade = 0.15 + 0.85 * math.log1p(float(counts[i, j])) / top_log
-        x, y = left + i * cell, top + size - (j + 1) * cell
-        parts.append(_rect(x, y, cell, cell, SERIES[0], shade, f"{int(counts[i, j]):,} texts"))
-    for tick in (0, 0.5, 1):
-        at = top + size * (1 - tick)
-        parts.append(_text(left - 6, at + 4, f"{tick:.0%}", size=11, anchor="end", fill=MUTED))
-        parts.append(
-            _text(left + size * tick, top + size + 16, f"{tick:.0%}", size=11, anchor="middle", fill=MUTED)
+    counts, edges, _ = np.histogram2d(first, second, bins=40, range=[[0, 1], [0, 1]])
+    shades = 0.15 + 0.85 * np.log1p(counts) / math.log1p(float(counts.max()))
+    with style():
+        axes = new_axes(SMALL + 40, SMALL + 40)
+        # Where either model crosses one half, the answer of a two-label model changes.
+        axes.fill_between((0, 0.5), 0.5, 1, color=BAD, alpha=0.08, linewidth=0)
+        axes.fill_between((0.5, 1), 0, 0.5, color=BAD, alpha=0.08, linewidth=0)
+        width = edges[1]
+        for i, j in np.argwhere(counts > 0):
+            axes.bar(
+                edges[i], width, width, bottom=edges[j], align="edge", color=SERIES[0], alpha=shades[i, j],
+                linewidth=0,
+            )  # fmt: skip
+        axes.plot((0, 1), (0, 1), color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
+        axes.set(
+            xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel=clip(names[0], 44), ylabel=clip(names[1], 44)
         )
-    parts.append(f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{LINE}"/>')
-    parts.append(_line(left, top + size, left + size, top, MUTED, 'stroke-dasharray="4 3"'))
-    parts.append(_text(left + size / 2, top + size + 36, _clip(names[0], 40), anchor="middle", fill=MUTED))
-    middle = top + size / 2
-    parts.append(
-        _text(
-            12,
-            middle,
-            _clip(names[1], 40),
-            anchor="middle",
-            fill=MUTED,
-            turn=-90,
-        )
-    )
-    return svg(left + size + 16, top + size + 46, parts, "probability of the true label, model against model")
+        _percent_axis(axes.xaxis, 4)
+        _percent_axis(axes.yaxis, 4)
+        return to_svg(axes, "probability of the true label, model against model")
+
+
+# ---- latency
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Times of one setting: samples in µs, and the percentiles to mark (name, µs)."""
+
+    name: str
+    samples_us: Floats
+    marks: tuple[tuple[str, float], ...]
+    colour: str
+
+
+def distribution_chart(settings: Sequence[Distribution]) -> str:
+    """One hill for each setting, all on one logarithmic axis, with its percentiles marked."""
+    low = min(float(one.samples_us.min()) for one in settings) * 0.95
+    high = max(float(one.samples_us.max()) for one in settings) * 1.05
+    edges = np.geomspace(low, high, BINS + 1)
+    with style():
+        axes = new_axes(WIDTH, 84 * len(settings) + 44)
+        axes.set_xscale("log")
+        for row, one in enumerate(reversed(settings)):
+            counts, _ = np.histogram(one.samples_us, edges)
+            # A root keeps single slow runs visible beside thousands of fast ones.
+            heights = row + 0.6 * np.sqrt(counts / counts.max())
+            axes.stairs(heights, edges, baseline=row, fill=True, color=one.colour, alpha=0.75, linewidth=0)
+            axes.plot((low, high), (row, row), color=LINE, linewidth=1)
+            end = 0.0
+            for name, us in one.marks:
+                axes.plot((us, us), (row - 0.04, row + 0.66), color=INK, linewidth=1.2)
+                if us > end:  # a label that would lie on the one before is left to the table
+                    label = f"{name} {milliseconds(us)}"
+                    write_beside(axes, us, row + 0.66, label, above=1)
+                    end = us * (high / low) ** (7 * len(label) / (0.8 * WIDTH))
+        axes.set_yticks(range(len(settings)), [clip(one.name) for one in reversed(settings)], color=INK)
+        axes.set(xlim=(low, high), ylim=(-0.08, len(settings) - 0.02))
+        axes.set_xlabel("time of a run, logarithmic; height: √ of the runs")
+        _time_axis(axes.xaxis, low, high, logarithmic=True)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        return to_svg(axes, "distribution of the times")
+
+
+@dataclass(frozen=True)
+class LengthCurve:
+    """Texts of one setting by length: tokens and µs of each, and the line through them."""
+
+    name: str
+    tokens: Floats
+    times_us: Floats
+    fixed_us: float
+    per_token_us: float
+    colour: str
+
+
+def length_curve_chart(settings: Sequence[LengthCurve]) -> str:
+    """Time against tokens: a dot for each text (of 1,000 at most), a line for each setting."""
+    longest = max(float(one.tokens.max()) for one in settings)
+    # A single text that met a disturbance would flatten all others: the axis ends at the 99th part.
+    slowest = max(float(np.percentile(one.times_us, 99)) for one in settings) * 1.12
+    with style():
+        axes = new_axes(WIDTH, 380)
+        for one in settings:
+            some = slice(None, None, -(-len(one.tokens) // MOST_DOTS))
+            dots = np.minimum(one.times_us[some], slowest)
+            axes.plot(one.tokens[some], dots, ".", color=one.colour, alpha=0.5, markersize=6, clip_on=False)
+            ends = np.array((0.0, longest))
+            axes.plot(ends, one.fixed_us + one.per_token_us * ends, color=one.colour, linewidth=1.8)
+        axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens of the text")
+        _time_axis(axes.yaxis, 0, slowest, logarithmic=False)
+        axes.grid(visible=False, axis="x")
+        return to_svg(axes, "time by length of the text")
+
+
+@dataclass(frozen=True)
+class RatioRow:
+    """A row of a forest plot: a ratio with its interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def forest_chart(rows: Sequence[RatioRow], caption: str, limit: float | None = None) -> str:
+    """Ratios with their intervals around 1, ``caption`` below; ``limit`` is the gate's, if any."""
+    from_ = min(1.0, *(row.low for row in rows)) / 1.06
+    to = max(1.0, limit or 1.0, *(row.high for row in rows)) * 1.06
+    with style():
+        axes = new_axes(WIDTH, 30 * len(rows) + 50)
+        axes.set_xscale("log")
+        axes.axvline(1, color=INK, linewidth=1.4)
+        if limit is not None:
+            axes.axvline(limit, color=BAD, linestyle=(0, (4, 3)))
+        for y, row in enumerate(reversed(rows)):
+            colour = GOOD if row.high < 1 else BAD if row.low > 1 else MUTED
+            axes.plot((row.low, row.high), (y, y), color=colour, linewidth=3, solid_capstyle="butt")
+            axes.plot(row.value, y, "o", color=colour, markersize=9)
+            label = f"{row.value:.3f}  ({row.low:.3f} to {row.high:.3f})"
+            axes.annotate(label, (1, y), (14, 0), xycoords=("axes fraction", "data"),
+                          textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
+        axes.set_yticks(range(len(rows)), [clip(row.name) for row in reversed(rows)], color=INK)
+        axes.set(xlim=(from_, to), ylim=(-0.6, len(rows) - 0.4), xlabel=clip(caption, 100))
+        _ratio_axis(axes.xaxis, from_, to)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        return to_svg(axes, caption)
+
+
+def _ratio_axis(axis: Any, low: float, high: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    axis.set_major_locator(MaxNLocator(6) if high / low < 3 else LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:.3g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+@dataclass(frozen=True)
+class StartRow:
+    """Cold start of one setting: medians of its phases in ms, the least and the most of all together."""
+
+    name: str
+    phases_ms: tuple[float, ...]
+    least_ms: float
+    most_ms: float
+
+
+def start_chart(rows: Sequence[StartRow]) -> str:
+    """Cold start as a bar of phases."""
+    with style():
+        axes = new_axes(WIDTH, 34 * len(rows) + 66)
+        names = [clip(row.name) for row in reversed(rows)]
+        left = np.zeros(len(rows))
+        for name, colour, times in zip(
+            PHASES, PHASE_COLOURS, zip(*(row.phases_ms for row in reversed(rows)))
+        ):
+            axes.barh(range(len(rows)), times, left=left, height=0.62, color=colour, label=name)
+            left += times
+        for y, row in enumerate(reversed(rows)):
+            axes.plot((row.least_ms, row.most_ms), (y, y), color=INK, linewidth=1.2)
+            write_beside(axes, max(left[y], row.most_ms), y, f"{left[y]:.0f} ms")
+        most = max(max(sum(row.phases_ms), row.most_ms) for row in rows)
+        axes.set_yticks(range(len(rows)), names, color=INK)
+        axes.set(xlim=(0, most * 1.1), ylim=(-0.5, len(rows) - 0.5), xlabel="ms")
+        axes.grid(visible=False, axis="y")
+        axes.figure.legend(loc="outside upper center", ncols=len(PHASES))
+        return to_svg(axes, "cold start by phase")
+
+
+def heat_map_chart(
+    rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], across: str
+) -> str:
+    """A sweep as a grid of µs per text; darker is slower, the fastest cell is framed."""
+    known = [value for row in values for value in row if value is not None]
+    low, high = min(known), max(known)
+    cell = min(110.0, (WIDTH - 200) / len(columns))
+    with style():
+        from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+        shades = LinearSegmentedColormap.from_list("heat", HOT)
+        axes = new_axes(cell * len(columns) + 7 * max(map(len, rows)) + 30, 42 * len(rows) + 60)
+        for i, row in enumerate(values):
+            for j, value in enumerate(row):
+                if value is None:
+                    axes.text(j, i, "–", ha="center", va="center", color=MUTED)
+                    continue
+                part = math.log(value / low) / math.log(high / low) if high > low else 0.0
+                frame = INK if value == low else "none"
+                axes.add_patch(_cell(j, i, to_hex(shades(part)), frame=frame))
+                # Not INK and PAPER: the cells have these colours in a dark page too.
+                ink = "#fefefe" if part > 0.5 else "#101828"
+                axes.text(j, i, milliseconds(value), ha="center", va="center", color=ink)
+        axes.set_xticks(range(len(columns)), [clip(name) for name in columns], color=INK)
+        axes.set_yticks(range(len(rows)), [clip(name, 40) for name in rows], color=INK)
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), xlabel=across)
+        _bare(axes)
+        return to_svg(axes, "sweep of settings")
+
+
+@dataclass(frozen=True)
+class Course:
+    """One setting over time: values in µs, in order."""
+
+    name: str
+    values_us: Floats
+    colour: str
+
+
+def course_chart(settings: Sequence[Course], unit: str) -> str:
+    """Medians over time, one curve for each setting: shows drift and disturbance."""
+    values = np.concatenate([one.values_us for one in settings])
+    low, high = float(np.percentile(values, 0.5)) * 0.97, float(np.percentile(values, 99.5)) * 1.03
+    with style():
+        from matplotlib.ticker import MaxNLocator
+
+        axes = new_axes(WIDTH, 240)
+        for one in settings:
+            inside = np.clip(one.values_us, low, high)
+            axes.plot(np.arange(1, len(inside) + 1), inside, color=one.colour, linewidth=1.6)
+        longest = max(len(one.values_us) for one in settings)
+        axes.set(xlim=(1, longest), ylim=(low, high), xlabel=unit)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        _time_axis(axes.yaxis, low, high, logarithmic=False)
+        axes.grid(visible=False, axis="x")
+        return to_svg(axes, "times over the measurement")

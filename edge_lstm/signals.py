@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
-_interrupted = False
+_received = 0
 
 
 def handle_signals() -> None:
@@ -31,16 +31,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """Ends the process at once while modules are imported: nothing has begun then, and an exception in the
     middle of an extension module's start comes out as another one, or not at all.
     """
-    global _interrupted
+    global _received
     while frame is not None:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
             os._exit(128 + number)
         frame = frame.f_back
-    if _interrupted:  # once more: whoever asks twice does not want to wait for tidying up
+    if _received:  # once more: whoever asks twice does not want to wait for tidying up
         if sys.__stderr__ is not None and sys.__stderr__.isatty():
             os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)
         os._exit(128 + number)
-    _interrupted = True
+    _received = number
     raise KeyboardInterrupt(number)
 
 
@@ -60,3 +60,8 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
     """What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
     number = interrupt.args[0] if interrupt.args else signal.SIGINT
     return 128 + int(number)
+
+
+def received_exit_code() -> int:
+    """The same of the signal that was heard, where the work was ended in good order and has a result."""
+    return 128 + int(_received or signal.SIGINT)

@@ -92,7 +92,9 @@ class LazyGroup(TyperGroup):
             check_installed("train", f"'{cmd_name}' runs on a workstation and")
             return _command(cmd_name, import_module(entry.module).command, entry.summary)
         # The device side does no linear algebra in NumPy, whose threads for it double the time of its import.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # latency times that import as programs that use the package pay for it.
+        if cmd_name != "latency":
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return _command(cmd_name, import_module(entry.module).command, entry.summary)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:

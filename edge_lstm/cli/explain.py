@@ -79,9 +79,10 @@ def command(
         raise DataError(f"no parts called {by!r}; give --by word or --by sentence")
     report = report or html  # the option's name before 0.2
     if report is not None:
-        from edge_lstm.atomic import check_writable
+        from edge_lstm.atomic import check_distinct, check_writable
 
         check_writable(report)
+        check_distinct([report], [model] if model else [])
     classifier = Classifier.load(model, threads=threads, provider=provider)
     if text is None:
         text = _standard_input()

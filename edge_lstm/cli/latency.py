@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.latency.choices import Choices, measure_here
+from edge_lstm.cli.options import JsonOption
+from edge_lstm.latency.settings import Settings
+from edge_lstm.signals import held, received_exit_code
 
 if TYPE_CHECKING:
+    from edge_lstm.latency.compare import Comparison
     from edge_lstm.latency.measure import Progress
-    from edge_lstm.latency.result import Document
+    from edge_lstm.latency.result import Result
 
 
 def command(
@@ -28,14 +31,15 @@ def command(
         Path | None,
         typer.Option(
             "--data",
+            "-d",
             metavar="FILE",
-            help="Texts to answer (CSV, TSV, JSONL, or one a line).  [default: the package's reviews]",
+            help="Texts to classify (CSV, TSV, JSONL, or one a line).  [default: the package's reviews]",
             show_default=False,
         ),
     ] = None,
     runs: Annotated[
         int, typer.Option("--runs", metavar="N", min=1, help="Timed runs of each setting; p99 takes 1,000.")
-    ] = Choices.runs,
+    ] = Settings.runs,
     duration: Annotated[
         str | None,
         typer.Option(
@@ -50,13 +54,9 @@ def command(
         typer.Option(
             "--interval", metavar="TIME", help="Pause before each run (20ms, 1s), as between requests."
         ),
-    ] = Choices.interval,
-    threads: Annotated[
-        str, typer.Option("--threads", metavar="N,...", help="Threads inside one run.")
-    ] = Choices.threads,
-    batch_size: Annotated[
-        str, typer.Option("--batch-size", metavar="N,...", help="Texts in one run.")
-    ] = Choices.batch_size,
+    ] = "0",
+    threads: Annotated[str, typer.Option("--threads", metavar="N,...", help="Threads inside one run.")] = "1",
+    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N,...", help="Texts in one run.")] = "1",
     length: Annotated[
         str | None,
         typer.Option(
@@ -65,7 +65,7 @@ def command(
     ] = None,
     provider: Annotated[
         str, typer.Option("--provider", metavar="NAME,...", help="Execution providers of ONNX Runtime.")
-    ] = Choices.provider,
+    ] = "CPUExecutionProvider",
     pin: Annotated[
         str | None,
         typer.Option("--pin", metavar="CPUS", help="Use these CPUs only (0,2 or 0-3).", show_default=False),
@@ -78,10 +78,10 @@ def command(
             min=0,
             help="Fresh processes for cold start; 0 leaves it and memory out.",
         ),
-    ] = Choices.cold_starts,
+    ] = Settings.cold_starts,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random choice.")
-    ] = Choices.seed,
+    ] = Settings.seed,
     text_column: Annotated[
         str | None,
         typer.Option("--text-column", metavar="NAME", help="Column of --data that holds the text."),
@@ -92,24 +92,32 @@ def command(
             "--input-format", metavar="FORMAT", help="Format of --data, where its name does not tell."
         ),
     ] = None,
-    json_file: Annotated[
+    output: Annotated[
         Path | None,
         typer.Option(
-            "--json",
+            "--output",
+            "-o",
             metavar="FILE",
-            help="Write the result as JSON (docs/latency.md); - for standard output.",
+            help="Write the result as JSON (docs/latency.md).",
+            show_default=False,
         ),
     ] = None,
+    as_json: JsonOption = False,
     report_file: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write a report, one HTML page.")
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write a report, one HTML page that opens offline."),
     ] = None,
     samples: Annotated[
         Path | None, typer.Option("--samples", metavar="FILE", help="Write every run to this CSV as it ends.")
     ] = None,
-    compare: Annotated[
+    shown: Annotated[
+        Path | None,
+        typer.Option("--show", metavar="RESULT", help="Show a result of --output instead of measuring."),
+    ] = None,
+    compared: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            "--compare", metavar="OLD NEW", help="Compare two results of --json instead of measuring."
+            "--compare", metavar="OLD NEW", help="Compare two results of --output instead of measuring."
         ),
     ] = None,
     fail_above: Annotated[
@@ -138,80 +146,136 @@ def command(
     Several models, or several values of an option separated by commas, are measured in random turns and
     compared.
     """
+    from edge_lstm.atomic import check_distinct, check_writable
     from edge_lstm.errors import DataError
 
-    if compare is not None:
-        _compare(*compare, fail_above, report_file, json_file)
-        return
-    for option, value in (("--fail-above", fail_above), ("--wheels", wheels)):
-        if value is not None and (option != "--wheels" or ssh is None):
-            needs = "--ssh USER@HOST" if option == "--wheels" else "--compare OLD NEW"
-            raise DataError(f"{option} needs {needs}")
-    for path in (json_file, report_file):
-        if path is not None and str(path) != "-":
-            from edge_lstm.atomic import check_writable
+    paths = list(models or ())
+    if as_json and (named := [path for path in paths if path.suffix == ".json" or str(path) == "-"]):
+        # Until 0.1, --json took the name of a file. No model is called so.
+        paths = [path for path in paths if path not in named]
+        output, as_json = (None, True) if str(named[0]) == "-" else (named[0], False)
+    if fail_above is not None and compared is None:
+        raise DataError("--fail-above is for comparing; give --compare OLD NEW")
+    if wheels is not None and ssh is None:
+        raise DataError("--wheels is for a device elsewhere; give --ssh USER@HOST")
+    if ssh is not None and samples is not None:
+        raise DataError("--samples is written where it is measured; leave it out with --ssh")
+    written = [path for path in (output, report_file, samples) if path is not None]
+    for path in written:
+        check_writable(path)
+    inputs = [*paths, *(path for path in (data, shown, *(compared or ())) if path is not None)]
+    check_distinct(written, inputs)
+    if report_file is not None:
+        from edge_lstm.latency.report import check_drawable
 
-            check_writable(path)
-    choices = Choices(
-        tuple(models or ()), data, text_column, input_format, runs, duration, interval, threads, batch_size,
-        length, provider, pin, cold_starts, seed,
-    )  # fmt: skip
+        check_drawable()
+    if compared is not None:
+        _compare(*compared, fail_above, output, as_json, report_file)
+        return
+    if shown is not None:
+        from edge_lstm.latency.result import read_result
+
+        _show(read_result(shown), output, as_json, report_file)
+        return
+    settings = _settings(
+        paths, threads, batch_size, length, provider, runs, duration, interval, pin, cold_starts, seed
+    )
+    from edge_lstm.latency.texts import read_sample
+
+    sample = read_sample(data, text_column=text_column, input_format=input_format)
     if ssh is not None:
         from edge_lstm.latency.ssh import measure_over_ssh
 
-        if samples is not None:
-            raise DataError("--samples is written where it is measured; leave it out with --ssh")
-        document = measure_over_ssh(ssh, choices, wheels, tell=_progress())
+        result = measure_over_ssh(ssh, settings, sample, wheels, tell=_progress())
     else:
-        document = measure_here(choices, progress=_progress(), samples=samples)
-    _show(document, json_file, report_file)
+        from edge_lstm.latency.run import measure_here
+
+        result = measure_here(settings, sample, progress=_progress(), samples=samples)
+    _show(result, output, as_json, report_file)
+    if result.is_interrupted:
+        raise typer.Exit(received_exit_code())
 
 
-def _show(document: Document, json_file: Path | None, report_file: Path | None) -> None:
-    from edge_lstm.latency.result import dumps, write_document
-    from edge_lstm.latency.terminal import to_text
+def _settings(
+    models: list[Path],
+    threads: str,
+    batch_size: str,
+    length: str | None,
+    provider: str,
+    runs: int,
+    duration: str | None,
+    interval: str,
+    pin: str | None,
+    cold_starts: int,
+    seed: int,
+) -> Settings:
+    """What was typed → what is measured."""
+    from edge_lstm.latency.settings import parse_cpus, parse_numbers, parse_providers, parse_time
+    from edge_lstm.modelfile import embedded_model
 
-    to_stdout = json_file is not None and str(json_file) == "-"
-    if json_file is not None and not to_stdout:
-        write_document(document, json_file)
-    if report_file is not None:
+    return Settings(
+        models=tuple(models) or (embedded_model(),),
+        threads=parse_numbers(threads, "--threads"),
+        batch_sizes=parse_numbers(batch_size, "--batch-size"),
+        lengths=(None,) if length is None else parse_numbers(length, "--length"),
+        providers=parse_providers(provider),
+        runs=runs,
+        duration_s=None if duration is None else parse_time(duration, "--duration"),
+        interval_s=parse_time(interval, "--interval"),
+        pin=() if pin is None else parse_cpus(pin),
+        cold_starts=cold_starts,
+        seed=seed,
+    )
+
+
+def _show(result: Result, output: Path | None, as_json: bool, report_file: Path | None) -> None:
+    from edge_lstm.cli.streams import is_closed
+
+    if output is not None:
+        result.write(output)
+    with held():  # a Ctrl-C while this is imported may not cost what was measured
         from edge_lstm.latency.report import write_report
-
-        write_report(document, report_file)
-    if to_stdout:
-        print(dumps(document), end="")
-    else:
-        print(to_text(document, unicode=_unicode()))
-    if any(mark["code"] == "interrupted" for mark in document["distrust"]):
-        raise typer.Exit(130)
+        from edge_lstm.latency.terminal import to_text
+    if report_file is not None:
+        write_report(result, report_file)
+    if as_json:
+        print(result.dumps(), end="")
+    elif not ((output or report_file) and is_closed(sys.stdout)):  # where a file has it, nothing is lost
+        print(to_text(result, unicode=_unicode()))
 
 
 def _compare(
-    old_file: Path, new_file: Path, fail_above: str | None, report_file: Path | None, json_file: Path | None
+    old_file: Path,
+    new_file: Path,
+    fail_above: str | None,
+    output: Path | None,
+    as_json: bool,
+    report_file: Path | None,
 ) -> None:
-    import json
-    from dataclasses import asdict
-
     from edge_lstm.atomic import write_atomically
     from edge_lstm.latency.compare import check, compare, to_text
-    from edge_lstm.latency.options import parse_percent
-    from edge_lstm.latency.result import read_document
+    from edge_lstm.latency.result import read_result
+    from edge_lstm.latency.settings import parse_percent
 
-    new = read_document(new_file)
     limit = None if fail_above is None else parse_percent(fail_above, "--fail-above")
-    comparison = compare(read_document(old_file), new, limit)
+    new = read_result(new_file)
+    comparison = compare(read_result(old_file), new, limit)
     if report_file is not None:
         from edge_lstm.latency.report import write_report
 
         write_report(new, report_file, comparison)
-    answer = json.dumps(asdict(comparison), ensure_ascii=False, indent=2)
-    if json_file is not None and str(json_file) != "-":
-        write_atomically(answer + "\n", json_file)
-    if json_file is not None and str(json_file) == "-":
-        print(answer)
-    else:
-        print(to_text(comparison, unicode=_unicode()))
+    if output is not None:
+        write_atomically(_json_of(comparison) + "\n", output)
+    print(_json_of(comparison) if as_json else to_text(comparison, unicode=_unicode()))
     check(comparison)
+
+
+def _json_of(comparison: Comparison) -> str:
+    from dataclasses import asdict
+
+    from edge_lstm.printable import to_json
+
+    return to_json(asdict(comparison), indent=2)
 
 
 def _unicode() -> bool:
@@ -219,7 +283,11 @@ def _unicode() -> bool:
 
 
 def _progress() -> Progress | None:
-    """What tells a terminal's standard error what is going on; None elsewhere."""
+    """What tells a terminal's standard error what is going on; None elsewhere.
+
+    One line, written between blocks. A bar of rich is drawn by a thread, ten times a second, in the middle
+    of what is timed.
+    """
     if not sys.stderr.isatty():
         return None
     shown = ""

@@ -73,6 +73,11 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return "".join(map(json_escape, error.object[error.start : error.end])), error.end
 
 
+def is_closed(stream: object) -> bool:
+    """Whether a standard output prepared here was closed when the process began."""
+    return isinstance(stream, _Closed)
+
+
 class _Closed(io.TextIOBase):
     """What stands for a closed standard output."""
 

@@ -22,7 +22,7 @@ from edge_lstm.charts import (
     reliability_chart,
 )
 from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult
-from edge_lstm.html import SERIES, figure, page, table
+from edge_lstm.html import figure, legend, page, swatch, table
 from edge_lstm.metrics import wilson_interval
 
 MISTAKES = 25  # shown for each model, the surest first
@@ -52,7 +52,7 @@ def _body(evaluation: Evaluation, names: str) -> Iterator[str]:
     for model in evaluation.models:
         yield from _model(model)
     yield "<h2>Accuracy by text length</h2>"
-    yield _legend(evaluation)
+    yield legend(list(enumerate(model.name for model in evaluation.models)))
     yield figure(
         length_chart(length_bins(evaluation)),
         "Share of right answers for texts of each length; the bars are 95 % intervals (Wilson).",
@@ -74,7 +74,7 @@ def _summary(evaluation: Evaluation) -> str:
         interval = f"{model.interval.low:.2%} to {model.interval.high:.2%}"
         rows.append(
             (
-                _swatch(i) + escape(model.name),
+                swatch(i) + escape(model.name),
                 f"{model.bytes / 1000:,.0f} kB",
                 f"<b>{model.accuracy:.2%}</b>",
                 interval,
@@ -100,17 +100,6 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
         for warning in model.warnings:
             yield f"<li>{escape(model.name)}, of its training: {escape(warning)}.</li>"
     yield "</ul>"
-
-
-def _swatch(i: int) -> str:
-    return f'<span class="swatch" style="background:{SERIES[i % len(SERIES)]}"></span>'
-
-
-def _legend(evaluation: Evaluation) -> str:
-    if len(evaluation.models) == 1:
-        return ""
-    keys = (f"{_swatch(i)}{escape(model.name)}&emsp;" for i, model in enumerate(evaluation.models))
-    return f'<p class="muted">{"".join(keys)}</p>'
 
 
 def _model(model: ModelResult) -> Iterator[str]:

@@ -1,20 +1,18 @@
-"""Two latency documents, old and new: what got slower beyond noise. The gate of a release."""
+"""Two latency results, old and new: what got slower beyond noise. The gate of a release."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from edge_lstm.charts import clip
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.latency.result import Document
-from edge_lstm.latency.statistics import interval, pass_length, resampled_medians, samples_needed
+from edge_lstm.latency.result import Result, SettingResult
+from edge_lstm.latency.statistics import interval, resampled_medians, samples_needed
 from edge_lstm.latency.terminal import ms, plain
-from edge_lstm.svg import clip
-
-Setting = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,19 +47,19 @@ class Comparison:
         return tuple(row for row in self.rows if row.failed)
 
 
-def compare(old: Document, new: Document, fail_above: float | None = None) -> Comparison:
+def compare(old: Result, new: Result, fail_above: float | None = None) -> Comparison:
     """Settings of the same name against each other (a single one against a single one, whatever its name).
 
     Raises DataError where the two did not answer the same texts or share no setting.
     """
-    if old["texts"]["sha256"] != new["texts"]["sha256"]:
+    if old.texts.sha256 != new.texts.sha256:
         raise DataError("the two results answered different texts; measure again with the same --data")
-    pairs = _pairs(old["settings"], new["settings"])
+    pairs = _pairs(old.settings, new.settings)
     if not pairs:
-        names = ", ".join(str(one["name"]) for one in old["settings"][:3])
+        names = ", ".join(str(one.name) for one in old.settings[:3])
         raise DataError(f"the two results share no setting ({names}, …); measure with the same options")
     rows = tuple(_row(before, after, fail_above) for before, after in pairs)
-    return Comparison(str(old["created"]), rows, tuple(_notes(old, new, len(pairs))), fail_above)
+    return Comparison(str(old.created), rows, tuple(_notes(old, new, len(pairs))), fail_above)
 
 
 def check(comparison: Comparison) -> None:
@@ -77,35 +75,36 @@ def check(comparison: Comparison) -> None:
     )
 
 
-def _pairs(old: list[Setting], new: list[Setting]) -> list[tuple[Setting, Setting]]:
+def _pairs(
+    old: Sequence[SettingResult], new: Sequence[SettingResult]
+) -> list[tuple[SettingResult, SettingResult]]:
     if len(old) == len(new) == 1 and _how(old[0]) == _how(new[0]):
         return [(old[0], new[0])]
-    by_name = {one["name"]: one for one in old}
-    pairs = ((by_name.get(one["name"]), one) for one in new)
+    by_name = {one.name: one for one in old}
+    pairs = ((by_name.get(one.name), one) for one in new)
     return [(before, after) for before, after in pairs if before is not None and _how(before) == _how(after)]
 
 
-def _how(one: Setting) -> tuple[Any, ...]:
-    return one["batch_size"], one["length"], one["threads"], one["provider"]
+def _how(one: SettingResult) -> tuple[object, ...]:
+    return one.batch_size, one.length, one.threads, one.provider
 
 
-def _row(before: Setting, after: Setting, fail_above: float | None) -> Row:
+def _row(before: SettingResult, after: SettingResult, fail_above: float | None) -> Row:
     medians, draws = [], []
     for seed, one in enumerate((before, after)):
-        samples = np.add(one["samples"]["encode_us"], one["samples"]["run_us"])
+        samples = one.samples.both_us
         if len(samples) < samples_needed(50):
             raise DataError(
-                f"{one['name']}: {len(samples)} runs are too few to compare, it takes {samples_needed(50)}; "
+                f"{one.name}: {len(samples)} runs are too few to compare, it takes {samples_needed(50)}; "
                 "measure longer"
             )
-        period = pass_length(np.array(one["samples"]["text"], dtype=np.int64))
         medians.append(float(np.median(samples)))
-        draws.append(resampled_medians(samples, period, np.random.default_rng(seed)))
+        draws.append(resampled_medians(samples, one.samples.pass_length, np.random.default_rng(seed)))
     low, high = interval(draws[1] / draws[0])
     ratio = medians[1] / medians[0]
     failed = fail_above is not None and low > 1 + fail_above
     verdict = _verdict(ratio, low, high, fail_above)
-    return Row(str(after["name"]), medians[0], medians[1], ratio, low, high, verdict, failed)
+    return Row(str(after.name), medians[0], medians[1], ratio, low, high, verdict, failed)
 
 
 def _verdict(ratio: float, low: float, high: float, fail_above: float | None) -> str:
@@ -118,19 +117,20 @@ def _verdict(ratio: float, low: float, high: float, fail_above: float | None) ->
     return "faster" if high < 1 else "no difference"
 
 
-def _notes(old: Document, new: Document, pairs: int) -> list[str]:
+def _notes(old: Result, new: Result, pairs: int) -> list[str]:
     notes = []
-    mine, theirs = new["machine"], old["machine"]
+    mine, theirs = new.machine, old.machine
     for key, name in (("cpu", "CPU"), ("cores", "number of cores"), ("architecture", "architecture")):
-        if mine.get(key) != theirs.get(key):
-            notes.append(f"another {name}: {theirs.get(key)} then, {mine.get(key)} now")
+        now, then = getattr(mine, key), getattr(theirs, key)
+        if now != then:
+            notes.append(f"another {name}: {then} then, {now} now")
     for package in ("onnxruntime", "python", "numpy"):
-        versions = theirs["versions"].get(package), mine["versions"].get(package)
+        versions = theirs.versions.get(package), mine.versions.get(package)
         if versions[0] != versions[1]:
             notes.append(f"another {package}: {versions[0]} then, {versions[1]} now")
-    for document, when in ((old, "then"), (new, "now")):
-        notes += [f"{when}: {mark['text']}" for mark in document["distrust"]]
-    left = max(len(old["settings"]), len(new["settings"])) - pairs
+    for result, when in ((old, "then"), (new, "now")):
+        notes += [f"{when}: {warning.text}" for warning in result.distrust]
+    left = max(len(old.settings), len(new.settings)) - pairs
     if left:
         notes.append(f"{left} settings are in one result only and were left out")
     return notes

@@ -1,4 +1,4 @@
-"""The conditions of a measurement: what machine, in what state, before and after.
+"""The conditions of a measurement: what machine, in what state, before and after; whether to believe it.
 
 Everything is read from files of Linux (``/proc``, ``/sys``); what a machine does not say is None.
 ``root`` is where those file systems are, so that tests bring their own.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from edge_lstm.machine import Machine, group_files, this_machine
+from edge_lstm.printable import listed
 
 ROOT = Path("/")
 
@@ -21,25 +22,25 @@ ROOT = Path("/")
 THROTTLED_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
 
 
+CLOCK_FELL = 0.05  # of the clock before
+HOT_C = 80.0  # a Raspberry Pi starts to slow down here, most others a little later
+BUSY_PER_CPU = 0.5  # load average per CPU before anything was measured
+STOLEN = 0.01  # of the time measured
+SPREAD = 0.20  # interquartile range of the same texts' times, as part of their median
+
+
 @dataclass(frozen=True)
-class Host:
+class Host(Machine):
     """What does not change during a measurement.
 
     affinity: CPUs the process may use, None where the system does not say; virtual: whether this is a
     virtual machine; emulated: the emulator, as far as it can be seen; versions: of the packages.
     """
 
-    machine: Machine
     affinity: tuple[int, ...] | None
     virtual: bool
     emulated: str | None
     versions: dict[str, str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, in one level."""
-        rest = asdict(self)
-        machine = rest.pop("machine")
-        return {**machine, **rest}
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,11 @@ class State:
     steal_s: float | None
     power: str | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
-
 
 def host(root: Path = ROOT) -> Host:
     """Reads what the machine is."""
     return Host(
-        machine=this_machine(root),
+        **vars(this_machine(root)),
         affinity=_affinity(),
         virtual="hypervisor" in (_text(root / "proc/cpuinfo") or "").split(),
         emulated=_emulated(root),
@@ -99,6 +96,89 @@ def state(root: Path = ROOT) -> State:
         steal_s=_steal(root),
         power=_power(root),
     )
+
+
+@dataclass(frozen=True)
+class ConditionWarning:
+    """A reason to distrust a measurement: a code for programs, a line for people."""
+
+    code: str
+    text: str
+
+
+def condition_warnings(
+    host: Host,
+    states: Sequence[State],
+    *,
+    seconds: float,
+    unsteady: Sequence[str],
+    spread: dict[str, float],
+    interrupted: bool = False,
+) -> list[ConditionWarning]:
+    """Reasons to distrust, the worst first; empty where there are none.
+
+    states: before, during and after, in order; unsteady: settings whose warm-up did not settle;
+    spread: per setting, the relative interquartile range of times of the same texts.
+    """
+    before, after = states[0], states[-1]
+    found: list[ConditionWarning] = []
+
+    def warn(code: str, text: str) -> None:
+        found.append(ConditionWarning(code, text))
+
+    if interrupted:
+        warn("interrupted", "it was interrupted: what was measured until then is shown")
+    if host.emulated:
+        warn("emulated", f"emulated ({host.emulated}): times say nothing of a real CPU")
+    clocks = [s.mhz for s in states if s.mhz]
+    if before.mhz and min(clocks) < before.mhz * (1 - CLOCK_FELL):
+        warn(
+            "clock-fell",
+            f"the clock fell from {before.mhz:,.0f} to {min(clocks):,.0f} MHz; cool the CPU",
+        )
+    flags = sorted({flag for s in states for flag in s.throttled or ()})
+    if flags:
+        warn("throttled", f"the firmware reports {', '.join(flags)}; check cooling and power supply")
+    if _rose(before.throttle_count, after.throttle_count):
+        warn("throttled", "the CPU throttled itself for heat; cool it or measure shorter")
+    if _rose(before.quota_stops, after.quota_stops):
+        warn("quota", "the control group's CPU quota stopped the process; raise it")
+    temperatures = [s.temperature_c for s in states if s.temperature_c]
+    if temperatures and max(temperatures) >= HOT_C:
+        warn("hot", f"the CPU reached {max(temperatures):.0f} °C; cool it")
+    cpus = host.cores
+    if before.load_average and before.load_average / cpus > BUSY_PER_CPU:
+        warn(
+            "busy",
+            f"other work ran before: load average {before.load_average:.2f} on {cpus} CPUs; stop it",
+        )
+    if before.steal_s is not None and after.steal_s is not None and seconds > 0:
+        stolen = (after.steal_s - before.steal_s) / (seconds * cpus)
+        if stolen > STOLEN:
+            warn("stolen", f"the virtual machine's host took {stolen:.0%} of the CPU time away")
+    slow = before.mhz and before.max_mhz and min(clocks) < before.max_mhz * (1 - CLOCK_FELL)
+    if slow and before.governor not in (None, "performance", "userspace"):
+        clock = f"{min(clocks):,.0f} of {before.max_mhz:,.0f} MHz"
+        warn("governor", f"clock at {clock} under the governor '{before.governor}'; set 'performance'")
+    if before.power == "battery":
+        warn("battery", "it ran on battery, where many systems lower the clock")
+    if unsteady:
+        warn("unsteady", f"times were not steady after warm-up ({listed(unsteady, 2)})")
+    wide = {name: part for name, part in spread.items() if part > SPREAD and not math.isnan(part)}
+    if wide:
+        warn(
+            "spread",
+            f"the same texts took different times: by {max(wide.values()):.0%} of the median, "
+            f"{listed(list(wide), 2)}",
+        )
+    quota = host.cpu_quota
+    if quota is not None and quota < 1:
+        warn("quota", f"the control group grants {quota:.2f} CPUs")
+    return found
+
+
+def _rose(before: int | None, after: int | None) -> bool:
+    return before is not None and after is not None and after > before
 
 
 def _text(path: Path, zero: str = "") -> str | None:

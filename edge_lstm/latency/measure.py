@@ -18,7 +18,7 @@ from edge_lstm.latency.cold_start import ColdStart, Memory, cold_start, memory_o
 from edge_lstm.latency.conditions import Host, State, host, state
 from edge_lstm.latency.energy import Energy, Meter, find_meters, measure_energy
 from edge_lstm.latency.recorder import MINUTE_S, Block, Recorder
-from edge_lstm.latency.settings import Plan, Setting
+from edge_lstm.latency.settings import Setting, Settings
 from edge_lstm.latency.texts import Sample, check_texts, lengths_of, shuffled_forever, texts_of_length
 
 # Steady: the median time of the last blocks is this close to that of the blocks before them.
@@ -57,7 +57,7 @@ class Measured:
 class Measurement:
     """A finished (or interrupted) measurement."""
 
-    plan: Plan
+    settings: Settings
     sample: Sample
     host: Host
     states: list[State]
@@ -69,22 +69,26 @@ class Measurement:
 
 
 def measure(
-    plan: Plan, sample: Sample, *, progress: Progress | None = None, stream: SampleStream | None = None
+    settings: Settings,
+    sample: Sample,
+    *,
+    progress: Progress | None = None,
+    stream: SampleStream | None = None,
 ) -> Measurement:
-    """Runs the plan over the texts. Ctrl-C ends it early with what there is, once something is timed.
+    """Runs the settings over the texts. Ctrl-C ends it early with what there is, once something is timed.
 
     Raises DataError, ModelFileError or ProviderError.
     """
     check_texts(sample)
     tell: Progress = progress or (lambda what, part: None)
-    if plan.pin:
-        pin(plan.pin)
+    if settings.pin:
+        pin(settings.pin)
     states = [state()]
     meters, note = find_meters()
-    block_texts = plan.block_texts
+    block_texts = settings.block_texts
     loaded: dict[tuple[object, ...], Classifier] = {}
     measured, pools = [], []
-    for setting in plan.settings:
+    for setting in settings.each:
         key = (setting.model, setting.threads, setting.provider)
         if key not in loaded:
             loaded[key] = Classifier.load(setting.model, threads=setting.threads, provider=setting.provider)
@@ -92,23 +96,23 @@ def measure(
         tokenizer = classifier.model.tokenizer
         pool = sample
         if setting.length is not None:
-            pool = texts_of_length(sample, tokenizer, setting.length, MADE_TEXTS, plan.seed)
+            pool = texts_of_length(sample, tokenizer, setting.length, MADE_TEXTS, settings.seed)
         pools.append(pool.texts)
         tokens = lengths_of(pool.texts, tokenizer)
         # In batches the texts of a block are kept or dropped together.
         pass_runs = len(tokens) if setting.batch_size == 1 else block_texts // setting.batch_size
         measured.append(Measured(setting, classifier, tokens, Recorder(block_texts, pass_runs)))
-    _cold_starts(plan, measured, pools, tell)
-    rng = random.Random(plan.seed)
+    _cold_starts(settings, measured, pools, tell)
+    rng = random.Random(settings.seed)
     collecting = gc.isenabled()
     gc.collect()
     gc.freeze()  # what lives now is not searched for garbage again while the clock runs
     started = time.perf_counter()
     interrupted = False
     try:
-        _warm_up(plan, measured, pools, rng, tell)
+        _warm_up(settings, measured, pools, rng, tell)
         started = time.perf_counter()
-        _steady(plan, measured, pools, rng, tell, stream, states)
+        _steady(settings, measured, pools, rng, tell, stream, states)
     except KeyboardInterrupt:
         if not any(one.recorder.runs for one in measured):
             raise
@@ -120,12 +124,12 @@ def measure(
     seconds = time.perf_counter() - started
     tell("", 1.0)
     states.append(state())
-    if meters and plan.energy_s > 0 and not interrupted:
+    if meters and settings.energy_s > 0 and not interrupted:
         for one, texts in zip(measured, pools):
             tell(f"energy of {one.setting.name}", 0.0)
-            one.energy = measure_energy(meters[0], _endless_run(one, texts), plan.energy_s)
+            one.energy = measure_energy(meters[0], _endless_run(one, texts), settings.energy_s)
     measured = [one for one in measured if one.recorder.runs]
-    return Measurement(plan, sample, host(), states, seconds, interrupted, meters, note, measured)
+    return Measurement(settings, sample, host(), states, seconds, interrupted, meters, note, measured)
 
 
 def pin(cpus: Sequence[int]) -> None:
@@ -154,19 +158,19 @@ def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> t
 
 
 def _cold_starts(
-    plan: Plan, measured: Sequence[Measured], pools: Sequence[Sequence[str]], tell: Progress
+    settings: Settings, measured: Sequence[Measured], pools: Sequence[Sequence[str]], tell: Progress
 ) -> None:
     """Fresh processes, in random turns; settings that load the same way share their cold starts."""
-    if plan.cold_starts < 1:
+    if settings.cold_starts < 1:
         return
-    rng = random.Random(plan.seed)
+    rng = random.Random(settings.seed)
     shared: dict[tuple[object, ...], list[ColdStart]] = {}
     firsts: dict[tuple[object, ...], int] = {}
     for i, one in enumerate(measured):
         key = (one.setting.model, one.setting.threads, one.setting.provider)
         one.cold = shared.setdefault(key, [])
         firsts.setdefault(key, i)
-    turns = [i for i in firsts.values() for _ in range(plan.cold_starts)]
+    turns = [i for i in firsts.values() for _ in range(settings.cold_starts)]
     rng.shuffle(turns)
     steps = len(turns) + len(measured)
     for done, i in enumerate(turns):
@@ -183,14 +187,14 @@ def _cold_starts(
 
 
 def _warm_up(
-    plan: Plan,
+    settings: Settings,
     measured: Sequence[Measured],
     pools: Sequence[Sequence[str]],
     rng: random.Random,
     tell: Progress,
 ) -> None:
     """Runs one block of texts again and again until every setting's time for it is steady."""
-    blocks = [_some(pool, plan.block_texts, rng) for pool in pools]
+    blocks = [_some(pool, settings.block_texts, rng) for pool in pools]
     times: list[list[float]] = [[] for _ in measured]
     started = time.perf_counter()
     waiting = list(range(len(measured)))
@@ -201,11 +205,11 @@ def _warm_up(
             block = _run_block(measured[i], pools[i], blocks[i], 0.0)
             times[i].append(block.total_ns / 1e3)
             measured[i].warm_up_s += block.total_ns / 1e9
-        enough = time.perf_counter() - started >= plan.warm_up_s
+        enough = time.perf_counter() - started >= settings.warm_up_s
         for i in list(waiting):
             measured[i].warm_up_blocks = len(times[i])
             measured[i].steady = is_steady(times[i])
-            if (enough and measured[i].steady) or len(times[i]) >= plan.max_warm_up_blocks:
+            if (enough and measured[i].steady) or len(times[i]) >= settings.max_warm_up_blocks:
                 waiting.remove(i)
 
 
@@ -219,7 +223,7 @@ def is_steady(times: Sequence[float]) -> bool:
 
 
 def _steady(
-    plan: Plan,
+    settings: Settings,
     measured: Sequence[Measured],
     pools: Sequence[Sequence[str]],
     rng: random.Random,
@@ -229,14 +233,14 @@ def _steady(
 ) -> None:
     """Blocks until there are enough: every setting runs each block, in random order."""
     orders = _orders(pools, rng)
-    blocks = -(-plan.texts // plan.block_texts)
+    blocks = -(-settings.texts // settings.block_texts)
     turns = list(range(len(measured)))
     started = time.perf_counter()
     minute = 1
     done = 0
     while True:
         elapsed = time.perf_counter() - started
-        part = elapsed / plan.duration_s if plan.duration_s is not None else done / blocks
+        part = elapsed / settings.duration_s if settings.duration_s is not None else done / blocks
         tell("measuring", min(part, 1.0))
         if elapsed >= minute * MINUTE_S:
             minute += 1
@@ -246,10 +250,10 @@ def _steady(
                 one.recorder.end_minute(now.mhz, now.temperature_c)
         if done and part >= 1:
             break
-        chosen = [[next(order) for _ in range(plan.block_texts)] for order in orders]
+        chosen = [[next(order) for _ in range(settings.block_texts)] for order in orders]
         rng.shuffle(turns)
         for i in turns:
-            block = _run_block(measured[i], pools[i], chosen[i], plan.interval_s)
+            block = _run_block(measured[i], pools[i], chosen[i], settings.interval_s)
             measured[i].recorder.add(block)
             if stream is not None:
                 stream.write(measured[i].setting, block)

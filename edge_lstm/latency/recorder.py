@@ -6,15 +6,24 @@ is kept are the texts of one pass: the intervals of :mod:`edge_lstm.latency.stat
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
+
+from edge_lstm.atomic import is_stream, open_stream, write_error
+from edge_lstm.latency.settings import Setting
 
 # Samples kept: 20,000 leave 200 beyond p99. Longer runs keep every 2nd, 4th … pass over the texts.
 CAPACITY = 20_000
 BLOCKS = 1000  # times of whole blocks kept, for ratios
 MINUTE_S = 60.0
+CSV_HEADER = "setting,block_started_s,text,tokens,encode_us,run_us\n"
 
 
 @dataclass(frozen=True)
@@ -148,3 +157,60 @@ class Recorder:
     def block_times_per_token(self) -> npt.NDArray[np.float64]:
         """Time per token of each kept block, in µs: float64 [blocks]."""
         return np.array([one.total_ns / 1e3 / one.tokens for one in self._block_times])
+
+
+class CsvStream:
+    """A CSV file of every run, none left out. What was written stays when the measurement is cut off.
+
+    Raises OutputError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first_ns: int | None = None
+        try:
+            self._file = _opened(path)
+            self._file.write(CSV_HEADER)
+        except OSError as error:
+            raise write_error(path, error) from None
+
+    def write(self, setting: Setting, block: Block) -> None:
+        """One block of one setting. text is empty in batches."""
+        if self._first_ns is None:
+            self._first_ns = block.started_ns
+        name = setting.name
+        if any(sign in name for sign in '",\r\n'):
+            name = '"' + name.replace('"', '""') + '"'
+        start = f"{name},{(block.started_ns - self._first_ns) / 1e9:.6f}"
+        lines = [
+            f"{start},{'' if text < 0 else text},{tokens},{encode / 1e3:.3f},{run / 1e3:.3f}\n"
+            for text, tokens, encode, run in block.rows.tolist()
+        ]
+        try:
+            self._file.writelines(lines)
+            self._file.flush()
+        except OSError as error:
+            raise write_error(self._path, error) from None
+
+    def __enter__(self) -> CsvStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            # What could not be written is tried once more on closing: the first error is the one to tell.
+            if value is None:
+                raise write_error(self._path, error) from None
+
+
+def _opened(path: Path) -> TextIO:
+    """The file, made anew: a link under its name is replaced, what it points to stays as it is."""
+    if is_stream(path):
+        return io.TextIOWrapper(io.BufferedWriter(open_stream(path)), "utf-8", "replace", newline="")
+    if path.is_symlink():
+        path.unlink()
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+    return os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")

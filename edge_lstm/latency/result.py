@@ -1,11 +1,11 @@
-"""The result as one JSON document, described in docs/latency.md: what table, report and compare read."""
+"""The result of a measurement: what terminal, report and compare read; a JSON file (docs/latency.md)."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,136 +16,420 @@ import numpy.typing as npt
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.latency import statistics
-from edge_lstm.latency.cold_start import PHASES
-from edge_lstm.latency.distrust import marks
+from edge_lstm.latency.cold_start import PHASES, Memory
+from edge_lstm.latency.conditions import ConditionWarning, Host, State, condition_warnings
+from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import Measured, Measurement
+from edge_lstm.latency.recorder import Minute
+from edge_lstm.latency.statistics import Floats, LengthFit
 from edge_lstm.latency.texts import lengths_of
+from edge_lstm.latency.typed_json import FormatError, from_json, to_json
 
 SCHEMA = "edge-lstm.latency"
 VERSION = 1
 DIGITS = 6  # significant; a µs of a second
 
-Document = dict[str, Any]
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Lengths of the texts."""
+
+    min: int
+    median: float
+    max: int
 
 
-def to_document(result: Measurement) -> Document:
-    """A measurement → the document."""
-    tokens = lengths_of(result.sample.texts, result.measured[0].classifier.model.tokenizer)
-    spread = {one.setting.name: spread_of(one) for one in result.measured}
-    found = marks(
-        result.host,
-        result.states,
-        seconds=result.seconds,
-        unsteady=[one.setting.name for one in result.measured if not one.steady],
-        spread={name: value for name, value in spread.items() if value is not None},
-        interrupted=result.interrupted,
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """The texts that were answered; sha256: of all of them in order."""
+
+    source: str
+    count: int
+    sha256: str
+    tokens: Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What was asked for; runs is None where duration_s is given. block_texts: texts of a block."""
+
+    runs: int | None
+    duration_s: float | None
+    interval_s: float
+    pin: tuple[int, ...]
+    cold_starts: int
+    seed: int
+    block_texts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The model file; precision: fp32 or int8."""
+
+    path: str
+    sha256: str
+    bytes: int
+    precision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """Of a run, in µs; None where there are too few runs. p50_ci_us: 95 % interval."""
+
+    mean_us: float
+    p50_us: float | None
+    p50_ci_us: tuple[float, float] | None
+    p90_us: float | None
+    p95_us: float | None
+    p99_us: float | None
+    max_us: float
+
+    def percentile(self, which: int) -> float | None:
+        """One of statistics.PERCENTILES, in µs."""
+        value: float | None = getattr(self, f"p{which}_us")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Of several fresh processes."""
+
+    median: float
+    min: float
+    max: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdStarts:
+    """Start of a process → first answer, in ms, and its phases."""
+
+    processes: int
+    python_ms: Spread
+    imports_ms: Spread
+    load_ms: Spread
+    first_ms: Spread
+    total_ms: Spread
+
+    @property
+    def phases(self) -> tuple[Spread, ...]:
+        """Python starts, imports, loads the model, answers the first text."""
+        return self.python_ms, self.imports_ms, self.load_ms, self.first_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUp:
+    """Blocks and seconds until times were steady, or until they were given up to be."""
+
+    blocks: int
+    seconds: float
+    steady: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthFits:
+    """A line through the texts for text → answer, text → ids, ids → answer."""
+
+    both: LengthFit
+    encode: LengthFit
+    run: LengthFit
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptSamples:
+    """In the order of time, a place for each kept run: the text's number (-1 in batches), tokens, µs.
+
+    every = n: only every nth pass over the texts (of batches: block) was kept.
+    """
+
+    every: int
+    text: tuple[int, ...]
+    tokens: tuple[int, ...]
+    encode_us: tuple[float, ...]
+    run_us: tuple[float, ...]
+
+    @property
+    def both_us(self) -> Floats:
+        """Text → answer: float64 [kept]."""
+        both: Floats = np.add(self.encode_us, self.run_us)
+        return both
+
+    @property
+    def pass_length(self) -> int:
+        """Samples in a pass over the texts, 0 where they do not come in passes."""
+        return statistics.pass_length(np.array(self.text, dtype=np.int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingResult:
+    """One setting: how it was run, and its times.
+
+    both, encode, run: text → answer, text → ids, ids → answer, of a run. spread: interquartile range of the
+    blocks' time per token, as a part of the median. trend: change of the median over the run.
+    """
+
+    name: str
+    model: Model
+    threads: int
+    batch_size: int
+    provider: str
+    length: int | None
+    cold_start: ColdStarts | None
+    memory: Memory | None
+    warm_up: WarmUp | None
+    runs: int
+    texts: int
+    both: Times
+    encode: Times
+    run: Times
+    texts_per_second: float
+    cpu_us_per_text: float
+    spread: float | None
+    length_fit: LengthFits | None
+    energy: Energy | None
+    minutes: tuple[Minute, ...]
+    trend: float | None
+    samples: KeptSamples
+    blocks_us_per_text: tuple[float, ...]
+
+    @property
+    def model_name(self) -> str:
+        """The model's file name, without its suffix."""
+        return Path(self.model.path).name.removesuffix(".onnx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioResult:
+    """``name`` took ``value`` times as long as ``against`` for the same texts, with its 95 % interval."""
+
+    name: str
+    against: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A whole measurement.
+
+    created: ISO 8601, UTC; host: where it was measured, if over ssh; seconds: of the steady-state part;
+    states: before, each minute, after; energy_note: which meter, or why none; distrust: reasons to.
+    """
+
+    created: str
+    host: str | None
+    plan: Plan
+    seconds: float
+    texts: Texts
+    machine: Host
+    states: tuple[State, ...]
+    energy_note: str
+    distrust: tuple[ConditionWarning, ...]
+    settings: tuple[SettingResult, ...]
+    ratios: tuple[RatioResult, ...]
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it was cut off."""
+        return any(warning.code == "interrupted" for warning in self.distrust)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, six significant digits."""
+        values = to_json(self, DIGITS)
+        if self.host is None:
+            del values["host"]
+        return {"schema": SCHEMA, "version": VERSION, **values}
+
+    @classmethod
+    def from_dict(cls, value: Any, name: str) -> Result:
+        """Checks what was read from JSON; ``name`` is what errors call it. Raises DataError."""
+        if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+            raise DataError(f"{name} is not a latency result; give a file that 'latency -o FILE' wrote")
+        if value.get("version") != VERSION:
+            version = str(value.get("version"))[:40]
+            raise DataError(f"{name} has version {version}, this edge-lstm reads {VERSION}; measure again")
+        try:
+            result = from_json(cls, value)
+            _check(result)
+        except FormatError as error:
+            raise DataError(f"{name}: {error}; measure again") from None
+        return result
+
+    def dumps(self) -> str:
+        """The result as JSON text: indented, lists of numbers on one line each."""
+        short: list[str] = []
+
+        def fold(value: Any) -> Any:
+            if isinstance(value, list) and value and all(isinstance(item, (int, float)) for item in value):
+                short.append(json.dumps(value))
+                return f"\0{len(short) - 1}\0"
+            if isinstance(value, dict):
+                return {key: fold(item) for key, item in value.items()}
+            return [fold(item) for item in value] if isinstance(value, list) else value
+
+        text = json.dumps(fold(self.to_dict()), ensure_ascii=False, indent=1)
+        return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: short[int(found[1])], text) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Writes the JSON, whole or not at all. Raises OutputError."""
+        write_atomically(self.dumps(), path)
+
+
+def parse_result(text: str, name: str) -> Result:
+    """JSON → a result, checked. ``name`` is what errors call it. Raises DataError."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = str(error)[:120]
+        raise DataError(f"{name} is not JSON ({reason}); give a file that 'latency -o FILE' wrote") from None
+    return Result.from_dict(value, name)
+
+
+def read_result(path: Path) -> Result:
+    """Reads and checks a file that ``latency -o`` wrote. Raises DataError."""
+    try:
+        return parse_result(path.read_bytes().decode("utf-8", "replace"), str(path))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
+
+
+def _check(result: Result) -> None:
+    """What types do not say. Raises FormatError."""
+    if not result.settings:
+        raise FormatError("settings is empty")
+    if not result.states:
+        raise FormatError("states is empty")
+    for i, one in enumerate(result.settings):
+        samples = one.samples
+        lengths = {len(samples.text), len(samples.tokens), len(samples.encode_us), len(samples.run_us)}
+        if len(lengths) != 1 or not samples.text:
+            raise FormatError(f"settings[{i}].samples holds no runs, or lists of different lengths")
+        if (
+            min(*samples.encode_us, *samples.run_us, 0.0) < 0
+            or samples.both_us.min() <= 0
+            or min(one.runs, one.texts, one.batch_size) < 1
+        ):
+            raise FormatError(f"settings[{i}] holds times or counts that are not above 0")
+    for i, ratio in enumerate(result.ratios):
+        if min(ratio.value, ratio.low, ratio.high) <= 0:
+            raise FormatError(f"ratios[{i}] holds ratios that are not above 0")
+
+
+def to_result(measurement: Measurement) -> Result:
+    """A measurement → its result."""
+    settings, sample = measurement.settings, measurement.sample
+    tokens = lengths_of(sample.texts, measurement.measured[0].classifier.model.tokenizer)
+    spread = {one.setting.name: spread_of(one) for one in measurement.measured}
+    result = Result(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        host=None,
+        plan=Plan(
+            runs=settings.runs if settings.duration_s is None else None,
+            duration_s=settings.duration_s,
+            interval_s=settings.interval_s,
+            pin=settings.pin,
+            cold_starts=settings.cold_starts,
+            seed=settings.seed,
+            block_texts=settings.block_texts,
+        ),
+        seconds=measurement.seconds,
+        texts=Texts(
+            source=sample.source,
+            count=len(sample.texts),
+            sha256=sample.sha256(),
+            tokens=Tokens(min=min(tokens), median=float(np.median(tokens)), max=max(tokens)),
+        ),
+        machine=measurement.host,
+        states=tuple(measurement.states),
+        energy_note=measurement.meters_note,
+        distrust=tuple(
+            condition_warnings(
+                measurement.host,
+                measurement.states,
+                seconds=measurement.seconds,
+                unsteady=[one.setting.name for one in measurement.measured if not one.steady],
+                spread={name: value for name, value in spread.items() if value is not None},
+                interrupted=measurement.interrupted,
+            )
+        ),
+        settings=tuple(
+            _setting_result(one, spread[one.setting.name], settings.seed) for one in measurement.measured
+        ),
+        ratios=_ratios(measurement.measured, settings.seed),
     )
-    plan = result.plan
-    document = {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "plan": {
-            "runs": plan.runs if plan.duration_s is None else None,
-            "duration_s": plan.duration_s,
-            "interval_s": plan.interval_s,
-            "pin": list(plan.pin),
-            "cold_starts": plan.cold_starts,
-            "seed": plan.seed,
-            "block_texts": plan.block_texts,
-        },
-        "seconds": result.seconds,
-        "texts": {
-            "source": result.sample.source,
-            "count": len(result.sample.texts),
-            "sha256": result.sample.sha256(),
-            "tokens": {
-                "min": min(tokens),
-                "median": float(np.median(tokens)),
-                "max": max(tokens),
-            },
-        },
-        "machine": result.host.as_dict(),
-        "states": [one.as_dict() for one in result.states],
-        "energy_note": result.meters_note,
-        "distrust": [asdict(mark) for mark in found],
-        "settings": [_setting(one, spread[one.setting.name], plan.seed) for one in result.measured],
-        "ratios": _ratios(result.measured, plan.seed),
-    }
-    rounded: Document = _rounded(document)
-    return rounded
+    # What is shown here is what is written: both with the digits of the file.
+    return from_json(Result, to_json(result, DIGITS))
 
 
-def _setting(one: Measured, spread: float | None, seed: int) -> dict[str, Any]:
+def _setting_result(one: Measured, spread: float | None, seed: int) -> SettingResult:
     setting, recorder, model = one.setting, one.recorder, one.classifier.model
     samples = recorder.samples()
     period = statistics.pass_length(samples.text)
-    return {
-        "name": setting.name,
-        "model": {
-            "path": str(setting.model),
-            "sha256": model.sha256(),
-            "bytes": len(model.data),
-            "precision": model.precision,
-        },
-        "threads": setting.threads,
-        "batch_size": setting.batch_size,
-        "provider": setting.provider,
-        "length": setting.length,
-        "cold_start": _cold(one),
-        "memory": asdict(one.memory) if one.memory else None,
-        "warm_up": {"blocks": one.warm_up_blocks, "seconds": one.warm_up_s, "steady": one.steady},
-        "runs": recorder.runs,
-        "texts": recorder.runs * setting.batch_size,
-        "both": _times(samples.both_us, period, seed, recorder.max_ns / 1e3),
-        "encode": _times(samples.encode_us, period, seed),
-        "run": _times(samples.run_us, period, seed),
-        "texts_per_second": recorder.runs * setting.batch_size / (recorder.total_ns / 1e9),
-        "cpu_us_per_text": recorder.cpu_ns / 1e3 / (recorder.runs * setting.batch_size),
-        "spread": spread,
-        "length_fit": _fits(one, seed),
-        "energy": asdict(one.energy) if one.energy else None,
-        "minutes": [asdict(minute) for minute in recorder.minutes],
-        "trend": statistics.trend([minute.p50_us for minute in recorder.minutes]),
-        "samples": {
-            "every": recorder.every,
-            "text": samples.text.tolist(),
-            "tokens": samples.tokens.tolist(),
-            "encode_us": samples.encode_us.tolist(),
-            "run_us": samples.run_us.tolist(),
-        },
-        "blocks_us_per_text": list(recorder.block_times().values()),
-    }
+    texts = recorder.runs * setting.batch_size
+    return SettingResult(
+        name=setting.name,
+        model=Model(
+            path=str(setting.model),
+            sha256=model.sha256(),
+            bytes=len(model.data),
+            precision=model.precision,
+        ),
+        threads=setting.threads,
+        batch_size=setting.batch_size,
+        provider=setting.provider,
+        length=setting.length,
+        cold_start=_cold_starts(one),
+        memory=one.memory,
+        warm_up=WarmUp(blocks=one.warm_up_blocks, seconds=one.warm_up_s, steady=one.steady),
+        runs=recorder.runs,
+        texts=texts,
+        both=_times(samples.both_us, period, seed, recorder.max_ns / 1e3),
+        encode=_times(samples.encode_us, period, seed),
+        run=_times(samples.run_us, period, seed),
+        texts_per_second=texts / (recorder.total_ns / 1e9),
+        cpu_us_per_text=recorder.cpu_ns / 1e3 / texts,
+        spread=spread,
+        length_fit=_length_fits(one, seed),
+        energy=one.energy,
+        minutes=tuple(recorder.minutes),
+        trend=statistics.trend([minute.p50_us for minute in recorder.minutes]),
+        samples=KeptSamples(
+            every=recorder.every,
+            text=tuple(samples.text.tolist()),
+            tokens=tuple(samples.tokens.tolist()),
+            encode_us=tuple(samples.encode_us.tolist()),
+            run_us=tuple(samples.run_us.tolist()),
+        ),
+        blocks_us_per_text=tuple(recorder.block_times().values()),
+    )
 
 
-def _times(
-    samples: npt.NDArray[np.float64], period: int, seed: int, longest: float | None = None
-) -> dict[str, Any]:
-    found = statistics.median_interval(samples, period, seed)
-    return {
-        "mean_us": float(samples.mean()),
-        "p50_us": statistics.percentile(samples, 50),
-        "p50_ci_us": list(found) if found else None,
-        **{f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES[1:]},
-        "max_us": float(samples.max()) if longest is None else longest,
-    }
+def _times(samples: npt.NDArray[np.float64], period: int, seed: int, longest: float | None = None) -> Times:
+    percentiles = {f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES}
+    return Times(
+        mean_us=float(samples.mean()),
+        p50_ci_us=statistics.median_interval(samples, period, seed),
+        max_us=float(samples.max()) if longest is None else longest,
+        **percentiles,
+    )
 
 
-def _cold(one: Measured) -> dict[str, Any] | None:
+def _cold_starts(one: Measured) -> ColdStarts | None:
     if not one.cold:
         return None
-    phases = {phase: [getattr(start, f"{phase}_ms") for start in one.cold] for phase in PHASES}
-    phases["total"] = [start.total_ms for start in one.cold]
-    return {
-        "processes": len(one.cold),
+    phases = {
+        f"{phase}_ms": [getattr(start, f"{phase}_ms") for start in one.cold] for phase in (*PHASES, "total")
+    }
+    return ColdStarts(
+        processes=len(one.cold),
         **{
-            f"{phase}_ms": {"median": float(np.median(values)), "min": min(values), "max": max(values)}
+            phase: Spread(median=float(np.median(values)), min=min(values), max=max(values))
             for phase, values in phases.items()
         },
-    }
+    )
 
 
-def _fits(one: Measured, seed: int) -> dict[str, Any] | None:
+def _length_fits(one: Measured, seed: int) -> LengthFits | None:
     """Lines through the texts' medians, of each part; None in batches and where the lengths are alike."""
     samples = one.recorder.samples()
     if one.setting.batch_size > 1 or not len(samples.text):
@@ -157,8 +441,8 @@ def _fits(one: Measured, seed: int) -> dict[str, Any] | None:
         fit = statistics.fit_length(tokens, medians, seed)
         if fit is None:
             return None
-        fits[part] = asdict(fit)
-    return fits
+        fits[part] = fit
+    return LengthFits(**fits)
 
 
 def spread_of(one: Measured) -> float | None:
@@ -172,7 +456,7 @@ def spread_of(one: Measured) -> float | None:
     return float((high - low) / middle)
 
 
-def _ratios(measured: Sequence[Measured], seed: int) -> list[dict[str, Any]]:
+def _ratios(measured: Sequence[Measured], seed: int) -> tuple[RatioResult, ...]:
     """Each setting against the first that ran the same texts: time per text, times as long."""
     found = []
     first: dict[int | None, Measured] = {}
@@ -186,114 +470,5 @@ def _ratios(measured: Sequence[Measured], seed: int) -> list[dict[str, Any]]:
             np.array([mine[block] for block in both]), np.array([others[block] for block in both]), seed
         )
         if ratio is not None:
-            found.append({"name": one.setting.name, "against": base.setting.name, **asdict(ratio)})
-    return found
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
-    return value
-
-
-def dumps(document: Document) -> str:
-    """The document as text: indented, lists of numbers on one line each."""
-    short: list[str] = []
-
-    def fold(value: Any) -> Any:
-        if isinstance(value, list) and value and all(isinstance(item, (int, float)) for item in value):
-            short.append(json.dumps(value))
-            return f"\0{len(short) - 1}\0"
-        if isinstance(value, dict):
-            return {key: fold(item) for key, item in value.items()}
-        return [fold(item) for item in value] if isinstance(value, list) else value
-
-    text = json.dumps(fold(document), ensure_ascii=False, indent=1)
-    return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: short[int(found[1])], text) + "\n"
-
-
-def write_document(document: Document, path: Path) -> None:
-    """Writes the document, whole or not at all. Raises OutputError."""
-    write_atomically(dumps(document), path)
-
-
-# What a reader of this version relies on: key → type, or the same again for what is inside.
-_NUMBER = (int, float)
-_TIMES = {"mean_us": _NUMBER, "max_us": _NUMBER}
-_SETTING: dict[str, Any] = {
-    "name": str,
-    "model": {"path": str, "sha256": str, "bytes": int, "precision": str},
-    "threads": int,
-    "batch_size": int,
-    "provider": str,
-    "runs": int,
-    "texts": int,
-    "both": _TIMES,
-    "encode": _TIMES,
-    "run": _TIMES,
-    "texts_per_second": _NUMBER,
-    "cpu_us_per_text": _NUMBER,
-    "minutes": list,
-    "samples": {"every": int, "text": list, "tokens": list, "encode_us": list, "run_us": list},
-    "blocks_us_per_text": list,
-}
-_DOCUMENT: dict[str, Any] = {
-    "created": str,
-    "plan": dict,
-    "seconds": _NUMBER,
-    "texts": {"source": str, "count": int, "sha256": str, "tokens": dict},
-    "machine": {"architecture": str, "cores": int, "kernel": str, "system": str, "versions": dict},
-    "states": list,
-    "energy_note": str,
-    "distrust": list,
-    "settings": list,
-    "ratios": list,
-}
-
-
-def parse_document(text: str, name: str) -> Document:
-    """A document's text → the document, checked. ``name`` is what errors call it. Raises DataError."""
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{name} is not JSON ({error}); give a file that 'latency --json' wrote") from None
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        raise DataError(f"{name} is not a latency result; give a file that 'latency --json' wrote")
-    if value.get("version") != VERSION:
-        raise DataError(
-            f"{name} has version {value.get('version')!r}, this edge-lstm reads {VERSION}; measure again"
-        )
-    wrong = _wrong(value, _DOCUMENT, "")
-    for i, setting in enumerate(value.get("settings") or []):
-        wrong = wrong or _wrong(setting, _SETTING, f"settings[{i}].")
-    if not wrong and not value["settings"]:
-        wrong = "settings"
-    if wrong:
-        raise DataError(f"{name}: {wrong} is missing or of the wrong type; measure again")
-    return value
-
-
-def read_document(path: Path) -> Document:
-    """Reads and checks a file that ``latency --json`` wrote. Raises DataError."""
-    try:
-        return parse_document(path.read_bytes().decode("utf-8", "replace"), str(path))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
-
-
-def _wrong(value: Any, wanted: Any, where: str) -> str:
-    """The first key that is missing or of another type; empty where there is none."""
-    if isinstance(wanted, dict):
-        if not isinstance(value, dict):
-            return where.rstrip(".") or "the document"
-        for key, kind in wanted.items():
-            wrong = _wrong(value.get(key), kind, f"{where}{key}.") if key in value else f"{where}{key}"
-            if wrong:
-                return wrong
-        return ""
-    ok = isinstance(value, wanted) and not isinstance(value, bool)
-    return "" if ok else where.rstrip(".")
+            found.append(RatioResult(name=one.setting.name, against=base.setting.name, **asdict(ratio)))
+    return tuple(found)

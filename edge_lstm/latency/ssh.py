@@ -19,17 +19,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError, EdgeLSTMError
-from edge_lstm.latency.choices import Choices, to_plan
-from edge_lstm.latency.result import Document, parse_document
-from edge_lstm.latency.texts import read_sample
+from edge_lstm.latency.result import Result, SettingResult, parse_result
+from edge_lstm.latency.settings import Settings
+from edge_lstm.latency.texts import Sample, embedded_sample
 from edge_lstm.modelfile import open_model
 
 Tell = Callable[[str, float], None]
@@ -80,9 +80,14 @@ class Device:
 
 
 def measure_over_ssh(
-    host: str, choices: Choices, wheels: Path | None = None, *, tell: Tell | None = None
-) -> Document:
-    """The measurement that ``choices`` say, made on ``host``.
+    host: str,
+    settings: Settings,
+    sample: Sample,
+    wheels: Path | None = None,
+    *,
+    tell: Tell | None = None,
+) -> Result:
+    """The measurement that ``settings`` say, made on ``host``.
 
     host: as ``ssh`` takes it, user@host or a name of its configuration; wheels: a folder that holds what
     the device needs, else it is downloaded here with pip. Raises DataError and what the device reports.
@@ -90,42 +95,46 @@ def measure_over_ssh(
     if not host or host.startswith("-"):
         raise DataError(f"--ssh {host!r} is no host; write user@host")
     say: Tell = tell or (lambda what, part: None)
-    plan = to_plan(choices)  # a wrong option is found here, not after copying
-    models = list(dict.fromkeys(setting.model for setting in plan.settings))
-    for model in models:
+    _ = settings.block_texts  # what cannot be measured is found here, not after copying
+    for model in settings.models:
         open_model(model)
-    sample = read_sample(choices.data, text_column=choices.text_column, input_format=choices.input_format)
     with _connection(host) as ssh, tempfile.TemporaryDirectory(prefix="edge-lstm-") as scratch:
         say(f"asking {host}", 0.0)
         device = _probe(host, ssh)
         say("collecting wheels", 0.1)
         files = wheel_files(device, wheels, Path(scratch))
         say(f"copying to {host}", 0.2)
-        texts = (
-            None if choices.data is None else "".join(json.dumps({"text": t}) + "\n" for t in sample.texts)
-        )
+        # The package's own texts are there already.
+        texts = None if sample == embedded_sample() else sample.texts
         folder = ssh("mktemp -d /tmp/edge-lstm-latency-XXXXXXXX").decode().strip()
         if not re.fullmatch(r"/\S+/edge-lstm-latency-\w+", folder):
             raise DataError(f"{host} made no temporary folder ({folder[:80]!r}); check its /tmp")
         try:
             there = shlex.quote(folder)
-            ssh(f"cd {there} && tar -xf -", _archive(files, models, texts))
+            ssh(f"cd {there} && tar -xf -", _archive(files, settings.models, texts))
             ssh(f"cd {there} && mkdir -p site && python3 -c {shlex.quote(_UNPACK)}")
             say(f"measuring on {host}", 0.3)
-            arguments = _arguments(choices, models, has_texts=texts is not None)
-            words = " ".join(map(shlex.quote, arguments))
+            words = " ".join(map(shlex.quote, _arguments(settings, has_texts=texts is not None)))
             answer = ssh(_MEASURE.format(folder=there, arguments=words), stay=True)
         finally:
             say("cleaning up", 0.9)
             ssh(f"rm -rf {shlex.quote(folder)}")
             say("", 1.0)
-    document = parse_document(answer.decode("utf-8", "replace"), f"the answer of {host}")
-    document["host"] = host
-    document["texts"]["source"] = sample.source
-    for setting in document["settings"]:
-        # The path on the device is gone: the file is the one given here.
-        setting["model"]["path"] = str(models[int(Path(setting["model"]["path"]).parent.name)])
-    return document
+    result = parse_result(answer.decode("utf-8", "replace"), f"the answer of {host}")
+    return replace(
+        result,
+        host=host,
+        texts=replace(result.texts, source=sample.source),
+        settings=tuple(_with_path_here(one, settings) for one in result.settings),
+    )
+
+
+def _with_path_here(one: SettingResult, settings: Settings) -> SettingResult:
+    """The path on the device is gone: the file is the one given here."""
+    folder = Path(one.model.path).parent.name
+    if not folder.isdecimal() or int(folder) >= len(settings.models):
+        raise DataError(f"the device answered for another model ({one.model.path[:80]}); measure again")
+    return replace(one, model=replace(one.model, path=str(settings.models[int(folder)])))
 
 
 def wheel_files(device: Device, wheels: Path | None, scratch: Path) -> list[Path]:
@@ -184,7 +193,8 @@ def _connection(host: str) -> Iterator[Callable[..., bytes]]:
                         os.close(handle)
             if done.returncode:
                 raise _failure(host, done.returncode, done.stderr.decode("utf-8", "replace"))
-            return done.stdout
+            answer: bytes = done.stdout
+            return answer
 
         try:
             yield run
@@ -221,7 +231,7 @@ def _probe(host: str, ssh: Callable[..., bytes]) -> Device:
     return Device(host, (python[0], python[1]), machine, (libc[0], libc[1]))
 
 
-def _archive(wheels: list[Path], models: list[Path], texts: str | None) -> bytes:
+def _archive(wheels: Sequence[Path], models: Sequence[Path], texts: Sequence[str] | None) -> bytes:
     """Everything the device needs, as a tar."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -233,7 +243,7 @@ def _archive(wheels: list[Path], models: list[Path], texts: str | None) -> bytes
         for i, model in enumerate(models):
             tar.add(model, f"models/{i}/{model.name}")
         if texts is not None:
-            data = texts.encode("ascii")
+            data = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode("ascii")
             info = tarfile.TarInfo("texts.jsonl")
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
@@ -244,24 +254,29 @@ def _without_caches(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in info.name else info
 
 
-def _arguments(choices: Choices, models: list[Path], *, has_texts: bool) -> list[str]:
+def _arguments(settings: Settings, *, has_texts: bool) -> list[str]:
     """The options again, for the device's own ``edge-lstm latency``."""
-    options: dict[str, Any] = {
-        "--data": "texts.jsonl" if has_texts else None,
-        "--runs": choices.runs,
-        "--duration": choices.duration,
-        "--interval": choices.interval,
-        "--threads": choices.threads,
-        "--batch-size": choices.batch_size,
-        "--length": choices.length,
-        "--provider": choices.provider,
-        "--pin": choices.pin,
-        "--cold-starts": choices.cold_starts,
-        "--seed": choices.seed,
-        "--json": "-",
+    lists: dict[str, Sequence[object]] = {
+        "--threads": settings.threads,
+        "--batch-size": settings.batch_sizes,
+        "--length": [length for length in settings.lengths if length is not None],
+        "--provider": settings.providers,
+        "--pin": settings.pin,
     }
-    arguments = ["latency", *(f"models/{i}/{model.name}" for i, model in enumerate(models))]
+    options = {
+        "--data": "texts.jsonl" if has_texts else "",
+        "--runs": str(settings.runs),
+        "--duration": "" if settings.duration_s is None else f"{settings.duration_s:.3f}",
+        "--interval": f"{settings.interval_s:.6f}",
+        "--cold-starts": str(settings.cold_starts),
+        "--seed": str(settings.seed),
+        **{option: ",".join(map(str, values)) for option, values in lists.items()},
+    }
+    arguments = [
+        "latency",
+        *(f"models/{i}/{model.name}" for i, model in enumerate(settings.models)),
+        "--json",
+    ]
     for option, value in options.items():
-        if value is not None:
-            arguments += [option, str(value)]
+        arguments += [option, value] if value else []
     return arguments

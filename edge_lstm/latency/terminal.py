@@ -1,15 +1,14 @@
-"""A latency document as text for a terminal of 80 columns, without colour."""
+"""A latency result as text for a terminal of 80 columns, without colour."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from edge_lstm.latency import statistics
-from edge_lstm.latency.result import Document
+from edge_lstm.latency.result import Result, SettingResult
 
 BARS = " ▁▂▃▄▅▆▇█"
 ASCII_BARS = " .:-=+*#@"
@@ -17,18 +16,18 @@ HISTOGRAM_BINS = 40
 NAME_WIDTH = 24
 
 
-def to_text(document: Document, *, unicode: bool = True) -> str:
+def to_text(result: Result, *, unicode: bool = True) -> str:
     """The whole result. unicode: whether the reader's encoding has bars, µ and the like."""
-    settings = document["settings"]
-    parts = [_header(document)]
-    if any(one["cold_start"] for one in settings):
+    settings = result.settings
+    parts = [_header(result)]
+    if any(one.cold_start for one in settings):
         parts.append(_start_table(settings))
     parts += [_steady_table(settings), _where_table(settings)]
-    ratios = _ratio_lines(document)
+    ratios = _ratio_lines(result)
     if ratios:
         parts.append(ratios)
     parts.append(_histograms(settings, BARS if unicode else ASCII_BARS))
-    notes = _notes(document)
+    notes = _notes(result)
     if notes:
         parts.append(notes)
     text = "\n\n".join("\n".join(part) for part in parts)
@@ -42,11 +41,11 @@ def plain(text: str) -> str:
     return text.encode("ascii", "replace").decode()
 
 
-def names(settings: Sequence[dict[str, Any]], width: int) -> list[str]:
+def names(settings: Sequence[SettingResult], width: int) -> list[str]:
     """The settings' names, cut in the middle where too long, still told apart."""
     found: list[str] = []
     for setting in settings:
-        name = str(setting["name"])
+        name = str(setting.name)
         if len(name) > width:
             name = name[: width // 3] + "…" + name[-(width - width // 3 - 1) :]
         found.append(name)
@@ -83,7 +82,7 @@ def _row(name: str, *cells: str, widths: Sequence[int], name_width: int) -> str:
 
 
 def _table(
-    settings: Sequence[dict[str, Any]],
+    settings: Sequence[SettingResult],
     title: str,
     heads: Sequence[str],
     widths: Sequence[int],
@@ -96,39 +95,42 @@ def _table(
     return lines
 
 
-def machine_line(document: Document) -> str:
+def machine_line(result: Result) -> str:
     """Where it was measured (over ssh), CPU, CPUs in use, versions."""
-    machine = document["machine"]
-    versions = machine["versions"]
-    cores, usable = machine["cores"], machine.get("usable_cores") or machine["cores"]
+    machine = result.machine
+    versions, cores, usable = machine.versions, machine.cores, machine.usable_cores
     cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
-    host = f"{document['host']}: " if document.get("host") else ""
-    board = f"{machine['board']}, " if machine.get("board") else ""
-    return f"{host}{board}{machine.get('cpu') or machine['architecture']}, {cpus}; " + ", ".join(
+    host = f"{result.host}: " if result.host else ""
+    board = f"{machine.board}, " if machine.board else ""
+    return f"{host}{board}{machine.cpu or machine.architecture}, {cpus}; " + ", ".join(
         f"{name} {versions[name]}" for name in ("onnxruntime", "python") if name in versions
     )
 
 
-def texts_line(document: Document) -> str:
+def texts_line(result: Result) -> str:
     """Which texts, how many, how long."""
-    texts = document["texts"]
-    tokens = texts["tokens"]
-    how_many = f"{texts['count']:,} texts" if texts["count"] != 1 else "1 text"
-    lengths = f"{tokens['min']} to {tokens['max']} tokens, median {tokens['median']:.0f}"
-    return f"{how_many} ({texts['source']}), {lengths}"
+    texts = result.texts
+    tokens = texts.tokens
+    how_many = f"{texts.count:,} texts" if texts.count != 1 else "1 text"
+    lengths = f"{tokens.min} to {tokens.max} tokens, median {tokens.median:.0f}"
+    return f"{how_many} ({texts.source}), {lengths}"
 
 
-def letters_line(document: Document) -> str:
+def letters_line(result: Result) -> str:
     """What the letters in the settings' names mean: 't threads, b texts in a run'; empty without any."""
     letters = (("t", "threads", "threads"), ("b", "texts in a run", "batch_size"), ("n", "tokens", "length"))
-    settings = document["settings"]
-    used = (f"{letter} {name}" for letter, name, key in letters if len({one[key] for one in settings}) > 1)
+    settings = result.settings
+    used = (
+        f"{letter} {name}"
+        for letter, name, key in letters
+        if len({getattr(one, key) for one in settings}) > 1
+    )
     return ", ".join(used)
 
 
-def _header(document: Document) -> list[str]:
-    letters = letters_line(document)
-    lines = _wrapped(machine_line(document)) + _wrapped(texts_line(document))
+def _header(result: Result) -> list[str]:
+    letters = letters_line(result)
+    lines = _wrapped(machine_line(result)) + _wrapped(texts_line(result))
     return lines + [f"({letters})"] * bool(letters)
 
 
@@ -136,16 +138,15 @@ def _wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, 80, subsequent_indent="  ", break_long_words=False)
 
 
-def _start_table(settings: Sequence[dict[str, Any]]) -> list[str]:
+def _start_table(settings: Sequence[SettingResult]) -> list[str]:
     rows = []
     for one in settings:
-        cold, memory = one["cold_start"], one["memory"] or {}
-        phases = [
-            f"{cold[f'{phase}_ms']['median']:.1f}" if cold else "–"
-            for phase in ("total", "python", "imports", "load", "first")
-        ]
-        rows.append([*phases, mib(memory.get("steady")), mib(memory.get("peak"))])
-    count = max(one["cold_start"]["processes"] for one in settings if one["cold_start"])
+        cold, memory = one.cold_start, one.memory
+        phases = [f"{phase.median:.1f}" for phase in (cold.total_ms, *cold.phases)] if cold else ["–"] * 5
+        rows.append(
+            [*phases, *(mib(count) for count in ((memory.steady, memory.peak) if memory else [None] * 2))]
+        )
+    count = max(one.cold_start.processes for one in settings if one.cold_start)
     heads = ("total", "python", "imports", "load", "first", "memory", "peak")
     lines = _table(settings, "cold start, ms", heads, (8, 8, 9, 8, 8, 9, 8), rows)
     return [
@@ -154,25 +155,28 @@ def _start_table(settings: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _steady_table(settings: Sequence[dict[str, Any]]) -> list[str]:
+def _steady_table(settings: Sequence[SettingResult]) -> list[str]:
     rows = []
     for one in settings:
-        both = one["both"]
-        found = both["p50_ci_us"]
+        both = one.both
+        interval = both.p50_ci_us
         rows.append(
-            [ms(both["p50_us"]), f"{ms(found[0])}–{ms(found[1])}" if found else "–", ms(both["mean_us"])]
-            + [ms(both[f"p{which}_us"]) for which in (90, 95, 99)]
+            [
+                ms(both.p50_us),
+                f"{ms(interval[0])}–{ms(interval[1])}" if interval else "–",
+                *map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us)),
+            ]
         )
-    title = "a run, ms" if any(one["batch_size"] > 1 for one in settings) else "a text, ms"
+    title = "a run, ms" if any(one.batch_size > 1 for one in settings) else "a text, ms"
     lines = _table(
         settings, title, ("p50", "95 % CI", "mean", "p90", "p95", "p99"), (8, 16, 8, 8, 8, 8), rows
     )
     return [*lines, *_too_few(settings)]
 
 
-def _too_few(settings: Sequence[dict[str, Any]]) -> list[str]:
+def _too_few(settings: Sequence[SettingResult]) -> list[str]:
     """Which percentiles were not given, and how many runs each takes."""
-    fewest = min(len(one["samples"]["run_us"]) for one in settings)
+    fewest = min(len(one.samples.run_us) for one in settings)
     missing = [which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest]
     if not missing:
         return []
@@ -180,37 +184,33 @@ def _too_few(settings: Sequence[dict[str, Any]]) -> list[str]:
     return [f"(– too few runs, {fewest:,}: it takes for {takes})"]
 
 
-def _where_table(settings: Sequence[dict[str, Any]]) -> list[str]:
+def _where_table(settings: Sequence[SettingResult]) -> list[str]:
     rows = []
     for one in settings:
-        size = one["batch_size"]
-        fit = (one["length_fit"] or {}).get("both")
-        line = f"{fit['fixed_us']:.0f} + {fit['per_token_us']:.2f} × n" if fit else "–"
-        parts = [
-            ms(one[part]["p50_us"] / size) if one[part]["p50_us"] is not None else "–"
-            for part in ("encode", "run")
-        ]
-        rows.append([*parts, ms(one["cpu_us_per_text"]), f"{one['texts_per_second']:,.0f}", line])
+        size = one.batch_size
+        fit = one.length_fit.both if one.length_fit else None
+        line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n" if fit else "–"
+        medians = (one.encode.p50_us, one.run.p50_us)
+        parts = [ms(None if median is None else median / size) for median in medians]
+        rows.append([*parts, ms(one.cpu_us_per_text), f"{one.texts_per_second:,.0f}", line])
     heads = ("text→ids", "ids→answer", "CPU time", "texts/s", "µs of n tokens")
     return _table(settings, "per text, ms", heads, (9, 11, 9, 9, 17), rows)
 
 
-def _ratio_lines(document: Document) -> list[str]:
+def _ratio_lines(result: Result) -> list[str]:
     lines: list[str] = []
     against = None
-    for one in document["ratios"]:
-        if one["against"] != against:
-            against = one["against"]
+    for one in result.ratios:
+        if one.against != against:
+            against = one.against
             lines += [""] * bool(lines) + [f"times as long as {against} takes for the same texts (95 % CI)"]
-        lines.append(f"{one['name']:<{NAME_WIDTH}} {one['value']:8.3f}   {one['low']:.3f}–{one['high']:.3f}")
+        lines.append(f"{one.name:<{NAME_WIDTH}} {one.value:8.3f}   {one.low:.3f}–{one.high:.3f}")
     return lines
 
 
-def _histograms(settings: Sequence[dict[str, Any]], bars: str) -> list[str]:
+def _histograms(settings: Sequence[SettingResult], bars: str) -> list[str]:
     """Where the times lie, all settings on one scale, up to p95; the last bar holds the rest."""
-    both = [
-        np.add(one["samples"]["encode_us"], one["samples"]["run_us"]) / one["batch_size"] for one in settings
-    ]
+    both = [one.samples.both_us / one.batch_size for one in settings]
     low = min(float(values.min()) for values in both)
     high = max(float(np.percentile(values, 95)) for values in both)
     name_width = 80 - HISTOGRAM_BINS - 2
@@ -225,24 +225,23 @@ def _histograms(settings: Sequence[dict[str, Any]], bars: str) -> list[str]:
     return [*lines, " " * (name_width + 1) + axis]
 
 
-def _notes(document: Document) -> list[str]:
+def _notes(result: Result) -> list[str]:
     lines = []
-    for one in document["settings"]:
-        energy = one["energy"]
+    for one in result.settings:
+        energy = one.energy
         if energy:
             lines += _wrapped(
-                f"{one['name']}: {energy['joules_per_text'] * 1e3:.3g} mJ a text, "
-                f"{energy['above_rest_joules_per_text'] * 1e3:.3g} above rest "
-                f"({energy['meter']}: {energy['scope']})"
+                f"{one.name}: {energy.joules_per_text * 1e3:.3g} mJ a text, "
+                f"{energy.above_rest_joules_per_text * 1e3:.3g} above rest ({energy.meter}: {energy.scope})"
             )
-        if one["trend"] is not None:
-            first, last = one["minutes"][0]["p50_us"], one["minutes"][-1]["p50_us"]
+        if one.trend is not None:
+            first, last = one.minutes[0].p50_us, one.minutes[-1].p50_us
             lines += _wrapped(
-                f"{one['name']}: {len(one['minutes'])} minutes, p50 {ms(first)} → {ms(last)} ms, "
-                f"trend {one['trend']:+.1%}"
+                f"{one.name}: {len(one.minutes)} minutes, p50 {ms(first)} → {ms(last)} ms, "
+                f"trend {one.trend:+.1%}"
             )
-    if not any(one["energy"] for one in document["settings"]):
-        lines += _wrapped(document["energy_note"])
-    for mark in document["distrust"]:
-        lines += _wrapped(f"distrust: {mark['text']}")
+    if not any(one.energy for one in result.settings):
+        lines += _wrapped(result.energy_note)
+    for warning in result.distrust:
+        lines += _wrapped(f"distrust: {warning.text}")
     return lines

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, DataError, MissingPackageError, OutputError
-from edge_lstm.charts import confusion_chart, coverage_chart, reliability_chart
+from edge_lstm.charts import confusion_chart, coverage, coverage_chart, reliability_chart
 from edge_lstm.evaluation.evaluate import ModelResult, compare, evaluate, parse_label_map
 from edge_lstm.evaluation.report import length_bins, report, write_report
 from edge_lstm.evaluation.sources import load_labelled
@@ -224,10 +224,13 @@ def test_charts_draw_any_number_of_labels(labels: int) -> None:
 def test_the_surest_answers_come_first_and_all_answers_last(n: int) -> None:
     confidence = np.linspace(1, 0.5, n, dtype=np.float32)
     right = np.arange(n) < n // 2  # the surer half
-    chart = Page(coverage_chart(confidence, right)).text
-    assert f"100% of the texts, probability {confidence[-1]:.1%} or more: {right.mean():.2%}" in chart
+    shuffled = np.random.default_rng(0).permutation(n)
+    shares, accuracy = coverage(confidence[shuffled], right[shuffled])
+    assert (shares[-1], accuracy[-1]) == (1.0, right.mean())
+    assert (np.diff(shares) > 0).all()
     if n == 1000:
-        assert f"2% of the texts, probability {confidence[19]:.1%} or more: 100.00%" in chart
+        assert (shares[0], accuracy[0]) == (0.02, 1.0)
+    assert not Page(coverage_chart(confidence, right)).open
 
 
 def run(*arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:

@@ -11,18 +11,26 @@ import numpy as np
 import pytest
 
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.latency.compare import check, compare, to_text
+from edge_lstm.latency.compare import Comparison, check, to_text
+from edge_lstm.latency.compare import compare as compare_results
 from edge_lstm.latency.measure import measure
-from edge_lstm.latency.result import dumps, to_document
-from edge_lstm.latency.settings import Plan, make_settings
+from edge_lstm.latency.result import Result, to_result
+from edge_lstm.latency.settings import Settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 
 
 @pytest.fixture(scope="module")
 def measured() -> dict:
-    plan = Plan(make_settings([embedded_model()]), runs=200, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1)
-    return to_document(measure(plan, embedded_sample()))
+    settings = Settings(
+        models=(embedded_model(),), runs=200, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1
+    )
+    return to_result(measure(settings, embedded_sample())).to_dict()
+
+
+def compare(old: dict, new: dict, limit: float | None = None) -> Comparison:
+    """Two results as they are in their files."""
+    return compare_results(Result.from_dict(old, "old"), Result.from_dict(new, "new"), limit)
 
 
 def made(measured: dict, factor: float = 1.0, noise: float = 0.02, runs: int = 2000, seed: int = 0) -> dict:
@@ -62,6 +70,19 @@ def test_the_gate_stops_what_is_slower_beyond_the_limit_and_beyond_noise(
     assert bool(result.failed) == failed
     assert row.low <= row.ratio <= row.high
     assert max(map(len, to_text(result).splitlines())) <= 80
+
+
+def test_a_result_of_before_with_parts_of_passes_left_out_is_compared_over_chunks_of_neighbours(
+    measured: dict,
+) -> None:
+    old = made(measured, runs=92 * 40)
+    samples = old["settings"][0]["samples"]
+    for name in ("text", "tokens", "encode_us", "run_us"):  # every other block of 64, as version 0.1.0 kept
+        samples[name] = [value for i, value in enumerate(samples[name]) if i // 64 % 2 == 0]
+    samples["every"] = 2
+    result = Result.from_dict(old, "old")
+    assert result.settings[0].samples.pass_length == 0
+    assert compare(old, made(measured, 1.2, runs=92 * 40, seed=1), 0.05).rows[0].failed
 
 
 def test_without_a_limit_nothing_fails(measured: dict) -> None:
@@ -118,13 +139,13 @@ def gate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_exits_1_where_it_got_slower_and_0_where_not(measured: dict, tmp_path: Path) -> None:
-    (tmp_path / "old.json").write_text(dumps(made(measured)), encoding="utf-8")
-    (tmp_path / "new.json").write_text(dumps(made(measured, 1.5, seed=1)), encoding="utf-8")
+    (tmp_path / "old.json").write_text(json.dumps(made(measured)), encoding="utf-8")
+    (tmp_path / "new.json").write_text(json.dumps(made(measured, 1.5, seed=1)), encoding="utf-8")
     slower = gate(tmp_path, "--compare", "old.json", "new.json", "--fail-above", "5%")
     assert slower.returncode == 1
     assert "too slow" in slower.stdout
     assert slower.stderr.startswith("error: p50 of sentiment.int8 is ")
-    faster = gate(tmp_path, "--compare", "new.json", "old.json", "--fail-above", "5%", "--json", "-")
+    faster = gate(tmp_path, "--compare", "new.json", "old.json", "--fail-above", "5%", "--json")
     assert (faster.returncode, faster.stderr) == (0, "")
     assert json.loads(faster.stdout)["rows"][0]["verdict"] == "faster"
 
@@ -132,15 +153,15 @@ def test_the_command_exits_1_where_it_got_slower_and_0_where_not(measured: dict,
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--fail-above", "5%"], "needs --compare"),
-        (["--wheels", "x"], "needs --ssh"),
+        (["--fail-above", "5%"], "give --compare"),
+        (["--wheels", "x"], "give --ssh"),
         (["--compare", "old.json", "old.json", "--fail-above", "x"], "expected a percentage"),
         (["--compare", "none.json", "old.json"], "cannot read none.json"),
         (["--compare", "junk.json", "old.json"], "not JSON"),
     ],
 )
 def test_wrong_options_are_one_line(measured: dict, tmp_path: Path, arguments: list[str], part: str) -> None:
-    (tmp_path / "old.json").write_text(dumps(measured), encoding="utf-8")
+    (tmp_path / "old.json").write_text(json.dumps(measured), encoding="utf-8")
     (tmp_path / "junk.json").write_bytes(b"\xff\x00")
     done = gate(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (1, "")

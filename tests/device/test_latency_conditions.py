@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm.latency import energy
-from edge_lstm.latency.conditions import State, host, state
-from edge_lstm.latency.distrust import marks
+from edge_lstm.latency.conditions import State, condition_warnings, host, state
 
 
 def files(root: Path, contents: dict[str, str]) -> Path:
@@ -59,7 +58,7 @@ QUIET = State(
 
 def codes(*states: State, **more: object) -> list[str]:
     settings: dict[str, object] = {"seconds": 10.0, "unsteady": [], "spread": {"m": 0.02}, **more}
-    found = marks(replace(host(), emulated=None), states, **settings)  # type: ignore[arg-type]
+    found = condition_warnings(replace(host(), emulated=None), states, **settings)  # type: ignore[arg-type]
     return [mark.code for mark in found]
 
 
@@ -69,8 +68,8 @@ def test_the_state_of_a_raspberry_pi_is_read(raspberry: Path) -> None:
     assert now.temperature_c == 61.3  # of the CPU, not of the hotter GPU
     assert now.throttled == ("under-voltage", "throttled")
     assert (now.steal_s, now.power) == (2.5, "mains")
-    assert host(raspberry).machine.board == "Raspberry Pi 4 Model B Rev 1.4"
-    assert host(raspberry).machine.cpu == "Cortex-A72"
+    assert host(raspberry).board == "Raspberry Pi 4 Model B Rev 1.4"
+    assert host(raspberry).cpu == "Cortex-A72"
 
 
 def test_a_machine_that_says_nothing_is_no_error(tmp_path: Path) -> None:
@@ -162,7 +161,7 @@ def test_unsteady_and_widely_spread_times_are_marked() -> None:
 
 
 def test_every_mark_is_one_line_that_says_what() -> None:
-    found = marks(
+    found = condition_warnings(
         replace(host(), emulated="cortex-a72"),
         [QUIET, replace(QUIET, mhz=100.0)],
         seconds=1,

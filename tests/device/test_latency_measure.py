@@ -15,12 +15,17 @@ import pytest
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.latency import measure as measuring
 from edge_lstm.latency.measure import is_steady, measure
-from edge_lstm.latency.options import parse_cpus, parse_numbers, parse_percent, parse_time
-from edge_lstm.latency.recorder import BLOCKS, Block, Recorder
-from edge_lstm.latency.result import dumps, parse_document, to_document
-from edge_lstm.latency.settings import Plan, Setting, make_settings
+from edge_lstm.latency.recorder import BLOCKS, Block, CsvStream, Recorder
+from edge_lstm.latency.result import Result, parse_result, to_result
+from edge_lstm.latency.settings import (
+    Setting,
+    Settings,
+    parse_cpus,
+    parse_numbers,
+    parse_percent,
+    parse_time,
+)
 from edge_lstm.latency.statistics import MIN_CHUNKS, chunk_of, pass_length
-from edge_lstm.latency.stream import CsvStream
 from edge_lstm.latency.terminal import to_text
 from edge_lstm.latency.texts import Sample, embedded_sample, shuffled_forever, texts_of_length
 from edge_lstm.modelfile import embedded_model, open_model
@@ -52,68 +57,77 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
-    """One run of the command as a user types it → (standard output, document)."""
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Result]:
+    """One run of the command as a user types it → (standard output, result)."""
     path = tmp_path_factory.mktemp("latency") / "result.json"
-    done = latency("--runs", "200", "--cold-starts", "2", "--json", str(path))
+    done = latency("--runs", "200", "--cold-starts", "2", "--output", str(path))
     assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout, parse_document(path.read_text(encoding="utf-8"), str(path))
+    return done.stdout, parse_result(path.read_text(encoding="utf-8"), str(path))
 
 
-def test_the_table_fits_80_columns_and_shows_start_text_and_parts(finished: tuple[str, dict]) -> None:
+def test_the_table_fits_80_columns_and_shows_start_text_and_parts(finished: tuple[str, Result]) -> None:
     table, _ = finished
     assert max(map(len, table.splitlines())) <= 80
     for word in ("cold start, ms", "imports", "load", "first", "a text, ms", "p50", "text→ids", "texts/s"):
         assert word in table
 
 
-def test_p99_is_not_given_from_200_runs_and_the_runs_it_takes_are_said(finished: tuple[str, dict]) -> None:
-    table, document = finished
-    both = document["settings"][0]["both"]
-    assert both["p99_us"] is None
-    assert both["p50_us"] < both["p90_us"] <= both["p95_us"] <= both["max_us"]
+def test_p99_is_not_given_from_200_runs_and_the_runs_it_takes_are_said(finished: tuple[str, Result]) -> None:
+    table, result = finished
+    both = result.settings[0].both
+    assert both.p99_us is None
+    assert both.p50_us < both.p90_us <= both.p95_us <= both.max_us
     assert "p99 1,000" in table
 
 
-def test_the_phases_add_up(finished: tuple[str, dict]) -> None:
-    one = finished[1]["settings"][0]
-    cold = one["cold_start"]
-    assert cold["processes"] == 2
-    parts = sum(cold[f"{phase}_ms"]["min"] for phase in ("python", "imports", "load", "first"))
-    assert 0 < parts <= cold["total_ms"]["max"]
-    assert one["encode"]["mean_us"] + one["run"]["mean_us"] == pytest.approx(one["both"]["mean_us"], rel=1e-4)
-    assert one["both"]["p50_ci_us"][0] <= one["both"]["p50_us"] <= one["both"]["p50_ci_us"][1]
+def test_the_phases_add_up(finished: tuple[str, Result]) -> None:
+    one = finished[1].settings[0]
+    cold = one.cold_start
+    assert cold.processes == 2
+    parts = sum(phase.min for phase in cold.phases)
+    assert 0 < parts <= cold.total_ms.max
+    assert one.encode.mean_us + one.run.mean_us == pytest.approx(one.both.mean_us, rel=1e-4)
+    assert one.both.p50_ci_us[0] <= one.both.p50_us <= one.both.p50_ci_us[1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_memory_is_that_of_a_fresh_process(finished: tuple[str, dict]) -> None:
-    memory = finished[1]["settings"][0]["memory"]
-    assert 10 * 2**20 < memory["imported"] <= memory["loaded"] <= memory["steady"] <= memory["peak"] < 2**30
+def test_memory_is_that_of_a_fresh_process(finished: tuple[str, Result]) -> None:
+    memory = finished[1].settings[0].memory
+    assert 10 * 2**20 < memory.imported <= memory.loaded <= memory.steady <= memory.peak < 2**30
 
 
-def test_every_text_of_the_sample_is_used_about_equally_often(finished: tuple[str, dict]) -> None:
-    document = finished[1]
-    used = np.bincount(document["settings"][0]["samples"]["text"], minlength=document["texts"]["count"])
+def test_every_text_of_the_sample_is_used_about_equally_often(finished: tuple[str, Result]) -> None:
+    result = finished[1]
+    used = np.bincount(result.settings[0].samples.text, minlength=result.texts.count)
     assert used.max() - used.min() <= 1
 
 
 def test_json_goes_to_standard_output_alone(tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("good\nbad film\nthe worst I ever saw\n", encoding="utf-8")
-    done = latency("--runs", "20", "--cold-starts", "0", "--data", str(texts), "--json", "-")
-    document = parse_document(done.stdout, "-")
-    assert document["texts"]["count"] == 3
-    assert document["settings"][0]["cold_start"] is None
+    done = latency("--runs", "20", "--cold-starts", "0", "--data", str(texts), "--json")
+    result = parse_result(done.stdout, "-")
+    assert result.texts.count == 3
+    assert result.settings[0].cold_start is None
+
+
+@pytest.mark.parametrize("written", ["result.json", "-"])
+def test_the_name_of_a_file_after_json_is_still_understood(tmp_path: Path, written: str) -> None:
+    done = latency("--json", written, "--runs", "20", "--cold-starts", "0", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    text = done.stdout if written == "-" else (tmp_path / written).read_text(encoding="utf-8")
+    assert parse_result(text, written).settings[0].name == "sentiment.int8"
+    assert ("a text, ms" in done.stdout) == (written != "-")
 
 
 def test_models_side_by_side_get_a_ratio_with_its_interval(two_models: tuple[Path, Path]) -> None:
-    plan = Plan(make_settings(two_models), **{**QUICK, "runs": 64 * 12})
-    document = to_document(measure(plan, embedded_sample()))
-    assert [one["name"] for one in document["settings"]] == ["sentiment.int8", "copy"]
-    (ratio,) = document["ratios"]
-    assert (ratio["name"], ratio["against"]) == ("copy", "sentiment.int8")
-    assert 0 < ratio["low"] <= ratio["value"] <= ratio["high"]
-    assert "copy" in to_text(document)
+    settings = Settings(models=two_models, **{**QUICK, "runs": 64 * 12})
+    result = to_result(measure(settings, embedded_sample()))
+    assert [one.name for one in result.settings] == ["sentiment.int8", "copy"]
+    (ratio,) = result.ratios
+    assert (ratio.name, ratio.against) == ("copy", "sentiment.int8")
+    assert 0 < ratio.low <= ratio.value <= ratio.high
+    assert "copy" in to_text(result)
 
 
 def test_settings_take_turns_in_random_order_over_the_same_texts(
@@ -127,7 +141,7 @@ def test_settings_take_turns_in_random_order_over_the_same_texts(
         return run_block(one, pool, chosen, interval)
 
     monkeypatch.setattr(measuring, "_run_block", watch)
-    measure(Plan(make_settings(two_models), **{**QUICK, "runs": 64 * 16}), embedded_sample())
+    measure(Settings(models=two_models, **{**QUICK, "runs": 64 * 16}), embedded_sample())
     steady = turns[2:]  # one block each of warm-up
     pairs = list(zip(steady[::2], steady[1::2]))
     assert all(a[0] != b[0] and a[1] == b[1] for a, b in pairs)
@@ -135,21 +149,21 @@ def test_settings_take_turns_in_random_order_over_the_same_texts(
 
 
 def test_every_combination_of_a_sweep_is_measured_and_named() -> None:
-    settings = make_settings([embedded_model()], threads=(1, 2), batch_sizes=(1, 4))
-    assert [one.name for one in settings] == ["t1 b1", "t1 b4", "t2 b1", "t2 b4"]
-    document = to_document(measure(Plan(settings, **QUICK), embedded_sample()))
-    by_name = {one["name"]: one for one in document["settings"]}
-    assert by_name["t1 b4"]["texts"] == by_name["t1 b1"]["texts"] == by_name["t1 b4"]["runs"] * 4
-    assert by_name["t1 b4"]["length_fit"] is None
-    assert {ratio["against"] for ratio in document["ratios"]} == {"t1 b1"}
-    assert max(map(len, to_text(document).splitlines())) <= 80
+    settings = Settings(models=(embedded_model(),), threads=(1, 2), batch_sizes=(1, 4), **QUICK)
+    assert [one.name for one in settings.each] == ["t1 b1", "t1 b4", "t2 b1", "t2 b4"]
+    result = to_result(measure(settings, embedded_sample()))
+    by_name = {one.name: one for one in result.settings}
+    assert by_name["t1 b4"].texts == by_name["t1 b1"].texts == by_name["t1 b4"].runs * 4
+    assert by_name["t1 b4"].length_fit is None
+    assert {ratio.against for ratio in result.ratios} == {"t1 b1"}
+    assert max(map(len, to_text(result).splitlines())) <= 80
 
 
 def test_batches_hold_texts_of_similar_length() -> None:
-    plan = Plan(make_settings([embedded_model()], batch_sizes=(8,)), **{**QUICK, "runs": 64})
-    samples = measure(plan, embedded_sample()).measured[0].recorder.samples()
+    settings = Settings(models=(embedded_model(),), batch_sizes=(8,), **{**QUICK, "runs": 64})
+    samples = measure(settings, embedded_sample()).measured[0].recorder.samples()
     # A block's texts are cut into batches from the shortest to the longest.
-    blocks = samples.tokens.reshape(-1, plan.block_texts // 8)
+    blocks = samples.tokens.reshape(-1, settings.block_texts // 8)
     assert len(blocks) == 8
     assert (np.diff(blocks, axis=1) >= 0).all() and (np.ptp(blocks, axis=1) > 500).all()
 
@@ -166,12 +180,12 @@ def test_a_length_sweep_runs_texts_of_exactly_that_length() -> None:
 
 def test_batch_sizes_without_a_small_multiple_are_refused() -> None:
     with pytest.raises(DataError, match="divide each other"):
-        _ = Plan(make_settings([embedded_model()], batch_sizes=(7, 64, 121))).block_texts
+        _ = Settings(models=(embedded_model(),), batch_sizes=(7, 64, 121)).block_texts
 
 
 def test_the_same_model_twice_is_refused() -> None:
     with pytest.raises(DataError, match="twice"):
-        make_settings([embedded_model(), embedded_model()])
+        Settings(models=(embedded_model(), embedded_model()))
 
 
 def test_ctrl_c_leaves_what_was_measured_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,10 +197,10 @@ def test_ctrl_c_leaves_what_was_measured_until_then(monkeypatch: pytest.MonkeyPa
         return run_block(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(measuring, "_run_block", stop_at_five)
-    result = measure(Plan(make_settings([embedded_model()]), **{**QUICK, "runs": 10_000}), embedded_sample())
-    document = to_document(result)
-    assert document["settings"][0]["runs"] == 4 * 64  # the first block was warm-up
-    assert [mark["code"] for mark in document["distrust"]][:1] == ["interrupted"]
+    result = measure(Settings(models=(embedded_model(),), **{**QUICK, "runs": 10_000}), embedded_sample())
+    result = to_result(result)
+    assert result.settings[0].runs == 4 * 64  # the first block was warm-up
+    assert [mark.code for mark in result.distrust][:1] == ["interrupted"]
 
 
 def test_warm_up_ends_when_the_median_is_steady() -> None:
@@ -237,12 +251,12 @@ def test_a_run_of_many_blocks_keeps_a_thousand_block_times_spread_over_it() -> N
 
 def test_a_long_run_reports_medians_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "MINUTE_S", 0.0)  # a minute ends with every block
-    plan = Plan(make_settings([embedded_model()]), **{**QUICK, "runs": 64 * 5})
-    document = to_document(measure(plan, embedded_sample()))
-    one = document["settings"][0]
-    assert [minute["runs"] for minute in one["minutes"]] == [64] * 5
-    assert one["trend"] is not None
-    assert "5 minutes" in to_text(document)
+    settings = Settings(models=(embedded_model(),), **{**QUICK, "runs": 64 * 5})
+    result = to_result(measure(settings, embedded_sample()))
+    one = result.settings[0]
+    assert [minute.runs for minute in one.minutes] == [64] * 5
+    assert one.trend is not None
+    assert "5 minutes" in to_text(result)
 
 
 def test_orders_are_random_and_complete() -> None:
@@ -252,11 +266,11 @@ def test_orders_are_random_and_complete() -> None:
     assert first != second
 
 
-def test_a_document_survives_writing_and_reading(finished: tuple[str, dict]) -> None:
-    assert parse_document(dumps(finished[1]), "x") == finished[1]
+def test_a_result_survives_writing_and_reading(finished: tuple[str, Result]) -> None:
+    assert parse_result(finished[1].dumps(), "x") == finished[1]
 
 
-def test_a_table_without_unicode_is_ascii(finished: tuple[str, dict]) -> None:
+def test_a_table_without_unicode_is_ascii(finished: tuple[str, Result]) -> None:
     to_text(finished[1], unicode=False).encode("ascii")
 
 
@@ -288,10 +302,15 @@ def test_numbers_and_cpus_are_read_as_people_write_them() -> None:
         (["no-such.onnx"], "no model file at no-such.onnx"),
         (["--data", "no-such.txt"], "no-such.txt"),
         (["--data", "empty.txt"], "no texts"),
-        (["--json", "no/such/folder.json", "--runs", "20", "--cold-starts", "0"], "cannot write"),
+        (["--output", "no/such/folder.json"], "cannot write"),
         (["--report", "no/such/report.html"], "no folder"),
         (["--samples", "no/such/samples.csv"], "cannot write"),
-        (["--json", "."], "is a folder"),
+        (["--output", "."], "is a folder"),
+        (["--duration", "721h"], "too long"),
+        (["--pin", "3-1"], "CPU numbers"),
+        (["--provider", "CPU,"], "expected names"),
+        (["--output", "x", "--report", "x"], "one file"),
+        (["--data", "empty.txt", "--samples", "empty.txt"], "one of the inputs"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_says_what(arguments: list[str], part: str, tmp_path: Path) -> None:
@@ -313,26 +332,26 @@ def test_a_wrong_option_is_one_line_that_says_what(arguments: list[str], part: s
         (lambda text: text.replace('"both"', '"bath"', 1), "settings[0].both"),
     ],
 )
-def test_a_damaged_document_is_refused(finished: tuple[str, dict], change: object, part: str) -> None:
+def test_a_damaged_result_is_refused(finished: tuple[str, Result], change: object, part: str) -> None:
     with pytest.raises(DataError) as caught:
-        parse_document(change(dumps(finished[1])), "x.json")  # type: ignore[operator]
+        parse_result(change(finished[1].dumps()), "x.json")  # type: ignore[operator]
     assert part in str(caught.value)
 
 
 def test_a_setting_carries_its_name() -> None:
-    (setting,) = make_settings([embedded_model()])
+    (setting,) = Settings(models=(embedded_model(),)).each
     assert setting == Setting("sentiment.int8", embedded_model(), 1, 1, "CPUExecutionProvider", None)
 
 
 def test_no_texts_are_refused() -> None:
     with pytest.raises(DataError, match="no texts"):
-        measure(Plan(make_settings([embedded_model()])), Sample("nothing", ()))
+        measure(Settings(models=(embedded_model(),)), Sample("nothing", ()))
 
 
 def test_every_run_is_streamed_to_a_file_as_csv(tmp_path: Path) -> None:
-    settings = make_settings([embedded_model()], batch_sizes=(1, 4))
+    settings = Settings(models=(embedded_model(),), batch_sizes=(1, 4), **QUICK)
     with CsvStream(tmp_path / "samples.csv") as stream:
-        result = measure(Plan(settings, **QUICK), embedded_sample(), stream=stream)
+        result = measure(settings, embedded_sample(), stream=stream)
     with (tmp_path / "samples.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for one in result.measured:
@@ -346,13 +365,16 @@ def test_every_run_is_streamed_to_a_file_as_csv(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_under_the_stream_is_an_error_that_names_it() -> None:
     block = Block(np.ones((4, 4), dtype=np.int64), cpu_ns=1, started_ns=0)
-    with pytest.raises(OutputError, match="cannot write /dev/full"), CsvStream(Path("/dev/full")) as stream:
-        stream.write(make_settings([embedded_model()])[0], block)
+    with (
+        pytest.raises(OutputError, match="no space left for /dev/full"),
+        CsvStream(Path("/dev/full")) as stream,
+    ):
+        stream.write(Settings(models=(embedded_model(),)).each[0], block)
 
 
 def test_pauses_between_runs_are_kept_and_not_counted() -> None:
-    plan = Plan(make_settings([embedded_model()]), interval_s=0.002, **{**QUICK, "runs": 64})
-    result = measure(plan, embedded_sample())
+    settings = Settings(models=(embedded_model(),), interval_s=0.002, **{**QUICK, "runs": 64})
+    result = measure(settings, embedded_sample())
     assert result.seconds >= 64 * 0.002
     assert result.measured[0].recorder.total_ns / 1e9 <= result.seconds - 64 * 0.002
 
@@ -360,9 +382,9 @@ def test_pauses_between_runs_are_kept_and_not_counted() -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="pinning needs Linux")
 def test_pinning_holds_for_the_whole_measurement_and_is_recorded() -> None:
     cpu = min(os.sched_getaffinity(0))
-    done = latency("--runs", "20", "--cold-starts", "0", "--pin", str(cpu), "--json", "-")
-    document = parse_document(done.stdout, "-")
-    assert document["plan"]["pin"] == document["machine"]["affinity"] == [cpu]
+    done = latency("--runs", "20", "--cold-starts", "0", "--pin", str(cpu), "--json")
+    result = parse_result(done.stdout, "-")
+    assert result.plan.pin == result.machine.affinity == (cpu,)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00\xff\xfe\x80" * 50, b"\xff\xfeg\x00"])
@@ -384,7 +406,7 @@ def test_a_file_without_texts_is_refused_in_one_line(tmp_path: Path, data: bytes
 )
 def test_odd_texts_are_measured(tmp_path: Path, data: bytes, count: int, longest: int) -> None:
     (tmp_path / "texts.txt").write_bytes(data)
-    done = latency("--data", "texts.txt", "--runs", "20", "--cold-starts", "0", "--json", "-", cwd=tmp_path)
+    done = latency("--data", "texts.txt", "--runs", "20", "--cold-starts", "0", "--json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    texts = parse_document(done.stdout, "-")["texts"]
-    assert (texts["count"], texts["tokens"]["max"]) == (count, longest)
+    texts = parse_result(done.stdout, "-").texts
+    assert (texts.count, texts.tokens.max) == (count, longest)

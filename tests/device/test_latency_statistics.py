@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm.latency import statistics
@@ -68,6 +68,7 @@ def test_no_ratio_from_fewer_than_five_blocks() -> None:
     assert statistics.paired_ratio(np.ones(4), np.ones(4)) is None
 
 
+@settings(deadline=None)  # a slow day is no defect
 @given(st.floats(1, 500), st.floats(0.05, 20))
 def test_the_fit_finds_fixed_cost_and_cost_per_token(fixed: float, per_token: float) -> None:
     tokens = np.arange(10, 600, 10.0)
@@ -101,6 +102,7 @@ def test_per_text_takes_the_median_of_each_text() -> None:
     assert medians.tolist() == [5.0, 2.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=1), st.integers(1, 50))
 def test_a_histogram_counts_every_sample(values: list[float], bins: int) -> None:
     assert sum(statistics.histogram(np.array(values), bins, 10.0, 90.0)) == len(values)

@@ -18,7 +18,7 @@ pytest.importorskip("edge_lstm_export")
 from edge_lstm_export.budget import BY_ACCURACY
 from edge_lstm_export.presets import PRESETS
 
-from benchmarks import accuracy, accuracy_page, curve
+from benchmarks import accuracy, accuracy_page, picture
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "accuracy.json"
 
@@ -119,10 +119,13 @@ def test_every_recipe_has_a_dot_inside_the_picture_and_a_name(report: dict[str, 
         "model_bytes": 85_000_000,
         "latency": {"p50_ms": 0.03},
     }
-    drawn = curve.draw(report, {"contenders": [fasttext]})
-    dots = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', drawn)
-    assert len(dots) == 3
-    assert all(66 < float(x) < 840 and 70 < float(y) < 450 for x, y in dots)
+    drawn = picture.presets(report, {"contenders": [fasttext]})
+    width, height = (float(size) for size in re.search(r'viewBox="0 0 (\d+) (\d+)"', drawn).groups())
+    dots = re.findall(
+        r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)" style="fill: #(?:2563a8|3c8a5b)', drawn
+    )
+    assert len(dots) >= 3
+    assert all(0 < float(x) < width and 0 < float(y) < height for x, y in dots)
     assert "small: 91.50 %, 300 kB, 120 µs" in drawn
     assert "fastText: 89.70 %, 85.0 MB, 30 µs" in drawn
 

@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 
 from benchmarks import documents, environments, measure, picture, run, seed, table
-from benchmarks.bars import all_bars
+from benchmarks.bars import all_bars, percent
 from benchmarks.children import ROOT, Child, PeerError
 from benchmarks.conditions import cpu_of
 from benchmarks.entrants import Workplace
 from benchmarks.environments import REQUIREMENTS, Environment, EnvironmentUnavailableError, ensure
 from benchmarks.lineup import Contender, Conversion, own_files
 from benchmarks.peaks import SEED_WORK, Peaks, work_of
-from benchmarks.shares import percent
 from edge_lstm.modelfile import embedded_model, open_model
 
 FAKE = "tests.end_to_end.fake_peer"
@@ -170,12 +169,10 @@ def test_the_pictures_are_xml_and_name_every_tool(report: Report) -> None:
 
 def test_labels_of_a_crowded_picture_cover_neither_one_another_nor_a_circle() -> None:
     circles = [(100.0 + 6 * n, 200.0, 8.0) for n in range(8)]
-    drawn = picture.place_labels([f"a tool named {n}" for n in range(8)], circles, (0, 0, 800, 400))
-    texts = [ET.fromstring(part) for part in drawn if part.startswith("<text")]
-    boxes = [(float(t.get("x", "")), float(t.get("y", "")) - 12) for t in texts]
-    for k, (x, y) in enumerate(boxes):
-        wide = picture._CHARACTER * len("a tool named 0")
-        assert all(abs(y - v) >= 15 or abs(x - u) >= wide for u, v in boxes[k + 1 :])
+    boxes = picture.place_labels([f"a tool named {n}" for n in range(8)], circles, (0, 0, 800, 400))
+    for k, (left, lower, right, upper) in enumerate(boxes):
+        assert all(right <= a or left >= c or upper <= b or lower >= d for a, b, c, d in boxes[k + 1 :])
+        assert all(x + r <= left or x - r >= right or y + r <= lower or y - r >= upper for x, y, r in circles)
 
 
 def test_a_fp32_peer_that_runs_another_network_is_reported(

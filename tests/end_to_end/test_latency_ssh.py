@@ -147,7 +147,6 @@ def test_the_device_measures_and_its_result_comes_back(
         "--cold-starts",
         "1",
         "--json",
-        "-",
         cwd=tmp_path,
     )
     assert (done.returncode, done.stderr) == (0, "")

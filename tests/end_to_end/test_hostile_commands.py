@@ -1,0 +1,404 @@
+"""Hostile cases for latency, evaluate, predict, explain, inspect and doctor: odd options, files, places.
+
+Each row is a command, the condition it meets, its exit code, and what may be on the disk afterwards.
+Closed and full streams are in ``test_hostile_streams.py``, model files in ``test_hostile_models.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hostile import Case, check
+
+from edge_lstm.latency.measure import measure
+from edge_lstm.latency.result import to_result
+from edge_lstm.latency.settings import Settings
+from edge_lstm.latency.texts import embedded_sample
+from edge_lstm.modelfile import embedded_model
+
+QUICK = ("latency", "--runs", "20", "--cold-starts", "0")
+ROWS = "text,label\nA fine film.,pos\nA dull film.,neg\n"
+
+
+def put(**files: str | bytes) -> Callable[[Path], None]:
+    """Writes files; ``__`` in a name is a dot."""
+
+    def given(folder: Path) -> None:
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            (folder / name.replace("__", ".")).write_bytes(data)
+
+    return given
+
+
+def model(folder: Path) -> None:
+    shutil.copy(embedded_model(), folder / "m.onnx")
+
+
+def models(folder: Path) -> None:
+    model(folder)
+    (folder / "link.onnx").symlink_to("m.onnx")
+
+
+def special(folder: Path) -> None:
+    """A link to a file and one to nothing."""
+    (folder / "precious").write_text("precious")
+    (folder / "out").symlink_to("precious")
+    (folder / "nowhere").symlink_to("no/such/folder")
+    (folder / "text.csv").write_text(ROWS)
+
+
+def is_a_device(name: str) -> Callable[[Path], None]:
+    def then(folder: Path) -> None:
+        assert stat.S_ISCHR((folder / name).lstat().st_mode), f"{name} is no device any more"
+
+    return then
+
+
+def is_json(name: str) -> Callable[[Path], None]:
+    return lambda folder: json.loads((folder / name).read_bytes())
+
+
+def null(folder: Path) -> None:
+    """A device of our own: nobody's /dev/null is in danger."""
+    (folder / "text.csv").write_text(ROWS)
+    try:
+        os.mknod(folder / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        (folder / "null").write_bytes(b"")
+    except OSError:
+        pytest.skip("making a device takes root, on a file system with devices")
+
+
+def locked(folder: Path) -> None:
+    (folder / "text.csv").write_text(ROWS)
+    (folder / "locked").mkdir(mode=0o500)
+    if os.access(folder / "locked", os.W_OK):
+        pytest.skip("root may write everywhere")
+
+
+def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
+    """A result that was changed by hand."""
+
+    def given(folder: Path) -> None:
+        settings = Settings(
+            models=(embedded_model(),), runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1
+        )
+        document = to_result(measure(settings, embedded_sample())).to_dict()
+        change(document)
+        (folder / "r.json").write_text(json.dumps(document))
+
+    return given
+
+
+def latency(name: str, *arguments: str, **more: object) -> Case:
+    return Case(name=f"latency: {name}", arguments=(*QUICK, *arguments), **more)  # type: ignore[arg-type]
+
+
+def evaluate(name: str, *arguments: str, **more: object) -> Case:
+    more.setdefault("given", put(text__csv=ROWS))
+    arguments = arguments if "--data" in arguments else ("--data", "text.csv", *arguments)
+    return Case(name=f"evaluate: {name}", arguments=("evaluate", *arguments), **more)  # type: ignore[arg-type]
+
+
+def a(command: str, name: str, *arguments: str, **more: object) -> Case:
+    return Case(name=f"{command}: {name}", arguments=(command, *arguments), **more)  # type: ignore[arg-type]
+
+
+OPTIONS = [
+    latency("no time", "--duration", "-1s", says="is no time"),
+    latency("no time at all", "--duration", "", says="is no time"),
+    latency("a time of a thousand digits", "--duration", "9" * 1000 + "h", says="too long"),
+    latency("a pause that never ends", "--interval", "999999h", says="too long"),
+    latency("no threads", "--threads", ",", says="whole numbers"),
+    latency("half a thread", "--threads", "1.5", says="whole numbers"),
+    latency("a million threads", "--threads", "1000001", says="whole numbers"),
+    latency("threads of 5,000 digits", "--threads", "9" * 5000, says="whole numbers"),
+    latency("a batch of nothing", "--batch-size", "0", says="whole numbers"),
+    latency("batches without a common multiple", "--batch-size", "7,64,121", says="divide each other"),
+    latency("no length", "--length", "0", says="whole numbers"),
+    latency("a length beyond the model's", "--length", "601", says="1 to 600"),
+    latency("a CPU that is not there", "--pin", "4096", says="cannot pin"),
+    latency("CPUs backwards", "--pin", "3-1", says="CPU numbers"),
+    latency("all the CPUs there can be", "--pin", "0-99999", says="CPU numbers"),
+    latency("no provider", "--provider", "", says="provider"),
+    latency("an unknown provider", "--provider", "CPU,Abacus", says="Abacus"),
+    latency("no runs", "--runs", "0", exit=2),
+    latency("runs below zero", "--runs=-5", exit=2),
+    latency("a seed below zero", "--seed=-1", exit=2),
+    latency("a model twice", "m.onnx", "m.onnx", given=model, says="twice"),
+    latency("a model and a link to it", "m.onnx", "link.onnx", given=models, says="twice"),
+    latency("a folder as model", ".", says="folder"),
+    latency("no texts", "--data", "e.txt", given=put(e__txt=""), says="no texts"),
+    latency("no such format", "--data", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
+    latency("no such column", "--data", "t.csv", "--text-column", "no", given=put(t__csv=ROWS), says="no"),
+    latency("texts from a folder without any", "--data", ".", says="."),
+    latency("a limit without a comparison", "--fail-above", "5%", says="--compare"),
+    latency("wheels without a device", "--wheels", ".", says="--ssh"),
+    latency("a device that is an option", "--ssh", "-oProxyCommand=touch x", says="is no host"),
+    latency("a device without a name", "--ssh", "", says="is no host"),
+    a("latency", "one result to compare", "--compare", "a.json", exit=2),
+    a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read b.json"),
+    a(
+        "latency",
+        "results that are none",
+        "--compare",
+        "a.json",
+        "a.json",
+        given=put(a__json='{"schema": "edge-lstm.latency", "version": 1}'),
+        says="missing",
+    ),
+    a(
+        "latency",
+        "a result nested deeply",
+        "--compare",
+        "a.json",
+        "a.json",
+        given=put(a__json="[" * 100_000),
+        says="a.json",
+    ),
+    *(
+        a("latency", f"a result {what}", "--show", "r.json", given=result_with(change), says="measure again")
+        for what, change in (
+            ("without a key", lambda r: r.pop("seconds")),
+            ("with a word for a number", lambda r: r["machine"].update(cores="two")),
+            ("with NaN", lambda r: r.update(seconds=float("nan"))),
+            ("with a number beyond all bounds", lambda r: r["settings"][0]["both"].update(mean_us=10**400)),
+            ("with lists of different lengths", lambda r: r["settings"][0]["samples"]["tokens"].append(1)),
+            ("with a time of nothing", lambda r: r["settings"][0]["samples"].update(encode_us=[-9.9] * 64)),
+            (
+                "with a ratio of nothing",
+                lambda r: r["ratios"].append({"name": "a", "against": "b", "value": 0, "low": 0, "high": 0}),
+            ),
+            ("without a setting", lambda r: r.update(settings=[])),
+            ("with text for a setting", lambda r: r.update(settings=["x"])),
+            ("with true for a number", lambda r: r["settings"][0].update(runs=True)),
+            ("of a later version", lambda r: r.update(version=2)),
+        )
+    ),
+    a("latency", "a result that is a model", "--compare", "m.onnx", "m.onnx", given=model, says="not JSON"),
+    a("latency", "a result that is a folder", "--compare", ".", ".", says="directory"),
+    evaluate("no labels", "--data", "t.txt", given=put(t__txt="a film\n"), says="label"),
+    evaluate(
+        "labels the model does not know", given=put(text__csv="text,label\na,1\nb,0\n"), says="--label-map"
+    ),
+    evaluate("a label map of nothing", "--label-map", "=", says="label map"),
+    evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
+    evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
+    evaluate("no such file", "--data", "no.csv", says="no.csv"),
+    evaluate("no such model", "no.onnx", says="no model file"),
+    evaluate("a batch of nothing", "--batch-size", "0", exit=2),
+    evaluate("a batch beyond all memory", "--batch-size", "1000000000", exit=0),
+    evaluate("a part of what has none", "--split", "nonsense", says="no parts"),
+    a("evaluate", "no data", exit=2),
+    a("predict", "threads of a thousand digits", "--threads", "9" * 1000, "x", exit=(1, 2)),
+    a("predict", "an empty name of a model", "-m", "", "x", says="."),
+    a("predict", "a text that looks like an option", "--", "--help", exit=0),
+    a("predict", "an empty text", "", exit=0),
+    a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),
+    a("predict", "ten megabytes without a line end", stdin=b"good film " * 1_000_000, exit=0),
+    a("predict", "a name of 5,000 letters", "-m", "a" * 5000, "x", says="long"),
+    a("explain", "no such part", "x", "--by", "letter", says="letter"),
+    a("explain", "no such label", "x", "--label", "nice", says="nice"),
+    a("explain", "no words", "...", exit=0),
+    a("explain", "nothing to list", "x", "--top", "0", exit=2),
+    a("explain", "two texts", "a", "b", exit=2),
+    a("inspect", "a checkpoint that is not there", "no.safetensors", says="no.safetensors"),
+    a(
+        "inspect",
+        "a checkpoint of zeros",
+        "z.safetensors",
+        given=put(z__safetensors=bytes(100)),
+        says="z.safe",
+    ),
+    a("inspect", "a link in a ring", "ring", given=lambda f: (f / "ring").symlink_to("ring"), says="ring"),
+    a("inspect", "a name with a line end", "a\nb.onnx", says="a\\nb.onnx"),
+    a("doctor", "a time below zero", "--timeout=-1", exit=2),
+    a("doctor", "two models", "a", "b", exit=2),
+]
+
+FILES = [
+    *(
+        latency(f"{option} into {what}", option, name, given=given, says=says)
+        for option in ("--output", "--report", "--samples")
+        for what, name, given, says in (
+            ("no folder", "no/such/x", put(), "cannot write"),
+            ("a folder", ".", put(), "folder"),
+            ("a folder that is locked", "locked/x", locked, "permission"),
+            ("a file as folder", "text.csv/x", put(text__csv=ROWS), "cannot write"),
+        )
+    ),
+    *(
+        latency(f"{option} into a device", option, "null", given=null, exit=0, then=is_a_device("null"))
+        for option in ("--output", "--report", "--samples")
+    ),
+    evaluate("--report into a device", "--report", "null", given=null, exit=0, then=is_a_device("null")),
+    a(
+        "explain",
+        "--report into a device",
+        "A fine film.",
+        "--report",
+        "null",
+        given=null,
+        exit=0,
+        then=is_a_device("null"),
+    ),
+    *(
+        latency(f"{option} over a link", option, "out", given=special, exit=0, changes=frozenset({"out"}))
+        for option in ("--output", "--report", "--samples")
+    ),
+    evaluate("--report over a link", "--report", "out", given=special, exit=0, changes=frozenset({"out"})),
+    latency(
+        "two outputs of one name",
+        "--output",
+        "x",
+        "--report",
+        "x",
+        says="one file",
+    ),
+    latency(
+        "the result over its model", "m.onnx", "--output", "m.onnx", given=model, says="one of the inputs"
+    ),
+    latency(
+        "the samples over the texts",
+        "--data",
+        "t.txt",
+        "--samples",
+        "t.txt",
+        given=put(t__txt="a film\n"),
+        says="one of the inputs",
+    ),
+    latency(
+        "the report over its model's link",
+        "m.onnx",
+        "--report",
+        "link.onnx",
+        given=models,
+        says="one of the inputs",
+    ),
+    evaluate("the report over the texts", "--report", "text.csv", says="one of the inputs"),
+    evaluate(
+        "the report over the model",
+        "m.onnx",
+        "--report",
+        "m.onnx",
+        given=lambda f: (model(f), put(text__csv=ROWS)(f)),
+        says="one of the inputs",
+    ),
+    a(
+        "explain",
+        "the page over the model",
+        "x",
+        "-m",
+        "m.onnx",
+        "--report",
+        "m.onnx",
+        given=model,
+        says="one of the inputs",
+    ),
+    latency(
+        "a name that is not UTF-8",
+        "--output",
+        os.fsdecode(b"r\xff.json"),
+        exit=0,
+        leaves=frozenset({os.fsdecode(b"r\xff.json")}),
+    ),
+    latency(
+        "a name with a line end",
+        "--output",
+        "a\nb.json",
+        exit=0,
+        leaves=frozenset({"a\nb.json"}),
+        then=is_json("a\nb.json"),
+    ),
+]
+
+PLACES = [
+    Case(name="latency > /dev/full", shell=f"$EL {' '.join(QUICK)} > /dev/full", says="No space left"),
+    Case(
+        name="latency --json > /dev/full",
+        shell=f"$EL {' '.join(QUICK)} --json > /dev/full",
+        says="No space left",
+    ),
+    Case(name="latency >&-", shell=f"$EL {' '.join(QUICK)} >&-", says="standard output is closed"),
+    Case(
+        name="latency >&- with a file for the result",
+        shell=f"$EL {' '.join(QUICK)} -o r.json >&-",
+        exit=0,
+        leaves=frozenset({"r.json"}),
+        then=is_json("r.json"),
+    ),
+    Case(name="latency 2>&-", shell=f"$EL {' '.join(QUICK)} 2>&-", exit=0, says="p50"),
+    Case(name="latency <&- 2>&-", shell=f"$EL {' '.join(QUICK)} <&- 2>&-", exit=0, says="p50"),
+    Case(
+        name="latency with cold starts <&- 2>&-",
+        shell="$EL latency --runs 20 --cold-starts 1 <&- 2>&-",
+        exit=0,
+    ),
+    Case(
+        name="latency -o /dev/stdout",
+        shell=f"$EL {' '.join(QUICK)} -o /dev/stdout | cat > r",
+        exit=0,
+        leaves=frozenset({"r"}),
+    ),
+    Case(
+        name="latency in ASCII",
+        shell=f"$EL {' '.join(QUICK)}",
+        exit=0,
+        says="a text, ms",
+        environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+    ),
+    Case(
+        name="latency in latin-1",
+        shell=f"$EL {' '.join(QUICK)} --json",
+        exit=0,
+        environment={"PYTHONIOENCODING": "latin-1"},
+    ),
+    Case(
+        name="evaluate in ASCII, a name with letters that it lacks",
+        shell="mv t.csv tü.csv; $EL evaluate -d tü.csv",
+        given=put(t__csv=ROWS),
+        exit=0,
+        says="\\u00fc",
+        changes=frozenset({"t.csv"}),
+        leaves=frozenset({"tü.csv"}),
+        environment={"PYTHONIOENCODING": "ascii"},
+    ),
+    Case(
+        name="evaluate >&-",
+        shell="$EL evaluate -d t.csv >&-",
+        given=put(t__csv=ROWS),
+        says="output is closed",
+    ),
+    Case(
+        name="evaluate > /dev/full",
+        shell="$EL evaluate -d t.csv >/dev/full",
+        given=put(t__csv=ROWS),
+        says="No space",
+    ),
+    Case(name="evaluate 2>&- <&-", shell="$EL evaluate -d t.csv 2>&- <&-", given=put(t__csv=ROWS), exit=0),
+    Case(
+        name="a working folder that is gone",
+        shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1",
+        exit=0,
+    ),
+    Case(name="no room for another process", shell=f"ulimit -u 1; $EL {' '.join(QUICK)}", exit=(0, 1)),
+    Case(name="few open files", shell=f"ulimit -n 12; $EL {' '.join(QUICK)}", exit=(0, 1)),
+    Case(
+        name="no core, no file larger than 100 blocks",
+        shell=f"ulimit -f 4; $EL {' '.join(QUICK)} -o r.json",
+        says="no space",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [*OPTIONS, *FILES, *PLACES], ids=str)
+def test_commands(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(case, tmp_path, monkeypatch)
+    precious = tmp_path / "precious"
+    assert not precious.exists() or precious.read_text() == "precious"
