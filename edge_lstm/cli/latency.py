@@ -10,6 +10,7 @@ import typer
 
 from edge_lstm.cli.options import JsonOption
 from edge_lstm.latency.settings import Settings
+from edge_lstm.printable import printable
 from edge_lstm.signals import held, received_exit_code
 
 if TYPE_CHECKING:
@@ -234,14 +235,23 @@ def _show(result: Result, output: Path | None, as_json: bool, report_file: Path 
     if output is not None:
         result.write(output)
     with held():  # a Ctrl-C while this is imported may not cost what was measured
+        from edge_lstm.cli.tables import print_table
         from edge_lstm.latency.report import write_report
-        from edge_lstm.latency.terminal import to_text
+        from edge_lstm.latency.terminal import Table, parts_of, to_text
     if report_file is not None:
         write_report(result, report_file)
     if as_json:
         print(result.dumps(), end="")
     elif not ((output or report_file) and is_closed(sys.stdout)):  # where a file has it, nothing is lost
-        print(to_text(result, unicode=_unicode()))
+        if not (sys.stdout.isatty() and _unicode()):
+            print(to_text(result, unicode=_unicode()))
+            return
+        for part in parts_of(result):
+            if isinstance(part, Table):
+                print_table(part.header, part.rows)
+            lines = part.notes if isinstance(part, Table) else part
+            if lines:
+                print("\n".join(map(printable, lines)), end="\n\n")
 
 
 def _compare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,22 +17,43 @@ HISTOGRAM_BINS = 40
 NAME_WIDTH = 24
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Cells as they are shown, settings down; widths: of the columns behind the name in plain text."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    widths: Sequence[int]
+    notes: Sequence[str] = ()
+
+    def lines(self) -> list[str]:
+        """Plain text of 80 columns."""
+        room = 80 - sum(self.widths)
+        shortened = shorten([row[0] for row in self.rows], room - 1)
+        rows = [self.header, *([name, *row[1:]] for name, row in zip(shortened, self.rows))]
+        columns = [
+            f"{name:<{room}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, self.widths))
+            for name, *cells in rows
+        ]
+        return [line.rstrip() for line in columns] + list(self.notes)
+
+
 def to_text(result: Result, *, unicode: bool = True) -> str:
     """The whole result. unicode: whether the reader's encoding has bars, µ and the like."""
+    parts = [part.lines() if isinstance(part, Table) else part for part in parts_of(result, unicode=unicode)]
+    text = "\n\n".join("\n".join(part) for part in parts)
+    return text if unicode else plain(text)
+
+
+def parts_of(result: Result, *, unicode: bool = True) -> list[Table | list[str]]:
+    """What there is to show, in order: tables and lines."""
     settings = result.settings
-    parts = [_header(result)]
+    parts: list[Table | list[str]] = [_header(result)]
     if any(one.cold_start for one in settings):
         parts.append(_start_table(settings))
     parts += [_steady_table(settings), _where_table(settings)]
-    ratios = _ratio_lines(result)
-    if ratios:
-        parts.append(ratios)
-    parts.append(_histograms(settings, BARS if unicode else ASCII_BARS))
-    notes = _notes(result)
-    if notes:
-        parts.append(notes)
-    text = "\n\n".join("\n".join(part) for part in parts)
-    return text if unicode else plain(text)
+    lines = (_ratio_lines(result), _histograms(settings, BARS if unicode else ASCII_BARS), _notes(result))
+    return parts + [part for part in lines if part]
 
 
 def plain(text: str) -> str:
@@ -41,11 +63,10 @@ def plain(text: str) -> str:
     return text.encode("ascii", "replace").decode()
 
 
-def names(settings: Sequence[SettingResult], width: int) -> list[str]:
-    """The settings' names, cut in the middle where too long, still told apart."""
+def shorten(names: Sequence[str], width: int) -> list[str]:
+    """Names, cut in the middle where too long, still told apart."""
     found: list[str] = []
-    for setting in settings:
-        name = str(setting.name)
+    for name in names:
         if len(name) > width:
             name = name[: width // 3] + "…" + name[-(width - width // 3 - 1) :]
         found.append(name)
@@ -73,26 +94,6 @@ def ms(us: float | None) -> str:
 def mib(count: float | None) -> str:
     """Bytes → MiB."""
     return "–" if count is None else f"{count / 2**20:.1f}"
-
-
-def _row(name: str, *cells: str, widths: Sequence[int], name_width: int) -> str:
-    return (
-        f"{name:<{name_width}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths))
-    ).rstrip()
-
-
-def _table(
-    settings: Sequence[SettingResult],
-    title: str,
-    heads: Sequence[str],
-    widths: Sequence[int],
-    rows: Sequence[Sequence[str]],
-) -> list[str]:
-    name_width = 80 - sum(widths)
-    lines = [_row(title, *heads, widths=widths, name_width=name_width)]
-    for name, cells in zip(names(settings, name_width - 1), rows):
-        lines.append(_row(name, *cells, widths=widths, name_width=name_width))
-    return lines
 
 
 def machine_line(result: Result) -> str:
@@ -138,40 +139,41 @@ def _wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, 80, subsequent_indent="  ", break_long_words=False)
 
 
-def _start_table(settings: Sequence[SettingResult]) -> list[str]:
+def _start_table(settings: Sequence[SettingResult]) -> Table:
     rows = []
     for one in settings:
         cold, memory = one.cold_start, one.memory
         phases = [f"{phase.median:.1f}" for phase in (cold.total_ms, *cold.phases)] if cold else ["–"] * 5
         rows.append(
-            [*phases, *(mib(count) for count in ((memory.steady, memory.peak) if memory else [None] * 2))]
+            [
+                one.name,
+                *phases,
+                *(mib(count) for count in ((memory.steady, memory.peak) if memory else [None] * 2)),
+            ]
         )
     count = max(one.cold_start.processes for one in settings if one.cold_start)
     heads = ("total", "python", "imports", "load", "first", "memory", "peak")
-    lines = _table(settings, "cold start, ms", heads, (8, 8, 9, 8, 8, 9, 8), rows)
-    return [
-        *lines,
-        f"(median of {count} fresh processes; memory in MiB, after all texts)",
-    ]
+    note = f"(median of {count} fresh processes; memory in MiB, after all texts)"
+    widths = (8, 8, 9, 8, 8, 9, 8)
+    return Table(header=("cold start, ms", *heads), rows=rows, widths=widths, notes=[note])
 
 
-def _steady_table(settings: Sequence[SettingResult]) -> list[str]:
+def _steady_table(settings: Sequence[SettingResult]) -> Table:
     rows = []
     for one in settings:
         both = one.both
         interval = both.p50_ci_us
         rows.append(
             [
+                one.name,
                 ms(both.p50_us),
                 f"{ms(interval[0])}–{ms(interval[1])}" if interval else "–",
                 *map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us)),
             ]
         )
     title = "a run, ms" if any(one.batch_size > 1 for one in settings) else "a text, ms"
-    lines = _table(
-        settings, title, ("p50", "95 % CI", "mean", "p90", "p95", "p99"), (8, 16, 8, 8, 8, 8), rows
-    )
-    return [*lines, *_too_few(settings)]
+    header = (title, "p50", "95 % CI", "mean", "p90", "p95", "p99")
+    return Table(header=header, rows=rows, widths=(8, 16, 8, 8, 8, 8), notes=_too_few(settings))
 
 
 def _too_few(settings: Sequence[SettingResult]) -> list[str]:
@@ -184,7 +186,7 @@ def _too_few(settings: Sequence[SettingResult]) -> list[str]:
     return [f"(– too few runs, {fewest:,}: it takes for {takes})"]
 
 
-def _where_table(settings: Sequence[SettingResult]) -> list[str]:
+def _where_table(settings: Sequence[SettingResult]) -> Table:
     rows = []
     for one in settings:
         size = one.batch_size
@@ -192,9 +194,9 @@ def _where_table(settings: Sequence[SettingResult]) -> list[str]:
         line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n" if fit else "–"
         medians = (one.encode.p50_us, one.run.p50_us)
         parts = [ms(None if median is None else median / size) for median in medians]
-        rows.append([*parts, ms(one.cpu_us_per_text), f"{one.texts_per_second:,.0f}", line])
-    heads = ("text→ids", "ids→answer", "CPU time", "texts/s", "µs of n tokens")
-    return _table(settings, "per text, ms", heads, (9, 11, 9, 9, 17), rows)
+        rows.append([one.name, *parts, ms(one.cpu_us_per_text), f"{one.texts_per_second:,.0f}", line])
+    header = ("per text, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs of n tokens")
+    return Table(header=header, rows=rows, widths=(9, 11, 9, 9, 17))
 
 
 def _ratio_lines(result: Result) -> list[str]:
@@ -215,7 +217,7 @@ def _histograms(settings: Sequence[SettingResult], bars: str) -> list[str]:
     high = max(float(np.percentile(values, 95)) for values in both)
     name_width = 80 - HISTOGRAM_BINS - 2
     lines = []
-    for name, values in zip(names(settings, name_width - 1), both):
+    for name, values in zip(shorten([one.name for one in settings], name_width - 1), both):
         counts = statistics.histogram(values, HISTOGRAM_BINS, low, high)
         most = max(counts)
         # Every bin with a sample gets at least the lowest bar.
