@@ -101,9 +101,9 @@ def command(
         from edge_lstm.atomic import check_distinct, check_writable
         from edge_lstm.charts import check_drawable
 
-        check_drawable()
         check_writable(report)
         check_distinct([report], [data, *(models or ())])
+        check_drawable()
     opened = [open_model(path) for path in models] if models else [open_model()]
     names = parse_label_map(label_map) if label_map else {}
     labelled = load_labelled(

@@ -138,21 +138,12 @@ def test_workstation_commands_say_how_to_install_them(tmp_path: Path) -> None:
         assert b"pip install 'edge-lstm[train]'" in done.stderr
 
 
-def test_the_shell_completes_commands_and_options_without_importing_them() -> None:
-    def completed(words: str) -> list[str]:
-        count = str(len(words.split(" ")) - 1)
-        env = {"_EDGE_LSTM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
-        done = run(**env)
-        assert done.stderr == b""
-        return done.stdout.decode().split()
-
-    assert completed("edge-lstm ex") == ["export", "explain"]
-    assert completed("edge-lstm ") == list(COMMANDS)
-    assert "--output" in completed("edge-lstm score --o")
-
-
-def test_completion_is_installed_into_the_home_folder(tmp_path: Path) -> None:
-    done = run("--install-completion", "bash", HOME=str(tmp_path), SHELL="/bin/bash")
-    assert (done.returncode, done.stderr) == (0, b"")
-    script = (tmp_path / ".bash_completions" / "edge-lstm.sh").read_text()
-    assert "_EDGE_LSTM_COMPLETE=complete_bash" in script
+def test_a_report_without_matplotlib_says_what_to_install_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no matplotlib', name='matplotlib')\n")
+    path = os.pathsep.join([str(tmp_path), *(part for part in sys.path if part)])
+    page = tmp_path / "r.html"
+    for arguments in (["latency"], ["latency", "--show", "none.json"], ["evaluate", "--data", "none.csv"]):
+        done = run(*arguments, "--report", str(page), PYTHONPATH=path)
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert done.stderr.decode().endswith("pip install 'edge-lstm[report]'\n")
+    assert not page.exists()

@@ -10,6 +10,7 @@ import sys
 import tarfile
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from edge_lstm.evaluation.report import length_bins, report, write_report
 from edge_lstm.evaluation.sources import load_labelled
 from edge_lstm.modelfile import open_model
 
+DRAWS = pytest.mark.skipif(find_spec("matplotlib") is None, reason="drawing needs edge-lstm[report]")
 MODEL = open_model()
 TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "qwxyz", "bad " * 700, "<b>great</b> & odd"]
 LABELS = ["pos", "neg", "pos", "neg", "neg", "pos"]
@@ -159,6 +161,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> Page:
+    pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
     hostile = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", *TEXTS]
     # All wrong, so that the page shows every one of them.
     other = {"pos": "neg", "neg": "pos"}
@@ -183,6 +186,7 @@ def test_the_report_shows_every_part(page: Page) -> None:
         assert part in page.text
 
 
+@DRAWS
 def test_the_report_shows_the_texts_on_which_models_disagree() -> None:
     found = evaluate([MODEL, MODEL], TEXTS, LABELS)
     second = replace(found.models[1], probabilities=found.models[1].probabilities[:, ::-1])
@@ -193,6 +197,7 @@ def test_the_report_shows_the_texts_on_which_models_disagree() -> None:
     assert f"{len(TEXTS)} texts to which they give another label" in shown and "(empty)" in shown
 
 
+@DRAWS
 def test_the_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     found = evaluate([MODEL], [*TEXTS, "lone \ud800"], [*LABELS, "neg"])
     write_report(found, tmp_path / "r.html")
@@ -209,6 +214,7 @@ def test_every_text_is_in_one_bin_of_lengths() -> None:
     assert [b.name for b in bins] == ["0", "1 to 9", "600 to 999"]
 
 
+@DRAWS
 @pytest.mark.parametrize("labels", [2, 3, 7, 16])
 def test_charts_draw_any_number_of_labels(labels: int) -> None:
     names = [f"label number {i} <&>" for i in range(labels)]
@@ -220,6 +226,7 @@ def test_charts_draw_any_number_of_labels(labels: int) -> None:
     assert not Page(reliability_chart(model.bins, labels)).open
 
 
+@DRAWS
 @pytest.mark.parametrize("n", [1, 3, 1000])
 def test_the_surest_answers_come_first_and_all_answers_last(n: int) -> None:
     confidence = np.linspace(1, 0.5, n, dtype=np.float32)
@@ -249,6 +256,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@DRAWS
 def test_the_command_prints_a_table_that_fits_a_terminal(data: Path) -> None:
     done = run("--data", "x.jsonl", "--report", "r.html", cwd=data)
     assert done.returncode == 0, done.stderr

@@ -63,6 +63,7 @@ def test_repeats_and_contradictions_are_counted() -> None:
 def test_the_report_tells_of_the_data_and_of_the_training() -> None:
     model = replace(open_model(), training={"warnings": ["only 90 <texts>: collect more"]})
     found = evaluate([model], ["Good film", "good film!", "qwxyz"], ["pos", "neg", "pos"], data="x.csv")
+    pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
     page = report(found)
     assert "<li>1 of 3 texts (33.3%) repeat the words of an earlier one.</li>" in page
     assert "<li>2 have the words of one with another label" in page

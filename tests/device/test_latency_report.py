@@ -17,6 +17,8 @@ from edge_lstm.latency.settings import Settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 
+pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
+
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 
 
