@@ -82,11 +82,18 @@ def _ask(request: dict[str, Any]) -> dict[str, Any]:
             f"a fresh process gave no answer in {TIMEOUT_S} s; run 'edge-lstm doctor'"
         ) from None
     if done.returncode:
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-        raise ProviderError(f"a fresh process failed ({how}) {last[0]}".rstrip() + "; run 'edge-lstm doctor'")
+        raise ProviderError(f"a fresh process failed: {_why(done.returncode, done.stderr)}")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+def _why(code: int, stderr: bytes) -> str:
+    """The exit code and the last words of a process → what a person can do about it."""
+    lines = stderr.decode("utf-8", "replace").strip().splitlines() or [""]
+    if any("pthread_create failed" in line for line in lines):  # OpenBLAS, which then sends itself SIGINT
+        return "the system lets it start no thread; raise the limit of processes (ulimit -u, pids.max)"
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{how} {lines[-1]}".rstrip() + "; run 'edge-lstm doctor'"
 
 
 def child() -> None:

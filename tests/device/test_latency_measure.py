@@ -14,6 +14,7 @@ import pytest
 
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.latency import measure as measuring
+from edge_lstm.latency.cold_start import _why
 from edge_lstm.latency.measure import is_steady, measure
 from edge_lstm.latency.recorder import BLOCKS, Block, CsvStream, Recorder
 from edge_lstm.latency.result import Result, parse_result, to_result
@@ -118,6 +119,22 @@ def test_the_name_of_a_file_after_json_is_still_understood(tmp_path: Path, writt
     text = done.stdout if written == "-" else (tmp_path / written).read_text(encoding="utf-8")
     assert parse_result(text, written).settings[0].name == "sentiment.int8"
     assert ("a text, ms" in done.stdout) == (written != "-")
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr", "says"),
+    [
+        (-9, b"", "signal 9; run 'edge-lstm doctor'"),
+        (1, b"Traceback ...\nValueError: x\n", "exit code 1 ValueError: x; run"),
+        (
+            -2,
+            b"OpenBLAS blas_thread_init: pthread_create failed for thread 1\nKeyboardInterrupt\n",
+            "no thread",
+        ),
+    ],
+)
+def test_a_fresh_process_that_fails_is_told_in_its_last_words(code: int, stderr: bytes, says: str) -> None:
+    assert says in _why(code, stderr)
 
 
 def test_models_side_by_side_get_a_ratio_with_its_interval(two_models: tuple[Path, Path]) -> None:
