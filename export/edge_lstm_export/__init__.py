@@ -1,6 +1,8 @@
-"""edge-lstm-export: the workstation side of edge-lstm (train, export, quantize).
+"""The workstation side of edge-lstm: train, export, quantize.
 
 Importing this package is cheap: torch and onnx are imported by the modules that use them.
 """
 
-__version__ = "0.1.0"
+from edge_lstm._version import __version__
+
+__all__ = ["__version__"]
