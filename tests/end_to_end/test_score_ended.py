@@ -22,9 +22,9 @@ ENDED = {130, 143, -signal.SIGINT, -signal.SIGTERM}
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Work for three processes, for some seconds."""
+    """Work for three processes, for longer than any test waits."""
     path = tmp_path_factory.mktemp("source") / "in.csv"
-    path.write_text("id,text\n" + "".join(f"{i},A wonderful film {i % 7}\n" for i in range(60_000)))
+    path.write_text("id,text\n" + "".join(f"{i},A wonderful film {i % 7}\n" for i in range(400_000)))
     return path
 
 
@@ -144,7 +144,7 @@ def test_the_second_time_while_it_tidies_up(tmp_path: Path, source: Path, second
     assert code == 128 + second
 
 
-@pytest.mark.parametrize("seconds", [0, 0.05, 1])
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.5])
 def test_with_a_worker_that_is_stopped(tmp_path: Path, source: Path, seconds: float) -> None:
     with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
         workers = workers_of(process)
