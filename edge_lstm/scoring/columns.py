@@ -16,7 +16,7 @@ OnError = Literal["keep", "fail"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """What is asked of a run; every option can change the output.
 
