@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ARCHIVE = "aclImdb_v1.tar.gz"
+
+# A property holds or not; how long a case takes on a busy machine says nothing of it.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def imdb_folder() -> Path | None:

@@ -44,4 +44,4 @@ def test_a_full_disk_and_a_read_only_one(tmp_path: Path) -> None:
     done = faults("full", tmp_path)
     if "skipped" in done:
         pytest.skip("no file system can be mounted here")
-    assert done["refused"] >= 3 and done["resumed"] >= 1 and done["fits_kb"]
+    assert done["refused"] >= 2 and done["resumed"] >= 1 and done["fits_kb"]

@@ -31,7 +31,7 @@ from edge_lstm.cli import main
 
 OPTIONS = ("--epochs", "12", "--patience", "12", "--batch-size", "2", "--hidden", "8", "--embedding", "8")
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
-NAMES = {"m.history.json", "m.history.png", "m.safetensors", "m.soft-labels.safetensors"}
+NAMES = {"m.history.json", "m.history.png", "m.safetensors"}
 
 
 def data(folder: Path) -> Path:
