@@ -55,6 +55,18 @@ KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
 KEY_DIGEST = "edge_lstm.digest"  # of the whole file, see above; first, so that it outlives a cut
 KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto: what edge-lstm 0.1 checks
 
+_KEYS_OF_0_1 = {
+    KEY_FORMAT,
+    KEY_TOKENIZER,
+    KEY_VOCABULARY,
+    KEY_LABELS,
+    KEY_NETWORK,
+    KEY_TRAINING,
+    KEY_QUANTIZATION,
+    KEY_GOLDEN,
+    KEY_GRAPH_SHA256,
+}
+
 DIGEST_VERSION = "1:"
 DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
 _FORMAT = re.compile("[0-9]{1,9}")
@@ -226,7 +238,12 @@ def _check_digest(data: bytes, onnx: onnx_file.OnnxFile, path: Path) -> None:
     """Raises where the file is not as it was written, as far as its digest covers it."""
     value = onnx.metadata.get(KEY_DIGEST)
     if value is None:
-        whole = onnx.metadata.get(KEY_GRAPH_SHA256) == hashlib.sha256(onnx.graph).hexdigest()
+        # A file of 0.1. Anything in it that 0.1 did not write would be the digest, damaged.
+        whole = (
+            onnx.metadata.keys() <= _KEYS_OF_0_1
+            and not onnx.others
+            and onnx.metadata.get(KEY_GRAPH_SHA256) == hashlib.sha256(onnx.graph).hexdigest()
+        )
     elif value.startswith(DIGEST_VERSION) and len(value.encode()) == len(UNSEALED):
         start, end = _digest_span(onnx)
         whole = value == DIGEST_VERSION + _digest(data, start, end)

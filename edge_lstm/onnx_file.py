@@ -22,7 +22,7 @@ ELEMENT_TYPES = {
 }
 # Far above any graph of this kind: a file that was made to keep a reader busy is refused within milliseconds.
 MAX_FIELDS, MAX_AXES = 100_000, 8
-_TEXT_FIELDS = (3, 4, 5, 6)  # ModelProto: producer_version, domain, model_version, doc_string
+_TEXT_FIELDS = (3, 4, 5)  # ModelProto: producer_version, domain, model_version
 
 
 class OnnxFileError(ValueError):
