@@ -8,6 +8,8 @@ VENV := .venv
 DEVICE_VENV := .venv-device
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
+# Those that take minutes run in .ci/run, or with PYTEST_FLAGS= (nothing).
+PYTEST_FLAGS ?= -m "not slow"
 
 .PHONY: demo test lint types pytest wheel device-test model bench emulated clean
 
