@@ -56,6 +56,18 @@ def held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """The handlers of Ctrl-C and SIGTERM are afterwards what they were: some libraries (Ray) set their own."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not handler and handler is not None:
+                signal.signal(number, handler)
+
+
 def exit_code(interrupt: KeyboardInterrupt) -> int:
     """What a shell expects of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
     number = interrupt.args[0] if interrupt.args else signal.SIGINT

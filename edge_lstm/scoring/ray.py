@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from edge_lstm import __version__
+from edge_lstm import __version__, signals
 from edge_lstm.atomic import check_distinct
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
@@ -102,7 +102,8 @@ def score_on_cluster(
         # What Ray logs of its own working is for its log files.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         # Without an address Ray would join a cluster that happens to run here.
-        ray.init(address=address or _LOCAL_ADDRESS, log_to_driver=False, logging_level="error")
+        with signals.kept():
+            ray.init(address=address or _LOCAL_ADDRESS, log_to_driver=False, logging_level="error")
     try:
         summary = Summary(str(output), opened.sha256(), workers or int(ray.cluster_resources().get("CPU", 1)))
         started = time.monotonic()

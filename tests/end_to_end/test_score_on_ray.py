@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import DataError, OutputError, ScoreOptions, score_files
+from edge_lstm import DataError, OutputError, ScoreOptions, score_files, signals
 
 pytestmark = pytest.mark.cluster
 
@@ -30,10 +30,11 @@ def cluster() -> Iterator[Any]:
     """A head that does no work and a node of one CPU; a test may add another node."""
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False, logging_level="error")
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with signals.kept():
+        ray.init(address=made.address, log_to_driver=False, logging_level="error")
+        yield made
+        ray.shutdown()
+        made.shutdown()
 
 
 def make_inputs(folder: Path, rows: int) -> Path:
