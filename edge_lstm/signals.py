@@ -58,7 +58,7 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """The handlers of Ctrl-C and SIGTERM are afterwards what they were: some libraries (Ray) set their own."""
+    """The handlers of Ctrl-C and SIGTERM are afterwards what they were: Ray sets its own."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -28,9 +28,9 @@ FILES = 12
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head that does no work and a node of one CPU; a test may add another node."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    made.add_node(num_cpus=1)
     with signals.kept():
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        made.add_node(num_cpus=1)
         ray.init(address=made.address, log_to_driver=False, logging_level="error")
         yield made
         ray.shutdown()
