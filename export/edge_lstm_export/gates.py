@@ -36,11 +36,6 @@ class Agreement:
     max_difference: float
     changed: int
 
-    @property
-    def same_label(self) -> float:
-        """Share of texts with the same label, 0 to 1."""
-        return 1 - self.changed / self.texts
-
 
 @dataclass(frozen=True)
 class AccuracyChange:
