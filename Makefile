@@ -35,8 +35,11 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	MYPYPATH=export $(BIN)/mypy edge_lstm export/edge_lstm_export
 
+# Ray can end the process that it is used in, so its tests have one of their own.
+RAY_TESTS := tests/end_to_end/test_score_on_ray.py
 pytest: $(VENV)/ray
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) --ignore $(RAY_TESTS)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(RAY_TESTS)
 
 wheel: $(VENV)/installed
 	rm -rf build/wheel

@@ -12,10 +12,12 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
@@ -42,6 +44,7 @@ RUN_NOTE = f"{NOTES}/run.json"
 MODEL = f"{NOTES}/model.onnx"  # a copy: every actor loads it from here, whatever happens to the original
 Kind = Literal["missing", "file", "folder"]
 _LOCAL_ADDRESS = "local"
+_SECONDS_TO_END = 10.0  # for Ray Data's threads, which end in milliseconds
 _TASKS_PER_ACTOR = 8  # so that the last ones to finish do not hold up the rest for long
 
 
@@ -107,11 +110,12 @@ def score_on_cluster(
     try:
         summary = Summary(str(output), opened.sha256(), workers or int(ray.cluster_resources().get("CPU", 1)))
         started = time.monotonic()
-        for number, note in enumerate(_results(ray, parts, job, summary.workers), 1):
-            _add(summary, note)
-            summary.seconds = time.monotonic() - started
-            if on_progress:
-                on_progress(Progress(summary, number / len(parts)))
+        with closing(_results(ray, parts, job, summary.workers)) as notes:
+            for number, note in enumerate(notes, 1):
+                _add(summary, note)
+                summary.seconds = time.monotonic() - started
+                if on_progress:
+                    on_progress(Progress(summary, number / len(parts)))
         return summary
     finally:
         if own_cluster:
@@ -196,8 +200,10 @@ def _results(ray: Any, parts: Sequence[Part], job: ClusterJob, actors: int) -> A
         # All at once: a pool that grows with the work reaches the other nodes only after minutes.
         compute=ray.data.ActorPoolStrategy(size=actors),
     )
+    others = set(threading.enumerate())
+    rows = iter(scored.iter_rows())
     try:
-        for row in scored.iter_rows():
+        for row in rows:
             note = json.loads(row["note"])
             if "failed" in note:
                 raise DataError(note["failed"])
@@ -205,6 +211,14 @@ def _results(ray: Any, parts: Sequence[Part], job: ClusterJob, actors: int) -> A
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1][:300]
         raise EdgeLSTMError(f"the cluster gave up: {reason}; go on with --resume") from None
+    finally:
+        rows.close()
+        # Ray ends the whole process where one of its threads asks a cluster that was left meanwhile. One
+        # never ends where an iteration is left, and asks for nothing any more.
+        last = time.monotonic() + _SECONDS_TO_END
+        for thread in set(threading.enumerate()) - others:
+            if thread.name != "Prefetcher":
+                thread.join(max(0.0, last - time.monotonic()))
 
 
 def _add(summary: Summary, note: dict[str, Any]) -> None:
