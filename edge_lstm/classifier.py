@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from edge_lstm.answering import check_top
 from edge_lstm.errors import ModelFileError, ProviderError
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
@@ -53,6 +54,13 @@ class Prediction:
     probability: float
     probabilities: dict[str, float]
     status: Status
+
+    def top(self, k: int) -> list[tuple[str, float]]:
+        """The ``k`` most probable labels with their probabilities, the most probable first; of equal ones
+        the first in the order of the model's output. DataError unless k is from 1 to the number of labels.
+        """
+        check_top(k, len(self.probabilities))
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
 
 @dataclass(frozen=True)

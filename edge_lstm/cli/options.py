@@ -41,4 +41,5 @@ BatchSizeOption = Annotated[
         show_default=False,
     ),
 ]
+TopOption = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Give the K most probable labels.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]

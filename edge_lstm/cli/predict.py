@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption
+from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption, TopOption
 from edge_lstm.cli.streams import standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -21,6 +21,7 @@ def command(
         ),
     ] = None,
     model: ModelOption = None,
+    top: TopOption = 1,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
@@ -28,17 +29,22 @@ def command(
     """Classify texts: a line for each, "label <tab> probability <tab> status".
 
     The status is ok, empty (no words), unknown_words (no word of the vocabulary) or truncated (only the
-    end of the text was read). With --json, a line holds label, probability, probabilities and status.
+    end of the text was read). With --top K there are K labels, each with its probability, before the
+    status. With --json, a line holds label, probability, probabilities and status, with --top also top.
     """
+    from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier
 
     classifier = Classifier.load(model, threads=threads, provider=provider)
+    check_top(top, len(classifier.labels))
     for text in texts if texts else _lines():
         answer = classifier.predict([text])[0]
         if as_json:
-            print(to_json(vars(answer)), flush=True)
+            further = {"top": [{"label": name, "probability": p} for name, p in answer.top(top)]}
+            print(to_json(vars(answer) | (further if top > 1 else {})), flush=True)
         else:
-            print(f"{printable(answer.label)}\t{answer.probability:.6f}\t{answer.status}", flush=True)
+            best = "".join(f"{printable(name)}\t{p:.6f}\t" for name, p in answer.top(top))
+            print(f"{best}{answer.status}", flush=True)
 
 
 def _lines() -> Iterator[str]:

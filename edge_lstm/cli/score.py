@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_lstm.cli.options import BatchSizeOption, ModelOption, ProviderOption
+from edge_lstm.cli.options import BatchSizeOption, ModelOption, ProviderOption, TopOption
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    top: TopOption = 1,
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="Add the probability of every label.")
     ] = False,
@@ -216,6 +217,7 @@ def command(
             keep=tuple(keep) if keep else None,
             all_probabilities=all_probabilities,
             threshold=threshold,
+            top=top,
             where_label=tuple(where_label or ()),
             prefix=prefix,
             on_error=on_error,  # type: ignore[arg-type]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_lstm.scoring.columns import ScoreOptions
 
@@ -25,6 +26,7 @@ class Answer(NamedTuple):
     probability, probabilities: float32 values, None for an error row; ``probabilities`` only where all
         are asked for. str() of them is the shortest text that gives the same bits.
     status: that of the text (see edge_lstm.text), or ``error``.
+    further: the next best labels, each followed by its probability, where they are asked for.
     """
 
     label: str | None
@@ -32,6 +34,7 @@ class Answer(NamedTuple):
     probabilities: Sequence[Any] | None
     status: str
     error: str | None
+    further: Sequence[Any] = ()
 
 
 class Answerer:
@@ -57,13 +60,25 @@ class Answerer:
             labels[i] = None
         every = probabilities if options.all_probabilities else repeat(None)
         statuses = [text.status for text in encoded]
-        scored = map(Answer, labels, highest, every, statuses, repeat(None))
+        further = self._further(probabilities)
+        scored = map(Answer, labels, highest, every, statuses, repeat(None), further)
         if len(encoded) == len(read):
             return list(scored)
         return [
             next(scored) if reason is None else Answer(None, None, None, "error", reason)
             for _, reason in read
         ]
+
+    def _further(self, probabilities: npt.NDArray[np.float32]) -> Iterable[Sequence[Any]]:
+        """Of each row of float32 [n, labels] the labels behind the best, up to ``options.top``."""
+        if self._options.top == 1:
+            return repeat(())
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, 1 : self._options.top]
+        names = self._classifier.labels
+        return (
+            [value for i in row for value in (names[i], own[i])]
+            for row, own in zip(order.tolist(), probabilities)
+        )
 
     def is_written(self, answer: Answer) -> bool:
         """Whether the row is written at all."""
@@ -73,11 +88,16 @@ class Answerer:
         """The values of the added columns; None where the row is not written."""
         if not self.is_written(answer):
             return None
-        label, probability, each, status, error = answer
-        if self._options.all_probabilities:
+        label, probability, each, status, error, further = answer
+        options = self._options
+        if options.top == 1 and not options.all_probabilities:
+            return (label, probability, status, error)
+        if error is not None:
+            further = [None] * (2 * (options.top - 1))
+        every: Sequence[Any] = ()
+        if options.all_probabilities:
             every = each if each is not None else [None] * len(self._classifier.labels)
-            return (label, probability, *every, status, error)
-        return (label, probability, status, error)
+        return (label, probability, *further, *every, status, error)
 
 
 @dataclass

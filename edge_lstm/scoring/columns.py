@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
 from edge_lstm.tables.columns import column_index
 from edge_lstm.tables.format import OutputColumns
@@ -23,6 +24,8 @@ class ScoreOptions:
     keep: input columns to write (names or numbers from 1); None for all, as they came.
     all_probabilities: a column for the probability of each label.
     threshold: a label whose probability is lower is left out.
+    top: labels to give, the most probable first; beyond the first each has a column and one for its
+        probability.
     where_label: write only rows that got one of these labels; empty for all rows.
     prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken.
     on_error: ``keep`` rows without usable text and say why, or ``fail`` at the first.
@@ -31,6 +34,7 @@ class ScoreOptions:
     keep: tuple[str, ...] | None = None
     all_probabilities: bool = False
     threshold: float = 0.0
+    top: int = 1
     where_label: tuple[str, ...] = ()
     prefix: str | None = None
     on_error: OnError = "keep"
@@ -43,8 +47,8 @@ DEFAULT_SCORE_OPTIONS = ScoreOptions()
 class Plan:
     """A run, decided. Small: it travels to each worker.
 
-    format: the name of the output's. output: its columns, the input's and the added ones: label,
-        probability, one for each label's probability where those are asked for, status, error.
+    format: the name of the output's. output: its columns, the input's and the added ones, see
+        :func:`added_columns`.
     """
 
     labels: tuple[str, ...]
@@ -85,7 +89,7 @@ def make_plan(
         kept=kept,
         columns=columns,
         added=added,
-        numbers=(False, *[True] * (len(added) - 3), False, False),
+        numbers=tuple(number for _, number in _added(labels, options)),
     )
     return Plan(labels=labels, options=options, format=format, output=output)
 
@@ -97,16 +101,27 @@ def check_options(options: ScoreOptions, labels: Sequence[str]) -> None:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
     if options.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in options.prefix):
         raise DataError(f"the prefix {options.prefix!r} is not UTF-8; choose another")
+    check_top(options.top, len(labels))
     if not 0 <= options.threshold <= 1:
         raise DataError(f"the threshold must lie between 0 and 1, not at {options.threshold}")
 
 
+def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool]]:
+    """The added columns in order: name, and whether it holds numbers. Answerer.added gives their values.
+
+    ``p_2``, since a label may be called 2.
+    """
+    columns = [("label", False), ("probability", True)]
+    for k in range(2, options.top + 1):
+        columns += [(f"label_{k}", False), (f"p_{k}", True)]
+    if options.all_probabilities:
+        columns += [(f"probability_{label}", True) for label in labels]
+    return [*columns, ("status", False), ("error", False)]
+
+
 def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreOptions) -> tuple[str, ...]:
     """The names of the added columns, so that none is a name of the input. Raises DataError."""
-    names = ["label", "probability"]
-    if options.all_probabilities:
-        names += [f"probability_{label}" for label in labels]
-    names += ["status", "error"]
+    names = [name for name, _ in _added(labels, options)]
     taken = set(columns)
     for prefix in ("", PREFIX) if options.prefix is None else (options.prefix,):
         added = tuple(prefix + name for name in names)

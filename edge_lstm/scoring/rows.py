@@ -25,7 +25,8 @@ class ScoredRow(Mapping[Any, Any]):
     probability: of the most probable label, None for an error row; probabilities: of every label, where they
         are asked for.
     status: of the text (see edge_lstm.text), or ``error``; error: why there is no answer.
-    added: the names that the answer's columns have in the mapping.
+    added: the answer's columns, as the mapping has them: name → value. Those of ``ScoreOptions.top`` are
+        here alone.
     """
 
     own: Mapping[Any, Any]
@@ -34,13 +35,11 @@ class ScoredRow(Mapping[Any, Any]):
     probabilities: Mapping[str, float] | None
     status: str
     error: str | None
-    added: tuple[str, ...] = field(repr=False)
+    added: Mapping[str, Any] = field(repr=False)
 
     def to_dict(self) -> dict[Any, Any]:
         """The columns of a file: the row's own, then the answer's."""
-        each = [None] * (len(self.added) - 4) if self.probabilities is None else self.probabilities.values()
-        answer = (self.label, self.probability, *each, self.status, self.error)
-        return {**self.own, **dict(zip(self.added, answer))}
+        return {**self.own, **self.added}
 
     def __getitem__(self, name: Any) -> Any:
         return self.to_dict()[name]
@@ -128,7 +127,8 @@ def _score(
             number += 1
             if answer.error is not None and options.on_error == "fail":
                 raise DataError(f"row {number}: {answer.error}; correct it, or use on_error='keep'")
-            if not answerer.is_written(answer):
+            columns = answerer.added(answer)
+            if columns is None:
                 continue
             own = row if options.keep is None else {name: row.get(name) for name in options.keep}
             if not taken.isdisjoint(own):
@@ -141,8 +141,13 @@ def _score(
                 probabilities=None if each is None else dict(zip(classifier.labels, map(float, each))),
                 status=answer.status,
                 error=answer.error,
-                added=added,
+                added=dict(zip(added, map(_plain, columns))),
             )
+
+
+def _plain(value: Any) -> str | float | None:
+    """A value of a column; a float32 as a float."""
+    return value if value is None or isinstance(value, str) else float(value)
 
 
 def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> tuple[str | None, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edge_lstm
-from edge_lstm import Classifier, models
-from edge_lstm.errors import ProviderError
+from edge_lstm import Classifier, Prediction, models
+from edge_lstm.errors import DataError, ProviderError
 
 with (Path(models.__path__[0]) / "reviews.csv").open(encoding="utf-8", newline="") as file:
     REVIEWS = [row["text"] for row in csv.DictReader(file)]
@@ -90,6 +91,19 @@ def test_golden_rows_give_the_bits_of_the_machine_that_wrote_them() -> None:
         assert tuple(CLASSIFIER.model.tokenizer.encode_text(row.text).ids) == row.ids
     wanted = np.array([row.probabilities for row in golden], dtype=np.float32)
     assert np.abs(CLASSIFIER.probabilities([row.text for row in golden]) - wanted).max() <= 1e-3
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=9), st.data())
+def test_the_best_labels_come_in_the_order_of_their_probabilities(values: list[float], data: Any) -> None:
+    probabilities = {f"label {i}": p for i, p in enumerate(values)}
+    best = f"label {int(np.argmax(values))}"
+    prediction = Prediction(best, probabilities[best], probabilities, "ok")
+    k = data.draw(st.integers(1, len(values)))
+    top = prediction.top(k)
+    assert len(dict(top)) == k and top[0] == (best, probabilities[best])
+    assert [p for _, p in top] == sorted(values, reverse=True)[:k]
+    with pytest.raises(DataError, match="ask for 1 to"):
+        prediction.top(len(values) + 1)
 
 
 def test_one_string_instead_of_a_list_is_a_clear_error() -> None:

@@ -58,6 +58,10 @@ def test_predict_answers_arguments_lines_and_json_alike() -> None:
     as_json = [json.loads(line) for line in run("predict", "--json", *texts).stdout.splitlines()]
     assert as_json == [vars(w) for w in wanted]
     assert by_argument.stderr == by_line.stderr == b""
+    best = [line.split("\t") for line in run("predict", "--top", "2", *texts).stdout.decode().splitlines()]
+    assert best == [[*(v for n, p in w.top(2) for v in (n, f"{p:.6f}")), w.status] for w in wanted]
+    as_json = json.loads(run("predict", "--json", "--top", "2", texts[0]).stdout)
+    assert [(row["label"], row["probability"]) for row in as_json["top"]] == wanted[0].top(2)
 
 
 def test_each_line_is_answered_before_the_next_is_read() -> None:

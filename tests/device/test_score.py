@@ -229,6 +229,43 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
         score_files(source, out, options=ScoreOptions(where_label=("great",)))
 
 
+@pytest.mark.parametrize("target", ["out.csv", "out.jsonl", "out.txt", "out.parquet"])
+def test_the_next_best_labels_have_columns_of_their_own(
+    tmp_path: Path, classifier: Classifier, target: str
+) -> None:
+    if target.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in (*TEXTS, 5)))
+    options = ScoreOptions(top=2, all_probabilities=True)
+    score_files(source, tmp_path / target, workers=1, options=options)
+    added = [
+        "label",
+        "probability",
+        "label_2",
+        "p_2",
+        "probability_neg",
+        "probability_pos",
+        "status",
+        "error",
+    ]
+    if target == "out.txt":
+        lines = [line.split("\t") for line in (tmp_path / target).read_text().splitlines()]
+        rows = [dict(zip(added, line)) for line in lines]
+    else:
+        rows = [dict(row.values) for row in files.open_inputs([tmp_path / target]).rows()]
+        assert list(rows[0]) == ["text", *added]
+    for row, prediction in zip(rows, classifier.predict(TEXTS)):
+        (first, p), (second, q) = prediction.top(2)
+        assert (row["label"], row["label_2"]) == (first, second)
+        assert [float(row["probability"]), float(row["p_2"])] == pytest.approx([p, q], rel=1e-6)
+    assert rows[-1]["status"] == "error"
+    assert not rows[-1]["label_2"] and not rows[-1]["p_2"]
+    for k in (0, 3):
+        with pytest.raises(DataError, match=f"the top {k} labels of a model that has 2 .* ask for 1 to 2"):
+            score_files(source, tmp_path / target, options=ScoreOptions(top=k))
+
+
 def interrupted_run(source: Path, out: Path, after: int, **options: object) -> None:
     """Runs until ``after`` blocks are done, then as if the process had been killed there."""
 

@@ -27,6 +27,14 @@ def test_what_is_no_rows_is_refused(rows: Any, classifier: Classifier) -> None:
         score(rows, model=classifier)
 
 
+def test_the_next_best_labels_are_in_the_mapping(classifier: Classifier) -> None:
+    answered, refused = score(["wonderful", None], model=classifier, options=ScoreOptions(top=2))  # type: ignore[list-item]
+    [(label, p), (second, q)] = classifier.predict(["wonderful"])[0].top(2)
+    best = {"label": label, "probability": p, "label_2": second, "p_2": q}
+    assert answered.added == {**best, "status": "ok", "error": None}
+    assert refused.added["label_2"] is None and refused.added["p_2"] is None
+
+
 def test_a_table_is_refused_for_going_through_it_gives_names(classifier: Classifier) -> None:
     class Frame:
         columns = ("text",)

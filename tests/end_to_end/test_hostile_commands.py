@@ -200,6 +200,8 @@ OPTIONS = [
     a("predict", "an empty name of a model", "-m", "", "x", says="."),
     a("predict", "a text that looks like an option", "--", "--help", exit=0),
     a("predict", "an empty text", "", exit=0),
+    a("predict", "more labels than there are", "--top", "3", "x", says="ask for 1 to 2"),
+    a("predict", "no label at all", "--top", "0", "x", exit=2),
     a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),
     a("predict", "ten megabytes without a line end", stdin=b"good film " * 1_000_000, exit=0),
     a("predict", "a name of 5,000 letters", "-m", "a" * 5000, "x", says="long"),

@@ -91,6 +91,7 @@ OPTIONS = [
     ),
     Case(name="a threshold of 2", arguments=score("--threshold", "2"), exit=2),
     Case(name="a threshold that is no number", arguments=score("--threshold", "nan"), exit=(1, 2)),
+    Case(name="more labels than there are", arguments=score("--top", "3"), says="ask for 1 to 2"),
     Case(name="no input", arguments=("score",), exit=2),
     Case(
         name="an output of no format", arguments=("score", "a.csv", "-o", "out"), says="the suffix does not"
