@@ -10,6 +10,7 @@ from edge_lstm.errors import MissingPackageError
 # Extra of pyproject.toml → the import packages that it brings.
 EXTRAS = {
     "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "pooch", "tqdm"),
+    "transformers": ("transformers",),
     "report": ("matplotlib",),
     "parquet": ("pyarrow",),
     "zstd": ("zstandard",),

@@ -11,6 +11,7 @@ from typing import Any
 from edge_lstm.errors import DataError
 from edge_lstm.tables.columns import find_label_column
 from edge_lstm.tables.reader import Inputs, open_inputs
+from edge_lstm.tables.records import Row
 from edge_lstm.tables.schema import ReadOptions
 from edge_lstm.tables.values import Number
 
@@ -62,6 +63,25 @@ def read_labelled(
     if not texts:
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
     return Labelled(texts, labels)
+
+
+def has_labels(path: Path, *, format: str | None = None, text_column: str | None = None) -> bool:  # noqa: A002
+    """Whether a file has a column of labels, or a line with one. Raises DataError where it is unreadable."""
+    inputs = open_inputs([path], format=format, options=ReadOptions(text_column=text_column))
+    if inputs.format.has_labels:
+        return any(_bears_label(inputs, row) for row in inputs.rows())
+    try:
+        find_label_column(inputs.schema.columns, None, inputs.sources[0].name)
+    except DataError:
+        return False
+    return True
+
+
+def _bears_label(inputs: Inputs, row: Row) -> bool:
+    try:
+        return inputs.format.label(row) is not None
+    except DataError:
+        return False
 
 
 def _examples(inputs: Inputs, label_column: str | None) -> Iterator[tuple[str, str, str]]:

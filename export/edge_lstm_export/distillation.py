@@ -1,45 +1,67 @@
 """Training a small network on a teacher's soft labels, of the training texts and of unlabelled ones.
 
 The teacher sees the training part only: neither the labels of the validation part nor the test split
-reach it, and a training text's own label does not decide its soft label (see teacher/).
+reach it, and a linear teacher's label of a training text is not decided by that text's own (see teacher/).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
-from scipy.special import softmax
 
 from edge_lstm import Classifier
-from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
+from edge_lstm.printable import shorten
 from edge_lstm_export.datasets import DataOptions, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
-from edge_lstm_export.teacher import TEACHER_VERSION, SoftLabels, TeacherOptions, can_learn, soft_labels
+from edge_lstm_export.spans import random_spans
+from edge_lstm_export.teacher import (
+    TEACHER_VERSION,
+    SoftLabels,
+    TeacherOptions,
+    accuracy_of,
+    blend_weights,
+    blended,
+    can_learn,
+    keep_labels,
+    kept_labels,
+    soft_labels,
+)
 
-TEACHERS = ("nb-svm",)
-_KEY = "edge_lstm_soft_labels"
+if TYPE_CHECKING:
+    from edge_lstm_export.teacher.transformer import Taught as Transformer
+    from edge_lstm_export.teacher.transformer import TransformerOptions
+
+NB_SVM, KEPT = "nb-svm", "kept"
+SPANS = 2
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """teacher: one of TEACHERS. unlabelled: a SOURCE of further texts, or None. kept: the file that keeps
-    the soft labels, so that another training, or a resumed one, need not make them again. own_labels: how
-    much a training text's own label counts beside the teacher's: 0 = only the teacher's, 1 = only its own.
+    """How texts get soft labels.
+
+    teacher: "nb-svm"; a transformer: a folder, or a name on the Hugging Face hub, whose labels are blended
+        with NB-SVM's; or "kept": the labels that ``kept`` holds, whatever made them.
+    unlabelled: a SOURCE of further texts, or None.
+    kept: the file that keeps the soft labels, so that another training, or a resumed one, need not make them
+        again.
+    own_labels: how much a training text's own label counts beside the teacher's: 0 = only the teacher's, 1 =
+        only its own.
     models: model files that label the unlabelled texts together with the teacher.
+    teacher_labels: a classifier's label → the data's, where they differ.
+    spans: sentences and runs of them, so many a text, that a transformer labels for themselves.
+    windows: parts of a long text that a transformer reads; None for its default.
     """
 
     teacher: str
@@ -48,12 +70,38 @@ class Distillation:
     options: TeacherOptions = field(default_factory=TeacherOptions)
     own_labels: float = 0.0
     models: tuple[Path, ...] = ()
+    teacher_labels: Mapping[str, str] = field(default_factory=dict)
+    spans: int = SPANS
+    windows: int | None = None
 
     def __post_init__(self) -> None:
-        if self.teacher not in TEACHERS:
-            raise DataError(f"no teacher {self.teacher!r}; choose one of {', '.join(TEACHERS)}")
         if not 0 <= self.own_labels <= 1:
             raise DataError(f"--own-labels must be from 0 to 1, not {self.own_labels}")
+        if not 0 <= self.spans <= 1000:
+            raise DataError(f"spans must be from 0 to 1,000, not {self.spans}")
+        if self.teacher == KEPT and not self.kept.is_file():
+            raise DataError(
+                f"no soft labels in {self.kept}; give --set soft-labels=FILE, or another --teacher"
+            )
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether the teacher is a folder or a name on the hub."""
+        return self.teacher not in (NB_SVM, KEPT)
+
+    @property
+    def transformer(self) -> TransformerOptions:
+        """How the transformer is fine-tuned and reads."""
+        from edge_lstm_export.teacher.transformer import TransformerOptions
+
+        options = TransformerOptions(seed=self.options.seed)
+        return options if self.windows is None else replace(options, windows=self.windows)
+
+    @property
+    def weights(self) -> Path:
+        """Where the fine-tuned transformer is kept, beside the labels."""
+        stem = self.kept.name.removesuffix(".safetensors").removesuffix(".soft-labels")
+        return self.kept.with_name(f"{stem}.teacher.safetensors")
 
 
 @dataclass(frozen=True)
@@ -87,45 +135,191 @@ def can_teach(prepared: Prepared) -> bool:
     return can_learn(prepared.train.counts(len(prepared.dataset.labels)), TeacherOptions())
 
 
+class ByTeacher:
+    """Labels texts that have none with a classifier's: a datasets.sources.Labeller. probabilities: of each
+    text, float32 [labels]."""
+
+    def __init__(self, distillation: Distillation, say: Say) -> None:
+        self._distillation, self._say = distillation, say
+        self.probabilities: dict[str, npt.NDArray[np.float32]] = {}
+
+    def __call__(self, texts: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+        from edge_lstm_export.teacher.transformer import classifier_labels
+
+        teacher, names = self._distillation.teacher, self._distillation.teacher_labels
+        known = classifier_labels(teacher)
+        if known is None:
+            raise DataError(
+                f"the texts have no labels, and the teacher {teacher} is an encoder, which has none either; "
+                "label some texts, or give a classifier"
+            )
+        labels = tuple(dict.fromkeys(names.get(name, name) for name in known))
+        self._say(f"teacher: {teacher} labels {len(texts):,} texts as {', '.join(map(shorten, labels))}")
+        maker = _maker(self._distillation) or ""
+        found = _classifier(self._distillation, labels, maker).probabilities(texts, "texts", self._say)
+        chosen = np.bincount(found.argmax(axis=1), minlength=len(labels)) > 0
+        if chosen.sum() < 2:
+            raise DataError(
+                f"the teacher {teacher} gives every text the label {shorten(labels[int(chosen.argmax())])}; "
+                "give texts of several labels"
+            )
+        found = found[:, chosen] / found[:, chosen].sum(axis=1, keepdims=True)
+        self.probabilities = dict(zip(texts, found))
+        return tuple(label for label, used in zip(labels, chosen) if used), found.argmax(axis=1)
+
+
 def teach(
-    prepared: Prepared, unlabelled: Sequence[str], distillation: Distillation, say: Callable[[str], None]
+    prepared: Prepared,
+    unlabelled: Sequence[str],
+    distillation: Distillation,
+    say: Say,
+    known: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> Taught:
     """The examples that the student learns from, and their provenance: how they were labelled.
 
-    Texts that stand in the validation part or in the test split are left out of the unlabelled ones.
+    known: what the teacher said of the training texts, where their labels are its own. Texts that stand in
+    the validation part or in the test split are left out of the unlabelled ones.
     """
     seen = {*prepared.validation.texts, *(prepared.dataset.test.texts if prepared.dataset.test else ())}
     further = [text for text in unlabelled if text not in seen]
-    train = prepared.train
-    key = _digest(train.texts, train.labels.tolist(), further, distillation.options.to_dict(), _made_by())
-    labels = _kept(distillation.kept, key, (len(train), len(further)), len(prepared.dataset.labels))
-    if labels is None:
-        labels = soft_labels(
-            train.texts, train.labels, further, len(prepared.dataset.labels), distillation.options, say
-        )
-        _keep(distillation.kept, key, labels)
-    else:
+    train, count = prepared.train, len(prepared.dataset.labels)
+    spans = []
+    if distillation.teacher != NB_SVM:
+        spans = random_spans([*train.texts, *further], distillation.spans, distillation.options.seed)
+    texts = _digest(train.texts, train.labels.tolist(), further, distillation.spans if spans else 0)
+    maker = _maker(distillation)
+    rows = len(train), len(further), len(spans)
+    labels = kept_labels(distillation.kept, texts, maker, rows, count)
+    if labels is not None:
         say(f"teacher: soft labels from {distillation.kept}")
+    elif distillation.teacher == KEPT:
+        raise DataError(
+            f"{distillation.kept} holds labels of other texts; train with the data, --unlabelled, seed and "
+            "settings that they were made with, or make them anew with --teacher"
+        )
+    else:
+        if known:
+            labels = _own_labels(prepared, further, spans, distillation, maker or "", known, say)
+        elif distillation.is_transformer:
+            labels = _transformer_labels(prepared, further, spans, distillation, maker or "", say)
+        else:
+            labels = soft_labels(train.texts, train.labels, further, count, distillation.options, say)
+        keep_labels(distillation.kept, texts, maker or "", labels)
+        # As they come back from the file: a resumed training learns from the same numbers.
+        labels = kept_labels(distillation.kept, texts, maker, rows, count) or labels
     opinions = [labels.unlabelled]
     for model in distillation.models if further else ():
         say(f"teacher: {model} labels {len(further):,} unlabelled texts too")
         opinions.append(_answers(model, further, prepared.dataset.labels))
-    soft = np.concatenate([labels.labelled, _together(opinions)]).astype(np.float32)
+    together = blended(opinions, [1 / len(opinions)] * len(opinions)) if opinions[1:] else opinions[0]
+    soft = np.concatenate([labels.labelled, together, labels.spans]).astype(np.float32)
     own = distillation.own_labels
     targets = soft.copy()
     targets[: len(train)] *= 1 - own
-    targets[: len(train)] += own * one_hot(train.labels, len(prepared.dataset.labels))
-    examples = Examples.from_texts(prepared.tokenizer, [*train.texts, *further], targets)
+    targets[: len(train)] += own * one_hot(train.labels, count)
+    examples = Examples.from_texts(prepared.tokenizer, [*train.texts, *further, *spans], targets)
     provenance = {
-        "teacher": distillation.teacher,
+        "teacher": Path(distillation.teacher).name if distillation.is_transformer else distillation.teacher,
         "unlabelled": distillation.unlabelled,
         "unlabelled_texts": len(further),
-        "cross_fitted_accuracy": round(labels.accuracy, 4),
+        "spans": len(spans),
         "own_labels": own,
         "models_sha256": [file_digest(model) for model in distillation.models],
         "options": distillation.options.to_dict(),
+        **labels.report,
     }
     return Taught(examples, soft, provenance)
+
+
+def _transformer_labels(
+    prepared: Prepared,
+    further: Sequence[str],
+    spans: Sequence[str],
+    distillation: Distillation,
+    maker: str,
+    say: Say,
+) -> SoftLabels:
+    """The labels of a transformer, fine-tuned on the training part, and of NB-SVM, for whole texts as the
+    validation part weighs them; of the transformer alone for spans, which NB-SVM does not know."""
+    train, validation = prepared.train, prepared.validation
+    count = len(prepared.dataset.labels)
+    transformer = _learnt(prepared, distillation, maker, say)
+    linear = soft_labels(
+        train.texts, train.labels, [*further, *validation.texts], count, distillation.options, say
+    )
+    whole = transformer.probabilities([*train.texts, *further, *validation.texts], "texts", say)
+    n, m = len(train), len(train) + len(further)
+    held = [linear.unlabelled[len(further) :], whole[m:]]
+    weights = blend_weights(held, validation.labels)
+    [alone] = blend_weights(held[1:], validation.labels)  # what makes its own answers probabilities
+    together = blended(held, weights)
+    reached = [accuracy_of(opinion, validation.labels) for opinion in (*held, together)]
+    report = {
+        **linear.report,
+        "validation_accuracy": dict(
+            zip((NB_SVM, "transformer", "blended"), (one and round(one, 4) for one in reached))
+        ),
+        "weights": [round(weight, 3) for weight in (*weights, alone)],
+    }
+    if None not in reached:
+        say(
+            f"teacher: NB-SVM {reached[0]:.2%}, transformer {reached[1]:.2%}, blended {reached[2]:.2%} "
+            f"of {len(validation):,} validation texts"
+        )
+    if weights[1] < 0.01:
+        say("note: the transformer adds nothing to NB-SVM here: its weight is 0")
+    of_spans = blended([transformer.probabilities(spans, "spans", say)], [alone]) if spans else whole[:0]
+    return SoftLabels(
+        blended([linear.labelled, whole[:n]], weights),
+        blended([linear.unlabelled[: len(further)], whole[n:m]], weights),
+        of_spans,
+        report,
+    )
+
+
+def _own_labels(
+    prepared: Prepared,
+    further: Sequence[str],
+    spans: Sequence[str],
+    distillation: Distillation,
+    maker: str,
+    known: Mapping[str, npt.NDArray[np.float32]],
+    say: Say,
+) -> SoftLabels:
+    """A classifier's labels alone, where there are no others that could tell it right from wrong."""
+    transformer = _classifier(distillation, prepared.dataset.labels, maker)
+    of_further = transformer.probabilities(further, "texts", say)
+    of_spans = transformer.probabilities(spans, "spans", say)
+    return SoftLabels(np.stack([known[text] for text in prepared.train.texts]), of_further, of_spans)
+
+
+def _learnt(prepared: Prepared, distillation: Distillation, maker: str, say: Say) -> Transformer:
+    """A classifier as it is; an encoder fine-tuned on the training part."""
+    from edge_lstm_export.teacher.transformer import classifier_labels, taught
+
+    labels, train = prepared.dataset.labels, prepared.train
+    if classifier_labels(distillation.teacher) is not None:
+        return _classifier(distillation, labels, maker)
+    return taught(
+        distillation.teacher,
+        train.texts,
+        train.labels,
+        len(labels),
+        distillation.transformer,
+        kept=distillation.weights,
+        key=maker + _digest(train.texts, train.labels.tolist()),
+        say=say,
+    )
+
+
+def _classifier(distillation: Distillation, labels: Sequence[str], maker: str) -> Transformer:
+    """A classifier as it is."""
+    from edge_lstm_export.teacher.transformer import Taught as Transformer
+    from edge_lstm_export.teacher.transformer import load_classifier
+
+    model = load_classifier(distillation.teacher, labels, distillation.teacher_labels)
+    partial = distillation.weights.with_name(f"{distillation.weights.name}.partial")
+    return Transformer(model, distillation.transformer, partial, maker)
 
 
 def _answers(path: Path, texts: Sequence[str], labels: tuple[str, ...]) -> npt.NDArray[np.float32]:
@@ -139,66 +333,21 @@ def _answers(path: Path, texts: Sequence[str], labels: tuple[str, ...]) -> npt.N
     return classifier.probabilities(texts)
 
 
-def _together(opinions: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Teachers' probabilities, each [n, labels] → those of the mean of their logits.
+def _maker(distillation: Distillation) -> str | None:
+    """What makes the labels; None where any will do."""
+    if distillation.teacher == KEPT:
+        return None
+    parts: list[Any] = [TEACHER_VERSION, distillation.options.to_dict()]
+    if distillation.is_transformer:
+        from edge_lstm_export.teacher.transformer import TRANSFORMER_VERSION, source_digest
 
-    The training texts must stay with NB-SVM's labels: a model that was trained on them knows them.
-    """
-    if len(opinions) == 1:
-        return opinions[0]
-    logs = np.mean([np.log(np.clip(opinion, 1e-6, 1)) for opinion in opinions], axis=0)
-    return np.asarray(softmax(logs, axis=1), np.float32)
-
-
-def _made_by() -> dict[str, Any]:
-    """What soft labels depend on beside texts and options: another version may label otherwise."""
-    return {"teacher": TEACHER_VERSION, "scikit-learn": sklearn.__version__, "numpy": np.__version__}
+        parts += [
+            TRANSFORMER_VERSION,
+            source_digest(distillation.teacher),
+            distillation.transformer.to_dict(),
+        ]
+    return _digest(*parts)
 
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _keep(path: Path, key: str, labels: SoftLabels) -> None:
-    arrays = {"labelled": labels.labelled, "unlabelled": labels.unlabelled}
-    write_atomically(save(arrays, {_KEY: key, "accuracy": json.dumps(labels.accuracy)}), path, parents=True)
-
-
-def check_kept(path: Path) -> None:
-    """DataError where the file that would keep soft labels is somebody's other file."""
-    if path.exists() and _metadata(path) is None:
-        raise DataError(f"{path} holds no soft labels and would be overwritten; give another --soft-labels")
-
-
-def _metadata(path: Path) -> dict[str, str] | None:
-    """The metadata of a file of soft labels; None where the file is another one, or damaged."""
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError):
-        return None
-    return metadata if _KEY in metadata else None
-
-
-def _kept(path: Path, key: str, rows: tuple[int, int], labels: int) -> SoftLabels | None:
-    """The kept labels, or None where there are none for these texts, options and versions.
-
-    rows: texts with and without a label.
-    """
-    if not path.is_file():
-        return None
-    metadata = _metadata(path)
-    if metadata is None or metadata[_KEY] != key:
-        return None
-    try:
-        with safe_open(path, framework="np") as file:
-            parts = [file.get_tensor(name) for name in ("labelled", "unlabelled")]
-        accuracy = json.loads(metadata["accuracy"])
-    except (SafetensorError, OSError, KeyError, ValueError):
-        return None
-    for part, count in zip(parts, rows):
-        if part.shape != (count, labels) or part.dtype != np.float32:
-            return None
-        if not np.allclose(part.sum(axis=1), 1, atol=1e-3) or not (part >= 0).all():  # NaN is neither
-            return None
-    return SoftLabels(parts[0], parts[1], accuracy) if isinstance(accuracy, float) else None

@@ -20,7 +20,16 @@ from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
-from edge_lstm_export.distillation import Distillation, Taught, can_teach, check_kept, read_unlabelled, teach
+from edge_lstm_export.distillation import (
+    NB_SVM,
+    SPANS,
+    ByTeacher,
+    Distillation,
+    Taught,
+    can_teach,
+    read_unlabelled,
+    teach,
+)
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import (
     VALIDATION_SHARE,
@@ -42,6 +51,7 @@ from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import Recipe, cross_fit, exact, learn_features
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
+from edge_lstm_export.teacher import check_kept
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.vocabulary import SPACELESS_SHARE
 
@@ -56,8 +66,10 @@ class TrainingJob:
     network, vocabulary, options: what differs from the preset's, by the names of NetworkConfig,
         VocabularyOptions and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
-    teacher, unlabelled, soft_labels, own_labels, teacher_models: see distillation.Distillation. None is the
-        preset's; without a teacher ("none") the network learns from the training texts' own labels.
+    teacher, unlabelled, soft_labels, own_labels, teacher_models, teacher_labels, spans,
+        teacher_windows: see
+        distillation.Distillation. None is the preset's; without a teacher ("none") the network learns from
+        the training texts' own labels.
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     features: "pairs" (a table of words and pairs, a column a logit), "ngrams" (words, pieces of words and
         vectors of n-grams, presets.Short), or "auto": what suits the texts, see :func:`suits_ngrams`.
@@ -78,6 +90,9 @@ class TrainingJob:
     soft_labels: Path | None = None
     own_labels: float | None = None
     teacher_models: tuple[Path, ...] = ()
+    teacher_labels: Mapping[str, str] = field(default_factory=dict)
+    spans: int = SPANS
+    teacher_windows: int | None = None
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
     suspects: Path | None = None
@@ -104,12 +119,19 @@ class TrainingJob:
         base = self.base
         teacher = base.teacher if self.teacher is None else self.teacher
         if self.features == NGRAMS and self.teacher is None and self.unlabelled is not None:
-            teacher = "nb-svm"  # the n-grams' own model is for labelled texts
+            teacher = NB_SVM  # the n-grams' own model is for labelled texts
         if teacher == NO_TEACHER:
             return None
         own_labels = base.own_labels if self.own_labels is None else self.own_labels
         return Distillation(
-            teacher, self.unlabelled, self.kept_labels, own_labels=own_labels, models=self.teacher_models
+            teacher,
+            self.unlabelled,
+            self.kept_labels,
+            own_labels=own_labels,
+            models=self.teacher_models,
+            teacher_labels=self.teacher_labels,
+            spans=self.spans,
+            windows=self.teacher_windows,
         )
 
     @property
@@ -166,7 +188,12 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     torch.set_num_threads(job.threads)
     keep_freed_memory()
-    dataset = _with_label_issues(job, read_dataset(job.source, job.data), watcher.say)
+    # No preset's teacher labels a source that has no labels.
+    asked = (
+        replace(job, preset=BY_ACCURACY[0]).distillation if job.teacher not in (None, NO_TEACHER) else None
+    )
+    labeller = ByTeacher(asked, watcher.say) if asked and asked.is_transformer else None
+    dataset = _with_label_issues(job, read_dataset(job.source, job.data, labeller), watcher.say)
     job = replace(_with_features(job, dataset, watcher.say), labels=len(dataset.labels))
     choice = None
     if job.preset == AUTO:
@@ -181,7 +208,8 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     taught = None
     if job.distillation is not None:
         unlabelled = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
-        taught = teach(prepared, unlabelled, job.distillation, watcher.say)
+        known = labeller.probabilities if labeller else None
+        taught = teach(prepared, unlabelled, job.distillation, watcher.say, known)
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
     options = replace(fitted_to_size(base.options, len(examples)), **job.options)
     network = new_network(prepared, _shape(job, _sized(job, base, prepared)), options.seed)
@@ -349,6 +377,10 @@ def _check_beginning(job: TrainingJob) -> None:
 
 
 def _check_teacher(job: TrainingJob) -> None:
+    if job.distillation is not None and job.distillation.is_transformer:
+        from edge_lstm_export.teacher.transformer import check_source
+
+        check_source(job.distillation.teacher)
     if job.unlabelled is not None and job.distillation is None:
         raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
     if job.teacher_models:

@@ -100,6 +100,8 @@ SETTINGS = (
     Setting("test-share", "data", "test_share", float, "held out for the test where the source has none"),
     Setting("own-labels", "", "own_labels", float, "how much a text's own label counts beside the teacher's"),
     Setting("soft-labels", "", "soft_labels", Path, "keeps the teacher's labels, for the next training"),
+    Setting("spans", "", "spans", int, "sentences of a text that a transformer labels for themselves"),
+    Setting("teacher-windows", "", "teacher_windows", int, "parts that a transformer reads of a long text"),
     Setting(
         "teacher-model",
         "",

@@ -82,8 +82,17 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Learn from a teacher's soft labels: nb-svm (over 1-3-grams), or none.",
+            help="Learn from a teacher's soft labels: nb-svm (over 1-3-grams), a transformer (a folder, or a "
+            "name on the Hugging Face hub), kept (those of --set soft-labels=FILE), or none.",
             show_default="the preset's",
+        ),
+    ] = None,
+    teacher_labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="THEIRS=OURS,…",
+            help="A teacher's labels by the data's names, such as LABEL_0=neg,LABEL_1=pos.",
+            show_default=False,
         ),
     ] = None,
     unlabelled: Annotated[
@@ -175,6 +184,7 @@ def command(
         network=given["network"],
         options={**given["options"], **({} if epochs is None else {"epochs": epochs}), "seed": seed},
         teacher=teacher,
+        teacher_labels=_renaming(teacher_labels),
         unlabelled=unlabelled,
         read_test=not no_test,
         suspects=suspects,
@@ -203,6 +213,15 @@ def command(
     if fitted.result.outcome == "interrupted":
         message(f"interrupted; {_how_to_go_on(job)}")
         raise typer.Exit(stop.exit_code)
+
+
+def _renaming(text: str | None) -> dict[str, str]:
+    """``THEIRS=OURS,…`` → their label → ours."""
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    for theirs, equals, ours in pairs:
+        if not (theirs.strip() and equals and ours.strip()):
+            raise typer.BadParameter(f"--teacher-labels: {theirs + equals + ours!r} is not THEIRS=OURS")
+    return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
 
 
 def _how_to_go_on(job: TrainingJob) -> str:

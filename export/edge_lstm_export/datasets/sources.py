@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.formats import named
-from edge_lstm.tables.labelled import read_labelled
+from edge_lstm.tables.labelled import has_labels, read_labelled
 from edge_lstm.tables.lines import FASTTEXT_PREFIX, TEXT
-from edge_lstm.tables.schema import STDIN
+from edge_lstm.tables.reader import open_inputs
+from edge_lstm.tables.schema import STDIN, ReadOptions
 from edge_lstm_export.datasets.dataset import (
     Dataset,
+    Labels,
+    Split,
     file_digest,
     hold_out,
     label_names,
@@ -57,8 +61,16 @@ class DataOptions:
     follow_links: bool = False
 
 
-def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
+# Texts → names of labels, and the label of each text: int64 [n].
+Labeller = Callable[[Sequence[str]], tuple[tuple[str, ...], Labels]]
+
+
+def read_dataset(
+    source: str, options: DataOptions = DataOptions(), labeller: Labeller | None = None
+) -> Dataset:
     """Reads a source and looks for what often spoils a training (``Dataset.warnings``).
+
+    labeller: labels the texts of a file without labels.
 
     Raises DataError where it is missing, damaged, of no known kind, or cannot train a classifier.
     """
@@ -66,7 +78,10 @@ def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
         raise DataError(
             f"the share held out for the test must be from 0 to below 1, not {options.test_share}"
         )
-    dataset = _read(source, options)
+    if labeller is not None and not _holds_labels(source, options):
+        dataset = _labelled_by(labeller, source, options)
+    else:
+        dataset = _read(source, options)
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and options.test_share:
@@ -80,6 +95,27 @@ def read_dataset(source: str, options: DataOptions = DataOptions()) -> Dataset:
 def holds_splits(source: str) -> bool:
     """Whether a source comes in parts (training, test, unlabelled): IMDB, its folder or its tar."""
     return source == IMDB or Path(source).is_dir() or source.lower().endswith(TAR_SUFFIXES)
+
+
+def _labelled_by(labeller: Labeller, source: str, options: DataOptions) -> Dataset:
+    path = Path(source)
+    reading = ReadOptions(text_column=options.text_column)
+    rows = open_inputs([path], format=_format(path, options), options=reading).rows()
+    texts = tuple(dict.fromkeys(row.text for row in rows if row.text))
+    if not texts:
+        raise DataError(f"{source} has no text; check the file")
+    names, labels = labeller(texts)
+    return Dataset(path.name, names, Split(texts, labels), None, file_digest(path))
+
+
+def _holds_labels(source: str, options: DataOptions) -> bool:
+    """Whether a source's texts have labels. Where it cannot be read, reading it says why."""
+    path = Path(source)
+    if options.label_column is not None or not path.is_file() or holds_splits(source):
+        return True
+    if path.suffix.lower() == ".npz":
+        return True
+    return has_labels(path, format=_format(path, options), text_column=options.text_column)
 
 
 def _read(source: str, options: DataOptions) -> Dataset:

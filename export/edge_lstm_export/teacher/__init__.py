@@ -3,15 +3,24 @@
 Only the student is deployed, so the teacher may be large: NB-SVM over 1-3-grams (nbsvm.py) reads
 punctuation and a million n-grams, and learns in seconds. Document vectors (Thongtan & Phienthrakul,
 2019) were tried beside it and left out: blended with honest folds they label no better than it alone
-(91.9 % against 91.9 % on IMDB's training split), at ten times the time.
+(91.9 % against 91.9 % on IMDB's training split), at ten times the time. A pretrained transformer
+(transformer.py) knows words that no training text holds, and negation: it labels spans of texts too.
 """
 
-from edge_lstm_export.teacher.nbsvm import (
-    TEACHER_VERSION,
-    SoftLabels,
-    TeacherOptions,
-    can_learn,
-    soft_labels,
-)
+from edge_lstm_export.teacher.kept import check_kept, keep_labels, kept_labels
+from edge_lstm_export.teacher.labels import SoftLabels, accuracy_of, blend_weights, blended
+from edge_lstm_export.teacher.nbsvm import TEACHER_VERSION, TeacherOptions, can_learn, soft_labels
 
-__all__ = ["TEACHER_VERSION", "SoftLabels", "TeacherOptions", "can_learn", "soft_labels"]
+__all__ = [
+    "TEACHER_VERSION",
+    "SoftLabels",
+    "TeacherOptions",
+    "accuracy_of",
+    "blend_weights",
+    "blended",
+    "can_learn",
+    "check_kept",
+    "keep_labels",
+    "kept_labels",
+    "soft_labels",
+]

@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from edge_lstm.errors import DataError
+from edge_lstm_export.teacher.labels import SoftLabels
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[Any]
@@ -45,16 +46,6 @@ class TeacherOptions:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class SoftLabels:
-    """Probabilities float32 [n, labels] for the labelled texts (no text's own label was used for its
-    row) and for the unlabelled ones; accuracy: on the labelled texts, as a fraction."""
-
-    labelled: npt.NDArray[np.float32]
-    unlabelled: npt.NDArray[np.float32]
-    accuracy: float
 
 
 def can_learn(counts: Sequence[int], options: TeacherOptions) -> bool:
@@ -91,7 +82,7 @@ def soft_labels(
     answers = scaling.predict_proba(svm).astype(np.float32)
     accuracy = float((answers[:n].argmax(axis=1) == labels).mean())
     say(f"teacher: {accuracy:.2%}, cross-fitted")
-    return SoftLabels(answers[:n], answers[n:], accuracy)
+    return SoftLabels(answers[:n], answers[n:], answers[:0], {"cross_fitted_accuracy": round(accuracy, 4)})
 
 
 def log_ratios(x: Matrix, target: npt.NDArray[np.float32]) -> Floats:

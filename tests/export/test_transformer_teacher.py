@@ -1,0 +1,231 @@
+"""A transformer as teacher: a classifier as it is, an encoder that learns first; kept, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+
+import torch
+from edge_lstm_export import distillation
+from edge_lstm_export.spans import random_spans, sentences
+from edge_lstm_export.teacher import transformer as module
+from edge_lstm_export.teacher.transformer import TransformerOptions, fine_tune, load_encoder, logits_of
+from safetensors import safe_open
+from transformers_made import make_transformer
+
+from edge_lstm.cli import run
+from edge_lstm.errors import DataError, MissingPackageError
+
+QUICK = TransformerOptions(fewest_steps=12, batch=16)
+ANSWERS = {"good": ("fine", "lovely"), "bad": ("dull", "awful")}
+
+
+def made_rows(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """(text, label): two sentences, one telling word in each."""
+    rng = np.random.default_rng(seed)
+    common = [f"filler{i}" for i in range(12)]
+    rows = []
+    for i in range(count):
+        label = ("bad", "good")[i % 2]
+        parts = [" ".join([*rng.choice(common, 4), str(rng.choice(ANSWERS[label]))]) for _ in range(2)]
+        rows.append((". ".join(parts) + ".", label))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder, a classifier, labelled rows and bare texts."""
+    made = tmp_path_factory.mktemp("teacher")
+    words = [f"filler{i}" for i in range(12)] + [word for pair in ANSWERS.values() for word in pair]
+    make_transformer(made / "encoder", words)
+    make_transformer(made / "classifier", words, ["NEG", "POS"])
+    with (made / "rows.jsonl").open("w") as file:
+        file.writelines(json.dumps({"text": t, "label": y}) + "\n" for t, y in made_rows(60))
+    (made / "texts.txt").write_text("\n".join(text for text, _ in made_rows(80, seed=1)))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distillation.Distillation, "transformer", QUICK)
+
+
+def train(folder: Path, output: Path, *more: str, source: str = "rows.jsonl") -> None:
+    run(["train", str(folder / source), "-o", str(output), "--preset", "tiny", "--epochs", "1",
+         "--set", "features=pairs", "--json", *more])  # fmt: skip
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    shown = capsys.readouterr()
+    return json.loads(shown.out), shown.err
+
+
+def test_sentences_and_spans_are_parts_of_their_texts() -> None:
+    text = 'It ran late. "Too late!" he said.<br /><br />Why? 不错。很好！'
+    assert sentences(text) == ["It ran late.", '"Too late!', "he said.", "Why?", "不错。", "很好！"]
+    texts = [" ".join(f"Sentence {i} of {j}." for i in range(6)) for j in range(20)]
+    spans = random_spans(texts, 2, seed=3)
+    assert len(spans) == len(set(spans)) >= 20
+    assert all(any(span in text for text in texts) for span in spans)
+    assert spans == random_spans(texts, 2, seed=3) != random_spans(texts, 2, seed=4)
+    assert random_spans(["One sentence only."], 5, seed=0) == []
+
+
+def test_an_encoder_learns_the_labels_and_teaches_spans(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "m.safetensors"
+    train(folder, output, "--teacher", str(folder / "encoder"), "--unlabelled", str(folder / "texts.txt"))
+    training, lines = said(capsys)
+    taught = training["distillation"]
+    assert taught["teacher"] == "encoder"
+    assert taught["unlabelled_texts"] == 80
+    assert taught["spans"] > 100
+    assert taught["validation_accuracy"]["blended"] >= taught["validation_accuracy"]["transformer"]
+    assert "NB-SVM" in lines and "transformer" in lines
+
+    # The labels are kept: without the transformer another student has the same ones.
+    kept = tmp_path / "m.soft-labels.safetensors"
+    again = tmp_path / "again.safetensors"
+    more = ("--unlabelled", str(folder / "texts.txt"), "--set", f"soft-labels={kept}")
+    train(folder, again, "--teacher", "kept", *more)
+    _, lines = said(capsys)
+    assert f"soft labels from {kept}" in lines
+    with safe_open(output, "np") as one, safe_open(again, "np") as other:
+        assert all(np.array_equal(one.get_tensor(name), other.get_tensor(name)) for name in one.keys())  # noqa: SIM118
+    with pytest.raises(DataError, match="holds labels of other texts"):
+        train(folder, again, "--teacher", "kept", "--set", f"soft-labels={kept}")
+
+
+def test_a_classifier_labels_texts_that_have_no_label(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.Taught.probabilities
+
+    def known_words(self: Any, texts: Any, what: str, say: Any) -> Any:
+        """As a classifier that has learnt something would answer."""
+        found = real(self, texts, what, say)
+        good = np.array([any(word in text for word in ANSWERS["good"]) for text in texts])
+        return np.where(good[:, None], [[0.1, 0.9]], [[0.8, 0.2]]).astype(found.dtype)
+
+    monkeypatch.setattr(module.Taught, "probabilities", known_words)
+    output = tmp_path / "m.safetensors"
+    labels = ("--teacher-labels", "NEG=bad,POS=good")
+    train(folder, output, "--teacher", str(folder / "classifier"), *labels, source="texts.txt")
+    training, lines = said(capsys)
+    assert set(training["data"]["train_texts"]) == {"bad", "good"}
+    assert training["test"]["accuracy"] > 0.9
+    assert "labels 80 texts as bad, good" in lines
+
+
+def test_an_interrupted_fine_tuning_goes_on_to_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    texts, names = zip(*made_rows(40))
+    labels = np.array([name == "good" for name in names]).astype(np.int64)
+
+    def encoder() -> Any:
+        torch.manual_seed(0)
+        return load_encoder(str(folder / "encoder"), 2)
+
+    whole = encoder()
+    fine_tune(whole, texts, labels, QUICK)
+    state, steps = tmp_path / "state.safetensors", 0
+    interrupted = encoder()
+    forward = interrupted.forward
+
+    def until_the_fifth(*batch: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            raise KeyboardInterrupt
+        return forward(*batch)
+
+    interrupted.forward = until_the_fifth
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(interrupted, texts, labels, QUICK, state=state, key="k")
+    assert state.is_file()
+    resumed = encoder()
+    fine_tune(resumed, texts, labels, QUICK, state=state, key="k")
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_answers_do_not_depend_on_the_other_texts_and_long_ones_are_read_in_windows(folder: Path) -> None:
+    model = load_encoder(str(folder / "encoder"), 2)
+    texts = [text for text, _ in made_rows(30)]
+    together = logits_of(model, texts, QUICK)
+    alone = np.concatenate([logits_of(model, [text], QUICK) for text in texts])
+    assert np.allclose(together, alone, atol=0.02)  # bfloat16
+    long = " ".join(texts * 10)
+    three = TransformerOptions(window=20, windows=3)
+    one = TransformerOptions(window=20, windows=1)
+    assert not np.allclose(logits_of(model, [long], three), logits_of(model, [long], one), atol=1e-4)
+    assert np.isfinite(logits_of(model, ["", long], TransformerOptions(window=10_000))).all()
+
+
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [
+        ("no weights", "has no weights; give a folder with model.safetensors"),
+        ("pickled", "weights in pytorch_model.bin, which can hold code"),
+        ("no tokenizer", "has no tokenizer"),
+        ("no config", "cannot use the teacher in"),
+        ("cut", "cannot use the teacher in"),
+        ("config of nonsense", "cannot use the teacher in"),
+    ],
+)
+def test_a_folder_that_is_no_teacher(folder: Path, tmp_path: Path, damage: str, error: str) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in (folder / "encoder").iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    weights = broken / "model.safetensors"
+    if damage in ("no weights", "pickled"):
+        weights.unlink()
+        if damage == "pickled":
+            (broken / "pytorch_model.bin").write_bytes(b"x")
+    elif damage == "no tokenizer":
+        (broken / "tokenizer.json").unlink()
+    elif damage == "no config":
+        (broken / "config.json").unlink()
+    elif damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    else:
+        (broken / "config.json").write_text('{"model_type": "bert", "hidden_size": "many"}')
+    with pytest.raises(DataError, match=error):
+        train(folder, tmp_path / "m.safetensors", "--teacher", str(broken))
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--teacher", "{classifier}"], "does not know the label bad, its labels are NEG, POS"),
+        (["--teacher", "{classifier}", "--teacher-labels", "NO=bad"], "has no label 'NO'"),
+        (["--teacher", "no such folder"], "no folder, and no name on the Hugging Face hub"),
+        (["--teacher", "kept"], "no soft labels in"),
+        (["--teacher", "{encoder}", "--set", "spans=-1"], "spans must be from 0"),
+    ],
+)
+def test_what_does_not_go_together(folder: Path, tmp_path: Path, options: list[str], error: str) -> None:
+    given = [o.format(classifier=folder / "classifier", encoder=folder / "encoder") for o in options]
+    with pytest.raises(DataError, match=error):
+        train(folder, tmp_path / "m.safetensors", *given)
+
+
+def test_texts_without_labels_need_a_classifier(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the texts have no labels, and the teacher"):
+        train(folder, tmp_path / "m.safetensors", "--teacher", str(folder / "encoder"), source="texts.txt")
+
+
+def test_without_transformers_the_extra_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    with pytest.raises(MissingPackageError, match=r"edge-lstm\[transformers\]"):
+        train(folder, tmp_path / "m.safetensors", "--teacher", str(folder / "encoder"))
