@@ -94,15 +94,19 @@ def edge_lstm(folder: Path, preset: str, seed: int, scratch: Path) -> tuple[list
     from edge_lstm import Classifier
 
     checkpoint, model = scratch / "m.safetensors", scratch / "m.onnx"
-    command = [sys.executable, "-m", "edge_lstm"]
     start = time.perf_counter()
     train = ["train", folder / "train.csv", "--test", folder / "test.csv", "--no-test", "-o", checkpoint]
-    _run([*command, *train, "--preset", preset, "--seed", seed])
+    run_command([*train, "--preset", preset, "--seed", seed])
     seconds = time.perf_counter() - start
-    _run([*command, "export", checkpoint, "-o", model, "--quantize", "int8"])
+    run_command(["export", checkpoint, "-o", model, "--quantize", "int8"])
     classifier = Classifier.load(model)
     answers, micros = timed(read(folder / "test.csv")[0], lambda text: classifier.predict([text])[0].label)
     return answers, model.stat().st_size / 1000, seconds, micros
+
+
+def run_command(arguments: Iterable[Any]) -> None:
+    """``edge-lstm`` with these arguments, in a process of its own; ends the benchmark where it fails."""
+    _run([sys.executable, "-m", "edge_lstm", *arguments])
 
 
 def _run(command: Iterable[Any]) -> None:

@@ -238,16 +238,23 @@ def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
         return to_svg(axes, "reliability diagram")
 
 
-def coverage_chart(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> str:
+def coverage_chart(
+    confidence: npt.NDArray[np.float32],
+    right: npt.NDArray[np.bool_],
+    answered: npt.NDArray[np.bool_] | None = None,
+) -> str:
     """Accuracy among the surest answers, from a few of them to all: what handing the rest to a person buys.
 
-    confidence: float32 [n], probability of each answer; right: bool [n].
+    confidence: float32 [n], probability of each answer; right: bool [n]; answered: bool [n], those that are
+    used: their share is marked.
     """
     shares, accuracy = coverage(confidence, right)
     with style():
         axes = new_axes(SMALL, SMALL)
         axes.plot(shares, accuracy, color=GOOD, linewidth=2.5, marker="o", markersize=3)
         floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
+        if answered is not None and answered.any() and not answered.all():
+            axes.axvline(float(answered.mean()), color=BAD, linewidth=1.5, linestyle="--")
         axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered")
         axes.set_ylabel("share of right answers")
         _percent_axis(axes.xaxis, 5)

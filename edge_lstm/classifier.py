@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edge_lstm.answering import check_top
+from edge_lstm.answering import UNSURE, check_top, chosen_threshold, is_unsure
 from edge_lstm.errors import ModelFileError, ProviderError
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
@@ -44,16 +44,17 @@ CPU_PROVIDERS = (
 class Prediction:
     """The answer for one text.
 
-    label: the most probable label; probability: its probability.
+    label: the most probable label, None where the text is unsure; probability: that of the best label.
     probabilities: every label with its probability, in the order of the model's output.
     status: ``ok``, ``empty`` (no words), ``unknown_words`` (no word of the vocabulary) or ``truncated``
-        (only the end of the text was read). Every text gets an answer all the same.
+        (only the end of the text was read): such texts get an answer all the same. ``unsure`` takes the place
+        of each where the best label's probability is below the threshold.
     """
 
-    label: str
+    label: str | None
     probability: float
     probabilities: dict[str, float]
-    status: Status
+    status: Status | Literal["unsure"]
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels with their probabilities, the most probable first; of equal ones
@@ -178,23 +179,48 @@ class Classifier:
             answers[chosen] = self._run(to_matrix([rows[i] for i in chosen], self.model.tokenizer.length))
         return answers
 
-    def predict(self, texts: Sequence[str], *, batch_size: int | None = None) -> list[Prediction]:
+    def threshold(self, *, abstain: float | None = None, threshold: float | None = None) -> float:
+        """The probability below which a text gets no label: the one given, or that from which on at most the
+        share ``abstain`` of the answers is wrong, or that of the model file's own default, or 0.
+
+        DataError where both are given, a value is out of range, or the file cannot say it.
+        """
+        model = self.model
+        return chosen_threshold(model.abstention, model.path, abstain=abstain, threshold=threshold)
+
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        abstain: float | None = None,
+        threshold: float | None = None,
+        batch_size: int | None = None,
+    ) -> list[Prediction]:
         """Texts → predictions, in order. Empty, unknown and truncated texts get one too and say so.
 
-        Raises TypeError where texts is no sequence of strings, ModelFileError where the model gives what is
-        no probability (NaN).
+        abstain, threshold: see :meth:`threshold`. Raises TypeError where texts is no sequence of strings,
+        DataError as :meth:`threshold`, ModelFileError where the model gives what is no probability (NaN).
         """
+        least = self.threshold(abstain=abstain, threshold=threshold)
         encode = self.model.tokenizer.encode_text
         encoded = [encode(text) for text in _check_texts(texts)]
         answers = self.probabilities_of([e.ids for e in encoded], batch_size=batch_size)
-        return list(self.predictions(encoded, answers))
+        return list(self.predictions(encoded, answers, least))
 
     def predictions(
-        self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32]
+        self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32], threshold: float = 0.0
     ) -> Iterator[Prediction]:
         """Encoded texts with their probabilities (float32 [n, labels]) → predictions."""
-        for text, best, row in zip(encoded, answers.argmax(axis=1).tolist(), answers.tolist()):
-            yield Prediction(self.labels[best], row[best], dict(zip(self.labels, row)), text.status)
+        unsure = is_unsure(answers.max(axis=1, initial=0), threshold).tolist()
+        for text, best, row, left_out in zip(
+            encoded, answers.argmax(axis=1).tolist(), answers.tolist(), unsure
+        ):
+            yield Prediction(
+                label=None if left_out else self.labels[best],
+                probability=row[best],
+                probabilities=dict(zip(self.labels, row)),
+                status=UNSURE if left_out else text.status,
+            )
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
         """ids: int32 [batch, length] → float32 [batch, labels], one call of ONNX Runtime."""

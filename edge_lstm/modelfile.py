@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm import onnx_file
+from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
 from edge_lstm.errors import DamagedModelFileError, DataError, NewerFormatError, NotAModelFileError
 from edge_lstm.model_checks import (
     GoldenRow,
@@ -51,6 +52,7 @@ KEY_LABELS = "edge_lstm.labels"  # JSON list, in the order of the output's colum
 KEY_NETWORK = "edge_lstm.network"
 KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
+KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absent: no curve
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
 KEY_DIGEST = "edge_lstm.digest"  # of the whole file, see above; first, so that it outlives a cut
 KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto: what edge-lstm 0.1 checks
@@ -83,6 +85,7 @@ class ModelFile:
     data: the file's bytes, as ONNX Runtime takes them.
     batch: rows a run takes, or None where the batch is free.
     network, training, quantization: what the file says of itself (``quantization`` is None for fp32).
+    abstention: which answers are left out so that few are wrong; None where the file does not say.
     """
 
     path: Path
@@ -95,6 +98,7 @@ class ModelFile:
     training: dict[str, Any]
     quantization: dict[str, Any] | None
     golden: tuple[GoldenRow, ...]
+    abstention: RiskCoverage | None = None
 
     @property
     def precision(self) -> str:
@@ -193,6 +197,9 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         check_graph(onnx, graph, tokenizer, labels, network, quantized=quantization is not None)
         rows = load_json(metadata.get(KEY_GOLDEN, "[]"))
         golden = golden_from(rows, labels, tokenizer.num_ids, length)
+        abstention = None
+        if KEY_ABSTENTION in metadata:
+            abstention = RiskCoverage.from_dict(load_json(metadata[KEY_ABSTENTION]))
         if KEY_DIGEST not in metadata:
             check_unsealed(tokenizer, labels, training, golden)
     except (KeyError, ValueError, TypeError) as error:
@@ -211,6 +218,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         training=training,
         quantization=quantization,
         golden=golden,
+        abstention=abstention,
     )
 
 
@@ -307,9 +315,27 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "training": model.training,
         "quantization": model.quantization,
         "golden_rows": len(model.golden),
+        **({"abstention": _abstention(model.abstention)} if model.abstention else {}),
         "operators": [
             {"operator": name, "count": operators[name], "bytes": by_operator[name]}
             for name in sorted(operators, key=lambda n: (-by_operator[n], n))
         ],
         "metadata_bytes": metadata_bytes,
+    }
+
+
+def _abstention(curve: RiskCoverage) -> dict[str, Any]:
+    """A curve in a few lines: the threshold for some shares of wrong answers, and the share of texts that is
+    answered then.
+    """
+    promised = {wanted: curve.promised(wanted) for wanted in SHOWN_RISKS}
+    return {
+        "data": curve.data,
+        "texts": curve.texts,
+        "default": curve.default,
+        "wrong": [
+            {"at most": wanted, "threshold": p.threshold, "answered": round(p.answered / curve.texts, 3)}
+            for wanted, p in promised.items()
+            if p is not None
+        ],
     }

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.options import BatchSizeOption, JsonOption, ProviderOption, ThreadsOption
+from edge_lstm.cli.options import (
+    AbstainOption,
+    BatchSizeOption,
+    JsonOption,
+    ProviderOption,
+    ThreadsOption,
+    ThresholdOption,
+)
 from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.cli.tables import WIDTH, print_table, short, width_of
 from edge_lstm.printable import printable, to_json
@@ -74,6 +82,8 @@ def command(
             show_default=False,
         ),
     ] = None,
+    abstain: AbstainOption = None,
+    threshold: ThresholdOption = None,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
     ] = False,
@@ -91,7 +101,8 @@ def command(
 ) -> None:
     """Evaluate models on labelled texts: accuracy with its confidence interval, precision, recall and F1
     of each label, the confusion matrix where it fits, log loss and calibration error; several models side
-    by side with McNemar's test.
+    by side with McNemar's test. With --abstain or --threshold, also how many texts are answered and how many
+    of these answers are wrong.
     """
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
     from edge_lstm.evaluation.sources import load_labelled
@@ -124,6 +135,8 @@ def command(
             labelled.labels,
             data=data,
             label_map=names,
+            abstain=abstain,
+            threshold=threshold,
             threads=threads,
             provider=provider,
             batch_size=batch_size,
@@ -155,6 +168,7 @@ def _show(evaluation: Evaluation) -> None:
         for name, model in zip(names, evaluation.models)
     ]
     print_table(("model", "size", "accuracy", "95 % interval", "log loss", "cal. error"), rows)
+    _show_abstention(names, evaluation.models)
     notes = []
     if conflicting := evaluation.duplicates.conflicting:
         notes.append(f"{conflicting:,} texts have the words of one with another label: correct the labels")
@@ -167,6 +181,25 @@ def _show(evaluation: Evaluation) -> None:
         _show_labels(name, model)
     for comparison in evaluation.comparisons:
         print("\n".join(map(printable, _comparison(comparison, len(evaluation.texts)))), end="\n\n")
+
+
+def _show_abstention(names: Sequence[str], models: Sequence[ModelResult]) -> None:
+    """What is left of the texts, and how much of it is wrong, where texts may be unsure."""
+    rows = []
+    for name, model in zip(names, models):
+        found = model.abstains
+        if found is None:
+            continue
+        wrong = "–" if found["wrong"] is None else f"{found['wrong']:.2%}"
+        interval = "–"
+        if found["wrong_interval"] is not None:
+            low, high = found["wrong_interval"].values()
+            interval = f"{low:.2%} to {high:.2%}".replace("%", "")
+        wanted = "–" if found["wanted"] is None else f"{found['wanted']:.2%}"
+        rows.append((name, wanted, f"{found['threshold']:.6g}", f"{found['answered']:.2%}", wrong, interval))
+    if rows:
+        header = ("model", "wanted", "threshold", "answered", "wrong", "95 % interval")
+        print_table(header, rows, title="without the texts of which the model is unsure")
 
 
 def _show_labels(name: str, model: ModelResult) -> None:

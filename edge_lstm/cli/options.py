@@ -41,5 +41,26 @@ BatchSizeOption = Annotated[
         show_default=False,
     ),
 ]
+AbstainOption = Annotated[
+    float | None,
+    typer.Option(
+        "--abstain",
+        metavar="SHARE",
+        help="Leave out labels so that at most this share of the rest is wrong, such as 0.02.  "
+        "[default: as the model file says]",
+        show_default=False,
+    ),
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        metavar="P",
+        min=0,
+        max=1,
+        help="Leave a label out whose probability is lower.",
+        show_default=False,
+    ),
+]
 TopOption = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Give the K most probable labels.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]

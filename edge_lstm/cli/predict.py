@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption, TopOption
+from edge_lstm.cli.options import (
+    AbstainOption,
+    JsonOption,
+    ModelOption,
+    ProviderOption,
+    ThreadsOption,
+    ThresholdOption,
+    TopOption,
+)
 from edge_lstm.cli.streams import standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -22,6 +30,8 @@ def command(
     ] = None,
     model: ModelOption = None,
     top: TopOption = 1,
+    abstain: AbstainOption = None,
+    threshold: ThresholdOption = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
@@ -29,22 +39,25 @@ def command(
     """Classify texts: a line for each, "label <tab> probability <tab> status".
 
     The status is ok, empty (no words), unknown_words (no word of the vocabulary) or truncated (only the
-    end of the text was read). With --top K there are K labels, each with its probability, before the
-    status. With --json, a line holds label, probability, probabilities and status, with --top also top.
+    end of the text was read). With --abstain or --threshold it may be unsure, and there is no label. With
+    --top K there are K labels, sure or not, each with its probability, before the status. With --json, a
+    line holds label, probability, probabilities and status, with --top also top.
     """
     from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier
 
     classifier = Classifier.load(model, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
+    least = classifier.threshold(abstain=abstain, threshold=threshold)
     for text in texts if texts else _lines():
-        answer = classifier.predict([text])[0]
+        answer = classifier.predict([text], threshold=least)[0]
         if as_json:
             further = {"top": [{"label": name, "probability": p} for name, p in answer.top(top)]}
             print(to_json(vars(answer) | (further if top > 1 else {})), flush=True)
         else:
-            best = "".join(f"{printable(name)}\t{p:.6f}\t" for name, p in answer.top(top))
-            print(f"{best}{answer.status}", flush=True)
+            best = [(answer.label or "", answer.probability)] if top == 1 else answer.top(top)
+            shown = "".join(f"{printable(name)}\t{p:.6f}\t" for name, p in best)
+            print(f"{shown}{answer.status}", flush=True)
 
 
 def _lines() -> Iterator[str]:

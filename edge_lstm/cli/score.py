@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_lstm.cli.options import BatchSizeOption, ModelOption, ProviderOption, TopOption
+from edge_lstm.cli.options import (
+    AbstainOption,
+    BatchSizeOption,
+    ModelOption,
+    ProviderOption,
+    ThresholdOption,
+    TopOption,
+)
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
@@ -62,12 +69,17 @@ def command(
     all_probabilities: Annotated[
         bool, typer.Option("--all-probabilities", help="Add the probability of every label.")
     ] = False,
-    threshold: Annotated[
-        float,
+    abstain: AbstainOption = None,
+    threshold: ThresholdOption = None,
+    where: Annotated[
+        str | None,
         typer.Option(
-            "--threshold", metavar="P", min=0, max=1, help="Leave a label out whose probability is lower."
+            "--where",
+            metavar="unsure",
+            help="Write only rows whose label is left out, with the guess: for a person to label.",
+            show_default=False,
         ),
-    ] = 0.0,
+    ] = None,
     where_label: Annotated[
         list[str] | None,
         typer.Option(
@@ -217,6 +229,8 @@ def command(
             keep=tuple(keep) if keep else None,
             all_probabilities=all_probabilities,
             threshold=threshold,
+            abstain=abstain,
+            where=where,  # type: ignore[arg-type]
             top=top,
             where_label=tuple(where_label or ()),
             prefix=prefix,
@@ -281,12 +295,12 @@ def _summary_lines(summary: Summary) -> list[str]:
     speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
     lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
     if summary.written != summary.rows:
-        lines.append(f"written:  {summary.written:,} rows with a wanted label")
+        lines.append(f"written:  {summary.written:,} rows, those that are wanted")
     if summary.labels:
         lines.append("labels:   " + ", ".join(f"{k} {n:,}" for k, n in sorted(summary.labels.items())))
     if summary.below_threshold:
         lines.append(f"unsure:   {summary.below_threshold:,} below the threshold, label left out")
-    statuses = {k: n for k, n in sorted(summary.statuses.items()) if k not in ("ok", "error")}
+    statuses = {k: n for k, n in sorted(summary.statuses.items()) if k not in ("ok", "unsure", "error")}
     if statuses:
         lines.append("status:   " + ", ".join(f"{k} {n:,}" for k, n in statuses.items()))
     if summary.errors:

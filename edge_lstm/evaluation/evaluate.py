@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.answering import RiskCoverage, chosen_threshold, is_unsure
 from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.texts import Duplicates, OovRate, find_duplicates, oov_rate
@@ -44,6 +45,8 @@ class ModelResult:
     name: the file's name, or its path where two models have the same name.
     labels: the first model's, in its order, whatever the order in this file.
     truth: int64 [n], the true label's index; probabilities: float32 [n, labels].
+    threshold: a text whose best label has a lower probability is unsure; wanted: the share of wrong answers
+        that this is to keep to, where it was asked for as that; abstention: what the file says of it.
     oov: the share of the texts' words that it does not know, where that was counted.
     warnings: what its training said of its data and result, a line each.
     """
@@ -56,6 +59,9 @@ class ModelResult:
     labels: tuple[str, ...]
     truth: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
+    threshold: float = 0.0
+    wanted: float | None = None
+    abstention: RiskCoverage | None = None
     oov: OovRate | None = None
     warnings: tuple[str, ...] = ()
 
@@ -73,6 +79,31 @@ class ModelResult:
     def accuracy(self) -> float:
         """Share of right answers."""
         return float(self.correct.mean())
+
+    @cached_property
+    def answered(self) -> npt.NDArray[np.bool_]:
+        """bool [n], which texts get an answer: those that are not unsure."""
+        return ~is_unsure(self.probabilities.max(axis=1), self.threshold)
+
+    @property
+    def wrong_answers(self) -> int:
+        """How many of the answered texts have a wrong answer."""
+        return int((self.answered & ~self.correct).sum())
+
+    @property
+    def abstains(self) -> dict[str, Any] | None:
+        """The threshold, the share of texts that is answered, and the share of these answers that is wrong
+        with its interval (None without an answer); None where every text is answered."""
+        if not self.threshold:
+            return None
+        answered, wrong = int(self.answered.sum()), self.wrong_answers
+        return {
+            "wanted": self.wanted,
+            "threshold": self.threshold,
+            "answered": answered / len(self.truth),
+            "wrong": wrong / answered if answered else None,
+            "wrong_interval": asdict(wilson_interval(wrong, answered)) if answered else None,
+        }
 
     @property
     def interval(self) -> Interval:
@@ -119,6 +150,7 @@ class ModelResult:
             "bytes": self.bytes,
             "accuracy": self.accuracy,
             "accuracy_interval": asdict(self.interval),
+            **({"abstention": self.abstains} if self.threshold else {}),
             "macro_f1": self.macro_f1,
             "log_loss": self.log_loss,
             "calibration_error": self.calibration_error,
@@ -192,6 +224,8 @@ def evaluate(
     *,
     data: str = "",
     label_map: Mapping[str, str] | None = None,
+    abstain: float | None = None,
+    threshold: float | None = None,
     threads: int = 1,
     provider: str = DEFAULT_PROVIDER,
     batch_size: int | None = None,
@@ -200,14 +234,20 @@ def evaluate(
     """Classifies every text, empty ones too, with every model.
 
     labels: each text's true label. label_map: label in the data → label of the model, for those that are
-    called otherwise. progress: called with the number of texts that were classified since the last call.
+    called otherwise. abstain, threshold: which texts are unsure, see Classifier.threshold; the figures are
+    those of all texts, beside them stand those of the answered ones. progress: called with the number of
+    texts that were classified since the last call.
 
-    Raises DataError where there is no text, where a label is unknown to the models, or where the models
-    do not have the same labels.
+    Raises DataError where there is no text, where a label is unknown to the models, where the models do not
+    have the same labels, or one does not say its threshold.
     """
     if not texts:
         raise DataError(f"{data or 'the data'} holds no labelled text; give a file with at least one")
     first = models[0]
+    thresholds = [
+        chosen_threshold(model.abstention, model.path, abstain=abstain, threshold=threshold)
+        for model in models
+    ]
     for model in models[1:]:
         if set(model.labels) != set(first.labels):
             raise DataError(
@@ -218,7 +258,7 @@ def evaluate(
     names = _names(models)
     results = []
     statuses: dict[str, int] = {}
-    for model, name in zip(models, names):
+    for model, name, least in zip(models, names, thresholds):
         classifier = Classifier.from_model(model, threads=threads, provider=provider)
         answers, counted = _answers(classifier, texts, batch_size, progress)
         statuses = statuses or counted
@@ -233,6 +273,9 @@ def evaluate(
                 labels=first.labels,
                 truth=truth,
                 probabilities=answers[:, columns],
+                threshold=least,
+                wanted=_wanted(model, abstain, threshold),
+                abstention=model.abstention,
                 oov=oov_rate(model, texts),
                 warnings=tuple(map(str, model.training.get("warnings", ()))),
             )
@@ -241,6 +284,13 @@ def evaluate(
     return Evaluation(
         data=data, texts=tuple(texts), statuses=statuses, models=tuple(results), comparisons=comparisons
     )
+
+
+def _wanted(model: ModelFile, abstain: float | None, threshold: float | None) -> float | None:
+    """The share of wrong answers that a model keeps to."""
+    if abstain is not None or threshold is not None or model.abstention is None:
+        return abstain
+    return model.abstention.default
 
 
 def compare(first: ModelResult, second: ModelResult) -> Comparison:

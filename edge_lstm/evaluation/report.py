@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from edge_lstm import __version__
+from edge_lstm.answering import SHOWN_RISKS
 from edge_lstm.atomic import write_atomically
 from edge_lstm.charts import (
     MATRIX_LABELS,
@@ -132,10 +134,49 @@ def _model(model: ModelResult) -> Iterator[str]:
         f"{model.calibration_error:.2%} (expected calibration error, {len(model.bins)} bins).",
     )
     yield figure(
-        coverage_chart(model.probabilities.max(axis=1), model.correct),
-        "Accuracy where only the surest answers are used and the rest is left to a person.",
+        coverage_chart(model.probabilities.max(axis=1), model.correct, model.answered),
+        "Accuracy where only the surest answers are used and the rest is left to a person."
+        + (" Dashed: the texts that are answered here." if model.threshold else ""),
     )
     yield "</div>"
+    yield from _abstention(model)
+
+
+def _abstention(model: ModelResult) -> Iterator[str]:
+    """What the thresholds of the file come to on these texts: wanted, answered, wrong."""
+    wanted = sorted({*SHOWN_RISKS, *([model.wanted] if model.wanted else [])})
+    promised = {share: model.abstention and model.abstention.promised(share) for share in wanted}
+    thresholds = {f"{share:.3g}": point.threshold for share, point in promised.items() if point}
+    if model.threshold and model.wanted is None:
+        thresholds["–"] = model.threshold
+    if not thresholds:
+        return
+    yield "<h3>Where the model may be unsure</h3>"
+    source = f", found on {model.abstention.texts:,} other texts" if model.abstention else ""
+    yield (
+        f'<p class="muted">The threshold for each share of wrong answers that is wanted{source}, and what it '
+        "comes to on the texts of this page.</p>"
+    )
+    yield table(
+        ("wanted", "threshold", "answered", "wrong", "95 % interval"),
+        (_abstention_row(wanted, replace(model, threshold=least)) for wanted, least in thresholds.items()),
+        numbers=range(1, 5),
+    )
+
+
+def _abstention_row(wanted: str, model: ModelResult) -> tuple[str, ...]:
+    answered, wrong = int(model.answered.sum()), model.wrong_answers
+    share = f"{answered / len(model.truth):.2%}"
+    if not answered:
+        return (wanted, f"{model.threshold:.6g}", share, "–", "–")
+    interval = wilson_interval(wrong, answered)
+    return (
+        wanted,
+        f"{model.threshold:.6g}",
+        share,
+        f"{wrong / answered:.2%}",
+        f"{interval.low:.2%} to {interval.high:.2%}",
+    )
 
 
 def _largest_confusions(model: ModelResult) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.answering import UNSURE, is_unsure
 from edge_lstm.scoring.columns import ScoreOptions
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Answer(NamedTuple):
     label: None for an error row and where the probability is below the threshold.
     probability, probabilities: float32 values, None for an error row; ``probabilities`` only where all
         are asked for. str() of them is the shortest text that gives the same bits.
-    status: that of the text (see edge_lstm.text), or ``error``.
+    status: that of the text (see edge_lstm.text), ``unsure`` or ``error``.
+    guess: the label that was left out, where such rows are asked for.
     further: the next best labels, each followed by its probability, where they are asked for.
     """
 
@@ -34,11 +36,12 @@ class Answer(NamedTuple):
     probabilities: Sequence[Any] | None
     status: str
     error: str | None
+    guess: str | None = None
     further: Sequence[Any] = ()
 
 
 class Answerer:
-    """A classifier with the options of a run."""
+    """A classifier with the options of a run, settled (see columns.settled)."""
 
     def __init__(self, classifier: Classifier, options: ScoreOptions, batch_size: int | None) -> None:
         self._classifier = classifier
@@ -55,13 +58,14 @@ class Answerer:
         )
         best = probabilities.argmax(axis=1)
         highest = probabilities[np.arange(len(encoded)), best]
+        statuses: list[str] = [text.status for text in encoded]
         labels: list[str | None] = [classifier.labels[i] for i in best.tolist()]
-        for i in np.flatnonzero(highest < options.threshold).tolist():
-            labels[i] = None
+        guesses = labels.copy() if options.where else repeat(None)
+        for i in np.flatnonzero(is_unsure(highest, options.threshold or 0.0)).tolist():
+            labels[i], statuses[i] = None, UNSURE
         every = probabilities if options.all_probabilities else repeat(None)
-        statuses = [text.status for text in encoded]
         further = self._further(probabilities)
-        scored = map(Answer, labels, highest, every, statuses, repeat(None), further)
+        scored = map(Answer, labels, highest, every, statuses, repeat(None), guesses, further)
         if len(encoded) == len(read):
             return list(scored)
         return [
@@ -82,22 +86,25 @@ class Answerer:
 
     def is_written(self, answer: Answer) -> bool:
         """Whether the row is written at all."""
+        if self._options.where:
+            return answer.status == UNSURE
         return not self._options.where_label or answer.label in self._options.where_label
 
     def added(self, answer: Answer) -> Sequence[Any] | None:
         """The values of the added columns; None where the row is not written."""
         if not self.is_written(answer):
             return None
-        label, probability, each, status, error, further = answer
+        label, probability, each, status, error, guess, further = answer
         options = self._options
-        if options.top == 1 and not options.all_probabilities:
+        if options.top == 1 and not options.all_probabilities and not options.where:
             return (label, probability, status, error)
         if error is not None:
             further = [None] * (2 * (options.top - 1))
         every: Sequence[Any] = ()
         if options.all_probabilities:
             every = each if each is not None else [None] * len(self._classifier.labels)
-        return (label, probability, *further, *every, status, error)
+        named = (label, guess) if options.where else (label,)
+        return (*named, probability, *further, *every, status, error)
 
 
 @dataclass
@@ -117,7 +124,7 @@ def count(answers: Sequence[Answer], written: int) -> Counts:
     counts = Counts(rows=len(answers), written=written)
     counts.labels.update(answer.label for answer in answers if answer.label is not None)
     counts.statuses.update(answer.status for answer in answers)
-    counts.below_threshold = sum(a.label is None and a.error is None for a in answers)
+    counts.below_threshold = counts.statuses[UNSURE]
     if counts.statuses["error"]:
         errors = ((i, a.error or "") for i, a in enumerate(answers) if a.error is not None)
         counts.errors = [error for error, _ in zip(errors, range(MAX_LISTED_ERRORS))]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from edge_lstm.answering import check_top
+from edge_lstm.answering import UNSURE, check_top, chosen_threshold
 from edge_lstm.errors import DataError
+from edge_lstm.modelfile import ModelFile
 from edge_lstm.tables.columns import column_index
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.formats import FORMATS
 from edge_lstm.tables.schema import Schema
 
 OnError = Literal["keep", "fail"]
+Where = Literal["unsure"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
 
 
@@ -23,19 +25,24 @@ class ScoreOptions:
 
     keep: input columns to write (names or numbers from 1); None for all, as they came.
     all_probabilities: a column for the probability of each label.
-    threshold: a label whose probability is lower is left out.
+    threshold: a label whose probability is lower is left out, and the row's status is ``unsure``.
+    abstain: the share of labels that may be wrong, which the model file has a threshold for; in place of
+        ``threshold``. With neither the model file's own default counts, which is 0 where it says none.
     top: labels to give, the most probable first; beyond the first each has a column and one for its
         probability.
     where_label: write only rows that got one of these labels; empty for all rows.
+    where: ``unsure`` writes only the rows that are unsure, with the label that was left out as ``guess``.
     prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken.
     on_error: ``keep`` rows without usable text and say why, or ``fail`` at the first.
     """
 
     keep: tuple[str, ...] | None = None
     all_probabilities: bool = False
-    threshold: float = 0.0
+    threshold: float | None = None
+    abstain: float | None = None
     top: int = 1
     where_label: tuple[str, ...] = ()
+    where: Where | None = None
     prefix: str | None = None
     on_error: OnError = "keep"
 
@@ -69,13 +76,13 @@ class Plan:
 
 def make_plan(
     schema: Schema,
-    labels: tuple[str, ...],
+    model: ModelFile,
     options: ScoreOptions,
     format: str,  # noqa: A002
     where: str,
 ) -> Plan:
     """What is asked for, and what the input is → the plan. ``where``: the input's name. DataError."""
-    check_options(options, labels)
+    options, labels = settled(options, model), model.labels
     kept = None
     columns: tuple[str, ...] = schema.columns
     if options.keep is not None:
@@ -94,16 +101,28 @@ def make_plan(
     return Plan(labels=labels, options=options, format=format, output=output)
 
 
-def check_options(options: ScoreOptions, labels: Sequence[str]) -> None:
-    """DataError where a choice does not fit the model."""
+def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
+    """The options with the threshold that they come to with this model, in place of ``abstain``.
+
+    DataError where a choice does not fit the model.
+    """
+    labels = model.labels
     for label in options.where_label:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
     if options.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in options.prefix):
         raise DataError(f"the prefix {options.prefix!r} is not UTF-8; choose another")
     check_top(options.top, len(labels))
-    if not 0 <= options.threshold <= 1:
-        raise DataError(f"the threshold must lie between 0 and 1, not at {options.threshold}")
+    threshold = chosen_threshold(
+        model.abstention, model.path, abstain=options.abstain, threshold=options.threshold
+    )
+    if options.where not in (None, UNSURE):
+        raise DataError(f"rows are chosen with --where {UNSURE}, not {options.where!r}; or leave it out")
+    if options.where and options.where_label:
+        raise DataError("a row that is unsure has no label; leave out --where, or --where-label")
+    if options.where and not threshold:
+        raise DataError(f"{model.path} is never unsure by itself; add --abstain or --threshold to --where")
+    return replace(options, threshold=threshold, abstain=None)
 
 
 def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool]]:
@@ -111,7 +130,7 @@ def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool
 
     ``p_2``, since a label may be called 2.
     """
-    columns = [("label", False), ("probability", True)]
+    columns = [("label", False), *([("guess", False)] if options.where else []), ("probability", True)]
     for k in range(2, options.top + 1):
         columns += [(f"label_{k}", False), (f"p_{k}", True)]
     if options.all_probabilities:

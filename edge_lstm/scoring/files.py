@@ -85,7 +85,7 @@ def score_files(
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
     writing = _output_format(target, format, opened)
-    plan = make_plan(opened.schema, opened_model.labels, options, writing.name, opened.sources[0].name)
+    plan = make_plan(opened.schema, opened_model, options, writing.name, opened.sources[0].name)
     compression = None if target is None or writing.is_assembled else split_suffix(target)[1]
     writing.check()
     if compression == "zstd":

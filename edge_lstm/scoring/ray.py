@@ -28,7 +28,7 @@ from edge_lstm.atomic import check_distinct
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import needs
-from edge_lstm.modelfile import open_model
+from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.scoring.answers import MAX_LISTED_ERRORS
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, make_plan
 from edge_lstm.scoring.files import Progress, score_files
@@ -96,7 +96,7 @@ def score_on_cluster(
     source, target = Folder(str(inputs)), Folder(str(output))
     parts, found = find_parts(source, input_format, format)
     check_distinct(also_written, [opened.path, *(Path(str(inputs), part.source) for part in parts)])
-    options = _fixed_prefix(source, parts[0], opened.labels, options, reading, found)
+    options = _fixed_prefix(source, parts[0], opened, options, reading, found)
     wanted = format or found
     job = ClusterJob(str(inputs), str(output), options, reading, input_format, wanted, provider, batch_size)
     _begin(target, _identity(job, opened.sha256()), opened.data, resume)
@@ -238,18 +238,18 @@ def _add(summary: Summary, note: dict[str, Any]) -> None:
 def _fixed_prefix(
     inputs: Folder,
     first: Part,
-    labels: tuple[str, ...],
+    model: ModelFile,
     options: ScoreOptions,
     reading: ReadOptions,
     kind: str,
 ) -> ScoreOptions:
-    """The options with the prefix that the first file asks for, so that all files get the same columns."""
+    """The options, settled, with the prefix that the first file asks for: all files get the same columns."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, PurePosixPath(first.source).name)
         inputs.download(first.source, local)
         schema = open_inputs([local], format=kind, options=reading).schema
-    plan = make_plan(schema, labels, options, kind, first.source)
-    return replace(options, prefix=plan.added[0].removesuffix("label"))
+    plan = make_plan(schema, model, options, kind, first.source)
+    return replace(plan.options, prefix=plan.added[0].removesuffix("label"))
 
 
 def _identity(job: ClusterJob, model_sha256: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.scoring.answers import Answerer
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, check_options
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, settled
 from edge_lstm.tables.columns import find_text_column
 from edge_lstm.tables.jsonl import RAW_COLUMN
 
@@ -24,9 +24,9 @@ class ScoredRow(Mapping[Any, Any]):
     label: None for an error row and where the probability is below the threshold.
     probability: of the most probable label, None for an error row; probabilities: of every label, where they
         are asked for.
-    status: of the text (see edge_lstm.text), or ``error``; error: why there is no answer.
-    added: the answer's columns, as the mapping has them: name → value. Those of ``ScoreOptions.top`` are
-        here alone.
+    status: of the text (see edge_lstm.text), ``unsure`` or ``error``; error: why there is no answer.
+    added: the answer's columns, as the mapping has them: name → value. The next best labels, and the guess
+        of an unsure row, are here alone.
     """
 
     own: Mapping[Any, Any]
@@ -77,7 +77,7 @@ def score(
     """
     read = _iterator(rows)
     classifier = model if isinstance(model, Classifier) else Classifier.load(model)
-    check_options(options, classifier.labels)
+    options = settled(options, classifier.model)
     if window < 1:
         raise DataError(f"the window must be at least 1 row, not {window}")
     return _score(read, classifier, text_column, options, window, batch_size)

@@ -24,7 +24,8 @@ class Summary:
     """The summary of a run; of a resumed one the rows of all its parts.
 
     rows: read; written: into the output (fewer only with ``where_label``).
-    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, error).
+    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, unsure, error).
+    below_threshold: those that are unsure.
     first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done before it.
     """
 

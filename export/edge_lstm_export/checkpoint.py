@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from edge_lstm.answering import RiskCoverage
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import MAX_LENGTH
@@ -27,6 +28,7 @@ class Checkpoint:
     """A trained network with its tokenizer and labels.
 
     training: how it was made (data, digest, seed, options, versions, metrics), plain values.
+    abstention: which answers to leave out so that few are wrong, from the validation part; None without one.
     state: tensors beside the weights that a resumed training needs (optimizer moments, random state);
         empty in a finished checkpoint.
     """
@@ -36,6 +38,7 @@ class Checkpoint:
     labels: tuple[str, ...]
     training: dict[str, Any]
     state: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    abstention: RiskCoverage | None = None
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -53,6 +56,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         **({} if checkpoint.tokenizer.pieces is None else {"pieces": checkpoint.tokenizer.pieces}),
         "labels": checkpoint.labels,
         "training": checkpoint.training,
+        **({} if checkpoint.abstention is None else {"abstention": checkpoint.abstention.to_dict()}),
     }
     data = save(tensors, {_KEY: json.dumps(description, ensure_ascii=False)})
     write_atomically(data, path, parents=True)
@@ -80,6 +84,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         labels, training = described["labels"], described["training"]
         if not isinstance(labels, list) or not isinstance(training, dict):
             raise TypeError("its labels are a list, its training an object")
+        curve = described.get("abstention")
+        abstention = None if curve is None else RiskCoverage.from_dict(curve)
         if len(labels) != network.config.labels or len(set(labels)) != len(labels):
             raise ValueError(f"{len(set(labels))} labels for {network.config.labels} answers")
         if not all(type(label) is str for label in labels):
@@ -91,7 +97,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(
             f"{path}: its description does not fit its weights ({reason}); train it again"
         ) from None
-    return Checkpoint(network.eval(), tokenizer, tuple(labels), training, _with_prefix(tensors, "state."))
+    state = _with_prefix(tensors, "state.")
+    return Checkpoint(network.eval(), tokenizer, tuple(labels), training, state, abstention)
 
 
 def _network(described: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Network:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from edge_lstm.answering import RiskCoverage
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
@@ -27,6 +28,7 @@ from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.network import NetworkConfig
 from edge_lstm_export.weights import read_weights, weights_from_network
 
+DATA_OF_EXPORT = "--data of the export"  # of a risk-coverage curve
 TIMED_TEXTS = 40  # enough for a median in well under a second
 
 
@@ -65,10 +67,14 @@ def export_fp32(
     length: int | None = None,
     batch: int | None = None,
     opset: int = graph.DEFAULT_OPSET,
+    labelled: Labelled | None = None,
+    abstain: float | None = None,
 ) -> Exported:
     """A checkpoint → an fp32 model file that answers as PyTorch does.
 
     length: columns of the input (default: the checkpoint's); batch: None for a free batch, or 1.
+    labelled: texts that the network did not learn from; where they are more than those of the checkpoint's
+    risk-coverage curve, the file's curve is of them. abstain: the file's default, see RiskCoverage.
     Raises DataError for an option out of range, CheckError where a gate fails.
     """
     if batch not in (None, 1):
@@ -83,18 +89,34 @@ def export_fp32(
     config = checkpoint.network.config
     weights = weights_from_network(config, checkpoint.network.weights())
     model = graph.build(weights, config, tokenizer.length, "fp32", batch=batch, opset=opset)
-    description = graph.Description(config, tokenizer, checkpoint.labels, checkpoint.training)
+    description = graph.Description(
+        config, tokenizer, checkpoint.labels, checkpoint.training, abstention=checkpoint.abstention
+    )
     data = _with_golden_rows(model, description)
     gates.check_structure(data)
+    curve, classifier = checkpoint.abstention, _classifier(data)
+    if labelled is not None:
+        answers = classifier.probabilities_of(gates.text_rows(tokenizer, labelled.texts))
+        curve = _larger(curve, answers, _label_indices(labelled.labels, checkpoint.labels))
+    curve = _with_default(curve, abstain)
+    if curve != description.abstention:
+        data = _with_golden_rows(model, replace(description, abstention=curve))
     rows = gates.random_rows(tokenizer) + gates.text_rows(tokenizer, embedded_reviews())
-    parity = gates.check_parity(checkpoint.network, _classifier(data), rows)
+    parity = gates.check_parity(checkpoint.network, classifier, rows)
     return Exported(data, parity)
 
 
-def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop: float = 0.3) -> Quantized:
+def quantize_int8(
+    fp32: ModelFile,
+    *,
+    labelled: Labelled | None = None,
+    max_drop: float = 0.3,
+    abstain: float | None = None,
+) -> Quantized:
     """An fp32 model file → its int8 file, through the gates.
 
     labelled: texts for the accuracy gate; max_drop: percentage points of accuracy that may be lost.
+    labelled is for the risk-coverage curve too, and abstain its default, as in :func:`export_fp32`.
     Raises DataError (not an fp32 file of this project) or CheckError.
     """
     if not 0 <= max_drop <= 100:
@@ -109,8 +131,14 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
     if not any(node.op_type == "DynamicQuantizeLSTM" for node in model.graph.node):
         raise CheckError("the LSTM was not quantized; no file was written")
     description = graph.Description(
-        config, fp32.tokenizer, fp32.labels, fp32.training, quantization.quantized_description(config)
+        config,
+        fp32.tokenizer,
+        fp32.labels,
+        fp32.training,
+        quantization.quantized_description(config),
+        abstention=fp32.abstention,
     )
+    curve = fp32.abstention
     data = _with_golden_rows(model, description)
     gates.check_structure(data)
     old, new = Classifier.from_model(fp32), _classifier(data)
@@ -119,13 +147,18 @@ def quantize_int8(fp32: ModelFile, *, labelled: Labelled | None = None, max_drop
     comparisons = gates.check_batches(new, rows)
     accuracy = None
     if labelled is not None:
-        truth = _label_indices(labelled.labels, fp32)
+        truth = _label_indices(labelled.labels, fp32.labels)
         rows = gates.text_rows(fp32.tokenizer, labelled.texts)
         old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
         accuracy = gates.accuracy_change(old_answers, new_answers, truth)
         gates.check_accuracy(accuracy, max_drop)
+        # The answers of fp32 have made a curve of as many texts; these are the file's own.
+        curve = _larger(curve, new_answers, truth)
     else:
         old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
+    curve = _with_default(curve, abstain)
+    if curve != description.abstention:
+        data = _with_golden_rows(model, replace(description, abstention=curve))
     micros_before, micros_after = _median_micros([old, new], rows)
     return Quantized(
         data,
@@ -152,6 +185,7 @@ def untried_int8(checkpoint: Checkpoint) -> bytes:
             checkpoint.labels,
             checkpoint.training,
             quantization.quantized_description(config),
+            abstention=checkpoint.abstention,
         ),
     )
 
@@ -181,13 +215,35 @@ def _classifier(data: bytes) -> Classifier:
     return Classifier.from_model(parse_model(data, Path("(model being exported)")))
 
 
-def _label_indices(labels: Sequence[str], model: ModelFile) -> Any:
-    index = {label: i for i, label in enumerate(model.labels)}
+def _larger(curve: RiskCoverage | None, answers: Any, truth: Any) -> RiskCoverage | None:
+    """The curve of these answers, unless there is one of more texts. answers: float32 [n, labels]; truth:
+    int64 [n]."""
+    if curve is not None and curve.texts > len(truth):
+        return curve
+    return replace(
+        RiskCoverage.of(answers, truth, DATA_OF_EXPORT), default=None if curve is None else curve.default
+    )
+
+
+def _with_default(curve: RiskCoverage | None, abstain: float | None) -> RiskCoverage | None:
+    """The curve with another default, if one is given. DataError where it cannot say its threshold."""
+    if curve is None:
+        if abstain is not None:
+            raise DataError("there is no risk-coverage curve for --abstain; add --data LABELLED")
+        return None
+    curve = curve if abstain is None else replace(curve, default=abstain)
+    if curve.default is not None:
+        curve.threshold(curve.default)
+    return curve
+
+
+def _label_indices(labels: Sequence[str], known: Sequence[str]) -> Any:
+    index = {label: i for i, label in enumerate(known)}
     unknown = sorted(set(labels) - set(index))
     if unknown:
         raise DataError(
             f"the data has labels the model does not know ({', '.join(unknown[:5])}); "
-            f"the model's are {', '.join(model.labels)}"
+            f"the model's are {', '.join(known)}"
         )
     return np.array([index[label] for label in labels], dtype=np.int64)
 

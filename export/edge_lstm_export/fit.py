@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from edge_lstm import __version__
+from edge_lstm.answering import RiskCoverage
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
@@ -243,6 +244,7 @@ def fit(
     ngrams: FinishedNGrams | None = None
     own = prepared.examples(prepared.train) if network.ngrams is not None else examples
     said: tuple[str, ...] = ()
+    abstention = None
     if result.outcome == "interrupted":
         temperature = (result.best and result.best.temperature) or 1.0
         divide_logits(network, temperature)
@@ -256,6 +258,8 @@ def fit(
         divide_logits(network, temperature)
         on_validation = score(logits / temperature, prepared.validation.labels, labels)
         probabilities = log_probabilities(logits / temperature).exp().numpy()
+        # Before the validation part is learnt from.
+        abstention = RiskCoverage.of(probabilities, prepared.validation.labels, "validation part")
         said = tuple(result_warnings(on_validation, probabilities, prepared.validation.labels))
         if finished is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
@@ -274,7 +278,7 @@ def fit(
         "warnings": [*prepared.dataset.warnings, *said],
         **(described or {}),
     }
-    checkpoint = Checkpoint(network, prepared.tokenizer, labels, provenance)
+    checkpoint = Checkpoint(network, prepared.tokenizer, labels, provenance, abstention=abstention)
     return Fitted(checkpoint, result, on_validation, on_test, said)
 
 

@@ -19,6 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
+from edge_lstm.answering import RiskCoverage
 from edge_lstm.model_checks import GoldenRow
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import Tokenizer
@@ -98,6 +99,7 @@ class Description:
     training: dict[str, Any]
     quantization: dict[str, Any] | None = None
     golden: tuple[GoldenRow, ...] = ()
+    abstention: RiskCoverage | None = None
 
 
 def build(
@@ -467,6 +469,8 @@ def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
             model.graph.SerializeToString(deterministic=True)
         ).hexdigest(),
     }
+    if description.abstention is not None:
+        values[modelfile.KEY_ABSTENTION] = _json(description.abstention.to_dict())
     if description.quantization is not None:
         values[modelfile.KEY_QUANTIZATION] = _json(description.quantization)
     del model.metadata_props[:]

@@ -25,6 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"model_checks"}),
     frozenset(
         {
+            "answering",
             "text",
             "machine",
             "metrics",

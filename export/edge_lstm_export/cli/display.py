@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
 from edge_lstm.cli.tables import plain_table
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm_export.evaluation import Scores
@@ -76,6 +77,20 @@ def score_lines(name: str, measured: Scores) -> list[str]:
         *plain_table(("label", "precision", "recall", "F1", "texts"), rows),
         *([f"({more:,} more labels, with better F1)"] if more else []),
     ]
+
+
+def abstention_lines(curve: RiskCoverage | None) -> list[str]:
+    """How many texts are answered where few answers may be wrong."""
+    if curve is None:
+        return []
+    rows = [
+        (f"{wanted:.0%}", f"{point.threshold:.4f}", f"{point.answered / curve.texts:.0%}")
+        for wanted in SHOWN_RISKS
+        if (point := curve.promised(wanted))
+    ]
+    if not rows:
+        return [f"abstention: {curve.texts:,} validation texts are too few to say which answers to leave out"]
+    return plain_table(("wrong, at most", "threshold", "answered"), rows)
 
 
 def epoch_line(record: EpochRecord, epochs: int) -> str:

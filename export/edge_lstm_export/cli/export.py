@@ -8,7 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 from edge_lstm.cli.options import JsonOption
-from edge_lstm_export.cli.options import DataDirOption, DataOption, MaxDropOption, OutputOption
+from edge_lstm_export.cli.options import (
+    DataDirOption,
+    DataOption,
+    DefaultAbstainOption,
+    MaxDropOption,
+    OutputOption,
+)
 
 
 def command(
@@ -34,6 +40,7 @@ def command(
     data: DataOption = None,
     data_dir: DataDirOption = None,
     max_drop: MaxDropOption = 0.3,
+    abstain: DefaultAbstainOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint into one ONNX model file that answers as PyTorch does.
@@ -41,6 +48,10 @@ def command(
     The file is checked by the onnx package and run against PyTorch on real and random texts; where they
     differ by more than 1e-5, nothing is written. --quantize int8 goes on through the gates of
     'edge-lstm quantize'.
+
+    The file keeps the checkpoint's risk-coverage curve, from which --abstain of predict, score and evaluate
+    finds its threshold; where --data has more texts, it is made anew from them, which must be none that the
+    network learnt from.
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import parse_model
@@ -50,7 +61,15 @@ def command(
     from edge_lstm_export.export import export_fp32, quantize_int8
 
     check_output(output, [checkpoint, data])
-    exported = export_fp32(load_checkpoint(checkpoint), length=length, batch=batch, opset=opset)
+    labelled = labelled_texts(data, data_dir)
+    exported = export_fp32(
+        load_checkpoint(checkpoint),
+        length=length,
+        batch=batch,
+        opset=opset,
+        labelled=labelled,
+        abstain=abstain if quantize is None else None,
+    )
     if quantize is None:
         write_atomically(exported.data, output, parents=True)
         if as_json:
@@ -59,7 +78,7 @@ def command(
             print_export(exported, output)
         return
     fp32 = parse_model(exported.data, checkpoint)
-    quantized = quantize_int8(fp32, labelled=labelled_texts(data, data_dir), max_drop=max_drop)
+    quantized = quantize_int8(fp32, labelled=labelled, max_drop=max_drop, abstain=abstain)
     write_atomically(quantized.data, output, parents=True)
     if as_json:
         print_as_json(output, exported, quantized)

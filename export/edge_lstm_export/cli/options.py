@@ -17,7 +17,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="SOURCE",
-        help="Labelled data (its test split) for the accuracy gate.",
+        help="Labelled data (its test split) for the accuracy gate and the risk-coverage curve.",
         show_default=False,
     ),
 ]
@@ -27,6 +27,15 @@ DataDirOption = Annotated[
         "--data-dir",
         metavar="FOLDER",
         help="Folder that holds the IMDB archive.  [default: $EDGE_LSTM_DATA]",
+        show_default=False,
+    ),
+]
+DefaultAbstainOption = Annotated[
+    float | None,
+    typer.Option(
+        "--abstain",
+        metavar="SHARE",
+        help="The file's default: labels are left out so that at most this share is wrong, such as 0.02.",
         show_default=False,
     ),
 ]

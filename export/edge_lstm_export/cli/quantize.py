@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from edge_lstm.cli.options import JsonOption
-from edge_lstm_export.cli.options import DataDirOption, DataOption, MaxDropOption, OutputOption
+from edge_lstm_export.cli.options import (
+    DataDirOption,
+    DataOption,
+    DefaultAbstainOption,
+    MaxDropOption,
+    OutputOption,
+)
 
 
 def command(
@@ -19,6 +25,7 @@ def command(
     data: DataOption = None,
     data_dir: DataDirOption = None,
     max_drop: MaxDropOption = 0.3,
+    abstain: DefaultAbstainOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn an fp32 model file into an int8 one: smaller, faster, one answer in every batch.
@@ -34,7 +41,8 @@ def command(
     from edge_lstm_export.export import quantize_int8
 
     check_output(output, [model, data])
-    quantized = quantize_int8(open_model(model), labelled=labelled_texts(data, data_dir), max_drop=max_drop)
+    labelled = labelled_texts(data, data_dir)
+    quantized = quantize_int8(open_model(model), labelled=labelled, max_drop=max_drop, abstain=abstain)
     write_atomically(quantized.data, output, parents=True)
     if as_json:
         print_as_json(output, None, quantized)

@@ -150,6 +150,7 @@ def command(
     from edge_lstm_export.budget import AUTO, Budget
     from edge_lstm_export.cli.display import (
         TrainingDisplay,
+        abstention_lines,
         message,
         score_lines,
         written_lines,
@@ -207,6 +208,8 @@ def command(
         for name, measured in (("validation", fitted.validation), ("test", fitted.test)):
             if measured is not None:
                 print("", *score_lines(name, measured), sep="\n")
+            if name == "validation":
+                print(*abstention_lines(fitted.checkpoint.abstention), sep="\n")
         print("", *written_lines(job, fitted), sep="\n")
     for remark in fitted.remarks:
         message(f"note: {remark}")

@@ -1,0 +1,249 @@
+"""None of these: which texts get no answer so that few answers are wrong, and how every command says so."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model_files import edited
+from test_cli import run
+
+from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score, score_files
+from edge_lstm.answering import MOST_POINTS, Point, RiskCoverage, chosen_threshold, fewest_texts, is_unsure
+from edge_lstm.evaluation.evaluate import evaluate
+from edge_lstm.evaluation.report import report
+from edge_lstm.modelfile import ModelFile, describe, open_model, parse_model
+
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film the film", "", "not bad, not good"]
+# From 0.9 on none of 400 answers is wrong: at most 0.6 % with 90 % confidence. Below, a fifth is.
+CURVE = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 120), Point(0.9, 400, 0)))
+
+
+def answers(highest: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of two labels with these highest ones, of the first label, and the true labels."""
+    return np.stack([highest, 1 - highest], axis=1).astype(np.float32), (~right).astype(np.int64)
+
+
+def with_curve(curve: RiskCoverage = CURVE, **more: Any) -> ModelFile:
+    data = edited({"abstention": json.dumps({**curve.to_dict(), **more})})
+    return parse_model(data, Path("curve.onnx"))
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 1, width=32), st.booleans()), min_size=1, max_size=80))
+def test_a_point_counts_the_texts_that_its_threshold_answers(rows: list[tuple[float, bool]]) -> None:
+    highest = np.array([p for p, _ in rows], dtype=np.float32)
+    right = np.array([is_right for _, is_right in rows])
+    curve = RiskCoverage.of(*answers(highest, right), "some texts")
+    highest = answers(highest, right)[0].max(axis=1)
+    assert curve.points[0].answered == curve.texts == len(rows)
+    assert len(curve.points) <= MOST_POINTS + 1
+    for point in curve.points:
+        answered = ~is_unsure(highest, point.threshold)
+        assert (point.answered, point.wrong) == (answered.sum(), (answered & ~right).sum())
+    assert RiskCoverage.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
+
+
+def test_the_threshold_is_the_lowest_that_the_texts_show_to_be_enough() -> None:
+    points = (Point(0.0, 1000, 200), Point(0.6, 900, 30), Point(0.7, 800, 9), Point(0.8, 500, 1))
+    curve = RiskCoverage("validation part", 1000, points)
+    # 9 of 800 are 1.1 %, with 90 % confidence at most 1.8 %; 30 of 900 are 3.3 %, and at most 4.2 %.
+    wanted = {0.25: 0.0, 0.043: 0.6, 0.041: 0.7, 0.018: 0.7, 0.017: 0.8, 0.008: 0.8}
+    assert {share: curve.threshold(share) for share in wanted} == wanted
+    assert curve.least == 0.0078
+    with pytest.raises(
+        DataError, match=r"0.0078 is the least that they show; ask for that or more, or export"
+    ):
+        curve.threshold(0.007)
+
+
+@pytest.mark.parametrize("wanted", [0.001, 0.02, 0.3])
+def test_texts_that_are_all_answered_right_show_what_the_exact_bound_says(wanted: float) -> None:
+    n = fewest_texts(wanted)
+    assert (1 - wanted) ** n <= 0.1 < (1 - wanted) ** (n - 1)
+    assert RiskCoverage("", n, (Point(0.0, n, 0),)).threshold(wanted) == 0.0
+    assert RiskCoverage("", n - 1, (Point(0.0, n - 1, 0),)).promised(wanted) is None
+
+
+def test_the_promise_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
+    rng = np.random.default_rng(0)
+    true_shares = []
+    for _ in range(200):
+        highest = 1 - 0.5 * rng.random(1000) ** 1.5
+        curve = RiskCoverage.of(*answers(highest, rng.random(1000) < highest), "")
+        point = curve.promised(0.05)
+        if point is None:
+            continue
+        # An answer of probability p is right with probability p; p has this distribution.
+        new = 1 - 0.5 * rng.random(20_000) ** 1.5
+        true_shares.append(float((1 - new[new >= point.threshold]).mean()))
+    assert len(true_shares) >= 190
+    assert np.mean(np.array(true_shares) > 0.05) <= 0.15
+    assert np.mean(np.array(true_shares) > 1.25 * 0.05) <= 0.02
+    assert np.mean(true_shares) > 0.03  # and not by answering next to nothing
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 2, float("nan"), float("inf")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(DataError, match=r"above 0 and below 1, .*; for 2 %, give --abstain 0.02"):
+        chosen_threshold(CURVE, "m.onnx", abstain=share, threshold=None)
+
+
+def test_one_of_abstain_and_threshold_is_asked_for() -> None:
+    with pytest.raises(DataError, match="leave it out, or --threshold"):
+        chosen_threshold(CURVE, "m.onnx", abstain=0.02, threshold=0.5)
+    with pytest.raises(
+        DataError, match=r"m.onnx has no risk-coverage curve .* --data LABELLED .* --threshold"
+    ):
+        chosen_threshold(None, "m.onnx", abstain=0.02, threshold=None)
+    default = RiskCoverage.from_dict({**CURVE.to_dict(), "default": 0.02})
+    assert chosen_threshold(None, "m.onnx", abstain=None, threshold=None) == 0.0
+    assert chosen_threshold(CURVE, "m.onnx", abstain=None, threshold=None) == 0.0
+    assert chosen_threshold(default, "m.onnx", abstain=None, threshold=None) == 0.9
+    assert chosen_threshold(default, "m.onnx", abstain=None, threshold=0.0) == 0.0
+    assert chosen_threshold(default, "m.onnx", abstain=0.2, threshold=None) == 0.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"points": []},
+        {"points": [[0.0, 999, 120]]},
+        {"points": [[0.5, 1000, 120], [0.5, 400, 0]]},
+        {"points": [[0.0, 1000, 120], [0.9, 400, 121]]},
+        {"points": [[0.0, 1000, 120], [0.9, 400.0, 0]]},
+        {"points": [[0.0, 1000, 120], [1.1, 400, 0]]},
+        {"points": [[0.0, 1000]]},
+        {"points": {"0": 1}},
+        {"texts": "1000"},
+        {"data": None},
+        {"default": 1.0},
+        {"default": True},
+    ],
+    ids=str,
+)
+def test_a_curve_that_does_not_fit_together_is_a_damaged_file(changes: dict[str, Any]) -> None:
+    with pytest.raises(DamagedModelFileError, match="does not fit together"):
+        with_curve(**changes)
+
+
+def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
+    classifier = Classifier.from_model(with_curve())
+    sure = classifier.predict(TEXTS)
+    assert sure == Classifier.load().predict(TEXTS)  # the curve changes nothing by itself
+    asked = classifier.predict(TEXTS, abstain=0.02)
+    assert any(p.label is None for p in asked) and any(p.label for p in asked)
+    for before, after in zip(sure, asked):
+        if before.probability < 0.9:
+            assert (after.label, after.status) == (None, "unsure")
+            assert after.top(1) == [(before.label, before.probability)]
+        else:
+            assert after == before
+    by_default = Classifier.from_model(with_curve(default=0.02))
+    assert by_default.predict(TEXTS) == asked == classifier.predict(TEXTS, threshold=0.9)
+    assert by_default.predict(TEXTS, threshold=0) == sure
+
+
+def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path) -> None:
+    classifier = Classifier.from_model(with_curve())
+    expected = classifier.predict(TEXTS)
+    rows = [*TEXTS, None]
+    options = ScoreOptions(abstain=0.02, where="unsure", top=2)
+    found = list(score(rows, model=classifier, options=options))  # type: ignore[arg-type]
+    unsure = [p for p in expected if p.probability < 0.9]
+    assert len(found) == len(unsure) > 0
+    for row, p in zip(found, unsure):
+        (guess, probability), (second, q) = p.top(2)
+        assert row.added == {
+            "label": None,
+            "guess": guess,
+            "probability": probability,
+            "label_2": second,
+            "p_2": q,
+            "status": "unsure",
+            "error": None,
+        }
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
+    summary = score_files(source, tmp_path / "out.csv", model=classifier, options=options, workers=1)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["text"] for row in written] == [row.own["text"] for row in found]
+    assert [row["guess"] for row in written] == [row.added["guess"] for row in found]
+    assert (summary.written, summary.below_threshold, summary.errors) == (len(unsure), len(unsure), 1)
+    assert summary.statuses["unsure"] == len(unsure)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (ScoreOptions(where="unsure"), "is never unsure by itself; add --abstain or --threshold"),
+        (
+            ScoreOptions(where="unsure", threshold=0.9, where_label=("pos",)),
+            "has no label; leave out --where",
+        ),
+        (ScoreOptions(where="sure", threshold=0.9), "--where unsure, not 'sure'"),  # type: ignore[arg-type]
+        (ScoreOptions(abstain=0.02), "sentiment.int8.onnx has no risk-coverage curve"),
+        (ScoreOptions(abstain=0.02, threshold=0.5), "leave it out, or --threshold"),
+    ],
+    ids=str,
+)
+def test_options_that_do_not_go_together(options: ScoreOptions, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        score(["x"], options=options)
+
+
+def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
+    model = with_curve()
+    probabilities = Classifier.from_model(model).probabilities(TEXTS)
+    labels = ["pos", "pos", "neg", "neg", "neg"]
+    (result,) = evaluate([model], TEXTS, labels, abstain=0.02).models
+    answered = probabilities.max(axis=1) >= np.float32(0.9)
+    wrong = answered & (np.array(model.labels)[probabilities.argmax(axis=1)] != labels)
+    said = result.to_json()["abstention"]
+    assert (said["wanted"], said["threshold"]) == (0.02, 0.9)
+    assert said["answered"] == answered.mean()
+    assert said["wrong"] == wrong.sum() / answered.sum() > 0
+    assert said["wrong_interval"]["low"] < said["wrong"] < said["wrong_interval"]["high"]
+    plain = evaluate([model], TEXTS, labels)
+    assert "abstention" not in plain.models[0].to_json()
+    # A threshold that no text reaches leaves nothing to be wrong.
+    (none,) = evaluate([open_model()], TEXTS, labels, threshold=1.0).models
+    assert none.to_json()["abstention"]["answered"] == 0
+    assert none.to_json()["abstention"]["wrong"] is None
+
+
+def test_the_report_shows_each_threshold_of_the_file() -> None:
+    pytest.importorskip("matplotlib")
+    page = report(evaluate([with_curve()], TEXTS, ["pos", "pos", "neg", "neg", "neg"], abstain=0.02))
+    assert "Where the model may be unsure" in page and "found on 1,000 other texts" in page
+    assert "Where the model may be unsure" not in report(evaluate([open_model()], TEXTS, ["pos"] * 5))
+
+
+def test_inspect_shows_the_curve_in_a_few_lines() -> None:
+    shown = describe(with_curve(default=0.02))["abstention"]
+    assert (shown["default"], shown["texts"]) == (0.02, 1000)
+    assert shown["wrong"][0] == {"at most": 0.01, "threshold": 0.9, "answered": 0.4}
+
+
+def test_the_commands_honour_the_curve(tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(with_curve(default=0.02).data)
+    expected = Classifier.load(model).predict(TEXTS)
+    done = run("predict", "-m", str(model), *TEXTS)
+    lines = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    assert lines == [[p.label or "", f"{p.probability:.6f}", p.status] for p in expected]
+    best = run("predict", "-m", str(model), "--top", "1", "--json", TEXTS[2])
+    assert json.loads(best.stdout)["label"] is None
+    data = tmp_path / "data.csv"
+    data.write_text("text,label\n" + "".join(f'"{text}",pos\n' for text in TEXTS))
+    table = run("evaluate", str(model), "-d", str(data)).stdout.decode()
+    assert "without the texts of which the model is unsure" in table
+    refused = run("evaluate", "-d", str(data), "--abstain", "0.02")
+    assert refused.returncode == 1 and refused.stderr.startswith(b"error: ")
+    assert refused.stderr.count(b"\n") == 1
