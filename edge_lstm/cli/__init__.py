@@ -58,6 +58,7 @@ COMMANDS = {
     ),
     "explain": CommandEntry("edge_lstm.cli.explain", "Show which words of a text moved the answer."),
     "score": CommandEntry("edge_lstm.cli.score", "Classify every row of files: files in, files out."),
+    "suggest": CommandEntry("edge_lstm.cli.suggest", "Choose the texts of a log to label next."),
     "latency": CommandEntry("edge_lstm.cli.latency", "Measure how fast this machine answers."),
     "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says of itself."),
     "page": CommandEntry("edge_lstm.cli.page", "Write one HTML file that classifies what is typed."),

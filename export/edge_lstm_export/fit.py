@@ -193,7 +193,7 @@ def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
     config = replace(shape, num_words=prepared.tokenizer.num_ids, labels=labels)
     ngrams = None
     if shape.ngrams:
-        ngrams = choose_ngrams(prepared.examples(prepared.train), shape.ngrams)
+        ngrams = choose_ngrams(prepared.examples(prepared.train), shape.ngrams, prepared.tokenizer.num_ids)
         width = vector_width(labels, shape.ngram_dim) if len(ngrams) else 0
         config = replace(config, ngrams=len(ngrams), ngram_dim=width)
     with torch.random.fork_rng(devices=[]):

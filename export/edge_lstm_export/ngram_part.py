@@ -27,7 +27,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.svm import LinearSVC
 from torch.nn import functional
 
-from edge_lstm.text import START_ID, Tokenizer
+from edge_lstm.text import PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.evaluation import predict_logits
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.linear_part import least_loss
@@ -43,6 +43,8 @@ CHARACTERS = (2, 3, 4, 5)
 FEWEST_TEXTS = 2  # that a pair, or a part of a word, is to occur in
 FOLDS = 5
 REGULARISATIONS = (0.1, 0.5, 2.0)  # C of the SVM
+FEW_TEXTS = 2000  # below, naive Bayes, which needs fewer texts, has half of the say beside the SVM
+BAYES_SMOOTHING = 0.3
 TOLERANCE = 1e-2
 # Of the vectors of many labels: epochs, texts a step, learning rate, what is dropped in a step, and how much
 # of a target goes to all labels.
@@ -50,15 +52,14 @@ EPOCHS, BATCH, RATE, DROPPED, SMOOTHING = 20, 64, 0.01, 0.5, 0.05
 ENOUGH_TEXTS = 2000  # from so many on the LSTM is expected to be worth as much as the n-grams
 
 
-def choose_ngrams(examples: Examples, most: int) -> Ints:
+def choose_ngrams(examples: Examples, most: int, num_ids: int) -> Ints:
     """The n-grams that get a vector: int64 [n, 2] as network.NGramVectors wants them, n at most ``most``.
 
-    Every id that occurs but the start's, then the pairs that occur in most texts, in two or more. Labels are
-    not read.
+    Every id below ``num_ids`` that is not the padding's or the start's (one that occurs in no text has its
+    parts), then the pairs that occur in most texts, in two or more. Labels are not read.
     """
-    alone, pairs = _held(examples)
-    used = np.unique(alone[:, 1])
-    used = used[used != START_ID][:most]
+    _, pairs = _held(examples)
+    used = np.setdiff1d(np.arange(num_ids), (PAD_ID, START_ID))[:most]
     keys, texts = np.unique(pairs[:, 1], return_counts=True)
     keys, texts = keys[texts >= FEWEST_TEXTS], texts[texts >= FEWEST_TEXTS]
     kept = np.sort(keys[np.argsort(-texts, kind="stable")[: most - len(used)]])
@@ -156,10 +157,12 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What cross-validation found of the SVM: C, and what its scores are multiplied by to be logits."""
+    """What cross-validation found of the linear model: C of the SVM, what its scores are multiplied by to be
+    logits, and whether naive Bayes has half of the say."""
 
     c: float
     scale: float
+    bayes: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,16 +207,17 @@ def cross_fit(examples: Examples, features: Features, labels: Ints, count: int, 
     # It reads no labels, so once for all folds.
     x = Weighting.of(x, lengths, len(features.keys)).apply(x, lengths)
     best: tuple[float, Recipe, Floats] | None = None
+    bayes = len(labels) < FEW_TEXTS
     for c in REGULARISATIONS:
         scores = np.zeros((len(labels), 1 if count == 2 else count), np.float32)
         for k in range(folds):
             own = fold == k
             if own.any() and not own.all():
-                weights, bias = fit_svm(x[~own], labels[~own], count, c)
+                weights, bias = fit_linear(x[~own], labels[~own], count, Recipe(c, 1.0, bayes))
                 scores[own] = x[own] @ weights + bias
         scale, loss = _scale_of_least_loss(scores, labels)
         if best is None or loss < best[0]:
-            best = loss, Recipe(c, scale), scores
+            best = loss, Recipe(c, scale, bayes), scores
     assert best is not None
     probabilities = softmax(_two_columns(best[2] * best[1].scale), axis=1).astype(np.float32)
     return CrossFitted(probabilities, best[1], float((probabilities.argmax(axis=1) == labels).mean()))
@@ -235,6 +239,36 @@ def fit_svm(x: Matrix, labels: Ints, count: int, c: float) -> tuple[Floats, Floa
     return weights, bias
 
 
+def fit_bayes(x: Matrix, labels: Ints, count: int) -> tuple[Floats, Floats]:
+    """(weights [columns, outputs], bias [outputs]) of complement naive Bayes (Rennie et al., 2003): a label's
+    score is how little a text's n-grams occur in the texts of all others. One output for two labels."""
+    targets = sparse.csr_matrix(
+        (np.ones(len(labels), np.float32), (labels, np.arange(len(labels)))), (count, len(labels))
+    )
+    others = np.asarray(x.sum(axis=0)) - (targets @ x).toarray() + BAYES_SMOOTHING
+    weights = -np.log(others / others.sum(axis=1, keepdims=True)).T.astype(np.float32)
+    weights -= weights.mean(axis=1, keepdims=True)
+    if count == 2:
+        weights = weights[:, 1:] - weights[:, :1]
+    return weights, np.zeros(weights.shape[1], np.float32)
+
+
+def fit_linear(x: Matrix, labels: Ints, count: int, recipe: Recipe) -> tuple[Floats, Floats]:
+    """(weights [columns, outputs], bias [outputs]), before the recipe's scale: the SVM, or the SVM and naive
+    Bayes, each divided by the spread of its scores on the texts."""
+    weights, bias = fit_svm(x, labels, count, recipe.c)
+    if not recipe.bayes:
+        return weights, bias
+    total, offset = np.zeros_like(weights), np.zeros_like(bias)
+    for part, shift in ((weights, bias), fit_bayes(x, labels, count)):
+        scores = np.asarray(x @ part + shift)
+        centre = scores.mean(axis=1, keepdims=True) if count > 2 else 0.0
+        spread = max(float((scores - centre).std()), 1e-6)
+        total += part / spread
+        offset += shift / spread
+    return total, offset
+
+
 def _two_columns(logits: Floats) -> Floats:
     return np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
 
@@ -252,7 +286,7 @@ def fit_exact(examples: Examples, features: Features, labels: Ints, count: int, 
     """The SVM's weights as vectors: one column a logit."""
     x, lengths = features.matrix(examples), examples.lengths
     weighting = Weighting.of(x, lengths, len(features.keys))
-    weights, bias = fit_svm(weighting.apply(x, lengths), labels, count, recipe.c)
+    weights, bias = fit_linear(weighting.apply(x, lengths), labels, count, recipe)
     weights *= (weighting.weights * recipe.scale)[:, None]
     return Vectors(features.folded(weights), np.eye(len(bias), dtype=np.float32), bias * recipe.scale)
 
@@ -303,6 +337,7 @@ def fit_narrow(
                 optimizer.step()
                 schedule.step()
         with torch.no_grad():
+            vectors[np.bincount(x.indices, minlength=x.shape[1]) == 0] = 0  # in no text, never trained
             table = features.folded(vectors.numpy())
             return Vectors(table, head.weight.numpy().copy(), head.bias.numpy().copy())
 
@@ -323,7 +358,7 @@ class Finished:
         """Plain values, for the provenance."""
         found: dict[str, Any] = {"ngrams": round(self.ngrams, 4), "lstm": round(self.lstm, 4)}
         if self.recipe is not None:
-            found |= {"svm_c": self.recipe.c}
+            found |= {"svm_c": self.recipe.c, "naive_bayes": self.recipe.bayes}
         if self.accuracies is not None:
             found |= dict(zip(("ngrams_accuracy", "lstm_accuracy"), (round(a, 4) for a in self.accuracies)))
         return found

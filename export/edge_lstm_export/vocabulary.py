@@ -3,6 +3,7 @@ that other words are read as."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -94,19 +95,21 @@ def words_and_pieces(
 
     Words are the most frequent ones (a word of one text gets no id where there are others); pieces are all
     characters that occur more than once, as many as find place, and the parts of words that a reading of all
-    words by the longest piece uses most. Labels are not read. DataError where no word is left.
+    words by the longest piece uses most. They take what few words leave: few texts know few of the next
+    text's words, but many of their parts. Labels are not read. DataError where no word is left.
     """
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(split_marks(text, marks))
     without_spaces = sum(n for word, n in counts.items() if spaceless(word)) / max(1, counts.total())
     share = SPACELESS_PIECES_SHARE if without_spaces > SPACELESS_SHARE else PIECES_SHARE
-    pieces = _pieces(counts, round(share * (num_words - FIRST_WORD_ID)))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     ranked = [word for word in ranked if len(word) <= LONGEST_WORD] or list(
         dict.fromkeys(word[:LONGEST_WORD] for word in ranked)
     )
     often = [word for word in ranked if counts[word] > 1]
+    places = num_words - FIRST_WORD_ID
+    pieces = _pieces(counts, max(round(share * places), places - len(often) if often else 0))
     words = _cut(tuple(often if often else ranked), num_words - len(pieces), skip_top)
     return words, pieces, without_spaces
 
@@ -156,13 +159,17 @@ def _pieces(counts: Counter[str], most: int) -> tuple[str, ...]:
                 parts[word[start : start + size]] += weight  # type: ignore[assignment]
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
-    worth = Counter({part: n * (len(part) - 1) for part, n in parts.items() if n >= FEWEST_WORDS})
-    candidates = {*single, *_by_use(worth)[: 2 * room]}
+    worth = Counter({part: n * (len(part) - 1) for part, n in parts.items() if n > 1})
+    often = [part for part in _by_use(worth) if parts[part] >= FEWEST_WORDS]
+    candidates = {*single, *often[: 2 * room]}
     used: Counter[str] = Counter()
     for word, weight in weights.items():
         for part in _longest_first(word, candidates):
             used[part] += weight  # type: ignore[assignment]
     longer = [part for part in _by_use(used) if len(part) > 1][:room]
+    # Few texts leave room: for parts that stand in a longer one in every word, and for those of two words.
+    unused = (part for part in _by_use(worth) if part not in used)
+    longer += list(itertools.islice(unused, room - len(longer)))
     return tuple(sorted([*single, *longer], key=lambda part: (-used[part], part)))
 
 

@@ -17,15 +17,19 @@ from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
 from edge_lstm_export.gates import check_batches, network_probabilities, random_rows
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
+    Recipe,
     choose_ngrams,
     cross_fit,
+    fit_bayes,
     fit_exact,
+    fit_linear,
     fit_narrow,
     learn_features,
 )
 from edge_lstm_export.pipeline import suits_ngrams
 from edge_lstm_export.presets import PRESETS, short_form
 from edge_lstm_export.vocabulary import informative_marks, words_and_pieces
+from scipy import sparse
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
@@ -114,7 +118,10 @@ def test_the_vectors_are_the_linear_model_with_the_parts_of_words_in_them() -> N
     words, pieces, _ = words_and_pieces(texts, 200)
     tokenizer = Tokenizer(words, pieces=pieces)
     examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 3))
-    features, truth = learn_features(choose_ngrams(examples, 500), tokenizer), np.array(labels)
+    features, truth = (
+        learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer),
+        np.array(labels),
+    )
     found = cross_fit(examples, features, truth, 3, seed=0)
     assert found.accuracy == 1.0
     vectors = fit_exact(examples, features, truth, 3, found.recipe)
@@ -125,12 +132,28 @@ def test_the_vectors_are_the_linear_model_with_the_parts_of_words_in_them() -> N
     assert vectors.logits(features.matrix(other), other.lengths).argmax() == 2
 
 
+def test_naive_bayes_stands_beside_the_svm_where_texts_are_few() -> None:
+    x = sparse.csr_matrix(np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1], [0, 1, 0, 1]], np.float32))
+    labels = np.array([0, 0, 1, 2])
+    for count in (2, 3, 4):  # the last of four has no text
+        weights, bias = fit_bayes(x, labels.clip(max=count - 1), count)
+        scores = x @ weights + bias
+        assert np.isfinite(scores).all()
+        if count > 2:
+            assert scores[:, :3].argmax(axis=1).tolist() == labels.tolist()
+        else:
+            assert ((scores[:, 0] > 0) == (labels > 0)).all()
+    alone, _ = fit_linear(x, labels, 3, Recipe(0.5, 1.0))
+    both, _ = fit_linear(x, labels, 3, Recipe(0.5, 1.0, bayes=True))
+    assert not np.allclose(both, alone)
+
+
 def test_many_labels_share_narrow_vectors() -> None:
     texts, labels = made_texts(30, 20)
     words, pieces, _ = words_and_pieces(texts, 300)
     tokenizer = Tokenizer(words, pieces=pieces)
     examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 30))
-    features = learn_features(choose_ngrams(examples, 500), tokenizer)
+    features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
     vectors = fit_narrow(examples, features, np.array(labels), 30, 12, seed=0)
     assert vectors.vectors.shape[1] == 12
     logits = vectors.logits(features.matrix(examples), examples.lengths)
@@ -176,6 +199,14 @@ def test_pieces_are_learnt_from_words_and_from_scripts_without_spaces() -> None:
     assert share == 1
     assert {"好", "吃"} <= set(pieces)
     assert any("好吃" in piece for piece in pieces)
+
+
+def test_pieces_take_the_room_that_few_words_leave() -> None:
+    texts = ["walking talking looking", "walked talked looked"] * 2
+    words, pieces, _ = words_and_pieces(texts, 500)
+    assert len(words) == 6
+    # Those too that stand in a longer one in every word: a word that no text holds is read by them.
+    assert {"alk", "king", "ked", "ing", "ed"} <= set(pieces)
 
 
 def test_marks_that_tell_labels_apart_are_words() -> None:

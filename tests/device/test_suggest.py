@@ -1,0 +1,87 @@
+"""Which texts to label next: unsure ones, different ones, and no labelled one."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from edge_lstm import suggest as module
+from edge_lstm.classifier import Classifier
+from edge_lstm.cli import run
+from edge_lstm.errors import DataError
+from edge_lstm.modelfile import embedded_model
+from edge_lstm.suggest import suggest, write_suggestions
+
+
+def model(sure: dict[str, float]) -> Classifier:
+    """Answers a text with the probability of yes that is given for its first word, else 0.99."""
+
+    def probabilities(texts: Sequence[str]) -> Any:
+        yes = np.array([sure.get(text.split()[0], 0.99) for text in texts], np.float32)
+        return np.stack([1 - yes, yes], axis=1)
+
+    return cast(Classifier, SimpleNamespace(labels=("no", "yes"), probabilities=probabilities))
+
+
+def test_the_least_sure_texts_come_first_with_the_models_guess() -> None:
+    texts = ["clear as day", "doubtful case", "maybe tomorrow", "obvious thing"]
+    found = suggest(model({"doubtful": 0.5, "maybe": 0.3}), texts, 2)
+    assert [(row.text, row.label) for row in found.rows] == [
+        ("doubtful case", "no"),
+        ("maybe tomorrow", "no"),
+    ]
+    assert (found.texts, found.judged) == (4, 4)
+
+
+def test_no_two_say_the_same_and_none_is_labelled() -> None:
+    texts = [f"doubtful whether the parcel number {i} has arrived" for i in range(30)]
+    texts += ["doubtful about the invoice", "clear", "Doubtful about the invoice!", "labelled one already"]
+    answers = model({"doubtful": 0.5, "labelled": 0.5})
+    found = suggest(answers, texts, 20, labelled=["Labelled one, already"])
+    chosen = [row.text for row in found.rows]
+    assert sum("parcel" in text for text in chosen) == 1
+    assert sum("invoice" in text for text in chosen) == 1
+    assert not any("already" in text for text in chosen)
+    assert len(chosen) == 3
+
+
+def test_neither_the_order_nor_the_number_of_texts_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POOL", 10)
+    texts = [f"{chr(97 + i) * 5} {i}" for i in range(26)]
+    answers = model({})
+    one, other = suggest(answers, texts, 5), suggest(answers, texts[::-1], 5)
+    assert one == other
+    assert (one.texts, one.judged) == (26, 10)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [([], "no text to choose from"), ([" ", ""], "no text"), (["seen"], "labelled already")],
+)
+def test_nothing_to_choose_from_is_one_line(texts: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        suggest(model({}), texts, 3, labelled=["seen"])
+
+
+def test_texts_of_any_script_are_written_whole(tmp_path: Path) -> None:
+    texts = ["好吃", 'a "quoted", text\nof two lines', "half \ud800 a character"]
+    write_suggestions(suggest(model({}), texts, 3), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["text"] for row in rows} == {*texts[:2], "half ? a character"}
+
+
+def test_the_command_reads_a_log_and_writes_what_train_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, out = tmp_path / "log.txt", tmp_path / "to_label.csv"
+    log.write_text("a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n")
+    run(["suggest", str(embedded_model()), str(log), "-n", "2", "-o", str(out)])
+    assert "2 of 3 different texts" in capsys.readouterr().out
+    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    assert len(rows) == 2
+    assert {row["label"] for row in rows} <= {"pos", "neg"}
