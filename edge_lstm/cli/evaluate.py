@@ -51,6 +51,15 @@ def command(
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write a report, one HTML page that opens offline."),
     ] = None,
+    mistakes: Annotated[
+        Path | None,
+        typer.Option(
+            "--mistakes",
+            metavar="FILE.csv",
+            help="Write the texts that are judged wrongly, with label and guess, to correct and train on.",
+            show_default=False,
+        ),
+    ] = None,
     input_format: Annotated[
         str | None,
         typer.Option(
@@ -104,17 +113,22 @@ def command(
     by side with McNemar's test. With --abstain or --threshold, also how many texts are answered and how many
     of these answers are wrong.
     """
+    from edge_lstm.atomic import check_distinct, check_writable
+    from edge_lstm.errors import DataError
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
     from edge_lstm.evaluation.sources import load_labelled
     from edge_lstm.modelfile import open_model
 
+    written = [path for path in (report, mistakes) if path is not None]
+    for path in written:
+        check_writable(path)
+    check_distinct(written, [data, *(models or ())])
     if report is not None:
-        from edge_lstm.atomic import check_distinct, check_writable
         from edge_lstm.charts import check_drawable
 
-        check_writable(report)
-        check_distinct([report], [data, *(models or ())])
         check_drawable()
+    if mistakes is not None and len(models or ()) > 1:
+        raise DataError("--mistakes are those of one model; name one, or leave --mistakes out")
     opened = [open_model(path) for path in models] if models else [open_model()]
     names = parse_label_map(label_map) if label_map else {}
     labelled = load_labelled(
@@ -146,6 +160,10 @@ def command(
         from edge_lstm.evaluation.report import write_report
 
         write_report(evaluation, report)
+    if mistakes is not None:
+        from edge_lstm.evaluation.mistakes import write_mistakes
+
+        write_mistakes(evaluation, mistakes)
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
     else:

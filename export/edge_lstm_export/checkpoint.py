@@ -17,6 +17,7 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import OOV_ID, Tokenizer
+from edge_lstm_export.kept import Kept
 from edge_lstm_export.network import Network, NetworkConfig
 
 CHECKPOINT_FORMAT = 2  # 1: without the text rule pieces-1 and n-gram vectors
@@ -29,6 +30,7 @@ class Checkpoint:
 
     training: how it was made (data, digest, seed, options, versions, metrics), plain values.
     abstention: which answers to leave out so that few are wrong, from the validation part; None without one.
+    kept: what it keeps of its training's rows; None of an unfinished one, and of versions before 0.3.
     state: tensors beside the weights that a resumed training needs (optimizer moments, random state);
         empty in a finished checkpoint.
     """
@@ -39,6 +41,7 @@ class Checkpoint:
     training: dict[str, Any]
     state: Mapping[str, torch.Tensor] = field(default_factory=dict)
     abstention: RiskCoverage | None = None
+    kept: Kept | None = None
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -47,6 +50,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         f"network.{name}": value.contiguous() for name, value in checkpoint.network.state_dict().items()
     }
     tensors |= {f"state.{name}": value.contiguous() for name, value in checkpoint.state.items()}
+    if checkpoint.kept is not None:
+        tensors |= {f"kept.{name}": value for name, value in checkpoint.kept.to_tensors().items()}
     description = {
         "format": 1 if checkpoint.tokenizer.pieces is None else CHECKPOINT_FORMAT,
         "network": checkpoint.network.config.to_dict(),
@@ -86,6 +91,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise TypeError("its labels are a list, its training an object")
         curve = described.get("abstention")
         abstention = None if curve is None else RiskCoverage.from_dict(curve)
+        kept = Kept.from_tensors(_with_prefix(tensors, "kept."), network.config.labels)
         if len(labels) != network.config.labels or len(set(labels)) != len(labels):
             raise ValueError(f"{len(set(labels))} labels for {network.config.labels} answers")
         if not all(type(label) is str for label in labels):
@@ -98,7 +104,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: its description does not fit its weights ({reason}); train it again"
         ) from None
     state = _with_prefix(tensors, "state.")
-    return Checkpoint(network.eval(), tokenizer, tuple(labels), training, state, abstention)
+    return Checkpoint(network.eval(), tokenizer, tuple(labels), training, state, abstention, kept)
 
 
 def _network(described: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Network:

@@ -28,6 +28,7 @@ from edge_lstm_export.evaluation import (
     score,
 )
 from edge_lstm_export.examples import Examples, one_hot
+from edge_lstm_export.kept import Kept
 from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_linear_part, learn_from_all
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
@@ -216,6 +217,7 @@ def fit(
     read_test: bool = True,
     described: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
+    keep_rows: bool = False,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -223,7 +225,7 @@ def fit(
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
     ``examples`` takes the place of the training split with its own labels (distillation).
     ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
-    cross-validation has found it already.
+    cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     examples = prepared.examples(prepared.train) if examples is None else examples
@@ -278,7 +280,10 @@ def fit(
         "warnings": [*prepared.dataset.warnings, *said],
         **(described or {}),
     }
-    checkpoint = Checkpoint(network, prepared.tokenizer, labels, provenance, abstention=abstention)
+    kept = None
+    if result.outcome != "interrupted":
+        kept = Kept.of(prepared.dataset, prepared.train, prepared.validation, rows=keep_rows)
+    checkpoint = Checkpoint(network, prepared.tokenizer, labels, provenance, abstention=abstention, kept=kept)
     return Fitted(checkpoint, result, on_validation, on_test, said)
 
 

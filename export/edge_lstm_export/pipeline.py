@@ -70,6 +70,7 @@ class TrainingJob:
         teacher_windows: see
         distillation.Distillation. None is the preset's; without a teacher ("none") the network learns from
         the training texts' own labels.
+    keep_rows: the checkpoint keeps the training's texts, for a training that goes on from it (kept.py).
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     features: "pairs" (a table of words and pairs, a column a logit), "ngrams" (words, pieces of words and
         vectors of n-grams, presets.Short), or "auto": what suits the texts, see :func:`suits_ngrams`.
@@ -95,6 +96,7 @@ class TrainingJob:
     teacher_windows: int | None = None
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
+    keep_rows: bool = False
     suspects: Path | None = None
     threads: int = 1
     device: str = "cpu"
@@ -246,6 +248,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             "distillation": taught.provenance if taught else svm,
         },
         recipe=recipe,
+        keep_rows=job.keep_rows,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)

@@ -110,6 +110,13 @@ SETTINGS = (
         "a model file that labels the unlabelled texts together with the teacher; repeatable",
         repeatable=True,
     ),
+    Setting(
+        "keep-rows",
+        "",
+        "keep_rows",
+        bool,
+        "keep the texts in the checkpoint (not in the model file), for train --from",
+    ),
     Setting("follow-links", "data", "follow_links", bool, "read what symbolic links inside a folder lead to"),
     Setting("device", "", "device", str, "cpu, or cuda where there is one"),
 )
