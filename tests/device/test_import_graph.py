@@ -19,7 +19,9 @@ DEVICE, WORKSTATION = ROOT / "edge_lstm", ROOT / "export" / "edge_lstm_export"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
-    frozenset({"scoring", "evaluation", "explain", "doctor", "latency", "live_page"}),  # none knows another
+    frozenset(
+        {"scoring", "evaluation", "explain", "suggest", "doctor", "latency", "live_page"}
+    ),  # none knows another
     frozenset({"classifier"}),
     frozenset({"modelfile", "tables", "charts"}),
     frozenset({"model_checks"}),
