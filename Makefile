@@ -6,12 +6,14 @@
 PYTHON ?= python3
 VENV := .venv
 DEVICE_VENV := .venv-device
-BIN := $(VENV)/bin
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
+DEVICE_BIN := $(DEVICE_VENV)/$(SCRIPTS)
 PIP_FLAGS := --quiet --disable-pip-version-check
 # Those that take minutes run in .ci/run, or with PYTEST_FLAGS= (nothing).
 PYTEST_FLAGS ?= -m "not slow"
 
-.PHONY: demo test lint types pytest wheel device-test model bench emulated clean
+.PHONY: demo test lint types pytest device-test release model bench emulated clean
 
 demo: $(VENV)/installed
 	$(BIN)/edge-lstm quickstart
@@ -41,18 +43,30 @@ pytest: $(VENV)/ray
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) --ignore $(RAY_TESTS)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(RAY_TESTS)
 
-wheel: $(VENV)/installed
-	rm -rf build/wheel
-	$(BIN)/python -m pip wheel $(PIP_FLAGS) --no-deps --wheel-dir build/wheel .
-
-# The wheel without an extra, as a device has it: there torch and onnx cannot be imported.
-device-test: wheel
+# Installed without an extra, as a device has it: there torch and onnx cannot be imported. LOWEST=1 takes the lowest
+# releases that pyproject.toml allows, with which Python 3.10 goes; DEVICE_TESTS names some of the tests.
+DEVICE_TESTS := .
+device-test:
 	rm -rf $(DEVICE_VENV)
 	$(PYTHON) -m venv $(DEVICE_VENV)
-	$(DEVICE_VENV)/bin/python -m pip install $(PIP_FLAGS) "$$(echo build/wheel/edge_lstm-*.whl)[test]"
-	! $(DEVICE_VENV)/bin/python -c 'import torch' 2>/dev/null
-	! $(DEVICE_VENV)/bin/python -c 'import onnx' 2>/dev/null
-	cd tests/device && ../../$(DEVICE_VENV)/bin/pytest -c ../../pyproject.toml --rootdir . .
+	$(if $(LOWEST),$(DEVICE_BIN)/python -m pip install $(PIP_FLAGS) uv)
+	$(DEVICE_BIN)/python -m $(if $(LOWEST),uv) pip install $(if $(LOWEST),--quiet --resolution lowest-direct \
+		--python $(DEVICE_BIN)/python,$(PIP_FLAGS)) '.[test]'
+	! $(DEVICE_BIN)/python -c 'import torch' 2>/dev/null
+	! $(DEVICE_BIN)/python -c 'import onnx' 2>/dev/null
+	cd tests/device && ../../$(DEVICE_BIN)/python -m pytest -c ../../pyproject.toml --rootdir . $(DEVICE_TESTS)
+
+# What is published, in dist/: nothing goes there that is not checked. TAG=v1.2.3 is held against the version;
+# DRY=1 says what is missing and goes on. Publishing itself is .github/workflows/release.yml.
+RELEASE_VENV := .venv-release
+release:
+	$(PYTHON) tools/release.py check $(if $(TAG),--tag $(TAG)) $(if $(DRY),--dry)
+	rm -rf dist $(RELEASE_VENV)
+	$(PYTHON) -m venv $(RELEASE_VENV)
+	$(RELEASE_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) build twine
+	$(RELEASE_VENV)/$(SCRIPTS)/python -m build --outdir dist
+	$(RELEASE_VENV)/$(SCRIPTS)/python -m twine check --strict dist/*
+	$(PYTHON) tools/release.py install dist
 
 # The embedded model from raw reviews, unattended, with 'make -j2 model' on two cores in an hour. Models that are
 # not installed label the unlabelled reviews: the helper, then two that are larger than any preset and learn
@@ -107,4 +121,4 @@ emulated: $(VENV)/installed
 	$(BIN)/python tools/emulated.py count
 
 clean:
-	rm -rf $(VENV) $(DEVICE_VENV) build out
+	rm -rf $(VENV) $(DEVICE_VENV) $(RELEASE_VENV) build dist out

@@ -1,0 +1,121 @@
+"""What surrounds the code says what the code says: versions, workflows, forms, the release's own check."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+
+import edge_lstm
+from edge_lstm.model_checks import OPERATORS
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+RELEASE = runpy.run_path(str(ROOT / "tools" / "release.py"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_names_every_action_by_its_digest_and_its_release(workflow: Path) -> None:
+    used = re.findall(r"uses: (.+)$", workflow.read_text(encoding="utf-8"), re.MULTILINE)
+    assert used
+    for action in used:
+        if not action.startswith("./.github/"):
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_one_action_has_one_digest_in_all_workflows() -> None:
+    used = {
+        line
+        for workflow in WORKFLOWS
+        for line in re.findall(r"uses: (\w.+)$", workflow.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    names = [line.partition("@")[0] for line in used]
+    assert len(names) == len(set(names))
+
+
+def test_workflows_and_hooks_run_targets_that_the_makefile_has() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    texts = [workflow.read_text(encoding="utf-8") for workflow in WORKFLOWS]
+    steps = [step for text in texts for step in re.findall(r"run: (.+)$", text, re.MULTILINE) if step != "|"]
+    commands = [
+        step for step in (*steps, *re.findall(r"entry: (.+)$", hooks, re.MULTILINE)) if step != "bash"
+    ]
+    assert len(commands) > 4
+    for command in commands:
+        target = re.match(r"make ([\w-]+)", command)
+        assert target, f"not a make target: {command}"
+        assert re.search(rf"^{target[1]}:", makefile, re.MULTILINE), command
+
+
+def test_the_workflow_tests_every_python_that_the_package_is_said_to_run_on() -> None:
+    said = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    tested = re.search(r'python: \[("3\.10".+)\]', workflow)
+    assert tested and re.findall(r"3\.\d+", tested[1]) == said
+
+
+def test_only_the_publishing_job_may_speak_for_the_repository() -> None:
+    for workflow in WORKFLOWS:
+        text = workflow.read_text(encoding="utf-8")
+        assert re.search(r"^permissions:\n  contents: read$", text, re.MULTILINE)
+        assert text.count("id-token: write") == (workflow.name == "release.yml")
+        assert "secrets." not in text
+
+
+def test_the_form_for_defects_asks_what_doctor_says() -> None:
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "defect.yml").read_text(encoding="utf-8")
+    doctor = form.partition("id: doctor")[2].partition("id: model")[0]
+    assert "edge-lstm doctor --json" in doctor
+    assert "required: true" in doctor
+
+
+def test_security_md_counts_the_operators_that_a_graph_may_use() -> None:
+    said = re.search(r"the (\d+) operators", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert said and int(said[1]) == sum(map(len, OPERATORS.values()))
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {edge_lstm.__version__}\n" in citation
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """What a release is judged by, ready to be one."""
+    number = edge_lstm.__version__
+    (tmp_path / "edge_lstm").mkdir()
+    shutil.copy(ROOT / "edge_lstm" / "_version.py", tmp_path / "edge_lstm")
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## {number} (2026-01-31)\n\n- All of it.\n")
+    (tmp_path / "CITATION.cff").write_text(f"title: it\nversion: {number}\n")
+    (tmp_path / "pyproject.toml").write_text("[project]\n[project.urls]\nSource = 'https://example.org'\n")
+    return tmp_path
+
+
+def test_sources_that_fit_together_may_be_released(sources: Path) -> None:
+    assert RELEASE["missing"](sources) == []
+    assert RELEASE["missing"](sources, tag=f"v{edge_lstm.__version__}") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "reason"),
+    [
+        ("edge_lstm/_version.py", '__version__ = "9.9.9"\n', "the changelog begins with"),
+        ("edge_lstm/_version.py", '__version__ = "9.9"\n', "not of the form"),
+        ("CHANGELOG.md", f"## {edge_lstm.__version__} (unreleased)\n", "has no date"),
+        ("CHANGELOG.md", f"## {edge_lstm.__version__}\n", "has no date"),
+        ("CITATION.cff", "version: 0.0.1\n", "CITATION.cff says version 0.0.1"),
+        ("pyproject.toml", "[project]\n", "no [project.urls]"),
+    ],
+)
+def test_what_does_not_fit_stops_a_release(sources: Path, file: str, text: str, reason: str) -> None:
+    (sources / file).write_text(text, encoding="utf-8")
+    assert any(reason in line for line in RELEASE["missing"](sources))
+
+
+def test_a_tag_of_another_version_stops_a_release(sources: Path) -> None:
+    (line,) = RELEASE["missing"](sources, tag="v0.0.1")
+    assert "v0.0.1" in line

@@ -1,0 +1,111 @@
+"""What must hold before a version is published: ``make release`` runs it.
+
+    python tools/release.py check [--tag v1.2.3] [--dry]    # the sources: version, changelog, addresses
+    python tools/release.py install [DIST]                  # the wheel and the sdist, in a venv of their own each
+
+``--dry`` lists what is missing and goes on. One line for each thing that is wrong, and exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def version(root: Path = ROOT) -> str:
+    """The version that the package says."""
+    return _first(r'__version__ = "(.+)"', root / "edge_lstm" / "_version.py")
+
+
+def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
+    """What keeps the sources at ``root`` from being released, a line each; ``tag``: the name they are given."""
+    number = version(root)
+    wrong = []
+    if not re.fullmatch(r"\d+\.\d+\.\d+", number):
+        wrong.append(f"version {number} is not of the form 1.2.3: change edge_lstm/_version.py")
+    if tag is not None and tag != f"v{number}":
+        wrong.append(f"the tag is {tag}, the version {number}: change edge_lstm/_version.py or the tag")
+    heading = _first(r"^## (.+)$", root / "CHANGELOG.md")
+    if heading.split()[0] != number:
+        wrong.append(f"the changelog begins with {heading!r}, the version is {number}")
+    if not re.fullmatch(r"\S+ \(\d{4}-\d\d-\d\d\)", heading):
+        wrong.append(f"the changelog's {heading!r} has no date: write '## {number} (YYYY-MM-DD)'")
+    cited = _first(r"^version: (.+)$", root / "CITATION.cff")
+    if cited != number:
+        wrong.append(f"CITATION.cff says version {cited}, the package {number}")
+    if "[project.urls]" not in (root / "pyproject.toml").read_text(encoding="utf-8"):
+        wrong.append("pyproject.toml has no [project.urls]: say where the project lives")
+    return wrong
+
+
+def install(dist: Path, root: Path = ROOT) -> None:
+    """The wheel and the sdist in ``dist``, installed where nothing else is, classify a text. Raises SystemExit."""
+    number = version(root)
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    for needed in (
+        "edge_lstm/py.typed",
+        "edge_lstm/models/sentiment.int8.onnx",
+        "edge_lstm/live_page/edge-lstm.mjs",
+    ):
+        if needed not in names:
+            sys.exit(f"error: {wheel.name} does not hold {needed}; see [tool.hatch.build] in pyproject.toml")
+    for package in (wheel, sdist):
+        with tempfile.TemporaryDirectory() as folder:
+            _run(sys.executable, "-m", "venv", folder)
+            scripts = Path(folder) / ("Scripts" if sys.platform == "win32" else "bin")
+            _run(str(scripts / "python"), "-m", "pip", "install", "--quiet", str(package.resolve()))
+            command = shutil.which("edge-lstm", path=str(scripts))
+            if command is None:
+                sys.exit(f"error: {package.name} installs no command edge-lstm")
+            said = _run(command, "--version", cwd=folder)
+            if said.split() != ["edge-lstm", number]:
+                sys.exit(f"error: {package.name} installs {said.strip()}, not {number}")
+            _run(command, "doctor", cwd=folder)
+            print(f"{package.name}: installs, {said.strip()}, fit")
+
+
+def _run(*command: str, cwd: str | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: '{' '.join(command)}' ended with {done.returncode}\n{done.stdout}".rstrip())
+    return done.stdout
+
+
+def _first(pattern: str, file: Path) -> str:
+    found = re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else ""
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    steps = parser.add_subparsers(dest="step", required=True)
+    check = steps.add_parser("check")
+    check.add_argument("--tag", default=None)
+    check.add_argument("--dry", action="store_true")
+    steps.add_parser("install").add_argument("dist", nargs="?", type=Path, default=ROOT / "dist")
+    arguments = parser.parse_args()
+    if arguments.step == "install":
+        install(arguments.dist)
+        return
+    wrong = missing(tag=arguments.tag)
+    for line in wrong:
+        print(f"{'would stop' if arguments.dry else 'error'}: {line}", file=sys.stderr)
+    if wrong and not arguments.dry:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
