@@ -1,7 +1,7 @@
 """What must hold before a version is published: ``make release`` runs it.
 
     python tools/release.py check [--tag v1.2.3] [--dry]    # the sources: version, changelog, addresses
-    python tools/release.py install [DIST]                  # the wheel and the sdist, in a venv of their own each
+    python tools/release.py install [DIST]                  # wheel and sdist, each in a venv of its own
 
 ``--dry`` lists what is missing and goes on. One line for each thing that is wrong, and exit code 1.
 """
@@ -18,6 +18,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# Files that a wheel without an error can lack.
+NEEDED = ("edge_lstm/py.typed", "edge_lstm/models/sentiment.int8.onnx", "edge_lstm/live_page/edge-lstm.mjs")
 
 
 def version(root: Path = ROOT) -> str:
@@ -26,7 +28,7 @@ def version(root: Path = ROOT) -> str:
 
 
 def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
-    """What keeps the sources at ``root`` from being released, a line each; ``tag``: the name they are given."""
+    """What keeps the sources at ``root`` from being released under the name ``tag``, a line each."""
     number = version(root)
     wrong = []
     if not re.fullmatch(r"\d+\.\d+\.\d+", number):
@@ -47,7 +49,7 @@ def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
 
 
 def install(dist: Path, root: Path = ROOT) -> None:
-    """The wheel and the sdist in ``dist``, installed where nothing else is, classify a text. Raises SystemExit."""
+    """Installs the wheel and the sdist in ``dist`` where nothing else is. SystemExit where one is not fit."""
     number = version(root)
     (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
@@ -87,7 +89,7 @@ def _first(pattern: str, file: Path) -> str:
 
 
 def main() -> None:
-    """See the module."""
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
