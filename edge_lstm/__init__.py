@@ -25,7 +25,7 @@ TYPE_CHECKING = False  # as in typing, whose import would delay the moment from 
 if TYPE_CHECKING:
     from typing import Any
 
-    from edge_lstm.classifier import Classifier, Prediction
+    from edge_lstm.classifier import Classifier, Prediction, SeveralPrediction
     from edge_lstm.scoring import ScoredRow, ScoreOptions, Summary, score, score_files
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "ProviderError",
     "ScoreOptions",
     "ScoredRow",
+    "SeveralPrediction",
     "Summary",
     "__version__",
     "score",
@@ -55,6 +56,7 @@ _LAZY = {
     "ScoredRow": "edge_lstm.scoring",
     "Classifier": "edge_lstm.classifier",
     "Prediction": "edge_lstm.classifier",
+    "SeveralPrediction": "edge_lstm.classifier",
     "Summary": "edge_lstm.scoring",
     "score": "edge_lstm.scoring",
     "score_files": "edge_lstm.scoring",

@@ -1,4 +1,5 @@
-"""What is answered, given a text's probabilities: the best labels, or none where the model is unsure.
+"""What is answered, given a text's probabilities: the best labels, those above their thresholds, or none
+where the model is unsure.
 
 A text is unsure where the probability of its best label is below a threshold. Who would rather say how many
 answers may be wrong gives that share, and the model file's **risk–coverage curve** has the threshold for it:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:  # a model file is read without NumPy
     import numpy as np
     import numpy.typing as npt
 
+# Joins the labels of a text in one column, as ``score`` writes them; no label of a model that gives several
+# may hold it.
+LABEL_JOINT = "|"
 CONFIDENCE = 0.9
 MOST_POINTS = 32
 DIGITS = 6  # of a threshold

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edge_lstm.answering import UNSURE, check_top, chosen_threshold, is_unsure
+from edge_lstm.answering import UNSURE, check_top, is_unsure
 from edge_lstm.errors import ModelFileError, ProviderError
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
@@ -62,6 +62,42 @@ class Prediction:
         """
         check_top(k, len(self.probabilities))
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The text's labels, the most probable first: here one, or none where the text is unsure; see
+        :class:`SeveralPrediction`."""
+        return () if self.label is None else (self.label,)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for ``edge-lstm predict --json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SeveralPrediction(Prediction):
+    """The answer of a model that gives several labels a text; ``label`` is the most probable one, whether or
+    not the text has it.
+
+    thresholds: for every label the probability from which on a text has it.
+    """
+
+    thresholds: dict[str, float]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels whose probability reaches their threshold, the most probable first; may be none."""
+        every = self.top(len(self.probabilities))
+        return tuple(label for label, probability in every if probability >= self.thresholds[label])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: the labels, every probability and threshold, and the status."""
+        return {
+            "labels": list(self.labels),
+            "probabilities": self.probabilities,
+            "thresholds": self.thresholds,
+            "status": self.status,
+        }
 
 
 @dataclass(frozen=True)
@@ -141,6 +177,13 @@ class Classifier:
         """The labels, in the order of the columns of :meth:`probabilities`."""
         return self.model.labels
 
+    def has_labels(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """probabilities: float32 [n, labels] → bool [n, labels], the labels that each text is given: those
+        that reach their threshold, or the most probable of a model that gives one."""
+        if self.model.thresholds is not None:
+            return np.asarray(probabilities >= np.array(self.model.thresholds))  # compared in float64
+        return np.asarray(np.arange(len(self.labels)) == probabilities.argmax(axis=1)[:, None])
+
     @property
     def batch_size(self) -> int:
         """Texts in one run where nothing else is asked for: what is fastest for a network of this width."""
@@ -155,7 +198,8 @@ class Classifier:
     def probabilities(
         self, texts: Sequence[str], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
-        """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``, each sums to 1."""
+        """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``. Each sums to 1, but not
+        where a text may have several labels."""
         encode = self.model.tokenizer.encode_text
         return self.probabilities_of(
             [encode(text).ids for text in _check_texts(texts)], batch_size=batch_size
@@ -185,8 +229,7 @@ class Classifier:
 
         DataError where both are given, a value is out of range, or the file cannot say it.
         """
-        model = self.model
-        return chosen_threshold(model.abstention, model.path, abstain=abstain, threshold=threshold)
+        return self.model.chosen_threshold(abstain=abstain, threshold=threshold)
 
     def predict(
         self,
@@ -196,7 +239,8 @@ class Classifier:
         threshold: float | None = None,
         batch_size: int | None = None,
     ) -> list[Prediction]:
-        """Texts → predictions, in order. Empty, unknown and truncated texts get one too and say so.
+        """Texts → predictions, in order (:class:`SeveralPrediction` where a text may have several labels).
+        Empty, unknown and truncated texts get one too and say so.
 
         abstain, threshold: see :meth:`threshold`. Raises TypeError where texts is no sequence of strings,
         DataError as :meth:`threshold`, ModelFileError where the model gives what is no probability (NaN).
@@ -212,13 +256,19 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Encoded texts with their probabilities (float32 [n, labels]) → predictions."""
         unsure = is_unsure(answers.max(axis=1, initial=0), threshold).tolist()
+        kept = self.model.thresholds
+        thresholds = None if kept is None else dict(zip(self.labels, kept))
         for text, best, row, left_out in zip(
             encoded, answers.argmax(axis=1).tolist(), answers.tolist(), unsure
         ):
+            probabilities = dict(zip(self.labels, row))
+            if thresholds is not None:
+                yield SeveralPrediction(self.labels[best], row[best], probabilities, text.status, thresholds)
+                continue
             yield Prediction(
                 label=None if left_out else self.labels[best],
                 probability=row[best],
-                probabilities=dict(zip(self.labels, row)),
+                probabilities=probabilities,
                 status=UNSURE if left_out else text.status,
             )
 

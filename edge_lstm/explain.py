@@ -117,7 +117,7 @@ def explain(
             tail = ids[end:]
             rows.append((ids[max(0, start - length) : start] + tail)[-length:])
     answers = _probabilities(classifier, rows, batch_size, progress)
-    base = answers[0]
+    base, several = answers[0], classifier.model.thresholds is not None
     column = labels.index(label) if label is not None else max(range(len(labels)), key=base.__getitem__)
     parts = []
     for g, (first, last) in enumerate(groups):
@@ -128,7 +128,7 @@ def explain(
                 start=start,
                 end=end,
                 text=text[start:end],
-                effect=_log_odds(base, column) - _log_odds(row, column),
+                effect=_log_odds(base, column, several) - _log_odds(row, column, several),
                 probability=row[column],
                 known=any(known[first:last]),
                 read=where[last] > first_read or where[first] >= first_read,
@@ -161,9 +161,13 @@ def _probabilities(
     return answers
 
 
-def _log_odds(probabilities: Sequence[float], column: int) -> float:
-    """Of one label against all others. The others are added up: 1 - p has no digits left near p = 1."""
-    others = math.fsum(p for i, p in enumerate(probabilities) if i != column)
+def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> float:
+    """Of one label against all others. The others are added up: 1 - p has no digits left near p = 1. Where a
+    text may have several labels, against not having it."""
+    if several:
+        others = 1 - probabilities[column]
+    else:
+        others = math.fsum(p for i, p in enumerate(probabilities) if i != column)
     return math.log(max(probabilities[column], SMALLEST_PROBABILITY)) - math.log(
         max(others, SMALLEST_PROBABILITY)
     )

@@ -21,6 +21,7 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 Ints = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,63 @@ def label_scores(confusion: npt.NDArray[np.int64], names: tuple[str, ...]) -> tu
             )
         )
     return tuple(rows)
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """Scores of texts with several labels each. exact: texts of which all labels, and no other, were given.
+
+    micro_f1 counts every label of every text once; macro_f1 is the mean F1 of the labels that occur, in the
+    data or in the answers.
+    """
+
+    texts: int
+    exact: int
+    labels: tuple[LabelScores, ...]
+
+    @property
+    def subset_accuracy(self) -> float:
+        """Share of texts whose labels are exactly right."""
+        return self.exact / self.texts
+
+    @property
+    def micro_f1(self) -> float:
+        """2 · right / (labels there are + labels given)."""
+        right = sum(round(row.recall * row.support) for row in self.labels)
+        return _ratio(2 * right, sum(row.support + row.predicted for row in self.labels))
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the labels; a rare one counts as much as a frequent one."""
+        return float(np.mean([row.f1 for row in self.labels if row.support or row.predicted] or [0.0]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "texts": self.texts,
+            "micro_f1": round(self.micro_f1, 6),
+            "macro_f1": round(self.macro_f1, 6),
+            "subset_accuracy": round(self.subset_accuracy, 6),
+            "labels": {
+                row.label: {
+                    "precision": round(row.precision, 6),
+                    "recall": round(row.recall, 6),
+                    "f1": round(row.f1, 6),
+                    "texts": row.support,
+                }
+                for row in self.labels
+            },
+        }
+
+
+def set_scores(truth: Bools, given: Bools, names: tuple[str, ...]) -> SetScores:
+    """truth, given: bool [n, labels], the labels that each text has and those it was given."""
+    right, support, predicted = (truth & given).sum(axis=0), truth.sum(axis=0), given.sum(axis=0)
+    rows = tuple(
+        LabelScores(name, _ratio(r, p), _ratio(r, s), _ratio(2 * r, s + p), int(s), int(p))
+        for name, r, s, p in zip(names, right, support, predicted)
+    )
+    return SetScores(len(truth), int((truth == given).all(axis=1).sum()), rows)
 
 
 def log_loss(truth: Ints, probabilities: Floats) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.onnx_file import Graph, OnnxFile
 from edge_lstm.text import FIRST_WORD_ID, PIECES_RULE, START_ID, Tokenizer
 
@@ -66,6 +67,18 @@ def labels_from(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def thresholds_from(value: Any, labels: Sequence[str]) -> tuple[float, ...]:
+    """The thresholds of a model that gives several labels a text, one for each label."""
+    _require(isinstance(value, dict) and isinstance(value["thresholds"], list), "its thresholds are no list")
+    thresholds = value["thresholds"]
+    _require(len(thresholds) == len(labels), "it does not have a threshold for each label")
+    _require(
+        all(type(t) in (float, int) and 0 < t <= 1 for t in thresholds), "a threshold is not above 0 to 1"
+    )
+    _require(not any(LABEL_JOINT in label for label in labels), f"a label holds {LABEL_JOINT!r}")
+    return tuple(map(float, thresholds))
+
+
 def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     """Metadata → Tokenizer. A rule that this version does not implement is a ValueError, never a guess."""
     _require(isinstance(settings, dict), "the tokenizer's settings are no object")
@@ -88,12 +101,19 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
 
 
 def check_metadata(
-    tokenizer: Tokenizer, labels: Sequence[str], network: Any, training: Any, quantization: Any
+    tokenizer: Tokenizer,
+    labels: Sequence[str],
+    network: Any,
+    training: Any,
+    quantization: Any,
+    *,
+    several: bool = False,
 ) -> None:
-    """The parts of the metadata against each other."""
+    """The parts of the metadata against each other. several: it has thresholds."""
     for name, value in (("network", network), ("training", training), ("quantization", quantization or {})):
         _require(isinstance(value, dict), f"its {name} is no object")
     _require(network.get("labels", len(labels)) == len(labels), "the network has another number of labels")
+    _require(network.get("several", False) is several, "its thresholds are not those of its network")
     _require(_is_whole(network.get("hidden", 1), 1, 2**31), "its number of hidden units is no number")
     ids = tokenizer.num_ids
     _require(network.get("num_words", ids) == ids, "the vocabulary has another size than the network's")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm import onnx_file
-from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
+from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold
 from edge_lstm.errors import DamagedModelFileError, DataError, NewerFormatError, NotAModelFileError
 from edge_lstm.model_checks import (
     GoldenRow,
@@ -33,13 +33,15 @@ from edge_lstm.model_checks import (
     golden_from,
     labels_from,
     load_json,
+    thresholds_from,
     tokenizer_from,
 )
 from edge_lstm.text import Tokenizer
 
 # 1: Keras's text rule. 2: the text rule pieces-1 (see text.py), which earlier versions cannot read. A file
-# has the lowest version that says what it needs, so that devices of yesterday read what they can.
-FORMAT_VERSION = 2
+# has the lowest version that says what it needs, so that devices of yesterday read what they can. 3: several
+# labels a text, which earlier versions would answer with one.
+FORMAT_VERSION = 3
 PRODUCER = "edge-lstm"
 INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
@@ -53,6 +55,8 @@ KEY_NETWORK = "edge_lstm.network"
 KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
 KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absent: no curve
+# JSON: {"thresholds": [...]}, a probability a label from which on a text has it. Absent: one label a text.
+KEY_SEVERAL = "edge_lstm.several"
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
 KEY_DIGEST = "edge_lstm.digest"  # of the whole file, see above; first, so that it outlives a cut
 KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto: what edge-lstm 0.1 checks
@@ -86,6 +90,8 @@ class ModelFile:
     batch: rows a run takes, or None where the batch is free.
     network, training, quantization: what the file says of itself (``quantization`` is None for fp32).
     abstention: which answers are left out so that few are wrong; None where the file does not say.
+    thresholds: of a model that gives several labels a text, the probability from which on a text has each
+        label, above 0 to 1; None: each text has one label, the most probable.
     """
 
     path: Path
@@ -99,6 +105,19 @@ class ModelFile:
     quantization: dict[str, Any] | None
     golden: tuple[GoldenRow, ...]
     abstention: RiskCoverage | None = None
+    thresholds: tuple[float, ...] | None = None
+
+    def chosen_threshold(self, *, abstain: float | None, threshold: float | None) -> float:
+        """The probability below which a text is unsure, see answering.chosen_threshold; never one of a model
+        that gives several labels. DataError."""
+        if self.thresholds is None:
+            return chosen_threshold(self.abstention, self.path, abstain=abstain, threshold=threshold)
+        if abstain is not None or threshold:
+            raise DataError(
+                f"{self.path} gives several labels a text, each with a threshold of its own; "
+                "leave --abstain and --threshold out"
+            )
+        return 0.0
 
     @property
     def precision(self) -> str:
@@ -193,7 +212,9 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         training = load_json(metadata.get(KEY_TRAINING, "{}"))
         if length != tokenizer.length:
             raise ValueError("its input has another length than its text rule")
-        check_metadata(tokenizer, labels, network, training, quantization)
+        several = load_json(metadata[KEY_SEVERAL]) if KEY_SEVERAL in metadata else None
+        thresholds = None if several is None else thresholds_from(several, labels)
+        check_metadata(tokenizer, labels, network, training, quantization, several=thresholds is not None)
         check_graph(onnx, graph, tokenizer, labels, network, quantized=quantization is not None)
         rows = load_json(metadata.get(KEY_GOLDEN, "[]"))
         golden = golden_from(rows, labels, tokenizer.num_ids, length)
@@ -219,6 +240,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         quantization=quantization,
         golden=golden,
         abstention=abstention,
+        thresholds=thresholds,
     )
 
 
@@ -309,6 +331,7 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "inputs": [{"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.inputs],
         "outputs": [{"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.outputs],
         "labels": list(model.labels),
+        **({} if model.thresholds is None else {"thresholds": dict(zip(model.labels, model.thresholds))}),
         "tokenizer": json.loads(model.onnx.metadata[KEY_TOKENIZER]),
         "vocabulary": {"words": len(model.tokenizer.words), "first": list(model.tokenizer.words[:10])},
         "network": model.network,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,12 @@ from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
     JsonOption,
+    LabelColumnsOption,
+    LabelSeparatorOption,
     ProviderOption,
     ThreadsOption,
     ThresholdOption,
+    column_names,
 )
 from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.cli.tables import WIDTH, print_table, short, width_of
@@ -24,6 +27,7 @@ from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult
+    from edge_lstm.evaluation.several import SeveralEvaluation
 
 NAME_WIDTH = 23  # so that every table is at most 79 wide
 LABEL_WIDTH = 40
@@ -74,6 +78,8 @@ def command(
     label_column: Annotated[
         str | None, typer.Option("--label-column", metavar="NAME", help="Column that holds the label.")
     ] = None,
+    label_separator: LabelSeparatorOption = None,
+    label_columns: LabelColumnsOption = None,
     label_map: Annotated[
         str | None,
         typer.Option(
@@ -111,13 +117,16 @@ def command(
     """Evaluate models on labelled texts: accuracy with its confidence interval, precision, recall and F1
     of each label, the confusion matrix where it fits, log loss and calibration error; several models side
     by side with McNemar's test. With --abstain or --threshold, also how many texts are answered and how many
-    of these answers are wrong.
+    of these answers are wrong. Of a model that gives several labels a text: micro and macro F1, the share of
+    texts that are exactly right, and each label's threshold.
     """
     from edge_lstm.atomic import check_distinct, check_writable
     from edge_lstm.errors import DataError
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
+    from edge_lstm.evaluation.several import SeveralEvaluation, evaluate_several
     from edge_lstm.evaluation.sources import load_labelled
     from edge_lstm.modelfile import open_model
+    from edge_lstm.tables.labelled import LabelledSets
 
     written = [path for path in (report, mistakes) if path is not None]
     for path in written:
@@ -130,6 +139,13 @@ def command(
     if mistakes is not None and len(models or ()) > 1:
         raise DataError("--mistakes are those of one model; name one, or leave --mistakes out")
     opened = [open_model(path) for path in models] if models else [open_model()]
+    several = opened[0].thresholds is not None
+    if several:
+        opened[0].chosen_threshold(abstain=abstain, threshold=threshold)
+        if mistakes is not None:
+            raise DataError(
+                f"{opened[0].path} gives several labels a text, --mistakes is for one; use --report FILE"
+            )
     names = parse_label_map(label_map) if label_map else {}
     labelled = load_labelled(
         data,
@@ -137,37 +153,105 @@ def command(
         input_format=input_format,
         text_column=text_column,
         label_column=label_column,
+        label_separator=label_separator,
+        label_columns=column_names(label_columns),
+        several=several or None,
         follow_links=follow_links,
         data_dir=data_dir,
         word_index=word_index,
         show_progress=sys.stderr.isatty(),
     )
     with ProgressBar("evaluating", len(labelled.texts) * len(opened)) as progress:
-        evaluation = evaluate(
-            opened,
-            labelled.texts,
-            labelled.labels,
-            data=data,
-            label_map=names,
-            abstain=abstain,
-            threshold=threshold,
-            threads=threads,
-            provider=provider,
-            batch_size=batch_size,
-            progress=progress.advance,
-        )
+        arguments: dict[str, Any] = {
+            "data": data,
+            "label_map": names,
+            "threads": threads,
+            "provider": provider,
+            "batch_size": batch_size,
+            "progress": progress.advance,
+        }
+        evaluation: Evaluation | SeveralEvaluation
+        if isinstance(labelled, LabelledSets):
+            evaluation = evaluate_several(opened, labelled.texts, labelled.labels, **arguments)
+        else:
+            evaluation = evaluate(
+                opened,
+                labelled.texts,
+                labelled.labels,
+                abstain=abstain,
+                threshold=threshold,
+                **arguments,
+            )
     if report is not None:
-        from edge_lstm.evaluation.report import write_report
+        if isinstance(evaluation, SeveralEvaluation):
+            from edge_lstm.evaluation.several_report import write_several_report
 
-        write_report(evaluation, report)
-    if mistakes is not None:
+            write_several_report(evaluation, report)
+        else:
+            from edge_lstm.evaluation.report import write_report
+
+            write_report(evaluation, report)
+    if mistakes is not None and not isinstance(evaluation, SeveralEvaluation):
         from edge_lstm.evaluation.mistakes import write_mistakes
 
         write_mistakes(evaluation, mistakes)
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
+    elif isinstance(evaluation, SeveralEvaluation):
+        _show_several(evaluation)
     else:
         _show(evaluation)
+
+
+def _show_several(evaluation: SeveralEvaluation) -> None:
+    """Of texts that may have several labels."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
+    of_a_text = f"{evaluation.labels_of_a_text:.2f} labels a text"
+    print(
+        printable(f"{len(evaluation.texts):,} texts of {evaluation.data}, {of_a_text} ({counts})"), end="\n\n"
+    )
+    names = [short(model.name, NAME_WIDTH) for model in evaluation.models]
+    rows = [
+        (
+            name,
+            f"{model.bytes / 1000:,.0f} kB",
+            f"{model.scores.micro_f1:.2%}",
+            f"{model.scores.macro_f1:.2%}",
+            f"{model.scores.subset_accuracy:.2%}",
+            f"{model.log_loss:.4f}",
+        )
+        for name, model in zip(names, evaluation.models)
+    ]
+    print_table(("model", "size", "micro F1", "macro F1", "all right", "log loss"), rows)
+    for name, model in zip(names, evaluation.models):
+        if model.oov:
+            note = printable(f"{name}: {model.oov.note}")
+            print("\n".join(wrap(note, WIDTH, subsequent_indent="  ")), end="\n\n")
+        table = [
+            (
+                short(row.label, LABEL_WIDTH),
+                f"{threshold:.3f}",
+                f"{row.precision:.2%}",
+                f"{row.recall:.2%}",
+                f"{row.f1:.2%}",
+                f"{row.support:,}",
+            )
+            for row, threshold in zip(model.scores.labels, model.thresholds)
+        ]
+        table.append(("mean", "", "", "", f"{model.scores.macro_f1:.2%}", ""))
+        header = ("label", "threshold", "precision", "recall", "F1", "texts")
+        print_table(header, table, title=f"{name} by label")
+    for comparison in evaluation.comparisons:
+        low, high = comparison.interval.low * 100, comparison.interval.high * 100
+        lines = [
+            f"{comparison.second} against {comparison.first}",
+            f"  micro F1   {comparison.micro_f1 * 100:+.2f} points",
+            f"  all right  {comparison.difference * 100:+.2f} points, 95 %: {low:+.2f} to {high:+.2f}",
+            f"  McNemar    p = {comparison.test.mid_p:.2g}",
+            f"  answers    {comparison.other_labels:,} of {len(evaluation.texts):,} texts get other labels",
+            f"  change     of a probability, at most {comparison.largest_change:.2g}",
+        ]
+        print("\n".join(map(printable, lines)), end="\n\n")
 
 
 def _show(evaluation: Evaluation) -> None:

@@ -64,3 +64,27 @@ ThresholdOption = Annotated[
 ]
 TopOption = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Give the K most probable labels.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+LabelSeparatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-separator",
+        metavar="TEXT",
+        help="Between the labels of a text that has several, as | in joy|anger; lists and several __label__ "
+        "need none.",
+        show_default=False,
+    ),
+]
+LabelColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-columns",
+        metavar="NAME,NAME,...",
+        help="Columns of 0 and 1, one for each label that a text may have.",
+        show_default=False,
+    ),
+]
+
+
+def column_names(given: str | None) -> tuple[str, ...]:
+    """``a,b`` → ("a", "b"); none where nothing is given."""
+    return tuple(name.strip() for name in given.split(",")) if given is not None else ()

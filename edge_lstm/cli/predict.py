@@ -40,11 +40,13 @@ def command(
 
     The status is ok, empty (no words), unknown_words (no word of the vocabulary) or truncated (only the
     end of the text was read). With --abstain or --threshold it may be unsure, and there is no label. With
-    --top K there are K labels, sure or not, each with its probability, before the status. With --json, a
-    line holds label, probability, probabilities and status, with --top also top.
+    --top K there are K labels, sure or not, each with its probability, before the status. A model that gives
+    several labels a text has all of them in the first column, joined by |, and the highest probability
+    behind. With --json, a line holds label, probability, probabilities and status (labels, probabilities,
+    thresholds and status of several labels), with --top also top.
     """
-    from edge_lstm.answering import check_top
-    from edge_lstm.classifier import Classifier
+    from edge_lstm.answering import LABEL_JOINT, check_top
+    from edge_lstm.classifier import Classifier, SeveralPrediction
 
     classifier = Classifier.load(model, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
@@ -53,7 +55,10 @@ def command(
         answer = classifier.predict([text], threshold=least)[0]
         if as_json:
             further = {"top": [{"label": name, "probability": p} for name, p in answer.top(top)]}
-            print(to_json(vars(answer) | (further if top > 1 else {})), flush=True)
+            print(to_json(answer.to_json() | (further if top > 1 else {})), flush=True)
+        elif top == 1 and isinstance(answer, SeveralPrediction):
+            names = printable(LABEL_JOINT.join(answer.labels))
+            print(f"{names}\t{answer.probability:.6f}\t{answer.status}", flush=True)
         else:
             best = [(answer.label or "", answer.probability)] if top == 1 else answer.top(top)
             shown = "".join(f"{printable(name)}\t{p:.6f}\t" for name, p in best)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import RiskCoverage, chosen_threshold, is_unsure
+from edge_lstm.answering import RiskCoverage, is_unsure
 from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.texts import Duplicates, OovRate, find_duplicates, oov_rate
@@ -244,23 +244,18 @@ def evaluate(
     if not texts:
         raise DataError(f"{data or 'the data'} holds no labelled text; give a file with at least one")
     first = models[0]
-    thresholds = [
-        chosen_threshold(model.abstention, model.path, abstain=abstain, threshold=threshold)
-        for model in models
-    ]
-    for model in models[1:]:
-        if set(model.labels) != set(first.labels):
-            raise DataError(
-                f"{model.path} has the labels {_listed(model.labels)}, {first.path} has "
-                f"{_listed(first.labels)}; evaluate them one by one"
-            )
+    check_same_labels(models)
+    for model in models:
+        if model.thresholds is not None:
+            raise DataError(f"{model.path} gives several labels a text; evaluate it by itself, on such texts")
+    thresholds = [model.chosen_threshold(abstain=abstain, threshold=threshold) for model in models]
     truth = _truth(labels, first.labels, label_map or {}, data)
-    names = _names(models)
+    names = names_of(models)
     results = []
     statuses: dict[str, int] = {}
     for model, name, least in zip(models, names, thresholds):
         classifier = Classifier.from_model(model, threads=threads, provider=provider)
-        answers, counted = _answers(classifier, texts, batch_size, progress)
+        answers, counted = answers_of(classifier, texts, batch_size, progress)
         statuses = statuses or counted
         columns = [model.labels.index(label) for label in first.labels]
         results.append(
@@ -309,6 +304,17 @@ def compare(first: ModelResult, second: ModelResult) -> Comparison:
     )
 
 
+def check_same_labels(models: Sequence[ModelFile]) -> None:
+    """DataError where models cannot be compared."""
+    first = models[0]
+    for model in models[1:]:
+        if set(model.labels) != set(first.labels):
+            raise DataError(
+                f"{model.path} has the labels {_listed(model.labels)}, {first.path} has "
+                f"{_listed(first.labels)}; evaluate them one by one"
+            )
+
+
 def parse_label_map(text: str) -> dict[str, str]:
     """``neg=0,pos=1`` → {"neg": "0", "pos": "1"}. DataError where it reads otherwise."""
     pairs: dict[str, str] = {}
@@ -326,8 +332,15 @@ def _truth(
     labels: Sequence[str], known: tuple[str, ...], label_map: Mapping[str, str], data: str
 ) -> npt.NDArray[np.int64]:
     """Label names → their indices among the model's labels: int64 [n]."""
+    table = check_label_map(sorted(set(labels)), known, label_map, data)
+    return np.array([table[label] for label in labels], dtype=np.int64)
+
+
+def check_label_map(
+    present: Sequence[str], known: Sequence[str], label_map: Mapping[str, str], data: str
+) -> dict[str, int]:
+    """The labels of the data → their indices among the model's. DataError where one has none."""
     index = {label: i for i, label in enumerate(known)}
-    present = sorted(set(labels))
     for theirs, ours in label_map.items():
         if ours not in index:
             raise DataError(f"the label map says {ours!r}; the model's labels are {_listed(known)}")
@@ -341,10 +354,10 @@ def _truth(
             f"{data or 'the data'} has the labels {_listed(present)}, the model has {_listed(known)}; "
             f"give a model that knows them, or say which means which: --label-map {example}"
         )
-    return np.array([table[label] for label in labels], dtype=np.int64)
+    return table
 
 
-def _answers(
+def answers_of(
     classifier: Classifier, texts: Sequence[str], batch_size: int | None, progress: Progress | None
 ) -> tuple[npt.NDArray[np.float32], dict[str, int]]:
     """float32 [n, labels], and how many texts have which status."""
@@ -362,7 +375,7 @@ def _answers(
     return answers, dict(statuses)
 
 
-def _names(models: Sequence[ModelFile]) -> list[str]:
+def names_of(models: Sequence[ModelFile]) -> list[str]:
     short = [model.path.name for model in models]
     return [str(model.path) if short.count(name) > 1 else name for model, name in zip(models, short)]
 

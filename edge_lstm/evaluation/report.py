@@ -211,7 +211,7 @@ def _mistakes(evaluation: Evaluation, model: ModelResult) -> Iterator[str]:
             escape(model.labels[model.truth[i]]),
             escape(model.labels[model.predicted[i]]),
             f"{confidence[i]:.2%}",
-            _excerpt(evaluation.texts[i]),
+            excerpt(evaluation.texts[i]),
         )
         for i in shown.tolist()
     )
@@ -274,7 +274,7 @@ def _disagreements(
             escape(first.labels[first.truth[i]]),
             answer(first, i),
             answer(second, i),
-            _excerpt(evaluation.texts[i]),
+            excerpt(evaluation.texts[i]),
         )
         for i in shown.tolist()
     )
@@ -282,7 +282,7 @@ def _disagreements(
     yield '<p class="muted">Bold: the right answer.</p>'
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
     """The beginning of a text, and the whole of it to open."""
     if not text.strip():
         return '<span class="muted">(empty)</span>'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.formats import named
-from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
 
 # Read by edge_lstm_export only: the IMDB download, its tar, Keras's arrays.
 _WORKSTATION_SUFFIXES = (*TAR_SUFFIXES, ".npz")
@@ -21,17 +22,21 @@ def load_labelled(
     input_format: str | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    label_separator: str | None = None,
+    label_columns: Sequence[str] = (),
+    several: bool | None = None,
     follow_links: bool = False,
     data_dir: Path | None = None,
     word_index: Path | None = None,
     show_progress: bool = False,
-) -> Labelled:
+) -> Labelled | LabelledSets:
     """Texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
     split; or ``imdb``, its tar or Keras's ``imdb.npz`` where edge-lstm[train] is installed.
     split: which part, of a source that has parts; None for its test texts, or all of one without parts.
     input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
+    label_separator, label_columns, several: of texts with several labels, see read_labelled.
     follow_links: whether what symbolic links inside a folder lead to is read.
     data_dir: where ``imdb`` lies already; word_index: Keras's, for its npz; show_progress: of a download.
 
@@ -41,7 +46,8 @@ def load_labelled(
     if input_format is not None:
         named(input_format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(_WORKSTATION_SUFFIXES):
-        return _from_dataset(source, split or DEFAULT_SPLIT, data_dir, word_index, show_progress)
+        read = _from_dataset(source, split or DEFAULT_SPLIT, data_dir, word_index, show_progress)
+        return LabelledSets(read.texts, [(label,) for label in read.labels]) if several else read
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
         kind = f"has no part {split!r}" if path.is_dir() else "has no parts"
@@ -51,6 +57,9 @@ def load_labelled(
         format=input_format,
         text_column=text_column,
         label_column=label_column,
+        label_separator=label_separator,
+        label_columns=label_columns,
+        several=several,
         follow_links=follow_links,
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import UNSURE, is_unsure
+from edge_lstm.answering import LABEL_JOINT, UNSURE, is_unsure
 from edge_lstm.scoring.columns import ScoreOptions
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ MAX_LISTED_ERRORS = 20  # of a block: enough for a summary, bounded for a file o
 class Answer(NamedTuple):
     """What one row got.
 
-    label: None for an error row and where the probability is below the threshold.
+    label: None for an error row and where the probability is below the threshold. Of a model that gives
+        several labels all that the text has, joined by LABEL_JOINT; None where it has none.
     probability, probabilities: float32 values, None for an error row; ``probabilities`` only where all
         are asked for. str() of them is the shortest text that gives the same bits.
     status: that of the text (see edge_lstm.text), ``unsure`` or ``error``.
@@ -59,10 +60,15 @@ class Answerer:
         best = probabilities.argmax(axis=1)
         highest = probabilities[np.arange(len(encoded)), best]
         statuses: list[str] = [text.status for text in encoded]
-        labels: list[str | None] = [classifier.labels[i] for i in best.tolist()]
-        guesses = labels.copy() if options.where else repeat(None)
-        for i in np.flatnonzero(is_unsure(highest, options.threshold or 0.0)).tolist():
-            labels[i], statuses[i] = None, UNSURE
+        labels: list[str | None]
+        guesses: Iterable[str | None] = repeat(None)
+        if classifier.model.thresholds is not None:
+            labels = self._several(probabilities)
+        else:
+            labels = [classifier.labels[i] for i in best.tolist()]
+            guesses = labels.copy() if options.where else guesses
+            for i in np.flatnonzero(is_unsure(highest, options.threshold or 0.0)).tolist():
+                labels[i], statuses[i] = None, UNSURE
         every = probabilities if options.all_probabilities else repeat(None)
         further = self._further(probabilities)
         scored = map(Answer, labels, highest, every, statuses, repeat(None), guesses, further)
@@ -72,6 +78,34 @@ class Answerer:
             next(scored) if reason is None else Answer(None, None, None, "error", reason)
             for _, reason in read
         ]
+
+    def _several(self, probabilities: npt.NDArray[np.float32]) -> list[str | None]:
+        """The labels that each text has, the most probable first, joined; None where it has none."""
+        has = self._classifier.has_labels(probabilities)
+        names = self._classifier.labels
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        return [
+            LABEL_JOINT.join([names[i] for i in row if own[i]]) or None
+            for row, own in zip(order.tolist(), has.tolist())
+        ]
+
+    def _names(self, label: str | None) -> Sequence[str]:
+        """The labels of what :class:`Answer` has as its label."""
+        if label is None:
+            return ()
+        return (label,) if self._classifier.model.thresholds is None else label.split(LABEL_JOINT)
+
+    def count(self, answers: Sequence[Answer], written: int) -> Counts:
+        """Answers of a block → what the summary counts."""
+        counts = Counts(rows=len(answers), written=written)
+        for answer in answers:
+            counts.labels.update(self._names(answer.label))
+        counts.statuses.update(answer.status for answer in answers)
+        counts.below_threshold = counts.statuses[UNSURE]
+        if counts.statuses["error"]:
+            errors = ((i, a.error or "") for i, a in enumerate(answers) if a.error is not None)
+            counts.errors = [error for error, _ in zip(errors, range(MAX_LISTED_ERRORS))]
+        return counts
 
     def _further(self, probabilities: npt.NDArray[np.float32]) -> Iterable[Sequence[Any]]:
         """Of each row of float32 [n, labels] the labels behind the best, up to ``options.top``."""
@@ -88,7 +122,8 @@ class Answerer:
         """Whether the row is written at all."""
         if self._options.where:
             return answer.status == UNSURE
-        return not self._options.where_label or answer.label in self._options.where_label
+        wanted = self._options.where_label
+        return not wanted or any(name in wanted for name in self._names(answer.label))
 
     def added(self, answer: Answer) -> Sequence[Any] | None:
         """The values of the added columns; None where the row is not written."""
@@ -117,15 +152,3 @@ class Counts:
     labels: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     errors: list[tuple[int, str]] = field(default_factory=list)
-
-
-def count(answers: Sequence[Answer], written: int) -> Counts:
-    """Answers of a block → what the summary counts."""
-    counts = Counts(rows=len(answers), written=written)
-    counts.labels.update(answer.label for answer in answers if answer.label is not None)
-    counts.statuses.update(answer.status for answer in answers)
-    counts.below_threshold = counts.statuses[UNSURE]
-    if counts.statuses["error"]:
-        errors = ((i, a.error or "") for i, a in enumerate(answers) if a.error is not None)
-        counts.errors = [error for error, _ in zip(errors, range(MAX_LISTED_ERRORS))]
-    return counts

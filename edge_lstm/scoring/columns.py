@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edge_lstm.answering import UNSURE, check_top, chosen_threshold
+from edge_lstm.answering import UNSURE, check_top
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.tables.columns import column_index
@@ -113,9 +113,7 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     if options.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in options.prefix):
         raise DataError(f"the prefix {options.prefix!r} is not UTF-8; choose another")
     check_top(options.top, len(labels))
-    threshold = chosen_threshold(
-        model.abstention, model.path, abstain=options.abstain, threshold=options.threshold
-    )
+    threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.where not in (None, UNSURE):
         raise DataError(f"rows are chosen with --where {UNSURE}, not {options.where!r}; or leave it out")
     if options.where and options.where_label:

@@ -95,7 +95,7 @@ class Worker:
 
     def score(self, block: Block) -> Scored:
         """Classifies the rows of a block and encodes them."""
-        from edge_lstm.scoring.answers import Answer, count
+        from edge_lstm.scoring.answers import Answer
 
         answerer = self._answerer
         rows = self._read(block.content)
@@ -107,7 +107,7 @@ class Worker:
 
         data = self._writer.write(rows, list(map(answerer.added, answers)), refuse)
         written = sum(map(answerer.is_written, answers))
-        return Scored(compress(data, self._compression) if data else b"", count(answers, written))
+        return Scored(compress(data, self._compression) if data else b"", answerer.count(answers, written))
 
 
 def serve(socket: int) -> None:

@@ -58,7 +58,7 @@ class FolderFormat(Format):
 
         return read
 
-    def label(self, row: Row) -> tuple[str, str] | None:
+    def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
         """The label is the name of a file's first folder."""
         path = str(row.values["path"])
         label, _, inside = path.partition(os.sep)
@@ -67,7 +67,7 @@ class FolderFormat(Format):
             return None
         if row.text is None:
             raise DataError(f"{Path(row.source, path)}: {row.error}; correct or remove the file")
-        return row.text, label
+        return row.text, (label,)
 
 
 def folder_source(path: str, *, follow_links: bool) -> Source:

@@ -52,8 +52,8 @@ class Format(ABC):
     has_fixed_columns: each row of an output has the same columns, so one with another cannot be written.
     is_assembled: an output is put together at the end from what was written, so that it cannot be
         compressed, nor go into a pipe.
-    has_labels: rows of labelled data have their label in a place of its own (see label); elsewhere it is a
-        column.
+    has_labels: rows of labelled data have their labels in a place of their own (see labels); elsewhere they
+        are in columns. lacking_label: what to say of a row without one.
     default_output: the format of the output where none is asked for; None: the same.
     """
 
@@ -65,6 +65,7 @@ class Format(ABC):
     has_fixed_columns = True
     is_assembled = False
     has_labels = False
+    lacking_label = ""
     default_output: str | None = None
 
     @abstractmethod
@@ -100,9 +101,9 @@ class Format(ABC):
         """Whether a further input can be read with the first one."""
         return replace(first, header=None) == replace(other, header=None)
 
-    def label(self, row: Row) -> tuple[str, str] | None:
-        """Text and label of a row of labelled data, where ``has_labels``; None for a row that is none of the
-        data. Raises DataError where a row has no label, or no text.
+    def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
+        """Text and labels of a row of labelled data, where ``has_labels``; None for a row that is none of the
+        data. Raises DataError where a row has no text.
         """
         raise NotImplementedError(f"{self.name} has labels in a column")
 

@@ -128,6 +128,7 @@ class TextFormat(LineFormat):
     suffixes = (".txt", ".text", ".ft")
     has_fixed_columns = False
     has_labels = True
+    lacking_label = f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
 
     def schema_of(self, source: Source, head: bytes, options: ReadOptions) -> Schema:
         return Schema(self.name, ("text",), 0)
@@ -140,19 +141,18 @@ class TextFormat(LineFormat):
     def values_of(self, schema: Schema) -> Callable[[bytes], Sequence[Any]]:
         return lambda record: (record,)
 
-    def label(self, row: Row) -> tuple[str, str] | None:
-        """Of a line of fastText: ``__label__x text``."""
-        first, _, rest = row.required_text().lstrip().partition(" ")
-        if not first.startswith(FASTTEXT_PREFIX) or len(first) == len(FASTTEXT_PREFIX):
-            raise DataError(
-                f"{row.source} row {row.number}: the line does not begin with {FASTTEXT_PREFIX}NAME; "
-                "a text file needs it on every line"
-            )
-        if rest.lstrip().startswith(FASTTEXT_PREFIX):
-            raise DataError(
-                f"{row.source} row {row.number}: the line has several labels; keep one label a line"
-            )
-        return rest, first.removeprefix(FASTTEXT_PREFIX)
+    def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
+        """Of a line of fastText: ``__label__x text``, or several labels before the text."""
+        names, rest = [], row.required_text().lstrip()
+        while rest.startswith(FASTTEXT_PREFIX):
+            first, _, rest = rest.partition(" ")
+            name = first.removeprefix(FASTTEXT_PREFIX)
+            if not name:
+                raise DataError(f"{row.source} row {row.number}: {FASTTEXT_PREFIX} without a name; name it")
+            names.append(name)
+            if rest.lstrip().startswith(FASTTEXT_PREFIX):
+                rest = rest.lstrip()
+        return rest, tuple(names)
 
     def writer(self, columns: OutputColumns) -> RowWriter:
         return TextWriter()

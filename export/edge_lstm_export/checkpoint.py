@@ -15,12 +15,14 @@ from safetensors.torch import save
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
-from edge_lstm.model_checks import MAX_LENGTH
+from edge_lstm.model_checks import MAX_LENGTH, thresholds_from
 from edge_lstm.text import OOV_ID, Tokenizer
 from edge_lstm_export.kept import Kept
 from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.thresholds import UNTUNED
 
-CHECKPOINT_FORMAT = 2  # 1: without the text rule pieces-1 and n-gram vectors
+# 1: without the text rule pieces-1 and n-gram vectors. 3: several labels a text.
+CHECKPOINT_FORMAT = 3
 _KEY = "edge_lstm_checkpoint"
 
 
@@ -31,6 +33,8 @@ class Checkpoint:
     training: how it was made (data, digest, seed, options, versions, metrics), plain values.
     abstention: which answers to leave out so that few are wrong, from the validation part; None without one.
     kept: what it keeps of its training's rows; None of an unfinished one, and of versions before 0.3.
+    thresholds: of a network that gives several labels a text, the probability from which on a text has
+        each (thresholds.UNTUNED where they are not chosen yet); None elsewhere.
     state: tensors beside the weights that a resumed training needs (optimizer moments, random state);
         empty in a finished checkpoint.
     """
@@ -42,6 +46,11 @@ class Checkpoint:
     state: Mapping[str, torch.Tensor] = field(default_factory=dict)
     abstention: RiskCoverage | None = None
     kept: Kept | None = None
+    thresholds: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.network.config.several and self.thresholds is None:
+            object.__setattr__(self, "thresholds", (UNTUNED,) * self.network.config.labels)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -53,18 +62,26 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     if checkpoint.kept is not None:
         tensors |= {f"kept.{name}": value for name, value in checkpoint.kept.to_tensors().items()}
     description = {
-        "format": 1 if checkpoint.tokenizer.pieces is None else CHECKPOINT_FORMAT,
+        "format": _format(checkpoint),
         "network": checkpoint.network.config.to_dict(),
         "words": checkpoint.tokenizer.words,
         "length": checkpoint.tokenizer.length,
         "oov_id": checkpoint.tokenizer.oov_id,
         **({} if checkpoint.tokenizer.pieces is None else {"pieces": checkpoint.tokenizer.pieces}),
         "labels": checkpoint.labels,
+        **({} if checkpoint.thresholds is None else {"thresholds": checkpoint.thresholds}),
         "training": checkpoint.training,
         **({} if checkpoint.abstention is None else {"abstention": checkpoint.abstention.to_dict()}),
     }
     data = save(tensors, {_KEY: json.dumps(description, ensure_ascii=False)})
     write_atomically(data, path, parents=True)
+
+
+def _format(checkpoint: Checkpoint) -> int:
+    """The lowest format that holds it."""
+    if checkpoint.thresholds is not None:
+        return CHECKPOINT_FORMAT
+    return 1 if checkpoint.tokenizer.pieces is None else 2
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -96,6 +113,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise ValueError(f"{len(set(labels))} labels for {network.config.labels} answers")
         if not all(type(label) is str for label in labels):
             raise ValueError("its labels are text")
+        thresholds = None
+        if network.config.several:
+            thresholds = thresholds_from({"thresholds": described["thresholds"]}, labels)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is no checkpoint, or cut short ({error}); train it again") from None
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
@@ -104,7 +124,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: its description does not fit its weights ({reason}); train it again"
         ) from None
     state = _with_prefix(tensors, "state.")
-    return Checkpoint(network.eval(), tokenizer, tuple(labels), training, state, abstention, kept)
+    return Checkpoint(network.eval(), tokenizer, tuple(labels), training, state, abstention, kept, thresholds)
 
 
 def _network(described: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Network:
@@ -158,6 +178,11 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "path": str(path),
         "bytes": path.stat().st_size,
         "labels": list(checkpoint.labels),
+        **(
+            {"thresholds": dict(zip(checkpoint.labels, checkpoint.thresholds))}
+            if checkpoint.thresholds
+            else {}
+        ),
         "vocabulary": {
             "words": len(checkpoint.tokenizer.words),
             "first": list(checkpoint.tokenizer.words[:10]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,13 @@ from torch.nn import functional
 from edge_lstm.metrics import (
     Interval,
     LabelScores,
+    SetScores,
     calibration_bins,
     confusion_matrix,
     expected_calibration_error,
     label_scores,
     log_loss,
+    set_scores,
     wilson_interval,
 )
 from edge_lstm_export.examples import Examples, evaluation_batches
@@ -51,19 +53,26 @@ def predict_logits(
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
-    """logits [B, 1 or L] → [B, L]."""
+    """logits [B, 1 or L] → [B, L], of texts with one label each."""
     if logits.shape[1] == 1:
         return torch.cat([functional.logsigmoid(-logits), functional.logsigmoid(logits)], dim=1)
     return functional.log_softmax(logits, dim=1)
 
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross entropy, in nats; targets [B, L], rows sum to 1."""
+def soft_cross_entropy(logits: Tensor, targets: Tensor, *, several: bool = False) -> Tensor:
+    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. several: targets are 0 to 1 each,
+    and the binary cross entropies of all labels are added up."""
+    if several:
+        each = functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
+        return each.sum(dim=1).mean()
     return -(targets * log_probabilities(logits)).sum(dim=1).mean()
 
 
-def count_correct(logits: Tensor, targets: Tensor) -> int:
-    """How many rows have their largest target as the answer."""
+def count_correct(logits: Tensor, targets: Tensor, *, several: bool = False) -> int:
+    """How many rows have their largest target as the answer; of several labels, all of them right at a
+    probability of 0.5."""
+    if several:
+        return int(((logits > 0) == (targets > 0.5)).all(dim=1).sum())
     return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
 
 
@@ -121,7 +130,14 @@ def score(logits: Tensor, labels: npt.NDArray[np.int64], names: tuple[str, ...])
     )
 
 
-def fit_temperature(logits: Tensor, targets: Tensor) -> float:
+def score_sets(
+    logits: Tensor, truth: npt.NDArray[np.bool_], names: tuple[str, ...], thresholds: Sequence[float]
+) -> SetScores:
+    """Of texts that may have several labels. logits: float32 [n, L], truth: bool [n, L], n at least 1."""
+    return set_scores(truth, torch.sigmoid(logits).numpy() >= np.array(thresholds), names)
+
+
+def fit_temperature(logits: Tensor, targets: Tensor, *, several: bool = False) -> float:
     """The number by which logits are best divided so that probabilities mean what they say
     (Guo et al., 2017): the lowest log loss on texts that did not train the network.
 
@@ -132,7 +148,7 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     wide = logits.double()
 
     def loss(log_temperature: float) -> float:
-        data = soft_cross_entropy(wide / math.exp(log_temperature), targets)
+        data = soft_cross_entropy(wide / math.exp(log_temperature), targets, several=several)
         return float(data) * len(targets) + (log_temperature / math.log(1.6)) ** 2 / 2
 
     found = minimize_scalar(loss, bounds=(-math.log(10), math.log(10)), method="bounded")

@@ -18,10 +18,11 @@ import onnx
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
+from edge_lstm.evaluation.several import truth_of_sets
 from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
 from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.models import embedded_reviews
-from edge_lstm.tables.labelled import Labelled
+from edge_lstm.tables.labelled import Labelled, LabelledSets
 from edge_lstm.text import Tokenizer
 from edge_lstm_export import gates, graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint
@@ -56,7 +57,7 @@ class Quantized:
     bytes_after: int
     agreement: gates.Agreement
     batch_comparisons: int
-    accuracy: gates.AccuracyChange | None
+    accuracy: gates.AccuracyChange | gates.SetsChange | None
     micros_before: float
     micros_after: float
 
@@ -67,7 +68,7 @@ def export_fp32(
     length: int | None = None,
     batch: int | None = None,
     opset: int = graph.DEFAULT_OPSET,
-    labelled: Labelled | None = None,
+    labelled: Labelled | LabelledSets | None = None,
     abstain: float | None = None,
 ) -> Exported:
     """A checkpoint → an fp32 model file that answers as PyTorch does.
@@ -90,12 +91,20 @@ def export_fp32(
     weights = weights_from_network(config, checkpoint.network.weights())
     model = graph.build(weights, config, tokenizer.length, "fp32", batch=batch, opset=opset)
     description = graph.Description(
-        config, tokenizer, checkpoint.labels, checkpoint.training, abstention=checkpoint.abstention
+        config,
+        tokenizer,
+        checkpoint.labels,
+        checkpoint.training,
+        abstention=checkpoint.abstention,
+        thresholds=checkpoint.thresholds,
     )
     data = _with_golden_rows(model, description)
     gates.check_structure(data)
     curve, classifier = checkpoint.abstention, _classifier(data)
-    if labelled is not None:
+    _check_kind(labelled, checkpoint.thresholds)
+    if abstain is not None and checkpoint.thresholds is not None:
+        raise DataError("--abstain is for models that give one label a text; leave it out")
+    if isinstance(labelled, Labelled):
         answers = classifier.probabilities_of(gates.text_rows(tokenizer, labelled.texts))
         curve = _larger(curve, answers, _label_indices(labelled.labels, checkpoint.labels))
     curve = _with_default(curve, abstain)
@@ -109,7 +118,7 @@ def export_fp32(
 def quantize_int8(
     fp32: ModelFile,
     *,
-    labelled: Labelled | None = None,
+    labelled: Labelled | LabelledSets | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
 ) -> Quantized:
@@ -121,6 +130,9 @@ def quantize_int8(
     """
     if not 0 <= max_drop <= 100:
         raise DataError(f"--max-drop is a number of points from 0 to 100, not {max_drop}")
+    _check_kind(labelled, fp32.thresholds)
+    if abstain is not None and fp32.thresholds is not None:
+        raise DataError("--abstain is for models that give one label a text; leave it out")
     if fp32.quantization is not None:
         raise DataError(f"{fp32.path} is int8 already; give an fp32 model file")
     config = NetworkConfig.from_dict(fp32.network)
@@ -137,6 +149,7 @@ def quantize_int8(
         fp32.training,
         quantization.quantized_description(config),
         abstention=fp32.abstention,
+        thresholds=fp32.thresholds,
     )
     curve = fp32.abstention
     data = _with_golden_rows(model, description)
@@ -145,15 +158,20 @@ def quantize_int8(
     texts = embedded_reviews()
     rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, texts)
     comparisons = gates.check_batches(new, rows)
-    accuracy = None
+    accuracy: gates.AccuracyChange | gates.SetsChange | None = None
     if labelled is not None:
-        truth = _label_indices(labelled.labels, fp32.labels)
         rows = gates.text_rows(fp32.tokenizer, labelled.texts)
         old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
-        accuracy = gates.accuracy_change(old_answers, new_answers, truth)
-        gates.check_accuracy(accuracy, max_drop)
-        # The answers of fp32 have made a curve of as many texts; these are the file's own.
-        curve = _larger(curve, new_answers, truth)
+        if isinstance(labelled, LabelledSets):
+            sets = truth_of_sets(labelled.labels, fp32.labels, {}, "the data")
+            accuracy = gates.sets_change([old, new], old_answers, new_answers, sets)
+            gates.check_sets(accuracy, max_drop)
+        else:
+            truth = _label_indices(labelled.labels, fp32.labels)
+            accuracy = gates.accuracy_change(old_answers, new_answers, truth)
+            gates.check_accuracy(accuracy, max_drop)
+            # The answers of fp32 have made a curve of as many texts; these are the file's own.
+            curve = _larger(curve, new_answers, truth)
     else:
         old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
     curve = _with_default(curve, abstain)
@@ -164,12 +182,19 @@ def quantize_int8(
         data,
         len(fp32.data),
         len(data),
-        gates.agreement(old_answers, new_answers),
+        gates.agreement([old, new], old_answers, new_answers),
         comparisons,
         accuracy,
         micros_before,
         micros_after,
     )
+
+
+def _check_kind(labelled: Labelled | LabelledSets | None, thresholds: tuple[float, ...] | None) -> None:
+    """DataError where texts have several labels and the model gives one, or the other way round."""
+    if labelled is not None and isinstance(labelled, LabelledSets) != (thresholds is not None):
+        has, gives = ("one label", "several") if thresholds is not None else ("several labels", "one")
+        raise DataError(f"the data has {has} a text, the model gives {gives}; give other --data")
 
 
 def untried_int8(checkpoint: Checkpoint) -> bytes:
@@ -186,6 +211,7 @@ def untried_int8(checkpoint: Checkpoint) -> bytes:
             checkpoint.training,
             quantization.quantized_description(config),
             abstention=checkpoint.abstention,
+            thresholds=checkpoint.thresholds,
         ),
     )
 

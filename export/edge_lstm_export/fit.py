@@ -14,11 +14,12 @@ import torch
 from edge_lstm import __version__
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.errors import DataError
+from edge_lstm.metrics import SetScores
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Dataset, Split, hold_out
-from edge_lstm_export.datasets.warnings import result_warnings
+from edge_lstm_export.datasets.warnings import result_warnings, set_warnings
 from edge_lstm_export.evaluation import (
     Scores,
     divide_logits,
@@ -26,8 +27,9 @@ from edge_lstm_export.evaluation import (
     log_probabilities,
     predict_logits,
     score,
+    score_sets,
 )
-from edge_lstm_export.examples import Examples, one_hot
+from edge_lstm_export.examples import Examples
 from edge_lstm_export.kept import Kept
 from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_linear_part, learn_from_all
 from edge_lstm_export.network import Network, NetworkConfig
@@ -43,6 +45,7 @@ from edge_lstm_export.ngram_part import (
     vector_width,
 )
 from edge_lstm_export.presets import TrainingOptions
+from edge_lstm_export.thresholds import UNTUNED, choose_thresholds
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
 from edge_lstm_export.vocabulary import (
     adopted,
@@ -103,9 +106,7 @@ class Prepared:
 
     def examples(self, split: Split) -> Examples:
         """The split's texts as ids, with hard targets."""
-        return Examples.from_texts(
-            self.tokenizer, split.texts, one_hot(split.labels, len(self.dataset.labels))
-        )
+        return Examples.from_texts(self.tokenizer, split.texts, split.targets(len(self.dataset.labels)))
 
 
 def check_validation_share(share: float) -> None:
@@ -129,12 +130,13 @@ def prepare(
     """
     check_validation_share(validation_share)
     train, validation = hold_out(dataset.train, validation_share, seed)
+    kinds = len(dataset.labels) + dataset.several  # a text with no label is one more
     if vocabulary.pieces:
         words, pieces, spaceless = words_and_pieces(
             dataset.train.texts,
             vocabulary.num_words,
             vocabulary.skip_top,
-            informative_marks(train.texts, train.labels.tolist(), len(dataset.labels)),
+            informative_marks(train.texts, train.labels.tolist(), kinds),
         )
         oov = None if vocabulary.drop_unknown else OOV_ID
         tokenizer = Tokenizer(words, vocabulary.length, oov, pieces)
@@ -147,7 +149,7 @@ def prepare(
         words = most_informative(
             train.texts,
             train.labels.tolist(),
-            len(dataset.labels),
+            kinds,
             vocabulary.num_words,
             vocabulary.skip_top,
         )
@@ -180,8 +182,8 @@ class Fitted:
 
     checkpoint: Checkpoint
     result: TrainingResult
-    validation: Scores | None
-    test: Scores | None
+    validation: Scores | SetScores | None
+    test: Scores | SetScores | None
     remarks: tuple[str, ...] = ()
 
 
@@ -191,11 +193,12 @@ def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
     ``shape.ngrams`` is the most n-grams that may have a vector: as many are chosen as the texts have.
     """
     labels = len(prepared.dataset.labels)
-    config = replace(shape, num_words=prepared.tokenizer.num_ids, labels=labels)
+    several = prepared.dataset.several
+    config = replace(shape, num_words=prepared.tokenizer.num_ids, labels=labels, several=several)
     ngrams = None
     if shape.ngrams:
         ngrams = choose_ngrams(prepared.examples(prepared.train), shape.ngrams, prepared.tokenizer.num_ids)
-        width = vector_width(labels, shape.ngram_dim) if len(ngrams) else 0
+        width = vector_width(config, shape.ngram_dim) if len(ngrams) else 0
         config = replace(config, ngrams=len(ngrams), ngram_dim=width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -218,6 +221,7 @@ def fit(
     described: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     keep_rows: bool = False,
+    precision: float | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -225,7 +229,8 @@ def fit(
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
     ``examples`` takes the place of the training split with its own labels (distillation).
     ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
-    cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py.
+    cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
+    that each label's threshold is to reach, where a text may have several labels; None: the best F1.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     examples = prepared.examples(prepared.train) if examples is None else examples
@@ -241,7 +246,9 @@ def fit(
         device=device,
     )
     labels, temperature = prepared.dataset.labels, 1.0
-    on_validation = on_test = None
+    several, thresholds = network.config.several, None
+    on_validation: Scores | SetScores | None = None
+    on_test: Scores | SetScores | None = None
     finished: Finished | None = None
     ngrams: FinishedNGrams | None = None
     own = prepared.examples(prepared.train) if network.ngrams is not None else examples
@@ -256,13 +263,19 @@ def fit(
         if network.pairs is not None:
             finished = finish_linear_part(network, examples, validation)
         logits = predict_logits(network, validation)
-        temperature = fit_temperature(logits, torch.from_numpy(validation.targets))
+        temperature = fit_temperature(logits, torch.from_numpy(validation.targets), several=several)
         divide_logits(network, temperature)
-        on_validation = score(logits / temperature, prepared.validation.labels, labels)
-        probabilities = log_probabilities(logits / temperature).exp().numpy()
-        # Before the validation part is learnt from.
-        abstention = RiskCoverage.of(probabilities, prepared.validation.labels, "validation part")
-        said = tuple(result_warnings(on_validation, probabilities, prepared.validation.labels))
+        if prepared.validation.sets is not None:
+            probabilities = torch.sigmoid(logits / temperature).numpy()
+            thresholds = choose_thresholds(prepared.validation.sets, probabilities, precision)
+            on_validation = score_sets(logits / temperature, prepared.validation.sets, labels, thresholds)
+            said = tuple(set_warnings(on_validation, thresholds))
+        else:
+            on_validation = score(logits / temperature, prepared.validation.labels, labels)
+            probabilities = log_probabilities(logits / temperature).exp().numpy()
+            # Before the validation part is learnt from.
+            abstention = RiskCoverage.of(probabilities, prepared.validation.labels, "validation part")
+            said = tuple(result_warnings(on_validation, probabilities, prepared.validation.labels))
         if finished is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None:
@@ -270,7 +283,11 @@ def fit(
             learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
     test = prepared.dataset.test
     if read_test and test is not None and result.outcome != "interrupted":
-        on_test = score(predict_logits(network, prepared.examples(test)), test.labels, labels)
+        logits = predict_logits(network, prepared.examples(test))
+        if test.sets is not None:
+            on_test = score_sets(logits, test.sets, labels, thresholds or (UNTUNED,) * len(labels))
+        else:
+            on_test = score(logits, test.labels, labels)
     provenance = {
         **_provenance(prepared, network, options, result),
         "parts": (finished and finished.to_dict()) or (ngrams and ngrams.to_dict()),
@@ -281,9 +298,17 @@ def fit(
         **(described or {}),
     }
     kept = None
-    if result.outcome != "interrupted":
+    if result.outcome != "interrupted" and not several:
         kept = Kept.of(prepared.dataset, prepared.train, prepared.validation, rows=keep_rows)
-    checkpoint = Checkpoint(network, prepared.tokenizer, labels, provenance, abstention=abstention, kept=kept)
+    checkpoint = Checkpoint(
+        network,
+        prepared.tokenizer,
+        labels,
+        provenance,
+        abstention=abstention,
+        kept=kept,
+        thresholds=thresholds,
+    )
     return Fitted(checkpoint, result, on_validation, on_test, said)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
+from edge_lstm.metrics import set_scores
 from edge_lstm.text import FIRST_WORD_ID, START_ID, Tokenizer
 from edge_lstm_export.network import Network
 
@@ -19,6 +20,7 @@ PARITY_TOLERANCE = 1e-5
 # Hundreds of random ids hold n-grams whose vectors nearly cancel out: on such rows PyTorch itself is 5e-5
 # from float64, and ONNX Runtime adds up in another order.
 NGRAM_PARITY_TOLERANCE = 2e-4
+MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
 Rows = list[list[int]]
@@ -52,6 +54,17 @@ class AccuracyChange:
     def drop(self) -> float:
         """before - after: positive where accuracy was lost."""
         return self.before - self.after
+
+
+@dataclass(frozen=True)
+class SetsChange:
+    """Micro F1 of two models that give several labels, on the same texts, from 0 to 1; changed: texts that
+    they give other labels."""
+
+    texts: int
+    micro_f1_before: float
+    micro_f1_after: float
+    changed: int
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
@@ -137,11 +150,46 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
     return len(rows) * len(BATCH_SIZES)
 
 
-def agreement(before: Probabilities, after: Probabilities) -> Agreement:
-    """Two models' probabilities (float32 [n, labels]) for the same texts → how far they agree."""
+def agreement(models: Sequence[Classifier], before: Probabilities, after: Probabilities) -> Agreement:
+    """Two models and their probabilities (float32 [n, labels]) for the same texts → how far they agree."""
     difference = np.abs(before.astype(np.float64) - after)
-    changed = int((before.argmax(axis=1) != after.argmax(axis=1)).sum())
+    changed = _changed(models, before, after)
     return Agreement(len(before), float(difference.mean()), float(difference.max()), changed)
+
+
+def _changed(models: Sequence[Classifier], before: Probabilities, after: Probabilities) -> int:
+    """Texts that the two models give other labels."""
+    first, second = (model.has_labels(answers) for model, answers in zip(models, (before, after)))
+    return int((first != second).any(axis=1).sum())
+
+
+def sets_change(
+    models: Sequence[Classifier],
+    before: Probabilities,
+    after: Probabilities,
+    truth: npt.NDArray[np.bool_],
+) -> SetsChange:
+    """Of two models that give several labels. truth: bool [n, labels]."""
+    names = models[0].labels
+    first, second = (set_scores(truth, m.has_labels(a), names) for m, a in zip(models, (before, after)))
+    return SetsChange(len(truth), first.micro_f1, second.micro_f1, _changed(models, before, after))
+
+
+def check_sets(change: SetsChange, max_drop: float) -> None:
+    """CheckError where micro F1 fell by more than ``max_drop`` points, or too many texts get other labels:
+    more than MOST_OTHER_LABELS of them, and more than one."""
+    drop = (change.micro_f1_before - change.micro_f1_after) * 100
+    if drop > max_drop:
+        raise CheckError(
+            f"int8 loses {drop:.2f} points of micro F1 ({change.micro_f1_before * 100:.2f} % → "
+            f"{change.micro_f1_after * 100:.2f} % on {change.texts:,} texts), more than --max-drop "
+            f"{max_drop:g}; no file was written"
+        )
+    if change.changed > max(1, MOST_OTHER_LABELS * change.texts):
+        raise CheckError(
+            f"int8 gives {change.changed:,} of {change.texts:,} texts other labels than fp32, more than "
+            f"{MOST_OTHER_LABELS:.1%}; no file was written: keep the fp32 file, or train again"
+        )
 
 
 def accuracy_change(

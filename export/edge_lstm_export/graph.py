@@ -100,6 +100,14 @@ class Description:
     quantization: dict[str, Any] | None = None
     golden: tuple[GoldenRow, ...] = ()
     abstention: RiskCoverage | None = None
+    thresholds: tuple[float, ...] | None = None
+
+    @property
+    def format(self) -> str:
+        """The lowest format version that says all this."""
+        if self.thresholds is not None:
+            return "3"
+        return "1" if self.tokenizer.pieces is None and not self.config.ngrams else "2"
 
 
 def build(
@@ -416,7 +424,9 @@ def add_head(
     logits = g.add("Add", [product, g.constant("head_b", head_bias)], "logits")  # B, logits
     if linear:
         logits = g.add("Add", [logits, linear], "logits_and_linear")
-    if config.labels == 2:
+    if config.several:
+        g.add("Sigmoid", [logits], OUTPUT_NAME)
+    elif config.labels == 2:
         positive = g.add("Sigmoid", [logits], "positive")
         negative = g.add(
             "Sub", [g.constant("one_float", np.array(1, dtype=np.float32)), positive], "negative"
@@ -454,14 +464,17 @@ def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
     """Writes the description into the model's metadata → the model file's bytes."""
     values = {
         modelfile.KEY_DIGEST: modelfile.UNSEALED,
-        modelfile.KEY_FORMAT: "1"
-        if description.tokenizer.pieces is None and not description.config.ngrams
-        else "2",
+        modelfile.KEY_FORMAT: description.format,
         modelfile.KEY_TOKENIZER: _json(description.tokenizer.to_metadata()),
         modelfile.KEY_VOCABULARY: "\n".join(
             (*description.tokenizer.words, *(description.tokenizer.pieces or ()))
         ),
         modelfile.KEY_LABELS: _json(description.labels),
+        **(
+            {}
+            if description.thresholds is None
+            else {modelfile.KEY_SEVERAL: _json({"thresholds": description.thresholds})}
+        ),
         modelfile.KEY_NETWORK: _json(description.config.to_dict()),
         modelfile.KEY_TRAINING: _json(description.training),
         modelfile.KEY_GOLDEN: _json([vars(row) for row in description.golden]),

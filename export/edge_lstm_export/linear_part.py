@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import optimize, sparse
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax
 from sklearn.linear_model import Ridge
 
 from edge_lstm_export.evaluation import predict_logits
@@ -221,19 +221,24 @@ def _weigh(lstm: Floats, linear: Floats, targets: Floats, expected: float) -> tu
 
 
 def least_loss(
-    parts: Sequence[Floats], targets: Floats, expected: Sequence[float]
+    parts: Sequence[Floats], targets: Floats, expected: Sequence[float], *, several: bool = False
 ) -> tuple[npt.NDArray[np.float64], float]:
     """parts: [n, logits] each → (a weight for each and a bias [logits], their loss): the least sum of cross
-    entropy and of PRIOR for what differs from the expected weights and from no bias."""
+    entropy and of PRIOR for what differs from the expected weights and from no bias. several: each label has
+    a cross entropy of its own."""
     outputs = parts[0].shape[1]
     prior = np.array([*expected, *np.zeros(outputs)])
 
     def loss(weights: npt.NDArray[Any]) -> tuple[float, npt.NDArray[Any]]:
         z = sum(weight * part for weight, part in zip(weights, parts)) + weights[len(parts) :]
-        z = np.concatenate([np.zeros_like(z), z], axis=1) if outputs == 1 else z
-        logs = log_softmax(z, axis=1)
-        nats = -float((targets * logs).sum())
-        slope = (np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets)[:, -outputs:]
+        if several:
+            nats = float((np.logaddexp(0, z) - targets * z).sum())
+            slope = expit(z) - targets
+        else:
+            z = np.concatenate([np.zeros_like(z), z], axis=1) if outputs == 1 else z
+            logs = log_softmax(z, axis=1)
+            nats = -float((targets * logs).sum())
+            slope = (np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets)[:, -outputs:]
         gradient = [*(float((slope * part).sum()) for part in parts), *slope.sum(axis=0)]
         return (
             nats + PRIOR * float(((weights - prior) ** 2).sum()),

@@ -58,6 +58,7 @@ class NetworkConfig:
         both) of the top layer's outputs over the text's own tokens. ``max`` is of these and 0: what an
         LSTM gives for padding is 0 too, so that the model file need not tell the two apart.
     labels: 2 gives one logit with a sigmoid, more give a softmax.
+    several: a text may have several labels, or none: a logit with a sigmoid for each, two labels too.
     dropout: probability, in training, on the embedding and on what the head reads.
     pair_buckets: rows that the linear part has for word pairs; 0 leaves the linear part out.
     ngrams: words and word pairs that have a vector; ngram_dim: how wide it is. 0 leaves that part out.
@@ -74,6 +75,7 @@ class NetworkConfig:
     pair_buckets: int = 0
     ngrams: int = 0
     ngram_dim: int = 0
+    several: bool = False
 
     def __post_init__(self) -> None:
         smallest = {
@@ -92,8 +94,9 @@ class NetworkConfig:
                 raise DataError(f"{name} must be a whole number, not {value!r:.40}")
             if not least <= value <= LARGEST[name]:
                 raise DataError(f"{name} must be from {least} to {LARGEST[name]:,}, not {value}")
-        if type(self.bidirectional) is not bool:
-            raise DataError(f"bidirectional must be true or false, not {self.bidirectional!r:.40}")
+        for name in ("bidirectional", "several"):
+            if type(getattr(self, name)) is not bool:
+                raise DataError(f"{name} must be true or false, not {getattr(self, name)!r:.40}")
         if self.pooling not in get_args(Pooling):
             raise DataError(f"pooling must be one of {', '.join(get_args(Pooling))}, not {self.pooling!r}")
         if not (isinstance(self.dropout, (int, float)) and 0 <= self.dropout < 1):
@@ -111,8 +114,8 @@ class NetworkConfig:
 
     @property
     def logits(self) -> int:
-        """Columns of the head: two labels need one."""
-        return 1 if self.labels == 2 else self.labels
+        """Columns of the head: two labels, of which a text has one, need one."""
+        return 1 if self.labels == 2 and not self.several else self.labels
 
     @property
     def pair_start(self) -> int:
@@ -125,8 +128,11 @@ class NetworkConfig:
         return self.pooled_dim + (self.ngram_dim if self.ngrams else 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON. Without n-grams nothing is said of them: earlier versions know none."""
+        """Plain values, for JSON. Without n-grams or several labels nothing is said of them: earlier versions
+        know none."""
         values = asdict(self)
+        if not self.several:
+            del values["several"]
         return values if self.ngrams else {k: v for k, v in values.items() if not k.startswith("ngram")}
 
     @classmethod
@@ -252,7 +258,9 @@ class Network(nn.Module):
         return (_reverse(output, lengths) if direction == 1 else output), last
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """logits [B, 1 or L] → [B, L], rows sum to 1."""
+        """logits [B, 1 or L] → [B, L], rows sum to 1 unless a text may have several labels."""
+        if self.config.several:
+            return torch.sigmoid(logits)
         if self.config.labels == 2:
             positive = torch.sigmoid(logits)
             return torch.cat([1 - positive, positive], dim=1)

@@ -23,12 +23,13 @@ import numpy.typing as npt
 import torch
 from scipy import sparse
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.svm import LinearSVC
 from torch.nn import functional
 
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
-from edge_lstm_export.evaluation import predict_logits
+from edge_lstm_export.datasets.dataset import rarest
+from edge_lstm_export.evaluation import predict_logits, soft_cross_entropy
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.linear_part import least_loss
 from edge_lstm_export.network import Network, NetworkConfig
@@ -37,6 +38,7 @@ from edge_lstm_export.teacher.nbsvm import stratified_folds
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Truth = npt.NDArray[Any]  # int64 [n], or of texts with several labels bool [n, labels]
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 
 CHARACTERS = (2, 3, 4, 5)
@@ -167,7 +169,8 @@ class Recipe:
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """probabilities: float32 [n, labels], of models that did not see the text; accuracy: of them, 0 to 1."""
+    """probabilities: float32 [n, labels], of models that did not see the text; accuracy: of them, 0 to 1 (of
+    several labels the share of texts with all of them right at 0.5)."""
 
     probabilities: Floats
     recipe: Recipe
@@ -194,22 +197,24 @@ def exact(labels: int) -> bool:
     return labels <= MOST_EXACT_LABELS
 
 
-def vector_width(labels: int, width: int) -> int:
+def vector_width(config: NetworkConfig, width: int) -> int:
     """The width of the vectors, where the preset's is ``width``."""
-    return (1 if labels == 2 else labels) if exact(labels) else width
+    return config.logits if exact(config.labels) else width
 
 
-def cross_fit(examples: Examples, features: Features, labels: Ints, count: int, seed: int) -> CrossFitted:
+def cross_fit(examples: Examples, features: Features, labels: Truth, count: int, seed: int) -> CrossFitted:
     """Chooses the SVM's C by cross-validation, and gives what the models say of the texts left out."""
+    several = labels.ndim == 2
     x, lengths = features.matrix(examples), examples.lengths
     folds = max(2, min(FOLDS, len(labels)))
-    fold = stratified_folds(labels, folds, np.random.default_rng([seed, 0x57]))
+    strata = rarest(labels.astype(np.bool_)) if several else labels
+    fold = stratified_folds(strata, folds, np.random.default_rng([seed, 0x57]))
     # It reads no labels, so once for all folds.
     x = Weighting.of(x, lengths, len(features.keys)).apply(x, lengths)
     best: tuple[float, Recipe, Floats] | None = None
-    bayes = len(labels) < FEW_TEXTS
+    bayes = len(labels) < FEW_TEXTS and not several  # complement naive Bayes tells labels from each other
     for c in REGULARISATIONS:
-        scores = np.zeros((len(labels), 1 if count == 2 else count), np.float32)
+        scores = np.zeros((len(labels), 1 if count == 2 and not several else count), np.float32)
         for k in range(folds):
             own = fold == k
             if own.any() and not own.all():
@@ -219,18 +224,26 @@ def cross_fit(examples: Examples, features: Features, labels: Ints, count: int, 
         if best is None or loss < best[0]:
             best = loss, Recipe(c, scale, bayes), scores
     assert best is not None
-    probabilities = softmax(_two_columns(best[2] * best[1].scale), axis=1).astype(np.float32)
-    return CrossFitted(probabilities, best[1], float((probabilities.argmax(axis=1) == labels).mean()))
+    logits = best[2] * best[1].scale
+    probabilities = expit(logits) if several else softmax(_two_columns(logits), axis=1)
+    return CrossFitted(probabilities.astype(np.float32), best[1], share_right(logits, labels))
 
 
-def fit_svm(x: Matrix, labels: Ints, count: int, c: float) -> tuple[Floats, Floats]:
+def share_right(logits: Floats, labels: Truth) -> float:
+    """Of the texts whose answer is right, from 0 to 1; of several labels, all of them at 0.5."""
+    if labels.ndim == 2:
+        return float(((logits > 0) == labels).all(axis=1).mean())
+    return float((_two_columns(logits).argmax(axis=1) == labels).mean())
+
+
+def fit_svm(x: Matrix, labels: Truth, count: int, c: float) -> tuple[Floats, Floats]:
     """(weights [columns, outputs], bias [outputs]): a linear SVM for each label against the rest, one for two
     labels. A label that all texts have, or none, gets a constant score."""
-    outputs = [1] if count == 2 else list(range(count))
+    outputs = [1] if count == 2 and labels.ndim == 1 else list(range(count))
     weights = np.zeros((x.shape[1], len(outputs)), np.float32)
     bias = np.zeros(len(outputs), np.float32)
     for column, label in enumerate(outputs):
-        target = labels == label
+        target = labels[:, label].astype(np.bool_) if labels.ndim == 2 else labels == label
         if target.all() or not target.any():
             bias[column] = 1.0 if target.any() else -1.0
             continue
@@ -253,7 +266,7 @@ def fit_bayes(x: Matrix, labels: Ints, count: int) -> tuple[Floats, Floats]:
     return weights, np.zeros(weights.shape[1], np.float32)
 
 
-def fit_linear(x: Matrix, labels: Ints, count: int, recipe: Recipe) -> tuple[Floats, Floats]:
+def fit_linear(x: Matrix, labels: Truth, count: int, recipe: Recipe) -> tuple[Floats, Floats]:
     """(weights [columns, outputs], bias [outputs]), before the recipe's scale: the SVM, or the SVM and naive
     Bayes, each divided by the spread of its scores on the texts."""
     weights, bias = fit_svm(x, labels, count, recipe.c)
@@ -273,8 +286,10 @@ def _two_columns(logits: Floats) -> Floats:
     return np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
 
 
-def _scale_of_least_loss(scores: Floats, labels: Ints) -> tuple[float, float]:
+def _scale_of_least_loss(scores: Floats, labels: Truth) -> tuple[float, float]:
     def loss(scale: float) -> float:
+        if labels.ndim == 2:
+            return float((np.logaddexp(0, scores * scale) - labels * scores * scale).sum(axis=1).mean())
         logs = log_softmax(_two_columns(scores * scale), axis=1)
         return -float(logs[np.arange(len(labels)), labels].mean())
 
@@ -282,7 +297,7 @@ def _scale_of_least_loss(scores: Floats, labels: Ints) -> tuple[float, float]:
     return float(found.x), float(found.fun)
 
 
-def fit_exact(examples: Examples, features: Features, labels: Ints, count: int, recipe: Recipe) -> Vectors:
+def fit_exact(examples: Examples, features: Features, labels: Truth, count: int, recipe: Recipe) -> Vectors:
     """The SVM's weights as vectors: one column a logit."""
     x, lengths = features.matrix(examples), examples.lengths
     weighting = Weighting.of(x, lengths, len(features.keys))
@@ -294,7 +309,7 @@ def fit_exact(examples: Examples, features: Features, labels: Ints, count: int, 
 def fit_narrow(
     examples: Examples,
     features: Features,
-    labels: Ints,
+    labels: Truth,
     count: int,
     width: int,
     seed: int,
@@ -302,7 +317,8 @@ def fit_narrow(
     """Vectors and head for many labels, by AdamW on the labels; steps drop half of a text's n-grams."""
     x, rng = features.matrix(examples), np.random.default_rng([seed, 0x3A])
     root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
-    targets = torch.from_numpy(labels)
+    several = labels.ndim == 2
+    targets = torch.from_numpy(labels.astype(np.float32) if several else labels)
     steps = EPOCHS * -(-len(labels) // BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -329,9 +345,11 @@ def fit_narrow(
                     mode="sum",
                     per_sample_weights=kept.float(),
                 )
-                loss = functional.cross_entropy(
-                    head(total / root[rows]), targets[rows], label_smoothing=SMOOTHING
-                )
+                logits = head(total / root[rows])
+                if several:
+                    loss = soft_cross_entropy(logits, targets[rows], several=True)
+                else:
+                    loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -383,8 +401,8 @@ def finish_ngram_part(
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
     LSTM by the validation part; both come into the network."""
-    features, labels = _features(network, tokenizer), examples.targets.argmax(axis=1)
-    vectors = _fit(network.config, examples, features, labels, recipe, seed)
+    features, several = _features(network, tokenizer), network.config.several
+    vectors = _fit(network.config, examples, features, truth_of(network, examples), recipe, seed)
     expected = 0.5 * min(1.0, len(examples) / ENOUGH_TEXTS)
     share, other, accuracies = expected, 1 - expected, None
     bias = np.zeros(network.config.logits, np.float32)
@@ -394,11 +412,12 @@ def finish_ngram_part(
         # A network that knows few texts by heart answers new ones with large logits: their size has to
         # prove itself.
         size = max(1.0, float(np.sqrt(np.mean(lstm**2)) / max(1e-6, np.sqrt(np.mean(linear**2)))))
-        best, _ = least_loss([lstm / np.float32(size), linear], validation.targets, [share, other])
+        best, _ = least_loss(
+            [lstm / np.float32(size), linear], validation.targets, [share, other], several=several
+        )
         share, other, bias = float(best[0]) / size, float(best[1]), best[2:].astype(np.float32)
-        truth = validation.targets.argmax(axis=1)
-        ngrams_right, lstm_right = ((_two_columns(z).argmax(axis=1) == truth).mean() for z in (linear, lstm))
-        accuracies = float(ngrams_right), float(lstm_right)
+        truth = truth_of(network, validation)
+        accuracies = share_right(linear, truth), share_right(lstm, truth)
     finished = Finished(vectors, other, share, bias, recipe, accuracies)
     with torch.no_grad():
         network.head.weight.mul_(share)
@@ -419,12 +438,17 @@ def learn_ngrams_from_all(
 
     temperature: what the logits were divided by since.
     """
-    features, labels = _features(network, tokenizer), examples.targets.argmax(axis=1)
+    features, labels = _features(network, tokenizer), truth_of(network, examples)
     vectors = _fit(network.config, examples, features, labels, finished.recipe, seed)
     share = finished.ngrams / temperature
     _set(network, vectors, share)
     with torch.no_grad():
         network.head.bias.add_(torch.from_numpy(share * (vectors.bias - finished.vectors.bias)))
+
+
+def truth_of(network: Network, examples: Examples) -> Truth:
+    """The examples' labels, by their targets: int64 [n], the largest; of several, bool [n, labels]."""
+    return examples.targets > 0.5 if network.config.several else examples.targets.argmax(axis=1)
 
 
 def _features(network: Network, tokenizer: Tokenizer) -> Features:
@@ -436,7 +460,7 @@ def _fit(
     config: NetworkConfig,
     examples: Examples,
     features: Features,
-    labels: Ints,
+    labels: Truth,
     recipe: Recipe | None,
     seed: int,
 ) -> Vectors:

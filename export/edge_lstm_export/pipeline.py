@@ -49,9 +49,10 @@ from edge_lstm_export.label_issues import find_label_issues, write_label_issues
 from edge_lstm_export.lock import only_run
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
-from edge_lstm_export.ngram_part import Recipe, cross_fit, exact, learn_features
+from edge_lstm_export.ngram_part import Recipe, cross_fit, exact, learn_features, truth_of
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
 from edge_lstm_export.teacher import check_kept
+from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.vocabulary import SPACELESS_SHARE
 
@@ -72,6 +73,8 @@ class TrainingJob:
         the training texts' own labels.
     keep_rows: the checkpoint keeps the training's texts, for a training that goes on from it (kept.py).
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
+    precision: what each label's threshold is to reach, where a text may have several labels; None: the best
+        F1 (thresholds.choose_thresholds).
     features: "pairs" (a table of words and pairs, a column a logit), "ngrams" (words, pieces of words and
         vectors of n-grams, presets.Short), or "auto": what suits the texts, see :func:`suits_ngrams`.
     threads: one, since two share too little work a time step: on a machine with other work, 20 steps of 64
@@ -102,7 +105,9 @@ class TrainingJob:
     device: str = "cpu"
     resume: bool = False
     features: str = "auto"
+    precision: float | None = None
     labels: int = 2
+    several: bool = False
 
     @property
     def partial(self) -> Path:
@@ -113,7 +118,9 @@ class TrainingJob:
     def base(self) -> Preset:
         """The preset, in its form for short texts where that was decided."""
         named = preset(self.preset)
-        return short_form(named, self.labels) if self.features == NGRAMS and named.short else named
+        if self.features != NGRAMS or not named.short:
+            return named
+        return short_form(named, self.labels, several=self.several)
 
     @property
     def distillation(self) -> Distillation | None:
@@ -195,7 +202,13 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         replace(job, preset=BY_ACCURACY[0]).distillation if job.teacher not in (None, NO_TEACHER) else None
     )
     labeller = ByTeacher(asked, watcher.say) if asked and asked.is_transformer else None
-    dataset = _with_label_issues(job, read_dataset(job.source, job.data, labeller), watcher.say)
+    dataset = read_dataset(job.source, job.data, labeller)
+    if dataset.several:
+        job = _for_several(job, dataset)
+    elif job.precision is not None:
+        raise DataError(f"each text of {job.source} has one label: precision is for several; leave it out")
+    else:
+        dataset = _with_label_issues(job, dataset, watcher.say)
     job = replace(_with_features(job, dataset, watcher.say), labels=len(dataset.labels))
     choice = None
     if job.preset == AUTO:
@@ -249,6 +262,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         },
         recipe=recipe,
         keep_rows=job.keep_rows,
+        precision=job.precision,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
@@ -259,6 +273,21 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     if fitted.result.progress is None:
         job.partial.unlink(missing_ok=True)
     return fitted
+
+
+def _for_several(job: TrainingJob, dataset: Dataset) -> TrainingJob:
+    """The job for texts that may have several labels. DataError where it asks for what is for one."""
+    asked = {
+        "--teacher": job.teacher not in (None, NO_TEACHER),
+        "--unlabelled": job.unlabelled is not None,
+        "--suspects": job.suspects is not None,
+        "pairs": bool(job.network.get("pair_buckets")),
+        "keep-rows": job.keep_rows,
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise DataError(f"{dataset.name} has several labels a text, {name} is for one; leave it out")
+    return replace(job, teacher=NO_TEACHER, several=True)
 
 
 def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> TrainingJob:
@@ -283,7 +312,7 @@ def _sized(job: TrainingJob, base: Preset, prepared: Prepared) -> Preset:
     """The preset with as many n-grams as its budget leaves beside this vocabulary."""
     if job.features != NGRAMS or preset(job.preset).short is None:
         return base
-    return short_form(preset(job.preset), job.labels, prepared.tokenizer.num_ids)
+    return short_form(preset(job.preset), job.labels, prepared.tokenizer.num_ids, several=job.several)
 
 
 def suits_ngrams(dataset: Dataset) -> str | None:
@@ -291,6 +320,8 @@ def suits_ngrams(dataset: Dataset) -> str | None:
     in a script with spaces."""
     texts = dataset.train.texts
     words = [len(split_marks(text)) for text in texts]
+    if dataset.several:
+        return "a text may have several labels"
     if len(dataset.labels) > 2:
         return f"there are {len(dataset.labels)} labels"
     mean = sum(words) / max(1, len(words))
@@ -305,8 +336,8 @@ def _learning_from_ngrams(
 ) -> tuple[Examples, Recipe | None, dict[str, Any] | None]:
     """What the LSTM learns from: the texts with their own labels, mixed with what a linear model on n-grams
     says that did not see them; how that model is fitted; and its provenance."""
-    examples, labels = prepared.examples(prepared.train), prepared.train.labels
-    counts = np.bincount(labels, minlength=network.config.labels)
+    examples = prepared.examples(prepared.train)
+    labels, counts = truth_of(network, examples), examples.targets.sum(axis=0)
     if network.ngrams is None or len(labels) < FEWEST_TEXTS_TO_CROSS_FIT or (counts > 1).sum() < 2:
         return examples, None, None
     features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
@@ -332,6 +363,7 @@ def _check(job: TrainingJob) -> None:
             f"preset {named.preset} knows no n-grams; use another --preset, or --set features=pairs"
         )
     check_validation_share(job.validation_share)
+    check_precision(job.precision)
     _check_teacher(named)
     _shape(named, preset(named.preset))
     replace(preset(named.preset).options, **job.options)
@@ -477,6 +509,7 @@ def _settings(
         **_vocabulary(vocabulary),
         "teacher": job.distillation.teacher if job.distillation else NO_TEACHER,
         "unlabelled": job.unlabelled,
+        "precision": job.precision,
         "own labels": job.distillation.own_labels if job.distillation else 1.0,
         "teacher's models": [file_digest(path) for path in job.teacher_models],
         "soft labels": hashlib.sha256(taught.soft.tobytes()).hexdigest() if taught else None,

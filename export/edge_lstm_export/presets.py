@@ -99,15 +99,17 @@ class Short:
     options: TrainingOptions
 
 
-def short_form(base: Preset, labels: int, ids: int | None = None) -> Preset:
+def short_form(base: Preset, labels: int, ids: int | None = None, *, several: bool = False) -> Preset:
     """The preset for short texts; its n-grams take what the budget leaves beside the rest of the file.
 
-    ids: of the vocabulary that the texts have, where it is known.
+    ids: of the vocabulary that the texts have, where it is known. several: a text may have several labels.
     """
     short = base.short
     assert short is not None
-    shape = replace(short.network, labels=labels, ngrams=1, num_words=ids or short.network.num_words)
-    width = (1 if labels == 2 else labels) if labels <= MOST_EXACT_LABELS else shape.ngram_dim
+    shape = replace(
+        short.network, labels=labels, several=several, ngrams=1, num_words=ids or short.network.num_words
+    )
+    width = shape.logits if labels <= MOST_EXACT_LABELS else shape.ngram_dim
     embedding = shape.num_words * (shape.embedding_dim + 2 + _WORD_BYTES)
     units, inputs = shape.hidden + 2, shape.embedding_dim + 2
     lstm = shape.directions * 4 * units * (units + inputs + 8)

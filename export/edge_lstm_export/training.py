@@ -137,6 +137,7 @@ class _Run:
         self.network, self.examples, self.options = network.to(device), examples, options
         network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
         self.validation, self.callbacks, self.device = validation, callbacks, device
+        self.several = network.config.several
         trained = [p for p in network.parameters() if p.requires_grad]
         embedding = network.embedding.weight
         matrices = [p for p in trained if p.ndim > 1 and p is not embedding]
@@ -229,14 +230,17 @@ class _Run:
             shape = (*ids.shape, self.network.config.embedding_dim)
             noise = torch.zeros(shape, device=self.device, requires_grad=True)
         logits = self.network(ids, lengths, noise)
-        loss = soft_cross_entropy(logits, targets)
+        loss = self.loss_of(logits, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         if noise is not None and noise.grad is not None:
             moved = self.adversarial_noise(ids, lengths, noise.grad)
-            soft_cross_entropy(self.network(ids, lengths, moved), targets).backward()  # type: ignore[no-untyped-call]
+            self.loss_of(self.network(ids, lengths, moved), targets).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
         self.optimizer.step()
-        return float(loss.detach()), count_correct(logits.detach(), targets)
+        return float(loss.detach()), count_correct(logits.detach(), targets, several=self.several)
+
+    def loss_of(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return soft_cross_entropy(logits, targets, several=self.several)
 
     def adversarial_noise(self, ids: Tensor, lengths: Tensor, gradient: Tensor) -> Tensor:
         """gradient [B, T, E] → noise [B, T, E], per text ``adversarial`` times the norm of its tokens.
@@ -270,10 +274,10 @@ class _Run:
                 self.network, self.validation, device=self.device, on_batch=self.stop_if_asked
             )
             targets = torch.from_numpy(self.validation.targets)
-            validation_loss = float(soft_cross_entropy(logits, targets))
-            validation_accuracy = count_correct(logits, targets) / len(targets)
-            temperature = fit_temperature(logits, targets)
-            calibrated_loss = float(soft_cross_entropy(logits / temperature, targets))
+            validation_loss = float(self.loss_of(logits, targets))
+            validation_accuracy = count_correct(logits, targets, several=self.several) / len(targets)
+            temperature = fit_temperature(logits, targets, several=self.several)
+            calibrated_loss = float(self.loss_of(logits / temperature, targets))
         record = EpochRecord(
             epoch=self.epoch + 1,
             loss=self.loss_sum / self.seen,

@@ -74,7 +74,7 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
         ("a.csv", "text,stars\na,pos\n", "none of them plainly holds the label"),
         ("a.csv", "text,label\n", "has no labelled row"),
         ("a.txt", "__label__pos a\nno label\n", "row 2: the line does not begin with __label__NAME"),
-        ("a.txt", "__label__pos __label__neg a\n", "row 1: the line has several labels"),
+        ("a.txt", "__label__ a\n", "row 1: __label__ without a name"),
     ],
 )
 def test_what_is_missing_is_named_with_file_and_row(

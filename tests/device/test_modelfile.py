@@ -124,7 +124,7 @@ def test_any_other_bytes_are_refused(data: bytes) -> None:
 
 def test_a_newer_format_says_how_to_upgrade() -> None:
     with pytest.raises(NewerFormatError, match="pip install -U edge-lstm"):
-        parse_model(with_metadata(format="3"), HERE)
+        parse_model(with_metadata(format="4"), HERE)
 
 
 @pytest.mark.parametrize("key", ["tokenizer", "vocabulary", "labels"])

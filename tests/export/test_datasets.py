@@ -87,7 +87,7 @@ def test_a_folder_with_one_folder_a_label(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "x", "label": "a"}\n{"text": "y", "label": NaN}\n', "row 2: no label"),
         ("a.jsonl", b'{"text": "x", "label": "a"}\n{"text": "y"\n', "row 2"),
         ("a.parquet", b"PAR1 no", "a.parquet"),
-        ("a.txt", b"__label__a x\n__label__a __label__b both\n", "row 2: the line has several labels"),
+        ("a.txt", b"__label__a x\n__label__ both\n", "row 2: __label__ without a name"),
         ("a.txt", b"plain prose, no labels\n", "row 1: the line does not begin with __label__NAME"),
         ("a.txt", b"\x00\x01\x02\xff" * 300, "binary"),
         ("a.bin", b"\x00\x01\x02\xff" * 300, "suffix"),

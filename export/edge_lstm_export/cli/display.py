@@ -13,10 +13,12 @@ from typing import Any
 
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
 from edge_lstm.cli.tables import plain_table
+from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm_export.evaluation import Scores
 from edge_lstm_export.export import Exported, Quantized
 from edge_lstm_export.fit import Fitted, Prepared
+from edge_lstm_export.gates import SetsChange
 from edge_lstm_export.history import EpochRecord
 from edge_lstm_export.interruption import StopRequest
 from edge_lstm_export.network import Network
@@ -57,9 +59,9 @@ def prepared_lines(prepared: Prepared) -> list[str]:
     ]
 
 
-def score_lines(name: str, measured: Scores) -> list[str]:
-    """Accuracy with its interval, then a line for each label."""
-    low, high = measured.interval.low, measured.interval.high
+def score_lines(name: str, measured: Scores | SetScores) -> list[str]:
+    """Accuracy with its interval (of several labels F1 and the share of texts with all of them right), then
+    a line for each label."""
     shown = measured.labels
     if len(shown) > MOST_LABELS:
         worst = sorted(shown, key=lambda row: row.f1)[:MOST_LABELS]
@@ -70,10 +72,18 @@ def score_lines(name: str, measured: Scores) -> list[str]:
     ]
     rows.append(("mean", "", "", f"{measured.macro_f1:.1%}", ""))
     more = len(measured.labels) - len(shown)
-    interval = f"95 % interval {low:.2%} to {high:.2%}, {measured.texts:,} texts"
+    if isinstance(measured, SetScores):
+        exact = f"{measured.texts:,} texts, {measured.subset_accuracy:.2%} of them with exactly their labels"
+        first = [f"{name} micro F1 {measured.micro_f1:.2%}, macro F1 {measured.macro_f1:.2%} ({exact})"]
+    else:
+        low, high = measured.interval.low, measured.interval.high
+        interval = f"95 % interval {low:.2%} to {high:.2%}, {measured.texts:,} texts"
+        first = [
+            f"{name} accuracy {measured.accuracy:.2%} ({interval})",
+            f"log loss {measured.log_loss:.4f}, calibration error {measured.calibration_error:.4f}",
+        ]
     return [
-        f"{name} accuracy {measured.accuracy:.2%} ({interval})",
-        f"log loss {measured.log_loss:.4f}, calibration error {measured.calibration_error:.4f}",
+        *first,
         *plain_table(("label", "precision", "recall", "F1", "texts"), rows),
         *([f"({more:,} more labels, with better F1)"] if more else []),
     ]
@@ -257,7 +267,10 @@ def print_quantized(result: Quantized, output: Path) -> None:
             _ratio(result.micros_before, result.micros_after),
         )
     )
-    if result.accuracy is not None:
+    if isinstance(result.accuracy, SetsChange):
+        f1 = result.accuracy.micro_f1_before * 100, result.accuracy.micro_f1_after * 100
+        rows.append(("micro F1", f"{f1[0]:.2f} %", f"{f1[1]:.2f} %", f"{f1[1] - f1[0]:+.2f} points"))
+    elif result.accuracy is not None:
         a = result.accuracy
         change = f"{(a.after - a.before) * 100:+.2f} points (95 %: {a.low * 100:+.2f} to {a.high * 100:+.2f})"
         rows.append(("accuracy", f"{a.before * 100:.2f} %", f"{a.after * 100:.2f} %", change))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption
 from edge_lstm_export.cli.options import (
     DataDirOption,
     DataOption,
@@ -39,6 +39,8 @@ def command(
     opset: Annotated[int, typer.Option("--opset", metavar="N", help="ONNX operator set, 13 to 21.")] = 17,
     data: DataOption = None,
     data_dir: DataDirOption = None,
+    label_separator: LabelSeparatorOption = None,
+    label_columns: LabelColumnsOption = None,
     max_drop: MaxDropOption = 0.3,
     abstain: DefaultAbstainOption = None,
     as_json: JsonOption = False,
@@ -61,9 +63,11 @@ def command(
     from edge_lstm_export.export import export_fp32, quantize_int8
 
     check_output(output, [checkpoint, data])
-    labelled = labelled_texts(data, data_dir)
+    loaded = load_checkpoint(checkpoint)
+    several = loaded.thresholds is not None
+    labelled = labelled_texts(data, data_dir, several, label_separator, label_columns)
     exported = export_fp32(
-        load_checkpoint(checkpoint),
+        loaded,
         length=length,
         batch=batch,
         opset=opset,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from edge_lstm.tables.labelled import Labelled
+    from edge_lstm.tables.labelled import Labelled, LabelledSets
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")]
 DataOption = Annotated[
@@ -42,7 +42,10 @@ DefaultAbstainOption = Annotated[
 MaxDropOption = Annotated[
     float,
     typer.Option(
-        "--max-drop", metavar="POINTS", min=0.0, help="Percentage points of accuracy int8 may lose."
+        "--max-drop",
+        metavar="POINTS",
+        min=0.0,
+        help="Points of accuracy (or micro F1) that int8 may lose.",
     ),
 ]
 
@@ -58,10 +61,20 @@ def check_output(output: Path, read: Iterable[str | Path | None]) -> None:
     check_writable(output, parents=True)
 
 
-def labelled_texts(source: str | None, data_dir: Path | None) -> Labelled | None:
-    """--data as texts with labels: the source's test split, or all of it where it has none."""
+def labelled_texts(
+    source: str | None, data_dir: Path | None, several: bool, separator: str | None, columns: str | None
+) -> Labelled | LabelledSets | None:
+    """--data as texts with labels (several where the model gives them): the source's test split, or all of it
+    where it has none."""
     if source is None:
         return None
+    from edge_lstm.cli.options import column_names
     from edge_lstm.evaluation.sources import load_labelled
 
-    return load_labelled(source, data_dir=data_dir)
+    return load_labelled(
+        source,
+        data_dir=data_dir,
+        label_separator=separator,
+        label_columns=column_names(columns),
+        several=several or None,
+    )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption
 from edge_lstm_export.cli.options import (
     DataDirOption,
     DataOption,
@@ -24,6 +24,8 @@ def command(
     output: OutputOption,
     data: DataOption = None,
     data_dir: DataDirOption = None,
+    label_separator: LabelSeparatorOption = None,
+    label_columns: LabelColumnsOption = None,
     max_drop: MaxDropOption = 0.3,
     abstain: DefaultAbstainOption = None,
     as_json: JsonOption = False,
@@ -41,8 +43,10 @@ def command(
     from edge_lstm_export.export import quantize_int8
 
     check_output(output, [model, data])
-    labelled = labelled_texts(data, data_dir)
-    quantized = quantize_int8(open_model(model), labelled=labelled, max_drop=max_drop, abstain=abstain)
+    fp32 = open_model(model)
+    several = fp32.thresholds is not None
+    labelled = labelled_texts(data, data_dir, several, label_separator, label_columns)
+    quantized = quantize_int8(fp32, labelled=labelled, max_drop=max_drop, abstain=abstain)
     write_atomically(quantized.data, output, parents=True)
     if as_json:
         print_as_json(output, None, quantized)

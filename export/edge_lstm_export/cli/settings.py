@@ -98,6 +98,13 @@ SETTINGS = (
         "validation", "", "validation_share", float, "share of the training texts that judges the epochs"
     ),
     Setting("test-share", "data", "test_share", float, "held out for the test where the source has none"),
+    Setting(
+        "precision",
+        "",
+        "precision",
+        float,
+        "of several labels a text, what each label's threshold is to reach; else the best F1",
+    ),
     Setting("own-labels", "", "own_labels", float, "how much a text's own label counts beside the teacher's"),
     Setting("soft-labels", "", "soft_labels", Path, "keeps the teacher's labels, for the next training"),
     Setting("spans", "", "spans", int, "sentences of a text that a transformer labels for themselves"),

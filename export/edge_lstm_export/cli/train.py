@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption, column_names
 from edge_lstm.cli.tables import print_table
 from edge_lstm_export.cli.options import DataDirOption
 from edge_lstm_export.cli.settings import hidden_options, parsed
@@ -77,6 +77,8 @@ def command(
     label_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column that holds the label.", show_default=False)
     ] = None,
+    label_separator: LabelSeparatorOption = None,
+    label_columns: LabelColumnsOption = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test split unread.")] = False,
     teacher: Annotated[
         str | None,
@@ -140,7 +142,7 @@ def command(
     as_json: JsonOption = False,
     **hidden: Any,
 ) -> None:
-    """Train a classifier from labelled text.
+    """Train a classifier from labelled text. A text may have several labels: see --label-separator.
 
     Writes FILE, and beside it FILE's history (.history.json) and learning curve (.history.png). The
     epoch with the lowest validation loss is kept. Ctrl-C ends at the next batch and writes the best epoch so
@@ -179,6 +181,8 @@ def command(
             input_format=input_format,
             text_column=text_column,
             label_column=label_column,
+            label_separator=label_separator,
+            label_columns=column_names(label_columns),
             **given["data"],
         ),
         vocabulary=given["vocabulary"],

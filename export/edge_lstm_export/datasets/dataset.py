@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
 from edge_lstm.text import text_key
 
 Labels = npt.NDArray[np.int64]
+LabelSets = npt.NDArray[np.bool_]
 
 # More labels than this are no labels but ids, or a column of numbers: every one is a row of the head and
 # a column of the targets, and a network of this size cannot tell so many apart.
@@ -28,10 +30,16 @@ _MANY_VALUES = 20
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels: int64 [n], indices into the data set's label names."""
+    """Texts and their labels: int64 [n], indices into the data set's label names.
+
+    sets: bool [n, labels], where texts may have several labels or none; None where each has one. Then
+    ``labels`` has for each text the rarest of its labels, or of a text without one the number of labels: what
+    splits a split evenly.
+    """
 
     texts: tuple[str, ...]
     labels: Labels
+    sets: LabelSets | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -48,13 +56,22 @@ class Split:
 
     def subset(self, rows: npt.NDArray[np.int64]) -> Split:
         """The given rows, in the given order, with their keys and numbers."""
-        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows])
+        sets = None if self.sets is None else self.sets[rows]
+        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows], sets)
         vars(part).update(keys=self.keys[rows], rows=self.rows[rows])
         return part
 
     def counts(self, labels: int) -> list[int]:
         """Texts of each of ``labels`` labels."""
+        if self.sets is not None:
+            return self.sets.sum(axis=0).tolist()  # type: ignore[no-any-return]
         return np.bincount(self.labels, minlength=labels).tolist()  # type: ignore[no-any-return]
+
+    def targets(self, labels: int) -> npt.NDArray[np.float32]:
+        """float32 [n, labels], 1 for each label that a text has."""
+        if self.sets is not None:
+            return self.sets.astype(np.float32)
+        return np.eye(labels, dtype=np.float32)[self.labels]
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,11 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     checks: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def several(self) -> bool:
+        """Whether a text may have several labels, or none."""
+        return self.train.sets is not None
+
 
 def make_split(texts: Sequence[str], names: Sequence[str], labels: Sequence[str], where: str) -> Split:
     """Texts with label names → Split. DataError where a name is not among ``labels``."""
@@ -89,6 +111,36 @@ def make_split(texts: Sequence[str], names: Sequence[str], labels: Sequence[str]
             f"use the same labels in both: {', '.join(map(shorten, labels))}"
         )
     return Split(tuple(texts), np.array([index[name] for name in names], dtype=np.int64))
+
+
+def make_sets(
+    texts: Sequence[str], names: Sequence[tuple[str, ...]], labels: Sequence[str], where: str
+) -> Split:
+    """Texts with the label names of each → Split. DataError where a name is not among ``labels``."""
+    index = {label: i for i, label in enumerate(labels)}
+    sets = np.zeros((len(texts), len(labels)), dtype=np.bool_)
+    make_split((), sorted({name for row in names for name in row}), labels, where)  # knows them all
+    for row, own in zip(sets, names):
+        row[[index[name] for name in own]] = True
+    return Split(tuple(texts), rarest(sets), sets)
+
+
+def rarest(sets: LabelSets) -> Labels:
+    """bool [n, labels] → int64 [n], of each text's labels the rarest, or the number of labels."""
+    counts = np.where(sets, sets.sum(axis=0), len(sets) + 1)
+    return np.asarray(np.where(sets.any(axis=1), counts.argmin(axis=1), sets.shape[1]), np.int64)
+
+
+def set_names(names: Sequence[tuple[str, ...]], where: str) -> tuple[str, ...]:
+    """As :func:`label_names`, of texts with several labels: none may hold what joins them in one column."""
+    found = label_names([name for row in names for name in row], where)
+    for name in found:
+        if LABEL_JOINT in name:
+            raise DataError(
+                f"{where} has the label {shorten(name)}, which holds {LABEL_JOINT!r}, what joins labels; "
+                f"rename it, or separate labels by it (--label-separator '{LABEL_JOINT}')"
+            )
+    return found
 
 
 def label_names(names: Sequence[str], where: str) -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
+from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.formats import named
-from edge_lstm.tables.labelled import has_labels, read_labelled
+from edge_lstm.tables.labelled import Labelled, LabelledSets, has_labels, read_labelled
 from edge_lstm.tables.lines import FASTTEXT_PREFIX, TEXT
 from edge_lstm.tables.reader import open_inputs
 from edge_lstm.tables.schema import STDIN, ReadOptions
@@ -21,7 +23,9 @@ from edge_lstm_export.datasets.dataset import (
     file_digest,
     hold_out,
     label_names,
+    make_sets,
     make_split,
+    set_names,
 )
 from edge_lstm_export.datasets.imdb import find_imdb
 from edge_lstm_export.datasets.keras_npz import read_keras_npz
@@ -45,6 +49,7 @@ class DataOptions:
         in the source, this share of each label's texts is held out, by ``seed``; 0 holds out none.
     unlabelled: whether texts without a label are wanted too (``train/unsup`` of the reviews).
     input_format, text_column, label_column: of labelled files, where they do not tell by themselves.
+    label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     follow_links: whether what symbolic links inside a folder lead to is read.
     """
 
@@ -58,6 +63,8 @@ class DataOptions:
     input_format: str | None = None
     text_column: str | None = None
     label_column: str | None = None
+    label_separator: str | None = None
+    label_columns: tuple[str, ...] = ()
     follow_links: bool = False
 
 
@@ -111,7 +118,8 @@ def _labelled_by(labeller: Labeller, source: str, options: DataOptions) -> Datas
 def _holds_labels(source: str, options: DataOptions) -> bool:
     """Whether a source's texts have labels. Where it cannot be read, reading it says why."""
     path = Path(source)
-    if options.label_column is not None or not path.is_file() or holds_splits(source):
+    named = options.label_column is not None or options.label_separator is not None or options.label_columns
+    if named or not path.is_file() or holds_splits(source):
         return True
     if path.suffix.lower() == ".npz":
         return True
@@ -138,10 +146,30 @@ def _read(source: str, options: DataOptions) -> Dataset:
         return read_review_tar(path, name, unlabelled=options.unlabelled)
     if path.suffix.lower() == ".npz":
         return read_keras_npz(path, options.word_index)
-    texts, labels, digest = _read_labelled(path, options)
-    names = label_names(labels, str(path))
-    name = name or path.resolve().name
-    return Dataset(name, names, make_split(texts, labels, names, str(path)), None, digest)
+    read, digest = _read_labelled(path, options)
+    name, where = name or path.resolve().name, str(path)
+    if isinstance(read, LabelledSets):
+        names = set_names(read.labels, where)
+        return Dataset(
+            name=name,
+            labels=names,
+            train=make_sets(read.texts, read.labels, names, where),
+            test=None,
+            digest=digest,
+            warnings=tuple(_odd_sets(read, options.label_columns)),
+        )
+    names = label_names(read.labels, where)
+    return Dataset(name, names, make_split(read.texts, read.labels, names, where), None, digest)
+
+
+def _odd_sets(read: LabelledSets, columns: Sequence[str]) -> Iterator[str]:
+    """Lines on texts with several labels that look as if they had been meant otherwise."""
+    if max(map(len, read.labels)) < 2:
+        yield "no text has several labels: if some should, look at --label-separator or --label-columns"
+    occurring = {name for own in read.labels for name in own}
+    lacking = [shorten(name) for name in columns if name not in occurring and not name.isdigit()]
+    if lacking:
+        yield f"no text has the label {listed(lacking)}: the model will not know it"
 
 
 def _check_lasting(path: Path) -> None:
@@ -150,14 +178,26 @@ def _check_lasting(path: Path) -> None:
 
 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
-    texts, labels, digest = _read_labelled(path, options)
+    read, digest = _read_labelled(path, options, several=dataset.several)
     both = hashlib.sha256(f"{dataset.digest}{digest}".encode()).hexdigest()
-    test = make_split(texts, labels, dataset.labels, str(path))
+    if isinstance(read, LabelledSets):
+        if not dataset.several:
+            raise DataError(
+                f"{path} has several labels a text, the training texts have one; label them alike"
+            )
+        test = make_sets(read.texts, read.labels, dataset.labels, str(path))
+    else:
+        test = make_split(read.texts, read.labels, dataset.labels, str(path))
     return replace(dataset, test=test, digest=both)
 
 
-def _read_labelled(path: Path, options: DataOptions) -> tuple[list[str], list[str], str]:
-    """A labelled file, or a folder with a folder of texts for each label → texts, labels, digest."""
+def _read_labelled(
+    path: Path, options: DataOptions, *, several: bool = False
+) -> tuple[Labelled | LabelledSets, str]:
+    """A labelled file, or a folder with a folder of texts for each label → texts and labels, digest.
+
+    several: labels are sets whatever the file; else as it has them.
+    """
     if not path.exists():
         raise DataError(f"no file {path}; check the path")
     _check_lasting(path)
@@ -166,14 +206,18 @@ def _read_labelled(path: Path, options: DataOptions) -> tuple[list[str], list[st
         format=_format(path, options),
         text_column=options.text_column,
         label_column=options.label_column,
+        label_separator=options.label_separator,
+        label_columns=options.label_columns,
+        several=several or None,
         follow_links=options.follow_links,
     )
     if path.is_file():
-        return read.texts, read.labels, file_digest(path)
+        return read, file_digest(path)
     digest = hashlib.sha256()
-    for part in (value for pair in zip(read.labels, read.texts) for value in pair):
+    labels = [LABEL_JOINT.join([own] if isinstance(own, str) else own) for own in read.labels]
+    for part in (value for pair in zip(labels, read.texts) for value in pair):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
-    return read.texts, read.labels, digest.hexdigest()
+    return read, digest.hexdigest()
 
 
 def _format(path: Path, options: DataOptions) -> str | None:

@@ -5,7 +5,7 @@ relying on it: each a line that says what to do.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.errors import DataError
+from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.datasets.dataset import Dataset, Split
 
@@ -53,9 +54,11 @@ def checked(dataset: Dataset) -> Dataset:
             "keep one of each, unless they come as often in use"
         )
     if torn:
+        other, listing = (
+            ("other labels", "") if dataset.several else ("another label", " (--suspects FILE lists them)")
+        )
         warnings.append(
-            f"{torn:,} training texts have the same words as one with another label: "
-            "decide which label is right (--suspects FILE lists them)"
+            f"{torn:,} training texts have the same words as one with {other}: decide which is right{listing}"
         )
     if shared:
         warnings.append(
@@ -70,10 +73,13 @@ def contradictory(split: Split) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """bool [n]: whether the text has a duplicate with another label."""
     _, group = np.unique(split.keys, return_inverse=True)
     count = int(group.max(initial=-1)) + 1
+    labels = split.labels
+    if split.sets is not None:
+        labels = np.unique(split.sets, axis=0, return_inverse=True)[1].ravel()
     lowest = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(lowest, group, split.labels)
+    np.minimum.at(lowest, group, labels)
     highest = np.full(count, -1)
-    np.maximum.at(highest, group, split.labels)
+    np.maximum.at(highest, group, labels)
     torn: np.ndarray[Any, np.dtype[np.bool_]] = (lowest != highest)[group]
     return torn
 
@@ -89,7 +95,7 @@ def _few_or_odd_labels(dataset: Dataset) -> Iterator[str]:
             f"few training texts of {listed(rare)}: answers for them will be unreliable; "
             "collect more, or merge the label into another"
         )
-    if max(counts) > 3 * min(counts):
+    if max(counts) > 3 * min(counts) and not dataset.several:
         ranked = sorted(zip(counts, names), reverse=True)
         shares = [f"{shorten(n)} {c / len(train):.1%}" for c, n in (ranked[0], ranked[-1])]
         yield f"labels are out of balance ({' to '.join(shares)}): read each label's F1, not the accuracy"
@@ -138,6 +144,19 @@ def result_warnings(
                     f"{shorten(row.label)} is rare: answering it from a probability of {threshold:.2f} on "
                     f"gives it an F1 of {f1:.0%}, in place of {row.f1:.0%} (score --all-probabilities)"
                 )
+
+
+def set_warnings(measured: SetScores, thresholds: Sequence[float]) -> Iterator[str]:
+    """As :func:`result_warnings`, of texts that may have several labels."""
+    never = [shorten(row.label) for row in measured.labels if row.support and not row.predicted]
+    if never:
+        yield f"{listed(never)} is given to no text of the validation part: collect more such texts"
+    unseen = [shorten(row.label) for row in measured.labels if not row.support]
+    if unseen:
+        yield (
+            f"the validation part has no text of {listed(unseen)}: its threshold is a guess; "
+            "collect more such texts"
+        )
 
 
 def best_threshold(
