@@ -7,15 +7,19 @@ import re
 from types import ModuleType
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from edge_lstm import modelfile
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import Tokenizer, split_marks, split_words
 from tests.ports.conftest import PROJECT
 from tests.ports.test_reference import reference  # noqa: F401
 
 PAGE = (PROJECT / "docs" / "file-format.md").read_text(encoding="utf-8")
 VOCABULARY = ("σας", "οδος", "i̇", "straße", "good", "don't")
+SHORT_VOCABULARY = ("good", "film", "!", "don't", "straße")
+PIECES = ("fi", "film", "s", "ing", "日本", "日", "本", "'")
 
 
 def rows(after: str) -> list[list[str]]:
@@ -28,7 +32,7 @@ def test_every_metadata_key_is_described() -> None:
     keys = {value for name, value in vars(modelfile).items() if name.startswith("KEY_")}
     told = {row[0].strip("`") for row in rows("## Metadata")}
     assert told == keys
-    settings = set(Tokenizer(()).to_metadata())
+    settings = {*Tokenizer(()).to_metadata(), *Tokenizer((), pieces=()).to_metadata()}
     assert settings <= set(re.findall(r"`(\w+)`", PAGE))
 
 
@@ -44,9 +48,64 @@ def test_the_texts_become_these_ids(reference: ModuleType) -> None:  # noqa: F81
         encoded = tokenizer.encode_text(text)
         assert (encoded.ids, encoded.status) == ([int(i) for i in ids.split()], status), text
         assert reference.encode(model, text) == (encoded.ids, encoded.status)
-        from edge_lstm.text import split_words
-
         assert split_words(text) == json.loads(words.strip("`"))
+
+
+def test_the_texts_become_these_pieces(reference: ModuleType) -> None:  # noqa: F811
+    assert json.dumps([*SHORT_VOCABULARY], ensure_ascii=False) in PAGE.replace("\n", " ")
+    assert json.dumps([*PIECES], ensure_ascii=False) in PAGE.replace("\n", " ")
+    vectors = rows("Text → words and pieces, then ids")
+    assert len(vectors) == 9
+    for text, words, with_oov, without, status in vectors:
+        text = json.loads(text.strip("`"))
+        assert split_marks(text, "!") == json.loads(words.strip("`")), text
+        statuses = status.split(", ")
+        for oov_id, ids, told in ((2, with_oov, statuses[0]), (None, without, statuses[-1])):
+            tokenizer = Tokenizer(SHORT_VOCABULARY, 6, oov_id, PIECES)
+            settings = tokenizer.to_metadata()
+            spaced = dict.fromkeys(map(ord, settings["separators"]), " ") | {ord("!"): " ! "}
+            spaced |= {ord(c): spaced.get(ord(to), to) for c, to in settings["replacements"].items()}
+            known = {word: i for i, word in enumerate(SHORT_VOCABULARY, 4)}
+            pieces = {piece: i for i, piece in enumerate(PIECES, 9)}
+            model = reference.Model(known, pieces, spaced, 6, oov_id, [], {}, [], {}, {})
+            encoded = tokenizer.encode_text(text)
+            assert (encoded.ids, encoded.status) == ([int(i) for i in ids.split()], told), text
+            assert reference.encode(model, text) == (encoded.ids, encoded.status)
+
+
+def test_the_n_grams_are_these(reference: ModuleType) -> None:  # noqa: F811
+    vectors = np.array([[1, 2], [10, 20], [30, 40], [50, 60]])
+    scales = np.array([0.5, 0.1], np.float32)
+    assert f"`ngram_vectors` = {vectors.tolist()}" in PAGE and "`ngram_scales` = [0.5, 0.1]" in PAGE
+    told = rows("Numbers of n-grams")
+    assert len(told) == 4
+    for row in told:
+        pool, counts, ids, held, fp32, int8 = [[float(number) for number in cell.split()] for cell in row]
+        settings = {"pool_int64s": [int(i) for i in pool], "ngram_counts": [int(i) for i in counts]}
+        node = onnx.helper.make_node("TfIdfVectorizer", ["ids"], ["held"], mode="IDF", **settings)
+        graph = onnx.helper.make_graph([node], "one", [], []).SerializeToString()
+        grams = reference.ngrams(graph)
+        for dtype, answer in ((np.float32, fp32), (np.int8, int8)):
+            weights = {"ngram_vectors": vectors.astype(dtype), "ngram_scales": scales}
+            model = reference.Model({}, {}, {}, 1, 2, [], {}, [], weights, grams)
+            given = reference.ngram_part(model, [int(i) for i in ids])
+            assert answer == pytest.approx(given.tolist(), rel=1e-5)
+        # ONNX Runtime, with the attributes that export adds, finds the same n-grams.
+        lengths = {"min_gram_length": 2 if counts == [0, 0] else 1, "max_gram_length": len(counts)}
+        more = {"max_skip_count": 0, "ngram_indexes": list(range(len(held))), **lengths}
+        node = onnx.helper.make_node("TfIdfVectorizer", ["ids"], ["held"], mode="IDF", **settings, **more)
+        run = as_model(node, len(held)).run(None, {"ids": np.array([ids], np.int64)})
+        assert run[0].tolist() == [held]
+
+
+def as_model(node: onnx.NodeProto, count: int) -> onnxruntime.InferenceSession:
+    """A session of one operator, int64 [1, ids] → float32 [1, count]."""
+    ids = onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [1, None])
+    held = onnx.helper.make_tensor_value_info("held", onnx.TensorProto.FLOAT, [1, count])
+    graph = onnx.helper.make_graph([node], "one", [ids], [held])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def test_the_numbers_are_right(reference: ModuleType) -> None:  # noqa: F811
