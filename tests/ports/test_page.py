@@ -7,6 +7,8 @@ import functools
 import http.server
 import io
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -68,7 +70,14 @@ def test_the_command_writes_it(tiny: Path, tmp_path: Path, capsys: pytest.Captur
     app(["page", str(odd), "-o", str(tmp_path / "out.html")], standalone_mode=False)
     html = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert "<title>&lt;b&gt;{module}&amp;.onnx</title>" in html and "<b>" not in html
-    assert capsys.readouterr().out == ""
+    size = (tmp_path / "out.html").stat().st_size
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'out.html'}: {size:,} bytes, the model in it\n"
+
+
+def test_a_page_that_goes_to_a_stream_is_all_that_is_written(tiny: Path) -> None:
+    command = [sys.executable, "-m", "edge_lstm", "page", str(tiny), "-o", "/dev/stdout"]
+    run = subprocess.run(command, capture_output=True, check=True)
+    assert run.stdout.decode() == build_page(open_model(tiny)) and run.stderr == b""
 
 
 @needs_chromium
