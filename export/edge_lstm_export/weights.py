@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.network import NetworkConfig, Weights, lstm_name
-from edge_lstm_export.quantization import Array, LstmLayer
+from edge_lstm_export.network import Network, NetworkConfig, Weights, lstm_name
+from edge_lstm_export.quantization import (
+    Array,
+    LstmLayer,
+    quantize_columns,
+    quantize_rows,
+    quantize_table,
+    quantize_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,30 @@ def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeight
         weights["ngrams.ids"] if config.ngrams else None,
         weights["ngrams.vectors.weight"][1:] if config.ngrams else None,
     )
+
+
+def round_to_int8(network: Network) -> None:
+    """Rounds embedding, LSTM, n-gram vectors and the head beside them to what the int8 file will hold, as
+    quantization.py scales them. Then the two files differ by the LSTM's activations only: what is chosen on
+    the rounded network, thresholds for one, holds for both. Rounding again changes nothing.
+    """
+    with torch.no_grad():
+        values, scale = quantize_table(network.embedding.weight.numpy())
+        _set(network.embedding.weight, values * scale)
+        for lstm in network.lstm.values():
+            for name, parameter in lstm.named_parameters():
+                if name.startswith("weight"):
+                    values, scales = quantize_weights(parameter.numpy()[None])
+                    _set(parameter, (values[0] * scales[0]).T)
+        if network.ngrams is not None:
+            values, scales = quantize_columns(network.ngrams.vectors.weight.numpy())
+            _set(network.ngrams.vectors.weight, values * scales)
+            values, scales = quantize_rows(network.head.weight.numpy().T)
+            _set(network.head.weight, (values * scales).T)
+
+
+def _set(parameter: torch.Tensor, values: Array) -> None:
+    parameter.copy_(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)))
 
 
 def _onnx_gates(value: Array) -> Array:

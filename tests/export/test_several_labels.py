@@ -18,6 +18,7 @@ from edge_lstm_export.evaluation import count_correct, soft_cross_entropy
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.linear_part import least_loss
 from edge_lstm_export.thresholds import LARGEST, UNTUNED, choose_thresholds
+from edge_lstm_export.weights import round_to_int8
 from train_command import run
 
 from edge_lstm import Classifier, SeveralPrediction
@@ -250,3 +251,19 @@ def test_the_checkpoint_says_how_good_it_is(trained: Path) -> None:
     assert training["validation"]["micro_f1"] > 0.9
     assert training["test"]["macro_f1"] > 0.9
     assert set(training["data"]["train_texts"]) == set(LABELS)
+
+
+def test_weights_lie_where_int8_has_values(trained: Path, make_checkpoint: MakeCheckpoint) -> None:
+    """So that fp32 and int8 differ by activations only, and give the same labels."""
+    network = load_checkpoint(trained / "model.safetensors").network
+    kept = network.weights()
+    round_to_int8(network)
+    for name, value in network.weights().items():
+        assert np.allclose(value, kept[name], rtol=1e-6, atol=0), name
+    network = make_checkpoint(labels=3, several=True, bidirectional=True).network
+    before = network.weights()
+    round_to_int8(network)
+    for name, value in network.weights().items():
+        is_weight = name.startswith(("embedding", "lstm")) and "bias" not in name
+        assert np.array_equal(value, before[name]) != is_weight, name
+        assert np.abs(value - before[name]).max() <= 0.51 * np.abs(before[name]).max() / 64, name

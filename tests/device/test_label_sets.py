@@ -1,0 +1,238 @@
+"""A model that gives several labels a text, on the device: what it answers, and how that is measured.
+
+The embedded model stands in for one: its probabilities, with a threshold for each of its labels.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, onnx_file, score, score_files
+from edge_lstm.errors import DamagedModelFileError, DataError
+from edge_lstm.evaluation.evaluate import evaluate
+from edge_lstm.evaluation.several import evaluate_several
+from edge_lstm.evaluation.several_report import write_several_report
+from edge_lstm.explain import explain
+from edge_lstm.live_page import build_page
+from edge_lstm.metrics import set_scores
+from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
+from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
+from tests.model_files import DATA, edited
+
+HERE = Path("model.onnx")
+GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."
+
+
+def several(thresholds: object = (0.4, 0.6), **changes: str | None) -> bytes:
+    """The embedded model's file with thresholds for neg and pos."""
+    network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
+    return edited(
+        {
+            "format": "3",
+            "several": json.dumps({"thresholds": thresholds}),
+            "network": json.dumps({**network, "several": True}),
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    return Classifier.from_model(parse_model(several(), HERE))
+
+
+def with_thresholds(*thresholds: float) -> Classifier:
+    return Classifier.from_model(parse_model(several(thresholds), HERE))
+
+
+def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier) -> None:
+    good, bad = classifier.predict([GOOD, BAD])
+    assert isinstance(good, SeveralPrediction)
+    assert (good.labels, bad.labels) == (("pos",), ("neg",))
+    probability = good.probabilities["neg"]
+    both = with_thresholds(probability, 0.5).predict([GOOD])[0]  # reached is enough
+    assert both.labels == ("pos", "neg")  # the most probable first
+    none = with_thresholds(1.0, 1.0).predict([GOOD])[0]
+    assert none.labels == ()
+    assert (none.label, none.status) == ("pos", "ok")
+
+
+def test_the_probabilities_are_those_of_the_same_graph(classifier: Classifier) -> None:
+    texts = [GOOD, BAD, MIXED, ""]
+    assert np.array_equal(classifier.probabilities(texts), Classifier.load().probabilities(texts))
+
+
+def test_a_model_of_one_label_answers_as_before() -> None:
+    answer = Classifier.load().predict([GOOD])[0]
+    assert not isinstance(answer, SeveralPrediction)
+    assert answer.labels == ("pos",)
+    assert answer.to_json().keys() == {"label", "probability", "probabilities", "status"}
+    assert "thresholds" not in describe(open_model(embedded_model()))
+
+
+def test_inspect_shows_the_thresholds() -> None:
+    assert describe(parse_model(several(), HERE))["thresholds"] == {"neg": 0.4, "pos": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        (several([0.5]), "threshold for each label"),
+        (several([0.5, 0]), "not above 0 to 1"),
+        (several([0.5, 1.5]), "not above 0 to 1"),
+        (several([0.5, True]), "not above 0 to 1"),
+        (several([0.5, "1"]), "not above 0 to 1"),
+        (several("0.5"), "no list"),
+        (several(several="[]"), "no list"),
+        (several(several=None), "not those of its network"),
+        (several(network=onnx_file.parse(DATA).metadata["edge_lstm.network"]), "not those of its network"),
+        (several(labels='["neg|","pos"]'), "holds '|'"),
+    ],
+)
+def test_thresholds_that_are_none_are_damage(file: bytes, reason: str) -> None:
+    with pytest.raises(DamagedModelFileError) as caught:
+        parse_model(file, HERE)
+    assert reason in str(caught.value)
+
+
+def test_score_joins_the_labels_in_one_column(classifier: Classifier) -> None:
+    rows = list(score([GOOD, BAD], model=with_thresholds(1e-4, 0.5)))
+    assert [row.label for row in rows] == ["pos|neg", "neg"]
+    assert [row.status for row in rows] == ["ok", "ok"]
+    only = score([GOOD, BAD], model=with_thresholds(1e-4, 0.5), options=ScoreOptions(where_label=("pos",)))
+    assert [row.label for row in only] == ["pos|neg"]
+    assert next(iter(score([GOOD], model=with_thresholds(1.0, 1.0)))).label is None
+
+
+def test_score_counts_every_label_of_a_text(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(f'text\n"{GOOD}"\n"{BAD}"\n')
+    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=with_thresholds(1e-4, 0.5))
+    assert summary.labels == {"pos": 1, "neg": 2}
+    assert "pos|neg," in (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("options", [{"abstain": 0.1}, {"threshold": 0.9}])
+def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, float]) -> None:
+    """Each label has its own threshold, and none is left out for another reason."""
+    with pytest.raises(DataError, match="threshold of its own"):
+        classifier.predict([GOOD], **options)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="threshold of its own"):
+        list(score([GOOD], model=classifier, options=ScoreOptions(**options)))  # type: ignore[arg-type]
+
+
+def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:
+    explained = explain(classifier, GOOD)
+    assert explained.label == "pos"
+    words = {part.text: part.effect for part in explained.parts}
+    assert words["wonderful"] > 0
+
+
+def test_the_page_cannot_run_it(classifier: Classifier) -> None:
+    with pytest.raises(DataError, match="several labels a text, which the page cannot run"):
+        build_page(classifier.model)
+
+
+def test_scores_of_label_sets() -> None:
+    truth = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 0]], np.bool_)
+    given = np.array([[1, 0, 0], [1, 0, 1], [0, 0, 0], [0, 1, 0]], np.bool_)
+    found = set_scores(truth, given, ("a", "b", "c"))
+    assert found.micro_f1 == pytest.approx(2 * 3 / (4 + 4))
+    assert found.macro_f1 == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert found.subset_accuracy == 0.5
+    assert [row.support for row in found.labels] == [2, 2, 0]
+
+
+def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
+    models = [parse_model(several([1e-4, 0.5]), HERE), parse_model(several(), HERE)]
+    found = evaluate_several(models, [GOOD, BAD], [("pos",), ("neg",)], data="two")
+    first, second = found.models
+    assert first.scores.subset_accuracy == 0.5  # one label too many
+    assert second.scores.subset_accuracy == 1.0
+    assert first.scores.micro_f1 == pytest.approx(2 * 2 / (2 + 3))
+    assert found.comparisons[0].other_labels == 1
+    values = json.loads(json.dumps(found.to_json()))
+    assert values["models"][0]["labels"][0]["threshold"] == 1e-4
+    assert values["labels_of_a_text"] == 1
+    write_several_report(found, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "micro F1" in page
+    assert "pos, " in page or "neg, " in page  # the text with one label too many
+    assert "<script" not in page
+
+
+def test_evaluate_takes_texts_of_the_models_kind_only() -> None:
+    with pytest.raises(DataError, match="gives one label a text"):
+        evaluate_several([open_model(embedded_model())], [GOOD], [("pos",)])
+    with pytest.raises(DataError, match="gives several labels a text"):
+        evaluate([parse_model(several(), HERE)], [GOOD], ["pos"])
+    with pytest.raises(DataError, match="sad"):
+        evaluate_several([parse_model(several(), HERE)], [GOOD], [("pos", "sad")])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "labels"),
+    [
+        ("a.csv", "text,labels\nx,b|a\ny,\nz,a| a |\n", {"label_separator": "|"}, [("b", "a"), (), ("a",)]),
+        ("a.csv", 'text,labels\nx,"a, b"\n', {"label_separator": ","}, [("a", "b")]),
+        (
+            "a.csv",
+            "text,joy,sad\nx,1,0\ny,0,0\nz,true,1.0\n",
+            {"label_columns": ["joy", "sad"]},
+            [("joy",), (), ("joy", "sad")],
+        ),
+        (
+            "a.jsonl",
+            '{"text": "x", "labels": ["a", "b", "a"]}\n{"text": "y", "labels": []}\n',
+            {},
+            [("a", "b"), ()],
+        ),
+        ("a.jsonl", '{"text": "x", "labels": [1, 2]}\n{"text": "y"}\n', {}, [("1", "2"), ()]),
+        ("a.txt", "__label__a __label__b x\nno label at all\n__label__b y\n", {}, [("a", "b"), (), ("b",)]),
+        ("a.csv", "text,labels\nx,a\ny,a|b\n", {"several": True}, [("a",), ("a", "b")]),
+    ],
+)
+def test_several_labels_are_read(
+    tmp_path: Path, name: str, content: str, options: dict[str, Any], labels: list[tuple[str, ...]]
+) -> None:
+    (tmp_path / name).write_text(content)
+    found = read_labelled(tmp_path / name, **options)
+    assert isinstance(found, LabelledSets)
+    assert found.labels == labels
+
+
+def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"text": ["x", "y", "z"], "labels": [["a", "b"], [], None]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert read_labelled(tmp_path / "a.parquet") == LabelledSets(["x", "y", "z"], [("a", "b"), (), ()])
+
+
+def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nx,a|b\ny,c\n")
+    assert read_labelled(tmp_path / "a.csv") == Labelled(["x", "y"], ["a|b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("a.jsonl", '{"text": "x", "labels": [["a"]]}\n', {}, "an entry of 'labels' is no label"),
+        ("a.jsonl", '{"text": "x", "labels": [null]}\n', {}, "an entry of 'labels' is no label"),
+        ("a.jsonl", '{"text": "x", "labels": {"a": 1}}\n', {"several": True}, "holds an object"),
+        ("a.jsonl", '{"text": "x", "labels": []}\n', {}, "no labelled row"),
+        ("a.txt", "__label__a x\n", {"label_separator": "|"}, "in no column"),
+        ("a.csv", "text,labels\nx,\n", {"several": True}, "no labelled row"),
+    ],
+)
+def test_labels_in_no_known_form_are_refused(
+    tmp_path: Path, name: str, content: str, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_labelled(tmp_path / name, **options)
+    assert message in str(caught.value)
