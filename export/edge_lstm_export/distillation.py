@@ -295,7 +295,12 @@ def _own_labels(
 
 def _learnt(prepared: Prepared, distillation: Distillation, maker: str, say: Say) -> Transformer:
     """A classifier as it is; an encoder fine-tuned on the training part."""
-    from edge_lstm_export.teacher.transformer import classifier_labels, taught
+    from edge_lstm_export.teacher.transformer import (
+        TRANSFORMER_VERSION,
+        classifier_labels,
+        source_digest,
+        taught,
+    )
 
     labels, train = prepared.dataset.labels, prepared.train
     if classifier_labels(distillation.teacher) is not None:
@@ -307,7 +312,13 @@ def _learnt(prepared: Prepared, distillation: Distillation, maker: str, say: Say
         len(labels),
         distillation.transformer,
         kept=distillation.weights,
-        key=maker + _digest(train.texts, train.labels.tolist()),
+        key=_digest(
+            TRANSFORMER_VERSION,
+            source_digest(distillation.teacher),
+            distillation.transformer.of_fine_tuning(),
+            train.texts,
+            train.labels.tolist(),
+        ),
         say=say,
     )
 

@@ -77,6 +77,10 @@ class TransformerOptions:
         """Plain values, for JSON."""
         return asdict(self)
 
+    def of_fine_tuning(self) -> dict[str, Any]:
+        """Those that decide the weights, and not how texts are read with them."""
+        return {name: value for name, value in asdict(self).items() if name not in ("window", "windows")}
+
 
 class Transformer(nn.Module):
     """Pieces [B, T] and their mask → logits float32 [B, L]."""
@@ -275,7 +279,7 @@ class Taught:
 
     def probabilities(self, texts: Sequence[str], what: str, say: Say) -> Floats:
         """float32 [n, L]. An interrupted call goes on where it was."""
-        key = hashlib.sha256(json.dumps([self.key, list(texts)]).encode()).hexdigest()
+        key = hashlib.sha256(json.dumps([self.key, self.options.to_dict(), list(texts)]).encode()).hexdigest()
         logits = np.zeros((len(texts), self.model.labels), np.float32)
         done = _kept_answers(self.partial, key, logits)
         first, begin, said = done, time.monotonic(), time.monotonic()
