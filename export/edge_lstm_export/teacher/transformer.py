@@ -109,11 +109,15 @@ class Encoder(Transformer):
 
     def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
         """pieces, mask: int64 [B, T]."""
+        logits: Tensor = self.head(self.dropout(self.mean(pieces, mask)))
+        return logits
+
+    def mean(self, pieces: Tensor, mask: Tensor) -> Tensor:
+        """Of the last layer, over the text: float32 [B, hidden]."""
         hidden = self.encoder(input_ids=pieces, attention_mask=mask).last_hidden_state.float()
         weight = mask.unsqueeze(2).float()
-        mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
-        logits: Tensor = self.head(self.dropout(mean))
-        return logits
+        mean: Tensor = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
+        return mean
 
 
 class ReadyClassifier(Transformer):
@@ -432,12 +436,28 @@ def fine_tune(
 def logits_of(model: Transformer, texts: Sequence[str], options: TransformerOptions) -> Floats:
     """Logits float32 [n, L]; of a text longer than a window the mean of up to ``windows`` of them, spread
     over it evenly."""
+    return _over_windows(model, model, model.labels, texts, options)
+
+
+def vectors_of(model: Encoder, texts: Sequence[str], options: TransformerOptions) -> Floats:
+    """The means of the last layer, as :func:`logits_of` reads a text, of length 1: float32 [n, hidden]."""
+    vectors = _over_windows(model, model.mean, model.head.in_features, texts, options)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9), np.float32)
+
+
+def _over_windows(
+    model: Transformer,
+    answer: Callable[[Tensor, Tensor], Tensor],
+    width: int,
+    texts: Sequence[str],
+    options: TransformerOptions,
+) -> Floats:
     model.eval()
     pieces = pieces_of(model, texts)
     most = min(options.window, model.most_pieces)
     windows = [(row, part) for row, ids in enumerate(pieces) for part in _windows(ids, most, options.windows)]
     windows.sort(key=lambda item: len(item[1]))
-    total = np.zeros((len(texts), model.labels), np.float32)
+    total = np.zeros((len(texts), width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts)).astype(np.float32)
     with torch.inference_mode(), _precision(), _threads(model):
         start = 0
@@ -446,8 +466,8 @@ def logits_of(model: Transformer, texts: Sequence[str], options: TransformerOpti
             length = max(8, len(windows[min(start + LABELLING_BATCH, len(windows)) - 1][1]))
             size = LABELLING_BATCH * max(1, min(8, most // (2 * length)))
             batch = windows[start : start + size]
-            logits = model(*_framed(model, [window for _, window in batch])).float().numpy()
-            np.add.at(total, [row for row, _ in batch], logits)
+            found = answer(*_framed(model, [window for _, window in batch])).float().numpy()
+            np.add.at(total, [row for row, _ in batch], found)
             start += size
     return np.asarray(total / counts[:, None], np.float32)
 
