@@ -90,6 +90,11 @@ class Distillation:
         return self.teacher not in (NB_SVM, KEPT)
 
     @property
+    def name(self) -> str:
+        """The teacher, without the folder that it lies in."""
+        return Path(self.teacher).name if self.is_transformer else self.teacher
+
+    @property
     def transformer(self) -> TransformerOptions:
         """How the transformer is fine-tuned and reads."""
         from edge_lstm_export.teacher.transformer import TransformerOptions
@@ -219,7 +224,7 @@ def teach(
     targets[: len(train)] += own * one_hot(train.labels, count)
     examples = Examples.from_texts(prepared.tokenizer, [*train.texts, *further, *spans], targets)
     provenance = {
-        "teacher": Path(distillation.teacher).name if distillation.is_transformer else distillation.teacher,
+        "teacher": distillation.name,
         "unlabelled": distillation.unlabelled,
         "unlabelled_texts": len(further),
         "spans": len(spans),

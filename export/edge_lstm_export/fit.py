@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from edge_lstm import __version__
@@ -94,6 +95,7 @@ class VocabularyOptions:
 class Prepared:
     """A data set as the training takes it. validation may be empty where there are few texts.
 
+    further: texts without a label, whose words and n-grams count too where pieces are read.
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
     spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
     """
@@ -104,6 +106,14 @@ class Prepared:
     validation: Split
     unknown_words: float
     spaceless: float = 0.0
+    further: tuple[str, ...] = ()
+
+    def all_examples(self) -> Examples:
+        """The training texts and the further ones, with targets that say nothing."""
+        texts, labels = [*self.train.texts, *self.further], len(self.dataset.labels)
+        return Examples.from_texts(
+            self.tokenizer, texts, np.full((len(texts), labels), 1 / labels, np.float32)
+        )
 
     def examples(self, split: Split) -> Examples:
         """The split's texts as ids, with hard targets."""
@@ -122,6 +132,7 @@ def prepare(
     *,
     validation_share: float = VALIDATION_SHARE,
     seed: int = 0,
+    further: Sequence[str] = (),
 ) -> Prepared:
     """Splits the validation part off the training split and fixes the vocabulary.
 
@@ -134,7 +145,7 @@ def prepare(
     kinds = len(dataset.labels) + dataset.several  # a text with no label is one more
     if vocabulary.pieces:
         words, pieces, spaceless = words_and_pieces(
-            dataset.train.texts,
+            [*dataset.train.texts, *further],
             vocabulary.num_words,
             vocabulary.skip_top,
             informative_marks(train.texts, train.labels.tolist(), kinds),
@@ -142,7 +153,7 @@ def prepare(
         oov = None if vocabulary.drop_unknown else OOV_ID
         tokenizer = Tokenizer(words, vocabulary.length, oov, pieces)
         unknown = unknown_share(tokenizer, dataset.train.texts)
-        return Prepared(dataset, tokenizer, train, validation, unknown, spaceless)
+        return Prepared(dataset, tokenizer, train, validation, unknown, spaceless, tuple(further))
     counts = count_words(dataset.train.texts)
     if vocabulary.word_index is not None:
         words = adopted(read_word_index(vocabulary.word_index), vocabulary.num_words, vocabulary.skip_top)
@@ -198,7 +209,7 @@ def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
     config = replace(shape, num_words=prepared.tokenizer.num_ids, labels=labels, several=several)
     ngrams = None
     if shape.ngrams:
-        ngrams = choose_ngrams(prepared.examples(prepared.train), shape.ngrams, prepared.tokenizer.num_ids)
+        ngrams = choose_ngrams(prepared.all_examples(), shape.ngrams, prepared.tokenizer.num_ids)
         width = vector_width(config, shape.ngram_dim) if len(ngrams) else 0
         config = replace(config, ngrams=len(ngrams), ngram_dim=width)
     with torch.random.fork_rng(devices=[]):
@@ -252,14 +263,13 @@ def fit(
     on_test: Scores | SetScores | None = None
     finished: Finished | None = None
     ngrams: FinishedNGrams | None = None
-    own = prepared.examples(prepared.train) if network.ngrams is not None else examples
     said: tuple[str, ...] = ()
     abstention = None
     if result.outcome == "interrupted":
         temperature = (result.best and result.best.temperature) or 1.0
         divide_logits(network, temperature)
     elif network.ngrams is not None:
-        ngrams = finish_ngram_part(network, own, validation, prepared.tokenizer, recipe, options.seed)
+        ngrams = finish_ngram_part(network, examples, validation, prepared.tokenizer, recipe, options.seed)
     if result.outcome != "interrupted" and validation is not None:
         if network.pairs is not None:
             finished = finish_linear_part(network, examples, validation)
@@ -284,7 +294,7 @@ def fit(
         if finished is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None:
-            everything = own.joined(validation)
+            everything = examples.joined(validation)
             learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
     if several and result.outcome != "interrupted":
         round_to_int8(network)  # what was learnt since, or without a validation part

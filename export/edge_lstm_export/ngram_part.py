@@ -15,6 +15,7 @@ that it did not see; together they are better than either (banking77: 91.3 and 9
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,7 +203,14 @@ def vector_width(config: NetworkConfig, width: int) -> int:
     return config.logits if exact(config.labels) else width
 
 
-def cross_fit(examples: Examples, features: Features, labels: Truth, count: int, seed: int) -> CrossFitted:
+def cross_fit(
+    examples: Examples,
+    features: Features,
+    labels: Truth,
+    count: int,
+    seed: int,
+    regularisations: Sequence[float] = REGULARISATIONS,
+) -> CrossFitted:
     """Chooses the SVM's C by cross-validation, and gives what the models say of the texts left out."""
     several = labels.ndim == 2
     x, lengths = features.matrix(examples), examples.lengths
@@ -213,7 +221,7 @@ def cross_fit(examples: Examples, features: Features, labels: Truth, count: int,
     x = Weighting.of(x, lengths, len(features.keys)).apply(x, lengths)
     best: tuple[float, Recipe, Floats] | None = None
     bayes = len(labels) < FEW_TEXTS and not several  # complement naive Bayes tells labels from each other
-    for c in REGULARISATIONS:
+    for c in regularisations:
         scores = np.zeros((len(labels), 1 if count == 2 and not several else count), np.float32)
         for k in range(folds):
             own = fold == k
@@ -307,19 +315,14 @@ def fit_exact(examples: Examples, features: Features, labels: Truth, count: int,
 
 
 def fit_narrow(
-    examples: Examples,
-    features: Features,
-    labels: Truth,
-    count: int,
-    width: int,
-    seed: int,
+    examples: Examples, features: Features, width: int, seed: int, *, several: bool = False
 ) -> Vectors:
-    """Vectors and head for many labels, by AdamW on the labels; steps drop half of a text's n-grams."""
+    """Vectors and head for many labels, by AdamW on the targets; steps drop half of a text's n-grams."""
+    count = examples.targets.shape[1]
     x, rng = features.matrix(examples), np.random.default_rng([seed, 0x3A])
     root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
-    several = labels.ndim == 2
-    targets = torch.from_numpy(labels.astype(np.float32) if several else labels)
-    steps = EPOCHS * -(-len(labels) // BATCH)
+    targets = torch.from_numpy(examples.targets)
+    steps = EPOCHS * -(-len(targets) // BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
@@ -331,7 +334,7 @@ def fit_narrow(
         optimizer = torch.optim.AdamW(groups, lr=RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
         for _ in range(EPOCHS):
-            order = rng.permutation(len(labels))
+            order = rng.permutation(len(targets))
             for start in range(0, len(order), BATCH):
                 rows = order[start : start + BATCH]
                 held = x[rows]
@@ -467,7 +470,7 @@ def _fit(
     if exact(config.labels):
         recipe = recipe or cross_fit(examples, features, labels, config.labels, seed).recipe
         return fit_exact(examples, features, labels, config.labels, recipe)
-    return fit_narrow(examples, features, labels, config.labels, config.ngram_dim, seed)
+    return fit_narrow(examples, features, config.ngram_dim, seed, several=config.several)
 
 
 def _set(network: Network, vectors: Vectors, share: float) -> None:

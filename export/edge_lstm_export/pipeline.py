@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +51,7 @@ from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import Recipe, cross_fit, exact, learn_features, truth_of
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
+from edge_lstm_export.short_teaching import OWN_LABELS, sample, teach_short
 from edge_lstm_export.teacher import check_kept
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
@@ -216,18 +217,23 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         job = replace(job, preset=choice.preset, teacher=choice.teacher)
     base = job.base
     vocabulary = _vocabulary_options(job, base)
-    prepared = _prepared(job, dataset, vocabulary)
+    further = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
+    of_short = job.distillation if _teaches_short(job, labeller) else None
+    prepared = _prepared(job, dataset, vocabulary, further if of_short else ())
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
     taught = None
-    if job.distillation is not None:
-        unlabelled = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
+    if job.distillation is not None and of_short is None:
         known = labeller.probabilities if labeller else None
-        taught = teach(prepared, unlabelled, job.distillation, watcher.say, known)
+        taught = teach(prepared, further, job.distillation, watcher.say, known)
+    seed = replace(base.options, **job.options).seed
+    network = new_network(prepared, _shape(job, _sized(job, base, prepared)), seed)
+    if of_short is not None:
+        own = OWN_LABELS if job.own_labels is None else job.own_labels
+        taught = teach_short(prepared, network, of_short, own, seed, watcher.say)
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
     options = replace(fitted_to_size(base.options, len(examples)), **job.options)
-    network = new_network(prepared, _shape(job, _sized(job, base, prepared)), options.seed)
     recipe, svm = None, None
     if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
@@ -447,8 +453,29 @@ def _vocabulary_options(job: TrainingJob, base: Preset) -> VocabularyOptions:
     return VocabularyOptions(**{"num_words": base.network.num_words, **base.vocabulary, **job.vocabulary})
 
 
-def _prepared(job: TrainingJob, dataset: Dataset, vocabulary: VocabularyOptions) -> Prepared:
-    return prepare(dataset, vocabulary, validation_share=job.validation_share, seed=job.data.seed)
+def _prepared(
+    job: TrainingJob, dataset: Dataset, vocabulary: VocabularyOptions, further: Sequence[str] = ()
+) -> Prepared:
+    """further: texts without a label; those of the test split, and those with a label, are left out."""
+    known = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
+    return prepare(
+        dataset,
+        vocabulary,
+        validation_share=job.validation_share,
+        seed=job.data.seed,
+        further=sample([text for text in further if text not in known], job.data.seed),
+    )
+
+
+def _teaches_short(job: TrainingJob, labeller: ByTeacher | None) -> bool:
+    """Whether the teachers are those of short texts: the n-grams' own linear model, and a frozen encoder."""
+    if job.features != NGRAMS or job.distillation is None or (labeller and labeller.probabilities):
+        return False
+    if job.distillation.is_transformer:
+        from edge_lstm_export.teacher.transformer import classifier_labels
+
+        return classifier_labels(job.distillation.teacher) is None
+    return job.teacher is None
 
 
 def _needs_teacher(job: TrainingJob) -> bool:
