@@ -61,7 +61,8 @@ class Distillation:
     models: model files that label the unlabelled texts together with the teacher.
     teacher_labels: a classifier's label → the data's, where they differ.
     spans: sentences and runs of them, so many a text, that a transformer labels for themselves.
-    windows: parts of a long text that a transformer reads; None for its default.
+    windows: parts of a long text that a transformer reads; None for its default; 0: it labels spans alone,
+        and NB-SVM whole texts.
     """
 
     teacher: str
@@ -77,6 +78,8 @@ class Distillation:
     def __post_init__(self) -> None:
         if not 0 <= self.own_labels <= 1:
             raise DataError(f"--own-labels must be from 0 to 1, not {self.own_labels}")
+        if self.windows is not None and not 0 <= self.windows <= 1000:
+            raise DataError(f"teacher-windows must be from 0 to 1,000, not {self.windows}")
         if not 0 <= self.spans <= 1000:
             raise DataError(f"spans must be from 0 to 1,000, not {self.spans}")
         if self.teacher == KEPT and not self.kept.is_file():
@@ -100,7 +103,7 @@ class Distillation:
         from edge_lstm_export.teacher.transformer import TransformerOptions
 
         options = TransformerOptions(seed=self.options.seed)
-        return options if self.windows is None else replace(options, windows=self.windows)
+        return options if self.windows is None else replace(options, windows=max(1, self.windows))
 
     @property
     def weights(self) -> Path:
@@ -252,10 +255,12 @@ def _transformer_labels(
     linear = soft_labels(
         train.texts, train.labels, [*further, *validation.texts], count, distillation.options, say
     )
-    whole = transformer.probabilities([*train.texts, *further, *validation.texts], "texts", say)
-    n, m = len(train), len(train) + len(further)
+    spans_only = distillation.windows == 0
+    read = validation.texts if spans_only else (*train.texts, *further, *validation.texts)
+    whole = transformer.probabilities(read, "texts", say)
+    n, m = (0, 0) if spans_only else (len(train), len(train) + len(further))
     held = [linear.unlabelled[len(further) :], whole[m:]]
-    weights = blend_weights(held, validation.labels)
+    weights = [1.0, 0.0] if spans_only else blend_weights(held, validation.labels)
     [alone] = blend_weights(held[1:], validation.labels)  # what makes its own answers probabilities
     together = blended(held, weights)
     reached = [accuracy_of(opinion, validation.labels) for opinion in (*held, together)]
@@ -271,15 +276,14 @@ def _transformer_labels(
             f"teacher: NB-SVM {reached[0]:.2%}, transformer {reached[1]:.2%}, blended {reached[2]:.2%} "
             f"of {len(validation):,} validation texts"
         )
-    if weights[1] < 0.01:
+    if weights[1] < 0.01 and not spans_only:
         say("note: the transformer adds nothing to NB-SVM here: its weight is 0")
     of_spans = blended([transformer.probabilities(spans, "spans", say)], [alone]) if spans else whole[:0]
-    return SoftLabels(
-        blended([linear.labelled, whole[:n]], weights),
-        blended([linear.unlabelled[: len(further)], whole[n:m]], weights),
-        of_spans,
-        report,
-    )
+    labelled, unlabelled = linear.labelled, linear.unlabelled[: len(further)]
+    if not spans_only:
+        labelled = blended([labelled, whole[:n]], weights)
+        unlabelled = blended([unlabelled, whole[n:m]], weights)
+    return SoftLabels(labelled, unlabelled, of_spans, report)
 
 
 def _own_labels(
