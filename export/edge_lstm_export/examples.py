@@ -65,6 +65,14 @@ class Examples:
             np.concatenate([self.targets, others.targets]),
         )
 
+    def split(self, first: int) -> tuple[Examples, Examples]:
+        """The ``first`` examples, and the rest."""
+        cut = int(self.offsets[first])
+        return (
+            Examples(self.ids[:cut], self.offsets[: first + 1], self.targets[:first]),
+            Examples(self.ids[cut:], self.offsets[first:] - cut, self.targets[first:]),
+        )
+
     def padded(self, rows: Ints) -> tuple[Tensor, Tensor]:
         """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64 [B]."""
         lengths = self.offsets[rows + 1] - self.offsets[rows]

@@ -226,6 +226,7 @@ def fit(
     options: TrainingOptions,
     *,
     examples: Examples | None = None,
+    judged: Examples | None = None,
     callbacks: Callbacks | None = None,
     resume: Progress | None = None,
     device: str = "cpu",
@@ -240,11 +241,12 @@ def fit(
     The test split is read once, at the end, where ``read_test`` says so. A training that is interrupted ends
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
     ``examples`` takes the place of the training split with its own labels (distillation).
+    judged: texts with a teacher's targets, which stand in where there is no validation part.
     ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
     cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
     that each label's threshold is to reach, where a text may have several labels; None: the best F1.
     """
-    validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
+    validation = prepared.examples(prepared.validation) if len(prepared.validation) else judged
     examples = prepared.examples(prepared.train) if examples is None else examples
     if network.ngrams is not None:
         silence(network)
@@ -280,7 +282,9 @@ def fit(
         logits = predict_logits(network, validation)
         temperature = fit_temperature(logits, torch.from_numpy(validation.targets), several=several)
         divide_logits(network, temperature)
-        if prepared.validation.sets is not None:
+        if not len(prepared.validation):
+            pass  # a teacher's targets weigh and calibrate, but say nothing of how often it is right
+        elif prepared.validation.sets is not None:
             probabilities = torch.sigmoid(logits / temperature).numpy()
             thresholds = choose_thresholds(prepared.validation.sets, probabilities, precision)
             on_validation = score_sets(logits / temperature, prepared.validation.sets, labels, thresholds)

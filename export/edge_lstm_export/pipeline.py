@@ -51,7 +51,7 @@ from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import Recipe, cross_fit, exact, learn_features, truth_of
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
-from edge_lstm_export.short_teaching import OWN_LABELS, sample, teach_short
+from edge_lstm_export.short_teaching import OWN_LABELS, has_judges, sample, teach_short
 from edge_lstm_export.teacher import check_kept
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
@@ -255,6 +255,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         network,
         options,
         examples=examples,
+        judged=taught.judged if taught else None,
         callbacks=watcher.callbacks(keep),
         resume=progress,
         device=job.device,
@@ -458,18 +459,18 @@ def _prepared(
 ) -> Prepared:
     """further: texts without a label; those of the test split, and those with a label, are left out."""
     known = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
-    return prepare(
-        dataset,
-        vocabulary,
-        validation_share=job.validation_share,
-        seed=job.data.seed,
-        further=sample([text for text in further if text not in known], job.data.seed),
-    )
+    chosen = sample([text for text in further if text not in known], job.data.seed)
+    share = job.validation_share
+    if share == VALIDATION_SHARE and has_judges(len(dataset.train), chosen):
+        share = 0.0
+    return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=chosen)
 
 
 def _teaches_short(job: TrainingJob, labeller: ByTeacher | None) -> bool:
     """Whether the teachers are those of short texts: the n-grams' own linear model, and a frozen encoder."""
-    if job.features != NGRAMS or job.distillation is None or (labeller and labeller.probabilities):
+    if job.features != NGRAMS or job.distillation is None or job.teacher_models:
+        return False
+    if labeller and labeller.probabilities:
         return False
     if job.distillation.is_transformer:
         from edge_lstm_export.teacher.transformer import classifier_labels

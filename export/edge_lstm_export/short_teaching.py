@@ -27,6 +27,9 @@ Say = Callable[[str], None]
 # half on the label that it has stays the largest target.
 OWN_LABELS = 0.6
 MOST_FURTHER = 20_000  # texts without a label that are read: of more, a random part
+# Below so many labelled texts each of them is learnt from, and a tenth of the texts that the teachers
+# labelled judges the epochs, at most so many.
+FEW_ROWS, FEWEST_FURTHER, MOST_JUDGES = 2_000, 400, 500
 _ONE_SVM = (0.5,)  # C, where many labels make many SVMs
 
 
@@ -37,6 +40,11 @@ def sample(texts: Sequence[str], seed: int) -> tuple[str, ...]:
         return tuple(different)
     rows = np.random.default_rng([seed, 0x51]).permutation(len(different))[:MOST_FURTHER]
     return tuple(different[row] for row in np.sort(rows))
+
+
+def has_judges(labelled: int, further: Sequence[str]) -> bool:
+    """Whether texts without a label take the place of the validation part."""
+    return labelled < FEW_ROWS and len(further) >= FEWEST_FURTHER
 
 
 def teach_short(
@@ -72,10 +80,12 @@ def teach_short(
         say(f"teacher: together {together:.2%}; {len(further):,} texts without a label are labelled too")
         if weights[1] < 0.01:
             say("note: the encoder adds nothing to words and characters here: its weight is 0")
+    judges = 0 if len(prepared.validation) else min(MOST_JUDGES, len(further) // 10)
     soft = np.concatenate([labelled, unlabelled])
     targets = soft.copy()
     targets[: len(train)] = own_labels * one_hot(train.labels, count) + (1 - own_labels) * labelled
-    examples = own.joined(of_further) if further else own
+    examples = replace(own.joined(of_further) if further else own, targets=targets)
+    examples, judged = examples.split(len(examples) - judges)
     provenance = {
         "teacher": distillation.name,
         "unlabelled": distillation.unlabelled,
@@ -85,7 +95,7 @@ def teach_short(
         "weights": [round(weight, 3) for weight in weights],
         **report,
     }
-    return Taught(replace(examples, targets=targets), soft, provenance)
+    return Taught(examples, soft[: len(examples)], provenance, judged if judges else None)
 
 
 def _of_encoder(

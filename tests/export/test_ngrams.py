@@ -154,7 +154,7 @@ def test_many_labels_share_narrow_vectors() -> None:
     tokenizer = Tokenizer(words, pieces=pieces)
     examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 30))
     features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
-    vectors = fit_narrow(examples, features, np.array(labels), 30, 12, seed=0)
+    vectors = fit_narrow(examples, features, 12, seed=0)
     assert vectors.vectors.shape[1] == 12
     logits = vectors.logits(features.matrix(examples), examples.lengths)
     assert (logits.argmax(axis=1) == np.array(labels)).mean() > 0.98

@@ -1,0 +1,87 @@
+"""Few labelled rows and many texts without a label: both teachers label them, and no labelled row is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from edge_lstm_export import short_teaching
+from edge_lstm_export.short_teaching import has_judges, sample
+
+from edge_lstm.cli import run
+
+WORDS = {"shop": ["basket", "till", "receipt"], "sea": ["wave", "harbour", "tide"]}
+COMMON = [f"filler{i}" for i in range(15)]
+
+
+def rows(count: int, seed: int) -> list[tuple[str, str]]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for i in range(count):
+        label = ("sea", "shop")[i % 2]
+        found.append((" ".join([*rng.choice(COMMON, 5), str(rng.choice(WORDS[label]))]), label))
+    return found
+
+
+def write(path: Path, table: list[tuple[str, str]], columns: tuple[str, ...] = ("text", "label")) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(row[: len(columns)] for row in table)
+    return path
+
+
+def trained(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[dict[str, Any], str]:
+    few = write(tmp_path / "few.csv", rows(24, 0))
+    test = write(tmp_path / "test.csv", rows(100, 2))
+    run(["train", str(few), "--test", str(test), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny",
+         "--epochs", "2", "--json", *more])  # fmt: skip
+    shown = capsys.readouterr()
+    return json.loads(shown.out), shown.err
+
+
+def test_texts_without_a_label_are_labelled_learnt_from_and_judge_the_epochs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = write(tmp_path / "log.csv", [*rows(500, 1), *rows(100, 2)[:5]], ("text",))
+    training, said = trained(tmp_path, capsys, "--unlabelled", str(log))
+    taught = training["distillation"]
+    different = len({text for text, _ in rows(500, 1)} - {text for text, _ in rows(100, 2)})
+    assert taught["unlabelled_texts"] <= different  # none of the test split
+    assert sum(training["data"]["train_texts"].values()) == 24
+    assert training["data"]["validation_texts"] == 0
+    assert training["validation"] is None
+    assert training["test"]["accuracy"] > 0.9
+    assert "words and characters" in said
+
+
+def test_an_encoder_that_knows_nothing_here_does_no_harm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    from transformers_made import make_transformer
+
+    folder = make_transformer(tmp_path / "encoder", ["other", "words"])
+    log = write(tmp_path / "log.csv", rows(500, 1), ("text",))
+    training, said = trained(tmp_path, capsys, "--unlabelled", str(log), "--teacher", str(folder))
+    assert training["distillation"]["encoder_accuracy"] < 0.7 < training["distillation"]["linear_accuracy"]
+    assert training["test"]["accuracy"] > 0.9
+    assert "encoder" in said
+
+    monkeypatch.setattr(short_teaching, "blend_weights", lambda opinions, labels: [1.0, 0.0])
+    _, said = trained(tmp_path, capsys, "--teacher", str(folder))
+    assert "adds nothing to words and characters here: its weight is 0" in said
+
+
+def test_of_a_long_log_a_random_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(short_teaching, "MOST_FURTHER", 50)
+    texts = [f"text {i}" for i in range(500)]
+    part = sample([*texts, *texts], seed=0)
+    assert len(part) == len(set(part)) == 50
+    assert list(part) == sorted(part, key=texts.index)
+    assert part == sample(texts, seed=0) != sample(texts, seed=1)
+    assert has_judges(100, texts) and not has_judges(100, part) and not has_judges(5000, texts)
