@@ -256,12 +256,12 @@ def test_the_checkpoint_says_how_good_it_is(trained: Path) -> None:
 def test_weights_lie_where_int8_has_values(trained: Path, make_checkpoint: MakeCheckpoint) -> None:
     """So that fp32 and int8 differ by activations only, and give the same labels."""
     network = load_checkpoint(trained / "model.safetensors").network
-    kept = network.weights()
+    kept = {name: value.copy() for name, value in network.weights().items()}
     round_to_int8(network)
     for name, value in network.weights().items():
         assert np.allclose(value, kept[name], rtol=1e-6, atol=0), name
     network = make_checkpoint(labels=3, several=True, bidirectional=True).network
-    before = network.weights()
+    before = {name: value.copy() for name, value in network.weights().items()}
     round_to_int8(network)
     for name, value in network.weights().items():
         is_weight = name.startswith(("embedding", "lstm")) and "bias" not in name
