@@ -1,6 +1,6 @@
 """Several labels a text: ``edge-lstm train`` against scikit-learn's one-against-rest TF-IDF.
 
-    python -m benchmarks.several_labels FOLDER [--part test|dev] [--preset small] [--peer-only]
+    python -m benchmarks.several_labels FOLDER [--part test|dev] [--preset small] [--only peer|model]
 
 FOLDER holds train.csv, dev.csv and test.csv with the columns ``text`` and ``labels``, joined by ``|``
 (GoEmotions; Demszky et al., 2020, for one). The model is trained on train.csv as the command does, a tenth of
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--part", default="test", choices=("test", "dev"))
     parser.add_argument("--preset", default="small")
     parser.add_argument("--checkpoint", type=Path, help="of an earlier training on train.csv")
-    parser.add_argument("--peer-only", action="store_true")
+    parser.add_argument("--only", choices=("peer", "model"))
     asked = parser.parse_args()
     dataset = read_dataset(
         str(asked.folder / "train.csv"), DataOptions(label_separator=SEPARATOR, test_share=0)
@@ -113,8 +113,10 @@ def main() -> None:
     part = part_of(asked.folder, asked.part)
     truth = truth_of_sets(part.labels, dataset.labels, {}, asked.part)
     print(f"{'':<24}{'size':>9}{'micro F1':>10}{'macro F1':>10}{'exactly right':>14}", flush=True)
-    print(measured("scikit-learn", "", peer(dataset.train, dataset.labels, part.texts, truth)), flush=True)
-    if asked.peer_only:
+    if asked.only != "model":
+        scores = peer(dataset.train, dataset.labels, part.texts, truth)
+        print(measured("scikit-learn", "", scores), flush=True)
+    if asked.only == "peer":
         return
     int8, fp32 = (
         exported(asked.checkpoint, asked.folder) if asked.checkpoint else trained(asked.folder, asked.preset)
