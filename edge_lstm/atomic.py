@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.os_file import NO_FOLLOW
 
 _OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
 _MOST_LINKS = 40  # as the Linux kernel follows
@@ -52,7 +53,7 @@ def open_atomically(path: Path, *, parents: bool = False) -> Iterator[BinaryIO]:
         partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.partial")
         try:
             # As an ordinary file: the umask decides who may read it.
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
             with os.fdopen(handle, "wb") as file:
                 yield file
                 file.flush()

@@ -94,7 +94,7 @@ def this_machine(root: Path = Path("/")) -> Machine:
         cores=cores,
         usable_cores=_usable_cores(),
         cpu_quota=_cpu_quota(root),
-        memory_bytes=memory.get("MemTotal"),
+        memory_bytes=memory.get("MemTotal", _physical_memory(root)),
         available_bytes=memory.get("MemAvailable"),
         memory_limit_bytes=_memory_limit(root),
     )
@@ -109,7 +109,8 @@ def available_cores(root: Path = Path("/")) -> int:
 
 def memory_to_use(root: Path = Path("/")) -> int | None:
     """Bytes that this process may use at most: the machine's or its control group's; None: unknown."""
-    known = (_memory(_read(root / "proc/meminfo")).get("MemTotal"), _memory_limit(root))
+    total = _memory(_read(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
+    known = (total, _memory_limit(root))
     return min((size for size in known if size is not None), default=None)
 
 
@@ -157,6 +158,16 @@ def _memory(meminfo: str) -> dict[str, int]:
         if number.isdecimal():
             found[name] = int(number) * 1024
     return found
+
+
+def _physical_memory(root: Path) -> int | None:
+    """Bytes of this machine's memory where there is no /proc, as on macOS."""
+    if root != Path("/"):
+        return None
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
 
 
 def _system(os_release: str) -> str:

@@ -49,6 +49,9 @@ def held() -> Iterator[None]:
     """Signals wait until the block is done: what is imported in it is whole, and nothing that has begun is
     cut off for it. A process that is started in it never hears them at all.
     """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: no signal can be held there
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield

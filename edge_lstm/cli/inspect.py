@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_lstm.cli.options import JsonOption
+from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.printable import printable, to_json
 
@@ -24,16 +25,29 @@ def command(
         ),
     ] = None,
     as_json: JsonOption = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="Write a model card: Markdown, as the Hugging Face hub reads it.")
+    ] = False,
 ) -> None:
     """Show everything a model file says of itself: how it was trained and quantized, its labels, its
     text rule, its operators and the bytes they hold. A checkpoint (.safetensors) shows its network.
     """
     from edge_lstm.modelfile import describe, open_model
 
+    if card and as_json:
+        raise DataError("--card is Markdown; leave --json out, or --card")
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
+        if card:
+            raise DataError(f"{model} is a checkpoint; export it, and make the card of the model file")
         _checkpoint(model, as_json)
         return
-    facts = describe(open_model(model))
+    opened = open_model(model)
+    if card:
+        from edge_lstm.model_card import model_card
+
+        print(model_card(opened), end="")
+        return
+    facts = describe(opened)
     if as_json:
         print(to_json(facts, indent=2))
         return

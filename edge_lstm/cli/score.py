@@ -144,7 +144,7 @@ def command(
             "-w",
             metavar="N",
             min=1,
-            help="Most processes to start.  [default: the cores this process may use]",
+            help="Most processes to start; Windows has one.  [default: the cores this process may use]",
             show_default=False,
         ),
     ] = None,
@@ -271,6 +271,10 @@ def command(
         raise typer.Exit(exit_code(interrupt)) from None
     if not quiet:
         _say(*_summary_lines(summary))
+        from edge_lstm.scoring.pool import CAN_START
+
+        if (workers or 1) > 1 and not CAN_START:
+            _say("workers:  1, this system cannot start more")
     if summary.errors:
         raise typer.Exit(EXIT_WITH_ERROR_ROWS)
 

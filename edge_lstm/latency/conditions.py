@@ -174,6 +174,11 @@ def condition_warnings(
     quota = host.cpu_quota
     if quota is not None and quota < 1:
         warn("quota", f"the control group grants {quota:.2f} CPUs")
+    if all(value is None for s in states for value in vars(s).values()):
+        warn(
+            "unwatched",
+            "load, clock and heat are not watched: this system has no /proc and /sys to tell them",
+        )
     return found
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edge_lstm.atomic import is_stream, open_stream, write_error
 from edge_lstm.latency.settings import Setting
+from edge_lstm.os_file import NO_FOLLOW
 
 # Samples kept: 20,000 leave 200 beyond p99. Longer runs keep every 2nd, 4th … pass over the texts.
 CAPACITY = 20_000
@@ -212,5 +213,5 @@ def _opened(path: Path) -> TextIO:
         return io.TextIOWrapper(io.BufferedWriter(open_stream(path)), "utf-8", "replace", newline="")
     if path.is_symlink():
         path.unlink()
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_FOLLOW, 0o666)
     return os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import io
 import os
 import select
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 from edge_lstm import atomic
 from edge_lstm.errors import DataError, OutputError
+from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
 
 PARTIAL = ".partial"  # the rows so far
 JOURNAL = ".resume.json"  # how far they are
@@ -87,7 +88,11 @@ class FileOutput:
 
     def __exit__(self, *_: object) -> None:
         if not self.is_kept and self._is_mine():
-            self.partial.unlink(missing_ok=True)
+            try:
+                self.partial.unlink(missing_ok=True)
+            except PermissionError:  # nor does it remove one
+                self._file.close()
+                self.partial.unlink(missing_ok=True)
         self._file.close()
 
     @property
@@ -127,7 +132,7 @@ class FileOutput:
         try:
             os.fsync(self._file.fileno())
             if assembled is not None:
-                handle = os.open(assembled, os.O_RDONLY | os.O_NOFOLLOW)
+                handle = os.open(assembled, os.O_RDWR | NO_FOLLOW)
                 try:
                     os.fsync(handle)
                 finally:
@@ -143,13 +148,16 @@ class FileOutput:
 
     def free(self) -> int:
         """Bytes that the disk still takes."""
-        state = os.fstatvfs(self._file.fileno())
-        return state.f_bavail * state.f_frsize
+        return shutil.disk_usage(self.partial.parent).free
 
     def complete(self, whole: Path) -> None:
         """Gives a complete file (the partial one, or what was assembled from it) the output's name."""
         try:
-            whole.replace(self.path)
+            try:
+                whole.replace(self.path)
+            except PermissionError:  # Windows renames no file that is open
+                self._file.close()
+                whole.replace(self.path)
         except OSError as error:
             raise write_error(self.path, error) from None
         atomic.sync_folder(Path(self.path).parent)
@@ -175,7 +183,7 @@ class FileOutput:
                 state = os.fstat(handle)
                 if not stat.S_ISREG(state.st_mode):
                     raise self._foreign("no ordinary file")
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(handle)
                 # Until it was locked, another run may have finished: then this is its output by now.
                 if self._leads_to(handle):
                     if os.fstat(handle).st_nlink > 1:
@@ -183,7 +191,7 @@ class FileOutput:
                     return file, is_new
             except OSError as error:
                 file.close()
-                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                if isinstance(error, BlockingIOError):
                     raise OutputError(
                         f"another run is writing {self.path}; wait for it or choose another output"
                     ) from None
@@ -207,10 +215,10 @@ class FileOutput:
 
     def _is_mine(self) -> bool:
         """Whether the partial file's name still leads to what this run writes."""
-        return self._leads_to(self._file.fileno())
+        return not self._file.closed and self._leads_to(self._file.fileno())
 
 
-_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN = os.O_RDWR | NO_FOLLOW | NO_WAIT
 
 
 def _standard_output() -> BinaryIO:

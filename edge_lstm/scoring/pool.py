@@ -40,6 +40,8 @@ _WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
     "OPENBLAS_NUM_THREADS": "1",
 }
+# A socket is handed on to a worker as fork and exec do it.
+CAN_START = hasattr(os, "fork")
 # The package is found where the parent has it from.
 _START = "import sys; sys.path[:] = {path!r}; from edge_lstm.scoring.worker import serve; serve({socket})"
 
@@ -54,8 +56,8 @@ class _Task:
 
 class Pool:
     """Scores blocks with at most ``workers`` processes (None: as many as there are cores for this one), or in
-    this one, with the classifier that ``load`` gives, where that is as soon done. Use it as a context: its
-    processes end with it.
+    this one, with the classifier that ``load`` gives, where that is as soon done or none can be started. Use
+    it as a context: its processes end with it.
     """
 
     def __init__(self, job: Job, workers: int | None, load: Callable[[], Classifier]) -> None:
@@ -76,7 +78,7 @@ class Pool:
     @cached_property
     def _limit(self) -> int:
         """At most so many processes; fewer as soon as one could not be started."""
-        if not sys.executable:
+        if not sys.executable or not CAN_START:
             return 0
         if self._workers is None:
             from edge_lstm.machine import available_cores

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm import __version__, atomic, signals
 from edge_lstm.errors import DataError
+from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.scoring.columns import Plan
 from edge_lstm.scoring.output import JOURNAL, JOURNAL_NEW, write_error
 from edge_lstm.tables.blocks import Block, Position
@@ -158,7 +159,7 @@ class Journal:
         try:
             # What has this name is of a run that was killed while it wrote; a link is not followed.
             self._new.unlink(missing_ok=True)
-            handle = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+            handle = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
@@ -192,7 +193,7 @@ class Journal:
 def read(path: Path) -> tuple[Entry, dict[str, Any]]:
     """A journal → its point, and the identity of its run. DataError where it is none, or damaged."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(path, os.O_RDONLY | NO_FOLLOW | NO_WAIT)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise ValueError("no ordinary file")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.blocks import Block, Content, Position
 from edge_lstm.tables.format import Format
 from edge_lstm.tables.lines import decoded, text_or_reason
@@ -103,7 +104,7 @@ def folder_source(path: str, *, follow_links: bool) -> Source:
 def _read_file(top: Path, name: str, follow_links: bool) -> FileRecord:
     try:
         # Opened without waiting: a named pipe would wait for whoever writes into it.
-        opened = os.open(top / name, os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW))
+        opened = os.open(top / name, os.O_RDONLY | NO_WAIT | (0 if follow_links else NO_FOLLOW))
         with open(opened, "rb") as file:  # noqa: PTH123 - a descriptor
             if not stat.S_ISREG(os.fstat(opened).st_mode):
                 return FileRecord(name, b"", "a pipe or device, no file")

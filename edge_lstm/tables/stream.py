@@ -80,7 +80,12 @@ class Stream:
 
     def _idle(self) -> bool:
         """Whether reading on would wait for whoever writes the input."""
-        return self.live and not self._head and not select.select([self._raw], [], [], 0)[0]
+        if not self.live or self._head:
+            return False
+        try:
+            return not select.select([self._raw], [], [], 0)[0]
+        except OSError:  # Windows asks sockets only: what is there is answered before more is read
+            return True
 
     def close(self) -> None:
         """Closes the input."""

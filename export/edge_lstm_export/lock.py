@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from edge_lstm.atomic import write_error
 from edge_lstm.errors import OutputError
+from edge_lstm.os_file import NO_FOLLOW, lock
 
 
 @contextmanager
@@ -35,11 +35,11 @@ def only_run(output: Path) -> Iterator[None]:
 
 def _locked(path: Path, output: Path) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(handle)
         except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            if isinstance(error, BlockingIOError):
                 os.close(handle)
                 raise OutputError(
                     f"another training is writing {output}; wait for it, or choose another -o"

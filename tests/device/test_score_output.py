@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edge_lstm import Classifier, DataError, OutputError, ScoreOptions, Summary, score_files
-from edge_lstm.scoring import files, output, resume
+from edge_lstm.scoring import files, resume
 from edge_lstm.scoring.output import FileOutput
 
 ROWS = 400
@@ -141,7 +141,7 @@ def test_a_second_run_that_waits_for_the_lock_never_touches_the_finished_output(
             partial.replace(path)
         real(handle, operation)
 
-    monkeypatch.setattr(output.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     with FileOutput(str(path)) as second:
         second.begin()
         second.write(b"second")

@@ -1,0 +1,197 @@
+"""Every device command works where Linux's own things are missing, or says what it leaves out.
+
+On Linux each test runs in processes without what macOS and Windows lack (``without_linux/``); what Linux has,
+the other tests use. On macOS and Windows themselves this file is what is run, as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_lstm import Classifier
+
+SHIMS = Path(__file__).parent / "without_linux"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(params=["macos", "windows"] if sys.platform == "linux" else ["as it is"])
+def system(request: pytest.FixtureRequest) -> str:
+    """Whose lacks the processes of a test have."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def run(system: str, tmp_path: Path) -> Run:
+    """Runs a command of edge-lstm in ``tmp_path``; whatever goes wrong shows its traceback."""
+
+    def call(*arguments: str, code: int = 0, text: str = "") -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": "" if system == "as it is" else str(SHIMS / system)}
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_lstm", "--debug", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    """Some of the package's reviews, with their labels."""
+    path = tmp_path / "reviews.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["text", "label"])
+        rows.writerows((text, label) for text, label in REVIEWS)
+    return path
+
+
+REVIEWS = [
+    ("A wonderful film.", "pos"),
+    ("Dull from start to end.", "neg"),
+    ("I want my money back.", "neg"),
+] * 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has what is taken away")
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("macos", "import pathlib; pathlib.Path('/proc/self/status').read_text()"),
+        ("macos", "import os; os.sched_getaffinity(0)"),
+        ("windows", "open('/proc/meminfo')"),
+        ("windows", "import fcntl"),
+        ("windows", "import os; os.fork()"),
+        ("windows", "import signal; signal.pthread_sigmask"),
+        ("windows", "import subprocess, sys; subprocess.run([sys.executable, '-V'], pass_fds=(1,))"),
+        ("windows", "import os; open('a', 'w').close(); f = open('a'); os.replace('a', 'b')"),
+        ("windows", "import os, select; select.select([os.pipe()[0]], [], [], 0)"),
+    ],
+)
+def test_what_is_taken_away_is_gone(name: str, code: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SHIMS / name)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 1 and b"Error" in done.stderr
+
+
+def test_predict(run: Run) -> None:
+    texts = [text for text, _ in REVIEWS[:3]]
+    lines = run("predict", *texts).stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == [p.label for p in Classifier.load().predict(texts)]
+    assert run("predict", text="\n".join(texts) + "\n").stdout.splitlines() == lines
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl.gz"])
+def test_score_writes_a_whole_file_and_nothing_beside_it(
+    run: Run, reviews: Path, tmp_path: Path, suffix: str
+) -> None:
+    run("score", reviews.name, "-o", f"scored{suffix}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reviews.csv", f"scored{suffix}"]
+    first = (tmp_path / f"scored{suffix}").read_bytes()
+    run("score", reviews.name, "-o", f"scored{suffix}")  # over one that is there
+    assert (tmp_path / f"scored{suffix}").read_bytes() == first
+
+
+def test_score_assembles_parquet(run: Run, reviews: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run("score", reviews.name, "-o", "scored.parquet")
+    assert parquet.read_table(tmp_path / "scored.parquet").num_rows == len(REVIEWS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reviews.csv", "scored.parquet"]
+
+
+def test_score_with_more_workers_gives_the_same_bytes_or_says_that_there_is_one(
+    run: Run, reviews: Path, tmp_path: Path, system: str
+) -> None:
+    alone = run("score", reviews.name, "-o", "one.csv", "--workers", "1")
+    several = run("score", reviews.name, "-o", "two.csv", "--workers", "2")
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    assert ("cannot start more" in several.stderr) == (system == "windows" or os.name == "nt")
+    assert "cannot start more" not in alone.stderr
+
+
+def test_score_answers_a_pipe(run: Run, reviews: Path) -> None:
+    done = run("score", "-", "--input-format", "csv", text=reviews.read_text(encoding="utf-8"))
+    assert len(done.stdout.splitlines()) == 1 + len(REVIEWS)
+
+
+def test_a_second_run_is_kept_from_the_same_output(
+    system: str, run: Run, reviews: Path, tmp_path: Path
+) -> None:
+    holder = "import sys; from edge_lstm.scoring.output import FileOutput; it = FileOutput('scored.csv'); "
+    environment = {**os.environ, "PYTHONPATH": "" if system == "as it is" else str(SHIMS / system)}
+    with subprocess.Popen(
+        [sys.executable, "-c", holder + "print('held', flush=True); sys.stdin.read()"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline().strip() == b"held"
+        refused = run("score", reviews.name, "-o", "scored.csv", code=1)
+        other.kill()
+    assert "another run is writing scored.csv" in refused.stderr
+
+
+def test_a_run_goes_on_where_another_was_killed(run: Run, reviews: Path, tmp_path: Path) -> None:
+    run("score", reviews.name, "-o", "whole.csv")
+    (tmp_path / "scored.csv.partial").write_bytes(b"cut")
+    run("score", reviews.name, "-o", "scored.csv", "--resume")
+    assert (tmp_path / "scored.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not (tmp_path / "scored.csv.partial").exists()
+
+
+def test_evaluate(run: Run, reviews: Path) -> None:
+    result = json.loads(run("evaluate", "--data", reviews.name, "--json").stdout)
+    assert result["texts"] == len(REVIEWS)
+
+
+def test_explain(run: Run) -> None:
+    assert "wonderful" in run("explain", "A wonderful film.").stdout
+
+
+def test_latency_measures_and_knows_no_more_than_the_system_says(
+    run: Run, tmp_path: Path, system: str
+) -> None:
+    done = run("latency", "--runs", "20", "--cold-starts", "0", "-o", "result.json")
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert result["settings"][0]["both"]["mean_us"] > 0
+    assert "error" not in done.stderr
+    if sys.platform == "linux":
+        assert "load, clock and heat are not watched" in " ".join(done.stdout.split())
+    assert run("latency", "--show", "result.json").stdout
+
+
+def test_latency_says_that_it_cannot_pin(run: Run) -> None:
+    done = run("latency", "--runs", "20", "--pin", "0", code=1)
+    assert "--pin needs Linux" in done.stderr
+
+
+def test_doctor_finds_the_device_fit(run: Run) -> None:
+    result = json.loads(run("doctor", "--json").stdout)
+    assert result["fit"], result["verdict"]
+    assert result["golden_rows"]
+
+
+def test_inspect_and_page(run: Run, tmp_path: Path) -> None:
+    assert json.loads(run("inspect", "--json").stdout)["labels"] == ["neg", "pos"]
+    run("page", "-o", "page.html")
+    assert (tmp_path / "page.html").stat().st_size > 100_000
