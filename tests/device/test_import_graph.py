@@ -22,7 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
         {"scoring", "evaluation", "explain", "suggest", "doctor", "latency", "live_page"}
     ),  # none knows another
-    frozenset({"classifier"}),
+    frozenset({"classifier", "model_card"}),
     frozenset({"modelfile", "tables", "charts"}),
     frozenset({"model_checks"}),
     frozenset(
@@ -41,7 +41,7 @@ FLOORS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({""}),  # edge_lstm/__init__.py: the names of the API, imported when they are asked for
-    frozenset({"errors", "_version"}),
+    frozenset({"errors", "os_file", "_version"}),
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to evaluate on.
 HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}
