@@ -15,7 +15,7 @@ import torch
 from edge_lstm import __version__
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.errors import DataError
-from edge_lstm.metrics import SetScores
+from edge_lstm.metrics import McNemar, SetScores
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -186,9 +186,21 @@ def initialise(network: Network, examples: Examples, options: TrainingOptions) -
 
 
 @dataclass(frozen=True)
+class OldTest:
+    """The old labels' test texts: how many, the accuracy of the old and of the new network, from 0 to 1, and
+    McNemar's test of the two; ``first`` in it is the old one."""
+
+    texts: int
+    before: float
+    after: float
+    test: McNemar
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A trained checkpoint and how it came about; test is None where it was not read.
 
+    old_test: of a training that went on from a checkpoint, what became of the old labels.
     remarks: what a person should know of the result, a line each.
     """
 
@@ -197,6 +209,7 @@ class Fitted:
     validation: Scores | SetScores | None
     test: Scores | SetScores | None
     remarks: tuple[str, ...] = ()
+    old_test: OldTest | None = None
 
 
 def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:

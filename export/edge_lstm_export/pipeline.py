@@ -44,6 +44,16 @@ from edge_lstm_export.fit import (
     prepare,
     save_progress,
 )
+from edge_lstm_export.going_on import (
+    Beginning,
+    begin,
+    carry_over,
+    check_unchanged,
+    compare_on_old,
+    describe,
+    fewer_passes,
+    prepare_from,
+)
 from edge_lstm_export.history import draw_history, write_history
 from edge_lstm_export.label_issues import find_label_issues, write_label_issues
 from edge_lstm_export.lock import only_run
@@ -72,6 +82,8 @@ class TrainingJob:
         teacher_windows: see
         distillation.Distillation. None is the preset's; without a teacher ("none") the network learns from
         the training texts' own labels.
+    begin: a checkpoint to go on from, whose vocabulary and network are kept; replay: the file of the rows
+        that it was trained on, where it keeps none. See going_on.py.
     keep_rows: the checkpoint keeps the training's texts, for a training that goes on from it (kept.py).
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     precision: what each label's threshold is to reach, where a text may have several labels; None: the best
@@ -100,6 +112,8 @@ class TrainingJob:
     teacher_windows: int | None = None
     validation_share: float = VALIDATION_SHARE
     read_test: bool = True
+    begin: Path | None = None
+    replay: Path | None = None
     keep_rows: bool = False
     suspects: Path | None = None
     threads: int = 1
@@ -198,6 +212,8 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
 def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     torch.set_num_threads(job.threads)
     keep_freed_memory()
+    if job.begin is not None:
+        return _go_on(job, begin(job.begin, job.replay), watcher)
     # No preset's teacher labels a source that has no labels.
     asked = (
         replace(job, preset=BY_ACCURACY[0]).distillation if job.teacher not in (None, NO_TEACHER) else None
@@ -240,12 +256,113 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         own = base.own_labels if job.own_labels is None else job.own_labels
         examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
     settings = _settings(job, vocabulary, prepared, network, options, choice, taught)
-    progress = load_progress(job.partial, settings) if job.resume else None
-    watcher.started(prepared, network, options)
-    if progress is None:
+    described = {
+        "preset": job.preset,
+        **({"budget": {**asdict(job.budget), **choice.to_dict()}} if choice else {}),
+        "vocabulary": _vocabulary(vocabulary),
+        "seed": options.seed,
+        "distillation": taught.provenance if taught else svm,
+    }
+
+    def first_weights() -> None:
         if network.config.pair_buckets or options.word_vectors:
             watcher.say("word vectors and word pairs")
         initialise(network, examples if taught is None else replace(examples, targets=taught.soft), options)
+
+    fitted = _fit(
+        job,
+        prepared,
+        network,
+        options,
+        examples,
+        watcher,
+        settings=settings,
+        first_weights=first_weights,
+        described=described,
+        recipe=recipe,
+        judged=taught.judged if taught else None,
+    )
+    _write(job, fitted, prepared)
+    return fitted
+
+
+def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
+    """A training that begins with a checkpoint's weights, vocabulary and rows."""
+    asked = {"vocabulary": [*job.vocabulary], "network": [*job.network]}
+    asked["features"] = [] if job.features == AUTO else ["features"]
+    asked["teacher"] = [] if job.teacher in (None, NO_TEACHER) else ["--teacher"]
+    check_unchanged(beginning, job.preset, asked)
+    config = beginning.checkpoint.network.config
+    if config.several:
+        raise DataError(
+            f"{beginning.path} knows several labels a text, --from is for one; train anew with all rows"
+        )
+    if config.pair_buckets:
+        raise DataError(
+            f"{beginning.path} has a table of word pairs, fitted to a teacher, which cannot go on; train "
+            "anew, or first with --set features=ngrams"
+        )
+    prepared = prepare_from(beginning, job.source, job.data, job.validation_share)
+    labels = len(prepared.dataset.labels)
+    job = replace(job, preset=beginning.preset, labels=labels, features=NGRAMS if config.ngrams else PAIRS)
+    base, shape = job.base, replace(config, labels=labels)
+    if config.ngrams:
+        sized = _sized(job, base, prepared).network
+        shape = replace(shape, ngrams=sized.ngrams, ngram_dim=sized.ngram_dim)
+    examples = prepared.examples(prepared.train)
+    options = replace(fewer_passes(fitted_to_size(base.options, len(examples))), **job.options)
+    network = new_network(prepared, shape, options.seed)
+    recipe, svm = None, None
+    if network.ngrams is not None and exact(labels):
+        own = base.own_labels if job.own_labels is None else job.own_labels
+        examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
+    vocabulary = VocabularyOptions(length=prepared.tokenizer.length)
+    settings = _settings(job, vocabulary, prepared, network, options, None, None)
+    fitted = _fit(
+        job,
+        prepared,
+        network,
+        options,
+        examples,
+        watcher,
+        settings={**settings, "checkpoint to go on from": file_digest(beginning.path)},
+        first_weights=lambda: carry_over(network, beginning),
+        described={
+            "preset": job.preset,
+            "vocabulary": beginning.checkpoint.training.get("vocabulary"),
+            "seed": options.seed,
+            "distillation": svm,
+        },
+        recipe=recipe,
+    )
+    if fitted.result.outcome != "interrupted":
+        old_test = compare_on_old(beginning, network, prepared) if job.read_test else None
+        training = {**fitted.checkpoint.training, "going_on": describe(beginning, prepared, old_test)}
+        checkpoint = replace(fitted.checkpoint, training=training)
+        fitted = replace(fitted, checkpoint=checkpoint, old_test=old_test)
+    _write(job, fitted, prepared)
+    return fitted
+
+
+def _fit(
+    job: TrainingJob,
+    prepared: Prepared,
+    network: Network,
+    options: TrainingOptions,
+    examples: Examples,
+    watcher: Watcher,
+    *,
+    settings: Mapping[str, Any],
+    first_weights: Callable[[], None],
+    described: Mapping[str, Any],
+    recipe: Recipe | None,
+    judged: Examples | None = None,
+) -> Fitted:
+    """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
+    progress = load_progress(job.partial, settings) if job.resume else None
+    watcher.started(prepared, network, options)
+    if progress is None:
+        first_weights()
 
     def keep(state: Progress) -> None:
         save_progress(job.partial, prepared, network, state, settings)
@@ -255,31 +372,29 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         network,
         options,
         examples=examples,
-        judged=taught.judged if taught else None,
+        judged=judged,
         callbacks=watcher.callbacks(keep),
         resume=progress,
         device=job.device,
         read_test=job.read_test,
-        described={
-            "preset": job.preset,
-            **({"budget": {**asdict(job.budget), **choice.to_dict()}} if choice else {}),
-            "vocabulary": _vocabulary(vocabulary),
-            "seed": options.seed,
-            "distillation": taught.provenance if taught else svm,
-        },
+        described=described,
         recipe=recipe,
-        keep_rows=job.keep_rows,
+        keep_rows=job.keep_rows or (job.begin is not None and job.replay is None),
         precision=job.precision,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
+    return fitted
+
+
+def _write(job: TrainingJob, fitted: Fitted, prepared: Prepared) -> None:
+    """The checkpoint, its history and its learning curve."""
     save_checkpoint(fitted.checkpoint, job.output)
     if fitted.result.history:
         write_history(fitted.result.history, job.history, training=fitted.checkpoint.training)
         draw_history(fitted.result.history, job.picture, f"{job.output.name}: {prepared.dataset.name}")
     if fitted.result.progress is None:
         job.partial.unlink(missing_ok=True)
-    return fitted
 
 
 def _for_several(job: TrainingJob, dataset: Dataset) -> TrainingJob:
@@ -394,6 +509,7 @@ def _check_files(job: TrainingJob) -> None:
     if job.suspects is not None:
         check_writable(job.suspects)
     read = [Path(job.source), job.data.test, job.unlabelled, job.vocabulary.get("word_index")]
+    read += [job.begin, job.replay]
     if job.distillation is not None:
         check_kept(job.kept_labels)
     check_distinct(

@@ -17,7 +17,7 @@ from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm_export.evaluation import Scores
 from edge_lstm_export.export import Exported, Quantized
-from edge_lstm_export.fit import Fitted, Prepared
+from edge_lstm_export.fit import Fitted, OldTest, Prepared
 from edge_lstm_export.gates import SetsChange
 from edge_lstm_export.history import EpochRecord
 from edge_lstm_export.interruption import StopRequest
@@ -101,6 +101,19 @@ def abstention_lines(curve: RiskCoverage | None) -> list[str]:
     if not rows:
         return [f"abstention: {curve.texts:,} validation texts are too few to say which answers to leave out"]
     return plain_table(("wrong, at most", "threshold", "answered"), rows)
+
+
+def old_test_lines(found: OldTest | None) -> list[str]:
+    """What became of the old labels, of a training that went on from a checkpoint."""
+    if found is None:
+        return []
+    test = found.test
+    verdict = "a difference beyond chance" if test.mid_p < 0.05 else "no difference shown"
+    alone = f"{test.only_first_right:,} right before alone, {test.only_second_right:,} now alone"
+    return [
+        f"old labels {found.texts:,} test texts: accuracy {found.before:.2%} before, {found.after:.2%} now",
+        f"McNemar    p = {test.mid_p:.2g}, {verdict} ({alone})",
+    ]
 
 
 def epoch_line(record: EpochRecord, epochs: int) -> str:

@@ -63,6 +63,23 @@ def command(
     test: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Labelled file with test texts.", show_default=False)
     ] = None,
+    begin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Go on from this checkpoint: SOURCE holds new rows, with new labels or without.",
+            show_default=False,
+        ),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --from: the rows it was trained on, where it keeps none (--set keep-rows=yes).",
+            show_default=False,
+        ),
+    ] = None,
     input_format: Annotated[
         str | None,
         typer.Option(
@@ -154,6 +171,7 @@ def command(
         TrainingDisplay,
         abstention_lines,
         message,
+        old_test_lines,
         score_lines,
         written_lines,
     )
@@ -161,6 +179,8 @@ def command(
     from edge_lstm_export.interruption import StopRequest
     from edge_lstm_export.pipeline import TrainingJob, run_job
 
+    if replay is not None and begin is None:
+        raise typer.BadParameter("--replay needs --from, the checkpoint that was trained on these rows")
     limited = budget_kb is not None or budget_us is not None
     if preset == AUTO and not limited:
         raise typer.BadParameter("--preset auto needs --budget-kb, --budget-us or both")
@@ -192,6 +212,8 @@ def command(
         teacher_labels=_renaming(teacher_labels),
         unlabelled=unlabelled,
         read_test=not no_test,
+        begin=begin,
+        replay=replay,
         suspects=suspects,
         threads=threads,
         resume=resume,
@@ -214,7 +236,7 @@ def command(
                 print("", *score_lines(name, measured), sep="\n")
             if name == "validation":
                 print(*abstention_lines(fitted.checkpoint.abstention), sep="\n")
-        print("", *written_lines(job, fitted), sep="\n")
+        print("", *old_test_lines(fitted.old_test), *written_lines(job, fitted), sep="\n")
     for remark in fitted.remarks:
         message(f"note: {remark}")
     if fitted.result.outcome == "interrupted":

@@ -220,6 +220,16 @@ def _read_labelled(
     return read, digest.hexdigest()
 
 
+def read_rows(path: Path, options: DataOptions) -> tuple[list[str], list[str], str]:
+    """A labelled file with one label a text, or a folder with a folder of texts for each label → texts,
+    labels, digest. Raises DataError.
+    """
+    read, digest = _read_labelled(path, options)
+    if isinstance(read, LabelledSets):
+        raise DataError(f"{path} has several labels a text, --from is for one; train anew with all rows")
+    return read.texts, read.labels, digest
+
+
 def _format(path: Path, options: DataOptions) -> str | None:
     """The format that is given; text where a file of an unknown suffix begins as fastText's do."""
     if options.input_format is not None:

@@ -1,0 +1,221 @@
+"""Going on from a checkpoint: new rows and new labels, the old knowledge kept.
+
+The rows of the first training come back: those that the checkpoint keeps, or ``--replay`` its file. (Without
+them a network forgets: nothing in it says what the texts of a label looked like.) Embedding, LSTM and the
+head's rows of the old labels begin as they are in the checkpoint, so that a few passes over old and new rows
+do; the n-gram part is chosen and fitted anew. The vocabulary stays: new words are read as their pieces where
+the text rule knows pieces, else as unknown.
+
+Rows of the old validation part and test split stay what they were, so that calibration and figures are of
+texts that neither training has learnt from. A new row with the words of an old one takes its place, wherever
+that was: it is a correction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from edge_lstm.errors import DataError
+from edge_lstm.metrics import mcnemar
+from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
+from edge_lstm_export.datasets import DataOptions, Dataset, Split, hold_out
+from edge_lstm_export.datasets.dataset import file_digest, label_names, make_split
+from edge_lstm_export.datasets.sources import read_rows
+from edge_lstm_export.datasets.warnings import checked
+from edge_lstm_export.evaluation import predict_logits
+from edge_lstm_export.examples import Examples, one_hot
+from edge_lstm_export.fit import OldTest, Prepared
+from edge_lstm_export.kept import TEST, TRAIN, VALIDATION, Kept
+from edge_lstm_export.network import Network
+from edge_lstm_export.presets import TrainingOptions
+from edge_lstm_export.vocabulary import unknown_share
+
+# Of the passes and of the learning rate that a training from nothing takes.
+EPOCHS, RATE = 0.2, 0.5
+FEWEST_TO_HOLD_OUT = 10  # new rows of a label, of which some judge or test
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a training goes on from. path: of the checkpoint; replay: the file of its rows, or None for those
+    that it keeps."""
+
+    path: Path
+    checkpoint: Checkpoint
+    replay: Path | None
+
+    @property
+    def kept(self) -> Kept:
+        """What the checkpoint keeps. DataError where it does not say which rows were its validation part."""
+        if self.checkpoint.kept is None:
+            raise DataError(
+                f"{self.path} does not say which rows judged it: it is unfinished, or made before 0.3; "
+                "train it again"
+            )
+        return self.checkpoint.kept
+
+    @property
+    def preset(self) -> str:
+        """The preset that the checkpoint was trained with."""
+        return str(self.checkpoint.training.get("preset", "small"))
+
+
+def begin(path: Path, replay: Path | None) -> Beginning:
+    """Opens a checkpoint to go on from. DataError where it is none, or has no rows to go on with."""
+    if path.suffix == ".onnx":
+        raise DataError(
+            f"{path} is a model file, which cannot learn; give its checkpoint (.safetensors) to --from"
+        )
+    beginning = Beginning(path, load_checkpoint(path), replay)
+    if beginning.kept.rows is None and replay is None:
+        raise DataError(
+            f"{path} keeps no rows, and without them it would forget; add --replay FILE with the rows it was "
+            "trained on, or train it with --set keep-rows=yes"
+        )
+    return beginning
+
+
+def prepare_from(
+    beginning: Beginning, source: str, options: DataOptions, validation_share: float
+) -> Prepared:
+    """Old and new rows as the training takes them, in the checkpoint's vocabulary. Raises DataError."""
+    texts, names, digest = read_rows(Path(source), options)
+    digests = [file_digest(beginning.path), digest]
+    kept, old_labels = beginning.kept, beginning.checkpoint.labels
+    old: list[tuple[int, str, str]]
+    if beginning.replay is not None:
+        old_texts, old_names, digest = read_rows(beginning.replay, options)
+        digests.append(digest)
+        old = [(TRAIN, name, text) for name, text in zip(old_names, old_texts)]
+    else:
+        old = [(part, old_labels[label], text) for part, label, text in kept.rows or ()]
+    every = [*names, *(name for _, name, _ in old)]
+    known = set(old_labels)
+    if len({*every, *known}) == len(known):
+        labels = old_labels
+    else:
+        labels = (*old_labels, *(name for name in label_names([*every, *known], source) if name not in known))
+    new = make_split(texts, names, labels, source)
+    rows = make_split(
+        [text for _, _, text in old], [name for _, name, _ in old], labels, str(beginning.replay)
+    )
+    parts = np.array([part for part, _, _ in old], dtype=np.int64)
+    if beginning.replay is not None:
+        parts[np.isin(rows.keys, kept.validation)] = VALIDATION
+        parts[np.isin(rows.keys, kept.test)] = TEST
+        if not (parts == VALIDATION).any() and len(kept.validation):
+            raise DataError(
+                f"{beginning.replay} holds none of the texts that {beginning.path} was judged by; give the "
+                "file that it was trained on"
+            )
+    parts[np.isin(rows.keys, new.keys)] = -1  # corrected
+    test = rows.subset(np.flatnonzero(parts == TEST))
+    if options.test is not None:
+        test_texts, test_names, digest = read_rows(options.test, options)
+        digests.append(digest)
+        test = make_split(test_texts, test_names, labels, str(options.test))
+    elif options.test_share:
+        new, held = _hold_out(new, options.test_share, options.seed)
+        test = _joined(test, held)
+    train, validation = _hold_out(new, validation_share, options.seed)
+    train = _joined(rows.subset(np.flatnonzero(parts == TRAIN)), train)
+    validation = _joined(rows.subset(np.flatnonzero(parts == VALIDATION)), validation)
+    tokenizer = beginning.checkpoint.tokenizer
+    both = hashlib.sha256("".join(digests).encode()).hexdigest()
+    name = f"{Path(source).name} after {beginning.path.name}"
+    dataset = Dataset(name, labels, _joined(train, validation), test if len(test) else None, both)
+    everything = checked(dataset)
+    return Prepared(everything, tokenizer, train, validation, unknown_share(tokenizer, train.texts))
+
+
+def carry_over(network: Network, beginning: Beginning) -> None:
+    """Embedding, LSTM and the head's rows of the old labels, from the checkpoint into a new network of the
+    same shape."""
+    old = beginning.checkpoint.network
+    parts = beginning.checkpoint.training.get("parts") or {}
+    # The finished head has the LSTM's share and the temperature in it; training begins without them.
+    scale = float(parts.get("lstm", 1.0)) / float(beginning.checkpoint.training.get("temperature", 1.0))
+    with torch.no_grad():
+        network.embedding.weight.copy_(old.embedding.weight)
+        network.lstm.load_state_dict(old.lstm.state_dict())
+        width = network.config.pooled_dim
+        if old.config.logits > 1 and scale > 1e-3:
+            network.head.weight[: old.config.logits, :width] = old.head.weight[:, :width] / scale
+
+
+def fewer_passes(options: TrainingOptions) -> TrainingOptions:
+    """The options of a training from nothing → those of one that goes on."""
+    epochs = max(2, round(EPOCHS * options.epochs))
+    return replace(
+        options,
+        epochs=epochs,
+        patience=epochs,
+        learning_rate=RATE * options.learning_rate,
+        word_vectors=False,
+    )
+
+
+def compare_on_old(beginning: Beginning, network: Network, prepared: Prepared) -> OldTest | None:
+    """Both networks on the test texts that have an old label; None where there are none."""
+    test, old = prepared.dataset.test, beginning.checkpoint
+    rows = np.flatnonzero(test.labels < len(old.labels)) if test is not None else np.zeros(0, np.int64)
+    if test is None or not len(rows):
+        return None
+    part = test.subset(rows)
+    right = [_right(n, prepared, part) for n in (old.network, network)]
+    found = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
+    return OldTest(len(rows), float(right[0].mean()), float(right[1].mean()), found)
+
+
+def describe(beginning: Beginning, prepared: Prepared, old_test: OldTest | None) -> dict[str, Any]:
+    """For the provenance: plain values."""
+    return {
+        "from": beginning.path.name,
+        "sha256": file_digest(beginning.path),
+        "labels": len(beginning.checkpoint.labels),
+        "new_labels": list(prepared.dataset.labels[len(beginning.checkpoint.labels) :]),
+        "old_test": None if old_test is None else asdict(old_test),
+    }
+
+
+def check_unchanged(beginning: Beginning, preset: str, asked: Mapping[str, Sequence[str]]) -> None:
+    """DataError where a setting is asked for that the checkpoint has fixed. preset: "small" where none is
+    asked for; asked: names of settings, by what they are of."""
+    if preset not in ("small", beginning.preset):
+        raise DataError(
+            f"{beginning.path} has preset {beginning.preset}, which --from keeps; leave --preset {preset} out"
+        )
+    for what, names in asked.items():
+        if names:
+            raise DataError(
+                f"--from keeps the {what} of {beginning.path}; leave out {', '.join(sorted(names))}, "
+                "or train anew"
+            )
+
+
+def _right(network: Network, prepared: Prepared, part: Split) -> npt.NDArray[np.bool_]:
+    examples = Examples.from_texts(
+        prepared.tokenizer, part.texts, one_hot(part.labels, len(prepared.dataset.labels))
+    )
+    logits = predict_logits(network, examples).numpy()
+    answers = (logits[:, 0] > 0).astype(np.int64) if logits.shape[1] == 1 else logits.argmax(axis=1)
+    return np.asarray(answers == part.labels)
+
+
+def _hold_out(new: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """As hold_out, of the labels with many new rows only: a handful of corrections is for learning."""
+    many = np.bincount(new.labels, minlength=1)[new.labels] >= FEWEST_TO_HOLD_OUT
+    rest, held = hold_out(new.subset(np.flatnonzero(many)), share, seed)
+    return _joined(new.subset(np.flatnonzero(~many)), rest), held
+
+
+def _joined(first: Split, second: Split) -> Split:
+    return Split(first.texts + second.texts, np.concatenate([first.labels, second.labels]))
