@@ -108,6 +108,15 @@ $(HELPER) $(TEACHERS): %.int8.onnx: %.done
 $(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
 	$(EXPORT) --data imdb
 
+# The transformer's labels in export/labels, made again from an encoder (a folder, or a name on the hub): an hour
+# on two cores, gone on from where it is interrupted.
+TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
+LABELS := export/labels/imdb.safetensors
+teacher: $(VENV)/installed
+	$(BIN)/edge-lstm train imdb --unlabelled imdb --validation 0.04 --preset tiny --epochs 1 --no-test \
+		--teacher $(TEACHER) --set teacher-windows=0 --set soft-labels=$(LABELS) \
+		-o $(MODEL_DIR)/taught.safetensors
+
 # Everything side by side: five minutes; the first time most of an hour, and several GB in the cache.
 # The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.
 bench: $(VENV)/installed
