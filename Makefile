@@ -13,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # Those that take minutes run in .ci/run, or with PYTEST_FLAGS= (nothing).
 PYTEST_FLAGS ?= -m "not slow"
 
-.PHONY: demo test lint types pytest device-test release model bench emulated clean
+.PHONY: demo test lint types pytest device-test docs release model bench emulated clean
 
 demo: $(VENV)/installed
 	$(BIN)/edge-lstm quickstart
@@ -56,6 +56,16 @@ device-test:
 	! $(DEVICE_BIN)/python -c 'import onnx' 2>/dev/null
 	cd tests/device && ../../$(DEVICE_BIN)/python -m pytest -c ../../pyproject.toml --rootdir . $(DEVICE_TESTS)
 
+# The documentation as a site, in build/site; a broken link, or a page that the menu lacks, is an error.
+DOCS_VENV := .venv-docs
+docs: $(DOCS_VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/$(SCRIPTS)/python -m mkdocs build --strict --quiet
+
+$(DOCS_VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) '.[docs]'
+	touch $@
+
 # What is published, in dist/: nothing goes there that is not checked. TAG=v1.2.3 is held against the version;
 # DRY=1 says what is missing and goes on. Publishing itself is .github/workflows/release.yml.
 RELEASE_VENV := .venv-release
@@ -67,6 +77,7 @@ release:
 	$(RELEASE_VENV)/$(SCRIPTS)/python -m build --outdir dist
 	$(RELEASE_VENV)/$(SCRIPTS)/python -m twine check --strict dist/*
 	$(PYTHON) tools/release.py install dist
+	$(MAKE) docs
 
 # The embedded model from raw reviews, unattended, with 'make -j2 model' on two cores in an hour. Models that are
 # not installed label the unlabelled reviews: the helper, then two that are larger than any preset and learn
@@ -130,4 +141,4 @@ emulated: $(VENV)/installed
 	$(BIN)/python tools/emulated.py count
 
 clean:
-	rm -rf $(VENV) $(DEVICE_VENV) $(RELEASE_VENV) build dist out
+	rm -rf $(VENV) $(DEVICE_VENV) $(DOCS_VENV) $(RELEASE_VENV) build dist out

@@ -1,0 +1,87 @@
+"""The site: its reference is what the code says, its links lead somewhere, its picture is of the model."""
+
+from __future__ import annotations
+
+import html
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import edge_lstm
+from edge_lstm.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+SITE = runpy.run_path(str(ROOT / "tools" / "site.py"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def commands() -> str:
+    """The page of all commands."""
+    page: str = SITE["commands_page"]()
+    return page
+
+
+def section(page: str, title: str) -> str:
+    """A page's text from one heading of the second level to the next."""
+    return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_every_command_is_in_the_reference_as_help_says_it(
+    commands: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        edge_lstm.cli.app(args=[name, "--help"], prog_name="edge-lstm")
+    said = capsys.readouterr().out
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", said.partition("Options:")[2]))
+    page = html.unescape(section(commands, name))
+    assert options and options <= set(re.findall(r"--[a-z][a-z-]+", page))
+
+    def words(text: str) -> str:
+        return re.sub(r"[\W_]+", " ", text)
+
+    first = said.partition("\n\n")[2].partition("\n\n")[0]
+    assert words(first).strip() in words(page)
+
+
+@pytest.mark.parametrize("name", [name for name in edge_lstm.__all__ if name != "__version__"])
+def test_every_public_name_is_in_the_reference_with_its_docstring(name: str) -> None:
+    page = section(SITE["python_page"](), name)
+    first = (getattr(edge_lstm, name).__doc__ or "").split("\n\n")[0].split()[:4]
+    assert first and all(word.strip("`.,:;") in page for word in first if not word.startswith(":"))
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_link_of_a_page_leads_nowhere(path: Path) -> None:
+    SITE["relinked"](path.read_text(encoding="utf-8"), path)
+
+
+def test_a_link_that_leads_nowhere_is_found() -> None:
+    with pytest.raises(ValueError, match="leads nowhere"):
+        SITE["relinked"]("[there](no-such-page.md)", ROOT / "docs" / "index.md")
+
+
+def test_a_link_out_of_the_site_becomes_its_text() -> None:
+    page = ROOT / "docs" / "index.md"
+    assert (
+        SITE["relinked"]("see [`C`](../ports/c) and [data](data.md#a)", page)
+        == "see `C` and [data](data.md#a)"
+    )
+    assert SITE["relinked"]("[there](https://example.org)", page) == "[there](https://example.org)"
+
+
+def test_the_menu_has_every_page() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    listed = set(re.findall(r"([\w/.-]+\.md)$", menu, re.MULTILINE))
+    assert listed == {path.relative_to(ROOT / "docs").as_posix() for path in DOCS} | set(SITE["PAGES"])
+
+
+def test_the_scale_stands_still_only_with_sentinel_units() -> None:
+    pytest.importorskip("matplotlib")
+    held, free = runpy.run_path(str(ROOT / "tools" / "scale_picture.py"))["scales"]()
+    assert len(set(held)) == 1
+    assert len(set(free)) > 5
+    assert max(free) <= held[0]

@@ -1,0 +1,78 @@
+"""Draws the scale that stands still: ``docs/images/scale.svg``, from the embedded model.
+
+    .venv/bin/python tools/scale_picture.py
+
+ONNX Runtime's dynamic int8 LSTM scales its input by the smallest and the largest value of the whole batch.
+Shown is that scale for one review, in batches with others of the package's reviews: from the embedding as it
+is, and without its two sentinel columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "ports")]
+
+import reference  # noqa: E402 - the port in NumPy
+
+from edge_lstm.modelfile import embedded_model, open_model  # noqa: E402
+
+PICTURE = ROOT / "docs" / "images" / "scale.svg"
+BATCHES, BATCH_SIZE, SEED = 40, 4, 0
+SENTINELS = 2  # columns of the embedding
+
+
+def scales() -> tuple[list[float], list[float]]:
+    """The step of uint8 in each batch that holds the first review: with sentinels, and without."""
+    model = open_model()
+    tensors = reference.tensors(model.onnx.graph)
+    table = tensors["embedding"].astype(np.float32) * tensors["embedding_scale"]
+    with (embedded_model().parent / "reviews.csv").open(encoding="utf-8", newline="") as file:
+        rows = [model.tokenizer.encode_text(row["text"]).ids for row in csv.DictReader(file)]
+    generator = random.Random(SEED)
+    held, free = [], []
+    for _ in range(BATCHES):
+        batch = [rows[0], *generator.sample(rows[1:], BATCH_SIZE - 1)]
+        inputs = table[np.concatenate(batch)]
+        held.append(_step(inputs))
+        free.append(_step(inputs[:, :-SENTINELS]))
+    return held, free
+
+
+def _step(values: np.ndarray) -> float:
+    """As DynamicQuantizeLinear: the range holds 0."""
+    return float((max(values.max(), 0) - min(values.min(), 0)) / 255)
+
+
+def main() -> None:
+    """Writes the picture."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "edge-lstm", "svg.fonttype": "path", "font.size": 11})
+    from matplotlib import pyplot
+
+    held, free = scales()
+    figure, axes = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
+    numbers = range(1, BATCHES + 1)
+    axes.plot(numbers, free, "o-", color="#d9772b", markersize=4, linewidth=1, label="without sentinel units")
+    axes.plot(numbers, held, "s-", color="#2563a8", markersize=4, linewidth=1, label="with sentinel units")
+    axes.set_xlabel("the same review, each time in a batch with three others")
+    axes.set_ylabel("one step of uint8")
+    axes.legend(frameon=False, loc="lower right", ncols=2)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylim(0.85 * min(free), 1.05 * max(held))
+    figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
+    print(
+        f"{PICTURE.relative_to(ROOT)}: {len(set(held))} scale with sentinel units, {len(set(free))} without"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The documentation as a site: what MkDocs asks of it (``hooks`` of mkdocs.yml). ``make docs`` builds it.
+
+The reference pages are made here, from the commands and the docstrings, each time the site is built: they
+cannot say anything else than the code. Links from ``docs/`` to files of the repository that are no pages
+become their names; a link that leads nowhere stops the build.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "export")]
+
+import edge_lstm_export  # noqa: E402, F401 - both from this checkout: MkDocs takes the folders off the path again
+
+import edge_lstm  # noqa: E402
+from edge_lstm import cli  # noqa: E402
+
+_LINK = re.compile(r"(?<!!)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
+
+
+def commands_page() -> str:
+    """The reference of all commands, Markdown."""
+    parts = [
+        "# Commands",
+        "`edge-lstm COMMAND --help` says the same in the terminal.",
+        "Results go to standard output; an error is one line on standard error, and the exit code 1.",
+    ]
+    for name, entry in cli.COMMANDS.items():
+        parts += _command(name, entry)
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
+    command = cli._command(name, import_module(entry.module).command, entry.summary)
+    context = command.make_context(name, [], resilient_parsing=True)
+    yield f"## {name}"
+    usage = " ".join(part for part in command.collect_usage_pieces(context) if part)
+    yield f"```text\nedge-lstm {name} {usage}\n```"
+    if entry.package == cli.WORKSTATION:
+        yield "On a workstation: `pip install 'edge-lstm[train]'`."
+    yield from _paragraphs(command.help or "")
+    rows = []
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record and parameter.param_type_name == "argument":
+            rows.append(f"| `{_cell(record[0])}` | {_cell(_plain(record[1]))} |")
+        elif record:
+            options, said = record
+            rows.append(f"| `{_cell(options)}` | {_cell(_plain(said))} |")
+    if rows:
+        yield "\n".join(["| option | |", "|---|---|", *rows])
+
+
+def python_page() -> str:
+    """The reference of the Python API, Markdown."""
+    parts = ["# Python", "What `import edge_lstm` gives. Everything else may change from version to version."]
+    for name in sorted(edge_lstm.__all__, key=_rank):
+        thing = getattr(edge_lstm, name)
+        if inspect.isclass(thing):
+            parts += _class(name, thing)
+        elif callable(thing):
+            parts += _function(f"edge_lstm.{name}", f"## {name}", thing)
+    return "\n\n".join(parts) + "\n"
+
+
+def _rank(name: str) -> tuple[bool, bool, str]:
+    """First what is called, then what it gives, then errors."""
+    thing = getattr(edge_lstm, name)
+    is_error = inspect.isclass(thing) and issubclass(thing, Exception)
+    return is_error, name not in ("Classifier", "score", "score_files"), name
+
+
+def _class(name: str, thing: type) -> Iterator[str]:
+    yield f"## {name}"
+    if issubclass(thing, Exception):
+        bases = ", ".join(f"`{base.__name__}`" for base in thing.__bases__)
+        yield f"A kind of {bases}."
+    yield from _paragraphs(inspect.getdoc(thing) or "")
+    for member, value in vars(thing).items():
+        raw = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        if member.startswith("_") or not inspect.getdoc(raw):
+            continue
+        if isinstance(raw, property):
+            yield f"### {name}.{member}"
+            yield from _paragraphs(inspect.getdoc(raw) or "")
+        elif inspect.isfunction(raw):
+            called = name if isinstance(value, classmethod | staticmethod) else name[0].lower() + name[1:]
+            yield from _function(f"{called}.{member}", f"### {name}.{member}", raw)
+
+
+def _function(called: str, heading: str, function: Any) -> Iterator[str]:
+    signature = inspect.signature(function)
+    parameters = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
+    lines = [f"    {p}," for p in _starred(parameters)]
+    inside = "\n" + "\n".join(lines) + "\n" if lines else ""
+    gives = signature.return_annotation
+    arrow = "" if gives is inspect.Signature.empty else f" -> {gives}"
+    yield heading
+    yield f"```python\n{called}({inside}){arrow}\n```"
+    yield from _paragraphs(inspect.getdoc(function) or "")
+
+
+def _starred(parameters: list[inspect.Parameter]) -> Iterator[str]:
+    starred = False
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not starred:
+            starred = True
+            yield "*"
+        default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default!r}"
+        hint = "" if parameter.annotation is inspect.Parameter.empty else f": {parameter.annotation}"
+        yield f"{parameter.name}{hint}{default}"
+
+
+def _paragraphs(docstring: str) -> Iterator[str]:
+    """A docstring as Markdown: its paragraphs, ``name: what it is`` lines as a list."""
+    for block in re.split(r"\n\s*\n", _plain(inspect.cleandoc(docstring))):
+        lines = block.splitlines()
+        if block.startswith(">>>"):
+            yield f"```python\n{block}\n```"
+        elif re.match(r"[a-z_]\w*(, [a-z_]\w*)*: ", lines[0] if lines else ""):
+            items: list[str] = []
+            for line in lines:
+                named = re.match(r"((?:[a-z_]\w*)(?:, [a-z_]\w*)*): (.*)", line)
+                if named and not line.startswith(" "):
+                    items.append(f"- `{named[1]}`: {named[2]}")
+                else:
+                    items[-1] += " " + line.strip()
+            yield "\n".join(items)
+        elif lines:
+            yield " ".join(line.strip() for line in lines)
+
+
+def _plain(text: str) -> str:
+    """reStructuredText's marks → Markdown's."""
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
+    text = text.replace("``", "`")
+    return re.sub(r"<(?=[a-z])", "&lt;", text)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("[", "\\[")
+
+
+def is_page(target: Path) -> bool:
+    """Whether a file of the repository is part of the site."""
+    return target.is_relative_to(ROOT / "docs")
+
+
+def relinked(markdown: str, page: Path) -> str:
+    """The text of a page with links that the site can follow. ValueError where one leads nowhere.
+
+    page: where the text is, in the repository.
+    """
+
+    def replaced(link: re.Match[str]) -> str:
+        text, target = link[1], link[2]
+        if re.match(r"[a-z]+:", target):
+            return link[0]
+        path = Path(os.path.normpath(page.parent / target))
+        made = is_page(path) and path.relative_to(ROOT / "docs").as_posix() in PAGES
+        if not made and not path.exists():
+            raise ValueError(f"{page.relative_to(ROOT)}: the link {target} leads nowhere")
+        return link[0] if is_page(path) else text
+
+    return _LINK.sub(replaced, markdown)
+
+
+# What the site makes of the code: page → text.
+PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """MkDocs: the pages that are made here, beside those of docs/."""
+    from mkdocs.structure.files import File
+
+    for name, make in PAGES.items():
+        files.append(File.generated(config, name, content=make()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """MkDocs: a page's text before it becomes HTML."""
+    return relinked(markdown, ROOT / "docs" / page.file.src_uri)
