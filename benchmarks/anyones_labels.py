@@ -115,8 +115,8 @@ def _run(command: Iterable[Any]) -> None:
         raise SystemExit(f"{' '.join(map(str, command))}\n{done.stderr.strip()}")
 
 
-def linear(name: str, train: Rows, test: list[str]) -> tuple[list[str], float, float, float]:
-    """(answers, kB of the pickled model, seconds, µs) of scikit-learn's."""
+def linear_model(name: str) -> Any:
+    """One of LINEAR, not fitted."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline, make_union
@@ -124,10 +124,14 @@ def linear(name: str, train: Rows, test: list[str]) -> tuple[list[str], float, f
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     if name == LINEAR[0]:
-        model = make_pipeline(words, LogisticRegression(C=10, max_iter=300))
-    else:
-        characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-        model = make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
+        return make_pipeline(words, LogisticRegression(C=10, max_iter=300))
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    return make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
+
+
+def linear(name: str, train: Rows, test: list[str]) -> tuple[list[str], float, float, float]:
+    """(answers, kB of the pickled model, seconds, µs) of scikit-learn's."""
+    model = linear_model(name)
     start = time.perf_counter()
     model.fit(*train)
     seconds = time.perf_counter() - start

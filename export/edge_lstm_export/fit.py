@@ -38,10 +38,12 @@ from edge_lstm_export.ngram_part import (
     Finished as FinishedNGrams,
 )
 from edge_lstm_export.ngram_part import (
+    PartLogits,
     Recipe,
     choose_ngrams,
     finish_ngram_part,
     learn_ngrams_from_all,
+    part_logits,
     silence,
     vector_width,
 )
@@ -201,7 +203,8 @@ class Fitted:
     """A trained checkpoint and how it came about; test is None where it was not read.
 
     old_test: of a training that went on from a checkpoint, what became of the old labels.
-    remarks: what a person should know of the result, a line each.
+    remarks: what a person should know of the result, a line each. cross_validated: ``validation`` is of
+    models that were trained on the other folds of the training texts, not of a part that was held out.
     """
 
     checkpoint: Checkpoint
@@ -210,6 +213,7 @@ class Fitted:
     test: Scores | SetScores | None
     remarks: tuple[str, ...] = ()
     old_test: OldTest | None = None
+    cross_validated: bool = False
 
 
 def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
@@ -248,6 +252,7 @@ def fit(
     recipe: Recipe | None = None,
     keep_rows: bool = False,
     precision: float | None = None,
+    crossed: PartLogits | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -258,6 +263,8 @@ def fit(
     ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
     cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
     that each label's threshold is to reach, where a text may have several labels; None: the best F1.
+    crossed: what cross-validation answered the training texts, each of which has one label, in the place of
+    the validation part (see cross_validation.py).
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else judged
     examples = prepared.examples(prepared.train) if examples is None else examples
@@ -284,33 +291,42 @@ def fit(
         temperature = (result.best and result.best.temperature) or 1.0
         divide_logits(network, temperature)
     elif network.ngrams is not None:
-        ngrams = finish_ngram_part(network, examples, validation, prepared.tokenizer, recipe, options.seed)
-    if result.outcome != "interrupted" and validation is not None:
-        if network.pairs is not None:
-            finished = finish_linear_part(network, examples, validation)
+        answers = crossed
+        if validation is not None:
+            answers = part_logits(network, examples, validation, prepared.tokenizer, recipe, options.seed)
+        ngrams = finish_ngram_part(network, examples, answers, prepared.tokenizer, recipe, options.seed)
+    if result.outcome != "interrupted" and (validation is not None or crossed is not None):
         if several:
             # Thresholds lie where many texts are, and each text has as many chances to cross one as labels:
             # of GoEmotions' 28, int8 gave 1.4 % of the texts other labels, and with this 0.2 %.
             round_to_int8(network)
-        logits = predict_logits(network, validation)
-        temperature = fit_temperature(logits, torch.from_numpy(validation.targets), several=several)
+        if crossed is not None and ngrams is not None:
+            logits, judges = torch.from_numpy(crossed.together(ngrams)), prepared.train
+            targets, judged_by = crossed.targets, "training texts, cross-validated"
+        else:
+            assert validation is not None
+            if network.pairs is not None:
+                finished = finish_linear_part(network, examples, validation)
+            logits, judges = predict_logits(network, validation), prepared.validation
+            targets, judged_by = validation.targets, "validation part"
+        temperature = fit_temperature(logits, torch.from_numpy(targets), several=several)
         divide_logits(network, temperature)
-        if not len(prepared.validation):
+        if not len(judges):
             pass  # a teacher's targets weigh and calibrate, but say nothing of how often it is right
-        elif prepared.validation.sets is not None:
+        elif judges.sets is not None:
             probabilities = torch.sigmoid(logits / temperature).numpy()
-            thresholds = choose_thresholds(prepared.validation.sets, probabilities, precision)
-            on_validation = score_sets(logits / temperature, prepared.validation.sets, labels, thresholds)
+            thresholds = choose_thresholds(judges.sets, probabilities, precision)
+            on_validation = score_sets(logits / temperature, judges.sets, labels, thresholds)
             said = tuple(set_warnings(on_validation, thresholds))
         else:
-            on_validation = score(logits / temperature, prepared.validation.labels, labels)
+            on_validation = score(logits / temperature, judges.labels, labels)
             probabilities = log_probabilities(logits / temperature).exp().numpy()
             # Before the validation part is learnt from.
-            abstention = RiskCoverage.of(probabilities, prepared.validation.labels, "validation part")
-            said = tuple(result_warnings(on_validation, probabilities, prepared.validation.labels))
-        if finished is not None:
+            abstention = RiskCoverage.of(probabilities, judges.labels, judged_by)
+            said = tuple(result_warnings(on_validation, probabilities, judges.labels))
+        if finished is not None and validation is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
-        if ngrams is not None:
+        if ngrams is not None and validation is not None:
             everything = examples.joined(validation)
             learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
     if several and result.outcome != "interrupted":
@@ -327,6 +343,7 @@ def fit(
         "parts": (finished and finished.to_dict()) or (ngrams and ngrams.to_dict()),
         "temperature": round(temperature, 6),
         "validation": on_validation.to_dict() if on_validation else None,
+        "cross_validated": crossed is not None,
         "test": on_test.to_dict() if on_test else None,
         "warnings": [*prepared.dataset.warnings, *said],
         **(described or {}),
@@ -343,7 +360,7 @@ def fit(
         kept=kept,
         thresholds=thresholds,
     )
-    return Fitted(checkpoint, result, on_validation, on_test, said)
+    return Fitted(checkpoint, result, on_validation, on_test, said, crossed is not None)
 
 
 def _provenance(

@@ -394,32 +394,60 @@ def silence(network: Network) -> None:
         network.head.weight[:, network.config.pooled_dim :] = 0
 
 
+@dataclass(frozen=True)
+class PartLogits:
+    """What the two parts of a network answer for texts that neither learnt from: lstm, ngrams: float32
+    [n, logits]; targets: float32 [n, labels]."""
+
+    lstm: Floats
+    ngrams: Floats
+    targets: Floats
+
+    def together(self, finished: Finished) -> Floats:
+        """float32 [n, logits]: the parts as ``finished`` weighs them."""
+        return finished.lstm * self.lstm + finished.ngrams * self.ngrams + finished.bias
+
+
+def part_logits(
+    network: Network,
+    train: Examples,
+    held_out: Examples,
+    tokenizer: Tokenizer,
+    recipe: Recipe | None,
+    seed: int,
+) -> PartLogits:
+    """The answers of the trained LSTM and of an n-gram part that is fitted to ``train``."""
+    features = _features(network, tokenizer)
+    vectors = _fit(network.config, train, features, truth_of(network, train), recipe, seed)
+    linear = vectors.logits(features.matrix(held_out), held_out.lengths)
+    return PartLogits(predict_logits(network, held_out).numpy(), linear, held_out.targets)
+
+
 def finish_ngram_part(
     network: Network,
     examples: Examples,
-    validation: Examples | None,
+    judged: PartLogits | None,
     tokenizer: Tokenizer,
     recipe: Recipe | None,
     seed: int,
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
-    LSTM by the validation part; both come into the network."""
+    LSTM by what both answered other texts; both come into the network."""
     features, several = _features(network, tokenizer), network.config.several
     vectors = _fit(network.config, examples, features, truth_of(network, examples), recipe, seed)
     expected = 0.5 * min(1.0, len(examples) / ENOUGH_TEXTS)
     share, other, accuracies = expected, 1 - expected, None
     bias = np.zeros(network.config.logits, np.float32)
-    if validation is not None:
-        lstm = predict_logits(network, validation).numpy()
-        linear = vectors.logits(features.matrix(validation), validation.lengths)
+    if judged is not None:
+        lstm, linear = judged.lstm, judged.ngrams
         # A network that knows few texts by heart answers new ones with large logits: their size has to
         # prove itself.
         size = max(1.0, float(np.sqrt(np.mean(lstm**2)) / max(1e-6, np.sqrt(np.mean(linear**2)))))
         best, _ = least_loss(
-            [lstm / np.float32(size), linear], validation.targets, [share, other], several=several
+            [lstm / np.float32(size), linear], judged.targets, [share, other], several=several
         )
         share, other, bias = float(best[0]) / size, float(best[1]), best[2:].astype(np.float32)
-        truth = truth_of(network, validation)
+        truth = judged.targets > 0.5 if several else judged.targets.argmax(axis=1)
         accuracies = share_right(linear, truth), share_right(lstm, truth)
     finished = Finished(vectors, other, share, bias, recipe, accuracies)
     with torch.no_grad():

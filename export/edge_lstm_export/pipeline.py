@@ -18,6 +18,7 @@ from edge_lstm.modelfile import open_model
 from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
+from edge_lstm_export.cross_validation import cross_validate
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.distillation import (
@@ -59,7 +60,15 @@ from edge_lstm_export.label_issues import find_label_issues, write_label_issues
 from edge_lstm_export.lock import only_run
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.network import Network, NetworkConfig
-from edge_lstm_export.ngram_part import Recipe, cross_fit, exact, learn_features, truth_of
+from edge_lstm_export.ngram_part import (
+    FEW_TEXTS,
+    PartLogits,
+    Recipe,
+    cross_fit,
+    exact,
+    learn_features,
+    truth_of,
+)
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
 from edge_lstm_export.short_teaching import OWN_LABELS, has_judges, sample, teach_short
 from edge_lstm_export.teacher import check_kept
@@ -110,7 +119,7 @@ class TrainingJob:
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
     spans: int = SPANS
     teacher_windows: int | None = None
-    validation_share: float = VALIDATION_SHARE
+    validation_share: float | None = None
     read_test: bool = True
     begin: Path | None = None
     replay: Path | None = None
@@ -224,9 +233,14 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         job = _for_several(job, dataset)
     elif job.precision is not None:
         raise DataError(f"each text of {job.source} has one label: precision is for several; leave it out")
-    else:
-        dataset = _with_label_issues(job, dataset, watcher.say)
     job = replace(_with_features(job, dataset, watcher.say), labels=len(dataset.labels))
+    few = _is_few(job, dataset)
+    if few:
+        job = replace(job, validation_share=0.0)
+        if job.data.test_share is None and job.data.test is None:
+            dataset = read_dataset(job.source, replace(job.data, test_share=0.0))
+    if not dataset.several:
+        dataset = _with_label_issues(job, dataset, watcher.say)
     choice = None
     if job.preset == AUTO:
         choice = kept_choice(job.partial) if job.resume else _choice(job, dataset, watcher.say)
@@ -281,6 +295,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         described=described,
         recipe=recipe,
         judged=taught.judged if taught else None,
+        crossed=cross_validate(prepared, network, options, recipe, watcher.say) if few else None,
     )
     _write(job, fitted, prepared)
     return fitted
@@ -302,7 +317,12 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
             f"{beginning.path} has a table of word pairs, fitted to a teacher, which cannot go on; train "
             "anew, or first with --set features=ngrams"
         )
-    prepared = prepare_from(beginning, job.source, job.data, job.validation_share)
+    prepared = prepare_from(
+        beginning,
+        job.source,
+        job.data,
+        VALIDATION_SHARE if job.validation_share is None else job.validation_share,
+    )
     labels = len(prepared.dataset.labels)
     job = replace(job, preset=beginning.preset, labels=labels, features=NGRAMS if config.ngrams else PAIRS)
     base, shape = job.base, replace(config, labels=labels)
@@ -357,6 +377,7 @@ def _fit(
     described: Mapping[str, Any],
     recipe: Recipe | None,
     judged: Examples | None = None,
+    crossed: PartLogits | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -381,6 +402,7 @@ def _fit(
         recipe=recipe,
         keep_rows=job.keep_rows or (job.begin is not None and job.replay is None),
         precision=job.precision,
+        crossed=crossed,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
@@ -428,6 +450,17 @@ def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
     if reason is not None:
         say(f"features: words, pieces of words and n-grams, since {reason}")
     return replace(job, features=PAIRS if reason is None else NGRAMS)
+
+
+def _is_few(job: TrainingJob, dataset: Dataset) -> bool:
+    """Whether the training is judged by cross-validation, and no text is held out."""
+    asked = job.validation_share is not None or job.distillation is not None
+    return (
+        job.features == NGRAMS
+        and not asked
+        and not dataset.several
+        and FEWEST_TEXTS_TO_CROSS_FIT <= len(dataset.train) < FEW_TEXTS
+    )
 
 
 def _sized(job: TrainingJob, base: Preset, prepared: Prepared) -> Preset:
@@ -484,7 +517,7 @@ def _check(job: TrainingJob) -> None:
         raise DataError(
             f"preset {named.preset} knows no n-grams; use another --preset, or --set features=pairs"
         )
-    check_validation_share(job.validation_share)
+    check_validation_share(job.validation_share or 0.0)
     check_precision(job.precision)
     _check_teacher(named)
     _shape(named, preset(named.preset))
@@ -576,8 +609,8 @@ def _prepared(
     """further: texts without a label; those of the test split, and those with a label, are left out."""
     known = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
     chosen = sample([text for text in further if text not in known], job.data.seed)
-    share = job.validation_share
-    if share == VALIDATION_SHARE and has_judges(len(dataset.train), chosen):
+    share = VALIDATION_SHARE if job.validation_share is None else job.validation_share
+    if job.validation_share is None and has_judges(len(dataset.train), chosen):
         share = 0.0
     return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=chosen)
 

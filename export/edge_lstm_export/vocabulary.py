@@ -82,6 +82,7 @@ LONGEST_WORD = 60  # characters: a longer one is no word, and is read as pieces
 SPACELESS_SHARE = 0.3
 # Of the vocabulary's lines, how many are pieces: of words in other scripts, and of those without spaces.
 PIECES_SHARE, SPACELESS_PIECES_SHARE = 0.2, 0.9
+MOST_PIECES_SHARE = 0.4  # where words leave room: more would take the places of word pairs
 
 
 def words_and_pieces(
@@ -109,7 +110,8 @@ def words_and_pieces(
     )
     often = [word for word in ranked if counts[word] > 1]
     places = num_words - FIRST_WORD_ID
-    pieces = _pieces(counts, max(round(share * places), places - len(often) if often else 0))
+    room = min(round(MOST_PIECES_SHARE * places), places - len(often)) if often else 0
+    pieces = _pieces(counts, max(round(share * places), room))
     words = _cut(tuple(often if often else ranked), num_words - len(pieces), skip_top)
     return words, pieces, without_spaces
 

@@ -58,7 +58,7 @@ def test_a_hundred_texts_are_enough_to_try(trained: tuple[Path, Result]) -> None
     checkpoint = load_checkpoint(output)
     assert checkpoint.labels == ("no", "yes")
     assert checkpoint.training["validation"]["accuracy"] > 0.7
-    assert "only 90 training texts" in result.stderr
+    assert "only 100 training texts" in result.stderr
 
 
 def test_results_are_on_standard_output_and_fit_a_terminal(
@@ -66,7 +66,8 @@ def test_results_are_on_standard_output_and_fit_a_terminal(
 ) -> None:
     _, result = trained
     assert "trainable parameters" in result.stdout
-    assert "test accuracy" in result.stdout
+    assert "cross-validated accuracy" in result.stdout
+    assert "100 texts)" in result.stdout
     assert "epoch 1/" in result.stderr
     assert "epoch 1/" not in result.stdout
     table = [line for line in result.stdout.splitlines() if not line.startswith(("history", "checkpoint"))]
@@ -91,7 +92,9 @@ def test_the_checkpoint_tells_how_it_was_made(
     training = load_checkpoint(trained[0]).training
     assert training["data"]["name"] == "reviews.csv"
     assert len(training["data"]["sha256"]) == 64
-    assert training["test"]["texts"] == 10
+    assert training["cross_validated"]
+    assert training["validation"]["texts"] == 100
+    assert training["test"] is None
     assert training["preset"] == "small"
     assert training["distillation"]["teacher"] == "svm"
     assert training["seed"] == training["options"]["seed"] == 0
@@ -202,7 +205,7 @@ def test_a_training_that_is_killed_outright_goes_on_to_the_same_weights(tmp_path
 def test_what_is_odd_is_said_and_kept_with_the_model(trained: tuple[Path, Result]) -> None:
     output, result = trained
     training = load_checkpoint(output).training
-    assert any("only 90 training texts" in warning for warning in training["warnings"])
+    assert any("only 100 training texts" in warning for warning in training["warnings"])
     assert any("the validation part holds 8 texts" in warning for warning in training["warnings"])
     assert all(f"note: {warning}" in result.stderr for warning in training["warnings"])
     assert training["data"]["checks"]["contradictory_texts"] == 0

@@ -135,7 +135,7 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
     kept = f"epoch {result.best.epoch}" if result.best else "no complete epoch: the weights so far"
     lines = [
         f"kept       {kept} of {len(result.history)} ({result.outcome}, {duration(result.seconds)})",
-        *_calibration(result.best, temperature),
+        *_calibration(result.best, temperature, fitted.cross_validated),
         f"checkpoint {printable(str(job.output))}",
     ]
     if result.history:
@@ -143,10 +143,10 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
     return lines
 
 
-def _calibration(best: EpochRecord | None, temperature: float) -> list[str]:
+def _calibration(best: EpochRecord | None, temperature: float, cross_validated: bool) -> list[str]:
     if best is None:
         return []
-    if best.temperature is None:
+    if best.temperature is None and not cross_validated:
         return ["not calibrated, and judged by the training loss: there is no validation part"]
     return [f"calibrated by a temperature of {temperature:.3f}, folded into the head"]
 

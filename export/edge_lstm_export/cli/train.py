@@ -231,7 +231,8 @@ def command(
     if as_json:
         print(json.dumps(fitted.checkpoint.training, ensure_ascii=False))
     else:
-        for name, measured in (("validation", fitted.validation), ("test", fitted.test)):
+        judged = "cross-validated" if fitted.cross_validated else "validation"
+        for name, measured in ((judged, fitted.validation), ("test", fitted.test)):
             if measured is not None:
                 print("", *score_lines(name, measured), sep="\n")
             if name == "validation":

@@ -46,7 +46,8 @@ class DataOptions:
 
     data_dir: where ``imdb`` lies already. word_index: Keras's, for imdb.npz.
     test: a labelled file with the test texts; test_share: where there is neither that nor a test split
-        in the source, this share of each label's texts is held out, by ``seed``; 0 holds out none.
+        in the source, this share of each label's texts is held out, by ``seed``; 0 holds out none, None
+        is a tenth.
     unlabelled: whether texts without a label are wanted too (``train/unsup`` of the reviews).
     input_format, text_column, label_column: of labelled files, where they do not tell by themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
@@ -56,7 +57,7 @@ class DataOptions:
     data_dir: Path | None = None
     word_index: Path | None = None
     test: Path | None = None
-    test_share: float = TEST_SHARE
+    test_share: float | None = None
     seed: int = 0
     unlabelled: bool = False
     show_progress: bool = False
@@ -81,18 +82,17 @@ def read_dataset(
 
     Raises DataError where it is missing, damaged, of no known kind, or cannot train a classifier.
     """
-    if not 0 <= options.test_share < 1:
-        raise DataError(
-            f"the share held out for the test must be from 0 to below 1, not {options.test_share}"
-        )
+    share = TEST_SHARE if options.test_share is None else options.test_share
+    if not 0 <= share < 1:
+        raise DataError(f"the share held out for the test must be from 0 to below 1, not {share}")
     if labeller is not None and not _holds_labels(source, options):
         dataset = _labelled_by(labeller, source, options)
     else:
         dataset = _read(source, options)
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
-    elif dataset.test is None and options.test_share:
-        train, test = hold_out(dataset.train, options.test_share, options.seed)
+    elif dataset.test is None and share:
+        train, test = hold_out(dataset.train, share, options.seed)
         dataset = replace(dataset, train=train, test=test if len(test) else None)
     if not options.unlabelled:
         dataset = replace(dataset, unlabelled=())

@@ -1,0 +1,208 @@
+"""How good is the plain command on few labelled rows? Parts of training splits, whole test splits.
+
+    python -m benchmarks.few_rows FOLDER [--sets NAME ...] [--rows 50 200 1000] [--draws 5]
+
+FOLDER holds NAME/{train,test}.csv with the columns text,label. A draw is a random part of the training split,
+of so many rows, at least one a label; "10 a label" is that many rows of each. The columns are
+``edge-lstm train`` on these rows (preset ``small``, exported to int8 through its gates) and scikit-learn's
+linear models of anyones_labels.py. Writes OUT.json, OUT.md and OUT.svg; a finished run is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge_lstm_export.export import export_fp32, quantize_int8
+from edge_lstm_export.pipeline import TrainingJob, run_job
+
+from benchmarks.anyones_labels import LINEAR, Rows, linear_model, read
+from benchmarks.small_data import Silent
+from edge_lstm import Classifier
+from edge_lstm.modelfile import parse_model
+
+OURS = "edge-lstm small"
+A_LABEL = "10 a label"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One column on one draw. accuracy, said: 0 to 1, measured and as the training cross-validated it (None
+    where there is no such figure); kb: 1,000 bytes of the int8 file; seconds: of training."""
+
+    set: str
+    rows: str
+    draw: int
+    column: str
+    texts: int
+    accuracy: float
+    said: float | None
+    kb: float | None
+    seconds: float
+
+
+def drawn(train: Rows, rows: str, seed: int) -> Rows:
+    """A random part of a training split: ``rows`` is a number, or "10 a label"."""
+    texts, labels = train
+    order = list(range(len(texts)))
+    random.Random(seed).shuffle(order)
+    each, most = (10, len(order)) if rows == A_LABEL else (1, int(rows))
+    first: list[int] = []
+    seen: dict[str, int] = {}
+    for i in order:
+        seen[labels[i]] = seen.get(labels[i], 0) + 1
+        if seen[labels[i]] <= each:
+            first.append(i)
+    rest = [] if rows == A_LABEL else [i for i in order if i not in set(first)]
+    chosen = [*first, *rest][: max(most, len(first)) if rows != A_LABEL else None]
+    return [texts[i] for i in chosen], [labels[i] for i in chosen]
+
+
+def ours(train: Rows, test: Sequence[str], seed: int) -> tuple[list[str], float | None, float]:
+    """(answers of the int8 file, the accuracy that the training said, kB)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        data = Path(scratch) / "few.csv"
+        with data.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *zip(*train)])
+        job = TrainingJob(str(data), Path(scratch) / "m.safetensors", options={"seed": seed})
+        fitted = run_job(job, Silent())
+        fp32 = parse_model(export_fp32(fitted.checkpoint).data, Path(scratch) / "m.onnx")
+        model = quantize_int8(fp32).data
+        classifier = Classifier.from_model(parse_model(model, Path(scratch) / "m.int8.onnx"))
+    answers = [classifier.labels[i] for i in classifier.probabilities(test).argmax(axis=1)]
+    said = fitted.validation.accuracy if fitted.validation else None
+    return answers, said, len(model) / 1000
+
+
+def measure(name: str, train: Rows, test: Rows, rows: str, draw: int, column: str) -> Run:
+    """Trains one column on one draw."""
+    part = drawn(train, rows, draw)
+    said = kb = None
+    start = time.perf_counter()
+    if column == OURS:
+        answers, said, kb = ours(part, test[0], draw)
+    else:
+        answers = linear_model(column).fit(*part).predict(test[0]).tolist()
+    seconds = time.perf_counter() - start
+    accuracy = sum(a == b for a, b in zip(answers, test[1])) / len(test[1])
+    return Run(name, rows, draw, column, len(part[0]), accuracy, said, kb, seconds)
+
+
+def main() -> None:
+    """Runs what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sets", nargs="+")
+    parser.add_argument("--rows", nargs="+", default=["50", "200", "1000"], help=f'numbers, or "{A_LABEL}"')
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "few_rows")
+    arguments = parser.parse_args()
+    names = arguments.sets or sorted(path.parent.name for path in arguments.folder.glob("*/train.csv"))
+    kept = arguments.out.with_suffix(".json")
+    runs = [Run(**run) for run in json.loads(kept.read_text())] if kept.exists() else []
+    done = {(run.set, run.rows, run.draw, run.column) for run in runs}
+    for draw in range(arguments.draws):
+        for name in names:
+            train, test = (read(arguments.folder / name / f"{part}.csv") for part in ("train", "test"))
+            for rows in arguments.rows:
+                for column in (OURS, *LINEAR):
+                    if (name, rows, draw, column) in done:
+                        continue
+                    runs.append(measure(name, train, test, rows, draw, column))
+                    print(f"{name} {rows} {draw} {column}: {runs[-1].accuracy:.2%}", flush=True)
+                    kept.parent.mkdir(parents=True, exist_ok=True)
+                    kept.write_text(json.dumps([asdict(r) for r in runs], indent=1) + "\n", encoding="utf-8")
+    arguments.out.with_suffix(".md").write_text(page(runs), encoding="utf-8")
+    arguments.out.with_suffix(".svg").write_text(picture(runs), encoding="utf-8")
+
+
+def _settings(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    sizes = {(run.set, run.rows): run.texts for run in runs}
+    return sorted(sizes, key=lambda key: (key[0], sizes[key]))
+
+
+def _of(runs: Sequence[Run], setting: tuple[str, str], column: str) -> list[Run]:
+    return [run for run in runs if (run.set, run.rows, run.column) == (*setting, column)]
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * statistics.mean(values):.1f}{spread}"
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The table as Markdown: mean and standard deviation of the draws."""
+    lines = [
+        "# Few rows",
+        "",
+        "`python -m benchmarks.few_rows FOLDER`; what is run is said there. Accuracy on the whole test split",
+        "in %, mean ± standard deviation of the draws.",
+        "",
+        f"| set | rows | draws | {OURS} | it said | kB | training s | {' | '.join(LINEAR)} |",
+        "|---" * (7 + len(LINEAR)) + "|",
+    ]
+    for setting in _settings(runs):
+        mine = _of(runs, setting, OURS)
+        cells = [
+            setting[0],
+            setting[1],
+            str(len(mine)),
+            _cell([run.accuracy for run in mine]),
+            _cell([run.said for run in mine if run.said is not None]),
+            f"{statistics.mean(run.kb or 0 for run in mine):,.0f}" if mine else "–",
+            f"{statistics.mean(run.seconds for run in mine):,.0f}" if mine else "–",
+            *(_cell([run.accuracy for run in _of(runs, setting, column)]) for column in LINEAR),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def picture(runs: Sequence[Run]) -> str:
+    """Accuracy over the number of rows, a panel a set."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from io import StringIO
+
+    from matplotlib import pyplot
+
+    mpl.rcParams["svg.hashsalt"] = "edge-lstm"
+    names = sorted({run.set for run in runs})
+    figure, panels = pyplot.subplots(
+        1, len(names), figsize=(3.2 * len(names), 3.4), layout="constrained", squeeze=False
+    )
+    for axes, name in zip(panels[0], names):
+        for column in (OURS, *LINEAR):
+            points = []
+            for setting in _settings(runs):
+                those = _of(runs, setting, column)
+                if setting[0] == name and those:
+                    points.append((those[0].texts, 100 * statistics.mean(run.accuracy for run in those)))
+            if points:
+                axes.plot(*zip(*points), "D-" if column == OURS else "o--", label=column)
+        axes.set_xscale("log")
+        axes.set_title(name)
+        axes.set_xlabel("labelled rows")
+        axes.grid(alpha=0.3)
+    panels[0][0].set_ylabel("accuracy on the test texts, %")
+    figure.legend(
+        *panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    text = StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Few texts: all of them are learnt from, and each is judged by a network that did not learn from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of
+from edge_lstm_export.datasets import Split
+from edge_lstm_export.datasets.dataset import Dataset
+from edge_lstm_export.fit import Prepared, VocabularyOptions, new_network, prepare
+from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.ngram_part import Finished, PartLogits, Vectors
+from edge_lstm_export.presets import TrainingOptions
+
+SHAPE = NetworkConfig(embedding_dim=4, hidden=3, pooling="mean+max", ngrams=300, ngram_dim=4)
+OPTIONS = TrainingOptions(epochs=2, batch_size=8)
+
+
+def beginning(texts: list[str], labels: list[int], names: tuple[str, ...]) -> tuple[Prepared, Network]:
+    data = Dataset("made", names, Split(tuple(texts), np.array(labels)), None, "0")
+    prepared = prepare(data, VocabularyOptions(300, pieces=True), validation_share=0)
+    return prepared, new_network(prepared, SHAPE, 0)
+
+
+def test_texts_of_the_same_words_are_in_one_fold_and_labels_are_spread() -> None:
+    texts = [f"text {i // 2}" if i % 2 else f"Text {i // 2}!" for i in range(60)]
+    split = Split(tuple(texts), np.array([i // 2 % 2 for i in range(60)]))
+    fold = folds_of(split, FOLDS, seed=0)
+    assert (fold[::2] == fold[1::2]).all()
+    for k in range(FOLDS):
+        assert split.labels[fold == k].mean() == 0.5
+
+
+def test_a_text_is_judged_by_a_network_that_did_not_see_its_label() -> None:
+    """Two labels drawn by lot: who learnt a text by heart would be right, who did not is right by chance."""
+    rng = np.random.default_rng(0)
+    texts = [f"word{i} thing{i} place{i}" for i in range(60)]
+    labels = rng.integers(0, 2, 60).tolist()
+    prepared, network = beginning(texts, labels, ("a", "b"))
+    said: list[str] = []
+    found = cross_validate(prepared, network, replace(OPTIONS, epochs=30), None, said.append)
+    assert found is not None
+    assert len(said) == FOLDS
+    for logits in (found.lstm, found.ngrams):
+        assert ((logits[:, 0] > 0) == np.array(labels)).mean() < 0.75
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels"),
+    [(["one text"] * 12, [0, 1] * 6), (["good", "bad"], [0, 1])],
+    ids=["all the same", "two"],
+)
+def test_where_a_fold_leaves_nothing_there_is_no_answer(texts: list[str], labels: list[int]) -> None:
+    assert cross_validate(*beginning(texts, labels, ("a", "b")), OPTIONS, None, lambda _: None) is None
+
+
+def test_a_label_of_one_text_has_none_to_learn_from_in_its_fold() -> None:
+    texts = [f"good thing {i}" for i in range(8)] + [f"bad thing {i}" for i in range(8)] + ["a rare one"]
+    prepared, network = beginning(texts, [0] * 8 + [1] * 8 + [2], ("good", "bad", "rare"))
+    found = cross_validate(prepared, network, OPTIONS, None, lambda _: None)
+    assert found is not None
+    assert np.isfinite(found.ngrams).all()
+    assert found.ngrams[-1].argmax() != 2
+
+
+def test_the_parts_are_added_as_they_were_weighed() -> None:
+    vectors = Vectors(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32), np.zeros(1, np.float32))
+    parts = PartLogits(*(np.full((1, 1), value, np.float32) for value in (1.0, 10.0, 0.0)))
+    finished = Finished(vectors, 0.5, 2.0, np.array([0.25], np.float32), None, None)
+    assert parts.together(finished).tolist() == [[7.25]]
