@@ -289,6 +289,8 @@ def fit(
     abstention = None
     if result.outcome == "interrupted":
         temperature = (result.best and result.best.temperature) or 1.0
+        if crossed is not None:
+            temperature = fit_temperature(torch.from_numpy(crossed.lstm), torch.from_numpy(crossed.targets))
         divide_logits(network, temperature)
     elif network.ngrams is not None:
         answers = crossed
@@ -323,7 +325,11 @@ def fit(
             probabilities = log_probabilities(logits / temperature).exp().numpy()
             # Before the validation part is learnt from.
             abstention = RiskCoverage.of(probabilities, judges.labels, judged_by)
-            said = tuple(result_warnings(on_validation, probabilities, judges.labels))
+            said = tuple(
+                result_warnings(
+                    on_validation, probabilities, judges.labels, cross_validated=crossed is not None
+                )
+            )
         if finished is not None and validation is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None and validation is not None:

@@ -127,7 +127,7 @@ def test_five_labels_and_json(tmp_path: Path) -> None:
     result = run(data, "-o", tmp_path / "m.safetensors", "--json", "--pooling", "mean", *SMALL)
     assert result.returncode == 0, result.stderr
     read = json.loads(result.stdout)
-    assert list(read["test"]["labels"]) == list("abcde")
+    assert list(read["validation"]["labels"]) == list("abcde")
     assert load_checkpoint(tmp_path / "m.safetensors").network.config.labels == 5
 
 
@@ -157,7 +157,7 @@ def test_a_signal_ends_with_a_usable_checkpoint_and_resume_goes_on(
     tmp_path: Path, csv: Path, number: signal.Signals
 ) -> None:
     straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
-    options = ("--epochs", "10", "--patience", "10", "--batch-size", "1", *SMALL)
+    options = ("--epochs", "10", "--patience", "10", "--batch-size", "1", "--validation", "0.1", *SMALL)
     arguments = [sys.executable, "-m", "edge_lstm", "train", str(csv), "-o", str(broken), *options]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -186,7 +186,7 @@ def test_a_signal_ends_with_a_usable_checkpoint_and_resume_goes_on(
 
 def test_a_training_that_is_killed_outright_goes_on_to_the_same_weights(tmp_path: Path, csv: Path) -> None:
     straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
-    options = ("--epochs", "8", "--patience", "8", "--batch-size", "1", *SMALL)
+    options = ("--epochs", "8", "--patience", "8", "--batch-size", "1", "--validation", "0.1", *SMALL)
     arguments = [sys.executable, "-m", "edge_lstm", "train", str(csv), "-o", str(broken), *options]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
@@ -206,7 +206,7 @@ def test_what_is_odd_is_said_and_kept_with_the_model(trained: tuple[Path, Result
     output, result = trained
     training = load_checkpoint(output).training
     assert any("only 100 training texts" in warning for warning in training["warnings"])
-    assert any("the validation part holds 8 texts" in warning for warning in training["warnings"])
+    assert any("cross-validated on 100 texts" in warning for warning in training["warnings"])
     assert all(f"note: {warning}" in result.stderr for warning in training["warnings"])
     assert training["data"]["checks"]["contradictory_texts"] == 0
     assert training["data"]["unknown_words"] == 0, "every word occurs often"
