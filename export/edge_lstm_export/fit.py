@@ -366,7 +366,7 @@ def fit(
         kept=kept,
         thresholds=thresholds,
     )
-    return Fitted(checkpoint, result, on_validation, on_test, said, crossed is not None)
+    return Fitted(checkpoint, result, on_validation, on_test, said, cross_validated=crossed is not None)
 
 
 def _provenance(
