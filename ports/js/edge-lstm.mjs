@@ -297,32 +297,28 @@ function describe({ graph, metadata }) {
 
 // --- Arithmetic
 
-// Straight lines between entries: within 7e-8 of the exact functions.
-const CELLS = 18432; // on either side of 0: up to 18 for sigmoid, up to 9 for tanh
-const table = (f, most) => Float32Array.from({ length: 2 * CELLS + 2 }, (_, i) => f(((i - CELLS) / CELLS) * most));
-const SIGMOID = table((x) => 1 / (1 + Math.exp(-x)), 18);
-const TANH = table(Math.tanh, 9);
-
-function sigmoid(x) {
-  if (x < -18) x = -18;
-  else if (x > 18) x = 18;
-  const place = x * 1024 + CELLS;
-  const i = place | 0;
-  return fround(SIGMOID[i] + (place - i) * (SIGMOID[i + 1] - SIGMOID[i]));
+// tanh as 64 parabolas a unit, each through three of Chebyshev's points: within 5e-8, in 28 kB.
+const CELLS = 9 * 64; // on either side of 0
+const PARABOLAS = new Float64Array(3 * (2 * CELLS + 1));
+for (let i = -CELLS; i <= CELLS; i++) {
+  const r = Math.sqrt(3) / 4;
+  const [low, middle, high] = [i - r, i, i + r].map((place) => Math.tanh(place / 64));
+  PARABOLAS.set([middle, (high - low) / (2 * r), (high + low - 2 * middle) / (2 * r * r)], 3 * (i + CELLS));
 }
 
-function tanh(x) {
-  if (x < -9) x = -9;
-  else if (x > 9) x = 9;
-  const place = x * 2048 + CELLS;
-  const i = place | 0;
-  return fround(TANH[i] + (place - i) * (TANH[i + 1] - TANH[i]));
+function parabola(place) {
+  const i = (place + (CELLS + 0.5)) | 0;
+  const d = place - (i - CELLS);
+  return PARABOLAS[3 * i] + d * (PARABOLAS[3 * i + 1] + d * PARABOLAS[3 * i + 2]);
 }
+
+const tanh = (x) => parabola(x < -9 ? -CELLS : x > 9 ? CELLS : x * 64);
+const sigmoid = (x) => 0.5 + 0.5 * parabola(x < -18 ? -CELLS : x > 18 ? CELLS : x * 32);
 
 // Three sums of integers fit in a double's 53 bits, 18 apart, while each is below 2^17: three products for one
-// multiplication. Blocks of inputs keep to that: activations are at most 128 (or 255) from their zero, so a block's
-// weights may add up to 1,023 (or 513).
+// multiplication. As many inputs are added up as surely keep to that.
 const SHIFT = 2 ** 18;
+const MOST = 2 ** 17 - 1;
 const LANES = 8; // sums that grow side by side
 const HALF_EVEN = 1.5 * 2 ** 52; // adding and subtracting it rounds, halves to the even one
 
@@ -337,7 +333,7 @@ function quantize(x) {
   return scale;
 }
 
-const NO_SCALE = { step: 1, zero: 0 };
+const NO_SCALE = { step: 1 };
 
 function range(low, high) {
   const step = low === high ? 1 : fround(fround(high - low) / 255);
@@ -351,75 +347,78 @@ function rounded(x, step, zero) {
 
 /** One direction's weights: [inputs] times them → [outputs]. */
 class Product {
-  #packed = {}; // by a block's limit
-
   constructor(weights, direction, inputs, outputs, scale) {
     const start = direction * inputs * outputs;
-    this.inputs = inputs;
-    this.outputs = outputs;
-    this.scale = scale ?? 1;
+    Object.assign(this, { inputs, outputs, scale: scale ?? 1 });
     this.int8 = weights instanceof Int8Array;
     this.weights = weights.subarray(start, start + inputs * outputs); // int8: [inputs, outputs], else the reverse
     this.part = Math.ceil(outputs / (this.int8 ? 3 : 1) / LANES) * LANES;
     this.sums = new Float64Array(3 * this.part);
+    this.last = new Float64Array(inputs);
+    this.places = new Int32Array(inputs); // of inputs that changed
+    this.changes = new Float64Array(inputs);
   }
 
-  /** [outputs] and more: the sums of x[k] · weight[k, j]; x: [inputs], for int8 q - zero. */
-  multiply(x, zero) {
-    const { rows, blocks } = this.#pack(zero === 127 || zero === 128 ? 1023 : 513);
-    this.sums.fill(0);
-    for (const block of blocks) this.#addBlock(block, rows, x);
-    return this.sums;
+  /** [outputs] and more: the sums of x[k] · weight[k, j]; x: [inputs], for int8 q - zero.
+   * Sums of integers are exact, so int8 adds what changed since the last call: a quarter of a state does not. */
+  multiply(x) {
+    if (!this.rows) this.#pack();
+    const { int8, inputs, sums, last, places, changes, largest } = this;
+    if (!int8) sums.fill(0), last.fill(0);
+    let n = 0, from = 0, total = 0;
+    for (let k = 0; k < inputs; k++) {
+      const change = x[k] - last[k];
+      if (change === 0) continue;
+      last[k] = x[k];
+      const most = Math.abs(change) * largest[k];
+      if (total + most > MOST) {
+        this.#add(from, n);
+        from = n, total = 0;
+      }
+      total += most;
+      places[n] = k * LANES;
+      changes[n++] = change;
+    }
+    if (n > from) this.#add(from, n);
+    return sums;
   }
 
-  /** Blocks of inputs; in each, LANES numbers a row, a row an input. A number holds outputs j, j + part, j + 2 part. */
-  #pack(limit) {
-    if (this.#packed[limit]) return this.#packed[limit];
+  /** In blocks of LANES numbers, a row an input. A number holds outputs j, j + part, j + 2 part. */
+  #pack() {
     const { inputs, outputs, weights, part, int8 } = this;
     const weight = (k, j) => (j < outputs ? weights[int8 ? k * outputs + j : j * inputs + k] : 0);
-    const totals = new Int32Array(int8 ? outputs : 0);
-    const blocks = [];
-    for (let k = 0, from = 0; k <= inputs; k++) {
-      if (k > from && (k === inputs || totals.some((sum, j) => sum + Math.abs(weight(k, j)) > limit))) {
-        blocks.push({ from, to: k, at: from * part });
-        from = k;
-        totals.fill(0);
-      }
-      totals.forEach((sum, j) => (totals[j] = sum + Math.abs(weight(k, j))));
+    this.largest = new Float64Array(inputs); // weight of a row; 0 for fp32
+    this.rows = new Float64Array(part * inputs);
+    for (let k = 0; k < inputs; k++) {
+      if (int8) for (let j = 0; j < outputs; j++) this.largest[k] = Math.max(this.largest[k], Math.abs(weight(k, j)));
+      for (let j = 0; j < part; j++)
+        this.rows[(j - (j % LANES)) * inputs + k * LANES + (j % LANES)] =
+          weight(k, j) + (int8 && SHIFT * (weight(k, j + part) + SHIFT * weight(k, j + 2 * part)));
     }
-    const rows = new Float64Array(part * inputs);
-    for (const { from, to, at } of blocks)
-      for (let j = 0, i = at; j < part; j += LANES)
-        for (let k = from; k < to; k++)
-          for (let n = j; n < j + LANES; n++)
-            rows[i++] = weight(k, n) + (int8 && SHIFT * (weight(k, n + part) + SHIFT * weight(k, n + 2 * part)));
-    return (this.#packed[limit] = { rows, blocks });
   }
 
-  #addBlock({ from, to, at }, rows, x) {
-    const { sums, part, int8 } = this;
+  #add(from, to) {
+    const { rows, sums, part, int8, inputs, places, changes } = this;
     const lanes = new Float64Array(LANES);
     for (let j = 0; j < part; j += LANES) {
+      const block = j * inputs;
       let s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
-      for (let k = from; k < to; k++, at += LANES) {
-        const xk = x[k];
-        s0 += xk * rows[at];
-        s1 += xk * rows[at + 1];
-        s2 += xk * rows[at + 2];
-        s3 += xk * rows[at + 3];
-        s4 += xk * rows[at + 4];
-        s5 += xk * rows[at + 5];
-        s6 += xk * rows[at + 6];
-        s7 += xk * rows[at + 7];
+      for (let n = from; n < to; n++) {
+        const at = block + places[n];
+        const change = changes[n];
+        s0 += change * rows[at];
+        s1 += change * rows[at + 1];
+        s2 += change * rows[at + 2];
+        s3 += change * rows[at + 3];
+        s4 += change * rows[at + 4];
+        s5 += change * rows[at + 5];
+        s6 += change * rows[at + 6];
+        s7 += change * rows[at + 7];
       }
       lanes[0] = s0, lanes[1] = s1, lanes[2] = s2, lanes[3] = s3;
       lanes[4] = s4, lanes[5] = s5, lanes[6] = s6, lanes[7] = s7;
       for (let n = 0; n < LANES; n++) {
-        if (!int8) {
-          sums[j + n] += lanes[n];
-          continue;
-        }
-        const upper = lanes[n] / SHIFT + HALF_EVEN - HALF_EVEN;
+        const upper = int8 ? lanes[n] / SHIFT + HALF_EVEN - HALF_EVEN : 0;
         const top = upper / SHIFT + HALF_EVEN - HALF_EVEN;
         sums[j + n] += lanes[n] - upper * SHIFT;
         sums[j + n + part] += upper - top * SHIFT;
@@ -610,7 +609,7 @@ export class Classifier {
     for (let j = 0; j < ngramWidth; j++) out[j] = fround(fround(out[j] * (ngramScales?.[j] ?? 1)) / fround(Math.sqrt(ids.length)));
   }
 
-  /** Embedded ids times the first layer's weights: [directions, 4, hidden] for each step. */
+  /** Embedded ids times the first layer's weights, with its bias: [directions, 4, hidden] for each step. */
   #firstProducts(ids) {
     const { embedding, embeddingScale, width, lstms, int8 } = this.#model;
     // int8 rounds over the whole text's range; sentinel columns make it one for all.
@@ -638,13 +637,13 @@ export class Classifier {
   }
 }
 
-function multiply(layer, x, { step, zero }) {
+function multiply(layer, x, { step }) {
   const { outputs } = layer[0].input;
   const product = new Float32Array(layer.length * outputs);
-  layer.forEach(({ input }, d) => {
-    const sums = input.multiply(x, zero);
+  layer.forEach(({ input, bias }, d) => {
+    const sums = input.multiply(x);
     const multiplier = fround(step * input.scale);
-    for (let j = 0; j < outputs; j++) product[d * outputs + j] = sums[j] * multiplier;
+    for (let j = 0; j < outputs; j++) product[d * outputs + j] = sums[j] * multiplier + bias[j];
   });
   return product;
 }
@@ -658,7 +657,7 @@ function products(layer, outputs, steps, width) {
 
 /** One direction of one layer. gates: its products with the input; writes into outputs. */
 function run(lstm, direction, gates, outputs, steps, hidden, width) {
-  const { recurrent, bias } = lstm;
+  const { recurrent } = lstm;
   const h = new Float64Array(hidden);
   const c = new Float32Array(hidden);
   if (lstm.saturated) c.set([20, -20], hidden - 2); // a stacked network's sentinel units start at their ends
@@ -666,20 +665,18 @@ function run(lstm, direction, gates, outputs, steps, hidden, width) {
   for (let i = 0; i < steps; i++) {
     const t = direction ? steps - 1 - i : i;
     const gate = gates[t];
-    const { step, zero } = recurrent.int8 ? quantize(h) : NO_SCALE;
-    const sums = recurrent.multiply(h, zero);
+    const { step } = recurrent.int8 ? quantize(h) : NO_SCALE;
+    const sums = recurrent.multiply(h);
     const by = fround(step * recurrent.scale);
     const out = t * width + direction * hidden;
     for (let j = 0; j < hidden; j++) {
       const o = j + hidden;
       const f = o + hidden;
       const u = f + hidden;
-      const input = sigmoid(fround(fround(gate[start + j] + fround(sums[j] * by)) + bias[j]));
-      const output = sigmoid(fround(fround(gate[start + o] + fround(sums[o] * by)) + bias[o]));
-      const forget = sigmoid(fround(fround(gate[start + f] + fround(sums[f] * by)) + bias[f]));
-      const cell = tanh(fround(fround(gate[start + u] + fround(sums[u] * by)) + bias[u]));
-      c[j] = fround(forget * c[j]) + fround(input * cell);
-      h[j] = outputs[out + j] = fround(output * tanh(c[j]));
+      const fresh = sigmoid(gate[start + j] + sums[j] * by) * tanh(gate[start + u] + sums[u] * by);
+      const cell = sigmoid(gate[start + f] + sums[f] * by) * c[j] + fresh;
+      c[j] = cell;
+      h[j] = outputs[out + j] = fround(sigmoid(gate[start + o] + sums[o] * by) * tanh(cell));
     }
   }
 }
