@@ -3,10 +3,10 @@
     python -m benchmarks.going_on FOLDER [--models FOLDER]
 
 FOLDER holds banking77/train.csv and test.csv (columns text,label). 17 labels, spread evenly over the
-alphabet, are new. Three trainings of preset small: of the old labels (with their rows kept), of the new rows alone
-with ``--from`` it, and of everything. Accuracy is that on the test texts of the old labels, of the new ones,
-and of all; seconds are CPU seconds of the whole command. --models keeps the checkpoints and takes those that
-are there, of which no time is known then.
+alphabet, are new. Three trainings of preset small: of the old labels (with their rows kept), of the new rows
+alone with ``--from`` it, and of everything. Accuracy is that on the test texts of the old labels, of the new
+ones, and of all; seconds are CPU seconds of the whole command. --models keeps the checkpoints and takes those
+that are there, of which no time is known then.
 """
 
 from __future__ import annotations
