@@ -297,12 +297,12 @@ function describe({ graph, metadata }) {
 
 // --- Arithmetic
 
-// tanh as 64 parabolas a unit, each through three of Chebyshev's points: within 5e-8, in 28 kB.
-const CELLS = 9 * 64; // on either side of 0
+// tanh as 128 parabolas a unit, each through three of Chebyshev's points: within 6e-9.
+const CELLS = 9 * 128; // on either side of 0
 const PARABOLAS = new Float64Array(3 * (2 * CELLS + 1));
 for (let i = -CELLS; i <= CELLS; i++) {
   const r = Math.sqrt(3) / 4;
-  const [low, middle, high] = [i - r, i, i + r].map((place) => Math.tanh(place / 64));
+  const [low, middle, high] = [i - r, i, i + r].map((place) => Math.tanh(place / 128));
   PARABOLAS.set([middle, (high - low) / (2 * r), (high + low - 2 * middle) / (2 * r * r)], 3 * (i + CELLS));
 }
 
@@ -312,8 +312,8 @@ function parabola(place) {
   return PARABOLAS[3 * i] + d * (PARABOLAS[3 * i + 1] + d * PARABOLAS[3 * i + 2]);
 }
 
-const tanh = (x) => parabola(x < -9 ? -CELLS : x > 9 ? CELLS : x * 64);
-const sigmoid = (x) => 0.5 + 0.5 * parabola(x < -18 ? -CELLS : x > 18 ? CELLS : x * 32);
+const tanh = (x) => parabola(x < -9 ? -CELLS : x > 9 ? CELLS : x * 128);
+const sigmoid = (x) => 0.5 + 0.5 * parabola(x < -18 ? -CELLS : x > 18 ? CELLS : x * 64);
 
 // Three sums of integers fit in a double's 53 bits, 18 apart, while each is below 2^17: three products for one
 // multiplication. As many inputs are added up as surely keep to that.
@@ -609,7 +609,7 @@ export class Classifier {
     for (let j = 0; j < ngramWidth; j++) out[j] = fround(fround(out[j] * (ngramScales?.[j] ?? 1)) / fround(Math.sqrt(ids.length)));
   }
 
-  /** Embedded ids times the first layer's weights, with its bias: [directions, 4, hidden] for each step. */
+  /** Embedded ids times the first layer's weights: [directions, 4, hidden] for each step. */
   #firstProducts(ids) {
     const { embedding, embeddingScale, width, lstms, int8 } = this.#model;
     // int8 rounds over the whole text's range; sentinel columns make it one for all.
@@ -640,10 +640,10 @@ export class Classifier {
 function multiply(layer, x, { step }) {
   const { outputs } = layer[0].input;
   const product = new Float32Array(layer.length * outputs);
-  layer.forEach(({ input, bias }, d) => {
+  layer.forEach(({ input }, d) => {
     const sums = input.multiply(x);
     const multiplier = fround(step * input.scale);
-    for (let j = 0; j < outputs; j++) product[d * outputs + j] = sums[j] * multiplier + bias[j];
+    for (let j = 0; j < outputs; j++) product[d * outputs + j] = fround(sums[j] * multiplier);
   });
   return product;
 }
@@ -657,7 +657,7 @@ function products(layer, outputs, steps, width) {
 
 /** One direction of one layer. gates: its products with the input; writes into outputs. */
 function run(lstm, direction, gates, outputs, steps, hidden, width) {
-  const { recurrent } = lstm;
+  const { recurrent, bias } = lstm;
   const h = new Float64Array(hidden);
   const c = new Float32Array(hidden);
   if (lstm.saturated) c.set([20, -20], hidden - 2); // a stacked network's sentinel units start at their ends
@@ -670,13 +670,11 @@ function run(lstm, direction, gates, outputs, steps, hidden, width) {
     const by = fround(step * recurrent.scale);
     const out = t * width + direction * hidden;
     for (let j = 0; j < hidden; j++) {
-      const o = j + hidden;
-      const f = o + hidden;
-      const u = f + hidden;
-      const fresh = sigmoid(gate[start + j] + sums[j] * by) * tanh(gate[start + u] + sums[u] * by);
-      const cell = sigmoid(gate[start + f] + sums[f] * by) * c[j] + fresh;
+      const at = (n) => fround(fround(gate[start + n] + fround(sums[n] * by)) + bias[n]);
+      const fresh = fround(sigmoid(at(j)) * tanh(at(j + 3 * hidden)));
+      const cell = fround(fround(sigmoid(at(j + 2 * hidden)) * c[j]) + fresh);
       c[j] = cell;
-      h[j] = outputs[out + j] = fround(sigmoid(gate[start + o] + sums[o] * by) * tanh(cell));
+      h[j] = outputs[out + j] = fround(fround(sigmoid(at(j + hidden))) * fround(tanh(cell)));
     }
   }
 }
