@@ -38,8 +38,9 @@ from edge_lstm_export.network import Network
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.vocabulary import unknown_share
 
-# Of the passes and of the learning rate that a training from nothing takes.
-EPOCHS, RATE = 0.2, 0.5
+# Of the passes and of the learning rate that a training from nothing takes: banking77's validation part says
+# 90.9 % with 6 of 14 passes, 90.5 % with 3 (benchmarks/going_on.md).
+EPOCHS, RATE = 0.43, 0.5
 FEWEST_TO_HOLD_OUT = 10  # new rows of a label, of which some judge or test
 
 
