@@ -670,11 +670,11 @@ function run(lstm, direction, gates, outputs, steps, hidden, width) {
     const by = fround(step * recurrent.scale);
     const out = t * width + direction * hidden;
     for (let j = 0; j < hidden; j++) {
-      const at = (n) => fround(fround(gate[start + n] + fround(sums[n] * by)) + bias[n]);
-      const fresh = fround(sigmoid(at(j)) * tanh(at(j + 3 * hidden)));
-      const cell = fround(fround(sigmoid(at(j + 2 * hidden)) * c[j]) + fresh);
+      const o = j + hidden, f = o + hidden, u = f + hidden;
+      const fresh = sigmoid(gate[start + j] + sums[j] * by + bias[j]) * tanh(gate[start + u] + sums[u] * by + bias[u]);
+      const cell = sigmoid(gate[start + f] + sums[f] * by + bias[f]) * c[j] + fresh;
       c[j] = cell;
-      h[j] = outputs[out + j] = fround(fround(sigmoid(at(j + hidden))) * fround(tanh(cell)));
+      h[j] = outputs[out + j] = fround(sigmoid(gate[start + o] + sums[o] * by + bias[o]) * tanh(cell));
     }
   }
 }
