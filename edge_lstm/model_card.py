@@ -48,7 +48,7 @@ def model_card(model: ModelFile) -> str:
         if licence
         else "The file does not say. Add it here and as `license:` in the front matter before you publish.",
         "## How to run it",
-        _PORTS.format(file=_code(model.path.name)),
+        (_PORTS + ("" if model.thresholds else _PORTS_WITHOUT_RUNTIME)).format(file=_code(model.path.name)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -94,10 +94,9 @@ def _answers(model: ModelFile) -> str:
     shown = ", ".join(f"`{_code(label)}`" for label in model.labels[:_MANY_LABELS])
     more = len(model.labels) - _MANY_LABELS
     labels = f"{len(model.labels)} labels: {shown}" + (f" and {more} more" if more > 0 else "")
-    return (
-        f"{labels}. A text gets a probability for each. Of more than {model.tokenizer.length:,} tokens the "
-        "last ones are read."
-    )
+    several = ", and every label that reaches the threshold of its own" if model.thresholds else ""
+    read = f"Of more than {model.tokenizer.length:,} tokens the last ones are read."
+    return f"{labels}. A text gets a probability for each{several}. {read}"
 
 
 def _data(model: ModelFile) -> Iterator[str]:
@@ -232,7 +231,9 @@ From Python:
 from edge_lstm import Classifier
 
 Classifier.load("{file}").predict(["A text."])[0].label
-```
+```"""
+# What runs without ONNX Runtime refuses models that give several labels a text.
+_PORTS_WITHOUT_RUNTIME = """
 
 In the browser, as one HTML file that needs no network:
 

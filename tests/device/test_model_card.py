@@ -102,6 +102,13 @@ def test_a_file_cannot_write_its_own_card() -> None:
     assert row.count("|") - row.count("\\|") == 6
 
 
+def test_ports_that_refuse_several_labels_a_text_are_not_in_its_card() -> None:
+    assert "ports/c" in card_with() and "threshold" not in card_with()
+    several = card_with(thresholds=(0.5, 0.4))
+    assert "ports/" not in several and "edge-lstm page" not in several
+    assert "every label that reaches the threshold" in several
+
+
 def test_a_card_of_many_labels_stays_a_card() -> None:
     labels = tuple(f"label {i}" for i in range(2000))
     assert len(card_with(labels=labels)) < 10_000
