@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -345,14 +345,9 @@ def test_outputs_that_cannot_be_are_known_before_the_work(
     }.items():
         with pytest.raises((DataError, OutputError), match=message):
             score_files(source, tmp_path / target, workers=1)
-    real = os.statvfs(tmp_path)
-
-    class Full:
-        f_bavail = 0
-        f_frsize = real.f_frsize
-
     monkeypatch.setattr(files, "BLOCK_ROWS", 2)
-    monkeypatch.setattr("edge_lstm.scoring.output.os.fstatvfs", lambda handle: Full)
+    full = SimpleNamespace(total=1, used=1, free=0)
+    monkeypatch.setattr("edge_lstm.scoring.output.shutil.disk_usage", lambda folder: full)
     with pytest.raises(OutputError, match="its disk has 0 MB free"):
         score_files(source, tmp_path / "out.csv", workers=1)
 

@@ -582,7 +582,11 @@ EVALUATE = [
     evaluated("one row", put(a__csv="text,label\ngood,pos\n"), "a.csv", says="1 texts"),
     evaluated("texts without words", put(a__csv='text,label\n"",pos\n"",neg\n'), "a.csv", says="2 empty"),
     evaluated(
-        "nested labels", put(a__jsonl='{"text": "good", "label": [1]}\n'), "a.jsonl", code=1, says="no label"
+        "nested labels",
+        put(a__jsonl='{"text": "good", "label": [1]}\n'),
+        "a.jsonl",
+        code=1,
+        says="has several",
     ),
     evaluated(
         "a format that is none", PAIR, "a.csv", "--input-format", "xml", code=1, says="no format 'xml'"
