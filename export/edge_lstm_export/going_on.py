@@ -28,7 +28,7 @@ from edge_lstm.metrics import mcnemar
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, Split, hold_out
 from edge_lstm_export.datasets.dataset import file_digest, label_names, make_split
-from edge_lstm_export.datasets.sources import read_rows
+from edge_lstm_export.datasets.sources import TEST_SHARE, read_rows
 from edge_lstm_export.datasets.warnings import checked
 from edge_lstm_export.evaluation import predict_logits
 from edge_lstm_export.examples import Examples, one_hot
@@ -123,8 +123,8 @@ def prepare_from(
         test_texts, test_names, digest = read_rows(options.test, options)
         digests.append(digest)
         test = make_split(test_texts, test_names, labels, str(options.test))
-    elif options.test_share:
-        new, held = _hold_out(new, options.test_share, options.seed)
+    elif share := TEST_SHARE if options.test_share is None else options.test_share:
+        new, held = _hold_out(new, share, options.seed)
         test = _joined(test, held)
     train, validation = _hold_out(new, validation_share, options.seed)
     train = _joined(rows.subset(np.flatnonzero(parts == TRAIN)), train)

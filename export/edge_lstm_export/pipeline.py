@@ -454,9 +454,11 @@ def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
 
 def _is_few(job: TrainingJob, dataset: Dataset) -> bool:
     """Whether the training is judged by cross-validation, and no text is held out."""
-    asked = job.validation_share is not None or job.distillation is not None
+    asked = job.validation_share is not None or job.unlabelled is not None
     return (
-        job.features == NGRAMS
+        job.preset != AUTO  # the presets are compared by the validation part
+        and job.teacher in (None, NO_TEACHER)
+        and job.features == NGRAMS
         and not asked
         and not dataset.several
         and FEWEST_TEXTS_TO_CROSS_FIT <= len(dataset.train) < FEW_TEXTS

@@ -92,6 +92,7 @@ def teach_short(
         "unlabelled_texts": len(further),
         "cross_fitted_accuracy": round(together, 4),
         "own_labels": own_labels,
+        "models_sha256": [],
         "weights": [round(weight, 3) for weight in weights],
         **report,
     }

@@ -45,7 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "new.csv", rows_of({3}, 60, seed=1))
     for name, keep in (("with", "yes"), ("without", "no")):
         output = folder / f"{name}.safetensors"
-        done = run(folder / "old.csv", "-o", output, *SMALL, "--set", f"keep-rows={keep}")
+        held_out = ("--set", "validation=0.1", "--set", "test-share=0.1")
+        done = run(folder / "old.csv", "-o", output, *SMALL, *held_out, "--set", f"keep-rows={keep}")
         assert done.returncode == 0, done.stderr
     return folder
 

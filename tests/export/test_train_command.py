@@ -206,7 +206,6 @@ def test_what_is_odd_is_said_and_kept_with_the_model(trained: tuple[Path, Result
     output, result = trained
     training = load_checkpoint(output).training
     assert any("only 100 training texts" in warning for warning in training["warnings"])
-    assert any("cross-validated on 100 texts" in warning for warning in training["warnings"])
     assert all(f"note: {warning}" in result.stderr for warning in training["warnings"])
     assert training["data"]["checks"]["contradictory_texts"] == 0
     assert training["data"]["unknown_words"] == 0, "every word occurs often"
