@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_files import DATA, edited
 
 from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, onnx_file, score, score_files
 from edge_lstm.errors import DamagedModelFileError, DataError
@@ -22,7 +23,6 @@ from edge_lstm.live_page import build_page
 from edge_lstm.metrics import set_scores
 from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
 from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
-from tests.model_files import DATA, edited
 
 HERE = Path("model.onnx")
 GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from model_files import DATA, edited
 
 from edge_lstm import onnx_file
 from tests.hostile import Case, check
-from tests.model_files import DATA, edited
 
 TRAIN = ("train", "d.csv", "-o", "m.safetensors", "--preset", "tiny", "--epochs", "1")
 SEVERAL = (*TRAIN, "--label-separator", "|")
