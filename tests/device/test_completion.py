@@ -53,7 +53,9 @@ def test_the_tabulator_waits_for_no_runtime() -> None:
 
 
 def test_it_is_installed_below_the_home_folder(tmp_path: Path) -> None:
-    environment = {**os.environ, "HOME": str(tmp_path)}
+    # Else typer takes the shell that runs the tests, make's sh, which it does not know.
+    undetected = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    environment = {**os.environ, **undetected, "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "edge_lstm", "--install-completion", "bash"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
