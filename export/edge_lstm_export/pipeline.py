@@ -570,6 +570,9 @@ def _check_beginning(job: TrainingJob) -> None:
 
 
 def _check_teacher(job: TrainingJob) -> None:
+    transformer = job.distillation is not None and job.distillation.is_transformer
+    if not transformer and (job.teacher_labels or job.teacher_windows is not None):
+        raise DataError("--teacher-labels and teacher-windows are a transformer's; add --teacher FOLDER")
     if job.distillation is not None and job.distillation.is_transformer:
         from edge_lstm_export.teacher.transformer import check_source
 

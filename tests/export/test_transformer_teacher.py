@@ -209,6 +209,8 @@ def test_a_folder_that_is_no_teacher(folder: Path, tmp_path: Path, damage: str, 
         (["--teacher", "{classifier}", "--teacher-labels", "NO=bad"], "has no label 'NO'"),
         (["--teacher", "no such folder"], "no folder, and no name on the Hugging Face hub"),
         (["--teacher", "kept"], "no soft labels in"),
+        (["--teacher", "nb-svm", "--teacher-labels", "NEG=bad"], "are a transformer's; add --teacher FOLDER"),
+        (["--set", "teacher-windows=1"], "are a transformer's; add --teacher FOLDER"),
         (["--teacher", "{encoder}", "--set", "spans=-1"], "spans must be from 0"),
     ],
 )
