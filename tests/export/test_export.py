@@ -13,7 +13,7 @@ import torch
 from conftest import MakeCheckpoint
 from edge_lstm_export import export, gates, quantization
 from edge_lstm_export.checkpoint import save_checkpoint
-from edge_lstm_export.export import export_fp32, quantize_int8
+from edge_lstm_export.export import Choice, export_fp32, quantize_if_better, quantize_int8
 from edge_lstm_export.network import Network
 from edge_lstm_export.weights import GraphWeights, weights_from_network
 from hypothesis import given, settings
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from edge_lstm.classifier import Classifier
 from edge_lstm.cli import run
 from edge_lstm.errors import CheckError, DataError
+from edge_lstm.latency.statistics import Ratio
 from edge_lstm.modelfile import ModelFile, describe, parse_model
 from edge_lstm.tables.labelled import Labelled
 
@@ -222,3 +223,127 @@ def test_export_and_quantize_answer_in_json(
     int8 = json.loads(capsys.readouterr().out)
     assert int8["bytes_after"] == Path(names[2]).stat().st_size
     assert int8["agreement"]["texts"] > 90 and int8["accuracy"] is None
+
+
+def clear_times(monkeypatch: pytest.MonkeyPatch, value: float, low: float, high: float) -> None:
+    """int8 takes ``value`` times as long, with this interval."""
+    ratio = Ratio(value, low, high)
+    monkeypatch.setattr(export, "_times_of_a_text", lambda old, new, rows: (100.0, 100.0 * value, ratio))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "takes", "because"),
+    [
+        ((1.20, 1.10, 1.30), "fp32", "int8 takes 1.20 times as long"),
+        ((0.50, 0.45, 0.55), "int8", "fp32 takes 2.00 times as long"),
+        ((1.03, 1.02, 1.04), "int8", "the smaller one"),  # sure, and too little
+        ((1.30, 1.01, 1.60), "int8", "the smaller one"),  # much, and unsure
+        ((0.97, 0.96, 0.98), "int8", "the smaller one"),
+    ],
+)
+def test_auto_writes_the_faster_file_and_in_a_tie_the_smaller_one(
+    tmp_path: Path,
+    make_checkpoint: MakeCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ratio: tuple[float, float, float],
+    takes: str,
+    because: str,
+) -> None:
+    clear_times(monkeypatch, *ratio)
+    save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
+    output = tmp_path / "m.onnx"
+    run(["export", str(tmp_path / "c.safetensors"), "-o", str(output), "--quantize", "auto"])
+    assert describe(opened(output.read_bytes()))["precision"] == takes
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen")]
+    assert takes in line and because in line
+    assert f"(95 %: {1 / ratio[2]:.2f}" in line or f"(95 %: {ratio[1]:.2f}" in line
+
+
+def test_where_int8_is_the_larger_file_a_tie_goes_to_fp32(
+    make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clear_times(monkeypatch, 1.0, 0.98, 1.02)
+    quantized = quantize_int8(opened(export_fp32(make_checkpoint()).data))
+    assert replace(quantized, bytes_after=quantized.bytes_before + 1).choice().precision == "fp32"
+
+
+def test_auto_writes_fp32_where_int8_fails_a_gate_and_says_which(
+    tmp_path: Path,
+    make_checkpoint: MakeCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = make_checkpoint()
+    save_checkpoint(checkpoint, tmp_path / "c.safetensors")
+    texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
+    answers = Classifier.from_model(opened(export_fp32(checkpoint).data)).predict(texts)
+    rows = "".join(f"{text},{answer.label}\n" for text, answer in zip(texts, answers))
+    (tmp_path / "d.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    monkeypatch.setattr(quantization, "WEIGHT_LIMIT", 1)  # ruins the network
+    output = tmp_path / "m.onnx"
+    command = [
+        "export",
+        str(tmp_path / "c.safetensors"),
+        "-o",
+        str(output),
+        "--data",
+        str(tmp_path / "d.csv"),
+    ]
+    run([*command, "--quantize", "auto", "--abstain", "0.5"])
+    file = opened(output.read_bytes())
+    assert describe(file)["precision"] == "fp32"
+    assert file.abstention is not None and file.abstention.default == 0.5
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen")]
+    assert "fp32: int8 loses" in line and "no file was written" not in line
+    output.unlink()
+    with pytest.raises(CheckError, match="more than --max-drop"):
+        run([*command, "--quantize", "int8"])
+    assert not output.exists()
+
+
+def test_auto_does_not_take_wrong_data_for_a_failed_gate(make_checkpoint: MakeCheckpoint) -> None:
+    fp32 = opened(export_fp32(make_checkpoint()).data)
+    with pytest.raises(DataError, match="does not know"):
+        quantize_if_better(fp32, labelled=Labelled(["word1"], ["good"]))
+
+
+def test_auto_says_its_choice_in_json(
+    tmp_path: Path,
+    make_checkpoint: MakeCheckpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clear_times(monkeypatch, 2.0, 1.9, 2.1)
+    save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
+    output = tmp_path / "m.onnx"
+    run(["export", str(tmp_path / "c.safetensors"), "-o", str(output), "--quantize", "auto", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert Choice(**found["choice"]).precision == "fp32"
+    assert found["fp32_bytes"] == output.stat().st_size > found["bytes_after"]
+    assert found["time_ratio"] == {"value": 2.0, "low": 1.9, "high": 2.1}
+
+
+def test_two_files_are_timed_in_turns_on_the_same_texts(
+    make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = Classifier.from_model(opened(export_fp32(make_checkpoint()).data))
+    now, calls = 0.0, []
+
+    class Timed:
+        def __init__(self, name: str, seconds: float) -> None:
+            self.name, self.seconds = name, seconds
+
+        def probabilities_of(self, rows: list[list[int]]) -> None:
+            nonlocal now
+            now += self.seconds * len(rows[0]) * (1 + len(calls) / 100)  # the machine becomes slower
+            calls.append((self.name, len(rows[0])))
+
+    monkeypatch.setattr(export.time, "perf_counter", lambda: now)
+    rows = gates.random_rows(classifier.model.tokenizer)[:3]
+    *_, ratio = export._times_of_a_text(Timed("old", 1e-6), Timed("new", 3e-6), rows)  # type: ignore[arg-type]
+    assert 2.7 < ratio.low <= ratio.value <= ratio.high < 3.3
+    assert len(calls) >= 2 * export.FEWEST_TIMED * export.TIMED_ROUNDS
+    first = [name for name, _ in calls[::2]]
+    assert first.count("old") == first.count("new")
+    assert all(a[1] == b[1] and a[0] != b[0] for a, b in zip(calls[::2], calls[1::2]))

@@ -16,7 +16,7 @@ from edge_lstm.cli.tables import plain_table
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm_export.evaluation import Scores
-from edge_lstm_export.export import Exported, Quantized
+from edge_lstm_export.export import Choice, Exported, Quantized
 from edge_lstm_export.fit import Fitted, OldTest, Prepared
 from edge_lstm_export.gates import SetsChange
 from edge_lstm_export.history import EpochRecord
@@ -243,25 +243,32 @@ class TrainingDisplay:
         self._keep(progress)
 
 
-def print_as_json(output: Path, exported: Exported | None, quantized: Quantized | None) -> None:
+def print_as_json(
+    output: Path, exported: Exported | None, quantized: Quantized | None, choice: Choice | None = None
+) -> None:
     """What ``export`` or ``quantize`` found, one JSON object: sizes in bytes, times in µs, accuracies from 0
-    to 1 (before: fp32, after: int8)."""
+    to 1 (before: fp32, after: int8); which file ``--quantize auto`` chose, and why."""
     found: dict[str, Any] = {"output": str(output)}
     if exported is not None:
         found |= {"fp32_bytes": len(exported.data), "parity": exported.parity}
     if quantized is not None:
         found |= {name: value for name, value in asdict(quantized).items() if name != "data"}
+    if choice is not None:
+        found["choice"] = asdict(choice)
     print(to_json(found))
 
 
-def print_export(exported: Exported, output: Path | None) -> None:
-    """Size and parity of an fp32 file; ``output`` None where only an int8 file is written."""
+def print_export(exported: Exported) -> None:
+    """Size and parity of an fp32 file."""
     print(f"fp32    {len(exported.data):>9,} bytes   at most {exported.parity:.1e} from PyTorch")
-    if output is not None:
-        print(f"wrote {printable(str(output))}")
 
 
-def print_quantized(result: Quantized, output: Path) -> None:
+def print_written(output: Path) -> None:
+    """The end of ``export`` and ``quantize``."""
+    print(f"wrote {printable(str(output))}")
+
+
+def print_quantized(result: Quantized) -> None:
     """Size, agreement, accuracy and time per text, before and after."""
     rows = [("", "fp32", "int8", "")]
     rows.append(
@@ -277,7 +284,7 @@ def print_quantized(result: Quantized, output: Path) -> None:
             "time per text",
             f"{result.micros_before:,.0f} µs",
             f"{result.micros_after:,.0f} µs",
-            _ratio(result.micros_before, result.micros_after),
+            _ratio(1, result.time_ratio.value),
         )
     )
     if isinstance(result.accuracy, SetsChange):
@@ -298,13 +305,18 @@ def print_quantized(result: Quantized, output: Path) -> None:
         f"same bits      {result.batch_comparisons:,} comparisons, alone and in shuffled batches: "
         "no difference"
     )
-    if result.micros_after > result.micros_before:
-        print(
-            "note: int8 is slower than fp32 on this CPU; measure on the device, and keep fp32 "
-            "if it is so there"
-        )
-    print(f"wrote {printable(str(output))}")
+
+
+def print_choice(result: Quantized | None, choice: Choice | None = None) -> None:
+    """Which file ``--quantize auto`` chose, and why; without it, that fp32 would be faster here, if so."""
+    if choice is not None:
+        print(f"chosen         {choice.precision}: {choice.reason}")
+    elif result is not None and result.choice().precision == "fp32":
+        print(f"note: {result.choice().reason}; 'edge-lstm export --quantize auto' would write fp32")
 
 
 def _ratio(before: float, after: float) -> str:
-    return f"{before / after:.1f} times less"
+    times = max(before, after) / min(before, after)
+    if times < 1.05:
+        return "about the same"
+    return f"{times:.1f} times {'less' if after < before else 'more'}"
