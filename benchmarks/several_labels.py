@@ -31,6 +31,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.small_data import Silent
 from edge_lstm import Classifier
+from edge_lstm.answering import reach
 from edge_lstm.evaluation.several import truth_of_sets
 from edge_lstm.metrics import SetScores, set_scores
 from edge_lstm.modelfile import parse_model
@@ -56,12 +57,12 @@ def peer(train: Split, labels: tuple[str, ...], texts: list[str], truth: Bools) 
     for strength in STRENGTHS:
         probabilities = fitted(rest, strength, list(held.texts))
         thresholds = choose_thresholds(held.sets, probabilities)
-        found = set_scores(held.sets, probabilities >= np.array(thresholds), labels)
+        found = set_scores(held.sets, reach(probabilities, thresholds), labels)
         if best is None or found.macro_f1 > best[0]:
             best = found.macro_f1, strength, thresholds
     assert best is not None
     probabilities = fitted(train, best[1], texts)
-    return set_scores(truth, probabilities >= np.array(best[2]), labels)
+    return set_scores(truth, reach(probabilities, best[2]), labels)
 
 
 def fitted(train: Split, strength: float, texts: list[str]) -> npt.NDArray[np.float32]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -184,6 +185,14 @@ def is_unsure(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDArray
     import numpy as np
 
     return np.asarray(highest < np.float32(threshold))
+
+
+def reach(probabilities: npt.NDArray[np.float32], thresholds: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """bool [n, labels]: the labels of each text whose probability is at least their threshold, compared in
+    float64. probabilities: float32 [n, labels]."""
+    import numpy as np
+
+    return np.asarray(probabilities >= np.array(thresholds))
 
 
 def check_top(k: int, labels: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edge_lstm.answering import UNSURE, check_top, is_unsure
+from edge_lstm.answering import UNSURE, check_top, is_unsure, reach
 from edge_lstm.errors import ModelFileError, ProviderError
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
@@ -181,7 +181,7 @@ class Classifier:
         """probabilities: float32 [n, labels] → bool [n, labels], the labels that each text is given: those
         that reach their threshold, or the most probable of a model that gives one."""
         if self.model.thresholds is not None:
-            return np.asarray(probabilities >= np.array(self.model.thresholds))  # compared in float64
+            return reach(probabilities, self.model.thresholds)
         return np.asarray(np.arange(len(self.labels)) == probabilities.argmax(axis=1)[:, None])
 
     @property

@@ -8,6 +8,7 @@ with rows that sum to 1. n = 0 is allowed nowhere: there is nothing to measure.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,17 @@ class LabelScores:
     f1: float
     support: int
     predicted: int
+
+    @classmethod
+    def of(cls, label: str, right: int, support: int, predicted: int) -> LabelScores:
+        """right: texts that have the label and were given it."""
+        precision, recall = _ratio(right, predicted), _ratio(right, support)
+        return cls(label, precision, recall, _ratio(2 * right, support + predicted), support, predicted)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON in which the label is the key."""
+        scores = {name: round(getattr(self, name), 6) for name in ("precision", "recall", "f1")}
+        return {**scores, "texts": self.support}
 
 
 @dataclass(frozen=True)
@@ -84,28 +96,23 @@ def confusion_matrix(truth: Ints, predicted: Ints, labels: int) -> npt.NDArray[n
 
 def label_scores(confusion: npt.NDArray[np.int64], names: tuple[str, ...]) -> tuple[LabelScores, ...]:
     """Precision, recall and F1 of each label, from :func:`confusion_matrix`."""
-    rows = []
-    for i, name in enumerate(names):
-        right, support, predicted = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
-        rows.append(
-            LabelScores(
-                name,
-                _ratio(right, predicted),
-                _ratio(right, support),
-                _ratio(2 * right, support + predicted),
-                support,
-                predicted,
-            )
-        )
-    return tuple(rows)
+    counts = zip(
+        confusion.diagonal().tolist(), confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+    )
+    return tuple(LabelScores.of(name, *of_label) for name, of_label in zip(names, counts))
+
+
+def macro_f1(rows: Sequence[LabelScores]) -> float:
+    """Mean F1 of the labels that occur, in the data or in the answers; a rare one counts as much as a
+    frequent one."""
+    return float(np.mean([row.f1 for row in rows if row.support or row.predicted] or [0.0]))
 
 
 @dataclass(frozen=True)
 class SetScores:
     """Scores of texts with several labels each. exact: texts of which all labels, and no other, were given.
 
-    micro_f1 counts every label of every text once; macro_f1 is the mean F1 of the labels that occur, in the
-    data or in the answers.
+    micro_f1 counts every label of every text once.
     """
 
     texts: int
@@ -125,8 +132,8 @@ class SetScores:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 of the labels; a rare one counts as much as a frequent one."""
-        return float(np.mean([row.f1 for row in self.labels if row.support or row.predicted] or [0.0]))
+        """See :func:`macro_f1`."""
+        return macro_f1(self.labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -135,25 +142,14 @@ class SetScores:
             "micro_f1": round(self.micro_f1, 6),
             "macro_f1": round(self.macro_f1, 6),
             "subset_accuracy": round(self.subset_accuracy, 6),
-            "labels": {
-                row.label: {
-                    "precision": round(row.precision, 6),
-                    "recall": round(row.recall, 6),
-                    "f1": round(row.f1, 6),
-                    "texts": row.support,
-                }
-                for row in self.labels
-            },
+            "labels": {row.label: row.to_dict() for row in self.labels},
         }
 
 
 def set_scores(truth: Bools, given: Bools, names: tuple[str, ...]) -> SetScores:
     """truth, given: bool [n, labels], the labels that each text has and those it was given."""
-    right, support, predicted = (truth & given).sum(axis=0), truth.sum(axis=0), given.sum(axis=0)
-    rows = tuple(
-        LabelScores(name, _ratio(r, p), _ratio(r, s), _ratio(2 * r, s + p), int(s), int(p))
-        for name, r, s, p in zip(names, right, support, predicted)
-    )
+    counts = zip(*(table.sum(axis=0).tolist() for table in (truth & given, truth, given)))
+    rows = tuple(LabelScores.of(name, *of_label) for name, of_label in zip(names, counts))
     return SetScores(len(truth), int((truth == given).all(axis=1).sum()), rows)
 
 

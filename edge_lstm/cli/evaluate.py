@@ -203,13 +203,17 @@ def command(
         _show(evaluation)
 
 
+def _show_texts(evaluation: Evaluation | SeveralEvaluation, further: str = "") -> None:
+    from edge_lstm.evaluation.answers import counted
+
+    what = f"{len(evaluation.texts):,} texts of {evaluation.data}{further} ({counted(evaluation.statuses)})"
+    print(printable(what), end="\n\n")
+
+
 def _show_several(evaluation: SeveralEvaluation) -> None:
     """Of texts that may have several labels."""
-    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
     of_a_text = f"{evaluation.labels_of_a_text:.2f} labels a text"
-    print(
-        printable(f"{len(evaluation.texts):,} texts of {evaluation.data}, {of_a_text} ({counts})"), end="\n\n"
-    )
+    _show_texts(evaluation, f", {of_a_text}")
     names = [short(model.name, NAME_WIDTH) for model in evaluation.models]
     rows = [
         (
@@ -255,8 +259,7 @@ def _show_several(evaluation: SeveralEvaluation) -> None:
 
 
 def _show(evaluation: Evaluation) -> None:
-    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
-    print(printable(f"{len(evaluation.texts):,} texts of {evaluation.data} ({counts})"), end="\n\n")
+    _show_texts(evaluation)
     names = [short(model.name, NAME_WIDTH) for model in evaluation.models]
     rows = [
         (

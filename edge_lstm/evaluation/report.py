@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from edge_lstm.charts import (
     length_chart,
     reliability_chart,
 )
+from edge_lstm.evaluation.answers import Answers, counted
 from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult
 from edge_lstm.html import figure, legend, page, swatch, table
 from edge_lstm.metrics import wilson_interval
@@ -46,9 +48,9 @@ def report(evaluation: Evaluation) -> str:
 
 def _body(evaluation: Evaluation, names: str) -> Iterator[str]:
     n = len(evaluation.texts)
-    statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
     yield f"<h1>{escape(names)}</h1>"
-    yield f'<p class="muted">evaluated on {n:,} texts of {escape(evaluation.data)} ({statuses})</p>'
+    texts = f"{n:,} texts of {escape(evaluation.data)} ({counted(evaluation.statuses)})"
+    yield f'<p class="muted">evaluated on {texts}</p>'
     yield _summary(evaluation)
     yield from _data(evaluation)
     for model in evaluation.models:
@@ -63,11 +65,7 @@ def _body(evaluation: Evaluation, names: str) -> Iterator[str]:
         yield from _comparison(evaluation, comparison, evaluation.models[0], model)
     for model in evaluation.models:
         yield from _mistakes(evaluation, model)
-    yield (
-        f"<footer>edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}. "
-        + " ".join(f"{escape(model.name)}: sha256 {model.sha256}." for model in evaluation.models)
-        + "</footer>"
-    )
+    yield footer(evaluation.models)
 
 
 def _summary(evaluation: Evaluation) -> str:
@@ -96,11 +94,7 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
     repeated, conflicting = duplicates.repeated, duplicates.conflicting
     yield f"<li>{repeated:,} of {n:,} texts ({repeated / n:.1%}) repeat the words of an earlier one.</li>"
     yield f"<li>{conflicting:,} have the words of one with another label: no model can answer them all.</li>"
-    for model in evaluation.models:
-        if model.oov:
-            yield f"<li>{escape(model.name)}: {escape(model.oov.note)}.</li>"
-        for warning in model.warnings:
-            yield f"<li>{escape(model.name)}, of its training: {escape(warning)}.</li>"
+    yield from notes(evaluation.models)
     yield "</ul>"
 
 
@@ -198,8 +192,7 @@ def _mistakes(evaluation: Evaluation, model: ModelResult) -> Iterator[str]:
         yield f"<h2>Mistakes of {escape(model.name)}</h2><p>None.</p>"
         return
     confidence = model.probabilities.max(axis=1)
-    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
-    which = f"The {len(shown)} most confident of" if len(shown) < len(wrong) else "All"
+    shown, which = most_confident(wrong, confidence)
     yield f"<h2>{which} {len(wrong):,} mistakes of {escape(model.name)}</h2>"
     yield (
         '<p class="muted">Where the model was surest and wrong: look here for wrong labels in the data, and '
@@ -280,6 +273,30 @@ def _disagreements(
     )
     yield table(("text", "label", first.name, second.name, ""), cells, numbers=(0,))
     yield '<p class="muted">Bold: the right answer.</p>'
+
+
+def most_confident(
+    wrong: npt.NDArray[np.int64], confidence: npt.NDArray[np.floating[Any]]
+) -> tuple[npt.NDArray[np.int64], str]:
+    """The mistakes that are shown, the surest first, and how a heading calls them. wrong: rows of texts;
+    confidence: float [n]."""
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
+    return shown, f"The {len(shown)} most confident of" if len(shown) < len(wrong) else "All"
+
+
+def notes(models: Sequence[Answers]) -> Iterator[str]:
+    """Items of a list: what to know of each model's figures."""
+    for model in models:
+        if model.oov:
+            yield f"<li>{escape(model.name)}: {escape(model.oov.note)}.</li>"
+        for warning in model.warnings:
+            yield f"<li>{escape(model.name)}, of its training: {escape(warning)}.</li>"
+
+
+def footer(models: Sequence[Answers]) -> str:
+    """What made the page, and of which files."""
+    files = " ".join(f"{escape(model.name)}: sha256 {model.sha256}." for model in models)
+    return f"<footer>edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}. {files}</footer>"
 
 
 def excerpt(text: str) -> str:

@@ -3,54 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from edge_lstm.classifier import DEFAULT_PROVIDER, Classifier
+from edge_lstm.answering import reach
+from edge_lstm.classifier import DEFAULT_PROVIDER
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.evaluate import Progress, answers_of, check_label_map, check_same_labels, names_of
-from edge_lstm.evaluation.texts import OovRate, oov_rate
-from edge_lstm.metrics import (
-    SMALLEST_PROBABILITY,
-    Interval,
-    McNemar,
-    SetScores,
-    mcnemar,
-    paired_difference_interval,
-    set_scores,
-    wilson_interval,
+from edge_lstm.evaluation.answers import (
+    Answers,
+    Bools,
+    Paired,
+    Progress,
+    answer,
+    check_label_map,
+    check_texts,
+    columns,
+    paired,
 )
+from edge_lstm.metrics import SMALLEST_PROBABILITY, Interval, SetScores, set_scores, wilson_interval
 from edge_lstm.modelfile import ModelFile
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeveralResult:
+class SeveralResult(Answers):
     """One model's answers, and what follows from them.
 
-    name, path, sha256, precision, bytes, oov, warnings: as of evaluate.ModelResult.
-    labels: the first model's, in its order; thresholds: this model's, for each of them.
-    truth: bool [n, labels], the labels that each text has; given: the same of the answers.
-    probabilities: float32 [n, labels].
+    thresholds: this model's, for each label. truth: bool [n, labels], the labels that each text has.
     """
 
-    name: str
-    path: str
-    sha256: str
-    precision: str
-    bytes: int
-    labels: tuple[str, ...]
     thresholds: tuple[float, ...]
     truth: Bools
-    given: Bools
-    probabilities: npt.NDArray[np.float32]
-    oov: OovRate | None = None
-    warnings: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def given(self) -> Bools:
+        """bool [n, labels], the labels that each text is given."""
+        return reach(self.probabilities, self.thresholds)
 
     @cached_property
     def scores(self) -> SetScores:
@@ -76,11 +66,7 @@ class SeveralResult:
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the texts' own answers."""
         return {
-            "name": self.name,
-            "path": self.path,
-            "sha256": self.sha256,
-            "precision": self.precision,
-            "bytes": self.bytes,
+            **self.model_json,
             "micro_f1": self.scores.micro_f1,
             "macro_f1": self.scores.macro_f1,
             "subset_accuracy": self.scores.subset_accuracy,
@@ -90,27 +76,19 @@ class SeveralResult:
                 {**asdict(row), "threshold": threshold}
                 for row, threshold in zip(self.scores.labels, self.thresholds)
             ],
-            "oov": self.oov and self.oov.to_json(),
-            "training_warnings": list(self.warnings),
+            **self.notes_json,
         }
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeveralComparison:
-    """The second model against the first, on the same texts.
+class SeveralComparison(Paired):
+    """The second model against the first; a text is answered rightly where its labels are exactly right.
 
-    micro_f1: second's - first's. difference, interval, test: of the texts that are exactly right.
-    other_labels: texts to which they give other labels; largest_change: of any probability.
+    micro_f1: second's - first's. other_labels: texts to which they give other labels.
     """
 
-    first: str
-    second: str
     micro_f1: float
-    difference: float
-    interval: Interval
-    test: McNemar
     other_labels: int
-    largest_change: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,39 +134,22 @@ def evaluate_several(
 
     Raises DataError as that does, and where a model gives one label a text.
     """
-    if not texts:
-        raise DataError(f"{data or 'the data'} holds no labelled text; give a file with at least one")
+    check_texts(models, texts, data)
     first = models[0]
-    check_same_labels(models)
     for model in models:
         if model.thresholds is None:
             raise DataError(
                 f"{model.path} gives one label a text, {data or 'the data'} has several; use another"
             )
     truth = truth_of_sets(labels, first.labels, label_map or {}, data)
+    every, statuses = answer(
+        models, texts, threads=threads, provider=provider, batch_size=batch_size, progress=progress
+    )
     results = []
-    statuses: dict[str, int] = {}
-    for model, name in zip(models, names_of(models)):
-        classifier = Classifier.from_model(model, threads=threads, provider=provider)
-        answers, counted = answers_of(classifier, texts, batch_size, progress)
-        statuses = statuses or counted
-        columns = [model.labels.index(label) for label in first.labels]
-        results.append(
-            SeveralResult(
-                name=name,
-                path=str(model.path),
-                sha256=model.sha256(),
-                precision=model.precision,
-                bytes=len(model.data),
-                labels=first.labels,
-                thresholds=tuple((model.thresholds or ())[i] for i in columns),
-                truth=truth,
-                given=classifier.has_labels(answers)[:, columns],
-                probabilities=answers[:, columns],
-                oov=oov_rate(model, texts),
-                warnings=tuple(map(str, model.training.get("warnings", ()))),
-            )
-        )
+    for model, answers in zip(models, every):
+        thresholds = model.thresholds or ()
+        own = tuple(thresholds[i] for i in columns(model, first))
+        results.append(SeveralResult(**vars(answers), truth=truth, thresholds=own))
     return SeveralEvaluation(
         data=data,
         texts=tuple(texts),
@@ -211,16 +172,8 @@ def truth_of_sets(
 
 
 def _compared(first: SeveralResult, second: SeveralResult) -> SeveralComparison:
-    only_first = int((first.correct & ~second.correct).sum())
-    only_second = int((second.correct & ~first.correct).sum())
-    n = len(first.truth)
     return SeveralComparison(
-        first=first.name,
-        second=second.name,
+        **vars(paired(first, second, first.correct, second.correct)),
         micro_f1=second.scores.micro_f1 - first.scores.micro_f1,
-        difference=(only_second - only_first) / n,
-        interval=paired_difference_interval(only_first, only_second, n),
-        test=mcnemar(only_first, only_second),
         other_labels=int((first.given != second.given).any(axis=1).sum()),
-        largest_change=float(np.abs(first.probabilities - second.probabilities).max()),
     )

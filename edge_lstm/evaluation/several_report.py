@@ -7,11 +7,10 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
-from edge_lstm import __version__
 from edge_lstm.atomic import write_atomically
-from edge_lstm.evaluation.report import MISTAKES, excerpt
+from edge_lstm.evaluation.answers import counted
+from edge_lstm.evaluation.report import excerpt, footer, most_confident, notes
 from edge_lstm.evaluation.several import SeveralComparison, SeveralEvaluation, SeveralResult
 from edge_lstm.html import page, swatch, table
 
@@ -23,19 +22,15 @@ def write_several_report(evaluation: SeveralEvaluation, path: Path) -> None:
 
 
 def _body(evaluation: SeveralEvaluation, names: str) -> Iterator[str]:
-    statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
     yield f"<h1>{escape(names)}</h1>"
     yield (
         f'<p class="muted">evaluated on {len(evaluation.texts):,} texts of {escape(evaluation.data)} '
-        f"({statuses}), which have {evaluation.labels_of_a_text:.2f} labels on average</p>"
+        f"({counted(evaluation.statuses)}), which have {evaluation.labels_of_a_text:.2f} labels on "
+        "average</p>"
     )
     yield _summary(evaluation.models)
     yield "<ul>"
-    for model in evaluation.models:
-        if model.oov:
-            yield f"<li>{escape(model.name)}: {escape(model.oov.note)}.</li>"
-        for warning in model.warnings:
-            yield f"<li>{escape(model.name)}, of its training: {escape(warning)}.</li>"
+    yield from notes(evaluation.models)
     yield "</ul>"
     for model in evaluation.models:
         yield f"<h2>{escape(model.name)} by label</h2>"
@@ -44,11 +39,7 @@ def _body(evaluation: SeveralEvaluation, names: str) -> Iterator[str]:
         yield _comparison(comparison, len(evaluation.texts))
     for model in evaluation.models:
         yield from _mistakes(evaluation, model)
-    yield (
-        f"<footer>edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}. "
-        + " ".join(f"{escape(model.name)}: sha256 {model.sha256}." for model in evaluation.models)
-        + "</footer>"
-    )
+    yield footer(evaluation.models)
 
 
 def _summary(models: Sequence[SeveralResult]) -> str:
@@ -106,9 +97,7 @@ def _mistakes(evaluation: SeveralEvaluation, model: SeveralResult) -> Iterator[s
     if not len(wrong):
         yield f"<h2>Mistakes of {escape(model.name)}</h2><p>None.</p>"
         return
-    surest = right.min(axis=1)
-    shown = wrong[np.argsort(surest[wrong], kind="stable")][:MISTAKES]
-    which = f"The {len(shown)} most confident of" if len(shown) < len(wrong) else "All"
+    shown, which = most_confident(wrong, -right.min(axis=1))
     yield f"<h2>{which} {len(wrong):,} texts that {escape(model.name)} has not exactly right</h2>"
     yield (
         '<p class="muted">A label is missing or too many, and the model was sure of it: look here for wrong '

@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
+from edge_lstm.answering import reach
 from edge_lstm.metrics import (
     Interval,
     LabelScores,
@@ -23,6 +24,7 @@ from edge_lstm.metrics import (
     expected_calibration_error,
     label_scores,
     log_loss,
+    macro_f1,
     set_scores,
     wilson_interval,
 )
@@ -91,8 +93,8 @@ class Scores:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 of the labels that occur, in the data or in the answers; a rare one counts as much."""
-        return float(np.mean([row.f1 for row in self.labels if row.support or row.predicted]))
+        """See :func:`edge_lstm.metrics.macro_f1`."""
+        return macro_f1(self.labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -103,15 +105,7 @@ class Scores:
             "macro_f1": round(self.macro_f1, 6),
             "log_loss": round(self.log_loss, 6),
             "calibration_error": round(self.calibration_error, 6),
-            "labels": {
-                row.label: {
-                    "precision": round(row.precision, 6),
-                    "recall": round(row.recall, 6),
-                    "f1": round(row.f1, 6),
-                    "texts": row.support,
-                }
-                for row in self.labels
-            },
+            "labels": {row.label: row.to_dict() for row in self.labels},
         }
 
 
@@ -134,7 +128,7 @@ def score_sets(
     logits: Tensor, truth: npt.NDArray[np.bool_], names: tuple[str, ...], thresholds: Sequence[float]
 ) -> SetScores:
     """Of texts that may have several labels. logits: float32 [n, L], truth: bool [n, L], n at least 1."""
-    return set_scores(truth, torch.sigmoid(logits).numpy() >= np.array(thresholds), names)
+    return set_scores(truth, reach(torch.sigmoid(logits).numpy(), thresholds), names)
 
 
 def fit_temperature(logits: Tensor, targets: Tensor, *, several: bool = False) -> float:
