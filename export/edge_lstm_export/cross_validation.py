@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from edge_lstm_export.datasets import Split
+from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import Prepared
 from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import Ints, PartLogits, Recipe, part_logits, silence
@@ -32,35 +33,56 @@ def folds_of(split: Split, folds: int, seed: int) -> Ints:
     return fold[same.reshape(-1)]
 
 
+def part_of(split: Split, rows: Ints, most: int, seed: int) -> Ints:
+    """At most so many of the rows, each label in its proportion, drawn by ``seed``; a smaller part is within
+    every larger one. In their order."""
+    rng = np.random.default_rng([seed, 0xC0])
+    place = np.empty(len(rows))  # of a row among those of its label, from 0 to 1
+    for label in np.unique(split.labels[rows]):
+        own = rng.permutation(np.flatnonzero(split.labels[rows] == label))
+        place[own] = (np.arange(len(own)) + rng.random()) / len(own)
+    return np.sort(rows[np.argsort(place, kind="stable")[:most]])
+
+
 def cross_validate(
     prepared: Prepared,
     network: Network,
     options: TrainingOptions,
     recipe: Recipe | None,
     say: Callable[[str], None],
+    *,
+    lesson: Callable[[Ints], Examples] | None = None,
+    most: int | None = None,
+    sized: Callable[[int], TrainingOptions] | None = None,
 ) -> PartLogits | None:
     """What networks of this shape answer the training texts that they did not learn from, in their order.
 
     The words are those of all texts (that reads no label). None where some fold leaves nothing to learn
-    from, as where all texts are the same.
+    from, as where all texts are the same. lesson: what is learnt from some rows of the training texts; their
+    own labels without one. most: so many rows a network learns from, at most. sized: the options for so
+    many examples, where they are to follow their number.
     """
-    fold = folds_of(prepared.train, FOLDS, options.seed)
+    train = prepared.train
+    fold = folds_of(train, FOLDS, options.seed)
     parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
+    if most is not None:
+        parts = [(part_of(train, rest, most, options.seed), held) for rest, held in parts]
     if not all(len(rest) and len(held) for rest, held in parts) or network.ngrams is None:
         return None
     shape = len(fold), network.config.logits
     lstm, linear = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for number, (rest, held) in enumerate(parts, 1):
         say(f"cross-validation: {number} of {FOLDS}")
-        train = prepared.examples(prepared.train.subset(rest))
+        learnt = lesson(rest) if lesson else prepared.examples(train.subset(rest))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             one = Network(network.config)
         assert one.ngrams is not None
         one.ngrams.choose(network.ngrams.ids.numpy())
         silence(one)
-        train_network(one, train, replace(options, patience=options.epochs))
-        left_out = prepared.examples(prepared.train.subset(held))
-        found = part_logits(one, train, left_out, prepared.tokenizer, recipe, options.seed)
+        chosen = sized(len(learnt)) if sized else options
+        train_network(one, learnt, replace(chosen, patience=chosen.epochs))
+        left_out = prepared.examples(train.subset(held))
+        found = part_logits(one, learnt, left_out, prepared.tokenizer, recipe, options.seed)
         lstm[held], linear[held] = found.lstm, found.ngrams
-    return PartLogits(lstm, linear, prepared.examples(prepared.train).targets)
+    return PartLogits(lstm, linear, prepared.examples(train).targets)

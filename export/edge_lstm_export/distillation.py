@@ -115,13 +115,11 @@ class Distillation:
 @dataclass(frozen=True)
 class Taught:
     """examples: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as
-    in the examples. provenance: how the texts were labelled. judged: texts that the network does not learn
-    from, with the teacher's labels, where the labelled ones are too few to keep some aside."""
+    in the examples. provenance: how the texts were labelled."""
 
     examples: Examples
     soft: npt.NDArray[np.float32]
     provenance: dict[str, Any]
-    judged: Examples | None = None
 
 
 def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:

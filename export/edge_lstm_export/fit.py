@@ -33,6 +33,8 @@ from edge_lstm_export.evaluation import (
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.kept import Kept
 from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_linear_part, learn_from_all
+from edge_lstm_export.made_texts import NOTHING_MADE, Made
+from edge_lstm_export.more_rows import Curve
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
     Finished as FinishedNGrams,
@@ -97,7 +99,8 @@ class VocabularyOptions:
 class Prepared:
     """A data set as the training takes it. validation may be empty where there are few texts.
 
-    further: texts without a label, whose words and n-grams count too where pieces are read.
+    further: texts without a label, whose words and n-grams count too where pieces are read. made: texts made
+    from the training texts, whose n-grams count too.
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
     spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
     """
@@ -109,10 +112,12 @@ class Prepared:
     unknown_words: float
     spaceless: float = 0.0
     further: tuple[str, ...] = ()
+    made: Made = NOTHING_MADE
 
     def all_examples(self) -> Examples:
-        """The training texts and the further ones, with targets that say nothing."""
-        texts, labels = [*self.train.texts, *self.further], len(self.dataset.labels)
+        """The training texts, the further and the made ones, with targets that say nothing."""
+        texts = [*self.train.texts, *self.further, *self.made.texts]
+        labels = len(self.dataset.labels)
         return Examples.from_texts(
             self.tokenizer, texts, np.full((len(texts), labels), 1 / labels, np.float32)
         )
@@ -205,6 +210,7 @@ class Fitted:
     old_test: of a training that went on from a checkpoint, what became of the old labels.
     remarks: what a person should know of the result, a line each. cross_validated: ``validation`` is of
     models that were trained on the other folds of the training texts, not of a part that was held out.
+    curve: accuracy over the number of rows, where it was asked for.
     """
 
     checkpoint: Checkpoint
@@ -214,6 +220,7 @@ class Fitted:
     remarks: tuple[str, ...] = ()
     old_test: OldTest | None = None
     cross_validated: bool = False
+    curve: Curve | None = None
 
 
 def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
@@ -243,7 +250,6 @@ def fit(
     options: TrainingOptions,
     *,
     examples: Examples | None = None,
-    judged: Examples | None = None,
     callbacks: Callbacks | None = None,
     resume: Progress | None = None,
     device: str = "cpu",
@@ -259,14 +265,13 @@ def fit(
     The test split is read once, at the end, where ``read_test`` says so. A training that is interrupted ends
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
     ``examples`` takes the place of the training split with its own labels (distillation).
-    judged: texts with a teacher's targets, which stand in where there is no validation part.
     ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
     cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
     that each label's threshold is to reach, where a text may have several labels; None: the best F1.
     crossed: what cross-validation answered the training texts, each of which has one label, in the place of
     the validation part (see cross_validation.py).
     """
-    validation = prepared.examples(prepared.validation) if len(prepared.validation) else judged
+    validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     examples = prepared.examples(prepared.train) if examples is None else examples
     if network.ngrams is not None:
         silence(network)
@@ -313,9 +318,7 @@ def fit(
             targets, judged_by = validation.targets, "validation part"
         temperature = fit_temperature(logits, torch.from_numpy(targets), several=several)
         divide_logits(network, temperature)
-        if not len(judges):
-            pass  # a teacher's targets weigh and calibrate, but say nothing of how often it is right
-        elif judges.sets is not None:
+        if judges.sets is not None:
             probabilities = torch.sigmoid(logits / temperature).numpy()
             thresholds = choose_thresholds(judges.sets, probabilities, precision)
             on_validation = score_sets(logits / temperature, judges.sets, labels, thresholds)

@@ -233,7 +233,7 @@ def cross_fit(
             best = loss, Recipe(c, scale, bayes), scores
     assert best is not None
     logits = best[2] * best[1].scale
-    probabilities = expit(logits) if several else softmax(_two_columns(logits), axis=1)
+    probabilities = expit(logits) if several else softmax(two_columns(logits), axis=1)
     return CrossFitted(probabilities.astype(np.float32), best[1], share_right(logits, labels))
 
 
@@ -241,7 +241,7 @@ def share_right(logits: Floats, labels: Truth) -> float:
     """Of the texts whose answer is right, from 0 to 1; of several labels, all of them at 0.5."""
     if labels.ndim == 2:
         return float(((logits > 0) == labels).all(axis=1).mean())
-    return float((_two_columns(logits).argmax(axis=1) == labels).mean())
+    return float((two_columns(logits).argmax(axis=1) == labels).mean())
 
 
 def fit_svm(x: Matrix, labels: Truth, count: int, c: float) -> tuple[Floats, Floats]:
@@ -290,7 +290,8 @@ def fit_linear(x: Matrix, labels: Truth, count: int, recipe: Recipe) -> tuple[Fl
     return total, offset
 
 
-def _two_columns(logits: Floats) -> Floats:
+def two_columns(logits: Floats) -> Floats:
+    """[n, 1 or labels] → [n, labels]."""
     return np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
 
 
@@ -298,7 +299,7 @@ def _scale_of_least_loss(scores: Floats, labels: Truth) -> tuple[float, float]:
     def loss(scale: float) -> float:
         if labels.ndim == 2:
             return float((np.logaddexp(0, scores * scale) - labels * scores * scale).sum(axis=1).mean())
-        logs = log_softmax(_two_columns(scores * scale), axis=1)
+        logs = log_softmax(two_columns(scores * scale), axis=1)
         return -float(logs[np.arange(len(labels)), labels].mean())
 
     found = minimize_scalar(loss, bounds=(0.05, 30), method="bounded")
@@ -423,6 +424,31 @@ def part_logits(
     return PartLogits(predict_logits(network, held_out).numpy(), linear, held_out.targets)
 
 
+def _expected(texts: int) -> tuple[float, float]:
+    """The weights of the LSTM and of the n-grams that learnt from so many texts, as far as that tells."""
+    share = 0.5 * min(1.0, texts / ENOUGH_TEXTS)
+    return share, 1 - share
+
+
+def weigh(judged: PartLogits, texts: int, *, several: bool = False) -> tuple[float, float, Floats]:
+    """What the parts are best multiplied by, and the bias: (lstm, ngrams, float32 [logits]). texts: that they
+    learnt from."""
+    lstm, linear = judged.lstm, judged.ngrams
+    # A network that knows few texts by heart answers new ones with large logits: their size has to
+    # prove itself.
+    size = max(1.0, float(np.sqrt(np.mean(lstm**2)) / max(1e-6, np.sqrt(np.mean(linear**2)))))
+    expected = _expected(texts)
+    best, _ = least_loss([lstm / np.float32(size), linear], judged.targets, expected, several=several)
+    return float(best[0]) / size, float(best[1]), best[2:].astype(np.float32)
+
+
+def answers_of(judged: PartLogits, texts: int | None = None) -> Floats:
+    """float32 [n, logits]: both parts as they are best weighed. texts: that they learnt from, where that is
+    not about as many as are judged."""
+    share, other, bias = weigh(judged, texts or len(judged.targets))
+    return share * judged.lstm + other * judged.ngrams + bias
+
+
 def finish_ngram_part(
     network: Network,
     examples: Examples,
@@ -435,20 +461,12 @@ def finish_ngram_part(
     LSTM by what both answered other texts; both come into the network."""
     features, several = _features(network, tokenizer), network.config.several
     vectors = _fit(network.config, examples, features, truth_of(network, examples), recipe, seed)
-    expected = 0.5 * min(1.0, len(examples) / ENOUGH_TEXTS)
-    share, other, accuracies = expected, 1 - expected, None
+    share, other, accuracies = *_expected(len(examples)), None
     bias = np.zeros(network.config.logits, np.float32)
     if judged is not None:
-        lstm, linear = judged.lstm, judged.ngrams
-        # A network that knows few texts by heart answers new ones with large logits: their size has to
-        # prove itself.
-        size = max(1.0, float(np.sqrt(np.mean(lstm**2)) / max(1e-6, np.sqrt(np.mean(linear**2)))))
-        best, _ = least_loss(
-            [lstm / np.float32(size), linear], judged.targets, [share, other], several=several
-        )
-        share, other, bias = float(best[0]) / size, float(best[1]), best[2:].astype(np.float32)
+        share, other, bias = weigh(judged, len(examples), several=several)
         truth = judged.targets > 0.5 if several else judged.targets.argmax(axis=1)
-        accuracies = share_right(linear, truth), share_right(lstm, truth)
+        accuracies = share_right(judged.ngrams, truth), share_right(judged.lstm, truth)
     finished = Finished(vectors, other, share, bias, recipe, accuracies)
     with torch.no_grad():
         network.head.weight.mul_(share)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from edge_lstm.modelfile import open_model
 from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
-from edge_lstm_export.cross_validation import cross_validate
+from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.distillation import (
@@ -31,6 +32,7 @@ from edge_lstm_export.distillation import (
     read_unlabelled,
     teach,
 )
+from edge_lstm_export.evaluation import soft_cross_entropy
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import (
     VALIDATION_SHARE,
@@ -58,19 +60,33 @@ from edge_lstm_export.going_on import (
 from edge_lstm_export.history import draw_history, write_history
 from edge_lstm_export.label_issues import find_label_issues, write_label_issues
 from edge_lstm_export.lock import only_run
+from edge_lstm_export.made_texts import make_texts, variants_of
 from edge_lstm_export.memory import keep_freed_memory
+from edge_lstm_export.more_rows import (
+    ALONE,
+    FEWEST_ROWS_IN_ALL,
+    TAUGHT,
+    Curve,
+    CurveInterrupted,
+    draw_curve,
+    rows_of,
+    write_curve,
+)
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
     FEW_TEXTS,
     PartLogits,
     Recipe,
+    answers_of,
     cross_fit,
     exact,
     learn_features,
+    share_right,
     truth_of,
+    two_columns,
 )
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
-from edge_lstm_export.short_teaching import OWN_LABELS, has_judges, sample, teach_short
+from edge_lstm_export.short_teaching import MOST_IN_FOLD, OWN_LABELS, ShortTeachers, sample
 from edge_lstm_export.teacher import check_kept
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
@@ -94,6 +110,7 @@ class TrainingJob:
     begin: a checkpoint to go on from, whose vocabulary and network are kept; replay: the file of the rows
         that it was trained on, where it keeps none. See going_on.py.
     keep_rows: the checkpoint keeps the training's texts, for a training that goes on from it (kept.py).
+    curve: afterwards the accuracy over the number of rows is measured (more_rows.py).
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     precision: what each label's threshold is to reach, where a text may have several labels; None: the best
         F1 (thresholds.choose_thresholds).
@@ -124,6 +141,7 @@ class TrainingJob:
     begin: Path | None = None
     replay: Path | None = None
     keep_rows: bool = False
+    curve: bool = False
     suspects: Path | None = None
     threads: int = 1
     device: str = "cpu"
@@ -182,6 +200,16 @@ class TrainingJob:
         """The learning curve."""
         return self.output.with_name(f"{self.output.stem}.history.png")
 
+    @property
+    def curve_data(self) -> Path:
+        """The accuracy over the number of rows, as JSON."""
+        return self.output.with_name(f"{self.output.stem}.curve.json")
+
+    @property
+    def curve_picture(self) -> Path:
+        """The same, drawn."""
+        return self.output.with_name(f"{self.output.stem}.curve.png")
+
 
 PAIRS, NGRAMS = "pairs", "ngrams"
 FEATURES = (AUTO, PAIRS, NGRAMS)
@@ -234,11 +262,12 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     elif job.precision is not None:
         raise DataError(f"each text of {job.source} has one label: precision is for several; leave it out")
     job = replace(_with_features(job, dataset, watcher.say), labels=len(dataset.labels))
-    few = _is_few(job, dataset)
+    few = _is_few(job, dataset, labeller)
     if few:
         job = replace(job, validation_share=0.0)
         if job.data.test_share is None and job.data.test is None:
             dataset = read_dataset(job.source, replace(job.data, test_share=0.0))
+    _check_curve(job, dataset)
     if not dataset.several:
         dataset = _with_label_issues(job, dataset, watcher.say)
     choice = None
@@ -249,26 +278,30 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     vocabulary = _vocabulary_options(job, base)
     further = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
     of_short = job.distillation if _teaches_short(job, labeller) else None
-    prepared = _prepared(job, dataset, vocabulary, further if of_short else ())
+    prepared = _prepared(job, dataset, vocabulary, further if of_short else (), of_short)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
-    taught = None
+    taught, crossed = None, None
     if job.distillation is not None and of_short is None:
         known = labeller.probabilities if labeller else None
         taught = teach(prepared, further, job.distillation, watcher.say, known)
     seed = replace(base.options, **job.options).seed
     network = new_network(prepared, _shape(job, _sized(job, base, prepared)), seed)
     if of_short is not None:
-        own = OWN_LABELS if job.own_labels is None else job.own_labels
-        taught = teach_short(prepared, network, of_short, own, seed, watcher.say)
+        teachers, made = _teachers(job, prepared, network, of_short, seed), bool(prepared.made.texts)
+        if few:
+            crossed, made = _with_made(job, base, prepared, network, teachers, seed, watcher.say)
+        taught = teachers.taught(watcher.say, made=made)
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
-    options = replace(fitted_to_size(base.options, len(examples)), **job.options)
+    options = _sized_options(job, base, len(examples))
     recipe, svm = None, None
     if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
         own = base.own_labels if job.own_labels is None else job.own_labels
         examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
+    if few and taught is None:
+        crossed = cross_validate(prepared, network, options, recipe, watcher.say)
     settings = _settings(job, vocabulary, prepared, network, options, choice, taught)
     described = {
         "preset": job.preset,
@@ -294,10 +327,11 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         first_weights=first_weights,
         described=described,
         recipe=recipe,
-        judged=taught.judged if taught else None,
-        crossed=cross_validate(prepared, network, options, recipe, watcher.say) if few else None,
+        crossed=crossed,
     )
     _write(job, fitted, prepared)
+    if job.curve and fitted.result.outcome != "interrupted":
+        fitted = replace(fitted, curve=_curve(job, dataset, of_short, watcher.say))
     return fitted
 
 
@@ -376,7 +410,6 @@ def _fit(
     first_weights: Callable[[], None],
     described: Mapping[str, Any],
     recipe: Recipe | None,
-    judged: Examples | None = None,
     crossed: PartLogits | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
@@ -393,7 +426,6 @@ def _fit(
         network,
         options,
         examples=examples,
-        judged=judged,
         callbacks=watcher.callbacks(keep),
         resume=progress,
         device=job.device,
@@ -452,17 +484,111 @@ def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
     return replace(job, features=PAIRS if reason is None else NGRAMS)
 
 
-def _is_few(job: TrainingJob, dataset: Dataset) -> bool:
+def _is_few(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> bool:
     """Whether the training is judged by cross-validation, and no text is held out."""
-    asked = job.validation_share is not None or job.unlabelled is not None
     return (
         job.preset != AUTO  # the presets are compared by the validation part
-        and job.teacher in (None, NO_TEACHER)
         and job.features == NGRAMS
-        and not asked
+        and job.validation_share is None
         and not dataset.several
         and FEWEST_TEXTS_TO_CROSS_FIT <= len(dataset.train) < FEW_TEXTS
+        and (job.distillation is None or _teaches_short(job, labeller))
     )
+
+
+def _teachers(
+    job: TrainingJob, prepared: Prepared, network: Network, distillation: Distillation, seed: int
+) -> ShortTeachers:
+    own = OWN_LABELS if job.own_labels is None else job.own_labels
+    return ShortTeachers(prepared, network, distillation, own, seed)
+
+
+def _with_made(
+    job: TrainingJob,
+    base: Preset,
+    prepared: Prepared,
+    network: Network,
+    teachers: ShortTeachers,
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[PartLogits | None, bool]:
+    """What cross-validation answers the training texts, and whether the network is to learn from the made
+    texts too: beside a log they are, else where that answers better."""
+    ways = (False, True) if prepared.made.texts and not prepared.further else (bool(prepared.made.texts),)
+    best: tuple[float, PartLogits | None, bool] = 0.0, None, False
+    for made in ways:
+        lesson = partial(teachers.lesson, made=made, most=MOST_IN_FOLD)
+        sized = partial(_sized_options, job, base)
+        options = sized(len(prepared.train))
+        found = cross_validate(prepared, network, options, None, say, lesson=lesson, sized=sized)
+        if found is None:
+            return None, ways[0]
+        logits = torch.from_numpy(answers_of(found))
+        loss = float(soft_cross_entropy(logits, torch.from_numpy(found.targets)))
+        if ways[1:]:
+            accuracy = share_right(logits.numpy(), prepared.train.labels)
+            say(f"{'with' if made else 'without'} texts made from the rows: {accuracy:.1%}, cross-validated")
+        if best[1] is None or loss < best[0]:
+            best = loss, found, made
+    return best[1], best[2]
+
+
+def _curve(
+    job: TrainingJob, dataset: Dataset, distillation: Distillation | None, say: Callable[[str], None]
+) -> Curve:
+    """The accuracy over the number of rows; written beside the checkpoint."""
+    learnt, right = rows_of(len(dataset.train), FOLDS), {}
+    alone = replace(job, teacher=NO_TEACHER, unlabelled=None, validation_share=0.0)
+    taught = replace(job, validation_share=0.0)
+    try:
+        for name, one in ((ALONE, alone), (TAUGHT, taught)):
+            if one is taught and distillation is None:
+                continue
+            of_short, base = (distillation, one.base) if one is taught else (None, one.base)
+            further = read_unlabelled(one.unlabelled, one.data) if one.unlabelled else ()
+            prepared = _prepared(one, dataset, _vocabulary_options(one, base), further, of_short)
+            sized = partial(_sized_options, one, base)
+            seed = sized(1).seed
+            network = new_network(prepared, _shape(one, _sized(one, base, prepared)), seed)
+            lesson = None
+            if of_short is not None:
+                lesson = partial(_teachers(one, prepared, network, of_short, seed).lesson, most=MOST_IN_FOLD)
+            points = []
+            for rows in learnt:
+                say(f"curve: {name}, {rows:,} of {len(dataset.train):,}")
+                found = cross_validate(
+                    prepared, network, sized(1), None, lambda _: None, lesson=lesson, most=rows, sized=sized
+                )
+                if found is None:
+                    raise DataError("the texts are too much alike for a curve; leave out --curve")
+                logits = answers_of(found, rows)
+                points.append(two_columns(logits).argmax(axis=1) == prepared.train.labels)
+            right[name] = np.stack(points)
+    except KeyboardInterrupt as interrupt:
+        raise CurveInterrupted(*interrupt.args) from None
+    curve = Curve(learnt, len(dataset.train), right)
+    write_curve(curve, job.curve_data)
+    draw_curve(curve, job.curve_picture, f"{job.output.name}: {dataset.name}")
+    return curve
+
+
+def _check_curve(job: TrainingJob, dataset: Dataset) -> None:
+    if not job.curve:
+        return
+    if job.features != NGRAMS or dataset.several:
+        kind = "several labels a text" if dataset.several else "long texts of two labels"
+        way = "leave it out" if dataset.several else "add --set features=ngrams, or leave it out"
+        raise DataError(f"--curve is for n-grams and one label a text, {dataset.name} has {kind}; {way}")
+    if len(dataset.train) < FEWEST_ROWS_IN_ALL:
+        raise DataError(
+            f"{len(dataset.train)} training texts are too few for a curve of them; "
+            f"give {FEWEST_ROWS_IN_ALL}, or leave out --curve"
+        )
+
+
+def _sized_options(job: TrainingJob, base: Preset, texts: int) -> TrainingOptions:
+    """The preset's options for so many texts to learn from, and what was asked for."""
+    return replace(fitted_to_size(base.options, texts), **job.options)
 
 
 def _sized(job: TrainingJob, base: Preset, prepared: Prepared) -> Preset:
@@ -519,6 +645,9 @@ def _check(job: TrainingJob) -> None:
         raise DataError(
             f"preset {named.preset} knows no n-grams; use another --preset, or --set features=pairs"
         )
+    if job.curve and (job.begin is not None or job.preset == AUTO):
+        other = "--from" if job.begin is not None else "--preset auto"
+        raise DataError(f"--curve and {other} do not go together; leave one of them out")
     check_validation_share(job.validation_share or 0.0)
     check_precision(job.precision)
     _check_teacher(named)
@@ -555,7 +684,8 @@ def _check_files(job: TrainingJob) -> None:
 
 def _own_files(job: TrainingJob) -> tuple[Path, ...]:
     """The files that no other training writes."""
-    return job.output, job.partial, job.history, job.picture
+    of_curve = (job.curve_data, job.curve_picture) if job.curve else ()
+    return job.output, job.partial, job.history, job.picture, *of_curve
 
 
 def _check_beginning(job: TrainingJob) -> None:
@@ -609,15 +739,24 @@ def _vocabulary_options(job: TrainingJob, base: Preset) -> VocabularyOptions:
 
 
 def _prepared(
-    job: TrainingJob, dataset: Dataset, vocabulary: VocabularyOptions, further: Sequence[str] = ()
+    job: TrainingJob,
+    dataset: Dataset,
+    vocabulary: VocabularyOptions,
+    further: Sequence[str] = (),
+    of_short: Distillation | None = None,
 ) -> Prepared:
-    """further: texts without a label; those of the test split, and those with a label, are left out."""
+    """further: texts without a label; those of the test split, and those with a label, are left out.
+    of_short: the teachers of short texts; beside an encoder, texts are made for it from the labelled ones."""
     known = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
     chosen = sample([text for text in further if text not in known], job.data.seed)
     share = VALIDATION_SHARE if job.validation_share is None else job.validation_share
-    if job.validation_share is None and has_judges(len(dataset.train), chosen):
-        share = 0.0
-    return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=chosen)
+    prepared = prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=chosen)
+    if of_short is None or not of_short.is_transformer:
+        return prepared
+    seed = replace(job.base.options, **job.options).seed
+    fold = folds_of(prepared.train, FOLDS, seed)  # a text made of rows of two folds could teach neither
+    texts = prepared.train.texts
+    return replace(prepared, made=make_texts(texts, fold, variants_of(len(texts)), seed))
 
 
 def _teaches_short(job: TrainingJob, labeller: ByTeacher | None) -> bool:

@@ -1,14 +1,14 @@
 """Teachers of short texts: a linear model that knows words and characters, and a frozen encoder beside it.
 
 Both label every labelled text without having seen its label, so how much each counts comes from the labelled
-texts themselves, and no text need be kept aside for it. What they say together of texts without labels is
-what few labelled rows lack.
+texts themselves, and no text need be kept aside for it. What they say together of texts without labels, of a
+log or made from the labelled ones, is what few labelled rows lack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,7 @@ Say = Callable[[str], None]
 # It was not tuned further.
 OWN_LABELS = 0.6
 MOST_FURTHER = 20_000  # texts without a label that are read: of more, a random part
-# Below so many labelled texts each of them is learnt from, and a tenth of the texts that the teachers
-# labelled judges the epochs, at most so many.
-FEW_ROWS, FEWEST_FURTHER, MOST_JUDGES = 2_000, 400, 500
+MOST_IN_FOLD = 5_000  # of these, in a training of the cross-validation
 _ONE_SVM = (0.5,)  # C, where many labels make many SVMs
 
 
@@ -42,79 +40,110 @@ def sample(texts: Sequence[str], seed: int) -> tuple[str, ...]:
     return tuple(different[row] for row in np.sort(rows))
 
 
-def has_judges(labelled: int, further: Sequence[str]) -> bool:
-    """Whether texts without a label take the place of the validation part."""
-    return labelled < FEW_ROWS and len(further) >= FEWEST_FURTHER
+@dataclass(frozen=True)
+class Opinions:
+    """What the teachers of some rows say: labelled: float32 [rows, labels], of each row without having seen
+    it; others: float32 [texts, labels]. weights: of the linear model, and of the encoder where there is one;
+    accuracies: theirs on the rows, then of all together, 0 to 1."""
+
+    labelled: Floats
+    others: Floats
+    weights: list[float]
+    accuracies: list[float]
 
 
-def teach_short(
-    prepared: Prepared, network: Network, distillation: Distillation, own_labels: float, seed: int, say: Say
-) -> Taught:
-    """The labelled texts and ``prepared.further`` with targets from the teachers."""
-    assert network.ngrams is not None
-    train, further, count = prepared.train, prepared.further, len(prepared.dataset.labels)
-    own = prepared.examples(train)
-    features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
-    choices = {} if exact(count) else {"regularisations": _ONE_SVM}
-    found = cross_fit(own, features, train.labels, count, seed, **choices)
-    say(f"teacher: words and characters {found.accuracy:.2%}, cross-fitted")
-    of_further = Examples.from_texts(prepared.tokenizer, further, np.zeros((len(further), count), np.float32))
-    svm = fit_exact(own, features, train.labels, count, found.recipe)
-    logits = (
-        svm.logits(features.matrix(of_further), of_further.lengths)
-        if further
-        else np.zeros((0, 1), np.float32)
-    )
-    opinions = [(found.probabilities, _probabilities(logits, count))]
-    report: dict[str, Any] = {"linear_accuracy": round(found.accuracy, 4)}
-    if distillation.is_transformer:
-        opinions.append(_of_encoder(distillation, train.texts, train.labels, further, count, seed))
-        reached = accuracy_of(opinions[1][0], train.labels)
-        say(f"teacher: encoder {reached or 0:.2%}, cross-fitted")
-        report["encoder_accuracy"] = round(reached or 0, 4)
-    weights = blend_weights([labelled for labelled, _ in opinions], train.labels)
-    labelled = blended([one for one, _ in opinions], weights)
-    unlabelled = blended([other for _, other in opinions], weights)
-    together = accuracy_of(labelled, train.labels) or 0
-    if opinions[1:]:
-        say(f"teacher: together {together:.2%}; {len(further):,} texts without a label are labelled too")
-        if weights[1] < 0.01:
-            say("note: the encoder adds nothing to words and characters here: its weight is 0")
-    judges = 0 if len(prepared.validation) else min(MOST_JUDGES, len(further) // 10)
-    soft = np.concatenate([labelled, unlabelled])
-    targets = soft.copy()
-    targets[: len(train)] = own_labels * one_hot(train.labels, count) + (1 - own_labels) * labelled
-    examples = replace(own.joined(of_further) if further else own, targets=targets)
-    examples, judged = examples.split(len(examples) - judges)
-    provenance = {
-        "teacher": distillation.name,
-        "unlabelled": distillation.unlabelled,
-        "unlabelled_texts": len(further),
-        "cross_fitted_accuracy": round(together, 4),
-        "own_labels": own_labels,
-        "models_sha256": [],
-        "weights": [round(weight, 3) for weight in weights],
-        **report,
-    }
-    return Taught(examples, soft[: len(examples)], provenance, judged if judges else None)
+class ShortTeachers:
+    """The teachers of one training. Each text is read by the encoder once, whatever rows are learnt from."""
 
+    def __init__(
+        self, prepared: Prepared, network: Network, distillation: Distillation, own_labels: float, seed: int
+    ) -> None:
+        assert network.ngrams is not None
+        self.prepared, self.distillation = prepared, distillation
+        self.own_labels, self.seed = own_labels, seed
+        self.count = len(prepared.dataset.labels)
+        self.features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
+        self.own = prepared.examples(prepared.train)
+        others = [*prepared.further, *prepared.made.texts]
+        nothing = np.zeros((len(others), self.count), np.float32)
+        self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
+        self.vectors: tuple[Floats, Floats] | None = None
+        if distillation.is_transformer:
+            from edge_lstm_export.teacher.transformer import load_encoder, vectors_of
 
-def _of_encoder(
-    distillation: Distillation,
-    texts: Sequence[str],
-    labels: Ints,
-    further: Sequence[str],
-    count: int,
-    seed: int,
-) -> tuple[Floats, Floats]:
-    from edge_lstm_export.teacher.frozen import fit_frozen
-    from edge_lstm_export.teacher.transformer import load_encoder, vectors_of
+            encoder, options = load_encoder(distillation.teacher, self.count), distillation.transformer
+            of_rows = vectors_of(encoder, prepared.train.texts, options)
+            self.vectors = of_rows, vectors_of(encoder, others, options) if others else of_rows[:0]
 
-    encoder, options = load_encoder(distillation.teacher, count), distillation.transformer
-    frozen = fit_frozen(vectors_of(encoder, texts, options), labels, count, seed)
-    if not further:
-        return frozen.labelled, frozen.labelled[:0]
-    return frozen.labelled, frozen.probabilities(vectors_of(encoder, further, options))
+    def opinions(self, rows: Ints, texts: Ints) -> Opinions:
+        """rows: of the training texts, whose labels are learnt from; texts: numbers of the others."""
+        labels, own = self.prepared.train.labels[rows], self.own.subset(rows)
+        others = self.others.subset(texts)
+        choices = {} if exact(self.count) else {"regularisations": _ONE_SVM}
+        found = cross_fit(own, self.features, labels, self.count, self.seed, **choices)
+        logits = np.zeros((0, 1), np.float32)
+        if len(texts):
+            svm = fit_exact(own, self.features, labels, self.count, found.recipe)
+            logits = svm.logits(self.features.matrix(others), others.lengths)
+        parts = [(found.probabilities, _probabilities(logits, self.count))]
+        if self.vectors is not None and len(np.unique(labels)) > 1:
+            from edge_lstm_export.teacher.frozen import fit_frozen
+
+            frozen = fit_frozen(self.vectors[0][rows], labels, self.count, self.seed)
+            answers = frozen.labelled[:0]
+            if len(texts):
+                answers = frozen.probabilities(self.vectors[1][texts])
+            parts.append((frozen.labelled, answers))
+        weights = blend_weights([labelled for labelled, _ in parts], labels)
+        together = blended([labelled for labelled, _ in parts], weights)
+        accuracies = [accuracy_of(each, labels) or 0 for each in (*(part for part, _ in parts), together)]
+        return Opinions(together, blended([other for _, other in parts], weights), weights, accuracies)
+
+    def lesson(self, rows: Ints, *, made: bool = True, most: int | None = None) -> Examples:
+        """What a network learns from these rows: them, the texts without a label (at most so many) and those
+        that were made of the rows, with targets from teachers that know the labels of these rows alone."""
+        return self._lesson(rows, made, most)[0]
+
+    def taught(self, say: Say, *, made: bool = True) -> Taught:
+        """The same of all rows. ``say`` is told what the teachers reached."""
+        train, further = self.prepared.train, self.prepared.further
+        examples, found = self._lesson(np.arange(len(train)), made, None)
+        say(f"teacher: words and characters {found.accuracies[0]:.2%}, cross-fitted")
+        report: dict[str, Any] = {"linear_accuracy": round(found.accuracies[0], 4)}
+        if len(found.weights) > 1:
+            say(f"teacher: encoder {found.accuracies[1]:.2%}, cross-fitted")
+            report["encoder_accuracy"] = round(found.accuracies[1], 4)
+            of_made = f", and {len(found.others) - len(further):,} made from the labelled ones" * made
+            say(
+                f"teacher: together {found.accuracies[-1]:.2%}; {len(further):,} texts without a label are "
+                f"labelled too{of_made}"
+            )
+            if found.weights[1] < 0.01:
+                say("note: the encoder adds nothing to words and characters here: its weight is 0")
+        provenance = {
+            "teacher": self.distillation.name,
+            "unlabelled": self.distillation.unlabelled,
+            "unlabelled_texts": len(further),
+            "made_texts": len(found.others) - len(further),
+            "cross_fitted_accuracy": round(found.accuracies[-1], 4),
+            "own_labels": self.own_labels,
+            "models_sha256": [],
+            "weights": [round(weight, 3) for weight in found.weights],
+            **report,
+        }
+        return Taught(examples, np.concatenate([found.labelled, found.others]), provenance)
+
+    def _lesson(self, rows: Ints, made: bool, most: int | None) -> tuple[Examples, Opinions]:
+        further = np.arange(len(self.prepared.further))
+        if most is not None and len(further) > most:
+            further = np.random.default_rng([self.seed, 0x52]).permutation(further)[:most]
+        of_rows = self.prepared.made.of(rows) if made else further[:0]
+        texts = np.concatenate([further, len(self.prepared.further) + of_rows])
+        found = self.opinions(rows, texts)
+        labels = one_hot(self.prepared.train.labels[rows], self.count)
+        own = self.own_labels * labels + (1 - self.own_labels) * found.labelled
+        examples = self.own.subset(rows).joined(self.others.subset(texts))
+        return replace(examples, targets=np.concatenate([own, found.others]).astype(np.float32)), found
 
 
 def _probabilities(logits: Floats, count: int) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export import short_teaching
-from edge_lstm_export.short_teaching import has_judges, sample
+from edge_lstm_export.short_teaching import sample
 
 from edge_lstm.cli import run
 
@@ -44,7 +44,7 @@ def trained(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> t
     return json.loads(shown.out), shown.err
 
 
-def test_texts_without_a_label_are_labelled_learnt_from_and_judge_the_epochs(
+def test_texts_without_a_label_are_labelled_and_learnt_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = write(tmp_path / "log.csv", [*rows(500, 1), *rows(100, 2)[:5]], ("text",))
@@ -54,7 +54,8 @@ def test_texts_without_a_label_are_labelled_learnt_from_and_judge_the_epochs(
     assert taught["unlabelled_texts"] <= different  # none of the test split
     assert sum(training["data"]["train_texts"].values()) == 24
     assert training["data"]["validation_texts"] == 0
-    assert training["validation"] is None
+    assert training["cross_validated"]
+    assert training["validation"]["texts"] == 24
     assert training["test"]["accuracy"] > 0.9
     assert "words and characters" in said
 
@@ -84,4 +85,3 @@ def test_of_a_long_log_a_random_part_is_read(monkeypatch: pytest.MonkeyPatch) ->
     assert len(part) == len(set(part)) == 50
     assert list(part) == sorted(part, key=texts.index)
     assert part == sample(texts, seed=0) != sample(texts, seed=1)
-    assert has_judges(100, texts) and not has_judges(100, part) and not has_judges(5000, texts)

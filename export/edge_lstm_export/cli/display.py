@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
-from edge_lstm.cli.tables import plain_table
+from edge_lstm.cli.tables import plain_table, print_table
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm_export.evaluation import Scores
@@ -21,6 +21,7 @@ from edge_lstm_export.fit import Fitted, OldTest, Prepared
 from edge_lstm_export.gates import SetsChange
 from edge_lstm_export.history import EpochRecord
 from edge_lstm_export.interruption import StopRequest
+from edge_lstm_export.more_rows import Curve
 from edge_lstm_export.network import Network
 from edge_lstm_export.pipeline import TrainingJob
 from edge_lstm_export.presets import TrainingOptions
@@ -114,6 +115,20 @@ def old_test_lines(found: OldTest | None) -> list[str]:
         f"old labels {found.texts:,} test texts: accuracy {found.before:.2%} before, {found.after:.2%} now",
         f"McNemar    p = {test.mid_p:.2g}, {verdict} ({alone})",
     ]
+
+
+def print_curve(job: TrainingJob, curve: Curve) -> None:
+    """Accuracy over the number of rows: a table, what it means, and where it is drawn."""
+    header = ["rows"]
+    columns: list[list[str]] = [[f"{count:,}" for count in curve.learnt]]
+    for name in curve.right:
+        header += [name, "95 % interval"]
+        columns.append([f"{value:.1%}" for value in curve.accuracies(name)])
+        columns.append([f"{each.low:.1%} to {each.high:.1%}" for each in curve.intervals(name)])
+    print()
+    print_table(header, list(zip(*columns)), title="accuracy, cross-validated, by rows learnt from", text=())
+    print(curve.sentence())
+    print(f"curve      {printable(f'{job.curve_picture}, {job.curve_data.name}')}")
 
 
 def epoch_line(record: EpochRecord, epochs: int) -> str:

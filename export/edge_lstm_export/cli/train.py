@@ -128,6 +128,14 @@ def command(
             metavar="FILE", help="List the texts whose label looks wrong, as CSV.", show_default=False
         ),
     ] = None,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve",
+            help="Then measure the accuracy at an eighth, a quarter, half and all of the rows, "
+            "cross-validated: would more rows help?",
+        ),
+    ] = False,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Passes, at most.", show_default="by preset and size")
     ] = None,
@@ -161,9 +169,10 @@ def command(
 ) -> None:
     """Train a classifier from labelled text. A text may have several labels: see --label-separator.
 
-    Writes FILE, and beside it FILE's history (.history.json) and learning curve (.history.png). The
-    epoch with the lowest validation loss is kept. Ctrl-C ends at the next batch and writes the best epoch so
-    far, unfinished; --resume goes on from there as if nothing had happened.
+    Writes FILE, and beside it FILE's history (.history.json) and learning curve (.history.png), with
+    --curve also .curve.json and .curve.png. The epoch with the lowest validation loss is kept. Ctrl-C ends
+    at the next batch and writes the best epoch so far, unfinished; --resume goes on from there as if nothing
+    had happened.
     """
     from edge_lstm.signals import exit_code
     from edge_lstm_export.budget import AUTO, Budget
@@ -172,11 +181,13 @@ def command(
         abstention_lines,
         message,
         old_test_lines,
+        print_curve,
         score_lines,
         written_lines,
     )
     from edge_lstm_export.datasets import DataOptions
     from edge_lstm_export.interruption import StopRequest
+    from edge_lstm_export.more_rows import CurveInterrupted
     from edge_lstm_export.pipeline import TrainingJob, run_job
 
     if replay is not None and begin is None:
@@ -214,6 +225,7 @@ def command(
         read_test=not no_test,
         begin=begin,
         replay=replay,
+        curve=curve,
         suspects=suspects,
         threads=threads,
         resume=resume,
@@ -226,10 +238,13 @@ def command(
             with TrainingDisplay(stop, quiet=as_json) as display:
                 fitted = run_job(job, display)
         except KeyboardInterrupt as interrupt:
-            message(f"interrupted; {_how_to_go_on(job)}")
+            whole = f"{job.output} is complete, the curve is not; start again with the same command for it"
+            way = whole if isinstance(interrupt, CurveInterrupted) else _how_to_go_on(job)
+            message(f"interrupted; {way}")
             raise typer.Exit(exit_code(interrupt)) from None
     if as_json:
-        print(json.dumps(fitted.checkpoint.training, ensure_ascii=False))
+        of_curve = {"curve": fitted.curve.to_dict()} if fitted.curve else {}
+        print(json.dumps({**fitted.checkpoint.training, **of_curve}, ensure_ascii=False))
     else:
         judged = "cross-validated" if fitted.cross_validated else "validation"
         for name, measured in ((judged, fitted.validation), ("test", fitted.test)):
@@ -238,6 +253,8 @@ def command(
             if name == "validation":
                 print(*abstention_lines(fitted.checkpoint.abstention), sep="\n")
         print("", *old_test_lines(fitted.old_test), *written_lines(job, fitted), sep="\n")
+        if fitted.curve is not None:
+            print_curve(job, fitted.curve)
     for remark in fitted.remarks:
         message(f"note: {remark}")
     if fitted.result.outcome == "interrupted":

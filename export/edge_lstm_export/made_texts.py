@@ -1,0 +1,87 @@
+"""New texts from the labelled ones, for a teacher to label: few rows say little, and a small network that
+sees a teacher's answers for thousands of texts near them learns what the teacher knows.
+
+A text with words left out, a piece of it, the first half of it with the second half of another (of the
+same group), or with words exchanged for another's; which way is drawn (after Tang et al., 2019). No
+variant inherits a label: that of "not good" without "not" is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_lstm.text import spaceless
+
+Ints = npt.NDArray[np.int64]
+
+# How often each way is taken; the rest are exchanged words.
+LEFT_OUT, PIECE, JOINED = 0.35, 0.25, 0.25
+EXCHANGED_SHARE = 1 / 3  # of a text's words
+LEFT_OUT_SHARE = 0.1, 0.5
+PIECE_SHARE = 0.3, 0.8
+WANTED, FEWEST, MOST = 4_000, 3, 40  # texts in all; of each row
+
+
+@dataclass(frozen=True)
+class Made:
+    """texts: different from each other and from those they were made of; sources: int64 [n, 2], the rows that
+    each came from (twice the same where it is of one)."""
+
+    texts: tuple[str, ...]
+    sources: Ints
+
+    def of(self, rows: Ints) -> Ints:
+        """The numbers of those that came from these rows alone."""
+        return np.flatnonzero(np.isin(self.sources, rows).all(axis=1))
+
+
+NOTHING_MADE = Made((), np.zeros((0, 2), np.int64))
+
+
+def variants_of(rows: int) -> int:
+    """How many texts are made of each of so many rows."""
+    return int(np.clip(WANTED // max(1, rows), FEWEST, MOST))
+
+
+def make_texts(texts: Sequence[str], group: Ints, each: int, seed: int) -> Made:
+    """At most ``each`` texts from every one of ``texts``; group: int64 [n], only texts of one are mixed."""
+    rng = np.random.default_rng([seed, 0x3D])
+    # Where words have no spaces between them, characters take their place.
+    characters = [spaceless(text) for text in texts]
+    units = [list(text) if alone else text.split() for text, alone in zip(texts, characters)]
+    members = {g: np.flatnonzero(group == g) for g in np.unique(group)}
+    known, made, sources = set(texts), [], []
+    for i, own in enumerate(units):
+        if not own:
+            continue
+        for way in rng.random(each):
+            other = int(rng.choice(members[group[i]]))
+            found, mixed = _variant(own, units[other] or own, float(way), rng)
+            text = ("" if characters[i] else " ").join(found)
+            if text.strip() and text not in known:
+                known.add(text)
+                made.append(text)
+                sources.append((i, other if mixed else i))
+    return Made(tuple(made), np.array(sources, np.int64).reshape(-1, 2))
+
+
+def _variant(
+    own: list[str], other: list[str], way: float, rng: np.random.Generator
+) -> tuple[list[str], bool]:
+    """(units, whether they are of both texts)."""
+    if way < LEFT_OUT:
+        kept = rng.random(len(own)) >= rng.uniform(*LEFT_OUT_SHARE)
+        return [unit for unit, keep in zip(own, kept) if keep], False
+    if way < LEFT_OUT + PIECE:
+        size = max(1, round(len(own) * rng.uniform(*PIECE_SHARE)))
+        start = int(rng.integers(0, len(own) - size + 1))
+        return own[start : start + size], False
+    if way < LEFT_OUT + PIECE + JOINED:
+        return [*own[: (len(own) + 1) // 2], *other[len(other) // 2 :]], True
+    exchanged = rng.random(len(own)) < EXCHANGED_SHARE
+    drawn = rng.integers(0, len(other), len(own))
+    return [other[j] if change else unit for unit, change, j in zip(own, exchanged, drawn)], True
