@@ -142,10 +142,6 @@ def command(
     several = opened[0].thresholds is not None
     if several:
         opened[0].chosen_threshold(abstain=abstain, threshold=threshold)
-        if mistakes is not None:
-            raise DataError(
-                f"{opened[0].path} gives several labels a text, --mistakes is for one; use --report FILE"
-            )
     names = parse_label_map(label_map) if label_map else {}
     labelled = load_labelled(
         data,
@@ -191,7 +187,7 @@ def command(
             from edge_lstm.evaluation.report import write_report
 
             write_report(evaluation, report)
-    if mistakes is not None and not isinstance(evaluation, SeveralEvaluation):
+    if mistakes is not None:
         from edge_lstm.evaluation.mistakes import write_mistakes
 
         write_mistakes(evaluation, mistakes)

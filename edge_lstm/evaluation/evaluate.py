@@ -63,6 +63,11 @@ class ModelResult(Answers):
         """bool [n], whether the answer is the true label."""
         return np.asarray(self.predicted == self.truth)
 
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """float32 [n], the probability of the most probable label."""
+        return np.asarray(self.probabilities.max(axis=1))
+
     @property
     def accuracy(self) -> float:
         """Share of right answers."""
@@ -71,7 +76,7 @@ class ModelResult(Answers):
     @cached_property
     def answered(self) -> npt.NDArray[np.bool_]:
         """bool [n], which texts get an answer: those that are not unsure."""
-        return ~is_unsure(self.probabilities.max(axis=1), self.threshold)
+        return ~is_unsure(self.confidence, self.threshold)
 
     @property
     def wrong_answers(self) -> int:

@@ -128,7 +128,7 @@ def _model(model: ModelResult) -> Iterator[str]:
         f"{model.calibration_error:.2%} (expected calibration error, {len(model.bins)} bins).",
     )
     yield figure(
-        coverage_chart(model.probabilities.max(axis=1), model.correct, model.answered),
+        coverage_chart(model.confidence, model.correct, model.answered),
         "Accuracy where only the surest answers are used and the rest is left to a person."
         + (" Dashed: the texts that are answered here." if model.threshold else ""),
     )
@@ -191,8 +191,7 @@ def _mistakes(evaluation: Evaluation, model: ModelResult) -> Iterator[str]:
     if not len(wrong):
         yield f"<h2>Mistakes of {escape(model.name)}</h2><p>None.</p>"
         return
-    confidence = model.probabilities.max(axis=1)
-    shown, which = most_confident(wrong, confidence)
+    shown, which = most_confident(wrong, model.confidence)
     yield f"<h2>{which} {len(wrong):,} mistakes of {escape(model.name)}</h2>"
     yield (
         '<p class="muted">Where the model was surest and wrong: look here for wrong labels in the data, and '
@@ -203,7 +202,7 @@ def _mistakes(evaluation: Evaluation, model: ModelResult) -> Iterator[str]:
             f"{i + 1:,}",
             escape(model.labels[model.truth[i]]),
             escape(model.labels[model.predicted[i]]),
-            f"{confidence[i]:.2%}",
+            f"{model.confidence[i]:.2%}",
             excerpt(evaluation.texts[i]),
         )
         for i in shown.tolist()

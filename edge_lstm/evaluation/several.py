@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_lstm.answering import reach
 from edge_lstm.classifier import DEFAULT_PROVIDER
@@ -52,6 +53,21 @@ class SeveralResult(Answers):
         """bool [n], whether a text was given its labels and no other."""
         return np.asarray((self.truth == self.given).all(axis=1))
 
+    @cached_property
+    def _right_probabilities(self) -> npt.NDArray[np.float32]:
+        """float32 [n, labels], the probability that is given to what is true: to have the label or not."""
+        return np.where(self.truth, self.probabilities, 1 - self.probabilities)
+
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """float32 [n], how sure the model is of its surest mistake: the probability that it gives to a label
+        which the text has not, or to the text not having one which it has."""
+        return np.asarray(1 - self._right_probabilities.min(axis=1))
+
+    def names(self, own: Bools) -> list[str]:
+        """own: bool [labels] → the names of these labels."""
+        return [self.labels[i] for i in np.flatnonzero(own).tolist()]
+
     @property
     def interval(self) -> Interval:
         """Wilson's 95 % interval of the subset accuracy."""
@@ -60,7 +76,7 @@ class SeveralResult(Answers):
     @cached_property
     def log_loss(self) -> float:
         """Mean of a text's binary cross entropies, added up over its labels, in nats."""
-        right = np.where(self.truth, self.probabilities, 1 - self.probabilities).astype(np.float64)
+        right = self._right_probabilities.astype(np.float64)
         return float(-np.log(np.clip(right, SMALLEST_PROBABILITY, 1.0)).sum(axis=1).mean())
 
     def to_json(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_lstm.atomic import write_atomically
-from edge_lstm.evaluation.answers import counted
+from edge_lstm.evaluation.answers import Bools, counted
 from edge_lstm.evaluation.report import excerpt, footer, most_confident, notes
 from edge_lstm.evaluation.several import SeveralComparison, SeveralEvaluation, SeveralResult
 from edge_lstm.html import page, swatch, table
@@ -92,12 +92,11 @@ def _comparison(comparison: SeveralComparison, n: int) -> str:
 
 def _mistakes(evaluation: SeveralEvaluation, model: SeveralResult) -> Iterator[str]:
     """The texts whose own labels are least probable by the model."""
-    right = np.where(model.truth, model.probabilities, 1 - model.probabilities)
     wrong = np.flatnonzero(~model.correct)
     if not len(wrong):
         yield f"<h2>Mistakes of {escape(model.name)}</h2><p>None.</p>"
         return
-    shown, which = most_confident(wrong, -right.min(axis=1))
+    shown, which = most_confident(wrong, model.confidence)
     yield f"<h2>{which} {len(wrong):,} texts that {escape(model.name)} has not exactly right</h2>"
     yield (
         '<p class="muted">A label is missing or too many, and the model was sure of it: look here for wrong '
@@ -115,6 +114,5 @@ def _mistakes(evaluation: SeveralEvaluation, model: SeveralResult) -> Iterator[s
     yield table(("text", "labels", "answer", ""), rows, numbers=(0,))
 
 
-def _names(model: SeveralResult, own: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
-    names = [escape(model.labels[i]) for i in np.flatnonzero(own).tolist()]
-    return ", ".join(names) or '<span class="muted">(none)</span>'
+def _names(model: SeveralResult, own: Bools) -> str:
+    return ", ".join(map(escape, model.names(own))) or '<span class="muted">(none)</span>'

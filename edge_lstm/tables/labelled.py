@@ -159,9 +159,9 @@ class _Form:
             found = self.format.labels(row)
             if found is None:
                 return None
-            text, names = found
+            text, names = found[0], _distinct(found[1])
             self.several = self.several or len(names) > 1
-            return text, _distinct(names), f"{where}: {self.format.lacking_label}"
+            return text, names, f"{where}: {self.format.lacking_label}"
         text = row.required_text()
         if self.flags:
             marked = [label for name, label in self.flags.items() if _flag(row.values[name], name, where)]

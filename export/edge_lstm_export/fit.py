@@ -20,7 +20,7 @@ from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Dataset, Split, hold_out
-from edge_lstm_export.datasets.warnings import result_warnings, set_warnings
+from edge_lstm_export.datasets.warnings import abstain_warning, result_warnings, set_warnings
 from edge_lstm_export.evaluation import (
     Scores,
     divide_logits,
@@ -194,8 +194,9 @@ def initialise(network: Network, examples: Examples, options: TrainingOptions) -
 
 @dataclass(frozen=True)
 class OldTest:
-    """The old labels' test texts: how many, the accuracy of the old and of the new network, from 0 to 1, and
-    McNemar's test of the two; ``first`` in it is the old one."""
+    """The old labels' test texts: how many, the accuracy of the old and of the new network, from 0 to 1 (of
+    several labels a text, the share with exactly theirs), and McNemar's test of the two; ``first`` in it is
+    the old one."""
 
     texts: int
     before: float
@@ -259,6 +260,7 @@ def fit(
     keep_rows: bool = False,
     precision: float | None = None,
     crossed: PartLogits | None = None,
+    abstain: float | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -269,7 +271,8 @@ def fit(
     cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
     that each label's threshold is to reach, where a text may have several labels; None: the best F1.
     crossed: what cross-validation answered the training texts, each of which has one label, in the place of
-    the validation part (see cross_validation.py).
+    the validation part (see cross_validation.py). abstain: the share of wrong answers that the model keeps to
+    where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     examples = prepared.examples(prepared.train) if examples is None else examples
@@ -328,6 +331,8 @@ def fit(
             probabilities = log_probabilities(logits / temperature).exp().numpy()
             # Before the validation part is learnt from.
             abstention = RiskCoverage.of(probabilities, judges.labels, judged_by)
+            kept_to = abstain if abstain is None or abstention.promised(abstain) else None
+            abstention = replace(abstention, default=kept_to)
             said = tuple(
                 result_warnings(
                     on_validation, probabilities, judges.labels, cross_validated=crossed is not None
@@ -338,6 +343,8 @@ def fit(
         if ngrams is not None and validation is not None:
             everything = examples.joined(validation)
             learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
+    if abstain is not None and (abstention is None or abstention.default is None):
+        said = (*said, abstain_warning(abstention, abstain))
     if several and result.outcome != "interrupted":
         round_to_int8(network)  # what was learnt since, or without a validation part
     test = prepared.dataset.test
@@ -358,7 +365,7 @@ def fit(
         **(described or {}),
     }
     kept = None
-    if result.outcome != "interrupted" and not several:
+    if result.outcome != "interrupted":
         kept = Kept.of(prepared.dataset, prepared.train, prepared.validation, rows=keep_rows)
     checkpoint = Checkpoint(
         network,

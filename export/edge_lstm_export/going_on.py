@@ -23,14 +23,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from edge_lstm.answering import reach
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import mcnemar
+from edge_lstm.printable import listed, shorten
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
 from edge_lstm_export.datasets import DataOptions, Dataset, Split, hold_out
-from edge_lstm_export.datasets.dataset import file_digest, label_names, make_split
+from edge_lstm_export.datasets.dataset import file_digest, label_names, make_sets, make_split, set_names
 from edge_lstm_export.datasets.sources import TEST_SHARE, read_rows
 from edge_lstm_export.datasets.warnings import checked
-from edge_lstm_export.evaluation import predict_logits
+from edge_lstm_export.evaluation import log_probabilities, predict_logits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import OldTest, Prepared
 from edge_lstm_export.kept import TEST, TRAIN, VALIDATION, Kept
@@ -41,6 +43,7 @@ from edge_lstm_export.vocabulary import unknown_share
 # Of the passes and of the learning rate that a training from nothing takes: banking77's validation part says
 # 90.9 % with 6 of 14 passes, 90.5 % with 3 (benchmarks/going_on.md).
 EPOCHS, RATE = 0.43, 0.5
+LEAST_REPLAYED = 0.5  # of the texts by which the rows of the first training are known
 FEWEST_TO_HOLD_OUT = 10  # new rows of a label, of which some judge or test
 
 
@@ -62,6 +65,11 @@ class Beginning:
                 "train it again"
             )
         return self.checkpoint.kept
+
+    @property
+    def several(self) -> bool:
+        """Whether a text may have several labels, or none."""
+        return self.checkpoint.network.config.several
 
     @property
     def preset(self) -> str:
@@ -88,41 +96,32 @@ def prepare_from(
     beginning: Beginning, source: str, options: DataOptions, validation_share: float
 ) -> Prepared:
     """Old and new rows as the training takes them, in the checkpoint's vocabulary. Raises DataError."""
-    texts, names, digest = read_rows(Path(source), options)
+    several = beginning.several
+    texts, names, digest = read_rows(Path(source), options, several=several)
     digests = [file_digest(beginning.path), digest]
     kept, old_labels = beginning.kept, beginning.checkpoint.labels
-    old: list[tuple[int, str, str]]
+    old: list[tuple[int, tuple[str, ...], str]]
     if beginning.replay is not None:
-        old_texts, old_names, digest = read_rows(beginning.replay, options)
+        old_texts, old_names, digest = read_rows(beginning.replay, options, several=several)
         digests.append(digest)
-        old = [(TRAIN, name, text) for name, text in zip(old_names, old_texts)]
+        old = [(TRAIN, own, text) for own, text in zip(old_names, old_texts)]
     else:
-        old = [(part, old_labels[label], text) for part, label, text in kept.rows or ()]
-    every = [*names, *(name for _, name, _ in old)]
-    known = set(old_labels)
-    if len({*every, *known}) == len(known):
-        labels = old_labels
-    else:
-        labels = (*old_labels, *(name for name in label_names([*every, *known], source) if name not in known))
-    new = make_split(texts, names, labels, source)
-    rows = make_split(
-        [text for _, _, text in old], [name for _, name, _ in old], labels, str(beginning.replay)
-    )
+        old = [(part, tuple(old_labels[i] for i in own), text) for part, own, text in kept.rows or ()]
+    labels = _all_labels(old_labels, [*names, *(own for _, own, _ in old)], source, several)
+    new = _split(texts, names, labels, source, several)
+    old_texts, old_names = [text for _, _, text in old], [own for _, own, _ in old]
+    rows = _split(old_texts, old_names, labels, str(beginning.replay), several)
     parts = np.array([part for part, _, _ in old], dtype=np.int64)
     if beginning.replay is not None:
         parts[np.isin(rows.keys, kept.validation)] = VALIDATION
         parts[np.isin(rows.keys, kept.test)] = TEST
-        if not (parts == VALIDATION).any() and len(kept.validation):
-            raise DataError(
-                f"{beginning.replay} holds none of the texts that {beginning.path} was judged by; give the "
-                "file that it was trained on"
-            )
+        _check_replayed(beginning, rows, len(old_labels))
     parts[np.isin(rows.keys, new.keys)] = -1  # corrected
     test = rows.subset(np.flatnonzero(parts == TEST))
     if options.test is not None:
-        test_texts, test_names, digest = read_rows(options.test, options)
+        test_texts, test_names, digest = read_rows(options.test, options, several=several)
         digests.append(digest)
-        test = make_split(test_texts, test_names, labels, str(options.test))
+        test = _split(test_texts, test_names, labels, str(options.test), several)
     elif share := TEST_SHARE if options.test_share is None else options.test_share:
         new, held = _hold_out(new, share, options.seed)
         test = _joined(test, held)
@@ -164,16 +163,19 @@ def fewer_passes(options: TrainingOptions) -> TrainingOptions:
     )
 
 
-def compare_on_old(beginning: Beginning, network: Network, prepared: Prepared) -> OldTest | None:
-    """Both networks on the test texts that have an old label; None where there are none."""
+def compare_on_old(beginning: Beginning, new: Checkpoint, prepared: Prepared) -> OldTest | None:
+    """Both networks on the test texts that have no new label; None where there are none."""
     test, old = prepared.dataset.test, beginning.checkpoint
-    rows = np.flatnonzero(test.labels < len(old.labels)) if test is not None else np.zeros(0, np.int64)
-    if test is None or not len(rows):
+    if test is None:
         return None
-    part = test.subset(rows)
-    right = [_right(n, prepared, part) for n in (old.network, network)]
+    first_new = len(old.labels)
+    has_new = test.labels >= first_new if test.sets is None else test.sets[:, first_new:].any(axis=1)
+    part = test.subset(np.flatnonzero(~has_new))
+    if not len(part):
+        return None
+    right = [_right(checkpoint, part) for checkpoint in (old, new)]
     found = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
-    return OldTest(len(rows), float(right[0].mean()), float(right[1].mean()), found)
+    return OldTest(len(part), float(right[0].mean()), float(right[1].mean()), found)
 
 
 def describe(beginning: Beginning, prepared: Prepared, old_test: OldTest | None) -> dict[str, Any]:
@@ -202,13 +204,60 @@ def check_unchanged(beginning: Beginning, preset: str, asked: Mapping[str, Seque
             )
 
 
-def _right(network: Network, prepared: Prepared, part: Split) -> npt.NDArray[np.bool_]:
-    examples = Examples.from_texts(
-        prepared.tokenizer, part.texts, one_hot(part.labels, len(prepared.dataset.labels))
-    )
-    logits = predict_logits(network, examples).numpy()
-    answers = (logits[:, 0] > 0).astype(np.int64) if logits.shape[1] == 1 else logits.argmax(axis=1)
-    return np.asarray(answers == part.labels)
+def _right(checkpoint: Checkpoint, part: Split) -> npt.NDArray[np.bool_]:
+    """bool [n]: which texts, whose labels the checkpoint knows, it answers rightly; of several labels, with
+    exactly theirs."""
+    count = len(checkpoint.labels)
+    targets = part.sets[:, :count] if part.sets is not None else one_hot(part.labels, count)
+    examples = Examples.from_texts(checkpoint.tokenizer, part.texts, targets.astype(np.float32))
+    logits = predict_logits(checkpoint.network, examples)
+    if checkpoint.thresholds is not None:
+        given = reach(torch.sigmoid(logits).numpy(), checkpoint.thresholds)
+        return np.asarray((given == targets).all(axis=1))
+    return np.asarray(log_probabilities(logits).argmax(dim=1).numpy() == part.labels)
+
+
+def _check_replayed(beginning: Beginning, rows: Split, labels: int) -> None:
+    """DataError where the replayed rows are not those of the checkpoint, which has so many labels. Some may
+    have been removed or corrected since."""
+    replay, path, kept = beginning.replay, beginning.path, beginning.kept
+    known = np.union1d(kept.validation, kept.train)
+    found = int(np.isin(known, rows.keys).sum())
+    if found < LEAST_REPLAYED * len(known):
+        raise DataError(
+            f"{replay} holds {found:,} of {len(known):,} texts that {path} was trained or judged by; give "
+            "the file that it was trained on"
+        )
+    lacking = [name for name, n in zip(beginning.checkpoint.labels, rows.counts(labels)) if not n]
+    if lacking:
+        names = listed([shorten(name) for name in lacking])
+        raise DataError(
+            f"{replay} has no text of {names}, which {path} knows; give the file that it was trained on"
+        )
+
+
+def _all_labels(
+    old: tuple[str, ...], names: Sequence[tuple[str, ...]], source: str, several: bool
+) -> tuple[str, ...]:
+    """The old labels, then the new ones. DataError where a new name can be none."""
+    known = set(old)
+    if known.issuperset(name for own in names for name in own):
+        return old
+    every = [*names, *((name,) for name in old)]
+    found = set_names(every, source) if several else label_names([name for (name,) in every], source)
+    return (*old, *(name for name in found if name not in known))
+
+
+def _split(
+    texts: Sequence[str],
+    names: Sequence[tuple[str, ...]],
+    labels: Sequence[str],
+    where: str,
+    several: bool,
+) -> Split:
+    if several:
+        return make_sets(texts, names, labels, where)
+    return make_split(texts, [name for (name,) in names], labels, where)
 
 
 def _hold_out(new: Split, share: float, seed: int) -> tuple[Split, Split]:
@@ -219,4 +268,7 @@ def _hold_out(new: Split, share: float, seed: int) -> tuple[Split, Split]:
 
 
 def _joined(first: Split, second: Split) -> Split:
-    return Split(first.texts + second.texts, np.concatenate([first.labels, second.labels]))
+    sets = None
+    if first.sets is not None and second.sets is not None:
+        sets = np.concatenate([first.sets, second.sets])
+    return Split(first.texts + second.texts, np.concatenate([first.labels, second.labels]), sets)

@@ -1,7 +1,8 @@
 """What a checkpoint keeps of the rows it was trained on, so that a later training can go on from it.
 
 Always: the keys (64-bit hashes of a text's words, ``Split.keys``) of its validation part and of its test
-split, 8 bytes each, so that they are not trained on when the rows come back. Only where it is asked for: the
+split, 8 bytes each, so that they are not trained on when the rows come back, and of some training texts, by
+which these rows are known. Only where it is asked for: the
 rows themselves, compressed: texts may be private, and whoever has the checkpoint then has them.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from edge_lstm_export.datasets import Dataset, Split
 # More is a sample of the rows: a checkpoint is to stay a file of a few MB.
 MOST_CHARACTERS = 4_000_000
 _MOST_BYTES = 64 * 2**20  # of the rows, decompressed: what is longer was not written by this module
+MOST_TRAINING_KEYS = 256
 TRAIN, VALIDATION, TEST = range(3)
 
 Keys = npt.NDArray[np.uint64]
@@ -28,39 +30,41 @@ Keys = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Kept:
-    """validation, test: uint64 [n], the keys of these parts. rows: (part, label's index, text) of the rows
-    that are kept, or None."""
+    """validation, test: uint64 [n], the keys of these parts; train: of a sample of the training part. rows:
+    (part, indices of its labels, text) of the rows that are kept, or None."""
 
     validation: Keys
     test: Keys
-    rows: tuple[tuple[int, int, str], ...] | None = None
+    rows: tuple[tuple[int, tuple[int, ...], str], ...] | None = None
+    train: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @classmethod
     def of(cls, dataset: Dataset, train: Split, validation: Split, *, rows: bool, seed: int = 0) -> Kept:
         """Of a training's parts; ``rows``: keep these too, of many a sample drawn by ``seed``."""
         test = dataset.test
         keys_of_test = np.zeros(0, np.uint64) if test is None else test.keys
+        rng = np.random.default_rng([seed, 0x7EC])
+        some = rng.permutation(np.unique(train.keys))[:MOST_TRAINING_KEYS]
         if not rows:
-            return cls(validation.keys, keys_of_test)
+            return cls(validation.keys, keys_of_test, train=some)
         parts = [(TRAIN, train), (VALIDATION, validation), *([(TEST, test)] if test is not None else [])]
         every = [
-            (part, label, text)
-            for part, split in parts
-            for label, text in zip(split.labels.tolist(), split.texts)
+            (part, own, text) for part, split in parts for own, text in zip(_labels_of(split), split.texts)
         ]
         order = np.random.default_rng([seed, 0x4E9]).permutation(len(every))
         ends = np.cumsum([len(every[i][2]) for i in order])
         chosen = np.sort(order[ends <= MOST_CHARACTERS])
-        return cls(validation.keys, keys_of_test, tuple(every[i] for i in chosen))
+        return cls(validation.keys, keys_of_test, tuple(every[i] for i in chosen), some)
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
         """For the checkpoint's file."""
         tensors = {
             name: torch.from_numpy(keys.view(np.int64).copy())
-            for name, keys in (("validation", self.validation), ("test", self.test))
+            for name, keys in (("validation", self.validation), ("test", self.test), ("train", self.train))
         }
         if self.rows is not None:
-            data = zlib.compress(json.dumps(self.rows).encode(), 9)
+            plain = [(part, own[0] if len(own) == 1 else own, text) for part, own, text in self.rows]
+            data = zlib.compress(json.dumps(plain).encode(), 9)
             tensors["rows"] = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
         return tensors
 
@@ -71,8 +75,9 @@ class Kept:
         if not tensors:
             return None
         validation, test = _keys(tensors["validation"]), _keys(tensors["test"])
+        train = _keys(tensors["train"]) if "train" in tensors else np.zeros(0, np.uint64)
         if "rows" not in tensors:
-            return cls(validation, test)
+            return cls(validation, test, train=train)
         if tensors["rows"].dtype != torch.uint8:
             raise ValueError("its rows are no bytes")
         unpacked = zlib.decompressobj()
@@ -82,13 +87,22 @@ class Kept:
             raise ValueError(f"its rows cannot be unpacked: {error}") from None
         if not unpacked.eof:
             raise ValueError("its rows are more than a checkpoint keeps, or cut short")
-        rows = json.loads(data)
-        for part, label, text in rows:
-            if part not in (TRAIN, VALIDATION, TEST) or type(label) is not int or type(text) is not str:
+        rows: list[tuple[int, tuple[int, ...], str]] = []
+        for part, label, text in json.loads(data):
+            own = tuple(label) if isinstance(label, list) else (label,)
+            if part not in (TRAIN, VALIDATION, TEST) or type(text) is not str:
                 raise ValueError("its rows are no rows")
-            if not 0 <= label < labels:
-                raise ValueError(f"a kept row has label {label} of {labels}")
-        return cls(validation, test, tuple((part, label, text) for part, label, text in rows))
+            if not all(type(i) is int and 0 <= i < labels for i in own) or len(set(own)) < len(own):
+                raise ValueError(f"a kept row has label {str(label)[:40]} of {labels}")
+            rows.append((part, own, text))
+        return cls(validation, test, tuple(rows), train)
+
+
+def _labels_of(split: Split) -> list[tuple[int, ...]]:
+    """The indices of each text's labels."""
+    if split.sets is None:
+        return [(label,) for label in split.labels.tolist()]
+    return [tuple(np.flatnonzero(own).tolist()) for own in split.sets]
 
 
 def _keys(tensor: torch.Tensor) -> Keys:

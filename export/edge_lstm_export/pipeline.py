@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from edge_lstm.answering import check_abstain
 from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import open_model
@@ -114,6 +115,7 @@ class TrainingJob:
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     precision: what each label's threshold is to reach, where a text may have several labels; None: the best
         F1 (thresholds.choose_thresholds).
+    abstain: the share of wrong answers that the model keeps to by leaving out those it is unsure of; see fit.
     features: "pairs" (a table of words and pairs, a column a logit), "ngrams" (words, pieces of words and
         vectors of n-grams, presets.Short), or "auto": what suits the texts, see :func:`suits_ngrams`.
     threads: one, since two share too little work a time step: on a machine with other work, 20 steps of 64
@@ -148,6 +150,7 @@ class TrainingJob:
     resume: bool = False
     features: str = "auto"
     precision: float | None = None
+    abstain: float | None = None
     labels: int = 2
     several: bool = False
 
@@ -341,11 +344,14 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
     asked["features"] = [] if job.features == AUTO else ["features"]
     asked["teacher"] = [] if job.teacher in (None, NO_TEACHER) else ["--teacher"]
     check_unchanged(beginning, job.preset, asked)
+    for name, is_asked in (("--unlabelled", job.unlabelled), ("--suspects", job.suspects)):
+        if is_asked is not None:
+            raise DataError(f"{name} is for a training from nothing, not for --from; leave it out")
     config = beginning.checkpoint.network.config
     if config.several:
-        raise DataError(
-            f"{beginning.path} knows several labels a text, --from is for one; train anew with all rows"
-        )
+        _check_for_several(job, str(beginning.path))
+    elif job.precision is not None:
+        raise DataError(f"{beginning.path} gives one label a text: precision is for several; leave it out")
     if config.pair_buckets:
         raise DataError(
             f"{beginning.path} has a table of word pairs, fitted to a teacher, which cannot go on; train "
@@ -358,7 +364,8 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
         VALIDATION_SHARE if job.validation_share is None else job.validation_share,
     )
     labels = len(prepared.dataset.labels)
-    job = replace(job, preset=beginning.preset, labels=labels, features=NGRAMS if config.ngrams else PAIRS)
+    features = NGRAMS if config.ngrams else PAIRS
+    job = replace(job, preset=beginning.preset, labels=labels, several=config.several, features=features)
     base, shape = job.base, replace(config, labels=labels)
     if config.ngrams:
         sized = _sized(job, base, prepared).network
@@ -390,7 +397,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
         recipe=recipe,
     )
     if fitted.result.outcome != "interrupted":
-        old_test = compare_on_old(beginning, network, prepared) if job.read_test else None
+        old_test = compare_on_old(beginning, fitted.checkpoint, prepared) if job.read_test else None
         training = {**fitted.checkpoint.training, "going_on": describe(beginning, prepared, old_test)}
         checkpoint = replace(fitted.checkpoint, training=training)
         fitted = replace(fitted, checkpoint=checkpoint, old_test=old_test)
@@ -435,6 +442,7 @@ def _fit(
         keep_rows=job.keep_rows or (job.begin is not None and job.replay is None),
         precision=job.precision,
         crossed=crossed,
+        abstain=job.abstain,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
@@ -453,17 +461,25 @@ def _write(job: TrainingJob, fitted: Fitted, prepared: Prepared) -> None:
 
 def _for_several(job: TrainingJob, dataset: Dataset) -> TrainingJob:
     """The job for texts that may have several labels. DataError where it asks for what is for one."""
+    _check_for_several(job, dataset.name)
+    return replace(job, teacher=NO_TEACHER, several=True)
+
+
+def _check_for_several(job: TrainingJob, name: str) -> None:
     asked = {
         "--teacher": job.teacher not in (None, NO_TEACHER),
         "--unlabelled": job.unlabelled is not None,
         "--suspects": job.suspects is not None,
         "pairs": bool(job.network.get("pair_buckets")),
-        "keep-rows": job.keep_rows,
     }
-    for name, is_asked in asked.items():
+    for option, is_asked in asked.items():
         if is_asked:
-            raise DataError(f"{dataset.name} has several labels a text, {name} is for one; leave it out")
-    return replace(job, teacher=NO_TEACHER, several=True)
+            raise DataError(f"{name} has several labels a text, {option} is for one; leave it out")
+    if job.abstain is not None:
+        raise DataError(
+            f"{name} has several labels a text, each with a threshold of its own; leave --abstain out, or "
+            "say how many of a label's texts are to be right: --set precision=0.9"
+        )
 
 
 def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> TrainingJob:
@@ -650,6 +666,8 @@ def _check(job: TrainingJob) -> None:
         raise DataError(f"--curve and {other} do not go together; leave one of them out")
     check_validation_share(job.validation_share or 0.0)
     check_precision(job.precision)
+    if job.abstain is not None:
+        check_abstain(job.abstain)
     _check_teacher(named)
     _shape(named, preset(named.preset))
     replace(preset(named.preset).options, **job.options)

@@ -193,6 +193,7 @@ def test_evaluate_takes_texts_of_the_models_kind_only() -> None:
         ),
         ("a.jsonl", '{"text": "x", "labels": [1, 2]}\n{"text": "y"}\n', {}, [("1", "2"), ()]),
         ("a.txt", "__label__a __label__b x\nno label at all\n__label__b y\n", {}, [("a", "b"), (), ("b",)]),
+        ("a.txt", "__label__a __label__a x\n__label__b y\n", {"several": True}, [("a",), ("b",)]),
         ("a.csv", "text,labels\nx,a\ny,a|b\n", {"several": True}, [("a",), ("a", "b")]),
     ],
 )
@@ -216,6 +217,8 @@ def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
 def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nx,a|b\ny,c\n")
     assert read_labelled(tmp_path / "a.csv") == Labelled(["x", "y"], ["a|b", "c"])
+    (tmp_path / "a.txt").write_text("__label__a __label__a x\n__label__b y\n")  # the same label twice
+    assert read_labelled(tmp_path / "a.txt") == Labelled(["x", "y"], ["a", "b"])
 
 
 @pytest.mark.parametrize(

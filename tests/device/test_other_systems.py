@@ -1,7 +1,8 @@
 """Every device command works where Linux's own things are missing, or says what it leaves out.
 
 On Linux each test runs in processes without what macOS and Windows lack (``without_linux/``); what Linux has,
-the other tests use. On macOS and Windows themselves this file is what is run, as it is.
+the other tests use. One process runs most commands (``command_server.py``). On macOS and Windows themselves
+this file is what is run, as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,22 +20,61 @@ import pytest
 from edge_lstm import Classifier
 
 SHIMS = Path(__file__).parent / "without_linux"
+SERVER = Path(__file__).with_name("command_server.py")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(params=["macos", "windows"] if sys.platform == "linux" else ["as it is"])
+@pytest.fixture(scope="module", params=["macos", "windows"] if sys.platform == "linux" else ["as it is"])
 def system(request: pytest.FixtureRequest) -> str:
     """Whose lacks the processes of a test have."""
     name: str = request.param
     return name
 
 
+@pytest.fixture(scope="module")
+def environment(system: str) -> dict[str, str]:
+    """Of a process that has these lacks."""
+    shim = "" if system == "as it is" else str(SHIMS / system)
+    return {**os.environ, "PYTHONPATH": shim, "PYTHONIOENCODING": "utf-8"}
+
+
+@pytest.fixture(scope="module")
+def server(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs command after command."""
+    with subprocess.Popen(
+        [sys.executable, str(SERVER)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 @pytest.fixture
-def run(system: str, tmp_path: Path) -> Run:
+def run(server: subprocess.Popen[str], tmp_path: Path) -> Run:
     """Runs a command of edge-lstm in ``tmp_path``; whatever goes wrong shows its traceback."""
 
-    def call(*arguments: str, code: int = 0, text: str = "") -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": "" if system == "as it is" else str(SHIMS / system)}
+    def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        assert server.stdin is not None and server.stdout is not None
+        asked = {"folder": str(tmp_path), "arguments": ["--debug", *arguments]}
+        server.stdin.write(json.dumps(asked) + "\n")
+        server.stdin.flush()
+        answer = json.loads(server.stdout.readline())
+        assert answer["code"] == code, answer["stderr"]
+        return subprocess.CompletedProcess(arguments, code, answer["stdout"], answer["stderr"])
+
+    return call
+
+
+@pytest.fixture
+def run_alone(environment: dict[str, str], tmp_path: Path) -> Run:
+    """As ``run``, in a process of its own: for what a command does with a pipe, or with further processes."""
+
+    def call(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "edge_lstm", "--debug", *arguments],
             cwd=tmp_path,
@@ -46,7 +86,7 @@ def run(system: str, tmp_path: Path) -> Run:
             timeout=120,
             check=False,
         )
-        assert done.returncode == code, done.stderr
+        assert done.returncode == 0, done.stderr
         return done
 
     return call
@@ -93,11 +133,11 @@ def test_what_is_taken_away_is_gone(name: str, code: str, tmp_path: Path) -> Non
     assert done.returncode == 1 and b"Error" in done.stderr
 
 
-def test_predict(run: Run) -> None:
+def test_predict(run: Run, run_alone: Run) -> None:
     texts = [text for text, _ in REVIEWS[:3]]
     lines = run("predict", *texts).stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == [p.label for p in Classifier.load().predict(texts)]
-    assert run("predict", text="\n".join(texts) + "\n").stdout.splitlines() == lines
+    assert run_alone("predict", text="\n".join(texts) + "\n").stdout.splitlines() == lines
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl.gz"])
@@ -119,25 +159,24 @@ def test_score_assembles_parquet(run: Run, reviews: Path, tmp_path: Path) -> Non
 
 
 def test_score_with_more_workers_gives_the_same_bytes_or_says_that_there_is_one(
-    run: Run, reviews: Path, tmp_path: Path, system: str
+    run: Run, run_alone: Run, reviews: Path, tmp_path: Path, system: str
 ) -> None:
     alone = run("score", reviews.name, "-o", "one.csv", "--workers", "1")
-    several = run("score", reviews.name, "-o", "two.csv", "--workers", "2")
+    several = run_alone("score", reviews.name, "-o", "two.csv", "--workers", "2")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
     assert ("cannot start more" in several.stderr) == (system == "windows" or os.name == "nt")
     assert "cannot start more" not in alone.stderr
 
 
-def test_score_answers_a_pipe(run: Run, reviews: Path) -> None:
-    done = run("score", "-", "--input-format", "csv", text=reviews.read_text(encoding="utf-8"))
+def test_score_answers_a_pipe(run_alone: Run, reviews: Path) -> None:
+    done = run_alone("score", "-", "--input-format", "csv", text=reviews.read_text(encoding="utf-8"))
     assert len(done.stdout.splitlines()) == 1 + len(REVIEWS)
 
 
 def test_a_second_run_is_kept_from_the_same_output(
-    system: str, run: Run, reviews: Path, tmp_path: Path
+    environment: dict[str, str], run: Run, reviews: Path, tmp_path: Path
 ) -> None:
     holder = "import sys; from edge_lstm.scoring.output import FileOutput; it = FileOutput('scored.csv'); "
-    environment = {**os.environ, "PYTHONPATH": "" if system == "as it is" else str(SHIMS / system)}
     with subprocess.Popen(
         [sys.executable, "-c", holder + "print('held', flush=True); sys.stdin.read()"],
         cwd=tmp_path,

@@ -67,10 +67,17 @@ CASES = [
         arguments=("evaluate", "several.onnx", "--data", "d.csv"),
         says="the model has neg, pos",
     ),
+    Case(name="a share of wrong answers", arguments=(*SEVERAL, "--abstain", "0.02"), says="precision=0.9"),
+    Case(name="no share of wrong answers", arguments=(*TRAIN, "--abstain", "0"), says="above 0 and below 1"),
     Case(
-        name="mistakes of several labels",
-        arguments=("evaluate", "several.onnx", "--data", "one.csv", "--mistakes", "w.csv"),
-        says="--mistakes is for one",
+        name="a default share for a model of several labels",
+        arguments=("quantize", "several.onnx", "-o", "q.onnx", "--abstain", "0.02"),
+        says="leave it out",
+    ),
+    Case(
+        name="unlabelled texts",
+        arguments=(*SEVERAL, "--unlabelled", "d.csv", "--teacher", "nb-svm"),
+        says="is for one",
     ),
     Case(
         name="abstention of several labels",

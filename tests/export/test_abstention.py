@@ -94,6 +94,18 @@ def test_more_labelled_texts_make_a_curve_of_the_files_own_answers(make_checkpoi
     assert opened(kept).abstention == CURVE  # which is of more texts
 
 
+def test_a_training_keeps_the_share_that_is_wanted_where_its_texts_show_it() -> None:
+    prepared = prepare(dataset(*made_texts(3, 40)), VocabularyOptions(300, pieces=True), validation_share=0.2)
+    shape = NetworkConfig(embedding_dim=6, hidden=6, pooling="mean", ngrams=200, ngram_dim=5)
+    for wanted, kept in ((0.5, True), (0.001, False)):
+        network = new_network(prepared, shape, seed=0)
+        fitted = fit(prepared, network, TrainingOptions(epochs=1), abstain=wanted)
+        assert fitted.checkpoint.abstention is not None
+        assert (fitted.checkpoint.abstention.default == wanted) is kept
+        assert any("--abstain 0.001 is not kept" in remark for remark in fitted.remarks) is not kept
+        assert any("is not kept" in line for line in fitted.checkpoint.training["warnings"]) is not kept
+
+
 def test_a_checkpoint_with_a_damaged_curve_is_refused(
     make_checkpoint: MakeCheckpoint, tmp_path: Path
 ) -> None:

@@ -93,7 +93,7 @@ def test_a_corrected_row_takes_the_place_of_the_old_one(folder: Path, tmp_path: 
     old = load_checkpoint(folder / "with.safetensors")
     assert old.kept is not None and old.kept.rows is not None
     _, label, text = next(row for row in old.kept.rows if row[0] == TEST)
-    corrected = write(tmp_path / "fixed.csv", [(text.upper(), "kind 1" if label != 1 else "kind 2")])
+    corrected = write(tmp_path / "fixed.csv", [(text.upper(), "kind 1" if label != (1,) else "kind 2")])
     output = tmp_path / "m.safetensors"
     done = run(corrected, "--from", folder / "with.safetensors", "-o", output, "--epochs", "1")
     assert done.returncode == 0, done.stderr
@@ -107,7 +107,20 @@ def test_a_corrected_row_takes_the_place_of_the_old_one(folder: Path, tmp_path: 
     ("arguments", "says"),
     [
         (["--from", "without.safetensors"], "keeps no rows, .*; add --replay FILE"),
-        (["--from", "without.safetensors", "--replay", "new.csv"], "holds none of the texts"),
+        (["--from", "without.safetensors", "--replay", "new.csv"], "holds 0 of .* texts that"),
+        (["--from", "unjudged.safetensors", "--replay", "new.csv"], "holds 0 of .* texts that"),
+        (
+            ["--from", "keyless.safetensors", "--replay", "new.csv"],
+            "no text of kind 0, kind 1, kind 2, which",
+        ),
+        (["--from", "with.safetensors", "--suspects", "s.csv"], "--suspects is for a training from nothing"),
+        (["--from", "with.safetensors", "--label-separator", "|"], "several labels a text, .* gives one"),
+        (["--from", "with.safetensors", "--set", "precision=0.9"], "precision is for several"),
+        (
+            ["--from", "several.safetensors", "--abstain", "0.02"],
+            "a threshold of its own; leave --abstain out",
+        ),
+        (["--from", "several.safetensors", "--label-column", "mood"], "mood"),
         (["--from", "none.safetensors"], "no checkpoint at"),
         (["--from", "m.onnx"], "is a model file, which cannot learn; give its checkpoint"),
         (["--from", "with.safetensors", "--set", "hidden=20"], "keeps the network .* leave out hidden"),
@@ -132,6 +145,14 @@ def test_what_cannot_be_gone_on_from_is_one_line(
     save_checkpoint(replace(old, kept=None), folder / "old.safetensors")
     table = make_checkpoint(pair_buckets=30, labels=3)
     save_checkpoint(replace(table, kept=old.kept), folder / "pairs.safetensors")
+    assert old.kept is not None
+    none = np.zeros(0, np.uint64)
+    unjudged = replace(old.kept, validation=none, test=none, rows=None)
+    save_checkpoint(replace(old, kept=unjudged), folder / "unjudged.safetensors")
+    save_checkpoint(replace(old, kept=replace(unjudged, train=none)), folder / "keyless.safetensors")
+    several = make_checkpoint(labels=3, several=True)
+    kept = replace(old.kept, rows=((TRAIN, (0, 1), "one text"), (TRAIN, (), "another")))
+    save_checkpoint(replace(several, kept=kept), folder / "several.safetensors")
     done = run("new.csv", *arguments, "-o", tmp_path / "m.safetensors")
     assert done.returncode == 1, done.stderr
     last = done.stderr.strip().splitlines()[-1]
@@ -148,6 +169,7 @@ def test_what_is_kept_comes_back_from_its_tensors(monkeypatch: pytest.MonkeyPatc
         back = Kept.from_tensors(kept.to_tensors(), 3)
         assert back is not None and back.rows == kept.rows
         assert (back.validation == prepared.validation.keys).all()
+        assert set(back.train) == set(prepared.train.keys)
     assert kept.rows is not None and len(kept.rows) == 62
     assert {part for part, _, _ in kept.rows} == {TRAIN, VALIDATION, TEST}
     assert Kept.from_tensors({}, 3) is None
@@ -157,7 +179,19 @@ def test_what_is_kept_comes_back_from_its_tensors(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    "rows", [[[0, 3, "x"]], [[9, 0, "x"]], [[0, 0, 1]], [[0, True, "x"]], [[0, 0]], "x", {"a": 1}], ids=str
+    "rows",
+    [
+        [[0, 3, "x"]],
+        [[9, 0, "x"]],
+        [[0, 0, 1]],
+        [[0, True, "x"]],
+        [[0, [0, 0], "x"]],
+        [[0, [0, 3], "x"]],
+        [[0, 0]],
+        "x",
+        {"a": 1},
+    ],
+    ids=str,
 )
 def test_rows_that_are_none_are_a_damaged_checkpoint(rows: object, tmp_path: Path) -> None:
     checkpoint = untrained(3)

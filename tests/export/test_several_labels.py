@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from pathlib import Path
@@ -23,8 +24,10 @@ from train_command import run
 
 from edge_lstm import Classifier, SeveralPrediction
 from edge_lstm.errors import CheckError, DataError
+from edge_lstm.evaluation.mistakes import write_mistakes
+from edge_lstm.evaluation.several import evaluate_several
 from edge_lstm.modelfile import parse_model
-from edge_lstm.tables.labelled import Labelled, LabelledSets
+from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
 
 HERE = Path("model.onnx")
 LABELS = ("anger", "fear", "joy")
@@ -51,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, test = write_texts(folder / "train.csv", 300), write_texts(folder / "test.csv", 80, seed=1)
     done = run(
         *(source, "-o", folder / "model.safetensors", "--preset", "tiny", "--epochs", "2"),
-        *("--label-separator", "|", "--test", test),
+        *("--label-separator", "|", "--test", test, "--set", "keep-rows=yes"),
     )
     assert done.returncode == 0, done.stderr
     assert "test micro F1" in done.stdout
@@ -72,6 +75,42 @@ def test_the_file_gives_each_text_all_of_its_labels(trained: Path) -> None:
     assert classifier.model.thresholds is not None
     assert load_checkpoint(trained / "model.safetensors").thresholds == classifier.model.thresholds
     assert classifier.model.onnx.metadata["edge_lstm.format"] == "3"
+
+
+def test_it_goes_on_from_new_rows_with_a_new_label(trained: Path, tmp_path: Path) -> None:
+    new, output = write_texts(tmp_path / "new.csv", 150, 2, (*LABELS, "grief")), tmp_path / "m.safetensors"
+    done = run(new, "--from", trained / "model.safetensors", "-o", output, "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert "exactly right" in done.stdout and "McNemar" in done.stdout
+    old, gone_on = load_checkpoint(trained / "model.safetensors"), load_checkpoint(output)
+    assert gone_on.labels == (*LABELS, "grief")
+    assert gone_on.thresholds is not None and len(gone_on.thresholds) == 4
+    assert gone_on.training["validation"]["labels"]["grief"]["f1"] >= 0.5
+    went_on = gone_on.training["going_on"]["old_test"]
+    # The first training's test texts, and those of the new ones that have no new label.
+    assert 80 < went_on["texts"] < 80 + 15
+    assert went_on["after"] >= went_on["before"] - 0.1
+    assert old.kept is not None and old.kept.rows is not None
+    assert {len(own) for _, own, _ in old.kept.rows} >= {0, 1, 2}
+    assert gone_on.kept is not None and gone_on.kept.rows is not None
+    texts = {text: own for _, own, text in gone_on.kept.rows}
+    assert all(set(texts[text]) == set(own) for _, own, text in old.kept.rows if text in texts)
+
+
+def test_mistakes_are_read_back_with_all_of_their_labels(trained: Path, tmp_path: Path) -> None:
+    model = parse_model((trained / "model.onnx").read_bytes(), HERE)
+    texts = ["joyful filler1", "angerness joyful filler2", "filler3 fearly"]
+    truth = [("fear", "joy"), ("anger", "joy"), ()]
+    evaluation = evaluate_several([model], texts, truth)
+    assert write_mistakes(evaluation, tmp_path / "w.csv") == 2
+    with (tmp_path / "w.csv").open(newline="", encoding="utf-8-sig") as file:
+        rows = {row["row"]: row for row in csv.DictReader(file)}
+    assert rows["1"]["label"] == "fear|joy" and rows["1"]["guess"] == "joy"
+    assert rows["3"]["label"] == "" and rows["3"]["guess"] == "fear"
+    probability = Classifier.from_model(model).predict([texts[2]])[0].probabilities["fear"]
+    assert float(rows["3"]["probability"]) == pytest.approx(probability, abs=1e-4)
+    read = read_labelled(tmp_path / "w.csv", several=True)
+    assert dict(zip(read.texts, read.labels)) == {texts[0]: ("fear", "joy"), texts[2]: ()}
 
 
 @pytest.mark.parametrize("labels", [2, 3, 20])

@@ -104,15 +104,16 @@ def abstention_lines(curve: RiskCoverage | None) -> list[str]:
     return plain_table(("wrong, at most", "threshold", "answered"), rows)
 
 
-def old_test_lines(found: OldTest | None) -> list[str]:
-    """What became of the old labels, of a training that went on from a checkpoint."""
+def old_test_lines(found: OldTest | None, *, several: bool) -> list[str]:
+    """What became of the old labels, of a training that went on from a checkpoint. several: of a text."""
     if found is None:
         return []
     test = found.test
     verdict = "a difference beyond chance" if test.mid_p < 0.05 else "no difference shown"
+    what = "exactly right" if several else "accuracy"
     alone = f"{test.only_first_right:,} right before alone, {test.only_second_right:,} now alone"
     return [
-        f"old labels {found.texts:,} test texts: accuracy {found.before:.2%} before, {found.after:.2%} now",
+        f"old labels {found.texts:,} test texts: {what} {found.before:.2%} before, {found.after:.2%} now",
         f"McNemar    p = {test.mid_p:.2g}, {verdict} ({alone})",
     ]
 

@@ -12,7 +12,7 @@ import typer
 
 from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption, column_names
 from edge_lstm.cli.tables import print_table
-from edge_lstm_export.cli.options import DataDirOption
+from edge_lstm_export.cli.options import DataDirOption, DefaultAbstainOption
 from edge_lstm_export.cli.settings import hidden_options, parsed
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def command(
     ] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
+    abstain: DefaultAbstainOption = None,
     no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test split unread.")] = False,
     teacher: Annotated[
         str | None,
@@ -222,6 +223,7 @@ def command(
         teacher=teacher,
         teacher_labels=_renaming(teacher_labels),
         unlabelled=unlabelled,
+        abstain=abstain,
         read_test=not no_test,
         begin=begin,
         replay=replay,
@@ -252,7 +254,8 @@ def command(
                 print("", *score_lines(name, measured), sep="\n")
             if name == "validation":
                 print(*abstention_lines(fitted.checkpoint.abstention), sep="\n")
-        print("", *old_test_lines(fitted.old_test), *written_lines(job, fitted), sep="\n")
+        several = fitted.checkpoint.thresholds is not None
+        print("", *old_test_lines(fitted.old_test, several=several), *written_lines(job, fitted), sep="\n")
         if fitted.curve is not None:
             print_curve(job, fitted.curve)
     for remark in fitted.remarks:

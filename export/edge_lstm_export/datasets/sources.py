@@ -220,13 +220,20 @@ def _read_labelled(
     return read, digest.hexdigest()
 
 
-def read_rows(path: Path, options: DataOptions) -> tuple[list[str], list[str], str]:
-    """A labelled file with one label a text, or a folder with a folder of texts for each label → texts,
-    labels, digest. Raises DataError.
+def read_rows(
+    path: Path, options: DataOptions, *, several: bool
+) -> tuple[list[str], list[tuple[str, ...]], str]:
+    """A labelled file, or a folder with a folder of texts for each label → texts, the labels of each, digest.
+
+    several: whether a text may have several, or none. Raises DataError, also where one has and may not.
     """
-    read, digest = _read_labelled(path, options)
-    if isinstance(read, LabelledSets):
-        raise DataError(f"{path} has several labels a text, --from is for one; train anew with all rows")
+    read, digest = _read_labelled(path, options, several=several)
+    if isinstance(read, Labelled):
+        return read.texts, [(label,) for label in read.labels], digest
+    if not several:
+        raise DataError(
+            f"{path} has several labels a text, the checkpoint of --from gives one; train anew with all rows"
+        )
     return read.texts, read.labels, digest
 
 

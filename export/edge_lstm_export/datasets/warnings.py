@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm.answering import RiskCoverage
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, shorten
@@ -167,6 +168,20 @@ def set_warnings(measured: SetScores, thresholds: Sequence[float]) -> Iterator[s
             f"the validation part has no text of {listed(unseen)}: its threshold is a guess; "
             "collect more such texts"
         )
+
+
+def abstain_warning(curve: RiskCoverage | None, wanted: float) -> str:
+    """Why a model does not keep to the share of wrong answers that was wanted."""
+    if curve is None:
+        shown = "no text judged this training"
+    else:
+        shown = (
+            f"{curve.texts:,} texts ({curve.data}) do not show from where on so few are wrong, "
+            f"{curve.least:.2g} is the least that they show"
+        )
+    return (
+        f"--abstain {wanted:g} is not kept: {shown}; collect more texts, or give export --data and --abstain"
+    )
 
 
 def best_threshold(
