@@ -13,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 # Those that take minutes run in .ci/run, or with PYTEST_FLAGS= (nothing).
 PYTEST_FLAGS ?= -m "not slow"
 
-.PHONY: demo test lint types pytest device-test docs release model bench emulated clean
+.PHONY: demo test lint types pytest device-test docs outputs release model bench emulated clean
 
 demo: $(VENV)/installed
 	$(BIN)/edge-lstm quickstart
@@ -65,6 +65,11 @@ $(DOCS_VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(DOCS_VENV)
 	$(DOCS_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) '.[docs]'
 	touch $@
+
+# Runs the commands that README.md and docs/ show and writes their output under them, as on a CPU without AMX;
+# CHECK=1 compares instead.
+outputs: $(VENV)/installed
+	$(BIN)/python -m benchmarks.without_amx $(BIN)/python tools/outputs.py $(if $(CHECK),--check)
 
 # What is published, in dist/: nothing goes there that is not checked. TAG=v1.2.3 is held against the version;
 # DRY=1 says what is missing and goes on. Publishing itself is .github/workflows/release.yml.

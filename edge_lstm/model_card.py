@@ -127,7 +127,7 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
         if (part := _part(model.training, key)) and _number(part, "accuracy") is not None
     ]
     if not told:
-        yield "The file does not say. Measure it: `edge-lstm evaluate -m MODEL --data FILE`."
+        yield "The file does not say. Measure it: `edge-lstm evaluate MODEL --data FILE`."
         return
     rows = []
     for title, part in told:
@@ -160,7 +160,7 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
     if model.quantization:
         yield (
             "Measured in float32, before the network was quantized; "
-            "`edge-lstm evaluate -m MODEL --data FILE` measures this file."
+            "`edge-lstm evaluate MODEL --data FILE` measures this file."
         )
     if (temperature := _number(model.training, "temperature")) is not None:
         yield (

@@ -2,7 +2,7 @@
 
 The rule is that of ``keras.preprocessing.text.text_to_word_sequence``: lower-case, filter characters
 become spaces, split on single spaces, empty pieces dropped. One character is added to Keras's filter,
-the carriage return, so that a text answers the same whether its lines end in LF or CR LF (no IMDB
+the carriage return, so that a text gets the same answer whether its lines end in LF or CR LF (no IMDB
 review contains one, so Keras's word index stays valid).
 
 Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the word

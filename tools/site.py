@@ -1,8 +1,8 @@
 """The documentation as a site: what MkDocs asks of it (``hooks`` of mkdocs.yml). ``make docs`` builds it.
 
 The reference pages are made here, from the commands and the docstrings, each time the site is built: they
-cannot say anything else than the code. Links from ``docs/`` to files of the repository that are no pages
-become their names; a link that leads nowhere stops the build.
+cannot say anything else than the code. What was measured comes from ``benchmarks/`` as it is. Links to files
+of the repository that are no pages become their names; a link that leads nowhere stops the build.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import edge_lstm_export  # noqa: E402, F401 - both from this checkout: MkDocs ta
 import edge_lstm  # noqa: E402
 from edge_lstm import cli  # noqa: E402
 
-_LINK = re.compile(r"(?<!!)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
+_LINK = re.compile(r"(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
 def commands_page() -> str:
@@ -150,9 +150,29 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("[", "\\[")
 
 
-def is_page(target: Path) -> bool:
-    """Whether a file of the repository is part of the site."""
-    return target.is_relative_to(ROOT / "docs")
+# Of the repository outside docs/: pages and pictures of the site, there under the same name.
+MEASURED = (
+    "benchmarks/README.md",
+    "benchmarks/accuracy.md",
+    "benchmarks/abstention.md",
+    "benchmarks/going_on.md",
+    "benchmarks/several_labels.md",
+    "benchmarks/results/anyones_labels.md",
+    "benchmarks/results/table.md",
+)
+PICTURES = tuple(
+    path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg"))
+)
+# What the site makes of the code: page → text.
+PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
+
+
+def place(path: Path) -> str | None:
+    """Where a file of the repository is on the site; None where it is not part of it."""
+    if path.is_relative_to(ROOT / "docs"):
+        return path.relative_to(ROOT / "docs").as_posix()
+    name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
+    return name if name in (*MEASURED, *PICTURES) else None
 
 
 def relinked(markdown: str, page: Path) -> str:
@@ -160,33 +180,38 @@ def relinked(markdown: str, page: Path) -> str:
 
     page: where the text is, in the repository.
     """
+    here = place(page)
+    assert here is not None
 
     def replaced(link: re.Match[str]) -> str:
-        text, target = link[1], link[2]
+        picture, text, target, anchor = link[1], link[2], link[3], link[4] or ""
         if re.match(r"[a-z]+:", target):
             return link[0]
         path = Path(os.path.normpath(page.parent / target))
-        made = is_page(path) and path.relative_to(ROOT / "docs").as_posix() in PAGES
-        if not made and not path.exists():
+        there = place(path)
+        if there not in PAGES and not path.exists():
             raise ValueError(f"{page.relative_to(ROOT)}: the link {target} leads nowhere")
-        return link[0] if is_page(path) else text
+        if there is None:
+            return text
+        return f"{picture}[{text}]({os.path.relpath(there, Path(here).parent)}{anchor})"
 
     return _LINK.sub(replaced, markdown)
 
 
-# What the site makes of the code: page → text.
-PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
-
-
 def on_files(files: Any, config: Any) -> Any:
-    """MkDocs: the pages that are made here, beside those of docs/."""
+    """MkDocs: the pages that are made here, and what was measured, beside those of docs/."""
     from mkdocs.structure.files import File
 
     for name, make in PAGES.items():
         files.append(File.generated(config, name, content=make()))
+    for name in (*MEASURED, *PICTURES):
+        files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """MkDocs: a page's text before it becomes HTML."""
-    return relinked(markdown, ROOT / "docs" / page.file.src_uri)
+    name = page.file.src_uri
+    # A word behind console is for tools/outputs.py.
+    markdown = re.sub(r"^```console \w+$", "```console", markdown, flags=re.MULTILINE)
+    return relinked(markdown, ROOT / name if name in MEASURED else ROOT / "docs" / name)

@@ -45,7 +45,7 @@ class CommandEntry:
 # In the order of the road: train → export → quantize → score → measure.
 COMMANDS = {
     "quickstart": CommandEntry(
-        "edge_lstm_export.cli.quickstart", "The whole road on the embedded checkpoint, in seconds."
+        "edge_lstm_export.cli.quickstart", "The whole road on example tickets, in a minute."
     ),
     "train": CommandEntry("edge_lstm_export.cli.train", "Train a classifier from labelled text."),
     "export": CommandEntry("edge_lstm_export.cli.export", "Turn a checkpoint into one ONNX model file."),

@@ -144,7 +144,8 @@ def command(
             "-w",
             metavar="N",
             min=1,
-            help="Most processes to start; Windows has one.  [default: the cores this process may use]",
+            help="Processes to start, at most; on Windows there is one.  "
+            "[default: the cores this process may use]",
             show_default=False,
         ),
     ] = None,

@@ -73,14 +73,12 @@ class Quantized:
         confidence, the smaller one."""
         ratio = self.time_ratio
         if ratio.low > TIE:
-            return Choice("fp32", f"int8 takes {_times(ratio)} on this CPU")
+            return Choice("fp32", f"the faster one on this CPU (int8 takes {_times(ratio)})")
         faster = Ratio(1 / ratio.value, 1 / ratio.high, 1 / ratio.low)
         if faster.low > TIE:
-            return Choice("int8", f"fp32 takes {_times(faster)} on this CPU")
+            return Choice("int8", f"the faster one on this CPU (fp32 takes {_times(faster)})")
         smaller: Literal["fp32", "int8"] = "int8" if self.bytes_after < self.bytes_before else "fp32"
-        return Choice(
-            smaller, f"the smaller one, for neither is clearly faster here: int8 takes {_times(ratio)}"
-        )
+        return Choice(smaller, f"the smaller one, no clear difference here (int8 takes {_times(ratio)})")
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Choice:
 
 
 def _times(ratio: Ratio) -> str:
-    return f"{ratio.value:.2f} times as long (95 %: {ratio.low:.2f} to {ratio.high:.2f})"
+    return f"{ratio.value:.2f} times as long, 95 %: {ratio.low:.2f} to {ratio.high:.2f}"
 
 
 def export_fp32(

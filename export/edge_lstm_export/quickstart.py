@@ -1,41 +1,150 @@
-"""The whole road on the embedded checkpoint: which commands, in which order, and why."""
+"""The whole road, on texts that are installed: which commands, in which order, and what each has shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lstm.models import REVIEWS
+from edge_lstm.atomic import write_atomically
+from edge_lstm.classifier import Classifier
+
+# Support tickets, written for this project: tickets.csv (120, labelled), few.csv (60 of them), log.txt (600
+# without a label), labelled.csv (some of the log, with their labels) and test.csv (60 others, labelled).
+TICKETS = Path(__file__).parent / "tickets"
+
+# With what a person says of each. Of every label the first one that the new model gets right is shown.
+NEW_TICKETS = (
+    ("Why was I charged twice this month?", "billing"),
+    ("The screen stays black after I log in.", "bug"),
+    ("Can I export my notes as PDF?", "question"),
+    ("The invoice shows the wrong amount.", "billing"),
+    ("The app crashes whenever I save.", "bug"),
+    ("How do I invite a colleague?", "question"),
+    ("Is there a free plan for schools?", "question"),
+)
+# For the embedded model. The first ones that it gets right are shown, and the first that it does not: which
+# ones these are, the model decides.
+SENTENCES = (
+    ("A wonderful film, beautifully played from the first scene to the last.", "pos"),
+    ("Dull, far too long, and the ending makes no sense.", "neg"),
+    ("I laughed, I cried, and I would see it again tomorrow.", "pos"),
+    ("What a waste of a great cast.", "neg"),
+    ("The acting is good, but the story is a mess and I was bored.", "neg"),
+    ("Slow at first, and then one of the best hours of cinema that I know.", "pos"),
+    ("Two hours I will never get back.", "neg"),
+    ("A slow start, but what an ending!", "pos"),
+    ("Not bad at all.", "pos"),
+    ("I have seen worse, though not this year.", "neg"),
+    ("Nobody who loves the book will forgive this film.", "neg"),
+    ("I expected nothing and could not have been more wrong.", "pos"),
+    ("It never once put a foot wrong.", "pos"),
+    ("If you need a good sleep, buy a ticket.", "neg"),
+    ("You will look at your watch, and only to wish that it had stopped.", "pos"),
+    ("The trailer has everything that is worth seeing.", "neg"),
+)
+RIGHT_SHOWN = 3
+Judged = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of the road: what it shows, and the arguments of ``edge-lstm`` that do it alone."""
+    """One stage: its title, the arguments of ``edge-lstm`` that do it alone, and what it has shown."""
 
     title: str
     arguments: tuple[str, ...]
+    shown: str
 
 
-def embedded_checkpoint() -> Path:
-    """Path of the fp32 checkpoint that is installed with the package."""
-    return Path(__file__).parent / "checkpoints" / "sentiment.safetensors"
+def write_texts(folder: Path) -> list[Path]:
+    """Writes the example tickets into a folder. → the files. Raises OutputError."""
+    written = []
+    for path in sorted(TICKETS.iterdir()):
+        write_atomically(path.read_bytes(), folder / path.name, parents=True)
+        written.append(folder / path.name)
+    return written
 
 
 def steps(folder: Path) -> Iterator[Step]:
-    """The road from the embedded checkpoint to a measured int8 file, its files in ``folder``."""
-    checkpoint, reviews = str(embedded_checkpoint()), str(REVIEWS)
-    fp32, int8 = str(folder / "sentiment.onnx"), str(folder / "sentiment.int8.onnx")
-    scored = str(folder / "scored.csv")
-    yield Step("The network, as PyTorch trained it", ("inspect", checkpoint))
-    yield Step("PyTorch → one ONNX file, checked against PyTorch", ("export", checkpoint, "-o", fp32))
-    # Of so few reviews one is 1.1 points, and one near the border may change its label.
-    gate = ("--data", reviews, "--max-drop", "2.2")
-    yield Step("fp32 → int8, through the gates", ("quantize", fp32, "-o", int8, *gate))
+    """From labelled tickets to a measured model, its files in ``folder``, and then the embedded model.
+
+    Each step is to be run before the next one is asked for.
+    """
+    write_texts(folder)
+    tickets, test, log, scored, checkpoint, model = (
+        str(folder / name)
+        for name in (
+            "tickets.csv",
+            "test.csv",
+            "log.txt",
+            "scored.csv",
+            "tickets.safetensors",
+            "tickets.onnx",
+        )
+    )
+    yield Step(
+        "Train on 120 support tickets",
+        ("train", tickets, "-o", checkpoint),
+        "A network of your own. Its accuracy is cross-validated: each ticket was judged by a network that "
+        "had not seen it.",
+    )
+    # Of sixty tickets one is 1.7 points, and one near the border may change its label.
+    yield Step(
+        "Export: PyTorch → ONNX → int8, through the gates",
+        ("export", checkpoint, "-o", model, "--quantize", "auto", "--data", test, "--max-drop", "2"),
+        "The file answers as PyTorch does; int8 was compared on 60 tickets that nothing has learnt from. "
+        "'chosen' says which of the two is written. A device may have another CPU: measure there.",
+    )
     yield Step(
         "Classify",
-        ("predict", "-m", int8, "A slow start, but what an ending!", "Two hours I will never get back."),
+        ("predict", "-m", model, *_one_of_each(Classifier.load(model))),
+        "Label, probability and status of each text.",
     )
-    yield Step("Score a file", ("score", reviews, "-o", scored, "-m", int8))
-    yield Step("Is it right, on these reviews?", ("evaluate", fp32, int8, "--data", reviews))
-    yield Step("How fast is it here?", ("latency", fp32, int8, "--runs", "200"))
+    yield Step(
+        "Score a file",
+        ("score", log, "-o", scored, "-m", model),
+        "A row out for each row in, on all cores; after a kill, --resume goes on to the same bytes.",
+    )
+    yield Step(
+        "Is it right on tickets that it has not seen?",
+        ("evaluate", model, "--data", test),
+        "Accuracy with its interval, and which labels are taken for which.",
+    )
+    yield Step(
+        "How fast is it here?",
+        ("latency", model, "--data", tickets, "--runs", "1200"),
+        "A cold start, a text and a token, each measured by itself, and whether to believe it.",
+    )
+    yield _sentiment(Classifier.load())
+
+
+def _one_of_each(classifier: Classifier) -> list[str]:
+    """Of every label the first new ticket that the model gets right."""
+    right, _ = judged(classifier, NEW_TICKETS)
+    return list({label: text for text, label in reversed(right)}.values())[::-1] or [NEW_TICKETS[0][0]]
+
+
+def _sentiment(classifier: Classifier) -> Step:
+    """The embedded model on sentences that it gets right and one that it does not."""
+    right, wrong = judged(classifier, SENTENCES)
+    texts = [text for text, _ in right[:RIGHT_SHOWN]]
+    said = f"It gets {len(right)} of the {len(SENTENCES)} sentences right that quickstart knows"
+    if wrong:
+        text, label = wrong[0]
+        texts.append(text)
+        said += f". The last one here it gets wrong: a person would say {label}"
+    return Step(
+        "The model in the package: is a film review positive?",
+        ("predict", *texts),
+        f"It learnt from whole reviews, and single sentences are harder. {said}. Before use, measure on "
+        "texts of your own: edge-lstm evaluate --data FILE.",
+    )
+
+
+def judged(classifier: Classifier, texts: Sequence[tuple[str, str]]) -> tuple[Judged, Judged]:
+    """Texts with their true labels → those that the model gets right, and those that it does not."""
+    right: Judged = []
+    wrong: Judged = []
+    for (text, label), answer in zip(texts, classifier.predict([text for text, _ in texts])):
+        (right if answer.label == label else wrong).append((text, label))
+    return right, wrong

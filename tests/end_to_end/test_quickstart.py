@@ -1,15 +1,22 @@
-"""The README's first command: the whole road, on the checkpoint that is installed."""
+"""The README's first command: the whole road, on the texts that are installed."""
 
 from __future__ import annotations
 
+import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from edge_lstm_export import quickstart
+
 from edge_lstm import Classifier
+from edge_lstm.cli import COMMANDS, run
 
 
-def test_the_quickstart_goes_through_every_gate(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_quickstart_goes_the_whole_road(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edge_lstm", "quickstart"],
         cwd=tmp_path,
@@ -18,5 +25,42 @@ def test_the_quickstart_goes_through_every_gate(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "7. How fast is it here?" in done.stdout
-    assert Classifier.load(tmp_path / "quickstart" / "sentiment.int8.onnx").labels == ("neg", "pos")
+    steps = re.findall(r"^\d\. .+\n\$ edge-lstm (\w+)", done.stdout, re.MULTILINE)
+    assert steps == ["train", "export", "predict", "score", "evaluate", "latency", "predict"]
+    assert set(steps) <= set(COMMANDS)
+    assert len(re.findall("^→ ", done.stdout, re.MULTILINE)) == len(steps)
+    assert re.search("^chosen +(fp32|int8): ", done.stdout, re.MULTILINE)
+    assert max(len(line) for line in done.stdout.splitlines() if line.startswith(("→", "  "))) <= 90
+    assert Classifier.load(tmp_path / "quickstart" / "tickets.onnx").labels == ("billing", "bug", "question")
+    assert len((tmp_path / "quickstart" / "scored.csv").read_text(encoding="utf-8").splitlines()) == 601
+
+
+def test_the_embedded_model_is_shown_where_it_is_right_and_where_it_is_wrong() -> None:
+    classifier = Classifier.load()
+    right, wrong = quickstart.judged(classifier, quickstart.SENTENCES)
+    assert len(right) >= quickstart.RIGHT_SHOWN
+    step = quickstart._sentiment(classifier)
+    answers = [answer.label for answer in classifier.predict(list(step.arguments[1:]))]
+    truth = dict(quickstart.SENTENCES)
+    hits = [truth[text] == label for text, label in zip(step.arguments[1:], answers)]
+    assert hits == [True] * quickstart.RIGHT_SHOWN + [False] * bool(wrong)
+    assert f"{len(right)} of the {len(quickstart.SENTENCES)}" in step.shown
+    assert ("it gets wrong" in step.shown) == bool(wrong)
+
+
+def test_the_example_tickets_are_written_and_fit_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["quickstart", "--texts-only", "--folder", str(tmp_path / "new" / "folder")])
+    folder = tmp_path / "new" / "folder"
+    assert capsys.readouterr().out.count("wrote") == len(list(folder.iterdir())) == 5
+
+    def labelled(name: str) -> dict[str, str]:
+        with (folder / name).open(encoding="utf-8", newline="") as file:
+            return {row["text"]: row["label"] for row in csv.DictReader(file)}
+
+    log = (folder / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert labelled("few.csv").items() <= labelled("tickets.csv").items()
+    assert labelled("labelled.csv").keys() <= set(log)
+    assert not labelled("test.csv").keys() & {*labelled("tickets.csv"), *log}
+    assert (len(labelled("few.csv")), len(labelled("test.csv")), len(set(log))) == (60, 60, 600)

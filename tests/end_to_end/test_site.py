@@ -15,6 +15,7 @@ from edge_lstm.cli import COMMANDS
 ROOT = Path(__file__).parents[2]
 SITE = runpy.run_path(str(ROOT / "tools" / "site.py"))
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
+LINKING = [*DOCS, *(ROOT / name for name in SITE["MEASURED"])]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_every_public_name_is_in_the_reference_with_its_docstring(name: str) -> 
     assert first and all(word.strip("`.,:;") in page for word in first if not word.startswith(":"))
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_link_of_a_page_leads_nowhere(path: Path) -> None:
     SITE["relinked"](path.read_text(encoding="utf-8"), path)
 
@@ -62,6 +63,21 @@ def test_no_link_of_a_page_leads_nowhere(path: Path) -> None:
 def test_a_link_that_leads_nowhere_is_found() -> None:
     with pytest.raises(ValueError, match="leads nowhere"):
         SITE["relinked"]("[there](no-such-page.md)", ROOT / "docs" / "index.md")
+
+
+def test_no_link_of_the_readme_leads_nowhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
+    assert len(targets) > 10
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_a_link_to_what_was_measured_stays_one() -> None:
+    text = "[a](../benchmarks/accuracy.md#seeds) ![b](../benchmarks/results/curve.svg)"
+    assert SITE["relinked"](text, ROOT / "docs" / "data.md") == (
+        "[a](benchmarks/accuracy.md#seeds) ![b](benchmarks/results/curve.svg)"
+    )
+    assert SITE["relinked"]("[c](../docs/data.md)", ROOT / "benchmarks" / "accuracy.md") == "[c](../data.md)"
 
 
 def test_a_link_out_of_the_site_becomes_its_text() -> None:
@@ -76,7 +92,8 @@ def test_a_link_out_of_the_site_becomes_its_text() -> None:
 def test_the_menu_has_every_page() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
     listed = set(re.findall(r"([\w/.-]+\.md)$", menu, re.MULTILINE))
-    assert listed == {path.relative_to(ROOT / "docs").as_posix() for path in DOCS} | set(SITE["PAGES"])
+    made = {*SITE["PAGES"], *SITE["MEASURED"]}
+    assert listed == {path.relative_to(ROOT / "docs").as_posix() for path in DOCS} | made
 
 
 def test_the_scale_stands_still_only_with_sentinel_units() -> None:

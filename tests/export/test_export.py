@@ -257,7 +257,7 @@ def test_auto_writes_the_faster_file_and_in_a_tie_the_smaller_one(
     assert describe(opened(output.read_bytes()))["precision"] == takes
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chosen")]
     assert takes in line and because in line
-    assert f"(95 %: {1 / ratio[2]:.2f}" in line or f"(95 %: {ratio[1]:.2f}" in line
+    assert f"95 %: {1 / ratio[2]:.2f}" in line or f"95 %: {ratio[1]:.2f}" in line
 
 
 def test_where_int8_is_the_larger_file_a_tie_goes_to_fp32(

@@ -328,7 +328,7 @@ def print_choice(result: Quantized | None, choice: Choice | None = None) -> None
     if choice is not None:
         print(f"chosen         {choice.precision}: {choice.reason}")
     elif result is not None and result.choice().precision == "fp32":
-        print(f"note: {result.choice().reason}; 'edge-lstm export --quantize auto' would write fp32")
+        print(f"note: fp32 is {result.choice().reason}; --quantize auto of 'edge-lstm export' would write it")
 
 
 def _ratio(before: float, after: float) -> str:

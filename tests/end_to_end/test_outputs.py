@@ -1,0 +1,134 @@
+"""What README.md and docs/ show: commands and options that exist, a page a command, outputs of today."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from edge_lstm import cli
+
+ROOT = Path(__file__).parents[2]
+TOOL = runpy.run_path(str(ROOT / "tools" / "outputs.py"))
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$|^((?: {4,}\S[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+
+
+def shell_commands(text: str) -> Iterator[list[str]]:
+    """Words of every ``edge-lstm …`` in the code of a page, blocks and spans, up to the next | or &."""
+    code = [
+        block[2] or block[3] or "" for block in BLOCK.finditer(text) if block[1] not in ("js", "c", "python")
+    ]
+    code += re.findall(r"`(edge-lstm [^`]+)`", BLOCK.sub("", text))
+    for block in code:
+        for line in block.replace("\\\n", " ").splitlines():
+            at = re.search(r"(?<!install )(?<!download )(?<![\w./-])(?:\S*/)?edge-lstm +(?=[a-z-])", line)
+            if at is None:
+                continue
+            lexer = shlex.shlex(line[at.end() :], posix=True, punctuation_chars="|&;()<>")
+            lexer.whitespace_split = True
+            words: list[str] = []
+            try:
+                for word in lexer:
+                    if word in ("|", "||", "&", "&&", ";", ")"):
+                        break
+                    words.append(word)
+            except ValueError:  # an apostrophe of prose
+                continue
+            yield words
+
+
+def options_of(name: str) -> set[str]:
+    """The options that a command takes."""
+    entry = cli.COMMANDS[name]
+    command = cli._command(name, import_module(entry.module).command, entry.summary)
+    context = command.make_context(name, [], resilient_parsing=True)
+    return {option for parameter in command.get_params(context) for option in parameter.opts}
+
+
+OPTIONS = {name: options_of(name) for name in cli.COMMANDS}
+OF_ALL = {"--version", "--help", "--debug", "--install-completion", "--show-completion"}
+
+
+def unknown_in(text: str) -> list[str]:
+    """What a page's commands name that does not exist."""
+    wrong = []
+    for words in shell_commands(text):
+        if not words or words[0] == "COMMAND" or words[0].startswith("--"):
+            wrong += [word for word in words[:1] if word.startswith("--") and word not in OF_ALL]
+        elif words[0] not in OPTIONS:
+            wrong.append(words[0])
+        else:
+            given = [word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)]
+            wrong += [f"{words[0]} {o}" for o in given if o not in OPTIONS[words[0]] | OF_ALL]
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_and_option_that_a_page_shows_exists(page: Path) -> None:
+    assert unknown_in(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_command_or_option_that_does_not_exist_is_found() -> None:
+    text = "```sh\nedge-lstm score a.csv --no-such -o b.csv | edge-lstm predict\nedge-lstm scor a\n```\n"
+    assert unknown_in(f"{text}or `edge-lstm inspect --cards`") == [
+        "score --no-such",
+        "scor",
+        "inspect --cards",
+    ]
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_a_short_page_that_shows_it(name: str) -> None:
+    page = ROOT / "docs" / "how-to" / f"{name}.md"
+    text = page.read_text(encoding="utf-8")
+    assert any(words[0] == name for words in shell_commands(text))
+    assert len(text.splitlines()) <= 80
+    assert f"({name}.md)" in (page.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_is_read_to_its_end() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "same"),
+    [
+        ("92 rows in 0.2 s (409 rows/s)", "92 rows in 0.3 s (1,200 rows/s)", None, True),
+        ("92 rows in 0.2 s", "93 rows in 0.2 s", None, False),
+        ("accuracy 85.00%", "accuracy 85.83%", None, False),
+        ("accuracy 85.00%", "accuracy 85.83%", "near", True),
+        ("accuracy 85.00%", "accuracy 65.00%", "near", False),
+        ("accuracy 85.00%", "precision 85.00%", "near", False),
+        ("anything", "else", "here", True),
+    ],
+)
+def test_an_output_is_compared_as_its_kind_says(old: str, new: str, kind: str | None, same: bool) -> None:
+    assert TOOL["same"](old, new, kind) == same
+
+
+def test_a_page_is_written_anew_or_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = TOOL["refreshed"]
+    monkeypatch.setitem(function.__globals__, "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A\n\n```console\n$ echo one > f; seq 5\n…\n4\n4\n\n$ cat f\ntwo\n```\n\n"
+        "```console long\n$ false\n```\n",
+        encoding="utf-8",
+    )
+    differences: list[str] = []
+    text = function(page, long=False, differences=differences)
+    assert text == (
+        "# A\n\n```console\n$ echo one > f; seq 5\n…\n4\n5\n\n$ cat f\none\n```\n\n"
+        "```console long\n$ false\n```\n"
+    )
+    assert len(differences) == 2 and "page.md: $ cat f" in differences[1]
+    with pytest.raises(SystemExit, match="ended with 1"):
+        function(page, long=True, differences=[])
