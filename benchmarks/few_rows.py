@@ -1,11 +1,13 @@
 """How good is the plain command on few labelled rows? Parts of training splits, whole test splits.
 
-    python -m benchmarks.few_rows FOLDER [--sets NAME ...] [--rows 50 200 1000] [--draws 5]
+    python -m benchmarks.few_rows FOLDER [--sets NAME ...] [--rows 50 200 1000] [--draws 5] [--encoder MiniLM]
 
 FOLDER holds NAME/{train,test}.csv with the columns text,label. A draw is a random part of the training split,
 of so many rows, at least one a label; "10 a label" is that many rows of each. The columns are
-``edge-lstm train`` on these rows (preset ``small``, exported to int8 through its gates) and scikit-learn's
-linear models of anyones_labels.py. Writes OUT.json, OUT.md and OUT.svg; a finished run is not made again.
+``edge-lstm train`` on these rows (preset ``small``, exported to int8 through its gates), with ``--encoder``
+also that command with ``--teacher`` and with ``--teacher --unlabelled`` (the rest of the training split,
+unlabelled), and scikit-learn's linear models of anyones_labels.py. Writes OUT.json, OUT.md and OUT.svg; a
+finished run is not made again.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from edge_lstm import Classifier
 from edge_lstm.modelfile import parse_model
 
 OURS = "edge-lstm small"
+TAUGHT, WITH_LOG = f"{OURS}, encoder", f"{OURS}, encoder, unlabelled rest"
+MINE = (OURS, TAUGHT, WITH_LOG)
 A_LABEL = "10 a label"
 
 
@@ -66,13 +70,21 @@ def drawn(train: Rows, rows: str, seed: int) -> Rows:
     return [texts[i] for i in chosen], [labels[i] for i in chosen]
 
 
-def ours(train: Rows, test: Sequence[str], seed: int) -> tuple[list[str], float | None, float]:
+def ours(
+    train: Rows, test: Sequence[str], seed: int, teacher: str | None = None, log: Sequence[str] = ()
+) -> tuple[list[str], float | None, float]:
     """(answers of the int8 file, the accuracy that the training said, kB)."""
     with tempfile.TemporaryDirectory() as scratch:
-        data = Path(scratch) / "few.csv"
-        with data.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *zip(*train)])
-        job = TrainingJob(str(data), Path(scratch) / "m.safetensors", options={"seed": seed})
+        data, unlabelled = Path(scratch) / "few.csv", Path(scratch) / "log.csv"
+        write_csv(data, [("text", "label"), *zip(*train)])
+        write_csv(unlabelled, [("text",), *((text,) for text in log)])
+        job = TrainingJob(
+            str(data),
+            Path(scratch) / "m.safetensors",
+            options={"seed": seed},
+            teacher=teacher,
+            unlabelled=str(unlabelled) if log else None,
+        )
         fitted = run_job(job, Silent())
         fp32 = parse_model(export_fp32(fitted.checkpoint).data, Path(scratch) / "m.onnx")
         model = quantize_int8(fp32).data
@@ -82,13 +94,23 @@ def ours(train: Rows, test: Sequence[str], seed: int) -> tuple[list[str], float 
     return answers, said, len(model) / 1000
 
 
-def measure(name: str, train: Rows, test: Rows, rows: str, draw: int, column: str) -> Run:
+def write_csv(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Rows, the header among them."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def measure(
+    name: str, train: Rows, test: Rows, rows: str, draw: int, column: str, encoder: str | None = None
+) -> Run:
     """Trains one column on one draw."""
     part = drawn(train, rows, draw)
     said = kb = None
     start = time.perf_counter()
-    if column == OURS:
-        answers, said, kb = ours(part, test[0], draw)
+    if column in MINE:
+        known = {*part[0], *test[0]}
+        rest = [text for text in train[0] if text not in known] if column == WITH_LOG else []
+        answers, said, kb = ours(part, test[0], draw, None if column == OURS else encoder, rest)
     else:
         answers = linear_model(column).fit(*part).predict(test[0]).tolist()
     seconds = time.perf_counter() - start
@@ -103,6 +125,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--rows", nargs="+", default=["50", "200", "1000"], help=f'numbers, or "{A_LABEL}"')
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--encoder", help="a folder, or a name on the Hugging Face hub: two more columns")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "few_rows")
     arguments = parser.parse_args()
     names = arguments.sets or sorted(path.parent.name for path in arguments.folder.glob("*/train.csv"))
@@ -113,10 +136,10 @@ def main() -> None:
         for name in names:
             train, test = (read(arguments.folder / name / f"{part}.csv") for part in ("train", "test"))
             for rows in arguments.rows:
-                for column in (OURS, *LINEAR):
+                for column in (*(MINE if arguments.encoder else MINE[:1]), *LINEAR):
                     if (name, rows, draw, column) in done:
                         continue
-                    runs.append(measure(name, train, test, rows, draw, column))
+                    runs.append(measure(name, train, test, rows, draw, column, arguments.encoder))
                     print(f"{name} {rows} {draw} {column}: {runs[-1].accuracy:.2%}", flush=True)
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     kept.write_text(json.dumps([asdict(r) for r in runs], indent=1) + "\n", encoding="utf-8")
@@ -142,29 +165,32 @@ def _cell(values: Sequence[float]) -> str:
 
 def page(runs: Sequence[Run]) -> str:
     """The table as Markdown: mean and standard deviation of the draws."""
+    columns = [column for column in (*MINE, *LINEAR) if any(run.column == column for run in runs)]
     lines = [
         "# Few rows",
         "",
         "`python -m benchmarks.few_rows FOLDER`; what is run is said there. Accuracy on the whole test split",
-        "in %, mean ± standard deviation of the draws.",
+        "in %, mean ± standard deviation of the draws; said: by the training, cross-validated on its rows.",
         "",
-        f"| set | rows | draws | {OURS} | it said | kB | training s | {' | '.join(LINEAR)} |",
-        "|---" * (7 + len(LINEAR)) + "|",
+        f"| set | rows | draws | {' | '.join(columns)} |",
+        "|---" * (3 + len(columns)) + "|",
     ]
     for setting in _settings(runs):
-        mine = _of(runs, setting, OURS)
-        cells = [
-            setting[0],
-            setting[1],
-            str(len(mine)),
-            _cell([run.accuracy for run in mine]),
-            _cell([run.said for run in mine if run.said is not None]),
-            f"{statistics.mean(run.kb or 0 for run in mine):,.0f}" if mine else "–",
-            f"{statistics.mean(run.seconds for run in mine):,.0f}" if mine else "–",
-            *(_cell([run.accuracy for run in _of(runs, setting, column)]) for column in LINEAR),
-        ]
+        draws = max(len(_of(runs, setting, column)) for column in columns)
+        cells = [*setting, str(draws), *(_result(_of(runs, setting, column)) for column in columns)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _result(runs: Sequence[Run]) -> str:
+    cell = _cell([run.accuracy for run in runs])
+    said = [run.said for run in runs if run.said is not None]
+    sizes = [run.kb for run in runs if run.kb is not None]
+    if not sizes:
+        return cell
+    seconds = statistics.mean(run.seconds for run in runs)
+    said_too = f"said {_cell(said)}, " if said else ""
+    return f"{cell} ({said_too}{statistics.mean(sizes):,.0f} kB, {seconds:,.0f} s)"
 
 
 def picture(runs: Sequence[Run]) -> str:
@@ -182,14 +208,14 @@ def picture(runs: Sequence[Run]) -> str:
         1, len(names), figsize=(3.2 * len(names), 3.4), layout="constrained", squeeze=False
     )
     for axes, name in zip(panels[0], names):
-        for column in (OURS, *LINEAR):
+        for column in (*MINE, *LINEAR):
             points = []
             for setting in _settings(runs):
                 those = _of(runs, setting, column)
                 if setting[0] == name and those:
                     points.append((those[0].texts, 100 * statistics.mean(run.accuracy for run in those)))
             if points:
-                axes.plot(*zip(*points), "D-" if column == OURS else "o--", label=column)
+                axes.plot(*zip(*points), "D-" if column in MINE else "o--", label=column)
         axes.set_xscale("log")
         axes.set_title(name)
         axes.set_xlabel("labelled rows")

@@ -1,0 +1,54 @@
+"""The benchmarks of few rows: their draws, their pages, and the rounds of suggested rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import suggested_rows
+from benchmarks.few_rows import A_LABEL, MINE, OURS, WITH_LOG, Run, drawn, page, picture
+from benchmarks.suggested_rows import AT_RANDOM, SUGGESTED, rounds
+
+TRAIN = [f"text {i}" for i in range(60)], ["rare" if i == 0 else "often" for i in range(60)]
+
+
+def run(column: str, draw: int, accuracy: float, said: float | None = None) -> Run:
+    mine = column in MINE
+    return Run("set", "200", draw, column, 200, accuracy, said, 271.4 if mine else None, 20)
+
+
+def test_a_draw_has_every_label_and_the_seed_decides() -> None:
+    texts, labels = drawn(TRAIN, "10", 0)
+    assert len(texts) == len(set(texts)) == 10
+    assert "rare" in labels
+    assert drawn(TRAIN, "10", 0) == (texts, labels) != drawn(TRAIN, "10", 1)
+    assert len(drawn(TRAIN, A_LABEL, 0)[0]) == 11
+
+
+def test_the_page_has_the_columns_that_were_run_with_what_the_training_said() -> None:
+    runs = [run(OURS, 0, 0.6, 0.65), run(OURS, 1, 0.7, 0.65), run(WITH_LOG, 0, 0.8)]
+    header, _, row = page(runs).splitlines()[-3:]
+    assert header == f"| set | rows | draws | {OURS} | {WITH_LOG} |"
+    assert row == "| set | 200 | 2 | 65.0 ± 7.1 (said 65.0 ± 0.0, 271 kB, 20 s) | 80.0 (271 kB, 20 s) |"
+    assert "<svg" in picture(runs)
+
+
+def test_each_round_learns_from_more_rows_and_only_one_way_asks_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[set[str]] = []
+
+    def chosen(model: object, texts: list[str], labelled: list[str], count: int) -> list[str]:
+        assert not set(texts) & set(labelled)
+        asked.append(set(labelled))
+        return sorted(texts)[:count]
+
+    monkeypatch.setattr(suggested_rows, "trained", lambda rows, seed: len(rows[0]))
+    monkeypatch.setattr(suggested_rows, "accuracy", lambda model, test: model / 100)
+    monkeypatch.setattr(suggested_rows, "chosen", chosen)
+    found = rounds(TRAIN, ([], []), "set", 0, SUGGESTED, 3, 10)
+    assert found.rows == [10, 20, 30, 40]
+    assert found.accuracies == [0.1, 0.2, 0.3, 0.4]
+    assert len(asked) == 3 and asked[0] < asked[1] < asked[2]
+    at_random = rounds(TRAIN, ([], []), "set", 0, AT_RANDOM, 3, 10)
+    assert at_random.rows == found.rows and len(asked) == 3
+    assert "| suggested | 10.0 (10.0) | 20.0 (20.0)" in suggested_rows.page([found, at_random])
