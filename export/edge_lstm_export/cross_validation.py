@@ -15,10 +15,9 @@ import numpy as np
 import torch
 
 from edge_lstm_export.datasets import Split
-from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import Prepared
 from edge_lstm_export.network import Network
-from edge_lstm_export.ngram_part import Ints, PartLogits, Recipe, part_logits, silence
+from edge_lstm_export.ngram_part import Ints, Lesson, PartLogits, Recipe, part_logits, silence
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.teacher.nbsvm import stratified_folds
 from edge_lstm_export.training import train_network
@@ -51,7 +50,7 @@ def cross_validate(
     recipe: Recipe | None,
     say: Callable[[str], None],
     *,
-    lesson: Callable[[Ints], Examples] | None = None,
+    lesson: Callable[[Ints], Lesson] | None = None,
     most: int | None = None,
     sized: Callable[[int], TrainingOptions] | None = None,
 ) -> PartLogits | None:
@@ -73,16 +72,16 @@ def cross_validate(
     lstm, linear = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for number, (rest, held) in enumerate(parts, 1):
         say(f"cross-validation: {number} of {FOLDS}")
-        learnt = lesson(rest) if lesson else prepared.examples(train.subset(rest))
+        learnt = lesson(rest) if lesson else Lesson.of(prepared.examples(train.subset(rest)), recipe)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             one = Network(network.config)
         assert one.ngrams is not None
         one.ngrams.choose(network.ngrams.ids.numpy())
         silence(one)
-        chosen = sized(len(learnt)) if sized else options
-        train_network(one, learnt, replace(chosen, patience=chosen.epochs))
+        chosen = sized(len(learnt.examples)) if sized else options
+        train_network(one, learnt.examples, replace(chosen, patience=chosen.epochs))
         left_out = prepared.examples(train.subset(held))
-        found = part_logits(one, learnt, left_out, prepared.tokenizer, recipe, options.seed)
+        found = part_logits(one, learnt.linear, left_out, prepared.tokenizer, learnt.recipe, options.seed)
         lstm[held], linear[held] = found.lstm, found.ngrams
     return PartLogits(lstm, linear, prepared.examples(train).targets)

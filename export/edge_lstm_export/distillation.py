@@ -24,6 +24,7 @@ from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
+from edge_lstm_export.ngram_part import Lesson
 from edge_lstm_export.spans import random_spans
 from edge_lstm_export.teacher import (
     TEACHER_VERSION,
@@ -115,11 +116,13 @@ class Distillation:
 @dataclass(frozen=True)
 class Taught:
     """examples: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as
-    in the examples. provenance: how the texts were labelled."""
+    in the examples. provenance: how the texts were labelled. lesson: for both parts of a network with
+    n-grams, where they are of short texts."""
 
     examples: Examples
     soft: npt.NDArray[np.float32]
     provenance: dict[str, Any]
+    lesson: Lesson | None = None
 
 
 def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:

@@ -251,6 +251,7 @@ def fit(
     options: TrainingOptions,
     *,
     examples: Examples | None = None,
+    linear: Examples | None = None,
     callbacks: Callbacks | None = None,
     resume: Progress | None = None,
     device: str = "cpu",
@@ -266,7 +267,8 @@ def fit(
 
     The test split is read once, at the end, where ``read_test`` says so. A training that is interrupted ends
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
-    ``examples`` takes the place of the training split with its own labels (distillation).
+    ``examples`` takes the place of the training split with its own labels (distillation); linear: what the
+    n-gram part learns from, where that is not the same.
     ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
     cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
     that each label's threshold is to reach, where a text may have several labels; None: the best F1.
@@ -276,6 +278,7 @@ def fit(
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     examples = prepared.examples(prepared.train) if examples is None else examples
+    linear = examples if linear is None else linear
     if network.ngrams is not None:
         silence(network)
     result = train_network(
@@ -303,8 +306,10 @@ def fit(
     elif network.ngrams is not None:
         answers = crossed
         if validation is not None:
-            answers = part_logits(network, examples, validation, prepared.tokenizer, recipe, options.seed)
-        ngrams = finish_ngram_part(network, examples, answers, prepared.tokenizer, recipe, options.seed)
+            answers = part_logits(network, linear, validation, prepared.tokenizer, recipe, options.seed)
+        ngrams = finish_ngram_part(
+            network, linear, answers, prepared.tokenizer, recipe, options.seed, texts=len(examples)
+        )
     if result.outcome != "interrupted" and (validation is not None or crossed is not None):
         if several:
             # Thresholds lie where many texts are, and each text has as many chances to cross one as labels:
@@ -341,7 +346,7 @@ def fit(
         if finished is not None and validation is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None and validation is not None:
-            everything = examples.joined(validation)
+            everything = linear.joined(validation)
             learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
     if abstain is not None and (abstention is None or abstention.default is None):
         said = (*said, abstain_warning(abstention, abstain))

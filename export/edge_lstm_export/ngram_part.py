@@ -169,6 +169,21 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """What a network learns from: examples for the LSTM; linear: for its n-gram part, whose recipe is None
+    where it is to be found."""
+
+    examples: Examples
+    linear: Examples
+    recipe: Recipe | None
+
+    @classmethod
+    def of(cls, examples: Examples, recipe: Recipe | None) -> Lesson:
+        """The same for both parts."""
+        return cls(examples, examples, recipe)
+
+
+@dataclass(frozen=True)
 class CrossFitted:
     """probabilities: float32 [n, labels], of models that did not see the text; accuracy: of them, 0 to 1 (of
     several labels the share of texts with all of them right at 0.5)."""
@@ -431,8 +446,8 @@ def _expected(texts: int) -> tuple[float, float]:
 
 
 def weigh(judged: PartLogits, texts: int, *, several: bool = False) -> tuple[float, float, Floats]:
-    """What the parts are best multiplied by, and the bias: (lstm, ngrams, float32 [logits]). texts: that they
-    learnt from."""
+    """What the parts are best multiplied by, and the bias: (lstm, ngrams, float32 [logits]). texts: that the
+    LSTM learnt from."""
     lstm, linear = judged.lstm, judged.ngrams
     # A network that knows few texts by heart answers new ones with large logits: their size has to
     # prove itself.
@@ -442,10 +457,9 @@ def weigh(judged: PartLogits, texts: int, *, several: bool = False) -> tuple[flo
     return float(best[0]) / size, float(best[1]), best[2:].astype(np.float32)
 
 
-def answers_of(judged: PartLogits, texts: int | None = None) -> Floats:
-    """float32 [n, logits]: both parts as they are best weighed. texts: that they learnt from, where that is
-    not about as many as are judged."""
-    share, other, bias = weigh(judged, texts or len(judged.targets))
+def answers_of(judged: PartLogits, texts: int) -> Floats:
+    """float32 [n, logits]: both parts as they are best weighed. texts: that the LSTM learnt from."""
+    share, other, bias = weigh(judged, texts)
     return share * judged.lstm + other * judged.ngrams + bias
 
 
@@ -456,15 +470,17 @@ def finish_ngram_part(
     tokenizer: Tokenizer,
     recipe: Recipe | None,
     seed: int,
+    texts: int | None = None,
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
-    LSTM by what both answered other texts; both come into the network."""
+    LSTM by what both answered other texts; both come into the network. texts: that the LSTM learnt from,
+    where these are others."""
     features, several = _features(network, tokenizer), network.config.several
     vectors = _fit(network.config, examples, features, truth_of(network, examples), recipe, seed)
-    share, other, accuracies = *_expected(len(examples)), None
+    share, other, accuracies = *_expected(texts or len(examples)), None
     bias = np.zeros(network.config.logits, np.float32)
     if judged is not None:
-        share, other, bias = weigh(judged, len(examples), several=several)
+        share, other, bias = weigh(judged, texts or len(examples), several=several)
         truth = judged.targets > 0.5 if several else judged.targets.argmax(axis=1)
         accuracies = share_right(judged.ngrams, truth), share_right(judged.lstm, truth)
     finished = Finished(vectors, other, share, bias, recipe, accuracies)

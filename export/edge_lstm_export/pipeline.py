@@ -33,7 +33,6 @@ from edge_lstm_export.distillation import (
     read_unlabelled,
     teach,
 )
-from edge_lstm_export.evaluation import soft_cross_entropy
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import (
     VALIDATION_SHARE,
@@ -285,7 +284,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
-    taught, crossed = None, None
+    taught, lesson, crossed = None, None, None
     if job.distillation is not None and of_short is None:
         known = labeller.probabilities if labeller else None
         taught = teach(prepared, further, job.distillation, watcher.say, known)
@@ -294,8 +293,9 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     if of_short is not None:
         teachers, made = _teachers(job, prepared, network, of_short, seed), bool(prepared.made.texts)
         if few:
-            crossed, made = _with_made(job, base, prepared, network, teachers, seed, watcher.say)
+            crossed, made = _with_made(job, base, prepared, network, teachers, watcher.say)
         taught = teachers.taught(watcher.say, made=made)
+        lesson = taught.lesson
     examples = prepared.examples(prepared.train) if taught is None else taught.examples
     options = _sized_options(job, base, len(examples))
     recipe, svm = None, None
@@ -329,7 +329,8 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         settings=settings,
         first_weights=first_weights,
         described=described,
-        recipe=recipe,
+        recipe=lesson.recipe if lesson else recipe,
+        linear=lesson.linear if lesson else None,
         crossed=crossed,
     )
     _write(job, fitted, prepared)
@@ -417,6 +418,7 @@ def _fit(
     first_weights: Callable[[], None],
     described: Mapping[str, Any],
     recipe: Recipe | None,
+    linear: Examples | None = None,
     crossed: PartLogits | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
@@ -433,6 +435,7 @@ def _fit(
         network,
         options,
         examples=examples,
+        linear=linear,
         callbacks=watcher.callbacks(keep),
         resume=progress,
         device=job.device,
@@ -525,27 +528,25 @@ def _with_made(
     prepared: Prepared,
     network: Network,
     teachers: ShortTeachers,
-    seed: int,
     say: Callable[[str], None],
 ) -> tuple[PartLogits | None, bool]:
     """What cross-validation answers the training texts, and whether the network is to learn from the made
     texts too: beside a log they are, else where that answers better."""
     ways = (False, True) if prepared.made.texts and not prepared.further else (bool(prepared.made.texts),)
-    best: tuple[float, PartLogits | None, bool] = 0.0, None, False
+    best: tuple[float, PartLogits | None, bool] = -1.0, None, False
+    sized = partial(_sized_options, job, base)
+    options = sized(len(prepared.train))
     for made in ways:
         lesson = partial(teachers.lesson, made=made, most=MOST_IN_FOLD)
-        sized = partial(_sized_options, job, base)
-        options = sized(len(prepared.train))
         found = cross_validate(prepared, network, options, None, say, lesson=lesson, sized=sized)
         if found is None:
             return None, ways[0]
-        logits = torch.from_numpy(answers_of(found))
-        loss = float(soft_cross_entropy(logits, torch.from_numpy(found.targets)))
+        texts = len(prepared.train) + len(prepared.further) + len(prepared.made.texts) * made
+        accuracy = share_right(answers_of(found, texts), prepared.train.labels)
         if ways[1:]:
-            accuracy = share_right(logits.numpy(), prepared.train.labels)
             say(f"{'with' if made else 'without'} texts made from the rows: {accuracy:.1%}, cross-validated")
-        if best[1] is None or loss < best[0]:
-            best = loss, found, made
+        if accuracy >= best[0]:
+            best = accuracy, found, made
     return best[1], best[2]
 
 
@@ -577,7 +578,8 @@ def _curve(
                 )
                 if found is None:
                     raise DataError("the texts are too much alike for a curve; leave out --curve")
-                logits = answers_of(found, rows)
+                made = len(prepared.made.texts) * rows // len(prepared.train)
+                logits = answers_of(found, rows + len(further) + made)
                 points.append(two_columns(logits).argmax(axis=1) == prepared.train.labels)
             right[name] = np.stack(points)
     except KeyboardInterrupt as interrupt:

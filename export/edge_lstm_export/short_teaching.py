@@ -17,7 +17,7 @@ from edge_lstm_export.distillation import Distillation, Taught
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
 from edge_lstm_export.network import Network
-from edge_lstm_export.ngram_part import cross_fit, exact, fit_exact, learn_features
+from edge_lstm_export.ngram_part import Lesson, Recipe, cross_fit, exact, fit_exact, learn_features
 from edge_lstm_export.teacher import accuracy_of, blend_weights, blended
 from edge_lstm_export.teacher.labels import Floats, Ints
 
@@ -44,12 +44,13 @@ def sample(texts: Sequence[str], seed: int) -> tuple[str, ...]:
 class Opinions:
     """What the teachers of some rows say: labelled: float32 [rows, labels], of each row without having seen
     it; others: float32 [texts, labels]. weights: of the linear model, and of the encoder where there is one;
-    accuracies: theirs on the rows, then of all together, 0 to 1."""
+    accuracies: theirs on the rows, then of all together, 0 to 1. recipe: of the linear model."""
 
     labelled: Floats
     others: Floats
     weights: list[float]
     accuracies: list[float]
+    recipe: Recipe
 
 
 class ShortTeachers:
@@ -97,9 +98,10 @@ class ShortTeachers:
         weights = blend_weights([labelled for labelled, _ in parts], labels)
         together = blended([labelled for labelled, _ in parts], weights)
         accuracies = [accuracy_of(each, labels) or 0 for each in (*(part for part, _ in parts), together)]
-        return Opinions(together, blended([other for _, other in parts], weights), weights, accuracies)
+        of_others = blended([other for _, other in parts], weights)
+        return Opinions(together, of_others, weights, accuracies, found.recipe)
 
-    def lesson(self, rows: Ints, *, made: bool = True, most: int | None = None) -> Examples:
+    def lesson(self, rows: Ints, *, made: bool = True, most: int | None = None) -> Lesson:
         """What a network learns from these rows: them, the texts without a label (at most so many) and those
         that were made of the rows, with targets from teachers that know the labels of these rows alone."""
         return self._lesson(rows, made, most)[0]
@@ -107,7 +109,7 @@ class ShortTeachers:
     def taught(self, say: Say, *, made: bool = True) -> Taught:
         """The same of all rows. ``say`` is told what the teachers reached."""
         train, further = self.prepared.train, self.prepared.further
-        examples, found = self._lesson(np.arange(len(train)), made, None)
+        lesson, found = self._lesson(np.arange(len(train)), made, None)
         say(f"teacher: words and characters {found.accuracies[0]:.2%}, cross-fitted")
         report: dict[str, Any] = {"linear_accuracy": round(found.accuracies[0], 4)}
         if len(found.weights) > 1:
@@ -131,9 +133,10 @@ class ShortTeachers:
             "weights": [round(weight, 3) for weight in found.weights],
             **report,
         }
-        return Taught(examples, np.concatenate([found.labelled, found.others]), provenance)
+        soft = np.concatenate([found.labelled, found.others])
+        return Taught(lesson.examples, soft, provenance, lesson)
 
-    def _lesson(self, rows: Ints, made: bool, most: int | None) -> tuple[Examples, Opinions]:
+    def _lesson(self, rows: Ints, made: bool, most: int | None) -> tuple[Lesson, Opinions]:
         further = np.arange(len(self.prepared.further))
         if most is not None and len(further) > most:
             further = np.random.default_rng([self.seed, 0x52]).permutation(further)[:most]
@@ -143,7 +146,12 @@ class ShortTeachers:
         labels = one_hot(self.prepared.train.labels[rows], self.count)
         own = self.own_labels * labels + (1 - self.own_labels) * found.labelled
         examples = self.own.subset(rows).joined(self.others.subset(texts))
-        return replace(examples, targets=np.concatenate([own, found.others]).astype(np.float32)), found
+        examples = replace(examples, targets=np.concatenate([own, found.others]).astype(np.float32))
+        if not exact(self.count):
+            return Lesson.of(examples, None), found
+        # An SVM takes a text for wholly its likeliest label, and a made text is often of none in particular.
+        linear, _ = examples.split(len(rows) + len(further))
+        return Lesson(examples, linear, None if len(further) else found.recipe), found
 
 
 def _probabilities(logits: Floats, count: int) -> Floats:
