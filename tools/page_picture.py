@@ -18,8 +18,8 @@ from edge_lstm.modelfile import open_model  # noqa: E402
 from tests.ports.chromium import Chromium  # noqa: E402
 
 TEXT = (
-    "I expected little, and yet this was a wonderful film: a clever plot, brilliant actors, and not one "
-    "boring minute. Only the music was awful."
+    "I loved this film. The plot is clever, the actors are brilliant, and the end is moving. Only the music "
+    "was a little dull."
 )
 
 
@@ -30,6 +30,7 @@ def main() -> None:
         page.write_text(build_page(open_model(*sys.argv[1:])), encoding="utf-8")
         with Chromium(Path(folder) / "profile") as browser:
             browser.look(780, 760)
+            browser.send("Emulation.setScrollbarsHidden", hidden=True)
             browser.open(page.as_uri())
             browser.run("document.getElementById('text').select()")
             browser.type(TEXT)
