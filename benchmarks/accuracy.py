@@ -2,8 +2,9 @@
 
     python -m benchmarks.accuracy tiny=a.onnx,b.onnx,c.onnx small=d.onnx … [--data-dir FOLDER] [--cpu N]
 
-NAME=FILE,FILE,… are files of one recipe that differ in their seed. Every file answers IMDB's test split;
-the first of each recipe is timed. ``--draw`` makes page and picture again from accuracy.json.
+NAME=FILE,FILE,… are files of one recipe that differ in their seed. Every file answers IMDB's test split and
+what benchmarks.other_texts has; the first of each recipe is timed. ``--draw`` makes page and picture again
+from accuracy.json.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import accuracy_page, conditions, picture
+from benchmarks import accuracy_page, conditions, other_texts, picture
 from benchmarks.documents import DATA_VARIABLE
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError
@@ -64,10 +65,12 @@ def measure(recipes: dict[str, list[Path]], data_dir: Path | None) -> Json:
     """Every file's answers to the test split, and the times of each recipe's first file."""
     before = conditions.now()
     data = load_labelled("imdb", data_dir=data_dir)
+    sets = other_texts.default_sets(data_dir)
     rows: list[Json] = []
     for name, paths in recipes.items():
         models = [open_model(path) for path in paths]
         found = evaluate(models, data.texts, data.labels, data="IMDB's test split")
+        classifiers = [Classifier.load(path) for path in paths]
         files = [
             {
                 "file": model.path.name,
@@ -78,10 +81,12 @@ def measure(recipes: dict[str, list[Path]], data_dir: Path | None) -> Json:
                 "interval": [result.interval.low, result.interval.high],
                 "log_loss": result.log_loss,
                 "calibration_error": result.calibration_error,
+                "other_texts": other_texts.accuracies(classifier, sets),
+                "certainty": other_texts.certainties(classifier, sets),
                 "network": model.network,
                 "training": model.training,
             }
-            for model, result in zip(models, found.models)
+            for model, classifier, result in zip(models, classifiers, found.models)
         ]
         rows.append({"name": name, "files": files})
         print(name, *(f"{file['accuracy']:.2%}" for file in files), flush=True)

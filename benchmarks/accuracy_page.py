@@ -16,6 +16,16 @@ Json = dict[str, Any]
 _FLAGS = {"choice": "words", "embedding_dim": "embedding", "pair_buckets": "pairs"}
 _SWITCHES = {"bfloat16": ("bfloat16", "float32"), "drop_unknown": ("drop-unknown", "keep-unknown")}
 _SWITCHES |= {"bidirectional": ("bidirectional", "one-directional")}
+_OTHER_TEXTS = (
+    "What the same files get right elsewhere, in %, the mean of their seeds: sentences on films (SST-2), on "
+    "restaurants (Yelp) and on goods (Amazon), `examples/reviews.csv`, and pairs of reviews of which one "
+    "says the opposite of the other, both right. No preset was trained on any of them, nor chosen by them "
+    "(`python -m benchmarks.other_texts`)."
+)
+_CERTAINTY = (
+    "What they say of texts without a sentiment: the mean probability, in %, of the label that they answer "
+    "(50: none)."
+)
 _SHAPE = ("embedding_dim", "hidden", "layers", "bidirectional", "pooling", "pair_buckets", "dropout")
 
 
@@ -49,6 +59,10 @@ def page(report: Json) -> str:
             "## Seeds",
             _table(("preset", "seeds", "test accuracy", "validation"), map(_spread, several)),
         ]
+    others = [recipe for recipe in recipes if recipe["files"][0].get("other_texts")]
+    if others:
+        parts += ["## Other texts", _OTHER_TEXTS, _others(others, "other_texts"), _CERTAINTY]
+        parts.append(_others(others, "certainty"))
     alone = [recipe["name"] for recipe in recipes if len(recipe["files"]) == 1]
     if alone:
         parts.append(f"One seed only: {', '.join(alone)}. Another seed may differ by some tenths of a point.")
@@ -115,6 +129,26 @@ def _row(recipe: Json) -> list[str]:
     ]
 
 
+def _others(recipes: Sequence[Json], key: str) -> str:
+    """A row for each recipe, a column for each kind of text."""
+    kinds = list(dict.fromkeys(kind for recipe in recipes for kind in recipe["files"][0][key]))
+    return _table(
+        ("preset", *kinds),
+        [
+            [
+                recipe["name"],
+                *(
+                    f"{100 * statistics.mean(file[key][kind] for file in recipe['files']):.1f}"
+                    if kind in recipe["files"][0][key]
+                    else "–"
+                    for kind in kinds
+                ),
+            ]
+            for recipe in recipes
+        ],
+    )
+
+
 def _spread(recipe: Json) -> list[str]:
     files = recipe["files"]
     return [
@@ -142,6 +176,14 @@ def _recipe(recipe: Json) -> list[str]:
             f" Teacher {teaching['teacher']} ({teaching['cross_fitted_accuracy']:.2%}, cross-fitted) on the "
             f"training texts and {teaching['unlabelled_texts']:,} unlabelled ones."
         )
+        if teaching.get("validation_accuracy"):
+            reached = ", ".join(
+                f"{name} {share:.2%}" for name, share in teaching["validation_accuracy"].items()
+            )
+            taught = (
+                f" Kept labels of {teaching['unlabelled_texts']:,} further texts and {teaching['spans']:,} "
+                f"spans (on the validation part: {reached})."
+            )
         models = ", ".join(f"`{digest[:16]}…`" for digest in teaching.get("models_sha256", ()))
         if models:
             taught += (

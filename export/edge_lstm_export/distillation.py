@@ -36,6 +36,7 @@ from edge_lstm_export.teacher import (
     can_learn,
     keep_labels,
     kept_labels,
+    kept_spans,
     soft_labels,
 )
 
@@ -116,8 +117,9 @@ class Distillation:
 @dataclass(frozen=True)
 class Taught:
     """examples: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as
-    in the examples. provenance: how the texts were labelled. lesson: for both parts of a network with
-    n-grams, where they are of short texts."""
+    in the examples. provenance: how the texts were labelled. judged: spans of the validation part, with the
+    teacher's labels; the network does not learn from them. lesson: for both parts of a network with n-grams,
+    where they are of short texts."""
 
     examples: Examples
     soft: npt.NDArray[np.float32]
@@ -167,7 +169,8 @@ class ByTeacher:
         labels = tuple(dict.fromkeys(names.get(name, name) for name in known))
         self._say(f"teacher: {teacher} labels {len(texts):,} texts as {', '.join(map(shorten, labels))}")
         maker = _maker(self._distillation) or ""
-        found = _classifier(self._distillation, labels, maker).probabilities(texts, "texts", self._say)
+        transformer = _classifier(self._distillation, labels, maker, texts, self._say)
+        found = transformer.probabilities(texts, "texts", self._say)
         chosen = np.bincount(found.argmax(axis=1), minlength=len(labels)) > 0
         if chosen.sum() < 2:
             raise DataError(
@@ -194,12 +197,17 @@ def teach(
     seen = {*prepared.validation.texts, *(prepared.dataset.test.texts if prepared.dataset.test else ())}
     further = [text for text in unlabelled if text not in seen]
     train, count = prepared.train, len(prepared.dataset.labels)
-    spans = []
-    if distillation.teacher != NB_SVM:
-        spans = random_spans([*train.texts, *further], distillation.spans, distillation.options.seed)
-    texts = _digest(train.texts, train.labels.tolist(), further, distillation.spans if spans else 0)
+    spans, held, each = [], [], 0
+    if distillation.is_transformer:
+        each = distillation.spans
+    elif distillation.teacher == KEPT:
+        each = kept_spans(distillation.kept)
+    if each:
+        spans = random_spans([*train.texts, *further], each, distillation.options.seed)
+        held = random_spans(prepared.validation.texts, 1, distillation.options.seed)
+    texts = _digest(train.texts, train.labels.tolist(), further, each)
     maker = _maker(distillation)
-    rows = len(train), len(further), len(spans)
+    rows = len(train), len(further), len(spans) + len(held)
     labels = kept_labels(distillation.kept, texts, maker, rows, count)
     if labels is not None:
         say(f"teacher: soft labels from {distillation.kept}")
@@ -210,12 +218,16 @@ def teach(
         )
     else:
         if known:
-            labels = _own_labels(prepared, further, spans, distillation, maker or "", known, say)
+            labels = _own_labels(prepared, further, [*spans, *held], distillation, maker or "", known, say)
         elif distillation.is_transformer:
-            labels = _transformer_labels(prepared, further, spans, distillation, maker or "", say)
+            labels = _transformer_labels(prepared, further, [*spans, *held], distillation, maker or "", say)
         else:
             labels = soft_labels(train.texts, train.labels, further, count, distillation.options, say)
-        keep_labels(distillation.kept, texts, maker or "", labels)
+        keep_labels(distillation.kept, texts, maker or "", labels, each)
+        if distillation.is_transformer:
+            from edge_lstm_export.teacher.transformer import forget_answers
+
+            forget_answers(distillation.weights)
         # As they come back from the file: a resumed training learns from the same numbers.
         labels = kept_labels(distillation.kept, texts, maker, rows, count) or labels
     opinions = [labels.unlabelled]
@@ -223,7 +235,7 @@ def teach(
         say(f"teacher: {model} labels {len(further):,} unlabelled texts too")
         opinions.append(_answers(model, further, prepared.dataset.labels))
     together = blended(opinions, [1 / len(opinions)] * len(opinions)) if opinions[1:] else opinions[0]
-    soft = np.concatenate([labels.labelled, together, labels.spans]).astype(np.float32)
+    soft = np.concatenate([labels.labelled, together, labels.spans[: len(spans)]]).astype(np.float32)
     own = distillation.own_labels
     targets = soft.copy()
     targets[: len(train)] *= 1 - own
@@ -239,7 +251,8 @@ def teach(
         "options": distillation.options.to_dict(),
         **labels.report,
     }
-    return Taught(examples, soft, provenance)
+    judged = Examples.from_texts(prepared.tokenizer, held, labels.spans[len(spans) :]) if held else None
+    return Taught(examples, soft, provenance, judged)
 
 
 def _transformer_labels(
@@ -254,12 +267,12 @@ def _transformer_labels(
     validation part weighs them; of the transformer alone for spans, which NB-SVM does not know."""
     train, validation = prepared.train, prepared.validation
     count = len(prepared.dataset.labels)
-    transformer = _learnt(prepared, distillation, maker, say)
+    spans_only = distillation.windows == 0
+    read = validation.texts if spans_only else (*train.texts, *further, *validation.texts)
+    transformer = _learnt(prepared, distillation, maker, [*read, *spans], say)
     linear = soft_labels(
         train.texts, train.labels, [*further, *validation.texts], count, distillation.options, say
     )
-    spans_only = distillation.windows == 0
-    read = validation.texts if spans_only else (*train.texts, *further, *validation.texts)
     whole = transformer.probabilities(read, "texts", say)
     n, m = (0, 0) if spans_only else (len(train), len(train) + len(further))
     held = [linear.unlabelled[len(further) :], whole[m:]]
@@ -299,14 +312,16 @@ def _own_labels(
     say: Say,
 ) -> SoftLabels:
     """A classifier's labels alone, where there are no others that could tell it right from wrong."""
-    transformer = _classifier(distillation, prepared.dataset.labels, maker)
+    transformer = _classifier(distillation, prepared.dataset.labels, maker, [*further, *spans], say)
     of_further = transformer.probabilities(further, "texts", say)
     of_spans = transformer.probabilities(spans, "spans", say)
     return SoftLabels(np.stack([known[text] for text in prepared.train.texts]), of_further, of_spans)
 
 
-def _learnt(prepared: Prepared, distillation: Distillation, maker: str, say: Say) -> Transformer:
-    """A classifier as it is; an encoder fine-tuned on the training part."""
+def _learnt(
+    prepared: Prepared, distillation: Distillation, maker: str, then: Sequence[str], say: Say
+) -> Transformer:
+    """A classifier as it is; an encoder fine-tuned on the training part. then: what it is to label."""
     from edge_lstm_export.teacher.transformer import (
         TRANSFORMER_VERSION,
         classifier_labels,
@@ -316,7 +331,7 @@ def _learnt(prepared: Prepared, distillation: Distillation, maker: str, say: Say
 
     labels, train = prepared.dataset.labels, prepared.train
     if classifier_labels(distillation.teacher) is not None:
-        return _classifier(distillation, labels, maker)
+        return _classifier(distillation, labels, maker, then, say)
     return taught(
         distillation.teacher,
         train.texts,
@@ -331,16 +346,20 @@ def _learnt(prepared: Prepared, distillation: Distillation, maker: str, say: Say
             train.texts,
             train.labels.tolist(),
         ),
+        then=then,
         say=say,
     )
 
 
-def _classifier(distillation: Distillation, labels: Sequence[str], maker: str) -> Transformer:
+def _classifier(
+    distillation: Distillation, labels: Sequence[str], maker: str, then: Sequence[str], say: Say
+) -> Transformer:
     """A classifier as it is."""
     from edge_lstm_export.teacher.transformer import Taught as Transformer
-    from edge_lstm_export.teacher.transformer import load_classifier
+    from edge_lstm_export.teacher.transformer import load_classifier, say_cost
 
     model = load_classifier(distillation.teacher, labels, distillation.teacher_labels)
+    say_cost(model, (), then, distillation.transformer, say)
     partial = distillation.weights.with_name(f"{distillation.weights.name}.partial")
     return Transformer(model, distillation.transformer, partial, maker)
 

@@ -252,6 +252,7 @@ def fit(
     *,
     examples: Examples | None = None,
     linear: Examples | None = None,
+    judged: Examples | None = None,
     callbacks: Callbacks | None = None,
     resume: Progress | None = None,
     device: str = "cpu",
@@ -269,6 +270,8 @@ def fit(
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
     ``examples`` takes the place of the training split with its own labels (distillation); linear: what the
     n-gram part learns from, where that is not the same.
+    judged: texts with a teacher's targets, which choose the epoch, weigh the parts and calibrate beside the
+    validation part. They say nothing of how often the network is right.
     ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
     cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
     that each label's threshold is to reach, where a text may have several labels; None: the best F1.
@@ -277,6 +280,8 @@ def fit(
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
+    if validation is not None and judged is not None:
+        validation = validation.joined(judged)
     examples = prepared.examples(prepared.train) if examples is None else examples
     linear = examples if linear is None else linear
     if network.ngrams is not None:
@@ -286,6 +291,7 @@ def fit(
         examples,
         options,
         validation,
+        labelled=len(prepared.validation),
         callbacks=callbacks,
         resume=resume,
         device=device,
@@ -326,6 +332,7 @@ def fit(
             targets, judged_by = validation.targets, "validation part"
         temperature = fit_temperature(logits, torch.from_numpy(targets), several=several)
         divide_logits(network, temperature)
+        logits = logits[: len(judges)]
         if judges.sets is not None:
             probabilities = torch.sigmoid(logits / temperature).numpy()
             thresholds = choose_thresholds(judges.sets, probabilities, precision)

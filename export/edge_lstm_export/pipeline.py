@@ -331,6 +331,8 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         described=described,
         recipe=lesson.recipe if lesson else recipe,
         linear=lesson.linear if lesson else None,
+        recipe=recipe,
+        judged=taught.judged if taught else None,
         crossed=crossed,
     )
     _write(job, fitted, prepared)
@@ -419,6 +421,7 @@ def _fit(
     described: Mapping[str, Any],
     recipe: Recipe | None,
     linear: Examples | None = None,
+    judged: Examples | None = None,
     crossed: PartLogits | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
@@ -436,6 +439,7 @@ def _fit(
         options,
         examples=examples,
         linear=linear,
+        judged=judged,
         callbacks=watcher.callbacks(keep),
         resume=progress,
         device=job.device,

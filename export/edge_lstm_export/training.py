@@ -93,6 +93,7 @@ def train_network(
     options: TrainingOptions,
     validation: Examples | None = None,
     *,
+    labelled: int | None = None,
     callbacks: Callbacks | None = None,
     resume: Progress | None = None,
     device: str = "cpu",
@@ -100,7 +101,8 @@ def train_network(
     """Trains ``network`` in place and leaves the best weights in it, on the CPU, in evaluation mode.
 
     examples.targets may be soft: the loss is the cross entropy with them. Without ``validation`` the
-    training loss decides which epoch is best. Raises DataError where there is nothing to train on or
+    training loss decides which epoch is best. labelled: the first of the validation texts, whose accuracy is
+    said; None: all. Raises DataError where there is nothing to train on or
     the loss is no number any more.
     """
     if not len(examples):
@@ -108,7 +110,7 @@ def train_network(
     # The caller's random state stays as it was.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if device != "cpu" else []):
         callbacks = callbacks or Callbacks()
-        run = _Run(network, examples, options, validation, callbacks, device)
+        run = _Run(network, examples, options, validation, labelled, callbacks, device)
         if resume is not None:
             run.restore(resume)
         else:
@@ -130,6 +132,7 @@ class _Run:
         examples: Examples,
         options: TrainingOptions,
         validation: Examples | None,
+        labelled: int | None,
         callbacks: Callbacks,
         device: str,
     ) -> None:
@@ -137,6 +140,7 @@ class _Run:
         self.network, self.examples, self.options = network.to(device), examples, options
         network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
         self.validation, self.callbacks, self.device = validation, callbacks, device
+        self.labelled = labelled
         self.several = network.config.several
         trained = [p for p in network.parameters() if p.requires_grad]
         embedding = network.embedding.weight
@@ -275,7 +279,8 @@ class _Run:
             )
             targets = torch.from_numpy(self.validation.targets)
             validation_loss = float(self.loss_of(logits, targets))
-            validation_accuracy = count_correct(logits, targets, several=self.several) / len(targets)
+            known = logits[: self.labelled], targets[: self.labelled]
+            validation_accuracy = count_correct(*known, several=self.several) / len(known[0])
             temperature = fit_temperature(logits, targets, several=self.several)
             calibrated_loss = float(self.loss_of(logits / temperature, targets))
         record = EpochRecord(

@@ -54,6 +54,8 @@ def made_file(preset: str, accuracy: float, seed: int = 0) -> dict[str, Any]:
         "interval": [accuracy - 0.004, accuracy + 0.004],
         "log_loss": 0.25,
         "calibration_error": 0.01,
+        "other_texts": {"SST-2": accuracy - 0.1, "edited": 0.6},
+        "certainty": {"questions": 0.61},
         "network": base.network.to_dict(),
         "training": training,
     }
@@ -89,6 +91,9 @@ def test_seeds_are_told_by_mean_and_spread(report: dict[str, Any]) -> None:
     assert "| small | 0, 1, 2 | 91.50 % ± 0.50 (91.00 to 92.00) | 92.50 % ± 0.50 (92.00 to 93.00) |" in page
     assert "| seed | 300 kB | **89.17 %** | 88.77 to 89.57 | 90.17 % |" in page
     assert "One seed only: seed." in page
+    assert "| preset | SST-2 | edited |" in page
+    assert "| small | 81.5 | 60.0 |" in page
+    assert "| seed | 61.0 |" in page
 
 
 def test_the_command_is_the_preset_and_what_differs_from_it(report: dict[str, Any]) -> None:

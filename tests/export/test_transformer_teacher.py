@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def test_sentences_and_spans_are_parts_of_their_texts() -> None:
     assert all(any(span in text for text in texts) for span in spans)
     assert spans == random_spans(texts, 2, seed=3) != random_spans(texts, 2, seed=4)
     assert random_spans(["One sentence only."], 5, seed=0) == []
+    clauses = set(random_spans(["Slow, but what an ending (the sea)! Go."], 99, seed=0, lengths=(0,)))
+    assert clauses <= {"Slow,", "but what an ending", "the sea", "Go."}
 
 
 def test_an_encoder_learns_the_labels_and_teaches_spans(
@@ -89,6 +92,7 @@ def test_an_encoder_learns_the_labels_and_teaches_spans(
     assert taught["spans"] > 100
     assert taught["validation_accuracy"]["blended"] >= taught["validation_accuracy"]["transformer"]
     assert "NB-SVM" in lines and "transformer" in lines
+    assert "takes about" not in lines  # seconds need no announcement
 
     # The labels are kept: without the transformer another student has the same ones.
     kept = tmp_path / "m.soft-labels.safetensors"
@@ -124,6 +128,18 @@ def test_a_classifier_labels_texts_that_have_no_label(
     assert "labels 80 texts as bad, good" in lines
 
 
+def test_the_time_that_a_teacher_takes_is_said_beforehand(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SAY_EVERY", 0)
+    train(folder, tmp_path / "m.safetensors", "--teacher", str(folder / "encoder"))
+    _, lines = said(capsys)
+    first, *_ = [line for line in lines.splitlines() if line.startswith("teacher:")]
+    assert re.fullmatch(
+        r"teacher: fine-tuning on \d+ texts and labelling \d+ takes about \d+ (s|min) on this machine", first
+    )
+
+
 def test_an_interrupted_fine_tuning_goes_on_to_the_same_weights(folder: Path, tmp_path: Path) -> None:
     texts, names = zip(*made_rows(40))
     labels = np.array([name == "good" for name in names]).astype(np.int64)
@@ -153,6 +169,30 @@ def test_an_interrupted_fine_tuning_goes_on_to_the_same_weights(folder: Path, tm
     fine_tune(resumed, texts, labels, QUICK, state=state, key="k")
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_an_interrupted_labelling_does_nothing_twice(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    real = module.logits_of
+
+    def until_the_spans(model: Any, texts: Any, options: Any) -> Any:
+        read.append(len(texts))
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        return real(model, texts, options)
+
+    monkeypatch.setattr(module, "logits_of", until_the_spans)
+    output = tmp_path / "m.safetensors"
+    more = ("--teacher", str(folder / "encoder"), "--unlabelled", str(folder / "texts.txt"))
+    train(folder, output, *more)
+    assert not output.exists()
+    assert len(list(tmp_path.glob("*.partial"))) == 1
+    train(folder, output, *more)
+    whole, spans, *again = read
+    assert again == [spans] and whole != spans
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_answers_do_not_depend_on_the_other_texts_and_long_ones_are_read_in_windows(folder: Path) -> None:

@@ -2,7 +2,8 @@
 with the texts alone students are trained without the teacher.
 
 safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, labels - 1], the probabilities of
-all labels but the first, times 65,535. Metadata: sha256 of the texts, what made the labels, and the report.
+all labels but the first, times 65,535. Metadata: sha256 of the texts, what made the labels, how many spans a
+text has at most, and the report.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm_export.teacher.labels import SoftLabels
 
-_TEXTS, _MAKER, _REPORT = "edge_lstm_soft_labels", "made_by", "report"
+_TEXTS, _MAKER, _EACH, _REPORT = "edge_lstm_soft_labels", "made_by", "spans", "report"
 _PARTS = ("labelled", "unlabelled", "spans")
 _SCALE = 65_535
 
 
-def keep_labels(path: Path, texts: str, maker: str, labels: SoftLabels) -> None:
-    """texts: sha256 (hex) of what was labelled; maker: of teacher and options, or their names."""
+def keep_labels(path: Path, texts: str, maker: str, labels: SoftLabels, spans: int) -> None:
+    """texts: sha256 (hex) of what was labelled; maker: of teacher and options, or their names; spans: most of
+    a text."""
     arrays = {part: np.rint(getattr(labels, part)[:, 1:] * _SCALE).astype(np.uint16) for part in _PARTS}
-    metadata = {_TEXTS: texts, _MAKER: maker, _REPORT: json.dumps(labels.report)}
+    metadata = {_TEXTS: texts, _MAKER: maker, _EACH: str(spans), _REPORT: json.dumps(labels.report)}
     write_atomically(save(arrays, metadata), path, parents=True)
 
 
@@ -36,6 +38,14 @@ def check_kept(path: Path) -> None:
     """DataError where the file that would keep soft labels is somebody's other file."""
     if path.exists() and _metadata(path) is None:
         raise DataError(f"{path} holds no soft labels and would be overwritten; give another --soft-labels")
+
+
+def kept_spans(path: Path) -> int:
+    """Most spans of a text that the file has labels of; 0 where it does not say."""
+    try:
+        return int((_metadata(path) or {}).get(_EACH, 0))
+    except ValueError:
+        return 0
 
 
 def kept_labels(

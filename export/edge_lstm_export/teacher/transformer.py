@@ -35,7 +35,7 @@ from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
 from edge_lstm.printable import shorten
 from edge_lstm_export.datasets.dataset import file_digest
-from edge_lstm_export.spans import random_spans
+from edge_lstm_export.spans import WHOLE_SENTENCES, random_spans
 from edge_lstm_export.training import multiplies_bfloat16
 
 Floats = npt.NDArray[np.float32]
@@ -282,10 +282,12 @@ class Taught:
     key: str
 
     def probabilities(self, texts: Sequence[str], what: str, say: Say) -> Floats:
-        """float32 [n, L]. An interrupted call goes on where it was."""
+        """float32 [n, L]. An interrupted call goes on where it was; the answers stay until
+        :func:`forget_answers`."""
         key = hashlib.sha256(json.dumps([self.key, self.options.to_dict(), list(texts)]).encode()).hexdigest()
         logits = np.zeros((len(texts), self.model.labels), np.float32)
-        done = _kept_answers(self.partial, key, logits)
+        state = self.partial.with_name(f"{self.partial.name.removesuffix('.partial')}.{key[:8]}.partial")
+        done = _kept_answers(state, key, logits)
         first, begin, said = done, time.monotonic(), time.monotonic()
         while done < len(texts):
             part = texts[done : done + _CHUNK]
@@ -296,10 +298,7 @@ class Taught:
                 left = (now - begin) / (done - first) * (len(texts) - done)
                 say(f"teacher: {done:,} of {len(texts):,} {what} labelled, {_minutes(left)} left")
                 said = now
-            if done < len(texts):
-                answers = {"logits": logits[:done]}
-                write_atomically(save(answers, {_STATE: key}), self.partial, parents=True)
-        self.partial.unlink(missing_ok=True)
+            write_atomically(save({"logits": logits[:done]}, {_STATE: key}), state, parents=True)
         return np.asarray(softmax(logits, axis=1), np.float32)
 
 
@@ -312,18 +311,22 @@ def taught(
     *,
     kept: Path,
     key: str,
+    then: Sequence[str],
     say: Say,
 ) -> Taught:
     """The encoder of ``source``, fine-tuned on texts with labels (int64 [n], below ``count``).
 
-    kept: the file that keeps its weights, with ``key``; beside it (.partial) what is unfinished.
+    kept: the file that keeps its weights, with ``key``; beside it (.partial) what is unfinished. then: what
+    it is to label next, so that the time of all of it is said beforehand.
     Raises DataError, MissingPackageError and OutputError.
     """
     partial = kept.with_name(f"{kept.name}.partial")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         model = load_encoder(source, count)
-        if load_weights(model, kept, key):
+        ready = load_weights(model, kept, key)
+        say_cost(model, () if ready else texts, then, options, say)
+        if ready:
             say(f"teacher: fine-tuned before, in {kept}")
         else:
             say(f"teacher: fine-tuning {source} on {len(texts):,} texts")
@@ -332,6 +335,46 @@ def taught(
             save_weights(model, kept, key)
             partial.unlink(missing_ok=True)
     return Taught(model, options, partial, key)
+
+
+def say_cost(
+    model: Transformer,
+    learning: Sequence[str],
+    labelling: Sequence[str],
+    options: TransformerOptions,
+    say: Say,
+) -> None:
+    """Says what fine-tuning on some texts and then labelling others will take on this machine, by a few of
+    them that are read now."""
+    rng = np.random.default_rng(options.seed)
+
+    def drawn(texts: Sequence[str], most: int) -> list[Ints]:
+        rows = rng.choice(len(texts), min(most, len(texts)), replace=False)
+        return pieces_of(model, [texts[row] for row in rows])
+
+    def pieces_each(texts: Sequence[str], most: int) -> float:
+        return float(np.mean([min(len(ids), most) for ids in drawn(texts, 200)] or [0]))
+
+    learns = pieces_each(learning, options.crop)
+    reads = pieces_each(labelling, options.window * options.windows)
+    few = [ids[: options.crop] for ids in drawn([*learning, *labelling], 16)]
+    count = max(1, sum(map(len, few)))
+    pieces, mask = _framed(model, few)
+    with _precision(), _threads(model):
+        model(pieces, mask)  # the first one is slower
+        begin = time.monotonic()
+        logits = model(pieces, mask)
+        forward = (time.monotonic() - begin) / count
+        if learning:
+            logits.float().sum().backward()
+            model.zero_grad(set_to_none=True)
+    both = (time.monotonic() - begin) / count
+    # As spans and as parts of texts: at most twice as many pieces.
+    passes = max(options.passes, options.fewest_steps * options.batch / (2 * max(1, len(learning))))
+    seconds = 1.5 * learns * len(learning) * passes * both + reads * len(labelling) * forward
+    if seconds > _SAY_EVERY:
+        learnt = f"fine-tuning on {len(learning):,} texts and " if learning else ""
+        say(f"teacher: {learnt}labelling {len(labelling):,} takes about {_minutes(seconds)} on this machine")
 
 
 @contextmanager
@@ -345,6 +388,14 @@ def _threads(model: Transformer) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def forget_answers(weights: Path) -> None:
+    """Removes what interrupted calls would have gone on from, beside the fine-tuned ``weights``."""
+    if weights.parent.is_dir():
+        for path in list(weights.parent.iterdir()):
+            if path.name.startswith(f"{weights.name}.") and path.name.endswith(".partial"):
+                path.unlink(missing_ok=True)
 
 
 def _kept_answers(path: Path, key: str, logits: Floats) -> int:
@@ -481,11 +532,12 @@ def _windows(ids: Ints, size: int, most: int) -> list[Ints]:
 
 
 def _labelled_spans(texts: Sequence[str], options: TransformerOptions) -> tuple[list[str], Ints]:
-    """One span of each text that has several sentences, and the number of its text."""
+    """One span of each text that has several sentences, and the number of its text. No clause: it says too
+    seldom what its text says."""
     spans: list[str] = []
     owners: list[int] = []
     for row, text in enumerate(texts):
-        for span in random_spans([text], 1, options.seed + row):
+        for span in random_spans([text], 1, options.seed + row, WHOLE_SENTENCES):
             spans.append(span)
             owners.append(row)
     return spans, np.array(owners, np.int64)
