@@ -125,6 +125,7 @@ class Taught:
     soft: npt.NDArray[np.float32]
     provenance: dict[str, Any]
     lesson: Lesson | None = None
+    judged: Examples | None = None
 
 
 def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:

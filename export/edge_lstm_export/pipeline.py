@@ -331,7 +331,6 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         described=described,
         recipe=lesson.recipe if lesson else recipe,
         linear=lesson.linear if lesson else None,
-        recipe=recipe,
         judged=taught.judged if taught else None,
         crossed=crossed,
     )
