@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
+from edge_lstm_export.datasets.dataset import file_digest
+from edge_lstm_export.distillation import KEPT, Distillation, teach
+from edge_lstm_export.fit import VocabularyOptions, prepare
 from edge_lstm_export.vocabulary import adopted, count_words, most_frequent, read_word_index
 
 from edge_lstm.text import KERAS_FILTERS, Tokenizer, split_words
@@ -76,3 +79,15 @@ def test_own_ids_are_kerass_up_to_the_order_of_ties(imdb: Dataset, word_index: t
     ours = most_frequent(counts, 5000)
     kerass = adopted(word_index, 5000)
     assert [counts[word] for word in ours] == [counts[word] for word in kerass]
+
+
+def test_the_kept_labels_of_teachers_are_those_of_these_reviews(imdb: Dataset) -> None:
+    folder = Path(__file__).parents[2] / "export" / "labels"
+    kept = folder / "imdb.safetensors"
+    assert file_digest(kept) in (folder / "README.md").read_text(encoding="utf-8")
+    prepared = prepare(imdb, VocabularyOptions(), validation_share=0.04)
+    taught = teach(prepared, imdb.unlabelled, Distillation(KEPT, "imdb", kept), lambda line: None)
+    assert taught.judged is not None
+    assert taught.provenance["spans"] + len(taught.judged) == 266_070
+    right = taught.soft[: len(prepared.train)].argmax(axis=1) == prepared.train.labels
+    assert right.mean() > 0.93
