@@ -253,7 +253,7 @@ def teach(
         **labels.report,
     }
     judged = Examples.from_texts(prepared.tokenizer, held, labels.spans[len(spans) :]) if held else None
-    return Taught(examples, soft, provenance, judged)
+    return Taught(examples, soft, provenance, judged=judged)
 
 
 def _transformer_labels(
