@@ -17,7 +17,7 @@ from edge_lstm_export.distillation import Distillation, Taught
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
 from edge_lstm_export.network import Network
-from edge_lstm_export.ngram_part import Lesson, Recipe, cross_fit, exact, fit_exact, learn_features
+from edge_lstm_export.ngram_part import FEW_TEXTS, Lesson, Recipe, cross_fit, exact, fit_exact, learn_features
 from edge_lstm_export.teacher import accuracy_of, blend_weights, blended
 from edge_lstm_export.teacher.labels import Floats, Ints
 
@@ -147,11 +147,13 @@ class ShortTeachers:
         own = self.own_labels * labels + (1 - self.own_labels) * found.labelled
         examples = self.own.subset(rows).joined(self.others.subset(texts))
         examples = replace(examples, targets=np.concatenate([own, found.others]).astype(np.float32))
-        if not exact(self.count):
-            return Lesson.of(examples, None), found
         # An SVM takes a text for wholly its likeliest label, and a made text is often of none in particular.
+        # The vectors of many labels learn from soft ones; of many rows, at the cost of minutes.
+        if not exact(self.count) and len(rows) < FEW_TEXTS:
+            return Lesson.of(examples, None), found
         linear, _ = examples.split(len(rows) + len(further))
-        return Lesson(examples, linear, None if len(further) else found.recipe), found
+        known = found.recipe if exact(self.count) and not len(further) else None
+        return Lesson(examples, linear, known), found
 
 
 def _probabilities(logits: Floats, count: int) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export import short_teaching
+from edge_lstm_export import pipeline, short_teaching
 from edge_lstm_export.short_teaching import sample
 
 from edge_lstm.cli import run
@@ -47,10 +47,10 @@ def trained(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> t
 def test_texts_without_a_label_are_labelled_and_learnt_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = write(tmp_path / "log.csv", [*rows(500, 1), *rows(100, 2)[:5]], ("text",))
+    log = write(tmp_path / "log.csv", [*rows(200, 1), *rows(100, 2)[:5]], ("text",))
     training, said = trained(tmp_path, capsys, "--unlabelled", str(log))
     taught = training["distillation"]
-    different = len({text for text, _ in rows(500, 1)} - {text for text, _ in rows(100, 2)})
+    different = len({text for text, _ in rows(200, 1)} - {text for text, _ in rows(100, 2)})
     assert taught["unlabelled_texts"] <= different  # none of the test split
     assert sum(training["data"]["train_texts"].values()) == 24
     assert training["data"]["validation_texts"] == 0
@@ -67,14 +67,18 @@ def test_an_encoder_that_knows_nothing_here_does_no_harm(
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
-    log = write(tmp_path / "log.csv", rows(500, 1), ("text",))
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 3)
+    log = write(tmp_path / "log.csv", rows(200, 1), ("text",))
     training, said = trained(tmp_path, capsys, "--unlabelled", str(log), "--teacher", str(folder))
     assert training["distillation"]["encoder_accuracy"] < 0.7 < training["distillation"]["linear_accuracy"]
     assert training["test"]["accuracy"] > 0.9
     assert "encoder" in said
 
     monkeypatch.setattr(short_teaching, "blend_weights", lambda opinions, labels: [1.0, 0.0])
-    _, said = trained(tmp_path, capsys, "--teacher", str(folder))
+    # With a part that is held out, as of many rows, texts are made too.
+    training, said = trained(tmp_path, capsys, "--teacher", str(folder), "--validation", "0.2")
+    assert training["distillation"]["made_texts"] > 0
+    assert training["data"]["validation_texts"] > 0
     assert "adds nothing to words and characters here: its weight is 0" in said
 
 
