@@ -114,7 +114,7 @@ def integers(value: Any) -> list[int]:
 
 # --- The model file --------------------------------------------------------------------------------------
 
-FORMATS = ("1", "2")
+FORMATS = ("1", "2", "3")
 KEYS = ("format", "tokenizer", "vocabulary", "labels", "network", "training", "quantization", "golden")
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 PIECES_RULE = "pieces-1"  # format 2
@@ -132,7 +132,8 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
 @dataclass
 class Model:
     """What a file holds. words, pieces: string → id; oov_id: None leaves unknown words out; spaced: character
-    → what it becomes before the text is split; weights: by name; ngrams: (id,) or (id, id) → its row."""
+    → what it becomes before the text is split; weights: by name; ngrams: (id,) or (id, id) → its row;
+    thresholds: of format 3, the probability from which on a text has each label."""
 
     words: dict[str, int]
     pieces: dict[str, int]
@@ -144,6 +145,7 @@ class Model:
     golden: list[dict[str, Any]]
     weights: dict[str, np.ndarray]
     ngrams: dict[tuple[int, ...], int]
+    thresholds: list[float] | None = None
 
 
 def read(data: bytes) -> Model:
@@ -202,6 +204,7 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
     else:
         raise ModelError(f"the text rule {rule[:40]!r} is not supported")
     network = json.loads(metadata["edge_lstm.network"])
+    several = network.get("several", False)  # labels a text, or none
     if network["pooling"] not in ("last", "mean", "max", "mean+max"):
         raise ModelError(f"pooling {network['pooling']!r} is not supported")
     model = Model(
@@ -215,9 +218,14 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
         weights=tensors(graph),
         ngrams=ngrams(graph) if network.get("ngrams") else {},
+        thresholds=json.loads(metadata["edge_lstm.several"])["thresholds"] if several else None,
     )
+    thresholds = model.thresholds or []
     if (
         len(model.labels) != max(2, network["labels"])
+        or several != (metadata["edge_lstm.format"] == "3")
+        or len(thresholds) != several * len(model.labels)
+        or not all(0 < threshold <= 1 for threshold in thresholds)
         or not 0 <= count <= len(lines)
         or len(lines) + 4 > network["num_words"] + 1
         or len(model.ngrams) != network.get("ngrams", 0)
@@ -232,7 +240,8 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
 def check_shapes(model: Model) -> None:
     """Every weight that the network needs is there with the shape that it must have."""
     n, weights = model.network, model.weights
-    directions, logits = 1 + n["bidirectional"], 1 if len(model.labels) == 2 else len(model.labels)
+    one = len(model.labels) == 2 and model.thresholds is None
+    directions, logits = 1 + n["bidirectional"], 1 if one else len(model.labels)
     int8 = weights.get("embedding", np.empty(0)).dtype == np.int8
     # An int8 file has two sentinel units a direction and two sentinel columns behind the embedding.
     extra = 2 if int8 and weights["embedding"].shape[1:] == (n["embedding_dim"] + 2,) else 0
@@ -422,11 +431,21 @@ def probabilities(model: Model, ids: list[int]) -> np.ndarray:
     if head.dtype == np.int8:
         head = head.astype(F32) * w["head_w_scales"]
     logits = np.concatenate(parts) @ head + w["head_b"] + linear_part(model, ids)
+    if model.thresholds is not None:
+        return sigmoid(logits)
     if len(model.labels) == 2:  # one logit: the second label's
         second = sigmoid(logits)
         return np.concatenate([F32(1) - second, second])
     powers = np.exp(logits - logits.max())
     return powers / powers.sum()
+
+
+def labels_of(model: Model, answer: np.ndarray) -> str:
+    """The label, or those that reach their thresholds, the most probable first."""
+    if model.thresholds is None:
+        return model.labels[answer.argmax()]
+    order = np.argsort(-answer, kind="stable")
+    return "|".join(model.labels[i] for i in order if float(answer[i]) >= model.thresholds[i])
 
 
 def main() -> None:
@@ -440,7 +459,7 @@ def main() -> None:
     for text in sys.argv[2:]:
         ids, status = encode(model, text)
         answer = probabilities(model, ids)
-        print(f"{model.labels[answer.argmax()]}\t{answer.max():.6f}\t{status}")
+        print(f"{labels_of(model, answer)}\t{answer.max():.6f}\t{status}")
     for row in model.golden if not sys.argv[2:] else []:
         ids, _ = encode(model, row["text"])
         apart = np.abs(probabilities(model, ids) - row["probabilities"]).max()

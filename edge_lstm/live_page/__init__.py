@@ -11,7 +11,6 @@ import re
 from html import escape
 from pathlib import Path
 
-from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
 
 _HERE = Path(__file__).parent
@@ -19,12 +18,7 @@ MODULE = "edge-lstm.mjs"
 
 
 def build_page(model: ModelFile) -> str:
-    """The whole document for a model file. DataError where the page cannot run it."""
-    if model.thresholds is not None:
-        raise DataError(
-            f"{model.path} gives several labels a text, which the page cannot run; "
-            "use 'edge-lstm predict' or 'edge-lstm score'"
-        )
+    """The whole document for a model file."""
     parts = {
         "{title}": escape(model.path.name),
         "{model}": base64.b64encode(model.data).decode("ascii"),

@@ -6,6 +6,9 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF /* gcc -std=c99 does so by itself; where rounding happens is part of the answer */
@@ -646,21 +649,24 @@ static int around_sigma(uint32_t c) {
 typedef struct {
     const unsigned char *w, *r, *b, *w_scale, *r_scale;
     int group; /* int8: so many products fit in 16 bits where activations are within ±128: 1, 2 or GROUP */
+    unsigned char *packed; /* with AVX2: w and r of each direction again, as pack() lays them */
 } lstm_layer;
 
 struct edge_lstm {
-    slice graph, tokenizer, vocabulary, labels_json, golden;
+    slice graph, tokenizer, vocabulary, labels_json, thresholds_json, golden;
     int32_t length, oov_id, lines, words;   /* text; oov_id -1: left out; the vocabulary's lines behind words are pieces */
     int32_t longest_word, longest_piece, specials; /* bytes; characters beyond ASCII that are no letters */
     int32_t ngrams, ngram_dim;
     int32_t ids, embedding_dim, hidden, layers, directions, buckets; /* network; the first two and hidden with */
     int32_t labels, logits, sentinels, int8, pool_last, pool_mean, pool_max; /* what int8 adds to them */
+    int32_t several; /* a text may have several labels */
     const unsigned char *embedding, *embedding_scale, *head_weight, *head_scales, *head_bias, *pairs, *pairs_scale;
     const unsigned char *vectors, *vector_scales;
     unsigned char kind[128]; /* of ASCII: LETTER, SEPARATOR or MARK */
     /* In the arena: */
     lstm_layer *lstms;
     char **names;
+    double *thresholds;
     unsigned char *word, *slots, *starts; /* the vocabulary's index: see find_word */
     uint32_t slot_mask, gram_mask;
     int slot_bytes, start_bytes;
@@ -671,6 +677,7 @@ struct edge_lstm {
     int32_t *id, *sums; /* a text's ids; products of integers */
     size_t count;
     int16_t *quantized;
+    unsigned char *bytes; /* with AVX2 */
     float *gates, *h, *c, *x, *pooled, *answer, *sequence[2];
 };
 
@@ -733,8 +740,10 @@ static const unsigned char *layer_constant(const edge_lstm *m, int layer, const 
     return constant(m->graph, name, type, axes, shape);
 }
 
+static int32_t inputs_of(const edge_lstm *m, int32_t layer) { return layer ? m->directions * m->hidden : m->embedding_dim; }
+
 static int find_layer(const edge_lstm *m, int layer, lstm_layer *l) {
-    int32_t d = m->directions, gates = 4 * m->hidden, in = layer ? d * m->hidden : m->embedding_dim;
+    int32_t d = m->directions, gates = 4 * m->hidden, in = inputs_of(m, layer);
     if (m->int8) {
         l->w = layer_constant(m, layer, "_w", INT8, 3, d, in, gates);
         l->r = layer_constant(m, layer, "_r", INT8, 3, d, m->hidden, gates);
@@ -851,7 +860,7 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
     static const unsigned char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
     int others = 0; /* fields and keys that 0.1 did not write */
     unsigned char seen[8] = {0};
-    slice rest = file, format = {NULL, NULL}, tokenizer = format, network = format, digest = format, old = format, value;
+    slice rest = file, format = {NULL, NULL}, tokenizer = format, network = format, digest = format, old = format, sets = format, value;
     slice before, zero, behind, none = {zeros, zeros};
     field f, e;
     int more, keras;
@@ -876,10 +885,12 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
         else if (same(key, "edge_lstm.labels")) m->labels_json = content;
         else if (same(key, "edge_lstm.network")) network = content;
         else if (same(key, "edge_lstm.golden")) m->golden = content;
+        else if (same(key, "edge_lstm.several")) sets = content, others = 1;
         else if (!same(key, "edge_lstm.training") && !same(key, "edge_lstm.quantization")) others = 1;
     }
     if (more < 0 || !format.at) return NOT_A_MODEL;
-    if (!same(format, "1") && !same(format, "2")) return LATER;
+    m->several = same(format, "3");
+    if (!same(format, "1") && !same(format, "2") && !m->several) return LATER;
     if (digest.at) { /* covers every byte of the file, with its own digits as zeros */
         if (length_of(digest) != 66 || memcmp(digest.at, "1:", 2)) return CHANGED;
         before.at = file.at, before.end = digest.at + 2;
@@ -916,6 +927,8 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
     if (!json_get(network, "bidirectional", &value)) return UNUSABLE;
     bidirectional = same(value, "true");
     if (!bidirectional && !same(value, "false")) return UNUSABLE;
+    if ((json_get(network, "several", &value) && same(value, "true")) != m->several) return UNUSABLE;
+    if (m->several && !json_get(sets, "thresholds", &m->thresholds_json)) return UNUSABLE;
     if (!json_get(tokenizer, "oov_id", &value)) return UNUSABLE;
     if (same(value, "null")) m->oov_id = -1;
     else if (!json_int(tokenizer, "oov_id", 2, m->ids, &m->oov_id)) return UNUSABLE;
@@ -941,7 +954,7 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
         return UNUSABLE;
 
     m->directions = 1 + bidirectional;
-    m->logits = m->labels == 2 ? 1 : m->labels;
+    m->logits = m->labels == 2 && !m->several ? 1 : m->labels;
     shape[0] = m->ids + 1, shape[1] = m->embedding_dim;
     if (!(m->embedding = constant(m->graph, "embedding", FLOAT32, 2, shape))) {
         m->int8 = 1;
@@ -980,7 +993,14 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
     if (!json_enter(&value, '[')) return UNUSABLE;
     for (n = 0; json_next(&value, &rest); n++)
         if (*rest.at != '"') return UNUSABLE;
-    return n == m->labels ? NULL : UNUSABLE;
+    if (n != m->labels) return UNUSABLE;
+    value = m->thresholds_json;
+    if (m->several && !json_enter(&value, '[')) return UNUSABLE;
+    for (n = 0; m->several && json_next(&value, &rest); n++) {
+        double threshold = json_number(rest, &more);
+        if (!more || !(threshold > 0 && threshold <= 1)) return UNUSABLE;
+    }
+    return n == (m->several ? m->labels : 0) ? NULL : UNUSABLE;
 }
 
 /* --- The arena ------------------------------------------------------------------------------------------------ */
@@ -994,10 +1014,22 @@ static size_t take(uint64_t *used, uint64_t count, size_t size) {
 /* Of what is known of a word while it is read: enough to tell whether it is one of the vocabulary, and a piece more. */
 static size_t word_room(const edge_lstm *m) { return (size_t)m->longest_word + (size_t)m->longest_piece + 4; }
 
+enum { BLOCK = 64, GROUP = 8 }; /* sums that are kept at hand while the inputs pass; inputs that are added in 16 bits */
+
+/* Of weights as pack() lays them, in bytes; 0 where the compiler has no AVX2. */
+static size_t packed_size(int32_t inputs, int32_t outputs) {
+#ifdef __AVX2__
+    return ((size_t)outputs + BLOCK - 1) / BLOCK * BLOCK * (sizeof(int32_t) + ((size_t)inputs + 3) / 4 * 4);
+#else
+    return (void)inputs, (void)outputs, 0;
+#endif
+}
+
 /* Where everything lies behind the arena's first byte, which is aligned → how much there is. base: NULL to count. */
 static size_t lay_out(edge_lstm *m, unsigned char *base) {
     size_t hidden = (size_t)m->hidden, width = (size_t)m->directions * hidden, slots = 1, at;
     size_t widest = m->layers > 1 && width > (size_t)m->embedding_dim ? width : (size_t)m->embedding_dim;
+    int32_t i, gates = 4 * m->hidden;
     uint64_t used = 0, sequence = m->layers > 1 ? (uint64_t)m->length * width : 0;
     if (hidden > widest) widest = hidden;
     size_t gram_slots = 1, sums = 4 * hidden > (size_t)m->ngram_dim ? 4 * hidden : (size_t)m->ngram_dim;
@@ -1011,8 +1043,13 @@ static size_t lay_out(edge_lstm *m, unsigned char *base) {
     if (base) m->member = (type *)(void *)(base + at)
     at = take(&used, 1, sizeof *m);
     TAKE(lstms, lstm_layer, (size_t)m->layers);
+    for (i = 0; m->int8 && i < m->layers; i++) {
+        size_t both = packed_size(inputs_of(m, i), gates) + packed_size(m->hidden, gates);
+        TAKE(lstms[i].packed, unsigned char, (size_t)m->directions * both);
+    }
     TAKE(names, char *, (size_t)m->labels);
     TAKE(names[0], char, length_of(m->labels_json) * 2 + (size_t)m->labels); /* an escape gives at most three bytes */
+    TAKE(thresholds, double, m->several ? (size_t)m->labels : 0);
     TAKE(word, unsigned char, word_room(m));
     TAKE(special, struct special, (size_t)m->specials);
     TAKE(grams, int32_t, (size_t)m->ngrams * 2);
@@ -1023,6 +1060,7 @@ static size_t lay_out(edge_lstm *m, unsigned char *base) {
     TAKE(id, int32_t, (size_t)m->length);
     TAKE(sums, int32_t, sums);
     TAKE(quantized, int16_t, widest + 256);
+    TAKE(bytes, unsigned char, packed_size(1, 1) ? widest + 3 : 0);
     TAKE(gates, float, 4 * hidden);
     TAKE(h, float, hidden);
     TAKE(c, float, hidden);
@@ -1097,11 +1135,12 @@ static void index_grams(edge_lstm *m) {
     for (n = 0; n < m->ngrams; n++) *find_gram(m, m->grams[2 * n], m->grams[2 * n + 1]) = (uint32_t)n + 1;
 }
 
-static void copy_labels(edge_lstm *m) {
+static void read_labels(edge_lstm *m) {
     slice array = m->labels_json, value;
     unsigned char *out = (unsigned char *)m->names[0];
     uint32_t c;
     int32_t n;
+    int valid;
     json_enter(&array, '[');
     for (n = 0; n < m->labels && json_next(&array, &value); n++) {
         reader r = json_string(value);
@@ -1109,6 +1148,9 @@ static void copy_labels(edge_lstm *m) {
         while ((c = next_character(&r)) != END_OF_TEXT) out += put_utf8(c, out);
         *out++ = 0;
     }
+    array = m->thresholds_json;
+    if (m->several) json_enter(&array, '[');
+    for (n = 0; m->several && n < m->labels && json_next(&array, &value); n++) m->thresholds[n] = json_number(value, &valid);
 }
 
 /* --- Text → ids ----------------------------------------------------------------------------------------------- */
@@ -1230,7 +1272,7 @@ static edge_lstm_status encode(edge_lstm *m, reader text) {
 
 /* --- Arithmetic ----------------------------------------------------------------------------------------------- */
 
-#ifdef FP_FAST_FMAF
+#if defined FP_FAST_FMAF || defined __FMA__
 #define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
 #else
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
@@ -1242,14 +1284,21 @@ static float number(const unsigned char *at, size_t i) {
     return value;
 }
 
+/* Apart from the rest, of which gcc makes SIMD only so. */
+static void clip(float *values, int32_t n, float low, float high) {
+    int32_t i;
+    for (i = 0; i < n; i++) {
+        float x = values[i] < low ? low : values[i];
+        values[i] = x > high ? high : x;
+    }
+}
+
 /* The rational functions (Eigen's) that ONNX Runtime computes: with a fused multiply-add they give its bits. */
 static void sigmoid(float *restrict values, int32_t n) {
     int32_t i;
+    clip(values, n, -18, 18);
     for (i = 0; i < n; i++) {
-        float x = values[i], s, p, q;
-        x = x < -18.0f ? -18.0f : x;
-        x = x > 18.0f ? 18.0f : x;
-        s = x * x;
+        float x = values[i], s = x * x, p, q;
         p = MULTIPLY_ADD(s, 4.37031012579801e-11f, 1.15627324459942e-07f);
         p = MULTIPLY_ADD(p, s, 6.08574864600143e-05f);
         p = MULTIPLY_ADD(p, s, 8.51377133304701e-03f);
@@ -1259,27 +1308,27 @@ static void sigmoid(float *restrict values, int32_t n) {
         q = MULTIPLY_ADD(q, s, 1.70198817374094e-03f);
         q = MULTIPLY_ADD(q, s, 1.16817656904453e-01f);
         q = MULTIPLY_ADD(q, s, 9.93151921023180e-01f);
-        x = p / q + 0.5f;
-        x = x < 0.0f ? 0.0f : x;
-        values[i] = x > 1.0f ? 1.0f : x;
+        values[i] = p / q + 0.5f;
     }
+    clip(values, n, 0, 1);
 }
 
-static float tanh_of(float x) {
-    float s, p, q;
-    x = x < -9.0f ? -9.0f : x;
-    x = x > 9.0f ? 9.0f : x;
-    s = x * x;
-    p = MULTIPLY_ADD(s, -2.76076847742355e-16f, 2.00018790482477e-13f);
-    p = MULTIPLY_ADD(p, s, -8.60467152213735e-11f);
-    p = MULTIPLY_ADD(p, s, 5.12229709037114e-08f);
-    p = MULTIPLY_ADD(p, s, 1.48572235717979e-05f);
-    p = MULTIPLY_ADD(p, s, 6.37261928875436e-04f);
-    p = MULTIPLY_ADD(p, s, 4.89352455891786e-03f) * x;
-    q = MULTIPLY_ADD(s, 1.19825839466702e-06f, 1.18534705686654e-04f);
-    q = MULTIPLY_ADD(q, s, 2.26843463243900e-03f);
-    q = MULTIPLY_ADD(q, s, 4.89352518554385e-03f);
-    return p / q;
+static void hyperbolic_tangent(float *restrict values, int32_t n) {
+    int32_t i;
+    clip(values, n, -9, 9);
+    for (i = 0; i < n; i++) {
+        float x = values[i], s = x * x, p, q;
+        p = MULTIPLY_ADD(s, -2.76076847742355e-16f, 2.00018790482477e-13f);
+        p = MULTIPLY_ADD(p, s, -8.60467152213735e-11f);
+        p = MULTIPLY_ADD(p, s, 5.12229709037114e-08f);
+        p = MULTIPLY_ADD(p, s, 1.48572235717979e-05f);
+        p = MULTIPLY_ADD(p, s, 6.37261928875436e-04f);
+        p = MULTIPLY_ADD(p, s, 4.89352455891786e-03f) * x;
+        q = MULTIPLY_ADD(s, 1.19825839466702e-06f, 1.18534705686654e-04f);
+        q = MULTIPLY_ADD(q, s, 2.26843463243900e-03f);
+        q = MULTIPLY_ADD(q, s, 4.89352518554385e-03f);
+        values[i] = p / q;
+    }
 }
 
 static float nearest(float x) { /* to an integer, halves to the even one; |x| is far below 2^22 */
@@ -1333,39 +1382,102 @@ static scale scale_of_all(const float *x, size_t n) {
     return scale_of(low[0], high[0]);
 }
 
-enum { BLOCK = 64, GROUP = 8 }; /* sums that are kept at hand while the inputs pass; inputs that are added in 16 bits */
-
-/* out[j] (+)= scale · sum of x[k] · w[k][j]. The sums are of integers: exact, in any order. Compilers make SIMD of it:
- * so many products are added in 16 bits as are known to fit there. */
-static void multiply_int8(edge_lstm *m, const signed char *w, const int16_t *x, int32_t inputs, int group, float by, int add) {
-    int32_t outputs = 4 * m->hidden, first, j, k;
-    float *gates = m->gates;
+#ifdef __AVX2__
+/* int8 weights [inputs, outputs] as AVX2 multiplies them: for each BLOCK of outputs the sums of their columns, int32, and
+ * then four inputs at a time: [inputs / 4, BLOCK, 4]. Zeros fill up. → where they end */
+static unsigned char *pack(const signed char *w, int32_t inputs, int32_t outputs, unsigned char *out) {
+    int32_t first, j, k;
+    memset(out, 0, packed_size(inputs, outputs));
     for (first = 0; first < outputs; first += BLOCK) {
         int32_t sums[BLOCK] = {0}, n = outputs - first < BLOCK ? outputs - first : BLOCK;
-        const signed char *row = w + first;
-        k = 0;
-        if (group == GROUP && n == BLOCK)
-            for (; k + GROUP <= inputs; k += GROUP, row += GROUP * outputs) {
-                const signed char *b = row + outputs, *c = b + outputs, *d = c + outputs, *e = d + outputs,
-                                  *f = e + outputs, *g = f + outputs, *h = g + outputs;
-                const int16_t *p = x + k;
-                for (j = 0; j < BLOCK; j++)
-                    sums[j] += (int16_t)(p[0] * row[j] + p[1] * b[j] + p[2] * c[j] + p[3] * d[j] + p[4] * e[j] +
-                                         p[5] * f[j] + p[6] * g[j] + p[7] * h[j]);
+        unsigned char *fours = out + sizeof sums;
+        for (k = 0; k < inputs; k++)
+            for (j = 0; j < n; j++) {
+                signed char weight = w[(size_t)k * (size_t)outputs + (size_t)(first + j)];
+                fours[(k / 4 * BLOCK + j) * 4 + k % 4] = (unsigned char)weight;
+                sums[j] += weight;
             }
-        if (group >= 2 && n == BLOCK)
-            for (; k + 2 <= inputs; k += 2, row += 2 * outputs) {
-                const signed char *next = row + outputs;
-                int16_t a = x[k], b = x[k + 1];
-                for (j = 0; j < BLOCK; j++) sums[j] += (int16_t)(a * row[j] + b * next[j]);
-            }
-        for (; k < inputs; k++, row += outputs)
-            for (j = 0; j < n; j++) sums[j] += x[k] * row[j];
+        memcpy(out, sums, sizeof sums);
+        out = fours + (inputs + 3) / 4 * 4 * BLOCK;
+    }
+    return out;
+}
+
+/* sums[j] = sum of (q[k] - zero) · w[k][j] over a BLOCK of packed outputs. Two products of 255 and 64 fit in 16 bits. */
+static void multiply_packed(const unsigned char *packed, const unsigned char *q, int32_t inputs, int32_t zero, int32_t *sums) {
+    const __m256i *w = (const __m256i *)(const void *)packed;
+    __m256i total[BLOCK / 8];
+    int32_t i, k, four;
+    for (i = 0; i < BLOCK / 8; i++) total[i] = _mm256_mullo_epi32(_mm256_loadu_si256(w++), _mm256_set1_epi32(-zero));
+    for (k = 0; k < inputs; k += 4, w += BLOCK / 8) {
+        __m256i x;
+        memcpy(&four, q + k, 4);
+        x = _mm256_set1_epi32(four);
+        for (i = 0; i < BLOCK / 8; i++) {
+#if defined __AVX512VNNI__ && defined __AVX512VL__
+            total[i] = _mm256_dpbusd_epi32(total[i], x, _mm256_loadu_si256(w + i));
+#else
+            __m256i pairs = _mm256_maddubs_epi16(x, _mm256_loadu_si256(w + i));
+            total[i] = _mm256_add_epi32(total[i], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+        }
+    }
+    for (i = 0; i < BLOCK / 8; i++) _mm256_storeu_si256((__m256i *)(void *)sums + i, total[i]);
+}
+#endif
+
+/* A BLOCK of sums of x[k] · w[k][j], or n of them. Compilers make SIMD of it: so many products are added in 16 bits as
+ * are known to fit there. */
+static void multiply_plain(const signed char *row, const int16_t *x, int32_t inputs, int32_t outputs, int32_t n, int group,
+                           int32_t *restrict sums) {
+    int32_t j, k = 0;
+    memset(sums, 0, sizeof *sums * BLOCK);
+    if (group == GROUP && n == BLOCK)
+        for (; k + GROUP <= inputs; k += GROUP, row += GROUP * outputs) {
+            const signed char *b = row + outputs, *c = b + outputs, *d = c + outputs, *e = d + outputs, *f = e + outputs,
+                              *g = f + outputs, *h = g + outputs;
+            const int16_t *p = x + k;
+            for (j = 0; j < BLOCK; j++)
+                sums[j] += (int16_t)(p[0] * row[j] + p[1] * b[j] + p[2] * c[j] + p[3] * d[j] + p[4] * e[j] + p[5] * f[j] +
+                                     p[6] * g[j] + p[7] * h[j]);
+        }
+    if (group >= 2 && n == BLOCK)
+        for (; k + 2 <= inputs; k += 2, row += 2 * outputs) {
+            const signed char *next = row + outputs;
+            int16_t a = x[k], b = x[k + 1];
+            for (j = 0; j < BLOCK; j++) sums[j] += (int16_t)(a * row[j] + b * next[j]);
+        }
+    for (; k < inputs; k++, row += outputs)
+        for (j = 0; j < n; j++) sums[j] += x[k] * row[j];
+}
+
+/* Activations are within ±128 where their zero is in the middle, and within ±255 always: then two products fit. */
+static int group_with(const lstm_layer *l, scale s) {
+    return l->group > 2 && !(s.zero >= 127.0f && s.zero <= 128.0f) ? 2 : l->group;
+}
+
+/* out[j] (+)= scales · sum of x[k] · w[k][j]. The sums are of integers: exact, in any order. packed: w, where AVX2 is. */
+static void multiply_int8(edge_lstm *m, const lstm_layer *l, const unsigned char *w, const unsigned char *packed,
+                          const int16_t *x, int32_t inputs, scale s, float weight_scale, int add) {
+    int32_t outputs = 4 * m->hidden, first, j, sums[BLOCK];
+    int group = group_with(l, s);
+    float *gates = m->gates, by = s.step * weight_scale;
+#ifdef __AVX2__
+    for (j = 0; j < inputs; j++) m->bytes[j] = (unsigned char)(x[j] + (int)s.zero);
+#endif
+    for (first = 0; first < outputs; first += BLOCK) {
+        int32_t n = outputs - first < BLOCK ? outputs - first : BLOCK;
+#ifdef __AVX2__
+        if (group > 1) multiply_packed(packed + packed_size(inputs, first), m->bytes, inputs, (int32_t)s.zero, sums);
+        else
+#endif
+            multiply_plain((const signed char *)w + first, x, inputs, outputs, n, group, sums);
         if (add)
             for (j = 0; j < n; j++) gates[first + j] += (float)sums[j] * by;
         else
             for (j = 0; j < n; j++) gates[first + j] = (float)sums[j] * by;
     }
+    (void)packed;
 }
 
 /* out[j] (+)= sum of x[k] · w[j][k]; w: float32 in the file. */
@@ -1381,21 +1493,18 @@ static void multiply_float(edge_lstm *m, const unsigned char *w, const float *x,
     }
 }
 
-/* Activations are within ±128 where their zero is in the middle, and within ±255 always: then two products fit. */
-static int group_with(const lstm_layer *l, scale s) {
-    return l->group > 2 && !(s.zero >= 127.0f && s.zero <= 128.0f) ? 2 : l->group;
-}
-
 /* One direction of one layer over the text. in: the layer before's outputs, or NULL for the embedding; out: where
  * its own go, or NULL where they are pooled at once. Rows of both are [directions · hidden]. */
 static void run_lstm(edge_lstm *m, int32_t layer, int32_t d, const float *in, float *out) {
     const lstm_layer *l = m->lstms + layer;
     int32_t hidden = m->hidden, gates = 4 * hidden, width = m->directions * hidden, i, j, k;
-    int32_t inputs = layer ? width : m->embedding_dim, steps = (int32_t)m->count;
+    int32_t inputs = inputs_of(m, layer), steps = (int32_t)m->count;
     size_t weight = m->int8 ? 1 : 4;
     const unsigned char *w = l->w + weight * (size_t)(d * inputs) * (size_t)gates;
     const unsigned char *r = l->r + weight * (size_t)(d * hidden) * (size_t)gates;
     const unsigned char *b = l->b + 4 * (size_t)(d * 2 * gates);
+    size_t packed_w = packed_size(inputs, gates), packed_r = packed_size(hidden, gates);
+    const unsigned char *packed = m->int8 ? l->packed + (size_t)d * (packed_w + packed_r) : NULL;
     float *h = m->h, *c = m->c, *g = m->gates;
     int16_t *table = m->quantized, *q = m->quantized + 256; /* of the embedding's values; of a step's input */
     scale s = {1, 0}, own;
@@ -1428,10 +1537,10 @@ static void run_lstm(edge_lstm *m, int32_t layer, int32_t d, const float *in, fl
                 const signed char *row = (const signed char *)m->embedding + (size_t)m->id[t] * (size_t)inputs;
                 for (k = 0; k < inputs; k++) q[k] = table[row[k] + 128];
             }
-            multiply_int8(m, (const signed char *)w, q, inputs, group_with(l, s), s.step * number(l->w_scale, (size_t)d), 0);
+            multiply_int8(m, l, w, packed, q, inputs, s, number(l->w_scale, (size_t)d), 0);
             own = scale_of_all(h, (size_t)hidden);
             quantize(h, q, hidden, own);
-            multiply_int8(m, (const signed char *)r, q, hidden, group_with(l, own), own.step * number(l->r_scale, (size_t)d), 1);
+            multiply_int8(m, l, r, packed + packed_w, q, hidden, own, number(l->r_scale, (size_t)d), 1);
         } else {
             const float *x = in ? in + (size_t)t * (size_t)width : m->x;
             if (!in) memcpy(m->x, m->embedding + 4 * (size_t)m->id[t] * (size_t)inputs, 4 * (size_t)inputs);
@@ -1440,11 +1549,13 @@ static void run_lstm(edge_lstm *m, int32_t layer, int32_t d, const float *in, fl
         }
         for (j = 0; j < gates; j++) g[j] += number(b, (size_t)j) + number(b, (size_t)(gates + j));
         sigmoid(g, 3 * hidden); /* input, output, forget; then the cell */
+        hyperbolic_tangent(g + 3 * hidden, hidden);
         for (j = 0; j < hidden; j++) {
-            float cell = tanh_of(g[3 * hidden + j]), kept = g[2 * hidden + j] * c[j], fresh = g[j] * cell;
-            c[j] = kept + fresh;
+            float kept = g[2 * hidden + j] * c[j], fresh = g[j] * g[3 * hidden + j];
+            h[j] = c[j] = kept + fresh;
         }
-        for (j = 0; j < hidden; j++) h[j] = g[hidden + j] * tanh_of(c[j]);
+        hyperbolic_tangent(h, hidden);
+        for (j = 0; j < hidden; j++) h[j] *= g[hidden + j];
         if (out) memcpy(out + (size_t)t * (size_t)width + d * hidden, h, sizeof *h * (size_t)hidden);
         if (!out && m->pool_mean)
             for (j = 0; j < hidden; j++) sum[j] += h[j];
@@ -1513,7 +1624,10 @@ static void run(edge_lstm *m, float *probabilities) {
         }
         m->answer[l] = sum + number(m->head_bias, (size_t)l) + linear;
     }
-    if (m->logits == 1) {
+    if (m->several) {
+        memcpy(probabilities, m->answer, sizeof *probabilities * (size_t)m->logits);
+        sigmoid(probabilities, m->logits);
+    } else if (m->logits == 1) {
         sigmoid(m->answer, 1);
         probabilities[1] = m->answer[0];
         probabilities[0] = 1.0f - m->answer[0];
@@ -1573,6 +1687,10 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t are
     unsigned char *base = arena;
     size_t skip = (size_t)(-(uintptr_t)arena & 15);
     int32_t i;
+#ifdef __AVX2__
+    unsigned char *packed;
+    int32_t d;
+#endif
     *error = examine(&m, file, size, DIGEST_COUNTS);
     if (*error) return NULL;
     if (!arena || arena_size < skip || arena_size - skip < lay_out(&m, NULL)) {
@@ -1586,16 +1704,22 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t are
         lstm_layer *l = model->lstms + i;
         find_layer(model, (int)i, l);
         if (model->int8) {
-            int32_t gates = 4 * model->hidden, inputs = i ? model->directions * model->hidden : model->embedding_dim;
+            int32_t gates = 4 * model->hidden, inputs = inputs_of(model, i);
             int w = group_of(l->w, model->directions, inputs, gates), r = group_of(l->r, model->directions, model->hidden, gates);
             l->group = w < r ? w : r;
+#ifdef __AVX2__
+            for (d = 0, packed = l->packed; d < model->directions; d++) {
+                packed = pack((const signed char *)l->w + (size_t)(d * inputs) * (size_t)gates, inputs, gates, packed);
+                packed = pack((const signed char *)l->r + (size_t)(d * model->hidden) * (size_t)gates, model->hidden, gates, packed);
+            }
+#endif
         }
     }
     model->specials = 0;
     if (m.specials) read_rule(model, model->tokenizer);
     index_words(model);
     index_grams(model);
-    copy_labels(model);
+    read_labels(model);
     return model;
 }
 
@@ -1603,6 +1727,10 @@ size_t edge_lstm_labels(const edge_lstm *model) { return (size_t)model->labels; 
 
 const char *edge_lstm_label(const edge_lstm *model, size_t i) {
     return i < (size_t)model->labels ? model->names[i] : "";
+}
+
+double edge_lstm_threshold(const edge_lstm *model, size_t i) {
+    return model->several && i < (size_t)model->labels ? model->thresholds[i] : 0;
 }
 
 const char *edge_lstm_status_name(edge_lstm_status status) {

@@ -39,6 +39,9 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t are
 size_t edge_lstm_labels(const edge_lstm *model);
 /* The i-th label: UTF-8 that ends with a NUL. */
 const char *edge_lstm_label(const edge_lstm *model, size_t i);
+/* Of a model that gives several labels a text: the probability from which on a text has the i-th one; it may have none.
+ * 0 where each text has one label, the most probable. */
+double edge_lstm_threshold(const edge_lstm *model, size_t i);
 
 /* Classifies a text in UTF-8 (bytes that are none count as U+FFFD) → one probability for each label. */
 edge_lstm_status edge_lstm_predict(edge_lstm *model, const char *text, size_t size, float *probabilities);

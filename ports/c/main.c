@@ -54,6 +54,22 @@ static void print_label(const char *label) { /* nothing of it may steer a termin
         else putchar(*label);
 }
 
+/* Those that reach their threshold, the most probable first. */
+static void print_labels(const edge_lstm *model, const float *probabilities) {
+    size_t labels = edge_lstm_labels(model), last = labels, next, i;
+    for (;; last = next) {
+        for (next = labels, i = 0; i < labels; i++) {
+            float p = probabilities[i];
+            if ((double)p < edge_lstm_threshold(model, i)) continue;
+            if (last < labels && !(p < probabilities[last] || (p == probabilities[last] && i > last))) continue;
+            if (next == labels || p > probabilities[next]) next = i;
+        }
+        if (next == labels) return;
+        if (last < labels) putchar('|');
+        print_label(edge_lstm_label(model, next));
+    }
+}
+
 static void answer(edge_lstm *model, const char *text, size_t size, float *probabilities, int all, long repeats) {
     size_t best = 0, i;
     double fastest = 0;
@@ -68,7 +84,8 @@ static void answer(edge_lstm *model, const char *text, size_t size, float *proba
     }
     for (i = 1; i < edge_lstm_labels(model); i++)
         if (probabilities[i] > probabilities[best]) best = i;
-    print_label(edge_lstm_label(model, best));
+    if (edge_lstm_threshold(model, 0) > 0) print_labels(model, probabilities);
+    else print_label(edge_lstm_label(model, best));
     printf("\t%.6f\t%s", (double)probabilities[best], edge_lstm_status_name(status));
     for (i = 0; all && i < edge_lstm_labels(model); i++) printf("\t%.9g", (double)probabilities[i]);
     if (repeats) printf("\t%.1f", fastest);

@@ -2,9 +2,11 @@
  * only the end was read. Every text gets an answer all the same. */
 export type Status = "ok" | "empty" | "unknown_words" | "truncated";
 
-/** The answer for one text: the most probable label, its probability, and every label's. */
+/** The answer for one text: the most probable label, its probability, and every label's. `labels` are those that the
+ * text has, the most probable first: that one, or, of a model that gives several, all that reach their threshold. */
 export interface Prediction {
   label: string;
+  labels: string[];
   probability: number;
   probabilities: Record<string, number>;
   status: Status;
@@ -51,6 +53,8 @@ export class Classifier {
 
   /** The labels, in the order of {@link probabilitiesOf}. */
   readonly labels: readonly string[];
+  /** Of a model that gives several labels a text: the probability from which on a text has each; else null. */
+  readonly thresholds: readonly number[] | null;
   /** The network's shape, as the file describes it. */
   readonly network: Record<string, unknown>;
   readonly golden: GoldenRow[];

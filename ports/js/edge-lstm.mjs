@@ -128,8 +128,7 @@ export function sha256(bytes) {
       const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
       w[i] = (w[i - 16] + s0 + w[i - 7] + s1) | 0;
     }
-    let a = state[0], b = state[1], c = state[2], d = state[3];
-    let e = state[4], f = state[5], g = state[6], h = state[7];
+    let [a, b, c, d, e, f, g, h] = state;
     for (let i = 0; i < 64; i++) {
       const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
       const t1 = (h + s1 + ((e & f) ^ (~e & g)) + ROUNDS[i] + w[i]) | 0;
@@ -138,21 +137,18 @@ export function sha256(bytes) {
       h = g, g = f, f = e, e = (d + t1) | 0;
       d = c, c = b, b = a, a = (t1 + t2) | 0;
     }
-    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
-    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+    [a, b, c, d, e, f, g, h].forEach((x, i) => (state[i] += x));
   }
   return Array.from(state, (value) => (value >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
 // --- The model file
 
-const FORMATS = ["1", "2"];
+const FORMATS = ["1", "2", "3"];
 const KEYS = "format tokenizer vocabulary labels network training quantization golden graph_sha256".split(" ");
 const KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
-const PIECES_RULE = "pieces-1"; // format 2
 const FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r';
 const RULE = { lowercase: "unicode", pad_id: 0, padding: "right", start_id: 1, first_word_id: 4, truncation: "keep the last ids" };
-const START_ID = 1;
 const FIRST_WORD_ID = 4;
 
 /** A file's bytes, checked → its metadata (strings by key) and its encoded graph. */
@@ -200,7 +196,7 @@ function describe({ graph, metadata }) {
   const json = (key) => JSON.parse(metadata.get(`edge_lstm.${key}`));
   const tokenizer = json("tokenizer");
   const keras = tokenizer.rule === KERAS_RULE;
-  if (!keras && tokenizer.rule !== PIECES_RULE) refuse(`the text rule ${JSON.stringify(tokenizer.rule)}`);
+  if (!keras && tokenizer.rule !== "pieces-1") refuse(`the text rule ${JSON.stringify(tokenizer.rule)}`);
   for (const [key, value] of Object.entries(keras ? { ...RULE, filters: FILTERS } : RULE))
     if (tokenizer[key] !== value) refuse(`a text rule with ${key} = ${JSON.stringify(tokenizer[key])}`);
   const vocabulary = metadata.get("edge_lstm.vocabulary");
@@ -213,10 +209,14 @@ function describe({ graph, metadata }) {
   const { num_words: ids, embedding_dim: embedding, layers, pooling, pair_buckets: buckets = 0, ngrams = 0 } = network;
   const golden = metadata.has("edge_lstm.golden") ? json("golden") : [];
   if (!["last", "mean", "max", "mean+max"].includes(pooling)) refuse(`pooling ${JSON.stringify(pooling)}`);
+  const several = network.several === true;
+  const thresholds = several ? json("several").thresholds : null;
   const inRange = (value, low, high) => Number.isInteger(value) && value >= low && value <= high;
   if (
     labels.length !== network.labels ||
     labels.length < 2 ||
+    several !== (metadata.get("edge_lstm.format") === "3") ||
+    (several && (thresholds.length !== labels.length || !thresholds.every((t) => t > 0 && t <= 1))) ||
     !inRange(words, 0, lines.length) ||
     lines.length + FIRST_WORD_ID > ids + 1 ||
     !inRange(length, 1, 100_000) ||
@@ -239,14 +239,13 @@ function describe({ graph, metadata }) {
   const sentinels = int8 && table.shape[1] === embedding + 2 ? 2 : 0;
   const directions = network.bidirectional ? 2 : 1;
   const hidden = network.hidden + sentinels;
-  const logits = labels.length === 2 ? 1 : labels.length;
+  const logits = labels.length === 2 && !several ? 1 : labels.length;
   const Weight = int8 ? Int8Array : Float32Array;
-  const model = { int8, directions, hidden, logits, pooling, buckets, length, oovId, lstms: [] };
+  const model = { int8, directions, hidden, logits, pooling, buckets, length, oovId, replacements, lstms: [] };
   const known = (from, to) => new Map(lines.slice(from, to).map((line, i) => [line, i + from + FIRST_WORD_ID]));
   model.words = known(0, words);
   model.pieces = known(words);
   model.longest = Math.max(0, ...lines.slice(words).map((piece) => [...piece].length));
-  model.replacements = replacements;
   const escaped = (characters) => characters.replace(/[\\\]^-]/g, "\\$&");
   const those = (set) => escaped(set + Object.keys(replacements).filter((c) => set.includes(replacements[c])).join(""));
   model.word = new RegExp(`${marks && `[${those(marks)}]|`}[^ ${those(separators)}${those(marks)}]+`, "gu");
@@ -286,13 +285,12 @@ function describe({ graph, metadata }) {
     }
   }
   model.headBias = take("head_b", Float32Array, logits);
-  model.pairStart = ids + 1;
   model.rows = ids + 1 + buckets;
   if (buckets) {
     model.pairs = take("pairs", Weight, logits, model.rows);
     model.pairsScale = int8 ? take("pairs_scale", Float32Array, 1)[0] : 1;
   }
-  return { model, labels, network, golden };
+  return { model, labels, thresholds, network, golden, length, precision: int8 ? "int8" : "fp32" };
 }
 
 // --- Arithmetic
@@ -316,7 +314,7 @@ const tanh = (x) => parabola(x < -9 ? -CELLS : x > 9 ? CELLS : x * 128);
 const sigmoid = (x) => 0.5 + 0.5 * parabola(x < -18 ? -CELLS : x > 18 ? CELLS : x * 64);
 
 // Three sums of integers fit in a double's 53 bits, 18 apart, while each is below 2^17: three products for one
-// multiplication. As many inputs are added up as surely keep to that.
+// multiplication, of as many inputs as surely keep to that.
 const SHIFT = 2 ** 18;
 const MOST = 2 ** 17 - 1;
 const LANES = 8; // sums that grow side by side
@@ -443,22 +441,14 @@ export class Classifier {
     const data = ArrayBuffer.isView(bytes)
       ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       : new Uint8Array(bytes);
-    let described;
     try {
-      described = describe(open(data));
+      const { model, ...rest } = describe(open(data));
+      this.#model = model;
+      Object.assign(this, rest, { words: model.words.size, bytes: data.length });
     } catch (error) {
       if (error instanceof ModelError) throw error;
       throw new ModelError(`the file's metadata is unusable (${error.message}); export it again`);
     }
-    const { model, labels, network, golden } = described;
-    this.#model = model;
-    this.labels = labels;
-    this.network = network;
-    this.golden = golden;
-    this.precision = model.int8 ? "int8" : "fp32";
-    this.words = model.words.size;
-    this.length = model.length;
-    this.bytes = data.length;
   }
 
   static async load(source) {
@@ -474,7 +464,7 @@ export class Classifier {
 
   encode(text) {
     const { length, oovId, words, pieces, word, replacements } = this.#model;
-    const ids = [START_ID];
+    const ids = [1]; // the start
     let any = false;
     for (let [found] of String(text).toLowerCase().matchAll(word)) {
       any = true;
@@ -526,22 +516,25 @@ export class Classifier {
   probabilitiesOf(ids) {
     const model = this.#model;
     const logits = this.#logits(ids.length ? Array.from(ids) : [0]);
+    if (this.thresholds) return Float32Array.from(logits, sigmoid);
     if (model.logits === 1) {
       const second = sigmoid(logits[0]);
       return Float32Array.of(1 - second, second);
     }
     const most = Math.max(...logits);
-    const powers = Array.from(logits, (value) => Math.exp(value - most));
-    const total = powers.reduce((a, b) => a + b, 0);
-    return Float32Array.from(powers, (value) => value / total);
+    const powers = Array.from(logits, (x) => Math.exp(x - most));
+    const total = powers.reduce((a, b) => a + b);
+    return Float32Array.from(powers, (x) => x / total);
   }
 
   predict(text) {
     const { ids, status } = this.encode(text);
     const answer = this.probabilitiesOf(ids);
-    const best = answer.reduce((most, value, i) => (value > answer[most] ? i : most), 0);
-    const probabilities = Object.fromEntries(this.labels.map((label, i) => [label, answer[i]]));
-    return { label: this.labels[best], probability: answer[best], probabilities, status };
+    const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
+    const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
+    const [label, ...labels] = [order[0], ...had].map((i) => this.labels[i]);
+    const probabilities = Object.fromEntries(this.labels.map((x, i) => [x, answer[i]]));
+    return { label, labels, probability: answer[order[0]], probabilities, status };
   }
 
   check() {
@@ -578,25 +571,21 @@ export class Classifier {
       if (model.pooling.includes("max")) pool[pooled - width + j] = most;
     }
     if (model.ngramWidth) this.#addNgrams(pool.subarray(pooled), ids);
-    const answer = Float32Array.from(model.headBias);
+    const answer = model.headBias.slice();
     for (let l = 0; l < logits; l++) {
       let sum = 0;
       for (let j = 0; j < pool.length; j++) sum += pool[j] * model.headWeight[j * logits + l];
       answer[l] += sum;
-    }
-    if (model.buckets)
-      for (let l = 0; l < logits; l++) {
-        const row = l * model.rows;
-        let sum = 0;
-        for (let t = 0; t < steps; t++) {
-          sum += model.pairs[row + ids[t]];
-          if (t) {
-            const bucket = (ids[t - 1] * 40503 + ids[t] * 7 + 123457) % model.buckets;
-            sum += model.pairs[row + model.pairStart + bucket];
-          }
-        }
-        answer[l] += fround(sum * model.pairsScale);
+      if (!model.buckets) continue;
+      const row = l * model.rows;
+      sum = 0;
+      for (let t = 0; t < steps; t++) {
+        sum += model.pairs[row + ids[t]];
+        const bucket = (ids[t - 1] * 40503 + ids[t] * 7 + 123457) % model.buckets;
+        if (t) sum += model.pairs[row + model.rows - model.buckets + bucket];
       }
+      answer[l] += fround(sum * model.pairsScale);
+    }
     return answer;
   }
 

@@ -44,7 +44,12 @@ int main(int count, char **arguments) {
         auto answers = session.Run({}, &input, &tensor, 1, &output, 1);
         const float *p = answers[0].GetTensorData<float>();
         const auto best = std::max_element(p, p + edge_lstm_labels(model)) - p;
-        const char *label = edge_lstm_label(model, static_cast<size_t>(best));
-        std::printf("%s\t%.6f\t%s\n", label, static_cast<double>(p[best]), edge_lstm_status_name(status));
+        std::string labels;  // the text's: the most probable, or all that reach their threshold
+        for (size_t i = 0; i < edge_lstm_labels(model); i++) {
+            const double threshold = edge_lstm_threshold(model, i);
+            if (threshold > 0 ? p[i] >= threshold : i == static_cast<size_t>(best))
+                labels += (labels.empty() ? "" : "|") + std::string(edge_lstm_label(model, i));
+        }
+        std::printf("%s\t%.6f\t%s\n", labels.c_str(), static_cast<double>(p[best]), edge_lstm_status_name(status));
     }
 }

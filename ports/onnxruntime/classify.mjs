@@ -3,7 +3,7 @@
 //     npm install onnxruntime-web
 //     import { load } from "./classify.mjs";
 //     const predict = await load(ort, await (await fetch("model.onnx")).arrayBuffer());
-//     await predict("A wonderful film."); // { label, probability, probabilities, status }
+//     await predict("A wonderful film."); // { label, labels, probability, probabilities, status }
 //
 // onnxruntime-web runs the network; edge-lstm.mjs checks the file, and gives labels and ids.
 import { Classifier } from "../js/edge-lstm.mjs";
@@ -11,6 +11,7 @@ import { Classifier } from "../js/edge-lstm.mjs";
 /** ort: the module "onnxruntime-web"; bytes: an ArrayBuffer → a function from a text to its answer. */
 export async function load(ort, bytes) {
   const classifier = new Classifier(bytes);
+  const { thresholds } = classifier;
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   return async (text) => {
     const { ids, status } = classifier.encode(text);
@@ -22,6 +23,7 @@ export async function load(ort, bytes) {
     const best = answer.indexOf(Math.max(...answer));
     return {
       label: classifier.labels[best],
+      labels: classifier.labels.filter((_, i) => (thresholds ? answer[i] >= thresholds[i] : i === best)),
       probability: answer[best],
       probabilities: Object.fromEntries(classifier.labels.map((label, i) => [label, answer[i]])),
       status,

@@ -19,7 +19,6 @@ from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.several import evaluate_several
 from edge_lstm.evaluation.several_report import write_several_report
 from edge_lstm.explain import explain
-from edge_lstm.live_page import build_page
 from edge_lstm.metrics import set_scores
 from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
 from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
@@ -130,11 +129,6 @@ def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> Non
     assert explained.label == "pos"
     words = {part.text: part.effect for part in explained.parts}
     assert words["wonderful"] > 0
-
-
-def test_the_page_cannot_run_it(classifier: Classifier) -> None:
-    with pytest.raises(DataError, match="several labels a text, which the page cannot run"):
-        build_page(classifier.model)
 
 
 def test_scores_of_label_sets() -> None:

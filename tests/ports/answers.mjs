@@ -8,8 +8,8 @@ for (const { path, texts } of models) {
   try {
     const classifier = await Classifier.load(path);
     const answers = texts.map((text) => {
-      const { label, probability, probabilities, status } = classifier.predict(text);
-      return { label, probability, probabilities: Object.values(probabilities), status };
+      const { labels, probability, probabilities, status } = classifier.predict(text);
+      return { labels, probability, probabilities: Object.values(probabilities), status };
     });
     line = { labels: classifier.labels, answers, check: classifier.check() };
   } catch (error) {

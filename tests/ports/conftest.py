@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from edge_lstm_export.export import export_fp32, untried_int8
 from edge_lstm_export.network import Network, NetworkConfig
 
 from edge_lstm import Classifier
+from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.modelfile import embedded_model
 from edge_lstm.text import Tokenizer
 from tests.ports.texts import PIECES, TEXTS, VOCABULARY
@@ -45,16 +46,32 @@ NEW_SHAPES: dict[str, dict[str, Any]] = {
     "singles-only": {"labels": 6, "ngrams": 40, "ngram_dim": 3, "oov_id": None},
 }
 
+# Format 3: any number of labels a text, two of them too, with the text rule of either format.
+SEVERAL_SHAPES: dict[str, dict[str, Any]] = {
+    "several": {
+        "labels": 6,
+        "several": True,
+        "pooling": "mean+max",
+        "bidirectional": True,
+        "pair_buckets": 70,
+    },
+    "several-2": {"labels": 2, "several": True, "ngrams": 60, "ngram_dim": 4},
+}
+
 
 @dataclass(frozen=True)
 class Case:
-    """A model file with texts and ONNX Runtime's answers: float32 [texts, labels]."""
+    """A model file with texts and what ONNX Runtime answers.
+
+    answers: the labels of each text, as predict prints them; probabilities: float32 [texts, labels].
+    """
 
     name: str
     path: Path
     texts: list[str]
     labels: tuple[str, ...]
     statuses: list[str]
+    answers: list[str]
     probabilities: npt.NDArray[np.float32]
 
 
@@ -99,9 +116,16 @@ def short_checkpoint(name: str, oov_id: int | None = 2, **settings: Any) -> Chec
 def case(name: str, path: Path, texts: list[str]) -> Case:
     """The file at ``path`` with ONNX Runtime's answers to the texts, one at a time."""
     classifier = Classifier.load(path)
-    statuses = [str(classifier.model.tokenizer.encode_text(text).status) for text in texts]
-    probabilities = classifier.probabilities(texts, batch_size=1)
-    return Case(name, path, texts, classifier.labels, statuses, probabilities)
+    predictions = classifier.predict(texts, batch_size=1)
+    return Case(
+        name,
+        path,
+        texts,
+        classifier.labels,
+        statuses=[str(answer.status) for answer in predictions],
+        answers=[LABEL_JOINT.join(answer.labels) for answer in predictions],
+        probabilities=np.array([[*answer.probabilities.values()] for answer in predictions], np.float32),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -109,8 +133,11 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """fp32 and int8 files of every shape, the tiny preset's file and the embedded one."""
     folder = tmp_path_factory.mktemp("models")
     made = []
-    for name, settings in {**SHAPES, **NEW_SHAPES}.items():
-        source = checkpoint(**settings) if name in SHAPES else short_checkpoint(name, **settings)
+    for name, settings in {**SHAPES, **NEW_SHAPES, **SEVERAL_SHAPES}.items():
+        old = name in SHAPES or name == "several"
+        source = checkpoint(**settings) if old else short_checkpoint(name, **settings)
+        if name in SEVERAL_SHAPES:
+            source = replace(source, thresholds=(0.6, 0.3, 1.0, 0.05, 0.55, 0.9)[: len(source.labels)])
         for precision, data in (("fp32", export_fp32(source).data), ("int8", untried_int8(source))):
             path = folder / f"{name}.{precision}.onnx"
             path.write_bytes(data)

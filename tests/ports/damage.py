@@ -28,7 +28,9 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("text", b"This is not a model file.\n" * 50),
         ("noise", rng.randbytes(5000)),
         ("another ONNX file", b"\x08\x08\x12\x07pytorch"),
-        ("later format", edited({"format": "3"})),
+        ("later format", edited({"format": "4"})),
+        ("several labels without thresholds", edited({"format": "3"})),
+        ("several labels in format 1", changed("network", several=True)),
         ("format of 5,000 digits", edited({"format": "9" * 5000})),
         ("format no number", edited({"format": "one"})),
         ("no format", edited({"format": None})),
@@ -64,6 +66,9 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("graph cut", edited(graph=onnx_file.parse(DATA).graph[:-70])),
         ("nested JSON", edited({"network": "[" * 100_000})),
     ]
+    several = json.dumps({**json.loads(metadata["edge_lstm.network"]), "several": True})
+    thresholds = ('{"thresholds":[0.5,2]}', '{"thresholds":[1,1,1]}', '{"thresholds":[1,1]}')  # of one logit
+    files += [(t, edited({"format": "3", "network": several, "several": t})) for t in thresholds]
     files += [(f"cut at {at}", DATA[:at]) for at in (1, 100, 5000, len(DATA) // 2, len(DATA) - 1)]
     for _ in range(12):
         at = rng.randrange(len(DATA))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from edge_lstm import Classifier
 from edge_lstm.modelfile import embedded_model
+from edge_lstm.printable import printable
 from tests.ports.conftest import PROJECT, Case
 
 FOLDER = PROJECT / "ports" / "c"
@@ -23,6 +25,7 @@ CLEAN = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-
 SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 BEHIND_THE_DIGEST = "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "30"))
+DAMAGED = int(os.environ.get("EDGE_LSTM_DAMAGED", "500"))
 
 Compile = Callable[..., Path]
 
@@ -49,8 +52,10 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     return compile_with
 
 
-def answered(program: list[str], path: Path, texts: list[str]) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """(statuses, probabilities [texts, labels]) that a program gives; lines of text go in one run."""
+def answered(
+    program: list[str], path: Path, texts: list[str]
+) -> tuple[list[str], list[str], npt.NDArray[np.float64]]:
+    """(labels, statuses, probabilities [texts, labels]) that a program gives; lines of text go in one run."""
     rows: dict[int, list[str]] = {}
     lines = [i for i, text in enumerate(texts) if "\n" not in text and not text.endswith("\r")]
     told = b"".join(texts[i].encode("utf-8", "surrogatepass") + b"\n" for i in lines)
@@ -63,7 +68,8 @@ def answered(program: list[str], path: Path, texts: list[str]) -> tuple[list[str
         for i, row in zip(places, run.stdout.decode().split("\n")[:-1], strict=True):
             rows[i] = row.split("\t")
     ordered = [rows[i] for i in range(len(texts))]
-    return [row[2] for row in ordered], np.array([[float(p) for p in row[3:]] for row in ordered])
+    labels, statuses = [row[0] for row in ordered], [row[2] for row in ordered]
+    return labels, statuses, np.array([[float(p) for p in row[3:]] for row in ordered])
 
 
 def check_case(program: list[str], case: Case, tolerance: float = 1e-4) -> None:
@@ -75,25 +81,33 @@ def check_case(program: list[str], case: Case, tolerance: float = 1e-4) -> None:
         expected[changed] = Classifier.load(case.path).probabilities(
             [texts[i] for i in changed], batch_size=1
         )
-    statuses, probabilities = answered(program, case.path, case.texts)
-    assert [s for i, s in enumerate(statuses) if i not in changed] == [
-        s for i, s in enumerate(case.statuses) if i not in changed
-    ]
+    labels, statuses, probabilities = answered(program, case.path, case.texts)
+    for i in set(range(len(texts))) - set(changed):
+        assert (labels[i], statuses[i]) == (printable(case.answers[i]), case.statuses[i]), case.texts[i][:80]
     apart = np.abs(probabilities - expected).max(axis=1)
     assert apart.max() <= tolerance, (case.name, case.texts[int(apart.argmax())][:80], apart.max())
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+AVX2 = "avx2" in cpuinfo.read_text() if (cpuinfo := Path("/proc/cpuinfo")).exists() else False
+BUILDS = [("gcc", "-O3"), ("clang", "-O2"), ("gcc", "-O2", "-mavx2"), ("clang", "-O2", "-march=native")]
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=" ".join)
 def test_every_shape_of_model_gives_onnx_runtimes_answers(
-    compiled: Compile, cases: list[Case], compiler: str
+    compiled: Compile, cases: list[Case], build: tuple[str, ...]
 ) -> None:
-    program = compiled(compiler, "-O3")
+    if "-mavx2" in build and not AVX2:
+        pytest.skip("no AVX2")
+    program = compiled(*build)
     for case in cases:
         check_case([str(program)], case)
 
 
-def test_nothing_is_undefined(compiled: Compile, cases: list[Case]) -> None:
-    program = compiled("gcc", *SANITIZED)
+@pytest.mark.parametrize("instructions", ["-mno-avx2", "-mavx2"])
+def test_nothing_is_undefined(compiled: Compile, cases: list[Case], instructions: str) -> None:
+    if not AVX2:
+        pytest.skip("no AVX2")
+    program = compiled("gcc", *SANITIZED, instructions)
     for case in cases:
         if case.name != "embedded":
             check_case([str(program)], case)
@@ -155,6 +169,32 @@ def test_no_damage_crashes_it(compiled: Compile, cases: list[Case]) -> None:
         output = process.communicate()[0].decode()
         assert process.returncode == 0, output[:5000]
         print(output)
+
+
+@pytest.mark.slow
+def test_no_damaged_model_is_answered(compiled: Compile, cases: list[Case], tmp_path: Path) -> None:
+    """The command with models that were cut, had bits flipped or pieces swapped; EDGE_LSTM_DAMAGED=10000
+    are those of docs/ports.md."""
+    program = compiled("gcc", *SANITIZED, "-mavx2" if AVX2 else "-O1")
+    sources = [case.path.read_bytes() for case in cases if case.name != "embedded"]
+    path, rng = tmp_path / "damaged.onnx", random.Random(int(os.environ.get("EDGE_LSTM_SEED", "5")))
+    for number in range(DAMAGED):
+        source = rng.choice(sources)
+        data = bytearray(source)
+        while data == source:
+            kind, (a, b) = rng.randrange(3), sorted(rng.sample(range(len(data)), 2))
+            if kind == 0:
+                del data[b:]
+            elif kind == 1:
+                for _ in range(rng.randrange(1, 9)):
+                    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            else:
+                size = min(b - a, len(data) - b, 1 << rng.randrange(12))
+                data[a : a + size], data[b : b + size] = data[b : b + size], data[a : a + size]
+        path.write_bytes(data)
+        run = subprocess.run([program, path, "good"], capture_output=True, text=True)
+        assert (run.returncode, run.stdout) == (1, ""), (number, run.stdout, run.stderr)
+        assert re.fullmatch(r"error: [^\n]+\n", run.stderr), (number, run.stderr)
 
 
 def test_the_arena_may_lie_anywhere_and_must_be_large_enough(tmp_path: Path, tiny: Path) -> None:

@@ -98,6 +98,18 @@ def test_the_n_grams_are_these(reference: ModuleType) -> None:  # noqa: F811
         assert run[0].tolist() == [held]
 
 
+def test_the_labels_of_several_are_these(reference: ModuleType) -> None:  # noqa: F811
+    assert '`["a", "b", "c"]`, `thresholds` [0.5, 0.6, 0.05]' in PAGE
+    model = reference.Model({}, {}, {}, 1, 2, ["a", "b", "c"], {}, [], {}, {}, [0.5, 0.6, 0.05])
+    table = PAGE[PAGE.index("| logits | probabilities | labels |") :].split("\n\n", 1)[0].split("\n")[2:]
+    assert len(table) == 4
+    for line in table:
+        logits, told, labels = line.replace("\\|", "/").strip("| ").split(" | ")
+        answer = reference.sigmoid(np.array(logits.split(), np.float32))
+        assert [float(p) for p in told.split()] == pytest.approx(answer.tolist(), abs=5e-8)
+        assert reference.labels_of(model, answer) == labels.strip("`").replace("/", "|").replace("none", "")
+
+
 def as_model(node: onnx.NodeProto, count: int) -> onnxruntime.InferenceSession:
     """A session of one operator, int64 [1, ids] → float32 [1, count]."""
     ids = onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, [1, None])

@@ -37,6 +37,7 @@ def test_every_shape_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> 
         assert result["labels"] == list(case.labels), case.name
         assert all(row["ok"] for row in result["check"]), case.name
         assert [answer["status"] for answer in result["answers"]] == case.statuses
+        assert ["|".join(answer["labels"]) for answer in result["answers"]] == case.answers
         answers = np.array([answer["probabilities"] for answer in result["answers"]])
         apart = np.abs(answers - case.probabilities).max(axis=1)
         assert apart.max() <= 1e-4, (case.name, case.texts[int(apart.argmax())][:80])
