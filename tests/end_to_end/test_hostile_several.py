@@ -89,7 +89,6 @@ CASES = [
         arguments=("score", "d.csv", "-m", "several.onnx", "--where", "unsure", "-o", "o.csv"),
         says="never unsure",
     ),
-    Case(name="a page", arguments=("page", "several.onnx", "-o", "p.html"), says="the page cannot run"),
     Case(name="a newer file", arguments=("predict", "-m", "newer.onnx", "text"), says="upgrade with"),
     Case(
         name="a label that the model does not have",
