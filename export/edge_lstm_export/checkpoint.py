@@ -109,6 +109,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         curve = described.get("abstention")
         abstention = None if curve is None else RiskCoverage.from_dict(curve)
         kept = Kept.from_tensors(_with_prefix(tensors, "kept."), network.config.labels)
+        if kept is not None and kept.ngrams is not None:
+            held = 0 if network.ngrams is None else len(network.ngrams.ids)
+            if len(kept.ngrams.vectors) != held:
+                raise ValueError(f"{len(kept.ngrams.vectors)} kept vectors for {held} n-grams")
         if len(labels) != network.config.labels or len(set(labels)) != len(labels):
             raise ValueError(f"{len(set(labels))} labels for {network.config.labels} answers")
         if not all(type(label) is str for label in labels):

@@ -42,7 +42,9 @@ from edge_lstm_export.ngram_part import (
 from edge_lstm_export.ngram_part import (
     PartLogits,
     Recipe,
+    Vectors,
     choose_ngrams,
+    exact,
     finish_ngram_part,
     learn_ngrams_from_all,
     part_logits,
@@ -263,6 +265,7 @@ def fit(
     precision: float | None = None,
     crossed: PartLogits | None = None,
     abstain: float | None = None,
+    ngrams_from: Vectors | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -278,6 +281,7 @@ def fit(
     crossed: what cross-validation answered the training texts, each of which has one label, in the place of
     the validation part (see cross_validation.py). abstain: the share of wrong answers that the model keeps to
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
+    ngrams_from: what the n-gram part begins with, see ngram_part.fit_narrow.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     if validation is not None and judged is not None:
@@ -312,9 +316,18 @@ def fit(
     elif network.ngrams is not None:
         answers = crossed
         if validation is not None:
-            answers = part_logits(network, linear, validation, prepared.tokenizer, recipe, options.seed)
+            answers = part_logits(
+                network, linear, validation, prepared.tokenizer, recipe, options.seed, ngrams_from
+            )
         ngrams = finish_ngram_part(
-            network, linear, answers, prepared.tokenizer, recipe, options.seed, texts=len(examples)
+            network,
+            linear,
+            answers,
+            prepared.tokenizer,
+            recipe,
+            options.seed,
+            texts=len(examples),
+            begin=ngrams_from,
         )
     if result.outcome != "interrupted" and (validation is not None or crossed is not None):
         if several:
@@ -354,7 +367,9 @@ def fit(
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None and validation is not None:
             everything = linear.joined(validation)
-            learn_ngrams_from_all(network, ngrams, everything, prepared.tokenizer, temperature, options.seed)
+            learn_ngrams_from_all(
+                network, ngrams, everything, prepared.tokenizer, temperature, options.seed, ngrams_from
+            )
     if abstain is not None and (abstention is None or abstention.default is None):
         said = (*said, abstain_warning(abstention, abstain))
     if several and result.outcome != "interrupted":
@@ -378,7 +393,8 @@ def fit(
     }
     kept = None
     if result.outcome != "interrupted":
-        kept = Kept.of(prepared.dataset, prepared.train, prepared.validation, rows=keep_rows)
+        narrow = None if ngrams is None or exact(len(labels)) else ngrams.vectors
+        kept = Kept.of(prepared.dataset, prepared.train, prepared.validation, rows=keep_rows, ngrams=narrow)
     checkpoint = Checkpoint(
         network,
         prepared.tokenizer,

@@ -52,6 +52,7 @@ TOLERANCE = 1e-2
 # Of the vectors of many labels: epochs, texts a step, learning rate, what is dropped in a step, and how much
 # of a target goes to all labels.
 EPOCHS, BATCH, RATE, DROPPED, SMOOTHING = 20, 64, 0.01, 0.5, 0.05
+EPOCHS_FROM = 6  # where they begin with those of a checkpoint (benchmarks/going_on.md)
 ENOUGH_TEXTS = 2000  # from so many on the LSTM is expected to be worth as much as the n-grams
 
 
@@ -331,25 +332,41 @@ def fit_exact(examples: Examples, features: Features, labels: Truth, count: int,
 
 
 def fit_narrow(
-    examples: Examples, features: Features, width: int, seed: int, *, several: bool = False
+    examples: Examples,
+    features: Features,
+    width: int,
+    seed: int,
+    *,
+    several: bool = False,
+    begin: Vectors | None = None,
 ) -> Vectors:
-    """Vectors and head for many labels, by AdamW on the targets; steps drop half of a text's n-grams."""
+    """Vectors and head for many labels, by AdamW on the targets; steps drop half of a text's n-grams.
+
+    begin: vectors of the features' n-grams, and a head, that were fitted to some of these texts before: a few
+    passes from there are better than many from nothing. What the parts of words say is in a word's vector.
+    """
     count = examples.targets.shape[1]
     x, rng = features.matrix(examples), np.random.default_rng([seed, 0x3A])
     root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
     targets = torch.from_numpy(examples.targets)
-    steps = EPOCHS * -(-len(targets) // BATCH)
+    passes = EPOCHS if begin is None else EPOCHS_FROM
+    steps = passes * -(-len(targets) // BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
         head = torch.nn.Linear(width, count)
+        if begin is not None:
+            with torch.no_grad():
+                vectors.zero_()[: len(begin.vectors)] = torch.from_numpy(begin.vectors)
+                head.weight.copy_(torch.from_numpy(begin.head))
+                head.bias.copy_(torch.from_numpy(begin.bias))
         groups: list[dict[str, Any]] = [
             {"params": [vectors], "weight_decay": 0.0},
             {"params": list(head.parameters())},
         ]
         optimizer = torch.optim.AdamW(groups, lr=RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
-        for _ in range(EPOCHS):
+        for _ in range(passes):
             order = rng.permutation(len(targets))
             for start in range(0, len(order), BATCH):
                 rows = order[start : start + BATCH]
@@ -413,11 +430,13 @@ def silence(network: Network) -> None:
 @dataclass(frozen=True)
 class PartLogits:
     """What the two parts of a network answer for texts that neither learnt from: lstm, ngrams: float32
-    [n, logits]; targets: float32 [n, labels]."""
+    [n, logits]; targets: float32 [n, labels]. vectors: of the n-gram part that answered, where it is the one
+    of all training texts."""
 
     lstm: Floats
     ngrams: Floats
     targets: Floats
+    vectors: Vectors | None = None
 
     def together(self, finished: Finished) -> Floats:
         """float32 [n, logits]: the parts as ``finished`` weighs them."""
@@ -431,12 +450,14 @@ def part_logits(
     tokenizer: Tokenizer,
     recipe: Recipe | None,
     seed: int,
+    begin: Vectors | None = None,
 ) -> PartLogits:
-    """The answers of the trained LSTM and of an n-gram part that is fitted to ``train``."""
+    """The answers of the trained LSTM and of an n-gram part that is fitted to ``train``. begin: see
+    :func:`fit_narrow`."""
     features = _features(network, tokenizer)
-    vectors = _fit(network.config, train, features, truth_of(network, train), recipe, seed)
+    vectors = _fit(network.config, train, features, truth_of(network, train), recipe, seed, begin)
     linear = vectors.logits(features.matrix(held_out), held_out.lengths)
-    return PartLogits(predict_logits(network, held_out).numpy(), linear, held_out.targets)
+    return PartLogits(predict_logits(network, held_out).numpy(), linear, held_out.targets, vectors)
 
 
 def _expected(texts: int) -> tuple[float, float]:
@@ -471,12 +492,15 @@ def finish_ngram_part(
     recipe: Recipe | None,
     seed: int,
     texts: int | None = None,
+    begin: Vectors | None = None,
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
     LSTM by what both answered other texts; both come into the network. texts: that the LSTM learnt from,
-    where these are others."""
-    features, several = _features(network, tokenizer), network.config.several
-    vectors = _fit(network.config, examples, features, truth_of(network, examples), recipe, seed)
+    where these are others. begin: see :func:`fit_narrow`."""
+    several, vectors = network.config.several, None if judged is None else judged.vectors
+    if vectors is None:
+        features, truth = _features(network, tokenizer), truth_of(network, examples)
+        vectors = _fit(network.config, examples, features, truth, recipe, seed, begin)
     share, other, accuracies = *_expected(texts or len(examples)), None
     bias = np.zeros(network.config.logits, np.float32)
     if judged is not None:
@@ -498,13 +522,14 @@ def learn_ngrams_from_all(
     tokenizer: Tokenizer,
     temperature: float,
     seed: int,
+    begin: Vectors | None = None,
 ) -> None:
     """Fits the n-gram part again, to more examples, and puts it in the place of the one that was weighed.
 
-    temperature: what the logits were divided by since.
+    temperature: what the logits were divided by since. begin: see :func:`fit_narrow`.
     """
     features, labels = _features(network, tokenizer), truth_of(network, examples)
-    vectors = _fit(network.config, examples, features, labels, finished.recipe, seed)
+    vectors = _fit(network.config, examples, features, labels, finished.recipe, seed, begin)
     share = finished.ngrams / temperature
     _set(network, vectors, share)
     with torch.no_grad():
@@ -528,11 +553,25 @@ def _fit(
     labels: Truth,
     recipe: Recipe | None,
     seed: int,
+    begin: Vectors | None,
 ) -> Vectors:
     if exact(config.labels):
         recipe = recipe or cross_fit(examples, features, labels, config.labels, seed).recipe
         return fit_exact(examples, features, labels, config.labels, recipe)
-    return fit_narrow(examples, features, config.ngram_dim, seed, several=config.several)
+    return fit_narrow(examples, features, config.ngram_dim, seed, several=config.several, begin=begin)
+
+
+def carried_over(old: Vectors, held: Ints, ngrams: Ints, labels: int) -> Vectors | None:
+    """The vectors and the head of an n-gram part for other n-grams and more labels, zero for what is new;
+    None where so few labels are fitted from nothing. held: int64 [n, 2], the old n-grams; ngrams: int64
+    [m, 2]."""
+    if exact(labels):
+        return None
+    row = {pair: i for i, pair in enumerate(map(tuple, held.tolist()))}
+    places = np.array([row.get(pair, -1) for pair in map(tuple, ngrams.tolist())], np.int64)
+    vectors = np.where(places[:, None] >= 0, old.vectors[places], 0).astype(np.float32)
+    more = labels - len(old.head)
+    return Vectors(vectors, np.pad(old.head, ((0, more), (0, 0))), np.pad(old.bias, (0, more)))
 
 
 def _set(network: Network, vectors: Vectors, share: float) -> None:

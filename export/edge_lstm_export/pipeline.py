@@ -51,6 +51,7 @@ from edge_lstm_export.going_on import (
     Beginning,
     begin,
     carry_over,
+    carry_over_ngrams,
     check_unchanged,
     compare_on_old,
     describe,
@@ -77,6 +78,7 @@ from edge_lstm_export.ngram_part import (
     FEW_TEXTS,
     PartLogits,
     Recipe,
+    Vectors,
     answers_of,
     cross_fit,
     exact,
@@ -389,7 +391,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
         examples,
         watcher,
         settings={**settings, "checkpoint to go on from": file_digest(beginning.path)},
-        first_weights=lambda: carry_over(network, beginning),
+        first_weights=lambda: carry_over(network, beginning, examples, options.seed),
         described={
             "preset": job.preset,
             "vocabulary": beginning.checkpoint.training.get("vocabulary"),
@@ -397,6 +399,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
             "distillation": svm,
         },
         recipe=recipe,
+        ngrams_from=carry_over_ngrams(network, beginning),
     )
     if fitted.result.outcome != "interrupted":
         old_test = compare_on_old(beginning, fitted.checkpoint, prepared) if job.read_test else None
@@ -422,6 +425,7 @@ def _fit(
     linear: Examples | None = None,
     judged: Examples | None = None,
     crossed: PartLogits | None = None,
+    ngrams_from: Vectors | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -449,6 +453,7 @@ def _fit(
         precision=job.precision,
         crossed=crossed,
         abstain=job.abstain,
+        ngrams_from=ngrams_from,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)

@@ -8,16 +8,21 @@ import re
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import MakeCheckpoint
 from edge_lstm_export import kept as kept_module
+from edge_lstm_export import ngram_part
 from edge_lstm_export.checkpoint import load_checkpoint, save_checkpoint
-from edge_lstm_export.datasets import Split
-from edge_lstm_export.fit import VocabularyOptions, prepare
+from edge_lstm_export.datasets import DataOptions, Split
+from edge_lstm_export.evaluation import predict_logits
+from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
+from edge_lstm_export.going_on import begin, carry_over, prepare_from
 from edge_lstm_export.kept import TEST, TRAIN, VALIDATION, Kept
+from edge_lstm_export.ngram_part import Vectors, silence
 from test_ngrams import dataset, made_texts, untrained
 from train_command import run
 
@@ -101,6 +106,58 @@ def test_a_corrected_row_takes_the_place_of_the_old_one(folder: Path, tmp_path: 
     assert new.labels == old.labels and new.kept is not None and new.kept.rows is not None
     found = [row for row in new.kept.rows if row[2].lower() == text.lower()]
     assert {(row[0], row[2]) for row in found} == {(TRAIN, text.upper())}
+
+
+def test_the_head_knows_the_new_label_before_the_lstm_learns(folder: Path) -> None:
+    beginning = begin(folder / "with.safetensors", None)
+    prepared = prepare_from(beginning, str(folder / "new.csv"), DataOptions(), 0.1)
+    shape = replace(beginning.checkpoint.network.config, labels=4)
+    network = new_network(prepared, shape, seed=0)
+    assert network.ngrams is not None
+    silence(network)
+    examples = prepared.examples(prepared.train)
+    carry_over(network, beginning, examples, seed=0)
+    for name in ("embedding.weight", "lstm.layer0_forward.weight_ih_l0"):
+        assert torch.equal(network.state_dict()[name], beginning.checkpoint.network.state_dict()[name])
+    right = (predict_logits(network, examples).numpy().argmax(axis=1) == prepared.train.labels).astype(float)
+    new = prepared.train.labels == 3
+    assert right[new].mean() > 0.7 and right[~new].mean() > 0.7
+
+
+def test_the_ngrams_of_many_labels_begin_with_what_did_not_see_the_validation_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, numbers = made_texts(18, 20)
+    rows = [(text, f"kind {y}") for text, y in zip(texts, numbers)]
+    first = write(tmp_path / "old.csv", [row for row in rows if row[1] != "kind 17"])
+    second = write(tmp_path / "new.csv", [row for row in rows if row[1] == "kind 17"])
+    begun: list[Vectors | None] = []
+    fit_narrow = ngram_part.fit_narrow
+
+    def seen(*arguments: Any, begin: Vectors | None = None, **named: Any) -> Vectors:
+        begun.append(begin)
+        return fit_narrow(*arguments, begin=begin, **named)
+
+    monkeypatch.setattr(ngram_part, "fit_narrow", seen)
+    common = ("--epochs", "1", "--set", "validation=0.1", "--set", "test-share=0", "--set", "keep-rows=yes")
+    done = run(first, "-o", tmp_path / "a.safetensors", "--preset", "tiny", *common)
+    assert done.returncode == 0, done.stderr
+    assert begun == [None, None]  # of the training part, then with the validation part
+    old = load_checkpoint(tmp_path / "a.safetensors")
+    assert old.kept is not None and old.kept.ngrams is not None and old.network.ngrams is not None
+    final = old.network.ngrams.vectors.weight.detach()[1:].numpy()
+    assert old.kept.ngrams.vectors.shape == final.shape
+    assert not np.allclose(old.kept.ngrams.vectors, final, atol=1e-2)
+    done = run(second, "--from", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors", *common)
+    assert done.returncode == 0, done.stderr
+    assert len(begun) == 4
+    for begin_with in begun[2:]:
+        assert begin_with is not None and begin_with.head.shape[0] == 18
+        assert np.array_equal(begin_with.head[:17], old.kept.ngrams.head)
+    damaged = replace(old.kept.ngrams, vectors=old.kept.ngrams.vectors[1:])
+    save_checkpoint(replace(old, kept=replace(old.kept, ngrams=damaged)), tmp_path / "c.safetensors")
+    with pytest.raises(DataError, match="kept vectors for"):
+        load_checkpoint(tmp_path / "c.safetensors")
 
 
 @pytest.mark.parametrize(

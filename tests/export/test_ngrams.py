@@ -18,6 +18,7 @@ from edge_lstm_export.gates import check_batches, network_probabilities, random_
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
     Recipe,
+    carried_over,
     choose_ngrams,
     cross_fit,
     fit_bayes,
@@ -27,7 +28,7 @@ from edge_lstm_export.ngram_part import (
     learn_features,
 )
 from edge_lstm_export.pipeline import suits_ngrams
-from edge_lstm_export.presets import PRESETS, short_form
+from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
 from edge_lstm_export.vocabulary import informative_marks, words_and_pieces
 from scipy import sparse
 
@@ -174,6 +175,30 @@ def test_a_file_stays_in_its_presets_budget_with_any_number_of_labels(name: str,
     fp32 = parse_model(export_fp32(Checkpoint(network, prepared.tokenizer, data.labels, {})).data, Path("m"))
     provenance = 2_000 + 220 * labels  # of a training, which this network has not had
     assert len(quantize_int8(fp32, max_drop=100).data) + provenance <= base.short.kb * 1000
+
+
+def test_narrow_vectors_begin_with_those_of_fewer_labels() -> None:
+    texts, labels = made_texts(20, 12)
+    prepared = prepare(dataset(texts, labels), VocabularyOptions(300, pieces=True), validation_share=0)
+    of_old = [i for i, label in enumerate(labels) if label < 18]
+    every = Examples.from_texts(prepared.tokenizer, texts, one_hot(np.array(labels), 20))
+    first = Examples.from_texts(
+        prepared.tokenizer, [texts[i] for i in of_old], one_hot(np.array([labels[i] for i in of_old]), 18)
+    )
+    num_ids = prepared.tokenizer.num_ids
+    old_ngrams, ngrams = choose_ngrams(first, 500, num_ids), choose_ngrams(every, 500, num_ids)
+    old = fit_narrow(first, learn_features(old_ngrams, prepared.tokenizer), 12, seed=0)
+    begin = carried_over(old, old_ngrams, ngrams, 20)
+    assert begin is not None and carried_over(old, old_ngrams, ngrams, MOST_EXACT_LABELS) is None
+    features = learn_features(ngrams, prepared.tokenizer)
+    held = features.matrix(every)
+    before = old.logits(learn_features(old_ngrams, prepared.tokenizer).matrix(first), first.lengths)
+    assert np.allclose(begin.logits(held, every.lengths)[of_old, :18], before, atol=1e-4)
+    assert (begin.head[18:] == 0).all()
+    assert (begin.vectors == 0).all(axis=1).any()  # a pair that only texts of the new labels have
+    answers = fit_narrow(every, features, 12, seed=0, begin=begin).logits(held, every.lengths)
+    right = answers.argmax(axis=1) == np.array(labels)
+    assert right[of_old].mean() > 0.95 and right.mean() > 0.9
 
 
 def test_what_suits_ngrams_is_said() -> None:
