@@ -19,7 +19,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Files that a wheel without an error can lack.
-NEEDED = ("edge_lstm/py.typed", "edge_lstm/models/sentiment.int8.onnx", "edge_lstm/live_page/edge-lstm.mjs")
+NEEDED = (
+    "edge_lstm/py.typed",
+    "edge_lstm/models/sentiment.int8.onnx",
+    "edge_lstm/live_page/edge-lstm.mjs",
+    "edge_lstm_export/tickets/tickets.csv",
+)
 
 
 def version(root: Path = ROOT) -> str:
@@ -54,11 +59,7 @@ def install(dist: Path, root: Path = ROOT) -> None:
     (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    for needed in (
-        "edge_lstm/py.typed",
-        "edge_lstm/models/sentiment.int8.onnx",
-        "edge_lstm/live_page/edge-lstm.mjs",
-    ):
+    for needed in NEEDED:
         if needed not in names:
             sys.exit(f"error: {wheel.name} does not hold {needed}; see [tool.hatch.build] in pyproject.toml")
     for package in (wheel, sdist):
