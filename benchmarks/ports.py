@@ -1,6 +1,6 @@
 """The ports side by side: the same files in C, JavaScript, NumPy, onnxruntime-web and ONNX Runtime.
 
-    python -m benchmarks.ports [--rounds 5] [--json FILE]
+    python -m benchmarks.ports [--rounds 5] [--only "C, " --only "ONNX Runtime"] [--json FILE]
 
 For tiny, small and base: kB shipped, cold start, µs a review alone, memory. The texts are the package's
 reviews, which are real in length. Needs gcc and node; Chromium, and onnxruntime-web in EDGE_LSTM_NODE_MODULES
@@ -390,13 +390,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The ports side by side.")
     parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each tool and model")
     parser.add_argument("--json", type=Path, help="where the figures go as data")
+    parser.add_argument(
+        "--only", action="append", help="tools whose name begins so; all where it is left out"
+    )
     options = parser.parse_args()
+    wanted = tuple(options.only or [""])
     texts = reviews()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         models = model_files(folder)
-        everyone = tools(folder, texts)
+        everyone = [tool for tool in tools(folder, texts) if tool.name.startswith(wanted)]
         for name, model in models.items():
             cold: dict[str, list[float]] = {tool.name: [] for tool in everyone}
             hot: dict[str, list[tuple[float, float]]] = {tool.name: [] for tool in everyone}
@@ -417,7 +421,8 @@ def main() -> None:
                 )
                 rows.append(row)
                 print(f"{row}", file=sys.stderr, flush=True)
-        rows += in_chromium(folder, models, texts, 3 * options.rounds)
+        if not options.only:
+            rows += in_chromium(folder, models, texts, 3 * options.rounds)
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     print(table(rows))

@@ -15,10 +15,10 @@ from tests.ports.test_c import FOLDER, check_case
 # name: (compiler, emulator, flags). Static: no libraries of that machine are needed to run.
 MACHINES = {
     "x86-64 without AVX": ("gcc", "qemu-x86_64", ["-O2", "-cpu=Nehalem"]),
-    "aarch64": ("aarch64-linux-gnu-gcc", "qemu-aarch64", ["-O3"]),
-    "armhf": ("arm-linux-gnueabihf-gcc", "qemu-arm", ["-O3"]),
-    "riscv64": ("riscv64-linux-gnu-gcc", "qemu-riscv64", ["-O3"]),
-    "musl": ("musl-gcc", "", ["-O3"]),
+    "aarch64": ("aarch64-linux-gnu-gcc", "qemu-aarch64", ["-O1"]),
+    "armhf": ("arm-linux-gnueabihf-gcc", "qemu-arm", ["-O1"]),
+    "riscv64": ("riscv64-linux-gnu-gcc", "qemu-riscv64", ["-O1"]),
+    "musl": ("musl-gcc", "", ["-O1"]),
 }
 CASES = {
     "tiny",
