@@ -3,8 +3,8 @@
     python -m benchmarks.accuracy tiny=a.onnx,b.onnx,c.onnx small=d.onnx … [--data-dir FOLDER] [--cpu N]
 
 NAME=FILE,FILE,… are files of one recipe that differ in their seed. Every file answers IMDB's test split and
-what benchmarks.other_texts has; the first of each recipe is timed. ``--draw`` makes page and picture again
-from accuracy.json.
+what benchmarks.other_texts has; the first of each recipe is timed. Recipes that are not named keep the figures
+that they had, and the page says so. ``--draw`` makes page and picture again from accuracy.json.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ def main() -> None:
         if given.cpu is not None:
             os.sched_setaffinity(0, {given.cpu})
         report = measure(dict(map(_recipe, given.recipes)), given.data_dir)
+        if kept.is_file():
+            report["recipes"] = joined(report, json.loads(kept.read_text(encoding="utf-8")))
         kept.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     report = json.loads(kept.read_text(encoding="utf-8"))
     latest = results / "latest.json"
@@ -104,6 +106,17 @@ def measure(recipes: dict[str, list[Path]], data_dir: Path | None) -> Json:
         "rounds": ROUNDS,
         "recipes": rows,
     }
+
+
+def joined(report: Json, earlier: Json) -> list[Json]:
+    """The report's recipes in the places of the earlier ones, and of these what was not measured again, which
+    says ``earlier``: its conditions."""
+    new = {recipe["name"]: recipe for recipe in report["recipes"]}
+    rows = []
+    for recipe in earlier["recipes"]:
+        kept = {"earlier": earlier["conditions"]["before"], **recipe}
+        rows.append(new.pop(recipe["name"], kept))
+    return [*rows, *new.values()]
 
 
 def timed(classifiers: Sequence[Classifier], texts: Sequence[str]) -> list[Json]:

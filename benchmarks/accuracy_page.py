@@ -53,6 +53,13 @@ def page(report: Json) -> str:
             "each training's own figure, before int8."
         ),
     ]
+    for recipe in recipes:
+        if "earlier" in recipe:
+            then = recipe["earlier"]
+            parts.append(
+                f"`{recipe['name']}` was not made anew: its figures are of {then['time']}, {cpu_of(then)}, and "
+                "its times do not compare."
+            )
     several = [recipe for recipe in recipes if len(recipe["files"]) > 1]
     if several:
         parts += [

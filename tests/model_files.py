@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from edge_lstm import onnx_file
-from edge_lstm.modelfile import KEY_DIGEST, KEY_GRAPH_SHA256, UNSEALED, embedded_model
+from edge_lstm.modelfile import _KEYS_OF_0_1, KEY_DIGEST, KEY_GRAPH_SHA256, UNSEALED, embedded_model
 
 DATA = embedded_model().read_bytes()
+MADE_BY_0_1 = Path(__file__).parent / "data" / "sentiment-0.1.int8.onnx"  # what 0.1 had in its package
 
 
 def varint(number: int) -> bytes:
@@ -70,6 +72,8 @@ def edited(
     if digest != "old":
         metadata[KEY_DIGEST] = UNSEALED if digest == "right" else None
     kept = [(key, value) for key, value in metadata.items() if value is not None]
+    if digest == "none":
+        kept = [(key, value) for key, value in kept if key in _KEYS_OF_0_1]
     data = encode(graph, kept, after=after, opsets=opsets)
     return sealed(data) if digest == "right" else data
 

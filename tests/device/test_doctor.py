@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from model_files import edited
+from model_files import MADE_BY_0_1, edited
 
 from edge_lstm import machine
 from edge_lstm.doctor import checks as doctor
@@ -156,6 +156,13 @@ def test_a_model_without_golden_rows_is_fit_with_a_warning(model_with_golden_row
     diagnosis = examine(model_with_golden_rows(lambda row: None))
     assert diagnosis.fit and diagnosis.verdict.endswith("mind the warnings")
     assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["golden rows"]
+
+
+def test_the_file_of_0_1_answers_as_it_did() -> None:
+    diagnosis = examine(MADE_BY_0_1)
+    assert diagnosis.fit
+    (golden,) = [c for c in diagnosis.checks if c.name.startswith("golden")]
+    assert golden.state == "ok"
 
 
 def test_a_file_that_no_digest_covers_is_fit_with_a_warning(tmp_path: Path) -> None:

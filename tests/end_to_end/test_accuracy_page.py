@@ -96,6 +96,18 @@ def test_seeds_are_told_by_mean_and_spread(report: dict[str, Any]) -> None:
     assert "| seed | 61.0 |" in page
 
 
+def test_what_is_not_measured_again_keeps_its_figures_and_says_so(report: dict[str, Any]) -> None:
+    later = copy.deepcopy(report)
+    later["conditions"]["before"]["time"] = "later"
+    later["recipes"] = [{**later["recipes"][0], "batch_size": 8}]
+    later["recipes"] = accuracy.joined(later, report)
+    assert [recipe["name"] for recipe in later["recipes"]] == ["small", "seed"]
+    assert later["recipes"][0]["batch_size"] == 8
+    page = accuracy_page.page(later)
+    assert "`seed` was not made anew: its figures are of now, a CPU" in page
+    assert "`small` was not" not in page
+
+
 def test_the_command_is_the_preset_and_what_differs_from_it(report: dict[str, Any]) -> None:
     training, network = (report["recipes"][0]["files"][2][key] for key in ("training", "network"))
     assert accuracy_page.command(training, network) == (
