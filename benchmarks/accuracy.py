@@ -3,8 +3,8 @@
     python -m benchmarks.accuracy tiny=a.onnx,b.onnx,c.onnx small=d.onnx … [--data-dir FOLDER] [--cpu N]
 
 NAME=FILE,FILE,… are files of one recipe that differ in their seed. Every file answers IMDB's test split and
-what benchmarks.other_texts has; the first of each recipe is timed. Recipes that are not named keep the figures
-that they had, and the page says so. ``--draw`` makes page and picture again from accuracy.json.
+what benchmarks.other_texts has; the first of each recipe is timed. Recipes that are not named keep their
+figures, and the page says so. ``--draw`` makes page and picture again from accuracy.json.
 """
 
 from __future__ import annotations

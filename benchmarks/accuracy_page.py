@@ -57,7 +57,7 @@ def page(report: Json) -> str:
         if "earlier" in recipe:
             then = recipe["earlier"]
             parts.append(
-                f"`{recipe['name']}` was not made anew: its figures are of {then['time']}, {cpu_of(then)}, and "
+                f"`{recipe['name']}` was not made anew: its figures are of {then['time']}, {cpu_of(then)}; "
                 "its times do not compare."
             )
     several = [recipe for recipe in recipes if len(recipe["files"]) > 1]
