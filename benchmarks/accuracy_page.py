@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge_lstm_export.distillation import KEPT
 from edge_lstm_export.presets import PRESETS
 
 from benchmarks.bars import percent
@@ -53,13 +54,13 @@ def page(report: Json) -> str:
             "each training's own figure, before int8."
         ),
     ]
-    for recipe in recipes:
-        if "earlier" in recipe:
-            then = recipe["earlier"]
-            parts.append(
-                f"`{recipe['name']}` was not made anew: its figures are of {then['time']}, {cpu_of(then)}; "
-                "its times do not compare."
-            )
+    kept = [recipe for recipe in recipes if "earlier" in recipe]
+    for then in {recipe["earlier"]["time"]: recipe["earlier"] for recipe in kept}.values():
+        names = ", ".join(f"`{recipe['name']}`" for recipe in kept if recipe["earlier"] == then)
+        parts.append(
+            f"Not made anew: {names}. Their figures are of {then['time']}, {cpu_of(then)}; their times do "
+            "not compare with the others."
+        )
     several = [recipe for recipe in recipes if len(recipe["files"]) > 1]
     if several:
         parts += [
@@ -91,6 +92,8 @@ def command(training: Mapping[str, Any], network: Mapping[str, Any]) -> str:
     teacher = teaching.get("teacher", "none")
     if teacher != preset.teacher:
         words.append(f"--teacher {teacher}")
+    if teacher == KEPT:
+        words.append("--set soft-labels=export/labels/imdb.safetensors")
     if teaching.get("unlabelled"):
         words.append(f"--unlabelled {teaching['unlabelled']}")
     models = range(1, len(teaching.get("models_sha256", ())) + 1)

@@ -315,7 +315,8 @@ def agreement_chart(
     first, second: float32 [n]. Texts are counted in cells; the shade is the logarithm of the count.
     """
     counts, edges, _ = np.histogram2d(first, second, bins=40, range=[[0, 1], [0, 1]])
-    shades = 0.15 + 0.85 * np.log1p(counts) / math.log1p(float(counts.max()))
+    # At most 1: the two logarithms differ by a rounding, and an opacity above 1 is an error.
+    shades = np.minimum(1, 0.15 + 0.85 * np.log1p(counts) / math.log1p(float(counts.max())))
     with style():
         axes = new_axes(SMALL + 40, SMALL + 40)
         # Where either model crosses one half, the answer of a two-label model changes.
