@@ -123,12 +123,12 @@ def test_a_page_is_written_anew_or_compared(
         "```console long\n$ false\n```\n",
         encoding="utf-8",
     )
-    differences: list[str] = []
+    differences: list[tuple[str | None, str]] = []
     text = function(page, long=False, differences=differences)
     assert text == (
         "# A\n\n```console\n$ echo one > f; seq 5\n…\n4\n5\n\n$ cat f\none\n```\n\n"
         "```console long\n$ false\n```\n"
     )
-    assert len(differences) == 2 and "page.md: $ cat f" in differences[1]
+    assert len(differences) == 2 and "page.md: $ cat f" in differences[1][1]
     with pytest.raises(SystemExit, match="ended with 1"):
         function(page, long=True, differences=[])
