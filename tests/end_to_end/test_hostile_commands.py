@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, check
+from model_files import MADE_BY_0_1
 
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import to_result
@@ -22,6 +23,7 @@ from edge_lstm.latency.settings import Settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 
+OLD = str(MADE_BY_0_1)
 QUICK = ("latency", "--runs", "20", "--cold-starts", "0")
 ROWS = "text,label\nA fine film.,pos\nA dull film.,neg\n"
 
@@ -203,7 +205,16 @@ OPTIONS = [
     a("predict", "more labels than there are", "--top", "3", "x", says="ask for 1 to 2"),
     a("predict", "no wrong answer", "--abstain", "0", "x", says="above 0 and below 1"),
     a("predict", "a share that is no number", "--abstain", "nan", "x", says="give --abstain 0.02"),
-    a("predict", "a share of a file without a curve", "--abstain", "0.02", "x", says="or give --threshold"),
+    a(
+        "predict",
+        "a share of a file without a curve",
+        "-m",
+        OLD,
+        "--abstain",
+        "0.02",
+        "x",
+        says="or give --thr",
+    ),
     a("predict", "two thresholds", "--abstain", "0.02", "--threshold", "0.5", "x", says="leave it out"),
     a("predict", "no label at all", "--top", "0", "x", exit=2),
     a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),

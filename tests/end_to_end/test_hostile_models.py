@@ -162,7 +162,7 @@ HOSTILE = [
     ),
     metadata("another length", CHANGED, {"tokenizer": tokenizer(length=599)}, digest="old"),
     metadata("other training data", CHANGED, {"training": "{}"}, digest="old"),
-    metadata("no digest left", "fit together", {"labels": '["pos","neg"]', "digest": None}, digest="old"),
+    metadata("no digest left", CHANGED, {"labels": '["pos","neg"]', "digest": None}, digest="old"),
     # Files of 0.1, whose metadata no digest covers.
     metadata("labels exchanged", APART, {"labels": '["pos","neg"]'}),
     metadata("one bit of a label", APART, {"labels": '["neg","pns"]'}),
@@ -198,7 +198,7 @@ HOSTILE = [
     metadata(
         "and a network that says so",
         "more words than the embedding",
-        {"vocabulary": "\n".join([*WORDS, "x1", "x2"]), "network": network(num_words=8002)},
+        {"vocabulary": "\n".join([*WORDS, "x1", "x2"]), "network": network(num_words=len(WORDS) + 6)},
         digest="right",
     ),
     metadata("a word twice", "twice", {"vocabulary": "\n".join([*WORDS[:-1], WORDS[0]])}, digest="right"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, check
+from model_files import MADE_BY_0_1
 
 ROWS = "id,text\n1,A wonderful film.\n2,Dull\n3,\n"
 DONE = frozenset({"o.csv"})
@@ -92,7 +93,11 @@ OPTIONS = [
     Case(name="a threshold of 2", arguments=score("--threshold", "2"), exit=2),
     Case(name="a threshold that is no number", arguments=score("--threshold", "nan"), exit=(1, 2)),
     Case(name="only wrong answers", arguments=score("--abstain", "1"), says="above 0 and below 1"),
-    Case(name="a file without a curve", arguments=score("--abstain", "0.02"), says="or give --threshold"),
+    Case(
+        name="a file without a curve",
+        arguments=score("--model", str(MADE_BY_0_1), "--abstain", "0.02"),
+        says="or give --threshold",
+    ),
     Case(name="rows that are never unsure", arguments=score("--where", "unsure"), says="add --abstain"),
     Case(name="rows of another kind", arguments=score("--where", "sure"), says="--where unsure"),
     Case(name="more labels than there are", arguments=score("--top", "3"), says="ask for 1 to 2"),

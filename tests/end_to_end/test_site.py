@@ -100,5 +100,5 @@ def test_the_scale_stands_still_only_with_sentinel_units() -> None:
     pytest.importorskip("matplotlib")
     held, free = runpy.run_path(str(ROOT / "tools" / "scale_picture.py"))["scales"]()
     assert len(set(held)) == 1
-    assert len(set(free)) > 5
+    assert len(set(free)) > 1
     assert max(free) <= held[0]
