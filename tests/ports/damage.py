@@ -41,7 +41,7 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("three labels", edited({"labels": '["a","b","c"]'})),
         ("labels no list", edited({"labels": "5"})),
         ("labels no JSON", edited({"labels": '["a","b'})),
-        ("vocabulary too long", edited({"vocabulary": "\n".join(map(str, range(9000)))})),
+        ("vocabulary too long", edited({"vocabulary": "\n".join(map(str, range(20_000)))})),
         ("no vocabulary", edited({"vocabulary": None})),
         ("no tokenizer", edited({"tokenizer": None})),
         ("tokenizer no JSON", edited({"tokenizer": "{"})),
