@@ -85,15 +85,14 @@ release:
 	$(MAKE) docs
 
 # The embedded model from raw reviews, unattended, with 'make -j2 model' on two cores in an hour: students of the
-# teachers' labels in export/labels, which need no transformer. tiny is the checkpoint that the quickstart starts
-# from. Every stage is kept: 'make model' goes on where it was interrupted. EDGE_LSTM_DATA names the archive's
-# folder; without it the archive is downloaded.
+# teachers' labels in export/labels, which need no transformer. Every stage is kept: 'make model' goes on where it
+# was interrupted. EDGE_LSTM_DATA names the archive's folder; without it the archive is downloaded.
 MODEL_DIR := out/model
 LABELS := export/labels/imdb.safetensors
 IMDB = $(BIN)/edge-lstm train imdb --unlabelled imdb --validation 0.04 --set soft-labels=$(LABELS)
 
 model: $(MODEL_DIR)/tiny.done $(MODEL_DIR)/base.int8.onnx
-	cp $(MODEL_DIR)/tiny.safetensors export/edge_lstm_export/checkpoints/sentiment.safetensors
+	cp $(MODEL_DIR)/tiny.safetensors examples/tiny.safetensors
 	cp $(MODEL_DIR)/base.int8.onnx edge_lstm/models/sentiment.int8.onnx
 
 # Many labels to learn from bear more words and less dropout than the presets have, which are for all data: sentences
@@ -111,8 +110,8 @@ $(addprefix $(MODEL_DIR)/,tiny.done small.done medium.done base.done): $(LABELS)
 $(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
 	$(BIN)/edge-lstm export $(<:.done=.safetensors) -o $@ --quantize int8 --data imdb
 
-# The labels made again from an encoder (a folder, or a name on the hub): two hours on two cores, gone on from
-# where it is interrupted.
+# The labels made again from an encoder (a folder, or a name on the hub): an hour and a half on two busy cores,
+# gone on from where it is interrupted.
 TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
 teacher: $(VENV)/installed
 	$(IMDB) --teacher $(TEACHER) --set spans=4 --set teacher-windows=1 \

@@ -32,7 +32,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 C = PROJECT / "ports" / "c"
-CHECKPOINT = PROJECT / "export" / "edge_lstm_export" / "checkpoints" / "sentiment.safetensors"
+CHECKPOINT = PROJECT / "examples" / "tiny.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Row:
 
 
 def model_files(folder: Path) -> dict[str, Path]:
-    """int8 files: tiny (the embedded checkpoint), small (its shape, random weights) and base (embedded)."""
+    """int8 files: tiny (examples/tiny.safetensors), small (its shape, random weights) and base (embedded)."""
     import torch
     from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
     from edge_lstm_export.export import untried_int8

@@ -35,7 +35,7 @@ from edge_lstm.modelfile import embedded_model, open_model
 
 Json = dict[str, Any]
 Lengths = NDArray[np.int32]
-CHECKPOINT = ROOT / "export" / "edge_lstm_export" / "checkpoints" / "sentiment.safetensors"
+CHECKPOINT = ROOT / "examples" / "tiny.safetensors"
 SCHEMA = 3
 _PROMISE_PASSES = 5  # times the passes of the others: differences of a few per cent are looked for
 

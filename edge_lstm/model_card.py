@@ -19,7 +19,7 @@ _MANY_LABELS = 20  # so many are listed
 # What the file of the package cannot say of itself: no key of the metadata holds it.
 _EMBEDDED_LICENCE = "mit"
 _EMBEDDED_LIMITS = (
-    "It was trained on English film reviews. On other texts, or a word or two, its answers are worth little.",
+    "It was trained on English film reviews. On other texts, or a word or two, its answers are worth less.",
     "Negation is its weak spot: it takes “Not bad at all.” for negative.",
 )
 

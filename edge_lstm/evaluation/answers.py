@@ -110,8 +110,8 @@ def answer(
     statuses: dict[str, int] = {}
     for model, name in zip(models, _names(models)):
         classifier = Classifier.from_model(model, threads=threads, provider=provider)
-        probabilities, counted = _probabilities(classifier, texts, batch_size, progress)
-        statuses = statuses or counted
+        probabilities, of_texts = _probabilities(classifier, texts, batch_size, progress)
+        statuses = statuses or of_texts
         every.append(
             Answers(
                 name=name,

@@ -60,6 +60,7 @@ class Distillation:
         again.
     own_labels: how much a training text's own label counts beside the teacher's: 0 = only the teacher's, 1 =
         only its own.
+    split_seed: by which the validation part was drawn.
     models: model files that label the unlabelled texts together with the teacher.
     teacher_labels: a classifier's label → the data's, where they differ.
     spans: sentences and runs of them, so many a text, that a transformer labels for themselves.
@@ -72,6 +73,7 @@ class Distillation:
     kept: Path
     options: TeacherOptions = field(default_factory=TeacherOptions)
     own_labels: float = 0.0
+    split_seed: int = 0
     models: tuple[Path, ...] = ()
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
     spans: int = SPANS
@@ -224,11 +226,7 @@ def teach(
             labels = _transformer_labels(prepared, further, [*spans, *held], distillation, maker or "", say)
         else:
             labels = soft_labels(train.texts, train.labels, further, count, distillation.options, say)
-        keep_labels(distillation.kept, texts, maker or "", labels, each)
-        if distillation.is_transformer:
-            from edge_lstm_export.teacher.transformer import forget_answers
-
-            forget_answers(distillation.weights)
+        keep_labels(distillation.kept, texts, maker or "", labels, each, distillation.split_seed)
         # As they come back from the file: a resumed training learns from the same numbers.
         labels = kept_labels(distillation.kept, texts, maker, rows, count) or labels
     opinions = [labels.unlabelled]

@@ -24,6 +24,7 @@ from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.distillation import (
+    KEPT,
     NB_SVM,
     SPANS,
     ByTeacher,
@@ -89,7 +90,7 @@ from edge_lstm_export.ngram_part import (
 )
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
 from edge_lstm_export.short_teaching import MOST_IN_FOLD, OWN_LABELS, ShortTeachers, sample
-from edge_lstm_export.teacher import check_kept
+from edge_lstm_export.teacher import check_kept, kept_split_seed
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.vocabulary import SPACELESS_SHARE
@@ -137,7 +138,7 @@ class TrainingJob:
     own_labels: float | None = None
     teacher_models: tuple[Path, ...] = ()
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
-    spans: int = SPANS
+    spans: int | None = None
     teacher_windows: int | None = None
     validation_share: float | None = None
     read_test: bool = True
@@ -183,9 +184,10 @@ class TrainingJob:
             self.unlabelled,
             self.kept_labels,
             own_labels=own_labels,
+            split_seed=self.data.seed,
             models=self.teacher_models,
             teacher_labels=self.teacher_labels,
-            spans=self.spans,
+            spans=SPANS if self.spans is None else self.spans,
             windows=self.teacher_windows,
         )
 
@@ -255,6 +257,9 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     keep_freed_memory()
     if job.begin is not None:
         return _go_on(job, begin(job.begin, job.replay), watcher)
+    if job.teacher == KEPT:
+        # Kept labels are of one split; the seed that was asked for decides the rest.
+        job = replace(job, data=replace(job.data, seed=kept_split_seed(job.kept_labels)))
     # No preset's teacher labels a source that has no labels.
     asked = (
         replace(job, preset=BY_ACCURACY[0]).distillation if job.teacher not in (None, NO_TEACHER) else None
@@ -468,6 +473,10 @@ def _write(job: TrainingJob, fitted: Fitted, prepared: Prepared) -> None:
         draw_history(fitted.result.history, job.picture, f"{job.output.name}: {prepared.dataset.name}")
     if fitted.result.progress is None:
         job.partial.unlink(missing_ok=True)
+        if job.distillation is not None and job.distillation.is_transformer:
+            from edge_lstm_export.teacher.transformer import forget_answers
+
+            forget_answers(job.distillation.weights)
 
 
 def _for_several(job: TrainingJob, dataset: Dataset) -> TrainingJob:
@@ -728,13 +737,14 @@ def _check_beginning(job: TrainingJob) -> None:
 
 
 def _check_teacher(job: TrainingJob) -> None:
-    transformer = job.distillation is not None and job.distillation.is_transformer
-    if not transformer and (job.teacher_labels or job.teacher_windows is not None):
-        raise DataError("--teacher-labels and teacher-windows are a transformer's; add --teacher FOLDER")
     if job.distillation is not None and job.distillation.is_transformer:
         from edge_lstm_export.teacher.transformer import check_source
 
         check_source(job.distillation.teacher)
+    elif job.teacher_labels or job.teacher_windows is not None or job.spans is not None:
+        raise DataError(
+            "--teacher-labels, teacher-windows and spans are a transformer's; add --teacher FOLDER"
+        )
     if job.unlabelled is not None and job.distillation is None:
         raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
     if job.teacher_models:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_lstm.atomic import write_atomically
 from edge_lstm.classifier import Classifier
+from edge_lstm.errors import DataError
 
 # Support tickets, written for this project: tickets.csv (120, labelled), few.csv (60 of them), log.txt (600
 # without a label), labelled.csv (some of the log, with their labels) and test.csv (60 others, labelled).
@@ -57,12 +58,15 @@ class Step:
 
 
 def write_texts(folder: Path) -> list[Path]:
-    """Writes the example tickets into a folder. → the files. Raises OutputError."""
-    written = []
-    for path in sorted(TICKETS.iterdir()):
-        write_atomically(path.read_bytes(), folder / path.name, parents=True)
-        written.append(folder / path.name)
-    return written
+    """Writes the example tickets into a folder. → the files. Raises OutputError; DataError, before anything
+    is written, where a file of such a name holds something else."""
+    texts = {folder / path.name: path.read_bytes() for path in sorted(TICKETS.iterdir())}
+    for path, data in texts.items():
+        if path.exists() and not (path.is_file() and path.read_bytes() == data):
+            raise DataError(f"{path} is something else than the example; give another --folder, or delete it")
+    for path, data in texts.items():
+        write_atomically(data, path, parents=True)
+    return list(texts)
 
 
 def steps(folder: Path) -> Iterator[Step]:
@@ -136,7 +140,7 @@ def _sentiment(classifier: Classifier) -> Step:
     return Step(
         "The model in the package: is a film review positive?",
         ("predict", *texts),
-        f"It learnt from whole reviews, and single sentences are harder. {said}. Before use, measure on "
+        f"It learnt from film reviews and their sentences. {said}. Before use, measure on "
         "texts of your own: edge-lstm evaluate --data FILE.",
     )
 

@@ -132,3 +132,29 @@ def test_a_page_is_written_anew_or_compared(
     assert len(differences) == 2 and "page.md: $ cat f" in differences[1][1]
     with pytest.raises(SystemExit, match="ended with 1"):
         function(page, long=True, differences=[])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "fails"),
+    [(" near", (), False), (" near", ("--strict",), True), ("", (), True), (" here", ("--strict",), False)],
+)
+def test_a_training_may_differ_on_another_cpu_and_nothing_else(
+    kind: str,
+    options: tuple[str, ...],
+    fails: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = tmp_path / "page.md"
+    text = f"```console{kind}\n$ echo accuracy 50\naccuracy 90\n```\n"
+    page.write_text(text, encoding="utf-8")
+    monkeypatch.setitem(TOOL["main"].__globals__, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["outputs.py", "--check", *options, str(page)])
+    if fails:
+        with pytest.raises(SystemExit, match="accuracy 50"):
+            TOOL["main"]()
+    else:
+        TOOL["main"]()
+        assert ("only trainings differ" in capsys.readouterr().err) == (kind == " near")
+    assert page.read_text(encoding="utf-8") == text

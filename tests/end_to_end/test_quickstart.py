@@ -13,6 +13,7 @@ from edge_lstm_export import quickstart
 
 from edge_lstm import Classifier
 from edge_lstm.cli import COMMANDS, run
+from edge_lstm.errors import DataError
 
 
 @pytest.mark.slow
@@ -63,4 +64,12 @@ def test_the_example_tickets_are_written_and_fit_together(
     assert labelled("few.csv").items() <= labelled("tickets.csv").items()
     assert labelled("labelled.csv").keys() <= set(log)
     assert not labelled("test.csv").keys() & {*labelled("tickets.csv"), *log}
+    run(["quickstart", "--texts-only", "--folder", str(folder)])  # again: nothing is another file
+    (folder / "log.txt").write_text("mine\n", encoding="utf-8")
+    (folder / "few.csv").unlink()
+    with pytest.raises(DataError, match=r"log.txt is something else than the example"):
+        run(["quickstart", "--texts-only", "--folder", str(folder)])
+    assert (folder / "log.txt").read_text(encoding="utf-8") == "mine\n" and not (folder / "few.csv").exists()
+    (folder / "log.txt").unlink()
+    run(["quickstart", "--texts-only", "--folder", str(folder)])
     assert (len(labelled("few.csv")), len(labelled("test.csv")), len(set(log))) == (60, 60, 600)

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("transformers")
 
 import torch
-from edge_lstm_export import distillation
+from edge_lstm_export import distillation, pipeline
 from edge_lstm_export.spans import random_spans, sentences
 from edge_lstm_export.teacher import transformer as module
 from edge_lstm_export.teacher.transformer import TransformerOptions, fine_tune, load_encoder, logits_of
@@ -103,6 +103,15 @@ def test_an_encoder_learns_the_labels_and_teaches_spans(
     assert f"soft labels from {kept}" in lines
     with safe_open(output, "np") as one, safe_open(again, "np") as other:
         assert all(np.array_equal(one.get_tensor(name), other.get_tensor(name)) for name in one.keys())  # noqa: SIM118
+    # Another seed makes another network of the same labels, on the same split.
+    train(folder, again, "--teacher", "kept", *more, "--seed", "1")
+    other_seed, _ = said(capsys)
+    assert other_seed["seed"] == 1
+    assert other_seed["data"]["train_texts"] == training["data"]["train_texts"]
+    with safe_open(output, "np") as one, safe_open(again, "np") as other:
+        assert not np.array_equal(
+            one.get_tensor("network.head.weight"), other.get_tensor("network.head.weight")
+        )
     with pytest.raises(DataError, match="holds labels of other texts"):
         train(folder, again, "--teacher", "kept", "--set", f"soft-labels={kept}")
 
@@ -195,6 +204,38 @@ def test_an_interrupted_labelling_does_nothing_twice(
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_classifier_reads_nothing_twice_where_the_training_is_interrupted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    real = module.logits_of
+
+    def counting(model: Any, texts: Any, options: Any) -> Any:
+        read.append(len(texts))
+        good = np.array([any(word in text for word in ANSWERS["good"]) for text in texts])
+        return np.where(good[:, None], [[0.0, 2.0]], [[2.0, 0.0]]) + 0 * real(model, texts, options)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "logits_of", counting)
+    output = tmp_path / "m.safetensors"
+    more = ("--teacher", str(folder / "classifier"), "--teacher-labels", "NEG=bad,POS=good")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_fit", interrupted)
+        train(folder, output, *more, source="texts.txt")
+    assert read and not output.exists()
+    read.clear()
+    train(folder, output, *more, source="texts.txt")
+    assert output.exists() and not read
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_classifier_may_have_nothing_more_to_read(folder: Path, tmp_path: Path) -> None:
+    model = module.load_classifier(str(folder / "classifier"), ("NEG", "POS"), {})
+    module.say_cost(model, (), (), QUICK, pytest.fail)
+
+
 def test_answers_do_not_depend_on_the_other_texts_and_long_ones_are_read_in_windows(folder: Path) -> None:
     model = load_encoder(str(folder / "encoder"), 2)
     texts = [text for text, _ in made_rows(30)]
@@ -252,6 +293,7 @@ def test_a_folder_that_is_no_teacher(folder: Path, tmp_path: Path, damage: str, 
         (["--teacher", "nb-svm", "--teacher-labels", "NEG=bad"], "are a transformer's; add --teacher FOLDER"),
         (["--set", "teacher-windows=1"], "are a transformer's; add --teacher FOLDER"),
         (["--teacher", "{encoder}", "--set", "spans=-1"], "spans must be from 0"),
+        (["--set", "spans=3"], "spans are a transformer's; add --teacher FOLDER"),
     ],
 )
 def test_what_does_not_go_together(folder: Path, tmp_path: Path, options: list[str], error: str) -> None:

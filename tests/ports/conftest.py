@@ -22,7 +22,7 @@ from edge_lstm.text import Tokenizer
 from tests.ports.texts import PIECES, TEXTS, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
-CHECKPOINT = PROJECT / "export" / "edge_lstm_export" / "checkpoints" / "sentiment.safetensors"
+CHECKPOINT = PROJECT / "examples" / "tiny.safetensors"
 
 # Every pooling, depth, direction, number of labels; with pairs and without; unknown words read and left out.
 SHAPES: dict[str, dict[str, Any]] = {
@@ -148,7 +148,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
 
 
 def tiny_file(folder: Path) -> Path:
-    """The int8 file of the checkpoint that the quickstart starts from."""
+    """The int8 file of examples/tiny.safetensors."""
     path = folder / "tiny.onnx"
     if not path.exists():
         path.write_bytes(untried_int8(load_checkpoint(CHECKPOINT)))

@@ -7,7 +7,13 @@ punctuation and a million n-grams, and learns in seconds. Document vectors (Thon
 (transformer.py) knows words that no training text holds, and negation: it labels spans of texts too.
 """
 
-from edge_lstm_export.teacher.kept import check_kept, keep_labels, kept_labels, kept_spans
+from edge_lstm_export.teacher.kept import (
+    check_kept,
+    keep_labels,
+    kept_labels,
+    kept_spans,
+    kept_split_seed,
+)
 from edge_lstm_export.teacher.labels import SoftLabels, accuracy_of, blend_weights, blended
 from edge_lstm_export.teacher.nbsvm import TEACHER_VERSION, TeacherOptions, can_learn, soft_labels
 
@@ -23,5 +29,6 @@ __all__ = [
     "keep_labels",
     "kept_labels",
     "kept_spans",
+    "kept_split_seed",
     "soft_labels",
 ]

@@ -3,7 +3,7 @@ with the texts alone students are trained without the teacher.
 
 safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, labels - 1], the probabilities of
 all labels but the first, times 65,535. Metadata: sha256 of the texts, what made the labels, how many spans a
-text has at most, and the report.
+text has at most, the seed that parted the texts, and the report.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm_export.teacher.labels import SoftLabels
 
-_TEXTS, _MAKER, _EACH, _REPORT = "edge_lstm_soft_labels", "made_by", "spans", "report"
+_TEXTS, _MAKER, _REPORT = "edge_lstm_soft_labels", "made_by", "report"
+_EACH, _SPLIT = "spans", "split_seed"
 _PARTS = ("labelled", "unlabelled", "spans")
 _SCALE = 65_535
 
 
-def keep_labels(path: Path, texts: str, maker: str, labels: SoftLabels, spans: int) -> None:
+def keep_labels(path: Path, texts: str, maker: str, labels: SoftLabels, spans: int, split_seed: int) -> None:
     """texts: sha256 (hex) of what was labelled; maker: of teacher and options, or their names; spans: most of
-    a text."""
+    a text; split_seed: by which the validation part was drawn."""
     arrays = {part: np.rint(getattr(labels, part)[:, 1:] * _SCALE).astype(np.uint16) for part in _PARTS}
-    metadata = {_TEXTS: texts, _MAKER: maker, _EACH: str(spans), _REPORT: json.dumps(labels.report)}
+    metadata = {_TEXTS: texts, _MAKER: maker, _REPORT: json.dumps(labels.report)}
+    metadata |= {_EACH: str(spans), _SPLIT: str(split_seed)}
     write_atomically(save(arrays, metadata), path, parents=True)
 
 
@@ -42,10 +44,17 @@ def check_kept(path: Path) -> None:
 
 def kept_spans(path: Path) -> int:
     """Most spans of a text that the file has labels of; 0 where it does not say."""
-    try:
-        return int((_metadata(path) or {}).get(_EACH, 0))
-    except ValueError:
-        return 0
+    return _number(path, _EACH)
+
+
+def kept_split_seed(path: Path) -> int:
+    """The seed by which the validation part was drawn; 0 where it does not say."""
+    return _number(path, _SPLIT)
+
+
+def _number(path: Path, key: str) -> int:
+    value = (_metadata(path) or {}).get(key, "0")
+    return int(value) if value.isdecimal() else 0
 
 
 def kept_labels(

@@ -358,6 +358,8 @@ def say_cost(
     learns = pieces_each(learning, options.crop)
     reads = pieces_each(labelling, options.window * options.windows)
     few = [ids[: options.crop] for ids in drawn([*learning, *labelling], 16)]
+    if not few:
+        return
     count = max(1, sum(map(len, few)))
     pieces, mask = _framed(model, few)
     with _precision(), _threads(model):
