@@ -7,6 +7,7 @@ of the repository that are no pages become their names; a link that leads nowher
 
 from __future__ import annotations
 
+import html
 import inspect
 import os
 import re
@@ -52,10 +53,10 @@ def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record and parameter.param_type_name == "argument":
-            rows.append(f"| `{_cell(record[0])}` | {_cell(_plain(record[1]))} |")
+            rows.append(f"| `{_cell(record[0])}` | {_text_cell(record[1])} |")
         elif record:
             options, said = record
-            rows.append(f"| `{_cell(options)}` | {_cell(_plain(said))} |")
+            rows.append(f"| `{_cell(options)}` | {_text_cell(said)} |")
     if rows:
         yield "\n".join(["| option | |", "|---|---|", *rows])
 
@@ -150,6 +151,10 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("[", "\\[")
 
 
+def _text_cell(text: str) -> str:
+    return _cell(_plain(text)).replace("__", r"\_\_")
+
+
 # Of the repository outside docs/: pages and pictures of the site, there under the same name.
 MEASURED = (
     "benchmarks/README.md",
@@ -209,9 +214,15 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def _bar_in_code(code: re.Match[str]) -> str:
+    return f"<code>{html.escape(code[1], quote=False)}</code>".replace("\\|", "&#124;")
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """MkDocs: a page's text before it becomes HTML."""
     name = page.file.src_uri
     # A word behind console is for tools/outputs.py.
     markdown = re.sub(r"^```console \w+$", "```console", markdown, flags=re.MULTILINE)
+    # GitHub takes the backslash off a \| in a table's code, Python-Markdown leaves it there.
+    markdown = re.sub(r"(?<=[ (])`([^`\n]*\\\|[^`\n]*)`", _bar_in_code, markdown)
     return relinked(markdown, ROOT / name if name in MEASURED else ROOT / "docs" / name)
