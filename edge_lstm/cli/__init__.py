@@ -45,13 +45,13 @@ class CommandEntry:
 # In the order of the road: train → export → quantize → score → measure.
 COMMANDS = {
     "quickstart": CommandEntry(
-        "edge_lstm_export.cli.quickstart", "The whole road on example tickets, in a minute."
+        "edge_lstm_export.cli.quickstart", "Everything once, on example tickets, in a minute."
     ),
     "train": CommandEntry("edge_lstm_export.cli.train", "Train a classifier from labelled text."),
     "export": CommandEntry("edge_lstm_export.cli.export", "Turn a checkpoint into one ONNX model file."),
     "quantize": CommandEntry("edge_lstm_export.cli.quantize", "Turn an fp32 model file into an int8 one."),
     "evaluate": CommandEntry(
-        "edge_lstm.cli.evaluate", "Accuracy and the rest on labelled data, models side by side."
+        "edge_lstm.cli.evaluate", "Measure accuracy on labelled data, models side by side."
     ),
     "predict": CommandEntry(
         "edge_lstm.cli.predict", "Classify texts given as arguments or lines of standard input."
@@ -60,7 +60,7 @@ COMMANDS = {
     "score": CommandEntry("edge_lstm.cli.score", "Classify every row of files: files in, files out."),
     "suggest": CommandEntry("edge_lstm.cli.suggest", "Choose the texts of a log to label next."),
     "latency": CommandEntry("edge_lstm.cli.latency", "Measure how fast this machine answers."),
-    "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says of itself."),
+    "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says about itself."),
     "page": CommandEntry("edge_lstm.cli.page", "Write one HTML file that classifies what is typed."),
     "doctor": CommandEntry(
         "edge_lstm.cli.doctor", "Check whether this device runs a model, and runs it right."
@@ -144,7 +144,7 @@ def root(
     ] = False,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Labelled text to one small ONNX file that classifies on a low-power CPU:
+    """Turn labelled text into one small ONNX file that classifies on a low-power CPU:
     train, export, quantize, score, measure.
     """
 

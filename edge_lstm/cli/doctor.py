@@ -26,11 +26,16 @@ def command(
     ] = None,
     provider: ProviderOption = "CPUExecutionProvider",
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time for imports and model.")
+        float,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=1, help="Time allowed for the imports and the model."
+        ),
     ] = 60.0,
     in_process: Annotated[
         bool,
-        typer.Option("--in-process", help="No child process (emulators, sandboxes); a crash ends it all."),
+        typer.Option(
+            "--in-process", help="Start no child process (emulators, sandboxes); a crash then ends the check."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

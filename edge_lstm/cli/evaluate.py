@@ -69,7 +69,7 @@ def command(
         typer.Option(
             "--input-format",
             metavar="FORMAT",
-            help="text (fastText), csv, tsv, jsonl, parquet or folder, where the name does not tell.",
+            help="text (fastText), csv, tsv, jsonl, parquet or folder, where the name does not say.",
         ),
     ] = None,
     text_column: Annotated[

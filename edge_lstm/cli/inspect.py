@@ -29,7 +29,7 @@ def command(
         bool, typer.Option("--card", help="Write a model card: Markdown, as the Hugging Face hub reads it.")
     ] = False,
 ) -> None:
-    """Show everything a model file says of itself: how it was trained and quantized, its labels, its
+    """Show everything a model file says about itself: how it was trained and quantized, its labels, its
     text rule, its operators and the bytes they hold. A checkpoint (.safetensors) shows its network.
     """
     from edge_lstm.modelfile import describe, open_model

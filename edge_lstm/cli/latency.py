@@ -90,7 +90,7 @@ def command(
     input_format: Annotated[
         str | None,
         typer.Option(
-            "--input-format", metavar="FORMAT", help="Format of --data, where its name does not tell."
+            "--input-format", metavar="FORMAT", help="Format of --data, where its name does not say."
         ),
     ] = None,
     output: Annotated[

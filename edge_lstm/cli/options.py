@@ -58,12 +58,12 @@ ThresholdOption = Annotated[
         metavar="P",
         min=0,
         max=1,
-        help="Leave a label out whose probability is lower.",
+        help="Leave out labels below this probability.",
         show_default=False,
     ),
 ]
 TopOption = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Give the K most probable labels.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 LabelSeparatorOption = Annotated[
     str | None,
     typer.Option(

@@ -191,7 +191,7 @@ def command(
     .xz or .zst. Every input column is kept as it is; label, probability, status and error are added. A
     row without usable text is kept too: its error says why, and the exit code is 3.
 
-    The output has its name only when it is complete. After an interruption, --resume goes on.
+    The output gets its name only when it is complete. After an interruption, --resume goes on.
 
     Examples:
 

@@ -35,7 +35,7 @@ def command(
     input_format: Annotated[
         str | None,
         typer.Option(
-            "--input-format", metavar="FORMAT", help="text, csv, tsv, jsonl or parquet, where no name tells."
+            "--input-format", metavar="FORMAT", help="text, csv, tsv, jsonl or parquet, where no name says."
         ),
     ] = None,
     text_column: Annotated[

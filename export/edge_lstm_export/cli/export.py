@@ -34,7 +34,7 @@ def command(
         typer.Option(
             "--length",
             metavar="N",
-            help="Ids a text may have.  [default: the checkpoint's]",
+            help="Token ids a text may have.  [default: the checkpoint's]",
             show_default=False,
         ),
     ] = None,
@@ -54,13 +54,13 @@ def command(
     """Turn a checkpoint into one ONNX model file that answers as PyTorch does.
 
     The file is checked by the onnx package and run against PyTorch on real and random texts; where they
-    differ by more than 1e-5, nothing is written. --quantize int8 goes on through the gates of
+    differ by more than 1e-5, nothing is written. --quantize int8 continues with the gates of
     'edge-lstm quantize'. --quantize auto does the same, times both files in turns on this CPU, and writes
     the faster one; the smaller one where they are within 5 %, and fp32 where int8 fails a gate.
 
     The file keeps the checkpoint's risk-coverage curve, from which --abstain of predict, score and evaluate
-    finds its threshold; where --data has more texts, it is made anew from them, which must be none that the
-    network learnt from.
+    finds its threshold; where --data has more texts, it is made anew from them; the network must not
+    have learnt from these.
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import parse_model

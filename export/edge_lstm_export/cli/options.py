@@ -35,7 +35,7 @@ DefaultAbstainOption = Annotated[
     typer.Option(
         "--abstain",
         metavar="SHARE",
-        help="The file's default: labels are left out so that at most this share is wrong, such as 0.02.",
+        help="The file's default: leave out labels until at most this share is wrong, such as 0.02.",
         show_default=False,
     ),
 ]

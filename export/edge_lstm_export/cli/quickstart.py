@@ -1,4 +1,4 @@
-"""``edge-lstm quickstart``: the whole road on support tickets, explained as it goes."""
+"""``edge-lstm quickstart``: everything once, on support tickets, explained as it goes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ def command(
     ] = Path("quickstart"),
     texts: Annotated[
         bool,
-        typer.Option("--texts-only", help="Only write the example tickets there, for the tutorial, and end."),
+        typer.Option(
+            "--texts-only", help="Only write the example tickets there, for the tutorial, and exit."
+        ),
     ] = False,
 ) -> None:
-    """The whole road in a minute: train on 120 tickets, export, int8, gates, predictions, a scored file,
+    """Everything once, in a minute: train on 120 tickets, export, int8, gates, predictions, a scored file,
     accuracy, latency; then the model in the package. Each step shows the command that does it alone.
     """
     from edge_lstm.cli import run

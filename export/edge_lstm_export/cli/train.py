@@ -56,19 +56,19 @@ def command(
     budget_us: Annotated[
         float | None,
         typer.Option(
-            metavar="US", help="With auto: longest median time of a text, in µs.", show_default=False
+            metavar="US", help="With auto: largest median time per text, in µs.", show_default=False
         ),
     ] = None,
     data_dir: DataDirOption = None,
     test: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Labelled file with test texts.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Labelled texts to test on.", show_default=False)
     ] = None,
     begin: Annotated[
         Path | None,
         typer.Option(
             "--from",
             metavar="CHECKPOINT",
-            help="Go on from this checkpoint: SOURCE holds new rows, with new labels or without.",
+            help="Go on from this checkpoint: SOURCE holds new rows, with or without new labels.",
             show_default=False,
         ),
     ] = None,
@@ -84,7 +84,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="csv, tsv, jsonl, parquet or text (fastText), where the file does not tell.",
+            help="csv, tsv, jsonl, parquet or text (fastText), where the name does not say.",
             show_default=False,
         ),
     ] = None,
@@ -97,7 +97,7 @@ def command(
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     abstain: DefaultAbstainOption = None,
-    no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test split unread.")] = False,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Do not read the test split.")] = False,
     teacher: Annotated[
         str | None,
         typer.Option(
@@ -133,12 +133,13 @@ def command(
         bool,
         typer.Option(
             "--curve",
-            help="Then measure the accuracy at an eighth, a quarter, half and all of the rows, "
+            help="Afterwards, measure the accuracy at an eighth, a quarter, half and all of the rows, "
             "cross-validated: would more rows help?",
         ),
     ] = False,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Passes, at most.", show_default="by preset and size")
+        int | None,
+        typer.Option(metavar="N", help="Passes over the data, at most.", show_default="by preset and size"),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides every random choice.")] = 0,
     threads: Annotated[
