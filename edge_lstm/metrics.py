@@ -156,7 +156,7 @@ def set_scores(truth: Bools, given: Bools, names: tuple[str, ...]) -> SetScores:
 def log_loss(truth: Ints, probabilities: Floats) -> float:
     """Mean negative natural logarithm of the probability given to the true label."""
     given = probabilities[np.arange(len(truth)), truth].astype(np.float64)
-    return float(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0)).mean())
+    return float(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0)).mean()) + 0.0  # 0, not -0
 
 
 def calibration_bins(

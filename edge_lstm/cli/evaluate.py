@@ -132,6 +132,8 @@ def command(
     for path in written:
         check_writable(path)
     check_distinct(written, [data, *(models or ())])
+    if mistakes is not None and mistakes.suffix.lower() != ".csv":
+        raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if report is not None:
         from edge_lstm.charts import check_drawable
 

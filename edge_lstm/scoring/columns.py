@@ -9,7 +9,7 @@ from typing import Literal
 from edge_lstm.answering import UNSURE, check_top
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.tables.columns import column_index
+from edge_lstm.tables.columns import column_index, holds_labels
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.formats import FORMATS
 from edge_lstm.tables.schema import Schema
@@ -32,7 +32,8 @@ class ScoreOptions:
         probability.
     where_label: write only rows that got one of these labels; empty for all rows.
     where: ``unsure`` writes only the rows that are unsure, with the label that was left out as ``guess``.
-    prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken.
+    prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken, and of several labels a
+        text where a column holds the labels already: ``evaluate`` would take the answers for them.
     on_error: ``keep`` rows without usable text and say why, or ``fail`` at the first.
     """
 
@@ -90,7 +91,10 @@ def make_plan(
         columns = tuple(schema.columns[i] for i in kept)
     writing = FORMATS[format]
     columns = writing.names(columns)
-    added = added_columns(writing.taken(schema, columns), labels, options)
+    taken = writing.taken(schema, columns)
+    if model.thresholds is not None and options.prefix is None and holds_labels(taken):
+        options = replace(options, prefix=PREFIX)
+    added = added_columns(taken, labels, options)
     output = OutputColumns(
         schema=schema,
         kept=kept,
@@ -118,7 +122,12 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         raise DataError(f"rows are chosen with --where {UNSURE}, not {options.where!r}; or leave it out")
     if options.where and options.where_label:
         raise DataError("a row that is unsure has no label; leave out --where, or --where-label")
-    if options.where and not threshold:
+    if options.where and model.thresholds is not None:
+        raise DataError(
+            f"{model.path} gives several labels a text and is unsure of none; leave --where out, "
+            "--all-probabilities shows which come near a threshold"
+        )
+    if options.where and not threshold and options.abstain is None:
         raise DataError(f"{model.path} is never unsure by itself; add --abstain or --threshold to --where")
     return replace(options, threshold=threshold, abstain=None)
 

@@ -45,6 +45,11 @@ def find_label_column(columns: Sequence[str], wanted: str | None, where: str) ->
     return _find(columns, wanted, where, LABEL_NAMES, "label", "--label-column")
 
 
+def holds_labels(columns: Sequence[str]) -> bool:
+    """Whether one of the columns has a name by which it is taken for that of the labels."""
+    return any(name.strip().lower() in LABEL_NAMES for name in columns)
+
+
 def column_index(columns: Sequence[str], wanted: str, where: str) -> int:
     """Index of the column called ``wanted``, or else of the column with that number (from 1)."""
     count = columns.count(wanted)

@@ -17,6 +17,7 @@ from edge_lstm.answering import check_abstain
 from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import open_model
+from edge_lstm.printable import listed, shorten
 from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
@@ -112,7 +113,8 @@ class TrainingJob:
         the training texts' own labels.
     begin: a checkpoint to go on from, whose vocabulary and network are kept; replay: the file of the rows
         that it was trained on, where it keeps none. See going_on.py.
-    keep_rows: the checkpoint keeps the training's texts, for a training that goes on from it (kept.py).
+    keep_rows: the checkpoint keeps the training's texts, for a training that goes on from it (kept.py); None:
+        where it goes on from one that does.
     curve: afterwards the accuracy over the number of rows is measured (more_rows.py).
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     precision: what each label's threshold is to reach, where a text may have several labels; None: the best
@@ -144,7 +146,7 @@ class TrainingJob:
     read_test: bool = True
     begin: Path | None = None
     replay: Path | None = None
-    keep_rows: bool = False
+    keep_rows: bool | None = None
     curve: bool = False
     suspects: Path | None = None
     threads: int = 1
@@ -373,6 +375,10 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
         VALIDATION_SHARE if job.validation_share is None else job.validation_share,
     )
     labels = len(prepared.dataset.labels)
+    if labels > config.labels:  # a misspelt one is new too
+        counts = prepared.train.counts(labels)[config.labels :]
+        named = zip(prepared.dataset.labels[config.labels :], counts)
+        watcher.say("new labels: " + listed([f"{shorten(name)} {count:,}" for name, count in named]))
     features = NGRAMS if config.ngrams else PAIRS
     job = replace(job, preset=beginning.preset, labels=labels, several=config.several, features=features)
     base, shape = job.base, replace(config, labels=labels)
@@ -454,7 +460,7 @@ def _fit(
         read_test=job.read_test,
         described=described,
         recipe=recipe,
-        keep_rows=job.keep_rows or (job.begin is not None and job.replay is None),
+        keep_rows=job.begin is not None and job.replay is None if job.keep_rows is None else job.keep_rows,
         precision=job.precision,
         crossed=crossed,
         abstain=job.abstain,

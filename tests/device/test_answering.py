@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,18 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
     assert summary.statuses["unsure"] == len(unsure)
 
 
+def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
+    """That is an answer, no mistake of the person's."""
+    curve = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 0), Point(0.9, 500, 0)))
+    assert curve.threshold(0.02) == 0
+    model = Classifier.from_model(replace(open_model(), abstention=curve))
+    assert list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, where="unsure"))) == []
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (ScoreOptions(where="unsure", threshold=0.0), "is never unsure by itself"),
         (ScoreOptions(where="unsure"), "is never unsure by itself; add --abstain or --threshold"),
         (
             ScoreOptions(where="unsure", threshold=0.9, where_label=("pos",)),

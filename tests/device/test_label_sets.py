@@ -124,6 +124,22 @@ def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, float
         list(score([GOOD], model=classifier, options=ScoreOptions(**options)))  # type: ignore[arg-type]
 
 
+def test_rows_that_are_unsure_cannot_be_asked_for(classifier: Classifier) -> None:
+    with pytest.raises(DataError, match="is unsure of none; leave --where out"):
+        score([GOOD], model=classifier, options=ScoreOptions(where="unsure"))
+
+
+@pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
+def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
+    column: str, added: str, classifier: Classifier, tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text(f'text,{column}\n"{GOOD}",neg\n')
+    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=classifier)
+    assert summary.added_columns[0] == added
+    read = read_labelled(tmp_path / "out.csv", label_separator="|")
+    assert isinstance(read, LabelledSets) and read.labels == [("neg" if column == "labels" else "pos",)]
+
+
 def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:
     explained = explain(classifier, GOOD)
     assert explained.label == "pos"

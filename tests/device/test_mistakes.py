@@ -61,6 +61,7 @@ def test_the_mistakes_of_one_model_are_written_and_over_nothing_that_is_read(
             [str(model), "--report", str(tmp_path / "r"), "--mistakes", str(tmp_path / "r")],
             "two outputs are one",
         ),
+        ([str(model), "--mistakes", str(tmp_path / "m.xlsx")], "give a name that ends in .csv"),
     ):
         done = run("evaluate", *arguments, "-d", str(data))
         assert done.returncode == 1 and says in done.stderr.decode(), done.stderr

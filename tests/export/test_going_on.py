@@ -71,6 +71,7 @@ def test_a_new_label_is_learnt_and_the_old_ones_stay(folder: Path, tmp_path: Pat
     assert went_on["old_test"]["after"] >= went_on["old_test"]["before"] - 0.1
     assert new.training["test"]["labels"]["kind 3"]["recall"] >= 0.8
     assert "before," in done.stdout and "McNemar" in done.stdout
+    assert "new labels: kind 3 " in done.stderr
     # What judged or tested the first training was not learnt from, and the next one can go on from here.
     assert old.kept is not None and new.kept is not None and new.kept.rows is not None
     assert set(old.kept.validation) <= set(new.kept.validation)
@@ -81,7 +82,8 @@ def test_a_new_label_is_learnt_and_the_old_ones_stay(folder: Path, tmp_path: Pat
 def test_the_old_file_does_as_well_as_rows_that_were_kept(folder: Path, tmp_path: Path) -> None:
     outputs = [tmp_path / "kept.safetensors", tmp_path / "replayed.safetensors"]
     common = ("--epochs", "1", "--no-test")
-    done = run(folder / "new.csv", "--from", folder / "with.safetensors", "-o", outputs[0], *common)
+    forgetting = ("--from", folder / "with.safetensors", "--set", "keep-rows=no")
+    done = run(folder / "new.csv", *forgetting, "-o", outputs[0], *common)
     assert done.returncode == 0, done.stderr
     replayed = ("--from", folder / "without.safetensors", "--replay", folder / "old.csv")
     done = run(folder / "new.csv", *replayed, "-o", outputs[1], *common)
@@ -90,7 +92,7 @@ def test_the_old_file_does_as_well_as_rows_that_were_kept(folder: Path, tmp_path
     assert kept.kept is not None and again.kept is not None
     for part in ("validation", "test"):
         assert set(getattr(kept.kept, part)) == set(getattr(again.kept, part))
-    assert again.kept.rows is None  # texts are kept only where that was asked for
+    assert kept.kept.rows is None and again.kept.rows is None  # texts are kept only where that was asked for
     assert kept.training["data"]["train_texts"] == again.training["data"]["train_texts"]
 
 

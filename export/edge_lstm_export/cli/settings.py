@@ -122,7 +122,7 @@ SETTINGS = (
         "",
         "keep_rows",
         bool,
-        "keep the texts in the checkpoint (not in the model file), for train --from",
+        "keep the texts in the checkpoint (not in the model file), for --from; with --from: as it does",
     ),
     Setting("follow-links", "data", "follow_links", bool, "read what symbolic links inside a folder lead to"),
     Setting("device", "", "device", str, "cpu, or cuda where there is one"),

@@ -253,7 +253,7 @@ def command(
         for name, measured in ((judged, fitted.validation), ("test", fitted.test)):
             if measured is not None:
                 print("", *score_lines(name, measured), sep="\n")
-            if name == "validation":
+            if name == "validation" and fitted.checkpoint.abstention is not None:
                 print(*abstention_lines(fitted.checkpoint.abstention), sep="\n")
         several = fitted.checkpoint.thresholds is not None
         print("", *old_test_lines(fitted.old_test, several=several), *written_lines(job, fitted), sep="\n")
