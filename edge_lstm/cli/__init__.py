@@ -149,9 +149,13 @@ def root(
     """
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Runs one command in this process, as the command line would; errors are raised, not printed."""
-    app(args=list(arguments), prog_name="edge-lstm", standalone_mode=False)
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command in this process, as the command line would; errors are raised, not printed.
+
+    → its exit code: 0, or what a command gives that was interrupted or has rows without an answer.
+    """
+    code = app(args=list(arguments), prog_name="edge-lstm", standalone_mode=False)
+    return code if isinstance(code, int) else 0
 
 
 def main() -> None:

@@ -86,9 +86,10 @@ def steps(folder: Path) -> Iterator[Step]:
             "tickets.onnx",
         )
     )
+    unfinished = Path(f"{checkpoint}.partial").exists()
     yield Step(
         "Train on 120 support tickets",
-        ("train", tickets, "-o", checkpoint),
+        ("train", tickets, "-o", checkpoint, *(["--resume"] if unfinished else [])),
         "A network of your own. Its accuracy is cross-validated: each ticket was judged by a network that "
         "had not seen it.",
     )

@@ -50,6 +50,24 @@ def test_the_embedded_model_is_shown_where_it_is_right_and_where_it_is_wrong() -
     assert ("the last one here wrong" in step.shown) == bool(wrong)
 
 
+def test_a_quickstart_that_is_interrupted_ends_and_goes_on_when_it_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def interrupted(arguments: tuple[str, ...]) -> int:
+        asked.append(arguments)
+        (tmp_path / "tickets.safetensors.partial").touch()
+        return 130
+
+    monkeypatch.setattr("edge_lstm.cli.run", interrupted)
+    for _ in range(2):
+        assert run(["quickstart", "--folder", str(tmp_path)]) == 130
+    assert [arguments[0] for arguments in asked] == ["train", "train"]
+    assert ["--resume" in arguments for arguments in asked] == [False, True]
+    assert capsys.readouterr().err.count("start quickstart again to go on") == 2
+
+
 def test_the_example_tickets_are_written_and_fit_together(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ def command(
     """
     from edge_lstm.cli import run
     from edge_lstm.printable import printable
+    from edge_lstm_export.cli.display import message
     from edge_lstm_export.quickstart import steps, write_texts
 
     started = time.perf_counter()
@@ -36,7 +37,10 @@ def command(
         return
     for number, step in enumerate(steps(folder), 1):
         print(f"\n{number}. {step.title}\n$ edge-lstm {_shown(step.arguments)}", flush=True)
-        run(step.arguments)
+        code = run(step.arguments)
+        if code:  # interrupted: the later steps would show half a model
+            message("start quickstart again to go on")
+            raise typer.Exit(code)
         print(textwrap.fill(f"→ {step.shown}", 80, subsequent_indent="  "), flush=True)
     took = time.perf_counter() - started
     print(f"\nDone in {took:.0f} s. {printable(str(folder))}/tickets.onnx is all that a device needs.")
