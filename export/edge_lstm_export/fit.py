@@ -93,6 +93,11 @@ class VocabularyOptions:
             raise DataError(f"--skip-top must be at least 0, not {self.skip_top}")
         if self.choice not in WORD_CHOICES:
             raise DataError(f"--words must be one of {', '.join(WORD_CHOICES)}, not {self.choice!r}")
+        if self.pieces and (self.choice == "telling" or self.word_index is not None):
+            raise DataError(
+                "pieces are chosen with the most frequent words; leave pieces=yes out, or words=telling "
+                "and the word index"
+            )
         if not 1 <= self.length <= MAX_LENGTH:
             raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {self.length}")
 

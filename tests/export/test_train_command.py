@@ -102,6 +102,18 @@ def test_the_checkpoint_tells_how_it_was_made(
     assert training["temperature"] > 0
 
 
+def test_other_words_are_read_as_their_parts_beside_word_pairs_too(tmp_path: Path, csv: Path) -> None:
+    output = tmp_path / "m.safetensors"
+    long = ("--set", "features=pairs", "--set", "pieces=yes", "--num-words", "50", "--epochs", "1")
+    assert run(csv, "-o", output, *long, *SMALL).returncode == 0
+    trained = load_checkpoint(output)
+    assert trained.network.config.pair_buckets and trained.tokenizer.pieces
+    pieces = range(4 + len(trained.tokenizer.words), trained.tokenizer.num_ids)
+    assert set(pieces).intersection(trained.tokenizer.encode_text("wordabout").ids)
+    refused = run(csv, "-o", output, *long, "--set", "words=telling", *SMALL)
+    assert refused.returncode == 1 and "leave pieces=yes out" in refused.stderr
+
+
 def test_the_vocabulary_holds_no_word_of_the_test_texts_alone(tmp_path: Path, csv: Path) -> None:
     test = tmp_path / "test.csv"
     test.write_text("text,label\nnever seen word1,yes\nword2,no\n")
