@@ -99,7 +99,7 @@ model: $(MODEL_DIR)/tiny.done $(MODEL_DIR)/base.int8.onnx
 # are of words that reviewers seldom use. Chosen by the loss on the validation part and its spans.
 RECIPE_tiny := --pairs 23000 --dropout 0.1 --patience 12
 RECIPE_small := --num-words 8000 --embedding 14 --pairs 66000 --dropout 0.1
-RECIPE_base := --num-words 16000 --embedding 30 --pairs 200000 --dropout 0.1
+RECIPE_base := --set pieces=yes --num-words 16000 --embedding 30 --pairs 210000 --dropout 0.1 --epochs 8
 
 # An interrupted training leaves its best weights so far: only the mark says that they are the last ones.
 $(addprefix $(MODEL_DIR)/,tiny.done small.done medium.done base.done): $(LABELS) | $(VENV)/installed

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 # Options of 'edge-lstm train' that are not called as the account of a training calls them.
 _FLAGS = {"choice": "words", "embedding_dim": "embedding", "pair_buckets": "pairs"}
 _SWITCHES = {"bfloat16": ("bfloat16", "float32"), "drop_unknown": ("drop-unknown", "keep-unknown")}
-_SWITCHES |= {"bidirectional": ("bidirectional", "one-directional")}
+_SWITCHES |= {"bidirectional": ("bidirectional", "one-directional"), "pieces": ("pieces", "whole-words")}
 _OTHER_TEXTS = (
     "What the same files get right elsewhere, in %, the mean of their seeds: sentences on films (SST-2), on "
     "restaurants (Yelp) and on goods (Amazon), `examples/reviews.csv`, and pairs of reviews of which one "
@@ -104,7 +104,7 @@ def command(training: Mapping[str, Any], network: Mapping[str, Any]) -> str:
     if round(share, 2) != 0.1:
         words.append(f"--validation {round(share, 2):g}")
     usual = {**preset.options.to_dict(), "num_words": preset.network.num_words, "skip_top": 0}
-    usual |= {"length": 600, "choice": "frequent", "drop_unknown": False, **preset.vocabulary}
+    usual |= {"length": 600, "choice": "frequent", "drop_unknown": False, "pieces": False, **preset.vocabulary}
     shape = preset.network.to_dict()
     usual |= {name: shape[name] for name in _SHAPE}
     used = {**training["options"], **training["vocabulary"], **{name: network[name] for name in _SHAPE}}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_files import MADE_BY_0_1
 
 import edge_lstm
 from edge_lstm import Classifier, Prediction, models
@@ -64,13 +65,15 @@ def test_any_text_gets_an_answer(texts: list[str]) -> None:
 
 def test_the_status_says_what_to_know_of_a_text() -> None:
     texts = ["A good film.", "", "!?", "qwxyzzy", "good " * 700]
-    assert [a.status for a in CLASSIFIER.predict(texts)] == [
+    assert [a.status for a in Classifier.load(MADE_BY_0_1).predict(texts)] == [
         "ok",
         "empty",
         "empty",
         "unknown_words",
         "truncated",
     ]
+    of_pieces = [a.status for a in CLASSIFIER.predict(["qwxyzzy", "…", "好"])]
+    assert of_pieces == ["ok", "empty", "unknown_words"]
 
 
 def test_only_the_end_of_a_long_text_counts() -> None:

@@ -26,7 +26,7 @@ from edge_lstm.modelfile import open_model
 
 DRAWS = pytest.mark.skipif(find_spec("matplotlib") is None, reason="drawing needs edge-lstm[report]")
 MODEL = open_model()
-TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "qwxyz", "bad " * 700, "<b>great</b> & odd"]
+TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "好", "bad " * 700, "<b>great</b> & odd"]
 LABELS = ["pos", "neg", "pos", "neg", "neg", "pos"]
 
 

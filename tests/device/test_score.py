@@ -20,7 +20,7 @@ from edge_lstm.scoring import files, pool
 from edge_lstm.scoring.output import FileOutput
 from edge_lstm.tables import ReadOptions
 
-TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "xqzzy wvvx", 'He said "no"\nand left.']
+TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "好 的", 'He said "no"\nand left.']
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from edge_lstm.modelfile import FORMAT_VERSION, open_model, parse_model
 
 MODEL = open_model()
 METADATA = MODEL.onnx.metadata
-WORDS = MODEL.tokenizer.words
+WORDS = tuple(METADATA["edge_lstm.vocabulary"].split("\n"))  # and pieces
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fine, the script is not."]
 ANSWERS = Classifier.from_model(MODEL).probabilities(TEXTS)
 
