@@ -104,7 +104,8 @@ def command(training: Mapping[str, Any], network: Mapping[str, Any]) -> str:
     if round(share, 2) != 0.1:
         words.append(f"--validation {round(share, 2):g}")
     usual = {**preset.options.to_dict(), "num_words": preset.network.num_words, "skip_top": 0}
-    usual |= {"length": 600, "choice": "frequent", "drop_unknown": False, "pieces": False, **preset.vocabulary}
+    usual |= {"length": 600, "choice": "frequent", "drop_unknown": False, "pieces": False}
+    usual |= preset.vocabulary
     shape = preset.network.to_dict()
     usual |= {name: shape[name] for name in _SHAPE}
     used = {**training["options"], **training["vocabulary"], **{name: network[name] for name in _SHAPE}}
