@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,20 +130,23 @@ class Taught:
     judged: Examples | None = None
 
 
-def read_unlabelled(source: str, data: DataOptions) -> tuple[str, ...]:
+def unlabelled_texts(source: str, data: DataOptions) -> Iterator[str]:
     """The texts of a source without their labels: IMDB's unlabelled part, or every text of a file.
 
     Raises DataError where there is none.
     """
+    some = False
     if holds_splits(source):
-        texts = read_dataset(source, replace(data, unlabelled=True)).unlabelled
+        texts: Iterable[str] = read_dataset(source, replace(data, unlabelled=True)).unlabelled
     else:
         from edge_lstm.tables import read_rows
 
-        texts = tuple(row.text for row in read_rows([source]) if row.text)
-    if not texts:
+        texts = (row.text for row in read_rows([source]) if row.text)
+    for text in texts:
+        some = True
+        yield text
+    if not some:
         raise DataError(f"{source} has no unlabelled text; give another --unlabelled, or leave it out")
-    return texts
 
 
 def can_teach(prepared: Prepared) -> bool:

@@ -32,8 +32,8 @@ from edge_lstm_export.distillation import (
     Distillation,
     Taught,
     can_teach,
-    read_unlabelled,
     teach,
+    unlabelled_texts,
 )
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import (
@@ -49,6 +49,7 @@ from edge_lstm_export.fit import (
     prepare,
     save_progress,
 )
+from edge_lstm_export.further_texts import NOTHING_FURTHER, choose_further
 from edge_lstm_export.going_on import (
     Beginning,
     begin,
@@ -90,7 +91,7 @@ from edge_lstm_export.ngram_part import (
     two_columns,
 )
 from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
-from edge_lstm_export.short_teaching import MOST_IN_FOLD, OWN_LABELS, ShortTeachers, sample
+from edge_lstm_export.short_teaching import MOST_IN_FOLD, OWN_LABELS, ShortTeachers
 from edge_lstm_export.teacher import check_kept, kept_split_seed
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
@@ -287,9 +288,19 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         job = replace(job, preset=choice.preset, teacher=choice.teacher)
     base = job.base
     vocabulary = _vocabulary_options(job, base)
-    further = read_unlabelled(job.unlabelled, job.data) if job.unlabelled else ()
     of_short = job.distillation if _teaches_short(job, labeller) else None
-    prepared = _prepared(job, dataset, vocabulary, further if of_short else (), of_short)
+    further: tuple[str, ...] = ()
+    chosen = NOTHING_FURTHER
+    if job.unlabelled is not None:
+        texts = unlabelled_texts(job.unlabelled, job.data)
+        if of_short is not None:
+            test = dataset.test.texts if dataset.test else ()
+            chosen = choose_further(texts, dataset.train.texts, test, job.data.seed)
+            for remark in chosen.remarks(job.unlabelled):
+                watcher.say(remark)
+        else:
+            further = tuple(texts)
+    prepared = _prepared(job, dataset, vocabulary, chosen.texts, of_short)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
@@ -345,7 +356,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     )
     _write(job, fitted, prepared)
     if job.curve and fitted.result.outcome != "interrupted":
-        fitted = replace(fitted, curve=_curve(job, dataset, of_short, watcher.say))
+        fitted = replace(fitted, curve=_curve(job, dataset, of_short, chosen.texts, watcher.say))
     return fitted
 
 
@@ -574,7 +585,11 @@ def _with_made(
 
 
 def _curve(
-    job: TrainingJob, dataset: Dataset, distillation: Distillation | None, say: Callable[[str], None]
+    job: TrainingJob,
+    dataset: Dataset,
+    distillation: Distillation | None,
+    further: Sequence[str],
+    say: Callable[[str], None],
 ) -> Curve:
     """The accuracy over the number of rows; written beside the checkpoint."""
     learnt, right = rows_of(len(dataset.train), FOLDS), {}
@@ -585,8 +600,8 @@ def _curve(
             if one is taught and distillation is None:
                 continue
             of_short, base = (distillation, one.base) if one is taught else (None, one.base)
-            further = read_unlabelled(one.unlabelled, one.data) if one.unlabelled else ()
-            prepared = _prepared(one, dataset, _vocabulary_options(one, base), further, of_short)
+            log = further if one is taught else ()
+            prepared = _prepared(one, dataset, _vocabulary_options(one, base), log, of_short)
             sized = partial(_sized_options, one, base)
             seed = sized(1).seed
             network = new_network(prepared, _shape(one, _sized(one, base, prepared)), seed)
@@ -602,7 +617,7 @@ def _curve(
                 if found is None:
                     raise DataError("the texts are too much alike for a curve; leave out --curve")
                 made = len(prepared.made.texts) * rows // len(prepared.train)
-                logits = answers_of(found, rows + len(further) + made)
+                logits = answers_of(found, rows + len(log) + made)
                 points.append(two_columns(logits).argmax(axis=1) == prepared.train.labels)
             right[name] = np.stack(points)
     except KeyboardInterrupt as interrupt:
@@ -789,12 +804,10 @@ def _prepared(
     further: Sequence[str] = (),
     of_short: Distillation | None = None,
 ) -> Prepared:
-    """further: texts without a label; those of the test split, and those with a label, are left out.
-    of_short: the teachers of short texts; beside an encoder, texts are made for it from the labelled ones."""
-    known = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
-    chosen = sample([text for text in further if text not in known], job.data.seed)
+    """further: texts without a label. of_short: the teachers of short texts; beside an encoder, texts are
+    made for it from the labelled ones."""
     share = VALIDATION_SHARE if job.validation_share is None else job.validation_share
-    prepared = prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=chosen)
+    prepared = prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
     if of_short is None or not of_short.is_transformer:
         return prepared
     seed = replace(job.base.options, **job.options).seed

@@ -7,7 +7,7 @@ log or made from the labelled ones, is what few labelled rows lack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,18 +26,8 @@ Say = Callable[[str], None]
 # How much a text's own label counts beside the teachers': above half, so that it stays the largest target.
 # It was not tuned further.
 OWN_LABELS = 0.6
-MOST_FURTHER = 20_000  # texts without a label that are read: of more, a random part
-MOST_IN_FOLD = 5_000  # of these, in a training of the cross-validation
+MOST_IN_FOLD = 5_000  # of the texts without a label, in a training of the cross-validation
 _ONE_SVM = (0.5,)  # C, where many labels make many SVMs
-
-
-def sample(texts: Sequence[str], seed: int) -> tuple[str, ...]:
-    """The different texts, at most MOST_FURTHER of them, drawn by ``seed``; in their order."""
-    different = list(dict.fromkeys(texts))
-    if len(different) <= MOST_FURTHER:
-        return tuple(different)
-    rows = np.random.default_rng([seed, 0x51]).permutation(len(different))[:MOST_FURTHER]
-    return tuple(different[row] for row in np.sort(rows))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ NOTHING, LABELS, STATE = "nothing", "soft labels", "state"
 STAGES: dict[str, tuple[Any, str, str]] = {
     "the data are read": (pipeline, "read_dataset", NOTHING),
     "labels are checked": (label_issues, "soft_labels", NOTHING),
-    "unlabelled texts are read": (pipeline, "read_unlabelled", NOTHING),
+    "unlabelled texts are read": (pipeline, "unlabelled_texts", NOTHING),
     "the teacher learns": (distillation, "soft_labels", NOTHING),
     "the linear part is begun": (fit, "begin_linear_part", LABELS),
     "word vectors": (fit, "word_vectors", LABELS),

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export import pipeline, short_teaching
-from edge_lstm_export.short_teaching import sample
 
 from edge_lstm.cli import run
 
@@ -80,12 +79,3 @@ def test_an_encoder_that_knows_nothing_here_does_no_harm(
     assert training["distillation"]["made_texts"] > 0
     assert training["data"]["validation_texts"] > 0
     assert "adds nothing to words and characters here: its weight is 0" in said
-
-
-def test_of_a_long_log_a_random_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_teaching, "MOST_FURTHER", 50)
-    texts = [f"text {i}" for i in range(500)]
-    part = sample([*texts, *texts], seed=0)
-    assert len(part) == len(set(part)) == 50
-    assert list(part) == sorted(part, key=texts.index)
-    assert part == sample(texts, seed=0) != sample(texts, seed=1)
