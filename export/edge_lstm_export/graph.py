@@ -140,7 +140,7 @@ def build(
     for n, layer in enumerate(layers):
         y, last = _add_lstm(g, n, layer, x, lengths, int8=int8, saturated=saturated)
         x = add_flatten(g, n, y, layer) if n + 1 < len(layers) else y
-    linear = "" if weights.pairs is None else _add_linear(g, config, weights.pairs, int8=int8)
+    linear = "" if weights.pairs is None else _add_linear(g, config, weights.pairs, length, int8=int8)
     pooled = add_pooling(g, config, x, last, lengths, layers[-1], block)
     head, head_name = weights.head_weight, "head_w"
     if sentinels:
@@ -204,20 +204,24 @@ def _add_saturated_cells(g: GraphBuilder, lengths: str, padded: LstmLayer) -> st
     return g.add("Expand", [g.constant(f"{name}_row", saturated_cells(padded)), shape], name)
 
 
-def _add_linear(g: GraphBuilder, config: NetworkConfig, table: Array, *, int8: bool) -> str:
-    """Adds the linear part [B, logits]. The sum of int8 weights is one of integers, which no order changes.
+def _add_linear(g: GraphBuilder, config: NetworkConfig, table: Array, length: int, *, int8: bool) -> str:
+    """Adds the linear part [B, logits]. The sum of int8 weights is one of integers, which no order changes:
+    in float32 too, up to 2^24.
 
     Cast and Mul make it a float: ONNX Runtime's optimizer carries a DequantizeLinear over the Transpose
     with a QuantizeLinear in between, and the sums come out wrong (1.32, at opset 21 it does not load).
     """
     values, scale = quantize_table(table) if int8 else (table, np.zeros(0))
     found = add_pair_weights(g, config, values)  # logits, B, 2T - 1
+    exact_as_float = (2 * length - 1) * 127 <= 2**24
     if int8:
-        found = g.add("Cast", [found], "pair_weights_int", to=TensorProto.INT32)
+        wide = TensorProto.FLOAT if exact_as_float else TensorProto.INT32
+        found = g.add("Cast", [found], "pair_weights_wide", to=wide)
     total = g.add("ReduceSum", [found, g.ints("axis_2", 2)], "pair_sums", keepdims=0)  # logits, B
     if int8:
-        wide = g.add("Cast", [total], "pair_sums_float", to=TensorProto.FLOAT)
-        total = g.add("Mul", [wide, g.constant("pairs_scale", scale)], "pair_sums_scaled")
+        if not exact_as_float:
+            total = g.add("Cast", [total], "pair_sums_float", to=TensorProto.FLOAT)
+        total = g.add("Mul", [total, g.constant("pairs_scale", scale)], "pair_sums_scaled")
     return g.add("Transpose", [total], "linear", perm=[1, 0])  # B, logits
 
 
@@ -273,8 +277,11 @@ def add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
         rest = g.constant("block_less_one", np.array(block - 1, dtype=np.int32))
         blocks = g.add("Div", [g.add("Add", [longest, rest], "longest_and_rest"), size], "blocks")
         longest = g.add("Mul", [blocks, size], "longest_rounded")
-    end = g.add("Cast", [longest], "longest", to=TensorProto.INT64)
-    cut = g.add("Slice", [INPUT_NAME, g.ints("start_0", 0), end, g.ints("axis_1", 1)], "ids")  # B, T
+    # int32, as the lengths are: a Slice takes its three numbers in one type.
+    start, axis = (
+        g.constant(f"cut_{name}", np.array([n], np.int32)) for name, n in (("start", 0), ("axis", 1))
+    )
+    cut = g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
     return g.add("Transpose", [cut], "steps", perm=[1, 0]), lengths
 
 
@@ -305,46 +312,33 @@ def add_pooling(
     if "mean" in config.pooling:
         total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
         parts.append(g.add("Div", [total, add_lengths_column(g, lengths)], "mean"))
-    if block > 1:
-        sizes = g.add("Shape", [outputs], "step_sizes", start=1) if g.opset >= 15 else _sizes(g, outputs)
-        shape = g.add("Concat", [g.ints("in_blocks", -1, block), sizes], "block_shape", axis=0)
-        outputs = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, D, B, H
     if "max" in config.pooling:
-        highest = outputs if block == 1 else g.reduce_max(outputs, "block_highest", axis=1)
+        if block == 1:
+            highest = g.reduce_max(outputs, "highest")
+        else:
+            # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of the
+            # input's, B): the maximum does not mind which value is whose, and they are put right behind it.
+            width = top.directions * top.hidden
+            shape = g.ints("block_shape", -1, block, 0, width)
+            blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
+            mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
+            highest = g.add(
+                "Reshape", [mixed, g.ints("max_shape", top.directions, -1, top.hidden)], "highest"
+            )
         zero = g.constant("zero_float", np.array(0, dtype=np.float32))
-        parts.append(g.add("Max", [g.reduce_max(highest, "highest"), zero], "max"))
+        parts.append(g.add("Max", [highest, zero], "max"))
     together = g.add("Concat", parts, "pooled_parts", axis=0) if len(parts) > 1 else parts[0]
     moved = g.add("Transpose", [together], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
     width = len(parts) * top.directions * top.hidden
     return g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
 
 
-def _sizes(g: GraphBuilder, outputs: str) -> str:
-    """The sizes of all axes but the first, where Shape cannot be asked for a part (before opset 15)."""
-    whole = g.add("Shape", [outputs], "output_sizes")
-    ends = [g.ints("start_1", 1), g.ints("end_4", 4)]
-    return g.add("Slice", [whole, *ends, g.ints("axis_0", 0)], "step_sizes")
-
-
 def add_pair_weights(g: GraphBuilder, config: NetworkConfig, table: Array) -> str:
     """Adds what looks the table up → its name: [logits, B, 2T - 1], of the table's dtype, 0 for padding.
 
-    table: [logits, rows], any dtype; reads the output ``ids`` of :func:`add_lengths`. GatherElements on a
-    flat list of rows, where a Gather would do: ONNX Runtime's Gather copies row by row, which takes twice as
-    long where a row is one byte.
+    table: [logits, rows], any dtype; reads the output ``ids`` of :func:`add_lengths`.
     """
-    rows = _add_rows(g, config)  # B, 2T - 1
-    shape = g.add(
-        "Concat",
-        [g.ints("logits_count", config.logits), g.add("Shape", [rows], "rows_shape")],
-        "pair_weights_shape",
-        axis=0,
-    )
-    flat = g.add("Reshape", [rows, g.ints("flat", 1, -1)], "rows_flat")  # 1, B · (2T - 1)
-    if config.logits > 1:
-        flat = g.add("Expand", [flat, g.ints("a_row_per_logit", config.logits, 1)], "rows_per_logit")
-    found = g.add("GatherElements", [g.constant("pairs", table), flat], "pair_weights_flat", axis=1)
-    return g.add("Reshape", [found, shape], "pair_weights")
+    return g.add("Gather", [g.constant("pairs", table), _add_rows(g, config)], "pair_weights", axis=1)
 
 
 def _add_rows(g: GraphBuilder, config: NetworkConfig) -> str:
@@ -427,11 +421,8 @@ def add_head(
     if config.several:
         g.add("Sigmoid", [logits], OUTPUT_NAME)
     elif config.labels == 2:
-        positive = g.add("Sigmoid", [logits], "positive")
-        negative = g.add(
-            "Sub", [g.constant("one_float", np.array(1, dtype=np.float32)), positive], "negative"
-        )
-        g.add("Concat", [negative, positive], OUTPUT_NAME, axis=1)
+        signs = g.constant("signs", np.array([[-1, 1]], dtype=np.float32))
+        g.add("Sigmoid", [g.add("Mul", [logits, signs], "both_logits")], OUTPUT_NAME)  # B, 2
     else:
         g.add("Softmax", [logits], OUTPUT_NAME, axis=1)
 

@@ -113,7 +113,7 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(
     assert exported.parity is not None
     assert exported.parity <= 1e-5
     file = opened(quantize_int8(opened(exported.data)).data)
-    assert "in_blocks" in {c.name for c in onnx.load_model_from_string(file.data).graph.initializer}
+    assert "block_shape" in {c.name for c in onnx.load_model_from_string(file.data).graph.initializer}
     classifier = Classifier.from_model(file)
     rows = [[1, *range(4, 3 + n)] for n in (*range(1, 20), 63, 64)]
     alone = classifier.probabilities_of(rows, batch_size=1)
