@@ -199,7 +199,7 @@ def check_top(k: int, labels: int) -> None:
     """DataError where the ``k`` most probable of so many labels cannot be given."""
     if not 1 <= k <= labels:
         raise DataError(
-            f"the top {k} labels of a model that has {labels} cannot be given; ask for 1 to {labels}"
+            f"the model has {labels} labels, so the top {k} cannot be given; ask for 1 to {labels}"
         )
 
 

@@ -284,7 +284,7 @@ class Classifier:
         except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
             if "memory" in str(error):
                 raise ModelFileError(
-                    f"{self.model.path} asks for more memory than there is for it; "
+                    f"{self.model.path} needs more memory than it may use; "
                     "use a smaller --batch-size or another model"
                 ) from error
             raise ModelFileError(
@@ -296,7 +296,7 @@ class Classifier:
             answers.min() >= 0 and answers.max() <= 1.01
         ):
             raise ModelFileError(
-                f"{self.model.path} gives what is no probability (NaN or out of range); "
+                f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
                 "its weights are damaged or badly trained: train or export it again"
             )
         return answers
@@ -402,7 +402,7 @@ def _check_room_for(threads: int) -> None:
             started[-1].start()
     except RuntimeError:
         raise ProviderError(
-            f"the system lets this process start no {threads} threads more; use fewer --threads, "
+            f"the system does not let this process start {threads} more threads; use fewer --threads, "
             "or raise its limit (ulimit -u, pids.max)"
         ) from None
     finally:

@@ -198,7 +198,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         )
     if int(version) > FORMAT_VERSION:
         raise NewerFormatError(
-            f"{path} has format version {version}, this edge-lstm reads up to {FORMAT_VERSION}; "
+            f"{path} has format version {version}, this edge-lstm reads versions up to {FORMAT_VERSION}; "
             "upgrade with 'pip install -U edge-lstm'"
         )
     _check_digest(data, onnx, path)

@@ -79,7 +79,7 @@ def suggest(
             heapq.heapreplace(pool, (-key, text))
     if not pool:
         raise DataError(
-            "every text is labelled already; give other ones"
+            "every text is labelled already; give others"
             if some
             else "there is no text to choose from; give a file with texts"
         )

@@ -372,7 +372,7 @@ def _answers(path: Path, texts: Sequence[str], labels: tuple[str, ...]) -> npt.N
     if classifier.labels != labels:
         raise DataError(
             f"{path} answers {', '.join(classifier.labels)}, the data have {', '.join(labels)}; "
-            "give a --teacher-model of these labels"
+            "give a --teacher-model with these labels"
         )
     return classifier.probabilities(texts)
 

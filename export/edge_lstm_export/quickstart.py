@@ -63,7 +63,7 @@ def write_texts(folder: Path) -> list[Path]:
     texts = {folder / path.name: path.read_bytes() for path in sorted(TICKETS.iterdir())}
     for path, data in texts.items():
         if path.exists() and not (path.is_file() and path.read_bytes() == data):
-            raise DataError(f"{path} is something else than the example; give another --folder, or delete it")
+            raise DataError(f"{path} is not the example file; give another --folder, or delete it")
     for path, data in texts.items():
         write_atomically(data, path, parents=True)
     return list(texts)

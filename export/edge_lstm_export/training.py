@@ -201,7 +201,7 @@ class _Run:
             loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
             if not math.isfinite(loss):
                 raise DataError(
-                    f"the loss is no number any more in epoch {self.epoch + 1}; use a smaller --learning-rate"
+                    f"the loss is no longer a number in epoch {self.epoch + 1}; use a smaller --learning-rate"
                 )
             self.batch += 1
             self.loss_sum += loss * len(rows)

@@ -237,10 +237,10 @@ def read_word_index(path: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         raise DataError(f"no word index at {path}; check the path") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON file ({error}); give a word index as Keras has it") from None
+        raise DataError(f"{path} is not a JSON file ({error}); give a word index as Keras has it") from None
     if not isinstance(index, dict) or not all(type(rank) is int for rank in index.values()):
-        raise DataError(f"{path} is no word index; give a JSON object of words and their ranks")
+        raise DataError(f"{path} is not a word index; give a JSON object of words and their ranks")
     words = sorted(index, key=index.__getitem__)
     if not words or [index[word] for word in words] != list(range(1, len(words) + 1)):
-        raise DataError(f"{path} is no word index: its ranks are not 1 to {len(index)}, each once")
+        raise DataError(f"{path} is not a word index: its ranks are not 1 to {len(index)}, each once")
     return tuple(words)

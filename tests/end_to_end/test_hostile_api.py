@@ -158,7 +158,9 @@ def test_no_room_for_threads_is_one_line(
     monkeypatch.setattr("sys.argv", ["edge-lstm", "predict", "x", "--threads", "3"])
     with pytest.raises(SystemExit):
         main()
-    assert capsys.readouterr().err.startswith("error: the system lets this process start no 2 threads more;")
+    assert capsys.readouterr().err.startswith(
+        "error: the system does not let this process start 2 more threads;"
+    )
 
 
 @pytest.mark.parametrize(

@@ -529,7 +529,7 @@ EVALUATE = [
     ),
     evaluated("a part of a file", PAIR, "a.csv", "--split", "nonsense", code=1, says="has no parts"),
     evaluated(
-        "a tar by its short suffix", put(a__tbz2=b"x"), "a.tbz2", code=1, says="no complete tar archive"
+        "a tar by its short suffix", put(a__tbz2=b"x"), "a.tbz2", code=1, says="not a complete tar archive"
     ),
     evaluated(
         "a part of a folder that is not there",

@@ -86,7 +86,7 @@ def test_the_example_tickets_are_written_and_fit_together(
     run(["quickstart", "--texts-only", "--folder", str(folder)])  # again: nothing is another file
     (folder / "log.txt").write_text("mine\n", encoding="utf-8")
     (folder / "few.csv").unlink()
-    with pytest.raises(DataError, match=r"log.txt is something else than the example"):
+    with pytest.raises(DataError, match=r"log.txt is not the example file"):
         run(["quickstart", "--texts-only", "--folder", str(folder)])
     assert (folder / "log.txt").read_text(encoding="utf-8") == "mine\n" and not (folder / "few.csv").exists()
     (folder / "log.txt").unlink()

@@ -193,7 +193,7 @@ def test_a_model_file_helps_to_label_unlabelled_texts(
         run(alone)
     two = tmp_path / "two.txt"
     two.write_text("".join(f"__label__{'ab'[y % 2]} {t}\n" for t, y in zip(*made_texts(120))))
-    with pytest.raises(DataError, match="the data have a, b; give a --teacher-model of these labels"):
+    with pytest.raises(DataError, match="the data have a, b; give a --teacher-model with these labels"):
         run(["train", str(two), *train[2:], "-o", str(second), "--teacher-model", str(model)])
 
 

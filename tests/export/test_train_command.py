@@ -287,7 +287,7 @@ def test_labels_that_are_numbers_train(tmp_path: Path) -> None:
         (["{csv}", "-o", "m.safetensors", "--validation", "1"], "--validation must be"),
         (["{csv}", "-o", "m.safetensors", "--resume"], "no unfinished training"),
         (["{csv}", "-o", "m.safetensors", "--device", "cuda:9"], "use --device cpu"),
-        (["{csv}", "-o", "m.safetensors", "--word-index", "{csv}"], "no JSON file"),
+        (["{csv}", "-o", "m.safetensors", "--word-index", "{csv}"], "not a JSON file"),
         (["{csv}", "-o", "m.safetensors", "--label-column", "stars"], "stars"),
         (["{csv}", "-o", "{csv}/m.safetensors"], "cannot write"),
         (["{csv}", "-o", "m.safetensors", "--suspects", "no/s.csv"], "no folder no; make it first"),

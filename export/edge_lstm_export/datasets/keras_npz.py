@@ -48,7 +48,7 @@ def read_keras_npz(path: Path, word_index: Path | None = None) -> Dataset:
         with zipfile.ZipFile(path) as archive:
             train, test = (_split(archive, part, words, path) for part in ("train", "test"))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path} is no complete .npz file ({error}); download it again") from None
+        raise DataError(f"{path} is not a complete .npz file ({error}); download it again") from None
     return Dataset(path.name, LABELS, train, test, file_digest(path))
 
 
@@ -230,12 +230,12 @@ def _walk(data: bytes) -> Any:
         elif name == "REDUCE":
             _, function = stack.pop(), stack.pop()
             if not isinstance(function, _Named) or function.name == "numpy ndarray":
-                raise UnexpectedPickleError("it calls what is no known function")
+                raise UnexpectedPickleError("it calls an unknown function")
             stack.append(_Made(function.name))
         elif name == "BUILD":
             state = stack.pop()
             if not isinstance(stack[-1], _Made):
-                raise UnexpectedPickleError("it sets the state of what is no array")
+                raise UnexpectedPickleError("it sets the state of something other than an array")
             stack[-1].state = state
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise UnexpectedPickleError(f"it uses the instruction {name}")
@@ -251,7 +251,7 @@ def _named(name: str) -> _Named:
 
 def _list_on(stack: list[Any]) -> list[Any]:
     if type(stack[-1]) is not list:
-        raise UnexpectedPickleError("it appends to what is no list")
+        raise UnexpectedPickleError("it appends to something other than a list")
     return stack[-1]
 
 

@@ -57,7 +57,7 @@ def read_review_tar(path: Path, name: str, *, unlabelled: bool = True) -> Datase
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).partition("\n")[0].rstrip(":")
-        raise DataError(f"{path} is no complete tar archive ({reason}); download it again") from None
+        raise DataError(f"{path} is not a complete tar archive ({reason}); download it again") from None
     return _dataset(files, name, str(path), digest)
 
 

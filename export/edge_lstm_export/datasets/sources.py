@@ -183,7 +183,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     if isinstance(read, LabelledSets):
         if not dataset.several:
             raise DataError(
-                f"{path} has several labels a text, the training texts have one; label them alike"
+                f"{path} has several labels a text, the training texts have one; label both the same way"
             )
         test = make_sets(read.texts, read.labels, dataset.labels, str(path))
     else:
