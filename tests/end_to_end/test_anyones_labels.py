@@ -12,12 +12,24 @@ from pathlib import Path
 import pytest
 
 from benchmarks.anyones_labels import LINEAR, Run, page, scores
+from benchmarks.misspelt import misspelt
 
 
 def test_scores_are_accuracy_and_the_mean_f1_of_the_labels() -> None:
     accuracy, f1 = scores(["a", "a", "b", "c"], ["a", "b", "b", "a"])
     assert accuracy == 0.5
     assert f1 == pytest.approx((0.5 + 2 / 3 + 0) / 3)
+
+
+def test_misspelt_texts_have_other_letters_and_all_else_as_it_was() -> None:
+    texts = ["Wo ist meine Karte, Nr. 7?", "好吃 so good"] * 200
+    edited = misspelt(texts, 0.05, 0)
+    assert edited == misspelt(texts, 0.05, 0) != misspelt(texts, 0.05, 1)
+    pairs = [(a, b) for before, after in zip(texts, edited) for a, b in zip(before, after, strict=True)]
+    assert all(a == b for a, b in pairs if not a.isalpha())
+    changed = sum(a != b for a, b in pairs) / sum(a.isalpha() for a, _ in pairs)
+    assert 0.03 < changed <= 0.06
+    assert misspelt(texts, 0.0, 0) == texts
 
 
 def test_the_page_gives_means_of_seeds_with_their_spread() -> None:

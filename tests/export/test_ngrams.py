@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from edge_lstm_export import ngram_part
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
@@ -145,8 +146,26 @@ def test_naive_bayes_stands_beside_the_svm_where_texts_are_few() -> None:
         else:
             assert ((scores[:, 0] > 0) == (labels > 0)).all()
     alone, _ = fit_linear(x, labels, 3, Recipe(0.5, 1.0))
-    both, _ = fit_linear(x, labels, 3, Recipe(0.5, 1.0, bayes=True))
+    both, _ = fit_linear(x, labels, 3, Recipe(0.5, 1.0, bayes=1.0))
     assert not np.allclose(both, alone)
+
+
+def test_cross_validation_chooses_what_naive_bayes_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, labels = made_texts(3, 20)
+    rng = np.random.default_rng(0)
+    truth = np.where(rng.random(len(labels)) < 0.3, rng.integers(0, 3, len(labels)), labels)
+    words, pieces, _ = words_and_pieces(texts, 300)
+    tokenizer = Tokenizer(words, pieces=pieces)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(truth, 3))
+    features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
+    monkeypatch.setattr(ngram_part, "FEW_TEXTS", 0)
+    chosen = cross_fit(examples, features, truth, 3, seed=0)
+    alone = []
+    for share in ngram_part.BAYES_SHARES:
+        monkeypatch.setattr(ngram_part, "BAYES_SHARES", (share,))
+        alone.append(cross_fit(examples, features, truth, 3, seed=0))
+    assert chosen.accuracy == max(found.accuracy for found in alone)
+    assert chosen.recipe in [found.recipe for found in alone]
 
 
 def test_many_labels_share_narrow_vectors() -> None:
