@@ -44,7 +44,7 @@ class OovRate:
         if self.without_known_words:
             line += f", {self.without_known_words:,} texts hold no known word"
         if self.out_of_domain:
-            line += ": texts of another kind, train on some like these"
+            line += "; these are texts of another kind: train on some like them"
         return line
 
     def to_json(self) -> dict[str, Any]:
