@@ -76,7 +76,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class SeveralPrediction(Prediction):
-    """The answer of a model that gives several labels a text; ``label`` is the most probable one, whether or
+    """The answer of a model that gives a text several labels; ``label`` is the most probable one, whether or
     not the text has it.
 
     thresholds: for every label the probability from which on a text has it.
@@ -153,7 +153,7 @@ class Classifier:
         arena: keep the memory of the largest batch so far for the next run. False gives it back to the
             system after every run and takes it anew, page by page, which costs time.
 
-        Raises DataError, ModelFileError (and its kinds) or ProviderError.
+        Raises DataError, ModelFileError (or a subclass) or ProviderError.
         """
         return cls.from_model(open_model(path), threads=threads, provider=provider, arena=arena)
 
@@ -166,7 +166,7 @@ class Classifier:
         provider: str = DEFAULT_PROVIDER,
         arena: bool = True,
     ) -> Classifier:
-        """As :meth:`load`, from an opened model file."""
+        """Like :meth:`load`, from a model file that is already open."""
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
         settings = _Settings(threads, _check_provider(provider), arena)
@@ -186,7 +186,7 @@ class Classifier:
 
     @property
     def batch_size(self) -> int:
-        """Texts in one run where nothing else is asked for: what is fastest for a network of this width."""
+        """Texts in one run unless another number is given: what is fastest for a network of this width."""
         network = self.model.network
         units = int(network.get("hidden", 0)) * (2 if network.get("bidirectional") else 1)
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
@@ -242,8 +242,8 @@ class Classifier:
         """Texts → predictions, in order (:class:`SeveralPrediction` where a text may have several labels).
         Empty, unknown and truncated texts get one too and say so.
 
-        abstain, threshold: see :meth:`threshold`. Raises TypeError where texts is no sequence of strings,
-        DataError as :meth:`threshold`, ModelFileError where the model gives what is no probability (NaN).
+        abstain, threshold: see :meth:`threshold`. Raises TypeError where texts is not a sequence of strings,
+        DataError as :meth:`threshold`, ModelFileError where the model gives no probabilities (NaN).
         """
         least = self.threshold(abstain=abstain, threshold=threshold)
         encode = self.model.tokenizer.encode_text

@@ -84,7 +84,7 @@ def _class(name: str, thing: type) -> Iterator[str]:
     yield f"## {name}"
     if issubclass(thing, Exception):
         bases = ", ".join(f"`{base.__name__}`" for base in thing.__bases__)
-        yield f"A kind of {bases}."
+        yield f"A subclass of {bases}."
     yield from _paragraphs(inspect.getdoc(thing) or "")
     for member, value in vars(thing).items():
         raw = value.__func__ if isinstance(value, classmethod | staticmethod) else value

@@ -21,7 +21,7 @@ PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of th
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
-    """What is asked of a run; every option can change the output.
+    """The options of a run; every one of them can change the output.
 
     keep: input columns to write (names or numbers from 1); None for all, as they came.
     all_probabilities: a column for the probability of each label.

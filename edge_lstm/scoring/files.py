@@ -63,13 +63,13 @@ def score_files(
     also_written: Sequence[str | Path] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
-    """Classifies every row of the inputs into one output, a row for a row, in order.
+    """Classifies every row of the inputs into one output, one row out for each row in, in order.
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, its format and compression by its suffix; None or ``-`` for standard output.
     model: a model file, or a loaded Classifier, which one worker uses as it is; None for the embedded one.
-    workers: at most so many processes; None for as many as this process may use cores. No more are started
-        than the work can use, and none where this process alone is as soon done.
+    workers: at most so many processes; None for as many as the cores this process may use. No more are
+        started than the work can use, and none where this process alone is as soon done.
     low_memory: one worker, a small window, and no arena (see Classifier.load), for devices.
     resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
     checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.

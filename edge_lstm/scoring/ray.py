@@ -89,7 +89,7 @@ def score_on_cluster(
     resume: keep the files that an interrupted run has finished.
     also_written: files that the caller will write; none may be an input.
 
-    Raises DataError, OutputError, ModelFileError (and its kinds) or MissingPackageError.
+    Raises DataError, OutputError, ModelFileError (or a subclass) or MissingPackageError.
     """
     ray = _ray()
     opened = open_model(model)

@@ -65,7 +65,7 @@ def score(
     rows: texts, or mappings of which one value is the text. Nothing is read before it is needed. (For the
         rows of files see :func:`edge_lstm.score_files`.)
     model: a model file, a loaded Classifier, or None for the embedded model.
-    text_column: the key of the text; found by itself in the first row where it is plain.
+    text_column: the key of the text; found in the first row if it is obvious.
     window: rows that are read before they are answered; 1 answers each row at once. It changes no answer.
 
     Each row comes back with its own values (``text`` for a plain text), label, probability, status and error;
@@ -73,7 +73,7 @@ def score(
     string has status ``error``, or raises DataError with ``on_error="fail"``. So has a later row with a key
     of its own that is one of those names: it comes back whole under ``raw``.
 
-    Raises DataError, ModelFileError (and its kinds) or ProviderError.
+    Raises DataError, ModelFileError (or a subclass) or ProviderError.
     """
     read = _iterator(rows)
     classifier = model if isinstance(model, Classifier) else Classifier.load(model)

@@ -45,7 +45,7 @@ class Summary:
 
     @property
     def rows_per_second(self) -> float:
-        """Rows of this part by its time."""
+        """Rows of this part per second."""
         return (self.rows - self.resumed_at) / self.seconds if self.seconds else 0.0
 
     def add(self, block: Block, source: str, counts: Counts) -> None:
@@ -69,7 +69,7 @@ class Summary:
         return values
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs to go on counting."""
+        """What a resumed run needs to continue counting."""
         return {
             "rows": self.rows,
             "written": self.written,
