@@ -87,7 +87,7 @@ CASES = [
     Case(
         name="unsure rows of several labels",
         arguments=("score", "d.csv", "-m", "several.onnx", "--where", "unsure", "-o", "o.csv"),
-        says="never unsure",
+        says="unsure of none",
     ),
     Case(name="a newer file", arguments=("predict", "-m", "newer.onnx", "text"), says="upgrade with"),
     Case(
