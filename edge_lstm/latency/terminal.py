@@ -118,11 +118,15 @@ def texts_line(result: Result) -> str:
 
 
 def letters_line(result: Result) -> str:
-    """What the letters in the settings' names mean: 't threads, b texts in a run'; empty without any."""
-    letters = (("t", "threads", "threads"), ("b", "texts in a run", "batch_size"), ("n", "tokens", "length"))
+    """What the letters in the settings' names mean: 't: threads, b: texts in a run'; empty without any."""
+    letters = (
+        ("t", "threads", "threads"),
+        ("b", "texts in a run", "batch_size"),
+        ("n", "tokens a text", "length"),
+    )
     settings = result.settings
     used = (
-        f"{letter} {name}"
+        f"{letter}: {name}"
         for letter, name, key in letters
         if len({getattr(one, key) for one in settings}) > 1
     )

@@ -88,7 +88,7 @@ def test_every_part_is_there(sweep: dict) -> None:
         "Over time",
         "Energy",
         "Conditions",
-        "t threads, b texts in a run",
+        "t: threads, b: texts in a run",
         "per token, µs",
         "peak memory",
         "load average",
