@@ -1,7 +1,7 @@
 """Anyone's labels: edge-lstm's presets, fastText and linear models on a folder of labelled texts.
 
     python -m benchmarks.anyones_labels FOLDER [--sets NAME ...] [--presets small] [--seeds 3]
-        [--only COLUMN ...] [--out benchmarks/results/anyones_labels]
+        [--only COLUMN ...] [--note TEXT] [--out benchmarks/results/anyones_labels]
 
 FOLDER holds a folder for each set with train.csv and test.csv (columns text,label). Every column learns from
 the whole of train.csv as a user would have it, and answers test.csv once:
@@ -13,10 +13,11 @@ the whole of train.csv as a user would have it, and answers test.csv once:
   spaces;
 - TF-IDF of words and pairs with logistic regression, and of words, pairs and characters with a linear SVM.
 
-Writes OUT.json, OUT.md and OUT.svg. Intervals are Wilson's (95 %) of one seed's test texts; with several
-seeds the figure is their mean, ± half of what lies between the best and the worst. fastText runs in an
-environment of its own (benchmarks/environments.py); where it cannot be made, its columns are left out and the
-page says so.
+Training times are CPU seconds, which other work on the machine hardly changes. Writes OUT.json, OUT.md and
+OUT.svg; --note adds a sentence to the page. Intervals are Wilson's (95 %) of one seed's test texts; with
+several seeds the figure is their mean, ± half of what lies between the best and the worst. fastText runs in
+an environment of its own (benchmarks/environments.py); where it cannot be made, its columns are left out and
+the page says so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import argparse
 import csv
 import json
 import pickle  # to weigh scikit-learn's models; nothing is read back
+import resource
 import statistics
 import subprocess
 import sys
@@ -50,8 +52,8 @@ Rows = tuple[list[str], list[str]]
 
 @dataclass(frozen=True)
 class Run:
-    """One column on one set with one seed. accuracy, macro_f1: 0 to 1; seconds: of training; micros: mean
-    time of a text, one after another, from text to label; kb: 1,000 bytes of the file."""
+    """One column on one set with one seed. accuracy, macro_f1: 0 to 1; seconds: CPU time of training; micros:
+    mean time of a text, one after another, from text to label; kb: 1,000 bytes of the file."""
 
     set: str
     column: str
@@ -90,18 +92,24 @@ def timed(texts: Sequence[str], answer: Callable[[str], str]) -> tuple[list[str]
 
 
 def edge_lstm(folder: Path, preset: str, seed: int, scratch: Path) -> tuple[list[str], float, float, float]:
-    """(answers, kB, seconds, µs) of the int8 file of ``edge-lstm train``."""
+    """(answers, kB, CPU seconds, µs) of the int8 file of ``edge-lstm train``."""
     from edge_lstm import Classifier
 
     checkpoint, model = scratch / "m.safetensors", scratch / "m.onnx"
-    start = time.perf_counter()
+    start = _cpu_of_children()
     train = ["train", folder / "train.csv", "--test", folder / "test.csv", "--no-test", "-o", checkpoint]
     run_command([*train, "--preset", preset, "--seed", seed])
-    seconds = time.perf_counter() - start
+    seconds = _cpu_of_children() - start
     run_command(["export", checkpoint, "-o", model, "--quantize", "int8"])
     classifier = Classifier.load(model)
     answers, micros = timed(read(folder / "test.csv")[0], lambda text: classifier.predict([text])[0].label)
     return answers, model.stat().st_size / 1000, seconds, micros
+
+
+def _cpu_of_children() -> float:
+    """CPU seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run_command(arguments: Iterable[Any]) -> None:
@@ -130,11 +138,11 @@ def linear_model(name: str) -> Any:
 
 
 def linear(name: str, train: Rows, test: list[str]) -> tuple[list[str], float, float, float]:
-    """(answers, kB of the pickled model, seconds, µs) of scikit-learn's."""
+    """(answers, kB of the pickled model, CPU seconds, µs) of scikit-learn's."""
     model = linear_model(name)
-    start = time.perf_counter()
+    start = time.process_time()
     model.fit(*train)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     answers, micros = timed(test, lambda text: str(model.predict([text])[0]))
     return answers, len(pickle.dumps(model)) / 1000, seconds, micros
 
@@ -144,7 +152,7 @@ import json, sys, time, os
 import fasttext
 train, valid, test, options, out, kb = sys.argv[1:7]
 options = json.loads(options)
-start = time.perf_counter()
+start = time.process_time()
 if options.pop("autotune", False):
     model = fasttext.train_supervised(train, autotuneValidationFile=valid, autotuneDuration=300,
                                       autotuneModelSize=f"{int(float(kb))}K", thread=1, verbose=0)
@@ -152,7 +160,7 @@ if options.pop("autotune", False):
 else:
     model = fasttext.train_supervised(train, thread=1, verbose=0, seed=int(sys.argv[7]), **options)
     out += ".bin"
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 model.save_model(out)
 lines = open(test, encoding="utf-8").read().split("\\n")
 answer = model.f.predict
@@ -167,7 +175,7 @@ print(json.dumps([found, os.path.getsize(out) / 1000, seconds, micros]))
 def fasttext(
     python: Path, options: dict[str, Any], train: Rows, test: list[str], kb: float, seed: int, scratch: Path
 ) -> tuple[list[str], float, float, float]:
-    """(answers, kB, seconds, µs) of fastText. The search keeps a tenth of the training texts to choose by."""
+    """(answers, kB, CPU seconds, µs) of fastText. The search keeps a tenth of the texts to choose by."""
     from edge_lstm.text import split_marks
 
     names = sorted(set(train[1]))
@@ -203,6 +211,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["small"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="columns that begin so")
+    parser.add_argument("--note", default="", help="a sentence for the page")
     parser.add_argument("--fasttext-python", type=Path, help="an environment that has fastText")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "anyones_labels")
     arguments = parser.parse_args()
@@ -249,7 +258,7 @@ def main() -> None:
                 runs.append(run)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n", encoding="utf-8")
-    arguments.out.with_suffix(".md").write_text(page(runs, missing), encoding="utf-8")
+    arguments.out.with_suffix(".md").write_text(page(runs, missing, arguments.note), encoding="utf-8")
     arguments.out.with_suffix(".svg").write_text(picture(runs), encoding="utf-8")
 
 
@@ -270,7 +279,7 @@ def _mean(runs: Sequence[Run], what: str) -> float:
     return statistics.mean(getattr(run, what) for run in runs)
 
 
-def page(runs: Sequence[Run], missing: str = "") -> str:
+def page(runs: Sequence[Run], missing: str = "", note: str = "") -> str:
     """The table as Markdown."""
     lines = [
         "# Anyone's labels",
@@ -280,8 +289,10 @@ def page(runs: Sequence[Run], missing: str = "") -> str:
     ]
     if missing:
         lines += [f"Without fastText: {missing}.", ""]
+    if note:
+        lines += [note, ""]
     lines += [
-        "| set | column | seeds | accuracy | 95 % interval | macro F1 | kB | training s | µs a text |",
+        "| set | column | seeds | accuracy | 95 % interval | macro F1 | kB | training CPU s | µs a text |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, columns in grouped(runs).items():
