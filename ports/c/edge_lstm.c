@@ -1274,8 +1274,8 @@ static edge_lstm_status encode(edge_lstm *m, reader text) {
 
 #if defined FP_FAST_FMAF || defined __FMA__
 #define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
-#else
-#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#else /* the product is exact in double; of the sum hardly a bit is lost before it becomes a float */
+#define MULTIPLY_ADD(a, b, c) ((float)((double)(a) * (double)(b) + (double)(c)))
 #endif
 
 static float number(const unsigned char *at, size_t i) {

@@ -25,7 +25,7 @@ CLEAN = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-
 SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 BEHIND_THE_DIGEST = "-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "30"))
-DAMAGED = int(os.environ.get("EDGE_LSTM_DAMAGED", "500"))
+DAMAGED = int(os.environ.get("EDGE_LSTM_DAMAGED", "200"))
 
 Compile = Callable[..., Path]
 
