@@ -225,4 +225,6 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     markdown = re.sub(r"^```console \w+$", "```console", markdown, flags=re.MULTILINE)
     # GitHub takes the backslash off a \| in a table's code, Python-Markdown leaves it there.
     markdown = re.sub(r"(?<=[ (])`([^`\n]*\\\|[^`\n]*)`", _bar_in_code, markdown)
+    # An anchor has a hyphen for each space around an arrow on GitHub, one for all of them in Python-Markdown.
+    markdown = re.sub(r"(\]\([^)\s#]*#[^)\s]*?)--+", r"\1-", markdown)
     return relinked(markdown, ROOT / name if name in MEASURED else ROOT / "docs" / name)
