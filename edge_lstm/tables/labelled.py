@@ -123,7 +123,9 @@ class _Form:
     ) -> None:
         schema, where = inputs.schema, inputs.sources[0].name
         if separator is not None and not separator.strip():
-            raise DataError("the label separator is empty; give a character that no label holds, such as '|'")
+            raise DataError(
+                "the label separator is empty or blank; give a character that no label holds, such as '|'"
+            )
         if columns and (label_column is not None or separator is not None):
             raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
         if len(set(columns)) < len(columns):

@@ -6,6 +6,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ class Prepared:
     further: texts without a label, whose words and n-grams count too where pieces are read. made: texts made
     from the training texts, whose n-grams count too.
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
+    replayed: so many of the training texts, the first ones, are those of a checkpoint that is gone on from.
     spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
     """
 
@@ -120,14 +122,20 @@ class Prepared:
     spaceless: float = 0.0
     further: tuple[str, ...] = ()
     made: Made = NOTHING_MADE
+    replayed: int = 0
+
+    @cached_property
+    def train_examples(self) -> Examples:
+        """The training texts as ids, with hard targets."""
+        return self.examples(self.train)
 
     def all_examples(self) -> Examples:
         """The training texts, the further and the made ones, with targets that say nothing."""
-        texts = [*self.train.texts, *self.further, *self.made.texts]
+        more = [*self.further, *self.made.texts]
         labels = len(self.dataset.labels)
-        return Examples.from_texts(
-            self.tokenizer, texts, np.full((len(texts), labels), 1 / labels, np.float32)
-        )
+        beside = Examples.from_texts(self.tokenizer, more, np.zeros((len(more), labels), np.float32))
+        every = self.train_examples.joined(beside)
+        return replace(every, targets=np.full_like(every.targets, 1 / labels))
 
     def examples(self, split: Split) -> Examples:
         """The split's texts as ids, with hard targets."""
@@ -291,7 +299,7 @@ def fit(
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     if validation is not None and judged is not None:
         validation = validation.joined(judged)
-    examples = prepared.examples(prepared.train) if examples is None else examples
+    examples = prepared.train_examples if examples is None else examples
     linear = examples if linear is None else linear
     if network.ngrams is not None:
         silence(network)

@@ -52,6 +52,9 @@ from edge_lstm_export.vocabulary import unknown_share
 EPOCHS, RATE = 0.22, 1.0
 # Of the head, before the rest: steps, but one pass at least, texts a step, learning rate.
 HEAD_STEPS, HEAD_BATCH, HEAD_RATE = 170, 256, 0.05
+# What a row of the first training teaches the LSTM: its own label so much, the rest what the checkpoint says
+# of it, its logits divided by the softening (distillation: Hinton et al., 2015).
+OWN_LABELS, SOFTENING = 0.5, 2.0
 LEAST_REPLAYED = 0.5  # of the texts by which the rows of the first training are known
 FEWEST_TO_HOLD_OUT = 10  # new rows of a label, of which some judge or test
 
@@ -135,14 +138,29 @@ def prepare_from(
         new, held = _hold_out(new, share, options.seed)
         test = _joined(test, held)
     train, validation = _hold_out(new, validation_share, options.seed)
-    train = _joined(rows.subset(np.flatnonzero(parts == TRAIN)), train)
+    replayed = rows.subset(np.flatnonzero(parts == TRAIN))
+    train = _joined(replayed, train)
     validation = _joined(rows.subset(np.flatnonzero(parts == VALIDATION)), validation)
     tokenizer = beginning.checkpoint.tokenizer
     both = hashlib.sha256("".join(digests).encode()).hexdigest()
     name = f"{Path(source).name} after {beginning.path.name}"
     dataset = Dataset(name, labels, _joined(train, validation), test if len(test) else None, both)
     everything = checked(dataset)
-    return Prepared(everything, tokenizer, train, validation, unknown_share(tokenizer, train.texts))
+    unknown = unknown_share(tokenizer, train.texts)
+    return Prepared(everything, tokenizer, train, validation, unknown, replayed=len(replayed))
+
+
+def taught_by_checkpoint(beginning: Beginning, prepared: Prepared) -> Examples:
+    """What the LSTM learns from, of one label a text: the rows that come back have half of their target from
+    the checkpoint, which says what else they are like; new rows, corrections among them, their label."""
+    network = beginning.checkpoint.network
+    replayed, new = prepared.train_examples.split(prepared.replayed)
+    said = np.zeros_like(replayed.targets)
+    if len(replayed):
+        soft = log_probabilities(predict_logits(network, replayed) / SOFTENING).exp().numpy()
+        said[:, : soft.shape[1]] = soft
+    targets = OWN_LABELS * replayed.targets + (1 - OWN_LABELS) * said
+    return replace(replayed, targets=targets).joined(new)
 
 
 def carry_over(network: Network, beginning: Beginning, examples: Examples, seed: int) -> None:

@@ -56,7 +56,9 @@ TOLERANCE = 1e-2
 # Of the vectors of many labels: epochs, texts a step, learning rate, what is dropped in a step, and how much
 # of a target goes to all labels.
 EPOCHS, BATCH, RATE, DROPPED, SMOOTHING = 20, 64, 0.01, 0.5, 0.05
-EPOCHS_FROM = 6  # where they begin with those of a checkpoint (benchmarks/going_on.md)
+# Where they begin with those of a checkpoint (benchmarks/going_on.md): passes, most texts a step, and as many
+# steps a pass as there are at least before a step has more texts.
+EPOCHS_FROM, BATCH_FROM, STEPS_FROM = 6, 128, 30
 ENOUGH_TEXTS = 2000  # from so many on the LSTM is expected to be worth as much as the n-grams
 
 
@@ -367,8 +369,11 @@ def fit_narrow(
     x, rng = features.matrix(examples), np.random.default_rng([seed, 0x3A])
     root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
     targets = torch.from_numpy(examples.targets)
-    passes = EPOCHS if begin is None else EPOCHS_FROM
-    steps = passes * -(-len(targets) // BATCH)
+    passes, batch, rate = EPOCHS, BATCH, RATE
+    if begin is not None:
+        passes, batch = EPOCHS_FROM, min(BATCH_FROM, max(BATCH, len(targets) // STEPS_FROM))
+        rate = RATE * (batch / BATCH) ** 0.5
+    steps = passes * -(-len(targets) // batch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
@@ -382,12 +387,12 @@ def fit_narrow(
             {"params": [vectors], "weight_decay": 0.0},
             {"params": list(head.parameters())},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=RATE)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
+        optimizer = torch.optim.AdamW(groups, lr=rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
         for _ in range(passes):
             order = rng.permutation(len(targets))
-            for start in range(0, len(order), BATCH):
-                rows = order[start : start + BATCH]
+            for start in range(0, len(order), batch):
+                rows = order[start : start + batch]
                 held = x[rows]
                 kept = (torch.rand(len(held.indices)) >= DROPPED) * torch.from_numpy(
                     held.data / (1 - DROPPED)

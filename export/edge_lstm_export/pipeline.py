@@ -60,6 +60,7 @@ from edge_lstm_export.going_on import (
     describe,
     fewer_passes,
     prepare_from,
+    taught_by_checkpoint,
 )
 from edge_lstm_export.history import draw_history, write_history
 from edge_lstm_export.label_issues import find_label_issues, write_label_issues
@@ -316,7 +317,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             crossed, made = _with_made(job, base, prepared, network, teachers, watcher.say)
         taught = teachers.taught(watcher.say, made=made)
         lesson = taught.lesson
-    examples = prepared.examples(prepared.train) if taught is None else taught.examples
+    examples = prepared.train_examples if taught is None else taught.examples
     options = _sized_options(job, base, len(examples))
     recipe, svm = None, None
     if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
@@ -396,13 +397,15 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
     if config.ngrams:
         sized = _sized(job, base, prepared).network
         shape = replace(shape, ngrams=sized.ngrams, ngram_dim=sized.ngram_dim)
-    examples = prepared.examples(prepared.train)
+    examples = prepared.train_examples
     options = replace(fewer_passes(fitted_to_size(base.options, len(examples))), **job.options)
     network = new_network(prepared, shape, options.seed)
     recipe, svm = None, None
     if network.ngrams is not None and exact(labels):
         own = base.own_labels if job.own_labels is None else job.own_labels
         examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
+    elif not config.several:
+        examples = taught_by_checkpoint(beginning, prepared)
     vocabulary = VocabularyOptions(length=prepared.tokenizer.length)
     settings = _settings(job, vocabulary, prepared, network, options, None, None)
     fitted = _fit(
@@ -421,6 +424,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
             "distillation": svm,
         },
         recipe=recipe,
+        linear=prepared.train_examples,
         ngrams_from=carry_over_ngrams(network, beginning),
     )
     if fitted.result.outcome != "interrupted":
@@ -675,7 +679,7 @@ def _learning_from_ngrams(
 ) -> tuple[Examples, Recipe | None, dict[str, Any] | None]:
     """What the LSTM learns from: the texts with their own labels, mixed with what a linear model on n-grams
     says that did not see them; how that model is fitted; and its provenance."""
-    examples = prepared.examples(prepared.train)
+    examples = prepared.train_examples
     labels, counts = truth_of(network, examples), examples.targets.sum(axis=0)
     if network.ngrams is None or len(labels) < FEWEST_TEXTS_TO_CROSS_FIT or (counts > 1).sum() < 2:
         return examples, None, None

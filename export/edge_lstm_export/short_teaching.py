@@ -54,7 +54,7 @@ class ShortTeachers:
         self.own_labels, self.seed = own_labels, seed
         self.count = len(prepared.dataset.labels)
         self.features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
-        self.own = prepared.examples(prepared.train)
+        self.own = prepared.train_examples
         others = [*prepared.further, *prepared.made.texts]
         nothing = np.zeros((len(others), self.count), np.float32)
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)

@@ -20,7 +20,7 @@ from edge_lstm_export.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Split
 from edge_lstm_export.evaluation import predict_logits
 from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
-from edge_lstm_export.going_on import begin, carry_over, prepare_from
+from edge_lstm_export.going_on import OWN_LABELS, begin, carry_over, prepare_from, taught_by_checkpoint
 from edge_lstm_export.kept import TEST, TRAIN, VALIDATION, Kept
 from edge_lstm_export.ngram_part import Vectors, silence
 from test_ngrams import dataset, made_texts, untrained
@@ -124,6 +124,25 @@ def test_the_head_knows_the_new_label_before_the_lstm_learns(folder: Path) -> No
     right = (predict_logits(network, examples).numpy().argmax(axis=1) == prepared.train.labels).astype(float)
     new = prepared.train.labels == 3
     assert right[new].mean() > 0.7 and right[~new].mean() > 0.7
+
+
+def test_rows_that_come_back_are_learnt_as_the_checkpoint_sees_them_and_corrections_as_they_are(
+    folder: Path, tmp_path: Path
+) -> None:
+    beginning = begin(folder / "with.safetensors", None)
+    assert beginning.kept.rows is not None
+    _, label, text = next(row for row in beginning.kept.rows if row[0] == TRAIN)
+    fixed = (text, "kind 1" if label != (1,) else "kind 2")
+    rows = [*rows_of({3}, 60, seed=1), fixed]
+    prepared = prepare_from(beginning, str(write(tmp_path / "new.csv", rows)), DataOptions(), 0.1)
+    taught, own = taught_by_checkpoint(beginning, prepared), prepared.train_examples
+    old = sum(part == TRAIN for part, _, _ in beginning.kept.rows) - 1
+    assert prepared.replayed == old and text in prepared.train.texts[old:]
+    assert np.array_equal(taught.ids, own.ids) and np.array_equal(taught.targets[old:], own.targets[old:])
+    assert taught.targets.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (taught.targets[:old, 3] == 0).all()
+    assert (taught.targets[np.arange(old), prepared.train.labels[:old]] >= OWN_LABELS).all()
+    assert (taught.targets[:old, :3] > 0).all()
 
 
 def test_the_ngrams_of_many_labels_begin_with_what_did_not_see_the_validation_part(

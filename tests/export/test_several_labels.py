@@ -248,7 +248,7 @@ def test_lists_and_fasttext_need_no_option(tmp_path: Path) -> None:
         ("text,x,y\na,1,0\n", {"label_columns": ("x", "y"), "label_separator": "|"}, "columns of 0 and 1"),
         ("text,label\na,\nb,\n", {"label_separator": "|"}, "no labelled row"),
         ("text,label\na,x\nb,x\n", {"label_separator": "|"}, "one label"),
-        ("text,label\na,x\nb,x\n", {"label_separator": " "}, "separator is empty"),
+        ("text,label\na,x\nb,x\n", {"label_separator": " "}, "separator is empty or blank"),
     ],
 )
 def test_what_cannot_be_read_is_refused(
