@@ -171,7 +171,7 @@ def test_what_is_no_probability_is_an_error_and_no_answer(answers: Any) -> None:
         def run(self, *_: Any) -> Any:
             return [np.array(answers, dtype=np.float32)]
 
-    with pytest.raises(ModelFileError, match="no probability"):
+    with pytest.raises(ModelFileError, match="not probabilities"):
         Classifier(CLASSIFIER.model, Session()).predict(["x"])  # type: ignore[arg-type]
 
 

@@ -315,8 +315,8 @@ HOSTILE = [
     ),
     graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     # What only the run shows.
-    graph("all memory asked for", "asks for more memory", asks_for_all_memory),
-    graph("NaN answers", "no probability", replaced("head_b", lambda b: b * np.nan)),
+    graph("all memory asked for", "needs more memory", asks_for_all_memory),
+    graph("NaN answers", "not probabilities", replaced("head_b", lambda b: b * np.nan)),
     graph(
         "an operator without its input", "cannot load", with_nodes(helper.make_node("Add", ["a", "b"], ["c"]))
     ),
