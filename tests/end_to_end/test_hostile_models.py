@@ -126,7 +126,7 @@ def asks_for_all_memory(g: onnx.GraphProto) -> None:
         ]
     )
     sum_of_all = [
-        helper.make_node("ReduceMax", ["positive"], ["highest_answer"], keepdims=0),
+        helper.make_node("ReduceMax", ["logits"], ["highest_answer"], keepdims=0),
         helper.make_node("Add", ["many", "highest_answer"], ["moved"]),
         helper.make_node("Reshape", ["moved", "as_column"], ["column"]),
         helper.make_node("Reshape", ["moved", "as_row"], ["row"]),

@@ -131,7 +131,11 @@ def test_lines_are_answered_as_predict_answers_them(compiled: Compile) -> None:
     answers = Classifier.load().predict(
         [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines]
     )
-    assert run.stdout.decode() == "".join(f"{a.label}\t{a.probability:.6f}\t{a.status}\n" for a in answers)
+    said = [line.split("\t") for line in run.stdout.decode().splitlines()]
+    assert [(label, status) for label, _, status in said] == [(a.label, a.status) for a in answers]
+    # The sixth place may be rounded to another side.
+    assert [float(p) for _, p, _ in said] == pytest.approx([a.probability for a in answers], abs=1.1e-6)
+    assert all(len(p) == len("0.123456") for _, p, _ in said)
 
 
 def test_what_is_no_model_is_refused_in_one_line(
