@@ -207,13 +207,15 @@ def page(runs: Sequence[Run]) -> str:
     ]
     for setting in _settings(runs):
         draws = max(len(_of(runs, setting, column)) for column in columns)
-        cells = [*setting, str(draws), *(_result(_of(runs, setting, column)) for column in columns)]
+        cells = [*setting, str(draws), *(_result(_of(runs, setting, column), draws) for column in columns)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _result(runs: Sequence[Run]) -> str:
+def _result(runs: Sequence[Run], draws: int) -> str:
     cell = _cell([run.accuracy for run in runs])
+    if 0 < len(runs) < draws:
+        cell += f", {len(runs)} of {draws} draws"
     said = [run.said for run in runs if run.said is not None]
     sizes = [run.kb for run in runs if run.kb is not None]
     if not sizes:

@@ -1,9 +1,10 @@
 """Which texts to label next: those that a model is unsure of, and no two that say the same.
 
-A model learns most from the label that it cannot guess, but the texts that it is least sure of are often
-many times the same one. So texts are taken one by one: the next is the one with the highest product of how
-unsure the model is (1 less the margin between its two likeliest labels; Scheffer et al., 2001) and how
-little it resembles any text that is taken or labelled already (1 less the cosine of their characters).
+A model learns most from labels that it cannot guess. But the texts that it is least sure of are many times
+the same one, or odd ones that nothing else is like, and from those a model of few rows learns less than from
+rows at random. So the unsure ones are divided into as many clusters as texts are asked for, by their
+characters and weighted by how unsure the model is (1 less the margin between its two likeliest labels;
+Scheffer et al., 2001), and each cluster gives the text that stands for it (Zhdanov, 2019).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import csv
 import heapq
 import io
-import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +30,8 @@ Floats = npt.NDArray[np.float32]
 POOL = 20_000  # texts that are classified: of more, a random part, so that any log takes flat memory and time
 SHORTLIST = 20  # so many times the texts asked for are compared with each other, the least sure ones
 FEWEST_COMPARED = 500
+MOST_CLUSTERS = 200  # of more texts that are asked for, several of each
+_STEPS = 10  # of k-means
 NEAR_COPY = 0.85  # cosine from which a text counts as a copy of another
 # Characters of a text that are compared, how many in a row, and the numbers they are hashed to.
 _READ, _IN_A_ROW, _COLUMNS = 2000, 3, 4096
@@ -101,19 +103,52 @@ def suggest(
 def _choose(
     unsure: npt.NDArray[np.float64], vectors: Floats, labelled: Floats, count: int
 ) -> npt.NDArray[np.int64]:
-    """Places of the texts to label, one after another by the largest product; near-copies are left out."""
+    """Places of the texts to label: of each cluster the one that stands for it, then the next of each;
+    near-copies are left out."""
     likeness = np.zeros(len(vectors))
     for start in range(0, len(labelled), 1000):
         likeness = np.maximum(likeness, (vectors @ labelled[start : start + 1000].T).max(axis=1))
+    free = np.flatnonzero(likeness < NEAR_COPY)
+    if not len(free):
+        return free
+    weights, vectors = unsure[free] + 1e-9, vectors[free]
+    cosine = vectors @ _centres(vectors, weights, min(count, MOST_CLUSTERS, len(free))).T
+    cluster = cosine.argmax(axis=1)
+    worth = weights * cosine.max(axis=1)
+    order = np.lexsort((-worth, cluster))
+    first = np.concatenate([[True], np.diff(cluster[order]) > 0])
+    places = np.arange(len(order))
+    rank = np.empty_like(places)
+    rank[order] = places - np.maximum.accumulate(np.where(first, places, 0))
     taken: list[int] = []
-    free = likeness < NEAR_COPY
-    while len(taken) < count and free.any():
-        best = int(np.where(free, (unsure + 1e-9) * (1 - likeness), -math.inf).argmax())
-        taken.append(best)
-        likeness = np.maximum(likeness, vectors @ vectors[best])
-        free &= likeness < NEAR_COPY
-        free[best] = False
+    nearest = np.zeros(len(free))  # the cosine to the nearest one that is taken
+    for place in np.lexsort((-weights, rank)).tolist():
+        if nearest[place] < NEAR_COPY:
+            taken.append(int(free[place]))
+            if len(taken) == count:
+                break
+            nearest = np.maximum(nearest, vectors @ vectors[place])
     return np.array(taken, np.int64)
+
+
+def _centres(vectors: Floats, weights: npt.NDArray[np.float64], count: int) -> Floats:
+    """float32 [count, columns], of length 1: spherical k-means of the weighted vectors, begun as
+    k-means++ begins."""
+    rng = np.random.default_rng(0)
+    apart = np.ones(len(vectors))
+    centres = np.zeros((count, vectors.shape[1]), np.float32)
+    for k in range(count):
+        shares = np.cumsum(weights * np.maximum(apart, 1e-9))
+        centres[k] = vectors[min(int(np.searchsorted(shares, rng.random() * shares[-1])), len(vectors) - 1)]
+        apart = np.minimum(apart, 1 - vectors @ centres[k])
+    for _ in range(_STEPS):
+        cluster = (vectors @ centres.T).argmax(axis=1)
+        for k in range(count):
+            own = cluster == k
+            if own.any():
+                total = weights[own].astype(np.float32) @ vectors[own]
+                centres[k] = total / np.linalg.norm(total)
+    return centres
 
 
 def _vectors(texts: Sequence[str]) -> Floats:

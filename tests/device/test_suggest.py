@@ -49,6 +49,18 @@ def test_no_two_say_the_same_and_none_is_labelled() -> None:
     assert len(chosen) == 3
 
 
+def test_each_kind_of_unsure_text_is_asked_for_once_before_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty"]
+    texts = [f"doubtful parcel lost on its way to {place}" for place in places]
+    texts += [f"doubtful invoice charged twice by {place}" for place in places]
+    monkeypatch.setattr(module, "NEAR_COPY", 0.99)
+    two = [row.text.split()[1] for row in suggest(model({"doubtful": 0.5}), texts, 2).rows]
+    assert sorted(two) == ["invoice", "parcel"]
+    monkeypatch.setattr(module, "MOST_CLUSTERS", 2)
+    all_of_them = [row.text for row in suggest(model({"doubtful": 0.5}), texts, 100).rows]
+    assert sorted(all_of_them) == sorted(texts)
+
+
 def test_neither_the_order_nor_the_number_of_texts_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POOL", 10)
     texts = [f"{chr(97 + i) * 5} {i}" for i in range(26)]
