@@ -65,7 +65,8 @@ def model_files(folder: Path) -> dict[str, Path]:
     network = PRESETS["small"].network
     torch.manual_seed(0)
     untrained = Network(network).eval()
-    words = base.tokenizer.words[: network.num_words - 4]
+    pieces = base.tokenizer.pieces or ()
+    words = base.tokenizer.words[: network.num_words - 4 - len(pieces)]
     small = Checkpoint(untrained, replace(base.tokenizer, words=words), base.labels, {"data": "none"})
     made = {"tiny": untried_int8(load_checkpoint(CHECKPOINT)), "small": untried_int8(small)}
     for name, data in made.items():
