@@ -1272,7 +1272,7 @@ static edge_lstm_status encode(edge_lstm *m, reader text) {
 
 /* --- Arithmetic ----------------------------------------------------------------------------------------------- */
 
-#if defined FP_FAST_FMAF || defined __FMA__
+#if defined FP_FAST_FMAF || defined __FMA__ || defined __ARM_FEATURE_FMA
 #define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)
 #else /* the product is exact in double; of the sum hardly a bit is lost before it becomes a float */
 #define MULTIPLY_ADD(a, b, c) ((float)((double)(a) * (double)(b) + (double)(c)))
