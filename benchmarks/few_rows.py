@@ -198,7 +198,7 @@ def page(runs: Sequence[Run]) -> str:
         "",
         "`python -m benchmarks.few_rows FOLDER --encoder MiniLM`; what is run is said there. Accuracy on the",
         "whole test split in %, mean ± standard deviation of the draws; said: by the training, cross-",
-        "validated on its rows; then the size of the int8 file and how long the training took.",
+        "validated on its rows; then the size of the int8 file and how long the training took. –: not run.",
         "",
         "![Accuracy over the number of labelled rows](results/few_rows.svg)",
         "",
@@ -240,22 +240,22 @@ def picture(runs: Sequence[Run]) -> str:
         1, len(names), figsize=(3.2 * len(names), 3.4), layout="constrained", squeeze=False
     )
     for axes, name in zip(panels[0], names):
-        for column in (*MINE, FROZEN, *LINEAR):
+        for number, column in enumerate((*MINE, FROZEN, *LINEAR)):
             points = []
             for setting in _settings(runs):
                 those = _of(runs, setting, column)
                 if setting[0] == name and those:
                     points.append((those[0].texts, 100 * statistics.mean(run.accuracy for run in those)))
             if points:
-                axes.plot(*zip(*points), "D-" if column in MINE else "o--", label=column)
+                style = "D-" if column in MINE else "o--"
+                axes.plot(*zip(*points), style, color=f"C{number}", label=column)
         axes.set_xscale("log")
         axes.set_title(name)
         axes.set_xlabel("labelled rows")
         axes.grid(alpha=0.3)
     panels[0][0].set_ylabel("accuracy on the test texts, %")
-    figure.legend(
-        *panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
-    )
+    shown = {label: handle for axes in panels[0] for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, frameon=False)
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     pyplot.close(figure)
