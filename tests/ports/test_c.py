@@ -159,7 +159,7 @@ def test_a_missing_file_a_folder_and_no_arguments(compiled: Compile, tmp_path: P
 
 @pytest.mark.slow
 def test_no_damage_crashes_it(compiled: Compile, cases: list[Case]) -> None:
-    """A minute on two cores; EDGE_LSTM_FUZZ_SECONDS=1800 is the hour of docs/ports.md."""
+    """Half a minute on two cores; EDGE_LSTM_FUZZ_SECONDS says how long."""
     models = [str(case.path) for case in cases if case.name != "embedded"]
     fuzzers = [
         compiled("gcc", *SANITIZED, BEHIND_THE_DIGEST, main="fuzz.c"),
@@ -179,8 +179,7 @@ def test_no_damage_crashes_it(compiled: Compile, cases: list[Case]) -> None:
 
 @pytest.mark.slow
 def test_no_damaged_model_is_answered(compiled: Compile, cases: list[Case], tmp_path: Path) -> None:
-    """The command with models that were cut, had bits flipped or pieces swapped; EDGE_LSTM_DAMAGED=10000
-    are those of docs/ports.md."""
+    """The command with models that were cut, had bits flipped or pieces swapped."""
     program = compiled("gcc", *SANITIZED, "-mavx2" if AVX2 else "-O1")
     sources = [case.path.read_bytes() for case in cases if case.name != "embedded"]
     path, rng = tmp_path / "damaged.onnx", random.Random(int(os.environ.get("EDGE_LSTM_SEED", "5")))
