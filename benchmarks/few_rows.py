@@ -236,10 +236,14 @@ def picture(runs: Sequence[Run]) -> str:
 
     mpl.rcParams["svg.hashsalt"] = "edge-lstm"
     names = sorted({run.set for run in runs})
+    across = min(3, len(names))
+    down = -(-len(names) // across)
     figure, panels = pyplot.subplots(
-        1, len(names), figsize=(3.2 * len(names), 3.4), layout="constrained", squeeze=False
+        down, across, figsize=(3.2 * across, 2.6 * down + 0.9), layout="constrained", squeeze=False
     )
-    for axes, name in zip(panels[0], names):
+    for axes in panels.flat[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(panels.flat, names):
         for number, column in enumerate((*MINE, FROZEN, *LINEAR)):
             points = []
             for setting in _settings(runs):
@@ -250,11 +254,18 @@ def picture(runs: Sequence[Run]) -> str:
                 style = "D-" if column in MINE else "o--"
                 axes.plot(*zip(*points), style, color=f"C{number}", label=column)
         axes.set_xscale("log")
+        counts = sorted({run.texts for run in runs if run.set == name})
+        axes.set_xticks(counts, [f"{count:,}" for count in counts])
+        axes.minorticks_off()
+        axes.margins(x=0.2)
         axes.set_title(name)
         axes.set_xlabel("labelled rows")
         axes.grid(alpha=0.3)
-    panels[0][0].set_ylabel("accuracy on the test texts, %")
-    shown = {label: handle for axes in panels[0] for handle, label in zip(*axes.get_legend_handles_labels())}
+    for axes in panels[:, 0]:
+        axes.set_ylabel("accuracy, %")
+    shown = {
+        label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels())
+    }
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, frameon=False)
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
