@@ -337,7 +337,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         source = write_csv(tmp_path / "in.csv", count)
         command = [sys.executable, "-c", MEMORY_DRIVER, source, tmp_path / "out.csv"]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True).stdout) / 1024)
-    assert peaks[1] < peaks[0] + 8
+    # Buffers fill up to some 100 MiB, of which 20,000 rows need less; 60,000 rows kept would be 30 MiB more.
+    assert peaks[1] < peaks[0] + 16
     assert max(peaks) < 150, "MiB"
 
 
