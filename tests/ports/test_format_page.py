@@ -144,6 +144,8 @@ def test_the_numbers_are_right(reference: ModuleType) -> None:  # noqa: F811
         "sigmoid(-3)": [reference.sigmoid(one - f32(3))[0, 0], reference.tanh(one - f32(3))[0, 0]],
         "step and zero of x = [-1": scale(-1, -0.3, 0, 0.5, 1),
         "its q": np.clip(q, 0, 255),
+        "step and zero of x = [-127.5": scale(-127.5, 0, 127.5),
+        "q of x = [-127.5": np.clip(np.rint(np.array([-127.5, 0, 127.5])) + 128, 0, 255),
         "step and zero of x = [0.2": scale(0.2, 0.4),
         "step and zero of x = [0,": scale(0, 0, 0),
         "bucket of the pair (4": [(4 * 40503 + 5 * 7 + 123457) % 1000],
