@@ -74,7 +74,7 @@ def answered(
     return labels, statuses, np.array([[float(p) for p in row[3:]] for row in ordered])
 
 
-def check_case(program: list[str], case: Case, tolerance: float = 1e-4) -> None:
+def check_case(program: list[str], case: Case, tolerance: float | None = None) -> None:
     """The program answers as ONNX Runtime does. Bytes that are no UTF-8 are read as U+FFFD."""
     texts = [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in case.texts]
     changed = [i for i, text in enumerate(texts) if text != case.texts[i]]
@@ -87,6 +87,8 @@ def check_case(program: list[str], case: Case, tolerance: float = 1e-4) -> None:
     for i in set(range(len(texts))) - set(changed):
         assert (labels[i], statuses[i]) == (printable(case.answers[i]), case.statuses[i]), case.texts[i][:80]
     apart = np.abs(probabilities - expected).max(axis=1)
+    if tolerance is None:  # int8 is rounded as ONNX Runtime rounds it; fp32 is added up in another order
+        tolerance = 1e-5 if "fp32" in case.name else 1e-6
     assert apart.max() <= tolerance, (case.name, case.texts[int(apart.argmax())][:80], apart.max())
 
 

@@ -40,7 +40,8 @@ def test_every_shape_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> 
         assert ["|".join(answer["labels"]) for answer in result["answers"]] == case.answers
         answers = np.array([answer["probabilities"] for answer in result["answers"]])
         apart = np.abs(answers - case.probabilities).max(axis=1)
-        assert apart.max() <= 1e-4, (case.name, case.texts[int(apart.argmax())][:80])
+        # A unit that is rounded to another side than ONNX Runtime rounds it costs 5e-5 here.
+        assert apart.max() <= 2e-6, (case.name, case.texts[int(apart.argmax())][:80])
 
 
 @needs_node
