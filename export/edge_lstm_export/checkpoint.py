@@ -137,8 +137,7 @@ def _network(described: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
         config = NetworkConfig.from_dict(described)
     except DataError as error:
         raise ValueError(str(error)) from None
-    with torch.device("meta"):
-        network = Network(config)
+    network = Network(config, blank=True)
     for name, value in weights.items():
         wanted = torch.int64 if name == "ngrams.ids" else torch.float32
         if value.dtype != wanted:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 from torch import Tensor
 from torch.nn import functional
 
@@ -147,6 +148,26 @@ def fit_temperature(logits: Tensor, targets: Tensor, *, several: bool = False) -
 
     found = minimize_scalar(loss, bounds=(-math.log(10), math.log(10)), method="bounded")
     return math.exp(float(found.x))
+
+
+def favouring(logits: Tensor, labels: npt.NDArray[np.int64], first: int, counts: float) -> float:
+    """What is best added to the logits of the ``first`` labels where a text of one of them counts so many
+    times as much as a text of another: the lowest log loss. 0 where no text has one of the others.
+
+    Few texts say little: a normal prior as wide as 1 holds it near 0 then. logits: float32 [n, L];
+    labels: int64 [n].
+    """
+    wide, truth = logits.double().numpy(), labels < first
+    if truth.all():
+        return 0.0
+    group = logsumexp(wide[:, :first], axis=1) - logsumexp(wide[:, first:], axis=1)
+
+    def loss(added: float) -> float:
+        odds = group + added  # of the first labels against the others
+        nats = counts * np.logaddexp(0, -odds[truth]).sum() + np.logaddexp(0, odds[~truth]).sum()
+        return float(nats) + added**2 / 2
+
+    return float(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x)
 
 
 def divide_logits(network: Network, temperature: float) -> None:

@@ -25,6 +25,7 @@ from edge_lstm_export.datasets.warnings import abstain_warning, result_warnings,
 from edge_lstm_export.evaluation import (
     Scores,
     divide_logits,
+    favouring,
     fit_temperature,
     log_probabilities,
     predict_logits,
@@ -279,6 +280,7 @@ def fit(
     crossed: PartLogits | None = None,
     abstain: float | None = None,
     ngrams_from: Vectors | None = None,
+    favoured: tuple[int, float] | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -294,7 +296,8 @@ def fit(
     crossed: what cross-validation answered the training texts, each of which has one label, in the place of
     the validation part (see cross_validation.py). abstain: the share of wrong answers that the model keeps to
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
-    ngrams_from: what the n-gram part begins with, see ngram_part.fit_narrow.
+    ngrams_from: what the n-gram part begins with, see ngram_part.NarrowFit. favoured: the first labels, so
+    many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     if validation is not None and judged is not None:
@@ -320,14 +323,13 @@ def fit(
     finished: Finished | None = None
     ngrams: FinishedNGrams | None = None
     said: tuple[str, ...] = ()
-    abstention = None
+    abstention, answers = None, crossed
     if result.outcome == "interrupted":
         temperature = (result.best and result.best.temperature) or 1.0
         if crossed is not None:
             temperature = fit_temperature(torch.from_numpy(crossed.lstm), torch.from_numpy(crossed.targets))
         divide_logits(network, temperature)
     elif network.ngrams is not None:
-        answers = crossed
         if validation is not None:
             answers = part_logits(
                 network, linear, validation, prepared.tokenizer, recipe, options.seed, ngrams_from
@@ -356,6 +358,11 @@ def fit(
                 finished = finish_linear_part(network, examples, validation)
             logits, judges = predict_logits(network, validation), prepared.validation
             targets, judged_by = validation.targets, "validation part"
+            if favoured is not None and not several and favoured[0] < len(labels):
+                added = favouring(logits[: len(judges)], judges.labels, *favoured)
+                logits[:, : favoured[0]] += added
+                with torch.no_grad():
+                    network.head.bias[: favoured[0]] += added
         temperature = fit_temperature(logits, torch.from_numpy(targets), several=several)
         divide_logits(network, temperature)
         logits = logits[: len(judges)]
@@ -380,8 +387,9 @@ def fit(
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None and validation is not None:
             everything = linear.joined(validation)
+            midway = None if answers is None else answers.midway
             learn_ngrams_from_all(
-                network, ngrams, everything, prepared.tokenizer, temperature, options.seed, ngrams_from
+                network, ngrams, everything, prepared.tokenizer, temperature, options.seed, midway
             )
     if abstain is not None and (abstention is None or abstention.default is None):
         said = (*said, abstain_warning(abstention, abstain))

@@ -22,7 +22,6 @@ import numpy.typing as npt
 import torch
 from scipy import optimize, sparse
 from scipy.special import expit, log_softmax
-from sklearn.linear_model import Ridge
 
 from edge_lstm_export.evaluation import predict_logits
 from edge_lstm_export.examples import Examples
@@ -171,6 +170,8 @@ def _tables(counts: Any, targets: Floats, recipes: Sequence[Recipe | None]) -> l
     The columns are scaled by their naive-Bayes log ratios first, as in NB-SVM (see teacher/nbsvm.py), so
     that the regularisation spares those that tell labels apart.
     """
+    from sklearn.linear_model import Ridge
+
     texts, width = counts.shape
     present = counts.copy()
     present.data[:] = 1

@@ -17,6 +17,7 @@ read by the head beside what the LSTM gives. So the number of labels costs rows 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -147,13 +148,20 @@ class NetworkConfig:
 class Network(nn.Module):
     """The classifier. ``forward`` gives logits; :meth:`probabilities` what the model file gives."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, *, blank: bool = False) -> None:
+        """blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken."""
         super().__init__()
         self.config = config
+        with torch.device("meta") if blank else nullcontext():
+            self._make(config, blank)
+        if not blank:
+            self._initialise()
+
+    def _make(self, config: NetworkConfig, blank: bool) -> None:
         # Training may run the LSTM in bfloat16 (40 % less time where the CPU multiplies it); answers
         # are always computed in float32.
         self.lstm_in_bfloat16 = False
-        self.embedding = nn.Embedding(config.num_words + 1, config.embedding_dim)
+        self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
         # One nn.LSTM per layer and direction: each is dense and one-directional, which is 10 times
         # faster on a CPU than packed sequences, and lengths are handled outside (see _direction).
         self.lstm = nn.ModuleDict()
@@ -165,11 +173,10 @@ class Network(nn.Module):
         self.pairs: nn.Embedding | None = None
         if config.pair_buckets:
             rows = config.pair_start + config.pair_buckets
-            self.pairs = nn.Embedding(rows, config.logits, padding_idx=0)
+            self.pairs = _table(rows, config.logits, blank, padding=0)
             # Fitted before the training, see linear_part.py; gradients do not reach it.
             self.pairs.weight.requires_grad_(False)
-        self.ngrams = NGramVectors(config) if config.ngrams else None
-        self._initialise()
+        self.ngrams = NGramVectors(config, blank) if config.ngrams else None
 
     def _initialise(self) -> None:
         """Keras's defaults: uniform embedding, Glorot kernels, orthogonal recurrence, forget bias 1."""
@@ -301,14 +308,15 @@ class NGramVectors(nn.Module):
     # Probability, in training, that an n-gram of a text is left out.
     dropout = 0.0
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
         self.base = config.num_words + 1
         # Row 0 is what is no n-gram: padding, unknown pairs, second occurrences.
-        self.vectors = nn.Embedding(config.ngrams + 1, config.ngram_dim, padding_idx=0)
-        nn.init.normal_(self.vectors.weight, 0, 0.1)
-        with torch.no_grad():
-            self.vectors.weight[0] = 0
+        self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
+        if not blank:
+            nn.init.normal_(self.vectors.weight, 0, 0.1)
+            with torch.no_grad():
+                self.vectors.weight[0] = 0
         self.register_buffer("ids", torch.zeros(config.ngrams, 2, dtype=torch.int64))
         self._index: tuple[Tensor, Tensor, Tensor] | None = None
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
@@ -393,6 +401,13 @@ def table_rows(ids: Tensor, config: NetworkConfig) -> Tensor:
 def lstm_name(layer: int, direction: int) -> str:
     """The name of one LSTM among the weights: layer from 0, direction 0 = forward."""
     return f"layer{layer}_{'backward' if direction else 'forward'}"
+
+
+def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn.Embedding:
+    """With PyTorch's first values; blank: on the meta device without, where drawing them imports PyTorch's
+    compiler, a second's work."""
+    values = torch.empty(rows, width) if blank else None
+    return nn.Embedding(rows, width, padding_idx=padding, _weight=values)
 
 
 def _count(module: nn.Module) -> int:

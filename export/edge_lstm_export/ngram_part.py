@@ -15,6 +15,7 @@ that it did not see; together they are better than either (banking77: 91.3 and 9
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,6 @@ import torch
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
-from sklearn.svm import LinearSVC
 from torch.nn import functional
 
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
@@ -34,6 +34,7 @@ from edge_lstm_export.evaluation import predict_logits, soft_cross_entropy
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.linear_part import least_loss
 from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.optimizer import AdamW, one_cycle, set_rate
 from edge_lstm_export.presets import MOST_EXACT_LABELS
 from edge_lstm_export.teacher.nbsvm import stratified_folds
 
@@ -59,6 +60,7 @@ EPOCHS, BATCH, RATE, DROPPED, SMOOTHING = 20, 64, 0.01, 0.5, 0.05
 # Where they begin with those of a checkpoint (benchmarks/going_on.md): passes, most texts a step, and as many
 # steps a pass as there are at least before a step has more texts.
 EPOCHS_FROM, BATCH_FROM, STEPS_FROM = 6, 128, 30
+LAST_FROM = 2  # of the passes, which a fit to all texts takes by itself
 ENOUGH_TEXTS = 2000  # from so many on the LSTM is expected to be worth as much as the n-grams
 
 
@@ -85,8 +87,15 @@ def _held(examples: Examples) -> tuple[Ints, Ints]:
     owner = np.repeat(np.arange(len(examples)), examples.lengths)
     ids = examples.ids.astype(np.int64)
     same = owner[:-1] == owner[1:]
-    pairs = np.stack([owner[:-1][same], (ids[:-1] * _BASE + ids[1:])[same]], axis=1)
-    return np.unique(np.stack([owner, ids], axis=1), axis=0), np.unique(pairs, axis=0)
+    pairs = (ids[:-1] * _BASE + ids[1:])[same]
+    return _each_once(owner, ids), _each_once(owner[:-1][same], pairs)
+
+
+def _each_once(owner: Ints, keys: Ints) -> Ints:
+    """(owner, key), int64 [n, 2] in ascending order, each once."""
+    known, place = np.unique(keys, return_inverse=True)
+    both = np.unique(owner * len(known) + place.reshape(-1))
+    return np.stack([both // max(1, len(known)), known[both % max(1, len(known))]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -277,6 +286,8 @@ def share_right(logits: Floats, labels: Truth) -> float:
 def fit_svm(x: Matrix, labels: Truth, count: int, c: float) -> tuple[Floats, Floats]:
     """(weights [columns, outputs], bias [outputs]): a linear SVM for each label against the rest, one for two
     labels. A label that all texts have, or none, gets a constant score."""
+    from sklearn.svm import LinearSVC
+
     outputs = [1] if count == 2 and labels.ndim == 1 else list(range(count))
     weights = np.zeros((x.shape[1], len(outputs)), np.float32)
     bias = np.zeros(len(outputs), np.float32)
@@ -351,6 +362,81 @@ def fit_exact(examples: Examples, features: Features, labels: Truth, count: int,
     return Vectors(features.folded(weights), np.eye(len(bias), dtype=np.float32), bias * recipe.scale)
 
 
+class NarrowFit:
+    """Vectors and a head for many labels while they are fitted, by AdamW on the targets; a step drops half of
+    a text's n-grams. A copy of one (copy.deepcopy) goes on by itself.
+
+    begin: vectors of the features' n-grams, and a head, that were fitted to some of these texts before: a few
+    passes from there are better than many from nothing. What the parts of words say is in a word's vector.
+    """
+
+    def __init__(self, features: Features, width: int, labels: int, seed: int, begin: Vectors | None) -> None:
+        self.features, self.seed, self.is_begun = features, seed, begin is not None
+        self.passes, self.done = EPOCHS if begin is None else EPOCHS_FROM, 0
+        columns = features.parts.shape[1] + len(features.keys)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.vectors = torch.nn.Parameter(0.1 * torch.randn(columns, width))
+            self.head = torch.nn.Linear(width, labels)
+        if begin is not None:
+            with torch.no_grad():
+                self.vectors.zero_()[: len(begin.vectors)] = torch.from_numpy(begin.vectors)
+                self.head.weight.copy_(torch.from_numpy(begin.head))
+                self.head.bias.copy_(torch.from_numpy(begin.bias))
+        groups: list[dict[str, Any]] = [
+            {"params": [self.vectors], "weight_decay": 0.0},
+            {"params": list(self.head.parameters())},
+        ]
+        self.optimizer = AdamW(groups, RATE, fused=True)
+
+    def learn(self, examples: Examples, until: int, *, several: bool) -> None:
+        """The passes that are left until so many are done."""
+        x, targets = self.features.matrix(examples), torch.from_numpy(examples.targets)
+        root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
+        batch, rate = BATCH, RATE
+        if self.is_begun:
+            batch = min(BATCH_FROM, max(BATCH, len(targets) // STEPS_FROM))
+            rate *= (batch / BATCH) ** 0.5
+        steps = -(-len(targets) // batch)
+        rng = np.random.default_rng([self.seed, 0x3A, self.done])
+        table = self.vectors.detach().numpy()
+        while self.done < until:
+            order = rng.permutation(len(targets))
+            mixed = x[order]
+            for step, start in enumerate(range(0, len(order), batch)):
+                set_rate(self.optimizer, *one_cycle(self.done * steps + step, self.passes * steps, rate))
+                rows = order[start : start + batch]
+                ends = mixed.indptr[start : start + len(rows) + 1]
+                inside = slice(ends[0], ends[-1])
+                kept = rng.random(inside.stop - inside.start) >= DROPPED
+                data = mixed.data[inside][kept] / np.float32(1 - DROPPED)
+                counts = np.concatenate([[0], np.cumsum(kept)])
+                parts = data, mixed.indices[inside][kept], counts[ends - ends[0]]
+                held = sparse.csr_matrix(parts, (len(rows), len(table)))
+                # PyTorch's embedding_bag takes several times as long for its gradient.
+                total = torch.from_numpy(held @ table).requires_grad_()
+                logits = self.head(total / root[rows])
+                if several:
+                    loss = soft_cross_entropy(logits, targets[rows], several=True)
+                else:
+                    loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
+                self.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                assert total.grad is not None
+                self.vectors.grad = torch.from_numpy(held.T @ total.grad.numpy())
+                self.optimizer.step()
+            self.done += 1
+        with torch.no_grad():
+            self.vectors[np.bincount(x.indices, minlength=len(table)) == 0] = 0  # in no text, never trained
+
+    def result(self) -> Vectors:
+        """The parts of words are added into the words."""
+        table = self.features.folded(self.vectors.detach().numpy())
+        return Vectors(
+            table, self.head.weight.detach().numpy().copy(), self.head.bias.detach().numpy().copy()
+        )
+
+
 def fit_narrow(
     examples: Examples,
     features: Features,
@@ -358,65 +444,20 @@ def fit_narrow(
     seed: int,
     *,
     several: bool = False,
-    begin: Vectors | None = None,
-) -> Vectors:
-    """Vectors and head for many labels, by AdamW on the targets; steps drop half of a text's n-grams.
-
-    begin: vectors of the features' n-grams, and a head, that were fitted to some of these texts before: a few
-    passes from there are better than many from nothing. What the parts of words say is in a word's vector.
-    """
-    count = examples.targets.shape[1]
-    x, rng = features.matrix(examples), np.random.default_rng([seed, 0x3A])
-    root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
-    targets = torch.from_numpy(examples.targets)
-    passes, batch, rate = EPOCHS, BATCH, RATE
-    if begin is not None:
-        passes, batch = EPOCHS_FROM, min(BATCH_FROM, max(BATCH, len(targets) // STEPS_FROM))
-        rate = RATE * (batch / BATCH) ** 0.5
-    steps = passes * -(-len(targets) // batch)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
-        head = torch.nn.Linear(width, count)
+    begin: Vectors | NarrowFit | None = None,
+) -> tuple[Vectors, NarrowFit | None]:
+    """Vectors and head for many labels; and where they begin with others, the fit of them before its last
+    passes, with which a fit to more examples can begin."""
+    midway = None
+    if isinstance(begin, NarrowFit):
+        fit = begin
+    else:
+        fit = NarrowFit(features, width, examples.targets.shape[1], seed, begin)
         if begin is not None:
-            with torch.no_grad():
-                vectors.zero_()[: len(begin.vectors)] = torch.from_numpy(begin.vectors)
-                head.weight.copy_(torch.from_numpy(begin.head))
-                head.bias.copy_(torch.from_numpy(begin.bias))
-        groups: list[dict[str, Any]] = [
-            {"params": [vectors], "weight_decay": 0.0},
-            {"params": list(head.parameters())},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
-        for _ in range(passes):
-            order = rng.permutation(len(targets))
-            for start in range(0, len(order), batch):
-                rows = order[start : start + batch]
-                held = x[rows]
-                kept = (torch.rand(len(held.indices)) >= DROPPED) * torch.from_numpy(
-                    held.data / (1 - DROPPED)
-                )
-                total = functional.embedding_bag(
-                    torch.from_numpy(held.indices.astype(np.int64)),
-                    vectors,
-                    torch.from_numpy(held.indptr[:-1].astype(np.int64)),
-                    mode="sum",
-                    per_sample_weights=kept.float(),
-                )
-                logits = head(total / root[rows])
-                if several:
-                    loss = soft_cross_entropy(logits, targets[rows], several=True)
-                else:
-                    loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-        with torch.no_grad():
-            vectors[np.bincount(x.indices, minlength=x.shape[1]) == 0] = 0  # in no text, never trained
-            table = features.folded(vectors.numpy())
-            return Vectors(table, head.weight.numpy().copy(), head.bias.numpy().copy())
+            fit.learn(examples, fit.passes - LAST_FROM, several=several)
+            midway = copy.deepcopy(fit, {id(features): features})
+    fit.learn(examples, fit.passes, several=several)
+    return fit.result(), midway
 
 
 @dataclass(frozen=True)
@@ -454,12 +495,13 @@ def silence(network: Network) -> None:
 class PartLogits:
     """What the two parts of a network answer for texts that neither learnt from: lstm, ngrams: float32
     [n, logits]; targets: float32 [n, labels]. vectors: of the n-gram part that answered, where it is the one
-    of all training texts."""
+    of all training texts; midway: the fit of them before its last passes, where they began with others."""
 
     lstm: Floats
     ngrams: Floats
     targets: Floats
     vectors: Vectors | None = None
+    midway: NarrowFit | None = None
 
     def together(self, finished: Finished) -> Floats:
         """float32 [n, logits]: the parts as ``finished`` weighs them."""
@@ -476,11 +518,12 @@ def part_logits(
     begin: Vectors | None = None,
 ) -> PartLogits:
     """The answers of the trained LSTM and of an n-gram part that is fitted to ``train``. begin: see
-    :func:`fit_narrow`."""
+    :class:`NarrowFit`."""
     features = _features(network, tokenizer)
-    vectors = _fit(network.config, train, features, truth_of(network, train), recipe, seed, begin)
+    truth = truth_of(network, train)
+    vectors, midway = _fit(network.config, train, features, truth, recipe, seed, begin)
     linear = vectors.logits(features.matrix(held_out), held_out.lengths)
-    return PartLogits(predict_logits(network, held_out).numpy(), linear, held_out.targets, vectors)
+    return PartLogits(predict_logits(network, held_out).numpy(), linear, held_out.targets, vectors, midway)
 
 
 def _expected(texts: int) -> tuple[float, float]:
@@ -519,11 +562,11 @@ def finish_ngram_part(
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
     LSTM by what both answered other texts; both come into the network. texts: that the LSTM learnt from,
-    where these are others. begin: see :func:`fit_narrow`."""
+    where these are others. begin: see :class:`NarrowFit`."""
     several, vectors = network.config.several, None if judged is None else judged.vectors
     if vectors is None:
         features, truth = _features(network, tokenizer), truth_of(network, examples)
-        vectors = _fit(network.config, examples, features, truth, recipe, seed, begin)
+        vectors, _ = _fit(network.config, examples, features, truth, recipe, seed, begin)
     share, other, accuracies = *_expected(texts or len(examples)), None
     bias = np.zeros(network.config.logits, np.float32)
     if judged is not None:
@@ -545,14 +588,15 @@ def learn_ngrams_from_all(
     tokenizer: Tokenizer,
     temperature: float,
     seed: int,
-    begin: Vectors | None = None,
+    begin: Vectors | NarrowFit | None = None,
 ) -> None:
     """Fits the n-gram part again, to more examples, and puts it in the place of the one that was weighed.
 
-    temperature: what the logits were divided by since. begin: see :func:`fit_narrow`.
+    temperature: what the logits were divided by since. begin: vectors (see :class:`NarrowFit`), or the fit of
+    those that were weighed before its last passes, which these examples then are.
     """
     features, labels = _features(network, tokenizer), truth_of(network, examples)
-    vectors = _fit(network.config, examples, features, labels, finished.recipe, seed, begin)
+    vectors, _ = _fit(network.config, examples, features, labels, finished.recipe, seed, begin)
     share = finished.ngrams / temperature
     _set(network, vectors, share)
     with torch.no_grad():
@@ -576,11 +620,12 @@ def _fit(
     labels: Truth,
     recipe: Recipe | None,
     seed: int,
-    begin: Vectors | None,
-) -> Vectors:
+    begin: Vectors | NarrowFit | None,
+) -> tuple[Vectors, NarrowFit | None]:
+    """The vectors, and where they began with others, the fit of them before its last passes."""
     if exact(config.labels):
         recipe = recipe or cross_fit(examples, features, labels, config.labels, seed).recipe
-        return fit_exact(examples, features, labels, config.labels, recipe)
+        return fit_exact(examples, features, labels, config.labels, recipe), None
     return fit_narrow(examples, features, config.ngram_dim, seed, several=config.several, begin=begin)
 
 

@@ -51,6 +51,7 @@ from edge_lstm_export.fit import (
 )
 from edge_lstm_export.further_texts import NOTHING_FURTHER, choose_further
 from edge_lstm_export.going_on import (
+    OLD_COUNTS,
     Beginning,
     begin,
     carry_over,
@@ -60,6 +61,7 @@ from edge_lstm_export.going_on import (
     describe,
     fewer_passes,
     prepare_from,
+    read_texts,
     taught_by_checkpoint,
 )
 from edge_lstm_export.history import draw_history, write_history
@@ -400,12 +402,13 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
     examples = prepared.train_examples
     options = replace(fewer_passes(fitted_to_size(base.options, len(examples))), **job.options)
     network = new_network(prepared, shape, options.seed)
+    read = read_texts(beginning, examples)
     recipe, svm = None, None
     if network.ngrams is not None and exact(labels):
         own = base.own_labels if job.own_labels is None else job.own_labels
         examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
     elif not config.several:
-        examples = taught_by_checkpoint(beginning, prepared)
+        examples = taught_by_checkpoint(beginning, prepared, read)
     vocabulary = VocabularyOptions(length=prepared.tokenizer.length)
     settings = _settings(job, vocabulary, prepared, network, options, None, None)
     fitted = _fit(
@@ -416,7 +419,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
         examples,
         watcher,
         settings={**settings, "checkpoint to go on from": file_digest(beginning.path)},
-        first_weights=lambda: carry_over(network, beginning, examples, options.seed),
+        first_weights=lambda: carry_over(network, beginning, examples, options.seed, read),
         described={
             "preset": job.preset,
             "vocabulary": beginning.checkpoint.training.get("vocabulary"),
@@ -426,6 +429,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
         recipe=recipe,
         linear=prepared.train_examples,
         ngrams_from=carry_over_ngrams(network, beginning),
+        favoured=(config.labels, OLD_COUNTS),
     )
     if fitted.result.outcome != "interrupted":
         old_test = compare_on_old(beginning, fitted.checkpoint, prepared) if job.read_test else None
@@ -452,6 +456,7 @@ def _fit(
     judged: Examples | None = None,
     crossed: PartLogits | None = None,
     ngrams_from: Vectors | None = None,
+    favoured: tuple[int, float] | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -480,6 +485,7 @@ def _fit(
         crossed=crossed,
         abstain=job.abstain,
         ngrams_from=ngrams_from,
+        favoured=favoured,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)

@@ -24,6 +24,7 @@ from edge_lstm_export.evaluation import count_correct, fit_temperature, predict_
 from edge_lstm_export.examples import Examples, cropped, shuffled_batches
 from edge_lstm_export.history import EpochRecord, best_of
 from edge_lstm_export.network import Network
+from edge_lstm_export.optimizer import AdamW
 from edge_lstm_export.presets import TrainingOptions
 
 Outcome = Literal["finished", "stopped early", "interrupted"]
@@ -151,7 +152,7 @@ class _Run:
             {"params": matrices, "weight_decay": decay, "share": 1.0},
             {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0, "share": 1.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=options.learning_rate)
+        self.optimizer = AdamW(groups, options.learning_rate)
         self.batches = math.ceil(len(examples) / options.batch_size)  # an epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}
@@ -224,7 +225,7 @@ class _Run:
         ids, lengths, targets = (t.to(self.device) for t in (ids, lengths, targets))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate() * group["share"]
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         if self.options.word_dropout:
             drop = torch.rand(ids.shape, device=self.device) < self.options.word_dropout
             ids = torch.where(drop & (ids != PAD_ID), OOV_ID, ids)

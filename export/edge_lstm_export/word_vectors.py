@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
 from edge_lstm.text import FIRST_WORD_ID
 from edge_lstm_export.examples import Examples
@@ -27,6 +26,8 @@ def word_vectors(examples: Examples, num_words: int, dim: int, seed: int) -> Flo
     """float32 [num_words + 1, dim], a row an id, each of length ``SPREAD · sqrt(dim)``; NaN where an id has
     no neighbours (and for the ids that are no words). None where the texts are too few to tell.
     """
+    from sklearn.utils.extmath import randomized_svd
+
     if len(examples.ids) < FEWEST_TOKENS or num_words - FIRST_WORD_ID < 2 * dim:
         return None
     together = _together(examples, num_words + 1)

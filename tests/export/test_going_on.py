@@ -18,11 +18,18 @@ from edge_lstm_export import kept as kept_module
 from edge_lstm_export import ngram_part
 from edge_lstm_export.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import DataOptions, Split
-from edge_lstm_export.evaluation import predict_logits
+from edge_lstm_export.evaluation import favouring, predict_logits
 from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
-from edge_lstm_export.going_on import OWN_LABELS, begin, carry_over, prepare_from, taught_by_checkpoint
+from edge_lstm_export.going_on import (
+    OWN_LABELS,
+    begin,
+    carry_over,
+    prepare_from,
+    read_texts,
+    taught_by_checkpoint,
+)
 from edge_lstm_export.kept import TEST, TRAIN, VALIDATION, Kept
-from edge_lstm_export.ngram_part import Vectors, silence
+from edge_lstm_export.ngram_part import NarrowFit, Vectors, silence
 from test_ngrams import dataset, made_texts, untrained
 from train_command import run
 
@@ -118,7 +125,7 @@ def test_the_head_knows_the_new_label_before_the_lstm_learns(folder: Path) -> No
     assert network.ngrams is not None
     silence(network)
     examples = prepared.examples(prepared.train)
-    carry_over(network, beginning, examples, seed=0)
+    carry_over(network, beginning, examples, 0, read_texts(beginning, examples))
     for name in ("embedding.weight", "lstm.layer0_forward.weight_ih_l0"):
         assert torch.equal(network.state_dict()[name], beginning.checkpoint.network.state_dict()[name])
     right = (predict_logits(network, examples).numpy().argmax(axis=1) == prepared.train.labels).astype(float)
@@ -135,7 +142,8 @@ def test_rows_that_come_back_are_learnt_as_the_checkpoint_sees_them_and_correcti
     fixed = (text, "kind 1" if label != (1,) else "kind 2")
     rows = [*rows_of({3}, 60, seed=1), fixed]
     prepared = prepare_from(beginning, str(write(tmp_path / "new.csv", rows)), DataOptions(), 0.1)
-    taught, own = taught_by_checkpoint(beginning, prepared), prepared.train_examples
+    own = prepared.train_examples
+    taught = taught_by_checkpoint(beginning, prepared, read_texts(beginning, own))
     old = sum(part == TRAIN for part, _, _ in beginning.kept.rows) - 1
     assert prepared.replayed == old and text in prepared.train.texts[old:]
     assert np.array_equal(taught.ids, own.ids) and np.array_equal(taught.targets[old:], own.targets[old:])
@@ -145,6 +153,20 @@ def test_rows_that_come_back_are_learnt_as_the_checkpoint_sees_them_and_correcti
     assert (taught.targets[:old, :3] > 0).all()
 
 
+def test_old_labels_are_favoured_as_far_as_their_texts_count_for_more() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 4000)
+    logits = torch.from_numpy(rng.normal(size=(4000, 4)) + 1.5 * np.eye(4)[labels])
+    logits[:, 3] += 0.7  # the new label is given too often
+    fair = favouring(logits, labels, 3, 1.0)
+    assert fair == pytest.approx(0.7, abs=0.15)
+    assert favouring(logits, labels, 3, 1.5) == pytest.approx(fair + np.log(1.5), abs=0.05)
+    few, often = np.arange(8), np.tile(np.arange(8), 100)
+    shown = favouring(logits[often], labels[often], 3, 1.0)
+    assert abs(favouring(logits[few], labels[few], 3, 1.0)) < abs(shown) / 1.2  # eight texts show little
+    assert favouring(logits[labels < 3], labels[labels < 3], 3, 1.5) == 0
+
+
 def test_the_ngrams_of_many_labels_begin_with_what_did_not_see_the_validation_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,10 +174,10 @@ def test_the_ngrams_of_many_labels_begin_with_what_did_not_see_the_validation_pa
     rows = [(text, f"kind {y}") for text, y in zip(texts, numbers)]
     first = write(tmp_path / "old.csv", [row for row in rows if row[1] != "kind 17"])
     second = write(tmp_path / "new.csv", [row for row in rows if row[1] == "kind 17"])
-    begun: list[Vectors | None] = []
+    begun: list[Vectors | NarrowFit | None] = []
     fit_narrow = ngram_part.fit_narrow
 
-    def seen(*arguments: Any, begin: Vectors | None = None, **named: Any) -> Vectors:
+    def seen(*arguments: Any, begin: Vectors | NarrowFit | None = None, **named: Any) -> Any:
         begun.append(begin)
         return fit_narrow(*arguments, begin=begin, **named)
 
@@ -172,9 +194,10 @@ def test_the_ngrams_of_many_labels_begin_with_what_did_not_see_the_validation_pa
     done = run(second, "--from", tmp_path / "a.safetensors", "-o", tmp_path / "b.safetensors", *common)
     assert done.returncode == 0, done.stderr
     assert len(begun) == 4
-    for begin_with in begun[2:]:
-        assert begin_with is not None and begin_with.head.shape[0] == 18
-        assert np.array_equal(begin_with.head[:17], old.kept.ngrams.head)
+    begin_with, of_all = begun[2:]
+    assert isinstance(begin_with, Vectors) and begin_with.head.shape[0] == 18
+    assert np.array_equal(begin_with.head[:17], old.kept.ngrams.head)
+    assert isinstance(of_all, NarrowFit)  # all rows are for the last passes
     damaged = replace(old.kept.ngrams, vectors=old.kept.ngrams.vectors[1:])
     save_checkpoint(replace(old, kept=replace(old.kept, ngrams=damaged)), tmp_path / "c.safetensors")
     with pytest.raises(DataError, match="kept vectors for"):

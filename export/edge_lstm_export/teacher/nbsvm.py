@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from edge_lstm.errors import DataError
 from edge_lstm_export.teacher.labels import SoftLabels
@@ -72,6 +70,8 @@ def soft_labels(
             f"a teacher needs at least {2 * options.folds} training texts, and one of each label; "
             "train without --teacher, or collect more"
         )
+    from sklearn.linear_model import LogisticRegression
+
     x = ngram_matrix([*texts, *unlabelled], min_texts=options.min_texts)
     say(f"teacher: {x.shape[1]:,} n-grams of {x.shape[0]:,} texts")
     fold = stratified_folds(labels, options.folds, np.random.default_rng(options.seed))
@@ -95,6 +95,8 @@ def log_ratios(x: Matrix, target: npt.NDArray[np.float32]) -> Floats:
 
 def fit_nbsvm(x: Matrix, labels: Ints, count: int, c: float) -> Linear:
     """One model for each binary problem, the log ratios folded into its weights."""
+    from sklearn.linear_model import LogisticRegression
+
     weights, bias = [], []
     for target in one_against_rest(labels, count):
         if target.min() == target.max():  # a label that none of these texts bears, or all
@@ -157,6 +159,8 @@ def ngram_matrix(texts: Sequence[str], *, min_texts: int) -> Matrix:
     Kept are n-grams that occur in at least ``min_texts`` texts. They are told apart by a hash of 2^30 values:
     of IMDB's 563,000 three in a thousand more are kept, which are two rare ones in one place.
     """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
     vectorizer = HashingVectorizer(
         preprocessor=_plain,
         token_pattern=TOKEN,
