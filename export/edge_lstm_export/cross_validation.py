@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from edge_lstm_export.datasets import Split
-from edge_lstm_export.fit import Prepared
+from edge_lstm_export.fit import Prepared, begin_with_meanings
 from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import Ints, Lesson, PartLogits, Recipe, part_logits, silence
 from edge_lstm_export.presets import TrainingOptions
@@ -78,10 +78,19 @@ def cross_validate(
             one = Network(network.config)
         assert one.ngrams is not None
         one.ngrams.choose(network.ngrams.ids.numpy())
+        begin_with_meanings(one, prepared.meanings)
         silence(one)
         chosen = sized(len(learnt.examples)) if sized else options
         train_network(one, learnt.examples, replace(chosen, patience=chosen.epochs))
         left_out = prepared.examples(train.subset(held))
-        found = part_logits(one, learnt.linear, left_out, prepared.tokenizer, learnt.recipe, options.seed)
+        found = part_logits(
+            one,
+            learnt.linear,
+            left_out,
+            prepared.tokenizer,
+            learnt.recipe,
+            options.seed,
+            vectors=learnt.vectors,
+        )
         lstm[held], linear[held] = found.lstm, found.ngrams
     return PartLogits(lstm, linear, prepared.examples(train).targets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from edge_lstm.answering import RiskCoverage
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import McNemar, SetScores
 from edge_lstm.model_checks import MAX_LENGTH
-from edge_lstm.text import DEFAULT_LENGTH, OOV_ID, Tokenizer
+from edge_lstm.text import DEFAULT_LENGTH, FIRST_WORD_ID, OOV_ID, Tokenizer
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Dataset, Split, hold_out
 from edge_lstm_export.datasets.warnings import abstain_warning, result_warnings, set_warnings
@@ -42,6 +42,7 @@ from edge_lstm_export.ngram_part import (
     Finished as FinishedNGrams,
 )
 from edge_lstm_export.ngram_part import (
+    Floats,
     PartLogits,
     Recipe,
     Vectors,
@@ -67,7 +68,7 @@ from edge_lstm_export.vocabulary import (
     words_and_pieces,
 )
 from edge_lstm_export.weights import round_to_int8
-from edge_lstm_export.word_vectors import word_vectors
+from edge_lstm_export.word_vectors import SPREAD, word_vectors
 
 VALIDATION_SHARE = 0.1
 WORD_CHOICES = ("frequent", "telling")
@@ -111,6 +112,7 @@ class Prepared:
     further: texts without a label, whose words and n-grams count too where pieces are read. made: texts made
     from the training texts, whose n-grams count too.
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
+    meanings: float32 [ids, width], what an encoder knows of the word of each id; 0 where it knows nothing.
     replayed: so many of the training texts, the first ones, are those of a checkpoint that is gone on from.
     spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
     """
@@ -123,6 +125,7 @@ class Prepared:
     spaceless: float = 0.0
     further: tuple[str, ...] = ()
     made: Made = NOTHING_MADE
+    meanings: Floats | None = None
     replayed: int = 0
 
     @cached_property
@@ -156,12 +159,15 @@ def prepare(
     validation_share: float = VALIDATION_SHARE,
     seed: int = 0,
     further: Sequence[str] = (),
+    more_words: Callable[[Sequence[str], int], Sequence[str]] | None = None,
 ) -> Prepared:
     """Splits the validation part off the training split and fixes the vocabulary.
 
     Frequent words are counted over the whole training split, the validation part with it: that reads no
     label, and the ids are then those of Keras's index on the same data. Telling words are chosen without
     the validation part, whose labels must stay unread. The test split is not read.
+    more_words: of these words and at most so many, which others are to be known where pieces are read and the
+    texts leave room.
     """
     check_validation_share(validation_share)
     train, validation = hold_out(dataset.train, validation_share, seed)
@@ -174,6 +180,9 @@ def prepare(
             informative_marks(train.texts, train.labels.tolist(), kinds),
         )
         oov = None if vocabulary.drop_unknown else OOV_ID
+        if more_words is not None:
+            room = vocabulary.num_words - FIRST_WORD_ID - len(words) - len(pieces)
+            words = (*words, *more_words(words, room))
         tokenizer = Tokenizer(words, vocabulary.length, oov, pieces)
         unknown = unknown_share(tokenizer, dataset.train.texts)
         return Prepared(dataset, tokenizer, train, validation, unknown, spaceless, tuple(further))
@@ -258,7 +267,20 @@ def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
         network = Network(config)
     if network.ngrams is not None and ngrams is not None:
         network.ngrams.choose(ngrams)
+    begin_with_meanings(network, prepared.meanings)
     return network
+
+
+def begin_with_meanings(network: Network, meanings: Floats | None) -> None:
+    """The embedding's first values, of the words that an encoder knows: the first components of what they
+    mean (see Prepared.meanings)."""
+    if meanings is None:
+        return
+    width = min(meanings.shape[1], network.config.embedding_dim)
+    known, first = meanings.any(axis=1), meanings[:, :width]
+    values = torch.from_numpy(first[known] * np.float32(SPREAD / max(1e-9, float(first[known].std()))))
+    with torch.no_grad():
+        network.embedding.weight[np.flatnonzero(known), :width] = values
 
 
 def fit(
@@ -281,6 +303,7 @@ def fit(
     abstain: float | None = None,
     ngrams_from: Vectors | None = None,
     favoured: tuple[int, float] | None = None,
+    vectors: Vectors | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -298,6 +321,7 @@ def fit(
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
     ngrams_from: what the n-gram part begins with, see ngram_part.NarrowFit. favoured: the first labels, so
     many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
+    vectors: the n-gram part, where the teachers have fitted it.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     if validation is not None and judged is not None:
@@ -332,7 +356,7 @@ def fit(
     elif network.ngrams is not None:
         if validation is not None:
             answers = part_logits(
-                network, linear, validation, prepared.tokenizer, recipe, options.seed, ngrams_from
+                network, linear, validation, prepared.tokenizer, recipe, options.seed, ngrams_from, vectors
             )
         ngrams = finish_ngram_part(
             network,
@@ -343,6 +367,7 @@ def fit(
             options.seed,
             texts=len(examples),
             begin=ngrams_from,
+            fitted=vectors,
         )
     if result.outcome != "interrupted" and (validation is not None or crossed is not None):
         if several:
@@ -385,7 +410,7 @@ def fit(
             )
         if finished is not None and validation is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
-        if ngrams is not None and validation is not None:
+        if ngrams is not None and validation is not None and vectors is None:
             everything = linear.joined(validation)
             midway = None if answers is None else answers.midway
             learn_ngrams_from_all(

@@ -187,11 +187,12 @@ class Recipe:
 @dataclass(frozen=True)
 class Lesson:
     """What a network learns from: examples for the LSTM; linear: for its n-gram part, whose recipe is None
-    where it is to be found."""
+    where it is to be found. vectors: of the n-gram part, where the teachers have fitted it."""
 
     examples: Examples
     linear: Examples
     recipe: Recipe | None
+    vectors: Vectors | None = None
 
     @classmethod
     def of(cls, examples: Examples, recipe: Recipe | None) -> Lesson:
@@ -516,12 +517,14 @@ def part_logits(
     recipe: Recipe | None,
     seed: int,
     begin: Vectors | None = None,
+    vectors: Vectors | None = None,
 ) -> PartLogits:
-    """The answers of the trained LSTM and of an n-gram part that is fitted to ``train``. begin: see
-    :class:`NarrowFit`."""
-    features = _features(network, tokenizer)
-    truth = truth_of(network, train)
-    vectors, midway = _fit(network.config, train, features, truth, recipe, seed, begin)
+    """The answers of the trained LSTM and of the n-gram part: ``vectors``, or without them one that is fitted
+    to ``train``. begin: see :class:`NarrowFit`."""
+    features, midway = _features(network, tokenizer), None
+    if vectors is None:
+        truth = truth_of(network, train)
+        vectors, midway = _fit(network.config, train, features, truth, recipe, seed, begin)
     linear = vectors.logits(features.matrix(held_out), held_out.lengths)
     return PartLogits(predict_logits(network, held_out).numpy(), linear, held_out.targets, vectors, midway)
 
@@ -559,11 +562,13 @@ def finish_ngram_part(
     seed: int,
     texts: int | None = None,
     begin: Vectors | None = None,
+    fitted: Vectors | None = None,
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
     LSTM by what both answered other texts; both come into the network. texts: that the LSTM learnt from,
-    where these are others. begin: see :class:`NarrowFit`."""
-    several, vectors = network.config.several, None if judged is None else judged.vectors
+    where these are others. begin: see :class:`NarrowFit`. fitted: the n-gram part, where it is known."""
+    several = network.config.several
+    vectors = judged.vectors if judged is not None and fitted is None else fitted
     if vectors is None:
         features, truth = _features(network, tokenizer), truth_of(network, examples)
         vectors, _ = _fit(network.config, examples, features, truth, recipe, seed, begin)

@@ -18,7 +18,7 @@ from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import open_model
 from edge_lstm.printable import listed, shorten
-from edge_lstm.text import spaceless, split_marks
+from edge_lstm.text import FIRST_WORD_ID, spaceless, split_marks
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of
@@ -354,6 +354,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         described=described,
         recipe=lesson.recipe if lesson else recipe,
         linear=lesson.linear if lesson else None,
+        vectors=lesson.vectors if lesson else None,
         judged=taught.judged if taught else None,
         crossed=crossed,
     )
@@ -457,6 +458,7 @@ def _fit(
     crossed: PartLogits | None = None,
     ngrams_from: Vectors | None = None,
     favoured: tuple[int, float] | None = None,
+    vectors: Vectors | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -486,6 +488,7 @@ def _fit(
         abstain=job.abstain,
         ngrams_from=ngrams_from,
         favoured=favoured,
+        vectors=vectors,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
@@ -815,11 +818,34 @@ def _prepared(
     of_short: Distillation | None = None,
 ) -> Prepared:
     """further: texts without a label. of_short: the teachers of short texts; beside an encoder, texts are
-    made for it from the labelled ones."""
+    made for it from the labelled ones. Where there are few of these and none further, the encoder's own words
+    stand in for those that a log would hold (with one they were worth nothing)."""
     share = VALIDATION_SHARE if job.validation_share is None else job.validation_share
-    prepared = prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
     if of_short is None or not of_short.is_transformer:
-        return prepared
+        return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
+    known, more_words = None, None
+    if exact(len(dataset.labels)) and len(dataset.train) < FEW_TEXTS and not further:
+        from edge_lstm_export.teacher.encoder_words import words_of
+        from edge_lstm_export.teacher.transformer import load_encoder
+
+        known = words_of(load_encoder(of_short.teacher, len(dataset.labels)))
+        of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
+        more_words = partial(known.near, of_texts)
+    prepared = prepare(
+        dataset,
+        vocabulary,
+        validation_share=share,
+        seed=job.data.seed,
+        further=further,
+        more_words=more_words,
+    )
+    if known is not None:
+        words = prepared.tokenizer.words
+        of_words = known.meanings(words)
+        meanings = np.zeros((prepared.tokenizer.num_ids, of_words.shape[1]), np.float32)
+        meanings[FIRST_WORD_ID : FIRST_WORD_ID + len(words)] = of_words
+        if meanings.any():
+            prepared = replace(prepared, meanings=meanings)
     seed = replace(job.base.options, **job.options).seed
     fold = folds_of(prepared.train, FOLDS, seed)  # a text made of rows of two folds could teach neither
     texts = prepared.train.texts

@@ -18,6 +18,7 @@ from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
 from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import FEW_TEXTS, Lesson, Recipe, cross_fit, exact, fit_exact, learn_features
+from edge_lstm_export.soft_ngrams import fit_soft
 from edge_lstm_export.teacher import accuracy_of, blend_weights, blended
 from edge_lstm_export.teacher.labels import Floats, Ints
 
@@ -143,7 +144,13 @@ class ShortTeachers:
             return Lesson.of(examples, None), found
         linear, _ = examples.split(len(rows) + len(further))
         known = found.recipe if exact(self.count) and not len(further) else None
-        return Lesson(examples, linear, known), found
+        vectors = None
+        if len(texts) and self.prepared.meanings is not None:
+            of_words = self.features.keys[: self.features.words]
+            meanings = np.zeros((len(self.features.keys), self.prepared.meanings.shape[1]), np.float32)
+            meanings[: self.features.words] = self.prepared.meanings[of_words]
+            vectors = fit_soft(examples, self.features, meanings)
+        return Lesson(examples, linear, known, vectors), found
 
 
 def _probabilities(logits: Floats, count: int) -> Floats:

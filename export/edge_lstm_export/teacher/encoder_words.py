@@ -1,0 +1,104 @@
+"""The words of an encoder: what each means beside the others, by the vectors that the encoder reads first.
+
+Some hundred labelled texts hold a third less of the words that the next text brings. An encoder has read
+them all: its own table of words says which of them mean something like those that were labelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from edge_lstm_export.teacher.labels import Floats, Ints
+from edge_lstm_export.teacher.transformer import Transformer
+
+WIDTH = 64  # of a meaning: principal components
+_CHUNK = 4096  # words compared at once
+
+
+@dataclass(frozen=True)
+class EncoderWords:
+    """words: those that the encoder's tokenizer reads as one piece; table: float32 [pieces, hidden], what the
+    encoder reads for each piece of its vocabulary; pieces: int64 [words], of each word."""
+
+    words: tuple[str, ...]
+    table: Floats
+    pieces: Ints
+    tokenizer: Any
+
+    @cached_property
+    def _axes(self) -> tuple[Floats, Floats]:
+        """(mean [hidden], principal components of the words [hidden, WIDTH])."""
+        own = self.table[self.pieces]
+        mean = own.mean(axis=0) if len(own) else np.zeros(self.table.shape[1], np.float32)
+        own = own - mean
+        _, axes = np.linalg.eigh(own.T @ own)
+        return mean, np.asarray(axes[:, ::-1][:, :WIDTH], np.float32)
+
+    def vectors(self, words: Sequence[str]) -> Floats:
+        """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0 without any."""
+        found = np.zeros((len(words), self.table.shape[1]), np.float32)
+        for row, ids in enumerate(_pieces_of(self.tokenizer, words)):
+            if ids:
+                found[row] = self.table[ids].mean(axis=0) - self._axes[0]
+        return _of_length_one(found)
+
+    def meanings(self, words: Sequence[str]) -> Floats:
+        """float32 [words, at most WIDTH], of length 1; 0 where the encoder knows nothing of a word."""
+        return _of_length_one(self.vectors(words) @ self._axes[1])
+
+    def near(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
+        """Of the encoder's own words the nearest to any of these, nearest first; none of ``without``."""
+        wanted = self.vectors(words)
+        wanted = wanted[np.abs(wanted).sum(axis=1) > 0]
+        if not len(wanted) or not len(self.words):
+            return ()
+        own = _of_length_one(self.table[self.pieces] - self._axes[0])
+        nearest = np.concatenate(
+            [(own[i : i + _CHUNK] @ wanted.T).max(axis=1) for i in range(0, len(own), _CHUNK)]
+        )
+        known = set(without)
+        found: list[str] = []
+        for i in np.argsort(-nearest, kind="stable"):
+            if len(found) >= most:
+                break
+            if self.words[i] not in known:
+                found.append(self.words[i])
+        return tuple(found)
+
+
+def words_of(model: Transformer) -> EncoderWords:
+    """From the encoder's tokenizer and its table of pieces. Words are of letters alone, two or more."""
+    tokenizer = model.tokenizer
+    with torch.no_grad():
+        table = model.encoder.get_input_embeddings().weight.detach().float().cpu().numpy()
+    special = set(tokenizer.all_special_ids)
+    ids = [i for i in range(min(len(tokenizer), len(table))) if i not in special]
+    said = [
+        tokenizer.convert_tokens_to_string([token]).strip() for token in tokenizer.convert_ids_to_tokens(ids)
+    ]
+    words = [(i, word.lower()) for i, word in zip(ids, said) if len(word) > 1 and word.isalpha()]
+    read = _pieces_of(tokenizer, [word for _, word in words])
+    found: dict[str, int] = {}
+    for (i, word), pieces in zip(words, read):
+        if pieces == [i]:
+            found.setdefault(word, i)
+    return EncoderWords(tuple(found), table, np.array(list(found.values()), np.int64), tokenizer)
+
+
+def _pieces_of(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
+    # After a space, since some vocabularies tell a word's beginning by it.
+    if not words:
+        return []
+    read = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]
+    return [[i for i in ids if i != tokenizer.unk_token_id] for ids in read]
+
+
+def _of_length_one(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
