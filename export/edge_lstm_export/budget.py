@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.modelfile import parse_model
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
-from edge_lstm_export.export import untried_int8
 from edge_lstm_export.fit import Prepared, new_network
 from edge_lstm_export.network import NetworkConfig
+
+if TYPE_CHECKING:  # what most trainings do without is imported where it is used
+    from edge_lstm.classifier import Classifier
 
 AUTO = "auto"
 # The presets from the most to the least accurate (benchmarks/accuracy.md; a test holds it to that).
@@ -87,7 +87,7 @@ class Choice:
         return asdict(self)
 
 
-Times = Callable[[Sequence[Classifier], Sequence[str]], Sequence[float]]
+Times = Callable[["Sequence[Classifier]", Sequence[str]], Sequence[float]]
 
 
 def choose(
@@ -106,6 +106,9 @@ def choose(
         name: len(data) + _ACCOUNT_BYTES + _ACCOUNT_BYTES_PER_LABEL * len(prepared.dataset.labels)
         for name, data in files.items()
     }
+    from edge_lstm.classifier import Classifier
+    from edge_lstm.modelfile import parse_model
+
     classifiers = [Classifier.from_model(parse_model(data, Path(name))) for name, data in files.items()]
     micros = (times or median_micros)(classifiers, _some_texts(prepared))
     costs = {
@@ -157,6 +160,8 @@ def median_micros(classifiers: Sequence[Classifier], texts: Sequence[str]) -> li
 def _untrained_file(candidate: Candidate) -> bytes:
     prepared = candidate.prepared
     network = new_network(prepared, candidate.shape, seed=0)
+    from edge_lstm_export.export import untried_int8
+
     return untried_int8(Checkpoint(network, prepared.tokenizer, prepared.dataset.labels, {}))
 
 

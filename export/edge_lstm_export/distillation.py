@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
 from edge_lstm_export.datasets import DataOptions, read_dataset
@@ -368,6 +367,8 @@ def _classifier(
 
 def _answers(path: Path, texts: Sequence[str], labels: tuple[str, ...]) -> npt.NDArray[np.float32]:
     """What a model file answers: float32 [n, labels]. DataError where its labels are other ones."""
+    from edge_lstm import Classifier
+
     classifier = Classifier.load(path)
     if classifier.labels != labels:
         raise DataError(

@@ -307,6 +307,8 @@ class NGramVectors(nn.Module):
     ids: Tensor
     # Probability, in training, that an n-gram of a text is left out.
     dropout = 0.0
+    # While the vectors are zero, so is their sum: no n-gram need be looked up.
+    silent = False
 
     def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
         super().__init__()
@@ -370,6 +372,8 @@ class NGramVectors(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T]; lengths: int64 [B] → [B, ngram_dim]."""
+        if self.silent:
+            return torch.zeros(len(ids), self.vectors.embedding_dim, device=ids.device)
         rows = self.rows(ids)
         scale = lengths.sqrt().unsqueeze(1)
         if self.training and self.dropout:

@@ -487,6 +487,7 @@ def silence(network: Network) -> None:
     """While the LSTM learns, the n-grams say nothing, and their vectors get no gradient."""
     assert network.ngrams is not None
     network.ngrams.vectors.weight.requires_grad_(False)
+    network.ngrams.silent = True
     with torch.no_grad():
         network.ngrams.vectors.weight.zero_()
         network.head.weight[:, network.config.pooled_dim :] = 0
@@ -649,6 +650,7 @@ def carried_over(old: Vectors, held: Ints, ngrams: Ints, labels: int) -> Vectors
 
 def _set(network: Network, vectors: Vectors, share: float) -> None:
     assert network.ngrams is not None
+    network.ngrams.silent = False
     with torch.no_grad():
         network.ngrams.vectors.weight[1:] = torch.from_numpy(vectors.vectors)
         network.head.weight[:, network.config.pooled_dim :] = torch.from_numpy(share * vectors.head)

@@ -152,7 +152,7 @@ class _Run:
             {"params": matrices, "weight_decay": decay, "share": 1.0},
             {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0, "share": 1.0},
         ]
-        self.optimizer = AdamW(groups, options.learning_rate)
+        self.optimizer = AdamW(groups, options.learning_rate, fused=device == "cpu")
         self.batches = math.ceil(len(examples) / options.batch_size)  # an epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}
