@@ -69,7 +69,7 @@ def cross_validate(
     if not all(len(rest) and len(held) for rest, held in parts) or network.ngrams is None:
         return None
     shape = len(fold), network.config.logits
-    lstm, linear = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    lstm, linear, soft = np.zeros(shape, np.float32), np.zeros(shape, np.float32), False
     for number, (rest, held) in enumerate(parts, 1):
         say(f"cross-validation: {number} of {FOLDS}")
         learnt = lesson(rest) if lesson else Lesson.of(prepared.examples(train.subset(rest)), recipe)
@@ -92,5 +92,5 @@ def cross_validate(
             options.seed,
             vectors=learnt.vectors,
         )
-        lstm[held], linear[held] = found.lstm, found.ngrams
-    return PartLogits(lstm, linear, prepared.examples(train).targets)
+        lstm[held], linear[held], soft = found.lstm, found.ngrams, found.soft
+    return PartLogits(lstm, linear, prepared.examples(train).targets, soft=soft)

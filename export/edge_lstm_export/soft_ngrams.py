@@ -21,9 +21,9 @@ from edge_lstm_export.ngram_part import Features, Floats, Vectors, Weighting, tw
 
 Doubles = npt.NDArray[np.float64]
 
-# Of 1e-3 and 3e-4 on parts of the training splits of trec6, SST-2 and TweetEval's emotions, 200 and 300 rows:
-# within a point of each other.
-STRENGTH = 3e-4  # of the squared weights, beside the mean cross entropy
+# Of the squared weights, beside the mean cross entropy. 1e-3, 3e-4, 1e-4 and 3e-5 on parts of the training
+# splits of trec6 and SST-2 (200 rows) and TweetEval's emotions (300): a mean of 63.8, 65.2, 65.9, 65.5 %.
+STRENGTH = 1e-4
 STEPS = 50
 
 

@@ -28,6 +28,7 @@ from edge_lstm_export.ngram_part import (
     fit_linear,
     fit_narrow,
     learn_features,
+    with_svm,
 )
 from edge_lstm_export.pipeline import suits_ngrams
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
@@ -197,6 +198,28 @@ def test_many_labels_share_narrow_vectors() -> None:
     assert vectors.vectors.shape[1] == 12
     logits = vectors.logits(features.matrix(examples), examples.lengths)
     assert (logits.argmax(axis=1) == np.array(labels)).mean() > 0.98
+
+
+@pytest.mark.parametrize("width", [24, 12])
+def test_narrow_vectors_hold_an_svm_too(width: int) -> None:
+    """As many directions as labels hold all of both, fewer what differs most."""
+    texts, labels = made_texts(20, 8)
+    words, pieces, _ = words_and_pieces(texts, 300)
+    tokenizer = Tokenizer(words, pieces=pieces)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 20))
+    features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
+    narrow, _ = fit_narrow(examples, features, width, seed=0)
+    both = with_svm(narrow, examples, features, np.array(labels))
+    assert (both.vectors.shape, both.head.shape) == (narrow.vectors.shape, narrow.head.shape)
+    held, lengths = features.matrix(examples), examples.lengths
+    svm = fit_exact(examples, features, np.array(labels), 20, Recipe(0.5, 1.0))
+    centred = [
+        logits - bias - (logits - bias).mean(axis=1, keepdims=True)
+        for logits, bias in ((part.logits(held, lengths), part.bias) for part in (narrow, svm, both))
+    ]
+    mean = (centred[0] + centred[1] * centred[0].std() / centred[1].std()) / 2
+    assert np.abs(centred[2] - mean).max() < (1e-3 if width > 20 else 0.5 * np.abs(mean).max())
+    assert (both.logits(held, lengths).argmax(axis=1) == labels).mean() > 0.98
 
 
 @pytest.mark.parametrize(("name", "labels"), [("tiny", 6), ("small", 2), ("small", 77), ("small", 150)])

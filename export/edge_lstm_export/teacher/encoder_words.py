@@ -17,7 +17,7 @@ import torch
 from edge_lstm_export.teacher.labels import Floats, Ints
 from edge_lstm_export.teacher.transformer import Transformer
 
-WIDTH = 64  # of a meaning: principal components
+WIDTH = 128  # of a meaning: principal components; on the parts that soft_ngrams.py names 65.8 %, with 64 65.2
 _CHUNK = 4096  # words compared at once
 
 
