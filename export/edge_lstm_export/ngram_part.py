@@ -552,7 +552,8 @@ def part_logits(
 ) -> PartLogits:
     """The answers of the trained LSTM and of the n-gram part: ``vectors``, or without them one that is fitted
     to ``train``. begin: see :class:`NarrowFit`."""
-    features, midway, soft = _features(network, tokenizer), None, vectors is not None
+    features, midway = _features(network, tokenizer), None
+    soft = vectors is not None and exact(network.config.labels)
     if vectors is None:
         truth = truth_of(network, train)
         vectors, midway = _fit(network.config, train, features, truth, recipe, seed, begin)
