@@ -103,18 +103,21 @@ RECIPE_base := --set pieces=yes --num-words 16000 --embedding 30 --pairs 210000 
 
 # An interrupted training leaves its best weights so far: only the mark says that they are the last ones.
 $(addprefix $(MODEL_DIR)/,tiny.done small.done medium.done base.done): $(LABELS) | $(VENV)/installed
-	$(IMDB) --teacher kept --preset $(notdir $(@:.done=)) $(RECIPE_$(notdir $(@:.done=))) \
+	$(IMDB) --teacher kept --set negate=yes --preset $(notdir $(@:.done=)) $(RECIPE_$(notdir $(@:.done=))) \
 		-o $(@:.done=.safetensors) $(if $(wildcard $(@:.done=.safetensors.partial)),--resume)
 	touch $@
 
 $(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
 	$(BIN)/edge-lstm export $(<:.done=.safetensors) -o $@ --quantize int8 --data imdb
 
+# What these words make of others, teachers label too; of what is negated, the students learn the opposite.
+NEGATIONS := not,*n't,never,no,nothing,nobody,none,neither,nor,hardly,barely,without,cannot,lack,lacks,fails,failed,far
+
 # The labels made again from an encoder (a folder, or a name on the hub): an hour and a half on two busy cores,
 # gone on from where it is interrupted.
 TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
 teacher: $(VENV)/installed
-	$(IMDB) --teacher $(TEACHER) --set spans=4 --set teacher-windows=1 \
+	$(IMDB) --teacher $(TEACHER) --set spans=4 --set "around=$(NEGATIONS)" --set teacher-windows=1 \
 		--preset tiny --epochs 1 --no-test -o $(MODEL_DIR)/taught.safetensors
 
 # Everything side by side: five minutes; the first time most of an hour, and several GB in the cache.

@@ -22,6 +22,7 @@ from edge_lstm import Classifier
 from edge_lstm.errors import EdgeLSTMError
 
 PAIRS = Path(__file__).parent.parent / "examples" / "edited_reviews.csv"
+NEGATED = PAIRS.with_name("negations.csv")  # short sentences and their negations, in the same form
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """What a sentiment model says of texts that it was not made from: sentences on other things, edited reviews,
-and texts with no sentiment at all.
+negations, and texts with no sentiment at all.
 
     python -m benchmarks.other_texts [MODEL …] [--sets FOLDER]
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.documents import DATA_VARIABLE
-from benchmarks.edited import PAIRS, judge
+from benchmarks.edited import NEGATED, PAIRS, judge
 from edge_lstm import Classifier
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.evaluation.sources import load_labelled
@@ -33,7 +33,7 @@ NEITHER_TEXTS = 500
 
 
 def accuracies(classifier: Classifier, sets: Path | None) -> dict[str, float]:
-    """Set → share of right answers, from 0 to 1; ``edited``: of pairs of which both are right."""
+    """Set → share of right answers, from 0 to 1; ``edited``, ``negated``: of pairs of which both are right."""
     files = {"own reviews": OWN_REVIEWS}
     if sets is not None:
         files |= {name: sets / folder / "test.csv" for folder, name in SENTENCES.items()}
@@ -46,6 +46,7 @@ def accuracies(classifier: Classifier, sets: Path | None) -> dict[str, float]:
                 np.mean([classifier.labels[i] == label for i, label in zip(answers, data.labels)])
             )
     found["edited"] = judge(classifier, PAIRS).both
+    found["negated"] = judge(classifier, NEGATED).both
     return found
 
 

@@ -23,8 +23,9 @@ from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.datasets.sources import holds_splits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
+from edge_lstm_export.negation import negated_clauses
 from edge_lstm_export.ngram_part import Lesson
-from edge_lstm_export.spans import random_spans
+from edge_lstm_export.spans import random_spans, spans_around
 from edge_lstm_export.teacher import (
     TEACHER_VERSION,
     SoftLabels,
@@ -63,8 +64,11 @@ class Distillation:
     models: model files that label the unlabelled texts together with the teacher.
     teacher_labels: a classifier's label → the data's, where they differ.
     spans: sentences and runs of them, so many a text, that a transformer labels for themselves.
+    around: words, around which a transformer labels a few words of a text too (spans.spans_around).
     windows: parts of a long text that a transformer reads; None for its default; 0: it labels spans alone,
         and NB-SVM whole texts.
+    negate: English clauses are learnt with a negation too, their label turned (negation.py); of two labels
+        that are opposites.
     """
 
     teacher: str
@@ -76,7 +80,9 @@ class Distillation:
     models: tuple[Path, ...] = ()
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
     spans: int = SPANS
+    around: tuple[str, ...] = ()
     windows: int | None = None
+    negate: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.own_labels <= 1:
@@ -203,14 +209,19 @@ def teach(
     further = [text for text in unlabelled if text not in seen]
     train, count = prepared.train, len(prepared.dataset.labels)
     spans, held, each = [], [], 0
+    around: tuple[str, ...] = ()
     if distillation.is_transformer:
-        each = distillation.spans
+        each, around = distillation.spans, distillation.around
     elif distillation.teacher == KEPT:
-        each = kept_spans(distillation.kept)
+        each, around = kept_spans(distillation.kept)
     if each:
         spans = random_spans([*train.texts, *further], each, distillation.options.seed)
         held = random_spans(prepared.validation.texts, 1, distillation.options.seed)
-    texts = _digest(train.texts, train.labels.tolist(), further, each)
+    if around:
+        there = set(spans)
+        drawn = spans_around([*train.texts, *further], around, distillation.options.seed)
+        spans += [span for span in drawn if span not in there]
+    texts = _digest(train.texts, train.labels.tolist(), further, each, *([around] if around else []))
     maker = _maker(distillation)
     rows = len(train), len(further), len(spans) + len(held)
     labels = kept_labels(distillation.kept, texts, maker, rows, count)
@@ -228,7 +239,7 @@ def teach(
             labels = _transformer_labels(prepared, further, [*spans, *held], distillation, maker or "", say)
         else:
             labels = soft_labels(train.texts, train.labels, further, count, distillation.options, say)
-        keep_labels(distillation.kept, texts, maker or "", labels, each, distillation.split_seed)
+        keep_labels(distillation.kept, texts, maker or "", labels, each, around, distillation.split_seed)
         # As they come back from the file: a resumed training learns from the same numbers.
         labels = kept_labels(distillation.kept, texts, maker, rows, count) or labels
     opinions = [labels.unlabelled]
@@ -241,12 +252,23 @@ def teach(
     targets = soft.copy()
     targets[: len(train)] *= 1 - own
     targets[: len(train)] += own * one_hot(train.labels, count)
-    examples = Examples.from_texts(prepared.tokenizer, [*train.texts, *further, *spans], targets)
+    negated: list[str] = []
+    if distillation.negate:
+        if count != 2:
+            raise DataError(
+                f"negate=yes turns one of two labels into the other, and there are {count}; leave it out"
+            )
+        negated, turned = negated_clauses(spans, labels.spans[: len(spans)])
+        say(f"teacher: {len(negated):,} clauses are learnt with a negation too")
+        soft, targets = np.concatenate([soft, turned]), np.concatenate([targets, turned])
+    texts_of_all = [*train.texts, *further, *spans, *negated]
+    examples = Examples.from_texts(prepared.tokenizer, texts_of_all, targets)
     provenance = {
         "teacher": distillation.name,
         "unlabelled": distillation.unlabelled,
         "unlabelled_texts": len(further),
         "spans": len(spans),
+        "negated": len(negated),
         "own_labels": own,
         "models_sha256": [file_digest(model) for model in distillation.models],
         "options": distillation.options.to_dict(),

@@ -111,10 +111,9 @@ class TrainingJob:
     network, vocabulary, options: what differs from the preset's, by the names of NetworkConfig,
         VocabularyOptions and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
-    teacher, unlabelled, soft_labels, own_labels, teacher_models, teacher_labels, spans,
-        teacher_windows: see
-        distillation.Distillation. None is the preset's; without a teacher ("none") the network learns from
-        the training texts' own labels.
+    teacher, unlabelled, soft_labels, own_labels, teacher_models, teacher_labels, spans, around,
+        teacher_windows, negate: see distillation.Distillation; around: with commas between the words. None is
+        the preset's; without a teacher ("none") the network learns from the training texts' own labels.
     begin: a checkpoint to go on from, whose vocabulary and network are kept; replay: the file of the rows
         that it was trained on, where it keeps none. See going_on.py.
     keep_rows: the checkpoint keeps the training's texts, for a training that goes on from it (kept.py); None:
@@ -145,7 +144,9 @@ class TrainingJob:
     teacher_models: tuple[Path, ...] = ()
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
     spans: int | None = None
+    around: str | None = None
     teacher_windows: int | None = None
+    negate: bool = False
     validation_share: float | None = None
     read_test: bool = True
     begin: Path | None = None
@@ -194,7 +195,9 @@ class TrainingJob:
             models=self.teacher_models,
             teacher_labels=self.teacher_labels,
             spans=SPANS if self.spans is None else self.spans,
+            around=tuple(filter(None, (self.around or "").replace(" ", "").split(","))),
             windows=self.teacher_windows,
+            negate=self.negate,
         )
 
     @property
@@ -292,6 +295,10 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     base = job.base
     vocabulary = _vocabulary_options(job, base)
     of_short = job.distillation if _teaches_short(job, labeller) else None
+    if of_short is not None and (job.around or job.negate):
+        raise DataError(
+            "around and negate are for long texts, of which a teacher labels spans; leave them out"
+        )
     further: tuple[str, ...] = ()
     chosen = NOTHING_FURTHER
     if job.unlabelled is not None:
@@ -775,10 +782,13 @@ def _check_teacher(job: TrainingJob) -> None:
         from edge_lstm_export.teacher.transformer import check_source
 
         check_source(job.distillation.teacher)
-    elif job.teacher_labels or job.teacher_windows is not None or job.spans is not None:
+    elif job.teacher_labels or any(x is not None for x in (job.teacher_windows, job.spans, job.around)):
         raise DataError(
-            "--teacher-labels, teacher-windows and spans are a transformer's; add --teacher FOLDER"
+            "--teacher-labels, teacher-windows, spans and around are a transformer's; add --teacher FOLDER"
         )
+    of_spans = job.distillation is not None and job.distillation.teacher != NB_SVM
+    if job.negate and not of_spans:
+        raise DataError("negate=yes is of clauses that a transformer labelled; add --teacher FOLDER")
     if job.unlabelled is not None and job.distillation is None:
         raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
     if job.teacher_models:

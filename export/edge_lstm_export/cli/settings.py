@@ -109,7 +109,15 @@ SETTINGS = (
     Setting("own-labels", "", "own_labels", float, "how much a text's own label counts beside the teacher's"),
     Setting("soft-labels", "", "soft_labels", Path, "keeps the teacher's labels, for the next training"),
     Setting("spans", "", "spans", int, "sentences of a text that a transformer labels for themselves"),
+    Setting(
+        "around",
+        "",
+        "around",
+        str,
+        "words around which a transformer labels a few words of a text too: not,never,*n't",
+    ),
     Setting("teacher-windows", "", "teacher_windows", int, "parts that a transformer reads of a long text"),
+    Setting("negate", "", "negate", bool, 'learn short English clauses with "not" too, their label turned'),
     Setting(
         "teacher-model",
         "",

@@ -3,12 +3,13 @@ with the texts alone students are trained without the teacher.
 
 safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, labels - 1], the probabilities of
 all labels but the first, times 65,535. Metadata: sha256 of the texts, what made the labels, how many spans a
-text has at most, the seed that parted the texts, and the report.
+text has at most and around which words, the seed that parted the texts, and the report.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,25 @@ from edge_lstm.errors import DataError
 from edge_lstm_export.teacher.labels import SoftLabels
 
 _TEXTS, _MAKER, _REPORT = "edge_lstm_soft_labels", "made_by", "report"
-_EACH, _SPLIT = "spans", "split_seed"
+_EACH, _AROUND, _SPLIT = "spans", "around", "split_seed"
 _PARTS = ("labelled", "unlabelled", "spans")
 _SCALE = 65_535
 
 
-def keep_labels(path: Path, texts: str, maker: str, labels: SoftLabels, spans: int, split_seed: int) -> None:
+def keep_labels(
+    path: Path,
+    texts: str,
+    maker: str,
+    labels: SoftLabels,
+    spans: int,
+    around: Sequence[str],
+    split_seed: int,
+) -> None:
     """texts: sha256 (hex) of what was labelled; maker: of teacher and options, or their names; spans: most of
-    a text; split_seed: by which the validation part was drawn."""
+    a text; around: words that further ones are around; split_seed: by which the validation part was drawn."""
     arrays = {part: np.rint(getattr(labels, part)[:, 1:] * _SCALE).astype(np.uint16) for part in _PARTS}
     metadata = {_TEXTS: texts, _MAKER: maker, _REPORT: json.dumps(labels.report)}
-    metadata |= {_EACH: str(spans), _SPLIT: str(split_seed)}
+    metadata |= {_EACH: str(spans), _AROUND: ",".join(around), _SPLIT: str(split_seed)}
     write_atomically(save(arrays, metadata), path, parents=True)
 
 
@@ -42,9 +51,11 @@ def check_kept(path: Path) -> None:
         raise DataError(f"{path} holds no soft labels and would be overwritten; give another --soft-labels")
 
 
-def kept_spans(path: Path) -> int:
-    """Most spans of a text that the file has labels of; 0 where it does not say."""
-    return _number(path, _EACH)
+def kept_spans(path: Path) -> tuple[int, tuple[str, ...]]:
+    """Most spans of a text that the file has labels of, and the words that further ones are around; 0 and
+    none where it does not say."""
+    around = (_metadata(path) or {}).get(_AROUND, "")
+    return _number(path, _EACH), tuple(filter(None, around.split(",")))
 
 
 def kept_split_seed(path: Path) -> int:
