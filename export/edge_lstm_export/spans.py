@@ -55,7 +55,7 @@ def random_spans(texts: Sequence[str], each: int, seed: int, lengths: Sequence[i
 
 
 # Of a span around a word: most words before it and after it, and most spans of a text.
-BEFORE, AFTER, MOST_AROUND = 3, 5, 4
+BEFORE, AFTER, MOST_AROUND = 3, 5, 3
 
 
 def spans_around(texts: Sequence[str], words: Sequence[str], seed: int) -> list[str]:

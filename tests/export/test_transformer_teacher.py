@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("transformers")
 
 import torch
-from edge_lstm_export import distillation, pipeline
+from edge_lstm_export import distillation, negation, pipeline
 from edge_lstm_export.spans import random_spans, sentences
 from edge_lstm_export.teacher import transformer as module
 from edge_lstm_export.teacher.transformer import TransformerOptions, fine_tune, load_encoder, logits_of
@@ -94,6 +94,8 @@ def test_an_encoder_learns_the_labels_and_teaches_spans(
     assert "NB-SVM" in lines and "transformer" in lines
     assert "takes about" not in lines  # seconds need no announcement
 
+    assert taught["negated"] == 0
+
     # The labels are kept: without the transformer another student has the same ones.
     kept = tmp_path / "m.soft-labels.safetensors"
     again = tmp_path / "again.safetensors"
@@ -114,6 +116,29 @@ def test_an_encoder_learns_the_labels_and_teaches_spans(
         )
     with pytest.raises(DataError, match="holds labels of other texts"):
         train(folder, again, "--teacher", "kept", "--set", f"soft-labels={kept}")
+
+
+def test_few_words_around_others_are_labelled_and_turned(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(negation, "SURE", 0.5)  # the little teacher never is
+    output, again = tmp_path / "m.safetensors", tmp_path / "again.safetensors"
+    more = ("--unlabelled", str(folder / "texts.txt"))
+    train(folder, output, "--teacher", str(folder / "encoder"), *more, "--set", "around=*ly, filler7",
+          "--set", "negate=yes")  # fmt: skip
+    training, lines = said(capsys)
+    assert training["distillation"]["negated"] > 0
+    assert f"{training['distillation']['negated']} clauses are learnt with a negation too" in lines
+    with_them = training["distillation"]["spans"]
+
+    # Of kept labels the words are known.
+    kept = tmp_path / "m.soft-labels.safetensors"
+    train(folder, again, "--teacher", "kept", *more, "--set", f"soft-labels={kept}", "--set", "negate=yes")
+    assert said(capsys)[0]["distillation"]["spans"] == with_them
+    with safe_open(output, "np") as one, safe_open(again, "np") as other:
+        assert all(np.array_equal(one.get_tensor(name), other.get_tensor(name)) for name in one.keys())  # noqa: SIM118
+    train(folder, again, "--teacher", str(folder / "encoder"), *more)
+    assert said(capsys)[0]["distillation"]["spans"] < with_them
 
 
 def test_a_classifier_labels_texts_that_have_no_label(
@@ -293,7 +318,9 @@ def test_a_folder_that_is_no_teacher(folder: Path, tmp_path: Path, damage: str, 
         (["--teacher", "nb-svm", "--teacher-labels", "NEG=bad"], "are a transformer's; add --teacher FOLDER"),
         (["--set", "teacher-windows=1"], "are a transformer's; add --teacher FOLDER"),
         (["--teacher", "{encoder}", "--set", "spans=-1"], "spans must be from 0"),
-        (["--set", "spans=3"], "spans are a transformer's; add --teacher FOLDER"),
+        (["--set", "spans=3"], "spans and around are a transformer's; add --teacher FOLDER"),
+        (["--set", "around=not"], "spans and around are a transformer's; add --teacher FOLDER"),
+        (["--set", "negate=yes"], "negate=yes is of clauses that a transformer labelled; add --teacher FOLDER"),
     ],
 )
 def test_what_does_not_go_together(folder: Path, tmp_path: Path, options: list[str], error: str) -> None:
