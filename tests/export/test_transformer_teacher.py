@@ -320,7 +320,10 @@ def test_a_folder_that_is_no_teacher(folder: Path, tmp_path: Path, damage: str, 
         (["--teacher", "{encoder}", "--set", "spans=-1"], "spans must be from 0"),
         (["--set", "spans=3"], "spans and around are a transformer's; add --teacher FOLDER"),
         (["--set", "around=not"], "spans and around are a transformer's; add --teacher FOLDER"),
-        (["--set", "negate=yes"], "negate=yes is of clauses that a transformer labelled; add --teacher FOLDER"),
+        (
+            ["--set", "negate=yes"],
+            "negate=yes is of clauses that a transformer labelled; add --teacher FOLDER",
+        ),
     ],
 )
 def test_what_does_not_go_together(folder: Path, tmp_path: Path, options: list[str], error: str) -> None:
