@@ -20,8 +20,7 @@ _MANY_LABELS = 20  # so many are listed
 _EMBEDDED_LICENCE = "mit"
 _EMBEDDED_LIMITS = (
     "It was trained on English film reviews. On other texts, or a word or two, its answers are worth less.",
-    "Negation is its weak spot: of 60 short sentences and their negations it has both right in two thirds; it takes "
-    "“It is far from perfect.” for positive.",
+    "Negation is its weak spot: it takes “It is far from perfect.” for positive.",
 )
 
 
