@@ -33,7 +33,7 @@ NEITHER_TEXTS = 500
 
 
 def accuracies(classifier: Classifier, sets: Path | None) -> dict[str, float]:
-    """Set → share of right answers, 0 to 1; of ``edited`` and ``negated`` of pairs of which both are right."""
+    """Set → share of right answers, 0 to 1; ``edited``, ``negated``: of pairs of which both are right."""
     files = {"own reviews": OWN_REVIEWS}
     if sets is not None:
         files |= {name: sets / folder / "test.csv" for folder, name in SENTENCES.items()}
