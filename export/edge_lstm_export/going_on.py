@@ -49,8 +49,9 @@ from edge_lstm_export.optimizer import AdamW
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.vocabulary import unknown_share
 
-# Of the passes and of the learning rate that a training from nothing takes (benchmarks/going_on.md).
-EPOCHS, RATE = 0.22, 1.0
+# Of the passes, the texts a step and the learning rate that a training from nothing takes
+# (benchmarks/going_on.md).
+EPOCHS, BATCH, RATE = 0.22, 1.5, 1.5**0.5
 # Of the head, before the rest: steps, but one pass at least, texts a step, learning rate.
 HEAD_STEPS, HEAD_BATCH, HEAD_RATE = 170, 256, 0.05
 # What a row of the first training teaches the LSTM: its own label so much, the rest what the checkpoint says
@@ -253,6 +254,7 @@ def fewer_passes(options: TrainingOptions) -> TrainingOptions:
         options,
         epochs=epochs,
         patience=epochs,
+        batch_size=round(BATCH * options.batch_size),
         learning_rate=RATE * options.learning_rate,
         word_vectors=False,
     )
