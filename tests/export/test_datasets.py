@@ -199,6 +199,10 @@ def test_what_often_spoils_a_training_is_said() -> None:
     assert "1 test texts are training texts too" in said
     twins = warnings(few, labels=("a b", "A  B"))
     assert "the labels a b and A  B differ in capitals or spaces only" in twins
+    several = split(*((f"text {i}", i % 3) for i in range(90)))
+    joined = "the label a| b looks like several: if it is, add --label-separator '|'"
+    assert joined in warnings(several, labels=("a", "b", "a| b"))
+    assert "looks like several" not in warnings(several, labels=("a", "b", "a|c"))
 
 
 def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> None:

@@ -30,6 +30,7 @@ _MANY_REPEATED = 0.01
 WIDE_INTERVAL = 5.0
 # A label is rare below this part of an even share. With fewer of its texts a threshold is a guess.
 RARE, FEWEST_OF_RARE = 1 / 3, 10
+_SEPARATORS = "|;,/+"  # between the labels of a text
 _MISSING = {"nan", "null", "none", "na", "n/a", "?"}
 
 
@@ -103,12 +104,26 @@ def _few_or_odd_labels(dataset: Dataset) -> Iterator[str]:
     missing = [repr(name) for name in names if name.lower() in _MISSING]
     if missing:
         yield f"the label {listed(missing)} may stand for a missing one: remove such rows if it does"
+    if not dataset.several and (several := _looks_several(names)):
+        name, mark = several
+        yield f"the label {shorten(name)} looks like several: if it is, add --label-separator '{mark}'"
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         alike[" ".join(name.lower().split())].append(name)
     twins = [" and ".join(map(shorten, group)) for group in alike.values() if len(group) > 1]
     if twins:
         yield f"the labels {listed(twins)} differ in capitals or spaces only: write them the same way"
+
+
+def _looks_several(names: Sequence[str]) -> tuple[str, str] | None:
+    """(a label, the mark in it) where the parts of the label beside the mark are labels too."""
+    known = {name.strip() for name in names}
+    for mark in _SEPARATORS:
+        for name in names:
+            parts = [part.strip() for part in name.split(mark)]
+            if len(parts) > 1 and known.issuperset(parts):
+                return name, mark
+    return None
 
 
 def result_warnings(
