@@ -319,7 +319,7 @@ def fit(
     crossed: what cross-validation answered the training texts, each of which has one label, in the place of
     the validation part (see cross_validation.py). abstain: the share of wrong answers that the model keeps to
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
-    ngrams_from: what the n-gram part begins with, see ngram_part.NarrowFit. favoured: the first labels, so
+    ngrams_from: what the n-gram part begins with, see ngram_part.fit_narrow. favoured: the first labels, so
     many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
     vectors: the n-gram part, where the teachers have fitted it.
     """
@@ -347,13 +347,14 @@ def fit(
     finished: Finished | None = None
     ngrams: FinishedNGrams | None = None
     said: tuple[str, ...] = ()
-    abstention, answers = None, crossed
+    abstention = None
     if result.outcome == "interrupted":
         temperature = (result.best and result.best.temperature) or 1.0
         if crossed is not None:
             temperature = fit_temperature(torch.from_numpy(crossed.lstm), torch.from_numpy(crossed.targets))
         divide_logits(network, temperature)
     elif network.ngrams is not None:
+        answers = crossed
         if validation is not None:
             answers = part_logits(
                 network, linear, validation, prepared.tokenizer, recipe, options.seed, ngrams_from, vectors
@@ -412,9 +413,8 @@ def fit(
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None and validation is not None and vectors is None:
             everything = linear.joined(validation)
-            midway = None if answers is None else answers.midway
             learn_ngrams_from_all(
-                network, ngrams, everything, prepared.tokenizer, temperature, options.seed, midway
+                network, ngrams, everything, prepared.tokenizer, temperature, options.seed, ngrams_from
             )
     if abstain is not None and (abstention is None or abstention.default is None):
         said = (*said, abstain_warning(abstention, abstain))

@@ -15,7 +15,6 @@ that it did not see; together they are better than either (banking77: 91.3 and 9
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +59,6 @@ EPOCHS, BATCH, RATE, DROPPED, SMOOTHING = 20, 64, 0.01, 0.5, 0.05
 # Where they begin with those of a checkpoint (benchmarks/going_on.md): passes, most texts a step, and as many
 # steps a pass as there are at least before a step has more texts.
 EPOCHS_FROM, BATCH_FROM, STEPS_FROM = 6, 128, 30
-LAST_FROM = 2  # of the passes, which a fit to all texts takes by itself
 # Where the n-grams learnt of the made texts what the LSTM did: 0.3 for it is half a point better than 0.5 on
 # parts of trec6 and SST-2, of 200 rows.
 BESIDE_SOFT = 0.3, 0.7
@@ -370,81 +368,6 @@ def fit_exact(examples: Examples, features: Features, labels: Truth, count: int,
     return Vectors(features.folded(weights), np.eye(len(bias), dtype=np.float32), bias * recipe.scale)
 
 
-class NarrowFit:
-    """Vectors and a head for many labels while they are fitted, by AdamW on the targets; a step drops half of
-    a text's n-grams. A copy of one (copy.deepcopy) goes on by itself.
-
-    begin: vectors of the features' n-grams, and a head, that were fitted to some of these texts before: a few
-    passes from there are better than many from nothing. What the parts of words say is in a word's vector.
-    """
-
-    def __init__(self, features: Features, width: int, labels: int, seed: int, begin: Vectors | None) -> None:
-        self.features, self.seed, self.is_begun = features, seed, begin is not None
-        self.passes, self.done = EPOCHS if begin is None else EPOCHS_FROM, 0
-        columns = features.parts.shape[1] + len(features.keys)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.vectors = torch.nn.Parameter(0.1 * torch.randn(columns, width))
-            self.head = torch.nn.Linear(width, labels)
-        if begin is not None:
-            with torch.no_grad():
-                self.vectors.zero_()[: len(begin.vectors)] = torch.from_numpy(begin.vectors)
-                self.head.weight.copy_(torch.from_numpy(begin.head))
-                self.head.bias.copy_(torch.from_numpy(begin.bias))
-        groups: list[dict[str, Any]] = [
-            {"params": [self.vectors], "weight_decay": 0.0},
-            {"params": list(self.head.parameters())},
-        ]
-        self.optimizer = AdamW(groups, RATE, fused=True)
-
-    def learn(self, examples: Examples, until: int, *, several: bool) -> None:
-        """The passes that are left until so many are done."""
-        x, targets = self.features.matrix(examples), torch.from_numpy(examples.targets)
-        root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
-        batch, rate = BATCH, RATE
-        if self.is_begun:
-            batch = min(BATCH_FROM, max(BATCH, len(targets) // STEPS_FROM))
-            rate *= (batch / BATCH) ** 0.5
-        steps = -(-len(targets) // batch)
-        rng = np.random.default_rng([self.seed, 0x3A, self.done])
-        table = self.vectors.detach().numpy()
-        while self.done < until:
-            order = rng.permutation(len(targets))
-            mixed = x[order]
-            for step, start in enumerate(range(0, len(order), batch)):
-                set_rate(self.optimizer, *one_cycle(self.done * steps + step, self.passes * steps, rate))
-                rows = order[start : start + batch]
-                ends = mixed.indptr[start : start + len(rows) + 1]
-                inside = slice(ends[0], ends[-1])
-                kept = rng.random(inside.stop - inside.start) >= DROPPED
-                data = mixed.data[inside][kept] / np.float32(1 - DROPPED)
-                counts = np.concatenate([[0], np.cumsum(kept)])
-                parts = data, mixed.indices[inside][kept], counts[ends - ends[0]]
-                held = sparse.csr_matrix(parts, (len(rows), len(table)))
-                # PyTorch's embedding_bag takes several times as long for its gradient.
-                total = torch.from_numpy(held @ table).requires_grad_()
-                logits = self.head(total / root[rows])
-                if several:
-                    loss = soft_cross_entropy(logits, targets[rows], several=True)
-                else:
-                    loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
-                self.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                assert total.grad is not None
-                self.vectors.grad = torch.from_numpy(held.T @ total.grad.numpy())
-                self.optimizer.step()
-            self.done += 1
-        with torch.no_grad():
-            self.vectors[np.bincount(x.indices, minlength=len(table)) == 0] = 0  # in no text, never trained
-
-    def result(self) -> Vectors:
-        """The parts of words are added into the words."""
-        table = self.features.folded(self.vectors.detach().numpy())
-        return Vectors(
-            table, self.head.weight.detach().numpy().copy(), self.head.bias.detach().numpy().copy()
-        )
-
-
 def fit_narrow(
     examples: Examples,
     features: Features,
@@ -452,20 +375,65 @@ def fit_narrow(
     seed: int,
     *,
     several: bool = False,
-    begin: Vectors | NarrowFit | None = None,
-) -> tuple[Vectors, NarrowFit | None]:
-    """Vectors and head for many labels; and where they begin with others, the fit of them before its last
-    passes, with which a fit to more examples can begin."""
-    midway = None
-    if isinstance(begin, NarrowFit):
-        fit = begin
-    else:
-        fit = NarrowFit(features, width, examples.targets.shape[1], seed, begin)
-        if begin is not None:
-            fit.learn(examples, fit.passes - LAST_FROM, several=several)
-            midway = copy.deepcopy(fit, {id(features): features})
-    fit.learn(examples, fit.passes, several=several)
-    return fit.result(), midway
+    begin: Vectors | None = None,
+) -> Vectors:
+    """Vectors and head for many labels, by AdamW on the targets; steps drop half of a text's n-grams.
+
+    begin: vectors of the features' n-grams, and a head, that were fitted to some of these texts before: a few
+    passes from there are better than many from nothing. What the parts of words say is in a word's vector.
+    """
+    x, rng = features.matrix(examples), np.random.default_rng([seed, 0x3A, 0])
+    root = torch.from_numpy(np.sqrt(examples.lengths).astype(np.float32)).unsqueeze(1)
+    targets = torch.from_numpy(examples.targets)
+    passes, batch, rate = EPOCHS, BATCH, RATE
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
+        head = torch.nn.Linear(width, targets.shape[1])
+    if begin is not None:
+        passes, batch = EPOCHS_FROM, min(BATCH_FROM, max(BATCH, len(targets) // STEPS_FROM))
+        rate = RATE * (batch / BATCH) ** 0.5
+        with torch.no_grad():
+            vectors.zero_()[: len(begin.vectors)] = torch.from_numpy(begin.vectors)
+            head.weight.copy_(torch.from_numpy(begin.head))
+            head.bias.copy_(torch.from_numpy(begin.bias))
+    groups: list[dict[str, Any]] = [
+        {"params": [vectors], "weight_decay": 0.0},
+        {"params": list(head.parameters())},
+    ]
+    optimizer, step = AdamW(groups, rate, fused=True), 0
+    steps = passes * -(-len(targets) // batch)
+    table = vectors.detach().numpy()  # the same memory
+    for _ in range(passes):
+        order = rng.permutation(len(targets))
+        mixed = x[order]
+        for start in range(0, len(order), batch):
+            set_rate(optimizer, *one_cycle(step, steps, rate))
+            rows = order[start : start + batch]
+            ends = mixed.indptr[start : start + len(rows) + 1]
+            inside = slice(ends[0], ends[-1])
+            kept = rng.random(inside.stop - inside.start) >= DROPPED
+            data = mixed.data[inside][kept] / np.float32(1 - DROPPED)
+            counts = np.concatenate([[0], np.cumsum(kept)])
+            parts = data, mixed.indices[inside][kept], counts[ends - ends[0]]
+            held = sparse.csr_matrix(parts, (len(rows), len(table)))
+            # PyTorch's embedding_bag takes several times as long for its gradient.
+            total = torch.from_numpy(held @ table).requires_grad_()
+            logits = head(total / root[rows])
+            if several:
+                loss = soft_cross_entropy(logits, targets[rows], several=True)
+            else:
+                loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            assert total.grad is not None
+            vectors.grad = torch.from_numpy(held.T @ total.grad.numpy())
+            optimizer.step()
+            step += 1
+    table[np.bincount(x.indices, minlength=len(table)) == 0] = 0  # in no text, never trained
+    return Vectors(
+        features.folded(table), head.weight.detach().numpy().copy(), head.bias.detach().numpy().copy()
+    )
 
 
 def with_svm(narrow: Vectors, examples: Examples, features: Features, labels: Ints) -> Vectors:
@@ -525,14 +493,12 @@ def silence(network: Network) -> None:
 class PartLogits:
     """What the two parts of a network answer for texts that neither learnt from: lstm, ngrams: float32
     [n, logits]; targets: float32 [n, labels]. vectors: of the n-gram part that answered, where it is the one
-    of all training texts; midway: the fit of them before its last passes, where they began with others. soft:
-    whether the n-gram part learnt soft labels too (soft_ngrams.py)."""
+    of all training texts; soft: whether the n-gram part learnt soft labels too (soft_ngrams.py)."""
 
     lstm: Floats
     ngrams: Floats
     targets: Floats
     vectors: Vectors | None = None
-    midway: NarrowFit | None = None
     soft: bool = False
 
     def together(self, finished: Finished) -> Floats:
@@ -551,15 +517,15 @@ def part_logits(
     vectors: Vectors | None = None,
 ) -> PartLogits:
     """The answers of the trained LSTM and of the n-gram part: ``vectors``, or without them one that is fitted
-    to ``train``. begin: see :class:`NarrowFit`."""
-    features, midway = _features(network, tokenizer), None
+    to ``train``. begin: see :func:`fit_narrow`."""
+    features = _features(network, tokenizer)
     soft = vectors is not None and exact(network.config.labels)
     if vectors is None:
         truth = truth_of(network, train)
-        vectors, midway = _fit(network.config, train, features, truth, recipe, seed, begin)
+        vectors = _fit(network.config, train, features, truth, recipe, seed, begin)
     linear = vectors.logits(features.matrix(held_out), held_out.lengths)
     lstm = predict_logits(network, held_out).numpy()
-    return PartLogits(lstm, linear, held_out.targets, vectors, midway, soft)
+    return PartLogits(lstm, linear, held_out.targets, vectors, soft)
 
 
 def _expected(texts: int) -> tuple[float, float]:
@@ -599,12 +565,12 @@ def finish_ngram_part(
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
     LSTM by what both answered other texts; both come into the network. texts: that the LSTM learnt from,
-    where these are others. begin: see :class:`NarrowFit`. fitted: the n-gram part, where it is known."""
+    where these are others. begin: see :func:`fit_narrow`. fitted: the n-gram part, where it is known."""
     several = network.config.several
     vectors = judged.vectors if judged is not None and fitted is None else fitted
     if vectors is None:
         features, truth = _features(network, tokenizer), truth_of(network, examples)
-        vectors, _ = _fit(network.config, examples, features, truth, recipe, seed, begin)
+        vectors = _fit(network.config, examples, features, truth, recipe, seed, begin)
     share, other, accuracies = *_expected(texts or len(examples)), None
     bias = np.zeros(network.config.logits, np.float32)
     if judged is not None:
@@ -626,15 +592,15 @@ def learn_ngrams_from_all(
     tokenizer: Tokenizer,
     temperature: float,
     seed: int,
-    begin: Vectors | NarrowFit | None = None,
+    begin: Vectors | None = None,
 ) -> None:
     """Fits the n-gram part again, to more examples, and puts it in the place of the one that was weighed.
 
-    temperature: what the logits were divided by since. begin: vectors (see :class:`NarrowFit`), or the fit of
-    those that were weighed before its last passes, which these examples then are.
+    temperature: what the logits were divided by since. begin: see :func:`fit_narrow`. It is the one of before
+    again, not what was weighed: of that, some passes with all examples lose as much as they bring.
     """
     features, labels = _features(network, tokenizer), truth_of(network, examples)
-    vectors, _ = _fit(network.config, examples, features, labels, finished.recipe, seed, begin)
+    vectors = _fit(network.config, examples, features, labels, finished.recipe, seed, begin)
     share = finished.ngrams / temperature
     _set(network, vectors, share)
     with torch.no_grad():
@@ -658,18 +624,15 @@ def _fit(
     labels: Truth,
     recipe: Recipe | None,
     seed: int,
-    begin: Vectors | NarrowFit | None,
-) -> tuple[Vectors, NarrowFit | None]:
-    """The vectors, and where they began with others, the fit of them before its last passes."""
+    begin: Vectors | None,
+) -> Vectors:
     if exact(config.labels):
         recipe = recipe or cross_fit(examples, features, labels, config.labels, seed).recipe
-        return fit_exact(examples, features, labels, config.labels, recipe), None
-    fitted, midway = fit_narrow(
-        examples, features, config.ngram_dim, seed, several=config.several, begin=begin
-    )
+        return fit_exact(examples, features, labels, config.labels, recipe)
+    fitted = fit_narrow(examples, features, config.ngram_dim, seed, several=config.several, begin=begin)
     if begin is None and not config.several and len(examples) < FEW_TEXTS and config.labels <= MOST_SVMS:
         fitted = with_svm(fitted, examples, features, labels)
-    return fitted, midway
+    return fitted
 
 
 def carried_over(old: Vectors, held: Ints, ngrams: Ints, labels: int) -> Vectors | None:

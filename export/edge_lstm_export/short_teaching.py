@@ -155,7 +155,7 @@ class ShortTeachers:
             vectors = None
             if len(texts) and not len(further) and self.count <= MOST_SVMS:
                 # On a part of banking77's training split 76.7 %, without the rows' SVM 75.3.
-                narrow, _ = fit_narrow(examples, self.features, self.width, self.seed)
+                narrow = fit_narrow(examples, self.features, self.width, self.seed)
                 vectors = with_svm(
                     narrow, self.own.subset(rows), self.features, self.prepared.train.labels[rows]
                 )
