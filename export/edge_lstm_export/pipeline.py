@@ -839,8 +839,9 @@ def _prepared(
         from edge_lstm_export.teacher.transformer import load_encoder
 
         known = words_of(load_encoder(of_short.teacher, len(dataset.labels)))
-        of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
-        more_words = partial(known.near, of_texts)
+        if known is not None:
+            of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
+            more_words = partial(known.near, of_texts)
     prepared = prepare(
         dataset,
         vocabulary,

@@ -26,6 +26,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> EncoderWords:
         str(make_transformer(tmp_path_factory.mktemp("encoder"), [*SEA, *SHOP, "x", "7", "o'clock"])), 2
     )
     found = words_of(encoder)
+    assert found is not None
     rng = np.random.default_rng(0)
     table = rng.normal(size=found.table.shape).astype(np.float32) * 0.1
     for kind, side in ((SEA, 1.0), (SHOP, -1.0)):
@@ -36,6 +37,18 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> EncoderWords:
 
 def test_words_are_of_letters_and_known_as_one_piece(words: EncoderWords) -> None:
     assert set(words.words) == {*SEA, *SHOP}
+
+
+def test_an_encoder_without_a_table_of_pieces_has_no_words() -> None:
+    class Characters:
+        tokenizer = None
+
+        class encoder:  # noqa: N801
+            @staticmethod
+            def get_input_embeddings() -> None:
+                raise NotImplementedError
+
+    assert words_of(Characters()) is None  # type: ignore[arg-type]
 
 
 def test_the_nearest_of_other_words_come_first(words: EncoderWords) -> None:

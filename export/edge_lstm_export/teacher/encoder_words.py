@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
+from edge_lstm.text import spaceless
 from edge_lstm_export.teacher.labels import Floats, Ints
 from edge_lstm_export.teacher.transformer import Transformer
 
@@ -72,17 +72,24 @@ class EncoderWords:
         return tuple(found)
 
 
-def words_of(model: Transformer) -> EncoderWords:
-    """From the encoder's tokenizer and its table of pieces. Words are of letters alone, two or more."""
+def words_of(model: Transformer) -> EncoderWords | None:
+    """From the encoder's tokenizer and its table of pieces; None where it has none, as one that reads
+    characters. Words are of letters alone, two or more, in scripts that put spaces between them."""
     tokenizer = model.tokenizer
-    with torch.no_grad():
+    try:
         table = model.encoder.get_input_embeddings().weight.detach().float().cpu().numpy()
+    except (NotImplementedError, AttributeError):
+        return None
     special = set(tokenizer.all_special_ids)
     ids = [i for i in range(min(len(tokenizer), len(table))) if i not in special]
     said = [
         tokenizer.convert_tokens_to_string([token]).strip() for token in tokenizer.convert_ids_to_tokens(ids)
     ]
-    words = [(i, word.lower()) for i, word in zip(ids, said) if len(word) > 1 and word.isalpha()]
+    words = [
+        (i, word.lower())
+        for i, word in zip(ids, said)
+        if len(word) > 1 and word.isalpha() and not spaceless(word)
+    ]
     read = _pieces_of(tokenizer, [word for _, word in words])
     found: dict[str, int] = {}
     for (i, word), pieces in zip(words, read):
