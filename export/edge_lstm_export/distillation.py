@@ -208,6 +208,10 @@ def teach(
     seen = {*prepared.validation.texts, *(prepared.dataset.test.texts if prepared.dataset.test else ())}
     further = [text for text in unlabelled if text not in seen]
     train, count = prepared.train, len(prepared.dataset.labels)
+    if distillation.negate and count != 2:
+        raise DataError(
+            f"negate=yes turns one of two labels into the other, and there are {count}; leave it out"
+        )
     spans, held, each = [], [], 0
     around: tuple[str, ...] = ()
     if distillation.is_transformer:
@@ -254,10 +258,6 @@ def teach(
     targets[: len(train)] += own * one_hot(train.labels, count)
     negated: list[str] = []
     if distillation.negate:
-        if count != 2:
-            raise DataError(
-                f"negate=yes turns one of two labels into the other, and there are {count}; leave it out"
-            )
         negated, turned = negated_clauses(spans, labels.spans[: len(spans)])
         say(f"teacher: {len(negated):,} clauses are learnt with a negation too")
         soft, targets = np.concatenate([soft, turned]), np.concatenate([targets, turned])

@@ -2,8 +2,8 @@
 
 A network that learns from whole reviews alone never sees what people type: one sentence. A teacher that
 labels any text labels these too. Clauses show what a few words make of each other ("not bad at all"), as the
-labelled phrases of the Stanford Sentiment Treebank do (Socher et al., 2013);
-words that turn others ("not", "never") are rare among them, so spans can be drawn around those too.
+labelled phrases of the Stanford Sentiment Treebank do (Socher et al., 2013); words that turn others ("not",
+"never") are rare among them, so spans can be drawn around those too.
 """
 
 from __future__ import annotations

@@ -141,6 +141,16 @@ def test_few_words_around_others_are_labelled_and_turned(
     assert said(capsys)[0]["distillation"]["spans"] < with_them
 
 
+def test_what_cannot_be_turned_is_refused_before_the_teacher_learns(folder: Path, tmp_path: Path) -> None:
+    names = ("bad", "good", "so-so")
+    rows = [{"text": text, "label": names[i % 3]} for i, (text, _) in enumerate(made_rows(60))]
+    (tmp_path / "three.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="turns one of two labels into the other, and there are 3"):
+        options = ("--teacher", str(folder / "encoder"), "--set", "negate=yes")
+        train(tmp_path, tmp_path / "m.safetensors", *options, source="three.jsonl")
+    assert not list(tmp_path.glob("*teacher*")) and not list(tmp_path.glob("*soft-labels*"))
+
+
 def test_a_classifier_labels_texts_that_have_no_label(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
