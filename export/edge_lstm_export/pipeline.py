@@ -216,6 +216,12 @@ class TrainingJob:
         return self.output.with_name(f"{self.output.stem}.history.png")
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether there is a learning curve: not of the few epochs of a training that goes on, of whose time
+        drawing would take a tenth."""
+        return self.begin is None
+
+    @property
     def curve_data(self) -> Path:
         """The accuracy over the number of rows, as JSON."""
         return self.output.with_name(f"{self.output.stem}.curve.json")
@@ -507,7 +513,10 @@ def _write(job: TrainingJob, fitted: Fitted, prepared: Prepared) -> None:
     save_checkpoint(fitted.checkpoint, job.output)
     if fitted.result.history:
         write_history(fitted.result.history, job.history, training=fitted.checkpoint.training)
-        draw_history(fitted.result.history, job.picture, f"{job.output.name}: {prepared.dataset.name}")
+        if job.is_drawn:
+            draw_history(fitted.result.history, job.picture, f"{job.output.name}: {prepared.dataset.name}")
+        else:
+            job.picture.unlink(missing_ok=True)  # of another training
     if fitted.result.progress is None:
         job.partial.unlink(missing_ok=True)
         if job.distillation is not None and job.distillation.is_transformer:

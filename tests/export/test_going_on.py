@@ -64,9 +64,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_new_label_is_learnt_and_the_old_ones_stay(folder: Path, tmp_path: Path) -> None:
-    output = tmp_path / "m.safetensors"
+    output, of_before = tmp_path / "m.safetensors", tmp_path / "m.history.png"
+    of_before.write_bytes(b"of an earlier training")
     done = run(folder / "new.csv", "--from", folder / "with.safetensors", "-o", output, "--epochs", "3")
     assert done.returncode == 0, done.stderr
+    assert not of_before.exists() and "history.json\n" in done.stdout  # few epochs are not drawn
     old, new = load_checkpoint(folder / "with.safetensors"), load_checkpoint(output)
     assert new.labels == (*old.labels, "kind 3") == ("kind 0", "kind 1", "kind 2", "kind 3")
     assert new.tokenizer == old.tokenizer

@@ -155,7 +155,8 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
         f"checkpoint {printable(str(job.output))}",
     ]
     if result.history:
-        lines.append(f"history    {printable(f'{job.history}, {job.picture.name}')}")
+        pictured = f", {job.picture.name}" if job.is_drawn else ""
+        lines.append(f"history    {printable(f'{job.history}{pictured}')}")
     return lines
 
 

@@ -171,10 +171,10 @@ def command(
 ) -> None:
     """Train a classifier from labelled text. A text may have several labels: see --label-separator.
 
-    Writes FILE, and beside it FILE's history (.history.json) and learning curve (.history.png), with
-    --curve also .curve.json and .curve.png. The epoch with the lowest validation loss is kept. Ctrl-C ends
-    at the next batch and writes the best epoch so far, unfinished; --resume goes on from there as if nothing
-    had happened.
+    Writes FILE, and beside it FILE's history (.history.json) and, without --from, learning curve
+    (.history.png), with --curve also .curve.json and .curve.png. The epoch with the lowest validation loss is
+    kept. Ctrl-C ends at the next batch and writes the best epoch so far, unfinished; --resume goes on from
+    there as if nothing had happened.
     """
     from edge_lstm.signals import exit_code
     from edge_lstm_export.budget import AUTO, Budget
