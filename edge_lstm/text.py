@@ -337,14 +337,14 @@ class Tokenizer:
         if self.pieces is None:
             pieces = [piece for piece in _pieces(text) if piece]
             return len(pieces), sum(map(self._ids.__contains__, pieces))
-        words = known = 0
-        for word in _split_marks(text, self._table, self._marks):
-            decoded = word.decode("utf-8", "surrogatepass")
-            if word in self._ids or word.isascii() or not spaceless(decoded):
-                words, known = words + 1, known + (word in self._ids)
-            else:
-                parts = self._parts(decoded)
-                words, known = words + len(parts), known + sum(found is not None for _, _, found in parts)
+        every = _split_marks(text, self._table, self._marks)
+        others = [word for word in every if word not in self._ids]
+        words, known = len(every), len(every) - len(others)
+        for word in others:
+            if word.isascii() or not spaceless(decoded := word.decode("utf-8", "surrogatepass")):
+                continue
+            parts = self._parts(decoded)
+            words, known = words - 1 + len(parts), known + sum(found is not None for _, _, found in parts)
         return words, known
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:

@@ -368,4 +368,6 @@ def _joined(first: Split, second: Split) -> Split:
     sets = None
     if first.sets is not None and second.sets is not None:
         sets = np.concatenate([first.sets, second.sets])
-    return Split(first.texts + second.texts, np.concatenate([first.labels, second.labels]), sets)
+    both = Split(first.texts + second.texts, np.concatenate([first.labels, second.labels]), sets)
+    vars(both).update(keys=np.concatenate([first.keys, second.keys]))  # known already
+    return both

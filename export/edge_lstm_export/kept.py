@@ -80,7 +80,7 @@ class Kept:
                 tensors[f"ngrams.{name}"] = torch.from_numpy(value).half()
         if self.rows is not None:
             plain = [(part, own[0] if len(own) == 1 else own, text) for part, own, text in self.rows]
-            data = zlib.compress(json.dumps(plain).encode(), 9)
+            data = zlib.compress(json.dumps(plain).encode())
             tensors["rows"] = torch.from_numpy(np.frombuffer(data, np.uint8).copy())
         return tensors
 

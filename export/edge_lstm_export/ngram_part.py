@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,8 @@ def _held(examples: Examples) -> tuple[Ints, Ints]:
 def _each_once(owner: Ints, keys: Ints) -> Ints:
     """(owner, key), int64 [n, 2] in ascending order, each once."""
     known, place = np.unique(keys, return_inverse=True)
-    both = np.unique(owner * len(known) + place.reshape(-1))
+    both = np.sort(owner * len(known) + place.reshape(-1))
+    both = both[np.diff(both, prepend=-1) != 0]  # numpy's unique hashes, which takes several times as long
     return np.stack([both // max(1, len(known)), known[both % max(1, len(known))]], axis=1)
 
 
@@ -614,7 +616,12 @@ def truth_of(network: Network, examples: Examples) -> Truth:
 
 def _features(network: Network, tokenizer: Tokenizer) -> Features:
     assert network.ngrams is not None
-    return learn_features(network.ngrams.ids.numpy(), tokenizer)
+    return _features_of(network.ngrams.ids.numpy().tobytes(), tokenizer)
+
+
+@lru_cache(maxsize=1)  # a training asks for one network's, twice or three times
+def _features_of(ngrams: bytes, tokenizer: Tokenizer) -> Features:
+    return learn_features(np.frombuffer(ngrams, np.int64).reshape(-1, 2), tokenizer)
 
 
 def _fit(

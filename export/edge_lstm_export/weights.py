@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 
 from edge_lstm.errors import DataError
 from edge_lstm_export.network import Network, NetworkConfig, Weights, lstm_name
@@ -20,6 +19,9 @@ from edge_lstm_export.quantization import (
     quantize_table,
     quantize_weights,
 )
+
+if TYPE_CHECKING:
+    from onnx import ModelProto  # a training needs none, and it takes a while to import
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,10 @@ def _onnx_gates(value: Array) -> Array:
     return np.concatenate([i, o, f, g])
 
 
-def read_weights(model: onnx.ModelProto, config: NetworkConfig) -> GraphWeights:
+def read_weights(model: ModelProto, config: NetworkConfig) -> GraphWeights:
     """The constants of an fp32 graph made by ``graph.build``. DataError where one is missing."""
+    from onnx import numpy_helper
+
     found: Mapping[str, Array] = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
     try:
         layers = tuple(
@@ -115,11 +119,13 @@ def read_weights(model: onnx.ModelProto, config: NetworkConfig) -> GraphWeights:
         ) from None
 
 
-def _ngrams(model: onnx.ModelProto) -> Array:
+def _ngrams(model: ModelProto) -> Array:
     """What graph.add_ngrams was given: int64 [n, 2]. KeyError where the operator is missing."""
+    from onnx import helper
+
     for node in model.graph.node:
         if node.op_type == "TfIdfVectorizer":
-            values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             pool = np.array(values["pool_int64s"], dtype=np.int64)
             starts = values["ngram_counts"]
             words = len(pool)

@@ -9,16 +9,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
 from edge_lstm.cli.tables import plain_table, print_table
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm_export.evaluation import Scores
-from edge_lstm_export.export import Choice, Exported, Quantized
 from edge_lstm_export.fit import Fitted, OldTest, Prepared
-from edge_lstm_export.gates import SetsChange
 from edge_lstm_export.history import EpochRecord
 from edge_lstm_export.interruption import StopRequest
 from edge_lstm_export.more_rows import Curve
@@ -26,6 +24,10 @@ from edge_lstm_export.network import Network
 from edge_lstm_export.pipeline import TrainingJob
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.training import BatchReport, Callbacks, Progress
+
+if TYPE_CHECKING:  # a training needs no onnx and no ONNX Runtime
+    from edge_lstm_export.export import Choice, Exported, Quantized
+    from edge_lstm_export.gates import SetsChange
 
 MOST_LABELS = 30  # lines or names of labels that are shown
 
