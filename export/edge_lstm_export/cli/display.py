@@ -27,7 +27,6 @@ from edge_lstm_export.training import BatchReport, Callbacks, Progress
 
 if TYPE_CHECKING:  # a training needs no onnx and no ONNX Runtime
     from edge_lstm_export.export import Choice, Exported, Quantized
-    from edge_lstm_export.gates import SetsChange
 
 MOST_LABELS = 30  # lines or names of labels that are shown
 
@@ -289,6 +288,8 @@ def print_written(output: Path) -> None:
 
 def print_quantized(result: Quantized) -> None:
     """Size, agreement, accuracy and time per text, before and after."""
+    from edge_lstm_export.gates import SetsChange
+
     rows = [("", "fp32", "int8", "")]
     rows.append(
         (
