@@ -1,11 +1,12 @@
 """What misspellings cost: accuracy of texts as they are, and with some of their letters exchanged.
 
-    python -m benchmarks.misspelt FOLDER [--sets trec6 ...] [--share 0.05] [--models FOLDER] [--out FILE.md]
+    python -m benchmarks.misspelt FOLDER [--sets trec6 ...] [--features ngrams ...] [--models FOLDER]
 
 FOLDER holds a folder for each set with train.csv and test.csv (columns text,label). For each set ``edge-lstm
-train train.csv`` with ``--set features=ngrams`` (words and pieces of words) and ``pairs`` (words and word
-pairs alone), then ``export --quantize int8``. Each letter of the test texts becomes, with the given
-probability, a letter drawn from all that these texts hold; both files answer the same texts, in three draws.
+train train.csv`` with ``--set features=ngrams`` (words, misspelt words and pieces of words), the same with
+``misspelt=no``, and ``features=pairs`` (words and word pairs alone, as in version 0.1), then ``export
+--quantize int8``. Each letter of the test texts becomes, with the given probability, a letter drawn from all
+that these texts hold; all files answer the same texts, in three draws.
 --models keeps the checkpoints and files, and takes those that are there.
 """
 
@@ -20,7 +21,11 @@ from pathlib import Path
 
 from benchmarks.anyones_labels import read, run_command
 
-FEATURES = ("ngrams", "pairs")
+FEATURES = {  # name → settings
+    "ngrams": ("features=ngrams", "misspelt=yes"),
+    "ngrams as spelt": ("features=ngrams", "misspelt=no"),
+    "pairs": ("features=pairs",),
+}
 DRAWS = 3
 HEADER = (
     "| set | test texts | features | as they are | misspelt | points lost |",
@@ -40,11 +45,11 @@ def misspelt(texts: Sequence[str], share: float, seed: int) -> list[str]:
 
 def trained(folder: Path, features: str, models: Path) -> Path:
     """The int8 file of a set, made where it is not there."""
-    checkpoint = models / f"{folder.name}.{features}.safetensors"
+    checkpoint = models / f"{folder.name}.{features.replace(' ', '-')}.safetensors"
     model = checkpoint.with_suffix(".onnx")
     if not model.exists():
         train = ["train", folder / "train.csv", "--test", folder / "test.csv", "--no-test", "-o", checkpoint]
-        run_command([*train, "--set", f"features={features}"])
+        run_command([*train, *(part for setting in FEATURES[features] for part in ("--set", setting))])
         run_command(["export", checkpoint, "-o", model, "--quantize", "int8"])
     return model
 
@@ -71,6 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", default=["trec6", "sst2", "tweeteval_emotion", "sms_spam"])
+    parser.add_argument("--features", nargs="+", default=[*FEATURES], choices=[*FEATURES])
     parser.add_argument("--share", type=float, default=0.05)
     parser.add_argument("--models", type=Path)
     parser.add_argument("--out", type=Path)
@@ -81,7 +87,7 @@ def main() -> None:
         models = arguments.models or Path(scratch)
         models.mkdir(parents=True, exist_ok=True)
         for name in arguments.sets:
-            for features in FEATURES:
+            for features in arguments.features:
                 folder = arguments.folder / name
                 lines.append(row(folder, features, trained(folder, features, models), arguments.share))
                 print(lines[-1], flush=True)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.onnx_file import Graph, OnnxFile
-from edge_lstm.text import FIRST_WORD_ID, PIECES_RULE, START_ID, Tokenizer
+from edge_lstm.text import FIRST_WORD_ID, MISSPELT_RULE, PIECES_RULE, START_ID, Tokenizer
 
 MAX_LENGTH = 100_000  # columns of the input; the export allows no more
 # fmt: off
@@ -88,7 +88,7 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
         oov_id is None or _is_whole(oov_id, START_ID + 1, FIRST_WORD_ID - 1),
         "the id of unknown words is another word's",
     )
-    if settings.get("rule") == PIECES_RULE:
+    if settings.get("rule") in (PIECES_RULE, MISSPELT_RULE):
         lines = len(vocabulary.split("\n")) if vocabulary else 0
         _require(_is_whole(settings["words"], 0, lines), "its words are more than its vocabulary's lines")
     tokenizer = Tokenizer.from_metadata(settings, vocabulary)

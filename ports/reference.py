@@ -117,7 +117,8 @@ def integers(value: Any) -> list[int]:
 FORMATS = ("1", "2", "3")
 KEYS = ("format", "tokenizer", "vocabulary", "labels", "network", "training", "quantization", "golden")
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
-PIECES_RULE = "pieces-1"  # format 2
+PIECES_RULE, MISSPELT_RULE = "pieces-1", "pieces-2"  # format 2
+FEWEST_LETTERS, LONG_WORD = 4, 7  # of a misspelt word and the one that is meant; where one may be longer
 RULE = {
     "lowercase": "unicode",
     "pad_id": 0,
@@ -133,7 +134,7 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
 class Model:
     """What a file holds. words, pieces: string → id; oov_id: None leaves unknown words out; spaced: character
     → what it becomes before the text is split; weights: by name; ngrams: (id,) or (id, id) → its row;
-    thresholds: of format 3, the probability from which on a text has each label."""
+    thresholds: of format 3, from which on a text has each label; letters: of misspelt words."""
 
     words: dict[str, int]
     pieces: dict[str, int]
@@ -146,6 +147,7 @@ class Model:
     weights: dict[str, np.ndarray]
     ngrams: dict[tuple[int, ...], int]
     thresholds: list[float] | None = None
+    letters: frozenset[str] = frozenset()
 
 
 def read(data: bytes) -> Model:
@@ -196,7 +198,7 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
     lines = metadata["edge_lstm.vocabulary"].split("\n") if metadata["edge_lstm.vocabulary"] else []
     if rule == KERAS_RULE:
         count, spaced = len(lines), dict.fromkeys(map(ord, FILTERS), " ")
-    elif rule == PIECES_RULE:
+    elif rule in (PIECES_RULE, MISSPELT_RULE):
         count = tokenizer["words"]
         spaced = dict.fromkeys(map(ord, tokenizer["separators"]), " ")
         spaced |= {ord(mark): f" {mark} " for mark in tokenizer["marks"]}
@@ -219,6 +221,7 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         weights=tensors(graph),
         ngrams=ngrams(graph) if network.get("ngrams") else {},
         thresholds=json.loads(metadata["edge_lstm.several"])["thresholds"] if several else None,
+        letters=frozenset(tokenizer["letters"] if rule == MISSPELT_RULE else ""),
     )
     thresholds = model.thresholds or []
     if (
@@ -282,6 +285,8 @@ def encode(model: Model, text: str) -> tuple[list[int], str]:
     for word in words:
         if word in model.words:
             ids.append(model.words[word])
+        elif (meant := misspelt(model, word)) is not None:
+            ids.append(meant)
         elif model.pieces:
             ids += pieces_of(model, word)
         elif model.oov_id is not None:
@@ -291,6 +296,25 @@ def encode(model: Model, text: str) -> tuple[list[int], str]:
     else:
         status = "truncated" if len(ids) > model.length else "ok"
     return ids[-model.length :], status
+
+
+def misspelt(model: Model, word: str) -> int | None:
+    """The id of the first word of the vocabulary that is one mistake away; None where there is none."""
+    if len(word) >= FEWEST_LETTERS and model.letters.issuperset(word):
+        for known, i in model.words.items():
+            if len(known) >= FEWEST_LETTERS and model.letters.issuperset(known) and one_mistake(word, known):
+                return i
+    return None
+
+
+def one_mistake(word: str, known: str) -> bool:
+    """Whether two words, which differ, do so by what may be a mistake."""
+    if min(len(word), len(known)) >= LONG_WORD:  # equal when at most one character is left out of each
+        fewer = [{w, *(w[:at] + w[at + 1 :] for at in range(len(w)))} for w in (word, known)]
+        return not fewer[0].isdisjoint(fewer[1])
+    apart = [at for at, (a, b) in enumerate(zip(word, known)) if a != b]
+    swapped = len(apart) == 2 and apart[1] == apart[0] + 1 and word[apart[0]] == known[apart[1]]
+    return len(word) == len(known) and (len(apart) == 1 or (swapped and word[apart[1]] == known[apart[0]]))
 
 
 def pieces_of(model: Model, word: str) -> list[int]:

@@ -21,8 +21,8 @@ from edge_lstm_export.kept import Kept
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.thresholds import UNTUNED
 
-# 1: without the text rule pieces-1 and n-gram vectors. 3: several labels a text.
-CHECKPOINT_FORMAT = 3
+# 1: without the text rule pieces-1 and n-gram vectors. 3: several labels a text. 4: the text rule pieces-2.
+CHECKPOINT_FORMAT = 4
 _KEY = "edge_lstm_checkpoint"
 
 
@@ -68,6 +68,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "length": checkpoint.tokenizer.length,
         "oov_id": checkpoint.tokenizer.oov_id,
         **({} if checkpoint.tokenizer.pieces is None else {"pieces": checkpoint.tokenizer.pieces}),
+        **({"letters": checkpoint.tokenizer.letters} if checkpoint.tokenizer.letters else {}),
         "labels": checkpoint.labels,
         **({} if checkpoint.thresholds is None else {"thresholds": checkpoint.thresholds}),
         "training": checkpoint.training,
@@ -79,8 +80,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 def _format(checkpoint: Checkpoint) -> int:
     """The lowest format that holds it."""
+    if checkpoint.tokenizer.letters:
+        return 4
     if checkpoint.thresholds is not None:
-        return CHECKPOINT_FORMAT
+        return 3
     return 1 if checkpoint.tokenizer.pieces is None else 2
 
 
@@ -164,7 +167,10 @@ def _tokenizer(described: Mapping[str, Any], config: NetworkConfig) -> Tokenizer
         raise ValueError(f"a text of {length!r:.40} ids")
     if oov_id is not None and (type(oov_id) is not int or oov_id != OOV_ID):
         raise ValueError(f"{oov_id!r:.40} as the id of unknown words")
-    tokenizer = Tokenizer(tuple(words), length, oov_id, None if pieces is None else tuple(pieces))
+    letters = described.get("letters", "")
+    if type(letters) is not str or (letters and pieces is None):
+        raise ValueError("its letters are not those of a vocabulary with pieces")
+    tokenizer = Tokenizer(tuple(words), length, oov_id, None if pieces is None else tuple(pieces), letters)
     if tokenizer.num_ids > config.num_words + 1:
         raise ValueError(f"{len(words):,} words for {config.num_words + 1:,} rows of the embedding")
     return tokenizer

@@ -58,9 +58,11 @@ from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.thresholds import UNTUNED, choose_thresholds
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
 from edge_lstm_export.vocabulary import (
+    SPACELESS_SHARE,
     adopted,
     count_words,
     informative_marks,
+    letters_of,
     most_frequent,
     most_informative,
     read_word_index,
@@ -81,6 +83,8 @@ class VocabularyOptions:
     length: ids of a text that are kept; word_index: Keras's index in place of the data's own words.
     choice: the words that are most ``frequent``, or those most ``telling`` of the labels.
     pieces: unknown words are read as pieces (the text rule pieces-1).
+    misspelt: before that, as the known word that is one mistake away (pieces-2); with pieces, and not where
+        most words are in a script without spaces.
     """
 
     num_words: int = 5000
@@ -90,6 +94,7 @@ class VocabularyOptions:
     word_index: Path | None = None
     choice: str = "frequent"
     pieces: bool = False
+    misspelt: bool = False
 
     def __post_init__(self) -> None:
         if self.skip_top < 0:
@@ -183,7 +188,8 @@ def prepare(
         if more_words is not None:
             room = vocabulary.num_words - FIRST_WORD_ID - len(words) - len(pieces)
             words = (*words, *more_words(words, room))
-        tokenizer = Tokenizer(words, vocabulary.length, oov, pieces)
+        letters = letters_of(words) if vocabulary.misspelt and spaceless <= SPACELESS_SHARE else ""
+        tokenizer = Tokenizer(words, vocabulary.length, oov, pieces, letters)
         unknown = unknown_share(tokenizer, dataset.train.texts)
         return Prepared(dataset, tokenizer, train, validation, unknown, spaceless, tuple(further))
     counts = count_words(dataset.train.texts)

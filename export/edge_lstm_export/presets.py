@@ -118,9 +118,9 @@ def short_form(base: Preset, labels: int, ids: int | None = None, *, several: bo
     left = short.kb * 1000 - embedding - lstm - heads - provenance
     rows = max(500, int(left / (width + _NGRAM_BYTES)))
     summary = f"for short texts: {base.summary}"
-    return Preset(
-        summary, replace(short.network, ngrams=rows), short.options, {"pieces": True}, NO_TEACHER, OWN_LABELS
-    )
+    vocabulary = {"pieces": True, "misspelt": True}
+    network = replace(short.network, ngrams=rows)
+    return Preset(summary, network, short.options, vocabulary, NO_TEACHER, OWN_LABELS)
 
 
 # Of the file of a network with n-grams, in bytes: a word's line in the vocabulary, an n-gram beside its

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -114,6 +115,18 @@ def words_and_pieces(
     pieces = _pieces(counts, max(round(share * places), room))
     words = _cut(tuple(often if often else ranked), num_words - len(pieces), skip_top)
     return words, pieces, without_spaces
+
+
+# Scripts whose characters are syllables, of which another one makes another word sooner than a misspelt one;
+# and what chooses the look of an emoji.
+_NO_LETTERS = re.compile("[\u1200-\u139f\u13a0-\u13ff\uac00-\ud7a3\ufe00-\ufe0f]")
+
+
+def letters_of(words: Iterable[str]) -> str:
+    """The letters of these words, with the signs that combine with them, in order: in misspelt words one may
+    stand for another. None of scripts without spaces or of syllables, and no digit."""
+    found = {c for c in set("".join(words)) if unicodedata.category(c)[0] in "LM"}
+    return "".join(sorted(c for c in found if not spaceless(c) and not _NO_LETTERS.match(c)))
 
 
 # A mark is a word where it moves the odds of a label by a fifth or more, by so many standard errors (of more

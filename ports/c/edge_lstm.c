@@ -215,6 +215,12 @@ static reader json_string(slice value) {
     return r;
 }
 
+static reader plain(const char *text, size_t size) {
+    reader r;
+    r.left.at = (const unsigned char *)text, r.left.end = r.left.at + size, r.json = 0;
+    return r;
+}
+
 static int json_is(slice object, const char *key, const char *text) {
     slice value;
     reader r;
@@ -654,6 +660,7 @@ typedef struct {
 
 struct edge_lstm {
     slice graph, tokenizer, vocabulary, labels_json, thresholds_json, golden;
+    slice letters; /* JSON: of misspelt words; empty where the rule looks for none */
     int32_t length, oov_id, lines, words;   /* text; oov_id -1: left out; the vocabulary's lines behind words are pieces */
     int32_t longest_word, longest_piece, specials; /* bytes; characters beyond ASCII that are no letters */
     int32_t ngrams, ngram_dim;
@@ -910,7 +917,10 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
         !json_int(tokenizer, "first_word_id", FIRST_WORD_ID, FIRST_WORD_ID, &n))
         return RULE_UNKNOWN;
     keras = json_is(tokenizer, "rule", "lower-case; each filter character becomes a space; split on spaces; drop empty pieces");
-    if (keras ? !json_is(tokenizer, "filters", filters) : !json_is(tokenizer, "rule", "pieces-1")) return RULE_UNKNOWN;
+    if (keras && !json_is(tokenizer, "filters", filters)) return RULE_UNKNOWN;
+    if (!keras && json_is(tokenizer, "rule", "pieces-2")) {
+        if (!json_get(tokenizer, "letters", &m->letters) || *m->letters.at != '"') return UNUSABLE;
+    } else if (!keras && !json_is(tokenizer, "rule", "pieces-1")) return RULE_UNKNOWN;
     m->tokenizer = tokenizer;
     m->kind[' '] = SEPARATOR;
     if (keras)
@@ -1203,11 +1213,87 @@ static void push_pieces(edge_lstm *m, reading *r, size_t keep) {
     r->size -= at;
 }
 
+enum { FEWEST_LETTERS = 4, LONG_WORD = 7 }; /* of a misspelt word and the one that is meant; where one may be longer */
+
+static int is_letter(const edge_lstm *m, uint32_t wanted) {
+    reader r = json_string(m->letters);
+    uint32_t c;
+    while ((c = next_character(&r)) != END_OF_TEXT)
+        if (c == wanted) return 1;
+    return 0;
+}
+
+/* How many characters a word has, if all are letters; else 0. */
+static int letters_of(const edge_lstm *m, const unsigned char *word, size_t size) {
+    reader r = plain((const char *)word, size);
+    uint32_t c;
+    int n = 0;
+    for (; (c = next_character(&r)) != END_OF_TEXT; n++)
+        if (!is_letter(m, c)) return 0;
+    return n;
+}
+
+static size_t first_size(const unsigned char *at, size_t room) {
+    size_t n = 1;
+    if (!room) return 0;
+    while (n < room && (at[n] & 0xC0) == 0x80) n++;
+    return n;
+}
+
+static size_t last_size(const unsigned char *at, size_t room) {
+    size_t n = 1;
+    if (!room) return 0;
+    while (n < room && (at[room - n] & 0xC0) == 0x80) n++;
+    return n;
+}
+
+/* How two words differ: 1 in one character or two that are swapped, 2 otherwise when they are equal once at most one
+ * character is left out of each, else 0. */
+static int one_mistake(const unsigned char *word, size_t size, const unsigned char *known, size_t of_known) {
+    size_t first, last, of_first, of_last;
+    int moved, back;
+    for (;;) { /* what both begin with */
+        first = first_size(word, size), of_first = first_size(known, of_known);
+        if (!first || first != of_first || memcmp(word, known, first)) break;
+        word += first, known += first, size -= first, of_known -= first;
+    }
+    for (;;) { /* what both end with */
+        last = last_size(word, size), of_last = last_size(known, of_known);
+        if (!last || last != of_last || memcmp(word + size - last, known + of_known - last, last)) break;
+        size -= last, of_known -= last;
+    }
+    first = first_size(word, size), of_first = first_size(known, of_known);
+    if (first == size && of_first == of_known) return size && of_known ? 1 : 2; /* at most a character each */
+    last = last_size(word, size), of_last = last_size(known, of_known);
+    moved = size - first == of_known - of_last && !memcmp(word + first, known, size - first);
+    back = size - last == of_known - of_first && !memcmp(word, known + of_first, size - last);
+    return moved && back && first + last == size ? 1 : moved || back ? 2 : 0;
+}
+
+/* A line's number and 1: of the first known word that one mistake makes the unknown one of; 0 where there is none. */
+static uint32_t find_meant(const edge_lstm *m, size_t size) {
+    uint32_t n;
+    int letters, of_known, mistake;
+    if (!m->letters.at || size > (size_t)m->longest_word + 4) return 0;
+    if ((letters = letters_of(m, m->word, size)) < FEWEST_LETTERS) return 0;
+    for (n = 0; n < (uint32_t)m->words; n++) {
+        uint32_t start = load(m->starts, m->start_bytes, n), end = load(m->starts, m->start_bytes, n + 1) - 1;
+        const unsigned char *known = m->vocabulary.at + start;
+        if (end - start + 4 < size || end - start > size + 4) continue;
+        if (!(mistake = one_mistake(m->word, size, known, end - start))) continue;
+        of_known = letters_of(m, known, end - start);
+        if (mistake == 1 ? of_known >= FEWEST_LETTERS : of_known >= LONG_WORD && letters >= LONG_WORD)
+            return n + 1;
+    }
+    return 0;
+}
+
 static void push_word(edge_lstm *m, reading *r) {
     uint32_t number = 0;
     if (!r->size && !r->in_pieces) return;
     if (!r->in_pieces)
         number = load(m->slots, m->slot_bytes, find_line(m, m->word, r->size, hash_more(HASH_START, m->word, r->size), 0));
+    if (!number && !r->in_pieces) number = find_meant(m, r->size);
     if (number) push(m, r, (int32_t)number - 1 + FIRST_WORD_ID);
     else if (m->lines > m->words) push_pieces(m, r, 0);
     else push(m, r, m->oov_id);
@@ -1736,12 +1822,6 @@ double edge_lstm_threshold(const edge_lstm *model, size_t i) {
 const char *edge_lstm_status_name(edge_lstm_status status) {
     static const char *const names[] = {"ok", "empty", "unknown_words", "truncated"};
     return names[status];
-}
-
-static reader plain(const char *text, size_t size) {
-    reader r;
-    r.left.at = (const unsigned char *)text, r.left.end = r.left.at + size, r.json = 0;
-    return r;
 }
 
 edge_lstm_status edge_lstm_encode(edge_lstm *model, const char *text, size_t size, const int32_t **ids, size_t *count) {

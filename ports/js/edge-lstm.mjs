@@ -172,11 +172,27 @@ function refuse(what) {
 	throw new ModelError(`${what} is not supported by this module; use one made by 'edge-lstm export'`);
 }
 
+/** An unknown word → the id of the first known one that is a mistake away (rule pieces-2). */
+function misspelt(words, letters, word) {
+	const may = (w) => [...w].length > 3 && [...w].every((c) => letters.has(c));
+	if (!may(word)) return;
+	for (const [known, id] of words) {
+		if (Math.abs(known.length - word.length) > 2) continue;
+		const a = [...word], b = [...known], same = (x, y) => x.join("") === y.join("");
+		while (a.length && a[0] === b[0]) a.shift(), b.shift();
+		while (a.length && a.at(-1) === b.at(-1)) a.pop(), b.pop();
+		const moved = same(a.slice(1), b.slice(0, -1)), back = same(a.slice(0, -1), b.slice(1));
+		const n = a.length, long = Math.min([...known].length, [...word].length) > 6;
+		const near = n !== b.length ? long && n + b.length === 1 : n < 2 || (long ? moved || back : n < 3 && moved && back);
+		if (near && may(known)) return id;
+	}
+}
+
 function describe({ graph, metadata }) {
 	const json = (key) => JSON.parse(metadata.get(`edge_lstm.${key}`));
 	const tokenizer = json("tokenizer");
 	const keras = tokenizer.rule === KERAS_RULE;
-	if (!keras && tokenizer.rule !== "pieces-1") refuse(`the text rule ${JSON.stringify(tokenizer.rule)}`);
+	if (!keras && !["pieces-1", "pieces-2"].includes(tokenizer.rule)) refuse(`the text rule ${JSON.stringify(tokenizer.rule)}`);
 	for (const [key, value] of Object.entries(keras ? { ...RULE, filters: FILTERS } : RULE))
 		if (tokenizer[key] !== value) refuse(`a text rule with ${key} = ${JSON.stringify(tokenizer[key])}`);
 	const vocabulary = metadata.get("edge_lstm.vocabulary");
@@ -222,6 +238,7 @@ function describe({ graph, metadata }) {
 	const known = (from, to) => new Map(lines.slice(from, to).map((line, i) => [line, i + from + 4]));
 	model.words = known(0, words);
 	model.pieces = known(words);
+	model.letters = new Set(tokenizer.rule === "pieces-2" ? tokenizer.letters : "");
 	model.longest = Math.max(0, ...lines.slice(words).map((piece) => [...piece].length));
 	const those = (set) =>
 		(set + Object.keys(replacements).filter((c) => set.includes(replacements[c])).join("")).replace(/[\\\]^-]/g, "\\$&");
@@ -508,13 +525,13 @@ export class Classifier {
 	}
 
 	encode(text) {
-		const { length, oovId, words, pieces, word, replacements } = this.#model;
+		const { length, oovId, words, pieces, word, letters, replacements } = this.#model;
 		const ids = [1]; // the start
 		let any = false;
 		for (let [found] of String(text).toLowerCase().matchAll(word)) {
 			any = true;
 			for (const c in replacements) found = found.replaceAll(c, replacements[c]);
-			const id = words.get(found);
+			const id = words.get(found) ?? misspelt(words, letters, found);
 			if (id !== undefined) ids.push(id);
 			else if (pieces.size) this.#pieces(found, (piece) => ids.push(piece));
 			else if (oovId !== null) ids.push(oovId);

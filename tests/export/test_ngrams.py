@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +32,10 @@ from edge_lstm_export.ngram_part import (
     learn_features,
     with_svm,
 )
-from edge_lstm_export.pipeline import suits_ngrams
+from edge_lstm_export.pipeline import TrainingJob, suits_ngrams, vocabulary_options
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
 from edge_lstm_export.vocabulary import informative_marks, words_and_pieces
+from safetensors import safe_open
 from scipy import sparse
 
 from edge_lstm.classifier import Classifier
@@ -133,6 +136,45 @@ def test_ngrams_that_cannot_be_are_refused(tmp_path: Path, ids: list[list[int]])
     save_checkpoint(Checkpoint(network, Tokenizer(("a",), pieces=("b",)), ("x", "y"), {}), tmp_path / "m")
     with pytest.raises(DataError, match="its n-grams are not in order"):
         load_checkpoint(tmp_path / "m")
+
+
+def test_a_checkpoint_keeps_the_letters_of_misspelt_words(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    tokenizer = Tokenizer(("film",), pieces=("f",), letters="film")
+    save_checkpoint(Checkpoint(Network(NetworkConfig(num_words=20)), tokenizer, ("x", "y"), {}), path)
+    assert load_checkpoint(path).tokenizer == tokenizer
+    with safe_open(path, "np") as file:
+        described = json.loads(file.metadata()["edge_lstm_checkpoint"])
+    assert described["format"] == 4  # versions that do not know the rule refuse it
+    plain = replace(tokenizer, letters="")
+    save_checkpoint(Checkpoint(Network(NetworkConfig(num_words=20)), plain, ("x", "y"), {}), path)
+    with safe_open(path, "np") as file:
+        described = json.loads(file.metadata()["edge_lstm_checkpoint"])
+    assert described["format"] == 2 and "letters" not in described
+
+
+def test_misspelt_texts_are_read_as_those_that_are_spelt_right() -> None:
+    texts, labels = made_texts(3, 40)
+    texts = [f"{text} wonderful" for text in texts]
+    vocabulary = VocabularyOptions(300, pieces=True, misspelt=True)
+    prepared, word = prepare(dataset(texts, labels), vocabulary, validation_share=0), "wonderful"
+    assert prepared.tokenizer.encode_text(word + "e") == prepared.tokenizer.encode_text(word)
+    plain = prepare(dataset(texts, labels), replace(vocabulary, misspelt=False), validation_share=0)
+    assert plain.tokenizer.encode_text(word + "e") != plain.tokenizer.encode_text(word)
+    assert (plain.tokenizer.letters, plain.tokenizer.words) == ("", prepared.tokenizer.words)
+    spaceless = [f"好吃的菜{'一二三四'[y]}很快送到 good" if y else "太慢了不好吃 bad" for y in labels]
+    chinese = prepare(dataset(spaceless, labels), vocabulary, validation_share=0)
+    assert chinese.tokenizer.letters == ""
+
+
+@pytest.mark.parametrize(("texts", "misspelt"), [(2000, True), (1999, False)])
+def test_misspelt_words_are_known_where_texts_are_many(texts: int, misspelt: bool) -> None:
+    job = TrainingJob("", Path("m.safetensors"), features="ngrams", labels=3)
+    data = dataset(["a text"] * texts, [0, 1, 2] * (texts // 3) + [0] * (texts % 3))
+    assert vocabulary_options(job, job.base, data).misspelt is misspelt
+    for choice in (True, False):
+        chosen = replace(job, vocabulary={"misspelt": choice})
+        assert vocabulary_options(chosen, job.base, data).misspelt is choice
 
 
 def test_the_vectors_are_the_linear_model_with_the_parts_of_words_in_them() -> None:

@@ -9,7 +9,7 @@ import pytest
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
 from edge_lstm_export.fit import VocabularyOptions, prepare
-from edge_lstm_export.vocabulary import adopted, count_words, most_frequent
+from edge_lstm_export.vocabulary import adopted, count_words, letters_of, most_frequent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,3 +65,22 @@ def test_the_words_to_be_unknown_in_new_texts_are_foretold() -> None:
         counts = [prepared.tokenizer.count_words(text) for text in new]
         unknown = 1 - sum(known for _, known in counts) / sum(words for words, _ in counts)
         assert unknown == pytest.approx(prepared.unknown_words, rel=0.15)
+
+
+def test_the_letters_of_misspelt_words_are_those_of_scripts_that_spell() -> None:
+    words = (
+        "film",
+        "don't",
+        "1990s",
+        "фильм",
+        "فيلم",
+        "हिन्दी",
+        "日本語",
+        "ไทย",
+        "영화관람",
+        "ሰላም",
+        "❤\ufe0f",
+        "🎬",
+        "!",
+    )
+    assert letters_of(words) == "".join(sorted({*"filmdonts", *"фильм", *"فيلم", *"हिन्दी"}))

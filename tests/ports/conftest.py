@@ -14,6 +14,7 @@ import torch
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
 from edge_lstm_export.export import export_fp32, untried_int8
 from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.vocabulary import letters_of
 
 from edge_lstm import Classifier
 from edge_lstm.answering import LABEL_JOINT
@@ -39,6 +40,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 # Format 2: words, marks and pieces, n-gram vectors; alone and together.
 NEW_SHAPES: dict[str, dict[str, Any]] = {
     "pieces": {"pooling": "mean+max", "bidirectional": True},
+    "misspelt": {"labels": 6, "ngrams": 60, "ngram_dim": 5, "pooling": "mean+max"},
+    "misspelt-none": {"oov_id": None, "length": 9},
     "pieces-none": {"oov_id": None, "labels": 77, "pooling": "max", "pair_buckets": 50, "length": 9},
     "ngrams": {"pooling": "mean+max", "ngrams": 60, "ngram_dim": 1},
     "ngrams-77": {"labels": 77, "ngrams": 90, "ngram_dim": 7, "bidirectional": True, "pooling": "mean"},
@@ -92,11 +95,13 @@ def checkpoint(length: int = 60, oov_id: int | None = 2, **settings: Any) -> Che
 
 
 def short_checkpoint(name: str, oov_id: int | None = 2, **settings: Any) -> Checkpoint:
-    """A network of format 2. Its tokenizer reads marks and pieces, but for "ngrams": Keras's rule there."""
+    """A network of format 2. Its tokenizer reads marks and pieces, but for "ngrams": Keras's rule there; and
+    misspelt words where the name says so."""
     made = checkpoint(oov_id=oov_id, **settings, num_words=len(VOCABULARY) + len(PIECES) + 4)
     more = tuple(f"more{i}" for i in range(len(PIECES)))
     words, pieces = (VOCABULARY, PIECES) if name != "ngrams" else (VOCABULARY + more, None)
-    tokenizer = Tokenizer(words, made.tokenizer.length, oov_id, pieces)
+    letters = letters_of(VOCABULARY) if name.startswith("misspelt") else ""
+    tokenizer = Tokenizer(words, made.tokenizer.length, oov_id, pieces, letters)
     network = made.network
     if network.ngrams is not None:
         rng, count = np.random.default_rng(3), network.config.ngrams

@@ -32,7 +32,7 @@ def test_every_metadata_key_is_described() -> None:
     keys = {value for name, value in vars(modelfile).items() if name.startswith("KEY_")}
     told = {row[0].strip("`") for row in rows("## Metadata")}
     assert told == keys
-    settings = {*Tokenizer(()).to_metadata(), *Tokenizer((), pieces=()).to_metadata()}
+    settings = {*Tokenizer(()).to_metadata(), *Tokenizer((), pieces=(), letters="a").to_metadata()}
     assert settings <= set(re.findall(r"`(\w+)`", PAGE))
 
 
@@ -71,6 +71,23 @@ def test_the_texts_become_these_pieces(reference: ModuleType) -> None:  # noqa: 
             encoded = tokenizer.encode_text(text)
             assert (encoded.ids, encoded.status) == ([int(i) for i in ids.split()], told), text
             assert reference.encode(model, text) == (encoded.ids, encoded.status)
+
+
+def test_misspelt_words_become_these(reference: ModuleType) -> None:  # noqa: F811
+    words, letters = ("film", "films", "wonderful", "don't", "straße", "fine"), "adefilmnorstuwß"
+    assert json.dumps([*words], ensure_ascii=False) in PAGE and f"`{letters}`" in PAGE
+    vectors = rows("Unknown word → the known one")
+    assert len(vectors) == 15
+    tokenizer = Tokenizer(words, 20, 2, ("f",), letters)
+    known = {word: i for i, word in enumerate(words, 4)}
+    model = reference.Model(known, {"f": 10}, {}, 20, 2, [], {}, [], {}, {}, letters=frozenset(letters))
+    for word, meant, ids in vectors:
+        assert tokenizer.encode_text(word).ids[1:] == [int(i) for i in ids.split()], word
+        assert reference.encode(model, word) == (
+            [1, *map(int, ids.split())],
+            tokenizer.encode_text(word).status,
+        )
+        assert (meant == "none") == (reference.misspelt(model, word) is None)
 
 
 def test_the_n_grams_are_these(reference: ModuleType) -> None:  # noqa: F811

@@ -51,6 +51,10 @@ _WRITTEN = [
     "日本電影院很好 電影院 日本映画館 很很好 影院日本",
     "xyz" * 4000 + "film" + "日本" * 900 + "x" * 100 + " good",
     "qqq film qq 🎬👍🏽🎬 cafe\u0301 ΟΔΟΣ wwwwww",
+    "wonderfu wnoderful woonderful wonderbul onderful wonderfulx fil flim filn wonder vrey",
+    "borinng Sttraße angström",
+    "ångsröm хорроший ххроший фильн ильм 𐐨𐐩 ποδός οδόςς хороший1 wonderful2 wond3rful naïve naïvé цафé",
+    "good1 goood godo bord word again’s" + " wonderfull" * 40 + " " + "wonderful" * 30,
     "WORD1" + " word2" * 30 + "\tword3" * 90,
 ]
 
@@ -68,4 +72,19 @@ def _made() -> list[str]:
     ]
 
 
-TEXTS = _WRITTEN + _made()
+def _misspelt() -> list[str]:
+    rng = random.Random(1)
+    letters = "abdeflmnorsuwyßσф𐐩"
+    texts = []
+    for _ in range(20):
+        words = [list(rng.choice([*_PLAIN[9:], *_ODD[:24], "wonderful", "film"])) for _ in range(30)]
+        for word in words:
+            for _ in range(rng.randrange(1, 3)):
+                at = rng.randrange(len(word) + 1)
+                new = rng.choice([[], [rng.choice(letters)]])
+                word[at : at + rng.randrange(2)] = new
+        texts.append(" ".join("".join(word) for word in words))
+    return [text.replace("\x00", "").replace("\n", "") for text in texts]
+
+
+TEXTS = _WRITTEN + _made() + _misspelt()

@@ -51,6 +51,14 @@ SETTINGS = (
         "which words: the most frequent, or the most informative (telling)",
     ),
     Setting("pieces", "vocabulary", "pieces", bool, "read other words as their parts", "whole-words"),
+    Setting(
+        "misspelt",
+        "vocabulary",
+        "misspelt",
+        bool,
+        "read an unknown word as the known one that is one mistake away",
+        "as-spelt",
+    ),
     Setting("length", "vocabulary", "length", int, "ids of a text that are read"),
     Setting("word-index", "vocabulary", "word_index", Path, "Keras's imdb_word_index.json, for its words"),
     Setting(
