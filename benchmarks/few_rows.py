@@ -155,7 +155,8 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=Path(__file__).parent / "few_rows.md")
     arguments = parser.parse_args()
     names = arguments.sets or sorted(path.parent.name for path in arguments.folder.glob("*/train.csv"))
-    kept = arguments.out.with_suffix(".json")
+    out: Path = arguments.out
+    kept = out.with_name(f"{out.name}.json")
     runs = [Run(**run) for run in json.loads(kept.read_text())] if kept.exists() else []
     done = {(run.set, run.rows, run.draw, run.column) for run in runs}
     columns = arguments.columns or ((*MINE, FROZEN) if arguments.encoder else MINE[:1]) + LINEAR
@@ -171,7 +172,7 @@ def main() -> None:
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     kept.write_text(json.dumps([asdict(r) for r in runs], indent=1) + "\n", encoding="utf-8")
     arguments.page.write_text(page(runs), encoding="utf-8")
-    arguments.out.with_suffix(".svg").write_text(picture(runs), encoding="utf-8")
+    out.with_name(f"{out.name}.svg").write_text(picture(runs), encoding="utf-8")
 
 
 def _settings(runs: Sequence[Run]) -> list[tuple[str, str]]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
-from benchmarks import suggested_rows
+from benchmarks import few_rows, suggested_rows
 from benchmarks.few_rows import A_LABEL, MINE, OURS, WITH_LOG, Run, drawn, page, picture
 from benchmarks.suggested_rows import AT_RANDOM, SUGGESTED, rounds
 
@@ -31,6 +36,22 @@ def test_the_page_has_the_columns_that_were_run_with_what_the_training_said() ->
     assert row.startswith("| set | 200 | 2 | 65.0 ± 7.1 (said 65.0 ± 0.0, 271 kB, 20 s) |")
     assert row.endswith("| 80.0, 1 of 2 draws (271 kB, 20 s) |")
     assert "<svg" in picture(runs)
+
+
+def test_a_name_with_a_point_in_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "set").mkdir()
+    for part in ("train", "test"):
+        with (tmp_path / "set" / f"{part}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *zip(*TRAIN)])
+    for name in ("words.a", "words.b"):
+        command = [tmp_path, "--rows", 20, "--draws", 1, "--columns", few_rows.LINEAR[0], "--out", name]
+        monkeypatch.setattr(sys, "argv", ["few_rows", *map(str, command), "--page", str(tmp_path / "p.md")])
+        monkeypatch.chdir(tmp_path)
+        few_rows.main()
+    assert {path.name for path in tmp_path.glob("words*")} == {
+        f"words.{letter}.{suffix}" for letter in "ab" for suffix in ("json", "svg")
+    }
+    assert [run["texts"] for run in json.loads((tmp_path / "words.a.json").read_text())] == [20]
 
 
 def test_each_round_learns_from_more_rows_and_only_one_way_asks_the_model(
