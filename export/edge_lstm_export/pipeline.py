@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -99,6 +99,9 @@ from edge_lstm_export.teacher import check_kept, kept_split_seed
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.vocabulary import SPACELESS_SHARE
+
+if TYPE_CHECKING:
+    from edge_lstm_export.teacher.transformer import Encoder
 
 MOST_THREADS = 1024  # OpenMP ends the process where it cannot have as many as it is asked for
 
@@ -316,7 +319,8 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
                 watcher.say(remark)
         else:
             further = tuple(texts)
-    prepared = _prepared(job, dataset, vocabulary, chosen.texts, of_short)
+    encoder = None if of_short is None else _encoder(of_short, dataset)
+    prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
@@ -327,7 +331,8 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     seed = replace(base.options, **job.options).seed
     network = new_network(prepared, _shape(job, _sized(job, base, prepared)), seed)
     if of_short is not None:
-        teachers, made = _teachers(job, prepared, network, of_short, seed), bool(prepared.made.texts)
+        teachers = _teachers(job, prepared, network, of_short, encoder, seed)
+        encoder, made = None, bool(prepared.made.texts)  # it has read all texts, and may be large
         if few:
             crossed, made = _with_made(job, base, prepared, network, teachers, watcher.say)
         taught = teachers.taught(watcher.say, made=made)
@@ -578,11 +583,25 @@ def _is_few(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> b
     )
 
 
+def _encoder(of_short: Distillation, dataset: Dataset) -> Encoder | None:
+    """The teacher of short texts, where it is an encoder: read once, since a large one takes its time."""
+    if not of_short.is_transformer:
+        return None
+    from edge_lstm_export.teacher.transformer import load_encoder
+
+    return load_encoder(of_short.teacher, len(dataset.labels))
+
+
 def _teachers(
-    job: TrainingJob, prepared: Prepared, network: Network, distillation: Distillation, seed: int
+    job: TrainingJob,
+    prepared: Prepared,
+    network: Network,
+    distillation: Distillation,
+    encoder: Encoder | None,
+    seed: int,
 ) -> ShortTeachers:
     own = OWN_LABELS if job.own_labels is None else job.own_labels
-    return ShortTeachers(prepared, network, distillation, own, seed)
+    return ShortTeachers(prepared, network, distillation, encoder, own, seed)
 
 
 def _with_made(
@@ -630,13 +649,15 @@ def _curve(
                 continue
             of_short, base = (distillation, one.base) if one is taught else (None, one.base)
             log = further if one is taught else ()
-            prepared = _prepared(one, dataset, vocabulary_options(one, base, dataset), log, of_short)
+            encoder = None if of_short is None else _encoder(of_short, dataset)
+            prepared = _prepared(one, dataset, vocabulary_options(one, base, dataset), log, encoder)
             sized = partial(_sized_options, one, base)
             seed = sized(1).seed
             network = new_network(prepared, _shape(one, _sized(one, base, prepared)), seed)
             lesson = None
             if of_short is not None:
-                lesson = partial(_teachers(one, prepared, network, of_short, seed).lesson, most=MOST_IN_FOLD)
+                teachers = _teachers(one, prepared, network, of_short, encoder, seed)
+                lesson, encoder = partial(teachers.lesson, most=MOST_IN_FOLD), None
             points = []
             for rows in learnt:
                 say(f"curve: {name}, {rows:,} of {len(dataset.train):,}")
@@ -838,20 +859,19 @@ def _prepared(
     dataset: Dataset,
     vocabulary: VocabularyOptions,
     further: Sequence[str] = (),
-    of_short: Distillation | None = None,
+    encoder: Encoder | None = None,
 ) -> Prepared:
-    """further: texts without a label. of_short: the teachers of short texts; beside an encoder, texts are
-    made for it from the labelled ones. Where there are few of these and none further, the encoder's own words
+    """further: texts without a label. encoder: a teacher of short texts, for which texts are made from the
+    labelled ones. Where there are few of these and none further, the encoder's own words
     stand in for those that a log would hold (with one they were worth nothing)."""
     share = VALIDATION_SHARE if job.validation_share is None else job.validation_share
-    if of_short is None or not of_short.is_transformer:
+    if encoder is None:
         return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
     known, more_words = None, None
     if exact(len(dataset.labels)) and len(dataset.train) < FEW_TEXTS and not further:
         from edge_lstm_export.teacher.encoder_words import words_of
-        from edge_lstm_export.teacher.transformer import load_encoder
 
-        known = words_of(load_encoder(of_short.teacher, len(dataset.labels)))
+        known = words_of(encoder)
         if known is not None:
             of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
             more_words = partial(known.near, of_texts)

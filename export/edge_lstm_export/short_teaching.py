@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from edge_lstm_export.ngram_part import (
 from edge_lstm_export.soft_ngrams import fit_soft
 from edge_lstm_export.teacher import accuracy_of, blend_weights, blended
 from edge_lstm_export.teacher.labels import Floats, Ints
+
+if TYPE_CHECKING:
+    from edge_lstm_export.teacher.transformer import Encoder
 
 Say = Callable[[str], None]
 
@@ -56,10 +59,17 @@ class Opinions:
 
 
 class ShortTeachers:
-    """The teachers of one training. Each text is read by the encoder once, whatever rows are learnt from."""
+    """The teachers of one training. Each text is read by the encoder once, whatever rows are learnt from; it
+    is not kept."""
 
     def __init__(
-        self, prepared: Prepared, network: Network, distillation: Distillation, own_labels: float, seed: int
+        self,
+        prepared: Prepared,
+        network: Network,
+        distillation: Distillation,
+        encoder: Encoder | None,
+        own_labels: float,
+        seed: int,
     ) -> None:
         assert network.ngrams is not None
         self.prepared, self.distillation = prepared, distillation
@@ -71,10 +81,10 @@ class ShortTeachers:
         nothing = np.zeros((len(others), self.count), np.float32)
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
         self.vectors: tuple[Floats, Floats] | None = None
-        if distillation.is_transformer:
-            from edge_lstm_export.teacher.transformer import load_encoder, vectors_of
+        if encoder is not None:
+            from edge_lstm_export.teacher.transformer import vectors_of
 
-            encoder, options = load_encoder(distillation.teacher, self.count), distillation.transformer
+            options = distillation.transformer
             of_rows = vectors_of(encoder, prepared.train.texts, options)
             self.vectors = of_rows, vectors_of(encoder, others, options) if others else of_rows[:0]
 

@@ -79,3 +79,25 @@ def test_an_encoder_that_knows_nothing_here_does_no_harm(
     assert training["distillation"]["made_texts"] > 0
     assert training["data"]["validation_texts"] > 0
     assert "adds nothing to words and characters here: its weight is 0" in said
+
+
+@pytest.mark.parametrize("with_log", [False, True])
+def test_the_encoder_is_loaded_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, with_log: bool
+) -> None:
+    pytest.importorskip("transformers")
+    from edge_lstm_export.teacher import transformer
+    from transformers_made import make_transformer
+
+    folder = make_transformer(tmp_path / "encoder", ["other", "words"])
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    loaded, load_encoder = [], transformer.load_encoder
+
+    def counted(source: str, labels: int) -> transformer.Encoder:
+        loaded.append(source)
+        return load_encoder(source, labels)
+
+    monkeypatch.setattr(transformer, "load_encoder", counted)
+    log = write(tmp_path / "log.csv", rows(50, 1), ("text",))
+    trained(tmp_path, capsys, "--teacher", str(folder), *(["--unlabelled", str(log)] if with_log else []))
+    assert loaded == [str(folder)]
