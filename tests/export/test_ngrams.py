@@ -230,6 +230,23 @@ def test_cross_validation_chooses_what_naive_bayes_counts(monkeypatch: pytest.Mo
     assert chosen.recipe in [found.recipe for found in alone]
 
 
+def test_few_texts_do_not_choose_the_regularisation_and_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least log loss of some hundred noisy texts is that of the strongest, which is right least often."""
+    texts, labels = made_texts(3, 20)
+    rng = np.random.default_rng(0)
+    truth = np.where(rng.random(len(labels)) < 0.5, rng.integers(0, 3, len(labels)), labels)
+    words, pieces, _ = words_and_pieces(texts, 300)
+    tokenizer = Tokenizer(words, pieces=pieces)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(truth, 3))
+    features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
+    few = cross_fit(examples, features, truth, 3, seed=0).recipe
+    assert (few.c, few.bayes) == (ngram_part.FEW_C, 1.0)
+    assert cross_fit(examples, features, truth, 3, 0, (0.5,)).recipe.c == 0.5
+    monkeypatch.setattr(ngram_part, "FEW_TEXTS", 0)
+    monkeypatch.setattr(ngram_part, "BAYES_SHARES", (1.0,))
+    assert cross_fit(examples, features, truth, 3, seed=0).recipe.c == min(ngram_part.REGULARISATIONS)
+
+
 def test_many_labels_share_narrow_vectors() -> None:
     texts, labels = made_texts(30, 20)
     words, pieces, _ = words_and_pieces(texts, 300)

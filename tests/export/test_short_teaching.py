@@ -81,6 +81,27 @@ def test_an_encoder_that_knows_nothing_here_does_no_harm(
     assert "adds nothing to words and characters here: its weight is 0" in said
 
 
+def test_the_linear_teacher_reads_what_the_labelled_texts_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A log holds words of the rows once more, and many others: that teaches it nothing of their labels."""
+    log = write(
+        tmp_path / "log.csv",
+        [(f"{text} more{i % 9}", "") for i, (text, _) in enumerate(rows(90, 0))],
+        ("text",),
+    )
+    pytest.importorskip("transformers")
+    from transformers_made import make_transformer
+
+    folder = make_transformer(tmp_path / "encoder", ["other", "words"])
+    taught = [
+        trained(tmp_path, capsys, "--teacher", str(folder), *more)[0]["distillation"]
+        for more in ([], ["--unlabelled", str(log)])
+    ]
+    assert taught[1]["unlabelled_texts"] > 0
+    assert taught[0]["linear_accuracy"] == taught[1]["linear_accuracy"]
+
+
 @pytest.mark.parametrize("with_log", [False, True])
 def test_the_encoder_is_loaded_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, with_log: bool
