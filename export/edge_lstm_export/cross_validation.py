@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from edge_lstm_export.datasets import Split
+from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import Prepared, begin_with_meanings
 from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import Ints, Lesson, PartLogits, Recipe, part_logits, silence
@@ -41,6 +42,15 @@ def part_of(split: Split, rows: Ints, most: int, seed: int) -> Ints:
         own = rng.permutation(np.flatnonzero(split.labels[rows] == label))
         place[own] = (np.arange(len(own)) + rng.random()) / len(own)
     return np.sort(rows[np.argsort(place, kind="stable")[:most]])
+
+
+def in_both_readings(prepared: Prepared, own: Examples, rows: Ints | None = None) -> Examples:
+    """``own``, which are these rows of the training texts (all of them), and where words that occur once are
+    known the same as pieces too: so an LSTM learns to read what the next text brings."""
+    if not prepared.rare:
+        return own
+    as_new = prepared.train_as_new if rows is None else prepared.train_as_new.subset(rows)
+    return own.joined(replace(as_new, targets=own.targets))
 
 
 def cross_validate(
@@ -72,7 +82,11 @@ def cross_validate(
     lstm, linear, soft = np.zeros(shape, np.float32), np.zeros(shape, np.float32), False
     for number, (rest, held) in enumerate(parts, 1):
         say(f"cross-validation: {number} of {FOLDS}")
-        learnt = lesson(rest) if lesson else Lesson.of(prepared.examples(train.subset(rest)), recipe)
+        if lesson:
+            learnt = lesson(rest)
+        else:
+            own = prepared.train_examples.subset(rest)
+            learnt = Lesson(in_both_readings(prepared, own, rest), own, recipe)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             one = Network(network.config)
@@ -82,7 +96,7 @@ def cross_validate(
         silence(one)
         chosen = sized(len(learnt.examples)) if sized else options
         train_network(one, learnt.examples, replace(chosen, patience=chosen.epochs))
-        left_out = prepared.examples(train.subset(held))
+        left_out = prepared.train_as_new.subset(held)
         found = part_logits(
             one,
             learnt.linear,

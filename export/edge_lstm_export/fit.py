@@ -65,6 +65,7 @@ from edge_lstm_export.vocabulary import (
     letters_of,
     most_frequent,
     most_informative,
+    rare_words,
     read_word_index,
     unknown_share,
     words_and_pieces,
@@ -82,7 +83,8 @@ class VocabularyOptions:
     drop_unknown: words outside the vocabulary are left out of a text (else they are id 2);
     length: ids of a text that are kept; word_index: Keras's index in place of the data's own words.
     choice: the words that are most ``frequent``, or those most ``telling`` of the labels.
-    pieces: unknown words are read as pieces (the text rule pieces-1).
+    pieces: unknown words are read as pieces (the text rule pieces-1). rare: beside them a word
+    that occurs once is known too, not read as pieces.
     misspelt: before that, as the known word that is one mistake away (pieces-2); with pieces, and not where
         most words are in a script without spaces.
     """
@@ -95,6 +97,7 @@ class VocabularyOptions:
     choice: str = "frequent"
     pieces: bool = False
     misspelt: bool = False
+    rare: bool = False
 
     def __post_init__(self) -> None:
         if self.skip_top < 0:
@@ -120,7 +123,8 @@ class Prepared:
     meanings: float32 [ids, width], what an encoder knows of the word of each id; 0 where it knows nothing.
     replayed: so many of the training texts, the first ones, are those of a checkpoint that is gone on from.
     spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
-    alone: with the vocabulary that the labelled texts alone would have, where other words came into it.
+    rare: so many of the vocabulary's words, the last ones, occur once. alone: with the vocabulary that the
+    labelled texts alone would have, where other words came into it.
     """
 
     dataset: Dataset
@@ -133,12 +137,29 @@ class Prepared:
     made: Made = NOTHING_MADE
     meanings: Floats | None = None
     replayed: int = 0
+    rare: int = 0
     alone: Tokenizer | None = None
 
     @cached_property
     def train_examples(self) -> Examples:
         """The training texts as ids, with hard targets."""
         return self.examples(self.train)
+
+    @cached_property
+    def train_as_new(self) -> Examples:
+        """The same, read as a network reads them that did not learn from them: words that occur once are
+        read as pieces."""
+        if not self.rare:
+            return self.train_examples
+        full = self.tokenizer
+        often = full.words[: -self.rare]
+        read = Examples.from_texts(
+            replace(full, words=often),
+            self.train.texts,
+            self.train_examples.targets,
+        )
+        of_pieces = read.ids >= FIRST_WORD_ID + len(often)
+        return replace(read, ids=read.ids + np.int32(self.rare) * of_pieces)
 
     def all_examples(self) -> Examples:
         """The training texts, the further and the made ones, with targets that say nothing."""
@@ -182,7 +203,10 @@ def prepare(
     if vocabulary.pieces:
         every = [*dataset.train.texts, *further]
         marks = informative_marks(train.texts, train.labels.tolist(), kinds)
-        words, pieces, spaceless = words_and_pieces(every, vocabulary.num_words, vocabulary.skip_top, marks)
+        words, pieces, spaceless = words_and_pieces(
+            every, vocabulary.num_words, vocabulary.skip_top, marks, rare=vocabulary.rare
+        )
+        rare = rare_words(every, words, marks) if vocabulary.rare else 0
         oov = None if vocabulary.drop_unknown else OOV_ID
         alone = None
         if further or more_words is not None:
@@ -196,7 +220,10 @@ def prepare(
             words = (*words, *more_words(words, room))
         letters = letters_of(words) if vocabulary.misspelt and spaceless <= SPACELESS_SHARE else ""
         tokenizer = Tokenizer(words, vocabulary.length, oov, pieces, letters)
-        unknown = unknown_share(tokenizer, dataset.train.texts)
+        often = tokenizer
+        if rare:
+            often = Tokenizer(words[: len(words) - rare], vocabulary.length, oov, pieces, letters)
+        unknown = unknown_share(often, dataset.train.texts)
         return Prepared(
             dataset,
             tokenizer,
@@ -205,6 +232,7 @@ def prepare(
             unknown,
             spaceless,
             tuple(further),
+            rare=rare,
             alone=alone,
         )
     counts = count_words(dataset.train.texts)

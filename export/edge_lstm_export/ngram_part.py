@@ -253,17 +253,21 @@ def cross_fit(
     count: int,
     seed: int,
     regularisations: Sequence[float] | None = None,
+    as_new: Examples | None = None,
 ) -> CrossFitted:
     """Chooses by cross-validation the SVM's C (the lowest log loss) and what naive Bayes counts (the highest
     accuracy: its probabilities are extreme), and gives what the models say of the texts left out.
-    regularisations: of which C is one; None: what suits so many texts."""
+    regularisations: of which C is one; None: what suits so many texts. as_new: the examples as a model reads
+    them that did not learn from them, where that is not the same."""
     several = labels.ndim == 2
     x, lengths = features.matrix(examples), examples.lengths
     folds = max(2, min(FOLDS, len(labels)))
     strata = rarest(labels.astype(np.bool_)) if several else labels
     fold = stratified_folds(strata, folds, np.random.default_rng([seed, 0x57]))
     # It reads no labels, so once for all folds.
-    x = Weighting.of(x, lengths, len(features.keys)).apply(x, lengths)
+    weighting = Weighting.of(x, lengths, len(features.keys))
+    x = weighting.apply(x, lengths)
+    left_out = x if as_new is None else weighting.apply(features.matrix(as_new), as_new.lengths)
     few = len(labels) < FEW_TEXTS and not several
     if several:
         shares: Sequence[float] = (0.0,)  # complement naive Bayes tells labels from each other
@@ -280,7 +284,7 @@ def cross_fit(
                 svm = fit_svm(x[~own], labels[~own], count, c)
                 for share, of_share in zip(shares, scores):
                     weights, bias = _beside_bayes(x[~own], labels[~own], count, svm, share)
-                    of_share[own] = x[own] @ weights + bias
+                    of_share[own] = left_out[own] @ weights + bias
         for share, of_share in zip(shares, scores):
             scale, loss = _scale_of_least_loss(of_share, labels)
             if share not in best or loss < best[share][0]:

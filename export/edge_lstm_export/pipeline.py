@@ -21,7 +21,7 @@ from edge_lstm.printable import listed, shorten
 from edge_lstm.text import FIRST_WORD_ID, spaceless, split_marks
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
-from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of
+from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of, in_both_readings
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.distillation import (
@@ -86,6 +86,7 @@ from edge_lstm_export.ngram_part import (
     Recipe,
     Vectors,
     answers_of,
+    choose_ngrams,
     cross_fit,
     exact,
     learn_features,
@@ -321,6 +322,9 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             further = tuple(texts)
     encoder = None if of_short is None else _encoder(of_short, dataset)
     prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder)
+    if few and job.distillation is None and exact(len(dataset.labels)):
+        job, prepared = _with_rare_words(job, base, dataset, prepared, watcher.say)
+        vocabulary = vocabulary_options(job, base, dataset)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
@@ -339,11 +343,14 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         lesson = taught.lesson
     examples = prepared.train_examples if taught is None else taught.examples
     options = _sized_options(job, base, len(examples))
-    recipe, svm = None, None
+    recipe, svm, linear = None, None, lesson.linear if lesson else None
     if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
         own = base.own_labels if job.own_labels is None else job.own_labels
         examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
+        if prepared.rare:
+            linear, examples = examples, in_both_readings(prepared, examples)
+            options = _sized_options(job, base, len(examples))
     if few and taught is None:
         crossed = cross_validate(prepared, network, options, recipe, watcher.say)
     settings = _settings(job, vocabulary, prepared, network, options, choice, taught)
@@ -371,7 +378,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         first_weights=first_weights,
         described=described,
         recipe=lesson.recipe if lesson else recipe,
-        linear=lesson.linear if lesson else None,
+        linear=linear,
         vectors=lesson.vectors if lesson else None,
         judged=taught.judged if taught else None,
         crossed=crossed,
@@ -730,7 +737,8 @@ def _learning_from_ngrams(
     if network.ngrams is None or len(labels) < FEWEST_TEXTS_TO_CROSS_FIT or (counts > 1).sum() < 2:
         return examples, None, None
     features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
-    found = cross_fit(examples, features, labels, network.config.labels, seed)
+    as_new = prepared.train_as_new
+    found = cross_fit(examples, features, labels, network.config.labels, seed, as_new=as_new)
     say(f"n-grams: {found.accuracy:.2%}, cross-fitted; the LSTM learns from them and from the labels")
     targets = own_labels * examples.targets + (1 - own_labels) * found.probabilities
     provenance = {
@@ -740,6 +748,42 @@ def _learning_from_ngrams(
         "unlabelled_texts": 0,
     }
     return replace(examples, targets=targets.astype(np.float32)), found.recipe, provenance
+
+
+def _with_rare_words(
+    job: TrainingJob, base: Preset, dataset: Dataset, prepared: Prepared, say: Callable[[str], None]
+) -> tuple[TrainingJob, Prepared]:
+    """Few texts: the job and its data with words that occur once, where a linear model that knows them is
+    right more often in texts that it did not learn from (in which they are read as pieces).
+
+    Alone, of 1,500 held-out rows of the training split, six draws of 200 (emotion 300), without them, with
+    them, and as is chosen: trec6 63.8, 65.5, 65.3 %; spam 97.0, 95.6, 97.0; SST-2 60.9, 61.5, 60.9; emotion
+    59.0, 58.9, 58.8.
+    """
+    seed, count, labels = (
+        replace(base.options, **job.options).seed,
+        len(dataset.labels),
+        prepared.train.labels,
+    )
+    if not vocabulary_options(job, base, dataset).pieces or (np.bincount(labels) > 1).sum() < 2:
+        return job, prepared
+    other = replace(job, vocabulary={**job.vocabulary, "rare": True})
+    known = _prepared(other, dataset, vocabulary_options(other, base, dataset))
+    if not known.rare:
+        return job, prepared
+    accuracies = []
+    for one in (prepared, known):
+        most = _shape(job, _sized(job, base, one)).ngrams
+        ngrams = choose_ngrams(one.train_examples, most, one.tokenizer.num_ids)
+        features = learn_features(ngrams, one.tokenizer)
+        found = cross_fit(one.train_examples, features, labels, count, seed, as_new=one.train_as_new)
+        accuracies.append(found.accuracy)
+    better = accuracies[1] > accuracies[0]
+    say(
+        f"words that occur once: {known.rare:,}, {'known' if better else 'read as pieces'} "
+        f"({accuracies[1]:.1%} with them, {accuracies[0]:.1%} without, cross-fitted)"
+    )
+    return (other, known) if better else (job, prepared)
 
 
 def _check(job: TrainingJob) -> None:

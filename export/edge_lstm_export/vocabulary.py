@@ -91,11 +91,14 @@ def words_and_pieces(
     num_words: int,
     skip_top: int = 0,
     marks: Sequence[str] = MARKS,
+    *,
+    rare: bool = False,
 ) -> tuple[tuple[str, ...], tuple[str, ...], float]:
     """(words, pieces, the share of words in scripts without spaces, 0 to 1): the vocabulary of the rule
     pieces-1, together of ids below ``num_words``.
 
-    Words are the most frequent ones (a word of one text gets no id where there are others); pieces are all
+    Words are the most frequent ones (a word that occurs once gets no id where there are others, unless
+    ``rare`` says so: those of letters alone then come last, :func:`rare_words`); pieces are all
     characters that occur more than once, as many as find place, and the parts of words that a reading of all
     words by the longest piece uses most. They take what few words leave: few texts know few of the next
     text's words, but many of their parts. Labels are not read. DataError where no word is left.
@@ -110,6 +113,8 @@ def words_and_pieces(
         dict.fromkeys(word[:LONGEST_WORD] for word in ranked)
     )
     often = [word for word in ranked if counts[word] > 1]
+    if rare and often:
+        often = [word for word in ranked if counts[word] > 1 or _is_rare(word, counts)]
     places = num_words - FIRST_WORD_ID
     room = min(round(MOST_PIECES_SHARE * places), places - len(often)) if often else 0
     pieces = _pieces(counts, max(round(share * places), room))
@@ -127,6 +132,22 @@ def letters_of(words: Iterable[str]) -> str:
     stand for another. None of scripts without spaces or of syllables, and no digit."""
     found = {c for c in set("".join(words)) if unicodedata.category(c)[0] in "LM"}
     return "".join(sorted(c for c in found if not spaceless(c) and not _NO_LETTERS.match(c)))
+
+
+def rare_words(texts: Iterable[str], words: Sequence[str], marks: Sequence[str]) -> int:
+    """How many of the words of :func:`words_and_pieces`, the last ones, occur once in its texts."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(split_marks(text, marks))
+    if all(counts[word] == 1 for word in words):
+        return 0  # nothing else is there
+    return sum(_is_rare(word, counts) for word in words)
+
+
+def _is_rare(word: str, counts: Counter[str]) -> bool:
+    # A number that occurs once says nothing but that it is one, which its pieces say; so do those of a phrase
+    # in a script without spaces.
+    return counts[word] == 1 and word.isalpha() and not spaceless(word)
 
 
 # A mark is a word where it moves the odds of a label by a fifth or more, by so many standard errors (of more

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of
+from edge_lstm_export import cross_validation
+from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of, in_both_readings
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
 from edge_lstm_export.fit import Prepared, VocabularyOptions, new_network, prepare
@@ -45,6 +47,47 @@ def test_a_text_is_judged_by_a_network_that_did_not_see_its_label() -> None:
     assert len(said) == FOLDS
     for logits in (found.lstm, found.ngrams):
         assert ((logits[:, 0] > 0) == np.array(labels)).mean() < 0.75
+
+
+def test_words_of_one_text_are_pieces_to_who_does_not_know_it() -> None:
+    texts = [f"good thing {'abcdefgh'[i] * 3}" for i in range(8)] + ["bad thing aab"] * 2
+    data = Dataset("made", ("a", "b"), Split(tuple(texts), np.array([0] * 8 + [1] * 2)), None, "0")
+    usual = prepare(data, VocabularyOptions(300, pieces=True), validation_share=0)
+    prepared = prepare(data, VocabularyOptions(300, pieces=True, rare=True), validation_share=0)
+    assert usual.train_as_new is usual.train_examples and prepared.rare == 8
+    assert set(prepared.tokenizer.words) - set(usual.tokenizer.words) == {c * 3 for c in "abcdefgh"}
+    assert prepared.unknown_words == usual.unknown_words  # what a next text brings
+    entries = ["", "", "", "", *prepared.tokenizer.words, *(prepared.tokenizer.pieces or ())]
+    known, new = prepared.train_examples, prepared.train_as_new
+    first = slice(*known.offsets[:2])
+    assert [entries[i] for i in known.ids[first]] == ["", "good", "thing", "aaa"]
+    as_pieces = [entries[i] for i in new.ids[slice(*new.offsets[:2])]]
+    assert as_pieces[:3] == ["", "good", "thing"] and "".join(as_pieces) == "goodthingaaa"
+    assert len(as_pieces) > 4
+    both = in_both_readings(prepared, known)
+    assert len(both) == 2 * len(known)
+    assert in_both_readings(usual, usual.train_examples) is usual.train_examples
+
+
+def test_the_texts_left_out_are_read_as_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"good thing {'abcdefgh'[i] * 3}" for i in range(8)] + [
+        f"bad thing a{'bcde'[i]}" for i in range(4)
+    ]
+    data = Dataset("made", ("a", "b"), Split(tuple(texts), np.array([0] * 8 + [1] * 4)), None, "0")
+    prepared = prepare(data, VocabularyOptions(300, pieces=True, rare=True), validation_share=0)
+    read: list[set[int]] = []
+    answered = cross_validation.part_logits
+
+    def part_logits(*arguments: Any, **named: Any) -> PartLogits:
+        read.append(set(arguments[2].ids.tolist()))
+        return answered(*arguments, **named)
+
+    monkeypatch.setattr(cross_validation, "part_logits", part_logits)
+    assert cross_validate(prepared, new_network(prepared, SHAPE, 0), OPTIONS, None, lambda _: None)
+    words = range(4, 4 + len(prepared.tokenizer.words))
+    rare = set(words[len(words) - prepared.rare :])
+    assert rare & set(prepared.train_examples.ids.tolist())
+    assert len(read) == FOLDS and not any(rare & ids for ids in read)
 
 
 @pytest.mark.parametrize(

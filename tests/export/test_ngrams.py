@@ -34,7 +34,7 @@ from edge_lstm_export.ngram_part import (
 )
 from edge_lstm_export.pipeline import TrainingJob, suits_ngrams, vocabulary_options
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
-from edge_lstm_export.vocabulary import informative_marks, words_and_pieces
+from edge_lstm_export.vocabulary import informative_marks, rare_words, words_and_pieces
 from safetensors import safe_open
 from scipy import sparse
 
@@ -247,6 +247,17 @@ def test_few_texts_do_not_choose_the_regularisation_and_many_do(monkeypatch: pyt
     assert cross_fit(examples, features, truth, 3, seed=0).recipe.c == min(ngram_part.REGULARISATIONS)
 
 
+def test_a_text_left_out_is_read_as_a_new_one() -> None:
+    texts, labels = made_texts(3, 20)
+    words, pieces, _ = words_and_pieces(texts, 300)
+    tokenizer, truth = Tokenizer(words, pieces=pieces), np.array(labels)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 3))
+    features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
+    other = examples.subset(np.roll(np.arange(len(texts)), len(texts) // 3))  # as if of other labels
+    assert cross_fit(examples, features, truth, 3, seed=0).accuracy == 1.0
+    assert cross_fit(examples, features, truth, 3, seed=0, as_new=other).accuracy < 0.5
+
+
 def test_many_labels_share_narrow_vectors() -> None:
     texts, labels = made_texts(30, 20)
     words, pieces, _ = words_and_pieces(texts, 300)
@@ -345,6 +356,19 @@ def test_pieces_are_learnt_from_words_and_from_scripts_without_spaces() -> None:
     assert share == 1
     assert {"好", "吃"} <= set(pieces)
     assert any("好吃" in piece for piece in pieces)
+
+
+def test_words_that_occur_once_are_known_where_asked_for_and_come_last() -> None:
+    texts = ["walking far", "walking home", "talked of 0790412345", "这个菜很好吃 walking far"]
+    words, pieces, _ = words_and_pieces(texts, 500)
+    assert words == ("walking", "far")
+    assert rare_words(texts, words, "") == 0
+    with_rare, more_pieces, _ = words_and_pieces(texts, 500, rare=True)
+    assert with_rare == ("walking", "far", "home", "of", "talked")  # neither a number nor a phrase
+    assert rare_words(texts, with_rare, "") == 3
+    assert set(more_pieces) <= set(pieces)
+    alone, _, _ = words_and_pieces(["one", "two"], 100, rare=True)
+    assert (alone, rare_words(["one", "two"], alone, "")) == (("one", "two"), 0)  # nothing else is there
 
 
 def test_pieces_take_the_room_that_few_words_leave() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export import pipeline, short_teaching
+from edge_lstm_export.checkpoint import load_checkpoint
 
 from edge_lstm.cli import run
 
@@ -100,6 +101,35 @@ def test_the_linear_teacher_reads_what_the_labelled_texts_know(
     ]
     assert taught[1]["unlabelled_texts"] > 0
     assert taught[0]["linear_accuracy"] == taught[1]["linear_accuracy"]
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_words_that_occur_once_are_known_where_that_answers_better(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    import dataclasses
+
+    cross_fitted = pipeline.cross_fit
+
+    def cross_fit(examples: Any, *arguments: Any, as_new: Any, **named: Any) -> Any:
+        found = cross_fitted(examples, *arguments, as_new=as_new, **named)
+        with_rare = as_new is not examples and as_new.ids.tolist() != examples.ids.tolist()
+        return dataclasses.replace(found, accuracy=0.6 if with_rare == better else 0.5)
+
+    monkeypatch.setattr(pipeline, "cross_fit", cross_fit)
+    few = write(
+        tmp_path / "few.csv",
+        [
+            (f"{text} {'abcdefghijklmnopqrstuvwx'[i] * 4}", label)
+            for i, (text, label) in enumerate(rows(24, 0))
+        ],
+    )
+    run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny", "--epochs", "1"])
+    assert ("24, known" in capsys.readouterr().err) == better
+    checkpoint = load_checkpoint(tmp_path / "m.safetensors")
+    assert ("aaaa" in checkpoint.tokenizer.words) == better
+    assert checkpoint.training["vocabulary"]["rare"] == better
+    assert checkpoint.training["data"]["unknown_words"] > 0
 
 
 @pytest.mark.parametrize("with_log", [False, True])
