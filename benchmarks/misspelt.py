@@ -3,9 +3,9 @@
     python -m benchmarks.misspelt FOLDER [--sets trec6 ...] [--features ngrams ...] [--models FOLDER]
 
 FOLDER holds a folder for each set with train.csv and test.csv (columns text,label). For each set ``edge-lstm
-train train.csv`` with ``--set features=ngrams`` (words, misspelt words and pieces of words), the same with
-``misspelt=no``, and ``features=pairs`` (words and word pairs alone, as in version 0.1), then ``export
---quantize int8``. Each letter of the test texts becomes, with the given probability, a letter drawn from all
+train train.csv`` with ``--set features=ngrams`` (words and pieces of words), the same with ``misspelt=yes``
+(misspelt words as known ones), and ``features=pairs`` (words and word pairs alone), then ``export --quantize
+int8``. Each letter of the test texts becomes, with the given probability, a letter drawn from all
 that these texts hold; all files answer the same texts, in three draws.
 --models keeps the checkpoints and files, and takes those that are there.
 """
@@ -22,8 +22,8 @@ from pathlib import Path
 from benchmarks.anyones_labels import read, run_command
 
 FEATURES = {  # name → settings
-    "ngrams": ("features=ngrams", "misspelt=yes"),
-    "ngrams as spelt": ("features=ngrams", "misspelt=no"),
+    "misspelt": ("features=ngrams", "misspelt=yes"),
+    "ngrams": ("features=ngrams",),
     "pairs": ("features=pairs",),
 }
 DRAWS = 3
@@ -45,7 +45,7 @@ def misspelt(texts: Sequence[str], share: float, seed: int) -> list[str]:
 
 def trained(folder: Path, features: str, models: Path) -> Path:
     """The int8 file of a set, made where it is not there."""
-    checkpoint = models / f"{folder.name}.{features.replace(' ', '-')}.safetensors"
+    checkpoint = models / f"{folder.name}.{features}.safetensors"
     model = checkpoint.with_suffix(".onnx")
     if not model.exists():
         train = ["train", folder / "train.csv", "--test", folder / "test.csv", "--no-test", "-o", checkpoint]

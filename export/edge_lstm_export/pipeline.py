@@ -303,7 +303,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         choice = kept_choice(job.partial) if job.resume else _choice(job, dataset, watcher.say)
         job = replace(job, preset=choice.preset, teacher=choice.teacher)
     base = job.base
-    vocabulary = vocabulary_options(job, base, dataset)
+    vocabulary = _vocabulary_options(job, base)
     of_short = job.distillation if _teaches_short(job, labeller) else None
     if of_short is not None and (job.around or job.negate):
         raise DataError(
@@ -657,7 +657,7 @@ def _curve(
             of_short, base = (distillation, one.base) if one is taught else (None, one.base)
             log = further if one is taught else ()
             encoder = None if of_short is None else _encoder(of_short, dataset)
-            prepared = _prepared(one, dataset, vocabulary_options(one, base, dataset), log, encoder)
+            prepared = _prepared(one, dataset, _vocabulary_options(one, base), log, encoder)
             sized = partial(_sized_options, one, base)
             seed = sized(1).seed
             network = new_network(prepared, _shape(one, _sized(one, base, prepared)), seed)
@@ -883,19 +883,15 @@ def _choice(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> C
         base = one.base
         if _needs_teacher(job) and one.distillation is None:
             continue
-        prepared = _prepared(one, dataset, vocabulary_options(one, base, dataset))
+        prepared = _prepared(one, dataset, _vocabulary_options(one, base))
         if job.teacher is None and not _needs_teacher(job) and not can_teach(prepared):
             one = replace(one, teacher=NO_TEACHER)
         candidates[name] = Candidate(prepared, _shape(one, _sized(one, base, prepared)), one.teacher)
     return choose(candidates, job.budget, say)
 
 
-def vocabulary_options(job: TrainingJob, base: Preset, dataset: Dataset) -> VocabularyOptions:
-    """What is asked for, the preset's choices where nothing is, and what suits the number of texts."""
-    preferred = {"num_words": base.network.num_words, **base.vocabulary}
-    if len(dataset.train) < FEW_TEXTS:  # few words are known, and most others are no mistakes
-        preferred.pop("misspelt", None)
-    return VocabularyOptions(**{**preferred, **job.vocabulary})
+def _vocabulary_options(job: TrainingJob, base: Preset) -> VocabularyOptions:
+    return VocabularyOptions(**{"num_words": base.network.num_words, **base.vocabulary, **job.vocabulary})
 
 
 def _prepared(

@@ -32,7 +32,7 @@ from edge_lstm_export.ngram_part import (
     learn_features,
     with_svm,
 )
-from edge_lstm_export.pipeline import TrainingJob, suits_ngrams, vocabulary_options
+from edge_lstm_export.pipeline import suits_ngrams
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
 from edge_lstm_export.vocabulary import informative_marks, rare_words, words_and_pieces
 from safetensors import safe_open
@@ -165,16 +165,6 @@ def test_misspelt_texts_are_read_as_those_that_are_spelt_right() -> None:
     spaceless = [f"好吃的菜{'一二三四'[y]}很快送到 good" if y else "太慢了不好吃 bad" for y in labels]
     chinese = prepare(dataset(spaceless, labels), vocabulary, validation_share=0)
     assert chinese.tokenizer.letters == ""
-
-
-@pytest.mark.parametrize(("texts", "misspelt"), [(2000, True), (1999, False)])
-def test_misspelt_words_are_known_where_texts_are_many(texts: int, misspelt: bool) -> None:
-    job = TrainingJob("", Path("m.safetensors"), features="ngrams", labels=3)
-    data = dataset(["a text"] * texts, [0, 1, 2] * (texts // 3) + [0] * (texts % 3))
-    assert vocabulary_options(job, job.base, data).misspelt is misspelt
-    for choice in (True, False):
-        chosen = replace(job, vocabulary={"misspelt": choice})
-        assert vocabulary_options(chosen, job.base, data).misspelt is choice
 
 
 def test_the_vectors_are_the_linear_model_with_the_parts_of_words_in_them() -> None:
