@@ -324,7 +324,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder)
     if few and job.distillation is None and exact(len(dataset.labels)):
         job, prepared = _with_rare_words(job, base, dataset, prepared, watcher.say)
-        vocabulary = vocabulary_options(job, base, dataset)
+        vocabulary = _vocabulary_options(job, base)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
@@ -765,10 +765,10 @@ def _with_rare_words(
         len(dataset.labels),
         prepared.train.labels,
     )
-    if not vocabulary_options(job, base, dataset).pieces or (np.bincount(labels) > 1).sum() < 2:
+    if not _vocabulary_options(job, base).pieces or (np.bincount(labels) > 1).sum() < 2:
         return job, prepared
     other = replace(job, vocabulary={**job.vocabulary, "rare": True})
-    known = _prepared(other, dataset, vocabulary_options(other, base, dataset))
+    known = _prepared(other, dataset, _vocabulary_options(other, base))
     if not known.rare:
         return job, prepared
     accuracies = []
