@@ -240,6 +240,7 @@ PAIRS, NGRAMS = "pairs", "ngrams"
 FEATURES = (AUTO, PAIRS, NGRAMS)
 MOST_WORDS_OF_SHORT = 60  # IMDB's reviews have 230, sentences and questions 5 to 30
 FEWEST_TEXTS_TO_CROSS_FIT = 10
+MOST_FOR_RARE = 500  # texts: it is tried with 200 and 300 that words which occur once may be known
 
 
 class Watcher(Protocol):
@@ -322,7 +323,12 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             further = tuple(texts)
     encoder = None if of_short is None else _encoder(of_short, dataset)
     prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder)
-    if few and job.distillation is None and exact(len(dataset.labels)):
+    if (
+        few
+        and job.distillation is None
+        and exact(len(dataset.labels))
+        and len(dataset.train) <= MOST_FOR_RARE
+    ):
         job, prepared = _with_rare_words(job, base, dataset, prepared, watcher.say)
         vocabulary = _vocabulary_options(job, base)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
