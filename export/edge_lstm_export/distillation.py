@@ -67,6 +67,10 @@ class Distillation:
     around: words, around which a transformer labels a few words of a text too (spans.spans_around).
     windows: parts of a long text that a transformer reads; None for its default; 0: it labels spans alone,
         and NB-SVM whole texts.
+    steps, layers: it is fine-tuned for at most so many steps, and only its last layers.
+    longest: word pieces of the longest span that it is fine-tuned on.
+    earlier: labels of the same texts that another teacher made; those of spans that are not longer than
+        ``longest`` are made anew.
     negate: English clauses are learnt with a negation too, their label turned (negation.py); of two labels
         that are opposites.
     """
@@ -82,6 +86,10 @@ class Distillation:
     spans: int = SPANS
     around: tuple[str, ...] = ()
     windows: int | None = None
+    steps: int | None = None
+    layers: int | None = None
+    longest: int | None = None
+    earlier: Path | None = None
     negate: bool = False
 
     def __post_init__(self) -> None:
@@ -89,6 +97,8 @@ class Distillation:
             raise DataError(f"--own-labels must be from 0 to 1, not {self.own_labels}")
         if self.windows is not None and not 0 <= self.windows <= 1000:
             raise DataError(f"teacher-windows must be from 0 to 1,000, not {self.windows}")
+        if self.is_transformer:
+            _ = self.transformer  # which checks its own
         if not 0 <= self.spans <= 1000:
             raise DataError(f"spans must be from 0 to 1,000, not {self.spans}")
         if self.teacher == KEPT and not self.kept.is_file():
@@ -111,8 +121,14 @@ class Distillation:
         """How the transformer is fine-tuned and reads."""
         from edge_lstm_export.teacher.transformer import TransformerOptions
 
-        options = TransformerOptions(seed=self.options.seed)
-        return options if self.windows is None else replace(options, windows=max(1, self.windows))
+        given = {
+            "windows": None if self.windows is None else max(1, self.windows),
+            "most_steps": self.steps,
+            "layers": self.layers,
+            "span": self.longest,
+        }
+        chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return TransformerOptions(seed=self.options.seed, **chosen)
 
     @property
     def weights(self) -> Path:
@@ -214,7 +230,9 @@ def teach(
         )
     spans, held, each = [], [], 0
     around: tuple[str, ...] = ()
-    if distillation.is_transformer:
+    if distillation.earlier is not None:
+        each, around = kept_spans(distillation.earlier)
+    elif distillation.is_transformer:
         each, around = distillation.spans, distillation.around
     elif distillation.teacher == KEPT:
         each, around = kept_spans(distillation.kept)
@@ -232,12 +250,14 @@ def teach(
     if labels is not None:
         say(f"teacher: soft labels from {distillation.kept}")
     elif distillation.teacher == KEPT:
-        raise DataError(
-            f"{distillation.kept} holds labels of other texts; train with the data, --unlabelled, seed and "
-            "settings that they were made with, or make them anew with --teacher"
-        )
+        raise _of_other_texts(distillation.kept)
     else:
-        if known:
+        if distillation.earlier is not None:
+            labels = kept_labels(distillation.earlier, texts, None, rows, count)
+            if labels is None:
+                raise _of_other_texts(distillation.earlier)
+            labels = _spans_anew(prepared, [*spans, *held], labels, distillation, maker or "", say)
+        elif known:
             labels = _own_labels(prepared, further, [*spans, *held], distillation, maker or "", known, say)
         elif distillation.is_transformer:
             labels = _transformer_labels(prepared, further, [*spans, *held], distillation, maker or "", say)
@@ -323,6 +343,46 @@ def _transformer_labels(
         labelled = blended([labelled, whole[:n]], weights)
         unlabelled = blended([unlabelled, whole[n:m]], weights)
     return SoftLabels(labelled, unlabelled, of_spans, report)
+
+
+def _spans_anew(
+    prepared: Prepared,
+    spans: Sequence[str],
+    earlier: SoftLabels,
+    distillation: Distillation,
+    maker: str,
+    say: Say,
+) -> SoftLabels:
+    """Those of an earlier teacher, and a transformer's for the spans that are short enough."""
+    validation = prepared.validation
+    # No span has fewer pieces than words.
+    most = distillation.transformer.span
+    few = np.array([i for i, span in enumerate(spans) if len(span.split()) <= most], np.int64)
+    then = [*validation.texts, *(spans[i] for i in few.tolist())]
+    transformer = _learnt(prepared, distillation, maker, then, say)
+    anew = few[transformer.reads_whole([spans[i] for i in few.tolist()])]
+    whole = transformer.probabilities(validation.texts, "validation texts", say)
+    [alone] = blend_weights([whole], validation.labels)  # what makes its answers probabilities
+    reached = accuracy_of(whole, validation.labels)
+    if reached is not None:
+        say(f"teacher: right on {reached:.2%} of {len(validation):,} validation texts")
+    of_spans = earlier.spans.copy()
+    found = transformer.probabilities([spans[i] for i in anew.tolist()], "spans", say)
+    of_spans[anew] = blended([found], [alone])
+    report = {
+        "teacher": distillation.name,
+        "spans": len(anew),
+        "validation_accuracy": reached and round(reached, 4),
+        "weight": round(alone, 3),
+    }
+    return replace(earlier, spans=of_spans, report={**earlier.report, "spans_anew": report})
+
+
+def _of_other_texts(path: Path) -> DataError:
+    return DataError(
+        f"{path} holds labels of other texts; train with the data, --unlabelled, seed and "
+        "settings that they were made with, or make them anew with --teacher"
+    )
 
 
 def _own_labels(
@@ -413,6 +473,8 @@ def _maker(distillation: Distillation) -> str | None:
             source_digest(distillation.teacher),
             distillation.transformer.to_dict(),
         ]
+    if distillation.earlier is not None:
+        parts.append(file_digest(distillation.earlier))
     return _digest(*parts)
 
 

@@ -116,7 +116,8 @@ class TrainingJob:
         VocabularyOptions and TrainingOptions.
     Epochs, batch size and patience follow the size of the data unless they are given.
     teacher, unlabelled, soft_labels, own_labels, teacher_models, teacher_labels, spans, around,
-        teacher_windows, negate: see distillation.Distillation; around: with commas between the words. None is
+        teacher_windows, teacher_steps, teacher_layers, teacher_span, earlier_labels, negate: see
+        distillation.Distillation; around: with commas between the words. None is
         the preset's; without a teacher ("none") the network learns from the training texts' own labels.
     begin: a checkpoint to go on from, whose vocabulary and network are kept; replay: the file of the rows
         that it was trained on, where it keeps none. See going_on.py.
@@ -150,6 +151,10 @@ class TrainingJob:
     spans: int | None = None
     around: str | None = None
     teacher_windows: int | None = None
+    teacher_steps: int | None = None
+    teacher_layers: int | None = None
+    teacher_span: int | None = None
+    earlier_labels: Path | None = None
     negate: bool = False
     validation_share: float | None = None
     read_test: bool = True
@@ -201,6 +206,10 @@ class TrainingJob:
             spans=SPANS if self.spans is None else self.spans,
             around=tuple(filter(None, (self.around or "").replace(" ", "").split(","))),
             windows=self.teacher_windows,
+            steps=self.teacher_steps,
+            layers=self.teacher_layers,
+            longest=self.teacher_span,
+            earlier=self.earlier_labels,
             negate=self.negate,
         )
 
@@ -857,15 +866,32 @@ def _check_beginning(job: TrainingJob) -> None:
         raise DataError(f"no unfinished training at {job.partial}; start without --resume")
 
 
+_OF_TRANSFORMERS = (
+    "teacher_windows",
+    "teacher_steps",
+    "teacher_layers",
+    "teacher_span",
+    "spans",
+    "around",
+    "earlier_labels",
+)
+
+
 def _check_teacher(job: TrainingJob) -> None:
     if job.distillation is not None and job.distillation.is_transformer:
         from edge_lstm_export.teacher.transformer import check_source
 
         check_source(job.distillation.teacher)
-    elif job.teacher_labels or any(x is not None for x in (job.teacher_windows, job.spans, job.around)):
+    elif job.teacher_labels or any(getattr(job, name) is not None for name in _OF_TRANSFORMERS):
         raise DataError(
-            "--teacher-labels, teacher-windows, spans and around are a transformer's; add --teacher FOLDER"
+            "--teacher-labels, teacher-…, spans, around and earlier-labels are a transformer's; "
+            "add --teacher FOLDER"
         )
+    if job.earlier_labels is not None:
+        if any(x is not None for x in (job.spans, job.around)):
+            raise DataError("spans and around are those of earlier-labels; leave them out")
+        if not job.earlier_labels.is_file():
+            raise DataError(f"no soft labels in {job.earlier_labels}; give another earlier-labels")
     of_spans = job.distillation is not None and job.distillation.teacher != NB_SVM
     if job.negate and not of_spans:
         raise DataError("negate=yes is of clauses that a transformer labelled; add --teacher FOLDER")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,65 @@ def test_a_classifier_reads_nothing_twice_where_the_training_is_interrupted(
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_second_teacher_labels_the_short_spans_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, output = tmp_path / "first.safetensors", tmp_path / "m.safetensors"
+    more = ("--unlabelled", str(folder / "texts.txt"))
+    train(folder, first, "--teacher", str(folder / "encoder"), *more)
+    earlier = tmp_path / "first.soft-labels.safetensors"
+    short = replace(QUICK, span=8, seed=3)  # a sentence is of five words, two are of ten
+    monkeypatch.setattr(distillation.Distillation, "transformer", short)
+    more = (*more, "--set", f"earlier-labels={earlier}")
+    capsys.readouterr()
+    train(folder, output, "--teacher", str(folder / "encoder"), *more)
+    training, _ = said(capsys)
+    report = training["distillation"]["spans_anew"]
+    assert 0 < report["spans"] < training["distillation"]["spans"]
+    assert 0 <= report["validation_accuracy"] <= 1
+    kept = tmp_path / "m.soft-labels.safetensors"
+    with safe_open(earlier, "np") as one, safe_open(kept, "np") as other:
+        for whole in ("labelled", "unlabelled"):
+            assert np.array_equal(one.get_tensor(whole), other.get_tensor(whole))
+        changed = (one.get_tensor("spans") != other.get_tensor("spans")).any(axis=1)
+    assert 0 < changed.sum() <= report["spans"] < len(changed)
+    # They are kept as any others: a student of them needs no transformer.
+    train(folder, tmp_path / "again.safetensors", "--teacher", "kept", *more[:2],
+          "--set", f"soft-labels={kept}")  # fmt: skip
+    with pytest.raises(DataError, match=r"first\.soft-labels\.safetensors holds labels of other texts"):
+        train(folder, tmp_path / "x.safetensors", "--teacher", str(folder / "encoder"), *more[2:])
+
+
+def test_only_the_last_layers_learn_and_a_limit_of_steps_is_kept(folder: Path) -> None:
+    texts = [text for text, _ in made_rows(60)]
+    labels = np.array([label == "good" for _, label in made_rows(60)], np.int64)
+    model, before = (load_encoder(str(folder / "encoder"), 2) for _ in range(2))
+    lines: list[str] = []
+    fine_tune(model, texts, labels, replace(QUICK, layers=1, most_steps=3), say=lines.append)
+    assert lines[-1].startswith("teacher: step 3 of 3,")
+    learnt = {
+        name
+        for (name, one), other in zip(model.encoder.named_parameters(), before.encoder.parameters())
+        if not torch.equal(one, other)
+    }
+    assert learnt and all(name.startswith("encoder.layer.1.") for name in learnt)
+    with pytest.raises(DataError, match="teacher-layers must be from 1 to the teacher's 2, not 3"):
+        fine_tune(model, texts, labels, replace(QUICK, layers=3))
+    for wrong in ({"most_steps": 0}, {"layers": 0}, {"span": 7}):
+        with pytest.raises(DataError, match=r"teacher-.* must be"):
+            replace(QUICK, **wrong)
+
+
+def test_spans_of_like_length_are_read_together() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 60, 1000)
+    batches = module._alike(rng.permutation(1000), lengths, 32)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
+    assert max(map(len, batches)) == 32
+    padded = sum(len(rows) * lengths[rows].max() for rows in batches)
+    assert padded < 1.2 * lengths.sum() < 1000 * 59
+
+
 def test_a_classifier_may_have_nothing_more_to_read(folder: Path, tmp_path: Path) -> None:
     model = module.load_classifier(str(folder / "classifier"), ("NEG", "POS"), {})
     module.say_cost(model, (), (), QUICK, pytest.fail)
@@ -328,8 +388,14 @@ def test_a_folder_that_is_no_teacher(folder: Path, tmp_path: Path, damage: str, 
         (["--teacher", "nb-svm", "--teacher-labels", "NEG=bad"], "are a transformer's; add --teacher FOLDER"),
         (["--set", "teacher-windows=1"], "are a transformer's; add --teacher FOLDER"),
         (["--teacher", "{encoder}", "--set", "spans=-1"], "spans must be from 0"),
-        (["--set", "spans=3"], "spans and around are a transformer's; add --teacher FOLDER"),
-        (["--set", "around=not"], "spans and around are a transformer's; add --teacher FOLDER"),
+        (["--set", "spans=3"], "are a transformer's; add --teacher FOLDER"),
+        (["--set", "around=not"], "are a transformer's; add --teacher FOLDER"),
+        (["--set", "earlier-labels=x"], "earlier-labels are a transformer's; add --teacher FOLDER"),
+        (
+            ["--teacher", "{encoder}", "--set", "earlier-labels=x", "--set", "spans=2"],
+            "spans and around are those of earlier-labels; leave them out",
+        ),
+        (["--teacher", "{encoder}", "--set", "earlier-labels=x"], "no soft labels in x"),
         (
             ["--set", "negate=yes"],
             "negate=yes is of clauses that a transformer labelled; add --teacher FOLDER",

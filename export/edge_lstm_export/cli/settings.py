@@ -125,6 +125,16 @@ SETTINGS = (
         "words around which a transformer labels a few words of a text too: not,never,*n't",
     ),
     Setting("teacher-windows", "", "teacher_windows", int, "parts that a transformer reads of a long text"),
+    Setting("teacher-steps", "", "teacher_steps", int, "most steps of a transformer's fine-tuning"),
+    Setting("teacher-layers", "", "teacher_layers", int, "its last layers, which alone are fine-tuned"),
+    Setting("teacher-span", "", "teacher_span", int, "word pieces of the longest span it is fine-tuned on"),
+    Setting(
+        "earlier-labels",
+        "",
+        "earlier_labels",
+        Path,
+        "another teacher's labels; of spans up to teacher-span a transformer makes them anew",
+    ),
     Setting("negate", "", "negate", bool, 'learn short English clauses with "not" too, their label turned'),
     Setting(
         "teacher-model",

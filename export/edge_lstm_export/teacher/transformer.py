@@ -43,10 +43,12 @@ Ints = npt.NDArray[np.int64]
 Say = Callable[[str], None]
 
 # To be raised with every change that may give a text another label.
-TRANSFORMER_VERSION = 1
+TRANSFORMER_VERSION = 2
 LABELLING_BATCH = 32
 _CHUNK = 2_000  # texts between two states that are kept
 _WIDE = 256  # of hidden states
+_MINILM = 384  # hidden states of the encoder for which the rate was found
+_ALIKE = 16  # batches of spans that are parted by length
 _KEEP_EVERY = 600.0  # seconds of training that an interruption may cost
 _SAY_EVERY = 30.0  # seconds
 
@@ -57,12 +59,16 @@ class TransformerOptions:
 
     crop, span: most word pieces of a random part of a text, and of a span; batch: texts a step, twice as many
     where they are spans. passes: over the training texts, as parts and as spans; more where they are few, so
-    that there are ``fewest_steps``. window: word pieces that are read at once of a text that is labelled;
-    windows: most of them, spread over the text.
+    that there are ``fewest_steps``, and not more than ``most_steps``. layers: the last ones, which learn;
+    those below stay as they were pretrained, which saves time. rate: of an encoder of 384 hidden states, as
+    MiniLM has; a wider one learns more slowly, by the root of it. window: word pieces that are read at once
+    of a text that is labelled; windows: most of them, spread over the text.
     """
 
     passes: int = 1
     fewest_steps: int = 300
+    most_steps: int | None = None
+    layers: int | None = None
     batch: int = 32
     crop: int = 128
     span: int = 64
@@ -72,6 +78,14 @@ class TransformerOptions:
     window: int = 254
     windows: int = 3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.most_steps is not None and not 1 <= self.most_steps <= 1_000_000:
+            raise DataError(f"teacher-steps must be from 1 to 1,000,000, not {self.most_steps}")
+        if self.layers is not None and self.layers < 1:
+            raise DataError(f"teacher-layers must be 1 or more, not {self.layers}")
+        if not 8 <= self.span <= 512:
+            raise DataError(f"teacher-span must be from 8 to 512, not {self.span}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -281,6 +295,10 @@ class Taught:
     partial: Path
     key: str
 
+    def reads_whole(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which texts are not longer than the spans that it learnt from: bool [n]."""
+        return np.array([len(ids) <= self.options.span for ids in pieces_of(self.model, texts)], bool)
+
     def probabilities(self, texts: Sequence[str], what: str, say: Say) -> Floats:
         """float32 [n, L]. An interrupted call goes on where it was; the answers stay until
         :func:`forget_answers`."""
@@ -324,6 +342,7 @@ def taught(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         model = load_encoder(source, count)
+        _learn_above(model, options.layers)
         ready = load_weights(model, kept, key)
         say_cost(model, () if ready else texts, then, options, say)
         if ready:
@@ -355,27 +374,33 @@ def say_cost(
     def pieces_each(texts: Sequence[str], most: int) -> float:
         return float(np.mean([min(len(ids), most) for ids in drawn(texts, 200)] or [0]))
 
+    def seconds_each(texts: Sequence[str], count: int, most: int, backward: bool) -> float:
+        """Of a piece, the padding with them: the fastest of some, since other work may run; the first one is
+        slower than all later ones."""
+        few = [ids[:most] for ids in drawn(texts, count)]
+        if not few:
+            return 0.0
+        pieces, mask = _framed(model, few)
+        fastest = math.inf
+        for _ in range(2 if backward else 4):
+            begin = time.monotonic()
+            with _precision(), torch.set_grad_enabled(backward):
+                logits = model(pieces, mask)
+            if backward:
+                logits.float().sum().backward()
+                model.zero_grad(set_to_none=True)
+            fastest = min(fastest, time.monotonic() - begin)
+        return fastest / pieces.numel()
+
     learns = pieces_each(learning, options.crop)
     reads = pieces_each(labelling, options.window * options.windows)
-    few = [ids[: options.crop] for ids in drawn([*learning, *labelling], 16)]
-    if not few:
-        return
-    count = max(1, sum(map(len, few)))
-    pieces, mask = _framed(model, few)
-    with _precision(), _threads(model):
-        logits = model(pieces, mask)  # the first one is slower
-        forward = math.inf
-        for _ in range(3):  # where other work runs, one of them can take ten times as long
-            begin = time.monotonic()
-            logits = model(pieces, mask)
-            forward = min(forward, (time.monotonic() - begin) / count)
-        begin = time.monotonic()
-        if learning:
-            logits.float().sum().backward()
-            model.zero_grad(set_to_none=True)
-    both = forward + (time.monotonic() - begin) / count
+    with _threads(model):
+        both = seconds_each(learning, options.batch, options.crop, True)
+        forward = seconds_each(labelling, LABELLING_BATCH, options.window, False)
     # As spans and as parts of texts: at most twice as many pieces.
     passes = max(options.passes, options.fewest_steps * options.batch / (2 * max(1, len(learning))))
+    if options.most_steps is not None:  # a step is of half as many texts where they are not spans
+        passes = min(passes, options.most_steps * options.batch / (1.5 * max(1, len(learning))))
     seconds = 1.5 * learns * len(learning) * passes * both + reads * len(labelling) * forward
     if seconds > _SAY_EVERY:
         learnt = f"fine-tuning on {len(learning):,} texts and " if learning else ""
@@ -448,7 +473,8 @@ def fine_tune(
     short = pieces_of(model, spans)
     per_pass = math.ceil(len(whole) / options.batch) + math.ceil(len(short) / (2 * options.batch))
     passes = max(options.passes, math.ceil(options.fewest_steps / per_pass))
-    steps = passes * per_pass
+    steps = min(passes * per_pass, options.most_steps or passes * per_pass)
+    _learn_above(model, options.layers)
     optimizer = torch.optim.AdamW(_groups(model, options), betas=(0.9, 0.98))
     done = _restore(model, optimizer, state, key) if state else 0
     begin, said, kept = time.monotonic(), time.monotonic(), time.monotonic()
@@ -458,6 +484,8 @@ def fine_tune(
         for step, batch in _steps(
             whole, short, labels, labels[of_text], passes, options, model.most_pieces, done
         ):
+            if step == steps:
+                break
             rising = min(1.0, (step + 1) / max(1, round(options.warmup * steps)))
             share = rising * (1 - step / steps)
             for group in optimizer.param_groups:
@@ -563,7 +591,8 @@ def _steps(
     for number in range(passes):
         rng = np.random.default_rng([options.seed, number, 0x7F])
         batches = [(rows, False) for rows in _cut(rng.permutation(len(whole)), options.batch)]
-        batches += [(rows, True) for rows in _cut(rng.permutation(len(short)), 2 * options.batch)]
+        lengths = np.array([len(ids) for ids in short], np.int64).clip(max=options.span)
+        batches += [(rows, True) for rows in _alike(rng.permutation(len(short)), lengths, 2 * options.batch)]
         for i in rng.permutation(len(batches)):
             rows, is_span = batches[i]
             if step >= done:
@@ -578,6 +607,15 @@ def _steps(
 
 def _cut(rows: Ints, size: int) -> list[Ints]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def _alike(rows: Ints, lengths: Ints, size: int) -> list[Ints]:
+    """Batches of rows of about one length, for less padding: of as many rows as several batches hold, drawn
+    together, the shortest, the next ones, and so on."""
+    found: list[Ints] = []
+    for several in _cut(rows, _ALIKE * size):
+        found += _cut(several[np.argsort(lengths[several], kind="stable")], size)
+    return found
 
 
 def _crop(ids: Ints, size: int, rng: np.random.Generator) -> Ints:
@@ -598,11 +636,29 @@ def _framed(model: Transformer, batch: list[Ints]) -> tuple[Tensor, Tensor]:
     return pieces, mask
 
 
+def _learn_above(model: Encoder, layers: int | None) -> None:
+    """Leaves only the encoder's last ``layers`` to learn, and the head; None: all. DataError where it has not
+    so many."""
+    if layers is None:
+        return
+    count = getattr(model.encoder.config, "num_hidden_layers", 0)
+    stack = next(
+        (part for part in model.encoder.modules() if isinstance(part, nn.ModuleList) and len(part) == count),
+        None,
+    )
+    if stack is None or not 1 <= layers <= count:
+        raise DataError(f"teacher-layers must be from 1 to the teacher's {count}, not {layers}")
+    model.encoder.requires_grad_(False)
+    for layer in list(stack)[count - layers :]:
+        layer.requires_grad_(True)
+
+
 def _groups(model: Encoder, options: TransformerOptions) -> list[dict[str, Any]]:
-    encoder = list(model.encoder.parameters())
+    encoder = [p for p in model.encoder.parameters() if p.requires_grad]
+    rate = options.rate * min(1.0, math.sqrt(_MINILM / model.encoder.config.hidden_size))
     return [
-        {"params": [p for p in encoder if p.ndim > 1], "weight_decay": 0.01, "rate": options.rate},
-        {"params": [p for p in encoder if p.ndim == 1], "weight_decay": 0.0, "rate": options.rate},
+        {"params": [p for p in encoder if p.ndim > 1], "weight_decay": 0.01, "rate": rate},
+        {"params": [p for p in encoder if p.ndim == 1], "weight_decay": 0.0, "rate": rate},
         {"params": list(model.head.parameters()), "weight_decay": 0.0, "rate": options.head_rate},
     ]
 
