@@ -89,7 +89,7 @@ release:
 # was interrupted. EDGE_LSTM_DATA names the archive's folder; without it the archive is downloaded.
 MODEL_DIR := out/model
 LABELS := export/labels/imdb.safetensors
-IMDB = $(BIN)/edge-lstm train imdb --unlabelled imdb --validation 0.04 --set soft-labels=$(LABELS)
+IMDB = $(BIN)/edge-lstm train imdb --unlabelled imdb --validation 0.04
 
 model: $(MODEL_DIR)/tiny.done $(MODEL_DIR)/base.int8.onnx
 	cp $(MODEL_DIR)/tiny.safetensors examples/tiny.safetensors
@@ -103,7 +103,7 @@ RECIPE_base := --set pieces=yes --num-words 16000 --embedding 30 --pairs 210000 
 
 # An interrupted training leaves its best weights so far: only the mark says that they are the last ones.
 $(addprefix $(MODEL_DIR)/,tiny.done small.done medium.done base.done): $(LABELS) | $(VENV)/installed
-	$(IMDB) --teacher kept --set negate=yes --preset $(notdir $(@:.done=)) $(RECIPE_$(notdir $(@:.done=))) \
+	$(IMDB) --set soft-labels=$(LABELS) --teacher kept --set negate=yes --preset $(notdir $(@:.done=)) $(RECIPE_$(notdir $(@:.done=))) \
 		-o $(@:.done=.safetensors) $(if $(wildcard $(@:.done=.safetensors.partial)),--resume)
 	touch $@
 
@@ -113,12 +113,16 @@ $(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
 # What these words make of others, teachers label too; of what is negated, the students learn the opposite.
 NEGATIONS := not,*n't,never,no,nothing,nobody,none,neither,nor,hardly,barely,without,cannot,lack,lacks,fails,failed,far
 
-# The labels made again from an encoder (a folder, or a name on the hub): an hour and a half on two busy cores,
-# gone on from where it is interrupted.
+# The labels made again from two encoders (folders, or names on the hub), gone on from where it is interrupted: a small
+# one labels everything, in an hour and a half on two busy cores, a larger one short spans, in as much again.
 TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
+TEACHER_OF_SPANS ?= sentence-transformers/all-mpnet-base-v2
+TAUGHT = $(IMDB) --set teacher-windows=1 --preset tiny --epochs 1 --no-test -o $(MODEL_DIR)/taught.safetensors
+EVERYTHING := $(MODEL_DIR)/everything.soft-labels.safetensors
 teacher: $(VENV)/installed
-	$(IMDB) --teacher $(TEACHER) --set spans=4 --set "around=$(NEGATIONS)" --set teacher-windows=1 \
-		--preset tiny --epochs 1 --no-test -o $(MODEL_DIR)/taught.safetensors
+	$(TAUGHT) --teacher $(TEACHER) --set spans=4 --set "around=$(NEGATIONS)" --set soft-labels=$(EVERYTHING)
+	$(TAUGHT) --teacher $(TEACHER_OF_SPANS) --set teacher-steps=500 --set teacher-layers=6 --set teacher-span=32 \
+		--set earlier-labels=$(EVERYTHING) --set soft-labels=$(LABELS)
 
 # Everything side by side: five minutes; the first time most of an hour, and several GB in the cache.
 # The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.
