@@ -117,12 +117,13 @@ NEGATIONS := not,*n't,never,no,nothing,nobody,none,neither,nor,hardly,barely,wit
 # one labels everything, in an hour and a half on two busy cores, a larger one short spans, in as much again.
 TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
 TEACHER_OF_SPANS ?= sentence-transformers/all-mpnet-base-v2
-TAUGHT = $(IMDB) --set teacher-windows=1 --preset tiny --epochs 1 --no-test -o $(MODEL_DIR)/taught.safetensors
+TAUGHT = $(IMDB) --set teacher-windows=1 --preset tiny --epochs 1 --no-test
 EVERYTHING := $(MODEL_DIR)/everything.soft-labels.safetensors
 teacher: $(VENV)/installed
-	$(TAUGHT) --teacher $(TEACHER) --set spans=4 --set "around=$(NEGATIONS)" --set soft-labels=$(EVERYTHING)
+	$(TAUGHT) --teacher $(TEACHER) --set spans=4 --set "around=$(NEGATIONS)" --set soft-labels=$(EVERYTHING) \
+		-o $(MODEL_DIR)/everything.safetensors
 	$(TAUGHT) --teacher $(TEACHER_OF_SPANS) --set teacher-steps=500 --set teacher-layers=6 --set teacher-span=32 \
-		--set earlier-labels=$(EVERYTHING) --set soft-labels=$(LABELS)
+		--set earlier-labels=$(EVERYTHING) --set soft-labels=$(LABELS) -o $(MODEL_DIR)/spans.safetensors
 
 # Everything side by side: five minutes; the first time most of an hour, and several GB in the cache.
 # The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.

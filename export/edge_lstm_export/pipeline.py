@@ -315,10 +315,12 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     base = job.base
     vocabulary = _vocabulary_options(job, base)
     of_short = job.distillation if _teaches_short(job, labeller) else None
-    if of_short is not None and (job.around or job.negate):
-        raise DataError(
-            "around and negate are for long texts, of which a teacher labels spans; leave them out"
-        )
+    if of_short is not None:
+        asked_for = [name.replace("_", "-") for name in _OF_LONG_TEXTS if getattr(job, name)]
+        if asked_for:
+            raise DataError(
+                f"{', '.join(asked_for)}: for long texts, of which a teacher labels spans; leave it out"
+            )
     further: tuple[str, ...] = ()
     chosen = NOTHING_FURTHER
     if job.unlabelled is not None:
@@ -840,7 +842,7 @@ def _check_files(job: TrainingJob) -> None:
     if job.suspects is not None:
         check_writable(job.suspects)
     read = [Path(job.source), job.data.test, job.unlabelled, job.vocabulary.get("word_index")]
-    read += [job.begin, job.replay]
+    read += [job.begin, job.replay, job.earlier_labels]
     if job.distillation is not None:
         check_kept(job.kept_labels)
     check_distinct(
@@ -866,6 +868,14 @@ def _check_beginning(job: TrainingJob) -> None:
         raise DataError(f"no unfinished training at {job.partial}; start without --resume")
 
 
+_OF_LONG_TEXTS = (
+    "around",
+    "negate",
+    "teacher_steps",
+    "teacher_layers",
+    "teacher_span",
+    "earlier_labels",
+)
 _OF_TRANSFORMERS = (
     "teacher_windows",
     "teacher_steps",
@@ -879,9 +889,15 @@ _OF_TRANSFORMERS = (
 
 def _check_teacher(job: TrainingJob) -> None:
     if job.distillation is not None and job.distillation.is_transformer:
-        from edge_lstm_export.teacher.transformer import check_source
+        from edge_lstm_export.teacher.transformer import check_source, classifier_labels
 
         check_source(job.distillation.teacher)
+        tuned = job.teacher_steps or job.teacher_layers
+        if tuned and classifier_labels(job.distillation.teacher) is not None:
+            raise DataError(
+                f"teacher-steps and teacher-layers fine-tune an encoder, and {job.teacher} is a classifier, "
+                "which labels as it is; leave them out"
+            )
     elif job.teacher_labels or any(getattr(job, name) is not None for name in _OF_TRANSFORMERS):
         raise DataError(
             "--teacher-labels, teacher-…, spans, around and earlier-labels are a transformer's; "

@@ -292,6 +292,9 @@ def test_a_second_teacher_labels_the_short_spans_anew(
     # They are kept as any others: a student of them needs no transformer.
     train(folder, tmp_path / "again.safetensors", "--teacher", "kept", *more[:2],
           "--set", f"soft-labels={kept}")  # fmt: skip
+    with pytest.raises(DataError, match="is one of the inputs"):
+        train(folder, tmp_path / "x.safetensors", "--teacher", str(folder / "encoder"), *more,
+              "--set", f"soft-labels={earlier}")  # fmt: skip
     with pytest.raises(DataError, match=r"first\.soft-labels\.safetensors holds labels of other texts"):
         train(folder, tmp_path / "x.safetensors", "--teacher", str(folder / "encoder"), *more[2:])
 
@@ -396,6 +399,14 @@ def test_a_folder_that_is_no_teacher(folder: Path, tmp_path: Path, damage: str, 
             "spans and around are those of earlier-labels; leave them out",
         ),
         (["--teacher", "{encoder}", "--set", "earlier-labels=x"], "no soft labels in x"),
+        (
+            ["--teacher", "{classifier}", "--teacher-labels", "NEG=bad,POS=good", "--set", "teacher-steps=9"],
+            "teacher-steps and teacher-layers fine-tune an encoder",
+        ),
+        (
+            ["--teacher", "{encoder}", "--set", "features=ngrams", "--set", "teacher-steps=9"],
+            "teacher-steps: for long texts",
+        ),
         (
             ["--set", "negate=yes"],
             "negate=yes is of clauses that a transformer labelled; add --teacher FOLDER",
