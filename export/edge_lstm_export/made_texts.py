@@ -4,17 +4,20 @@ sees a teacher's answers for thousands of texts near them learns what the teache
 A text with words left out, a piece of it, the first half of it with the second half of another (of the
 same group), or with words exchanged for another's; which way is drawn (after Tang et al., 2019). No
 variant inherits a label: that of "not good" without "not" is another one.
+
+Where the teacher is an encoder, words are exchanged for near ones too, those that its own table of words puts
+beside them: "How far is it" becomes "How distant is it", and a word that no row holds comes into a sentence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.text import spaceless
+from edge_lstm.text import MARKS, spaceless
 
 Ints = npt.NDArray[np.int64]
 
@@ -24,19 +27,27 @@ EXCHANGED_SHARE = 1 / 3  # of a text's words
 LEFT_OUT_SHARE = 0.1, 0.5
 PIECE_SHARE = 0.3, 0.8
 WANTED, FEWEST, MOST = 4_000, 3, 40  # texts in all; of each row
+NEAR_SHARE, MOST_NEAR = 0.5, 20  # of a text's words that have near ones; texts of each row
 
 
 @dataclass(frozen=True)
 class Made:
     """texts: different from each other and from those they were made of; sources: int64 [n, 2], the rows that
-    each came from (twice the same where it is of one)."""
+    each came from (twice the same where it is of one). near: so many of the texts, the last ones, are those
+    with near words."""
 
     texts: tuple[str, ...]
     sources: Ints
+    near: int = 0
 
     def of(self, rows: Ints) -> Ints:
         """The numbers of those that came from these rows alone."""
         return np.flatnonzero(np.isin(self.sources, rows).all(axis=1))
+
+    @property
+    def others(self) -> int:
+        """How many are without near words."""
+        return len(self.texts) - self.near
 
 
 NOTHING_MADE = Made((), np.zeros((0, 2), np.int64))
@@ -67,6 +78,38 @@ def make_texts(texts: Sequence[str], group: Ints, each: int, seed: int) -> Made:
                 made.append(text)
                 sources.append((i, other if mixed else i))
     return Made(tuple(made), np.array(sources, np.int64).reshape(-1, 2))
+
+
+def with_near_words(
+    made: Made, texts: Sequence[str], near: Callable[[Sequence[str]], Mapping[str, Sequence[str]]], seed: int
+) -> Made:
+    """``made`` and texts in which words are exchanged for near ones; near: gives those of words in lower
+    case, by word."""
+    rng = np.random.default_rng([seed, 0x4E])
+    # Where words have no spaces between them, none is found here.
+    units = [[] if spaceless(text) else text.split() for text in texts]
+    beside = near(sorted({_word(unit) for own in units for unit in own}))
+    known, found, sources = {*texts, *made.texts}, [], []
+    for i, own in enumerate(units):
+        choices = [beside.get(_word(unit), ()) for unit in own]
+        for _ in range(min(MOST_NEAR, WANTED // max(1, len(texts))) if any(choices) else 0):
+            text = " ".join(
+                choice[int(rng.integers(len(choice)))] if choice and rng.random() < NEAR_SHARE else unit
+                for unit, choice in zip(own, choices)
+            )
+            if text not in known:
+                known.add(text)
+                found.append(text)
+                sources.append((i, i))
+    if not found:
+        return made
+    return Made(
+        (*made.texts, *found), np.concatenate([made.sources, np.array(sources, np.int64)]), len(found)
+    )
+
+
+def _word(unit: str) -> str:
+    return unit.strip(MARKS).lower()
 
 
 def _variant(

@@ -67,7 +67,7 @@ from edge_lstm_export.going_on import (
 from edge_lstm_export.history import draw_history, write_history
 from edge_lstm_export.label_issues import find_label_issues, write_label_issues
 from edge_lstm_export.lock import only_run
-from edge_lstm_export.made_texts import make_texts, variants_of
+from edge_lstm_export.made_texts import make_texts, variants_of, with_near_words
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.more_rows import (
     ALONE,
@@ -647,7 +647,7 @@ def _with_made(
         found = cross_validate(prepared, network, options, None, say, lesson=lesson, sized=sized)
         if found is None:
             return None, ways[0]
-        texts = len(prepared.train) + len(prepared.further) + len(prepared.made.texts) * made
+        texts = len(prepared.train) + len(prepared.further) + prepared.made.others * made
         accuracy = share_right(answers_of(found, texts), prepared.train.labels)
         if ways[1:]:
             say(f"{'with' if made else 'without'} texts made from the rows: {accuracy:.1%}, cross-validated")
@@ -690,7 +690,7 @@ def _curve(
                 )
                 if found is None:
                     raise DataError("the texts are too much alike for a curve; leave out --curve")
-                made = len(prepared.made.texts) * rows // len(prepared.train)
+                made = prepared.made.others * rows // len(prepared.train)
                 logits = answers_of(found, rows + len(log) + made)
                 points.append(two_columns(logits).argmax(axis=1) == prepared.train.labels)
             right[name] = np.stack(points)
@@ -981,7 +981,8 @@ def _prepared(
     seed = replace(job.base.options, **job.options).seed
     fold = folds_of(prepared.train, FOLDS, seed)  # a text made of rows of two folds could teach neither
     texts = prepared.train.texts
-    return replace(prepared, made=make_texts(texts, fold, variants_of(len(texts)), seed))
+    made = make_texts(texts, fold, variants_of(len(texts)), seed)
+    return replace(prepared, made=with_near_words(made, texts, known.beside, seed) if known else made)
 
 
 def _teaches_short(job: TrainingJob, labeller: ByTeacher | None) -> bool:

@@ -57,6 +57,16 @@ def test_the_nearest_of_other_words_come_first(words: EncoderWords) -> None:
     assert words.near(["wave"], [], 0) == ()
 
 
+def test_beside_a_word_are_the_near_ones_but_not_itself(words: EncoderWords) -> None:
+    found = words.beside(["wave", "nobody", "queue"])
+    assert {word: set(near) for word, near in found.items()} == {
+        "wave": {*SEA[1:]},
+        "nobody": set(),
+        "queue": {*SHOP[:-1]},
+    }
+    assert words.beside([]) == {}
+
+
 def test_an_unknown_word_means_nothing(words: EncoderWords) -> None:
     sea, unknown = words.meanings(["tide", "nobody"])
     assert np.linalg.norm(sea) == pytest.approx(1)

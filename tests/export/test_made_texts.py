@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
-from edge_lstm_export.made_texts import FEWEST, MOST, make_texts, variants_of
+from edge_lstm_export.made_texts import FEWEST, MOST, MOST_NEAR, make_texts, variants_of, with_near_words
 
 TEXTS = ["one two three four five six", "seven eight nine ten", "eleven twelve", "alone", "   "]
 GROUP = np.array([0, 0, 1, 1, 1])
@@ -50,3 +52,30 @@ def test_without_spaces_characters_are_the_words() -> None:
 @pytest.mark.parametrize(("rows", "each"), [(0, MOST), (50, MOST), (200, 20), (5_000, FEWEST)])
 def test_few_rows_get_many_variants(rows: int, each: int) -> None:
     assert variants_of(rows) == each
+
+
+def test_words_are_exchanged_for_near_ones_and_nothing_else_is() -> None:
+    texts = ["How far, friend?", "alone", "外卖很好吃"]
+    asked: list[str] = []
+
+    def near(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        asked.extend(words)
+        return {"far": ("distant", "remote"), "how": ("why",)}
+
+    before = make_texts(texts, np.zeros(3, np.int64), 5, seed=0)
+    made = with_near_words(before, texts, near, seed=0)
+    assert asked == ["alone", "far", "friend", "how"]
+    assert made.texts[: made.others] == before.texts and 0 < made.near <= MOST_NEAR
+    found = made.texts[made.others :]
+    assert set(found) <= {
+        f"{how} {far} friend?" for how in ("How", "why") for far in ("far,", "distant", "remote")
+    }
+    assert "How far, friend?" not in found
+    assert (made.sources[made.others :] == 0).all()
+    assert with_near_words(before, texts, near, seed=0).texts == made.texts
+
+
+def test_without_near_words_nothing_is_made_of_them() -> None:
+    before = make_texts(TEXTS, GROUP, 5, seed=0)
+    assert with_near_words(before, TEXTS, lambda words: {}, seed=0) is before
+    assert with_near_words(before, [], lambda words: {}, seed=0) is before
