@@ -109,6 +109,8 @@ class VocabularyOptions:
                 "pieces are chosen with the most frequent words; leave pieces=yes out, or words=telling "
                 "and the word index"
             )
+        if self.misspelt and not self.pieces:
+            raise DataError("misspelt=yes is read beside pieces; add --set pieces=yes, or leave it out")
         if not 1 <= self.length <= MAX_LENGTH:
             raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {self.length}")
 

@@ -153,6 +153,11 @@ def test_a_checkpoint_keeps_the_letters_of_misspelt_words(tmp_path: Path) -> Non
     assert described["format"] == 2 and "letters" not in described
 
 
+def test_misspelt_words_without_pieces_are_refused() -> None:
+    with pytest.raises(DataError, match="pieces=yes"):
+        VocabularyOptions(300, misspelt=True)
+
+
 def test_misspelt_texts_are_read_as_those_that_are_spelt_right() -> None:
     texts, labels = made_texts(3, 40)
     texts = [f"{text} wonderful" for text in texts]
