@@ -127,6 +127,7 @@ class TrainingJob:
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     precision: what each label's threshold is to reach, where a text may have several labels; None: the best
         F1 (thresholds.choose_thresholds).
+    wordy: an encoder's words are known beside those of few rows; see presets.short_form.
     abstain: the share of wrong answers that the model keeps to by leaving out those it is unsure of; see fit.
     features: "pairs" (a table of words and pairs, a column a logit), "ngrams" (words, pieces of words and
         vectors of n-grams, presets.Short), or "auto": what suits the texts, see :func:`suits_ngrams`.
@@ -171,6 +172,7 @@ class TrainingJob:
     abstain: float | None = None
     labels: int = 2
     several: bool = False
+    wordy: bool = False
 
     @property
     def partial(self) -> Path:
@@ -183,7 +185,7 @@ class TrainingJob:
         named = preset(self.preset)
         if self.features != NGRAMS or not named.short:
             return named
-        return short_form(named, self.labels, several=self.several)
+        return short_form(named, self.labels, several=self.several, wordy=self.wordy)
 
     @property
     def distillation(self) -> Distillation | None:
@@ -305,6 +307,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         job = replace(job, validation_share=0.0)
         if job.data.test_share is None and job.data.test is None:
             dataset = read_dataset(job.source, replace(job.data, test_share=0.0))
+    job = replace(job, wordy=_is_wordy(job, dataset, labeller))
     _check_curve(job, dataset)
     if not dataset.several:
         dataset = _with_label_issues(job, dataset, watcher.say)
@@ -440,7 +443,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
     job = replace(job, preset=beginning.preset, labels=labels, several=config.several, features=features)
     base, shape = job.base, replace(config, labels=labels)
     if config.ngrams:
-        sized = _sized(job, base, prepared).network
+        sized = _sized(job, base, prepared, config).network
         shape = replace(shape, ngrams=sized.ngrams, ngram_dim=sized.ngram_dim)
     examples = prepared.train_examples
     options = replace(fewer_passes(fitted_to_size(base.options, len(examples))), **job.options)
@@ -607,6 +610,19 @@ def _is_few(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> b
     )
 
 
+def _is_wordy(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> bool:
+    """Whether an encoder's words stand in for those of a log (beside one they were worth nothing)."""
+    return (
+        job.preset != AUTO
+        and job.unlabelled is None
+        and job.distillation is not None
+        and job.distillation.is_transformer
+        and _teaches_short(job, labeller)
+        and exact(len(dataset.labels))
+        and len(dataset.train) < FEW_TEXTS
+    )
+
+
 def _encoder(of_short: Distillation, dataset: Dataset) -> Encoder | None:
     """The teacher of short texts, where it is an encoder: read once, since a large one takes its time."""
     if not of_short.is_transformer:
@@ -665,7 +681,7 @@ def _curve(
 ) -> Curve:
     """The accuracy over the number of rows; written beside the checkpoint."""
     learnt, right = rows_of(len(dataset.train), FOLDS), {}
-    alone = replace(job, teacher=NO_TEACHER, unlabelled=None, validation_share=0.0)
+    alone = replace(job, teacher=NO_TEACHER, unlabelled=None, validation_share=0.0, wordy=False)
     taught = replace(job, validation_share=0.0)
     try:
         for name, one in ((ALONE, alone), (TAUGHT, taught)):
@@ -721,11 +737,13 @@ def _sized_options(job: TrainingJob, base: Preset, texts: int) -> TrainingOption
     return replace(fitted_to_size(base.options, texts), **job.options)
 
 
-def _sized(job: TrainingJob, base: Preset, prepared: Prepared) -> Preset:
-    """The preset with as many n-grams as its budget leaves beside this vocabulary."""
+def _sized(job: TrainingJob, base: Preset, prepared: Prepared, shape: NetworkConfig | None = None) -> Preset:
+    """The preset with as many n-grams as its budget leaves beside this vocabulary. shape: of the network that
+    a training goes on with."""
     if job.features != NGRAMS or preset(job.preset).short is None:
         return base
-    return short_form(preset(job.preset), job.labels, prepared.tokenizer.num_ids, several=job.several)
+    ids = prepared.tokenizer.num_ids
+    return short_form(preset(job.preset), job.labels, ids, several=job.several, wordy=job.wordy, shape=shape)
 
 
 def suits_ngrams(dataset: Dataset) -> str | None:
@@ -956,7 +974,7 @@ def _prepared(
     if encoder is None:
         return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
     known, more_words = None, None
-    if exact(len(dataset.labels)) and len(dataset.train) < FEW_TEXTS and not further:
+    if job.wordy:
         from edge_lstm_export.teacher.encoder_words import words_of
 
         known = words_of(encoder)

@@ -287,20 +287,44 @@ def test_narrow_vectors_hold_an_svm_too(width: int) -> None:
     assert (both.logits(held, lengths).argmax(axis=1) == labels).mean() > 0.98
 
 
-@pytest.mark.parametrize(("name", "labels"), [("tiny", 6), ("small", 2), ("small", 77), ("small", 150)])
-def test_a_file_stays_in_its_presets_budget_with_any_number_of_labels(name: str, labels: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "labels", "wordy"),
+    [
+        ("tiny", 6, False),
+        ("small", 2, False),
+        ("small", 77, False),
+        ("small", 150, False),
+        ("tiny", 6, True),
+        ("small", 2, True),
+        ("small", 16, True),
+    ],
+)
+def test_a_file_stays_in_its_presets_budget_with_any_number_of_labels(
+    name: str, labels: int, wordy: bool
+) -> None:
     base = PRESETS[name]
     assert base.short is not None
+    num_words = short_form(base, labels, wordy=wordy).network.num_words
     rng = random.Random(1)
     words = [f"{rng.randrange(10**6):x}word" for _ in range(8000)]
     texts = [" ".join(rng.choices(words, k=12)) for _ in range(6000)]
     data = dataset(texts, [i % labels for i in range(6000)])
-    prepared = prepare(data, VocabularyOptions(base.short.network.num_words, pieces=True))
-    shape = short_form(base, labels, prepared.tokenizer.num_ids).network
+    prepared = prepare(data, VocabularyOptions(num_words, pieces=True))
+    shape = short_form(base, labels, prepared.tokenizer.num_ids, wordy=wordy).network
+    assert not wordy or shape.ngrams >= prepared.tokenizer.num_ids  # every word has its vector
     network = new_network(prepared, shape, 0)
     fp32 = parse_model(export_fp32(Checkpoint(network, prepared.tokenizer, data.labels, {})).data, Path("m"))
     provenance = 2_000 + 220 * labels  # of a training, which this network has not had
     assert len(quantize_int8(fp32, max_drop=100).data) + provenance <= base.short.kb * 1000
+
+
+def test_a_network_that_is_gone_on_from_leaves_its_own_room_for_ngrams() -> None:
+    base = PRESETS["small"]
+    wordy = short_form(base, 3, wordy=True)
+    ids = wordy.network.num_words
+    kept = short_form(base, 3, ids, shape=wordy.network).network
+    assert kept.ngrams == short_form(base, 3, ids, wordy=True).network.ngrams > ids
+    assert kept.ngrams > short_form(base, 3, ids).network.ngrams
 
 
 def test_narrow_vectors_begin_with_those_of_fewer_labels() -> None:
