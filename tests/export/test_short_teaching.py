@@ -152,3 +152,39 @@ def test_the_encoder_is_loaded_once(
     log = write(tmp_path / "log.csv", rows(50, 1), ("text",))
     trained(tmp_path, capsys, "--teacher", str(folder), *(["--unlabelled", str(log)] if with_log else []))
     assert loaded == [str(folder)]
+
+
+@pytest.mark.parametrize("with_log", [False, True])
+def test_an_encoders_words_take_the_place_of_a_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, with_log: bool
+) -> None:
+    pytest.importorskip("transformers")
+    from edge_lstm_export.teacher.encoder_words import EncoderWords
+    from transformers_made import make_transformer
+
+    folder = make_transformer(tmp_path / "encoder", ["basket", "wave", "till", "harbour"])
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(EncoderWords, "beside", lambda self, words: dict.fromkeys(words, ("harbour", "till")))
+    learnt: dict[str, Any] = {}
+
+    def fit(*parts: Any, **options: Any) -> Any:
+        learnt.update(options)
+        return whole(*parts, **options)
+
+    whole = pipeline.fit
+    monkeypatch.setattr(pipeline, "fit", fit)
+    # Whether made texts help is not asked here.
+    monkeypatch.setattr(pipeline, "_with_made", lambda *_: (None, True))
+    log = write(tmp_path / "log.csv", rows(50, 1), ("text",))
+    more = ["--unlabelled", str(log)] if with_log else []
+    training, _ = trained(tmp_path, capsys, "--preset", "small", "--teacher", str(folder), *more)
+    lstm = load_checkpoint(tmp_path / "m.safetensors").network.config
+    made, further = training["distillation"]["made_texts"], training["distillation"]["unlabelled_texts"]
+    shown = len(learnt["examples"]) - 24 - further
+    if with_log:
+        assert (lstm.embedding_dim, lstm.hidden) == (30, 46)
+        assert made == shown and learnt["vectors"] is None
+    else:
+        assert (lstm.embedding_dim, lstm.hidden) == (14, 30)
+        assert made > 24 >= shown > 0  # those with near words are for the n-grams alone
+        assert learnt["vectors"] is not None

@@ -43,6 +43,11 @@ class EncoderWords:
         _, axes = np.linalg.eigh(own.T @ own)
         return mean, np.asarray(axes[:, ::-1][:, :WIDTH], np.float32)
 
+    @cached_property
+    def _own(self) -> Floats:
+        """Of the encoder's own words, as :meth:`vectors` gives them."""
+        return _of_length_one(self.table[self.pieces] - self._axes[0])
+
     def vectors(self, words: Sequence[str]) -> Floats:
         """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0 without any."""
         found = np.zeros((len(words), self.table.shape[1]), np.float32)
@@ -61,7 +66,7 @@ class EncoderWords:
         wanted = wanted[np.abs(wanted).sum(axis=1) > 0]
         if not len(wanted) or not len(self.words):
             return ()
-        own = _of_length_one(self.table[self.pieces] - self._axes[0])
+        own = self._own
         nearest = np.concatenate(
             [(own[i : i + _CHUNK] @ wanted.T).max(axis=1) for i in range(0, len(own), _CHUNK)]
         )
@@ -78,7 +83,7 @@ class EncoderWords:
         """Of each word at most NEIGHBOURS of the encoder's own words that are near it, whichever are."""
         if not self.words:
             return {}
-        own = _of_length_one(self.table[self.pieces] - self._axes[0])
+        own = self._own
         wanted = self.vectors(words)
         found = {}
         for start in range(0, len(words), _CHUNK // 8):
