@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -94,12 +95,20 @@ from edge_lstm_export.ngram_part import (
     truth_of,
     two_columns,
 )
-from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size, preset, short_form
+from edge_lstm_export.presets import (
+    NO_TEACHER,
+    WORD_BYTES,
+    Preset,
+    TrainingOptions,
+    fitted_to_size,
+    preset,
+    short_form,
+)
 from edge_lstm_export.short_teaching import MOST_IN_FOLD, OWN_LABELS, ShortTeachers
 from edge_lstm_export.teacher import check_kept, kept_split_seed
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
-from edge_lstm_export.vocabulary import SPACELESS_SHARE
+from edge_lstm_export.vocabulary import SPACELESS_SHARE, line_bytes
 
 if TYPE_CHECKING:
     from edge_lstm_export.teacher.transformer import Encoder
@@ -127,7 +136,7 @@ class TrainingJob:
     suspects: where the texts whose label looks wrong are listed; None lists none, but they are counted.
     precision: what each label's threshold is to reach, where a text may have several labels; None: the best
         F1 (thresholds.choose_thresholds).
-    wordy: an encoder's words are known beside those of few rows; see presets.short_form.
+    labels, several, wordy, word_bytes: what the texts decide, see presets.short_form.
     abstain: the share of wrong answers that the model keeps to by leaving out those it is unsure of; see fit.
     features: "pairs" (a table of words and pairs, a column a logit), "ngrams" (words, pieces of words and
         vectors of n-grams, presets.Short), or "auto": what suits the texts, see :func:`suits_ngrams`.
@@ -173,6 +182,7 @@ class TrainingJob:
     labels: int = 2
     several: bool = False
     wordy: bool = False
+    word_bytes: float = WORD_BYTES
 
     @property
     def partial(self) -> Path:
@@ -185,7 +195,9 @@ class TrainingJob:
         named = preset(self.preset)
         if self.features != NGRAMS or not named.short:
             return named
-        return short_form(named, self.labels, several=self.several, wordy=self.wordy)
+        return short_form(
+            named, self.labels, several=self.several, wordy=self.wordy, word_bytes=self.word_bytes
+        )
 
     @property
     def distillation(self) -> Distillation | None:
@@ -307,7 +319,9 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         job = replace(job, validation_share=0.0)
         if job.data.test_share is None and job.data.test is None:
             dataset = read_dataset(job.source, replace(job.data, test_share=0.0))
-    job = replace(job, wordy=_is_wordy(job, dataset, labeller))
+    if job.features == NGRAMS:
+        wordy = job.unlabelled is None and suits_many_words(dataset)
+        job = replace(job, wordy=wordy, word_bytes=_word_bytes(dataset))
     _check_curve(job, dataset)
     if not dataset.several:
         dataset = _with_label_issues(job, dataset, watcher.say)
@@ -610,19 +624,6 @@ def _is_few(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> b
     )
 
 
-def _is_wordy(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> bool:
-    """Whether an encoder's words stand in for those of a log (beside one they were worth nothing)."""
-    return (
-        job.preset != AUTO
-        and job.unlabelled is None
-        and job.distillation is not None
-        and job.distillation.is_transformer
-        and _teaches_short(job, labeller)
-        and exact(len(dataset.labels))
-        and len(dataset.train) < FEW_TEXTS
-    )
-
-
 def _encoder(of_short: Distillation, dataset: Dataset) -> Encoder | None:
     """The teacher of short texts, where it is an encoder: read once, since a large one takes its time."""
     if not of_short.is_transformer:
@@ -681,7 +682,8 @@ def _curve(
 ) -> Curve:
     """The accuracy over the number of rows; written beside the checkpoint."""
     learnt, right = rows_of(len(dataset.train), FOLDS), {}
-    alone = replace(job, teacher=NO_TEACHER, unlabelled=None, validation_share=0.0, wordy=False)
+    alone = replace(job, teacher=NO_TEACHER, unlabelled=None, validation_share=0.0)
+    alone = replace(alone, wordy=suits_many_words(dataset))
     taught = replace(job, validation_share=0.0)
     try:
         for name, one in ((ALONE, alone), (TAUGHT, taught)):
@@ -742,8 +744,16 @@ def _sized(job: TrainingJob, base: Preset, prepared: Prepared, shape: NetworkCon
     a training goes on with."""
     if job.features != NGRAMS or preset(job.preset).short is None:
         return base
-    ids = prepared.tokenizer.num_ids
-    return short_form(preset(job.preset), job.labels, ids, several=job.several, wordy=job.wordy, shape=shape)
+    tokenizer = prepared.tokenizer
+    return short_form(
+        preset(job.preset),
+        job.labels,
+        tokenizer.num_ids,
+        several=job.several,
+        wordy=job.wordy,
+        word_bytes=line_bytes((*tokenizer.words, *(tokenizer.pieces or ())), WORD_BYTES),
+        shape=shape,
+    )
 
 
 def suits_ngrams(dataset: Dataset) -> str | None:
@@ -758,8 +768,24 @@ def suits_ngrams(dataset: Dataset) -> str | None:
     mean = sum(words) / max(1, len(words))
     if mean <= MOST_WORDS_OF_SHORT:
         return f"a text has {mean:.0f} words on average"
-    alone = sum(map(spaceless, texts)) / max(1, len(texts))
-    return "words have no spaces between them" if alone > SPACELESS_SHARE else None
+    return "words have no spaces between them" if _spaceless_share(dataset) > SPACELESS_SHARE else None
+
+
+def suits_many_words(dataset: Dataset) -> bool:
+    """Whether the words that a network knows are worth more than the width of its vectors and its LSTM: few
+    labels, and spaces between words (see presets.short_form)."""
+    return exact(len(dataset.labels)) and _spaceless_share(dataset) <= SPACELESS_SHARE
+
+
+def _word_bytes(dataset: Dataset) -> float:
+    """Mean bytes of a line in the vocabulary, of the words that occur more than once."""
+    counts = Counter(word for text in dataset.train.texts for word in split_marks(text))
+    return line_bytes([word for word, count in counts.items() if count > 1], WORD_BYTES)
+
+
+def _spaceless_share(dataset: Dataset) -> float:
+    """Of the training texts, those that hold words in a script without spaces, 0 to 1."""
+    return sum(map(spaceless, dataset.train.texts)) / max(1, len(dataset.train))
 
 
 def _learning_from_ngrams(
@@ -974,7 +1000,7 @@ def _prepared(
     if encoder is None:
         return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
     known, more_words = None, None
-    if job.wordy:
+    if job.unlabelled is None and exact(len(dataset.labels)) and len(dataset.train) < FEW_TEXTS:
         from edge_lstm_export.teacher.encoder_words import words_of
 
         known = words_of(encoder)

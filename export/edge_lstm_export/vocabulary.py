@@ -122,6 +122,14 @@ def words_and_pieces(
     return words, pieces, without_spaces
 
 
+def line_bytes(entries: Sequence[str], default: float) -> float:
+    """Mean bytes of these words and pieces in a model file, which has each on a line, in UTF-8; ``default``
+    of none."""
+    # Half a character (a lone surrogate of broken JSON) gets into no vocabulary, but may be in a text.
+    held = sum(len(entry.encode("utf-8", "surrogatepass")) + 1 for entry in entries)
+    return held / len(entries) if entries else default
+
+
 # Scripts whose characters are syllables, of which another one makes another word sooner than a misspelt one;
 # and what chooses the look of an emoji.
 _NO_LETTERS = re.compile("[\u1200-\u139f\u13a0-\u13ff\uac00-\ud7a3\ufe00-\ufe0f]")
