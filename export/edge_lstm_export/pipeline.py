@@ -104,7 +104,14 @@ from edge_lstm_export.presets import (
     preset,
     short_form,
 )
-from edge_lstm_export.short_teaching import MOST_IN_FOLD, OWN_LABELS, ShortTeachers
+from edge_lstm_export.short_teaching import (
+    MOST_IN_FOLD,
+    MOST_TO_MAKE_OF,
+    OWN_LABELS,
+    PASSES_WITH_MADE,
+    ShortTeachers,
+    made_examples,
+)
 from edge_lstm_export.teacher import check_kept, kept_split_seed
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
@@ -385,6 +392,14 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         if prepared.rare:
             linear, examples = examples, in_both_readings(prepared, examples)
             options = _sized_options(job, base, len(examples))
+        elif recipe and not dataset.several and FEW_TEXTS <= len(prepared.train) <= MOST_TO_MAKE_OF:
+            made_of_them = made_examples(prepared, network, recipe, options.seed)
+            watcher.say(f"n-grams: label {len(made_of_them):,} texts made from the training texts too")
+            linear, examples = examples, examples.joined(made_of_them)
+            shorter = replace(base, options=replace(base.options, epochs=PASSES_WITH_MADE))
+            options = _sized_options(job, shorter, len(examples))
+            assert svm is not None
+            svm["made_texts"] = len(made_of_them)
     if few and taught is None:
         crossed = cross_validate(prepared, network, options, recipe, watcher.say)
     settings = _settings(job, vocabulary, prepared, network, options, choice, taught)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_lstm_export.cross_validation import FOLDS, folds_of
 from edge_lstm_export.distillation import Distillation, Taught
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
+from edge_lstm_export.made_texts import make_texts
 from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import (
     FEW_TEXTS,
@@ -186,6 +188,34 @@ class ShortTeachers:
             meanings[: self.features.words] = self.prepared.meanings[of_words]
             vectors = fit_soft(examples, self.features, meanings)
         return Lesson(for_lstm, linear, known, vectors), found
+
+
+# How many of each row, and passes over these and the rows. On three quarters of the training splits of trec6,
+# SST-2, TweetEval's emotions, Chinese orders and spam, the others answered (three of four, of the last two
+# sets two): 84.2, 80.4, 72.6, 88.8 and 99.1 %, without made texts 84.1, 80.0, 72.1, 88.6 and 99.1, in half as
+# much time again; 14 passes, or eight texts a row, brought no more.
+MADE_OF_EACH, PASSES_WITH_MADE = 3, 8
+MOST_TO_MAKE_OF = 20_000  # rows: so many say themselves what could be made of them, and take their time
+
+
+def made_examples(prepared: Prepared, network: Network, recipe: Recipe, seed: int) -> Examples:
+    """Texts made from the training texts, for the LSTM, as the n-grams label them: each by a linear model
+    that learnt from none of those that it was made of. For one label a text, and the part of each logit."""
+    assert network.ngrams is not None
+    count, own, labels = len(prepared.dataset.labels), prepared.train_examples, prepared.train.labels
+    features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
+    fold = folds_of(prepared.train, FOLDS, seed)
+    made = make_texts(prepared.train.texts, fold, MADE_OF_EACH, seed)
+    targets = np.zeros((len(made.texts), count), np.float32)
+    examples = Examples.from_texts(prepared.tokenizer, made.texts, targets)
+    for k in np.unique(fold):
+        rows, texts = np.flatnonzero(fold != k), made.of(np.flatnonzero(fold == k))
+        if len(rows) and len(texts):
+            linear = fit_exact(own.subset(rows), features, labels[rows], count, recipe)
+            mine = examples.subset(texts)
+            logits = linear.logits(features.matrix(mine), mine.lengths)
+            targets[texts] = _probabilities(logits, count)
+    return replace(examples, targets=targets)
 
 
 def _read_alone(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export import gates, ngram_part
+from edge_lstm_export import gates, ngram_part, short_teaching
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
@@ -19,6 +19,7 @@ from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
 from edge_lstm_export.gates import check_batches, network_probabilities, random_rows
+from edge_lstm_export.made_texts import make_texts
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
     Recipe,
@@ -34,6 +35,7 @@ from edge_lstm_export.ngram_part import (
 )
 from edge_lstm_export.pipeline import suits_many_words, suits_ngrams
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
+from edge_lstm_export.short_teaching import MADE_OF_EACH, made_examples
 from edge_lstm_export.vocabulary import informative_marks, line_bytes, rare_words, words_and_pieces
 from safetensors import safe_open
 from scipy import sparse
@@ -425,3 +427,28 @@ def test_many_words_suit_few_labels_of_texts_with_spaces() -> None:
     assert suits_many_words(dataset(texts, [i % 16 for i in range(34)]))
     assert not suits_many_words(dataset(texts, [i % 17 for i in range(34)]))
     assert not suits_many_words(dataset(["好吃", "太慢了", "a good one"] * 4, [0, 1, 0] * 4))
+
+
+def test_a_made_text_is_labelled_by_who_did_not_learn_from_its_sources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts, labels = made_texts(3, 40)
+    fold = np.arange(len(texts)) % 3  # the labels would have a say in it
+    monkeypatch.setattr(short_teaching, "folds_of", lambda *_: fold)
+    shape = NetworkConfig(embedding_dim=6, hidden=6, pooling="mean+max", ngrams=400, ngram_dim=5)
+
+    def made_of(labels: list[int]) -> Examples:
+        data = dataset(texts, labels)
+        prepared = prepare(data, VocabularyOptions(300, pieces=True), validation_share=0)
+        return made_examples(prepared, new_network(prepared, shape, seed=0), Recipe(0.5, 1.0), seed=0)
+
+    found = made_of(labels)
+    assert len(texts) < len(found) <= 3 * len(texts)
+    assert np.allclose(found.targets.sum(axis=1), 1)
+    assert np.bincount(found.targets.argmax(axis=1), minlength=3).min() > len(texts) / 2
+    # Other labels of one part change the answers to what was made of the other parts alone.
+    own = make_texts(texts, fold, MADE_OF_EACH, 0).of(np.flatnonzero(fold == 0))
+    changed = made_of([(label + 1) % 3 if k == 0 else label for label, k in zip(labels, fold)])
+    differs = np.abs(changed.targets - found.targets).max(axis=1) > 1e-3
+    assert not differs[own].any()
+    assert np.delete(differs, own).mean() > 0.9
