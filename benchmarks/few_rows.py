@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import random
 import statistics
 import tempfile
@@ -188,7 +189,8 @@ def _cell(values: Sequence[float]) -> str:
     if not values:
         return "–"
     spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.1f}{spread}"
+    # No figure is rounded up; the smallest part is that of sums in floating point.
+    return f"{math.floor(1000 * statistics.mean(values) + 1e-6) / 10:.1f}{spread}"
 
 
 def page(runs: Sequence[Run]) -> str:
