@@ -323,9 +323,7 @@ def test_a_file_stays_in_its_presets_budget_with_any_labels_in_any_script(
     network = new_network(prepared, shape, 0)
     fp32 = parse_model(export_fp32(Checkpoint(network, prepared.tokenizer, data.labels, {})).data, Path("m"))
     provenance = 2_000 + 220 * labels  # of a training, which this network has not had
-    size = len(quantize_int8(fp32, max_drop=100).data) + provenance
-    print(name, labels, wordy, letter, size, shape.num_words, shape.ngrams)
-    assert size <= base.short.kb * 1000
+    assert len(quantize_int8(fp32, max_drop=100).data) + provenance <= base.short.kb * 1000
 
 
 def test_a_network_that_is_gone_on_from_leaves_its_own_room_for_ngrams() -> None:

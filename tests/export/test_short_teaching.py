@@ -188,3 +188,27 @@ def test_an_encoders_words_take_the_place_of_a_log(
         assert (lstm.embedding_dim, lstm.hidden) == (14, 30)
         assert made > 24 >= shown > 0  # those with near words are for the n-grams alone
         assert learnt["vectors"] is not None
+
+
+@pytest.mark.parametrize("most", [10, 1000])
+def test_many_rows_have_their_lstm_learn_texts_made_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    learnt: dict[str, Any] = {}
+
+    def fit(*parts: Any, **options: Any) -> Any:
+        learnt.update(options)
+        return whole(*parts, **options)
+
+    whole = pipeline.fit
+    monkeypatch.setattr(pipeline, "fit", fit)
+    monkeypatch.setattr(pipeline, "FEW_TEXTS", 10)
+    monkeypatch.setattr(pipeline, "MOST_TO_MAKE_OF", most)
+    training, said = trained(tmp_path, capsys)
+    if most < sum(training["data"]["train_texts"].values()):
+        assert "made_texts" not in training["distillation"] and "made from" not in said
+        assert learnt["linear"] is None
+        return
+    made = training["distillation"]["made_texts"]
+    assert made > 0 and f"{made:,} texts made from" in said
+    assert len(learnt["examples"]) == len(learnt["linear"]) + made  # the n-grams learn the rows alone
