@@ -27,27 +27,20 @@ EXCHANGED_SHARE = 1 / 3  # of a text's words
 LEFT_OUT_SHARE = 0.1, 0.5
 PIECE_SHARE = 0.3, 0.8
 WANTED, FEWEST, MOST = 4_000, 3, 40  # texts in all; of each row
-NEAR_SHARE, MOST_NEAR = 0.5, 20  # of a text's words that have near ones; texts of each row
+NEAR_SHARE, FEWEST_NEAR, MOST_NEAR = 0.5, 3, 20  # of a text's words that have near ones; texts of each row
 
 
 @dataclass(frozen=True)
 class Made:
     """texts: different from each other and from those they were made of; sources: int64 [n, 2], the rows that
-    each came from (twice the same where it is of one). near: so many of the texts, the last ones, are those
-    with near words."""
+    each came from (twice the same where it is of one)."""
 
     texts: tuple[str, ...]
     sources: Ints
-    near: int = 0
 
     def of(self, rows: Ints) -> Ints:
         """The numbers of those that came from these rows alone."""
         return np.flatnonzero(np.isin(self.sources, rows).all(axis=1))
-
-    @property
-    def others(self) -> int:
-        """How many are without near words."""
-        return len(self.texts) - self.near
 
 
 NOTHING_MADE = Made((), np.zeros((0, 2), np.int64))
@@ -86,13 +79,14 @@ def with_near_words(
     """``made`` and texts in which words are exchanged for near ones; near: gives those of words in lower
     case, by word."""
     rng = np.random.default_rng([seed, 0x4E])
+    each = int(np.clip(WANTED // max(1, len(texts)), FEWEST_NEAR, MOST_NEAR))
     # Where words have no spaces between them, none is found here.
     units = [[] if spaceless(text) else text.split() for text in texts]
     beside = near(sorted({_word(unit) for own in units for unit in own}))
     known, found, sources = {*texts, *made.texts}, [], []
     for i, own in enumerate(units):
         choices = [beside.get(_word(unit), ()) for unit in own]
-        for _ in range(min(MOST_NEAR, WANTED // max(1, len(texts))) if any(choices) else 0):
+        for _ in range(each if any(choices) else 0):
             text = " ".join(
                 choice[int(rng.integers(len(choice)))] if choice and rng.random() < NEAR_SHARE else unit
                 for unit, choice in zip(own, choices)
@@ -103,9 +97,7 @@ def with_near_words(
                 sources.append((i, i))
     if not found:
         return made
-    return Made(
-        (*made.texts, *found), np.concatenate([made.sources, np.array(sources, np.int64)]), len(found)
-    )
+    return Made((*made.texts, *found), np.concatenate([made.sources, np.array(sources, np.int64)]))
 
 
 def _word(unit: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from edge_lstm_export.ngram_part import (
 from edge_lstm_export.soft_ngrams import fit_soft
 from edge_lstm_export.teacher import accuracy_of, blend_weights, blended
 from edge_lstm_export.teacher.labels import Floats, Ints
+from edge_lstm_export.tuned_encoders import TunedEncoders
 
 if TYPE_CHECKING:
     from edge_lstm_export.teacher.transformer import Encoder
@@ -74,6 +76,7 @@ class ShortTeachers:
         encoder: Encoder | None,
         own_labels: float,
         seed: int,
+        say: Say = lambda line: None,
     ) -> None:
         assert network.ngrams is not None
         self.prepared, self.distillation = prepared, distillation
@@ -86,12 +89,15 @@ class ShortTeachers:
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
         self.linear = _read_alone(prepared, network, self.own, others, nothing)
         self.vectors: tuple[Floats, Floats] | None = None
+        self.tuned: TunedEncoders | None = None
         if encoder is not None:
             from edge_lstm_export.teacher.transformer import vectors_of
 
             options = distillation.transformer
             of_rows = vectors_of(encoder, prepared.train.texts, options)
             self.vectors = of_rows, vectors_of(encoder, others, options) if others else of_rows[:0]
+            tuned = TunedEncoders(encoder, prepared, others, distillation, seed, say)
+            self.tuned = tuned if tuned.can_learn else None
 
     def opinions(self, rows: Ints, texts: Ints) -> Opinions:
         """rows: of the training texts, whose labels are learnt from; texts: numbers of the others."""
@@ -112,11 +118,27 @@ class ShortTeachers:
             if len(texts):
                 answers = frozen.probabilities(self.vectors[1][texts])
             parts.append((frozen.labelled, answers))
+        fine_tuned, all_rows = None, len(rows) == len(self.prepared.train)
+        if self.tuned is not None and len(parts) > 1:
+            fine_tuned = self.tuned.of_others(rows)[texts]
+            if all_rows:
+                parts.append((self.tuned.of_rows, fine_tuned))
         weights = blend_weights([labelled for labelled, _ in parts], labels)
         together = blended([labelled for labelled, _ in parts], weights)
         accuracies = [accuracy_of(each, labels) or 0 for each in (*(part for part, _ in parts), together)]
-        of_others = blended([other for _, other in parts], weights)
+        said = [other for _, other in parts]
+        of_others = blended(said, weights)
+        if fine_tuned is not None and not all_rows:
+            # Of a part of the rows no honest answer of a fine-tuned encoder is at hand: it would take as many
+            # encoders for each part. What it says of other texts counts as it does with all rows.
+            of_others = blended([*said, fine_tuned], self._weights)
         return Opinions(together, of_others, weights, accuracies, found.recipe)
+
+    @cached_property
+    def _weights(self) -> list[float]:
+        """Of the teachers, by all rows."""
+        rows = np.arange(len(self.prepared.train))
+        return self.opinions(rows, rows[:0]).weights
 
     def lesson(self, rows: Ints, *, made: bool = True, most: int | None = None) -> Lesson:
         """What a network learns from these rows: them, the texts without a label (at most so many) and those
@@ -132,12 +154,15 @@ class ShortTeachers:
         if len(found.weights) > 1:
             say(f"teacher: encoder {found.accuracies[1]:.2%}, cross-fitted")
             report["encoder_accuracy"] = round(found.accuracies[1], 4)
+            if len(found.weights) > 2:
+                say(f"teacher: encoder, fine-tuned, {found.accuracies[2]:.2%}, cross-fitted")
+                report["fine_tuned_accuracy"] = round(found.accuracies[2], 4)
             of_made = f", and {len(found.others) - len(further):,} made from the labelled ones" * made
             say(
                 f"teacher: together {found.accuracies[-1]:.2%}; {len(further):,} texts without a label are "
                 f"labelled too{of_made}"
             )
-            if found.weights[1] < 0.01:
+            if max(found.weights[1:]) < 0.01:
                 say("note: the encoder adds nothing to words and characters here: its weight is 0")
         provenance = {
             "teacher": self.distillation.name,
@@ -150,7 +175,7 @@ class ShortTeachers:
             "weights": [round(weight, 3) for weight in found.weights],
             **report,
         }
-        soft = np.concatenate([found.labelled, found.others])[: len(lesson.examples)]
+        soft = np.concatenate([found.labelled, found.others])
         return Taught(lesson.examples, soft, provenance, lesson)
 
     def _lesson(self, rows: Ints, made: bool, most: int | None) -> tuple[Lesson, Opinions]:
@@ -164,10 +189,6 @@ class ShortTeachers:
         own = self.own_labels * labels + (1 - self.own_labels) * found.labelled
         examples = self.own.subset(rows).joined(self.others.subset(texts))
         examples = replace(examples, targets=np.concatenate([own, found.others]).astype(np.float32))
-        # Texts with near words are for the n-grams: on parts of the training splits of trec6, SST-2 (200
-        # rows) and TweetEval's emotions (300) they bring the file 0.9, 1.8 and 0.6 points, the LSTM nothing.
-        near = int((texts >= len(self.prepared.further) + self.prepared.made.others).sum())
-        for_lstm, _ = examples.split(len(examples) - near)
         # An SVM takes a text for wholly its likeliest label, and a made text is often of none in particular.
         # The vectors of many labels learn from soft ones; of many rows, at the cost of minutes.
         if not exact(self.count) and len(rows) < FEW_TEXTS:
@@ -178,7 +199,7 @@ class ShortTeachers:
                 vectors = with_svm(
                     narrow, self.own.subset(rows), self.features, self.prepared.train.labels[rows]
                 )
-            return Lesson(for_lstm, examples, None, vectors), found
+            return Lesson(examples, examples, None, vectors), found
         linear, _ = examples.split(len(rows) + len(further))
         known = found.recipe if exact(self.count) and not len(further) else None
         vectors = None
@@ -187,7 +208,7 @@ class ShortTeachers:
             meanings = np.zeros((len(self.features.keys), self.prepared.meanings.shape[1]), np.float32)
             meanings[: self.features.words] = self.prepared.meanings[of_words]
             vectors = fit_soft(examples, self.features, meanings)
-        return Lesson(for_lstm, linear, known, vectors), found
+        return Lesson(examples, linear, known, vectors), found
 
 
 # How many of each row, and passes over these and the rows. On three quarters of the training splits of trec6,

@@ -180,13 +180,13 @@ def test_an_encoders_words_take_the_place_of_a_log(
     training, _ = trained(tmp_path, capsys, "--preset", "small", "--teacher", str(folder), *more)
     lstm = load_checkpoint(tmp_path / "m.safetensors").network.config
     made, further = training["distillation"]["made_texts"], training["distillation"]["unlabelled_texts"]
-    shown = len(learnt["examples"]) - 24 - further
+    assert made == len(learnt["examples"]) - 24 - further
     if with_log:
         assert (lstm.embedding_dim, lstm.hidden) == (30, 46)
-        assert made == shown and learnt["vectors"] is None
+        assert learnt["vectors"] is None
     else:
         assert (lstm.embedding_dim, lstm.hidden) == (14, 30)
-        assert made > 24 >= shown > 0  # those with near words are for the n-grams alone
+        assert made > 24  # of each of the rows more than one: with near words too
         assert learnt["vectors"] is not None
 
 

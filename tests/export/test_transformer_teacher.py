@@ -322,7 +322,7 @@ def test_only_the_last_layers_learn_and_a_limit_of_steps_is_kept(folder: Path) -
 def test_spans_of_like_length_are_read_together() -> None:
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 60, 1000)
-    batches = module._alike(rng.permutation(1000), lengths, 32)
+    batches = module.alike(rng.permutation(1000), lengths, 32)
     assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
     assert max(map(len, batches)) == 32
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)

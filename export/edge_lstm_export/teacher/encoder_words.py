@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_lstm.text import spaceless
 from edge_lstm_export.teacher.labels import Floats, Ints
-from edge_lstm_export.teacher.transformer import Transformer
+from edge_lstm_export.teacher.transformer import Transformer, word_table
 
 WIDTH = 128  # of a meaning: principal components; on the parts that soft_ngrams.py names 65.8 %, with 64 65.2
 # Of the words that a word may be exchanged for: how many at most, and their least cosine. 30 of at least 0.25
@@ -100,10 +100,10 @@ def words_of(model: Transformer) -> EncoderWords | None:
     """From the encoder's tokenizer and its table of pieces; None where it has none, as one that reads
     characters. Words are of letters alone, two or more, in scripts that put spaces between them."""
     tokenizer = model.tokenizer
-    try:
-        table = model.encoder.get_input_embeddings().weight.detach().float().cpu().numpy()
-    except (NotImplementedError, AttributeError):
+    weight = word_table(model)
+    if weight is None:
         return None
+    table = weight.detach().float().cpu().numpy()
     special = set(tokenizer.all_special_ids)
     ids = [i for i in range(min(len(tokenizer), len(table))) if i not in special]
     said = [

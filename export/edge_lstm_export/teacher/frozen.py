@@ -55,6 +55,18 @@ def fit_frozen(vectors: Floats, labels: Ints, count: int, seed: int) -> Frozen:
     return Frozen(_fitted(vectors, labels), power, count, blended([honest], [power]))
 
 
+def linear_head(vectors: Floats, labels: Ints, count: int) -> tuple[Floats, Floats]:
+    """The same regression as a layer: weights float32 [count, hidden] and bias [count], for vectors of
+    length 1. A label that no row has is as good as impossible."""
+    model = _fitted(vectors, labels)
+    weights, bias = np.zeros((count, vectors.shape[1])), np.full(count, np.log(_UNSEEN))
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # one logit stands for two
+        coefficients, intercepts = (np.concatenate([-x / 2, x / 2]) for x in (coefficients, intercepts))
+    weights[model.classes_], bias[model.classes_] = coefficients, intercepts
+    return np.asarray(weights, np.float32), np.asarray(bias, np.float32)
+
+
 def _fitted(vectors: Floats, labels: Ints) -> Any:
     return LogisticRegression(C=C, max_iter=300, tol=1e-3).fit(vectors, labels)
 

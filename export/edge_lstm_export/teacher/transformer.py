@@ -305,7 +305,7 @@ class Taught:
         key = hashlib.sha256(json.dumps([self.key, self.options.to_dict(), list(texts)]).encode()).hexdigest()
         logits = np.zeros((len(texts), self.model.labels), np.float32)
         state = self.partial.with_name(f"{self.partial.name.removesuffix('.partial')}.{key[:8]}.partial")
-        done = _kept_answers(state, key, logits)
+        done = kept_answers(state, key, logits)
         first, begin, said = done, time.monotonic(), time.monotonic()
         while done < len(texts):
             part = texts[done : done + _CHUNK]
@@ -314,9 +314,9 @@ class Taught:
             now = time.monotonic()
             if now - said > _SAY_EVERY or (done == len(texts) and first == 0):
                 left = (now - begin) / (done - first) * (len(texts) - done)
-                say(f"teacher: {done:,} of {len(texts):,} {what} labelled, {_minutes(left)} left")
+                say(f"teacher: {done:,} of {len(texts):,} {what} labelled, {minutes(left)} left")
                 said = now
-            write_atomically(save({"logits": logits[:done]}, {_STATE: key}), state, parents=True)
+            write_atomically(save({"logits": logits[:done]}, {STATE: key}), state, parents=True)
         return np.asarray(softmax(logits, axis=1), np.float32)
 
 
@@ -349,7 +349,7 @@ def taught(
             say(f"teacher: fine-tuned before, in {kept}")
         else:
             say(f"teacher: fine-tuning {source} on {len(texts):,} texts")
-            with _threads(model):
+            with threads(model):
                 fine_tune(model, texts, labels, options, state=partial, key=key, say=say)
             save_weights(model, kept, key)
             partial.unlink(missing_ok=True)
@@ -362,9 +362,13 @@ def say_cost(
     labelling: Sequence[str],
     options: TransformerOptions,
     say: Say,
+    *,
+    times: float | None = None,
+    models: int = 1,
 ) -> None:
     """Says what fine-tuning on some texts and then labelling others will take on this machine, by a few of
-    them that are read now."""
+    them that are read now. times: how often each is learnt from, in batches of one length; without it, as
+    :func:`fine_tune` does. models: that learn, each from its part of them."""
     rng = np.random.default_rng(options.seed)
 
     def drawn(texts: Sequence[str], most: int) -> list[Ints]:
@@ -380,11 +384,11 @@ def say_cost(
         few = [ids[:most] for ids in drawn(texts, count)]
         if not few:
             return 0.0
-        pieces, mask = _framed(model, few)
+        pieces, mask = framed(model, few)
         fastest = math.inf
         for _ in range(2 if backward else 4):
             begin = time.monotonic()
-            with _precision(), torch.set_grad_enabled(backward):
+            with precision(), torch.set_grad_enabled(backward):
                 logits = model(pieces, mask)
             if backward:
                 logits.float().sum().backward()
@@ -394,21 +398,24 @@ def say_cost(
 
     learns = pieces_each(learning, options.crop)
     reads = pieces_each(labelling, options.window * options.windows)
-    with _threads(model):
+    with threads(model):
         both = seconds_each(learning, options.batch, options.crop, True)
         forward = seconds_each(labelling, LABELLING_BATCH, options.window, False)
-    # As spans and as parts of texts: at most twice as many pieces.
-    passes = max(options.passes, options.fewest_steps * options.batch / (2 * max(1, len(learning))))
-    if options.most_steps is not None:  # a step is of half as many texts where they are not spans
-        passes = min(passes, options.most_steps * options.batch / (1.5 * max(1, len(learning))))
-    seconds = 1.5 * learns * len(learning) * passes * both + reads * len(labelling) * forward
+    if times is None:
+        # As spans and as parts of texts: at most twice as many pieces.
+        passes = max(options.passes, options.fewest_steps * options.batch / (2 * max(1, len(learning))))
+        if options.most_steps is not None:  # a step is of half as many texts where they are not spans
+            passes = min(passes, options.most_steps * options.batch / (1.5 * max(1, len(learning))))
+        times = 1.5 * passes
+    seconds = learns * len(learning) * times * both + reads * len(labelling) * forward
     if seconds > _SAY_EVERY:
-        learnt = f"fine-tuning on {len(learning):,} texts and " if learning else ""
-        say(f"teacher: {learnt}labelling {len(labelling):,} takes about {_minutes(seconds)} on this machine")
+        several = f"{models} times, " if models > 1 else ""
+        learnt = f"fine-tuning {several}on {len(learning) // models:,} texts and " if learning else ""
+        say(f"teacher: {learnt}labelling {len(labelling):,} takes about {minutes(seconds)} on this machine")
 
 
 @contextmanager
-def _threads(model: Transformer) -> Iterator[None]:
+def threads(model: Transformer) -> Iterator[None]:
     """The products of a wide transformer are large enough for every CPU, those of a small one are not: its
     threads would wait for each other."""
     before = torch.get_num_threads()
@@ -428,11 +435,11 @@ def forget_answers(weights: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _kept_answers(path: Path, key: str, logits: Floats) -> int:
+def kept_answers(path: Path, key: str, logits: Floats) -> int:
     """Reads the answers that are kept into ``logits``; how many there are."""
     try:
         with safe_open(path, framework="np") as file:
-            if (file.metadata() or {}).get(_STATE) != key:
+            if (file.metadata() or {}).get(STATE) != key:
                 return 0
             kept = file.get_tensor("logits")
     except (SafetensorError, OSError, KeyError):
@@ -475,7 +482,7 @@ def fine_tune(
     passes = max(options.passes, math.ceil(options.fewest_steps / per_pass))
     steps = min(passes * per_pass, options.most_steps or passes * per_pass)
     _learn_above(model, options.layers)
-    optimizer = torch.optim.AdamW(_groups(model, options), betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups(model, options.rate, options.head_rate), betas=(0.9, 0.98))
     done = _restore(model, optimizer, state, key) if state else 0
     begin, said, kept = time.monotonic(), time.monotonic(), time.monotonic()
     loss_sum, first = 0.0, done
@@ -491,8 +498,8 @@ def fine_tune(
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * share
             torch.manual_seed(options.seed * 1_000_003 + step)
-            pieces, mask = _framed(model, batch[0])
-            with _precision():
+            pieces, mask = framed(model, batch[0])
+            with precision():
                 logits = model(pieces, mask)
             loss = functional.cross_entropy(logits.float(), torch.from_numpy(batch[1]))
             optimizer.zero_grad(set_to_none=True)
@@ -505,7 +512,7 @@ def fine_tune(
             if now - said > _SAY_EVERY or done == steps:
                 left = (now - begin) / (done - first) * (steps - done)
                 say(f"teacher: step {done:,} of {steps:,}, loss {loss_sum / (done - first):.3f}, "
-                    f"{_minutes(left)} left")  # fmt: skip
+                    f"{minutes(left)} left")  # fmt: skip
                 said = now
             if state and now - kept > _KEEP_EVERY:
                 _keep_state(model, optimizer, done, state, key)
@@ -525,8 +532,13 @@ def logits_of(model: Transformer, texts: Sequence[str], options: TransformerOpti
 
 def vectors_of(model: Encoder, texts: Sequence[str], options: TransformerOptions) -> Floats:
     """The means of the last layer, as :func:`logits_of` reads a text, of length 1: float32 [n, hidden]."""
-    vectors = _over_windows(model, model.mean, model.head.in_features, texts, options)
+    vectors = means_of(model, texts, options)
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9), np.float32)
+
+
+def means_of(model: Encoder, texts: Sequence[str], options: TransformerOptions) -> Floats:
+    """The same as they are: float32 [n, hidden]."""
+    return _over_windows(model, model.mean, model.head.in_features, texts, options)
 
 
 def _over_windows(
@@ -543,14 +555,14 @@ def _over_windows(
     windows.sort(key=lambda item: len(item[1]))
     total = np.zeros((len(texts), width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts)).astype(np.float32)
-    with torch.inference_mode(), _precision(), _threads(model):
+    with torch.inference_mode(), precision(), threads(model):
         start = 0
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
             length = max(8, len(windows[min(start + LABELLING_BATCH, len(windows)) - 1][1]))
             size = LABELLING_BATCH * max(1, min(8, most // (2 * length)))
             batch = windows[start : start + size]
-            found = answer(*_framed(model, [window for _, window in batch])).float().numpy()
+            found = answer(*framed(model, [window for _, window in batch])).float().numpy()
             np.add.at(total, [row for row, _ in batch], found)
             start += size
     return np.asarray(total / counts[:, None], np.float32)
@@ -592,7 +604,7 @@ def _steps(
         rng = np.random.default_rng([options.seed, number, 0x7F])
         batches = [(rows, False) for rows in _cut(rng.permutation(len(whole)), options.batch)]
         lengths = np.array([len(ids) for ids in short], np.int64).clip(max=options.span)
-        batches += [(rows, True) for rows in _alike(rng.permutation(len(short)), lengths, 2 * options.batch)]
+        batches += [(rows, True) for rows in alike(rng.permutation(len(short)), lengths, 2 * options.batch)]
         for i in rng.permutation(len(batches)):
             rows, is_span = batches[i]
             if step >= done:
@@ -600,8 +612,8 @@ def _steps(
                 if is_span:
                     yield step, ([short[row][: min(options.span, most)] for row in rows], span_labels[rows])
                 else:
-                    crop = min(options.crop, most)
-                    yield step, ([_crop(whole[row], crop, crops) for row in rows], labels[rows])
+                    size = min(options.crop, most)
+                    yield step, ([crop(whole[row], size, crops) for row in rows], labels[rows])
             step += 1
 
 
@@ -609,7 +621,7 @@ def _cut(rows: Ints, size: int) -> list[Ints]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-def _alike(rows: Ints, lengths: Ints, size: int) -> list[Ints]:
+def alike(rows: Ints, lengths: Ints, size: int) -> list[Ints]:
     """Batches of rows of about one length, for less padding: of as many rows as several batches hold, drawn
     together, the shortest, the next ones, and so on."""
     found: list[Ints] = []
@@ -618,12 +630,12 @@ def _alike(rows: Ints, lengths: Ints, size: int) -> list[Ints]:
     return found
 
 
-def _crop(ids: Ints, size: int, rng: np.random.Generator) -> Ints:
+def crop(ids: Ints, size: int, rng: np.random.Generator) -> Ints:
     start = int(rng.integers(0, max(1, len(ids) - size + 1)))
     return ids[start : start + size]
 
 
-def _framed(model: Transformer, batch: list[Ints]) -> tuple[Tensor, Tensor]:
+def framed(model: Transformer, batch: list[Ints]) -> tuple[Tensor, Tensor]:
     """Pieces and mask, int64 [B, T]: with the marks of beginning and end, padded on the right."""
     before, after = model.frame
     framed = [[*before, *ids.tolist(), *after] for ids in batch]
@@ -653,39 +665,50 @@ def _learn_above(model: Encoder, layers: int | None) -> None:
         layer.requires_grad_(True)
 
 
-def _groups(model: Encoder, options: TransformerOptions) -> list[dict[str, Any]]:
+def word_table(model: Transformer) -> Tensor | None:
+    """What the encoder reads for each piece of its vocabulary: float32 [pieces, hidden]; None where it has no
+    such table, as one that reads characters."""
+    try:
+        weight: Tensor = model.encoder.get_input_embeddings().weight
+    except (NotImplementedError, AttributeError):
+        return None
+    return weight
+
+
+def groups(model: Encoder, rate: float, head_rate: float) -> list[dict[str, Any]]:
+    """The parameters that learn, for an optimizer. rate: of an encoder as wide as MiniLM."""
     encoder = [p for p in model.encoder.parameters() if p.requires_grad]
-    rate = options.rate * min(1.0, math.sqrt(_MINILM / model.encoder.config.hidden_size))
+    rate *= min(1.0, math.sqrt(_MINILM / model.encoder.config.hidden_size))
     return [
         {"params": [p for p in encoder if p.ndim > 1], "weight_decay": 0.01, "rate": rate},
         {"params": [p for p in encoder if p.ndim == 1], "weight_decay": 0.0, "rate": rate},
-        {"params": list(model.head.parameters()), "weight_decay": 0.0, "rate": options.head_rate},
+        {"params": list(model.head.parameters()), "weight_decay": 0.0, "rate": head_rate},
     ]
 
 
-def _precision() -> AbstractContextManager[Any]:
+def precision() -> AbstractContextManager[Any]:
     """bfloat16 products where the CPU has them; elsewhere they are slower than float32."""
     return torch.autocast("cpu", torch.bfloat16) if multiplies_bfloat16() else nullcontext()
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-_STATE = "edge_lstm_teacher"
+STATE = "edge_lstm_teacher"
 
 
 def save_weights(model: Transformer, path: Path, key: str) -> None:
     """Keeps a fine-tuned model's weights with the key of what made them."""
     arrays = {name: value.numpy() for name, value in model.state_dict().items()}
-    write_atomically(save(arrays, {_STATE: key, "step": "all"}), path, parents=True)
+    write_atomically(save(arrays, {STATE: key, "step": "all"}), path, parents=True)
 
 
 def load_weights(model: Transformer, path: Path, key: str) -> bool:
     """Whether ``path`` held the model's weights, fine-tuned as ``key`` says; they are then in it."""
     try:
         with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get(_STATE) != key or file.metadata()["step"] != "all":
+            if (file.metadata() or {}).get(STATE) != key or file.metadata()["step"] != "all":
                 return False
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError, KeyError):
@@ -699,7 +722,7 @@ def _keep_state(model: Transformer, optimizer: Any, done: int, path: Path, key: 
     for name, parameter in model.named_parameters():
         for moment, value in optimizer.state.get(parameter, {}).items():
             arrays[f"optimizer.{name}.{moment}"] = value.numpy()
-    write_atomically(save(arrays, {_STATE: key, "step": str(done)}), path, parents=True)
+    write_atomically(save(arrays, {STATE: key, "step": str(done)}), path, parents=True)
 
 
 def _restore(model: Transformer, optimizer: Any, path: Path, key: str) -> int:
@@ -707,7 +730,7 @@ def _restore(model: Transformer, optimizer: Any, path: Path, key: str) -> int:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get(_STATE) != key or metadata["step"] == "all":
+            if metadata.get(STATE) != key or metadata["step"] == "all":
                 return 0
             model.load_state_dict({name: file.get_tensor(f"model.{name}") for name in model.state_dict()})
             names = set(file.keys())

@@ -1,0 +1,189 @@
+"""Encoders fine-tuned on parts of the rows: none answers a row that it saw, and none is fine-tuned twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from edge_lstm_export import pipeline, tuned_encoders
+from test_short_teaching import COMMON, WORDS, rows, write
+
+from edge_lstm.cli import run
+
+pytest.importorskip("transformers")
+
+from edge_lstm_export.teacher import tuned
+from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder
+from transformers_made import make_transformer
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    return make_transformer(
+        tmp_path / "encoder", [*COMMON, *(word for words in WORDS.values() for word in words)]
+    )
+
+
+def train(tmp_path: Path, encoder: Path, *more: str) -> int:
+    few = write(tmp_path / "few.csv", rows(24, 0))
+    test = write(tmp_path / "test.csv", rows(100, 2))
+    options = ["-o", str(tmp_path / "m.safetensors"), "--preset", "tiny", "--epochs", "1", "--json"]
+    return run(["train", str(few), "--test", str(test), *options, "--teacher", str(encoder), *more])
+
+
+def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random weights know nothing: what they answer was learnt from the rows."""
+    monkeypatch.setattr(tuned, "RATE", 2e-3)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS", 150)
+    model = load_encoder(str(encoder), 2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    table = rows(200, 0)
+    labels = np.array([label == "shop" for _, label in table], np.int64)
+    options = TransformerOptions()
+    learnt = tuned.fine_tuned(model, [text for text, _ in table], labels, options, lambda line: None)
+    texts = [text for text, _ in rows(100, 7)]
+    expected = [label == "shop" for _, label in rows(100, 7)]
+    found = tuned.logits_of(learnt, texts, options).argmax(axis=1)
+    assert (found == expected).mean() > 0.9
+    # It is a copy, and the table of words was left as it was.
+    assert all((value == before[name]).all() for name, value in model.state_dict().items())
+    words = "embeddings.word_embeddings.weight"
+    assert (learnt.encoder.state_dict()[words] == model.encoder.state_dict()[words]).all()
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_no_row_is_answered_by_an_encoder_that_saw_it(
+    tmp_path: Path,
+    encoder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    many: bool,
+) -> None:
+    calls: list[tuple[list[str], list[str]]] = []
+
+    def answers(encoder: Any, texts: list[str], labels: Any, others: list[str], *_: Any, **named: Any) -> Any:
+        calls.append((texts, others))
+        return np.full((len(others), 2), 0.5, np.float32)
+
+    monkeypatch.setattr(tuned, "answers_of_tuned", answers)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 2)
+    if many:
+        monkeypatch.setattr(tuned_encoders, "FEW_TEXTS", 10)
+    train(tmp_path, encoder, *(["--validation", "0.2"] if many else []))
+    training = json.loads(capsys.readouterr().out)
+    known = {text for text, _ in rows(24, 0)}
+    assert len(calls) == 3
+    assert all(known & set(learnt) for learnt, _ in calls)
+    asked = [text for _, others in calls for text in others if text in known]
+    assert len(asked) == len(set(asked)) == sum(training["data"]["train_texts"].values())
+    for learnt, others in calls:
+        assert not set(learnt) & set(others)
+    made = training["distillation"]["made_texts"]
+    labelled = sum(len(others) for _, others in calls) - len(asked)
+    assert made > 0 or not many
+    if many:  # each text by the encoder that saw nothing that it was made of
+        assert labelled == made
+    else:
+        assert labelled % 3 == 0 and labelled >= 3 * made
+
+
+def test_a_better_encoder_counts_and_says_so(
+    tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS", 20)
+    train(tmp_path, encoder)
+    shown = capsys.readouterr()
+    taught = json.loads(shown.out)["distillation"]
+    assert f"fine-tuned, {taught['fine_tuned_accuracy']:.2%}, cross-fitted" in shown.err
+    assert len(taught["weights"]) == 3
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_interrupted_training_fine_tunes_no_encoder_twice(
+    tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
+    begun, whole = [], tuned.fine_tuned
+
+    def fine_tuned(*given: Any) -> Any:
+        begun.append(given[1])
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return whole(*given)
+
+    monkeypatch.setattr(tuned, "fine_tuned", fine_tuned)
+    assert train(tmp_path, encoder) == 130
+    assert len(list(tmp_path.glob("m.teacher.safetensors.*.partial"))) == 2
+    train(tmp_path, encoder)
+    assert len(begun) == 4 and begun[3] == begun[2]
+    assert not list(tmp_path.glob("*.partial"))
+    assert json.loads(capsys.readouterr().out)["distillation"]["fine_tuned_accuracy"] > 0
+
+
+def test_rows_of_which_a_fold_leaves_one_label_are_no_lesson(
+    tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = write(tmp_path / "few.csv", [*rows(24, 0)[::2], ("a receipt", "shop")])
+    run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny", "--epochs", "1",
+         "--json", "--teacher", str(encoder)])  # fmt: skip
+    assert "fine_tuned_accuracy" not in json.loads(capsys.readouterr().out)["distillation"]
+
+
+def test_long_texts_are_learnt_in_parts_and_not_for_hours(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuned, "MOST_PIECES", 5_000)
+    lengths: list[int] = []
+    framed = tuned.framed
+
+    def counted(model: Any, batch: list[Any]) -> Any:
+        lengths.extend(map(len, batch))
+        return framed(model, batch)
+
+    monkeypatch.setattr(tuned, "framed", counted)
+    texts = [" ".join([text] * 40) for text, _ in rows(64, 0)]
+    tuned.fine_tuned(
+        load_encoder(str(encoder), 2),
+        texts,
+        np.arange(64) % 2,
+        TransformerOptions(crop=100),
+        lambda line: None,
+    )
+    assert max(lengths) == 100
+    assert 5_000 <= sum(lengths) < 5_000 + 32 * 100
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_fine_tuning_begins_where_the_frozen_vectors_end(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Without a step that changes anything it answers as the logistic regression does; of four labels, one
+    has no row."""
+    from edge_lstm_export.teacher.frozen import linear_head
+    from edge_lstm_export.teacher.transformer import vectors_of
+
+    monkeypatch.setattr(tuned, "RATE", 0.0)
+    monkeypatch.setattr(tuned, "HEAD_RATE", 0.0)
+    model, options = load_encoder(str(encoder), count), TransformerOptions()
+    texts = [text for text, _ in rows(60, 0)]
+    labels = np.arange(60) % min(count, 3)
+    vectors = vectors_of(model, texts, options)
+    weights, bias = linear_head(vectors, labels, count)
+    from sklearn.linear_model import LogisticRegression
+
+    expected = LogisticRegression(C=10, max_iter=300, tol=1e-3).fit(vectors, labels).predict_proba(vectors)
+    logits = vectors @ weights.T + bias
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.allclose(probabilities[:, : min(count, 3)], expected, atol=1e-4)
+    found = tuned.logits_of(
+        tuned.fine_tuned(model, texts, labels, options, lambda line: None), texts, options
+    )
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9  # in bfloat16, of one length
+    assert found.shape == (60, count)
