@@ -94,6 +94,7 @@ class ShortTeachers:
             from edge_lstm_export.teacher.transformer import vectors_of
 
             options = distillation.transformer
+            say(f"teacher: the encoder reads {len(prepared.train) + len(others):,} texts")
             of_rows = vectors_of(encoder, prepared.train.texts, options)
             self.vectors = of_rows, vectors_of(encoder, others, options) if others else of_rows[:0]
             tuned = TunedEncoders(encoder, prepared, others, distillation, seed, say)
