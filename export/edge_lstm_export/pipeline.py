@@ -378,11 +378,12 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     network = new_network(prepared, _shape(job, _sized(job, base, prepared)), seed)
     if of_short is not None:
         teachers = _teachers(job, prepared, network, of_short, encoder, seed, watcher.say)
-        encoder, made = None, bool(prepared.made.texts)  # it has read all texts, and may be large
+        made = bool(prepared.made.texts)
         if few:
             crossed, made = _with_made(job, base, prepared, network, teachers, watcher.say)
         taught = teachers.taught(watcher.say, made=made)
         lesson = taught.lesson
+        del teachers, encoder  # which may be large
     examples = prepared.train_examples if taught is None else taught.examples
     options = _sized_options(job, base, len(examples))
     recipe, svm, linear = None, None, lesson.linear if lesson else None

@@ -59,6 +59,12 @@ class TunedEncoders:
         return self._answers(rows, np.arange(self.rows, len(self.texts)))
 
     @cached_property
+    def _source(self) -> str:
+        from edge_lstm_export.teacher.transformer import source_digest
+
+        return source_digest(self.of.teacher)
+
+    @cached_property
     def _on_parts(self) -> tuple[Floats, list[Floats]]:
         """(of each row by the one that did not see it, [rows, labels]; of the others by each, [others,
         labels], 0 where it was not asked). With few rows each is asked for all others, since cross-validation
@@ -86,7 +92,6 @@ class TunedEncoders:
 
     def _answers(self, rows: Ints, texts: Ints) -> Floats:
         """texts: numbers of the rows, and after them of the others."""
-        from edge_lstm_export.teacher.transformer import source_digest
         from edge_lstm_export.teacher.tuned import answers_of_tuned
 
         return answers_of_tuned(
@@ -96,7 +101,7 @@ class TunedEncoders:
             [self.texts[i] for i in texts],
             self.of.transformer,
             partial=self.of.weights,
-            key=source_digest(self.of.teacher),
+            key=self._source,
             say=self.say,
         )
 

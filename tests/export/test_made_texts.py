@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from edge_lstm_export.made_texts import FEWEST, MOST, MOST_NEAR, make_texts, variants_of, with_near_words
+from edge_lstm_export.made_texts import (
+    FEWEST,
+    FEWEST_NEAR,
+    MOST,
+    MOST_NEAR,
+    make_texts,
+    variants_of,
+    with_near_words,
+)
 
 TEXTS = ["one two three four five six", "seven eight nine ten", "eleven twelve", "alone", "   "]
 GROUP = np.array([0, 0, 1, 1, 1])
@@ -80,3 +88,11 @@ def test_without_near_words_nothing_is_made_of_them() -> None:
     before = make_texts(TEXTS, GROUP, 5, seed=0)
     assert with_near_words(before, TEXTS, lambda words: {}, seed=0) is before
     assert with_near_words(before, [], lambda words: {}, seed=0) is before
+
+
+def test_many_rows_have_near_words_too() -> None:
+    texts = [f"number {i} far far far far" for i in range(3_000)]
+    before = make_texts(texts, np.zeros(3_000, np.int64), 1, seed=0)
+    made = with_near_words(before, texts, lambda words: {"far": ("distant", "remote", "away")}, seed=0)
+    each = np.bincount(made.sources[len(before.texts) :, 0], minlength=3_000)
+    assert each.max() == FEWEST_NEAR and each.mean() > 2  # some are drawn as they were

@@ -44,6 +44,19 @@ def trained(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> t
     return json.loads(shown.out), shown.err
 
 
+def what_is_learnt(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Filled with what the next training gives to ``fit`` by name."""
+    learnt: dict[str, Any] = {}
+    whole = pipeline.fit
+
+    def fit(*parts: Any, **options: Any) -> Any:
+        learnt.update(options)
+        return whole(*parts, **options)
+
+    monkeypatch.setattr(pipeline, "fit", fit)
+    return learnt
+
+
 def test_texts_without_a_label_are_labelled_and_learnt_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,14 +178,7 @@ def test_an_encoders_words_take_the_place_of_a_log(
     folder = make_transformer(tmp_path / "encoder", ["basket", "wave", "till", "harbour"])
     monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
     monkeypatch.setattr(EncoderWords, "beside", lambda self, words: dict.fromkeys(words, ("harbour", "till")))
-    learnt: dict[str, Any] = {}
-
-    def fit(*parts: Any, **options: Any) -> Any:
-        learnt.update(options)
-        return whole(*parts, **options)
-
-    whole = pipeline.fit
-    monkeypatch.setattr(pipeline, "fit", fit)
+    learnt = what_is_learnt(monkeypatch)
     # Whether made texts help is not asked here.
     monkeypatch.setattr(pipeline, "_with_made", lambda *_: (None, True))
     log = write(tmp_path / "log.csv", rows(50, 1), ("text",))
@@ -194,14 +200,7 @@ def test_an_encoders_words_take_the_place_of_a_log(
 def test_many_rows_have_their_lstm_learn_texts_made_of_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    learnt: dict[str, Any] = {}
-
-    def fit(*parts: Any, **options: Any) -> Any:
-        learnt.update(options)
-        return whole(*parts, **options)
-
-    whole = pipeline.fit
-    monkeypatch.setattr(pipeline, "fit", fit)
+    learnt = what_is_learnt(monkeypatch)
     monkeypatch.setattr(pipeline, "FEW_TEXTS", 10)
     monkeypatch.setattr(pipeline, "MOST_TO_MAKE_OF", most)
     training, said = trained(tmp_path, capsys)
@@ -212,3 +211,32 @@ def test_many_rows_have_their_lstm_learn_texts_made_of_them(
     made = training["distillation"]["made_texts"]
     assert made > 0 and f"{made:,} texts made from" in said
     assert len(learnt["examples"]) == len(learnt["linear"]) + made  # the n-grams learn the rows alone
+
+
+@pytest.mark.parametrize(("harm", "learnt"), [(0, True), (3, True), (12, False)])
+def test_made_texts_are_left_out_only_where_they_clearly_harm(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    harm: int,
+    learnt: bool,
+) -> None:
+    """harm: so many rows of 24 are right without the made texts alone."""
+    pytest.importorskip("transformers")
+    from transformers_made import make_transformer
+
+    truth = np.array([label == "shop" for _, label in rows(24, 0)])
+    calls: list[int] = []
+
+    def answers_of(found: Any, texts: int) -> Any:
+        calls.append(texts)
+        wrong = (np.arange(24) < harm) & (len(calls) == 2)  # the second time, with them
+        return np.where(truth != wrong, 1.0, -1.0)[:, None].astype(np.float32)
+
+    monkeypatch.setattr(pipeline, "answers_of", answers_of)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    folder = make_transformer(tmp_path / "encoder", ["basket", "wave"])
+    training, said = trained(tmp_path, capsys, "--teacher", str(folder))
+    assert len(calls) == 2 and calls[1] > calls[0]
+    assert (training["distillation"]["made_texts"] > 0) == learnt
+    assert ("the made texts are learnt from too" in said) == learnt
