@@ -97,7 +97,7 @@ class ShortTeachers:
             say(f"teacher: the encoder reads {len(prepared.train) + len(others):,} texts")
             of_rows = vectors_of(encoder, prepared.train.texts, options)
             self.vectors = of_rows, vectors_of(encoder, others, options) if others else of_rows[:0]
-            tuned = TunedEncoders(encoder, prepared, others, distillation, seed, say)
+            tuned = TunedEncoders(encoder, of_rows, prepared, others, distillation, seed, say)
             self.tuned = tuned if tuned.can_learn else None
 
     def opinions(self, rows: Ints, texts: Ints) -> Opinions:

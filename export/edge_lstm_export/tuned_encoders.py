@@ -23,13 +23,21 @@ _LEAST = 1e-6  # of a probability
 
 class TunedEncoders:
     """The folds are those of :func:`cross_validate`, so that what is fine-tuned on all rows but those of a
-    fold serves the cross-validation too. others: the texts without a label, and after them what was made of
-    the labelled ones. Nothing is fine-tuned before it is asked for."""
+    fold serves the cross-validation too. vectors: the frozen encoder's, of the rows, float32 [rows, hidden].
+    others: the texts without a label, and after them what was made of the labelled ones. Nothing is
+    fine-tuned before it is asked for."""
 
     def __init__(
-        self, encoder: Encoder, prepared: Prepared, others: list[str], of: Distillation, seed: int, say: Say
+        self,
+        encoder: Encoder,
+        vectors: Floats,
+        prepared: Prepared,
+        others: list[str],
+        of: Distillation,
+        seed: int,
+        say: Say,
     ) -> None:
-        self.encoder, self.prepared, self.of, self.say = encoder, prepared, of, say
+        self.encoder, self.vectors, self.prepared, self.of, self.say = encoder, vectors, prepared, of, say
         self.texts, self.rows = [*prepared.train.texts, *others], len(prepared.train)
         self.fold = folds_of(prepared.train, FOLDS, seed)
 
@@ -98,6 +106,7 @@ class TunedEncoders:
             self.encoder,
             [self.texts[row] for row in rows],
             self.prepared.train.labels[rows],
+            self.vectors[rows],
             [self.texts[i] for i in texts],
             self.of.transformer,
             partial=self.of.weights,

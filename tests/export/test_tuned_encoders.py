@@ -16,7 +16,7 @@ from edge_lstm.cli import run
 pytest.importorskip("transformers")
 
 from edge_lstm_export.teacher import tuned
-from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder
+from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder, vectors_of
 from transformers_made import make_transformer
 
 
@@ -45,7 +45,9 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
     table = rows(200, 0)
     labels = np.array([label == "shop" for _, label in table], np.int64)
     options = TransformerOptions()
-    learnt = tuned.fine_tuned(model, [text for text, _ in table], labels, options, lambda line: None)
+    shown = [text for text, _ in table]
+    vectors = vectors_of(model, shown, options)
+    learnt = tuned.fine_tuned(model, shown, labels, vectors, options, lambda line: None)
     texts = [text for text, _ in rows(100, 7)]
     expected = [label == "shop" for _, label in rows(100, 7)]
     found = tuned.logits_of(learnt, texts, options).argmax(axis=1)
@@ -66,7 +68,9 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
 ) -> None:
     calls: list[tuple[list[str], list[str]]] = []
 
-    def answers(encoder: Any, texts: list[str], labels: Any, others: list[str], *_: Any, **named: Any) -> Any:
+    def answers(
+        encoder: Any, texts: list[str], labels: Any, vectors: Any, others: list[str], *_: Any, **named: Any
+    ) -> Any:
         calls.append((texts, others))
         return np.full((len(others), 2), 0.5, np.float32)
 
@@ -149,13 +153,9 @@ def test_long_texts_are_learnt_in_parts_and_not_for_hours(
 
     monkeypatch.setattr(tuned, "framed", counted)
     texts = [" ".join([text] * 40) for text, _ in rows(64, 0)]
-    tuned.fine_tuned(
-        load_encoder(str(encoder), 2),
-        texts,
-        np.arange(64) % 2,
-        TransformerOptions(crop=100),
-        lambda line: None,
-    )
+    model, options = load_encoder(str(encoder), 2), TransformerOptions(crop=100)
+    vectors = vectors_of(model, texts, options)
+    tuned.fine_tuned(model, texts, np.arange(64) % 2, vectors, options, lambda line: None)
     assert max(lengths) == 100
     assert 5_000 <= sum(lengths) < 5_000 + 32 * 100
 
@@ -167,7 +167,6 @@ def test_fine_tuning_begins_where_the_frozen_vectors_end(
     """Without a step that changes anything it answers as the logistic regression does; of four labels, one
     has no row."""
     from edge_lstm_export.teacher.frozen import linear_head
-    from edge_lstm_export.teacher.transformer import vectors_of
 
     monkeypatch.setattr(tuned, "RATE", 0.0)
     monkeypatch.setattr(tuned, "HEAD_RATE", 0.0)
@@ -183,7 +182,7 @@ def test_fine_tuning_begins_where_the_frozen_vectors_end(
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.allclose(probabilities[:, : min(count, 3)], expected, atol=1e-4)
     found = tuned.logits_of(
-        tuned.fine_tuned(model, texts, labels, options, lambda line: None), texts, options
+        tuned.fine_tuned(model, texts, labels, vectors, options, lambda line: None), texts, options
     )
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9  # in bfloat16, of one length
     assert found.shape == (60, count)
