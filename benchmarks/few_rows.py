@@ -27,6 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from edge_lstm_export.datasets import DataOptions
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.pipeline import TrainingJob, run_job
 
@@ -88,6 +89,7 @@ def ours(
         job = TrainingJob(
             str(data),
             Path(scratch) / "m.safetensors",
+            data=DataOptions(test_share=0.0),  # the test split is a file of its own
             options={"seed": seed},
             teacher=teacher,
             unlabelled=str(unlabelled) if log else None,

@@ -27,6 +27,7 @@ EXCHANGED_SHARE = 1 / 3  # of a text's words
 LEFT_OUT_SHARE = 0.1, 0.5
 PIECE_SHARE = 0.3, 0.8
 WANTED, FEWEST, MOST = 4_000, 3, 40  # texts in all; of each row
+MOST_IN_ALL = 20_000  # texts of many rows, each of which an encoder reads
 NEAR_SHARE, FEWEST_NEAR, MOST_NEAR = 0.5, 3, 20  # of a text's words that have near ones; texts of each row
 
 
@@ -48,7 +49,8 @@ NOTHING_MADE = Made((), np.zeros((0, 2), np.int64))
 
 def variants_of(rows: int) -> int:
     """How many texts are made of each of so many rows."""
-    return int(np.clip(WANTED // max(1, rows), FEWEST, MOST))
+    fewest = int(np.clip(MOST_IN_ALL // max(1, rows), 1, FEWEST))
+    return int(np.clip(WANTED // max(1, rows), fewest, MOST))
 
 
 def make_texts(texts: Sequence[str], group: Ints, each: int, seed: int) -> Made:

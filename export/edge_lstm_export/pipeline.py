@@ -385,7 +385,8 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         lesson = taught.lesson
         del teachers, encoder  # which may be large
     examples = prepared.train_examples if taught is None else taught.examples
-    options = _sized_options(job, base, len(examples))
+    many_made = of_short is not None and len(prepared.made.texts) > 0 and len(prepared.train) >= FEW_TEXTS
+    options = _sized_options(job, _with_made_passes(base) if many_made else base, len(examples))
     recipe, svm, linear = None, None, lesson.linear if lesson else None
     if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
@@ -398,8 +399,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             made_of_them = made_examples(prepared, network, recipe, options.seed)
             watcher.say(f"n-grams: label {len(made_of_them):,} texts made from the training texts too")
             linear, examples = examples, examples.joined(made_of_them)
-            shorter = replace(base, options=replace(base.options, epochs=PASSES_WITH_MADE))
-            options = _sized_options(job, shorter, len(examples))
+            options = _sized_options(job, _with_made_passes(base), len(examples))
             assert svm is not None
             svm["made_texts"] = len(made_of_them)
     if few and taught is None:
@@ -771,6 +771,11 @@ def _check_curve(job: TrainingJob, dataset: Dataset) -> None:
 def _sized_options(job: TrainingJob, base: Preset, texts: int) -> TrainingOptions:
     """The preset's options for so many texts to learn from, and what was asked for."""
     return replace(fitted_to_size(base.options, texts), **job.options)
+
+
+def _with_made_passes(base: Preset) -> Preset:
+    """The preset for many rows and what was made of them, of which fewer passes are enough."""
+    return replace(base, options=replace(base.options, epochs=PASSES_WITH_MADE))
 
 
 def _sized(job: TrainingJob, base: Preset, prepared: Prepared, shape: NetworkConfig | None = None) -> Preset:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _LEAST = 1e-6  # of a probability
 
 
+def can_fine_tune(prepared: Prepared, seed: int) -> bool:
+    """Whether every fold of the rows is there, and leaves two labels or more to learn."""
+    fold, labels = folds_of(prepared.train, FOLDS, seed), prepared.train.labels
+    parts = [fold == k for k in range(FOLDS)]
+    return all(held.any() and len(np.unique(labels[~held])) > 1 for held in parts)
+
+
 class TunedEncoders:
     """The folds are those of :func:`cross_validate`, so that what is fine-tuned on all rows but those of a
     fold serves the cross-validation too. vectors: the frozen encoder's, of the rows, float32 [rows, hidden].
@@ -40,13 +47,6 @@ class TunedEncoders:
         self.encoder, self.vectors, self.prepared, self.of, self.say = encoder, vectors, prepared, of, say
         self.texts, self.rows = [*prepared.train.texts, *others], len(prepared.train)
         self.fold = folds_of(prepared.train, FOLDS, seed)
-
-    @property
-    def can_learn(self) -> bool:
-        """Whether every fold leaves two labels or more to learn, and is there."""
-        labels = self.prepared.train.labels
-        parts = [self.fold == k for k in range(FOLDS)]
-        return all(held.any() and len(np.unique(labels[~held])) > 1 for held in parts)
 
     @property
     def of_rows(self) -> Floats:
@@ -126,6 +126,6 @@ class TunedEncoders:
             [self.texts[self.rows + i] for i in read],
             self.of.transformer,
             self.say,
-            times=times_read(len(learnt) // FOLDS),
+            times=times_read(len(learnt) // FOLDS, self.encoder.labels),
             models=FOLDS,
         )

@@ -57,7 +57,9 @@ def test_without_spaces_characters_are_the_words() -> None:
     assert all(" " not in text and len(text) < 20 for text in made.texts)
 
 
-@pytest.mark.parametrize(("rows", "each"), [(0, MOST), (50, MOST), (200, 20), (5_000, FEWEST)])
+@pytest.mark.parametrize(
+    ("rows", "each"), [(0, MOST), (50, MOST), (200, 20), (5_000, FEWEST), (8_000, 2), (30_000, 1)]
+)
 def test_few_rows_get_many_variants(rows: int, each: int) -> None:
     assert variants_of(rows) == each
 

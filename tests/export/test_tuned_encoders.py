@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export import pipeline, tuned_encoders
+from edge_lstm_export import pipeline, presets, short_teaching, tuned_encoders
 from test_short_teaching import COMMON, WORDS, rows, write
 
 from edge_lstm.cli import run
 
 pytest.importorskip("transformers")
 
-from edge_lstm_export.teacher import tuned
+from edge_lstm_export.teacher import transformer, tuned
 from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder, vectors_of
 from transformers_made import make_transformer
 
@@ -76,8 +76,16 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
 
     monkeypatch.setattr(tuned, "answers_of_tuned", answers)
     monkeypatch.setattr(pipeline, "variants_of", lambda rows: 2)
+    read, vectors_of = [], transformer.vectors_of
+
+    def counted(model: Any, texts: list[str], options: Any) -> Any:
+        read.extend(texts)
+        return vectors_of(model, texts, options)
+
+    monkeypatch.setattr(transformer, "vectors_of", counted)
     if many:
         monkeypatch.setattr(tuned_encoders, "FEW_TEXTS", 10)
+        monkeypatch.setattr(short_teaching, "FEW_TEXTS", 10)
     train(tmp_path, encoder, *(["--validation", "0.2"] if many else []))
     training = json.loads(capsys.readouterr().out)
     known = {text for text, _ in rows(24, 0)}
@@ -90,6 +98,10 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
     made = training["distillation"]["made_texts"]
     labelled = sum(len(others) for _, others in calls) - len(asked)
     assert made > 0 or not many
+    # Of many rows the frozen encoder reads them alone, for its fine-tuning to begin with.
+    assert (set(read) <= known) == many
+    assert ("encoder_accuracy" in training["distillation"]) != many
+    assert len(training["distillation"]["weights"]) == (2 if many else 3)
     if many:  # each text by the encoder that saw nothing that it was made of
         assert labelled == made
     else:
@@ -160,6 +172,28 @@ def test_long_texts_are_learnt_in_parts_and_not_for_hours(
     assert 5_000 <= sum(lengths) < 5_000 + 32 * 100
 
 
+@pytest.mark.parametrize(("count", "steps"), [(16, 10), (17, 5)])
+def test_many_labels_are_learnt_in_half_the_passes(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch, count: int, steps: int
+) -> None:
+    monkeypatch.setattr(tuned, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(tuned, "BATCH", 8)
+    batches: list[int] = []
+    framed = tuned.framed
+
+    def counted(model: Any, batch: list[Any]) -> Any:
+        batches.append(len(batch))
+        return framed(model, batch)
+
+    monkeypatch.setattr(tuned, "framed", counted)
+    model, options = load_encoder(str(encoder), count), TransformerOptions()
+    texts = [text for text, _ in rows(40, 0)]
+    vectors = vectors_of(model, texts, options)
+    tuned.fine_tuned(model, texts, np.arange(40) % count, vectors, options, lambda line: None)
+    assert batches == [8] * steps
+    assert tuned.times_read(40, count) == steps / 5
+
+
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_fine_tuning_begins_where_the_frozen_vectors_end(
     encoder: Path, monkeypatch: pytest.MonkeyPatch, count: int
@@ -186,3 +220,19 @@ def test_fine_tuning_begins_where_the_frozen_vectors_end(
     )
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9  # in bfloat16, of one length
     assert found.shape == (60, count)
+
+
+def test_many_rows_and_what_was_made_of_them_take_fewer_passes(
+    tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
+    monkeypatch.setattr(presets, "_FEWEST_STEPS", 1)
+    few = write(tmp_path / "few.csv", rows(24, 0))
+    passes = []
+    for least in (2000, 10):
+        monkeypatch.setattr(pipeline, "FEW_TEXTS", least)
+        run(["train", str(few), "-o", str(tmp_path / f"{least}.safetensors"), "--preset", "tiny", "--json",
+             "--teacher", str(encoder)])  # fmt: skip
+        passes.append(json.loads(capsys.readouterr().out)["options"]["epochs"])
+    assert passes == [14, 8]

@@ -23,6 +23,7 @@ from torch import nn
 from torch.nn import functional
 
 from edge_lstm.atomic import write_atomically
+from edge_lstm_export.presets import MOST_EXACT_LABELS
 from edge_lstm_export.teacher.frozen import linear_head
 from edge_lstm_export.teacher.labels import Floats, Ints
 from edge_lstm_export.teacher.transformer import (
@@ -50,11 +51,14 @@ Say = Callable[[str], None]
 # of the time, 85.8, 78.9 and 72.4; the frozen vectors 68.5, 73.5 and 67.9.
 BATCH, RATE, HEAD_RATE, WARMUP = 32, 1e-4, 1e-3, 0.06
 PASSES, FEWEST_STEPS = 2, 60
+# Of many labels the head begins nearly where it ends, and half the time is enough: of 77 intents, judged on
+# 2,000 other rows, 92.15 % and 92.4, and a network that learns from it loses nothing.
+PASSES_OF_MANY = 1
 MOST_PIECES = 1_000_000  # word pieces that are learnt from, in all: some five minutes
 _SOME = 256  # texts that tell the length of all means
 _SAY_EVERY = 30.0  # seconds
 # To be raised with every change that may give a text another label.
-VERSION = 1
+VERSION = 2
 
 
 def answers_of_tuned(
@@ -87,9 +91,13 @@ def answers_of_tuned(
     return np.asarray(softmax(logits, axis=1), np.float32)
 
 
-def times_read(texts: int) -> float:
+def times_read(texts: int, labels: int) -> float:
     """How often each of so many texts is learnt from, where they are short."""
-    return max(PASSES, FEWEST_STEPS * BATCH / max(1, texts))
+    return max(_passes(labels), FEWEST_STEPS * BATCH / max(1, texts))
+
+
+def _passes(labels: int) -> int:
+    return PASSES if labels <= MOST_EXACT_LABELS else PASSES_OF_MANY
 
 
 def fine_tuned(
@@ -105,7 +113,7 @@ def fine_tuned(
     pieces = pieces_of(encoder, texts)
     longest = min(options.crop, encoder.most_pieces)
     lengths = np.array([min(len(ids), longest) for ids in pieces], np.int64)
-    steps = max(FEWEST_STEPS, PASSES * math.ceil(len(texts) / BATCH))
+    steps = max(FEWEST_STEPS, _passes(encoder.labels) * math.ceil(len(texts) / BATCH))
     steps = min(steps, math.ceil(MOST_PIECES / (BATCH * max(1.0, float(lengths.mean())))))
     with torch.random.fork_rng(devices=[]), threads(encoder):
         torch.manual_seed(options.seed)
