@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "anyones_labels")
     arguments = parser.parse_args()
     names = arguments.sets or sorted(
-        path.parent.name for path in arguments.folder.glob("*/train.csv") if _single_label(path)
+        path.parent.name for path in arguments.folder.glob("*/train.csv") if single_label(path)
     )
     if not names:
         parser.error(f"no NAME/train.csv with the columns text,label in {arguments.folder}")
@@ -262,7 +262,7 @@ def main() -> None:
     arguments.out.with_suffix(".svg").write_text(picture(runs), encoding="utf-8")
 
 
-def _single_label(train: Path) -> bool:
+def single_label(train: Path) -> bool:
     with train.open(encoding="utf-8", newline="") as file:
         return next(csv.reader(file), None) == ["text", "label"] and (train.parent / "test.csv").exists()
 

@@ -133,11 +133,19 @@ def _mark_table(marks: Sequence[str]) -> bytes:
 
 def split_marks(text: str, marks: Sequence[str] = MARKS) -> list[str]:
     """The words of a text by the rule pieces-1, where ``marks`` are words."""
-    table, encoded = _mark_table(marks), [mark.encode() for mark in marks]
-    return [word.decode("utf-8", "surrogatepass") for word in _split_marks(text, table, encoded)]
+    words = _split_marks(text, _mark_table(marks), _apart(marks))
+    return [word.decode("utf-8", "surrogatepass") for word in words]
 
 
-def _split_marks(text: str, table: bytes, marks: Sequence[bytes]) -> list[bytes]:
+_Marks = list[tuple[int, bytes, bytes]]
+
+
+def _apart(marks: Sequence[str]) -> _Marks:
+    """Each mark: its code, the mark, and the mark between spaces."""
+    return [(ord(mark), mark.encode(), f" {mark} ".encode()) for mark in marks]
+
+
+def _split_marks(text: str, table: bytes, marks: _Marks) -> list[bytes]:
     data = text.lower().encode("utf-8", "surrogatepass")
     if not data.isascii():
         for lead, pairs in _WIDE.items():
@@ -145,17 +153,19 @@ def _split_marks(text: str, table: bytes, marks: Sequence[bytes]) -> list[bytes]
                 for wide, narrow in pairs:
                     data = data.replace(wide, narrow)
     data = data.translate(table)
-    for mark in marks:
-        data = data.replace(mark, b" " + mark + b" ")
+    for code, mark, apart in marks:
+        if code in data:  # the fastest way to ask
+            data = data.replace(mark, apart)
     return data.split()
 
 
-def _sizes_by_first(pieces: Sequence[str]) -> dict[str, list[int]]:
-    """First character → the lengths of the pieces that begin with it, the longest first."""
+def _sizes_by_first(pieces: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """First two characters → the lengths of the pieces that begin with them, the longest first."""
     sizes: dict[str, set[int]] = {}
     for piece in pieces:
-        sizes.setdefault(piece[0], set()).add(len(piece))
-    return {first: sorted(those, reverse=True) for first, those in sizes.items()}
+        if len(piece) > 1:
+            sizes.setdefault(piece[:2], set()).add(len(piece))
+    return {first: tuple(sorted(those, reverse=True)) for first, those in sizes.items()}
 
 
 class _Misspelt:
@@ -253,9 +263,9 @@ class Tokenizer:
     letters: str = ""
     _ids: dict[bytes, int] = field(init=False, repr=False, compare=False)
     _piece_ids: dict[str, int] = field(init=False, repr=False, compare=False)
-    _sizes: dict[str, list[int]] = field(init=False, repr=False, compare=False)
+    _sizes: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
     _table: bytes = field(init=False, repr=False, compare=False)
-    _marks: list[bytes] = field(init=False, repr=False, compare=False)
+    _marks: _Marks = field(init=False, repr=False, compare=False)
     _memo: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
     _misspelt: _Misspelt | None = field(init=False, repr=False, compare=False)
 
@@ -268,7 +278,7 @@ class Tokenizer:
             "_piece_ids": {piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))},
             "_sizes": _sizes_by_first(pieces),
             "_table": _mark_table(marks),
-            "_marks": [mark.encode() for mark in marks],
+            "_marks": _apart(marks),
             "_memo": {},
             "_misspelt": _Misspelt(self.words, self.letters) if self.letters else None,
         }
@@ -319,30 +329,34 @@ class Tokenizer:
 
     def _words_and_pieces(self, words: Sequence[bytes]) -> list[int]:
         """The ids of a text's words by the rule pieces-1, after the start's."""
-        found = [START_ID, *map(self._ids.get, words)]
-        if None not in found:
-            return found  # type: ignore[return-value] # where every word is known, all was done in C
+        found: list[Any] = [START_ID, *map(self._ids.get, words)]
+        unknown = found.count(None)
+        if not unknown:
+            return found
         ids: list[int] = []
-        remembered = self._memo.get
-        for word, known in zip((b"", *words), found):
-            if known is not None:
-                ids.append(known)
-            else:
-                parts = remembered(word)
-                ids += self.split_word(word.decode("utf-8", "surrogatepass")) if parts is None else parts
+        remembered, start = self._memo.get, 0
+        for _ in range(unknown):  # from one to the next all is done in C
+            end = found.index(None, start)
+            word = words[end - 1]
+            parts = remembered(word)
+            ids += found[start:end]
+            ids += self.split_word(word.decode("utf-8", "surrogatepass")) if parts is None else parts
+            start = end + 1
+        ids += found[start:]
         return ids
 
     def split_word(self, word: str) -> list[int]:
         """The ids of an unknown lower-case word: of the word that it may stand for, or of its pieces, the
         longest first."""
         meant = self._misspelt.find(word) if self._misspelt else None
-        ids: list[int] = [] if meant is None else [meant]
-        for _, _, found in self._parts(word) if meant is None else ():
-            if found is None:
-                found = self.oov_id
-                if found is None or (ids and ids[-1] == found):
-                    continue
-            ids.append(found)
+        ids: list[Any] = [meant] if meant is not None else [found for _, _, found in self._parts(word)]
+        if None in ids:  # several in a row are one, or none
+            before, oov = [0, *ids], self.oov_id
+            ids = [
+                oov if one is None else one
+                for last, one in zip(before, ids)
+                if one is not None or (last is not None and oov is not None)
+            ]
         if len(word) <= 50:  # long words do not come back
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
@@ -351,16 +365,17 @@ class Tokenizer:
 
     def _parts(self, word: str) -> list[tuple[int, int, int | None]]:
         """(start, end, id or None) of each piece of a word, a character where none starts."""
-        known, sizes = self._piece_ids.get, self._sizes.get
+        known, sizes, length = self._piece_ids.get, self._sizes.get, len(word)
         parts: list[tuple[int, int, int | None]] = []
         start = 0
-        while start < len(word):
-            found, end = None, start + 1
-            for size in sizes(word[start], ()):
-                found = known(word[start : start + size])
-                if found is not None:
-                    end = min(start + size, len(word))
+        while start < length:
+            for size in sizes(word[start : start + 2], ()):
+                end = start + size
+                if end <= length and (found := known(word[start:end])) is not None:
                     break
+            else:
+                end = start + 1
+                found = known(word[start])
             parts.append((start, end, found))
             start = end
         return parts
