@@ -172,6 +172,10 @@ print(json.dumps([found, os.path.getsize(out) / 1000, seconds, micros]))
 """
 
 
+class FastTextFailedError(Exception):
+    """fastText ended without a model: its search meets a NaN at times, and a second one does not."""
+
+
 def fasttext(
     python: Path, options: dict[str, Any], train: Rows, test: list[str], kb: float, seed: int, scratch: Path
 ) -> tuple[list[str], float, float, float]:
@@ -198,7 +202,7 @@ def fasttext(
     command = [python, "-c", _FASTTEXT_CODE, *files, json.dumps(options), scratch / "model", kb, seed]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"fastText: {done.stderr.strip().splitlines()[-1]}")
+        raise FastTextFailedError(done.stderr.strip().splitlines()[-1])
     found, size, seconds, micros = json.loads(done.stdout.splitlines()[-1])
     return [names[int(a.removeprefix("__label__"))] if a else "" for a in found], size, seconds, micros
 
@@ -249,7 +253,13 @@ def main() -> None:
                             run.kb for run in runs if run.set == name and run.column == "edge-lstm small"
                         ]
                         kb = min(sizes, default=300.0)
-                        made = fasttext(python, dict(FASTTEXT[column]), train, texts, kb, seed, Path(scratch))
+                        try:
+                            made = fasttext(
+                                python, dict(FASTTEXT[column]), train, texts, kb, seed, Path(scratch)
+                            )
+                        except FastTextFailedError as error:
+                            print(f"{name:20} {column:30} {seed}  not made: {error}")
+                            continue
                 answers, *rest = made
                 run = Run(name, column, seed, len(texts), *scores(truth, answers), *rest)
                 print(

@@ -55,3 +55,19 @@ def test_a_folder_of_sets_becomes_a_page_and_a_picture(tmp_path: Path) -> None:
     assert {run["column"] for run in json.loads(out.with_suffix(".json").read_text())} == set(LINEAR)
     assert "| made |" in out.with_suffix(".md").read_text()
     assert "<svg" in out.with_suffix(".svg").read_text()
+
+
+def test_a_column_that_cannot_be_made_is_said_and_the_next_one_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "sets" / "made"
+    folder.mkdir(parents=True)
+    for part in ("train", "test"):
+        (folder / f"{part}.csv").write_text("text,label\n" + "good,a\nbad,b\n" * 12, encoding="utf-8")
+    out = tmp_path / "page"
+    command = [sys.executable, "-m", "benchmarks.anyones_labels", tmp_path / "sets", "--out", out]
+    # A Python without packages, so without fastText.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    command += ["--only", "fastText, autotune", "TF-IDF words + LR"]
+    command += ["--fasttext-python", tmp_path / "venv" / "bin" / "python"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    assert "fastText, autotune             0  not made: ModuleNotFoundError" in done.stdout
+    assert [run["column"] for run in json.loads(out.with_suffix(".json").read_text())] == [LINEAR[0]]
