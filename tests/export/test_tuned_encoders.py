@@ -177,6 +177,7 @@ def test_many_labels_are_learnt_in_half_the_passes(
     encoder: Path, monkeypatch: pytest.MonkeyPatch, count: int, steps: int
 ) -> None:
     monkeypatch.setattr(tuned, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS_OF_MANY", 3)
     monkeypatch.setattr(tuned, "BATCH", 8)
     batches: list[int] = []
     framed = tuned.framed
@@ -192,6 +193,7 @@ def test_many_labels_are_learnt_in_half_the_passes(
     tuned.fine_tuned(model, texts, np.arange(40) % count, vectors, options, lambda line: None)
     assert batches == [8] * steps
     assert tuned.times_read(40, count) == steps / 5
+    assert tuned.times_read(10, count) == (3.2 if count == 16 else 2.4)  # four steps of 8, and three
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
