@@ -27,7 +27,9 @@ EXCHANGED_SHARE = 1 / 3  # of a text's words
 LEFT_OUT_SHARE = 0.1, 0.5
 PIECE_SHARE = 0.3, 0.8
 WANTED, FEWEST, MOST = 4_000, 3, 40  # texts in all; of each row
-MOST_IN_ALL = 20_000  # texts of many rows, each of which an encoder reads
+# Of many rows, since an encoder reads each: a part of banking77's training split 91.4 % with two texts a row,
+# 91.7 with three, in a tenth more time.
+MOST_IN_ALL = 20_000
 NEAR_SHARE, FEWEST_NEAR, MOST_NEAR = 0.5, 3, 20  # of a text's words that have near ones; texts of each row
 
 
