@@ -202,7 +202,8 @@ def fasttext(
     command = [python, "-c", _FASTTEXT_CODE, *files, json.dumps(options), scratch / "model", kb, seed]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise FastTextFailedError(done.stderr.strip().splitlines()[-1])
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise FastTextFailedError(said[-1])
     found, size, seconds, micros = json.loads(done.stdout.splitlines()[-1])
     return [names[int(a.removeprefix("__label__"))] if a else "" for a in found], size, seconds, micros
 

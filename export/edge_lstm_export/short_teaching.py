@@ -1,4 +1,4 @@
-"""Teachers of short texts: a linear model that knows words and characters, and a frozen encoder beside it.
+"""Teachers of short texts: a linear model that knows words and characters, and an encoder beside it.
 
 Both label every labelled text without having seen its label, so how much each counts comes from the labelled
 texts themselves, and no text need be kept aside for it. What they say together of texts without labels, of a
@@ -69,8 +69,8 @@ class Opinions:
 
 
 class ShortTeachers:
-    """The teachers of one training. Each text is read by the encoder once, whatever rows are learnt from; it
-    is not kept."""
+    """The teachers of one training. Each text is read by the frozen encoder once, whatever rows are learnt
+    from; of many rows, which fine-tune it, it reads the rows alone."""
 
     def __init__(
         self,

@@ -6,8 +6,10 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from edge_lstm_export.datasets import read_dataset
 
 from benchmarks import few_rows, suggested_rows
 from benchmarks.few_rows import A_LABEL, MINE, OURS, WITH_LOG, Run, drawn, page, picture
@@ -36,6 +38,20 @@ def test_the_page_has_the_columns_that_were_run_with_what_the_training_said() ->
     assert row.startswith("| set | 200 | 2 | 65.0 ± 7.1 (said 65.0 ± 0.0, 271 kB, 20 s) |")
     assert row.endswith("| 80.0, 1 of 2 draws (271 kB, 20 s) |")
     assert "<svg" in picture(runs)
+
+
+def test_no_row_is_held_out_as_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2,000 rows and more a training without a test split would keep a tenth for one."""
+    learnt: list[int] = []
+
+    def run_job(job: Any, watcher: Any) -> Any:
+        learnt.append(len(read_dataset(job.source, job.data).train))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(few_rows, "run_job", run_job)
+    with pytest.raises(KeyboardInterrupt):
+        few_rows.ours(TRAIN, ["text"], 0)
+    assert learnt == [60]
 
 
 def test_a_name_with_a_point_in_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
