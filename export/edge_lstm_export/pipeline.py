@@ -70,7 +70,7 @@ from edge_lstm_export.going_on import (
 from edge_lstm_export.history import draw_history, write_history
 from edge_lstm_export.label_issues import find_label_issues, write_label_issues
 from edge_lstm_export.lock import only_run
-from edge_lstm_export.made_texts import make_texts, variants_of, with_near_words
+from edge_lstm_export.made_texts import WANTED, WANTED_OF_MANY, make_texts, variants_of, with_near_words
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.more_rows import (
     ALONE,
@@ -1064,7 +1064,8 @@ def _prepared(
     seed = replace(job.base.options, **job.options).seed
     fold = folds_of(prepared.train, FOLDS, seed)  # a text made of rows of two folds could teach neither
     texts = prepared.train.texts
-    made = make_texts(texts, fold, variants_of(len(texts)), seed)
+    wanted = WANTED if exact(len(dataset.labels)) or further else WANTED_OF_MANY
+    made = make_texts(texts, fold, variants_of(len(texts), wanted), seed)
     return replace(prepared, made=with_near_words(made, texts, known.beside, seed) if known else made)
 
 

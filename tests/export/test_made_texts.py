@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from edge_lstm_export import pipeline
+from edge_lstm_export.datasets import Split
+from edge_lstm_export.datasets.dataset import Dataset
+from edge_lstm_export.fit import VocabularyOptions
 from edge_lstm_export.made_texts import (
     FEWEST,
     FEWEST_NEAR,
     MOST,
     MOST_NEAR,
+    NOTHING_MADE,
+    Made,
     make_texts,
     variants_of,
     with_near_words,
 )
+from edge_lstm_export.pipeline import TrainingJob
 
 TEXTS = ["one two three four five six", "seven eight nine ten", "eleven twelve", "alone", "   "]
 GROUP = np.array([0, 0, 1, 1, 1])
@@ -62,6 +71,33 @@ def test_without_spaces_characters_are_the_words() -> None:
 )
 def test_few_rows_get_many_variants(rows: int, each: int) -> None:
     assert variants_of(rows) == each
+
+
+@pytest.mark.parametrize(("labels", "log", "each"), [(17, False, 35), (17, True, 11), (16, False, 12)])
+def test_many_labels_without_a_log_get_more_variants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: int, log: bool, each: int
+) -> None:
+    asked: list[int] = []
+
+    def nothing(texts: Sequence[str], group: object, each: int, seed: int) -> Made:
+        asked.append(each)
+        return NOTHING_MADE
+
+    monkeypatch.setattr(pipeline, "make_texts", nothing)
+    monkeypatch.setattr("edge_lstm_export.teacher.encoder_words.words_of", lambda encoder: None)
+    names = tuple(f"label{i}" for i in range(labels))
+    of_rows = np.arange(20 * labels) % labels
+    split = Split(tuple(f"text {i} of some" for i in range(20 * labels)), of_rows)
+    job = TrainingJob("tickets.csv", tmp_path / "m.safetensors", validation_share=0.0)
+    encoder: Any = object()  # no text is read here
+    pipeline._prepared(
+        job,
+        Dataset("tickets", names, split, None, "0"),
+        VocabularyOptions(pieces=True),
+        ["a line of a log"] * log,
+        encoder,
+    )
+    assert asked == [each]
 
 
 def test_words_are_exchanged_for_near_ones_and_nothing_else_is() -> None:

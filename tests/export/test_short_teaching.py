@@ -80,7 +80,7 @@ def test_an_encoder_that_knows_nothing_here_does_no_harm(
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 3)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 3)
     log = write(tmp_path / "log.csv", rows(200, 1), ("text",))
     training, said = trained(tmp_path, capsys, "--unlabelled", str(log), "--teacher", str(folder))
     assert training["distillation"]["encoder_accuracy"] < 0.7 < training["distillation"]["linear_accuracy"]
@@ -154,7 +154,7 @@ def test_the_encoder_is_loaded_once(
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
     loaded, load_encoder = [], transformer.load_encoder
 
     def counted(source: str, labels: int) -> transformer.Encoder:
@@ -176,7 +176,7 @@ def test_an_encoders_words_take_the_place_of_a_log(
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["basket", "wave", "till", "harbour"])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(EncoderWords, "beside", lambda self, words: dict.fromkeys(words, ("harbour", "till")))
     learnt = what_is_learnt(monkeypatch)
     # Whether made texts help is not asked here.
@@ -234,7 +234,7 @@ def test_made_texts_are_left_out_only_where_they_clearly_harm(
         return np.where(truth != wrong, 1.0, -1.0)[:, None].astype(np.float32)
 
     monkeypatch.setattr(pipeline, "answers_of", answers_of)
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
     folder = make_transformer(tmp_path / "encoder", ["basket", "wave"])
     training, said = trained(tmp_path, capsys, "--teacher", str(folder))
     assert len(calls) == 2 and calls[1] > calls[0]

@@ -75,7 +75,7 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
         return np.full((len(others), 2), 0.5, np.float32)
 
     monkeypatch.setattr(tuned, "answers_of_tuned", answers)
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 2)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 2)
     read, vectors_of = [], transformer.vectors_of
 
     def counted(model: Any, texts: list[str], options: Any) -> Any:
@@ -111,7 +111,7 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
 def test_a_better_encoder_counts_and_says_so(
     tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(tuned, "FEWEST_STEPS", 20)
     train(tmp_path, encoder)
     shown = capsys.readouterr()
@@ -124,7 +124,7 @@ def test_a_better_encoder_counts_and_says_so(
 def test_an_interrupted_training_fine_tunes_no_encoder_twice(
     tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
     begun, whole = [], tuned.fine_tuned
 
@@ -227,7 +227,7 @@ def test_fine_tuning_begins_where_the_frozen_vectors_end(
 def test_many_rows_and_what_was_made_of_them_take_fewer_passes(
     tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows: 1)
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
     monkeypatch.setattr(presets, "_FEWEST_STEPS", 1)
     few = write(tmp_path / "few.csv", rows(24, 0))
