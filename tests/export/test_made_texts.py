@@ -18,6 +18,8 @@ from edge_lstm_export.made_texts import (
     MOST,
     MOST_NEAR,
     NOTHING_MADE,
+    WANTED,
+    WANTED_OF_MANY,
     Made,
     make_texts,
     variants_of,
@@ -73,22 +75,61 @@ def test_few_rows_get_many_variants(rows: int, each: int) -> None:
     assert variants_of(rows) == each
 
 
-@pytest.mark.parametrize(("labels", "log", "each"), [(17, False, 35), (17, True, 11), (16, False, 12)])
-def test_many_labels_without_a_log_get_more_variants(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: int, log: bool, each: int
-) -> None:
-    asked: list[int] = []
+class NoWords:
+    """An encoder's words that are near none and mean nothing."""
 
-    def nothing(texts: Sequence[str], group: object, each: int, seed: int) -> Made:
-        asked.append(each)
+    def near(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
+        return ()
+
+    def beside(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def meanings(self, words: Sequence[str]) -> np.ndarray[Any, Any]:
+        return np.zeros((len(words), 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("labels", "log", "few", "each", "near"),
+    [
+        (17, False, 2000, WANTED_OF_MANY // 340, [min(MOST_NEAR, WANTED_OF_MANY // 340)]),
+        (17, True, 2000, WANTED // 340, []),
+        (17, False, 300, WANTED_OF_MANY // 340, []),
+        (16, False, 2000, WANTED // 320, [WANTED // 320]),
+        (16, False, 300, WANTED // 320, [WANTED // 320]),
+    ],
+)
+def test_few_rows_of_many_labels_get_more_variants_and_the_encoders_words(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    labels: int,
+    log: bool,
+    few: int,
+    each: int,
+    near: list[int],
+) -> None:
+    of_rows: list[int] = []
+    of_words: list[int] = []
+
+    def made_of_rows(texts: Sequence[str], group: object, each: int, seed: int) -> Made:
+        of_rows.append(each)
         return NOTHING_MADE
 
-    monkeypatch.setattr(pipeline, "make_texts", nothing)
-    monkeypatch.setattr("edge_lstm_export.teacher.encoder_words.words_of", lambda encoder: None)
+    def made_of_words(made: Made, texts: Sequence[str], near: object, each: int, seed: int) -> Made:
+        of_words.append(each)
+        return made
+
+    monkeypatch.setattr(pipeline, "make_texts", made_of_rows)
+    monkeypatch.setattr(pipeline, "with_near_words", made_of_words)
+    monkeypatch.setattr(pipeline, "FEW_TEXTS", few)
+    monkeypatch.setattr("edge_lstm_export.teacher.encoder_words.words_of", lambda encoder: NoWords())
     names = tuple(f"label{i}" for i in range(labels))
-    of_rows = np.arange(20 * labels) % labels
-    split = Split(tuple(f"text {i} of some" for i in range(20 * labels)), of_rows)
-    job = TrainingJob("tickets.csv", tmp_path / "m.safetensors", validation_share=0.0)
+    split = Split(tuple(f"text {i} of some" for i in range(20 * labels)), np.arange(20 * labels) % labels)
+    job = TrainingJob(
+        "tickets.csv",
+        tmp_path / "m.safetensors",
+        validation_share=0.0,
+        unlabelled="log.txt" if log else None,
+    )
     encoder: Any = object()  # no text is read here
     pipeline._prepared(
         job,
@@ -97,7 +138,7 @@ def test_many_labels_without_a_log_get_more_variants(
         ["a line of a log"] * log,
         encoder,
     )
-    assert asked == [each]
+    assert (of_rows, of_words) == ([each], near)
 
 
 def test_words_are_exchanged_for_near_ones_and_nothing_else_is() -> None:
@@ -109,7 +150,7 @@ def test_words_are_exchanged_for_near_ones_and_nothing_else_is() -> None:
         return {"far": ("distant", "remote"), "how": ("why",)}
 
     before = make_texts(texts, np.zeros(3, np.int64), 5, seed=0)
-    made = with_near_words(before, texts, near, seed=0)
+    made = with_near_words(before, texts, near, MOST_NEAR, seed=0)
     assert asked == ["alone", "far", "friend", "how"]
     count = len(before.texts)
     assert made.texts[:count] == before.texts and 0 < len(made.texts) - count <= MOST_NEAR
@@ -119,18 +160,19 @@ def test_words_are_exchanged_for_near_ones_and_nothing_else_is() -> None:
     }
     assert "How far, friend?" not in found
     assert (made.sources[count:] == 0).all()
-    assert with_near_words(before, texts, near, seed=0).texts == made.texts
+    assert with_near_words(before, texts, near, MOST_NEAR, seed=0).texts == made.texts
 
 
 def test_without_near_words_nothing_is_made_of_them() -> None:
     before = make_texts(TEXTS, GROUP, 5, seed=0)
-    assert with_near_words(before, TEXTS, lambda words: {}, seed=0) is before
-    assert with_near_words(before, [], lambda words: {}, seed=0) is before
+    assert with_near_words(before, TEXTS, lambda words: {}, MOST_NEAR, seed=0) is before
+    assert with_near_words(before, [], lambda words: {}, MOST_NEAR, seed=0) is before
 
 
 def test_many_rows_have_near_words_too() -> None:
     texts = [f"number {i} far far far far" for i in range(3_000)]
     before = make_texts(texts, np.zeros(3_000, np.int64), 1, seed=0)
-    made = with_near_words(before, texts, lambda words: {"far": ("distant", "remote", "away")}, seed=0)
+    near = {"far": ("distant", "remote", "away")}
+    made = with_near_words(before, texts, lambda words: near, FEWEST_NEAR, seed=0)
     each = np.bincount(made.sources[len(before.texts) :, 0], minlength=3_000)
     assert each.max() == FEWEST_NEAR and each.mean() > 2  # some are drawn as they were
