@@ -1075,7 +1075,7 @@ def _prepared(
     seed = replace(job.base.options, **job.options).seed
     fold = folds_of(prepared.train, FOLDS, seed)  # a text made of rows of two folds could teach neither
     texts = prepared.train.texts
-    wanted = WANTED if few_labels or further else WANTED_OF_MANY
+    wanted = WANTED if few_labels or rows >= FEW_TEXTS or further else WANTED_OF_MANY
     made = make_texts(texts, fold, variants_of(len(texts), wanted), seed)
     if known is not None:
         made = with_near_words(made, texts, known.beside, near_variants_of(len(texts), wanted), seed)

@@ -93,7 +93,7 @@ class NoWords:
     [
         (17, False, 2000, WANTED_OF_MANY // 340, [min(MOST_NEAR, WANTED_OF_MANY // 340)]),
         (17, True, 2000, WANTED // 340, []),
-        (17, False, 300, WANTED_OF_MANY // 340, []),
+        (17, False, 300, WANTED // 340, []),
         (16, False, 2000, WANTED // 320, [WANTED // 320]),
         (16, False, 300, WANTED // 320, [WANTED // 320]),
     ],
