@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from edge_lstm_export.teacher.transformer import Taught as Transformer
     from edge_lstm_export.teacher.transformer import TransformerOptions
 
-NB_SVM, KEPT = "nb-svm", "kept"
+NB_SVM, KEPT, EMBEDDED = "nb-svm", "kept", "embedded"
 SPANS = 2
 Say = Callable[[str], None]
 
@@ -54,7 +54,8 @@ class Distillation:
     """How texts get soft labels.
 
     teacher: "nb-svm"; a transformer: a folder, or a name on the Hugging Face hub, whose labels are blended
-        with NB-SVM's; or "kept": the labels that ``kept`` holds, whatever made them.
+        with NB-SVM's; "embedded": of short texts, the embedded model beside a linear one; or "kept": the
+        labels that ``kept`` holds, whatever made them.
     unlabelled: a SOURCE of further texts, or None.
     kept: the file that keeps the soft labels, so that another training, or a resumed one, need not make them
         again.
@@ -109,7 +110,7 @@ class Distillation:
     @property
     def is_transformer(self) -> bool:
         """Whether the teacher is a folder or a name on the hub."""
-        return self.teacher not in (NB_SVM, KEPT)
+        return self.teacher not in (NB_SVM, KEPT, EMBEDDED)
 
     @property
     def name(self) -> str:

@@ -28,6 +28,7 @@ from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of, i
 from edge_lstm_export.datasets import DataOptions, Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
 from edge_lstm_export.distillation import (
+    EMBEDDED,
     KEPT,
     NB_SVM,
     SPANS,
@@ -120,12 +121,13 @@ from edge_lstm_export.short_teaching import (
     ShortTeachers,
     made_examples,
 )
-from edge_lstm_export.teacher import check_kept, kept_split_seed
+from edge_lstm_export.teacher import blend_weights, blended, check_kept, kept_split_seed, losses_of
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.vocabulary import SPACELESS_SHARE, line_bytes
 
 if TYPE_CHECKING:
+    from edge_lstm_export.teacher.encoder_words import EncoderWords
     from edge_lstm_export.teacher.transformer import Encoder
 
 MOST_THREADS = 1024  # OpenMP ends the process where it cannot have as many as it is asked for
@@ -338,6 +340,9 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         wordy = job.unlabelled is None and suits_many_words(dataset)
         job = replace(job, wordy=wordy, word_bytes=_word_bytes(dataset))
     _check_curve(job, dataset)
+    sentiment = job.teacher == EMBEDDED or (few and _sentiment_helps(job, dataset, watcher.say))
+    if sentiment and job.teacher is None:
+        job = replace(job, teacher=EMBEDDED)
     if not dataset.several:
         dataset = _with_label_issues(job, dataset, watcher.say)
     choice = None
@@ -347,6 +352,9 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     base = job.base
     vocabulary = _vocabulary_options(job, base)
     of_short = job.distillation if _teaches_short(job, labeller) else None
+    if job.teacher == EMBEDDED and of_short is None:
+        way = "leave out --set teacher-model" if job.teacher_models else "add --set features=ngrams"
+        raise DataError(f"the embedded model teaches short texts, beside a linear model alone; {way}")
     if of_short is not None:
         asked_for = [name.replace("_", "-") for name in _OF_LONG_TEXTS if getattr(job, name)]
         if asked_for:
@@ -365,7 +373,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         else:
             further = tuple(texts)
     encoder = None if of_short is None else _encoder(of_short, dataset)
-    prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder)
+    prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder, sentiment=sentiment)
     if (
         few
         and job.distillation is None
@@ -384,7 +392,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     seed = replace(base.options, **job.options).seed
     network = new_network(prepared, _shape(job, _sized(job, base, prepared)), seed)
     if of_short is not None:
-        teachers = _teachers(job, prepared, network, of_short, encoder, seed, watcher.say)
+        teachers = _teachers(job, prepared, network, of_short, encoder, seed, watcher.say, sentiment)
         made = bool(prepared.made.texts)
         if few:
             crossed, made = _with_made(job, base, prepared, network, teachers, watcher.say)
@@ -443,7 +451,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     )
     _write(job, fitted, prepared)
     if job.curve and fitted.result.outcome != "interrupted":
-        fitted = replace(fitted, curve=_curve(job, dataset, of_short, chosen.texts, watcher.say))
+        fitted = replace(fitted, curve=_curve(job, dataset, of_short, chosen.texts, watcher.say, sentiment))
     return fitted
 
 
@@ -665,9 +673,10 @@ def _teachers(
     encoder: Encoder | None,
     seed: int,
     say: Callable[[str], None],
+    sentiment: bool,
 ) -> ShortTeachers:
     own = OWN_LABELS if job.own_labels is None else job.own_labels
-    return ShortTeachers(prepared, network, distillation, encoder, own, seed, say)
+    return ShortTeachers(prepared, network, distillation, encoder, own, seed, say, sentiment=sentiment)
 
 
 def _with_made(
@@ -707,6 +716,45 @@ def _with_made(
     return answers[0 if worse else 1][0], not worse
 
 
+def _sentiment_helps(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> bool:
+    """Whether the embedded model is to be one of the teachers: of rows that they have not learnt from, a
+    linear model with it is right more often than without, and surer of their labels by two standard errors.
+
+    Of other kinds of labels it says next to nothing, and nothing is changed then.
+    """
+    labels, count = dataset.train.labels, len(dataset.labels)
+    if job.teacher == NO_TEACHER or not exact(count) or (np.bincount(labels) > 1).sum() < 2:
+        return False
+    from edge_lstm_export.teacher.embedded import sentiments
+    from edge_lstm_export.teacher.frozen import fit_frozen
+
+    base = job.base
+    seed = replace(base.options, **job.options).seed
+    frozen = fit_frozen(sentiments(dataset.train.texts), labels, count, seed)
+    if not _clearly_worse(labels == np.bincount(labels).argmax(), frozen.labelled.argmax(axis=1) == labels):
+        return False
+    alone = replace(job, unlabelled=None, teacher=NO_TEACHER)
+    prepared = _prepared(alone, dataset, _vocabulary_options(alone, base))
+    ngrams = choose_ngrams(
+        prepared.train_examples,
+        _shape(alone, _sized(alone, base, prepared)).ngrams,
+        prepared.tokenizer.num_ids,
+    )
+    features = learn_features(ngrams, prepared.tokenizer)
+    linear = cross_fit(prepared.train_examples, features, labels, count, seed).probabilities
+    opinions = [linear, frozen.labelled]
+    together = blended(opinions, blend_weights(opinions, labels))
+    with_it, without = (float((one.argmax(axis=1) == labels).mean()) for one in (together, linear))
+    gain = losses_of(linear, labels) - losses_of(together, labels)
+    if with_it <= without or gain.mean() <= 2 * gain.std() / math.sqrt(len(labels)):
+        return False
+    say(
+        f"teacher: the embedded model knows these labels: {with_it:.1%} of the rows right with it, "
+        f"{without:.1%} without, cross-fitted; it teaches (--teacher none: it does not)"
+    )
+    return True
+
+
 def _clearly_worse(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> bool:
     """Whether answers are right less often than others, by two standard errors of the difference (McNemar's
     test). one, other: bool [rows], which are right."""
@@ -720,6 +768,7 @@ def _curve(
     distillation: Distillation | None,
     further: Sequence[str],
     say: Callable[[str], None],
+    sentiment: bool,
 ) -> Curve:
     """The accuracy over the number of rows; written beside the checkpoint."""
     learnt, right = rows_of(len(dataset.train), FOLDS), {}
@@ -733,13 +782,18 @@ def _curve(
             of_short, base = (distillation, one.base) if one is taught else (None, one.base)
             log = further if one is taught else ()
             encoder = None if of_short is None else _encoder(of_short, dataset)
-            prepared = _prepared(one, dataset, _vocabulary_options(one, base), log, encoder)
+            taught_so = sentiment and one is taught
+            prepared = _prepared(
+                one, dataset, _vocabulary_options(one, base), log, encoder, sentiment=taught_so
+            )
             sized = partial(_sized_options, one, base)
             seed = sized(1).seed
             network = new_network(prepared, _shape(one, _sized(one, base, prepared)), seed)
             lesson = None
             if of_short is not None:
-                teachers = _teachers(one, prepared, network, of_short, encoder, seed, lambda _: None)
+                teachers = _teachers(
+                    one, prepared, network, of_short, encoder, seed, lambda _: None, sentiment
+                )
                 lesson, encoder = partial(teachers.lesson, most=MOST_IN_FOLD), None
             points = []
             for rows in learnt:
@@ -1038,12 +1092,14 @@ def _prepared(
     vocabulary: VocabularyOptions,
     further: Sequence[str] = (),
     encoder: Encoder | None = None,
+    *,
+    sentiment: bool = False,
 ) -> Prepared:
-    """further: texts without a label. encoder: a teacher of short texts, for which texts are made from the
-    labelled ones. Where there is none further, the encoder's own words stand in for those that a log would
-    hold (with one they were worth nothing)."""
+    """further: texts without a label. encoder, sentiment: teachers of short texts, for which texts are made
+    from the labelled ones. Where there is none further, the encoder's own words (or the embedded model's)
+    stand in for those that a log would hold (with one they were worth nothing)."""
     share = VALIDATION_SHARE if job.validation_share is None else job.validation_share
-    if encoder is None:
+    if encoder is None and not sentiment:
         return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
     known, more_words = None, None
     few_labels, rows = exact(len(dataset.labels)), len(dataset.train)
@@ -1051,9 +1107,7 @@ def _prepared(
     # training split, the others answered, 91.2 % with them (and a text with near words in place of one of the
     # two that are made of each row), 91.5 without.
     if job.unlabelled is None and (rows <= MOST_TO_MAKE_OF if few_labels else rows < FEW_TEXTS):
-        from edge_lstm_export.teacher.encoder_words import words_of
-
-        known = words_of(encoder)
+        known = _known_words(encoder)
         if known is not None:
             of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
             more_words = partial(known.near, of_texts)
@@ -1082,12 +1136,25 @@ def _prepared(
     return replace(prepared, made=made)
 
 
+def _known_words(encoder: Encoder | None) -> EncoderWords | None:
+    """Of the encoder, or without one of the embedded model."""
+    if encoder is None:
+        from edge_lstm_export.teacher import embedded
+
+        return embedded.words()
+    from edge_lstm_export.teacher.encoder_words import words_of
+
+    return words_of(encoder)
+
+
 def _teaches_short(job: TrainingJob, labeller: ByTeacher | None) -> bool:
     """Whether the teachers are those of short texts: the n-grams' own linear model, and a frozen encoder."""
     if job.features != NGRAMS or job.distillation is None or job.teacher_models:
         return False
     if labeller and labeller.probabilities:
         return False
+    if job.teacher == EMBEDDED:
+        return True
     if job.distillation.is_transformer:
         from edge_lstm_export.teacher.transformer import classifier_labels
 

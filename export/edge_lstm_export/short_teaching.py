@@ -51,7 +51,13 @@ MOST_IN_FOLD = 5_000  # of the texts without a label, in a training of the cross
 _ONE_SVM = (0.5,)  # C, where many labels make many SVMs
 # The teachers: how each is named, and the key of its accuracy in the provenance.
 LINEAR, FROZEN, FINE_TUNED = "words and characters", "encoder", "encoder, fine-tuned,"
-_KEYS = {LINEAR: "linear_accuracy", FROZEN: "encoder_accuracy", FINE_TUNED: "fine_tuned_accuracy"}
+SENTIMENT = "the embedded model"
+_KEYS = {
+    LINEAR: "linear_accuracy",
+    SENTIMENT: "embedded_accuracy",
+    FROZEN: "encoder_accuracy",
+    FINE_TUNED: "fine_tuned_accuracy",
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,10 @@ class ShortTeachers:
         own_labels: float,
         seed: int,
         say: Say = lambda line: None,
+        *,
+        sentiment: bool = False,
     ) -> None:
+        """sentiment: the embedded model is one of the teachers."""
         assert network.ngrams is not None
         self.prepared, self.distillation = prepared, distillation
         self.own_labels, self.seed, self.width = own_labels, seed, network.config.ngram_dim
@@ -92,8 +101,14 @@ class ShortTeachers:
         nothing = np.zeros((len(others), self.count), np.float32)
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
         self.linear = _read_alone(prepared, network, self.own, others, nothing)
-        self.vectors: tuple[Floats, Floats] | None = None
+        self.vectors: dict[str, tuple[Floats, Floats]] = {}  # of each frozen teacher: of the rows, the others
         self.tuned: TunedEncoders | None = None
+        if sentiment:
+            from edge_lstm_export.teacher.embedded import sentiments
+
+            say(f"teacher: the embedded model reads {len(self.own) + len(others):,} texts")
+            read = sentiments([*prepared.train.texts, *others])
+            self.vectors[SENTIMENT] = read[: len(self.own)], read[len(self.own) :]
         if encoder is not None:
             from edge_lstm_export.teacher.transformer import vectors_of
 
@@ -106,7 +121,8 @@ class ShortTeachers:
             say(f"teacher: the encoder reads {len(rows) + (0 if alone else len(others)):,} texts")
             of_rows = vectors_of(encoder, rows, options)
             if not alone:
-                self.vectors = of_rows, vectors_of(encoder, others, options) if others else of_rows[:0]
+                of_others = vectors_of(encoder, others, options) if others else of_rows[:0]
+                self.vectors[FROZEN] = of_rows, of_others
             if tunable:
                 self.tuned = TunedEncoders(encoder, of_rows, prepared, others, distillation, seed, say)
 
@@ -122,14 +138,14 @@ class ShortTeachers:
             logits = svm.logits(features.matrix(others), others.lengths)
         parts = {LINEAR: (found.probabilities, _probabilities(logits, self.count))}
         learnable = len(np.unique(labels)) > 1
-        if self.vectors is not None and learnable:
+        for name, (of_rows, of_others) in self.vectors.items() if learnable else ():
             from edge_lstm_export.teacher.frozen import fit_frozen
 
-            frozen = fit_frozen(self.vectors[0][rows], labels, self.count, self.seed)
+            frozen = fit_frozen(of_rows[rows], labels, self.count, self.seed)
             answers = frozen.labelled[:0]
             if len(texts):
-                answers = frozen.probabilities(self.vectors[1][texts])
-            parts[FROZEN] = (frozen.labelled, answers)
+                answers = frozen.probabilities(of_others[texts])
+            parts[name] = (frozen.labelled, answers)
         fine_tuned, all_rows = None, len(rows) == len(self.prepared.train)
         if self.tuned is not None and learnable:
             fine_tuned = self.tuned.of_others(rows)[texts]
@@ -139,14 +155,14 @@ class ShortTeachers:
         weights = blend_weights([*answered.values()], labels)
         together = blended([*answered.values()], weights)
         said = [other for _, other in parts.values()]
-        of_others = blended(said, weights)
+        answered_others = blended(said, weights)
         if fine_tuned is not None and not all_rows:
             # Of a part of the rows no honest answer of a fine-tuned encoder is at hand: it would take as many
             # encoders for each part. What it says of other texts counts as it does with all rows.
-            of_others = blended([*said, fine_tuned], self._weights)
+            answered_others = blended([*said, fine_tuned], self._weights)
         return Opinions(
             together,
-            of_others,
+            answered_others,
             dict(zip(parts, weights)),
             {name: accuracy_of(labelled, labels) or 0 for name, labelled in answered.items()},
             accuracy_of(together, labels) or 0,
@@ -178,7 +194,8 @@ class ShortTeachers:
                 f"labelled too{of_made}"
             )
             if max(weights[1:]) < 0.01:
-                say("note: the encoder adds nothing to words and characters here: its weight is 0")
+                other = SENTIMENT if [*found.weights] == [LINEAR, SENTIMENT] else "the encoder"
+                say(f"note: {other} adds nothing to words and characters here: its weight is 0")
         provenance = {
             "teacher": self.distillation.name,
             "unlabelled": self.distillation.unlabelled,

@@ -32,7 +32,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> EncoderWords:
     for kind, side in ((SEA, 1.0), (SHOP, -1.0)):
         for word in kind:
             table[found.pieces[found.words.index(word)], 0] += side
-    return EncoderWords(found.words, table, found.pieces, found.tokenizer)
+    return EncoderWords(found.words, table, found.pieces, found.read)
 
 
 def test_words_are_of_letters_and_known_as_one_piece(words: EncoderWords) -> None:

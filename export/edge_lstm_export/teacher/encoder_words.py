@@ -6,9 +6,9 @@ them all: its own table of words says which of them mean something like those th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,13 @@ _CHUNK = 4096  # words compared at once
 @dataclass(frozen=True)
 class EncoderWords:
     """words: those that the encoder's tokenizer reads as one piece; table: float32 [pieces, hidden], what the
-    encoder reads for each piece of its vocabulary; pieces: int64 [words], of each word."""
+    encoder reads for each piece of its vocabulary; pieces: int64 [words], of each word. read: words → the
+    pieces of each, without those that say that nothing is known."""
 
     words: tuple[str, ...]
     table: Floats
     pieces: Ints
-    tokenizer: Any
+    read: Callable[[Sequence[str]], list[list[int]]]
 
     @cached_property
     def _axes(self) -> tuple[Floats, Floats]:
@@ -51,7 +52,7 @@ class EncoderWords:
     def vectors(self, words: Sequence[str]) -> Floats:
         """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0 without any."""
         found = np.zeros((len(words), self.table.shape[1]), np.float32)
-        for row, ids in enumerate(_pieces_of(self.tokenizer, words)):
+        for row, ids in enumerate(self.read(words)):
             if ids:
                 found[row] = self.table[ids].mean(axis=0) - self._axes[0]
         return _of_length_one(found)
@@ -114,12 +115,12 @@ def words_of(model: Transformer) -> EncoderWords | None:
         for i, word in zip(ids, said)
         if len(word) > 1 and word.isalpha() and not spaceless(word)
     ]
-    read = _pieces_of(tokenizer, [word for _, word in words])
+    read = partial(_pieces_of, tokenizer)
     found: dict[str, int] = {}
-    for (i, word), pieces in zip(words, read):
+    for (i, word), pieces in zip(words, read([word for _, word in words])):
         if pieces == [i]:
             found.setdefault(word, i)
-    return EncoderWords(tuple(found), table, np.array(list(found.values()), np.int64), tokenizer)
+    return EncoderWords(tuple(found), table, np.array(list(found.values()), np.int64), read)
 
 
 def _pieces_of(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:

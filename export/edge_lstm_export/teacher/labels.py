@@ -56,3 +56,8 @@ def blended(opinions: Sequence[Floats], weights: Sequence[float]) -> Floats:
 def accuracy_of(probabilities: Floats, labels: Ints) -> float | None:
     """From 0 to 1; None without texts."""
     return float((probabilities.argmax(axis=1) == labels).mean()) if len(labels) else None
+
+
+def losses_of(probabilities: Floats, labels: Ints) -> Floats:
+    """Of each text the negative logarithm of its own label's probability, float32 [n]."""
+    return np.asarray(-np.log(probabilities[np.arange(len(labels)), labels].clip(_LEAST)), np.float32)
