@@ -93,6 +93,7 @@ from edge_lstm_export.more_rows import (
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
     FEW_TEXTS,
+    CrossFitted,
     PartLogits,
     Recipe,
     Vectors,
@@ -121,7 +122,14 @@ from edge_lstm_export.short_teaching import (
     ShortTeachers,
     made_examples,
 )
-from edge_lstm_export.teacher import blend_weights, blended, check_kept, kept_split_seed, losses_of
+from edge_lstm_export.teacher import (
+    accuracy_of,
+    adds,
+    blend_weights,
+    blended,
+    check_kept,
+    kept_split_seed,
+)
 from edge_lstm_export.thresholds import check_precision
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.vocabulary import SPACELESS_SHARE, line_bytes
@@ -340,11 +348,25 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         wordy = job.unlabelled is None and suits_many_words(dataset)
         job = replace(job, wordy=wordy, word_bytes=_word_bytes(dataset))
     _check_curve(job, dataset)
+    if not dataset.several:
+        dataset = _with_label_issues(job, dataset, watcher.say)
     sentiment = job.teacher == EMBEDDED or (few and _sentiment_helps(job, dataset, watcher.say))
     if sentiment and job.teacher is None:
         job = replace(job, teacher=EMBEDDED)
-    if not dataset.several:
-        dataset = _with_label_issues(job, dataset, watcher.say)
+    return _train(job, dataset, labeller, watcher, few=few, sentiment=sentiment)
+
+
+def _train(
+    job: TrainingJob,
+    dataset: Dataset,
+    labeller: ByTeacher | None,
+    watcher: Watcher,
+    *,
+    few: bool,
+    sentiment: bool,
+) -> Fitted:
+    """What remains when the data are read and their kind is known. few: the training is cross-validated.
+    sentiment: the embedded model is one of the teachers."""
     choice = None
     if job.preset == AUTO:
         choice = kept_choice(job.partial) if job.resume else _choice(job, dataset, watcher.say)
@@ -374,12 +396,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
             further = tuple(texts)
     encoder = None if of_short is None else _encoder(of_short, dataset)
     prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder, sentiment=sentiment)
-    if (
-        few
-        and job.distillation is None
-        and exact(len(dataset.labels))
-        and len(dataset.train) <= MOST_FOR_RARE
-    ):
+    if few and job.distillation is None and exact(len(dataset.labels)):
         job, prepared = _with_rare_words(job, base, dataset, prepared, watcher.say)
         vocabulary = _vocabulary_options(job, base)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
@@ -393,6 +410,13 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     network = new_network(prepared, _shape(job, _sized(job, base, prepared)), seed)
     if of_short is not None:
         teachers = _teachers(job, prepared, network, of_short, encoder, seed, watcher.say, sentiment)
+        alone = _linear_alone(job, dataset) if few and encoder is not None else None
+        if encoder is not None and not teachers.encoder_adds(alone, watcher.say):
+            del teachers, encoder
+            without = replace(job, teacher=EMBEDDED if sentiment else None)
+            fitted = _train(without, dataset, None, watcher, few=few, sentiment=sentiment)
+            _forget(of_short, fitted)
+            return fitted
         made = bool(prepared.made.texts)
         if few:
             crossed, made = _with_made(job, base, prepared, network, teachers, watcher.say)
@@ -598,9 +622,15 @@ def _write(job: TrainingJob, fitted: Fitted, prepared: Prepared) -> None:
     if fitted.result.progress is None:
         job.partial.unlink(missing_ok=True)
         if job.distillation is not None and job.distillation.is_transformer:
-            from edge_lstm_export.teacher.transformer import forget_answers
+            _forget(job.distillation, fitted)
 
-            forget_answers(job.distillation.weights)
+
+def _forget(distillation: Distillation, fitted: Fitted) -> None:
+    """A transformer's answers, once nothing goes on from them."""
+    from edge_lstm_export.teacher.transformer import forget_answers
+
+    if fitted.result.progress is None:
+        forget_answers(distillation.weights)
 
 
 def _for_several(job: TrainingJob, dataset: Dataset) -> TrainingJob:
@@ -733,21 +763,12 @@ def _sentiment_helps(job: TrainingJob, dataset: Dataset, say: Callable[[str], No
     frozen = fit_frozen(sentiments(dataset.train.texts), labels, count, seed)
     if not _clearly_worse(labels == np.bincount(labels).argmax(), frozen.labelled.argmax(axis=1) == labels):
         return False
-    alone = replace(job, unlabelled=None, teacher=NO_TEACHER)
-    prepared = _prepared(alone, dataset, _vocabulary_options(alone, base))
-    ngrams = choose_ngrams(
-        prepared.train_examples,
-        _shape(alone, _sized(alone, base, prepared)).ngrams,
-        prepared.tokenizer.num_ids,
-    )
-    features = learn_features(ngrams, prepared.tokenizer)
-    linear = cross_fit(prepared.train_examples, features, labels, count, seed).probabilities
+    linear = _linear_alone(job, dataset)
     opinions = [linear, frozen.labelled]
     together = blended(opinions, blend_weights(opinions, labels))
-    with_it, without = (float((one.argmax(axis=1) == labels).mean()) for one in (together, linear))
-    gain = losses_of(linear, labels) - losses_of(together, labels)
-    if with_it <= without or gain.mean() <= 2 * gain.std() / math.sqrt(len(labels)):
+    if not adds(together, linear, labels):
         return False
+    with_it, without = (accuracy_of(one, labels) or 0.0 for one in (together, linear))
     say(
         f"teacher: the embedded model knows these labels: {with_it:.1%} of the rows right with it, "
         f"{without:.1%} without, cross-fitted; it teaches (--teacher none: it does not)"
@@ -921,30 +942,52 @@ def _with_rare_words(
     them, and as is chosen: trec6 63.8, 65.5, 65.3 %; spam 97.0, 95.6, 97.0; SST-2 60.9, 61.5, 60.9; emotion
     59.0, 58.9, 58.8.
     """
-    seed, count, labels = (
-        replace(base.options, **job.options).seed,
-        len(dataset.labels),
-        prepared.train.labels,
-    )
-    if not _vocabulary_options(job, base).pieces or (np.bincount(labels) > 1).sum() < 2:
+    other = _knowing_rare_words(job, base, dataset)
+    if other is None:
         return job, prepared
-    other = replace(job, vocabulary={**job.vocabulary, "rare": True})
-    known = _prepared(other, dataset, _vocabulary_options(other, base))
-    if not known.rare:
-        return job, prepared
-    accuracies = []
-    for one in (prepared, known):
-        most = _shape(job, _sized(job, base, one)).ngrams
-        ngrams = choose_ngrams(one.train_examples, most, one.tokenizer.num_ids)
-        features = learn_features(ngrams, one.tokenizer)
-        found = cross_fit(one.train_examples, features, labels, count, seed, as_new=one.train_as_new)
-        accuracies.append(found.accuracy)
+    known = other[1]
+    accuracies = [_cross_fitted(job, base, one).accuracy for one in (prepared, known)]
     better = accuracies[1] > accuracies[0]
     say(
         f"words that occur once: {known.rare:,}, {'known' if better else 'read as pieces'} "
         f"({accuracies[1]:.1%} with them, {accuracies[0]:.1%} without, cross-fitted)"
     )
-    return (other, known) if better else (job, prepared)
+    return other if better else (job, prepared)
+
+
+def _knowing_rare_words(
+    job: TrainingJob, base: Preset, dataset: Dataset
+) -> tuple[TrainingJob, Prepared] | None:
+    """The job and its data with words that occur once; None without any, or of more texts than it is for."""
+    counts = dataset.train.counts(len(dataset.labels))
+    if len(dataset.train) > MOST_FOR_RARE or sum(count > 1 for count in counts) < 2:
+        return None
+    if not _vocabulary_options(job, base).pieces:
+        return None
+    other = replace(job, vocabulary={**job.vocabulary, "rare": True})
+    known = _prepared(other, dataset, _vocabulary_options(other, base))
+    return (other, known) if known.rare else None
+
+
+def _cross_fitted(job: TrainingJob, base: Preset, prepared: Prepared) -> CrossFitted:
+    """What linear models say of the training texts, each by one that did not see it."""
+    most = _shape(job, _sized(job, base, prepared)).ngrams
+    ngrams = choose_ngrams(prepared.train_examples, most, prepared.tokenizer.num_ids)
+    features = learn_features(ngrams, prepared.tokenizer)
+    labels, count = prepared.train.labels, len(prepared.dataset.labels)
+    seed = replace(base.options, **job.options).seed
+    return cross_fit(prepared.train_examples, features, labels, count, seed, as_new=prepared.train_as_new)
+
+
+def _linear_alone(job: TrainingJob, dataset: Dataset) -> npt.NDArray[np.float32]:
+    """What a linear model would say of few training texts in a training without a teacher or a log, each by
+    one that did not see it: probabilities, float32 [n, labels]."""
+    alone = replace(job, unlabelled=None, teacher=NO_TEACHER)
+    base = alone.base
+    plain = _prepared(alone, dataset, _vocabulary_options(alone, base))
+    other = _knowing_rare_words(alone, base, dataset)
+    found = [_cross_fitted(alone, base, one) for one in (plain, *(other[1:] if other else ()))]
+    return max(found, key=lambda one: one.accuracy).probabilities
 
 
 def _check(job: TrainingJob) -> None:
@@ -1107,7 +1150,7 @@ def _prepared(
     # training split, the others answered, 91.2 % with them (and a text with near words in place of one of the
     # two that are made of each row), 91.5 without.
     if job.unlabelled is None and (rows <= MOST_TO_MAKE_OF if few_labels else rows < FEW_TEXTS):
-        known = _known_words(encoder)
+        known = _known_words(encoder, dataset.train.texts)
         if known is not None:
             of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
             more_words = partial(known.near, of_texts)
@@ -1136,15 +1179,18 @@ def _prepared(
     return replace(prepared, made=made)
 
 
-def _known_words(encoder: Encoder | None) -> EncoderWords | None:
-    """Of the encoder, or without one of the embedded model."""
+def _known_words(encoder: Encoder | None, texts: Sequence[str]) -> EncoderWords | None:
+    """Of the encoder, or without one of the embedded model; None where it has none, or the texts are in a
+    language that it does not know."""
+    from edge_lstm_export.teacher.encoder_words import LEAST_KNOWN, words_of
+
     if encoder is None:
         from edge_lstm_export.teacher import embedded
 
-        return embedded.words()
-    from edge_lstm_export.teacher.encoder_words import words_of
-
-    return words_of(encoder)
+        known: EncoderWords | None = embedded.words()
+    else:
+        known = words_of(encoder)
+    return known if known is not None and known.share_of(texts) >= LEAST_KNOWN else None
 
 
 def _teaches_short(job: TrainingJob, labeller: ByTeacher | None) -> bool:

@@ -35,7 +35,7 @@ from edge_lstm_export.ngram_part import (
     with_svm,
 )
 from edge_lstm_export.soft_ngrams import fit_soft
-from edge_lstm_export.teacher import accuracy_of, blend_weights, blended
+from edge_lstm_export.teacher import accuracy_of, adds, blend_weights, blended
 from edge_lstm_export.teacher.labels import Floats, Ints
 from edge_lstm_export.tuned_encoders import TunedEncoders, can_fine_tune
 
@@ -64,7 +64,8 @@ _KEYS = {
 class Opinions:
     """What the teachers of some rows say: labelled: float32 [rows, labels], of each row without having seen
     it; others: float32 [texts, labels]. weights: of each teacher, by its name above, the linear model first;
-    accuracies: theirs on the rows, 0 to 1; together: that of all. recipe: of the linear model."""
+    accuracies: theirs on the rows, 0 to 1; together: that of all. recipe: of the linear model. each: what
+    each says of the rows, as ``labelled``."""
 
     labelled: Floats
     others: Floats
@@ -72,6 +73,7 @@ class Opinions:
     accuracies: dict[str, float]
     together: float
     recipe: Recipe
+    each: dict[str, Floats]
 
 
 class ShortTeachers:
@@ -167,7 +169,23 @@ class ShortTeachers:
             {name: accuracy_of(labelled, labels) or 0 for name, labelled in answered.items()},
             accuracy_of(together, labels) or 0,
             found.recipe,
+            answered,
         )
+
+    def encoder_adds(self, alone: Floats | None, say: Say) -> bool:
+        """Whether the encoder, frozen or fine-tuned, is worth anything beside the others, by all rows. alone:
+        what the linear model would say of them in a training without a teacher; None: what it says here."""
+        rows = np.arange(len(self.prepared.train))
+        found, labels = self.opinions(rows, rows[:0]), self.prepared.train.labels
+        others = {**found.each, **({} if alone is None else {LINEAR: alone})}
+        others = {name: said for name, said in others.items() if name not in (FROZEN, FINE_TUNED)}
+        without = blended([*others.values()], blend_weights([*others.values()], labels))
+        # One standard error is enough: it was asked for.
+        if len(others) < len(found.each) and adds(found.labelled, without, labels, errors=1):
+            return True
+        said = f"{found.together:.1%} with it, {accuracy_of(without, labels) or 0:.1%} without, cross-fitted"
+        say(f"note: the encoder adds nothing to {LINEAR} here ({said}): it is left out")
+        return False
 
     @cached_property
     def _weights(self) -> list[float]:
@@ -194,8 +212,8 @@ class ShortTeachers:
                 f"labelled too{of_made}"
             )
             if max(weights[1:]) < 0.01:
-                other = SENTIMENT if [*found.weights] == [LINEAR, SENTIMENT] else "the encoder"
-                say(f"note: {other} adds nothing to words and characters here: its weight is 0")
+                names = " and ".join([*found.weights][1:])
+                say(f"note: {names} adds nothing to {LINEAR} here: its weight is 0")
         provenance = {
             "teacher": self.distillation.name,
             "unlabelled": self.distillation.unlabelled,

@@ -35,3 +35,11 @@ def make_checkpoint() -> MakeCheckpoint:
         return Checkpoint(network, Tokenizer(words, length, oov_id), labels, {"data": "none", "seed": 0})
 
     return make
+
+
+@pytest.fixture
+def encoder_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders of random weights teach as if they knew something: they would be left out."""
+    from edge_lstm_export.short_teaching import ShortTeachers
+
+    monkeypatch.setattr(ShortTeachers, "encoder_adds", lambda self, alone, say: True)

@@ -100,6 +100,7 @@ def test_it_labels_a_log_too(tmp_path: Path) -> None:
     assert training["distillation"]["unlabelled_texts"] == 2 * len(THINGS)
 
 
+@pytest.mark.usefixtures("encoder_is_heard")
 def test_it_stands_beside_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     from edge_lstm_export import pipeline

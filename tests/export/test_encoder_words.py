@@ -91,3 +91,9 @@ def test_a_word_of_no_text_says_what_its_neighbours_say(words: EncoderWords, lab
     taught = fit_soft(examples, features, meanings).logits(features.matrix(others), others.lengths)
     answers = (taught[:, 0] > 0).astype(int) if labels == 2 else taught.argmax(axis=1)
     assert answers.tolist() == [0, 1]
+
+
+def test_in_a_language_that_it_does_not_know_an_encoder_has_no_words(words: EncoderWords) -> None:
+    assert words.share_of(["Wave, tide: x 7", "till unknown 12"]) == 3 / 4
+    assert words.share_of(["外卖很好吃", "7 x"]) == 0
+    assert words.share_of([]) == 0

@@ -78,6 +78,9 @@ def test_few_rows_get_many_variants(rows: int, each: int) -> None:
 class NoWords:
     """An encoder's words that are near none and mean nothing."""
 
+    def share_of(self, texts: Sequence[str]) -> float:
+        return 1.0
+
     def near(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
         return ()
 

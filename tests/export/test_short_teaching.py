@@ -73,8 +73,9 @@ def test_texts_without_a_label_are_labelled_and_learnt_from(
     assert "words and characters" in said
 
 
-def test_an_encoder_that_knows_nothing_here_does_no_harm(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("with_log", [False, True])
+def test_an_encoder_that_knows_nothing_here_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, with_log: bool
 ) -> None:
     pytest.importorskip("transformers")
     from transformers_made import make_transformer
@@ -82,11 +83,24 @@ def test_an_encoder_that_knows_nothing_here_does_no_harm(
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
     monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 3)
     log = write(tmp_path / "log.csv", rows(200, 1), ("text",))
-    training, said = trained(tmp_path, capsys, "--unlabelled", str(log), "--teacher", str(folder))
-    assert training["distillation"]["encoder_accuracy"] < 0.7 < training["distillation"]["linear_accuracy"]
+    more = ["--unlabelled", str(log)] if with_log else []
+    without, _ = trained(tmp_path, capsys, *more)
+    training, said = trained(tmp_path, capsys, "--teacher", str(folder), *more)
+    assert "note: the encoder adds nothing to words and characters here (" in said
+    assert training["distillation"] == without["distillation"]
+    assert training["test"] == without["test"]
     assert training["test"]["accuracy"] > 0.9
-    assert "encoder" in said
+    assert not list(tmp_path.glob("*.partial"))
 
+
+@pytest.mark.usefixtures("encoder_is_heard")
+def test_a_teacher_of_no_weight_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    from transformers_made import make_transformer
+
+    folder = make_transformer(tmp_path / "encoder", ["other", "words"])
     monkeypatch.setattr(short_teaching, "blend_weights", lambda opinions, labels: [1.0, 0.0])
     # With a part that is held out, as of many rows, texts are made too.
     training, said = trained(tmp_path, capsys, "--teacher", str(folder), "--validation", "0.2")
@@ -95,6 +109,7 @@ def test_an_encoder_that_knows_nothing_here_does_no_harm(
     assert "adds nothing to words and characters here: its weight is 0" in said
 
 
+@pytest.mark.usefixtures("encoder_is_heard")
 def test_the_linear_teacher_reads_what_the_labelled_texts_know(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +182,7 @@ def test_the_encoder_is_loaded_once(
     assert loaded == [str(folder)]
 
 
+@pytest.mark.usefixtures("encoder_is_heard")
 @pytest.mark.parametrize("with_log", [False, True])
 def test_an_encoders_words_take_the_place_of_a_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, with_log: bool
@@ -213,6 +229,7 @@ def test_many_rows_have_their_lstm_learn_texts_made_of_them(
     assert len(learnt["examples"]) == len(learnt["linear"]) + made  # the n-grams learn the rows alone
 
 
+@pytest.mark.usefixtures("encoder_is_heard")
 @pytest.mark.parametrize(("harm", "learnt"), [(0, True), (3, True), (12, False)])
 def test_made_texts_are_left_out_only_where_they_clearly_harm(
     tmp_path: Path,

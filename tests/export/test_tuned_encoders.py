@@ -19,6 +19,8 @@ from edge_lstm_export.teacher import transformer, tuned
 from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder, vectors_of
 from transformers_made import make_transformer
 
+pytestmark = pytest.mark.usefixtures("encoder_is_heard")
+
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:

@@ -14,7 +14,7 @@ from edge_lstm_export.teacher.kept import (
     kept_spans,
     kept_split_seed,
 )
-from edge_lstm_export.teacher.labels import SoftLabels, accuracy_of, blend_weights, blended, losses_of
+from edge_lstm_export.teacher.labels import SoftLabels, accuracy_of, adds, blend_weights, blended
 from edge_lstm_export.teacher.nbsvm import TEACHER_VERSION, TeacherOptions, can_learn, soft_labels
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "SoftLabels",
     "TeacherOptions",
     "accuracy_of",
+    "adds",
     "blend_weights",
     "blended",
     "can_learn",
@@ -30,6 +31,5 @@ __all__ = [
     "kept_labels",
     "kept_spans",
     "kept_split_seed",
-    "losses_of",
     "soft_labels",
 ]

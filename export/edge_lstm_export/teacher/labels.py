@@ -58,6 +58,12 @@ def accuracy_of(probabilities: Floats, labels: Ints) -> float | None:
     return float((probabilities.argmax(axis=1) == labels).mean()) if len(labels) else None
 
 
-def losses_of(probabilities: Floats, labels: Ints) -> Floats:
-    """Of each text the negative logarithm of its own label's probability, float32 [n]."""
-    return np.asarray(-np.log(probabilities[np.arange(len(labels)), labels].clip(_LEAST)), np.float32)
+def adds(with_it: Floats, without: Floats, labels: Ints, errors: float = 2.0) -> bool:
+    """Whether one more teacher is worth it: of texts that none has learnt from, more are answered
+    rightly with it than without, and their own labels are surer by so many standard errors of the log loss.
+
+    with_it, without: probabilities, float32 [n, labels]; labels: int64 [n]."""
+    right = [(one.argmax(axis=1) == labels).sum() for one in (with_it, without)]
+    own = [one[np.arange(len(labels)), labels].clip(_LEAST) for one in (with_it, without)]
+    gain = np.log(own[0]) - np.log(own[1])
+    return bool(right[0] > right[1] and gain.mean() > errors * gain.std() / max(1, len(labels)) ** 0.5)
