@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,13 @@ def trained(tmp_path: Path, rows: list[tuple[str, str]], *more: str) -> tuple[di
     result = run(few, "-o", tmp_path / "m.safetensors", "--preset", "tiny", "--epochs", "1", "--json", *more)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout), result.stderr
+
+
+class Silent:
+    """Watches a job and hears nothing."""
+
+    def say(self, line: str) -> None:
+        pass
 
 
 def test_a_text_is_one_number_that_tells_praise_from_blame() -> None:
@@ -88,6 +96,30 @@ def test_it_has_no_say_of_other_labels(tmp_path: Path) -> None:
     asked, said = trained(tmp_path, rows, "--teacher", "embedded")
     assert asked["distillation"]["teacher"] == "embedded"
     assert "teacher: the embedded model" in said
+
+
+@pytest.mark.parametrize(
+    ("more_right", "many", "taught"), [(2, False, True), (2, True, False), (20, True, True)]
+)
+def test_many_rows_want_it_to_be_clearly_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more_right: int, many: bool, taught: bool
+) -> None:
+    """more_right: so many rows of 40 are right with it alone; it makes all of them surer."""
+    from edge_lstm_export import pipeline
+
+    def answers(wrong: int, sure: float) -> np.ndarray[Any, Any]:
+        own = np.where(np.arange(40) < wrong, 1 - sure, sure)
+        labels = np.array([label == "yes" for _, label in opinions(20)])
+        return np.where(labels[:, None] == [False, True], own[:, None], 1 - own[:, None]).astype(np.float32)
+
+    monkeypatch.setattr(pipeline, "_linear_alone", lambda job, dataset: answers(more_right, 0.6))
+    monkeypatch.setattr(pipeline, "blended", lambda opinions, weights: answers(0, 0.8))
+    monkeypatch.setattr(pipeline, "_train", lambda job, *_, **given: given["sentiment"])
+    monkeypatch.setattr(pipeline, "FEW_TEXTS", 40 if many else 41)
+    job = pipeline.TrainingJob(str(write(tmp_path / "rows.csv", opinions(20))), tmp_path / "m.safetensors")
+    job = replace(job, data=replace(job.data, test_share=0.0))
+    helped: Any = pipeline.run_job(job, Silent())  # type: ignore[arg-type]
+    assert helped == taught
 
 
 def test_it_labels_a_log_too(tmp_path: Path) -> None:
