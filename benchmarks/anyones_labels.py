@@ -6,8 +6,9 @@
 FOLDER holds a folder for each set with train.csv and test.csv (columns text,label). Every column learns from
 the whole of train.csv as a user would have it, and answers test.csv once:
 
-- edge-lstm: ``edge-lstm train train.csv --test test.csv --preset P``, then the int8 file that
-  ``export --quantize int8`` writes through its gates;
+- edge-lstm: ``edge-lstm train train.csv --test test.csv --preset P --teacher none``, then the int8 file that
+  ``export --quantize int8`` writes through its gates; with ``--as-typed`` also without ``--teacher none``: another
+  file where the embedded model knows the labels (of the sets in benchmarks/README.md SST-2 alone);
 - fastText with word pairs, with subwords of 2 to 5 characters (lr 1, 50 epochs, 100 wide), and its own
   search (``autotune``) for a file no larger than edge-lstm's ``small``, each given words and marks split by
   spaces;
@@ -45,6 +46,7 @@ FASTTEXT = {
     "fastText, subwords": {"wordNgrams": 2, "minn": 2, "maxn": 5, "lr": 1.0, "epoch": 50, "dim": 100},
     "fastText, autotune": {"autotune": True},
 }
+AS_TYPED = ", as typed"
 LINEAR = ("TF-IDF words + LR", "TF-IDF words, characters + SVM")
 
 Rows = tuple[list[str], list[str]]
@@ -91,14 +93,16 @@ def timed(texts: Sequence[str], answer: Callable[[str], str]) -> tuple[list[str]
     return answers, (time.perf_counter() - start) / len(texts) * 1e6
 
 
-def edge_lstm(folder: Path, preset: str, seed: int, scratch: Path) -> tuple[list[str], float, float, float]:
+def edge_lstm(
+    folder: Path, preset: str, seed: int, scratch: Path, teacher: Sequence[str]
+) -> tuple[list[str], float, float, float]:
     """(answers, kB, CPU seconds, µs) of the int8 file of ``edge-lstm train``."""
     from edge_lstm import Classifier
 
     checkpoint, model = scratch / "m.safetensors", scratch / "m.onnx"
     start = _cpu_of_children()
     train = ["train", folder / "train.csv", "--test", folder / "test.csv", "--no-test", "-o", checkpoint]
-    run_command([*train, "--preset", preset, "--seed", seed])
+    run_command([*train, "--preset", preset, "--seed", seed, *teacher])
     seconds = _cpu_of_children() - start
     run_command(["export", checkpoint, "-o", model, "--quantize", "int8"])
     classifier = Classifier.load(model)
@@ -214,6 +218,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--presets", nargs="+", default=["small"])
+    parser.add_argument("--as-typed", action="store_true", help="also without --teacher none")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="columns that begin so")
     parser.add_argument("--note", default="", help="a sentence for the page")
@@ -233,7 +238,9 @@ def main() -> None:
             python = ensure("fasttext", Path.home() / ".cache" / "edge-lstm" / "benchmarks").python
         except EnvironmentUnavailableError as error:
             missing = str(error)
-    columns = [*(f"edge-lstm {name}" for name in arguments.presets), *(FASTTEXT if python else ()), *LINEAR]
+    ways = ("", AS_TYPED) if arguments.as_typed else ("",)
+    mine = [f"edge-lstm {name}{way}" for name in arguments.presets for way in ways]
+    columns = [*mine, *(FASTTEXT if python else ()), *LINEAR]
     if arguments.only:
         columns = [column for column in columns if column.startswith(tuple(arguments.only))]
     for name in names:
@@ -246,7 +253,9 @@ def main() -> None:
                     continue
                 with tempfile.TemporaryDirectory() as scratch:
                     if column.startswith("edge-lstm"):
-                        made = edge_lstm(folder, column.split()[1], seed, Path(scratch))
+                        preset = column.removesuffix(AS_TYPED).split()[1]
+                        teacher = () if column.endswith(AS_TYPED) else ("--teacher", "none")
+                        made = edge_lstm(folder, preset, seed, Path(scratch), teacher)
                     elif column in LINEAR:
                         made = linear(column, train, texts)
                     else:

@@ -4,9 +4,10 @@
 
 FOLDER holds NAME/{train,test}.csv with the columns text,label. A draw is a random part of the training split,
 of so many rows, at least one a label; "10 a label" is that many rows of each, "all" the whole split. The
-columns are ``edge-lstm train`` on these rows (preset ``small``, exported to int8 through its gates), with
-``--encoder`` also that command with ``--teacher`` and with ``--teacher --unlabelled`` (the rest of the
-training split, unlabelled) and the encoder itself, frozen, with a logistic regression (C = 10) on its
+columns are ``edge-lstm train`` on these rows (preset ``small``, exported to int8 through its gates), that with
+``--teacher none`` (another file where the embedded model knows the labels: of the sets in benchmarks/README.md
+sst2 and most draws of tweeteval_emotion), with ``--encoder`` also that command with ``--teacher`` and with
+``--teacher --unlabelled`` (the rest of the training split, unlabelled) and the encoder itself, frozen, with a logistic regression (C = 10) on its
 vectors; and scikit-learn's linear models of anyones_labels.py. Writes OUT.json, OUT.svg and the page; a
 finished run is not made again, so that one that was ended goes on.
 """
@@ -30,6 +31,7 @@ from typing import Any
 from edge_lstm_export.datasets import DataOptions
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.pipeline import TrainingJob, run_job
+from edge_lstm_export.presets import NO_TEACHER
 
 from benchmarks.anyones_labels import LINEAR, Rows, linear_model, read
 from benchmarks.small_data import Silent
@@ -37,8 +39,9 @@ from edge_lstm import Classifier
 from edge_lstm.modelfile import parse_model
 
 OURS = "edge-lstm small"
+ALONE = f"{OURS}, own labels alone"
 TAUGHT, WITH_LOG = f"{OURS}, encoder", f"{OURS}, encoder, unlabelled rest"
-MINE = (OURS, TAUGHT, WITH_LOG)
+MINE = (OURS, ALONE, TAUGHT, WITH_LOG)
 FROZEN = "the encoder, frozen"
 A_LABEL, ALL = "10 a label", "all"
 
@@ -134,7 +137,8 @@ def measure(
     if column in MINE:
         known = {*part[0], *test[0]}
         rest = [text for text in train[0] if text not in known] if column == WITH_LOG else []
-        answers, said, kb = ours(part, test[0], draw, None if column == OURS else encoder, rest)
+        teacher = {OURS: None, ALONE: NO_TEACHER}.get(column, encoder)
+        answers, said, kb = ours(part, test[0], draw, teacher, rest)
     elif column == FROZEN:
         assert encoder is not None
         answers = frozen(part, test[0], encoder)
@@ -162,7 +166,7 @@ def main() -> None:
     kept = out.with_name(f"{out.name}.json")
     runs = [Run(**run) for run in json.loads(kept.read_text())] if kept.exists() else []
     done = {(run.set, run.rows, run.draw, run.column) for run in runs}
-    columns = arguments.columns or ((*MINE, FROZEN) if arguments.encoder else MINE[:1]) + LINEAR
+    columns = arguments.columns or ((*MINE, FROZEN) if arguments.encoder else MINE[:2]) + LINEAR
     for draw in range(arguments.draws):
         for name in names:
             train, test = (read(arguments.folder / name / f"{part}.csv") for part in ("train", "test"))
