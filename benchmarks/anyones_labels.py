@@ -7,8 +7,8 @@ FOLDER holds a folder for each set with train.csv and test.csv (columns text,lab
 the whole of train.csv as a user would have it, and answers test.csv once:
 
 - edge-lstm: ``edge-lstm train train.csv --test test.csv --preset P --teacher none``, then the int8 file that
-  ``export --quantize int8`` writes through its gates; with ``--as-typed`` also without ``--teacher none``: another
-  file where the embedded model knows the labels (of the sets in benchmarks/README.md SST-2 alone);
+  ``export --quantize int8`` writes through its gates; with ``--as-typed`` also without ``--teacher none``:
+  another file where the embedded model knows the labels (of the sets in benchmarks/README.md SST-2 alone);
 - fastText with word pairs, with subwords of 2 to 5 characters (lr 1, 50 epochs, 100 wide), and its own
   search (``autotune``) for a file no larger than edge-lstm's ``small``, each given words and marks split by
   spaces;
