@@ -35,6 +35,7 @@ def trained(folder: Path, models: Path, seed: int) -> list[Path]:
     checkpoint = models / f"{name}.safetensors"
     if not checkpoint.exists():
         train = ["train", folder / "train.csv", "-o", checkpoint, "--set", "test-share=0", "--seed", seed]
+        train += ["--teacher", "none"]  # what the rows teach alone
         run_command([*train, "--no-test"])
     files = [models / f"{name}.fp32.onnx", models / f"{name}.int8.onnx"]
     for file, options in zip(files, ([], ["--quantize", "int8"])):

@@ -2,14 +2,14 @@
 
     python -m benchmarks.few_rows FOLDER [--sets NAME ...] [--rows 50 200 1000] [--draws 5] [--encoder MiniLM]
 
-FOLDER holds NAME/{train,test}.csv with the columns text,label. A draw is a random part of the training split,
-of so many rows, at least one a label; "10 a label" is that many rows of each, "all" the whole split. The
-columns are ``edge-lstm train`` on these rows (preset ``small``, exported to int8 through its gates); that with
-``--teacher none``, another file where the embedded model knows the labels (sst2, most draws of
-tweeteval_emotion); with ``--encoder`` also that command with ``--teacher`` and with ``--teacher --unlabelled``
-(the rest of the training split, unlabelled) and the encoder itself, frozen, with a logistic regression (C = 10)
-on its vectors; and scikit-learn's linear models of anyones_labels.py. Writes OUT.json, OUT.svg and the page; a
-finished run is not made again, so that one that was ended goes on.
+FOLDER holds NAME/{train,test}.csv with the columns text,label. A draw is a random part of the training
+split, of so many rows, at least one a label; "10 a label" is that many rows of each, "all" the whole split.
+The columns are ``edge-lstm train`` on these rows (preset ``small``, exported to int8 by its gates); that
+with ``--teacher none``, another file where the embedded model knows the labels (sst2, most draws of
+tweeteval_emotion); with ``--encoder`` also that command with ``--teacher`` and with ``--teacher
+--unlabelled`` (the rest of the training split, unlabelled) and the encoder itself, frozen, with a logistic
+regression (C = 10) on its vectors; and scikit-learn's linear models of anyones_labels.py. Writes OUT.json,
+OUT.svg and the page; a finished run is not made again, so that one that was ended goes on.
 """
 
 from __future__ import annotations

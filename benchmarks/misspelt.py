@@ -49,6 +49,7 @@ def trained(folder: Path, features: str, models: Path) -> Path:
     model = checkpoint.with_suffix(".onnx")
     if not model.exists():
         train = ["train", folder / "train.csv", "--test", folder / "test.csv", "--no-test", "-o", checkpoint]
+        train += ["--teacher", "none"]  # what the rows teach alone
         run_command([*train, *(part for setting in FEATURES[features] for part in ("--set", setting))])
         run_command(["export", checkpoint, "-o", model, "--quantize", "int8"])
     return model
