@@ -237,7 +237,7 @@ def _configuration(source: str) -> Any:
     if not Path(source).is_dir() and not _HUB_NAME.fullmatch(source):
         raise DataError(
             f"no teacher {source!r}: no folder, and no name on the Hugging Face hub; "
-            "give nb-svm, or a folder with config.json, tokenizer.json and model.safetensors"
+            "give nb-svm, embedded, or a folder with config.json, tokenizer.json and model.safetensors"
         )
     with _said_of(source):
         return transformers.AutoConfig.from_pretrained(source, trust_remote_code=False)
@@ -267,7 +267,7 @@ def _refused(source: str, error: Exception) -> DataError:
         )
     return DataError(
         f"no teacher {source!r}: no such folder, and not to be had from the Hugging Face hub; "
-        "give nb-svm, or a folder that holds the model"
+        "give nb-svm, embedded, or a folder that holds the model"
     )
 
 
