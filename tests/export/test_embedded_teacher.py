@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_lstm_export.checkpoint import load_checkpoint
 from edge_lstm_export.teacher.embedded import sentiments, words
 from train_command import run
+
+from edge_lstm.text import split_marks
 
 OPINIONS = """
 superb awful, wonderful terrible, brilliant dreadful, delightful boring, charming tedious, touching dull,
@@ -130,6 +133,9 @@ def test_it_labels_a_log_too(tmp_path: Path) -> None:
     training, _ = trained(tmp_path, opinions(), "--unlabelled", str(log))
     assert training["distillation"]["teacher"] == "embedded"
     assert training["distillation"]["unlabelled_texts"] == 2 * len(THINGS)
+    # Its words come in beside those of the log.
+    known = set(load_checkpoint(tmp_path / "m.safetensors").tokenizer.words)
+    assert known - set(split_marks(log.read_text() + " ".join(text for text, _ in opinions())))
 
 
 @pytest.mark.usefixtures("encoder_is_heard")
