@@ -1171,8 +1171,8 @@ def _prepared(
     # training split, the others answered, 91.2 % with them (and a text with near words in place of one of the
     # two that are made of each row), 91.5 without.
     # Beside a log the encoder's words were worth nothing; the embedded model's, and a larger vocabulary for
-    # them, are: 200 rows of SST-2 with the rest of its training split as a log, two draws: of 1,500 others 81.2
-    # and 79.9 % are right, without them 78.9 and 78.7.
+    # them, are: of 1,500 other rows of SST-2's training split, 200 rows with the rest as a log, two draws,
+    # 81.2 and 79.9 % are right, without them 78.9 and 78.7.
     if (job.unlabelled is None or sentiment) and (
         rows <= MOST_TO_MAKE_OF if few_labels else rows < FEW_TEXTS
     ):
