@@ -287,9 +287,7 @@ PAIRS, NGRAMS = "pairs", "ngrams"
 FEATURES = (AUTO, PAIRS, NGRAMS)
 MOST_WORDS_OF_SHORT = 60  # IMDB's reviews have 230, sentences and questions 5 to 30
 FEWEST_TEXTS_TO_CROSS_FIT = 10
-MOST_ASKED = (
-    1_999  # texts that show whether the embedded model knows their labels: below FEW_TEXTS, for its time
-)
+MOST_ASKED = 1_999  # texts that show whether the embedded model knows their labels, so few for its time
 MOST_FOR_RARE = 500  # texts: it is tried with 200 and 300 that words which occur once may be known
 
 
@@ -352,15 +350,12 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     _check_curve(job, dataset)
     if not dataset.several:
         dataset = _with_label_issues(job, dataset, watcher.say)
-    sentiment = job.teacher == EMBEDDED or _sentiment_helps(job, dataset, labeller, watcher.say)
-    if sentiment:
-        # It has words for many places, whether there is a log or not (see _prepared).
-        wordy = job.features == NGRAMS and suits_many_words(dataset)
-        job = replace(job, teacher=EMBEDDED if job.teacher is None else job.teacher, wordy=wordy)
     choice = None
     if job.preset == AUTO:
         choice = kept_choice(job.partial) if job.resume else _choice(job, dataset, watcher.say)
         job = replace(job, preset=choice.preset, teacher=choice.teacher)
+    # No preset was compared with the embedded model among its teachers.
+    sentiment = job.teacher == EMBEDDED or (None if choice is None else False)
     return _train(job, dataset, labeller, choice, watcher, few=few, sentiment=sentiment)
 
 
@@ -372,10 +367,17 @@ def _train(
     watcher: Watcher,
     *,
     few: bool,
-    sentiment: bool,
+    sentiment: bool | None,
 ) -> Fitted:
     """What remains when the data are read and their kind is known. few: the training is cross-validated.
-    sentiment: the embedded model is one of the teachers."""
+    sentiment: the embedded model is one of the teachers; None: where it helps."""
+    encoder = _encoder(job, dataset, labeller)
+    if sentiment is None:
+        sentiment = _sentiment_helps(job, dataset, labeller, encoder, watcher.say)
+    if sentiment:
+        # It has words for many places, whether there is a log or not (see _prepared).
+        wordy = job.features == NGRAMS and suits_many_words(dataset)
+        job = replace(job, teacher=EMBEDDED if job.teacher is None else job.teacher, wordy=wordy)
     base = job.base
     vocabulary = _vocabulary_options(job, base)
     of_short = job.distillation if _teaches_short(job, labeller) else None
@@ -399,7 +401,6 @@ def _train(
                 watcher.say(remark)
         else:
             further = tuple(texts)
-    encoder = None if of_short is None else _encoder(of_short, dataset)
     prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder, sentiment=sentiment)
     if few and job.distillation is None and exact(len(dataset.labels)):
         job, prepared = _with_rare_words(job, base, dataset, prepared, watcher.say)
@@ -691,13 +692,13 @@ def _is_few(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> b
     )
 
 
-def _encoder(of_short: Distillation, dataset: Dataset) -> Encoder | None:
+def _encoder(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> Encoder | None:
     """The teacher of short texts, where it is an encoder: read once, since a large one takes its time."""
-    if not of_short.is_transformer:
+    if job.distillation is None or not job.distillation.is_transformer or not _teaches_short(job, labeller):
         return None
     from edge_lstm_export.teacher.transformer import load_encoder
 
-    return load_encoder(of_short.teacher, len(dataset.labels))
+    return load_encoder(job.distillation.teacher, len(dataset.labels))
 
 
 def _teachers(
@@ -752,11 +753,15 @@ def _with_made(
 
 
 def _sentiment_helps(
-    job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None, say: Callable[[str], None]
+    job: TrainingJob,
+    dataset: Dataset,
+    labeller: ByTeacher | None,
+    encoder: Encoder | None,
+    say: Callable[[str], None],
 ) -> bool:
     """Whether the embedded model is to be one of the teachers: of rows that they have not learnt from, a
-    linear model with it is right more often than without, and surer of their labels by two standard errors;
-    of many rows, which teach more themselves, it is to be right more often by two as well.
+    linear model (and the encoder, frozen) is right more often with it than without, and surer of their labels
+    by two standard errors; of many rows, which teach more themselves, right more often by two as well.
 
     Of other kinds of labels it says next to nothing, and nothing is changed then. On rows of the training
     splits that were not learnt from, two draws: 200 of SST-2 79.9 and 76.8 %, 5,000 84.3 and 81.5, without
@@ -764,7 +769,7 @@ def _sentiment_helps(
     cost 1.8 and 1.2 points, and the condition on many leaves it out.
     """
     count = len(dataset.labels)
-    if job.features != NGRAMS or job.preset == AUTO or dataset.several or not exact(count):
+    if job.features != NGRAMS or dataset.several or not exact(count):
         return False
     if job.teacher == NO_TEACHER or len(dataset.train) > MOST_TO_MAKE_OF:
         return False
@@ -783,10 +788,16 @@ def _sentiment_helps(
     said = fit_frozen(sentiments(train.texts), labels, count, seed).labelled
     if not _clearly_worse(labels == np.bincount(labels).argmax(), said.argmax(axis=1) == labels):
         return False
-    linear = _linear_alone(job, replace(dataset, train=train))
-    together = blended([linear, said], blend_weights([linear, said], labels))
-    with_it, without = (one.argmax(axis=1) == labels for one in (together, linear))
-    if not adds(together, linear, labels):
+    opinions = [_linear_alone(job, replace(dataset, train=train))]
+    if encoder is not None and job.distillation is not None:
+        from edge_lstm_export.teacher.transformer import vectors_of
+
+        vectors = vectors_of(encoder, train.texts, job.distillation.transformer)
+        opinions.append(fit_frozen(vectors, labels, count, seed).labelled)
+    alone = blended(opinions, blend_weights(opinions, labels)) if opinions[1:] else opinions[0]
+    together = blended([*opinions, said], blend_weights([*opinions, said], labels))
+    with_it, without = (one.argmax(axis=1) == labels for one in (together, alone))
+    if not adds(together, alone, labels):
         return False
     if len(dataset.train) >= FEW_TEXTS and not _clearly_worse(without, with_it):
         return False
@@ -823,7 +834,7 @@ def _curve(
                 continue
             of_short, base = (distillation, one.base) if one is taught else (None, one.base)
             log = further if one is taught else ()
-            encoder = None if of_short is None else _encoder(of_short, dataset)
+            encoder = None if of_short is None else _encoder(one, dataset, None)
             taught_so = sentiment and one is taught
             prepared = _prepared(
                 one, dataset, _vocabulary_options(one, base), log, encoder, sentiment=taught_so

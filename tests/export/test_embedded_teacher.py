@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def test_its_words_have_the_vectors_that_it_reads() -> None:
     assert "terrible" not in known.near(["terrible"], ["terrible"], 3)
 
 
-def test_it_teaches_few_rows_whose_labels_it_knows(tmp_path: Path) -> None:
+def test_it_teaches_few_rows_whose_labels_it_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)  # an extra, which it does not need
     training, said = trained(tmp_path, opinions())
     assert "the embedded model knows these labels" in said
     taught = training["distillation"]
@@ -117,12 +119,18 @@ def test_many_rows_want_it_to_be_clearly_better(
 
     monkeypatch.setattr(pipeline, "_linear_alone", lambda job, dataset: answers(more_right, 0.6))
     monkeypatch.setattr(pipeline, "blended", lambda opinions, weights: answers(0, 0.8))
-    monkeypatch.setattr(pipeline, "_train", lambda job, *_, **given: given["sentiment"])
     monkeypatch.setattr(pipeline, "FEW_TEXTS", 40 if many else 41)
+    helped, helps = [], pipeline._sentiment_helps
+
+    def asked(*given: Any) -> bool:
+        helped.append(helps(*given))
+        raise KeyboardInterrupt  # what comes of it is not asked here
+
+    monkeypatch.setattr(pipeline, "_sentiment_helps", asked)
     job = pipeline.TrainingJob(str(write(tmp_path / "rows.csv", opinions(20))), tmp_path / "m.safetensors")
-    job = replace(job, data=replace(job.data, test_share=0.0))
-    helped: Any = pipeline.run_job(job, Silent())  # type: ignore[arg-type]
-    assert helped == taught
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run_job(replace(job, data=replace(job.data, test_share=0.0)), Silent())  # type: ignore[arg-type]
+    assert helped == [taught]
 
 
 def test_it_labels_a_log_too(tmp_path: Path) -> None:
