@@ -788,22 +788,29 @@ def _sentiment_helps(
     said = fit_frozen(sentiments(train.texts), labels, count, seed).labelled
     if not _clearly_worse(labels == np.bincount(labels).argmax(), said.argmax(axis=1) == labels):
         return False
+    many = len(dataset.train) >= FEW_TEXTS
+
+    def beside(opinions: list[npt.NDArray[np.float32]]) -> tuple[float, float] | None:
+        """The share of rows that are right with it and without, where it helps."""
+        alone = blended(opinions, blend_weights(opinions, labels)) if opinions[1:] else opinions[0]
+        together = blended([*opinions, said], blend_weights([*opinions, said], labels))
+        with_it, without = (one.argmax(axis=1) == labels for one in (together, alone))
+        if not adds(together, alone, labels) or (many and not _clearly_worse(without, with_it)):
+            return None
+        return float(with_it.mean()), float(without.mean())
+
     opinions = [_linear_alone(job, replace(dataset, train=train))]
-    if encoder is not None and job.distillation is not None:
+    helps = beside(opinions)
+    if helps and encoder is not None and job.distillation is not None:
         from edge_lstm_export.teacher.transformer import vectors_of
 
         vectors = vectors_of(encoder, train.texts, job.distillation.transformer)
-        opinions.append(fit_frozen(vectors, labels, count, seed).labelled)
-    alone = blended(opinions, blend_weights(opinions, labels)) if opinions[1:] else opinions[0]
-    together = blended([*opinions, said], blend_weights([*opinions, said], labels))
-    with_it, without = (one.argmax(axis=1) == labels for one in (together, alone))
-    if not adds(together, alone, labels):
-        return False
-    if len(dataset.train) >= FEW_TEXTS and not _clearly_worse(without, with_it):
+        helps = beside([*opinions, fit_frozen(vectors, labels, count, seed).labelled])
+    if helps is None:
         return False
     say(
-        f"teacher: the embedded model knows these labels: {with_it.mean():.1%} of the rows right with it, "
-        f"{without.mean():.1%} without, cross-fitted; it teaches (--teacher none: it does not)"
+        f"teacher: the embedded model knows these labels: {helps[0]:.1%} of the rows right with it, "
+        f"{helps[1]:.1%} without, cross-fitted; it teaches (--teacher none: it does not)"
     )
     return True
 
