@@ -105,7 +105,7 @@ def command(
             help="Learn from a teacher's soft labels: nb-svm (over 1-3-grams), embedded (of short texts, the "
             "embedded model), a transformer (a folder, or a name on the Hugging Face hub), kept (those of "
             "--set soft-labels=FILE), or none.",
-            show_default="the preset's; of few rows embedded, where it helps",
+            show_default="the preset's; of short texts embedded, where it helps",
         ),
     ] = None,
     teacher_labels: Annotated[
