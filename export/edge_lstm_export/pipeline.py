@@ -420,8 +420,13 @@ def _train(
         if encoder is not None and not teachers.encoder_adds(alone, watcher.say):
             del teachers, encoder
             without = replace(job, teacher=EMBEDDED if sentiment else None)
-            fitted = _train(without, dataset, None, choice, watcher, few=few, sentiment=sentiment)
-            _forget(of_short, fitted)
+            try:
+                fitted = _train(without, dataset, None, choice, watcher, few=few, sentiment=sentiment)
+            except CurveInterrupted:  # the training was complete
+                _forget(of_short)
+                raise
+            if fitted.result.progress is None:
+                _forget(of_short)
             return fitted
         made = bool(prepared.made.texts)
         if few:
@@ -628,15 +633,14 @@ def _write(job: TrainingJob, fitted: Fitted, prepared: Prepared) -> None:
     if fitted.result.progress is None:
         job.partial.unlink(missing_ok=True)
         if job.distillation is not None and job.distillation.is_transformer:
-            _forget(job.distillation, fitted)
+            _forget(job.distillation)
 
 
-def _forget(distillation: Distillation, fitted: Fitted) -> None:
+def _forget(distillation: Distillation) -> None:
     """A transformer's answers, once nothing goes on from them."""
     from edge_lstm_export.teacher.transformer import forget_answers
 
-    if fitted.result.progress is None:
-        forget_answers(distillation.weights)
+    forget_answers(distillation.weights)
 
 
 def _for_several(job: TrainingJob, dataset: Dataset) -> TrainingJob:
@@ -763,10 +767,8 @@ def _sentiment_helps(
     linear model (and the encoder, frozen) is right more often with it than without, and surer of their labels
     by two standard errors; of many rows, which teach more themselves, right more often by two as well.
 
-    Of other kinds of labels it says next to nothing, and nothing is changed then. On rows of the training
-    splits that were not learnt from, two draws: 200 of SST-2 79.9 and 76.8 %, 5,000 84.3 and 81.5, without
-    it 81.0 and 79.3; 300 of TweetEval's emotions 61.8 and 60.7, without 60.5 and 58.8; of 2,300 it would have
-    cost 1.8 and 1.2 points, and the condition on many leaves it out.
+    Of other kinds of labels it says next to nothing, and nothing is changed then. What it is worth:
+    benchmarks/few_rows.md and results/anyones_labels.md, beside "own labels alone" and ``--teacher none``.
     """
     count = len(dataset.labels)
     if job.features != NGRAMS or dataset.several or not exact(count):

@@ -133,6 +133,38 @@ def test_many_rows_want_it_to_be_clearly_better(
     assert helped == [taught]
 
 
+@pytest.mark.parametrize(
+    ("most", "encoder_knows", "helps"),
+    [(20, None, True), (19, None, False), (20, False, True), (20, True, False)],
+)
+def test_it_is_asked_of_no_more_rows_and_beside_an_encoder_only_where_it_adds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, encoder_knows: bool | None, helps: bool
+) -> None:
+    from edge_lstm_export import pipeline
+    from edge_lstm_export.datasets import read_dataset
+    from edge_lstm_export.teacher import transformer
+
+    source = str(write(tmp_path / "rows.csv", opinions()))
+    job = pipeline.TrainingJob(
+        source, tmp_path / "m.safetensors", features="ngrams", teacher=encoder_knows and "x"
+    )
+    dataset = read_dataset(source, replace(job.data, test_share=0.0))
+    told = 2.0 * dataset.train.labels[:, None] - 1  # what an encoder reads that knows the labels
+    read = np.asarray(told if encoder_knows else told * 0 + 1, np.float32)
+    monkeypatch.setattr(transformer, "vectors_of", lambda *_: read)
+    monkeypatch.setattr(pipeline, "_teaches_short", lambda *_: True)
+    monkeypatch.setattr(pipeline, "MOST_TO_MAKE_OF", most)
+    encoder: Any = None if encoder_knows is None else object()
+    assert pipeline._sentiment_helps(job, dataset, None, encoder, lambda _: None) == helps
+
+
+def test_texts_in_another_language_get_none_of_its_words() -> None:
+    from edge_lstm_export.pipeline import _known_words
+
+    assert _known_words(None, [text for text, _ in opinions()]) is not None
+    assert _known_words(None, ["外卖很好吃", "Das Essen war wirklich köstlich"]) is None
+
+
 def test_it_labels_a_log_too(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text(

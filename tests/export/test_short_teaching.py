@@ -93,6 +93,28 @@ def test_an_encoder_that_knows_nothing_here_is_left_out(
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_curve_that_is_interrupted_keeps_no_answers_of_an_encoder_that_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    from edge_lstm_export.more_rows import CurveInterrupted
+    from transformers_made import make_transformer
+
+    def interrupted(*_: Any) -> None:
+        assert list(tmp_path.glob("*.partial"))
+        raise CurveInterrupted
+
+    folder = make_transformer(tmp_path / "encoder", ["other", "words"])
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(pipeline, "_curve", interrupted)
+    few = write(tmp_path / "few.csv", rows(48, 0))
+    run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny", "--epochs", "1",
+         "--curve", "--teacher", str(folder)])  # fmt: skip
+    assert "left out" in capsys.readouterr().err
+    assert (tmp_path / "m.safetensors").exists()
+    assert not list(tmp_path.glob("*.partial"))
+
+
 @pytest.mark.usefixtures("encoder_is_heard")
 def test_a_teacher_of_no_weight_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

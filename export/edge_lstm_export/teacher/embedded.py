@@ -1,7 +1,6 @@
 """The embedded model as a teacher: few rows of praise and complaint need not learn anew what 75,000 film
 reviews have taught it.
 
-Of SST-2's sentences, none of which it has seen, it tells 85 % apart, and a linear model on 200 of them 63 %.
 What it says of a text is one number; what that means of the labels at hand, a regression on the rows finds
 out. So labels of any name and number can use it, and none has to.
 """
