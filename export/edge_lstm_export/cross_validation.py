@@ -79,7 +79,8 @@ def cross_validate(
     if not all(len(rest) and len(held) for rest, held in parts) or network.ngrams is None:
         return None
     shape = len(fold), network.config.logits
-    lstm, linear, soft = np.zeros(shape, np.float32), np.zeros(shape, np.float32), False
+    lstm, linear, beside = (np.zeros(shape, np.float32) for _ in range(3))
+    soft, has_svm = False, False
     for number, (rest, held) in enumerate(parts, 1):
         say(f"cross-validation: {number} of {FOLDS}")
         if lesson:
@@ -105,6 +106,10 @@ def cross_validate(
             learnt.recipe,
             options.seed,
             vectors=learnt.vectors,
+            svm=learnt.svm,
         )
         lstm[held], linear[held], soft = found.lstm, found.ngrams, found.soft
-    return PartLogits(lstm, linear, prepared.examples(train).targets, soft=soft)
+        if found.svm is not None:
+            beside[held], has_svm = found.svm, True
+    svm = beside if has_svm else None
+    return PartLogits(lstm, linear, prepared.examples(train).targets, soft=soft, svm=svm)

@@ -355,6 +355,7 @@ def fit(
     ngrams_from: Vectors | None = None,
     favoured: tuple[int, float] | None = None,
     vectors: Vectors | None = None,
+    svm: Vectors | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -372,7 +373,7 @@ def fit(
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
     ngrams_from: what the n-gram part begins with, see ngram_part.fit_narrow. favoured: the first labels, so
     many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
-    vectors: the n-gram part, where the teachers have fitted it.
+    vectors: the n-gram part, where the teachers have fitted it; svm: what stands beside it, see Lesson.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     if validation is not None and judged is not None:
@@ -408,7 +409,15 @@ def fit(
         answers = crossed
         if validation is not None:
             answers = part_logits(
-                network, linear, validation, prepared.tokenizer, recipe, options.seed, ngrams_from, vectors
+                network,
+                linear,
+                validation,
+                prepared.tokenizer,
+                recipe,
+                options.seed,
+                ngrams_from,
+                vectors,
+                svm,
             )
         ngrams = finish_ngram_part(
             network,
@@ -420,6 +429,7 @@ def fit(
             texts=len(examples),
             begin=ngrams_from,
             fitted=vectors,
+            svm=svm,
         )
     if result.outcome != "interrupted" and (validation is not None or crossed is not None):
         if several:

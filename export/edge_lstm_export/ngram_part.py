@@ -16,8 +16,8 @@ that it did not see; together they are better than either (banking77: 91.3 and 9
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 from torch.nn import functional
 
-from edge_lstm.text import PAD_ID, START_ID, Tokenizer
+from edge_lstm.text import FIRST_WORD_ID, PAD_ID, START_ID, Tokenizer, spaceless
 from edge_lstm_export.datasets.dataset import rarest
 from edge_lstm_export.evaluation import predict_logits, soft_cross_entropy
 from edge_lstm_export.examples import Examples
@@ -114,12 +114,30 @@ class Features:
     """What the linear model reads of a text: the n-grams that it holds, and parts of its words.
 
     keys: int64 [n] ascending, words' ids and pairs' keys, a row of the network's vectors each; words: how
-    many of them are words. parts: float32 [n, parts], CSR: how often an n-gram (a word) has a part.
+    many of them are words. parts: float32 [n, parts], CSR: how often an n-gram has a part. entries: the
+    words and pieces, by id.
     """
 
     keys: Ints
     words: int
     parts: Matrix
+    entries: tuple[str, ...]
+
+    def subset(self, rows: Ints) -> Features:
+        """Of some of the n-grams, rows in ascending order."""
+        words = int((rows < self.words).sum())
+        return replace(self, keys=self.keys[rows], words=words, parts=self.parts[rows])
+
+    @cached_property
+    def with_borders(self) -> Features:
+        """The same with parts of pairs beside those of words: the characters around the space between two.
+        So a pair that came up twice says what pairs say that end and begin alike."""
+        parts = _Parts(len(self.keys))
+        for row, key in enumerate(self.keys[self.words :].tolist(), self.words):
+            left, right = (self.entries[i] for i in divmod(key, _BASE))
+            if not (spaceless(left) or spaceless(right)):  # between these there is no space
+                parts.add(row, f"{left} {right}", around=len(left))
+        return replace(self, parts=sparse.hstack([self.parts, parts.matrix()]).tocsr())
 
     def matrix(self, examples: Examples) -> Matrix:
         """float32 [texts, n + parts], CSR: what each text holds."""
@@ -141,19 +159,40 @@ def learn_features(ngrams: Ints, tokenizer: Tokenizer) -> Features:
     """The features of a network with these n-grams (see :func:`choose_ngrams`)."""
     words = int((ngrams[:, 1] == 0).sum())
     keys = np.concatenate([ngrams[:words, 0], ngrams[words:, 0] * _BASE + ngrams[words:, 1]])
-    entries = ["", "", "", "", *(f"<{word}>" for word in tokenizer.words), *(tokenizer.pieces or ())]
-    number: dict[str, int] = {}
-    rows: list[int] = []
-    columns: list[int] = []
-    for row, i in enumerate(ngrams[:words, 0].tolist()):
-        entry = entries[i]
+    marked = ["", "", "", "", *(f"<{word}>" for word in tokenizer.words), *(tokenizer.pieces or ())]
+    parts = _Parts(len(keys))
+    for row, i in enumerate(keys[:words].tolist()):
+        parts.add(row, marked[i])
+    entries = ("", "<", "", "", *tokenizer.words, *(tokenizer.pieces or ()))
+    return Features(keys, words, parts.matrix(), entries)
+
+
+class _Parts:
+    """Gathers which characters an n-gram has."""
+
+    def __init__(self, ngrams: int) -> None:
+        self.ngrams = ngrams
+        self.number: dict[str, int] = {}
+        self.rows: list[int] = []
+        self.columns: list[int] = []
+
+    def add(self, row: int, text: str, around: int | None = None) -> None:
+        """The parts of ``text``; around: those alone that hold the character of this index, and one before or
+        behind it."""
         for size in CHARACTERS:
-            for start in range(len(entry) - size + 1):
-                rows.append(row)
-                columns.append(number.setdefault(entry[start : start + size], len(number)))
-    shape = (len(keys), max(1, len(number)))
-    parts = sparse.coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape).tocsr()
-    return Features(keys, words, parts)
+            last = len(text) - size
+            first = 0
+            if around is not None:
+                first, last = max(0, around - size + 1), min(around, last)
+            for start in range(first, last + 1):
+                self.rows.append(row)
+                self.columns.append(self.number.setdefault(text[start : start + size], len(self.number)))
+
+    def matrix(self) -> Matrix:
+        """float32 [n-grams, parts], CSR; one empty column where there are none."""
+        ones = np.ones(len(self.rows), np.float32)
+        shape = (self.ngrams, max(1, len(self.number)))
+        return sparse.coo_matrix((ones, (self.rows, self.columns)), shape=shape).tocsr()
 
 
 @dataclass(frozen=True)
@@ -188,22 +227,26 @@ class Weighting:
 @dataclass(frozen=True)
 class Recipe:
     """What cross-validation found of the linear model: C of the SVM, what its scores are multiplied by to be
-    logits, and what naive Bayes counts beside it: 0 nothing, 1 as much."""
+    logits, and what naive Bayes counts beside it: 0 nothing, 1 as much. borders: the characters at the
+    borders of words are read too (Features.with_borders)."""
 
     c: float
     scale: float
     bayes: float = 0.0
+    borders: bool = False
 
 
 @dataclass(frozen=True)
 class Lesson:
     """What a network learns from: examples for the LSTM; linear: for its n-gram part, whose recipe is None
-    where it is to be found. vectors: of the n-gram part, where the teachers have fitted it."""
+    where it is to be found. vectors: of the n-gram part, where the teachers have fitted it; svm: of an SVM on
+    the labelled texts alone that stands beside it."""
 
     examples: Examples
     linear: Examples
     recipe: Recipe | None
     vectors: Vectors | None = None
+    svm: Vectors | None = None
 
     @classmethod
     def of(cls, examples: Examples, recipe: Recipe | None) -> Lesson:
@@ -255,32 +298,65 @@ def cross_fit(
     regularisations: Sequence[float] | None = None,
     as_new: Examples | None = None,
 ) -> CrossFitted:
-    """Chooses by cross-validation the SVM's C (the lowest log loss) and what naive Bayes counts (the highest
-    accuracy: its probabilities are extreme), and gives what the models say of the texts left out.
-    regularisations: of which C is one; None: what suits so many texts. as_new: the examples as a model reads
-    them that did not learn from them, where that is not the same."""
+    """Chooses by cross-validation the SVM's C (the lowest log loss), and what naive Bayes counts and whether
+    the borders of words are read (the highest accuracy: naive Bayes' probabilities are extreme), and gives
+    what the models say of the texts left out. regularisations: of which C is one; None: what suits so many
+    texts, and borders are tried. as_new: the examples as a model reads them that did not learn from them,
+    where that is not the same."""
     several = labels.ndim == 2
-    x, lengths = features.matrix(examples), examples.lengths
     folds = max(2, min(FOLDS, len(labels)))
     strata = rarest(labels.astype(np.bool_)) if several else labels
     fold = stratified_folds(strata, folds, np.random.default_rng([seed, 0x57]))
-    # It reads no labels, so once for all folds.
-    weighting = Weighting.of(x, lengths, len(features.keys))
-    x = weighting.apply(x, lengths)
-    left_out = x if as_new is None else weighting.apply(features.matrix(as_new), as_new.lengths)
     few = len(labels) < FEW_TEXTS and not several
     if several:
         shares: Sequence[float] = (0.0,)  # complement naive Bayes tells labels from each other
     else:
         shares = (1.0,) if few else BAYES_SHARES
+    with_borders = regularisations is None and not several
     if regularisations is None:
         regularisations = (FEW_C,) if few else REGULARISATIONS
+    found = _left_out(examples, as_new or examples, features, labels, count, fold, regularisations, shares)
+    best = _most_right(found, labels)
+    if with_borders and features.words < len(features.keys):
+        # They want no other C: half of the time is enough.
+        known, once = features.with_borders, (best[0].c,)
+        found += _left_out(
+            examples, as_new or examples, known, labels, count, fold, once, shares, borders=True
+        )
+        best = _most_right(found, labels)
+    recipe, logits = best
+    probabilities = expit(logits) if several else softmax(two_columns(logits), axis=1)
+    return CrossFitted(probabilities.astype(np.float32), recipe, share_right(logits, labels))
+
+
+def _left_out(
+    examples: Examples,
+    as_new: Examples,
+    features: Features,
+    labels: Truth,
+    count: int,
+    fold: Ints,
+    regularisations: Sequence[float],
+    shares: Sequence[float],
+    *,
+    borders: bool = False,
+) -> list[tuple[Recipe, Floats]]:
+    """What models of the other folds say of each text, logits [n, outputs], and their recipe: for each share
+    of naive Bayes with the C of the lowest log loss."""
+    x, lengths = features.matrix(examples), examples.lengths
+    # It reads no labels, so once for all folds.
+    weighting = Weighting.of(x, lengths, len(features.keys))
+    x = weighting.apply(x, lengths)
+    left_out = x
+    if as_new is not examples:
+        left_out = weighting.apply(features.matrix(as_new), as_new.lengths)
+    outputs = 1 if count == 2 and labels.ndim == 1 else count
     best: dict[float, tuple[float, Recipe, Floats]] = {}  # of each share: loss, recipe, scores
     for c in regularisations:
-        scores = np.zeros((len(shares), len(labels), 1 if count == 2 and not several else count), np.float32)
-        for k in range(folds):
+        scores = np.zeros((len(shares), len(labels), outputs), np.float32)
+        for k in np.unique(fold):
             own = fold == k
-            if own.any() and not own.all():
+            if not own.all():
                 svm = fit_svm(x[~own], labels[~own], count, c)
                 for share, of_share in zip(shares, scores):
                     weights, bias = _beside_bayes(x[~own], labels[~own], count, svm, share)
@@ -288,12 +364,13 @@ def cross_fit(
         for share, of_share in zip(shares, scores):
             scale, loss = _scale_of_least_loss(of_share, labels)
             if share not in best or loss < best[share][0]:
-                best[share] = loss, Recipe(c, scale, share), of_share
-    found = [(recipe, scores * recipe.scale) for _, recipe, scores in best.values()]
-    accuracies = [share_right(logits, labels) for _, logits in found]
-    recipe, logits = found[int(np.argmax(accuracies))]
-    probabilities = expit(logits) if several else softmax(two_columns(logits), axis=1)
-    return CrossFitted(probabilities.astype(np.float32), recipe, max(accuracies))
+                best[share] = loss, Recipe(c, scale, share, borders), of_share
+    return [(recipe, scores * recipe.scale) for _, recipe, scores in best.values()]
+
+
+def _most_right(found: Sequence[tuple[Recipe, Floats]], labels: Truth) -> tuple[Recipe, Floats]:
+    """The first of those that are right most often."""
+    return found[int(np.argmax([share_right(logits, labels) for _, logits in found]))]
 
 
 def share_right(logits: Floats, labels: Truth) -> float:
@@ -375,11 +452,34 @@ def _scale_of_least_loss(scores: Floats, labels: Truth) -> tuple[float, float]:
 
 def fit_exact(examples: Examples, features: Features, labels: Truth, count: int, recipe: Recipe) -> Vectors:
     """The SVM's weights as vectors: one column a logit."""
+    features = features.with_borders if recipe.borders else features
     x, lengths = features.matrix(examples), examples.lengths
     weighting = Weighting.of(x, lengths, len(features.keys))
     weights, bias = fit_linear(weighting.apply(x, lengths), labels, count, recipe)
     weights *= (weighting.weights * recipe.scale)[:, None]
     return Vectors(features.folded(weights), np.eye(len(bias), dtype=np.float32), bias * recipe.scale)
+
+
+def fit_known_words(
+    examples: Examples, features: Features, labels: Truth, count: int, recipe: Recipe, words: int
+) -> Vectors:
+    """The SVM's weights, without naive Bayes, of words that two of the texts hold or more and of pairs of
+    these; 0 of pieces and whatever else the features have. words: of the vocabulary, which come before its
+    pieces.
+
+    Beside n-grams and an LSTM that a teacher taught, it is to say what those do not: on parts of the training
+    splits of trec6 and TweetEval's emotions 87.2 and 75.6 % are right with it, 86.9 and 75.1 where it has
+    pieces too, 85.8 and 75.2 without it.
+    """
+    ids, texts = np.unique(_held(examples)[0][:, 1], return_counts=True)
+    is_word = (ids == START_ID) | (ids >= FIRST_WORD_ID) & (ids < FIRST_WORD_ID + words)
+    known = ids[is_word & (texts >= FEWEST_TEXTS)]
+    left, right = np.divmod(features.keys, _BASE)
+    rows = np.flatnonzero(np.isin(right, known) & ((left == 0) | np.isin(left, known)))
+    found = fit_exact(examples, features.subset(rows), labels, count, replace(recipe, bayes=0.0))
+    vectors = np.zeros((len(features.keys), found.vectors.shape[1]), np.float32)
+    vectors[rows] = found.vectors
+    return replace(found, vectors=vectors)
 
 
 def fit_narrow(
@@ -473,8 +573,9 @@ def with_svm(narrow: Vectors, examples: Examples, features: Features, labels: In
 
 @dataclass(frozen=True)
 class Finished:
-    """What a network's answer consists of: the n-gram part times ``ngrams``, the LSTM's logits times
-    ``lstm``, and a bias, float32 [logits]. accuracies: of each part alone on the validation part, 0 to 1."""
+    """What a network's answer consists of: the n-gram part times ``ngrams``, the SVM beside it times ``svm``
+    (see Lesson), the LSTM's logits times ``lstm``, and a bias, float32 [logits]. accuracies: of n-grams and
+    LSTM alone on the validation part, 0 to 1."""
 
     vectors: Vectors
     ngrams: float
@@ -482,12 +583,17 @@ class Finished:
     bias: Floats
     recipe: Recipe | None
     accuracies: tuple[float, float] | None
+    svm: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the provenance."""
         found: dict[str, Any] = {"ngrams": round(self.ngrams, 4), "lstm": round(self.lstm, 4)}
+        if self.svm:
+            found["svm"] = round(self.svm, 4)
         if self.recipe is not None:
             found |= {"svm_c": self.recipe.c, "naive_bayes": round(self.recipe.bayes, 3)}
+            if self.recipe.borders:
+                found["borders"] = True
         if self.accuracies is not None:
             found |= dict(zip(("ngrams_accuracy", "lstm_accuracy"), (round(a, 4) for a in self.accuracies)))
         return found
@@ -505,19 +611,22 @@ def silence(network: Network) -> None:
 
 @dataclass(frozen=True)
 class PartLogits:
-    """What the two parts of a network answer for texts that neither learnt from: lstm, ngrams: float32
-    [n, logits]; targets: float32 [n, labels]. vectors: of the n-gram part that answered, where it is the one
-    of all training texts; soft: whether the n-gram part learnt soft labels too (soft_ngrams.py)."""
+    """What the parts of a network answer for texts that none learnt from: lstm, ngrams, and svm where one
+    stands beside them: float32 [n, logits]; targets: float32 [n, labels]. vectors: of the n-gram part that
+    answered, where it is the one of all training texts; soft: whether the n-gram part learnt soft labels too
+    (soft_ngrams.py)."""
 
     lstm: Floats
     ngrams: Floats
     targets: Floats
     vectors: Vectors | None = None
     soft: bool = False
+    svm: Floats | None = None
 
     def together(self, finished: Finished) -> Floats:
         """float32 [n, logits]: the parts as ``finished`` weighs them."""
-        return finished.lstm * self.lstm + finished.ngrams * self.ngrams + finished.bias
+        total = finished.lstm * self.lstm + finished.ngrams * self.ngrams + finished.bias
+        return total if self.svm is None else total + finished.svm * self.svm
 
 
 def part_logits(
@@ -529,17 +638,20 @@ def part_logits(
     seed: int,
     begin: Vectors | None = None,
     vectors: Vectors | None = None,
+    svm: Vectors | None = None,
 ) -> PartLogits:
-    """The answers of the trained LSTM and of the n-gram part: ``vectors``, or without them one that is fitted
-    to ``train``. begin: see :func:`fit_narrow`."""
+    """The answers of the trained LSTM, of the n-gram part: ``vectors``, or without them one that is fitted to
+    ``train``, and of the SVM beside it, if any. begin: see :func:`fit_narrow`."""
     features = _features(network, tokenizer)
     soft = vectors is not None and exact(network.config.labels)
     if vectors is None:
         truth = truth_of(network, train)
         vectors = _fit(network.config, train, features, truth, recipe, seed, begin)
-    linear = vectors.logits(features.matrix(held_out), held_out.lengths)
+    held = features.matrix(held_out)
+    linear = vectors.logits(held, held_out.lengths)
+    beside = None if svm is None else svm.logits(held, held_out.lengths)
     lstm = predict_logits(network, held_out).numpy()
-    return PartLogits(lstm, linear, held_out.targets, vectors, soft)
+    return PartLogits(lstm, linear, held_out.targets, vectors, soft, beside)
 
 
 def _expected(texts: int) -> tuple[float, float]:
@@ -548,22 +660,28 @@ def _expected(texts: int) -> tuple[float, float]:
     return share, 1 - share
 
 
-def weigh(judged: PartLogits, texts: int, *, several: bool = False) -> tuple[float, float, Floats]:
-    """What the parts are best multiplied by, and the bias: (lstm, ngrams, float32 [logits]). texts: that the
-    LSTM learnt from."""
+def weigh(judged: PartLogits, texts: int, *, several: bool = False) -> tuple[float, float, float, Floats]:
+    """What the parts are best multiplied by, and the bias: (lstm, ngrams, svm, float32 [logits]). texts: that
+    the LSTM learnt from."""
     lstm, linear = judged.lstm, judged.ngrams
     # A network that knows few texts by heart answers new ones with large logits: their size has to
     # prove itself.
     size = max(1.0, float(np.sqrt(np.mean(lstm**2)) / max(1e-6, np.sqrt(np.mean(linear**2)))))
-    expected = BESIDE_SOFT if judged.soft else _expected(texts)
-    best, _ = least_loss([lstm / np.float32(size), linear], judged.targets, expected, several=several)
-    return float(best[0]) / size, float(best[1]), best[2:].astype(np.float32)
+    expected: tuple[float, ...] = BESIDE_SOFT if judged.soft else _expected(texts)
+    parts = [lstm / np.float32(size), linear]
+    if judged.svm is not None:
+        parts.append(judged.svm)
+        expected = (*expected, 0.0)
+    best, _ = least_loss(parts, judged.targets, expected, several=several)
+    svm = float(best[2]) if judged.svm is not None else 0.0
+    return float(best[0]) / size, float(best[1]), svm, best[len(parts) :].astype(np.float32)
 
 
 def answers_of(judged: PartLogits, texts: int) -> Floats:
     """float32 [n, logits]: both parts as they are best weighed. texts: that the LSTM learnt from."""
-    share, other, bias = weigh(judged, texts)
-    return share * judged.lstm + other * judged.ngrams + bias
+    share, other, beside, bias = weigh(judged, texts)
+    total = share * judged.lstm + other * judged.ngrams + bias
+    return total if judged.svm is None else total + beside * judged.svm
 
 
 def finish_ngram_part(
@@ -576,22 +694,27 @@ def finish_ngram_part(
     texts: int | None = None,
     begin: Vectors | None = None,
     fitted: Vectors | None = None,
+    svm: Vectors | None = None,
 ) -> Finished:
     """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
     LSTM by what both answered other texts; both come into the network. texts: that the LSTM learnt from,
-    where these are others. begin: see :func:`fit_narrow`. fitted: the n-gram part, where it is known."""
+    where these are others. begin: see :func:`fit_narrow`. fitted: the n-gram part, where it is known; svm:
+    what stands beside it, of the same width, and comes into the same vectors."""
     several = network.config.several
     vectors = judged.vectors if judged is not None and fitted is None else fitted
     if vectors is None:
         features, truth = _features(network, tokenizer), truth_of(network, examples)
         vectors = _fit(network.config, examples, features, truth, recipe, seed, begin)
     share, other, accuracies = *_expected(texts or len(examples)), None
-    bias = np.zeros(network.config.logits, np.float32)
+    beside, bias = 0.0, np.zeros(network.config.logits, np.float32)
     if judged is not None:
-        share, other, bias = weigh(judged, texts or len(examples), several=several)
+        share, other, beside, bias = weigh(judged, texts or len(examples), several=several)
         truth = judged.targets > 0.5 if several else judged.targets.argmax(axis=1)
         accuracies = share_right(judged.ngrams, truth), share_right(judged.lstm, truth)
-    finished = Finished(vectors, other, share, bias, recipe, accuracies)
+    finished = Finished(vectors, other, share, bias, recipe, accuracies, beside)
+    if svm is not None:  # both are a number a logit
+        of_both = other * vectors.vectors + beside * svm.vectors
+        vectors, other = Vectors(of_both, vectors.head, other * vectors.bias + beside * svm.bias), 1.0
     with torch.no_grad():
         network.head.weight.mul_(share)
         network.head.bias.mul_(share).add_(torch.from_numpy(other * vectors.bias + bias))

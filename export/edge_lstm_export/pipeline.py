@@ -481,6 +481,7 @@ def _train(
         recipe=lesson.recipe if lesson else recipe,
         linear=linear,
         vectors=lesson.vectors if lesson else None,
+        svm=lesson.svm if lesson else None,
         judged=taught.judged if taught else None,
         crossed=crossed,
     )
@@ -585,6 +586,7 @@ def _fit(
     ngrams_from: Vectors | None = None,
     favoured: tuple[int, float] | None = None,
     vectors: Vectors | None = None,
+    svm: Vectors | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -615,6 +617,7 @@ def _fit(
         ngrams_from=ngrams_from,
         favoured=favoured,
         vectors=vectors,
+        svm=svm,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)

@@ -30,6 +30,7 @@ from edge_lstm_export.ngram_part import (
     cross_fit,
     exact,
     fit_exact,
+    fit_known_words,
     fit_narrow,
     learn_features,
     with_svm,
@@ -239,26 +240,29 @@ class ShortTeachers:
         own = self.own_labels * labels + (1 - self.own_labels) * found.labelled
         examples = self.own.subset(rows).joined(self.others.subset(texts))
         examples = replace(examples, targets=np.concatenate([own, found.others]).astype(np.float32))
+        labelled, truth = self.own.subset(rows), self.prepared.train.labels[rows]
         # An SVM takes a text for wholly its likeliest label, and a made text is often of none in particular.
-        # The vectors of many labels learn from soft ones; of many rows, at the cost of minutes.
-        if not exact(self.count) and len(rows) < FEW_TEXTS:
+        # The vectors of many labels learn from soft ones: of a part of banking77's training split, with 6,000
+        # rows, 91.0 % with the made texts alone, 90.1 without, beside the LSTM 91.2 and 90.9.
+        if not exact(self.count):
             vectors = None
-            if len(texts) and not len(further) and self.count <= MOST_SVMS:
+            if len(rows) < FEW_TEXTS and len(texts) and not len(further) and self.count <= MOST_SVMS:
                 # On a part of banking77's training split 76.7 %, without the rows' SVM 75.3.
                 narrow = fit_narrow(examples, self.features, self.width, self.seed)
-                vectors = with_svm(
-                    narrow, self.own.subset(rows), self.features, self.prepared.train.labels[rows]
-                )
+                vectors = with_svm(narrow, labelled, self.features, truth)
             return Lesson(examples, examples, None, vectors), found
         linear, _ = examples.split(len(rows) + len(further))
-        known = found.recipe if exact(self.count) and not len(further) else None
-        vectors = None
+        known = found.recipe if not len(further) else None
+        vectors, svm = None, None
         if len(texts) and self.prepared.meanings is not None:
             of_words = self.features.keys[: self.features.words]
             meanings = np.zeros((len(self.features.keys), self.prepared.meanings.shape[1]), np.float32)
             meanings[: self.features.words] = self.prepared.meanings[of_words]
             vectors = fit_soft(examples, self.features, meanings)
-        return Lesson(examples, linear, known, vectors), found
+            if len(self.prepared.train) >= FEW_TEXTS:  # of 200 and 300 rows it is worth nothing
+                words = len(self.prepared.tokenizer.words)
+                svm = fit_known_words(labelled, self.features, truth, self.count, found.recipe, words)
+        return Lesson(examples, linear, known, vectors, svm), found
 
 
 # How many of each row, and passes over these and the rows. On three quarters of the training splits of trec6,

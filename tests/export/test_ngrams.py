@@ -15,6 +15,7 @@ from edge_lstm_export import gates, ngram_part, short_teaching
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
+from edge_lstm_export.evaluation import predict_logits
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
@@ -23,14 +24,19 @@ from edge_lstm_export.made_texts import make_texts
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
     Recipe,
+    answers_of,
     carried_over,
     choose_ngrams,
     cross_fit,
+    finish_ngram_part,
     fit_bayes,
     fit_exact,
+    fit_known_words,
     fit_linear,
     fit_narrow,
     learn_features,
+    part_logits,
+    silence,
     with_svm,
 )
 from edge_lstm_export.pipeline import suits_many_words, suits_ngrams
@@ -242,6 +248,85 @@ def test_few_texts_do_not_choose_the_regularisation_and_many_do(monkeypatch: pyt
     monkeypatch.setattr(ngram_part, "FEW_TEXTS", 0)
     monkeypatch.setattr(ngram_part, "BAYES_SHARES", (1.0,))
     assert cross_fit(examples, features, truth, 3, seed=0).recipe.c == min(ngram_part.REGULARISATIONS)
+
+
+def test_a_pair_has_the_characters_around_its_space_too() -> None:
+    tokenizer = Tokenizer(("is", "a", "not", "好吃"), pieces=("x",))
+    ngrams = np.array([[4, 0], [5, 0], [7, 0], [1, 4], [4, 5], [6, 5], [7, 4]], np.int64)
+    features = learn_features(ngrams, tokenizer)
+    borders = features.with_borders.parts[:, features.parts.shape[1] :].toarray()
+    assert not borders[: features.words].any()  # of words none
+    _, start, is_a, not_a, chinese = borders[features.words - 1 :]
+    # "is a" and "not a" share " a"; each has characters of its own; between Chinese characters is no space.
+    assert (is_a @ not_a, is_a.sum(), start.sum(), chinese.sum()) == (1, 5, 5, 0)
+    assert features.with_borders.keys is features.keys
+
+
+@pytest.mark.parametrize("by_border", [True, False])
+def test_cross_validation_chooses_whether_borders_are_read(by_border: bool) -> None:
+    """Labels are told by the last letter of a word before the first of the next, in pairs that come up
+    twice; or by a word, where they are noise."""
+    rng = np.random.default_rng(0)
+    letters = "bcdfghjklmnp"
+    halves = [
+        ["".join(rng.choice(list(letters), 4)) + end for end in "ab" for _ in range(40)] for _ in range(2)
+    ]
+    texts, labels = [], []
+    for _ in range(150):
+        left, right = rng.integers(0, 80, 2)
+        label = int((left < 40) == (right < 40))
+        words = [halves[0][left], halves[1][right][::-1]]
+        texts += [" ".join(words)] * 2
+        labels += [label] * 2
+    if not by_border:
+        labels = rng.integers(0, 2, len(texts)).tolist()
+        texts = [f"{text} {'good' if label else 'bad'}" for text, label in zip(texts, labels)]
+    words, pieces, _ = words_and_pieces(texts, 400)
+    tokenizer = Tokenizer(words, pieces=pieces)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 2))
+    features = learn_features(choose_ngrams(examples, 1000, tokenizer.num_ids), tokenizer)
+    # Both texts of a pair in one fold would be better still, but pairs must come up twice.
+    found = cross_fit(examples, features, np.array(labels), 2, seed=0)
+    assert found.recipe.borders is by_border
+    assert found.accuracy > 0.8
+    assert not cross_fit(examples, features, np.array(labels), 2, 0, (0.5,)).recipe.borders
+
+
+def test_an_svm_of_known_words_says_nothing_of_pieces_and_of_words_of_one_text() -> None:
+    texts = ["good zq", "good here", "bad zq", "bad there", "good once", "bad zz"]
+    labels = np.array([1, 1, 0, 0, 1, 0])
+    tokenizer = Tokenizer(("good", "bad", "here", "once"), pieces=("z", "q", "t"))
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels.tolist(), 2))
+    features = learn_features(choose_ngrams(examples, 100, tokenizer.num_ids), tokenizer)
+    found = fit_known_words(examples, features, labels, 2, Recipe(0.5, 1.0, bayes=1.0), 4)
+    words = {int(key) for key in features.keys[: features.words][found.vectors[: features.words].any(axis=1)]}
+    assert words == {4, 5}  # "good" and "bad"
+    pairs = features.keys[features.words :][found.vectors[features.words :].any(axis=1)]
+    assert {tuple(map(int, divmod(pair, 2**31))) for pair in pairs} == {(1, 4), (1, 5)}  # behind the start
+    logits = found.logits(features.matrix(examples), examples.lengths)
+    assert ((logits[:, 0] > 0) == labels).all()
+    alone = fit_known_words(examples, features, labels, 2, Recipe(0.5, 1.0), 4)
+    assert (alone.vectors == found.vectors).all()
+
+
+def test_an_svm_beside_the_ngrams_comes_into_the_same_vectors() -> None:
+    texts, labels = made_texts(3, 20)
+    prepared = prepare(dataset(texts, labels), VocabularyOptions(300, pieces=True), validation_share=0)
+    network = new_network(prepared, NetworkConfig(300, 8, 8, ngrams=500, ngram_dim=3), seed=0)
+    assert network.ngrams is not None
+    silence(network)
+    network.eval()
+    examples, truth, tokenizer = prepared.train_examples, np.array(labels), prepared.tokenizer
+    features = learn_features(network.ngrams.ids.numpy(), tokenizer)
+    one = fit_exact(examples, features, truth, 3, Recipe(0.1, 1.0, 1.0))
+    svm = fit_known_words(examples, features, truth, 3, Recipe(0.5, 1.0), len(tokenizer.words))
+    judged = part_logits(network, examples, examples, tokenizer, None, 0, vectors=one, svm=svm)
+    finished = finish_ngram_part(network, examples, judged, tokenizer, None, 0, fitted=one, svm=svm)
+    assert finished.svm
+    assert finished.to_dict()["svm"] == round(finished.svm, 4)
+    together = judged.together(finished)
+    assert np.abs(predict_logits(network, examples).numpy() - together).max() < 1e-4
+    assert np.abs(answers_of(judged, len(examples)) - together).max() < 1e-4
 
 
 def test_a_text_left_out_is_read_as_a_new_one() -> None:
