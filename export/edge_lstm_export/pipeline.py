@@ -482,6 +482,7 @@ def _train(
         linear=linear,
         vectors=lesson.vectors if lesson else None,
         svm=lesson.svm if lesson else None,
+        labelled=lesson.labelled if lesson else None,
         judged=taught.judged if taught else None,
         crossed=crossed,
     )
@@ -587,6 +588,7 @@ def _fit(
     favoured: tuple[int, float] | None = None,
     vectors: Vectors | None = None,
     svm: Vectors | None = None,
+    labelled: Examples | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -618,6 +620,7 @@ def _fit(
         favoured=favoured,
         vectors=vectors,
         svm=svm,
+        labelled=labelled,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)

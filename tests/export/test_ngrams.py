@@ -35,6 +35,8 @@ from edge_lstm_export.ngram_part import (
     fit_linear,
     fit_narrow,
     learn_features,
+    learn_ngrams_from_all,
+    merged,
     part_logits,
     silence,
     with_svm,
@@ -327,6 +329,30 @@ def test_an_svm_beside_the_ngrams_comes_into_the_same_vectors() -> None:
     together = judged.together(finished)
     assert np.abs(predict_logits(network, examples).numpy() - together).max() < 1e-4
     assert np.abs(answers_of(judged, len(examples)) - together).max() < 1e-4
+
+
+def test_many_labels_are_learnt_from_the_labelled_texts_and_from_all_of_them() -> None:
+    texts, labels = made_texts(20, 8)
+    prepared = prepare(dataset(texts, labels), VocabularyOptions(300, pieces=True), validation_share=0)
+    network = new_network(prepared, NetworkConfig(300, 8, 8, ngrams=500, ngram_dim=12), seed=0).eval()
+    assert network.ngrams is not None
+    silence(network)
+    tokenizer, own = prepared.tokenizer, prepared.train_examples
+    unsure = replace(own, targets=(0.5 * own.targets + 0.025).astype(np.float32))
+    every = own.joined(unsure)
+    features = learn_features(network.ngrams.ids.numpy(), tokenizer)
+    first, second = (fit_narrow(examples, features, 12, 0) for examples in (every, own))
+    found = part_logits(network, every, own, tokenizer, None, 0, labelled=own)
+    expected = merged(first, second, own, features).logits(features.matrix(own), own.lengths)
+    assert (found.ngrams == expected).all()
+    assert (found.ngrams != part_logits(network, every, own, tokenizer, None, 0).ngrams).any()
+    finished = finish_ngram_part(network, every, found, tokenizer, None, 0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    learn_ngrams_from_all(network, finished, every, tokenizer, 1.0, 0, labelled=own)
+    after = network.state_dict()
+    assert all((value - before[name]).abs().max() < 1e-6 for name, value in after.items())  # the same texts
+    learn_ngrams_from_all(network, finished, every, tokenizer, 1.0, 0)
+    assert (network.state_dict()["head.weight"] - before["head.weight"]).abs().max() > 1e-3
 
 
 def test_a_text_left_out_is_read_as_a_new_one() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export import pipeline, presets, short_teaching, tuned_encoders
-from test_short_teaching import COMMON, WORDS, rows, write
+from test_short_teaching import COMMON, WORDS, rows, what_is_learnt, write
 
 from edge_lstm.cli import run
 
@@ -103,6 +103,7 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
     # Of many rows the frozen encoder reads them alone, for its fine-tuning to begin with.
     assert (set(read) <= known) == many
     assert ("encoder_accuracy" in training["distillation"]) != many
+    assert ("svm" in training["parts"]) == many  # of the rows' own labels, beside what the teachers taught
     assert len(training["distillation"]["weights"]) == (2 if many else 3)
     if many:  # each text by the encoder that saw nothing that it was made of
         assert labelled == made
@@ -196,6 +197,32 @@ def test_many_labels_are_learnt_in_half_the_passes(
     assert batches == [8] * steps
     assert tuned.times_read(40, count) == steps / 5
     assert tuned.times_read(10, count) == (3.2 if count == 16 else 2.4)  # four steps of 8, and three
+
+
+@pytest.mark.parametrize("least", [2000, 10])
+def test_the_vectors_of_many_labels_learn_the_rows_and_what_was_made_of_them(
+    tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    """Of many rows from both, of few an SVM stands beside them already."""
+    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS_OF_MANY", 2)
+    for module in (short_teaching, tuned_encoders, pipeline):
+        monkeypatch.setattr(module, "FEW_TEXTS", least)
+    learnt = what_is_learnt(monkeypatch)
+    table = [(f"{text} thing{i % 17}", f"label{i % 17}") for i, (text, _) in enumerate(rows(68, 0))]
+    few = write(tmp_path / "few.csv", table)
+    test = write(tmp_path / "test.csv", table[:17])
+    run(["train", str(few), "--test", str(test), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny",
+         "--epochs", "1", "--teacher", str(encoder)])  # fmt: skip
+    assert learnt["svm"] is None
+    assert learnt["linear"] is learnt["examples"]
+    if least == 2000:
+        assert learnt["vectors"] is not None and learnt["labelled"] is None
+    else:
+        labelled = learnt["labelled"]
+        assert learnt["vectors"] is None
+        assert len(labelled) < len(learnt["linear"])
+        assert set(labelled.targets.ravel().tolist()) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
