@@ -265,7 +265,9 @@ def test_a_pair_has_the_characters_around_its_space_too() -> None:
 
 
 @pytest.mark.parametrize("by_border", [True, False])
-def test_cross_validation_chooses_whether_borders_are_read(by_border: bool) -> None:
+def test_cross_validation_chooses_whether_borders_are_read(
+    monkeypatch: pytest.MonkeyPatch, by_border: bool
+) -> None:
     """Labels are told by the last letter of a word before the first of the next, in pairs that come up
     twice; or by a word, where they are noise."""
     rng = np.random.default_rng(0)
@@ -287,11 +289,13 @@ def test_cross_validation_chooses_whether_borders_are_read(by_border: bool) -> N
     tokenizer = Tokenizer(words, pieces=pieces)
     examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 2))
     features = learn_features(choose_ngrams(examples, 1000, tokenizer.num_ids), tokenizer)
-    # Both texts of a pair in one fold would be better still, but pairs must come up twice.
+    monkeypatch.setattr(ngram_part, "FEWEST_FOR_BORDERS", len(texts))
     found = cross_fit(examples, features, np.array(labels), 2, seed=0)
     assert found.recipe.borders is by_border
     assert found.accuracy > 0.8
     assert not cross_fit(examples, features, np.array(labels), 2, 0, (0.5,)).recipe.borders
+    monkeypatch.setattr(ngram_part, "FEWEST_FOR_BORDERS", len(texts) + 1)
+    assert not cross_fit(examples, features, np.array(labels), 2, seed=0).recipe.borders
 
 
 def test_an_svm_of_known_words_says_nothing_of_pieces_and_of_words_of_one_text() -> None:
@@ -341,7 +345,8 @@ def test_many_labels_are_learnt_from_the_labelled_texts_and_from_all_of_them() -
     unsure = replace(own, targets=(0.5 * own.targets + 0.025).astype(np.float32))
     every = own.joined(unsure)
     features = learn_features(network.ngrams.ids.numpy(), tokenizer)
-    first, second = (fit_narrow(examples, features, 12, 0) for examples in (every, own))
+    first = fit_narrow(every, features, 12, 0, passes=ngram_part.EPOCHS_OF_ALL)
+    second = fit_narrow(own, features, 12, 0)
     found = part_logits(network, every, own, tokenizer, None, 0, labelled=own)
     expected = merged(first, second, own, features).logits(features.matrix(own), own.lengths)
     assert (found.ngrams == expected).all()
