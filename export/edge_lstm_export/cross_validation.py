@@ -107,6 +107,7 @@ def cross_validate(
             options.seed,
             vectors=learnt.vectors,
             svm=learnt.svm,
+            labelled=learnt.labelled,
         )
         lstm[held], linear[held], soft = found.lstm, found.ngrams, found.soft
         if found.svm is not None:

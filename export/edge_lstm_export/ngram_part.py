@@ -137,7 +137,8 @@ class Features:
     @cached_property
     def with_borders(self) -> Features:
         """The same with parts of pairs beside those of words: the characters around the space between two.
-        So a pair that came up twice says what pairs say that end and begin alike."""
+        So a pair that came up twice says what pairs say that end and begin alike. Two pieces count as two
+        words, though they may be of one."""
         parts = _Parts(len(self.keys))
         for row, key in enumerate(self.keys[self.words :].tolist(), self.words):
             left, right = (self.entries[i] for i in divmod(key, _BASE))
