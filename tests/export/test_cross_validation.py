@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from edge_lstm_export import cross_validation
 from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of, in_both_readings
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
+from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import Prepared, VocabularyOptions, new_network, prepare
 from edge_lstm_export.network import Network, NetworkConfig
-from edge_lstm_export.ngram_part import Finished, PartLogits, Vectors
+from edge_lstm_export.ngram_part import Finished, Lesson, PartLogits, Vectors
 from edge_lstm_export.presets import TrainingOptions
 
 SHAPE = NetworkConfig(embedding_dim=4, hidden=3, pooling="mean+max", ngrams=300, ngram_dim=4)
@@ -47,6 +49,43 @@ def test_a_text_is_judged_by_a_network_that_did_not_see_its_label() -> None:
     assert len(said) == FOLDS
     for logits in (found.lstm, found.ngrams):
         assert ((logits[:, 0] > 0) == np.array(labels)).mean() < 0.75
+
+
+def test_every_part_of_a_lesson_is_judged() -> None:
+    """The SVM beside the n-grams, and vectors of many labels that learn the labelled texts too."""
+    texts = [f"word{i % 17} thing{i % 17} place{i}" for i in range(170)]
+    prepared, network = beginning(texts, [i % 17 for i in range(170)], tuple(f"label{i}" for i in range(17)))
+    seen: list[Examples] = []
+
+    def lesson(rows: Any, *, labelled: bool) -> Lesson:
+        own = prepared.train_examples.subset(rows)
+        unsure = replace(own, targets=np.full_like(own.targets, 1 / 17))
+        seen.append(own)
+        return Lesson(own, unsure, None, labelled=own if labelled else None)
+
+    found = [
+        cross_validate(
+            prepared, network, OPTIONS, None, lambda _: None, lesson=partial(lesson, labelled=both)
+        )
+        for both in (False, True)
+    ]
+    right = [(one.ngrams.argmax(axis=1) == prepared.train.labels).mean() for one in found if one is not None]
+    assert len(seen) == 2 * FOLDS
+    assert right[0] < 0.1 and right[1] > 0.4
+
+    prepared, network = beginning([text[:5] + text for text in texts[:34]], [0, 1] * 17, ("a", "b"))
+    assert network.ngrams is not None
+    wide = Vectors(
+        np.ones((len(network.ngrams.ids), 1), np.float32), np.eye(1, dtype=np.float32), np.zeros(1)
+    )
+
+    def with_svm(rows: Any) -> Lesson:
+        own = prepared.train_examples.subset(rows)
+        return Lesson(own, own, None, wide, wide)
+
+    judged = cross_validate(prepared, network, OPTIONS, None, lambda _: None, lesson=with_svm)
+    assert judged is not None and judged.svm is not None
+    assert (judged.svm == judged.ngrams).all() and judged.svm.all()
 
 
 def test_words_of_one_text_are_pieces_to_who_does_not_know_it() -> None:
