@@ -324,7 +324,7 @@ def cross_fit(
     with_borders = regularisations is None and not several and len(labels) >= FEWEST_FOR_BORDERS
     if regularisations is None:
         regularisations = (FEW_C,) if few else REGULARISATIONS
-    new = as_new or examples
+    new = examples if as_new is None else as_new
     recipe, logits = _most_right(
         _left_out(examples, new, features, labels, count, fold, regularisations, shares), labels
     )
@@ -488,6 +488,10 @@ def fit_known_words(
     known = ids[is_word & (texts >= FEWEST_TEXTS)]
     left, right = np.divmod(features.keys, _BASE)
     rows = np.flatnonzero(np.isin(right, known) & ((left == 0) | np.isin(left, known)))
+    if not len(rows):  # as where characters stand for words
+        outputs = 1 if count == 2 else count
+        nothing = np.zeros((len(features.keys), outputs), np.float32)
+        return Vectors(nothing, np.eye(outputs, dtype=np.float32), np.zeros(outputs, np.float32))
     found = fit_exact(examples, features.subset(rows), labels, count, replace(recipe, bayes=0.0))
     vectors = np.zeros((len(features.keys), found.vectors.shape[1]), np.float32)
     vectors[rows] = found.vectors

@@ -315,6 +315,17 @@ def test_an_svm_of_known_words_says_nothing_of_pieces_and_of_words_of_one_text()
     assert (alone.vectors == found.vectors).all()
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_an_svm_of_known_words_is_zero_where_there_are_none(count: int) -> None:
+    texts, labels = ["qa", "qb", "qc", "qd", "qe", "qf"], [i % count for i in range(6)]
+    tokenizer = Tokenizer(("other",), pieces=("q", *"abcdef"))
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels, count))
+    features = learn_features(choose_ngrams(examples, 100, tokenizer.num_ids), tokenizer)
+    found = fit_known_words(examples, features, np.array(labels), count, Recipe(0.5, 1.0), 1)
+    logits = found.logits(features.matrix(examples), examples.lengths)
+    assert logits.shape == (6, 1 if count == 2 else 3) and not logits.any()
+
+
 def test_an_svm_beside_the_ngrams_comes_into_the_same_vectors() -> None:
     texts, labels = made_texts(3, 20)
     prepared = prepare(dataset(texts, labels), VocabularyOptions(300, pieces=True), validation_share=0)
