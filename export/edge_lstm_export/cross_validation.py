@@ -102,7 +102,7 @@ def cross_validate(
             one,
             learnt.linear,
             left_out,
-            prepared.tokenizer,
+            prepared.features(one),
             learnt.recipe,
             options.seed,
             vectors=learnt.vectors,

@@ -39,22 +39,24 @@ from edge_lstm_export.made_texts import NOTHING_MADE, Made
 from edge_lstm_export.more_rows import Curve
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_part import (
-    Finished as FinishedNGrams,
-)
-from edge_lstm_export.ngram_part import (
-    Floats,
+    Features,
     PartLogits,
     Recipe,
     Vectors,
     choose_ngrams,
     exact,
     finish_ngram_part,
+    learn_features,
     learn_ngrams_from_all,
     part_logits,
     silence,
     vector_width,
 )
+from edge_lstm_export.ngram_part import (
+    Finished as FinishedNGrams,
+)
 from edge_lstm_export.presets import TrainingOptions
+from edge_lstm_export.pretrained import Meanings
 from edge_lstm_export.thresholds import UNTUNED, choose_thresholds
 from edge_lstm_export.training import Callbacks, Progress, TrainingResult, train_network
 from edge_lstm_export.vocabulary import (
@@ -84,7 +86,9 @@ class VocabularyOptions:
     length: ids of a text that are kept; word_index: Keras's index in place of the data's own words.
     choice: the words that are most ``frequent``, or those most ``telling`` of the labels.
     pieces: unknown words are read as pieces (the text rule pieces-1). rare: beside them a word
-    that occurs once is known too, not read as pieces.
+        that occurs once is known too, not read as pieces.
+    pretrained: with pieces, what pretrained vectors say of words is learnt from too, where it helps: those of
+        the file ``pretrained_vectors``, see pretrained.read_vectors, else of English words.
     misspelt: before that, as the known word that is one mistake away (pieces-2); with pieces, and not where
         most words are in a script without spaces.
     """
@@ -98,6 +102,8 @@ class VocabularyOptions:
     pieces: bool = False
     misspelt: bool = False
     rare: bool = False
+    pretrained: bool = True
+    pretrained_vectors: Path | None = None
 
     def __post_init__(self) -> None:
         if self.skip_top < 0:
@@ -111,6 +117,8 @@ class VocabularyOptions:
             )
         if self.misspelt and not self.pieces:
             raise DataError("misspelt=yes is read beside pieces; add --set pieces=yes, or leave it out")
+        if self.pretrained_vectors is not None and not self.pretrained:
+            raise DataError("pretrained=no leaves the pretrained-vectors out; leave out one of the two")
         if not 1 <= self.length <= MAX_LENGTH:
             raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {self.length}")
 
@@ -122,7 +130,7 @@ class Prepared:
     further: texts without a label, whose words and n-grams count too where pieces are read. made: texts made
     from the training texts, whose n-grams count too.
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
-    meanings: float32 [ids, width], what an encoder knows of the word of each id; 0 where it knows nothing.
+    meanings: of each id, by pretrained word vectors.
     replayed: so many of the training texts, the first ones, are those of a checkpoint that is gone on from.
     spaceless: the share of words in a script without spaces, from 0 to 1, where pieces are read.
     rare: so many of the vocabulary's words, the last ones, occur once. alone: with the vocabulary that the
@@ -137,7 +145,7 @@ class Prepared:
     spaceless: float = 0.0
     further: tuple[str, ...] = ()
     made: Made = NOTHING_MADE
-    meanings: Floats | None = None
+    meanings: Meanings | None = None
     replayed: int = 0
     rare: int = 0
     alone: Tokenizer | None = None
@@ -162,6 +170,26 @@ class Prepared:
         )
         of_pieces = read.ids >= FIRST_WORD_ID + len(often)
         return replace(read, ids=read.ids + np.int32(self.rare) * of_pieces)
+
+    @cached_property
+    def _features(self) -> dict[bytes, Features]:
+        return {}
+
+    @property
+    def taught(self) -> Tokenizer | None:
+        """The vocabulary without words of which nothing is known but what they mean: neither texts of a log
+        nor made ones hold them. None where there are no such words."""
+        return None if self.further or self.made.texts or self.meanings is None else self.alone
+
+    def features(self, network: Network) -> Features:
+        """What the linear model of the network's n-gram part reads."""
+        assert network.ngrams is not None
+        ngrams = network.ngrams.ids.numpy()
+        key = ngrams.tobytes()
+        if key not in self._features:
+            self._features.clear()  # a training asks for one network's, some times
+            self._features[key] = learn_features(ngrams, self.tokenizer, self.meanings, self.taught)
+        return self._features[key]
 
     def all_examples(self) -> Examples:
         """The training texts, the further and the made ones, with targets that say nothing."""
@@ -322,13 +350,13 @@ def new_network(prepared: Prepared, shape: NetworkConfig, seed: int) -> Network:
     return network
 
 
-def begin_with_meanings(network: Network, meanings: Floats | None) -> None:
-    """The embedding's first values, of the words that an encoder knows: the first components of what they
-    mean (see Prepared.meanings)."""
+def begin_with_meanings(network: Network, meanings: Meanings | None) -> None:
+    """The embedding's first values, of the words that are known: the first components of what they mean."""
     if meanings is None:
         return
-    width = min(meanings.shape[1], network.config.embedding_dim)
-    known, first = meanings.any(axis=1), meanings[:, :width]
+    vectors = meanings.vectors
+    width = min(vectors.shape[1], network.config.embedding_dim)
+    known, first = vectors.any(axis=1), vectors[:, :width]
     values = torch.from_numpy(first[known] * np.float32(SPREAD / max(1e-9, float(first[known].std()))))
     with torch.no_grad():
         network.embedding.weight[np.flatnonzero(known), :width] = values
@@ -413,7 +441,7 @@ def fit(
                 network,
                 linear,
                 validation,
-                prepared.tokenizer,
+                prepared.features(network),
                 recipe,
                 options.seed,
                 ngrams_from,
@@ -425,7 +453,7 @@ def fit(
             network,
             linear,
             answers,
-            prepared.tokenizer,
+            prepared.features(network),
             recipe,
             options.seed,
             texts=len(examples),
@@ -480,7 +508,7 @@ def fit(
                 network,
                 ngrams,
                 linear.joined(validation),
-                prepared.tokenizer,
+                prepared.features(network),
                 temperature,
                 options.seed,
                 ngrams_from,
@@ -529,6 +557,7 @@ def _provenance(
     """How the network came about, plain values, kept in the checkpoint and the model file."""
     dataset = prepared.dataset
     counts = prepared.train.counts(len(dataset.labels))
+    taught = {} if prepared.taught is None else {"taught_words": len(prepared.taught.words)}
     return {
         "data": {
             "name": dataset.name,
@@ -537,6 +566,7 @@ def _provenance(
             "validation_texts": len(prepared.validation),
             "test_texts": len(dataset.test) if dataset.test else 0,
             "unknown_words": round(prepared.unknown_words, 4),
+            **taught,
             "checks": dict(dataset.checks),
         },
         "parameters": sum(count for _, _, count in network.parameter_table()),

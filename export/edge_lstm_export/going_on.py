@@ -47,6 +47,7 @@ from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import Vectors, carried_over
 from edge_lstm_export.optimizer import AdamW
 from edge_lstm_export.presets import TrainingOptions
+from edge_lstm_export.pretrained import english
 from edge_lstm_export.vocabulary import unknown_share
 
 # Of the passes, the texts a step and the learning rate that a training from nothing takes
@@ -154,7 +155,24 @@ def prepare_from(
     dataset = Dataset(name, labels, _joined(train, validation), test if len(test) else None, both)
     everything = checked(dataset)
     unknown = unknown_share(tokenizer, train.texts)
-    return Prepared(everything, tokenizer, train, validation, unknown, replayed=len(replayed))
+    prepared = Prepared(everything, tokenizer, train, validation, unknown, replayed=len(replayed))
+    taught = _taught_words(beginning.checkpoint.training)
+    if taught is None or tokenizer.pieces is None:
+        return prepared
+    return replace(
+        prepared,
+        meanings=english().of_ids(tokenizer.words, tokenizer.num_ids),
+        alone=replace(tokenizer, words=tokenizer.words[:taught]),
+    )
+
+
+def _taught_words(training: Mapping[str, Any]) -> int | None:
+    """How many of a checkpoint's words its texts taught, where others came from the package's vectors."""
+    data, vocabulary = training.get("data"), training.get("vocabulary")
+    if isinstance(vocabulary, Mapping) and vocabulary.get("pretrained_vectors_sha256") is not None:
+        return None
+    found = data.get("taught_words") if isinstance(data, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def read_texts(beginning: Beginning, examples: Examples) -> torch.Tensor:

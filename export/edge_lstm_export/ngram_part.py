@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from edge_lstm_export.linear_part import least_loss
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.optimizer import AdamW, one_cycle, set_rate
 from edge_lstm_export.presets import MOST_EXACT_LABELS
+from edge_lstm_export.pretrained import Meanings
 from edge_lstm_export.teacher.labels import adds
 from edge_lstm_export.teacher.nbsvm import stratified_folds
 
@@ -61,6 +62,10 @@ BAYES_SMOOTHING = 0.3
 # From so many texts on the borders of words may be read. On other rows of trec6's training split files of 500
 # and 1,000 rows are 0.5 points better with them (five draws), of 200 rows 0.5 worse (five).
 FEWEST_FOR_BORDERS = 500
+# The length of what a text means beside its n-grams, of few texts and of more; and the characters of a piece
+# that a word which the texts do not teach is read as (see learn_features).
+MEANT_OF_FEW, MEANT = 1.5, 0.5
+FEWEST_CHARACTERS = 3
 TOLERANCE = 1e-2
 # Of the vectors of many labels: epochs, texts a step, learning rate, what is dropped in a step, and how much
 # of a target goes to all labels.
@@ -121,18 +126,43 @@ class Features:
 
     keys: int64 [n] ascending, words' ids and pairs' keys, a row of the network's vectors each; words: how
     many of them are words. parts: float32 [n, parts], CSR: how often an n-gram has a part. entries: the
-    words and pieces, by id.
+    words and pieces, by id. meanings: float32 [n, width], what a word adds to the meaning of a text, 0 for
+    pairs (pretrained.Meanings.weighted); None where nothing is known. meant: the length of
+    what a text means; 0: it is not read. read_as: float32
+    [n, n], CSR: the n-grams that each is to the linear model, itself mostly.
     """
 
     keys: Ints
     words: int
     parts: Matrix
     entries: tuple[str, ...]
+    meanings: Floats | None = None
+    meant: float = 0.0
+    read_as: Matrix | None = None
 
     def subset(self, rows: Ints) -> Features:
         """Of some of the n-grams, rows in ascending order."""
         words = int((rows < self.words).sum())
-        return replace(self, keys=self.keys[rows], words=words, parts=self.parts[rows])
+        meanings = None if self.meanings is None else self.meanings[rows]
+        return replace(
+            self,
+            keys=self.keys[rows],
+            words=words,
+            parts=self.parts[rows],
+            meanings=meanings,
+            read_as=None,
+        )
+
+    def with_meanings(self, length: float) -> Features:
+        """The same with what the words mean beside them: columns that words share which mean something alike,
+        those of the labelled texts and others. length: of a text's meaning; 0, or where nothing is known,
+        these as they are."""
+        return replace(self, meant=length) if length and self.meanings is not None else self
+
+    @property
+    def width(self) -> int:
+        """Of the meanings, where they are read."""
+        return self.meanings.shape[1] if self.meanings is not None and self.meant else 0
 
     @cached_property
     def with_borders(self) -> Features:
@@ -147,31 +177,74 @@ class Features:
         return replace(self, parts=sparse.hstack([self.parts, parts.matrix()]).tocsr())
 
     def matrix(self, examples: Examples) -> Matrix:
-        """float32 [texts, n + parts], CSR: what each text holds."""
+        """float32 [texts, n + parts + width], CSR: what each text holds, as the linear model reads it."""
+        held = self.held(examples)
+        blocks = [held if self.read_as is None else held @ self.read_as, held @ self.parts]
+        if self.width:
+            blocks.append(sparse.csr_matrix(held @ self.meanings))
+        return sparse.hstack(blocks).tocsr()
+
+    def held(self, examples: Examples) -> Matrix:
+        """float32 [texts, n], CSR: the n-grams that each text holds."""
         found = np.concatenate(_held(examples))
         place = np.searchsorted(self.keys, found[:, 1]).clip(max=len(self.keys) - 1)
         known = self.keys[place] == found[:, 1]
         ones = np.ones(int(known.sum()), np.float32)
-        held = sparse.csr_matrix(
-            (ones, (found[known, 0], place[known])), shape=(len(examples), len(self.keys))
-        )
-        return sparse.hstack([held, held @ self.parts]).tocsr()
+        places = found[known, 0], place[known]
+        return sparse.csr_matrix((ones, places), shape=(len(examples), len(self.keys)))
 
     def folded(self, weights: Floats) -> Floats:
-        """weights: float32 [n + parts, width], of the matrix's columns → [n, width], the parts added in."""
-        return np.asarray(weights[: len(self.keys)] + self.parts @ weights[len(self.keys) :], np.float32)
+        """weights: float32 [n + parts + width, outputs], of the matrix's columns → [n, outputs], parts and
+        meanings added in."""
+        count, meant = len(self.keys), len(weights) - self.width
+        total = weights[:count] if self.read_as is None else self.read_as @ weights[:count]
+        total = total + self.parts @ weights[count:meant]
+        if self.meanings is not None and self.width:
+            total = total + self.meanings @ weights[meant:]
+        return np.asarray(total, np.float32)
 
 
-def learn_features(ngrams: Ints, tokenizer: Tokenizer) -> Features:
-    """The features of a network with these n-grams (see :func:`choose_ngrams`)."""
+def learn_features(
+    ngrams: Ints, tokenizer: Tokenizer, meanings: Meanings | None = None, alone: Tokenizer | None = None
+) -> Features:
+    """The features of a network with these n-grams (see :func:`choose_ngrams`). meanings: of each id.
+
+    alone: with the words that the labelled texts teach, where the tokenizer has others after these: to the
+    linear model, another word is the pieces that it would be without. Else words that one text holds or none
+    would be strangers, where their pieces are not."""
     words = int((ngrams[:, 1] == 0).sum())
     keys = np.concatenate([ngrams[:words, 0], ngrams[words:, 0] * _BASE + ngrams[words:, 1]])
     marked = ["", "", "", "", *(f"<{word}>" for word in tokenizer.words), *(tokenizer.pieces or ())]
-    parts = _Parts(len(keys))
+    parts, read_as = _Parts(len(keys)), None
+    taught = len(tokenizer.words) if alone is None else len(alone.words)
+    others = range(FIRST_WORD_ID + taught, FIRST_WORD_ID + len(tokenizer.words))
     for row, i in enumerate(keys[:words].tolist()):
-        parts.add(row, marked[i])
+        if i not in others:
+            parts.add(row, marked[i])
+    if alone is not None and len(others):
+        rows: list[int] = []
+        columns: list[int] = []
+        for row, i in enumerate(keys.tolist()):
+            ids = [i]
+            if row < words and i in others:
+                found = alone.encode_text(tokenizer.words[i - FIRST_WORD_ID]).ids[1:]
+                ids = [one + len(others) if one >= others.start else one for one in found]
+                ids = [one for one in ids if len(marked[one]) >= FEWEST_CHARACTERS]
+                for one in ids:
+                    parts.add(row, marked[one])
+            places = np.searchsorted(keys, ids)
+            columns += [
+                int(place) for place, one in zip(places, ids) if keys[min(place, len(keys) - 1)] == one
+            ]
+            rows += [row] * (len(columns) - len(rows))
+        ones = np.ones(len(rows), np.float32)
+        read_as = sparse.csr_matrix((ones, (rows, columns)), (len(keys), len(keys)))
     entries = ("", "<", "", "", *tokenizer.words, *(tokenizer.pieces or ()))
-    return Features(keys, words, parts.matrix(), entries)
+    known = None
+    if meanings is not None:
+        known = np.zeros((len(keys), meanings.vectors.shape[1]), np.float32)
+        known[:words] = meanings.weighted[keys[:words]]
+    return Features(keys, words, parts.matrix(), entries, known, read_as=read_as)
 
 
 class _Parts:
@@ -207,22 +280,29 @@ class Weighting:
     """What an SVM reads: columns times inverse document frequency, over the square root of the text's length.
 
     weights: float32 [columns]: the inverse document frequencies, so scaled that the n-grams of a mean
-    training text have length 1, and the parts of its words too; else the many parts drown the n-grams.
+    training text have length 1, and the parts of its words too; else the many parts drown the n-grams. What
+    it means has the length that it is read with.
     """
 
     weights: Floats
 
     @classmethod
-    def of(cls, x: Matrix, lengths: Ints, ngrams: int) -> Weighting:
-        """From the training texts, whose first ``ngrams`` columns are n-grams."""
+    def of(cls, x: Matrix, lengths: Ints, features: Features) -> Weighting:
+        """From what the features read of the training texts."""
+        ngrams, meant = len(features.keys), x.shape[1] - features.width
         in_texts = np.bincount(x.indices, minlength=x.shape[1])
         weights = np.log(x.shape[0] / np.maximum(1, in_texts)) + 1
         weights[in_texts == 0] = 0
         weights[ngrams:][in_texts[ngrams:] < FEWEST_TEXTS] = 0
+        weights[meant:] = 1
         weighted = cls(weights.astype(np.float32)).apply(x, lengths)
         squares = np.asarray(weighted.multiply(weighted).sum(axis=0)).ravel() / max(1, x.shape[0])
-        for block in (slice(None, ngrams), slice(ngrams, None)):
-            weights[block] /= max(float(squares[block].sum()), 1e-9) ** 0.5
+        for block, size in (
+            (slice(ngrams), 1.0),
+            (slice(ngrams, meant), 1.0),
+            (slice(meant, None), features.meant),
+        ):
+            weights[block] *= size / max(float(squares[block].sum()), 1e-9) ** 0.5
         return cls(weights.astype(np.float32))
 
     def apply(self, x: Matrix, lengths: Ints) -> Matrix:
@@ -235,12 +315,19 @@ class Weighting:
 class Recipe:
     """What cross-validation found of the linear model: C of the SVM, what its scores are multiplied by to be
     logits, and what naive Bayes counts beside it: 0 nothing, 1 as much. borders: the characters at the
-    borders of words are read too (Features.with_borders)."""
+    borders of words are read too (Features.with_borders); meanings: how long what a text means is beside its
+    n-grams and the parts of its words, which have length 1 each; 0: it is not read."""
 
     c: float
     scale: float
     bayes: float = 0.0
     borders: bool = False
+    meanings: float = 0.0
+
+    def reads(self, features: Features) -> Features:
+        """The features with what this recipe has beside n-grams and parts of words."""
+        features = features.with_borders if self.borders else features
+        return features.with_meanings(self.meanings)
 
 
 @dataclass(frozen=True)
@@ -283,8 +370,8 @@ class Vectors:
     bias: Floats
 
     def logits(self, held: Matrix, lengths: Ints) -> Floats:
-        """held: float32 [texts, n or more], what each text holds → float32 [texts, logits]."""
-        total = np.asarray(held[:, : len(self.vectors)] @ self.vectors)
+        """held: float32 [texts, n], what each text holds → float32 [texts, logits]."""
+        total = np.asarray(held @ self.vectors)
         return np.asarray(total / np.sqrt(lengths)[:, None] @ self.head.T + self.bias, np.float32)
 
 
@@ -329,15 +416,21 @@ def cross_fit(
         _left_out(examples, new, features, labels, count, fold, regularisations, shares), labels
     )
     probabilities = expit(logits) if several else softmax(two_columns(logits), axis=1)
+    more: list[dict[str, Any]] = []
     if with_borders and features.words < len(features.keys):
-        known, once = features.with_borders, (recipe.c,)  # they want no other C: half of the time is enough
+        more.append({"borders": True})
+    if features.meanings is not None and not several:
+        meant = {"meanings": MEANT_OF_FEW if few else MEANT}
+        more += [meant, *({**part, **meant} for part in more)]
+    for part in more:
+        beside, once = replace(recipe, **part), (recipe.c,)  # it wants no other C: half of the time is enough
         other, logits_of_other = _most_right(
-            _left_out(examples, new, known, labels, count, fold, once, shares, borders=True), labels
+            _left_out(examples, new, features, labels, count, fold, once, shares, beside), labels
         )
-        with_them = softmax(two_columns(logits_of_other), axis=1)
-        # By one standard error: SST-2, where they are worth nothing, had them by chance with a seed of three.
-        if adds(with_them, probabilities, labels, errors=1):
-            recipe, logits, probabilities = other, logits_of_other, with_them
+        with_it = softmax(two_columns(logits_of_other), axis=1)
+        # By one standard error: SST-2, where borders are worth nothing, had them by chance with one seed.
+        if adds(with_it, probabilities, labels, errors=1):
+            recipe, logits, probabilities = other, logits_of_other, with_it
     return CrossFitted(probabilities.astype(np.float32), recipe, share_right(logits, labels))
 
 
@@ -350,14 +443,15 @@ def _left_out(
     fold: Ints,
     regularisations: Sequence[float],
     shares: Sequence[float],
-    *,
-    borders: bool = False,
+    beside: Recipe | None = None,
 ) -> list[tuple[Recipe, Floats]]:
     """What models of the other folds say of each text, logits [n, outputs], and their recipe: for each share
-    of naive Bayes with the C of the lowest log loss."""
+    of naive Bayes with the C of the lowest log loss. beside: whose parts the models read."""
+    beside = beside or Recipe(1.0, 1.0)
+    features = beside.reads(features)
     x, lengths = features.matrix(examples), examples.lengths
     # It reads no labels, so once for all folds.
-    weighting = Weighting.of(x, lengths, len(features.keys))
+    weighting = Weighting.of(x, lengths, features)
     x = weighting.apply(x, lengths)
     left_out = x
     if as_new is not examples:
@@ -371,12 +465,12 @@ def _left_out(
             if not own.all():
                 svm = fit_svm(x[~own], labels[~own], count, c)
                 for share, of_share in zip(shares, scores):
-                    weights, bias = _beside_bayes(x[~own], labels[~own], count, svm, share)
+                    weights, bias = _beside_bayes(x[~own], labels[~own], count, svm, share, features.width)
                     of_share[own] = left_out[own] @ weights + bias
         for share, of_share in zip(shares, scores):
             scale, loss = _scale_of_least_loss(of_share, labels)
             if share not in best or loss < best[share][0]:
-                best[share] = loss, Recipe(c, scale, share, borders), of_share
+                best[share] = loss, replace(beside, c=c, scale=scale, bayes=share), of_share
     return [(recipe, scores * recipe.scale) for _, recipe, scores in best.values()]
 
 
@@ -424,20 +518,23 @@ def fit_bayes(x: Matrix, labels: Ints, count: int) -> tuple[Floats, Floats]:
     return weights, np.zeros(weights.shape[1], np.float32)
 
 
-def fit_linear(x: Matrix, labels: Truth, count: int, recipe: Recipe) -> tuple[Floats, Floats]:
-    """(weights [columns, outputs], bias [outputs]), before the recipe's scale."""
-    return _beside_bayes(x, labels, count, fit_svm(x, labels, count, recipe.c), recipe.bayes)
+def fit_linear(x: Matrix, labels: Truth, count: int, recipe: Recipe, meant: int = 0) -> tuple[Floats, Floats]:
+    """(weights [columns, outputs], bias [outputs]), before the recipe's scale. meant: so many of the columns,
+    the last ones, are of meanings, which are no counts."""
+    return _beside_bayes(x, labels, count, fit_svm(x, labels, count, recipe.c), recipe.bayes, meant)
 
 
 def _beside_bayes(
-    x: Matrix, labels: Truth, count: int, svm: tuple[Floats, Floats], share: float
+    x: Matrix, labels: Truth, count: int, svm: tuple[Floats, Floats], share: float, meant: int
 ) -> tuple[Floats, Floats]:
     """The SVM as it is, or the SVM and ``share`` times naive Bayes, each divided by the spread of its scores
     on the texts."""
     if not share:
         return svm
+    weights, bias = fit_bayes(x[:, : x.shape[1] - meant], labels, count)
+    bayes = np.pad(weights, ((0, meant), (0, 0))), bias
     total, offset = np.zeros_like(svm[0]), np.zeros_like(svm[1])
-    for times, (part, shift) in ((1.0, svm), (share, fit_bayes(x, labels, count))):
+    for times, (part, shift) in ((1.0, svm), (share, bayes)):
         scores = np.asarray(x @ part + shift)
         centre = scores.mean(axis=1, keepdims=True) if count > 2 else 0.0
         spread = max(float((scores - centre).std()), 1e-6)
@@ -464,10 +561,10 @@ def _scale_of_least_loss(scores: Floats, labels: Truth) -> tuple[float, float]:
 
 def fit_exact(examples: Examples, features: Features, labels: Truth, count: int, recipe: Recipe) -> Vectors:
     """The SVM's weights as vectors: one column a logit."""
-    features = features.with_borders if recipe.borders else features
+    features = recipe.reads(features)
     x, lengths = features.matrix(examples), examples.lengths
-    weighting = Weighting.of(x, lengths, len(features.keys))
-    weights, bias = fit_linear(weighting.apply(x, lengths), labels, count, recipe)
+    weighting = Weighting.of(x, lengths, features)
+    weights, bias = fit_linear(weighting.apply(x, lengths), labels, count, recipe, features.width)
     weights *= (weighting.weights * recipe.scale)[:, None]
     return Vectors(features.folded(weights), np.eye(len(bias), dtype=np.float32), bias * recipe.scale)
 
@@ -570,7 +667,8 @@ def fit_narrow(
 
 def with_svm(narrow: Vectors, examples: Examples, features: Features, labels: Ints) -> Vectors:
     """The narrow vectors and an SVM's, see :func:`merged`."""
-    svm = fit_exact(examples, features, labels, len(narrow.head), Recipe(SVM_BESIDE, 1.0))
+    recipe = Recipe(SVM_BESIDE, 1.0, meanings=MEANT_OF_FEW)
+    svm = fit_exact(examples, features, labels, len(narrow.head), recipe)
     return merged(narrow, svm, examples, features)
 
 
@@ -578,7 +676,7 @@ def merged(narrow: Vectors, other: Vectors, examples: Examples, features: Featur
     """Vectors as wide as the narrow ones for the mean of both's logits, the other's as large as theirs: those
     directions are kept in which the logits of the texts differ most (singular value decomposition)."""
     count, width = narrow.head.shape
-    held = features.matrix(examples)[:, : len(features.keys)]
+    held = features.held(examples)
     by_length = np.sqrt(examples.lengths)[:, None]
     total = np.zeros((len(features.keys), count), np.float32)
     bias, scale = np.zeros(count, np.float32), None
@@ -618,6 +716,8 @@ class Finished:
             found |= {"svm_c": self.recipe.c, "naive_bayes": round(self.recipe.bayes, 3)}
             if self.recipe.borders:
                 found["borders"] = True
+            if self.recipe.meanings:
+                found["meanings"] = self.recipe.meanings
         if self.accuracies is not None:
             found |= dict(zip(("ngrams_accuracy", "lstm_accuracy"), (round(a, 4) for a in self.accuracies)))
         return found
@@ -657,7 +757,7 @@ def part_logits(
     network: Network,
     train: Examples,
     held_out: Examples,
-    tokenizer: Tokenizer,
+    features: Features,
     recipe: Recipe | None,
     seed: int,
     begin: Vectors | None = None,
@@ -668,12 +768,11 @@ def part_logits(
     """The answers of the trained LSTM, of the n-gram part: ``vectors``, or without them one that is fitted to
     ``train`` (and ``labelled``, see Lesson), and of the SVM beside it, if any. begin: see :func:`fit_narrow`.
     """
-    features = _features(network, tokenizer)
     soft = vectors is not None and exact(network.config.labels)
     if vectors is None:
         truth = truth_of(network, train)
         vectors = _fit(network.config, train, features, truth, recipe, seed, begin, labelled)
-    held = features.matrix(held_out)
+    held = features.held(held_out)
     linear = vectors.logits(held, held_out.lengths)
     beside = None if svm is None else svm.logits(held, held_out.lengths)
     lstm = predict_logits(network, held_out).numpy()
@@ -714,7 +813,7 @@ def finish_ngram_part(
     network: Network,
     examples: Examples,
     judged: PartLogits | None,
-    tokenizer: Tokenizer,
+    features: Features,
     recipe: Recipe | None,
     seed: int,
     texts: int | None = None,
@@ -729,7 +828,7 @@ def finish_ngram_part(
     several = network.config.several
     vectors = judged.vectors if judged is not None and fitted is None else fitted
     if vectors is None:
-        features, truth = _features(network, tokenizer), truth_of(network, examples)
+        truth = truth_of(network, examples)
         vectors = _fit(network.config, examples, features, truth, recipe, seed, begin)
     share, other, accuracies = *_expected(texts or len(examples)), None
     beside, bias = 0.0, np.zeros(network.config.logits, np.float32)
@@ -752,7 +851,7 @@ def learn_ngrams_from_all(
     network: Network,
     finished: Finished,
     examples: Examples,
-    tokenizer: Tokenizer,
+    features: Features,
     temperature: float,
     seed: int,
     begin: Vectors | None = None,
@@ -764,7 +863,7 @@ def learn_ngrams_from_all(
     It is the one of before again, not what was weighed: of that, some passes with all examples lose as much
     as they bring.
     """
-    features, labels = _features(network, tokenizer), truth_of(network, examples)
+    labels = truth_of(network, examples)
     vectors = _fit(network.config, examples, features, labels, finished.recipe, seed, begin, labelled)
     share = finished.ngrams / temperature
     _set(network, vectors, share)
@@ -775,16 +874,6 @@ def learn_ngrams_from_all(
 def truth_of(network: Network, examples: Examples) -> Truth:
     """The examples' labels, by their targets: int64 [n], the largest; of several, bool [n, labels]."""
     return examples.targets > 0.5 if network.config.several else examples.targets.argmax(axis=1)
-
-
-def _features(network: Network, tokenizer: Tokenizer) -> Features:
-    assert network.ngrams is not None
-    return _features_of(network.ngrams.ids.numpy().tobytes(), tokenizer)
-
-
-@lru_cache(maxsize=1)  # a training asks for one network's, twice or three times
-def _features_of(ngrams: bytes, tokenizer: Tokenizer) -> Features:
-    return learn_features(np.frombuffer(ngrams, np.int64).reshape(-1, 2), tokenizer)
 
 
 def _fit(

@@ -21,7 +21,7 @@ from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import open_model
 from edge_lstm.printable import listed, shorten
-from edge_lstm.text import FIRST_WORD_ID, spaceless, split_marks
+from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Budget, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
 from edge_lstm_export.cross_validation import FOLDS, cross_validate, folds_of, in_both_readings
@@ -134,7 +134,7 @@ from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.vocabulary import SPACELESS_SHARE, line_bytes
 
 if TYPE_CHECKING:
-    from edge_lstm_export.teacher.encoder_words import EncoderWords
+    from edge_lstm_export.pretrained import PretrainedWords
     from edge_lstm_export.teacher.transformer import Encoder
 
 MOST_THREADS = 1024  # OpenMP ends the process where it cannot have as many as it is asked for
@@ -339,6 +339,7 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
     elif job.precision is not None:
         raise DataError(f"each text of {job.source} has one label: precision is for several; leave it out")
     job = replace(_with_features(job, dataset, watcher.say), labels=len(dataset.labels))
+    _check_pretrained(job, dataset)
     few = _is_few(job, dataset, labeller)
     if few:
         job = replace(job, validation_share=0.0)
@@ -402,8 +403,10 @@ def _train(
         else:
             further = tuple(texts)
     prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder, sentiment=sentiment)
-    if few and job.distillation is None and exact(len(dataset.labels)):
-        job, prepared = _with_rare_words(job, base, dataset, prepared, watcher.say)
+    found = None
+    if job.distillation is None:
+        reading = _best_reading(job, base, dataset, prepared, few, watcher.say)
+        job, prepared, found = reading.job, reading.prepared, reading.found
         vocabulary = _vocabulary_options(job, base)
     if job.teacher is None and job.distillation and not _needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
@@ -415,7 +418,10 @@ def _train(
     seed = replace(base.options, **job.options).seed
     network = new_network(prepared, _shape(job, _sized(job, base, prepared)), seed)
     if of_short is not None:
-        teachers = _teachers(job, prepared, network, of_short, encoder, seed, watcher.say, sentiment)
+        beside = None
+        if encoder is None and (few or vocabulary.pretrained_vectors is not None):
+            beside = _reading_beside(job, dataset, watcher.say)
+        teachers = _teachers(job, prepared, network, of_short, encoder, seed, watcher.say, sentiment, beside)
         alone = _linear_alone(job, dataset) if few and encoder is not None else None
         if encoder is not None and not teachers.encoder_adds(alone, watcher.say):
             del teachers, encoder
@@ -441,7 +447,9 @@ def _train(
     if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
         own = base.own_labels if job.own_labels is None else job.own_labels
-        examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
+        examples, recipe, svm = _learning_from_ngrams(
+            prepared, network, own, options.seed, watcher.say, found
+        )
         if prepared.rare:
             linear, examples = examples, in_both_readings(prepared, examples)
             options = _sized_options(job, base, len(examples))
@@ -528,6 +536,9 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
     if config.ngrams:
         sized = _sized(job, base, prepared, config).network
         shape = replace(shape, ngrams=sized.ngrams, ngram_dim=sized.ngram_dim)
+    earlier = beginning.checkpoint.training.get("vocabulary")
+    if isinstance(earlier, dict) and earlier.get("pretrained_vectors_sha256") is not None:
+        watcher.say("note: what the first training learnt from its pretrained-vectors is not learnt again")
     examples = prepared.train_examples
     options = replace(fewer_passes(fitted_to_size(base.options, len(examples))), **job.options)
     network = new_network(prepared, shape, options.seed)
@@ -690,6 +701,22 @@ def _with_features(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
     return replace(job, features=PAIRS if reason is None else NGRAMS)
 
 
+def _check_pretrained(job: TrainingJob, dataset: Dataset) -> None:
+    """DataError where word vectors are given that nothing would read."""
+    if job.vocabulary.get("pretrained_vectors") is None:
+        return
+    if dataset.several:
+        raise DataError(
+            f"{dataset.name} has several labels a text, pretrained-vectors are for one; leave them out"
+        )
+    if job.features != NGRAMS:
+        raise DataError("pretrained-vectors are for n-grams; add --set features=ngrams, or leave them out")
+    if job.teacher not in (None, NO_TEACHER, EMBEDDED):
+        raise DataError(
+            f"pretrained-vectors do without a teacher; leave them out, or --teacher {job.teacher}"
+        )
+
+
 def _is_few(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None) -> bool:
     """Whether the training is judged by cross-validation, and no text is held out."""
     return (
@@ -720,9 +747,13 @@ def _teachers(
     seed: int,
     say: Callable[[str], None],
     sentiment: bool,
+    reading: Prepared | None = None,
 ) -> ShortTeachers:
+    """reading: the labelled texts as the linear teacher reads them, where that is known."""
     own = OWN_LABELS if job.own_labels is None else job.own_labels
-    return ShortTeachers(prepared, network, distillation, encoder, own, seed, say, sentiment=sentiment)
+    return ShortTeachers(
+        prepared, network, distillation, encoder, own, seed, say, sentiment=sentiment, reading=reading
+    )
 
 
 def _with_made(
@@ -854,13 +885,19 @@ def _curve(
             prepared = _prepared(
                 one, dataset, _vocabulary_options(one, base), log, encoder, sentiment=taught_so
             )
+            few, beside = len(dataset.train) < FEW_TEXTS, None
+            if of_short is None:
+                reading = _best_reading(one, base, dataset, prepared, few, lambda _: None)
+                one, prepared = reading.job, reading.prepared
+            elif few and encoder is None:
+                beside = _reading_beside(one, dataset, lambda _: None)
             sized = partial(_sized_options, one, base)
             seed = sized(1).seed
             network = new_network(prepared, _shape(one, _sized(one, base, prepared)), seed)
             lesson = None
             if of_short is not None:
                 teachers = _teachers(
-                    one, prepared, network, of_short, encoder, seed, lambda _: None, sentiment
+                    one, prepared, network, of_short, encoder, seed, lambda _: None, sentiment, beside
                 )
                 lesson, encoder = partial(teachers.lesson, most=MOST_IN_FOLD), None
             points = []
@@ -957,17 +994,23 @@ def _spaceless_share(dataset: Dataset) -> float:
 
 
 def _learning_from_ngrams(
-    prepared: Prepared, network: Network, own_labels: float, seed: int, say: Callable[[str], None]
+    prepared: Prepared,
+    network: Network,
+    own_labels: float,
+    seed: int,
+    say: Callable[[str], None],
+    found: CrossFitted | None = None,
 ) -> tuple[Examples, Recipe | None, dict[str, Any] | None]:
     """What the LSTM learns from: the texts with their own labels, mixed with what a linear model on n-grams
-    says that did not see them; how that model is fitted; and its provenance."""
+    says that did not see them; how that model is fitted; and its provenance. found: what it says, where that
+    was asked."""
     examples = prepared.train_examples
     labels, counts = truth_of(network, examples), examples.targets.sum(axis=0)
     if network.ngrams is None or len(labels) < FEWEST_TEXTS_TO_CROSS_FIT or (counts > 1).sum() < 2:
         return examples, None, None
-    features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
-    as_new = prepared.train_as_new
-    found = cross_fit(examples, features, labels, network.config.labels, seed, as_new=as_new)
+    if found is None:
+        features, as_new = prepared.features(network), prepared.train_as_new
+        found = cross_fit(examples, features, labels, network.config.labels, seed, as_new=as_new)
     say(f"n-grams: {found.accuracy:.2%}, cross-fitted; the LSTM learns from them and from the labels")
     targets = own_labels * examples.targets + (1 - own_labels) * found.probabilities
     provenance = {
@@ -979,27 +1022,99 @@ def _learning_from_ngrams(
     return replace(examples, targets=targets.astype(np.float32)), found.recipe, provenance
 
 
-def _with_rare_words(
-    job: TrainingJob, base: Preset, dataset: Dataset, prepared: Prepared, say: Callable[[str], None]
-) -> tuple[TrainingJob, Prepared]:
-    """Few texts: the job and its data with words that occur once, where a linear model that knows them is
-    right more often in texts that it did not learn from (in which they are read as pieces).
+@dataclass(frozen=True)
+class _Reading:
+    """How texts are read that have no teacher: the job and its data, and what linear models that read so say
+    of the training texts, each by one that did not see it; None where that was not asked."""
 
-    Alone, of 1,500 held-out rows of the training split, six draws of 200 (emotion 300), without them, with
-    them, and as is chosen: trec6 63.8, 65.5, 65.3 %; spam 97.0, 95.6, 97.0; SST-2 60.9, 61.5, 60.9; emotion
-    59.0, 58.9, 58.8.
+    job: TrainingJob
+    prepared: Prepared
+    found: CrossFitted | None = None
+
+
+def _best_reading(
+    job: TrainingJob,
+    base: Preset,
+    dataset: Dataset,
+    prepared: Prepared,
+    few: bool,
+    say: Callable[[str], None],
+) -> _Reading:
+    """The job and its data as a linear model reads them best: as they are; of few texts, with words that
+    occur once, where it is right more often so; or with what pretrained vectors say of words, where it is
+    surer so.
+
+    Words that occur once, alone, of 1,500 held-out rows of the training split, six draws of 200 (emotion
+    300), without them, with them, and as is chosen: trec6 63.8, 65.5, 65.3 %; spam 97.0, 95.6, 97.0; SST-2
+    60.9, 61.5, 60.9; emotion 59.0, 58.9, 58.8.
     """
-    other = _knowing_rare_words(job, base, dataset)
-    if other is None:
-        return job, prepared
-    known = other[1]
-    accuracies = [_cross_fitted(job, base, one).accuracy for one in (prepared, known)]
-    better = accuracies[1] > accuracies[0]
+    best = _Reading(job, prepared)
+    count = len(dataset.labels)
+    if dataset.several or sum(texts > 1 for texts in dataset.train.counts(count)) < 2:
+        return best
+    # Of many labels they are of use to few texts, and too many SVMs would show it: banking77, ten rows a
+    # label, 73.4 % without and 74.6 with them (1,500 other rows of the training split, three draws).
+    most = MOST_TO_MAKE_OF if exact(count) else FEW_TEXTS - 1
+    if len(dataset.train) > most:
+        if _vocabulary_options(job, base).pretrained_vectors is not None:
+            say(f"note: more than {most:,} rows of {count} labels learn without pretrained-vectors")
+        return best
+    known = _pretrained_words(job, base, dataset.train.texts)
+    if not exact(count):
+        return best if known is None else _knowing(job, base, dataset, known)
+    rare = _knowing_rare_words(job, base, dataset) if few else None
+    if rare is None and known is None:
+        return best
+    best = replace(best, found=_cross_fitted(job, base, prepared))
+    if rare is not None:
+        best = _better(best, _Reading(*rare), base, say)
+    if known is not None:
+        best = _surer(best, _knowing(job, base, dataset, known), base, say)
+    return best
+
+
+def _better(plain: _Reading, rare: _Reading, base: Preset, say: Callable[[str], None]) -> _Reading:
+    """With words that occur once, where that is right more often."""
+    rare = replace(rare, found=_cross_fitted(rare.job, base, rare.prepared))
+    assert plain.found is not None and rare.found is not None
+    better = rare.found.accuracy > plain.found.accuracy
     say(
-        f"words that occur once: {known.rare:,}, {'known' if better else 'read as pieces'} "
-        f"({accuracies[1]:.1%} with them, {accuracies[0]:.1%} without, cross-fitted)"
+        f"words that occur once: {rare.prepared.rare:,}, {'known' if better else 'read as pieces'} "
+        f"({rare.found.accuracy:.1%} with them, {plain.found.accuracy:.1%} without, cross-fitted)"
     )
-    return other if better else (job, prepared)
+    return rare if better else plain
+
+
+def _surer(plain: _Reading, knowing: _Reading, base: Preset, say: Callable[[str], None]) -> _Reading:
+    """With what pretrained vectors say of words, where that is surer of the labels by a standard error."""
+    knowing = replace(knowing, found=_cross_fitted(knowing.job, base, knowing.prepared))
+    assert plain.found is not None and knowing.found is not None
+    labels = plain.prepared.train.labels
+    surer = knowing.found.recipe.meanings > 0 and adds(
+        knowing.found.probabilities, plain.found.probabilities, labels, errors=1
+    )
+    say(
+        f"pretrained word vectors: {'learnt from too' if surer else 'of no use here'} "
+        f"({knowing.found.accuracy:.1%} with them, {plain.found.accuracy:.1%} without, cross-fitted)"
+    )
+    return knowing if surer else plain
+
+
+def _pretrained_words(job: TrainingJob, base: Preset, texts: Sequence[str]) -> PretrainedWords | None:
+    """Those of the file that was given, else of the package, where the texts are in their language."""
+    from edge_lstm_export.pretrained import LEAST_ENGLISH, english, read_vectors
+
+    vocabulary = _vocabulary_options(job, base)
+    if not vocabulary.pieces or not vocabulary.pretrained:
+        return None
+    if vocabulary.pretrained_vectors is not None:
+        return read_vectors(vocabulary.pretrained_vectors)
+    known = english()
+    return known if known.share_of(texts) >= LEAST_ENGLISH else None
+
+
+def _knowing(job: TrainingJob, base: Preset, dataset: Dataset, known: PretrainedWords) -> _Reading:
+    return _Reading(job, _prepared(job, dataset, _vocabulary_options(job, base), known=known))
 
 
 def _knowing_rare_words(
@@ -1020,7 +1135,8 @@ def _cross_fitted(job: TrainingJob, base: Preset, prepared: Prepared) -> CrossFi
     """What linear models say of the training texts, each by one that did not see it."""
     most = _shape(job, _sized(job, base, prepared)).ngrams
     ngrams = choose_ngrams(prepared.train_examples, most, prepared.tokenizer.num_ids)
-    features = learn_features(ngrams, prepared.tokenizer)
+    alone = prepared.alone if prepared.meanings is not None else None
+    features = learn_features(ngrams, prepared.tokenizer, prepared.meanings, alone)
     labels, count = prepared.train.labels, len(prepared.dataset.labels)
     seed = replace(base.options, **job.options).seed
     return cross_fit(prepared.train_examples, features, labels, count, seed, as_new=prepared.train_as_new)
@@ -1029,12 +1145,24 @@ def _cross_fitted(job: TrainingJob, base: Preset, prepared: Prepared) -> CrossFi
 def _linear_alone(job: TrainingJob, dataset: Dataset) -> npt.NDArray[np.float32]:
     """What a linear model would say of few training texts in a training without a teacher or a log, each by
     one that did not see it: probabilities, float32 [n, labels]."""
+    reading = _reading_alone(job, dataset, lambda _: None)
+    if reading.found is None:
+        reading = replace(reading, found=_cross_fitted(reading.job, reading.job.base, reading.prepared))
+    assert reading.found is not None
+    return reading.found.probabilities
+
+
+def _reading_alone(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> _Reading:
+    """How a training without a teacher or a log would read all training texts."""
     alone = replace(job, unlabelled=None, teacher=NO_TEACHER, validation_share=0.0)
-    base = alone.base
-    plain = _prepared(alone, dataset, _vocabulary_options(alone, base))
-    other = _knowing_rare_words(alone, base, dataset)
-    found = [_cross_fitted(alone, base, one) for one in (plain, *(other[1:] if other else ()))]
-    return max(found, key=lambda one: one.accuracy).probabilities
+    plain = _prepared(alone, dataset, _vocabulary_options(alone, alone.base))
+    return _best_reading(alone, alone.base, dataset, plain, len(dataset.train) < FEW_TEXTS, say)
+
+
+def _reading_beside(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Prepared | None:
+    """What the linear teacher reads where no encoder is beside it and it learns from pretrained vectors."""
+    reading = _reading_alone(job, dataset, say).prepared
+    return reading if reading.meanings is not None else None
 
 
 def _check(job: TrainingJob) -> None:
@@ -1075,8 +1203,11 @@ def _check_files(job: TrainingJob) -> None:
         check_writable(path, parents=True)
     if job.suspects is not None:
         check_writable(job.suspects)
+    vectors = job.vocabulary.get("pretrained_vectors")
+    if vectors is not None and not vectors.is_file():
+        raise DataError(f"no word vectors at {vectors}; check the path")
     read = [Path(job.source), job.data.test, job.unlabelled, job.vocabulary.get("word_index")]
-    read += [job.begin, job.replay, job.earlier_labels]
+    read += [job.begin, job.replay, job.earlier_labels, vectors]
     if job.distillation is not None:
         check_kept(job.kept_labels)
     check_distinct(
@@ -1184,14 +1315,15 @@ def _prepared(
     encoder: Encoder | None = None,
     *,
     sentiment: bool = False,
+    known: PretrainedWords | None = None,
 ) -> Prepared:
     """further: texts without a label. encoder, sentiment: teachers of short texts, for which texts are made
     from the labelled ones. Where there is none further, the encoder's own words (or the embedded model's)
-    stand in for those that a log would hold."""
+    stand in for those that a log would hold. known: words that do without a teacher."""
     share = VALIDATION_SHARE if job.validation_share is None else job.validation_share
-    if encoder is None and not sentiment:
+    if encoder is None and not sentiment and known is None:
         return prepare(dataset, vocabulary, validation_share=share, seed=job.data.seed, further=further)
-    known, more_words = None, None
+    more_words = None
     few_labels, rows = exact(len(dataset.labels)), len(dataset.train)
     # Of many rows of many labels the encoder's words are worth nothing: of banking77, three quarters of the
     # training split, the others answered, 91.2 % with them (and a text with near words in place of one of the
@@ -1199,16 +1331,16 @@ def _prepared(
     # Beside a log the encoder's words were worth nothing; the embedded model's, and a larger vocabulary for
     # them, are: of 1,500 other rows of SST-2's training split, 200 rows with the rest as a log, two draws,
     # 81.2 and 79.9 % are right, without them 78.9 and 78.7.
-    if (job.unlabelled is None or sentiment) and (
-        rows <= MOST_TO_MAKE_OF if few_labels else rows < FEW_TEXTS
-    ):
+    teaching = encoder is not None or sentiment
+    with_words = rows <= MOST_TO_MAKE_OF if few_labels else rows < FEW_TEXTS
+    if teaching and (job.unlabelled is None or sentiment) and with_words:
         # Where the embedded model knows the labels, its words are the better ones beside an encoder too: of
         # 1,500 other rows of the training splits 79.9 % of SST-2, 200 rows, where MiniLM's say 73.7; 67.5 of
         # TweetEval's emotions, 300 rows, where it is 66.8 (one draw each).
         known = _known_words(None if sentiment else encoder, dataset.train.texts)
-        if known is not None:
-            of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
-            more_words = partial(known.near, of_texts)
+    if known is not None and with_words:
+        of_texts = sorted({word for text in dataset.train.texts for word in split_marks(text)})
+        more_words = partial(known.near, of_texts)
     prepared = prepare(
         dataset,
         vocabulary,
@@ -1218,12 +1350,11 @@ def _prepared(
         more_words=more_words,
     )
     if known is not None:
-        words = prepared.tokenizer.words
-        of_words = known.meanings(words)
-        meanings = np.zeros((prepared.tokenizer.num_ids, of_words.shape[1]), np.float32)
-        meanings[FIRST_WORD_ID : FIRST_WORD_ID + len(words)] = of_words
-        if meanings.any():
+        meanings = known.of_ids(prepared.tokenizer.words, prepared.tokenizer.num_ids)
+        if meanings.vectors.any():
             prepared = replace(prepared, meanings=meanings)
+    if not teaching:
+        return prepared
     seed = replace(job.base.options, **job.options).seed
     fold = folds_of(prepared.train, FOLDS, seed)  # a text made of rows of two folds could teach neither
     texts = prepared.train.texts
@@ -1234,15 +1365,16 @@ def _prepared(
     return replace(prepared, made=made)
 
 
-def _known_words(encoder: Encoder | None, texts: Sequence[str]) -> EncoderWords | None:
+def _known_words(encoder: Encoder | None, texts: Sequence[str]) -> PretrainedWords | None:
     """Of the encoder, or without one of the embedded model; None where it has none, or the texts are in a
     language that it does not know."""
-    from edge_lstm_export.teacher.encoder_words import LEAST_KNOWN, words_of
+    from edge_lstm_export.pretrained import LEAST_KNOWN
+    from edge_lstm_export.teacher.encoder_words import words_of
 
     if encoder is None:
         from edge_lstm_export.teacher import embedded
 
-        known: EncoderWords | None = embedded.words()
+        known: PretrainedWords | None = embedded.words()
     else:
         known = words_of(encoder)
     return known if known is not None and known.share_of(texts) >= LEAST_KNOWN else None
@@ -1293,8 +1425,9 @@ def _with_label_issues(job: TrainingJob, dataset: Dataset, say: Callable[[str], 
 
 def _vocabulary(options: VocabularyOptions) -> dict[str, Any]:
     described = asdict(options)
-    index = described.pop("word_index")
-    described["word_index_sha256"] = file_digest(index) if index else None
+    for name in ("word_index", "pretrained_vectors"):
+        path = described.pop(name)
+        described[f"{name}_sha256"] = file_digest(path) if path else None
     return described
 
 

@@ -92,18 +92,20 @@ class ShortTeachers:
         say: Say = lambda line: None,
         *,
         sentiment: bool = False,
+        reading: Prepared | None = None,
     ) -> None:
-        """sentiment: the embedded model is one of the teachers."""
+        """sentiment: the embedded model is one of the teachers. reading: what the linear one reads of the
+        labelled texts, where that is other words than the network reads."""
         assert network.ngrams is not None
         self.prepared, self.distillation = prepared, distillation
         self.own_labels, self.seed, self.width = own_labels, seed, network.config.ngram_dim
         self.count = len(prepared.dataset.labels)
-        self.features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
+        self.features = prepared.features(network)
         self.own = prepared.train_examples
         others = [*prepared.further, *prepared.made.texts]
         nothing = np.zeros((len(others), self.count), np.float32)
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
-        self.linear = _read_alone(prepared, network, self.own, others, nothing)
+        self.linear = _read_alone(prepared, network, others, nothing, reading)
         self.vectors: dict[str, tuple[Floats, Floats]] = {}  # of each frozen teacher: of the rows, the others
         self.tuned: TunedEncoders | None = None
         if sentiment:
@@ -138,7 +140,7 @@ class ShortTeachers:
         logits = np.zeros((0, 1), np.float32)
         if len(texts):
             svm = fit_exact(own, features, labels, self.count, found.recipe)
-            logits = svm.logits(features.matrix(others), others.lengths)
+            logits = svm.logits(features.held(others), others.lengths)
         parts = {LINEAR: (found.probabilities, _probabilities(logits, self.count))}
         learnable = len(np.unique(labels)) > 1
         for name, (of_rows, of_others) in self.vectors.items() if learnable else ():
@@ -252,12 +254,14 @@ class ShortTeachers:
             many = len(rows) >= FEW_TEXTS and len(examples) > len(rows)
             return Lesson(examples, examples, None, vectors, labelled=labelled if many else None), found
         linear, _ = examples.split(len(rows) + len(further))
-        known = found.recipe if not len(further) else None
+        # The network's n-grams mean what another teacher's words do, if anything.
+        known = replace(found.recipe, meanings=0.0) if not len(further) else None
         vectors, svm = None, None
         if len(texts) and self.prepared.meanings is not None:
             of_words = self.features.keys[: self.features.words]
-            meanings = np.zeros((len(self.features.keys), self.prepared.meanings.shape[1]), np.float32)
-            meanings[: self.features.words] = self.prepared.meanings[of_words]
+            meant = self.prepared.meanings.vectors
+            meanings = np.zeros((len(self.features.keys), meant.shape[1]), np.float32)
+            meanings[: self.features.words] = meant[of_words]
             vectors = fit_soft(examples, self.features, meanings)
             if len(self.prepared.train) >= FEW_TEXTS:  # of 200 and 300 rows it is worth nothing
                 words = len(self.prepared.tokenizer.words)
@@ -279,7 +283,7 @@ def made_examples(prepared: Prepared, network: Network, recipe: Recipe, seed: in
     that learnt from none of those that it was made of. For one label a text, and the part of each logit."""
     assert network.ngrams is not None
     count, own, labels = len(prepared.dataset.labels), prepared.train_examples, prepared.train.labels
-    features = learn_features(network.ngrams.ids.numpy(), prepared.tokenizer)
+    features = prepared.features(network)
     fold = folds_of(prepared.train, FOLDS, seed)
     made = make_texts(prepared.train.texts, fold, MADE_OF_EACH, seed)
     targets = np.zeros((len(made.texts), count), np.float32)
@@ -289,26 +293,30 @@ def made_examples(prepared: Prepared, network: Network, recipe: Recipe, seed: in
         if len(rows) and len(texts):
             linear = fit_exact(own.subset(rows), features, labels[rows], count, recipe)
             mine = examples.subset(texts)
-            logits = linear.logits(features.matrix(mine), mine.lengths)
+            logits = linear.logits(features.held(mine), mine.lengths)
             targets[texts] = _probabilities(logits, count)
     return replace(examples, targets=targets)
 
 
 def _read_alone(
-    prepared: Prepared, network: Network, own: Examples, others: Sequence[str], nothing: Floats
+    prepared: Prepared, network: Network, others: Sequence[str], nothing: Floats, reading: Prepared | None
 ) -> tuple[Features, Examples, Examples] | None:
     """What the linear teacher reads: features, the labelled texts and the others by the labelled texts' own
-    vocabulary; None where the network has no other.
+    vocabulary, or as ``reading`` has it; None where the network has no other.
 
     By that of a log it knows every word that two lines have, and has seen one in the labelled texts once or
     never, where it would have read pieces that others have too: of spam, 200 rows, it is right in 92.9 % of
     the held-out rows so, and by their own in 96.9 (three draws)."""
-    if prepared.alone is None:
+    tokenizer = prepared.alone if reading is None else reading.tokenizer
+    if tokenizer is None:
         return None
-    alone = prepared.alone
-    labelled = Examples.from_texts(alone, prepared.train.texts, own.targets)
-    features = learn_features(choose_ngrams(labelled, network.config.ngrams, alone.num_ids), alone)
-    return features, labelled, Examples.from_texts(alone, others, nothing)
+    labelled = Examples.from_texts(tokenizer, prepared.train.texts, prepared.train_examples.targets)
+    ngrams = choose_ngrams(labelled, network.config.ngrams, tokenizer.num_ids)
+    if reading is None:
+        features = learn_features(ngrams, tokenizer)
+    else:
+        features = learn_features(ngrams, tokenizer, reading.meanings, reading.alone)
+    return features, labelled, Examples.from_texts(tokenizer, others, nothing)
 
 
 def _probabilities(logits: Floats, count: int) -> Floats:

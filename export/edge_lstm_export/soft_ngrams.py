@@ -33,9 +33,9 @@ def fit_soft(examples: Examples, features: Features, meanings: Floats) -> Vector
     meanings: float32 [n-grams, width], what each word means; 0 where that is not known.
     """
     x, lengths = features.matrix(examples), examples.lengths
-    count = len(features.keys)
-    weighting = Weighting.of(x, lengths, count)
-    held = x[:, :count]
+    weighting = Weighting.of(x, lengths, features)
+    held = features.held(examples)
+
     meant = meanings * _rarity(held)[:, None]
     read = np.asarray(held @ meant) / np.sqrt(lengths)[:, None]
     size = max(1e-9, float(np.sqrt((read**2).sum(axis=1).mean())))  # as the n-grams, and the parts, have

@@ -26,6 +26,7 @@ from edge_lstm_export.made_texts import (
     with_near_words,
 )
 from edge_lstm_export.pipeline import TrainingJob
+from edge_lstm_export.pretrained import Meanings
 
 TEXTS = ["one two three four five six", "seven eight nine ten", "eleven twelve", "alone", "   "]
 GROUP = np.array([0, 0, 1, 1, 1])
@@ -87,8 +88,8 @@ class NoWords:
     def beside(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return {}
 
-    def meanings(self, words: Sequence[str]) -> np.ndarray[Any, Any]:
-        return np.zeros((len(words), 1), np.float32)
+    def of_ids(self, words: Sequence[str], ids: int) -> Meanings:
+        return Meanings(np.zeros((ids, 4), np.float32), np.zeros(ids, np.float32))
 
 
 @pytest.mark.parametrize(

@@ -194,11 +194,11 @@ def test_the_vectors_are_the_linear_model_with_the_parts_of_words_in_them() -> N
     found = cross_fit(examples, features, truth, 3, seed=0)
     assert found.accuracy == 1.0
     vectors = fit_exact(examples, features, truth, 3, found.recipe)
-    logits = vectors.logits(features.matrix(examples), examples.lengths)
+    logits = vectors.logits(features.held(examples), examples.lengths)
     assert (logits.argmax(axis=1) == truth).all()
     # A word that no training text holds is read by its parts.
     other = Examples.from_texts(tokenizer, ["marker2 kind2"], one_hot([2], 3))
-    assert vectors.logits(features.matrix(other), other.lengths).argmax() == 2
+    assert vectors.logits(features.held(other), other.lengths).argmax() == 2
 
 
 def test_naive_bayes_stands_beside_the_svm_where_texts_are_few() -> None:
@@ -309,7 +309,7 @@ def test_an_svm_of_known_words_says_nothing_of_pieces_and_of_words_of_one_text()
     assert words == {4, 5}  # "good" and "bad"
     pairs = features.keys[features.words :][found.vectors[features.words :].any(axis=1)]
     assert {tuple(map(int, divmod(pair, 2**31))) for pair in pairs} == {(1, 4), (1, 5)}  # behind the start
-    logits = found.logits(features.matrix(examples), examples.lengths)
+    logits = found.logits(features.held(examples), examples.lengths)
     assert ((logits[:, 0] > 0) == labels).all()
     alone = fit_known_words(examples, features, labels, 2, Recipe(0.5, 1.0), 4)
     assert (alone.vectors == found.vectors).all()
@@ -322,7 +322,7 @@ def test_an_svm_of_known_words_is_zero_where_there_are_none(count: int) -> None:
     examples = Examples.from_texts(tokenizer, texts, one_hot(labels, count))
     features = learn_features(choose_ngrams(examples, 100, tokenizer.num_ids), tokenizer)
     found = fit_known_words(examples, features, np.array(labels), count, Recipe(0.5, 1.0), 1)
-    logits = found.logits(features.matrix(examples), examples.lengths)
+    logits = found.logits(features.held(examples), examples.lengths)
     assert logits.shape == (6, 1 if count == 2 else 3) and not logits.any()
 
 
@@ -337,8 +337,8 @@ def test_an_svm_beside_the_ngrams_comes_into_the_same_vectors() -> None:
     features = learn_features(network.ngrams.ids.numpy(), tokenizer)
     one = fit_exact(examples, features, truth, 3, Recipe(0.1, 1.0, 1.0))
     svm = fit_known_words(examples, features, truth, 3, Recipe(0.5, 1.0), len(tokenizer.words))
-    judged = part_logits(network, examples, examples, tokenizer, None, 0, vectors=one, svm=svm)
-    finished = finish_ngram_part(network, examples, judged, tokenizer, None, 0, fitted=one, svm=svm)
+    judged = part_logits(network, examples, examples, features, None, 0, vectors=one, svm=svm)
+    finished = finish_ngram_part(network, examples, judged, features, None, 0, fitted=one, svm=svm)
     assert finished.svm
     assert finished.to_dict()["svm"] == round(finished.svm, 4)
     together = judged.together(finished)
@@ -358,16 +358,16 @@ def test_many_labels_are_learnt_from_the_labelled_texts_and_from_all_of_them() -
     features = learn_features(network.ngrams.ids.numpy(), tokenizer)
     first = fit_narrow(every, features, 12, 0, passes=ngram_part.EPOCHS_OF_ALL)
     second = fit_narrow(own, features, 12, 0)
-    found = part_logits(network, every, own, tokenizer, None, 0, labelled=own)
-    expected = merged(first, second, own, features).logits(features.matrix(own), own.lengths)
+    found = part_logits(network, every, own, features, None, 0, labelled=own)
+    expected = merged(first, second, own, features).logits(features.held(own), own.lengths)
     assert (found.ngrams == expected).all()
-    assert (found.ngrams != part_logits(network, every, own, tokenizer, None, 0).ngrams).any()
-    finished = finish_ngram_part(network, every, found, tokenizer, None, 0)
+    assert (found.ngrams != part_logits(network, every, own, features, None, 0).ngrams).any()
+    finished = finish_ngram_part(network, every, found, features, None, 0)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    learn_ngrams_from_all(network, finished, every, tokenizer, 1.0, 0, labelled=own)
+    learn_ngrams_from_all(network, finished, every, features, 1.0, 0, labelled=own)
     after = network.state_dict()
     assert all((value - before[name]).abs().max() < 1e-6 for name, value in after.items())  # the same texts
-    learn_ngrams_from_all(network, finished, every, tokenizer, 1.0, 0)
+    learn_ngrams_from_all(network, finished, every, features, 1.0, 0)
     assert (network.state_dict()["head.weight"] - before["head.weight"]).abs().max() > 1e-3
 
 
@@ -390,7 +390,7 @@ def test_many_labels_share_narrow_vectors() -> None:
     features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
     vectors = fit_narrow(examples, features, 12, seed=0)
     assert vectors.vectors.shape[1] == 12
-    logits = vectors.logits(features.matrix(examples), examples.lengths)
+    logits = vectors.logits(features.held(examples), examples.lengths)
     assert (logits.argmax(axis=1) == np.array(labels)).mean() > 0.98
 
 
@@ -405,7 +405,7 @@ def test_narrow_vectors_hold_an_svm_too(width: int) -> None:
     narrow = fit_narrow(examples, features, width, seed=0)
     both = with_svm(narrow, examples, features, np.array(labels))
     assert (both.vectors.shape, both.head.shape) == (narrow.vectors.shape, narrow.head.shape)
-    held, lengths = features.matrix(examples), examples.lengths
+    held, lengths = features.held(examples), examples.lengths
     svm = fit_exact(examples, features, np.array(labels), 20, Recipe(0.5, 1.0))
     centred = [
         logits - bias - (logits - bias).mean(axis=1, keepdims=True)
@@ -477,8 +477,8 @@ def test_narrow_vectors_begin_with_those_of_fewer_labels() -> None:
     assert begin is not None
     assert carried_over(old, old_ngrams, ngrams, MOST_EXACT_LABELS) is None
     features = learn_features(ngrams, prepared.tokenizer)
-    held = features.matrix(every)
-    before = old.logits(learn_features(old_ngrams, prepared.tokenizer).matrix(first), first.lengths)
+    held = features.held(every)
+    before = old.logits(learn_features(old_ngrams, prepared.tokenizer).held(first), first.lengths)
     assert np.allclose(begin.logits(held, every.lengths)[of_old, :18], before, atol=1e-4)
     assert (begin.head[18:] == 0).all()
     assert (begin.vectors == 0).all(axis=1).any()  # a pair that only texts of the new labels have

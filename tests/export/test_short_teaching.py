@@ -174,7 +174,8 @@ def test_words_that_occur_once_are_known_where_that_answers_better(
             for i, (text, label) in enumerate(rows(24, 0))
         ],
     )
-    run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny", "--epochs", "1"])
+    options = ["--preset", "tiny", "--epochs", "1", "--set", "pretrained=no"]
+    run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), *options])
     assert ("24, known" in capsys.readouterr().err) == better
     checkpoint = load_checkpoint(tmp_path / "m.safetensors")
     assert ("aaaa" in checkpoint.tokenizer.words) == better
@@ -210,12 +211,14 @@ def test_an_encoders_words_take_the_place_of_a_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, with_log: bool
 ) -> None:
     pytest.importorskip("transformers")
-    from edge_lstm_export.teacher.encoder_words import EncoderWords
+    from edge_lstm_export.pretrained import PretrainedWords
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["basket", "wave", "till", "harbour"])
     monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
-    monkeypatch.setattr(EncoderWords, "beside", lambda self, words: dict.fromkeys(words, ("harbour", "till")))
+    monkeypatch.setattr(
+        PretrainedWords, "beside", lambda self, words: dict.fromkeys(words, ("harbour", "till"))
+    )
     learnt = what_is_learnt(monkeypatch)
     # Whether made texts help is not asked here.
     monkeypatch.setattr(pipeline, "_with_made", lambda *_: (None, True))

@@ -336,4 +336,5 @@ def test_settings_are_set_by_name_and_as_the_options_they_were(tmp_path: Path, c
 def test_the_help_shows_what_people_use_and_the_rest_is_listed() -> None:
     shown, listed = run("--help").stdout, run("--preset", "base", "--list-settings").stdout
     assert "--epochs" in shown and "--learning-rate" not in shown
-    assert "hidden=N" in listed and "preset base" in listed and "bidirectional=yes|no  yes" in listed
+    assert "hidden=N" in listed and "preset base" in listed
+    assert ["bidirectional=yes|no", "yes"] in [line.split()[:2] for line in listed.splitlines()]

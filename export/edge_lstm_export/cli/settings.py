@@ -59,6 +59,21 @@ SETTINGS = (
         "read an unknown word as the known one that is one mistake away",
         "as-spelt",
     ),
+    Setting(
+        "pretrained",
+        "vocabulary",
+        "pretrained",
+        bool,
+        "with pieces, learn from pretrained vectors of English words too, where they help",
+        "no-pretrained",
+    ),
+    Setting(
+        "pretrained-vectors",
+        "vocabulary",
+        "pretrained_vectors",
+        Path,
+        "word vectors to learn from, of any language: fastText's .vec (or .vec.gz)",
+    ),
     Setting("length", "vocabulary", "length", int, "ids of a text that are read"),
     Setting("word-index", "vocabulary", "word_index", Path, "Keras's imdb_word_index.json, for its words"),
     Setting(

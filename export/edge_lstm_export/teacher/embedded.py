@@ -15,7 +15,7 @@ from onnx import load_model, numpy_helper
 from edge_lstm import Classifier
 from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, spaceless
-from edge_lstm_export.teacher.encoder_words import EncoderWords
+from edge_lstm_export.pretrained import PretrainedWords
 from edge_lstm_export.teacher.labels import Floats
 
 _LEAST = 1e-4  # of a probability: what is beyond says no more of how sure it is
@@ -28,7 +28,7 @@ def sentiments(texts: Sequence[str]) -> Floats:
     return np.asarray(np.log(found[:, 1:] / found[:, :1]) / _SCALE, np.float32)
 
 
-def words() -> EncoderWords:
+def words() -> PretrainedWords:
     """Its words, and the vectors that it reads for them."""
     tokenizer = open_model().tokenizer
     stored = {
@@ -41,7 +41,7 @@ def words() -> EncoderWords:
         for i, word in enumerate(tokenizer.words)
         if len(word) > 1 and word.isalpha() and not spaceless(word)
     ]
-    return EncoderWords(
+    return PretrainedWords(
         tuple(word for word, _ in known),
         table,
         np.array([i for _, i in known], np.int64),
