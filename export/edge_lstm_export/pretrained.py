@@ -60,9 +60,10 @@ class Meanings:
 
 @dataclass(frozen=True)
 class PretrainedWords:
-    """words: those that the encoder's tokenizer reads as one piece; table: float32 [pieces, hidden], what the
-    encoder reads for each piece of its vocabulary; pieces: int64 [words], of each word. read: words → the
-    pieces of each, without those that say that nothing is known."""
+    """words: those that have a vector, of an encoder those that its tokenizer reads as one piece, the most
+    frequent first; table: float32 [pieces, hidden], the vectors, of an encoder those of its word pieces;
+    pieces: int64 [words], of each word its row. read: any words → the rows of each, none where nothing is
+    known."""
 
     words: tuple[str, ...]
     table: Floats
@@ -80,7 +81,7 @@ class PretrainedWords:
 
     @cached_property
     def _own(self) -> Floats:
-        """Of the encoder's own words, as :meth:`vectors` gives them."""
+        """Of the words that have a vector, as :meth:`vectors` gives them."""
         return _of_length_one(self.table[self.pieces] - self._axes[0])
 
     def share_of(self, texts: Sequence[str]) -> float:
@@ -98,7 +99,7 @@ class PretrainedWords:
         return _of_length_one(found)
 
     def meanings(self, words: Sequence[str]) -> Floats:
-        """float32 [words, at most WIDTH], of length 1; 0 where the encoder knows nothing of a word."""
+        """float32 [words, at most WIDTH], of length 1; 0 where nothing is known of a word."""
         return _of_length_one(self.vectors(words) @ self._axes[1])
 
     def weights(self, words: Sequence[str]) -> Floats:
@@ -118,7 +119,7 @@ class PretrainedWords:
         return found
 
     def near(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
-        """Of the encoder's own words the nearest to any of these, nearest first; none of ``without``."""
+        """Of the words that have a vector the nearest to any of these, nearest first; none of ``without``."""
         wanted = self.vectors(words)
         wanted = wanted[np.abs(wanted).sum(axis=1) > 0]
         if not len(wanted) or not len(self.words):
@@ -137,7 +138,7 @@ class PretrainedWords:
         return tuple(found)
 
     def beside(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Of each word at most NEIGHBOURS of the encoder's own words that are near it, whichever are."""
+        """Of each word at most NEIGHBOURS of the words that have a vector that are near it, whichever are."""
         if not self.words:
             return {}
         own = self._own
