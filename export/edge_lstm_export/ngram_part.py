@@ -129,9 +129,8 @@ class Features:
     keys: int64 [n] ascending, words' ids and pairs' keys, a row of the network's vectors each; words: how
     many of them are words. parts: float32 [n, parts], CSR: how often an n-gram has a part. entries: the
     words and pieces, by id. meanings: float32 [n, width], what a word adds to the meaning of a text, 0 for
-    pairs (pretrained.Meanings.weighted); None where nothing is known. meant: the length of
-    what a text means; 0: it is not read. read_as: float32
-    [n, n], CSR: the n-grams that each is to the linear model, itself mostly.
+    pairs (pretrained.Meanings.weighted); None where nothing is known. meant: the length of what a text means;
+    0: it is not read. read_as: float32 [n, n], CSR: what n-grams each is to the linear model; None: itself.
     """
 
     keys: Ints
@@ -146,14 +145,9 @@ class Features:
         """Of some of the n-grams, rows in ascending order."""
         words = int((rows < self.words).sum())
         meanings = None if self.meanings is None else self.meanings[rows]
-        return replace(
-            self,
-            keys=self.keys[rows],
-            words=words,
-            parts=self.parts[rows],
-            meanings=meanings,
-            read_as=None,
-        )
+        read_as = None if self.read_as is None else self.read_as[rows][:, rows]
+        some = replace(self, keys=self.keys[rows], words=words, parts=self.parts[rows])
+        return replace(some, meanings=meanings, read_as=read_as)
 
     def with_meanings(self, length: float) -> Features:
         """The same with what the words mean beside them: columns that words share which mean something alike,

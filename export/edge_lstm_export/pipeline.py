@@ -404,7 +404,7 @@ def _train(
             further = tuple(texts)
     prepared = _prepared(job, dataset, vocabulary, chosen.texts, encoder, sentiment=sentiment)
     found = None
-    if job.distillation is None:
+    if job.distillation is None and choice is None:  # no preset was compared with a vocabulary filled up
         reading = _best_reading(job, base, dataset, prepared, few, watcher.say)
         job, prepared, found = reading.job, reading.prepared, reading.found
         vocabulary = _vocabulary_options(job, base)
@@ -709,6 +709,10 @@ def _check_pretrained(job: TrainingJob, dataset: Dataset) -> None:
         raise DataError(
             f"{dataset.name} has several labels a text, pretrained-vectors are for one; leave them out"
         )
+    if job.preset == AUTO:
+        raise DataError("pretrained-vectors and --preset auto do not go together; name a preset")
+    if job.vocabulary.get("pieces") is False:
+        raise DataError("pretrained-vectors are read beside pieces; leave them out, or pieces=no")
     if job.features != NGRAMS:
         raise DataError("pretrained-vectors are for n-grams; add --set features=ngrams, or leave them out")
     if job.teacher not in (None, NO_TEACHER, EMBEDDED):
@@ -1061,7 +1065,11 @@ def _best_reading(
         return best
     known = _pretrained_words(job, base, dataset.train.texts)
     if not exact(count):
-        return best if known is None else _knowing(job, base, dataset, known)
+        knowing = best if known is None else _knowing(job, base, dataset, known)
+        if known is not None:
+            some = knowing.prepared.meanings is not None
+            say(f"pretrained word vectors: {'learnt from too' if some else 'they know none of the words'}")
+        return knowing
     rare = _knowing_rare_words(job, base, dataset) if few else None
     if rare is None and known is None:
         return best
@@ -1160,7 +1168,12 @@ def _reading_alone(job: TrainingJob, dataset: Dataset, say: Callable[[str], None
 
 
 def _reading_beside(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Prepared | None:
-    """What the linear teacher reads where no encoder is beside it and it learns from pretrained vectors."""
+    """What the linear teacher reads where no encoder is beside it and it learns from pretrained vectors: of
+    few labels, since of many it is as many SVMs in each fold."""
+    if not exact(len(dataset.labels)):
+        if job.vocabulary.get("pretrained_vectors") is not None:
+            say(f"note: teachers of {len(dataset.labels)} labels do without pretrained-vectors")
+        return None
     reading = _reading_alone(job, dataset, say).prepared
     return reading if reading.meanings is not None else None
 

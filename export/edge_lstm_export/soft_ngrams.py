@@ -35,7 +35,6 @@ def fit_soft(examples: Examples, features: Features, meanings: Floats) -> Vector
     x, lengths = features.matrix(examples), examples.lengths
     weighting = Weighting.of(x, lengths, features)
     held = features.held(examples)
-
     meant = meanings * _rarity(held)[:, None]
     read = np.asarray(held @ meant) / np.sqrt(lengths)[:, None]
     size = max(1e-9, float(np.sqrt((read**2).sum(axis=1).mean())))  # as the n-grams, and the parts, have

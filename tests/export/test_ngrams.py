@@ -577,3 +577,10 @@ def test_a_made_text_is_labelled_by_who_did_not_learn_from_its_sources(
     differs = np.abs(changed.targets - found.targets).max(axis=1) > 1e-3
     assert not differs[own].any()
     assert np.delete(differs, own).mean() > 0.9
+
+
+def test_the_lstm_is_expected_to_be_worth_more_where_it_learnt_from_more() -> None:
+    one = np.zeros((1, 3), np.float32)  # a text that tells nothing
+    judged = ngram_part.PartLogits(one, one, np.full((1, 3), 1 / 3, np.float32))
+    shares = [ngram_part.weigh(judged, texts)[0] for texts in (200, 1000, 9000)]
+    assert shares == pytest.approx([0.015, 0.075, 0.15], abs=1e-6)
