@@ -1102,7 +1102,7 @@ def _surer(plain: _Reading, knowing: _Reading, base: Preset, say: Callable[[str]
         knowing.found.probabilities, plain.found.probabilities, labels, errors=1
     )
     say(
-        f"pretrained word vectors: {'learnt from too' if surer else 'of no use here'} "
+        f"pretrained word vectors: {'learnt from too' if surer else 'left out, no surer of the labels'} "
         f"({knowing.found.accuracy:.1%} with them, {plain.found.accuracy:.1%} without, cross-fitted)"
     )
     return knowing if surer else plain

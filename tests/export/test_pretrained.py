@@ -383,7 +383,7 @@ def test_what_does_not_help_is_left_out(tmp_path: Path) -> None:
     for more in ([], ["--set", "pretrained=no"]):
         found = CliRunner().invoke(app, ["train", str(few), "-o", str(tmp_path / "m.safetensors"), *more])
         assert found.exit_code == 0, found.output
-        assert ("pretrained word vectors: of no use here" in found.output) == (not more)
+        assert ("pretrained word vectors: left out, no surer of the labels" in found.output) == (not more)
         files.append(load_checkpoint(tmp_path / "m.safetensors"))
     assert files[0].tokenizer == files[1].tokenizer
     assert all(
