@@ -355,6 +355,10 @@ class CrossFitted:
     recipe: Recipe
     accuracy: float
 
+    def or_surer(self, other: CrossFitted, labels: Ints) -> CrossFitted:
+        """The other where it is surer of the labels by a standard error (see :func:`adds`), else this one."""
+        return other if adds(other.probabilities, self.probabilities, labels, errors=1) else self
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -391,88 +395,105 @@ def cross_fit(
     as_new: Examples | None = None,
 ) -> CrossFitted:
     """Chooses by cross-validation the SVM's C (the lowest log loss), what naive Bayes counts (the highest
-    accuracy: its probabilities are extreme) and whether the borders of words are read (see :func:`adds`), and
-    gives what the models say of the texts left out. regularisations: of which C is one; None: what suits so
-    many texts, and borders are tried. as_new: the examples as a model reads them that did not learn from
-    them, where that is not the same."""
+    accuracy: its probabilities are extreme), whether the borders of words are read and what they mean (see
+    :func:`adds`), and gives what the models say of the texts left out. regularisations: of which C is one;
+    None: what suits so many texts, and borders are tried. as_new: the examples as a model reads them that did
+    not learn from them, where that is not the same."""
     several = labels.ndim == 2
-    folds = max(2, min(FOLDS, len(labels)))
-    strata = rarest(labels.astype(np.bool_)) if several else labels
-    fold = stratified_folds(strata, folds, np.random.default_rng([seed, 0x57]))
     few = len(labels) < FEW_TEXTS and not several
-    if several:
-        shares: Sequence[float] = (0.0,)  # complement naive Bayes tells labels from each other
-    else:
-        shares = (1.0,) if few else BAYES_SHARES
     with_borders = regularisations is None and not several and len(labels) >= FEWEST_FOR_BORDERS
     if regularisations is None:
         regularisations = (FEW_C,) if few else REGULARISATIONS
-    new = examples if as_new is None else as_new
-    recipe, logits = _most_right(
-        _left_out(examples, new, features, labels, count, fold, regularisations, shares), labels
-    )
-    probabilities = expit(logits) if several else softmax(two_columns(logits), axis=1)
-    more: list[dict[str, Any]] = []
+    texts = _InFolds(examples, examples if as_new is None else as_new, features, labels, count, seed)
+    best = texts.most_right(regularisations, Recipe(1.0, 1.0))
     if with_borders and features.words < len(features.keys):
-        more.append({"borders": True})
+        # It wants no other C: half of the time is enough. By one standard error: SST-2, where borders are
+        # worth nothing, had them by chance with one seed.
+        best = best.or_surer(texts.most_right((best.recipe.c,), replace(best.recipe, borders=True)), labels)
     if features.meanings is not None and not several:
-        meant = {"meanings": MEANT_OF_FEW if few else MEANT}
-        more += [meant, *({**part, **meant} for part in more)]
-    for part in more:
-        beside, once = replace(recipe, **part), (recipe.c,)  # it wants no other C: half of the time is enough
-        other, logits_of_other = _most_right(
-            _left_out(examples, new, features, labels, count, fold, once, shares, beside), labels
-        )
-        with_it = softmax(two_columns(logits_of_other), axis=1)
-        # By one standard error: SST-2, where borders are worth nothing, had them by chance with one seed.
-        if adds(with_it, probabilities, labels, errors=1):
-            recipe, logits, probabilities = other, logits_of_other, with_it
-    return CrossFitted(probabilities.astype(np.float32), recipe, share_right(logits, labels))
+        knowing = cross_fit_meanings(best, examples, features, labels, count, seed, as_new)
+        best = best.or_surer(knowing, labels)
+    return best
 
 
-def _left_out(
+def cross_fit_meanings(
+    found: CrossFitted,
     examples: Examples,
-    as_new: Examples,
     features: Features,
-    labels: Truth,
+    labels: Ints,
     count: int,
-    fold: Ints,
-    regularisations: Sequence[float],
-    shares: Sequence[float],
-    beside: Recipe | None = None,
-) -> list[tuple[Recipe, Floats]]:
-    """What models of the other folds say of each text, logits [n, outputs], and their recipe: for each share
-    of naive Bayes with the C of the lowest log loss. beside: whose parts the models read."""
-    beside = beside or Recipe(1.0, 1.0)
-    features = beside.reads(features)
-    x, lengths = features.matrix(examples), examples.lengths
-    # It reads no labels, so once for all folds.
-    weighting = Weighting.of(x, lengths, features)
-    x = weighting.apply(x, lengths)
-    left_out = x
-    if as_new is not examples:
-        left_out = weighting.apply(features.matrix(as_new), as_new.lengths)
-    outputs = 1 if count == 2 and labels.ndim == 1 else count
-    best: dict[float, tuple[float, Recipe, Floats]] = {}  # of each share: loss, recipe, scores
-    for c in regularisations:
-        scores = np.zeros((len(shares), len(labels), outputs), np.float32)
-        for k in np.unique(fold):
-            own = fold == k
-            if not own.all():
-                svm = fit_svm(x[~own], labels[~own], count, c)
-                for share, of_share in zip(shares, scores):
-                    weights, bias = _beside_bayes(x[~own], labels[~own], count, svm, share, features.width)
-                    of_share[own] = left_out[own] @ weights + bias
-        for share, of_share in zip(shares, scores):
-            scale, loss = _scale_of_least_loss(of_share, labels)
-            if share not in best or loss < best[share][0]:
-                best[share] = loss, replace(beside, c=c, scale=scale, bayes=share), of_share
-    return [(recipe, scores * recipe.scale) for _, recipe, scores in best.values()]
+    seed: int,
+    as_new: Examples | None = None,
+) -> CrossFitted:
+    """What models say of the texts that read what words mean too, beside what was ``found`` of the same texts
+    and seed without: its C and its borders, which are not searched again. features: with meanings."""
+    texts = _InFolds(examples, examples if as_new is None else as_new, features, labels, count, seed)
+    meant = MEANT_OF_FEW if len(labels) < FEW_TEXTS else MEANT
+    return texts.most_right((found.recipe.c,), replace(found.recipe, meanings=meant))
 
 
-def _most_right(found: Sequence[tuple[Recipe, Floats]], labels: Truth) -> tuple[Recipe, Floats]:
-    """The first of those that are right most often."""
-    return found[int(np.argmax([share_right(logits, labels) for _, logits in found]))]
+@dataclass(frozen=True)
+class _InFolds:
+    """Labelled texts in folds, see :func:`cross_fit`."""
+
+    examples: Examples
+    as_new: Examples
+    features: Features
+    labels: Truth
+    count: int
+    seed: int
+
+    @cached_property
+    def fold(self) -> Ints:
+        """Of each text."""
+        strata = rarest(self.labels.astype(np.bool_)) if self.labels.ndim == 2 else self.labels
+        folds = max(2, min(FOLDS, len(self.labels)))
+        return stratified_folds(strata, folds, np.random.default_rng([self.seed, 0x57]))
+
+    def most_right(self, regularisations: Sequence[float], recipe: Recipe) -> CrossFitted:
+        """What models with the parts of ``recipe`` say of texts that they did not see, with the C and the
+        share of naive Bayes that suit them."""
+        several = self.labels.ndim == 2
+        if several:
+            shares: Sequence[float] = (0.0,)  # complement naive Bayes tells labels from each other
+        else:
+            shares = (1.0,) if len(self.labels) < FEW_TEXTS else BAYES_SHARES
+        answers = self._left_out(regularisations, shares, recipe)
+        recipe, logits = answers[int(np.argmax([share_right(one, self.labels) for _, one in answers]))]
+        probabilities = expit(logits) if several else softmax(two_columns(logits), axis=1)
+        return CrossFitted(probabilities.astype(np.float32), recipe, share_right(logits, self.labels))
+
+    def _left_out(
+        self, regularisations: Sequence[float], shares: Sequence[float], parts: Recipe
+    ) -> list[tuple[Recipe, Floats]]:
+        """What models of the other folds say of each text, logits [n, outputs], and their recipe: for each
+        share of naive Bayes with the C of the lowest log loss."""
+        features, labels, lengths = parts.reads(self.features), self.labels, self.examples.lengths
+        x = features.matrix(self.examples)
+        # It reads no labels, so once for all folds.
+        weighting = Weighting.of(x, lengths, features)
+        x = weighting.apply(x, lengths)
+        left_out = x
+        if self.as_new is not self.examples:
+            left_out = weighting.apply(features.matrix(self.as_new), self.as_new.lengths)
+        outputs = 1 if self.count == 2 and labels.ndim == 1 else self.count
+        best: dict[float, tuple[float, Recipe, Floats]] = {}  # of each share: loss, recipe, scores
+        for c in regularisations:
+            scores = np.zeros((len(shares), len(labels), outputs), np.float32)
+            for k in np.unique(self.fold):
+                own = self.fold == k
+                if not own.all():
+                    svm = fit_svm(x[~own], labels[~own], self.count, c)
+                    for share, of_share in zip(shares, scores):
+                        weights, bias = _beside_bayes(
+                            x[~own], labels[~own], self.count, svm, share, features.width
+                        )
+                        of_share[own] = left_out[own] @ weights + bias
+            for share, of_share in zip(shares, scores):
+                scale, loss = _scale_of_least_loss(of_share, labels)
+                if share not in best or loss < best[share][0]:
+                    best[share] = loss, replace(parts, c=c, scale=scale, bayes=share), of_share
+        return [(recipe, scores * recipe.scale) for _, recipe, scores in best.values()]
 
 
 def share_right(logits: Floats, labels: Truth) -> float:
@@ -488,6 +509,8 @@ def fit_svm(x: Matrix, labels: Truth, count: int, c: float) -> tuple[Floats, Flo
     from sklearn.svm import LinearSVC
 
     outputs = [1] if count == 2 and labels.ndim == 1 else list(range(count))
+    x = x.astype(np.float64)
+    x.sum_duplicates()  # as liblinear wants it: else each label does both again, a third of the time
     weights = np.zeros((x.shape[1], len(outputs)), np.float32)
     bias = np.zeros(len(outputs), np.float32)
     for column, label in enumerate(outputs):

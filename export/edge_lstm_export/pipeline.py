@@ -100,6 +100,7 @@ from edge_lstm_export.ngram_part import (
     answers_of,
     choose_ngrams,
     cross_fit,
+    cross_fit_meanings,
     exact,
     learn_features,
     truth_of,
@@ -1095,17 +1096,14 @@ def _better(plain: _Reading, rare: _Reading, base: Preset, say: Callable[[str], 
 
 def _surer(plain: _Reading, knowing: _Reading, base: Preset, say: Callable[[str], None]) -> _Reading:
     """With what pretrained vectors say of words, where that is surer of the labels by a standard error."""
-    knowing = replace(knowing, found=_cross_fitted(knowing.job, base, knowing.prepared))
-    assert plain.found is not None and knowing.found is not None
-    labels = plain.prepared.train.labels
-    surer = knowing.found.recipe.meanings > 0 and adds(
-        knowing.found.probabilities, plain.found.probabilities, labels, errors=1
-    )
+    assert plain.found is not None
+    found = _cross_fitted(knowing.job, base, knowing.prepared, plain.found)
+    surer = plain.found.or_surer(found, plain.prepared.train.labels) is found
     say(
         f"pretrained word vectors: {'learnt from too' if surer else 'left out, no surer of the labels'} "
-        f"({knowing.found.accuracy:.1%} with them, {plain.found.accuracy:.1%} without, cross-fitted)"
+        f"({found.accuracy:.1%} with them, {plain.found.accuracy:.1%} without, cross-fitted)"
     )
-    return knowing if surer else plain
+    return replace(knowing, found=found) if surer else plain
 
 
 def _pretrained_words(job: TrainingJob, base: Preset, texts: Sequence[str]) -> PretrainedWords | None:
@@ -1139,15 +1137,21 @@ def _knowing_rare_words(
     return (other, known) if known.rare else None
 
 
-def _cross_fitted(job: TrainingJob, base: Preset, prepared: Prepared) -> CrossFitted:
-    """What linear models say of the training texts, each by one that did not see it."""
+def _cross_fitted(
+    job: TrainingJob, base: Preset, prepared: Prepared, plain: CrossFitted | None = None
+) -> CrossFitted:
+    """What linear models say of the training texts, each by one that did not see it. plain: without what
+    words mean, beside which that is read."""
     most = _shape(job, _sized(job, base, prepared)).ngrams
     ngrams = choose_ngrams(prepared.train_examples, most, prepared.tokenizer.num_ids)
     alone = prepared.alone if prepared.meanings is not None else None
     features = learn_features(ngrams, prepared.tokenizer, prepared.meanings, alone)
     labels, count = prepared.train.labels, len(prepared.dataset.labels)
     seed = replace(base.options, **job.options).seed
-    return cross_fit(prepared.train_examples, features, labels, count, seed, as_new=prepared.train_as_new)
+    examples, as_new = prepared.train_examples, prepared.train_as_new
+    if plain is None or features.meanings is None:
+        return cross_fit(examples, features, labels, count, seed, as_new=as_new)
+    return cross_fit_meanings(plain, examples, features, labels, count, seed, as_new)
 
 
 def _linear_alone(job: TrainingJob, dataset: Dataset) -> npt.NDArray[np.float32]:
