@@ -18,7 +18,9 @@ from edge_lstm_export.datasets import Split
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import Prepared, begin_with_meanings
 from edge_lstm_export.network import Network
-from edge_lstm_export.ngram_part import Ints, Lesson, PartLogits, Recipe, part_logits, silence
+from edge_lstm_export.ngram_features import Ints
+from edge_lstm_export.ngram_part import Lesson, PartLogits, part_logits, silence
+from edge_lstm_export.ngram_svm import Recipe
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.teacher.nbsvm import stratified_folds
 from edge_lstm_export.training import train_network

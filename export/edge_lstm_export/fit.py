@@ -38,23 +38,17 @@ from edge_lstm_export.linear_part import Finished, begin_linear_part, finish_lin
 from edge_lstm_export.made_texts import NOTHING_MADE, Made
 from edge_lstm_export.more_rows import Curve
 from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.ngram_features import Features, choose_ngrams, learn_features
+from edge_lstm_export.ngram_part import Finished as FinishedNGrams
 from edge_lstm_export.ngram_part import (
-    Features,
     PartLogits,
-    Recipe,
-    Vectors,
-    choose_ngrams,
-    exact,
     finish_ngram_part,
-    learn_features,
     learn_ngrams_from_all,
     part_logits,
     silence,
     vector_width,
 )
-from edge_lstm_export.ngram_part import (
-    Finished as FinishedNGrams,
-)
+from edge_lstm_export.ngram_svm import Recipe, Vectors, exact
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.pretrained import Meanings
 from edge_lstm_export.thresholds import UNTUNED, choose_thresholds
@@ -400,8 +394,8 @@ def fit(
     crossed: what cross-validation answered the training texts, each of which has one label, in the place of
     the validation part (see cross_validation.py). abstain: the share of wrong answers that the model keeps to
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
-    ngrams_from: what the n-gram part begins with, see ngram_part.fit_narrow. favoured: the first labels, so
-    many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
+    ngrams_from: what the n-gram part begins with, see narrow_vectors.fit_narrow. favoured: the first labels,
+    so many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
     vectors: the n-gram part, where the teachers have fitted it; svm, labelled: see Lesson.
     """
     validation = prepared.examples(prepared.validation) if len(prepared.validation) else None

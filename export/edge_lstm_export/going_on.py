@@ -43,8 +43,9 @@ from edge_lstm_export.evaluation import (
 from edge_lstm_export.examples import Examples, evaluation_batches, one_hot
 from edge_lstm_export.fit import OldTest, Prepared
 from edge_lstm_export.kept import TEST, TRAIN, VALIDATION, Kept
+from edge_lstm_export.narrow_vectors import carried_over
 from edge_lstm_export.network import Network
-from edge_lstm_export.ngram_part import Vectors, carried_over
+from edge_lstm_export.ngram_svm import Vectors
 from edge_lstm_export.optimizer import AdamW
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.pretrained import english

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from edge_lstm_export.datasets import Dataset, Split
-from edge_lstm_export.ngram_part import Vectors
+from edge_lstm_export.ngram_svm import Vectors
 
 # More is a sample of the rows: a checkpoint is to stay a file of a few MB.
 MOST_CHARACTERS = 4_000_000

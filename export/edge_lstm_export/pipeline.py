@@ -91,19 +91,16 @@ from edge_lstm_export.more_rows import (
     write_curve,
 )
 from edge_lstm_export.network import Network, NetworkConfig
-from edge_lstm_export.ngram_part import (
+from edge_lstm_export.ngram_features import choose_ngrams, learn_features
+from edge_lstm_export.ngram_part import PartLogits, answers_of, truth_of
+from edge_lstm_export.ngram_svm import (
     FEW_TEXTS,
     CrossFitted,
-    PartLogits,
     Recipe,
     Vectors,
-    answers_of,
-    choose_ngrams,
     cross_fit,
     cross_fit_meanings,
     exact,
-    learn_features,
-    truth_of,
     two_columns,
 )
 from edge_lstm_export.presets import (

@@ -19,22 +19,11 @@ from edge_lstm_export.distillation import Distillation, Taught
 from edge_lstm_export.examples import Examples, one_hot
 from edge_lstm_export.fit import Prepared
 from edge_lstm_export.made_texts import make_texts
+from edge_lstm_export.narrow_vectors import MOST_SVMS, fit_narrow, with_svm
 from edge_lstm_export.network import Network
-from edge_lstm_export.ngram_part import (
-    FEW_TEXTS,
-    MOST_SVMS,
-    Features,
-    Lesson,
-    Recipe,
-    choose_ngrams,
-    cross_fit,
-    exact,
-    fit_exact,
-    fit_known_words,
-    fit_narrow,
-    learn_features,
-    with_svm,
-)
+from edge_lstm_export.ngram_features import Features, choose_ngrams, learn_features
+from edge_lstm_export.ngram_part import Lesson
+from edge_lstm_export.ngram_svm import FEW_TEXTS, Recipe, cross_fit, exact, fit_exact, fit_known_words
 from edge_lstm_export.soft_ngrams import fit_soft
 from edge_lstm_export.teacher import accuracy_of, adds, blend_weights, blended
 from edge_lstm_export.teacher.labels import Floats, Ints

@@ -17,7 +17,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from edge_lstm_export.examples import Examples
-from edge_lstm_export.ngram_part import Features, Floats, Vectors, Weighting, two_columns
+from edge_lstm_export.ngram_features import Features, Floats
+from edge_lstm_export.ngram_svm import Vectors, Weighting, two_columns
 
 Doubles = npt.NDArray[np.float64]
 

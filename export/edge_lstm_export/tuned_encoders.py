@@ -12,7 +12,7 @@ from scipy.special import softmax
 from edge_lstm_export.cross_validation import FOLDS, folds_of
 from edge_lstm_export.distillation import Distillation, Say
 from edge_lstm_export.fit import Prepared
-from edge_lstm_export.ngram_part import FEW_TEXTS
+from edge_lstm_export.ngram_svm import FEW_TEXTS
 from edge_lstm_export.teacher.labels import Floats, Ints
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from edge_lstm_export.datasets.dataset import Dataset
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import Prepared, VocabularyOptions, new_network, prepare
 from edge_lstm_export.network import Network, NetworkConfig
-from edge_lstm_export.ngram_part import Finished, Lesson, PartLogits, Vectors
+from edge_lstm_export.ngram_part import Finished, Lesson, PartLogits
+from edge_lstm_export.ngram_svm import Vectors
 from edge_lstm_export.presets import TrainingOptions
 
 SHAPE = NetworkConfig(embedding_dim=4, hidden=3, pooling="mean+max", ngrams=300, ngram_dim=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from edge_lstm_export.examples import Examples
-from edge_lstm_export.ngram_part import choose_ngrams, learn_features
+from edge_lstm_export.ngram_features import choose_ngrams, learn_features
 from edge_lstm_export.soft_ngrams import fit_soft
 
 from edge_lstm.text import FIRST_WORD_ID, OOV_ID, Tokenizer

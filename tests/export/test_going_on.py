@@ -29,7 +29,8 @@ from edge_lstm_export.going_on import (
     taught_by_checkpoint,
 )
 from edge_lstm_export.kept import TEST, TRAIN, VALIDATION, Kept
-from edge_lstm_export.ngram_part import Vectors, silence
+from edge_lstm_export.ngram_part import silence
+from edge_lstm_export.ngram_svm import Vectors
 from test_ngrams import dataset, made_texts, untrained
 from train_command import run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export import gates, ngram_part, short_teaching
+from edge_lstm_export import gates, narrow_vectors, ngram_part, ngram_svm, short_teaching
 from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
@@ -21,26 +21,17 @@ from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.fit import VocabularyOptions, new_network, prepare
 from edge_lstm_export.gates import check_batches, network_probabilities, random_rows
 from edge_lstm_export.made_texts import make_texts
+from edge_lstm_export.narrow_vectors import carried_over, fit_narrow, merged, with_svm
 from edge_lstm_export.network import Network, NetworkConfig
+from edge_lstm_export.ngram_features import choose_ngrams, learn_features
 from edge_lstm_export.ngram_part import (
-    Recipe,
     answers_of,
-    carried_over,
-    choose_ngrams,
-    cross_fit,
     finish_ngram_part,
-    fit_bayes,
-    fit_exact,
-    fit_known_words,
-    fit_linear,
-    fit_narrow,
-    learn_features,
     learn_ngrams_from_all,
-    merged,
     part_logits,
     silence,
-    with_svm,
 )
+from edge_lstm_export.ngram_svm import Recipe, cross_fit, fit_bayes, fit_exact, fit_known_words, fit_linear
 from edge_lstm_export.pipeline import suits_many_words, suits_ngrams
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
 from edge_lstm_export.short_teaching import MADE_OF_EACH, made_examples
@@ -225,11 +216,11 @@ def test_cross_validation_chooses_what_naive_bayes_counts(monkeypatch: pytest.Mo
     tokenizer = Tokenizer(words, pieces=pieces)
     examples = Examples.from_texts(tokenizer, texts, one_hot(truth, 3))
     features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
-    monkeypatch.setattr(ngram_part, "FEW_TEXTS", 0)
+    monkeypatch.setattr(ngram_svm, "FEW_TEXTS", 0)
     chosen = cross_fit(examples, features, truth, 3, seed=0)
     alone = []
-    for share in ngram_part.BAYES_SHARES:
-        monkeypatch.setattr(ngram_part, "BAYES_SHARES", (share,))
+    for share in ngram_svm.BAYES_SHARES:
+        monkeypatch.setattr(ngram_svm, "BAYES_SHARES", (share,))
         alone.append(cross_fit(examples, features, truth, 3, seed=0))
     assert chosen.accuracy == max(found.accuracy for found in alone)
     assert chosen.recipe in [found.recipe for found in alone]
@@ -245,11 +236,11 @@ def test_few_texts_do_not_choose_the_regularisation_and_many_do(monkeypatch: pyt
     examples = Examples.from_texts(tokenizer, texts, one_hot(truth, 3))
     features = learn_features(choose_ngrams(examples, 500, tokenizer.num_ids), tokenizer)
     few = cross_fit(examples, features, truth, 3, seed=0).recipe
-    assert (few.c, few.bayes) == (ngram_part.FEW_C, 1.0)
+    assert (few.c, few.bayes) == (ngram_svm.FEW_C, 1.0)
     assert cross_fit(examples, features, truth, 3, 0, (0.5,)).recipe.c == 0.5
-    monkeypatch.setattr(ngram_part, "FEW_TEXTS", 0)
-    monkeypatch.setattr(ngram_part, "BAYES_SHARES", (1.0,))
-    assert cross_fit(examples, features, truth, 3, seed=0).recipe.c == min(ngram_part.REGULARISATIONS)
+    monkeypatch.setattr(ngram_svm, "FEW_TEXTS", 0)
+    monkeypatch.setattr(ngram_svm, "BAYES_SHARES", (1.0,))
+    assert cross_fit(examples, features, truth, 3, seed=0).recipe.c == min(ngram_svm.REGULARISATIONS)
 
 
 def test_a_pair_has_the_characters_around_its_space_too() -> None:
@@ -289,12 +280,12 @@ def test_cross_validation_chooses_whether_borders_are_read(
     tokenizer = Tokenizer(words, pieces=pieces)
     examples = Examples.from_texts(tokenizer, texts, one_hot(labels, 2))
     features = learn_features(choose_ngrams(examples, 1000, tokenizer.num_ids), tokenizer)
-    monkeypatch.setattr(ngram_part, "FEWEST_FOR_BORDERS", len(texts))
+    monkeypatch.setattr(ngram_svm, "FEWEST_FOR_BORDERS", len(texts))
     found = cross_fit(examples, features, np.array(labels), 2, seed=0)
     assert found.recipe.borders is by_border
     assert found.accuracy > 0.8
     assert not cross_fit(examples, features, np.array(labels), 2, 0, (0.5,)).recipe.borders
-    monkeypatch.setattr(ngram_part, "FEWEST_FOR_BORDERS", len(texts) + 1)
+    monkeypatch.setattr(ngram_svm, "FEWEST_FOR_BORDERS", len(texts) + 1)
     assert not cross_fit(examples, features, np.array(labels), 2, seed=0).recipe.borders
 
 
@@ -356,7 +347,7 @@ def test_many_labels_are_learnt_from_the_labelled_texts_and_from_all_of_them() -
     unsure = replace(own, targets=(0.5 * own.targets + 0.025).astype(np.float32))
     every = own.joined(unsure)
     features = learn_features(network.ngrams.ids.numpy(), tokenizer)
-    first = fit_narrow(every, features, 12, 0, passes=ngram_part.EPOCHS_OF_ALL)
+    first = fit_narrow(every, features, 12, 0, passes=narrow_vectors.EPOCHS_OF_ALL)
     second = fit_narrow(own, features, 12, 0)
     found = part_logits(network, every, own, features, None, 0, labelled=own)
     expected = merged(first, second, own, features).logits(features.held(own), own.lengths)

@@ -13,14 +13,8 @@ from edge_lstm_export.checkpoint import load_checkpoint
 from edge_lstm_export.datasets import Dataset, Split
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import VocabularyOptions, prepare
-from edge_lstm_export.ngram_part import (
-    Recipe,
-    Weighting,
-    choose_ngrams,
-    fit_exact,
-    fit_linear,
-    learn_features,
-)
+from edge_lstm_export.ngram_features import choose_ngrams, learn_features
+from edge_lstm_export.ngram_svm import Recipe, Weighting, fit_exact, fit_linear
 from edge_lstm_export.pretrained import Meanings, english, packed, read_vectors, unpacked
 from typer.testing import CliRunner
 
