@@ -31,7 +31,8 @@ from typing import Any
 
 from edge_lstm_export.datasets import DataOptions
 from edge_lstm_export.export import export_fp32, quantize_int8
-from edge_lstm_export.pipeline import TrainingJob, run_job
+from edge_lstm_export.job import TrainingJob
+from edge_lstm_export.pipeline import run_job
 from edge_lstm_export.presets import NO_TEACHER
 
 from benchmarks.anyones_labels import LINEAR, Rows, linear_model, read

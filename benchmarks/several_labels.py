@@ -24,7 +24,8 @@ from edge_lstm_export.checkpoint import load_checkpoint
 from edge_lstm_export.datasets import DataOptions, Split, hold_out, read_dataset
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.fit import VALIDATION_SHARE
-from edge_lstm_export.pipeline import TrainingJob, run_job
+from edge_lstm_export.job import TrainingJob
+from edge_lstm_export.pipeline import run_job
 from edge_lstm_export.thresholds import choose_thresholds
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression

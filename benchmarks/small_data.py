@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from edge_lstm_export.export import export_fp32, quantize_int8
-from edge_lstm_export.pipeline import TrainingJob, run_job
+from edge_lstm_export.job import TrainingJob
+from edge_lstm_export.pipeline import run_job
 from edge_lstm_export.training import Callbacks, Progress
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression

@@ -21,7 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge_lstm_export.export import export_fp32, quantize_int8
-from edge_lstm_export.pipeline import TrainingJob, run_job
+from edge_lstm_export.job import TrainingJob
+from edge_lstm_export.pipeline import run_job
 
 from benchmarks.anyones_labels import Rows, read
 from benchmarks.few_rows import drawn, write_csv

@@ -26,6 +26,7 @@ from edge_lstm_export.teacher.nbsvm import stratified_folds
 from edge_lstm_export.training import train_network
 
 FOLDS = 3  # each is a training
+FEWEST_TEXTS_TO_CROSS_FIT = 10
 
 
 def folds_of(split: Split, folds: int, seed: int) -> Ints:

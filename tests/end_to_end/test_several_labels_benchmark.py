@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("edge_lstm_export")
 
 from edge_lstm_export.fit import Fitted
-from edge_lstm_export.pipeline import TrainingJob, Watcher, run_job
+from edge_lstm_export.job import TrainingJob
+from edge_lstm_export.pipeline import Watcher, run_job
 
 from benchmarks import several_labels
 

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edge_lstm_export import pipeline, reading, who_teaches
 from edge_lstm_export.checkpoint import load_checkpoint
+from edge_lstm_export.job import TrainingJob
+from edge_lstm_export.reading import known_words
 from edge_lstm_export.teacher.embedded import sentiments, words
 from train_command import run
 
@@ -110,24 +113,23 @@ def test_many_rows_want_it_to_be_clearly_better(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more_right: int, many: bool, taught: bool
 ) -> None:
     """more_right: so many rows of 40 are right with it alone; it makes all of them surer."""
-    from edge_lstm_export import pipeline
 
     def answers(wrong: int, sure: float) -> np.ndarray[Any, Any]:
         own = np.where(np.arange(40) < wrong, 1 - sure, sure)
         labels = np.array([label == "yes" for _, label in opinions(20)])
         return np.where(labels[:, None] == [False, True], own[:, None], 1 - own[:, None]).astype(np.float32)
 
-    monkeypatch.setattr(pipeline, "_linear_alone", lambda job, dataset: answers(more_right, 0.6))
-    monkeypatch.setattr(pipeline, "blended", lambda opinions, weights: answers(0, 0.8))
-    monkeypatch.setattr(pipeline, "FEW_TEXTS", 40 if many else 41)
-    helped, helps = [], pipeline._sentiment_helps
+    monkeypatch.setattr(who_teaches, "linear_alone", lambda job, dataset: answers(more_right, 0.6))
+    monkeypatch.setattr(who_teaches, "blended", lambda opinions, weights: answers(0, 0.8))
+    monkeypatch.setattr(who_teaches, "FEW_TEXTS", 40 if many else 41)
+    helped, helps = [], who_teaches.sentiment_helps
 
     def asked(*given: Any) -> bool:
         helped.append(helps(*given))
         raise KeyboardInterrupt  # what comes of it is not asked here
 
-    monkeypatch.setattr(pipeline, "_sentiment_helps", asked)
-    job = pipeline.TrainingJob(str(write(tmp_path / "rows.csv", opinions(20))), tmp_path / "m.safetensors")
+    monkeypatch.setattr(pipeline, "sentiment_helps", asked)
+    job = TrainingJob(str(write(tmp_path / "rows.csv", opinions(20))), tmp_path / "m.safetensors")
     with pytest.raises(KeyboardInterrupt):
         pipeline.run_job(replace(job, data=replace(job.data, test_share=0.0)), Silent())  # type: ignore[arg-type]
     assert helped == [taught]
@@ -140,29 +142,25 @@ def test_many_rows_want_it_to_be_clearly_better(
 def test_it_is_asked_of_no_more_rows_and_beside_an_encoder_only_where_it_adds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, encoder_knows: bool | None, helps: bool
 ) -> None:
-    from edge_lstm_export import pipeline
     from edge_lstm_export.datasets import read_dataset
     from edge_lstm_export.teacher import transformer
 
     source = str(write(tmp_path / "rows.csv", opinions()))
-    job = pipeline.TrainingJob(
-        source, tmp_path / "m.safetensors", features="ngrams", teacher=encoder_knows and "x"
-    )
+    job = TrainingJob(source, tmp_path / "m.safetensors", features="ngrams", teacher=encoder_knows and "x")
     dataset = read_dataset(source, replace(job.data, test_share=0.0))
     told = 2.0 * dataset.train.labels[:, None] - 1  # what an encoder reads that knows the labels
     read = np.asarray(told if encoder_knows else told * 0 + 1, np.float32)
     monkeypatch.setattr(transformer, "vectors_of", lambda *_: read)
-    monkeypatch.setattr(pipeline, "_teaches_short", lambda *_: True)
-    monkeypatch.setattr(pipeline, "MOST_TO_MAKE_OF", most)
+    monkeypatch.setattr(who_teaches, "teaches_short", lambda *_: True)
+    monkeypatch.setattr(who_teaches, "MOST_TO_MAKE_OF", most)
     encoder: Any = None if encoder_knows is None else object()
-    assert pipeline._sentiment_helps(job, dataset, None, encoder, lambda _: None) == helps
+    assert who_teaches.sentiment_helps(job, dataset, None, encoder, lambda _: None) == helps
 
 
 def test_texts_in_another_language_get_none_of_its_words() -> None:
-    from edge_lstm_export.pipeline import _known_words
 
-    assert _known_words(None, [text for text, _ in opinions()]) is not None
-    assert _known_words(None, ["外卖很好吃", "Das Essen war wirklich köstlich"]) is None
+    assert known_words(None, [text for text, _ in opinions()]) is not None
+    assert known_words(None, ["外卖很好吃", "Das Essen war wirklich köstlich"]) is None
 
 
 def test_it_labels_a_log_too(tmp_path: Path) -> None:
@@ -181,11 +179,10 @@ def test_it_labels_a_log_too(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("encoder_is_heard")
 def test_it_stands_beside_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
-    from edge_lstm_export import pipeline
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", [*THINGS, *PRAISE[:3]])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 2)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 2)
     training, _ = trained(tmp_path, opinions(), "--teacher", str(folder))
     taught = training["distillation"]
     assert taught["teacher"] == "encoder"

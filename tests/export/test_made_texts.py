@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export import pipeline
+from edge_lstm_export import reading
 from edge_lstm_export.datasets import Split
 from edge_lstm_export.datasets.dataset import Dataset
 from edge_lstm_export.fit import VocabularyOptions
+from edge_lstm_export.job import TrainingJob
 from edge_lstm_export.made_texts import (
     FEWEST,
     FEWEST_NEAR,
@@ -25,7 +26,6 @@ from edge_lstm_export.made_texts import (
     variants_of,
     with_near_words,
 )
-from edge_lstm_export.pipeline import TrainingJob
 from edge_lstm_export.pretrained import Meanings
 
 TEXTS = ["one two three four five six", "seven eight nine ten", "eleven twelve", "alone", "   "]
@@ -122,9 +122,9 @@ def test_few_rows_of_many_labels_get_more_variants_and_the_encoders_words(
         of_words.append(each)
         return made
 
-    monkeypatch.setattr(pipeline, "make_texts", made_of_rows)
-    monkeypatch.setattr(pipeline, "with_near_words", made_of_words)
-    monkeypatch.setattr(pipeline, "FEW_TEXTS", few)
+    monkeypatch.setattr(reading, "make_texts", made_of_rows)
+    monkeypatch.setattr(reading, "with_near_words", made_of_words)
+    monkeypatch.setattr(reading, "FEW_TEXTS", few)
     monkeypatch.setattr("edge_lstm_export.teacher.encoder_words.words_of", lambda encoder: NoWords())
     names = tuple(f"label{i}" for i in range(labels))
     split = Split(tuple(f"text {i} of some" for i in range(20 * labels)), np.arange(20 * labels) % labels)
@@ -135,7 +135,7 @@ def test_few_rows_of_many_labels_get_more_variants_and_the_encoders_words(
         unlabelled="log.txt" if log else None,
     )
     encoder: Any = object()  # no text is read here
-    pipeline._prepared(
+    reading.prepare_texts(
         job,
         Dataset("tickets", names, split, None, "0"),
         VocabularyOptions(pieces=True),

@@ -118,13 +118,13 @@ def test_what_has_no_curve_is_refused_before_the_training(
 def test_an_interrupted_curve_leaves_the_model_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_lstm_export import pipeline
+    from edge_lstm_export import curve
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt(2)
 
-    monkeypatch.setattr(pipeline, "rows_of", lambda *_: (20,))
-    monkeypatch.setattr(pipeline, "answers_of", interrupted)
+    monkeypatch.setattr(curve, "rows_of", lambda *_: (20,))
+    monkeypatch.setattr(curve, "answers_of", interrupted)
     data = write_rows(tmp_path / "rows.csv", 60)
     result = run(data, "-o", tmp_path / "m.safetensors", "--preset", "tiny", "--epochs", "1", "--curve")
     assert result.returncode == 130

@@ -32,8 +32,8 @@ from edge_lstm_export.ngram_part import (
     silence,
 )
 from edge_lstm_export.ngram_svm import Recipe, cross_fit, fit_bayes, fit_exact, fit_known_words, fit_linear
-from edge_lstm_export.pipeline import suits_many_words, suits_ngrams
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
+from edge_lstm_export.reading import suits_many_words, suits_ngrams
 from edge_lstm_export.short_teaching import MADE_OF_EACH, made_examples
 from edge_lstm_export.vocabulary import informative_marks, line_bytes, rare_words, words_and_pieces
 from safetensors import safe_open

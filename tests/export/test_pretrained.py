@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_lstm_export import pipeline
+from edge_lstm_export import reading
 from edge_lstm_export.checkpoint import load_checkpoint
 from edge_lstm_export.datasets import Dataset, Split
 from edge_lstm_export.examples import Examples
 from edge_lstm_export.fit import VocabularyOptions, prepare
+from edge_lstm_export.job import TrainingJob
 from edge_lstm_export.ngram_features import choose_ngrams, learn_features
 from edge_lstm_export.ngram_svm import Recipe, Weighting, fit_exact, fit_linear
 from edge_lstm_export.pretrained import Meanings, english, packed, read_vectors, unpacked
@@ -183,11 +184,11 @@ def test_a_training_that_goes_on_knows_what_words_mean(tmp_path: Path) -> None:
 
 def test_of_another_language_nothing_is_known(tmp_path: Path) -> None:
     german = ["der hafen ist schön", "ein boot fährt", "die welle rollt", "das meer rauscht", "an der kasse"]
-    job = pipeline.TrainingJob("x.csv", tmp_path / "m.safetensors", features="ngrams")
-    assert pipeline._pretrained_words(job, job.base, german) is None
-    assert pipeline._pretrained_words(job, job.base, ["the boat is in the harbour"]) is english()
+    job = TrainingJob("x.csv", tmp_path / "m.safetensors", features="ngrams")
+    assert reading._pretrained_words(job, job.base, german) is None
+    assert reading._pretrained_words(job, job.base, ["the boat is in the harbour"]) is english()
     without = replace(job, vocabulary={"pretrained": False})
-    assert pipeline._pretrained_words(without, job.base, ["the boat is in the harbour"]) is None
+    assert reading._pretrained_words(without, job.base, ["the boat is in the harbour"]) is None
 
 
 @pytest.mark.parametrize(
@@ -207,19 +208,19 @@ def test_of_many_rows_they_are_not_asked(
     split = Split(texts, np.arange(rows) % labels)
     dataset = Dataset("x", tuple(map(str, range(labels))), split, None, "0")
     (tmp_path / "w.vec").write_text("apple 1 2\npear 1 3\n")
-    job = pipeline.TrainingJob("x.csv", tmp_path / "m.safetensors", features="ngrams", labels=labels)
+    job = TrainingJob("x.csv", tmp_path / "m.safetensors", features="ngrams", labels=labels)
     job = replace(job, validation_share=0.0, vocabulary={"pretrained_vectors": tmp_path / "w.vec"})
     prepared = prepare(dataset, VocabularyOptions(900, pieces=True), validation_share=0)
-    monkeypatch.setattr(pipeline, limit, rows + more)
+    monkeypatch.setattr(reading, limit, rows + more)
     knowing: list[bool] = []
     said: list[str] = []
 
-    def known(*_: object) -> pipeline._Reading:
+    def known(*_: object) -> reading.Reading:
         knowing.append(True)
-        return pipeline._Reading(job, prepared)
+        return reading.Reading(job, prepared)
 
-    monkeypatch.setattr(pipeline, "_knowing", known)
-    pipeline._best_reading(job, job.base, dataset, prepared, True, said.append)
+    monkeypatch.setattr(reading, "_knowing", known)
+    reading.best_reading(job, job.base, dataset, prepared, True, said.append)
     assert bool(knowing) == asked
     assert any("learn without pretrained-vectors" in line for line in said) == (not asked)
 

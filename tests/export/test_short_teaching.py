@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export import pipeline, short_teaching
+from edge_lstm_export import pipeline, reading, short_teaching, who_teaches
 from edge_lstm_export.checkpoint import load_checkpoint
 
 from edge_lstm.cli import run
@@ -81,7 +81,7 @@ def test_an_encoder_that_knows_nothing_here_is_left_out(
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 3)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 3)
     log = write(tmp_path / "log.csv", rows(200, 1), ("text",))
     more = ["--unlabelled", str(log)] if with_log else []
     without, _ = trained(tmp_path, capsys, *more)
@@ -105,8 +105,8 @@ def test_a_curve_that_is_interrupted_keeps_no_answers_of_an_encoder_that_is_left
         raise CurveInterrupted
 
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
-    monkeypatch.setattr(pipeline, "_curve", interrupted)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(pipeline, "measure_curve", interrupted)
     few = write(tmp_path / "few.csv", rows(48, 0))
     run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny", "--epochs", "1",
          "--curve", "--teacher", str(folder)])  # fmt: skip
@@ -159,14 +159,14 @@ def test_words_that_occur_once_are_known_where_that_answers_better(
 ) -> None:
     import dataclasses
 
-    cross_fitted = pipeline.cross_fit
+    cross_fitted = reading.cross_fit
 
     def cross_fit(examples: Any, *arguments: Any, as_new: Any, **named: Any) -> Any:
         found = cross_fitted(examples, *arguments, as_new=as_new, **named)
         with_rare = as_new is not examples and as_new.ids.tolist() != examples.ids.tolist()
         return dataclasses.replace(found, accuracy=0.6 if with_rare == better else 0.5)
 
-    monkeypatch.setattr(pipeline, "cross_fit", cross_fit)
+    monkeypatch.setattr(reading, "cross_fit", cross_fit)
     few = write(
         tmp_path / "few.csv",
         [
@@ -192,7 +192,7 @@ def test_the_encoder_is_loaded_once(
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
     loaded, load_encoder = [], transformer.load_encoder
 
     def counted(source: str, labels: int) -> transformer.Encoder:
@@ -215,13 +215,13 @@ def test_an_encoders_words_take_the_place_of_a_log(
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["basket", "wave", "till", "harbour"])
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(
         PretrainedWords, "beside", lambda self, words: dict.fromkeys(words, ("harbour", "till"))
     )
     learnt = what_is_learnt(monkeypatch)
     # Whether made texts help is not asked here.
-    monkeypatch.setattr(pipeline, "_with_made", lambda *_: (None, True))
+    monkeypatch.setattr(pipeline, "with_made", lambda *_: (None, True))
     log = write(tmp_path / "log.csv", rows(50, 1), ("text",))
     more = ["--unlabelled", str(log)] if with_log else []
     training, _ = trained(tmp_path, capsys, "--preset", "small", "--teacher", str(folder), *more)
@@ -242,8 +242,10 @@ def test_many_rows_have_their_lstm_learn_texts_made_of_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     learnt = what_is_learnt(monkeypatch)
-    monkeypatch.setattr(pipeline, "FEW_TEXTS", 10)
-    monkeypatch.setattr(pipeline, "MOST_TO_MAKE_OF", most)
+    for module in (pipeline, reading, who_teaches):
+        monkeypatch.setattr(module, "FEW_TEXTS", 10)
+    for module in (pipeline, reading):
+        monkeypatch.setattr(module, "MOST_TO_MAKE_OF", most)
     training, said = trained(tmp_path, capsys)
     if most < sum(training["data"]["train_texts"].values()):
         assert "made_texts" not in training["distillation"] and "made from" not in said
@@ -275,8 +277,8 @@ def test_made_texts_are_left_out_only_where_they_clearly_harm(
         wrong = (np.arange(24) < harm) & (len(calls) == 2)  # the second time, with them
         return np.where(truth != wrong, 1.0, -1.0)[:, None].astype(np.float32)
 
-    monkeypatch.setattr(pipeline, "answers_of", answers_of)
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(who_teaches, "answers_of", answers_of)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
     folder = make_transformer(tmp_path / "encoder", ["basket", "wave"])
     training, said = trained(tmp_path, capsys, "--teacher", str(folder))
     assert len(calls) == 2 and calls[1] > calls[0]

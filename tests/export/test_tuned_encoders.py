@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export import pipeline, presets, short_teaching, tuned_encoders
+from edge_lstm_export import pipeline, presets, reading, short_teaching, tuned_encoders, who_teaches
 from test_short_teaching import COMMON, WORDS, rows, what_is_learnt, write
 
 from edge_lstm.cli import run
@@ -77,7 +77,7 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
         return np.full((len(others), 2), 0.5, np.float32)
 
     monkeypatch.setattr(tuned, "answers_of_tuned", answers)
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 2)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 2)
     read, vectors_of = [], transformer.vectors_of
 
     def counted(model: Any, texts: list[str], options: Any) -> Any:
@@ -114,7 +114,7 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
 def test_a_better_encoder_counts_and_says_so(
     tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(tuned, "FEWEST_STEPS", 20)
     train(tmp_path, encoder)
     shown = capsys.readouterr()
@@ -127,7 +127,7 @@ def test_a_better_encoder_counts_and_says_so(
 def test_an_interrupted_training_fine_tunes_no_encoder_twice(
     tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
     begun, whole = [], tuned.fine_tuned
 
@@ -204,9 +204,9 @@ def test_the_vectors_of_many_labels_learn_the_rows_and_what_was_made_of_them(
     tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch, least: int
 ) -> None:
     """Of many rows from both, of few an SVM stands beside them already."""
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(tuned, "FEWEST_STEPS_OF_MANY", 2)
-    for module in (short_teaching, tuned_encoders, pipeline):
+    for module in (short_teaching, tuned_encoders, pipeline, reading, who_teaches):
         monkeypatch.setattr(module, "FEW_TEXTS", least)
     learnt = what_is_learnt(monkeypatch)
     table = [(f"{text} thing{i % 17}", f"label{i % 17}") for i, (text, _) in enumerate(rows(68, 0))]
@@ -256,13 +256,14 @@ def test_fine_tuning_begins_where_the_frozen_vectors_end(
 def test_many_rows_and_what_was_made_of_them_take_fewer_passes(
     tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "variants_of", lambda rows, wanted: 1)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
     monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
     monkeypatch.setattr(presets, "_FEWEST_STEPS", 1)
     few = write(tmp_path / "few.csv", rows(24, 0))
     passes = []
     for least in (2000, 10):
-        monkeypatch.setattr(pipeline, "FEW_TEXTS", least)
+        for module in (pipeline, reading, who_teaches):
+            monkeypatch.setattr(module, "FEW_TEXTS", least)
         run(["train", str(few), "-o", str(tmp_path / f"{least}.safetensors"), "--preset", "tiny", "--json",
              "--teacher", str(encoder)])  # fmt: skip
         passes.append(json.loads(capsys.readouterr().out)["options"]["epochs"])

@@ -19,9 +19,9 @@ from edge_lstm_export.evaluation import Scores
 from edge_lstm_export.fit import Fitted, OldTest, Prepared
 from edge_lstm_export.history import EpochRecord
 from edge_lstm_export.interruption import StopRequest
+from edge_lstm_export.job import TrainingJob
 from edge_lstm_export.more_rows import Curve
 from edge_lstm_export.network import Network
-from edge_lstm_export.pipeline import TrainingJob
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.training import BatchReport, Callbacks, Progress
 

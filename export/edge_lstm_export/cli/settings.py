@@ -224,7 +224,7 @@ def _value(setting: Setting, text: str) -> Any:
 def rows(preset: str) -> list[tuple[str, str, str]]:
     """Each setting with what ``preset`` has it at, and what it is."""
     from edge_lstm_export.fit import VocabularyOptions
-    from edge_lstm_export.pipeline import TrainingJob
+    from edge_lstm_export.job import TrainingJob
     from edge_lstm_export.presets import preset as named
 
     base, plain = named(preset), TrainingJob("", Path("m.safetensors"))

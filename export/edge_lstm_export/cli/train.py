@@ -16,7 +16,7 @@ from edge_lstm_export.cli.options import DataDirOption, DefaultAbstainOption
 from edge_lstm_export.cli.settings import hidden_options, parsed
 
 if TYPE_CHECKING:
-    from edge_lstm_export.pipeline import TrainingJob
+    from edge_lstm_export.job import TrainingJob
 
 
 def _show_settings(context: typer.Context, wanted: bool) -> None:
@@ -190,8 +190,9 @@ def command(
     )
     from edge_lstm_export.datasets import DataOptions
     from edge_lstm_export.interruption import StopRequest
+    from edge_lstm_export.job import TrainingJob
     from edge_lstm_export.more_rows import CurveInterrupted
-    from edge_lstm_export.pipeline import TrainingJob, run_job
+    from edge_lstm_export.pipeline import run_job
 
     if replay is not None and begin is None:
         raise typer.BadParameter("--replay needs --from, the checkpoint that was trained on these rows")
