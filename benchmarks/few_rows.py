@@ -271,7 +271,9 @@ def picture(runs: Sequence[Run]) -> str:
                     points.append((those[0].texts, 100 * statistics.mean(run.accuracy for run in those)))
             if points:
                 style = "D-" if column in MINE else "o--"
-                axes.plot(*zip(*points), style, color=f"C{number}", label=column)
+                # On many sets this one is the first one, and would hide it.
+                marker = {"markerfacecolor": "none", "markersize": 10} if column == ALONE else {}
+                axes.plot(*zip(*points), style, color=f"C{number}", label=column, **marker)
         axes.set_xscale("log")
         counts = sorted({run.texts for run in runs if run.set == name})
         axes.set_xticks(counts, [f"{count:,}" for count in counts])

@@ -20,7 +20,9 @@ from edge_lstm_export.distillation import EMBEDDED
 from edge_lstm_export.fit import VALIDATION_SHARE, Prepared, VocabularyOptions, prepare
 from edge_lstm_export.job import NGRAMS, PAIRS, TrainingJob, shape_of, vocabulary_options
 from edge_lstm_export.made_texts import (
+    NEAR_OF_ENCODER,
     WANTED,
+    WANTED_OF_ENCODER,
     WANTED_OF_MANY,
     make_texts,
     near_variants_of,
@@ -338,10 +340,12 @@ def prepare_texts(
     seed = job.seed
     fold = folds_of(prepared.train, FOLDS, seed)  # a text made of rows of two folds could teach neither
     texts = prepared.train.texts
-    wanted = WANTED if few_labels or rows >= FEW_TEXTS or further else WANTED_OF_MANY
+    wanted = near = WANTED if few_labels or rows >= FEW_TEXTS or further else WANTED_OF_MANY
+    if few_labels and rows >= FEW_TEXTS and encoder is not None and not further:
+        wanted, near = WANTED_OF_ENCODER, NEAR_OF_ENCODER
     made = make_texts(texts, fold, variants_of(len(texts), wanted), seed)
     if known is not None:
-        made = with_near_words(made, texts, known.beside, near_variants_of(len(texts), wanted), seed)
+        made = with_near_words(made, texts, known.beside, near_variants_of(len(texts), near), seed)
     return replace(prepared, made=made)
 
 

@@ -99,7 +99,8 @@ class NoWords:
         (17, True, 2000, WANTED // 340, []),
         (17, False, 300, WANTED // 340, []),
         (16, False, 2000, WANTED // 320, [WANTED // 320]),
-        (16, False, 300, WANTED // 320, [WANTED // 320]),
+        (16, False, 300, MOST, [MOST_NEAR]),
+        (16, True, 300, WANTED // 320, []),
     ],
 )
 def test_few_rows_of_many_labels_get_more_variants_and_the_encoders_words(
