@@ -31,8 +31,18 @@ from edge_lstm_export.ngram_part import (
     part_logits,
     silence,
 )
-from edge_lstm_export.ngram_svm import Recipe, cross_fit, fit_bayes, fit_exact, fit_known_words, fit_linear
+from edge_lstm_export.ngram_svm import (
+    CrossFitted,
+    Recipe,
+    cross_fit,
+    cross_fit_meanings,
+    fit_bayes,
+    fit_exact,
+    fit_known_words,
+    fit_linear,
+)
 from edge_lstm_export.presets import MOST_EXACT_LABELS, PRESETS, short_form
+from edge_lstm_export.pretrained import Meanings
 from edge_lstm_export.reading import suits_many_words, suits_ngrams
 from edge_lstm_export.short_teaching import MADE_OF_EACH, made_examples
 from edge_lstm_export.vocabulary import informative_marks, line_bytes, rare_words, words_and_pieces
@@ -575,3 +585,28 @@ def test_the_lstm_is_expected_to_be_worth_more_where_it_learnt_from_more() -> No
     judged = ngram_part.PartLogits(one, one, np.full((1, 3), 1 / 3, np.float32))
     shares = [ngram_part.weigh(judged, texts)[0] for texts in (200, 1000, 9000)]
     assert shares == pytest.approx([0.015, 0.075, 0.15], abs=1e-6)
+
+
+def test_an_svm_beside_the_teachers_is_expected_to_count() -> None:
+    one = np.zeros((1, 3), np.float32)  # a text that tells nothing
+    judged = ngram_part.PartLogits(one, one, np.full((1, 3), 1 / 3, np.float32), soft=True, svm=one)
+    assert ngram_part.weigh(judged, 9000)[:3] == pytest.approx(ngram_part.BESIDE_SVM, abs=1e-6)
+    alone = ngram_part.weigh(replace(judged, svm=None), 9000)
+    assert alone[:3] == pytest.approx((0.15, 0.85, 0.0), abs=1e-6)
+
+
+def test_what_words_mean_is_tried_with_the_c_and_the_borders_that_were_found_without() -> None:
+    texts = [f"{left} {right}" for left in ("one", "two", "six") for right in ("more", "less")] * 4
+    labels = np.array([i % 2 for i in range(len(texts))])
+    words, pieces, _ = words_and_pieces(texts, 100)
+    tokenizer = Tokenizer(words, pieces=pieces)
+    examples = Examples.from_texts(tokenizer, texts, one_hot(labels.tolist(), 2))
+    vectors = np.random.default_rng(0).normal(size=(tokenizer.num_ids, 4)).astype(np.float32)
+    meanings = Meanings(vectors, np.ones(tokenizer.num_ids, np.float32))
+    features = learn_features(choose_ngrams(examples, 100, tokenizer.num_ids), tokenizer, meanings)
+    for recipe in (Recipe(7.0, 1.0, 1.0, borders=True), Recipe(0.25, 1.0, 1.0)):
+        plain = CrossFitted(np.full((len(texts), 2), 0.5, np.float32), recipe, 0.5)
+        found = cross_fit_meanings(plain, examples, features, labels, 2, seed=0)
+        assert (found.recipe.c, found.recipe.borders) == (recipe.c, recipe.borders)
+        assert found.recipe.meanings == ngram_svm.MEANT_OF_FEW
+        assert plain.or_surer(found, labels) is found and found.or_surer(plain, labels) is found
