@@ -91,29 +91,45 @@ def cross_validate(
         else:
             own = prepared.train_examples.subset(rest)
             learnt = Lesson(in_both_readings(prepared, own, rest), own, recipe)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
-            one = Network(network.config)
-        assert one.ngrams is not None
-        one.ngrams.choose(network.ngrams.ids.numpy())
-        begin_with_meanings(one, prepared.meanings)
-        silence(one)
         chosen = sized(len(learnt.examples)) if sized else options
-        train_network(one, learnt.examples, replace(chosen, patience=chosen.epochs))
-        left_out = prepared.train_as_new.subset(held)
-        found = part_logits(
-            one,
-            learnt.linear,
-            left_out,
-            prepared.features(one),
-            learnt.recipe,
-            options.seed,
-            vectors=learnt.vectors,
-            svm=learnt.svm,
-            labelled=learnt.labelled,
-        )
+        found = _answers(prepared, network, chosen, learnt, prepared.train_as_new.subset(held))
         lstm[held], linear[held], soft = found.lstm, found.ngrams, found.soft
         if found.svm is not None:
             beside[held], has_svm = found.svm, True
     svm = beside if has_svm else None
     return PartLogits(lstm, linear, prepared.examples(train).targets, soft=soft, svm=svm)
+
+
+def hold_out_validate(
+    prepared: Prepared, network: Network, options: TrainingOptions, lesson: Lesson
+) -> PartLogits:
+    """What a network of this shape answers the validation part, where its lesson is of the training
+    part alone. The one that is written may then learn from both (see ShortTeachers.taught)."""
+    return _answers(prepared, network, options, lesson, prepared.examples(prepared.validation))
+
+
+def _answers(
+    prepared: Prepared, network: Network, options: TrainingOptions, lesson: Lesson, left_out: Examples
+) -> PartLogits:
+    """What a network of this shape answers that learnt all its passes, and from none of these."""
+    assert network.ngrams is not None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        one = Network(network.config)
+    assert one.ngrams is not None
+    one.ngrams.choose(network.ngrams.ids.numpy())
+    begin_with_meanings(one, prepared.meanings)
+    silence(one)
+    train_network(one, lesson.examples, replace(options, patience=options.epochs))
+    found = part_logits(
+        one,
+        lesson.linear,
+        left_out,
+        prepared.features(one),
+        lesson.recipe,
+        options.seed,
+        vectors=lesson.vectors,
+        svm=lesson.svm,
+        labelled=lesson.labelled,
+    )
+    return replace(found, vectors=None)  # those of the network that is written are others

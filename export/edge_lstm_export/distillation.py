@@ -143,12 +143,14 @@ class Taught:
     """examples: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as
     in the examples. provenance: how the texts were labelled. judged: spans of the validation part, with the
     teacher's labels; the network does not learn from them. lesson: for both parts of a network with n-grams,
-    where they are of short texts."""
+    where they are of short texts; first: what a network learns that the validation part judges, where it is
+    learnt from afterwards."""
 
     examples: Examples
     soft: npt.NDArray[np.float32]
     provenance: dict[str, Any]
     lesson: Lesson | None = None
+    first: Lesson | None = None
     judged: Examples | None = None
 
 

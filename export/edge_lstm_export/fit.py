@@ -122,7 +122,8 @@ class Prepared:
     """A data set as the training takes it. validation may be empty where there are few texts.
 
     further: texts without a label, whose words and n-grams count too where pieces are read. made: texts made
-    from the training texts, whose n-grams count too.
+    from the training texts, whose n-grams count too; later: texts made from the validation part, to be learnt
+    from with it once it has judged.
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
     meanings: of each id, by pretrained word vectors.
     replayed: so many of the training texts, the first ones, are those of a checkpoint that is gone on from.
@@ -139,6 +140,7 @@ class Prepared:
     spaceless: float = 0.0
     further: tuple[str, ...] = ()
     made: Made = NOTHING_MADE
+    later: tuple[str, ...] = ()
     meanings: Meanings | None = None
     replayed: int = 0
     rare: int = 0
@@ -398,11 +400,14 @@ def fit(
     so many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
     vectors: the n-gram part, where the teachers have fitted it; svm, labelled: see Lesson.
     """
-    validation = prepared.examples(prepared.validation) if len(prepared.validation) else None
+    validation = None
+    if len(prepared.validation) and crossed is None:
+        validation = prepared.examples(prepared.validation)
     if validation is not None and judged is not None:
         validation = validation.joined(judged)
     examples = prepared.train_examples if examples is None else examples
     linear = examples if linear is None else linear
+    cross_validated = crossed is not None and not len(prepared.validation)
     if network.ngrams is not None:
         silence(network)
     result = train_network(
@@ -461,8 +466,10 @@ def fit(
             # of GoEmotions' 28, int8 gave 1.4 % of the texts other labels, and with this 0.2 %.
             round_to_int8(network)
         if crossed is not None and ngrams is not None:
-            logits, judges = torch.from_numpy(crossed.together(ngrams)), prepared.train
-            targets, judged_by = crossed.targets, "training texts, cross-validated"
+            logits = torch.from_numpy(crossed.together(ngrams))
+            targets, judges, judged_by = crossed.targets, prepared.validation, "validation part"
+            if cross_validated:
+                judges, judged_by = prepared.train, "training texts, cross-validated"
         else:
             assert validation is not None
             if network.pairs is not None:
@@ -490,9 +497,7 @@ def fit(
             kept_to = abstain if abstain is None or abstention.promised(abstain) else None
             abstention = replace(abstention, default=kept_to)
             said = tuple(
-                result_warnings(
-                    on_validation, probabilities, judges.labels, cross_validated=crossed is not None
-                )
+                result_warnings(on_validation, probabilities, judges.labels, cross_validated=cross_validated)
             )
         if finished is not None and validation is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
@@ -524,7 +529,7 @@ def fit(
         "parts": (finished and finished.to_dict()) or (ngrams and ngrams.to_dict()),
         "temperature": round(temperature, 6),
         "validation": on_validation.to_dict() if on_validation else None,
-        "cross_validated": crossed is not None,
+        "cross_validated": cross_validated,
         "test": on_test.to_dict() if on_test else None,
         "warnings": [*prepared.dataset.warnings, *said],
         **(described or {}),
@@ -542,7 +547,7 @@ def fit(
         kept=kept,
         thresholds=thresholds,
     )
-    return Fitted(checkpoint, result, on_validation, on_test, said, cross_validated=crossed is not None)
+    return Fitted(checkpoint, result, on_validation, on_test, said, cross_validated=cross_validated)
 
 
 def _provenance(

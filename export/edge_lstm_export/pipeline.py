@@ -16,7 +16,12 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.budget import AUTO, BY_ACCURACY, Candidate, Choice, choose, kept_choice
 from edge_lstm_export.checkpoint import save_checkpoint
-from edge_lstm_export.cross_validation import FEWEST_TEXTS_TO_CROSS_FIT, cross_validate, in_both_readings
+from edge_lstm_export.cross_validation import (
+    FEWEST_TEXTS_TO_CROSS_FIT,
+    cross_validate,
+    hold_out_validate,
+    in_both_readings,
+)
 from edge_lstm_export.curve import check_curve, measure_curve
 from edge_lstm_export.datasets import Dataset, read_dataset
 from edge_lstm_export.datasets.dataset import file_digest
@@ -256,6 +261,9 @@ def _train(
     examples = prepared.train_examples if taught is None else taught.examples
     many_made = of_short is not None and len(prepared.made.texts) > 0 and len(prepared.train) >= FEW_TEXTS
     options = sized_options(job, _with_made_passes(base) if many_made else base, len(examples))
+    if taught is not None and taught.first is not None:
+        watcher.say("the validation part judges a network that has not learnt from it")
+        crossed = hold_out_validate(prepared, network, options, taught.first)
     recipe, svm, linear = None, None, lesson.linear if lesson else None
     if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")

@@ -346,7 +346,16 @@ def prepare_texts(
     made = make_texts(texts, fold, variants_of(len(texts), wanted), seed)
     if known is not None:
         made = with_near_words(made, texts, known.beside, near_variants_of(len(texts), near), seed)
-    return replace(prepared, made=made)
+    prepared = replace(prepared, made=made)
+    if not few_labels or rows < FEW_TEXTS or not len(prepared.validation):
+        return prepared
+    # What the validation part has judged is learnt from too, once it has.
+    held = prepared.validation.texts
+    each, each_near = variants_of(len(texts), wanted), near_variants_of(len(texts), near)
+    of_held = make_texts(held, np.zeros(len(held), np.int64), each, seed)
+    if known is not None:
+        of_held = with_near_words(of_held, held, known.beside, each_near, seed)
+    return replace(prepared, later=of_held.texts)
 
 
 def known_words(encoder: Encoder | None, texts: Sequence[str]) -> PretrainedWords | None:

@@ -92,6 +92,8 @@ class ShortTeachers:
         self.features = prepared.features(network)
         self.own = prepared.train_examples
         others = [*prepared.further, *prepared.made.texts]
+        if prepared.later:
+            others += [*prepared.validation.texts, *prepared.later]
         nothing = np.zeros((len(others), self.count), np.float32)
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
         self.linear = _read_alone(prepared, network, others, nothing, reading)
@@ -188,12 +190,33 @@ class ShortTeachers:
     def lesson(self, rows: Ints, *, made: bool = True, most: int | None = None) -> Lesson:
         """What a network learns from these rows: them, the texts without a label (at most so many) and those
         that were made of the rows, with targets from teachers that know the labels of these rows alone."""
-        return self._lesson(rows, made, most)[0]
+        further, texts = self._texts(rows, made, most)
+        labels = self.prepared.train.labels[rows]
+        return self._lesson(
+            self.own.subset(rows), labels, self.others.subset(texts), self.opinions(rows, texts), further
+        )
 
     def taught(self, say: Say, *, made: bool = True) -> Taught:
-        """The same of all rows. ``say`` is told what the teachers reached."""
-        train, further = self.prepared.train, self.prepared.further
-        lesson, found = self._lesson(np.arange(len(train)), made, None)
+        """The same of all rows. Where texts were made of the validation part, the network learns from these
+        and from it too, and its ``first`` lesson is without them. ``say`` is told what the teachers
+        reached."""
+        train, further, validation = self.prepared.train, self.prepared.further, self.prepared.validation
+        rows = np.arange(len(train))
+        _, texts = self._texts(rows, made, None)
+        own, labels, first = self.own, train.labels, None
+        if not self.prepared.later:
+            found = self.opinions(rows, texts)
+        else:
+            held = len(self.prepared.further) + len(self.prepared.made.texts) + np.arange(len(validation))
+            made_of_held = np.arange(held[-1] + 1, len(self.others))
+            every = self.opinions(rows, np.concatenate([texts, made_of_held, held]))
+            known, unknown = np.split(every.others, [len(texts) + len(made_of_held)])
+            found = replace(every, others=known[: len(texts)])
+            first = self._lesson(own, labels, self.others.subset(texts), found, len(further))
+            found = replace(every, labelled=np.concatenate([every.labelled, unknown]), others=known)
+            own, labels = own.joined(self.others.subset(held)), np.concatenate([labels, validation.labels])
+            texts = np.concatenate([texts, made_of_held])
+        lesson = self._lesson(own, labels, self.others.subset(texts), found, len(further))
         for name, accuracy in found.accuracies.items():
             say(f"teacher: {name} {accuracy:.2%}, cross-fitted")
         weights = [*found.weights.values()]
@@ -218,35 +241,39 @@ class ShortTeachers:
             **{_KEYS[name]: round(accuracy, 4) for name, accuracy in found.accuracies.items()},
         }
         soft = np.concatenate([found.labelled, found.others])
-        return Taught(lesson.examples, soft, provenance, lesson)
+        return Taught(lesson.examples, soft, provenance, lesson, first)
 
-    def _lesson(self, rows: Ints, made: bool, most: int | None) -> tuple[Lesson, Opinions]:
+    def _texts(self, rows: Ints, made: bool, most: int | None) -> tuple[int, Ints]:
+        """(how many have no label, numbers of these and of what was made of the rows)."""
         further = np.arange(len(self.prepared.further))
         if most is not None and len(further) > most:
             further = np.random.default_rng([self.seed, 0x52]).permutation(further)[:most]
         of_rows = self.prepared.made.of(rows) if made else further[:0]
-        texts = np.concatenate([further, len(self.prepared.further) + of_rows])
-        found = self.opinions(rows, texts)
-        labels = one_hot(self.prepared.train.labels[rows], self.count)
-        own = self.own_labels * labels + (1 - self.own_labels) * found.labelled
-        examples = self.own.subset(rows).joined(self.others.subset(texts))
+        return len(further), np.concatenate([further, len(self.prepared.further) + of_rows])
+
+    def _lesson(
+        self, labelled: Examples, truth: Ints, others: Examples, found: Opinions, further: int
+    ) -> Lesson:
+        """What a network learns from labelled texts and from others, by what was ``found`` of both. further:
+        so many of the others, the first ones, were not made."""
+        own = self.own_labels * one_hot(truth, self.count) + (1 - self.own_labels) * found.labelled
+        examples = labelled.joined(others)
         examples = replace(examples, targets=np.concatenate([own, found.others]).astype(np.float32))
-        labelled, truth = self.own.subset(rows), self.prepared.train.labels[rows]
         # An SVM takes a text for wholly its likeliest label, and a made text is often of none in particular.
         # The vectors of many labels learn from soft ones.
         if not exact(self.count):
             vectors = None
-            if len(rows) < FEW_TEXTS and len(texts) and not len(further) and self.count <= MOST_SVMS:
+            if len(truth) < FEW_TEXTS and len(others) and not further and self.count <= MOST_SVMS:
                 # On a part of banking77's training split 76.7 %, without the rows' SVM 75.3.
                 narrow = fit_narrow(examples, self.features, self.width, self.seed)
                 vectors = with_svm(narrow, labelled, self.features, truth)
-            many = len(rows) >= FEW_TEXTS and len(examples) > len(rows)
-            return Lesson(examples, examples, None, vectors, labelled=labelled if many else None), found
-        linear, _ = examples.split(len(rows) + len(further))
+            many = len(truth) >= FEW_TEXTS and len(examples) > len(truth)
+            return Lesson(examples, examples, None, vectors, labelled=labelled if many else None)
+        linear, _ = examples.split(len(truth) + further)
         # The network's n-grams mean what another teacher's words do, if anything.
-        known = replace(found.recipe, meanings=0.0) if not len(further) else None
+        known = replace(found.recipe, meanings=0.0) if not further else None
         vectors, svm = None, None
-        if len(texts) and self.prepared.meanings is not None:
+        if len(others) and self.prepared.meanings is not None:
             of_words = self.features.keys[: self.features.words]
             meant = self.prepared.meanings.vectors
             meanings = np.zeros((len(self.features.keys), meant.shape[1]), np.float32)
@@ -255,7 +282,7 @@ class ShortTeachers:
             if len(self.prepared.train) >= FEW_TEXTS:  # of 200 and 300 rows it is worth nothing
                 words = len(self.prepared.tokenizer.words)
                 svm = fit_known_words(labelled, self.features, truth, self.count, found.recipe, words)
-        return Lesson(examples, linear, known, vectors, svm), found
+        return Lesson(examples, linear, known, vectors, svm)
 
 
 # How many of each row, and passes over these and the rows. On three quarters of the training splits of trec6,

@@ -31,8 +31,8 @@ def can_fine_tune(prepared: Prepared, seed: int) -> bool:
 class TunedEncoders:
     """The folds are those of :func:`cross_validate`, so that what is fine-tuned on all rows but those of a
     fold serves the cross-validation too. vectors: the frozen encoder's, of the rows, float32 [rows, hidden].
-    others: the texts without a label, and after them what was made of the labelled ones. Nothing is
-    fine-tuned before it is asked for."""
+    others: the texts without a label, after them what was made of the labelled ones, and the validation part
+    with what was made of it. Nothing is fine-tuned before it is asked for."""
 
     def __init__(
         self,
@@ -76,14 +76,14 @@ class TunedEncoders:
     def _on_parts(self) -> tuple[Floats, list[Floats]]:
         """(of each row by the one that did not see it, [rows, labels]; of the others by each, [others,
         labels], 0 where it was not asked). With few rows each is asked for all others, since cross-validation
-        needs that; with many, for texts without a label and for what was made of the rows that it did not
-        see."""
+        needs that; with many, for texts without a label, for what was made of the rows that it did not
+        see, and for its share of the validation part and what was made of that."""
         own = np.zeros((self.rows, self.encoder.labels), np.float32)
         others = []
         self._say_cost()
         for k in range(FOLDS):
             held = np.flatnonzero(self.fold == k)
-            asked = self._asked(held)
+            asked = self._asked(k)
             found = self._answers(np.flatnonzero(self.fold != k), np.concatenate([held, self.rows + asked]))
             own[held] = found[: len(held)]
             answers = np.zeros((len(self.texts) - self.rows, self.encoder.labels), np.float32)
@@ -91,12 +91,14 @@ class TunedEncoders:
             others.append(answers)
         return own, others
 
-    def _asked(self, held: Ints) -> Ints:
+    def _asked(self, k: int) -> Ints:
+        """Numbers of the others that the encoder of fold k answers."""
         others = np.arange(len(self.texts) - self.rows)
         if self.rows < FEW_TEXTS:
             return others
-        logs = len(self.prepared.further)
-        return np.concatenate([others[:logs], logs + self.prepared.made.of(held)])
+        logs, made = len(self.prepared.further), self.prepared.made
+        of_held = logs + made.of(np.flatnonzero(self.fold == k))
+        return np.concatenate([others[:logs], of_held, others[logs + len(made.texts) + k :: FOLDS]])
 
     def _answers(self, rows: Ints, texts: Ints) -> Floats:
         """texts: numbers of the rows, and after them of the others."""
@@ -119,7 +121,7 @@ class TunedEncoders:
         from edge_lstm_export.teacher.tuned import times_read
 
         learnt = [row for k in range(FOLDS) for row in np.flatnonzero(self.fold != k)]
-        read = [i for k in range(FOLDS) for i in self._asked(np.flatnonzero(self.fold == k))]
+        read = [i for k in range(FOLDS) for i in self._asked(k)]
         say_cost(
             self.encoder,
             [self.texts[row] for row in learnt],

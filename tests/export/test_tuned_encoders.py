@@ -60,14 +60,16 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(
     assert (learnt.encoder.state_dict()[words] == model.encoder.state_dict()[words]).all()
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("many", "held_learnt"), [(False, False), (True, False), (True, True)])
 def test_no_row_is_answered_by_an_encoder_that_saw_it(
     tmp_path: Path,
     encoder: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     many: bool,
+    held_learnt: bool,
 ) -> None:
+    """held_learnt: the validation part is learnt from too, once it has judged."""
     calls: list[tuple[list[str], list[str]]] = []
 
     def answers(
@@ -88,13 +90,17 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
     if many:
         monkeypatch.setattr(tuned_encoders, "FEW_TEXTS", 10)
         monkeypatch.setattr(short_teaching, "FEW_TEXTS", 10)
+    if held_learnt:
+        monkeypatch.setattr(reading, "FEW_TEXTS", 10)
     train(tmp_path, encoder, *(["--validation", "0.2"] if many else []))
     training = json.loads(capsys.readouterr().out)
     known = {text for text, _ in rows(24, 0)}
     assert len(calls) == 3
     assert all(known & set(learnt) for learnt, _ in calls)
     asked = [text for _, others in calls for text in others if text in known]
-    assert len(asked) == len(set(asked)) == sum(training["data"]["train_texts"].values())
+    held = training["data"]["validation_texts"]
+    labelled_rows = sum(training["data"]["train_texts"].values())
+    assert len(asked) == len(set(asked)) == labelled_rows + held * held_learnt
     for learnt, others in calls:
         assert not set(learnt) & set(others)
     made = training["distillation"]["made_texts"]
@@ -109,6 +115,39 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
         assert labelled == made
     else:
         assert labelled % 3 == 0 and labelled >= 3 * made
+
+
+def test_the_validation_part_is_learnt_from_once_it_has_judged(
+    tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (tuned_encoders, short_teaching, reading):
+        monkeypatch.setattr(module, "FEW_TEXTS", 10)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 2)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
+    judged: dict[str, Any] = {}
+    whole = pipeline.hold_out_validate
+
+    def judge(prepared: Any, network: Any, options: Any, lesson: Any) -> Any:
+        judged.update(prepared=prepared, lesson=lesson, found=whole(prepared, network, options, lesson))
+        return judged["found"]
+
+    monkeypatch.setattr(pipeline, "hold_out_validate", judge)
+    learnt = what_is_learnt(monkeypatch)
+    train(tmp_path, encoder, "--validation", "0.2")
+    shown = capsys.readouterr()
+    training = json.loads(shown.out)
+    assert "the validation part judges a network that has not learnt from it" in shown.err
+    prepared, first, examples = judged["prepared"], judged["lesson"].examples, learnt["examples"]
+    held = len(prepared.validation)
+    assert held == training["data"]["validation_texts"] == training["validation"]["texts"]
+    assert not training["cross_validated"]
+    assert len(first) == len(prepared.train) + len(prepared.made.texts)
+    assert len(examples) == len(first) + held + len(prepared.later)
+    # The rows' own labels are the largest target, those of the validation part too.
+    rows_learnt = len(prepared.train) + held
+    truth = [*prepared.train.labels, *prepared.validation.labels]
+    assert examples.targets[:rows_learnt].argmax(axis=1).tolist() == truth
+    assert learnt["crossed"] is judged["found"] and len(judged["found"].targets) == held
 
 
 def test_a_better_encoder_counts_and_says_so(

@@ -152,7 +152,7 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
     kept = f"epoch {result.best.epoch}" if result.best else "no complete epoch: the weights so far"
     lines = [
         f"kept       {kept} of {len(result.history)} ({result.outcome}, {duration(result.seconds)})",
-        *_calibration(result.best, temperature, fitted.cross_validated),
+        *_calibration(result.best, temperature, fitted.validation is not None),
         f"checkpoint {printable(str(job.output))}",
     ]
     if result.history:
@@ -161,10 +161,10 @@ def written_lines(job: TrainingJob, fitted: Fitted) -> list[str]:
     return lines
 
 
-def _calibration(best: EpochRecord | None, temperature: float, cross_validated: bool) -> list[str]:
+def _calibration(best: EpochRecord | None, temperature: float, judged: bool) -> list[str]:
     if best is None:
         return []
-    if best.temperature is None and not cross_validated:
+    if best.temperature is None and not judged:
         return ["not calibrated, and judged by the training loss: there is no validation part"]
     return [f"calibrated by a temperature of {temperature:.3f}, folded into the head"]
 
