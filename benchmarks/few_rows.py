@@ -8,8 +8,9 @@ The columns are ``edge-lstm train`` on these rows (preset ``small``, exported to
 with ``--teacher none --set pretrained=no``, another file where the embedded model knows the labels (sst2) or
 what English words mean helps (tweeteval_emotion, banking77); with ``--encoder`` also that command with
 ``--teacher`` and with ``--teacher --unlabelled`` (the rest of the training split, unlabelled) and the encoder
-itself, frozen, with a logistic regression (C = 10) on its vectors; and scikit-learn's linear models of
-anyones_labels.py. Writes OUT.json, OUT.svg and the page; a finished run is not made again, so that one that
+itself, frozen, with a logistic regression (C = 10) on its vectors; and of anyones_labels.py scikit-learn's
+linear models and, with ``--fasttext``, fastText with subwords, in an environment of its own
+(environments.py). Writes OUT.json, OUT.svg and the page; a finished run is not made again, so that one that
 was ended goes on.
 """
 
@@ -35,7 +36,8 @@ from edge_lstm_export.job import TrainingJob
 from edge_lstm_export.pipeline import run_job
 from edge_lstm_export.presets import NO_TEACHER
 
-from benchmarks.anyones_labels import LINEAR, Rows, linear_model, read
+from benchmarks.anyones_labels import FASTTEXT, LINEAR, Rows, fasttext, linear_model, read
+from benchmarks.environments import ensure
 from benchmarks.small_data import Silent
 from edge_lstm import Classifier
 from edge_lstm.modelfile import parse_model
@@ -45,6 +47,8 @@ ALONE = f"{OURS}, own labels alone"
 TAUGHT, WITH_LOG = f"{OURS}, encoder", f"{OURS}, encoder, unlabelled rest"
 MINE = (OURS, ALONE, TAUGHT, WITH_LOG)
 FROZEN = "the encoder, frozen"
+SUBWORDS = "fastText, subwords"
+COLUMNS = (*MINE, FROZEN, *LINEAR, SUBWORDS)
 A_LABEL, ALL = "10 a label", "all"
 
 
@@ -151,6 +155,10 @@ def measure(
     elif column == FROZEN:
         assert encoder is not None
         answers = frozen(part, test[0], encoder)
+    elif column == SUBWORDS:
+        python = ensure("fasttext", Path.home() / ".cache" / "edge-lstm" / "benchmarks").python
+        with tempfile.TemporaryDirectory() as scratch:
+            answers, *_ = fasttext(python, FASTTEXT[SUBWORDS], part, test[0], 0, draw, Path(scratch))
     else:
         answers = linear_model(column).fit(*part).predict(test[0]).tolist()
     seconds = time.perf_counter() - start
@@ -166,6 +174,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", default=["50", "200", "1000"], help=f'numbers, or "{A_LABEL}"')
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--encoder", help="a folder, or a name on the Hugging Face hub: two more columns")
+    parser.add_argument("--fasttext", action="store_true", help="a column more")
     parser.add_argument("--columns", nargs="+", help="of those of the page")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "few_rows")
     parser.add_argument("--page", type=Path, default=Path(__file__).parent / "few_rows.md")
@@ -175,7 +184,8 @@ def main() -> None:
     kept = out.with_name(f"{out.name}.json")
     runs = [Run(**run) for run in json.loads(kept.read_text())] if kept.exists() else []
     done = {(run.set, run.rows, run.draw, run.column) for run in runs}
-    columns = arguments.columns or ((*MINE, FROZEN) if arguments.encoder else MINE[:2]) + LINEAR
+    beside = (*LINEAR, SUBWORDS) if arguments.fasttext else LINEAR
+    columns = arguments.columns or ((*MINE, FROZEN) if arguments.encoder else MINE[:2]) + beside
     for draw in range(arguments.draws):
         for name in names:
             train, test = (read(arguments.folder / name / f"{part}.csv") for part in ("train", "test"))
@@ -210,13 +220,14 @@ def _cell(values: Sequence[float]) -> str:
 
 def page(runs: Sequence[Run]) -> str:
     """The table as Markdown: mean and standard deviation of the draws."""
-    columns = [column for column in (*MINE, FROZEN, *LINEAR) if any(run.column == column for run in runs)]
+    columns = [column for column in COLUMNS if any(run.column == column for run in runs)]
     lines = [
         "# Few rows",
         "",
-        "`python -m benchmarks.few_rows FOLDER --encoder MiniLM`; what is run is said there. Accuracy on the",
-        "whole test split in %, mean ± standard deviation of the draws; said: by the training, cross-",
-        "validated on its rows; then the size of the int8 file and how long the training took. –: not run;",
+        "`python -m benchmarks.few_rows FOLDER --encoder MiniLM --fasttext`; what is run is said there.",
+        "Accuracy on the whole test split in %, mean ± standard deviation of the draws; said: by the",
+        "training, cross-validated on its rows (from 2,000 on, of its validation part); then the size of",
+        "the int8 file and how long the training took. –: not run;",
         f"{ALONE}: without the embedded model, and without what English words mean.",
         "",
         "![Accuracy over the number of labelled rows](results/few_rows.svg)",
@@ -263,7 +274,7 @@ def picture(runs: Sequence[Run]) -> str:
     for axes in panels.flat[len(names) :]:
         axes.set_axis_off()
     for axes, name in zip(panels.flat, names):
-        for number, column in enumerate((*MINE, FROZEN, *LINEAR)):
+        for number, column in enumerate(COLUMNS):
             points = []
             for setting in _settings(runs):
                 those = _of(runs, setting, column)
