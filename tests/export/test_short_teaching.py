@@ -153,10 +153,15 @@ def test_the_linear_teacher_reads_what_the_labelled_texts_know(
     assert taught[0]["linear_accuracy"] == taught[1]["linear_accuracy"]
 
 
-@pytest.mark.parametrize("better", [True, False])
+@pytest.mark.parametrize(("better", "can_tell"), [(True, True), (False, True), (False, False)])
 def test_words_that_occur_once_are_known_where_that_answers_better(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, better: bool
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    better: bool,
+    can_tell: bool,
 ) -> None:
+    """can_tell: whether there are enough rows to ask; else they are known."""
     import dataclasses
 
     cross_fitted = reading.cross_fit
@@ -167,6 +172,8 @@ def test_words_that_occur_once_are_known_where_that_answers_better(
         return dataclasses.replace(found, accuracy=0.6 if with_rare == better else 0.5)
 
     monkeypatch.setattr(reading, "cross_fit", cross_fit)
+    monkeypatch.setattr(reading, "FEWEST_TO_TELL", 24 if can_tell else 25)
+    known = better or not can_tell
     few = write(
         tmp_path / "few.csv",
         [
@@ -176,10 +183,10 @@ def test_words_that_occur_once_are_known_where_that_answers_better(
     )
     options = ["--preset", "tiny", "--epochs", "1", "--set", "pretrained=no"]
     run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), *options])
-    assert ("24, known" in capsys.readouterr().err) == better
+    assert ("24, known" in capsys.readouterr().err) == known
     checkpoint = load_checkpoint(tmp_path / "m.safetensors")
-    assert ("aaaa" in checkpoint.tokenizer.words) == better
-    assert checkpoint.training["vocabulary"]["rare"] == better
+    assert ("aaaa" in checkpoint.tokenizer.words) == known
+    assert checkpoint.training["vocabulary"]["rare"] == known
     assert checkpoint.training["data"]["unknown_words"] > 0
 
 
