@@ -32,6 +32,7 @@ from edge_lstm_export.thresholds import check_precision
 
 PAIRS, NGRAMS = "pairs", "ngrams"
 FEATURES = (AUTO, PAIRS, NGRAMS)
+MOST_MADE = 1000  # texts of each row
 MOST_THREADS = 1024  # OpenMP ends the process where it cannot have as many as it is asked for
 
 
@@ -75,6 +76,7 @@ class TrainingJob:
     unlabelled: str | None = None
     soft_labels: Path | None = None
     own_labels: float | None = None
+    made_texts: int | None = None
     teacher_models: tuple[Path, ...] = ()
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
     spans: int | None = None
@@ -196,6 +198,7 @@ def check_for_several(job: TrainingJob, name: str) -> None:
         "--unlabelled": job.unlabelled is not None,
         "--suspects": job.suspects is not None,
         "pairs": bool(job.network.get("pair_buckets")),
+        "made-texts": job.made_texts is not None,
     }
     for option, is_asked in asked.items():
         if is_asked:
@@ -225,6 +228,8 @@ def check_job(job: TrainingJob) -> None:
         other = "--from" if job.begin is not None else "--preset auto"
         raise DataError(f"--curve and {other} do not go together; leave one of them out")
     check_validation_share(job.validation_share or 0.0)
+    if job.made_texts is not None and not 0 <= job.made_texts <= MOST_MADE:
+        raise DataError(f"made-texts must be from 0 to {MOST_MADE:,}, not {job.made_texts}")
     check_precision(job.precision)
     if job.abstain is not None:
         check_abstain(job.abstain)

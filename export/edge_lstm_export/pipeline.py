@@ -86,7 +86,13 @@ from edge_lstm_export.more_rows import CurveInterrupted
 from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import PartLogits, truth_of
 from edge_lstm_export.ngram_svm import FEW_TEXTS, CrossFitted, Recipe, Vectors, cross_fit, exact
-from edge_lstm_export.presets import NO_TEACHER, Preset, TrainingOptions, fitted_to_size
+from edge_lstm_export.presets import (
+    MOST_EXACT_LABELS,
+    NO_TEACHER,
+    Preset,
+    TrainingOptions,
+    fitted_to_size,
+)
 from edge_lstm_export.reading import (
     best_reading,
     check_pretrained,
@@ -98,7 +104,7 @@ from edge_lstm_export.reading import (
     with_features,
     word_bytes,
 )
-from edge_lstm_export.short_teaching import MOST_TO_MAKE_OF, PASSES_WITH_MADE, made_examples
+from edge_lstm_export.short_teaching import MADE_OF_EACH, MOST_TO_MAKE_OF, PASSES_WITH_MADE, made_examples
 from edge_lstm_export.teacher import kept_split_seed
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.who_teaches import is_few, load_teacher, sentiment_helps, teachers_of, with_made
@@ -156,6 +162,8 @@ def _run(job: TrainingJob, watcher: Watcher) -> Fitted:
         raise DataError(f"each text of {job.source} has one label: precision is for several; leave it out")
     job = replace(with_features(job, dataset, watcher.say), labels=len(dataset.labels))
     check_pretrained(job, dataset)
+    if job.made_texts is not None and job.features != NGRAMS:
+        raise DataError("made-texts: for short texts, see --set features; leave it out")
     few = is_few(job, dataset, labeller)
     if few:
         job = replace(job, validation_share=0.0)
@@ -275,12 +283,19 @@ def _train(
             linear, examples = examples, in_both_readings(prepared, examples)
             options = sized_options(job, base, len(examples))
         elif recipe and not dataset.several and FEW_TEXTS <= len(prepared.train) <= MOST_TO_MAKE_OF:
-            made_of_them = made_examples(prepared, network, recipe, options.seed)
-            watcher.say(f"n-grams: label {len(made_of_them):,} texts made from the training texts too")
-            linear, examples = examples, examples.joined(made_of_them)
-            options = sized_options(job, _with_made_passes(base), len(examples))
+            each = MADE_OF_EACH if job.made_texts is None else job.made_texts
+            made_of_them = made_examples(prepared, network, recipe, options.seed, each)
+            if len(made_of_them):
+                watcher.say(f"n-grams: label {len(made_of_them):,} texts made from the training texts too")
+                linear, examples = examples, examples.joined(made_of_them)
+                options = sized_options(job, _with_made_passes(base), len(examples))
             assert svm is not None
             svm["made_texts"] = len(made_of_them)
+    if job.made_texts and not (prepared.made.texts or (svm and svm.get("made_texts"))):
+        watcher.say(
+            "note: no texts were made: they are for --teacher, or for "
+            f"{FEW_TEXTS:,} to {MOST_TO_MAKE_OF:,} rows to learn from, of up to {MOST_EXACT_LABELS} labels"
+        )
     if few and taught is None:
         crossed = cross_validate(prepared, network, options, recipe, watcher.say)
     settings = _settings(job, vocabulary, prepared, network, options, choice, taught)
@@ -329,7 +344,8 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
     asked["features"] = [] if job.features == AUTO else ["features"]
     asked["teacher"] = [] if job.teacher in (None, NO_TEACHER) else ["--teacher"]
     check_unchanged(beginning, job.preset, asked)
-    for name, is_asked in (("--unlabelled", job.unlabelled), ("--suspects", job.suspects)):
+    refused = {"--unlabelled": job.unlabelled, "--suspects": job.suspects, "made-texts": job.made_texts}
+    for name, is_asked in refused.items():
         if is_asked is not None:
             raise DataError(f"{name} is for a training from nothing, not for --from; leave it out")
     config = beginning.checkpoint.network.config
@@ -583,6 +599,7 @@ def _settings(
         "unlabelled": job.unlabelled,
         "precision": job.precision,
         "own labels": job.distillation.own_labels if job.distillation else 1.0,
+        "made texts": job.made_texts,
         "teacher's models": [file_digest(path) for path in job.teacher_models],
         "soft labels": hashlib.sha256(taught.soft.tobytes()).hexdigest() if taught else None,
     }

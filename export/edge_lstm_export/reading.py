@@ -349,15 +349,17 @@ def prepare_texts(
     wanted = near = WANTED if few_labels or rows >= FEW_TEXTS or further else WANTED_OF_MANY
     if few_labels and rows >= FEW_TEXTS and encoder is not None and not further:
         wanted, near = WANTED_OF_ENCODER, NEAR_OF_ENCODER
-    made = make_texts(texts, fold, variants_of(len(texts), wanted), seed)
+    each, each_near = variants_of(len(texts), wanted), near_variants_of(len(texts), near)
+    if job.made_texts is not None:
+        each = each_near = job.made_texts
+    made = make_texts(texts, fold, each, seed)
     if known is not None:
-        made = with_near_words(made, texts, known.beside, near_variants_of(len(texts), near), seed)
+        made = with_near_words(made, texts, known.beside, each_near, seed)
     prepared = replace(prepared, made=made)
     if not few_labels or rows < FEW_TEXTS or not len(prepared.validation):
         return prepared
     # What the validation part has judged is learnt from too, once it has.
     held = prepared.validation.texts
-    each, each_near = variants_of(len(texts), wanted), near_variants_of(len(texts), near)
     of_held = make_texts(held, np.zeros(len(held), np.int64), each, seed)
     if known is not None:
         of_held = with_near_words(of_held, held, known.beside, each_near, seed)

@@ -294,14 +294,16 @@ MADE_OF_EACH, PASSES_WITH_MADE = 3, 8
 MOST_TO_MAKE_OF = 20_000  # rows: so many say themselves what could be made of them, and take their time
 
 
-def made_examples(prepared: Prepared, network: Network, recipe: Recipe, seed: int) -> Examples:
+def made_examples(
+    prepared: Prepared, network: Network, recipe: Recipe, seed: int, each: int = MADE_OF_EACH
+) -> Examples:
     """Texts made from the training texts, for the LSTM, as the n-grams label them: each by a linear model
     that learnt from none of those that it was made of. For one label a text, and the part of each logit."""
     assert network.ngrams is not None
     count, own, labels = len(prepared.dataset.labels), prepared.train_examples, prepared.train.labels
     features = prepared.features(network)
     fold = folds_of(prepared.train, FOLDS, seed)
-    made = make_texts(prepared.train.texts, fold, MADE_OF_EACH, seed)
+    made = make_texts(prepared.train.texts, fold, each, seed)
     targets = np.zeros((len(made.texts), count), np.float32)
     examples = Examples.from_texts(prepared.tokenizer, made.texts, targets)
     for k in np.unique(fold):

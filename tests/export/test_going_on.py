@@ -217,6 +217,10 @@ def test_the_ngrams_of_many_labels_begin_with_what_did_not_see_the_validation_pa
             "no text of kind 0, kind 1, kind 2, which",
         ),
         (["--from", "with.safetensors", "--suspects", "s.csv"], "--suspects is for a training from nothing"),
+        (
+            ["--from", "with.safetensors", "--set", "made-texts=2"],
+            "made-texts is for a training from nothing",
+        ),
         (["--from", "with.safetensors", "--label-separator", "|"], "several labels a text, .* gives one"),
         (["--from", "with.safetensors", "--set", "precision=0.9"], "precision is for several"),
         (

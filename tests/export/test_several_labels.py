@@ -268,7 +268,13 @@ def test_an_unknown_label_of_the_test_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--teacher", "nb-svm"), ("--suspects", "s.csv"), ("--set", "precision=0"), ("--set", "pairs=100")],
+    [
+        ("--teacher", "nb-svm"),
+        ("--suspects", "s.csv"),
+        ("--set", "precision=0"),
+        ("--set", "pairs=100"),
+        ("--set", "made-texts=2"),
+    ],
 )
 def test_what_is_for_one_label_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     source = write_texts(tmp_path / "a.csv", 40)

@@ -264,6 +264,42 @@ def test_many_rows_have_their_lstm_learn_texts_made_of_them(
 
 
 @pytest.mark.usefixtures("encoder_is_heard")
+@pytest.mark.parametrize("each", [0, 2])
+def test_so_many_texts_are_made_as_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], each: int
+) -> None:
+    pytest.importorskip("transformers")
+    from transformers_made import make_transformer
+
+    folder = make_transformer(tmp_path / "encoder", [*COMMON, "basket", "wave"])
+    training, said = trained(tmp_path, capsys, "--teacher", str(folder), "--set", f"made-texts={each}")
+    made = training["distillation"]["made_texts"]
+    assert 24 * each / 2 < made <= 2 * 24 * each or made == each == 0
+    assert "texts made from the rows" not in said  # nobody asked whether they help
+    assert "no texts were made" not in said
+
+
+def test_texts_that_nobody_would_label_are_not_made_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training, said = trained(tmp_path, capsys, "--set", "made-texts=2")
+    assert "made_texts" not in training["distillation"]
+    assert "note: no texts were made: they are for --teacher, or for 2,000 to 20,000 rows" in said
+
+
+@pytest.mark.parametrize("each", [0, 1])
+def test_many_rows_have_so_many_made_as_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, each: int
+) -> None:
+    for module in (pipeline, reading, who_teaches):
+        monkeypatch.setattr(module, "FEW_TEXTS", 10)
+    training, _ = trained(tmp_path, capsys, "--set", f"made-texts={each}")
+    rows_learnt = sum(training["data"]["train_texts"].values())
+    made = training["distillation"]["made_texts"]
+    assert rows_learnt / 2 < made <= rows_learnt if each else made == 0
+
+
+@pytest.mark.usefixtures("encoder_is_heard")
 @pytest.mark.parametrize(("harm", "learnt"), [(0, True), (3, True), (12, False)])
 def test_made_texts_are_left_out_only_where_they_clearly_harm(
     tmp_path: Path,

@@ -130,6 +130,13 @@ SETTINGS = (
         "of several labels a text, what each label's threshold is to reach; else the best F1",
     ),
     Setting("own-labels", "", "own_labels", float, "how much a text's own label counts beside the teacher's"),
+    Setting(
+        "made-texts",
+        "",
+        "made_texts",
+        int,
+        "of short texts, how many are made of each row and labelled by teachers; 0: none; else by the rows",
+    ),
     Setting("soft-labels", "", "soft_labels", Path, "keeps the teacher's labels, for the next training"),
     Setting("spans", "", "spans", int, "sentences of a text that a transformer labels for themselves"),
     Setting(
