@@ -123,7 +123,7 @@ class Prepared:
 
     further: texts without a label, whose words and n-grams count too where pieces are read. made: texts made
     from the training texts, whose n-grams count too; later: texts made from the validation part, to be learnt
-    from with it once it has judged.
+    from with it once it has judged; None where it is not.
     unknown_words: the share of words outside the vocabulary to expect of new texts, from 0 to 1.
     meanings: of each id, by pretrained word vectors.
     replayed: so many of the training texts, the first ones, are those of a checkpoint that is gone on from.
@@ -140,7 +140,7 @@ class Prepared:
     spaceless: float = 0.0
     further: tuple[str, ...] = ()
     made: Made = NOTHING_MADE
-    later: tuple[str, ...] = ()
+    later: tuple[str, ...] | None = None
     meanings: Meanings | None = None
     replayed: int = 0
     rare: int = 0

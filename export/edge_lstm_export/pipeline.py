@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -108,9 +108,6 @@ from edge_lstm_export.short_teaching import MADE_OF_EACH, MOST_TO_MAKE_OF, PASSE
 from edge_lstm_export.teacher import kept_split_seed
 from edge_lstm_export.training import Callbacks, Progress
 from edge_lstm_export.who_teaches import is_few, load_teacher, sentiment_helps, teachers_of, with_made
-
-if TYPE_CHECKING:
-    pass
 
 
 class Watcher(Protocol):

@@ -92,7 +92,7 @@ class ShortTeachers:
         self.features = prepared.features(network)
         self.own = prepared.train_examples
         others = [*prepared.further, *prepared.made.texts]
-        if prepared.later:
+        if prepared.later is not None:
             others += [*prepared.validation.texts, *prepared.later]
         nothing = np.zeros((len(others), self.count), np.float32)
         self.others = Examples.from_texts(prepared.tokenizer, others, nothing)
@@ -197,14 +197,13 @@ class ShortTeachers:
         )
 
     def taught(self, say: Say, *, made: bool = True) -> Taught:
-        """The same of all rows. Where texts were made of the validation part, the network learns from these
-        and from it too, and its ``first`` lesson is without them. ``say`` is told what the teachers
-        reached."""
+        """The same of all rows. Where the validation part is learnt from too, and what was made of it, the
+        ``first`` lesson is without them. ``say`` is told what the teachers reached."""
         train, further, validation = self.prepared.train, self.prepared.further, self.prepared.validation
         rows = np.arange(len(train))
         _, texts = self._texts(rows, made, None)
         own, labels, first = self.own, train.labels, None
-        if not self.prepared.later:
+        if self.prepared.later is None:
             found = self.opinions(rows, texts)
         else:
             held = len(self.prepared.further) + len(self.prepared.made.texts) + np.arange(len(validation))

@@ -117,8 +117,13 @@ def test_no_row_is_answered_by_an_encoder_that_saw_it(
         assert labelled % 3 == 0 and labelled >= 3 * made
 
 
+@pytest.mark.parametrize("made", [True, False])
 def test_the_validation_part_is_learnt_from_once_it_has_judged(
-    tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    encoder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    made: bool,
 ) -> None:
     for module in (tuned_encoders, short_teaching, reading):
         monkeypatch.setattr(module, "FEW_TEXTS", 10)
@@ -133,7 +138,7 @@ def test_the_validation_part_is_learnt_from_once_it_has_judged(
 
     monkeypatch.setattr(pipeline, "hold_out_validate", judge)
     learnt = what_is_learnt(monkeypatch)
-    train(tmp_path, encoder, "--validation", "0.2")
+    train(tmp_path, encoder, "--validation", "0.2", *([] if made else ["--set", "made-texts=0"]))
     shown = capsys.readouterr()
     training = json.loads(shown.out)
     assert "the validation part judges a network that has not learnt from it" in shown.err
@@ -141,6 +146,7 @@ def test_the_validation_part_is_learnt_from_once_it_has_judged(
     held = len(prepared.validation)
     assert held == training["data"]["validation_texts"] == training["validation"]["texts"]
     assert not training["cross_validated"]
+    assert bool(prepared.later) == bool(prepared.made.texts) == made
     assert len(first) == len(prepared.train) + len(prepared.made.texts)
     assert len(examples) == len(first) + held + len(prepared.later)
     # The rows' own labels are the largest target, those of the validation part too.
