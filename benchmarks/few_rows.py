@@ -12,6 +12,12 @@ itself, frozen, with a logistic regression (C = 10) on its vectors; and of anyon
 linear models and, with ``--fasttext``, fastText with subwords, in an environment of its own
 (environments.py). Writes OUT.json, OUT.svg and the page; a finished run is not made again, so that one that
 was ended goes on.
+
+    python -m benchmarks.few_rows FOLDER --held-out 1500 [--set NAME=VALUE ...] --out OUT --page PAGE.md
+
+chooses a default without a look at the test split: so many random rows of the training split, other ones for
+each draw, take its place, and what is drawn, and the log, are of the others. --set: as of ``edge-lstm
+train``, for its columns. Such runs have a name of their own, so that several may come to one page.
 """
 
 from __future__ import annotations
@@ -30,6 +36,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import typer
+from edge_lstm_export.cli.settings import parsed
 from edge_lstm_export.datasets import DataOptions
 from edge_lstm_export.export import export_fp32, quantize_int8
 from edge_lstm_export.job import TrainingJob
@@ -50,6 +58,7 @@ FROZEN = "the encoder, frozen"
 SUBWORDS = "fastText, subwords"
 COLUMNS = (*MINE, FROZEN, *LINEAR, SUBWORDS)
 A_LABEL, ALL = "10 a label", "all"
+OUT, PAGE = Path(__file__).parent / "results" / "few_rows", Path(__file__).parent / "few_rows.md"
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,16 @@ def drawn(train: Rows, rows: str, seed: int) -> Rows:
     return [texts[i] for i in chosen], [labels[i] for i in chosen]
 
 
+def held_out(train: Rows, rows: int, seed: int) -> tuple[Rows, Rows]:
+    """(the others, so many random rows) of a training split."""
+    texts, labels = train
+    order = list(range(len(texts)))
+    random.Random(f"held out {seed}").shuffle(order)
+    parts = sorted(order[rows:]), sorted(order[:rows])
+    others, held = (([texts[i] for i in part], [labels[i] for i in part]) for part in parts)
+    return others, held
+
+
 def ours(
     train: Rows,
     test: Sequence[str],
@@ -95,8 +114,10 @@ def ours(
     log: Sequence[str] = (),
     *,
     pretrained: bool = True,
+    settings: Sequence[str] = (),
 ) -> tuple[list[str], float | None, float]:
-    """(answers of the int8 file, the accuracy that the training said, kB)."""
+    """(answers of the int8 file, the accuracy that the training said, kB). settings: NAME=VALUE each."""
+    given = parsed(settings, {})
     with tempfile.TemporaryDirectory() as scratch:
         data, unlabelled = Path(scratch) / "few.csv", Path(scratch) / "log.csv"
         write_csv(data, [("text", "label"), *zip(*train)])
@@ -104,11 +125,13 @@ def ours(
         job = TrainingJob(
             str(data),
             Path(scratch) / "m.safetensors",
-            data=DataOptions(test_share=0.0),  # the test split is a file of its own
-            vocabulary={"pretrained": pretrained},
-            options={"seed": seed},
+            data=DataOptions(**{"test_share": 0.0, **given["data"]}),  # the test split is a file of its own
+            vocabulary={"pretrained": pretrained, **given["vocabulary"]},
+            network=given["network"],
+            options={"seed": seed, **given["options"]},
             teacher=teacher,
             unlabelled=str(unlabelled) if log else None,
+            **given[""],
         )
         fitted = run_job(job, Silent())
         fp32 = parse_model(export_fp32(fitted.checkpoint).data, Path(scratch) / "m.onnx")
@@ -141,9 +164,16 @@ def write_csv(path: Path, rows: Sequence[Sequence[str]]) -> None:
 
 
 def measure(
-    name: str, train: Rows, test: Rows, rows: str, draw: int, column: str, encoder: str | None = None
+    name: str,
+    train: Rows,
+    test: Rows,
+    rows: str,
+    draw: int,
+    column: str,
+    encoder: str | None = None,
+    settings: Sequence[str] = (),
 ) -> Run:
-    """Trains one column on one draw."""
+    """Trains one column on one draw. settings: of edge-lstm's columns."""
     part = drawn(train, rows, draw)
     said = kb = None
     start = time.perf_counter()
@@ -151,7 +181,9 @@ def measure(
         known = {*part[0], *test[0]}
         rest = [text for text in train[0] if text not in known] if column == WITH_LOG else []
         teacher = {OURS: None, ALONE: NO_TEACHER}.get(column, encoder)
-        answers, said, kb = ours(part, test[0], draw, teacher, rest, pretrained=column != ALONE)
+        answers, said, kb = ours(
+            part, test[0], draw, teacher, rest, pretrained=column != ALONE, settings=settings
+        )
     elif column == FROZEN:
         assert encoder is not None
         answers = frozen(part, test[0], encoder)
@@ -176,9 +208,21 @@ def main() -> None:
     parser.add_argument("--encoder", help="a folder, or a name on the Hugging Face hub: two more columns")
     parser.add_argument("--fasttext", action="store_true", help="a column more")
     parser.add_argument("--columns", nargs="+", help="of those of the page")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "few_rows")
-    parser.add_argument("--page", type=Path, default=Path(__file__).parent / "few_rows.md")
+    parser.add_argument(
+        "--held-out", type=int, metavar="N", help="judge by so many rows of the training split"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="repeatable")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--page", type=Path, default=PAGE)
     arguments = parser.parse_args()
+    aside = [f"{arguments.held_out:,} rows held out"] if arguments.held_out else []
+    aside += sorted(arguments.set)
+    try:
+        parsed(arguments.set, {})
+    except typer.BadParameter as error:
+        parser.error(str(error))
+    if aside and (arguments.out == OUT or arguments.page == PAGE):
+        parser.error("--held-out and --set are not for the page in the repository; add --out and --page")
     names = arguments.sets or sorted(path.parent.name for path in arguments.folder.glob("*/train.csv"))
     out: Path = arguments.out
     kept = out.with_name(f"{out.name}.json")
@@ -189,12 +233,18 @@ def main() -> None:
     for draw in range(arguments.draws):
         for name in names:
             train, test = (read(arguments.folder / name / f"{part}.csv") for part in ("train", "test"))
+            if arguments.held_out:
+                if not 0 < arguments.held_out < len(train[0]):
+                    parser.error(f"--held-out must be from 1 to below the {len(train[0]):,} rows of {name}")
+                train, test = held_out(train, arguments.held_out, draw)
+            named = ", ".join([name, *aside])
             for rows in arguments.rows:
                 for column in columns:
-                    if (name, rows, draw, column) in done or (rows, column) == (ALL, WITH_LOG):
+                    if (named, rows, draw, column) in done or (rows, column) == (ALL, WITH_LOG):
                         continue
-                    runs.append(measure(name, train, test, rows, draw, column, arguments.encoder))
-                    print(f"{name} {rows} {draw} {column}: {runs[-1].accuracy:.2%}", flush=True)
+                    asked = arguments.encoder, arguments.set
+                    runs.append(measure(named, train, test, rows, draw, column, *asked))
+                    print(f"{named} {rows} {draw} {column}: {runs[-1].accuracy:.2%}", flush=True)
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     kept.write_text(json.dumps([asdict(r) for r in runs], indent=1) + "\n", encoding="utf-8")
     arguments.page.write_text(page(runs), encoding="utf-8")
@@ -225,9 +275,9 @@ def page(runs: Sequence[Run]) -> str:
         "# Few rows",
         "",
         "`python -m benchmarks.few_rows FOLDER --encoder MiniLM --fasttext`; what is run is said there.",
-        "Accuracy on the whole test split in %, mean ± standard deviation of the draws; said: by the",
-        "training, cross-validated on its rows (from 2,000 on, of its validation part); then the size of",
-        "the int8 file and how long the training took. –: not run;",
+        "Accuracy on the whole test split, where no rows are held out, in %, mean ± standard deviation of",
+        "the draws; said: by the training, cross-validated on its rows (from 2,000 on, of its validation",
+        "part); then the size of the int8 file and how long the training took. –: not run;",
         f"{ALONE}: without the embedded model, and without what English words mean.",
         "",
         "![Accuracy over the number of labelled rows](results/few_rows.svg)",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from edge_lstm_export.datasets import read_dataset
 
 from benchmarks import few_rows, suggested_rows
-from benchmarks.few_rows import A_LABEL, MINE, OURS, WITH_LOG, Run, drawn, page, picture
+from benchmarks.few_rows import A_LABEL, MINE, OURS, WITH_LOG, Run, drawn, held_out, page, picture
 from benchmarks.suggested_rows import AT_RANDOM, SUGGESTED, rounds
 
 TRAIN = [f"text {i}" for i in range(60)], ["rare" if i == 0 else "often" for i in range(60)]
@@ -23,12 +22,25 @@ def run(column: str, draw: int, accuracy: float, said: float | None = None) -> R
     return Run("set", "200", draw, column, 200, accuracy, said, 271.4 if mine else None, 20)
 
 
+def write_set(folder: Path) -> None:
+    folder.mkdir()
+    for part in ("train", "test"):
+        few_rows.write_csv(folder / f"{part}.csv", [("text", "label"), *zip(*TRAIN)])
+
+
 def test_a_draw_has_every_label_and_the_seed_decides() -> None:
     texts, labels = drawn(TRAIN, "10", 0)
     assert len(texts) == len(set(texts)) == 10
     assert "rare" in labels
     assert drawn(TRAIN, "10", 0) == (texts, labels) != drawn(TRAIN, "10", 1)
     assert len(drawn(TRAIN, A_LABEL, 0)[0]) == 11
+
+
+def test_what_is_held_out_is_not_learnt_and_the_seed_decides() -> None:
+    others, held = held_out(TRAIN, 15, 0)
+    assert len(held[0]) == 15 and sorted(others[0] + held[0]) == sorted(TRAIN[0])
+    assert dict(zip(*others)) | dict(zip(*held)) == dict(zip(*TRAIN))
+    assert held_out(TRAIN, 15, 0) == (others, held) != held_out(TRAIN, 15, 1)
 
 
 def test_the_page_has_the_columns_that_were_run_with_what_the_training_said() -> None:
@@ -54,11 +66,49 @@ def test_no_row_is_held_out_as_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
     assert learnt == [60]
 
 
+def test_the_settings_come_into_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Any] = []
+
+    def run_job(job: Any, watcher: Any) -> Any:
+        jobs.append(job)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(few_rows, "run_job", run_job)
+    given = ["misspelt=yes", "hidden=20", "made-texts=2", "dropout=0.3"]
+    with pytest.raises(KeyboardInterrupt):
+        few_rows.ours(TRAIN, ["text"], 7, settings=given)
+    (job,) = jobs
+    assert job.vocabulary == {"pretrained": True, "misspelt": True} and job.made_texts == 2
+    assert job.network == {"hidden": 20, "dropout": 0.3} and job.options == {"seed": 7}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--held-out", "10"], "add --out and --page"),
+        (["--set", "misspelt=yes"], "add --out and --page"),
+        (["--held-out", "60", "--out", "o", "--page", "p.md"], "below the 60 rows of set"),
+        (["--set", "mispelt=yes", "--out", "o", "--page", "p.md"], "do you mean misspelt?"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_before_a_training(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    said: str,
+) -> None:
+    write_set(tmp_path / "set")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["few_rows", str(tmp_path), *given])
+    with pytest.raises(SystemExit):
+        few_rows.main()
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert {path.name for path in tmp_path.iterdir()} == {"set"}
+
+
 def test_a_name_with_a_point_in_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "set").mkdir()
-    for part in ("train", "test"):
-        with (tmp_path / "set" / f"{part}.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *zip(*TRAIN)])
+    write_set(tmp_path / "set")
     for name in ("words.a", "words.b"):
         command = [tmp_path, "--rows", 20, "--draws", 1, "--columns", few_rows.LINEAR[0], "--out", name]
         monkeypatch.setattr(sys, "argv", ["few_rows", *map(str, command), "--page", str(tmp_path / "p.md")])
