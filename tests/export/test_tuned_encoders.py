@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export import pipeline, presets, reading, short_teaching, tuned_encoders, who_teaches
+from safetensors.numpy import load_file
 from test_short_teaching import COMMON, WORDS, rows, what_is_learnt, write
 
 from edge_lstm.cli import run
@@ -189,6 +190,39 @@ def test_an_interrupted_training_fine_tunes_no_encoder_twice(
     assert len(begun) == 4 and begun[3] == begun[2]
     assert not list(tmp_path.glob("*.partial"))
     assert json.loads(capsys.readouterr().out)["distillation"]["fine_tuned_accuracy"] > 0
+
+
+def test_an_interruption_while_the_validation_part_judges_costs_that_alone(
+    tmp_path: Path, encoder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (tuned_encoders, short_teaching, reading):
+        monkeypatch.setattr(module, "FEW_TEXTS", 10)
+    monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 2)
+    monkeypatch.setattr(tuned, "FEWEST_STEPS", 2)
+    held_out = ("--validation", "0.2")
+    train(tmp_path, encoder, *held_out)
+    whole = (tmp_path / "m.safetensors").rename(tmp_path / "whole.safetensors")
+    tune, tuned_again = tuned.fine_tuned, []
+    monkeypatch.setattr(tuned, "fine_tuned", lambda *given: tuned_again.append(given) or tune(*given))
+    judge = pipeline.hold_out_validate
+
+    def interrupted(*given: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "hold_out_validate", interrupted)
+    capsys.readouterr()
+    assert train(tmp_path, encoder, *held_out) == 130
+    assert "start again with the same command" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "m.safetensors").exists()
+    assert tuned_again and list(tmp_path.glob("m.teacher.safetensors.*.partial"))
+    monkeypatch.setattr(pipeline, "hold_out_validate", judge)
+    tuned_again.clear()
+    train(tmp_path, encoder, *held_out)
+    assert not tuned_again
+    found, expected = load_file(tmp_path / "m.safetensors"), load_file(whole)
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in expected)
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_rows_of_which_a_fold_leaves_one_label_are_no_lesson(
