@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edge_lstm_export import further_texts
 from edge_lstm_export.datasets import read_dataset
 
-from benchmarks import few_rows, suggested_rows
+from benchmarks import few_rows, long_log, suggested_rows
 from benchmarks.few_rows import A_LABEL, MINE, OURS, WITH_LOG, Run, drawn, held_out, page, picture
 from benchmarks.suggested_rows import AT_RANDOM, SUGGESTED, rounds
 
@@ -140,3 +141,22 @@ def test_each_round_learns_from_more_rows_and_only_one_way_asks_the_model(
     at_random = rounds(TRAIN, ([], []), "set", 0, AT_RANDOM, 3, 10)
     assert at_random.rows == found.rows and len(asked) == 3
     assert "| suggested | 10.0 (10.0) | 20.0 (20.0)" in suggested_rows.page([found, at_random])
+
+
+def test_of_a_long_log_the_share_of_the_sets_own_texts_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (further_texts, long_log):
+        monkeypatch.setattr(module, "MOST_FURTHER", 50)
+    shop = [f"return order {i} for a refund" for i in "abcdefghijklmnopqrstuvwxyz"]
+    sets = {
+        "shop": (shop, ["shop"] * len(shop)),
+        "film": ([f"scene {i // 26} of {'xyz'[i % 3]} was dull {chr(97 + i % 26)}" for i in range(260)],) * 2,
+    }
+    lines, own, share, chance = long_log.share_chosen("shop", sets, "10", 0)
+    assert (lines, own) == (16 + 260, 16)
+    assert share == 1.0 and chance == 50 / 276
+
+
+def test_spliced_lines_are_as_many_as_asked_for_and_the_seed_decides() -> None:
+    lines = [*long_log.spliced(["a b c d", "e f g h"], 9, 0)]
+    assert len(lines) == 9 and {len(line.split()) for line in lines} == {4}
+    assert lines == [*long_log.spliced(["a b c d", "e f g h"], 9, 0)]
