@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from edge_lstm_export.teacher.transformer import TransformerOptions, load_classifier, logits_of
+from edge_lstm_export.teacher.hub import load_classifier
+from edge_lstm_export.teacher.transformer import TransformerOptions, logits_of
 from edge_lstm_export.training import multiplies_bfloat16
 from torch.nn import functional
 

@@ -152,7 +152,8 @@ def frozen(train: Rows, test: Sequence[str], encoder: str) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _vectors(encoder: str, texts: tuple[str, ...]) -> Any:
-    from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder, vectors_of
+    from edge_lstm_export.teacher.hub import load_encoder
+    from edge_lstm_export.teacher.transformer import TransformerOptions, vectors_of
 
     return vectors_of(load_encoder(encoder, 2), texts, TransformerOptions())
 

@@ -21,8 +21,9 @@ from edge_lstm_export.distillation import unlabelled_texts
 from edge_lstm_export.pretrained import ENGLISH, PretrainedWords, packed
 from edge_lstm_export.spans import sentences
 from edge_lstm_export.teacher.encoder_words import words_of
+from edge_lstm_export.teacher.hub import load_encoder
 from edge_lstm_export.teacher.labels import Floats
-from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder, vectors_of
+from edge_lstm_export.teacher.transformer import TransformerOptions, vectors_of
 from safetensors.numpy import save_file
 from scipy import sparse
 from sklearn.linear_model import Ridge

@@ -41,7 +41,7 @@ from edge_lstm_export.teacher import (
 )
 
 if TYPE_CHECKING:
-    from edge_lstm_export.teacher.transformer import Taught as Transformer
+    from edge_lstm_export.teacher.answers import Taught as Transformer
     from edge_lstm_export.teacher.transformer import TransformerOptions
 
 NB_SVM, KEPT, EMBEDDED = "nb-svm", "kept", "embedded"
@@ -187,7 +187,7 @@ class ByTeacher:
         self.probabilities: dict[str, npt.NDArray[np.float32]] = {}
 
     def __call__(self, texts: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
-        from edge_lstm_export.teacher.transformer import classifier_labels
+        from edge_lstm_export.teacher.hub import classifier_labels
 
         teacher, names = self._distillation.teacher, self._distillation.teacher_labels
         known = classifier_labels(teacher)
@@ -408,12 +408,9 @@ def _learnt(
     prepared: Prepared, distillation: Distillation, maker: str, then: Sequence[str], say: Say
 ) -> Transformer:
     """A classifier as it is; an encoder fine-tuned on the training part. then: what it is to label."""
-    from edge_lstm_export.teacher.transformer import (
-        TRANSFORMER_VERSION,
-        classifier_labels,
-        source_digest,
-        taught,
-    )
+    from edge_lstm_export.teacher.answers import taught
+    from edge_lstm_export.teacher.hub import classifier_labels, source_digest
+    from edge_lstm_export.teacher.transformer import TRANSFORMER_VERSION
 
     labels, train = prepared.dataset.labels, prepared.train
     if classifier_labels(distillation.teacher) is not None:
@@ -441,8 +438,9 @@ def _classifier(
     distillation: Distillation, labels: Sequence[str], maker: str, then: Sequence[str], say: Say
 ) -> Transformer:
     """A classifier as it is."""
-    from edge_lstm_export.teacher.transformer import Taught as Transformer
-    from edge_lstm_export.teacher.transformer import load_classifier, say_cost
+    from edge_lstm_export.teacher.answers import Taught as Transformer
+    from edge_lstm_export.teacher.answers import say_cost
+    from edge_lstm_export.teacher.hub import load_classifier
 
     model = load_classifier(distillation.teacher, labels, distillation.teacher_labels)
     say_cost(model, (), then, distillation.transformer, say)
@@ -469,7 +467,8 @@ def _maker(distillation: Distillation) -> str | None:
         return None
     parts: list[Any] = [TEACHER_VERSION, distillation.options.to_dict()]
     if distillation.is_transformer:
-        from edge_lstm_export.teacher.transformer import TRANSFORMER_VERSION, source_digest
+        from edge_lstm_export.teacher.hub import source_digest
+        from edge_lstm_export.teacher.transformer import TRANSFORMER_VERSION
 
         parts += [
             TRANSFORMER_VERSION,

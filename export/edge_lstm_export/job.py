@@ -307,7 +307,7 @@ _OF_TRANSFORMERS = (
 
 def _check_teacher(job: TrainingJob) -> None:
     if job.distillation is not None and job.distillation.is_transformer:
-        from edge_lstm_export.teacher.transformer import check_source, classifier_labels
+        from edge_lstm_export.teacher.hub import check_source, classifier_labels
 
         check_source(job.distillation.teacher)
         tuned = job.teacher_steps or job.teacher_layers
@@ -354,7 +354,7 @@ def teaches_short(job: TrainingJob, labeller: ByTeacher | None) -> bool:
     if job.teacher == EMBEDDED:
         return True
     if job.distillation.is_transformer:
-        from edge_lstm_export.teacher.transformer import classifier_labels
+        from edge_lstm_export.teacher.hub import classifier_labels
 
         return classifier_labels(job.distillation.teacher) is None
     return job.teacher is None

@@ -491,7 +491,7 @@ def _write(job: TrainingJob, fitted: Fitted, prepared: Prepared) -> None:
 
 def _forget(distillation: Distillation) -> None:
     """A transformer's answers, once nothing goes on from them."""
-    from edge_lstm_export.teacher.transformer import forget_answers
+    from edge_lstm_export.teacher.answers import forget_answers
 
     forget_answers(distillation.weights)
 

@@ -68,7 +68,7 @@ class TunedEncoders:
 
     @cached_property
     def _source(self) -> str:
-        from edge_lstm_export.teacher.transformer import source_digest
+        from edge_lstm_export.teacher.hub import source_digest
 
         return source_digest(self.of.teacher)
 
@@ -117,7 +117,7 @@ class TunedEncoders:
         )
 
     def _say_cost(self) -> None:
-        from edge_lstm_export.teacher.transformer import say_cost
+        from edge_lstm_export.teacher.answers import say_cost
         from edge_lstm_export.teacher.tuned import times_read
 
         learnt = [row for k in range(FOLDS) for row in np.flatnonzero(self.fold != k)]

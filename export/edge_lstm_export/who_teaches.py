@@ -48,7 +48,7 @@ def load_teacher(job: TrainingJob, dataset: Dataset, labeller: ByTeacher | None)
     """The teacher of short texts, where it is an encoder: read once, since a large one takes its time."""
     if job.distillation is None or not job.distillation.is_transformer or not teaches_short(job, labeller):
         return None
-    from edge_lstm_export.teacher.transformer import load_encoder
+    from edge_lstm_export.teacher.hub import load_encoder
 
     return load_encoder(job.distillation.teacher, len(dataset.labels))
 

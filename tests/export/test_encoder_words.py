@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 
 from edge_lstm_export.pretrained import PretrainedWords
 from edge_lstm_export.teacher.encoder_words import words_of
-from edge_lstm_export.teacher.transformer import load_encoder
+from edge_lstm_export.teacher.hub import load_encoder
 from transformers_made import make_transformer
 
 SEA, SHOP = ("wave", "harbour", "tide", "shore"), ("basket", "till", "receipt", "queue")

@@ -195,18 +195,18 @@ def test_the_encoder_is_loaded_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, with_log: bool
 ) -> None:
     pytest.importorskip("transformers")
-    from edge_lstm_export.teacher import transformer
+    from edge_lstm_export.teacher import hub
     from transformers_made import make_transformer
 
     folder = make_transformer(tmp_path / "encoder", ["other", "words"])
     monkeypatch.setattr(reading, "variants_of", lambda rows, wanted: 1)
-    loaded, load_encoder = [], transformer.load_encoder
+    loaded, load_encoder = [], hub.load_encoder
 
-    def counted(source: str, labels: int) -> transformer.Encoder:
+    def counted(source: str, labels: int) -> hub.Encoder:
         loaded.append(source)
         return load_encoder(source, labels)
 
-    monkeypatch.setattr(transformer, "load_encoder", counted)
+    monkeypatch.setattr(hub, "load_encoder", counted)
     log = write(tmp_path / "log.csv", rows(50, 1), ("text",))
     trained(tmp_path, capsys, "--teacher", str(folder), *(["--unlabelled", str(log)] if with_log else []))
     assert loaded == [str(folder)]

@@ -16,8 +16,10 @@ pytest.importorskip("transformers")
 import torch
 from edge_lstm_export import distillation, negation, pipeline
 from edge_lstm_export.spans import random_spans, sentences
-from edge_lstm_export.teacher import transformer as module
-from edge_lstm_export.teacher.transformer import TransformerOptions, fine_tune, load_encoder, logits_of
+from edge_lstm_export.teacher import answers, fine_tuning
+from edge_lstm_export.teacher.fine_tuning import fine_tune
+from edge_lstm_export.teacher.hub import load_classifier, load_encoder
+from edge_lstm_export.teacher.transformer import TransformerOptions, logits_of
 from safetensors import safe_open
 from transformers_made import make_transformer
 
@@ -155,7 +157,7 @@ def test_what_cannot_be_turned_is_refused_before_the_teacher_learns(folder: Path
 def test_a_classifier_labels_texts_that_have_no_label(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = module.Taught.probabilities
+    real = answers.Taught.probabilities
 
     def known_words(self: Any, texts: Any, what: str, say: Any) -> Any:
         """As a classifier that has learnt something would answer."""
@@ -163,7 +165,7 @@ def test_a_classifier_labels_texts_that_have_no_label(
         good = np.array([any(word in text for word in ANSWERS["good"]) for text in texts])
         return np.where(good[:, None], [[0.1, 0.9]], [[0.8, 0.2]]).astype(found.dtype)
 
-    monkeypatch.setattr(module.Taught, "probabilities", known_words)
+    monkeypatch.setattr(answers.Taught, "probabilities", known_words)
     output = tmp_path / "m.safetensors"
     labels = ("--teacher-labels", "NEG=bad,POS=good")
     train(folder, output, "--teacher", str(folder / "classifier"), *labels, source="texts.txt")
@@ -176,7 +178,7 @@ def test_a_classifier_labels_texts_that_have_no_label(
 def test_the_time_that_a_teacher_takes_is_said_beforehand(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_SAY_EVERY", 0)
+    monkeypatch.setattr(answers, "SAY_EVERY", 0)
     train(folder, tmp_path / "m.safetensors", "--teacher", str(folder / "encoder"))
     _, lines = said(capsys)
     first, *_ = [line for line in lines.splitlines() if line.startswith("teacher:")]
@@ -220,7 +222,7 @@ def test_an_interrupted_labelling_does_nothing_twice(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    real = module.logits_of
+    real = answers.logits_of
 
     def until_the_spans(model: Any, texts: Any, options: Any) -> Any:
         read.append(len(texts))
@@ -228,7 +230,7 @@ def test_an_interrupted_labelling_does_nothing_twice(
             raise KeyboardInterrupt
         return real(model, texts, options)
 
-    monkeypatch.setattr(module, "logits_of", until_the_spans)
+    monkeypatch.setattr(answers, "logits_of", until_the_spans)
     output = tmp_path / "m.safetensors"
     more = ("--teacher", str(folder / "encoder"), "--unlabelled", str(folder / "texts.txt"))
     train(folder, output, *more)
@@ -244,7 +246,7 @@ def test_a_classifier_reads_nothing_twice_where_the_training_is_interrupted(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    real = module.logits_of
+    real = answers.logits_of
 
     def counting(model: Any, texts: Any, options: Any) -> Any:
         read.append(len(texts))
@@ -254,7 +256,7 @@ def test_a_classifier_reads_nothing_twice_where_the_training_is_interrupted(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "logits_of", counting)
+    monkeypatch.setattr(answers, "logits_of", counting)
     output = tmp_path / "m.safetensors"
     more = ("--teacher", str(folder / "classifier"), "--teacher-labels", "NEG=bad,POS=good")
     with monkeypatch.context() as patch:
@@ -322,7 +324,7 @@ def test_only_the_last_layers_learn_and_a_limit_of_steps_is_kept(folder: Path) -
 def test_spans_of_like_length_are_read_together() -> None:
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 60, 1000)
-    batches = module.alike(rng.permutation(1000), lengths, 32)
+    batches = fine_tuning.alike(rng.permutation(1000), lengths, 32)
     assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
     assert max(map(len, batches)) == 32
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)
@@ -330,8 +332,8 @@ def test_spans_of_like_length_are_read_together() -> None:
 
 
 def test_a_classifier_may_have_nothing_more_to_read(folder: Path, tmp_path: Path) -> None:
-    model = module.load_classifier(str(folder / "classifier"), ("NEG", "POS"), {})
-    module.say_cost(model, (), (), QUICK, pytest.fail)
+    model = load_classifier(str(folder / "classifier"), ("NEG", "POS"), {})
+    answers.say_cost(model, (), (), QUICK, pytest.fail)
 
 
 def test_answers_do_not_depend_on_the_other_texts_and_long_ones_are_read_in_windows(folder: Path) -> None:

@@ -17,7 +17,8 @@ from edge_lstm.cli import run
 pytest.importorskip("transformers")
 
 from edge_lstm_export.teacher import transformer, tuned
-from edge_lstm_export.teacher.transformer import TransformerOptions, load_encoder, vectors_of
+from edge_lstm_export.teacher.hub import load_encoder
+from edge_lstm_export.teacher.transformer import TransformerOptions, vectors_of
 from transformers_made import make_transformer
 
 pytestmark = pytest.mark.usefixtures("encoder_is_heard")

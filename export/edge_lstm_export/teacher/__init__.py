@@ -4,7 +4,9 @@ Only the student is deployed, so the teacher may be large: NB-SVM over 1-3-grams
 punctuation and a million n-grams, and learns in seconds. Document vectors (Thongtan & Phienthrakul,
 2019) were tried beside it and left out: blended with honest folds they label no better than it alone
 (91.9 % against 91.9 % on IMDB's training split), at ten times the time. A pretrained transformer
-(transformer.py) knows words that no training text holds, and negation: it labels spans of texts too.
+(transformer.py) knows words that no training text holds, and negation: it labels spans of texts too. It
+comes from a folder or the hub (hub.py); an encoder learns first (fine_tuning.py, of short texts tuned.py,
+of few also frozen.py); what it says of texts is kept (answers.py).
 """
 
 from edge_lstm_export.teacher.kept import (

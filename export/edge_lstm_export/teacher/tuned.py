@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +24,21 @@ from torch.nn import functional
 
 from edge_lstm.atomic import write_atomically
 from edge_lstm_export.presets import MOST_EXACT_LABELS
+from edge_lstm_export.teacher.answers import kept_answers
+from edge_lstm_export.teacher.fine_tuning import SAY_EVERY, STATE, Say, alike, crop, groups, minutes
 from edge_lstm_export.teacher.frozen import linear_head
 from edge_lstm_export.teacher.labels import Floats, Ints
 from edge_lstm_export.teacher.transformer import (
-    STATE,
     Encoder,
     TransformerOptions,
-    alike,
-    crop,
     framed,
-    groups,
-    kept_answers,
     logits_of,
     means_of,
-    minutes,
     pieces_of,
     precision,
     threads,
     word_table,
 )
-
-Say = Callable[[str], None]
 
 # Of 200 rows of trec6 and SST-2 and 300 of TweetEval's emotions (judged on other rows of the training splits,
 # two draws, from a random head) 150 steps at 6e-5 tell 87.6, 79.1 and 72.9 %, 60 at 1e-4, in less than half
@@ -57,7 +51,6 @@ PASSES, FEWEST_STEPS = 2, 60
 PASSES_OF_MANY, FEWEST_STEPS_OF_MANY = 1, 120
 MOST_PIECES = 1_000_000  # word pieces that are learnt from, in all: some five minutes
 _SOME = 256  # texts that tell the length of all means
-_SAY_EVERY = 30.0  # seconds
 # To be raised with every change that may give a text another label.
 VERSION = 3
 
@@ -144,7 +137,7 @@ def fine_tuned(
                 optimizer.step()
                 done += 1
                 now = time.monotonic()
-                if now - said > _SAY_EVERY:
+                if now - said > SAY_EVERY:
                     left = minutes((now - begin) / done * (steps - done))
                     say(f"teacher: step {done:,} of {steps:,}, {left} left")
                     said = now
