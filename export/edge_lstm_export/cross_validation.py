@@ -121,15 +121,5 @@ def _answers(
     begin_with_meanings(one, prepared.meanings)
     silence(one)
     train_network(one, lesson.examples, replace(options, patience=options.epochs))
-    found = part_logits(
-        one,
-        lesson.linear,
-        left_out,
-        prepared.features(one),
-        lesson.recipe,
-        options.seed,
-        vectors=lesson.vectors,
-        svm=lesson.svm,
-        labelled=lesson.labelled,
-    )
+    found = part_logits(one, lesson, left_out, prepared.features(one), options.seed)
     return replace(found, vectors=None)  # those of the network that is written are others

@@ -41,6 +41,7 @@ from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_features import Features, choose_ngrams, learn_features
 from edge_lstm_export.ngram_part import Finished as FinishedNGrams
 from edge_lstm_export.ngram_part import (
+    Lesson,
     PartLogits,
     finish_ngram_part,
     learn_ngrams_from_all,
@@ -48,7 +49,7 @@ from edge_lstm_export.ngram_part import (
     silence,
     vector_width,
 )
-from edge_lstm_export.ngram_svm import Recipe, Vectors, exact
+from edge_lstm_export.ngram_svm import Vectors, exact
 from edge_lstm_export.presets import TrainingOptions
 from edge_lstm_export.pretrained import Meanings
 from edge_lstm_export.thresholds import UNTUNED, choose_thresholds
@@ -363,50 +364,43 @@ def fit(
     network: Network,
     options: TrainingOptions,
     *,
-    examples: Examples | None = None,
-    linear: Examples | None = None,
+    lesson: Lesson | None = None,
     judged: Examples | None = None,
     callbacks: Callbacks | None = None,
     resume: Progress | None = None,
     device: str = "cpu",
     read_test: bool = True,
     described: Mapping[str, Any] | None = None,
-    recipe: Recipe | None = None,
     keep_rows: bool = False,
     precision: float | None = None,
     crossed: PartLogits | None = None,
     abstain: float | None = None,
     ngrams_from: Vectors | None = None,
     favoured: tuple[int, float] | None = None,
-    vectors: Vectors | None = None,
-    svm: Vectors | None = None,
-    labelled: Examples | None = None,
 ) -> Fitted:
     """Trains ``network``, calibrates it on the validation part and measures it.
 
     The test split is read once, at the end, where ``read_test`` says so. A training that is interrupted ends
     at once: the checkpoint is its best epoch as that was validated, not finished and not measured.
-    ``examples`` takes the place of the training split with its own labels (distillation); linear: what the
-    n-gram part learns from, where that is not the same.
+    lesson: takes the place of the training split with its own labels (distillation, made texts).
     judged: texts with a teacher's targets, which choose the epoch, weigh the parts and calibrate beside the
     validation part. They say nothing of how often the network is right.
-    ``described`` is added to the checkpoint's provenance. recipe: of the n-gram part, where
-    cross-validation has found it already. keep_rows: the checkpoint keeps the texts, see kept.py. precision:
-    that each label's threshold is to reach, where a text may have several labels; None: the best F1.
+    ``described`` is added to the checkpoint's provenance. keep_rows: the checkpoint keeps the texts, see
+    kept.py. precision: that each label's threshold is to reach, where a text may have several labels; None:
+    the best F1.
     crossed: what cross-validation answered the training texts, each of which has one label, in the place of
     the validation part (see cross_validation.py). abstain: the share of wrong answers that the model keeps to
     where nothing else is asked for; where the texts do not show a threshold for it, it has none and says so.
     ngrams_from: what the n-gram part begins with, see narrow_vectors.fit_narrow. favoured: the first labels,
     so many, and how much a validation text of theirs counts beside one of the others (evaluation.favouring).
-    vectors: the n-gram part, where the teachers have fitted it; svm, labelled: see Lesson.
     """
     validation = None
     if len(prepared.validation) and crossed is None:
         validation = prepared.examples(prepared.validation)
     if validation is not None and judged is not None:
         validation = validation.joined(judged)
-    examples = prepared.train_examples if examples is None else examples
-    linear = examples if linear is None else linear
+    lesson = Lesson.of(prepared.train_examples, None) if lesson is None else lesson
+    examples = lesson.examples
     cross_validated = crossed is not None and not len(prepared.validation)
     if network.ngrams is not None:
         silence(network)
@@ -436,29 +430,10 @@ def fit(
     elif network.ngrams is not None:
         answers = crossed
         if validation is not None:
-            answers = part_logits(
-                network,
-                linear,
-                validation,
-                prepared.features(network),
-                recipe,
-                options.seed,
-                ngrams_from,
-                vectors,
-                svm,
-                labelled,
-            )
+            features = prepared.features(network)
+            answers = part_logits(network, lesson, validation, features, options.seed, ngrams_from)
         ngrams = finish_ngram_part(
-            network,
-            linear,
-            answers,
-            prepared.features(network),
-            recipe,
-            options.seed,
-            texts=len(examples),
-            begin=ngrams_from,
-            fitted=vectors,
-            svm=svm,
+            network, lesson, answers, prepared.features(network), options.seed, ngrams_from
         )
     if result.outcome != "interrupted" and (validation is not None or crossed is not None):
         if several:
@@ -501,17 +476,15 @@ def fit(
             )
         if finished is not None and validation is not None:
             learn_from_all(network, finished, examples.joined(validation), temperature)
-        if ngrams is not None and validation is not None and vectors is None:
-            more = None if labelled is None else labelled.joined(validation)
+        if ngrams is not None and validation is not None and lesson.vectors is None:
             learn_ngrams_from_all(
                 network,
                 ngrams,
-                linear.joined(validation),
+                lesson.with_rows(validation),
                 prepared.features(network),
                 temperature,
                 options.seed,
                 ngrams_from,
-                more,
             )
     if abstain is not None and (abstention is None or abstention.default is None):
         said = (*said, abstain_warning(abstention, abstain))

@@ -7,7 +7,7 @@ see; together they are better than either (banking77: 91.3 and 90.3, together 92
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ class Lesson:
     def of(cls, examples: Examples, recipe: Recipe | None) -> Lesson:
         """The same for both parts."""
         return cls(examples, examples, recipe)
+
+    def with_rows(self, rows: Examples) -> Lesson:
+        """The same, and for the n-gram part these labelled texts too."""
+        labelled = None if self.labelled is None else self.labelled.joined(rows)
+        return replace(self, linear=self.linear.joined(rows), labelled=labelled)
 
 
 def vector_width(config: NetworkConfig, width: int) -> int:
@@ -121,27 +126,20 @@ class PartLogits:
 
 def part_logits(
     network: Network,
-    train: Examples,
+    lesson: Lesson,
     held_out: Examples,
     features: Features,
-    recipe: Recipe | None,
     seed: int,
     begin: Vectors | None = None,
-    vectors: Vectors | None = None,
-    svm: Vectors | None = None,
-    labelled: Examples | None = None,
 ) -> PartLogits:
-    """The answers of the trained LSTM, of the n-gram part: ``vectors``, or without them one that is fitted to
-    ``train`` (and ``labelled``, see Lesson), and of the SVM beside it, if any. begin: see
-    narrow_vectors.fit_narrow.
+    """The answers of the trained LSTM, of the n-gram part: the lesson's vectors, or without them those that
+    are fitted to it, and of the SVM beside it, if any. begin: see narrow_vectors.fit_narrow.
     """
-    soft = vectors is not None and exact(network.config.labels)
-    if vectors is None:
-        truth = truth_of(network, train)
-        vectors = _fit(network.config, train, features, truth, recipe, seed, begin, labelled)
+    soft = lesson.vectors is not None and exact(network.config.labels)
+    vectors = lesson.vectors or _fit(network, lesson, features, seed, begin)
     held = features.held(held_out)
     linear = vectors.logits(held, held_out.lengths)
-    beside = None if svm is None else svm.logits(held, held_out.lengths)
+    beside = None if lesson.svm is None else lesson.svm.logits(held, held_out.lengths)
     lstm = predict_logits(network, held_out).numpy()
     return PartLogits(lstm, linear, held_out.targets, vectors, soft, beside)
 
@@ -179,32 +177,28 @@ def answers_of(judged: PartLogits, texts: int) -> Floats:
 
 def finish_ngram_part(
     network: Network,
-    examples: Examples,
+    lesson: Lesson,
     judged: PartLogits | None,
     features: Features,
-    recipe: Recipe | None,
     seed: int,
-    texts: int | None = None,
     begin: Vectors | None = None,
-    fitted: Vectors | None = None,
-    svm: Vectors | None = None,
 ) -> Finished:
-    """Fits the n-gram part to the examples' labels (the largest target of each) and weighs it and the trained
-    LSTM by what both answered other texts; both come into the network. texts: that the LSTM learnt from,
-    where these are others. begin: see narrow_vectors.fit_narrow. fitted: the n-gram part, where it is known;
-    svm: what stands beside it, of the same width, and comes into the same vectors."""
-    several = network.config.several
-    vectors = judged.vectors if judged is not None and fitted is None else fitted
+    """Fits the n-gram part to the lesson's labels (the largest target of each), where it has not been, and
+    weighs it and the trained LSTM by what both answered other texts; both come into the network. begin: see
+    narrow_vectors.fit_narrow. An SVM beside it, of the same width, comes into the same vectors."""
+    several, svm, texts = network.config.several, lesson.svm, len(lesson.examples)
+    vectors = lesson.vectors
+    if vectors is None and judged is not None:
+        vectors = judged.vectors
     if vectors is None:
-        truth = truth_of(network, examples)
-        vectors = _fit(network.config, examples, features, truth, recipe, seed, begin)
-    share, other, accuracies = *_expected(texts or len(examples)), None
+        vectors = _fit(network, lesson, features, seed, begin)
+    share, other, accuracies = *_expected(texts), None
     beside, bias = 0.0, np.zeros(network.config.logits, np.float32)
     if judged is not None:
-        share, other, beside, bias = weigh(judged, texts or len(examples), several=several)
+        share, other, beside, bias = weigh(judged, texts, several=several)
         truth = judged.targets > 0.5 if several else judged.targets.argmax(axis=1)
         accuracies = share_right(judged.ngrams, truth), share_right(judged.lstm, truth)
-    finished = Finished(vectors, other, share, bias, recipe, accuracies, beside)
+    finished = Finished(vectors, other, share, bias, lesson.recipe, accuracies, beside)
     if svm is not None:  # both are a number a logit
         of_both = other * vectors.vectors + beside * svm.vectors
         vectors, other = Vectors(of_both, vectors.head, other * vectors.bias + beside * svm.bias), 1.0
@@ -218,22 +212,20 @@ def finish_ngram_part(
 def learn_ngrams_from_all(
     network: Network,
     finished: Finished,
-    examples: Examples,
+    lesson: Lesson,
     features: Features,
     temperature: float,
     seed: int,
     begin: Vectors | None = None,
-    labelled: Examples | None = None,
 ) -> None:
-    """Fits the n-gram part again, to more examples, and puts it in the place of the one that was weighed.
+    """Fits the n-gram part again, to a lesson of more texts, and puts it in the place of the one that was
+    weighed.
 
-    temperature: what the logits were divided by since. begin: see narrow_vectors.fit_narrow; labelled: see
-    Lesson.
+    temperature: what the logits were divided by since. begin: see narrow_vectors.fit_narrow.
     It is the one of before again, not what was weighed: of that, some passes with all examples lose as much
     as they bring.
     """
-    labels = truth_of(network, examples)
-    vectors = _fit(network.config, examples, features, labels, finished.recipe, seed, begin, labelled)
+    vectors = _fit(network, lesson, features, seed, begin)
     share = finished.ngrams / temperature
     _set(network, vectors, share)
     with torch.no_grad():
@@ -245,21 +237,14 @@ def truth_of(network: Network, examples: Examples) -> Truth:
     return examples.targets > 0.5 if network.config.several else examples.targets.argmax(axis=1)
 
 
-def _fit(
-    config: NetworkConfig,
-    examples: Examples,
-    features: Features,
-    labels: Truth,
-    recipe: Recipe | None,
-    seed: int,
-    begin: Vectors | None,
-    labelled: Examples | None = None,
-) -> Vectors:
-    """labelled: the labelled texts with their own labels, where the examples are more: vectors of many labels
-    are those of both, halved. On parts of banking77's training split, 6,000 rows, three seeds, beside the
-    LSTM 90.8 % are right so, 90.5 by the rows alone with a teacher's say in their labels, or by all."""
+def _fit(network: Network, lesson: Lesson, features: Features, seed: int, begin: Vectors | None) -> Vectors:
+    """Where the lesson has the labelled texts alone too, vectors of many labels are those of both, halved. On
+    parts of banking77's training split, 6,000 rows, three seeds, beside the LSTM 90.8 % are right so, 90.5 by
+    the rows alone with a teacher's say in their labels, or by all."""
+    config, examples, labelled = network.config, lesson.linear, lesson.labelled
+    labels = truth_of(network, examples)
     if exact(config.labels):
-        recipe = recipe or cross_fit(examples, features, labels, config.labels, seed).recipe
+        recipe = lesson.recipe or cross_fit(examples, features, labels, config.labels, seed).recipe
         return fit_exact(examples, features, labels, config.labels, recipe)
     width = config.ngram_dim
     if labelled is not None:

@@ -84,7 +84,7 @@ from edge_lstm_export.lock import only_run
 from edge_lstm_export.memory import keep_freed_memory
 from edge_lstm_export.more_rows import CurveInterrupted
 from edge_lstm_export.network import Network
-from edge_lstm_export.ngram_part import PartLogits, truth_of
+from edge_lstm_export.ngram_part import Lesson, PartLogits, truth_of
 from edge_lstm_export.ngram_svm import FEW_TEXTS, CrossFitted, Recipe, Vectors, cross_fit, exact
 from edge_lstm_export.presets import (
     MOST_EXACT_LABELS,
@@ -232,7 +232,7 @@ def _train(
     if job.teacher is None and job.distillation and not needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
-    taught, lesson, crossed = None, None, None
+    taught, crossed = None, None
     if job.distillation is not None and of_short is None:
         known = labeller.probabilities if labeller else None
         taught = teach(prepared, further, job.distillation, watcher.say, known)
@@ -261,52 +261,41 @@ def _train(
         if few:
             crossed, made = with_made(job, base, prepared, network, teachers, watcher.say)
         taught = teachers.taught(watcher.say, made=made)
-        lesson = taught.lesson
         del teachers, encoder  # which may be large
-    examples = prepared.train_examples if taught is None else taught.examples
     many_made = of_short is not None and len(prepared.made.texts) > 0 and len(prepared.train) >= FEW_TEXTS
-    options = sized_options(job, _with_made_passes(base) if many_made else base, len(examples))
-    if taught is not None and taught.first is not None:
-        watcher.say("the validation part judges a network that has not learnt from it")
-        crossed = hold_out_validate(prepared, network, options, taught.first)
-    recipe, svm, linear = None, None, lesson.linear if lesson else None
-    if taught is None and network.ngrams is not None and exact(len(dataset.labels)):
+    lesson, by_ngrams = Lesson.of(prepared.train_examples, None), None
+    if taught is not None:
+        lesson = taught.lesson or Lesson.of(taught.examples, None)
+    elif network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
-        own = base.own_labels if job.own_labels is None else job.own_labels
-        examples, recipe, svm = _learning_from_ngrams(
-            prepared, network, own, options.seed, watcher.say, found
-        )
-        if prepared.rare:
-            linear, examples = examples, in_both_readings(prepared, examples)
-            options = sized_options(job, base, len(examples))
-        elif recipe and not dataset.several and FEW_TEXTS <= len(prepared.train) <= MOST_TO_MAKE_OF:
-            each = MADE_OF_EACH if job.made_texts is None else job.made_texts
-            made_of_them = made_examples(prepared, network, recipe, options.seed, each)
-            if len(made_of_them):
-                watcher.say(f"n-grams: label {len(made_of_them):,} texts made from the training texts too")
-                linear, examples = examples, examples.joined(made_of_them)
-                options = sized_options(job, _with_made_passes(base), len(examples))
-            assert svm is not None
-            svm["made_texts"] = len(made_of_them)
-    if job.made_texts and not (prepared.made.texts or (svm and svm.get("made_texts"))):
+        lesson, by_ngrams = _taught_by_ngrams(job, base, prepared, network, watcher.say, found)
+        many_made = bool(by_ngrams and by_ngrams.get("made_texts"))
+    if job.made_texts and not (prepared.made.texts or many_made):
         watcher.say(
             "note: no texts were made: they are for --teacher, or for "
             f"{FEW_TEXTS:,} to {MOST_TO_MAKE_OF:,} rows to learn from, of up to {MOST_EXACT_LABELS} labels"
         )
+    if many_made:  # of which fewer passes are enough
+        base = replace(base, options=replace(base.options, epochs=PASSES_WITH_MADE))
+    options = sized_options(job, base, len(lesson.examples))
+    if taught is not None and taught.first is not None:
+        watcher.say("the validation part judges a network that has not learnt from it")
+        crossed = hold_out_validate(prepared, network, options, taught.first)
     if few and taught is None:
-        crossed = cross_validate(prepared, network, options, recipe, watcher.say)
+        crossed = cross_validate(prepared, network, options, lesson.recipe, watcher.say)
     settings = _settings(job, vocabulary, prepared, network, options, choice, taught)
     described = {
         "preset": job.preset,
         **({"budget": {**asdict(job.budget), **choice.to_dict()}} if choice else {}),
         "vocabulary": _vocabulary(vocabulary),
         "seed": options.seed,
-        "distillation": taught.provenance if taught else svm,
+        "distillation": taught.provenance if taught else by_ngrams,
     }
 
     def first_weights() -> None:
         if network.config.pair_buckets or options.word_vectors:
             watcher.say("word vectors and word pairs")
+        examples = lesson.examples
         initialise(network, examples if taught is None else replace(examples, targets=taught.soft), options)
 
     fitted = _fit(
@@ -314,16 +303,11 @@ def _train(
         prepared,
         network,
         options,
-        examples,
+        lesson,
         watcher,
         settings=settings,
         first_weights=first_weights,
         described=described,
-        recipe=lesson.recipe if lesson else recipe,
-        linear=linear,
-        vectors=lesson.vectors if lesson else None,
-        svm=lesson.svm if lesson else None,
-        labelled=lesson.labelled if lesson else None,
         judged=taught.judged if taught else None,
         crossed=crossed,
     )
@@ -379,10 +363,10 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
     options = replace(fewer_passes(fitted_to_size(base.options, len(examples))), **job.options)
     network = new_network(prepared, shape, options.seed)
     read = read_texts(beginning, examples)
-    recipe, svm = None, None
+    recipe, by_ngrams = None, None
     if network.ngrams is not None and exact(labels):
         own = base.own_labels if job.own_labels is None else job.own_labels
-        examples, recipe, svm = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
+        examples, recipe, by_ngrams = _learning_from_ngrams(prepared, network, own, options.seed, watcher.say)
     elif not config.several:
         examples = taught_by_checkpoint(beginning, prepared, read)
     vocabulary = VocabularyOptions(length=prepared.tokenizer.length)
@@ -392,7 +376,7 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
         prepared,
         network,
         options,
-        examples,
+        Lesson(examples, prepared.train_examples, recipe),
         watcher,
         settings={**settings, "checkpoint to go on from": file_digest(beginning.path)},
         first_weights=lambda: carry_over(network, beginning, examples, options.seed, read),
@@ -400,10 +384,8 @@ def _go_on(job: TrainingJob, beginning: Beginning, watcher: Watcher) -> Fitted:
             "preset": job.preset,
             "vocabulary": beginning.checkpoint.training.get("vocabulary"),
             "seed": options.seed,
-            "distillation": svm,
+            "distillation": by_ngrams,
         },
-        recipe=recipe,
-        linear=prepared.train_examples,
         ngrams_from=carry_over_ngrams(network, beginning),
         favoured=(config.labels, OLD_COUNTS),
     )
@@ -421,21 +403,16 @@ def _fit(
     prepared: Prepared,
     network: Network,
     options: TrainingOptions,
-    examples: Examples,
+    lesson: Lesson,
     watcher: Watcher,
     *,
     settings: Mapping[str, Any],
     first_weights: Callable[[], None],
     described: Mapping[str, Any],
-    recipe: Recipe | None,
-    linear: Examples | None = None,
     judged: Examples | None = None,
     crossed: PartLogits | None = None,
     ngrams_from: Vectors | None = None,
     favoured: tuple[int, float] | None = None,
-    vectors: Vectors | None = None,
-    svm: Vectors | None = None,
-    labelled: Examples | None = None,
 ) -> Fitted:
     """The loop, from its beginning or from where it was interrupted; its state is kept as it goes."""
     progress = load_progress(job.partial, settings) if job.resume else None
@@ -450,24 +427,19 @@ def _fit(
         prepared,
         network,
         options,
-        examples=examples,
-        linear=linear,
+        lesson=lesson,
         judged=judged,
         callbacks=watcher.callbacks(keep),
         resume=progress,
         device=job.device,
         read_test=job.read_test,
         described=described,
-        recipe=recipe,
         keep_rows=job.begin is not None and job.replay is None if job.keep_rows is None else job.keep_rows,
         precision=job.precision,
         crossed=crossed,
         abstain=job.abstain,
         ngrams_from=ngrams_from,
         favoured=favoured,
-        vectors=vectors,
-        svm=svm,
-        labelled=labelled,
     )
     if fitted.result.progress is not None:
         keep(fitted.result.progress)
@@ -496,9 +468,28 @@ def _forget(distillation: Distillation) -> None:
     forget_answers(distillation.weights)
 
 
-def _with_made_passes(base: Preset) -> Preset:
-    """The preset for many rows and what was made of them, of which fewer passes are enough."""
-    return replace(base, options=replace(base.options, epochs=PASSES_WITH_MADE))
+def _taught_by_ngrams(
+    job: TrainingJob,
+    base: Preset,
+    prepared: Prepared,
+    network: Network,
+    say: Callable[[str], None],
+    found: CrossFitted | None,
+) -> tuple[Lesson, dict[str, Any] | None]:
+    """What is learnt where no teacher was asked for, and its provenance. found: see
+    :func:`_learning_from_ngrams`."""
+    own = base.own_labels if job.own_labels is None else job.own_labels
+    rows, recipe, provenance = _learning_from_ngrams(prepared, network, own, job.seed, say, found)
+    if prepared.rare:
+        return Lesson(in_both_readings(prepared, rows), rows, recipe), provenance
+    if not recipe or prepared.dataset.several or not FEW_TEXTS <= len(prepared.train) <= MOST_TO_MAKE_OF:
+        return Lesson.of(rows, recipe), provenance
+    each = MADE_OF_EACH if job.made_texts is None else job.made_texts
+    made = made_examples(prepared, network, recipe, job.seed, each)
+    if len(made):
+        say(f"n-grams: label {len(made):,} texts made from the training texts too")
+    examples = rows.joined(made) if len(made) else rows
+    return Lesson(examples, rows, recipe), {**(provenance or {}), "made_texts": len(made)}
 
 
 def _learning_from_ngrams(

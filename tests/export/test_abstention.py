@@ -45,7 +45,7 @@ def test_the_curve_is_of_the_validation_part_before_that_is_learnt_from(
         return of(probabilities, truth, data)
 
     def learnt(*arguments: Any) -> None:
-        events.append(("learnt", len(arguments[2])))
+        events.append(("learnt", len(arguments[2].linear)))
         learn(*arguments)
 
     monkeypatch.setattr(fit_module.RiskCoverage, "of", seen)

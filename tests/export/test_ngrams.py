@@ -25,6 +25,7 @@ from edge_lstm_export.narrow_vectors import carried_over, fit_narrow, merged, wi
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.ngram_features import choose_ngrams, learn_features
 from edge_lstm_export.ngram_part import (
+    Lesson,
     answers_of,
     finish_ngram_part,
     learn_ngrams_from_all,
@@ -338,8 +339,9 @@ def test_an_svm_beside_the_ngrams_comes_into_the_same_vectors() -> None:
     features = learn_features(network.ngrams.ids.numpy(), tokenizer)
     one = fit_exact(examples, features, truth, 3, Recipe(0.1, 1.0, 1.0))
     svm = fit_known_words(examples, features, truth, 3, Recipe(0.5, 1.0), len(tokenizer.words))
-    judged = part_logits(network, examples, examples, features, None, 0, vectors=one, svm=svm)
-    finished = finish_ngram_part(network, examples, judged, features, None, 0, fitted=one, svm=svm)
+    lesson = Lesson(examples, examples, None, one, svm)
+    judged = part_logits(network, lesson, examples, features, 0)
+    finished = finish_ngram_part(network, lesson, judged, features, 0)
     assert finished.svm
     assert finished.to_dict()["svm"] == round(finished.svm, 4)
     together = judged.together(finished)
@@ -359,16 +361,17 @@ def test_many_labels_are_learnt_from_the_labelled_texts_and_from_all_of_them() -
     features = learn_features(network.ngrams.ids.numpy(), tokenizer)
     first = fit_narrow(every, features, 12, 0, passes=narrow_vectors.EPOCHS_OF_ALL)
     second = fit_narrow(own, features, 12, 0)
-    found = part_logits(network, every, own, features, None, 0, labelled=own)
+    lesson, of_all = Lesson(every, every, None, labelled=own), Lesson.of(every, None)
+    found = part_logits(network, lesson, own, features, 0)
     expected = merged(first, second, own, features).logits(features.held(own), own.lengths)
     assert (found.ngrams == expected).all()
-    assert (found.ngrams != part_logits(network, every, own, features, None, 0).ngrams).any()
-    finished = finish_ngram_part(network, every, found, features, None, 0)
+    assert (found.ngrams != part_logits(network, of_all, own, features, 0).ngrams).any()
+    finished = finish_ngram_part(network, lesson, found, features, 0)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    learn_ngrams_from_all(network, finished, every, features, 1.0, 0, labelled=own)
+    learn_ngrams_from_all(network, finished, lesson, features, 1.0, 0)
     after = network.state_dict()
     assert all((value - before[name]).abs().max() < 1e-6 for name, value in after.items())  # the same texts
-    learn_ngrams_from_all(network, finished, every, features, 1.0, 0)
+    learn_ngrams_from_all(network, finished, of_all, features, 1.0, 0)
     assert (network.state_dict()["head.weight"] - before["head.weight"]).abs().max() > 1e-3
 
 

@@ -234,14 +234,14 @@ def test_an_encoders_words_take_the_place_of_a_log(
     training, _ = trained(tmp_path, capsys, "--preset", "small", "--teacher", str(folder), *more)
     lstm = load_checkpoint(tmp_path / "m.safetensors").network.config
     made, further = training["distillation"]["made_texts"], training["distillation"]["unlabelled_texts"]
-    assert made == len(learnt["examples"]) - 24 - further
+    assert made == len(learnt["lesson"].examples) - 24 - further
     if with_log:
         assert (lstm.embedding_dim, lstm.hidden) == (30, 46)
-        assert learnt["vectors"] is None
+        assert learnt["lesson"].vectors is None
     else:
         assert (lstm.embedding_dim, lstm.hidden) == (14, 30)
         assert made > 24  # of each of the rows more than one: with near words too
-        assert learnt["vectors"] is not None
+        assert learnt["lesson"].vectors is not None
 
 
 @pytest.mark.parametrize("most", [10, 1000])
@@ -256,11 +256,13 @@ def test_many_rows_have_their_lstm_learn_texts_made_of_them(
     training, said = trained(tmp_path, capsys)
     if most < sum(training["data"]["train_texts"].values()):
         assert "made_texts" not in training["distillation"] and "made from" not in said
-        assert learnt["linear"] is None
+        assert learnt["lesson"].linear is learnt["lesson"].examples
         return
     made = training["distillation"]["made_texts"]
     assert made > 0 and f"{made:,} texts made from" in said
-    assert len(learnt["examples"]) == len(learnt["linear"]) + made  # the n-grams learn the rows alone
+    assert (
+        len(learnt["lesson"].examples) == len(learnt["lesson"].linear) + made
+    )  # the n-grams learn the rows alone
 
 
 @pytest.mark.usefixtures("encoder_is_heard")

@@ -144,7 +144,7 @@ def test_the_validation_part_is_learnt_from_once_it_has_judged(
     shown = capsys.readouterr()
     training = json.loads(shown.out)
     assert "the validation part judges a network that has not learnt from it" in shown.err
-    prepared, first, examples = judged["prepared"], judged["lesson"].examples, learnt["examples"]
+    prepared, first, examples = judged["prepared"], judged["lesson"].examples, learnt["lesson"].examples
     held = len(prepared.validation)
     assert held == training["data"]["validation_texts"] == training["validation"]["texts"]
     assert not training["cross_validated"]
@@ -294,14 +294,14 @@ def test_the_vectors_of_many_labels_learn_the_rows_and_what_was_made_of_them(
     test = write(tmp_path / "test.csv", table[:17])
     run(["train", str(few), "--test", str(test), "-o", str(tmp_path / "m.safetensors"), "--preset", "tiny",
          "--epochs", "1", "--teacher", str(encoder)])  # fmt: skip
-    assert learnt["svm"] is None
-    assert learnt["linear"] is learnt["examples"]
+    assert learnt["lesson"].svm is None
+    assert learnt["lesson"].linear is learnt["lesson"].examples
     if least == 2000:
-        assert learnt["vectors"] is not None and learnt["labelled"] is None
+        assert learnt["lesson"].vectors is not None and learnt["lesson"].labelled is None
     else:
-        labelled = learnt["labelled"]
-        assert learnt["vectors"] is None
-        assert len(labelled) < len(learnt["linear"])
+        labelled = learnt["lesson"].labelled
+        assert learnt["lesson"].vectors is None
+        assert len(labelled) < len(learnt["lesson"].linear)
         assert set(labelled.targets.ravel().tolist()) == {0.0, 1.0}
 
 
