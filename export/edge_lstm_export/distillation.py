@@ -165,7 +165,7 @@ def unlabelled_texts(source: str, data: DataOptions) -> Iterator[str]:
     else:
         from edge_lstm.tables import read_rows
 
-        texts = (row.text for row in read_rows([source]) if row.text)
+        texts = (row.text for row in read_rows([source]) if row.text and not row.text.isspace())
     for text in texts:
         some = True
         yield text

@@ -330,6 +330,8 @@ def _check_teacher(job: TrainingJob) -> None:
     if job.negate and not of_spans:
         raise DataError("negate=yes is of clauses that a transformer labelled; add --teacher FOLDER")
     if job.unlabelled is not None and job.distillation is None:
+        if job.teacher == NO_TEACHER:
+            raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
         raise DataError("--unlabelled needs a teacher that labels the texts; add --teacher nb-svm")
     if job.teacher_models:
         if job.unlabelled is None or job.distillation is None:

@@ -412,6 +412,9 @@ OPTIONS = [
     ),
     train("--own-labels nan", "--teacher", "nb-svm", "--own-labels", "nan", says="--own-labels"),
     train("--pairs without end", "--teacher", "nb-svm", "--pairs", "1000000000000", says="pair_buckets"),
+    train(
+        "a log and no teacher", "--unlabelled", "d.csv", "--teacher", "none", says="leave out --unlabelled"
+    ),
     train("made-texts below 0", "--set", "made-texts=-1", says="made-texts"),
     train("made-texts of long texts", "--set", "made-texts=2", "--set", "features=pairs", says="made-texts"),
     train("--budget-us nan", "--preset", "auto", "--budget-us", "nan", says="--budget-us"),

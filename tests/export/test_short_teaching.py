@@ -13,6 +13,7 @@ from edge_lstm_export import pipeline, reading, short_teaching, who_teaches
 from edge_lstm_export.checkpoint import load_checkpoint
 
 from edge_lstm.cli import run
+from edge_lstm.errors import DataError
 
 WORDS = {"shop": ["basket", "till", "receipt"], "sea": ["wave", "harbour", "tide"]}
 COMMON = [f"filler{i}" for i in range(15)]
@@ -55,6 +56,14 @@ def what_is_learnt(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(pipeline, "fit", fit)
     return learnt
+
+
+def test_a_log_of_blank_lines_has_no_text(tmp_path: Path) -> None:
+    few, log = write(tmp_path / "few.csv", rows(24, 0)), tmp_path / "log.txt"
+    log.write_text("\n \n\t\n")
+    with pytest.raises(DataError, match="no unlabelled text"):
+        run(["train", str(few), "-o", str(tmp_path / "m.safetensors"), "--unlabelled", str(log)])
+    assert {path.name for path in tmp_path.iterdir()} == {"few.csv", "log.txt"}
 
 
 def test_texts_without_a_label_are_labelled_and_learnt_from(
