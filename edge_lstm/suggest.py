@@ -12,6 +12,8 @@ from __future__ import annotations
 import csv
 import heapq
 import io
+import itertools
+import shutil
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.atomic import open_atomically
+from edge_lstm.atomic import is_stream, write_atomically, write_error
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.text import text_key
@@ -163,13 +165,42 @@ def _vectors(texts: Sequence[str]) -> Floats:
     return vectors
 
 
-def write_suggestions(suggestions: Suggestions, path: Path) -> None:
+def write_suggestions(suggestions: Suggestions, path: Path) -> Path | None:
     """CSV with the columns text and label, the model's guess in the latter, for a person to correct and for
-    ``train`` to read. OutputError where it cannot be written."""
-    with open_atomically(path) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(lines)
-        writer.writerow(("text", "label"))
-        for row in suggestions.rows:
-            writer.writerow([row.text.encode("utf-8", "replace").decode(), row.label])
-        lines.detach()
+    ``train`` to read. An earlier file may hold what a person has corrected: where it is another one it is
+    kept under the name that is returned. OutputError where it cannot be written."""
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines)
+    writer.writerow(("text", "label"))
+    writer.writerows((row.text, row.label) for row in suggestions.rows)
+    data = lines.getvalue().encode("utf-8", "replace")
+    kept = _keep_earlier(path, data)
+    write_atomically(data, path)
+    return kept
+
+
+def _keep_earlier(path: Path, data: bytes) -> Path | None:
+    """A copy of what is there, where it is not the same, under the first free number."""
+    if is_stream(path) or not path.exists():
+        return None
+    copy = path
+    try:
+        if path.stat().st_size == len(data) and path.read_bytes() == data:
+            return None
+        with path.open("rb") as earlier:
+            for number in itertools.count(1):
+                copy = path.with_name(f"{path.stem}.{number}{path.suffix}")
+                try:
+                    file = copy.open("xb")  # another run may be doing the same
+                except FileExistsError:
+                    continue
+                try:
+                    with file:
+                        shutil.copyfileobj(earlier, file)
+                except BaseException:
+                    copy.unlink(missing_ok=True)
+                    raise
+                break
+    except OSError as error:
+        raise write_error(copy, error) from None
+    return copy

@@ -59,11 +59,13 @@ def command(
     known = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
     rows = read_rows(inputs, format=input_format, text_column=text_column)
     found = suggest(classifier, (row.text for row in rows if row.text), count, labelled=known)
-    write_suggestions(found, output)
+    kept = write_suggestions(found, output)
     looked = "" if found.judged == found.texts else f" (a random {found.judged:,} of them looked at)"
     less = "" if len(found.rows) == count else f"; no more of them differ, {count:,} were asked for"
     print(
         f"{output}: {len(found.rows):,} of {found.texts:,} different texts{looked}, the most worth "
         f"labelling first{less}"
     )
+    if kept is not None:
+        print(f"the earlier {output.name} may hold labels of yours: kept as {kept.name}")
     print("correct the column label, then train on these rows and the earlier ones together")

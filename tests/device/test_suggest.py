@@ -1,6 +1,7 @@
 """Which texts to label next: unsure ones, different ones, and no labelled one."""
 
 import csv
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 from edge_lstm import suggest as module
 from edge_lstm.classifier import Classifier
 from edge_lstm.cli import run
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import embedded_model
 from edge_lstm.suggest import suggest, write_suggestions
 
@@ -85,6 +86,43 @@ def test_texts_of_any_script_are_written_whole(tmp_path: Path) -> None:
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["text"] for row in rows} == {*texts[:2], "half ? a character"}
+
+
+def test_labels_that_a_person_corrected_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = suggest(model({"doubtful": 0.5}), ["doubtful case", "clear"], 2)
+    output = tmp_path / "out.csv"
+    assert write_suggestions(found, output) is None
+    assert write_suggestions(found, output) is None  # the same again: nobody has touched it
+    guesses = output.read_text()
+    for number, corrected in enumerate(("text,label\ndoubtful case,yes\n", "text,label\n"), 1):
+        output.write_text(corrected)
+        assert write_suggestions(found, output) == tmp_path / f"out.{number}.csv"
+        assert output.read_text() == guesses
+        assert (tmp_path / f"out.{number}.csv").read_text() == corrected
+    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", "out.1.csv", "out.2.csv"}
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    output.write_text("mine")
+    monkeypatch.setattr(module.shutil, "copyfileobj", full)
+    with pytest.raises(OutputError, match=r"no space left for .*out\.3\.csv"):
+        write_suggestions(found, output)
+    assert output.read_text() == "mine" and not (tmp_path / "out.3.csv").exists()
+
+
+def test_the_command_says_where_the_earlier_file_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, output = tmp_path / "log.txt", tmp_path / "to_label.csv"
+    log.write_text("It might be good.\nIt might be bad, too.\n")
+    output.write_text("text,label\nmine,neg\n")
+    command = ["suggest", str(embedded_model()), str(log), "-n", "1", "-o", str(output)]
+    assert run(command) == 0
+    assert "may hold labels of yours: kept as to_label.1.csv" in capsys.readouterr().out
+    assert (tmp_path / "to_label.1.csv").read_text() == "text,label\nmine,neg\n"
+    assert run(command) == 0
+    assert "kept as" not in capsys.readouterr().out
 
 
 def test_the_command_reads_a_log_and_writes_what_train_reads(
