@@ -261,7 +261,8 @@ def _of(runs: Sequence[Run], setting: tuple[str, str], column: str) -> list[Run]
     return [run for run in runs if (run.set, run.rows, run.column) == (*setting, column)]
 
 
-def _cell(values: Sequence[float]) -> str:
+def cell(values: Sequence[float]) -> str:
+    """Mean ± standard deviation of shares from 0 to 1, in %."""
     if not values:
         return "–"
     spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
@@ -294,16 +295,16 @@ def page(runs: Sequence[Run]) -> str:
 
 
 def _result(runs: Sequence[Run], draws: int) -> str:
-    cell = _cell([run.accuracy for run in runs])
+    shown = cell([run.accuracy for run in runs])
     if 0 < len(runs) < draws:
-        cell += f", {len(runs)} of {draws} draws"
+        shown += f", {len(runs)} of {draws} draws"
     said = [run.said for run in runs if run.said is not None]
     sizes = [run.kb for run in runs if run.kb is not None]
     if not sizes:
-        return cell
+        return shown
     seconds = statistics.mean(run.seconds for run in runs)
-    said_too = f"said {_cell(said)}, " if said else ""
-    return f"{cell} ({said_too}{statistics.mean(sizes):,.0f} kB, {seconds:,.0f} s)"
+    said_too = f"said {cell(said)}, " if said else ""
+    return f"{shown} ({said_too}{statistics.mean(sizes):,.0f} kB, {seconds:,.0f} s)"
 
 
 def picture(runs: Sequence[Run]) -> str:

@@ -1,6 +1,6 @@
 """Are the rows that ``edge-lstm suggest`` asks for worth more than rows at random?
 
-    python -m benchmarks.suggested_rows FOLDER --sets trec6 banking77 [--draws 2] [--rounds 3] [--each 50]
+    python -m benchmarks.suggested_rows FOLDER --sets trec6 banking77 [--draws 5] [--rounds 3] [--each 50]
 
 FOLDER holds NAME/{train,test}.csv with the columns text,label. A draw starts from EACH random rows of the
 training split, at least one a label. Then, in every round, a model (preset ``small``, int8) is trained on the
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from edge_lstm_export.job import TrainingJob
 from edge_lstm_export.pipeline import run_job
 
 from benchmarks.anyones_labels import Rows, read
-from benchmarks.few_rows import drawn, write_csv
+from benchmarks.few_rows import cell, drawn, write_csv
 from benchmarks.small_data import Silent
 from edge_lstm import Classifier
 from edge_lstm.modelfile import parse_model
@@ -86,24 +85,24 @@ def rounds(train: Rows, test: Rows, name: str, draw: int, way: str, count: int, 
 
 def page(runs: Sequence[Run]) -> str:
     """The table as Markdown: means of the draws after each round."""
+    names = sorted({run.set for run in runs})
     lines = [
         "# Rows that are suggested",
         "",
-        "`python -m benchmarks.suggested_rows FOLDER`; what is run is said there. Accuracy on the whole test",
-        "split in %, mean of the draws (in brackets each), by the rows learnt from.",
+        f"`python -m benchmarks.suggested_rows FOLDER --sets {' '.join(names)}`;",
+        "what is run is said there. Accuracy on the whole test split in %, mean ± standard deviation of the",
+        "draws, by the rows learnt from.",
         "",
     ]
-    for name in sorted({run.set for run in runs}):
+    for name in names:
         own = [run for run in runs if run.set == name]
         sizes = own[0].rows
-        lines += [f"| {name} | {' | '.join(f'{size:,} rows' for size in sizes)} |"]
+        draws = len({run.draw for run in own})
+        lines += [f"| {name}, {draws} draws | {' | '.join(f'{size:,} rows' for size in sizes)} |"]
         lines += ["|---" * (1 + len(sizes)) + "|"]
         for way in (SUGGESTED, AT_RANDOM):
             each = [run.accuracies for run in own if run.way == way]
-            cells = [
-                f"{100 * statistics.mean(column):.1f} ({', '.join(f'{100 * value:.1f}' for value in column)})"
-                for column in zip(*each)
-            ]
+            cells = [cell(column) for column in zip(*each)]
             if cells:
                 lines.append(f"| {way} | {' | '.join(cells)} |")
         lines.append("")
@@ -115,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", required=True)
-    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--each", type=int, default=50)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "suggested_rows")
