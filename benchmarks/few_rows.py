@@ -30,7 +30,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -271,40 +271,57 @@ def cell(values: Sequence[float]) -> str:
 
 
 def page(runs: Sequence[Run]) -> str:
-    """The table as Markdown: mean and standard deviation of the draws."""
+    """Two tables as Markdown: how accurate; and what edge-lstm's trainings said and took."""
     columns = [column for column in COLUMNS if any(run.column == column for run in runs)]
     lines = [
         "# Few rows",
         "",
         "`python -m benchmarks.few_rows FOLDER --encoder MiniLM --fasttext`; what is run is said there.",
         "Accuracy on the whole test split, where no rows are held out, in %, mean ± standard deviation of",
-        "the draws; said: by the training, cross-validated on its rows (from 2,000 on, of its validation",
-        "part); then the size of the int8 file and how long the training took. –: not run;",
+        "the draws (in brackets how many, where others have more). –: not run.",
         f"{ALONE}: without the embedded model, and without what English words mean.",
         "",
         "![Accuracy over the number of labelled rows](results/few_rows.svg)",
         "",
-        f"| set | rows | draws | {' | '.join(columns)} |",
-        "|---" * (3 + len(columns)) + "|",
+        *_table(runs, columns, _accuracy),
     ]
-    for setting in _settings(runs):
-        draws = max(len(_of(runs, setting, column)) for column in columns)
-        cells = [*setting, str(draws), *(_result(_of(runs, setting, column), draws) for column in columns)]
-        lines.append(f"| {' | '.join(cells)} |")
+    mine = [column for column in columns if column in MINE]
+    if mine:
+        lines += [
+            "",
+            "What the trainings said of their accuracy, in %, cross-validated on their rows (from 2,000 on,",
+            "of the validation part); the size of the int8 file; how long they took.",
+            "",
+            *_table(runs, mine, _training),
+        ]
     return "\n".join(lines) + "\n"
 
 
-def _result(runs: Sequence[Run], draws: int) -> str:
-    shown = cell([run.accuracy for run in runs])
-    if 0 < len(runs) < draws:
-        shown += f", {len(runs)} of {draws} draws"
+def _table(
+    runs: Sequence[Run], columns: Sequence[str], shown: Callable[[Sequence[Run], int], str]
+) -> list[str]:
+    """A line for each set and number of rows; shown: of a column's runs and the most draws of any column."""
+    lines = [f"| set | rows | draws | {' | '.join(columns)} |", "|---" * (3 + len(columns)) + "|"]
+    for setting in _settings(runs):
+        draws = max(len(_of(runs, setting, column)) for column in COLUMNS)
+        cells = [*setting, str(draws), *(shown(_of(runs, setting, column), draws) for column in columns)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _accuracy(runs: Sequence[Run], draws: int) -> str:
+    fewer = f" ({len(runs)})" if 0 < len(runs) < draws else ""
+    return cell([run.accuracy for run in runs]) + fewer
+
+
+def _training(runs: Sequence[Run], draws: int) -> str:
     said = [run.said for run in runs if run.said is not None]
     sizes = [run.kb for run in runs if run.kb is not None]
     if not sizes:
-        return shown
+        return "–"
     seconds = statistics.mean(run.seconds for run in runs)
-    said_too = f"said {cell(said)}, " if said else ""
-    return f"{shown} ({said_too}{statistics.mean(sizes):,.0f} kB, {seconds:,.0f} s)"
+    said_too = f"{cell(said)}; " if said else ""
+    return f"{said_too}{statistics.mean(sizes):,.0f} kB, {seconds:,.0f} s"
 
 
 def picture(runs: Sequence[Run]) -> str:
