@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--page", type=Path, default=PAGE)
     arguments = parser.parse_args()
-    aside = [f"{arguments.held_out:,} rows held out"] if arguments.held_out else []
+    aside = [f"{arguments.held_out:,} rows held out"] if arguments.held_out is not None else []
     aside += sorted(arguments.set)
     try:
         parsed(arguments.set, {})
@@ -234,7 +234,7 @@ def main() -> None:
     for draw in range(arguments.draws):
         for name in names:
             train, test = (read(arguments.folder / name / f"{part}.csv") for part in ("train", "test"))
-            if arguments.held_out:
+            if arguments.held_out is not None:
                 if not 0 < arguments.held_out < len(train[0]):
                     parser.error(f"--held-out must be from 1 to below the {len(train[0]):,} rows of {name}")
                 train, test = held_out(train, arguments.held_out, draw)

@@ -9,6 +9,7 @@ Scheffer et al., 2001), and each cluster gives the text that stands for it (Zhda
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import heapq
 import io
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.atomic import is_stream, write_atomically, write_error
+from edge_lstm.atomic import is_stream, open_atomically, write_atomically, write_error
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.text import text_key
@@ -187,20 +188,17 @@ def _keep_earlier(path: Path, data: bytes) -> Path | None:
     try:
         if path.stat().st_size == len(data) and path.read_bytes() == data:
             return None
-        with path.open("rb") as earlier:
-            for number in itertools.count(1):
-                copy = path.with_name(f"{path.stem}.{number}{path.suffix}")
-                try:
-                    file = copy.open("xb")  # another run may be doing the same
-                except FileExistsError:
-                    continue
-                try:
-                    with file:
-                        shutil.copyfileobj(earlier, file)
-                except BaseException:
-                    copy.unlink(missing_ok=True)
-                    raise
+        for number in itertools.count(1):
+            copy = path.with_name(f"{path.stem}.{number}{path.suffix}")
+            with contextlib.suppress(FileExistsError):
+                copy.open("xb").close()  # the name is ours; another run may be doing the same
                 break
+        try:
+            with path.open("rb") as earlier, open_atomically(copy) as file:
+                shutil.copyfileobj(earlier, file)
+        except BaseException:
+            copy.unlink()
+            raise
     except OSError as error:
         raise write_error(copy, error) from None
     return copy

@@ -140,16 +140,14 @@ class Distillation:
 
 @dataclass(frozen=True)
 class Taught:
-    """examples: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as
-    in the examples. provenance: how the texts were labelled. judged: spans of the validation part, with the
-    teacher's labels; the network does not learn from them. lesson: for both parts of a network with n-grams,
-    where they are of short texts; first: what a network learns that the validation part judges, where it is
-    learnt from afterwards."""
+    """lesson: what the network learns from. soft: the teacher's labels alone, float32 [n, labels], rows as in
+    the lesson's examples. provenance: how the texts were labelled. judged: spans of the validation part, with
+    the teacher's labels; the network does not learn from them. first: what a network learns that the
+    validation part judges, where it is learnt from afterwards."""
 
-    examples: Examples
+    lesson: Lesson
     soft: npt.NDArray[np.float32]
     provenance: dict[str, Any]
-    lesson: Lesson | None = None
     first: Lesson | None = None
     judged: Examples | None = None
 
@@ -298,7 +296,7 @@ def teach(
         **labels.report,
     }
     judged = Examples.from_texts(prepared.tokenizer, held, labels.spans[len(spans) :]) if held else None
-    return Taught(examples, soft, provenance, judged=judged)
+    return Taught(Lesson.of(examples, None), soft, provenance, judged=judged)
 
 
 def _transformer_labels(

@@ -265,7 +265,7 @@ def _train(
     many_made = of_short is not None and len(prepared.made.texts) > 0 and len(prepared.train) >= FEW_TEXTS
     lesson, by_ngrams = Lesson.of(prepared.train_examples, None), None
     if taught is not None:
-        lesson = taught.lesson or Lesson.of(taught.examples, None)
+        lesson = taught.lesson
     elif network.ngrams is not None and exact(len(dataset.labels)):
         watcher.say(f"n-grams: {network.config.ngrams:,} of the training texts")
         lesson, by_ngrams = _taught_by_ngrams(job, base, prepared, network, watcher.say, found)

@@ -240,7 +240,7 @@ class ShortTeachers:
             **{_KEYS[name]: round(accuracy, 4) for name, accuracy in found.accuracies.items()},
         }
         soft = np.concatenate([found.labelled, found.others])
-        return Taught(lesson.examples, soft, provenance, lesson, first)
+        return Taught(lesson, soft, provenance, first)
 
     def _texts(self, rows: Ints, made: bool, most: int | None) -> tuple[int, Ints]:
         """(how many have no label, numbers of these and of what was made of the rows)."""

@@ -3,6 +3,7 @@
 import csv
 import errno
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -109,6 +110,16 @@ def test_labels_that_a_person_corrected_are_kept(tmp_path: Path, monkeypatch: py
     with pytest.raises(OutputError, match=r"no space left for .*out\.3\.csv"):
         write_suggestions(found, output)
     assert output.read_text() == "mine" and not (tmp_path / "out.3.csv").exists()
+
+
+def test_runs_at_the_same_moment_keep_a_copy_each(tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    output.write_text("mine")
+    with ThreadPoolExecutor(8) as pool:
+        kept = [*pool.map(lambda _: module._keep_earlier(output, b"guesses"), range(24))]
+    assert len(set(kept)) == 24
+    assert all(copy is not None and copy.read_text() == "mine" for copy in kept)
+    assert len([*tmp_path.iterdir()]) == 25
 
 
 def test_the_command_says_where_the_earlier_file_is(

@@ -88,6 +88,8 @@ def test_the_settings_come_into_the_training(monkeypatch: pytest.MonkeyPatch) ->
     [
         (["--held-out", "10"], "add --out and --page"),
         (["--set", "misspelt=yes"], "add --out and --page"),
+        (["--held-out", "0"], "add --out and --page"),
+        (["--held-out", "0", "--out", "o", "--page", "p.md"], "must be from 1"),
         (["--held-out", "60", "--out", "o", "--page", "p.md"], "below the 60 rows of set"),
         (["--set", "mispelt=yes", "--out", "o", "--page", "p.md"], "do you mean misspelt?"),
     ],
