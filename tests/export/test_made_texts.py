@@ -93,22 +93,24 @@ class NoWords:
 
 
 @pytest.mark.parametrize(
-    ("labels", "log", "few", "each", "near"),
+    ("labels", "log", "few", "encoder", "each", "near"),
     [
-        (17, False, 2000, WANTED_OF_MANY // 340, [min(MOST_NEAR, WANTED_OF_MANY // 340)]),
-        (17, True, 2000, WANTED // 340, []),
-        (17, False, 300, WANTED // 340, []),
-        (16, False, 2000, WANTED // 320, [WANTED // 320]),
-        (16, False, 300, MOST, [MOST_NEAR]),
-        (16, True, 300, WANTED // 320, []),
+        (17, False, 2000, True, WANTED_OF_MANY // 340, [min(MOST_NEAR, WANTED_OF_MANY // 340)]),
+        (17, True, 2000, True, WANTED // 340, []),
+        (17, False, 300, True, WANTED // 340, []),
+        (16, False, 2000, True, WANTED // 320, [WANTED // 320]),
+        (16, False, 300, True, MOST, [MOST_NEAR]),
+        (16, True, 300, True, WANTED // 320, []),
+        (16, False, 300, False, WANTED // 320, [WANTED // 320]),
     ],
 )
-def test_few_rows_of_many_labels_get_more_variants_and_the_encoders_words(
+def test_what_teaches_and_how_many_rows_decide_how_many_texts_are_made(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     labels: int,
     log: bool,
     few: int,
+    encoder: bool,
     each: int,
     near: list[int],
 ) -> None:
@@ -127,6 +129,7 @@ def test_few_rows_of_many_labels_get_more_variants_and_the_encoders_words(
     monkeypatch.setattr(reading, "with_near_words", made_of_words)
     monkeypatch.setattr(reading, "FEW_TEXTS", few)
     monkeypatch.setattr("edge_lstm_export.teacher.encoder_words.words_of", lambda encoder: NoWords())
+    monkeypatch.setattr("edge_lstm_export.teacher.embedded.words", NoWords)
     names = tuple(f"label{i}" for i in range(labels))
     split = Split(tuple(f"text {i} of some" for i in range(20 * labels)), np.arange(20 * labels) % labels)
     job = TrainingJob(
@@ -135,13 +138,14 @@ def test_few_rows_of_many_labels_get_more_variants_and_the_encoders_words(
         validation_share=0.0,
         unlabelled="log.txt" if log else None,
     )
-    encoder: Any = object()  # no text is read here
+    teacher: Any = object() if encoder else None  # no text is read here; the embedded model without one
     reading.prepare_texts(
         job,
         Dataset("tickets", names, split, None, "0"),
         VocabularyOptions(pieces=True),
         ["a line of a log"] * log,
-        encoder,
+        teacher,
+        sentiment=not encoder,
     )
     assert (of_rows, of_words) == ([each], near)
 
