@@ -34,8 +34,10 @@ def system(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def environment(system: str) -> dict[str, str]:
     """Of a process that has these lacks."""
-    shim = "" if system == "as it is" else str(SHIMS / system)
-    return {**os.environ, "PYTHONPATH": shim, "PYTHONIOENCODING": "utf-8"}
+    shim = [] if system == "as it is" else [str(SHIMS / system)]
+    sources = os.environ.get("PYTHONPATH")  # where the package is not installed
+    path = os.pathsep.join([*shim, *([sources] if sources else [])])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 
 
 @pytest.fixture(scope="module")
