@@ -259,7 +259,7 @@ class Network(nn.Module):
             x = _reverse(x, lengths)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and self.lstm_in_bfloat16):
             output, _ = lstm(x)  # B, T, H
-        output = output.float()
+        output = output.to(x.dtype)  # from bfloat16
         at = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
         last = output.gather(1, at).squeeze(1)  # B, H
         return (_reverse(output, lengths) if direction == 1 else output), last

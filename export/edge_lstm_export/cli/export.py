@@ -54,7 +54,7 @@ def command(
     """Turn a checkpoint into one ONNX model file that answers as PyTorch does.
 
     The file is checked by the onnx package and run against PyTorch on real and random texts; where they
-    differ by more than 1e-5, nothing is written. --quantize int8 continues with the gates of
+    differ by more than 1e-5, and by more than float32 explains, nothing is written. --quantize int8 continues with the gates of
     'edge-lstm quantize'. --quantize auto does the same, times both files in turns on this CPU, and writes
     the faster one; the smaller one where they are within a tenth, and fp32 where int8 fails a gate.
 
