@@ -54,9 +54,10 @@ def command(
     """Turn a checkpoint into one ONNX model file that answers as PyTorch does.
 
     The file is checked by the onnx package and run against PyTorch on real and random texts; where they
-    differ by more than 1e-5, and by more than float32 explains, nothing is written. --quantize int8 continues with the gates of
-    'edge-lstm quantize'. --quantize auto does the same, times both files in turns on this CPU, and writes
-    the faster one; the smaller one where they are within a tenth, and fp32 where int8 fails a gate.
+    differ by more than 1e-5, and by more than float32 explains, nothing is written. --quantize int8
+    continues with the gates of 'edge-lstm quantize'. --quantize auto does the same, times both files in
+    turns on this CPU, and writes the faster one; the smaller one where they are within a tenth, and fp32
+    where int8 fails a gate.
 
     The file keeps the checkpoint's risk-coverage curve, from which --abstain of predict, score and evaluate
     finds its threshold; where --data has more texts, it is made anew from them; the network must not
