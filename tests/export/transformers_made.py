@@ -1,4 +1,4 @@
-"""A transformer of two layers, made for a test: a folder as the Hugging Face hub has it."""
+"""A small transformer, made for a test: a folder as the Hugging Face hub has it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def make_transformer(folder: Path, words: Sequence[str], labels: Sequence[str] = ()) -> Path:
+def make_transformer(
+    folder: Path, words: Sequence[str], labels: Sequence[str] = (), *, layers: int = 2
+) -> Path:
     """An encoder with random weights that knows ``words``; a classifier where there are labels."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -27,7 +29,7 @@ def make_transformer(folder: Path, words: Sequence[str], labels: Sequence[str] =
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=300,
