@@ -211,8 +211,16 @@ def check_for_several(job: TrainingJob, name: str) -> None:
 
 
 def sized_options(job: TrainingJob, base: Preset, texts: int) -> TrainingOptions:
-    """The preset's options for so many texts to learn from, and what was asked for."""
-    return replace(fitted_to_size(base.options, texts), **job.options)
+    """The preset's options for so many texts to learn from, and what was asked for.
+
+    Of many passes the first ones have so high a rate that the validation loss hardly falls: whoever asks
+    for them has the patience for half of them. Of 16 passes of tiny (IMDB, kept labels) the fifth was the
+    best until the tenth: ended there 91.6 % of the test texts were right, of 8 passes 91.9, of all 16 92.3.
+    """
+    options = replace(fitted_to_size(base.options, texts), **job.options)
+    if "epochs" not in job.options or "patience" in job.options:
+        return options
+    return replace(options, patience=max(options.patience, options.epochs // 2))
 
 
 def check_job(job: TrainingJob) -> None:

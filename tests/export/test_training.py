@@ -29,6 +29,7 @@ from edge_lstm_export.examples import (
     shuffled_batches,
 )
 from edge_lstm_export.history import EpochRecord, draw_history, write_history
+from edge_lstm_export.job import TrainingJob, sized_options
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.presets import PRESETS, TrainingOptions, fitted_to_size
 from edge_lstm_export.training import Callbacks, Progress, train_network
@@ -300,6 +301,15 @@ def test_few_texts_get_smaller_batches_and_more_passes() -> None:
     assert few.batch_size == 8
     assert options.epochs < few.epochs <= 40
     assert few.patience > options.patience
+
+
+@pytest.mark.parametrize(
+    ("asked", "patience"),
+    [({}, 3), ({"epochs": 4}, 3), ({"epochs": 16}, 8), ({"epochs": 16, "patience": 2}, 2)],
+)
+def test_who_asks_for_many_passes_gets_them(tmp_path: Path, asked: dict[str, int], patience: int) -> None:
+    job = TrainingJob("a.csv", tmp_path / "m.safetensors", preset="tiny", options=asked)
+    assert sized_options(job, job.base, 50_000).patience == patience
 
 
 @pytest.mark.parametrize("labels", [2, 3])

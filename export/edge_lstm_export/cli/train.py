@@ -140,7 +140,11 @@ def command(
     ] = False,
     epochs: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Passes over the data, at most.", show_default="by preset and size"),
+        typer.Option(
+            metavar="N",
+            help="Passes over the data, at most; it stops after half as many without gain.",
+            show_default="by preset and size",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Decides every random choice.")] = 0,
     threads: Annotated[
