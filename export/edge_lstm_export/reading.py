@@ -165,7 +165,9 @@ def best_reading(
     """
     best = Reading(job, prepared)
     count = len(dataset.labels)
-    if dataset.several or sum(texts > 1 for texts in dataset.train.counts(count)) < 2:
+    if job.features != NGRAMS or dataset.several:  # without n-grams there is no linear model to ask
+        return best
+    if sum(texts > 1 for texts in dataset.train.counts(count)) < 2:
         return best
     # Of many labels they are of use to few texts, and too many SVMs would show it: banking77, ten rows a
     # label, 73.4 % without and 74.6 with them (1,500 other rows of the training split, three draws).

@@ -169,6 +169,13 @@ def test_words_that_no_row_holds_are_known_by_what_they_mean(tmp_path: Path) -> 
     assert alone["test"]["accuracy"] < 0.8  # type: ignore[index,operator]
 
 
+@pytest.mark.parametrize("more", [("--set", "features=pairs", "--teacher", "none"), ("--preset", "seed")])
+def test_pieces_without_ngrams_ask_no_linear_model(tmp_path: Path, more: tuple[str, ...]) -> None:
+    training, said = trained(tmp_path, "--set", "pieces=yes", "--epochs", "2", *more)
+    assert "pretrained" not in said and "words that occur once" not in said
+    assert training["parts"] is None and training["vocabulary"]["pieces"]  # type: ignore[index]
+
+
 def test_a_training_that_goes_on_knows_what_words_mean(tmp_path: Path) -> None:
     trained(tmp_path)
     more = csv(tmp_path / "more.csv", [["strawberry"], ["geneva"]])
