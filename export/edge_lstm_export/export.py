@@ -190,6 +190,8 @@ def quantize_int8(
     texts = embedded_reviews()
     rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, texts)
     comparisons = gates.check_batches(new, rows)
+    if new.model.batch is None:
+        gates.check_headroom(data, rows, fp32.tokenizer.length)
     accuracy: gates.AccuracyChange | gates.SetsChange | None = None
     if labelled is not None:
         rows = gates.text_rows(fp32.tokenizer, labelled.texts)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 import torch
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import set_scores
-from edge_lstm.text import FIRST_WORD_ID, START_ID, Tokenizer
+from edge_lstm.text import FIRST_WORD_ID, START_ID, Tokenizer, to_matrix
 from edge_lstm_export.network import Network
 
 PARITY_TOLERANCE = 1e-5
@@ -24,10 +25,14 @@ NGRAM_PARITY_TOLERANCE = 2e-4
 # Of PyTorch, that ONNX Runtime may be away from it, where that is more: an LSTM of 62 units that trec6
 # taught was 1.3e-5 from float64 on one of our own reviews, ONNX Runtime 4e-6.
 TIMES_OWN_ERROR = 8
+# Their tanh and sigmoid are up to 5.4e-7 off, here and there above 1 (1.16.3 and 1.32, AVX2: all float32 from
+# 0.5 to 30). Files of trainings that went well have 0.017 and more.
+LEAST_HEADROOM = 2e-6
 MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
 Rows = list[list[int]]
+_FP32_OR_AGAIN = "keep the fp32 file, or train with a smaller --learning-rate"
 
 
 @dataclass(frozen=True)
@@ -153,9 +158,41 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
             if not np.array_equal(together, alone[chosen]):
                 raise CheckError(
                     f"a text's probabilities change by {np.abs(together - alone[chosen]).max():.1e} "
-                    f"in a batch of {size}; no file was written"
+                    f"in a batch of {size}; no file was written: {_FP32_OR_AGAIN}"
                 )
     return len(rows) * len(BATCH_SIZES)
+
+
+def check_headroom(model: bytes, rows: Rows, length: int) -> float:
+    """How far below its sentinels each unit of an int8 file's LSTMs stays: the least of all rows, steps and
+    units, 2 at most. rows: token ids, at most ``length`` of each.
+
+    Raises CheckError below LEAST_HEADROOM. Then a batch may have another range than a text alone, though
+    those that :func:`check_batches` tried do not show it: a diverged training drives cells to where ONNX
+    Runtime's tanh and sigmoid say 1.0000002, and the sentinels' is 1.
+    """
+    graph = onnx.load_model_from_string(model)
+    layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
+    graph.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in layers
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    least = 2.0
+    for row in rows:
+        inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
+        for outputs in session.run(layers, inputs):  # T, D, 1, H
+            size = np.abs(outputs[: len(row), :, 0])
+            least = min(least, float((size[..., -2:].min(axis=-1) - size[..., :-2].max(axis=-1)).min()))
+    if not least >= LEAST_HEADROOM:
+        raise CheckError(
+            "the LSTM's units are driven to their ends, where an answer may depend on its batch; no file "
+            f"was written: {_FP32_OR_AGAIN}"
+        )
+    return least
 
 
 def agreement(models: Sequence[Classifier], before: Probabilities, after: Probabilities) -> Agreement:

@@ -91,6 +91,20 @@ def int8() -> Classifier:
     return Classifier.from_model(opened(quantize_int8(opened(exported.data)).data))
 
 
+def test_units_that_are_driven_to_their_ends_are_refused(make_checkpoint: MakeCheckpoint) -> None:
+    """As a training that diverged has them: every gate is open, and each cell grows as the sentinels' do."""
+    checkpoint = make_checkpoint(hidden=14, pooling="mean+max")
+    with torch.no_grad():
+        forward = checkpoint.network.lstm["layer0_forward"]
+        assert isinstance(forward.bias_ih_l0, torch.Tensor)
+        forward.bias_ih_l0.fill_(30)
+    fp32 = opened(export_fp32(checkpoint).data)
+    with pytest.raises(CheckError, match=r"driven to their ends.*--learning-rate"):
+        quantize_int8(fp32)
+    chosen, choice = quantize_if_better(fp32)
+    assert chosen is None and "ends" in choice.reason and "no file" not in choice.reason
+
+
 def test_without_sentinels_a_batch_changes_an_answer(
     make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
