@@ -28,6 +28,7 @@ from edge_lstm_export.ngram_part import answers_of
 from edge_lstm_export.ngram_svm import FEW_TEXTS, two_columns
 from edge_lstm_export.presets import NO_TEACHER
 from edge_lstm_export.reading import (
+    ReadAlone,
     best_reading,
     prepare_texts,
     reading_beside,
@@ -67,7 +68,7 @@ def measure_curve(
                 reading = best_reading(one, base, dataset, prepared, few, lambda _: None)
                 one, prepared = reading.job, reading.prepared
             elif few and encoder is None:
-                beside = reading_beside(one, dataset, lambda _: None)
+                beside = reading_beside(one, dataset, ReadAlone(), lambda _: None)
             sized = partial(sized_options, one, base)
             seed = sized(1).seed
             network = new_network(prepared, shape_of(one, sized_preset(one, base, prepared)), seed)

@@ -94,6 +94,7 @@ from edge_lstm_export.presets import (
     fitted_to_size,
 )
 from edge_lstm_export.reading import (
+    ReadAlone,
     best_reading,
     check_pretrained,
     linear_alone,
@@ -194,8 +195,9 @@ def _train(
     """What remains when the data are read and their kind is known. few: the training is cross-validated.
     sentiment: the embedded model is one of the teachers; None: where it helps."""
     encoder = load_teacher(job, dataset, labeller)
+    read_alone = ReadAlone()
     if sentiment is None:
-        sentiment = sentiment_helps(job, dataset, labeller, encoder, watcher.say)
+        sentiment = sentiment_helps(job, dataset, labeller, encoder, read_alone, watcher.say)
     if sentiment:
         # It has words for many places, whether there is a log or not (see prepare_texts).
         wordy = job.features == NGRAMS and suits_many_words(dataset)
@@ -223,12 +225,21 @@ def _train(
                 watcher.say(remark)
         else:
             further = tuple(texts)
-    prepared = prepare_texts(job, dataset, vocabulary, chosen.texts, encoder, sentiment=sentiment)
     found = None
-    if job.distillation is None and choice is None:  # no preset was compared with a vocabulary filled up
-        reading = best_reading(job, base, dataset, prepared, few, watcher.say)
-        job, prepared, found = reading.job, reading.prepared, reading.found
-        vocabulary = vocabulary_options(job, base)
+    by_rows_alone = job.distillation is None and choice is None  # no preset was compared with other words
+    if by_rows_alone and few:
+        reading = read_alone.read(job, dataset, watcher.say)
+        job, prepared, found = (
+            replace(job, vocabulary=reading.job.vocabulary),
+            reading.prepared,
+            reading.found,
+        )
+    else:
+        prepared = prepare_texts(job, dataset, vocabulary, chosen.texts, encoder, sentiment=sentiment)
+        if by_rows_alone:
+            reading = best_reading(job, base, dataset, prepared, few, watcher.say)
+            job, prepared, found = reading.job, reading.prepared, reading.found
+    vocabulary = vocabulary_options(job, base)
     if job.teacher is None and job.distillation and not needs_teacher(job) and not can_teach(prepared):
         watcher.say("note: too few texts for the preset's teacher; training without one")
         job = replace(job, teacher=NO_TEACHER)
@@ -241,11 +252,11 @@ def _train(
     if of_short is not None:
         beside = None
         if encoder is None and (few or vocabulary.pretrained_vectors is not None):
-            beside = reading_beside(job, dataset, watcher.say)
+            beside = reading_beside(job, dataset, read_alone, watcher.say)
         teachers = teachers_of(
             job, prepared, network, of_short, encoder, seed, watcher.say, sentiment, beside
         )
-        alone = linear_alone(job, dataset) if few and encoder is not None else None
+        alone = linear_alone(job, dataset, read_alone) if few and encoder is not None else None
         if encoder is not None and not teachers.encoder_adds(alone, watcher.say):
             del teachers, encoder
             without = replace(job, teacher=EMBEDDED if sentiment else None)

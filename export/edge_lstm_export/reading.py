@@ -15,7 +15,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.budget import AUTO
 from edge_lstm_export.cross_validation import FOLDS, folds_of
-from edge_lstm_export.datasets import Dataset
+from edge_lstm_export.datasets import Dataset, Split
 from edge_lstm_export.distillation import EMBEDDED
 from edge_lstm_export.fit import VALIDATION_SHARE, Prepared, VocabularyOptions, prepare
 from edge_lstm_export.job import NGRAMS, PAIRS, TrainingJob, shape_of, vocabulary_options
@@ -269,31 +269,48 @@ def _cross_fitted(
     return cross_fit_meanings(plain, examples, features, labels, count, seed, as_new)
 
 
-def linear_alone(job: TrainingJob, dataset: Dataset) -> npt.NDArray[np.float32]:
+class ReadAlone:
+    """How a training without a teacher or a log would read labelled texts. Who is to teach is asked of it,
+    and what comes after learns so: it is cross-fitted once."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[TrainingJob, Split, Reading, list[str]]] = []
+
+    def read(self, job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Reading:
+        """Of the training texts, all of which are learnt from; what is said of it is said each time."""
+        alone = replace(job, unlabelled=None, teacher=NO_TEACHER, validation_share=0.0)
+        known = [one for one in self._known if one[0] == alone and one[1] is dataset.train]
+        if not known:
+            remarks: list[str] = []
+            plain = prepare_texts(alone, dataset, vocabulary_options(alone, alone.base))
+            few = len(dataset.train) < FEW_TEXTS
+            reading = best_reading(alone, alone.base, dataset, plain, few, remarks.append)
+            known = [(alone, dataset.train, reading, remarks)]
+            self._known += known
+        [(_, _, reading, remarks)] = known
+        for remark in remarks:
+            say(remark)
+        return reading
+
+
+def linear_alone(job: TrainingJob, dataset: Dataset, alone: ReadAlone) -> npt.NDArray[np.float32]:
     """What a linear model would say of few training texts in a training without a teacher or a log, each by
     one that did not see it: probabilities, float32 [n, labels]."""
-    reading = _reading_alone(job, dataset, lambda _: None)
-    if reading.found is None:
-        reading = replace(reading, found=_cross_fitted(reading.job, reading.job.base, reading.prepared))
-    assert reading.found is not None
-    return reading.found.probabilities
+    reading = alone.read(job, dataset, lambda _: None)
+    found = reading.found or _cross_fitted(reading.job, reading.job.base, reading.prepared)
+    return found.probabilities
 
 
-def _reading_alone(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Reading:
-    """How a training without a teacher or a log would read all training texts."""
-    alone = replace(job, unlabelled=None, teacher=NO_TEACHER, validation_share=0.0)
-    plain = prepare_texts(alone, dataset, vocabulary_options(alone, alone.base))
-    return best_reading(alone, alone.base, dataset, plain, len(dataset.train) < FEW_TEXTS, say)
-
-
-def reading_beside(job: TrainingJob, dataset: Dataset, say: Callable[[str], None]) -> Prepared | None:
+def reading_beside(
+    job: TrainingJob, dataset: Dataset, alone: ReadAlone, say: Callable[[str], None]
+) -> Prepared | None:
     """What the linear teacher reads where no encoder is beside it and it learns from pretrained vectors: of
     few labels, since of many it is as many SVMs in each fold."""
     if not exact(len(dataset.labels)):
         if job.vocabulary.get("pretrained_vectors") is not None:
             say(f"note: teachers of {len(dataset.labels)} labels do without pretrained-vectors")
         return None
-    reading = _reading_alone(job, dataset, say).prepared
+    reading = alone.read(job, dataset, say).prepared
     return reading if reading.meanings is not None else None
 
 

@@ -21,7 +21,7 @@ from edge_lstm_export.network import Network
 from edge_lstm_export.ngram_part import PartLogits, answers_of
 from edge_lstm_export.ngram_svm import FEW_TEXTS, exact, two_columns
 from edge_lstm_export.presets import NO_TEACHER, Preset
-from edge_lstm_export.reading import linear_alone
+from edge_lstm_export.reading import ReadAlone, linear_alone
 from edge_lstm_export.short_teaching import MOST_IN_FOLD, MOST_TO_MAKE_OF, OWN_LABELS, ShortTeachers
 from edge_lstm_export.teacher import adds, blend_weights, blended
 
@@ -115,6 +115,7 @@ def sentiment_helps(
     dataset: Dataset,
     labeller: ByTeacher | None,
     encoder: Encoder | None,
+    alone: ReadAlone,
     say: Callable[[str], None],
 ) -> bool:
     """Whether the embedded model is to be one of the teachers: of rows that they have not learnt from, a
@@ -148,14 +149,14 @@ def sentiment_helps(
 
     def beside(opinions: list[npt.NDArray[np.float32]]) -> tuple[float, float] | None:
         """The share of rows that are right with it and without, where it helps."""
-        alone = blended(opinions, blend_weights(opinions, labels)) if opinions[1:] else opinions[0]
+        apart = blended(opinions, blend_weights(opinions, labels)) if opinions[1:] else opinions[0]
         together = blended([*opinions, said], blend_weights([*opinions, said], labels))
-        with_it, without = (one.argmax(axis=1) == labels for one in (together, alone))
-        if not adds(together, alone, labels) or (many and not _clearly_worse(without, with_it)):
+        with_it, without = (one.argmax(axis=1) == labels for one in (together, apart))
+        if not adds(together, apart, labels) or (many and not _clearly_worse(without, with_it)):
             return None
         return float(with_it.mean()), float(without.mean())
 
-    opinions = [linear_alone(job, replace(dataset, train=train))]
+    opinions = [linear_alone(job, replace(dataset, train=train), alone)]
     helps = beside(opinions)
     if helps and encoder is not None and job.distillation is not None:
         from edge_lstm_export.teacher.transformer import vectors_of

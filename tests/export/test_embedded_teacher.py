@@ -14,7 +14,7 @@ import pytest
 from edge_lstm_export import pipeline, reading, who_teaches
 from edge_lstm_export.checkpoint import load_checkpoint
 from edge_lstm_export.job import TrainingJob
-from edge_lstm_export.reading import known_words
+from edge_lstm_export.reading import ReadAlone, known_words
 from edge_lstm_export.teacher.embedded import sentiments, words
 from train_command import run
 
@@ -119,7 +119,7 @@ def test_many_rows_want_it_to_be_clearly_better(
         labels = np.array([label == "yes" for _, label in opinions(20)])
         return np.where(labels[:, None] == [False, True], own[:, None], 1 - own[:, None]).astype(np.float32)
 
-    monkeypatch.setattr(who_teaches, "linear_alone", lambda job, dataset: answers(more_right, 0.6))
+    monkeypatch.setattr(who_teaches, "linear_alone", lambda *_: answers(more_right, 0.6))
     monkeypatch.setattr(who_teaches, "blended", lambda opinions, weights: answers(0, 0.8))
     monkeypatch.setattr(who_teaches, "FEW_TEXTS", 40 if many else 41)
     helped, helps = [], who_teaches.sentiment_helps
@@ -154,7 +154,7 @@ def test_it_is_asked_of_no_more_rows_and_beside_an_encoder_only_where_it_adds(
     monkeypatch.setattr(who_teaches, "teaches_short", lambda *_: True)
     monkeypatch.setattr(who_teaches, "MOST_TO_MAKE_OF", most)
     encoder: Any = None if encoder_knows is None else object()
-    assert who_teaches.sentiment_helps(job, dataset, None, encoder, lambda _: None) == helps
+    assert who_teaches.sentiment_helps(job, dataset, None, encoder, ReadAlone(), lambda _: None) == helps
 
 
 def test_texts_in_another_language_get_none_of_its_words() -> None:
