@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Protocol
@@ -132,8 +133,12 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
     checkpoint under the same name stays until there is a new one. Raises DataError and OutputError.
     """
     check_job(job)
+    from sklearn.exceptions import ConvergenceWarning
+
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    with only_run(job.output):
+    with only_run(job.output), warnings.catch_warnings():
+        # Linear models are ended where more steps label no better, which is nothing that a user could mend.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         check_beginning(job)
         for path in own_files(job):
             remove_leftovers(path)

@@ -8,12 +8,15 @@ import random
 import signal
 import subprocess
 import sys
+import warnings
 from csv import reader
 from pathlib import Path
 
 import pytest
 import torch
+from edge_lstm_export import pipeline
 from edge_lstm_export.checkpoint import load_checkpoint
+from edge_lstm_export.job import TrainingJob
 from train_command import Result, run
 
 from edge_lstm.text import split_words
@@ -338,3 +341,20 @@ def test_the_help_shows_what_people_use_and_the_rest_is_listed() -> None:
     assert "--epochs" in shown and "--learning-rate" not in shown
     assert "hidden=N" in listed and "preset base" in listed
     assert ["bidirectional=yes|no", "yes"] in [line.split()[:2] for line in listed.splitlines()]
+
+
+def test_no_warning_of_a_linear_model_reaches_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scikit-learn's, of five lines, where a model is ended before its optimum."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    def ended_early(job: TrainingJob, watcher: object) -> None:
+        warnings.warn("lbfgs failed to converge", ConvergenceWarning, stacklevel=1)
+
+    monkeypatch.setattr(pipeline, "_run", ended_early)
+    job = TrainingJob("rows.csv", tmp_path / "m.safetensors")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        pipeline.run_job(job, object())  # type: ignore[arg-type]
+    assert not seen
