@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from conftest import MakeCheckpoint
@@ -24,7 +25,8 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.cli import run
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.latency.statistics import Ratio
-from edge_lstm.modelfile import ModelFile, describe, parse_model
+from edge_lstm.modelfile import ModelFile, describe, open_model, parse_model
+from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
 
 # Each pair of settings occurs; the full product is four times as long and finds no more.
@@ -103,6 +105,24 @@ def test_units_that_are_driven_to_their_ends_are_refused(make_checkpoint: MakeCh
         quantize_int8(fp32)
     chosen, choice = quantize_if_better(fp32)
     assert chosen is None and "ends" in choice.reason and "no file" not in choice.reason
+
+
+def test_the_embedded_model_stays_far_from_its_ends() -> None:
+    model = open_model()
+    rows = gates.random_rows(model.tokenizer) + gates.text_rows(model.tokenizer, embedded_reviews())
+    assert gates.check_headroom(model.data, rows, model.tokenizer.length) > 0.01
+
+
+@pytest.mark.parametrize("name", ["Tanh", "Sigmoid"])
+def test_the_headroom_is_more_than_rounding(name: str) -> None:
+    """ONNX Runtime's tanh and sigmoid fall where they should rise, and pass 1, by less than that."""
+    ends = [onnx.helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, [None]) for end in "xy"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node(name, ["x"], ["y"])], name, ends[:1], ends[1:])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": np.linspace(0, 30, 1_000_003, dtype=np.float32)})
+    assert (np.maximum.accumulate(found) - found).max() < gates.LEAST_HEADROOM / 2
+    assert found.max() - 1 < gates.LEAST_HEADROOM / 4
 
 
 def test_without_sentinels_a_batch_changes_an_answer(

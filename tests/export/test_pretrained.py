@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -196,6 +197,30 @@ def test_of_another_language_nothing_is_known(tmp_path: Path) -> None:
     assert reading._pretrained_words(job, job.base, ["the boat is in the harbour"]) is english()
     without = replace(job, vocabulary={"pretrained": False})
     assert reading._pretrained_words(without, job.base, ["the boat is in the harbour"]) is None
+
+
+def test_rows_are_read_alone_once_and_what_is_said_of_it_is_said_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = Split(("a plum", "a pear", "a harbour", "a bridge"), np.array([0, 0, 1, 1]))
+    dataset = Dataset("x", ("food", "city"), split, None, "0")
+    job = TrainingJob("x.csv", tmp_path / "m.safetensors", features="ngrams", labels=2)
+    asked: list[TrainingJob] = []
+
+    def best(job: TrainingJob, base: object, dataset: Dataset, prepared: Any, few: bool, say: Any) -> Any:
+        asked.append(job)
+        say("so")
+        return reading.Reading(job, prepared)
+
+    monkeypatch.setattr(reading, "best_reading", best)
+    alone, said = reading.ReadAlone(), list[str]()
+    first = alone.read(job, dataset, said.append)
+    assert alone.read(replace(job, teacher="nb-svm"), replace(dataset), said.append) is first
+    assert len(asked) == 1 and said == ["so", "so"]
+    other = replace(dataset, train=split.subset(np.arange(3)))
+    assert alone.read(job, other, said.append) is not first
+    assert alone.read(replace(job, options={"seed": 1}), dataset, said.append) is not first
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize(
