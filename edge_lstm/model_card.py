@@ -48,7 +48,7 @@ def model_card(model: ModelFile) -> str:
         if licence
         else "The file does not say. Add it here and as `license:` in the front matter before you publish.",
         "## How to run it",
-        (_PORTS + ("" if model.thresholds else _PORTS_WITHOUT_RUNTIME)).format(file=_code(model.path.name)),
+        _PORTS.format(file=_code(model.path.name), answer="labels" if model.thresholds else "label"),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -87,6 +87,10 @@ def _kind(model: ModelFile) -> str:
         over += f" and {len(model.tokenizer.pieces):,} pieces of words"
     vectors = f" of {embedding:g} dimensions" if embedding else ""
     beside = ", and a linear part over words and pairs of words" if _number(network, "pair_buckets") else ""
+    if ngrams := _number(network, "ngrams"):
+        wide = _number(network, "ngram_dim")
+        many = f"vectors of {wide:g} dimensions" if wide else "vectors"
+        beside += f", and beside it {many} for {ngrams:,} words and pairs of words"
     return f"A text classifier in {model.precision}: a {what}{shape}{deep}{over}{vectors}{beside}."
 
 
@@ -121,31 +125,18 @@ def _data(model: ModelFile) -> Iterator[str]:
 
 
 def _accuracy(model: ModelFile) -> Iterator[str]:
+    several = model.thresholds is not None
     told = [
         (title, part)
-        for title, key in (("test", "test"), ("validation", "validation"))
-        if (part := _part(model.training, key)) and _number(part, "accuracy") is not None
+        for title in ("test", "validation")
+        if (part := _part(model.training, title))
+        and _number(part, "micro_f1" if several else "accuracy") is not None
     ]
     if not told:
         yield "The file does not say. Measure it: `edge-lstm evaluate MODEL --data FILE`."
         return
-    rows = []
-    for title, part in told:
-        low, high = _interval(part)
-        rows.append(
-            (
-                title,
-                _count(part, "texts"),
-                _percent(part, "accuracy"),
-                f"{low:.2%} to {high:.2%}" if low is not None and high is not None else "–",
-                _percent(part, "macro_f1"),
-                _figure(part, "log_loss"),
-                _percent(part, "calibration_error"),
-            )
-        )
-    yield _table(
-        ("texts", "number", "accuracy", "95 % interval", "macro F1", "log loss", "calibration error"), rows
-    )
+    scores = _scores_of_sets if several else _scores
+    yield _table(("texts", *scores({})), [(title, *scores(part).values()) for title, part in told])
     title, part = told[0]
     labels = [(k, v) for k, v in _part(part, "labels").items() if isinstance(v, Mapping)]
     if labels:
@@ -165,15 +156,38 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
     if (temperature := _number(model.training, "temperature")) is not None:
         yield (
             f"Probabilities are calibrated on the validation texts (temperature {temperature:.3f}, folded "
-            "into the weights): of answers with a probability of 0.9, about 90 % should be right. The "
-            "calibration error is the mean distance from that."
+            "into the weights): of answers with a probability of 0.9, about 90 % should be right."
+            + ("" if several else " The calibration error is the mean distance from that.")
         )
     if model.abstention is not None:
         curve = model.abstention
         yield (
             f"Unsure answers can be left out (`--abstain`), by a curve measured on {curve.texts:,} labelled "
-            "texts that the network did not learn from."
+            "texts that the network did not learn from. It holds for texts like these."
         )
+
+
+def _scores(part: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of texts with one label each."""
+    low, high = _interval(part)
+    return {
+        "number": _count(part, "texts"),
+        "accuracy": _percent(part, "accuracy"),
+        "95 % interval": f"{low:.2%} to {high:.2%}" if low is not None and high is not None else "–",
+        "macro F1": _percent(part, "macro_f1"),
+        "log loss": _figure(part, "log_loss"),
+        "calibration error": _percent(part, "calibration_error"),
+    }
+
+
+def _scores_of_sets(part: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of texts with several labels each."""
+    return {
+        "number": _count(part, "texts"),
+        "micro F1": _percent(part, "micro_f1"),
+        "macro F1": _percent(part, "macro_f1"),
+        "all labels right": _percent(part, "subset_accuracy"),
+    }
 
 
 def _training(model: ModelFile) -> Iterator[str]:
@@ -210,8 +224,10 @@ def _limits(model: ModelFile, own: Sequence[str]) -> Iterator[str]:
     warnings = model.training.get("warnings")
     if isinstance(warnings, list):
         yield from (_text(warning) for warning in warnings if isinstance(warning, str))
-    yield "It knows these labels and no others: a text that belongs to none of them gets one of them."
-    yield "Words outside its vocabulary tell it nothing; a text of nothing else is `unknown_words`."
+    other = "may get none of them, or some all the same" if model.thresholds else "gets one of them"
+    yield f"It knows these labels and no others: a text that belongs to none of them {other}."
+    unknown = "are read in pieces" if model.tokenizer.pieces else "tell it nothing"
+    yield f"Words outside its vocabulary {unknown}; a text without anything it knows is `unknown_words`."
     if model.quantization:
         yield "int8 gives the same bits on every x86 CPU with AVX2 or later; on others they are within 0.001."
 
@@ -230,10 +246,8 @@ From Python:
 ```python
 from edge_lstm import Classifier
 
-Classifier.load("{file}").predict(["A text."])[0].label
-```"""
-# What runs without ONNX Runtime refuses models that give several labels a text.
-_PORTS_WITHOUT_RUNTIME = """
+Classifier.load("{file}").predict(["A text."])[0].{answer}
+```
 
 In the browser, as one HTML file that needs no network:
 
@@ -246,7 +260,7 @@ Without ONNX Runtime, from a clone of edge-lstm, in JavaScript (`ports/js`) and 
 ```js
 import {{ Classifier }} from "./edge-lstm.mjs";
 
-(await Classifier.load("{file}")).predict("A text.").label;
+(await Classifier.load("{file}")).predict("A text.").{answer};
 ```
 
 ```sh

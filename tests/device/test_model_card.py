@@ -102,11 +102,35 @@ def test_a_file_cannot_write_its_own_card() -> None:
     assert row.count("|") - row.count("\\|") == 6
 
 
-def test_ports_that_refuse_several_labels_a_text_are_not_in_its_card() -> None:
-    assert "ports/c" in card_with() and "threshold" not in card_with()
-    several = card_with(thresholds=(0.5, 0.4))
-    assert "ports/" not in several and "edge-lstm page" not in several
-    assert "every label that reaches the threshold" in several
+def test_the_card_of_several_labels_a_text_says_what_runs_it_and_what_it_answers() -> None:
+    one, several = card_with(), card_with(thresholds=(0.5, 0.4))
+    for card, code in ((one, "].label\n"), (several, "].labels\n")):
+        assert "edge-lstm page" in card and "ports/js" in card and "ports/c" in card and code in card
+        assert f'predict("A text."){code[1:-1]};' in card
+    assert "every label that reaches the threshold" in several and "threshold" not in one
+    assert "gets one of them" in one and "gets one of them" not in several
+    assert "may get none of them" in several
+
+
+def test_the_scores_of_several_labels_a_text_are_in_its_card() -> None:
+    scores = {"texts": 1000, "micro_f1": 0.51, "macro_f1": 0.42, "subset_accuracy": 0.33, "labels": {}}
+    card = card_with(thresholds=(0.5, 0.4), training={"validation": scores, "temperature": 1.0})
+    assert "| texts | number | micro F1 | macro F1 | all labels right |" in card
+    assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in card
+    assert "calibration error" not in card
+
+
+def test_the_ngrams_are_in_the_card() -> None:
+    network = {"hidden": 64, "ngrams": 20_000, "ngram_dim": 48}
+    assert "vectors of 48 dimensions for 20,000 words and pairs of words" in card_with(network=network)
+    assert "pairs of words" not in card_with(network={"hidden": 64})
+
+
+def test_a_word_outside_the_vocabulary_is_read_in_pieces_where_the_file_has_pieces() -> None:
+    assert "read in pieces" in card_with()
+    keras = replace(MODEL.tokenizer, pieces=None)
+    assert "read in pieces" not in card_with(tokenizer=keras)
+    assert "Words outside its vocabulary tell it nothing" in card_with(tokenizer=keras)
 
 
 def test_a_card_of_many_labels_stays_a_card() -> None:
