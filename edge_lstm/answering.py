@@ -56,12 +56,14 @@ class RiskCoverage:
         texts.
     default: the share of wrong answers that is wanted where nothing else is asked for, or None: every text
         is answered.
+    sha256: text.texts_digest of the texts, or None where it was not kept.
     """
 
     data: str
     texts: int
     points: tuple[Point, ...]
     default: float | None = None
+    sha256: str | None = None
 
     @classmethod
     def of(
@@ -117,7 +119,8 @@ class RiskCoverage:
         """Plain values, for JSON."""
         points = [[p.threshold, p.answered, p.wrong] for p in self.points]
         default = {} if self.default is None else {"default": self.default}
-        return {"data": self.data, "texts": self.texts, **default, "points": points}
+        digest = {} if self.sha256 is None else {"sha256": self.sha256}
+        return {"data": self.data, "texts": self.texts, **digest, **default, "points": points}
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:
@@ -125,6 +128,7 @@ class RiskCoverage:
         if not isinstance(values, dict) or not isinstance(values["points"], list):
             raise TypeError("its risk-coverage curve is no object with points")
         texts, default, data = values["texts"], values.get("default"), values["data"]
+        digest = values.get("sha256")
         points = tuple(Point(*point) for point in values["points"])
         before = Point(-1.0, texts + 1, texts + 1)
         for point in points:
@@ -140,7 +144,9 @@ class RiskCoverage:
             raise ValueError("its risk-coverage curve does not begin with all of its texts")
         if default is not None and (type(default) is not float or not 0 < default < 1):
             raise ValueError("the wrong answers it allows are no share")
-        return cls(data, texts, points, default)
+        if digest is not None and type(digest) is not str:
+            raise ValueError("the digest of its risk-coverage curve's texts is no text")
+        return cls(data, texts, points, default, digest)
 
 
 def check_abstain(wanted: float) -> None:

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
@@ -112,6 +112,12 @@ def text_key(text: str) -> int:
     """
     words = b" ".join(filter(None, _pieces(text)))
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little")
+
+
+def texts_digest(texts: Iterable[str]) -> str:
+    """sha256 (hex) that is the same for texts of the same words (:func:`text_key`), in any order."""
+    keys = sorted({text_key(text) for text in texts})
+    return hashlib.sha256(b"".join(key.to_bytes(8, "little") for key in keys)).hexdigest()
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:

@@ -293,7 +293,8 @@ def _show_abstention(names: Sequence[str], models: Sequence[ModelResult]) -> Non
         found = model.abstains
         if found is None:
             continue
-        wrong = "–" if found["wrong"] is None else f"{found['wrong']:.2%}"
+        mark = "*" if found["same_texts"] else ""
+        wrong = "–" if found["wrong"] is None else f"{found['wrong']:.2%}{mark}"
         interval = "–"
         if found["wrong_interval"] is not None:
             low, high = found["wrong_interval"].values()
@@ -303,6 +304,8 @@ def _show_abstention(names: Sequence[str], models: Sequence[ModelResult]) -> Non
     if rows:
         header = ("model", "wanted", "threshold", "answered", "wrong", "95 % interval")
         print_table(header, rows, title="without the texts of which the model is unsure")
+        if any(model.abstains and model.abstains["same_texts"] for model in models):
+            print("* threshold found on the same texts; on others more may be wrong", end="\n\n")
 
 
 def _show_labels(name: str, model: ModelResult) -> None:

@@ -36,7 +36,7 @@ from edge_lstm.metrics import (
     wilson_interval,
 )
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.text import split_words
+from edge_lstm.text import split_words, texts_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,14 @@ class ModelResult(Answers):
     truth: int64 [n], the true label's index.
     threshold: a text whose best label has a lower probability is unsure; wanted: the share of wrong answers
         that this is to keep to, where it was asked for as that; abstention: what the file says of it.
+    same_texts: the thresholds of the file were found on the texts that are answered here.
     """
 
     truth: npt.NDArray[np.int64]
     threshold: float = 0.0
     wanted: float | None = None
     abstention: RiskCoverage | None = None
+    same_texts: bool = False
 
     @cached_property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -86,7 +88,8 @@ class ModelResult(Answers):
     @property
     def abstains(self) -> dict[str, Any] | None:
         """The threshold, the share of texts that is answered, and the share of these answers that is wrong
-        with its interval (None without an answer); None where every text is answered."""
+        with its interval (None without an answer), and whether the threshold was found on these texts; None
+        where every text is answered."""
         if not self.threshold:
             return None
         answered, wrong = int(self.answered.sum()), self.wrong_answers
@@ -96,6 +99,7 @@ class ModelResult(Answers):
             "answered": answered / len(self.truth),
             "wrong": wrong / answered if answered else None,
             "wrong_interval": asdict(wilson_interval(wrong, answered)) if answered else None,
+            "same_texts": self.same_texts and self.wanted is not None,
         }
 
     @property
@@ -229,6 +233,7 @@ def evaluate(
     every, statuses = answer(
         models, texts, threads=threads, provider=provider, batch_size=batch_size, progress=progress
     )
+    digest = texts_digest(texts)
     results = [
         ModelResult(
             **vars(answers),
@@ -236,6 +241,7 @@ def evaluate(
             threshold=least,
             wanted=_wanted(model, abstain, threshold),
             abstention=model.abstention,
+            same_texts=model.abstention is not None and model.abstention.sha256 == digest,
         )
         for model, answers, least in zip(models, every, thresholds)
     ]

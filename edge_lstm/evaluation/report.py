@@ -31,6 +31,7 @@ from edge_lstm.metrics import wilson_interval
 
 MISTAKES = 25  # shown for each model, the surest first
 DISAGREEMENTS = 25  # shown for each comparison, the largest change first
+BY_HAND = "–"  # of a threshold: no share of wrong answers was wanted
 EXCERPT = 240  # characters of a text that are shown before it is opened
 LENGTH_EDGES = (0, 1, 10, 25, 50, 100, 200, 300, 400, 600, 1000)
 
@@ -142,11 +143,15 @@ def _abstention(model: ModelResult) -> Iterator[str]:
     promised = {share: model.abstention and model.abstention.promised(share) for share in wanted}
     thresholds = {f"{share:.3g}": point.threshold for share, point in promised.items() if point}
     if model.threshold and model.wanted is None:
-        thresholds["–"] = model.threshold
+        thresholds[BY_HAND] = model.threshold
     if not thresholds:
         return
     yield "<h3>Where the model may be unsure</h3>"
-    source = f", found on {model.abstention.texts:,} other texts" if model.abstention else ""
+    source = ""
+    if model.same_texts:
+        source = ", found on the same texts (*: on others more may be wrong)"
+    elif model.abstention:
+        source = f", found on {model.abstention.texts:,} texts ({escape(model.abstention.data)})"
     yield (
         f'<p class="muted">The threshold for each share of wrong answers that is wanted{source}, and what it '
         "comes to on the texts of this page.</p>"
@@ -164,11 +169,12 @@ def _abstention_row(wanted: str, model: ModelResult) -> tuple[str, ...]:
     if not answered:
         return (wanted, f"{model.threshold:.6g}", share, "–", "–")
     interval = wilson_interval(wrong, answered)
+    mark = "*" if model.same_texts and wanted != BY_HAND else ""
     return (
         wanted,
         f"{model.threshold:.6g}",
         share,
-        f"{wrong / answered:.2%}",
+        f"{wrong / answered:.2%}{mark}",
         f"{interval.low:.2%} to {interval.high:.2%}",
     )
 

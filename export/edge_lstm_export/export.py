@@ -24,7 +24,7 @@ from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
 from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled, LabelledSets
-from edge_lstm.text import Tokenizer
+from edge_lstm.text import Tokenizer, texts_digest
 from edge_lstm_export import gates, graph, quantization
 from edge_lstm_export.checkpoint import Checkpoint
 from edge_lstm_export.network import NetworkConfig
@@ -106,8 +106,8 @@ def export_fp32(
     """A checkpoint → an fp32 model file that answers as PyTorch does.
 
     length: columns of the input (default: the checkpoint's); batch: None for a free batch, or 1.
-    labelled: texts that the network did not learn from; where they are more than those of the checkpoint's
-    risk-coverage curve, the file's curve is of them. abstain: the file's default, see RiskCoverage.
+    labelled: texts that the network did not learn from; where there are any, the file's risk-coverage curve
+    is of them, not the checkpoint's. abstain: the file's default, see RiskCoverage.
     Raises DataError for an option out of range, CheckError where a gate fails.
     """
     if batch not in (None, 1):
@@ -138,7 +138,7 @@ def export_fp32(
         raise DataError("--abstain is for models that give one label a text; leave it out")
     if isinstance(labelled, Labelled):
         answers = classifier.probabilities_of(gates.text_rows(tokenizer, labelled.texts))
-        curve = _larger(curve, answers, _label_indices(labelled.labels, checkpoint.labels))
+        curve = _judged(curve, answers, labelled, checkpoint.labels)
     curve = _with_default(curve, abstain)
     if curve != description.abstention:
         data = _with_golden_rows(model, replace(description, abstention=curve))
@@ -204,8 +204,7 @@ def quantize_int8(
             truth = _label_indices(labelled.labels, fp32.labels)
             accuracy = gates.accuracy_change(old_answers, new_answers, truth)
             gates.check_accuracy(accuracy, max_drop)
-            # The answers of fp32 have made a curve of as many texts; these are the file's own.
-            curve = _larger(curve, new_answers, truth)
+            curve = _judged(curve, new_answers, labelled, fp32.labels)
     else:
         old_answers, new_answers = old.probabilities_of(rows), new.probabilities_of(rows)
     curve = _with_default(curve, abstain)
@@ -291,13 +290,18 @@ def _classifier(data: bytes) -> Classifier:
     return Classifier.from_model(parse_model(data, Path("(model being exported)")))
 
 
-def _larger(curve: RiskCoverage | None, answers: Any, truth: Any) -> RiskCoverage | None:
-    """The curve of these answers, unless there is one of more texts. answers: float32 [n, labels]; truth:
-    int64 [n]."""
-    if curve is not None and curve.texts > len(truth):
-        return curve
+def _judged(
+    curve: RiskCoverage | None, answers: Any, labelled: Labelled, labels: Sequence[str]
+) -> RiskCoverage:
+    """The curve of the file's own answers to labelled texts, with the default of ``curve``, if any.
+
+    However few the texts are, they judge: the validation part is drawn from the training texts, often
+    paraphrases by the same writers, and promises more than other texts keep. answers: float32 [n, labels].
+    """
     return replace(
-        RiskCoverage.of(answers, truth, DATA_OF_EXPORT), default=None if curve is None else curve.default
+        RiskCoverage.of(answers, _label_indices(labelled.labels, labels), DATA_OF_EXPORT),
+        default=None if curve is None else curve.default,
+        sha256=texts_digest(labelled.texts),
     )
 
 

@@ -20,6 +20,7 @@ from edge_lstm.answering import MOST_POINTS, Point, RiskCoverage, chosen_thresho
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.modelfile import ModelFile, describe, open_model, parse_model
+from edge_lstm.text import texts_digest
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film the film", "", "not bad, not good"]
 # From 0.9 on none of 400 answers is wrong: at most 0.6 % with 90 % confidence. Below, a fifth is.
@@ -235,9 +236,29 @@ def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
 def test_the_report_shows_each_threshold_of_the_file() -> None:
     pytest.importorskip("matplotlib")
     page = report(evaluate([with_curve()], TEXTS, ["pos", "pos", "neg", "neg", "neg"], abstain=0.02))
-    assert "Where the model may be unsure" in page and "found on 1,000 other texts" in page
+    assert "Where the model may be unsure" in page and "found on 1,000 texts (validation part)" in page
     without = evaluate([open_model(MADE_BY_0_1)], TEXTS, ["pos"] * 5)
     assert "Where the model may be unsure" not in report(without)
+
+
+def test_a_threshold_that_is_measured_where_it_was_found_is_marked() -> None:
+    pytest.importorskip("matplotlib")
+    labels = ["pos", "pos", "neg", "neg", "neg"]
+    model = with_curve(sha256=texts_digest(TEXTS))
+    # The order of the texts and their capitals make no other texts of them.
+    again = [text.upper() for text in reversed(TEXTS)]
+    for texts, same in ((TEXTS, True), (again, True), ([*TEXTS[:4], "Another text."], False)):
+        evaluation = evaluate([model], texts, labels, abstain=0.02)
+        assert evaluation.models[0].to_json()["abstention"]["same_texts"] is same
+        page = report(evaluation)
+        assert ("found on the same texts" in page) is same
+        assert ("found on 1,000 texts (validation part)" in page) is not same
+        assert page.count("*</td>") == (4 if same else 0)  # a row for each of 1, 2, 5 and 10 %
+
+
+def test_a_digest_that_is_none_makes_no_curve() -> None:
+    with pytest.raises(DamagedModelFileError, match="digest"):
+        with_curve(sha256=5)
 
 
 def test_inspect_shows_the_curve_in_a_few_lines() -> None:

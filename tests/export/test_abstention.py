@@ -24,6 +24,7 @@ from edge_lstm.cli import run
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.tables.labelled import Labelled
+from edge_lstm.text import texts_digest
 
 CURVE = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 120), Point(0.9, 400, 0)))
 
@@ -89,9 +90,33 @@ def test_more_labelled_texts_make_a_curve_of_the_files_own_answers(make_checkpoi
     truth = np.array([checkpoint.labels.index(label) for label in labels])
     for file in (fp32, int8):
         own = Classifier.from_model(file).probabilities(texts)
-        assert file.abstention == RiskCoverage.of(own, truth, DATA_OF_EXPORT)
-    kept = export_fp32(replace(checkpoint, abstention=CURVE), labelled=Labelled(texts, labels)).data
-    assert opened(kept).abstention == CURVE  # which is of more texts
+        curve = RiskCoverage.of(own, truth, DATA_OF_EXPORT)
+        assert file.abstention == replace(curve, sha256=texts_digest(texts))
+
+
+def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
+    make_checkpoint: MakeCheckpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = replace(make_checkpoint(), abstention=replace(CURVE, default=0.02))
+    save_checkpoint(checkpoint, tmp_path / "c.safetensors")
+    command = ["export", str(tmp_path / "c.safetensors"), "-o", str(tmp_path / "m.onnx")]
+    run(command)
+    said = capsys.readouterr().out
+    assert "at most 0.02 wrong from a probability of 0.9 on" in said
+    assert "of texts like these 1,000 (validation part)" in said
+    # Sixty texts, of which the surer half is right: fewer, but the promise is not theirs.
+    texts = [f"word{i} word{j}" for i, j in np.random.default_rng(0).integers(0, 190, (60, 2))]
+    answers = Classifier.load(tmp_path / "m.onnx").probabilities(texts)
+    sure = answers.max(axis=1) >= np.median(answers.max(axis=1))
+    labels = [checkpoint.labels[i] for i in np.where(sure, answers.argmax(axis=1), answers.argmin(axis=1))]
+    data = tmp_path / "data.csv"
+    data.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in zip(texts, labels)))
+    with pytest.raises(DataError, match=r"60 texts \(--data of the export\) do not show"):
+        run([*command, "--data", str(data)])
+    run([*command, "--data", str(data), "--abstain", "0.1"])
+    assert "of texts like these 60 (--data of the export)" in capsys.readouterr().out
+    run(["evaluate", str(tmp_path / "m.onnx"), "--data", str(data)])
+    assert "threshold found on the same texts" in capsys.readouterr().out
 
 
 def test_a_training_keeps_the_share_that_is_wanted_where_its_texts_show_it() -> None:

@@ -281,9 +281,22 @@ def print_export(exported: Exported) -> None:
     print(f"fp32    {len(exported.data):>9,} bytes   at most {exported.parity:.1e} from PyTorch")
 
 
-def print_written(output: Path) -> None:
-    """The end of ``export`` and ``quantize``."""
+def print_written(output: Path, curve: RiskCoverage | None) -> None:
+    """The end of ``export`` and ``quantize``: what the file's curve promises, of which texts; its name."""
+    if curve is not None:
+        print(printable(f"abstain        {_promise(curve)}"))
     print(f"wrote {printable(str(output))}")
+
+
+def _promise(curve: RiskCoverage) -> str:
+    alike = f"texts like these {curve.texts:,} ({curve.data})"
+    if curve.default is not None:
+        least = curve.threshold(curve.default)
+        return f"at most {curve.default:.3g} wrong from a probability of {least:.4g} on, of {alike}"
+    if any(map(curve.promised, SHOWN_RISKS)):
+        return f"--abstain SHARE holds for {alike}"
+    texts = f"{curve.texts:,} texts ({curve.data})"
+    return f"{texts} show no threshold for {SHOWN_RISKS[-1]:.0%} wrong or less; give --data with more"
 
 
 def print_quantized(result: Quantized) -> None:

@@ -60,8 +60,8 @@ def command(
     where int8 fails a gate.
 
     The file keeps the checkpoint's risk-coverage curve, from which --abstain of predict, score and evaluate
-    finds its threshold; where --data has more texts, it is made anew from them; the network must not
-    have learnt from these.
+    finds its threshold; with --data, it is made anew from these texts, which the network must not have
+    learnt from. What it promises holds for texts like those it was made from.
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import parse_model
@@ -109,4 +109,4 @@ def command(
     if quantized is not None:
         print_quantized(quantized)
     print_choice(quantized, choice)
-    print_written(output)
+    print_written(output, parse_model(written, output).abstention)

@@ -37,7 +37,7 @@ def command(
     and the file is refused where int8 loses more than --max-drop points.
     """
     from edge_lstm.atomic import write_atomically
-    from edge_lstm.modelfile import open_model
+    from edge_lstm.modelfile import open_model, parse_model
     from edge_lstm_export.cli.display import print_as_json, print_choice, print_quantized, print_written
     from edge_lstm_export.cli.options import check_output, labelled_texts
     from edge_lstm_export.export import quantize_int8
@@ -53,4 +53,4 @@ def command(
         return
     print_quantized(quantized)
     print_choice(quantized)
-    print_written(output)
+    print_written(output, parse_model(quantized.data, output).abstention)
