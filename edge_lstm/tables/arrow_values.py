@@ -12,13 +12,15 @@ def plain_values(column: Any) -> list[Any]:
     """A column (chunked, or an array) → for each row what JSON has: None, bool, numbers, str, list, dict.
 
     float32 is a :class:`Number` in its own shortest digits. What JSON has no form for is text: dates (of any
-    year, to the nanosecond), decimals. Bytes stay bytes, and so does a string that is not UTF-8.
+    year, to the nanosecond), decimals, UUIDs. Bytes stay bytes, and so does a string that is not UTF-8.
     """
     arrow = _pyarrow()
     if isinstance(column, arrow.ChunkedArray):
         return [value for chunk in column.chunks for value in plain_values(chunk)]
     kind, types = column.type, arrow.types
     if isinstance(column, arrow.ExtensionArray):
+        if kind.extension_name == "arrow.uuid":
+            return [value and str(value) for value in column.to_pylist()]
         return plain_values(column.storage)
     if types.is_dictionary(kind):
         return plain_values(column.dictionary_decode())
@@ -52,8 +54,8 @@ def plain_values(column: Any) -> list[Any]:
 
 
 def strings(column: Any) -> list[Any]:
-    """Values as Arrow writes them (dates and decimals in their shortest exact form); bytes stay bytes, and so
-    does a string that is not UTF-8.
+    """Values as Arrow writes them (dates and decimals in their shortest exact form; in UTC where the system
+    does not know a time zone); bytes stay bytes, and so does a string that is not UTF-8.
     """
     arrow = _pyarrow()
     kind, types = column.type, arrow.types
@@ -66,6 +68,8 @@ def strings(column: Any) -> list[Any]:
     except UnicodeDecodeError:  # Arrow does not check what it is given
         return [_decoded(value) for value in column.cast(arrow.binary()).to_pylist()]
     except arrow.ArrowException:
+        if types.is_timestamp(kind) and kind.tz not in (None, "UTC"):
+            return strings(column.cast(arrow.timestamp(kind.unit, "UTC")))
         return [None if not scalar.is_valid else str(scalar) for scalar in column]
 
 

@@ -43,6 +43,10 @@ def table(**columns: Any) -> Any:
 
 
 NS = arrow.timestamp("ns")
+# Arrow has the type since version 18; an older one reads such columns as bytes.
+UUIDS = arrow.array([bytes(range(16)), None], arrow.uuid()) if hasattr(arrow, "uuid") else None
+UUID_PARTS = None if UUIDS is None else arrow.StructArray.from_arrays([UUIDS], ["id"])
+UUID_TEXTS = ["00010203-0405-0607-0809-0a0b0c0d0e0f", None]
 FAR = arrow.array([40_000_000], arrow.int32()).cast(arrow.date32())
 
 
@@ -68,6 +72,13 @@ FAR = arrow.array([40_000_000], arrow.int32()).cast(arrow.date32())
         (arrow.array([None], arrow.null()), [None]),
         (arrow.array([True, None]), [True, None]),
         (arrow.array([b"bytes"]), ["bytes"]),
+        # A zone that this machine does not know: the instant is told in UTC.
+        (arrow.array([1, None], arrow.timestamp("us", "No/Where")), ["1970-01-01 00:00:00.000001Z", None]),
+        (
+            arrow.array([[1]], arrow.list_(arrow.timestamp("ns", "No/Where"))),
+            [["1970-01-01 00:00:00.000000001Z"]],
+        ),
+        *([] if UUIDS is None else [(UUIDS, UUID_TEXTS), (UUID_PARTS, [{"id": text} for text in UUID_TEXTS])]),
     ],
     ids=lambda value: str(getattr(value, "type", "")),
 )
@@ -81,6 +92,8 @@ def test_a_parquet_value_is_json_whatever_its_type(tmp_path: Path, values: Any, 
         assert row["status"] == "ok"
         if isinstance(value, (list, dict)):
             assert json.loads(row["x"]) == value
+        elif isinstance(value, str):
+            assert row["x"] == value
 
 
 def test_a_slice_of_a_map_has_its_own_entries() -> None:
