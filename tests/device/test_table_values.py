@@ -78,7 +78,11 @@ FAR = arrow.array([40_000_000], arrow.int32()).cast(arrow.date32())
             arrow.array([[1]], arrow.list_(arrow.timestamp("ns", "No/Where"))),
             [["1970-01-01 00:00:00.000000001Z"]],
         ),
-        *([] if UUIDS is None else [(UUIDS, UUID_TEXTS), (UUID_PARTS, [{"id": text} for text in UUID_TEXTS])]),
+        *(
+            []
+            if UUIDS is None
+            else [(UUIDS, UUID_TEXTS), (UUID_PARTS, [{"id": text} for text in UUID_TEXTS])]
+        ),
     ],
     ids=lambda value: str(getattr(value, "type", "")),
 )
