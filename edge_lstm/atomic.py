@@ -23,6 +23,12 @@ from typing import BinaryIO
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW
 
+# What stands beside an output until it is complete, under its name and one of these:
+PARTIAL = ".partial"  # the rows so far
+JOURNAL = ".resume.json"  # how far they are
+JOURNAL_NEW = ".resume.json.new"  # the next one, until it is complete
+ASSEMBLED = ".partial.parquet"  # of a Parquet output, until it is complete
+
 _OWN_DESCRIPTOR = re.compile(rf"/(?:dev/fd|proc/(?:self|thread-self|{os.getpid()})/fd)/(\d+)")
 _MOST_LINKS = 40  # as the Linux kernel follows
 
@@ -73,6 +79,13 @@ def remove_leftovers(path: Path) -> None:
     is writing it."""
     for partial in path.parent.glob(glob.escape(f".{path.name[:40]}.") + "[0-9a-f]" * 8 + ".partial"):
         partial.unlink(missing_ok=True)
+
+
+def is_leftover(path: str) -> bool:
+    """Whether a run that was ended left this file beside its output."""
+    if path.endswith(ASSEMBLED):  # a person's own file may end so, but has no partial file beside it
+        return os.path.lexists(path.removesuffix(ASSEMBLED) + PARTIAL)
+    return path.endswith((PARTIAL, JOURNAL, JOURNAL_NEW))
 
 
 def own_descriptor(path: str | Path) -> int | None:

@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from edge_lstm import atomic
+from edge_lstm.atomic import ASSEMBLED, JOURNAL, JOURNAL_NEW, PARTIAL
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
 
-PARTIAL = ".partial"  # the rows so far
-JOURNAL = ".resume.json"  # how far they are
-JOURNAL_NEW = ".resume.json.new"  # the next one, until it is complete
-ASSEMBLED = ".partial.parquet"  # of a Parquet output, until it is complete
 _READ_AT_ONCE = 2**20
 _TRIES = 1000  # to lock what other runs make and rename all the while
 

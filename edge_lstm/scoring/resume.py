@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm import __version__, atomic, signals
+from edge_lstm.atomic import JOURNAL, JOURNAL_NEW
 from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.scoring.columns import Plan
-from edge_lstm.scoring.output import JOURNAL, JOURNAL_NEW, write_error
+from edge_lstm.scoring.output import write_error
 from edge_lstm.tables.blocks import Block, Position
 from edge_lstm.tables.compression import Compression
 from edge_lstm.tables.formats import FORMATS

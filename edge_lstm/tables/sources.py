@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_lstm.atomic import is_leftover
 from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import split_suffix
 from edge_lstm.tables.folder import FOLDER, folder_source
@@ -41,10 +42,11 @@ def find_sources(
 
 
 def _expand(path: str) -> list[str]:
-    """A glob that names no file itself → the paths it matches, sorted."""
+    """A glob that names no file itself → the paths it matches, sorted, but what unfinished runs left."""
     if path == STDIN or os.path.lexists(path) or not glob.has_magic(path):
         return [path]
-    found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - the pattern may be absolute
+    matches = glob.glob(path, recursive=True)  # noqa: PTH207 - the pattern may be absolute
+    found = sorted(name for name in matches if not is_leftover(name))
     if not found:
         raise DataError(f"no file matches {path!r}; check the pattern")
     # 'data/**' also names the folders on the way: their files are matched by themselves.

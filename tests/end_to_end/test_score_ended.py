@@ -222,3 +222,38 @@ def test_two_runs_on_one_output_within_the_same_moment(tmp_path: Path) -> None:
         for process in (one, other):
             process.stdin.close()
     assert outcomes["one"], "they were never there at once"
+
+
+@pytest.mark.parametrize("output", ["s.csv", "s.parquet"])
+def test_what_a_killed_run_leaves_beside_its_inputs_is_no_input(tmp_path: Path, output: str) -> None:
+    if output == "s.parquet":
+        pytest.importorskip("pyarrow")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("id,text\n1,A wonderful film\n")
+    with subprocess.Popen(
+        [*COMMAND, "-", "-o", folder / output], stdin=subprocess.PIPE, bufsize=0
+    ) as process:
+        process.stdin.write(b"good\n")
+        end = time.monotonic() + HANGS
+        while not (folder / f"{output}.partial").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        process.kill()
+    assert (folder / f"{output}.partial").exists()
+    # What one that was killed later leaves, too.
+    (folder / f"{output}.partial.parquet").write_bytes(b"PAR1")
+    for name in ("t.csv.partial", "t.csv.resume.json", "t.csv.resume.json.new"):
+        (folder / name).write_text("{")
+    run = subprocess.run(
+        [*COMMAND, "in/*", "-o", f"in/{output}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0 and run.stderr.startswith("1 rows -> "), run.stderr
+
+
+def test_a_file_of_a_persons_own_that_is_called_partial_is_an_input(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    write_table(arrow.table({"text": ["good"]}), tmp_path / "data.partial.parquet")
+    run = subprocess.run([*COMMAND, "*", "-o", "-", "--format", "jsonl"], cwd=tmp_path, capture_output=True)
+    assert run.returncode == 0 and run.stdout.count(b"\n") == 1, run.stderr
