@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from edge_lstm.answering import UNSURE, check_top
 from edge_lstm.errors import DataError
@@ -88,6 +88,9 @@ def make_plan(
     columns: tuple[str, ...] = schema.columns
     if options.keep is not None:
         kept = tuple(column_index(schema.columns, name, where) for name in options.keep)
+        for i, index in enumerate(kept):
+            if index in kept[:i]:
+                raise DataError(f"the column {schema.columns[index]!r} is to be kept twice; name it once")
         columns = tuple(schema.columns[i] for i in kept)
     writing = FORMATS[format]
     columns = writing.names(columns)
@@ -108,9 +111,14 @@ def make_plan(
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     """The options with the threshold that they come to with this model, in place of ``abstain``.
 
-    DataError where a choice does not fit the model.
+    DataError where a choice does not fit the model, or is none.
     """
     labels = model.labels
+    for option, names in (("keep", options.keep), ("where_label", options.where_label)):
+        if isinstance(names, str):
+            raise DataError(f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)")
+    if options.on_error not in get_args(OnError):
+        raise DataError(f"on_error cannot be {options.on_error!r}; choose {' or '.join(get_args(OnError))}")
     for label in options.where_label:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
@@ -130,6 +138,12 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     if options.where and not threshold and options.abstain is None:
         raise DataError(f"{model.path} is never unsure by itself; add --abstain or --threshold to --where")
     return replace(options, threshold=threshold, abstain=None)
+
+
+def check_workers(workers: int | None) -> None:
+    """DataError where there would be nobody to do the work."""
+    if workers is not None and workers < 1:
+        raise DataError(f"at least 1 worker is needed, not {workers}; leave workers out for one a core")
 
 
 def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool]]:

@@ -14,7 +14,7 @@ from edge_lstm import atomic
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring import resume as journals
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, check_workers, make_plan
 from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
 from edge_lstm.scoring.pool import Pool
 from edge_lstm.scoring.resume import Entry, Journal
@@ -79,6 +79,7 @@ def score_files(
     """
     paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     target = None if output is None or str(output) == STDIN else str(output)
+    check_workers(workers)
     if low_memory and (workers or 1) > 1:
         raise DataError("low memory means one worker; leave --workers out, or --low-memory")
     opened = open_inputs(paths, format=input_format, options=reading)

@@ -24,13 +24,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from edge_lstm import __version__, signals
-from edge_lstm.atomic import check_distinct
+from edge_lstm.atomic import check_distinct, is_leftover
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import needs
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.scoring.answers import MAX_LISTED_ERRORS
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, check_workers, make_plan
 from edge_lstm.scoring.files import Progress, score_files
 from edge_lstm.scoring.summary import RowProblem, Summary
 from edge_lstm.tables.compression import split_suffix
@@ -92,6 +92,7 @@ def score_on_cluster(
     Raises DataError, OutputError, ModelFileError (or a subclass) or MissingPackageError.
     """
     ray = _ray()
+    check_workers(workers)
     opened = open_model(model)
     source, target = Folder(str(inputs)), Folder(str(output))
     parts, found = find_parts(source, input_format, format)
@@ -321,7 +322,7 @@ def find_parts(inputs: Folder, input_format: str | None, wanted: str | None) -> 
     for stored in inputs.files():
         hidden = any(step.startswith(("_", ".")) for step in PurePosixPath(stored.name).parts)
         told = input_format or format_of(stored.name)
-        if not hidden and told is not None:
+        if not (hidden or told is None or is_leftover(stored.name)):
             found.setdefault(told, []).append(stored)
     if not found:
         raise DataError(f"{where} holds no text, CSV, TSV, JSONL or Parquet files; check the path")

@@ -229,6 +229,42 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
         score_files(source, out, options=ScoreOptions(where_label=("great",)))
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"keep": "id"}, r"keep is one string, 'id'; give a tuple of names, as in \('id',\)"),
+        (
+            {"where_label": "pos"},
+            r"where_label is one string, 'pos'; give a tuple of names, as in \('pos',\)",
+        ),
+        ({"on_error": "x"}, "on_error cannot be 'x'; choose keep or fail"),
+    ],
+)
+def test_an_option_of_another_form_is_refused(
+    options: dict[str, Any], says: str, tmp_path: Path, classifier: Classifier
+) -> None:
+    with pytest.raises(DataError, match=says):
+        score([{"id": 1, "text": "good"}], model=classifier, options=ScoreOptions(**options))
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    with pytest.raises(DataError, match=says):
+        score_files(source, tmp_path / "out.csv", options=ScoreOptions(**options))
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_fewer_than_one_worker_are_refused(workers: int, tmp_path: Path) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    with pytest.raises(DataError, match=f"at least 1 worker is needed, not {workers}; leave workers out"):
+        score_files(source, tmp_path / "out.csv", workers=workers)
+
+
+@pytest.mark.parametrize("names", [("id", "id"), ("id", "review", "1")])
+def test_a_column_is_kept_once(names: tuple[str, ...], tmp_path: Path) -> None:
+    source = csv_file(tmp_path / "in.csv", TEXTS)
+    with pytest.raises(DataError, match="the column 'id' is to be kept twice; name it once"):
+        score_files(source, tmp_path / "out.csv", options=ScoreOptions(keep=names))
+
+
 @pytest.mark.parametrize("target", ["out.csv", "out.jsonl", "out.txt", "out.parquet"])
 def test_the_next_best_labels_have_columns_of_their_own(
     tmp_path: Path, classifier: Classifier, target: str

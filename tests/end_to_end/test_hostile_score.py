@@ -106,6 +106,11 @@ OPTIONS = [
         name="an output of no format", arguments=("score", "a.csv", "-o", "out"), says="the suffix does not"
     ),
     Case(name="a column that is not there", arguments=score("--text-column", "x"), says="has no column 'x'"),
+    Case(
+        name="a column to keep twice",
+        arguments=score("--keep", "text", "--keep", "text"),
+        says="the column 'text' is to be kept twice; name it once",
+    ),
     Case(name="a column to keep that is not there", arguments=score("--keep", "x"), says="has no column 'x'"),
     Case(name="a label that is not there", arguments=score("--where-label", "x"), says="has no label 'x'"),
     Case(

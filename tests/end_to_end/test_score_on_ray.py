@@ -121,3 +121,12 @@ def test_a_file_that_cannot_be_read_ends_the_run_with_its_name(cluster: Any, tmp
     (source / "part-02.csv").write_bytes(b"")
     with pytest.raises(DataError, match=r"^part-02.csv is empty"):
         score_on_cluster(source, tmp_path / "out")
+
+
+def test_before_a_cluster_is_started_it_is_known_that_there_is_nothing_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.csv.partial").write_text("id,text\n1,good\n")
+    with pytest.raises(DataError, match="holds no text, CSV"):
+        score_on_cluster(tmp_path, tmp_path / "out", input_format="csv")
+    with pytest.raises(DataError, match="at least 1 worker is needed, not -1"):
+        score_on_cluster(tmp_path, tmp_path / "out", workers=-1)
+    assert not (tmp_path / "out").exists()
