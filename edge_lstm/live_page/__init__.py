@@ -7,11 +7,13 @@ package has beside it.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from html import escape
 from pathlib import Path
 
 from edge_lstm.modelfile import ModelFile
+from edge_lstm.tables.columns import LABEL_NAMES, TEXT_NAMES
 
 _HERE = Path(__file__).parent
 MODULE = "edge-lstm.mjs"
@@ -23,6 +25,8 @@ def build_page(model: ModelFile) -> str:
         "{title}": escape(model.path.name),
         "{model}": base64.b64encode(model.data).decode("ascii"),
         "{module}": _module(),
+        "{text_names}": json.dumps(TEXT_NAMES),
+        "{label_names}": json.dumps(LABEL_NAMES),
     }
     page = (_HERE / "page.html").read_text(encoding="utf-8")
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)

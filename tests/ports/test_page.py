@@ -163,11 +163,11 @@ def test_a_table_dropped_on_it_comes_back_scored(page: Chromium, tiny: Path, tmp
         end = time.monotonic() + 20
         while not (scored.exists() and scored.stat().st_size) and time.monotonic() < end:
             time.sleep(0.02)
-        back = list(csv.reader(io.StringIO(scored.read_text("utf-8"), newline=""), delimiter=separator))
+        back = list(csv.reader(io.StringIO(scored.read_text("utf-8-sig"), newline=""), delimiter=separator))
         assert [row[:3] for row in back] == rows
-        assert back[0][3:] == ["label", "probability", "status"]
+        assert back[0][3:] == ["label", "probability", "status", "error"]
         for row, answer in zip(back[1:], answers, strict=True):
-            assert [row[3], row[5]] == [answer.label, answer.status]
+            assert [row[3], *row[5:]] == [answer.label, answer.status, ""]
             assert abs(float(row[4]) - answer.probability) <= 1e-5
 
 

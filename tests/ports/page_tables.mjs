@@ -1,0 +1,46 @@
+// Drops files on a page whose document is made of stand-ins: standard input {page, files} → a JSON line for each file,
+// with what is downloaded (as base64) or the error that is shown.
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+
+const { page, files } = JSON.parse(readFileSync(0, "utf-8"));
+const html = readFileSync(page, "utf-8");
+const [, model] = html.match(/<script type="text\/plain" id="model">(.*?)<\/script>/s);
+const [, script] = html.match(/<script type="module">(.*?)<\/script>/s);
+
+class Element {
+  style = {};
+  value = "";
+  textContent = "";
+  append() {}
+  replaceChildren() {}
+  setAttribute() {}
+}
+const elements = { model: Object.assign(new Element(), { textContent: model }) };
+const listeners = {};
+let downloaded;
+globalThis.document = {
+  title: "",
+  body: { classList: { add() {}, remove() {} } },
+  createElement: () => new Element(),
+  getElementById: (id) => (elements[id] ??= new Element()),
+};
+globalThis.addEventListener = (name, listener) => (listeners[name] = listener);
+URL.createObjectURL = (blob) => ((downloaded = blob), "blob:");
+URL.revokeObjectURL = () => {};
+
+const module = join(mkdtempSync(join(tmpdir(), "page-")), "page.mjs");
+writeFileSync(module, script);
+await import(module);
+const [download, error] = ["download", "error"].map(document.getElementById);
+for (const path of files) {
+  const bytes = readFileSync(path);
+  downloaded = undefined;
+  download.hidden = true;
+  const file = { name: basename(path), arrayBuffer: async () => Uint8Array.from(bytes).buffer };
+  listeners.drop({ preventDefault() {}, dataTransfer: { files: [file] } });
+  while (download.hidden && !error.textContent) await new Promise((done) => setTimeout(done));
+  const data = downloaded && Buffer.from(await downloaded.arrayBuffer()).toString("base64");
+  console.log(JSON.stringify({ error: error.textContent, data, name: download.download }));
+}
