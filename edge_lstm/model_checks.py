@@ -1,10 +1,9 @@
 """What must fit together in a model file before it is run: its metadata, and the graph with it.
 
-Files with a digest are as they were written; these checks are for those of 0.1, whose metadata no digest
-covers, and for files that were made to do harm: a graph may use what the export writes and nothing else, so
-that it reads no other file, runs no loop and makes no constant out of nothing. (What memory a run may take
-is bounded where sessions are made, in classifier.py.) Functions raise ValueError with a few words on what
-does not fit.
+The digest shows that a file is as it was written. These checks are for files that were made to do harm: a
+graph may use what the export writes and nothing else, so that it reads no other file, runs no loop and makes
+no constant out of nothing. (What memory a run may take is bounded where sessions are made, in classifier.py.)
+Functions raise ValueError with a few words on what does not fit.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, NoReturn
 
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.onnx_file import Graph, OnnxFile
+from edge_lstm.printable import CONTROL_CHARACTER
 from edge_lstm.text import FIRST_WORD_ID, MISSPELT_RULE, PIECES_RULE, START_ID, Tokenizer
 
 MAX_LENGTH = 100_000  # columns of the input; the export allows no more
@@ -62,6 +62,7 @@ def labels_from(value: Any) -> tuple[str, ...]:
     )
     _require(len(value) >= 2, "it has fewer than two labels")
     _require(len(set(value)) == len(value), "a label is there twice")
+    _require(not any(map(CONTROL_CHARACTER.search, value)), "a label holds a control character")
     for label in value:
         label.encode()  # a lone surrogate cannot be written anywhere: UnicodeEncodeError is a ValueError
     return tuple(value)
@@ -117,19 +118,6 @@ def check_metadata(
     _require(_is_whole(network.get("hidden", 1), 1, 2**31), "its number of hidden units is no number")
     ids = tokenizer.num_ids
     _require(network.get("num_words", ids) == ids, "the vocabulary has another size than the network's")
-
-
-def check_unsealed(
-    tokenizer: Tokenizer, labels: Sequence[str], training: dict[str, Any], golden: Sequence[GoldenRow]
-) -> None:
-    """What else a file without a digest says of its labels and its vocabulary."""
-    data = training.get("data")
-    counts = data.get("train_texts") if isinstance(data, dict) else None
-    if isinstance(counts, dict):
-        _require(list(counts) == list(labels), "the labels are not those of its training, in their order")
-    for row in golden:
-        same = tokenizer.encode_text(row.text).ids == list(row.ids)
-        _require(same, "the vocabulary gives a golden row other ids")
 
 
 def golden_from(rows: Any, labels: Sequence[str], num_ids: int, length: int) -> tuple[GoldenRow, ...]:

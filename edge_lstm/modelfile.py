@@ -4,11 +4,9 @@ One ``.onnx`` file holds the network and, in ``metadata_props``, everything else
 keys below. Nothing here runs the model (see classifier.py) or needs ONNX Runtime.
 
 **The digest** covers every byte, so that nothing an answer depends on (graph, text rule, vocabulary,
-labels, network, quantization) changes unseen. Metadata key ``edge_lstm.digest`` holds ``1:``, the
-version of this rule, and 64 hexadecimal digits: the SHA-256 of the whole file with these 64 digits
-written as ``0``. To check it in any language: find the value (in the file it follows the bytes
-``edge_lstm.digest`` 0x12 0x42), hash what is before the digits, 64 zeros, what is after them, compare.
-Files made by 0.1 have no such key; ``edge_lstm.graph_sha256`` covers their graph only.
+labels, network, quantization) changes unseen. It is the last 64 bytes of the file: in hexadecimal, the
+SHA-256 of all bytes before them. An ONNX reader sees them as the value of the last metadata entry,
+``edge_lstm.digest``; a check needs nothing that a reader found in the file.
 """
 
 from __future__ import annotations
@@ -29,7 +27,6 @@ from edge_lstm.model_checks import (
     GoldenRow,
     check_graph,
     check_metadata,
-    check_unsealed,
     golden_from,
     labels_from,
     load_json,
@@ -58,25 +55,12 @@ KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absen
 # JSON: {"thresholds": [...]}, a probability a label from which on a text has it. Absent: one label a text.
 KEY_SEVERAL = "edge_lstm.several"
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
-KEY_DIGEST = "edge_lstm.digest"  # of the whole file, see above; first, so that it outlives a cut
-KEY_GRAPH_SHA256 = "edge_lstm.graph_sha256"  # of the encoded GraphProto: what edge-lstm 0.1 checks
+KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
 
-_KEYS_OF_0_1 = {
-    KEY_FORMAT,
-    KEY_TOKENIZER,
-    KEY_VOCABULARY,
-    KEY_LABELS,
-    KEY_NETWORK,
-    KEY_TRAINING,
-    KEY_QUANTIZATION,
-    KEY_GOLDEN,
-    KEY_GRAPH_SHA256,
-}
-
-DIGEST_VERSION = "1:"
 DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
+# The entry up to its value: field 14 of 84 bytes, in it field 1 (the key, 16 bytes) and field 2 (64 bytes).
+_DIGEST_ENTRY = b"\x72\x54\x0a\x10" + KEY_DIGEST.encode() + b"\x12\x40"
 _FORMAT = re.compile("[0-9]{1,9}")
-UNSEALED = DIGEST_VERSION + "0" * DIGEST_DIGITS  # the key's value until :func:`seal` fills it in
 
 MAX_FILE_BYTES = 512 * 2**20  # far above any model of this kind: another file is refused before it is read
 _FIRST_BYTE, _CHUNK = b"\x08", 16 * 2**20  # every ONNX file begins with its IR version, field 1
@@ -123,11 +107,6 @@ class ModelFile:
     def precision(self) -> str:
         """``fp32`` or ``int8``."""
         return "int8" if self.quantization else "fp32"
-
-    @property
-    def sealed(self) -> bool:
-        """Whether a digest covers the whole file; of a file made by 0.1 it covers the graph only."""
-        return KEY_DIGEST in self.onnx.metadata
 
     def sha256(self) -> str:
         """Digest of the whole file: what a result names to say which model gave it."""
@@ -201,7 +180,10 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
             f"{path} has format version {version}, this edge-lstm reads versions up to {FORMAT_VERSION}; "
             "upgrade with 'pip install -U edge-lstm'"
         )
-    _check_digest(data, onnx, path)
+    if _digest(data[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
+        raise DamagedModelFileError(
+            f"{path} was cut short or changed after it was written; copy or export it again"
+        )
     try:
         graph = onnx_file.parse_graph(onnx.graph)
         batch, length = _check_input(graph, path)
@@ -221,8 +203,6 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         abstention = None
         if KEY_ABSTENTION in metadata:
             abstention = RiskCoverage.from_dict(load_json(metadata[KEY_ABSTENTION]))
-        if KEY_DIGEST not in metadata:
-            check_unsealed(tokenizer, labels, training, golden)
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DamagedModelFileError(
@@ -245,44 +225,13 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
 
 
 def seal(data: bytes) -> bytes:
-    """A model file's bytes with :data:`UNSEALED` as its digest → the same with the digest filled in."""
-    start, end = _digest_span(onnx_file.parse(data))
-    return data[:start] + _digest(data, start, end).encode() + data[end:]
+    """A model file's bytes without a digest → the same with the digest at their end."""
+    data += _DIGEST_ENTRY
+    return data + _digest(data)
 
 
-def _digest_span(onnx: onnx_file.OnnxFile) -> tuple[int, int]:
-    """Where the digest's hexadecimal digits stand in the file."""
-    end = onnx.value_ends[KEY_DIGEST]
-    return end - DIGEST_DIGITS, end
-
-
-def _digest(data: bytes, start: int, end: int) -> str:
-    view = memoryview(data)
-    digest = hashlib.sha256(view[:start])
-    digest.update(b"0" * DIGEST_DIGITS)
-    digest.update(view[end:])
-    return digest.hexdigest()
-
-
-def _check_digest(data: bytes, onnx: onnx_file.OnnxFile, path: Path) -> None:
-    """Raises where the file is not as it was written, as far as its digest covers it."""
-    value = onnx.metadata.get(KEY_DIGEST)
-    if value is None:
-        # A file of 0.1. Anything in it that 0.1 did not write would be the digest, damaged.
-        whole = (
-            onnx.metadata.keys() <= _KEYS_OF_0_1
-            and not onnx.others
-            and onnx.metadata.get(KEY_GRAPH_SHA256) == hashlib.sha256(onnx.graph).hexdigest()
-        )
-    elif value.startswith(DIGEST_VERSION) and len(value.encode()) == len(UNSEALED):
-        start, end = _digest_span(onnx)
-        whole = value == DIGEST_VERSION + _digest(data, start, end)
-    else:
-        whole = False
-    if not whole:
-        raise DamagedModelFileError(
-            f"{path} was cut short or changed after it was written; copy or export it again"
-        )
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def _check_input(graph: onnx_file.Graph, path: Path) -> tuple[int | None, int]:
@@ -322,9 +271,6 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "sha256": model.sha256(),
         "bytes": len(model.data),
         "format": int(model.onnx.metadata[KEY_FORMAT]),
-        "digest": "covers the whole file"
-        if model.sealed
-        else "covers the graph only (made by edge-lstm 0.1); export it again to protect the rest",
         "precision": model.precision,
         "ir_version": model.onnx.ir_version,
         "opsets": {domain or "ai.onnx": version for domain, version in model.onnx.opsets.items()},

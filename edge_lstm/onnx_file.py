@@ -73,7 +73,6 @@ class Graph(NamedTuple):
 class OnnxFile(NamedTuple):
     """The outermost message of an ONNX file; ``graph`` is still encoded (see :func:`parse_graph`).
 
-    value_ends: where each metadata value ends in the file.
     others: numbers of the fields beside these and the texts that name the file's producer and version.
     """
 
@@ -81,7 +80,6 @@ class OnnxFile(NamedTuple):
     producer: str
     opsets: dict[str, int]
     metadata: dict[str, str]
-    value_ends: dict[str, int]
     graph: bytes
     others: tuple[int, ...]
 
@@ -101,12 +99,6 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """(field number, value) of a message: bytes for length-delimited fields, int for the others."""
-    for number, value, _ in _placed_fields(data):
-        yield number, value
-
-
-def _placed_fields(data: bytes) -> Iterator[tuple[int, int | bytes, int]]:
-    """(field number, value, where the value ends) of a message, as :func:`_fields`."""
     at = count = 0
     while at < len(data):
         count += 1
@@ -118,7 +110,7 @@ def _placed_fields(data: bytes) -> Iterator[tuple[int, int | bytes, int]]:
             raise OnnxFileError("field number 0")
         if kind == 0:
             value, at = _varint(data, at)
-            yield number, value, at
+            yield number, value
             continue
         if kind == 2:
             size, at = _varint(data, at)
@@ -131,7 +123,7 @@ def _placed_fields(data: bytes) -> Iterator[tuple[int, int | bytes, int]]:
         if at + size > len(data):
             raise OnnxFileError("field cut short")
         at += size
-        yield number, data[at - size : at], at
+        yield number, data[at - size : at]
 
 
 def _text(value: int | bytes) -> str:
@@ -165,8 +157,7 @@ def parse(data: bytes) -> OnnxFile:
     others: list[int] = []
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
-    value_ends: dict[str, int] = {}
-    for number, value, end in _placed_fields(data):
+    for number, value in _fields(data):
         if number == 1:
             ir_version = _int(value)
         elif number == 2:
@@ -182,19 +173,14 @@ def parse(data: bytes) -> OnnxFile:
                 raise OnnxFileError(f"two opsets of domain {domain[:40]!r}")
             opsets[domain] = _int(opset.get(2, 0))
         elif number == 14:
-            encoded = _bytes(value)
-            key, text, value_end = "", "", end
-            for part, content, part_end in _placed_fields(encoded):
-                if part == 1:
-                    key = _text(content)
-                elif part == 2:
-                    text, value_end = _text(content), end - len(encoded) + part_end
+            entry = dict(_fields(_bytes(value)))
+            key = _text(entry.get(1, b""))
             if key in metadata:
                 raise OnnxFileError(f"metadata key {key[:40]!r} is there twice")
-            metadata[key], value_ends[key] = text, value_end
+            metadata[key] = _text(entry.get(2, b""))
         elif number not in _TEXT_FIELDS:
             others.append(number)
-    return OnnxFile(ir_version, producer, opsets, metadata, value_ends, graph, tuple(others))
+    return OnnxFile(ir_version, producer, opsets, metadata, graph, tuple(others))
 
 
 def producer_of(data: bytes) -> str:

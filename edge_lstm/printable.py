@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
+
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Those, but for white space, and what changes the direction or the line of the text around it.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
@@ -12,6 +17,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def visible(document: str) -> str:
+    r"""The document with its lines and letters, what would steer a reader's screen as an escape."""
+    return _INVISIBLE.sub(lambda match: printable(match[0]), document)
 
 
 def shorten(name: str, width: int = 30) -> str:

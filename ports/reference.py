@@ -115,7 +115,6 @@ def integers(value: Any) -> list[int]:
 # --- The model file --------------------------------------------------------------------------------------
 
 FORMATS = ("1", "2", "3")
-KEYS = ("format", "tokenizer", "vocabulary", "labels", "network", "training", "quantization", "golden")
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 PIECES_RULE, MISSPELT_RULE = "pieces-1", "pieces-2"  # format 2
 FEWEST_LETTERS, LONG_WORD = 4, 7  # of a misspelt word and the one that is meant; where one may be longer
@@ -165,26 +164,12 @@ def read(data: bytes) -> Model:
         raise ModelError("not a model file of edge-lstm, or cut short; copy it again") from None
     if version not in FORMATS:
         raise ModelError(f"format version {version[:20]!r} is not supported; this reads {', '.join(FORMATS)}")
-    if not intact(data, graph, metadata):
+    if data[-64:] != hashlib.sha256(data[:-64]).hexdigest().encode():  # the digest: of all before it
         raise ModelError("the file was cut short or changed after it was written; copy it again")
     try:
         return described(graph, metadata)
     except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ModelError(f"the file's metadata is unusable ({error!r}); export it again") from None
-
-
-def intact(data: bytes, graph: bytes, metadata: dict[str, str]) -> bool:
-    """Whether the file is as it was written: a SHA-256 over all of it, with its own 64 digits as zeros."""
-    digest = metadata.get("edge_lstm.digest")
-    if digest is None:  # a file of edge-lstm 0.1: only its graph has one
-        known = {f"edge_lstm.{key}" for key in (*KEYS, "graph_sha256")}
-        numbers = [number for number, _ in fields(data) if number not in (8, 14)]
-        # Anything that 0.1 did not write would be the digest, damaged.
-        right = metadata.get("edge_lstm.graph_sha256") == hashlib.sha256(graph).hexdigest()
-        return right and set(metadata) <= known and sorted(numbers) == [1, 2, 3, 7]
-    rule, digits = digest[:2], digest[2:].encode()
-    zeroed = data.replace(digits, b"0" * 64)
-    return rule == "1:" and len(digits) == 64 and digits.decode() == hashlib.sha256(zeroed).hexdigest()
 
 
 def described(graph: bytes, metadata: dict[str, str]) -> Model:
@@ -226,6 +211,7 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
     thresholds = model.thresholds or []
     if (
         len(model.labels) != max(2, network["labels"])
+        or any(ord(c) < 32 or 127 <= ord(c) < 160 for label in model.labels for c in label)
         or several != (metadata["edge_lstm.format"] == "3")
         or len(thresholds) != several * len(model.labels)
         or not all(0 < threshold <= 1 for threshold in thresholds)
@@ -472,6 +458,11 @@ def labels_of(model: Model, answer: np.ndarray) -> str:
     return "|".join(model.labels[i] for i in order if float(answer[i]) >= model.thresholds[i])
 
 
+def printable(text: str) -> str:
+    """The text with escapes for what would steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def main() -> None:
     """Answers each text as ``edge-lstm predict`` does; without texts, runs the file's own golden rows."""
     if len(sys.argv) < 2:
@@ -479,16 +470,16 @@ def main() -> None:
     try:
         model = read(Path(sys.argv[1]).read_bytes())
     except (ModelError, OSError) as error:
-        sys.exit(f"error: {sys.argv[1]}: {error}")
+        sys.exit(printable(f"error: {sys.argv[1]}: {error}"))
     for text in sys.argv[2:]:
         ids, status = encode(model, text)
         answer = probabilities(model, ids)
-        print(f"{labels_of(model, answer)}\t{answer.max():.6f}\t{status}")
+        print(f"{printable(labels_of(model, answer))}\t{answer.max():.6f}\t{status}")
     for row in model.golden if not sys.argv[2:] else []:
         ids, _ = encode(model, row["text"])
         apart = np.abs(probabilities(model, ids) - row["probabilities"]).max()
         right = ids == row["ids"] and apart <= 1e-3
-        print(f"{'ok' if right else 'WRONG'}\t{apart:.1e}\t{row['text'][:60]}")
+        print(f"{'ok' if right else 'WRONG'}\t{apart:.1e}\t{printable(row['text'][:60])}")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_lstm import onnx_file
-from edge_lstm.modelfile import _KEYS_OF_0_1, KEY_DIGEST, KEY_GRAPH_SHA256, UNSEALED, embedded_model
+from edge_lstm.modelfile import KEY_DIGEST, embedded_model
 
 DATA = embedded_model().read_bytes()
-MADE_BY_0_1 = Path(__file__).parent / "data" / "sentiment-0.1.int8.onnx"  # what 0.1 had in its package
+# Of Keras's text rule, without a risk-coverage curve.
+WITHOUT_PIECES = Path(__file__).parent / "data" / "without-pieces.int8.onnx"
 
 
 def varint(number: int) -> bytes:
@@ -59,27 +60,22 @@ def edited(
 ) -> bytes:
     """The embedded model with other metadata (keys without "edge_lstm."; None removes one) or graph.
 
-    digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or ``none``: a
-    file as edge-lstm 0.1 wrote it, with the digest of its graph only.
+    digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or ``none``.
     """
     onnx = onnx_file.parse(DATA)
-    graph = onnx.graph if graph is None else graph
     metadata: dict[str, str | None] = {
         **onnx.metadata,
-        KEY_GRAPH_SHA256: hashlib.sha256(graph).hexdigest(),
         **{f"edge_lstm.{key}": value for key, value in (changes or {}).items()},
     }
-    if digest != "old":
-        metadata[KEY_DIGEST] = UNSEALED if digest == "right" else None
+    old = metadata.pop(KEY_DIGEST)
     kept = [(key, value) for key, value in metadata.items() if value is not None]
-    if digest == "none":
-        kept = [(key, value) for key, value in kept if key in _KEYS_OF_0_1]
-    data = encode(graph, kept, after=after, opsets=opsets)
-    return sealed(data) if digest == "right" else data
+    data = encode(onnx.graph if graph is None else graph, kept, after=after, opsets=opsets)
+    if digest == "right":
+        return sealed(data)
+    return data + (entry(KEY_DIGEST, old) if digest == "old" and old is not None else b"")
 
 
 def sealed(data: bytes) -> bytes:
-    """The file with its digest, as modelfile.py's documentation describes it to whoever writes a port."""
-    at = data.index(b"edge_lstm.digest\x12\x421:") + len(b"edge_lstm.digest\x12\x421:")
-    zeroed = data[:at] + b"0" * 64 + data[at + 64 :]
-    return data[:at] + hashlib.sha256(zeroed).hexdigest().encode() + data[at + 64 :]
+    """The file with its digest, as docs/file-format.md describes it to whoever writes a port."""
+    data += entry(KEY_DIGEST, "0" * 64)[:-64]
+    return data + hashlib.sha256(data).hexdigest().encode()

@@ -199,9 +199,6 @@ def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> l
                 f"{len(model['labels'])} labels, {model['vocabulary']:,} words",
             )
         )
-        if not model["sealed"]:
-            finding = "its digest covers the graph only, not labels and vocabulary (made by edge-lstm 0.1)"
-            checks.append(Check("digest", "warning", finding, "export it again to protect them"))
     if "session" in reports:
         checks.append(Check("session", "ok", f"{reports['session']['provider']} loads the model"))
     if "golden" in reports:

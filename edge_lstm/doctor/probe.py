@@ -148,7 +148,6 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
         "precision": opened.precision,
         "labels": list(opened.labels),
         "vocabulary": len(opened.tokenizer.words),
-        "sealed": opened.sealed,
     }
 
     classifier = Classifier.from_model(opened, provider=provider)

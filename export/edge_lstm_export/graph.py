@@ -8,7 +8,6 @@ input, T time steps that are run, E embedding, H hidden units, D directions, L l
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -452,9 +451,8 @@ def assemble(
 
 
 def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
-    """Writes the description into the model's metadata → the model file's bytes."""
+    """Writes the description into the model's metadata → the model file's bytes, with their digest."""
     values = {
-        modelfile.KEY_DIGEST: modelfile.UNSEALED,
         modelfile.KEY_FORMAT: description.format,
         modelfile.KEY_TOKENIZER: _json(description.tokenizer.to_metadata()),
         modelfile.KEY_VOCABULARY: "\n".join(
@@ -469,9 +467,6 @@ def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
         modelfile.KEY_NETWORK: _json(description.config.to_dict()),
         modelfile.KEY_TRAINING: _json(description.training),
         modelfile.KEY_GOLDEN: _json([vars(row) for row in description.golden]),
-        modelfile.KEY_GRAPH_SHA256: hashlib.sha256(
-            model.graph.SerializeToString(deterministic=True)
-        ).hexdigest(),
     }
     if description.abstention is not None:
         values[modelfile.KEY_ABSTENTION] = _json(description.abstention.to_dict())

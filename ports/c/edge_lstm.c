@@ -332,8 +332,8 @@ static void sha256_add(sha256 *s, const unsigned char *data, size_t size) {
     memcpy(s->block, data, size);
 }
 
-/* The digest of three pieces one after another: 1 where it is the 64 hexadecimal digits. */
-static int sha256_is(slice a, slice b, slice c, const unsigned char *digits) {
+/* 1 where the 64 hexadecimal digits are the digest. */
+static int sha256_is(slice data, const unsigned char *digits) {
     static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     static const unsigned char padding[64] = {0x80};
@@ -343,9 +343,7 @@ static int sha256_is(slice a, slice b, slice c, const unsigned char *digits) {
     int i;
     memcpy(s.state, first, sizeof first);
     s.count = 0;
-    sha256_add(&s, a.at, length_of(a));
-    sha256_add(&s, b.at, length_of(b));
-    sha256_add(&s, c.at, length_of(c));
+    sha256_add(&s, data.at, length_of(data));
     count = s.count * 8;
     for (i = 0; i < 8; i++) bits[i] = (unsigned char)(count >> (56 - 8 * i));
     sha256_add(&s, padding, 1 + (size_t)((55 - s.count) & 63));
@@ -864,20 +862,18 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
         {"lowercase", "unicode"},
         {"padding", "right"},
         {"truncation", "keep the last ids"}};
-    static const unsigned char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
-    int others = 0; /* fields and keys that 0.1 did not write */
-    unsigned char seen[8] = {0};
-    slice rest = file, format = {NULL, NULL}, tokenizer = format, network = format, digest = format, old = format, sets = format, value;
-    slice before, zero, behind, none = {zeros, zeros};
+    static const unsigned char nothing[1];
+    slice rest = file, format = {NULL, NULL}, tokenizer = format, network = format, sets = format, value;
+    reader r;
+    uint32_t c;
     field f, e;
     int more, keras;
     int32_t n, shape[3], bidirectional, read;
     const unsigned char *at;
     memset(m, 0, sizeof *m);
     while ((more = next_field(&rest, &f)) > 0) {
-        slice key = {NULL, NULL}, content = {zeros, zeros};
+        slice key = {NULL, NULL}, content = {nothing, nothing};
         if (f.number == 7 && f.is_bytes) m->graph = f.bytes;
-        others |= f.number < 8 ? seen[f.number]++ || (f.number > 3 && f.number < 7) : f.number != 8 && f.number != 14;
         if (f.number != 14 || !f.is_bytes) continue;
         while ((more = next_field(&f.bytes, &e)) > 0) {
             if (e.number == 1) key = e.bytes;
@@ -885,29 +881,19 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
         }
         if (more < 0 || !key.at) return NOT_A_MODEL;
         if (same(key, "edge_lstm.format")) format = content;
-        else if (same(key, "edge_lstm.digest")) digest = content;
-        else if (same(key, "edge_lstm.graph_sha256")) old = content;
         else if (same(key, "edge_lstm.tokenizer")) tokenizer = content;
         else if (same(key, "edge_lstm.vocabulary")) m->vocabulary = content;
         else if (same(key, "edge_lstm.labels")) m->labels_json = content;
         else if (same(key, "edge_lstm.network")) network = content;
         else if (same(key, "edge_lstm.golden")) m->golden = content;
-        else if (same(key, "edge_lstm.several")) sets = content, others = 1;
-        else if (!same(key, "edge_lstm.training") && !same(key, "edge_lstm.quantization")) others = 1;
+        else if (same(key, "edge_lstm.several")) sets = content;
     }
     if (more < 0 || !format.at) return NOT_A_MODEL;
     m->several = same(format, "3");
     if (!same(format, "1") && !same(format, "2") && !m->several) return LATER;
-    if (digest.at) { /* covers every byte of the file, with its own digits as zeros */
-        if (length_of(digest) != 66 || memcmp(digest.at, "1:", 2)) return CHANGED;
-        before.at = file.at, before.end = digest.at + 2;
-        zero.at = zeros, zero.end = zeros + 64;
-        behind.at = digest.end, behind.end = file.end;
-        if (digest_counts && !sha256_is(before, zero, behind, digest.at + 2)) return CHANGED;
-    } else if (others || !old.at || length_of(old) != 64 || !m->graph.at ||
-               (digest_counts && !sha256_is(m->graph, none, none, old.at))) {
-        return CHANGED; /* of edge-lstm 0.1: covers the graph only; another key would be the digest's, damaged */
-    }
+    if (length_of(file) < 64) return CHANGED;
+    file.end -= 64; /* the digest of all before it */
+    if (digest_counts && !sha256_is(file, file.end)) return CHANGED;
     for (rest = m->graph; (more = next_field(&rest, &f)) != 0;)
         if (more < 0) return CHANGED;
 
@@ -1003,6 +989,9 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
     if (!json_enter(&value, '[')) return UNUSABLE;
     for (n = 0; json_next(&value, &rest); n++)
         if (*rest.at != '"') return UNUSABLE;
+        else
+            for (r = json_string(rest); (c = next_character(&r)) != END_OF_TEXT;)
+                if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return UNUSABLE;
     if (n != m->labels) return UNUSABLE;
     value = m->thresholds_json;
     if (m->several && !json_enter(&value, '[')) return UNUSABLE;

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_files import MADE_BY_0_1
+from model_files import WITHOUT_PIECES
 
 import edge_lstm
 from edge_lstm import Classifier, Prediction, models
@@ -65,7 +65,7 @@ def test_any_text_gets_an_answer(texts: list[str]) -> None:
 
 def test_the_status_says_what_to_know_of_a_text() -> None:
     texts = ["A good film.", "", "!?", "qwxyzzy", "good " * 700]
-    assert [a.status for a in Classifier.load(MADE_BY_0_1).predict(texts)] == [
+    assert [a.status for a in Classifier.load(WITHOUT_PIECES).predict(texts)] == [
         "ok",
         "empty",
         "empty",

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import MADE_BY_0_1
+from model_files import WITHOUT_PIECES
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.cli.explain import coloured, readable, report_page
 from edge_lstm.explain import explain
 from edge_lstm.text import split_words, word_spans
 
-CLASSIFIER = Classifier.load(MADE_BY_0_1)  # a word that it does not know is unknown, and not its pieces
+CLASSIFIER = Classifier.load(WITHOUT_PIECES)  # a word that it does not know is unknown, and not its pieces
 LABELS = CLASSIFIER.labels
 TEXT = "Dull at first... but what a WONDERFUL film!\nI loved it; qwxyz said so."
 

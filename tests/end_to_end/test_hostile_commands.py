@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, check
-from model_files import MADE_BY_0_1
+from model_files import WITHOUT_PIECES
 
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import to_result
@@ -23,7 +23,7 @@ from edge_lstm.latency.settings import Settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 
-OLD = str(MADE_BY_0_1)
+NO_CURVE = str(WITHOUT_PIECES)
 QUICK = ("latency", "--runs", "20", "--cold-starts", "0")
 ROWS = "text,label\nA fine film.,pos\nA dull film.,neg\n"
 
@@ -209,7 +209,7 @@ OPTIONS = [
         "predict",
         "a share of a file without a curve",
         "-m",
-        OLD,
+        NO_CURVE,
         "--abstain",
         "0.02",
         "x",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, check
-from model_files import MADE_BY_0_1
+from model_files import WITHOUT_PIECES
 
 ROWS = "id,text\n1,A wonderful film.\n2,Dull\n3,\n"
 DONE = frozenset({"o.csv"})
@@ -95,7 +95,7 @@ OPTIONS = [
     Case(name="only wrong answers", arguments=score("--abstain", "1"), says="above 0 and below 1"),
     Case(
         name="a file without a curve",
-        arguments=score("--model", str(MADE_BY_0_1), "--abstain", "0.02"),
+        arguments=score("--model", str(WITHOUT_PIECES), "--abstain", "0.02"),
         says="or give --threshold",
     ),
     Case(name="rows that are never unsure", arguments=score("--where", "unsure"), says="add --abstain"),

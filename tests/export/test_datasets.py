@@ -82,6 +82,8 @@ def test_a_folder_with_one_folder_a_label(tmp_path: Path) -> None:
         ("a.csv", b"text,label\n", "no labelled row"),
         ("a.csv", b"text,label\nx,a\ny,a\n", "one label, a"),
         ("a.csv", b"text,label\nx,a\ny,\n", "row 2: no label"),
+        ("a.csv", b"text,label\nx,a\x00b\ny,a\x00c\n", "control character; rename it"),
+        ("a.jsonl", b'{"text": "x", "label": "a"}\n{"text": "y", "label": "\\u009b"}\n', "control character"),
         ("a.csv", b"text,stars\nx,1\ny,2\n", "stars"),
         ("a.csv", bytes(range(256)) * 20, "a.csv"),
         ("a.jsonl", b'{"text": "x", "label": "a"}\n{"text": "y", "label": NaN}\n', "row 2: no label"),

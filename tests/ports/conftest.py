@@ -89,7 +89,7 @@ def checkpoint(length: int = 60, oov_id: int | None = 2, **settings: Any) -> Che
         network.head.bias.uniform_(-0.5, 0.5)
         if network.pairs is not None:
             network.pairs.weight[1:].normal_(0, 0.3)
-    names = ("no", 'a "quoted"\tname', "日本語", "\\back/slash", "ß", "\x07bell")
+    names = ("no", 'a "quoted"\u202ename', "日本語", "\\back/slash", "ß", "\u061c\u2069\u2028")
     labels = tuple(names[i] if i < len(names) else f"label {i}" for i in range(config.labels))
     return Checkpoint(network, Tokenizer(VOCABULARY, length, oov_id), labels, {"data": "none"})
 

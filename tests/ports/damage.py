@@ -9,11 +9,6 @@ from edge_lstm import onnx_file
 from tests.model_files import DATA, edited
 
 
-def _entry() -> bytes:
-    """The digest's metadata entry, as far as its key: field 14, which one bit makes 6, a comment."""
-    return DATA[: DATA.index(b"edge_lstm.digest") + 16][-20:]
-
-
 def damaged_files() -> list[tuple[str, bytes]]:
     """(what is wrong, bytes) of files that every port must refuse in one line."""
     metadata = onnx_file.parse(DATA).metadata
@@ -35,7 +30,11 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("format no number", edited({"format": "one"})),
         ("no format", edited({"format": None})),
         ("labels exchanged", edited({"labels": '["pos","neg"]'}, digest="old")),
-        ("digest's entry changed", DATA.replace(_entry(), b"\x32" + _entry()[1:])),
+        ("no digest", edited(digest="none")),
+        ("the digest of other bytes", edited({"labels": '["pos","neg"]'}, digest="old")),
+        ("digest's entry skipped", b"\x32".join(DATA.rsplit(b"\x72", 1))),
+        ("control character in a label", edited({"labels": '["a\\u0000b","a\\u0000c"]'})),
+        ("C1 control character in a label", edited({"labels": '["neg","\u009bpos"]'})),
         ("digest's key changed", DATA.replace(b"edge_lstm.digest", b"edge_lstm.dikest")),
         ("one label", edited({"labels": '["pos"]'})),
         ("three labels", edited({"labels": '["a","b","c"]'})),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import random
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier
+from tests.model_files import edited
 from tests.ports.conftest import PROJECT, Case
 from tests.ports.texts import VOCABULARY
 
@@ -72,6 +75,17 @@ def test_a_thousand_texts(reference: ModuleType, cases: list[Case], precision: s
     answers = [reference.probabilities(model, reference.encode(model, text)[0]) for text in texts]
     expected = Classifier.load(case.path).probabilities(texts)
     assert np.abs(np.array(answers) - expected).max() <= 1e-5
+
+
+def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
+    labels = ["\u202eneg", "\u2066pos"]
+    golden = [{"text": "\x1b[31m \x9b\u202e", "ids": [1], "probabilities": [0.5, 0.5]}]
+    path = tmp_path / "m\x1b.onnx"
+    path.write_bytes(edited({"labels": json.dumps(labels), "golden": json.dumps(golden)}))
+    for arguments in ([path, "A wonderful film."], [path], [tmp_path / "none\x1b"]):
+        run = subprocess.run([sys.executable, SOURCE, *arguments], capture_output=True, text=True)
+        shown = (run.stdout or run.stderr).rstrip("\n").replace("\t", " ")
+        assert shown and shown.isprintable(), shown
 
 
 def test_what_is_no_model_is_refused_in_one_line(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
-from edge_lstm.printable import shorten
+from edge_lstm.printable import CONTROL_CHARACTER, shorten
 from edge_lstm.text import text_key
 
 Labels = npt.NDArray[np.int64]
@@ -154,6 +154,10 @@ def label_names(names: Sequence[str], where: str) -> tuple[str, ...]:
         found = f"one label, {shorten(next(iter(distinct)))}" if distinct else "no labelled text"
         raise DataError(f"{where} has {found}; a classifier needs texts of two labels or more")
     for name in sorted(distinct):
+        if CONTROL_CHARACTER.search(name):
+            raise DataError(
+                f"{where} has the label {shorten(name)}, which holds a control character; rename it"
+            )
         try:
             name.encode()
         except UnicodeEncodeError:
