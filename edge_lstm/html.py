@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from edge_lstm.printable import visible
+
 INK, MUTED, LINE, PAPER = "#1d2430", "#5d6778", "#d5dae2", "#ffffff"
 # Told apart by people who see no red or no green, and in grey print: blue, orange, green, purple, red, grey.
 SERIES = ("#2563a8", "#d9772b", "#3c8a5b", "#7d57a3", "#b03a4a", "#66707f")
@@ -75,14 +77,16 @@ details[open] summary {{ color: var(--muted); }}
 
 
 def page(title: str, body: Iterable[str], *, style: str = "") -> str:
-    """The whole document; ``body`` is HTML, ``title`` is text, ``style`` more CSS."""
-    return (
+    """The whole document; ``body`` is HTML, ``title`` is text, ``style`` more CSS. Control characters and
+    marks of direction in it become escapes."""
+    document = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
+    return visible(document)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:

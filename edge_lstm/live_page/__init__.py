@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from edge_lstm.modelfile import ModelFile
+from edge_lstm.printable import printable
 from edge_lstm.tables.columns import LABEL_NAMES, TEXT_NAMES
 
 _HERE = Path(__file__).parent
@@ -22,7 +23,7 @@ MODULE = "edge-lstm.mjs"
 def build_page(model: ModelFile) -> str:
     """The whole document for a model file."""
     parts = {
-        "{title}": escape(model.path.name),
+        "{title}": escape(printable(model.path.name)),
         "{model}": base64.b64encode(model.data).decode("ascii"),
         "{module}": _module(),
         "{text_names}": json.dumps(TEXT_NAMES),

@@ -47,11 +47,17 @@ static char *read_line(FILE *file, size_t *size) {
     return data;
 }
 
-static void print_label(const char *label) { /* nothing of it may steer a terminal */
-    for (; *label; label++)
-        if ((unsigned char)*label < 0x20 || *label == 0x7F)
-            printf(*label == '\n' ? "\\n" : *label == '\r' ? "\\r" : *label == '\t' ? "\\t" : "\\x%02x", (unsigned)*label);
+/* No control character is in a label. What changes the direction or ends the line is shown as an escape. */
+static void print_label(const char *label) {
+    for (; *label; label++) {
+        const unsigned char *at = (const unsigned char *)label;
+        unsigned c = 0; /* a code point from U+2000 to U+207F, or none */
+        if (at[0] == 0xE2 && (at[1] & 0xFE) == 0x80) c = 0x2000u | (at[1] & 1u) << 6 | (at[2] & 63u);
+        if (at[0] == 0xD8 && at[1] == 0x9C) printf("\\u061c"), label++;
+        else if (c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069))
+            printf("\\u%04x", c), label += 2;
         else putchar(*label);
+    }
 }
 
 /* Those that reach their threshold, the most probable first. */

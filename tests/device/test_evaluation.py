@@ -159,10 +159,13 @@ class Page(HTMLParser):
         self.text += data
 
 
+STEERS = "red \x1b[31m and \x9b31m turned \u202eround"
+
+
 @pytest.fixture(scope="module")
 def page() -> Page:
     pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
-    hostile = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", *TEXTS]
+    hostile = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", STEERS, *TEXTS]
     # All wrong, so that the page shows every one of them.
     other = {"pos": "neg", "neg": "pos"}
     labels = [other[answer.label] for answer in Classifier.load().predict(hostile)]
@@ -173,6 +176,11 @@ def test_the_report_is_one_page_that_loads_and_runs_nothing(page: Page) -> None:
     assert not page.open and not page.references
     assert not {"script", "link", "img", "iframe"} & page.tags
     assert "svg" in page.tags and "</span><script>alert(1)</script>" in page.text
+
+
+def test_the_report_shows_what_would_steer_a_screen_as_escapes(page: Page) -> None:
+    assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
+    assert r"red \x1b[31m and \x9b31m turned \u202eround" in page.text
 
 
 def test_the_report_shows_every_part(page: Page) -> None:
