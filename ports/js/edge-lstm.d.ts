@@ -8,7 +8,8 @@ export interface Prediction {
   label: string;
   labels: string[];
   probability: number;
-  probabilities: Record<string, number>;
+  /** Every label's, in the order of {@link Classifier.labels}. */
+  probabilities: Map<string, number>;
   status: Status;
 }
 

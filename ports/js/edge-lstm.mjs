@@ -584,7 +584,7 @@ export class Classifier {
 		const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
 		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
 		const [label, ...labels] = [order[0], ...had].map((i) => this.labels[i]);
-		const probabilities = Object.fromEntries(this.labels.map((x, i) => [x, answer[i]]));
+		const probabilities = new Map(this.labels.map((x, i) => [x, answer[i]]));
 		return { label, labels, probability: answer[order[0]], probabilities, status };
 	}
 

@@ -25,7 +25,7 @@ export async function load(ort, bytes) {
       label: classifier.labels[best],
       labels: classifier.labels.filter((_, i) => (thresholds ? answer[i] >= thresholds[i] : i === best)),
       probability: answer[best],
-      probabilities: Object.fromEntries(classifier.labels.map((label, i) => [label, answer[i]])),
+      probabilities: new Map(classifier.labels.map((label, i) => [label, answer[i]])),
       status,
     };
   };

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import __version__
+from edge_lstm import Classifier, __version__
+from tests.model_files import edited
 from tests.ports.conftest import PROJECT, Case
 
 FOLDER = PROJECT / "ports" / "js"
@@ -42,6 +43,22 @@ def test_every_shape_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> 
         apart = np.abs(answers - case.probabilities).max(axis=1)
         # A unit that is rounded to another side than ONNX Runtime rounds it costs 5e-5 here.
         assert apart.max() <= 2e-6, (case.name, case.texts[int(apart.argmax())][:80])
+
+
+@needs_node
+@pytest.mark.parametrize("labels", [["1", "0"], ["1", "0.0"], ["__proto__", "a"]])
+def test_probabilities_keep_the_order_of_the_labels(labels: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(edited({"labels": json.dumps(labels)}))
+    script = f"""const {{ Classifier }} = await import({json.dumps(str(MODULE))});
+        const classifier = await Classifier.load({json.dumps(str(path))});
+        console.log(JSON.stringify([...classifier.predict("A wonderful film.").probabilities]));"""
+    run = subprocess.run([NODE, "--input-type=module", "-e", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    expected = Classifier.load(path).predict(["A wonderful film."])[0].probabilities
+    said = json.loads(run.stdout)
+    assert [label for label, _ in said] == labels == list(expected)
+    assert [p for _, p in said] == pytest.approx(list(expected.values()), abs=1e-6)
 
 
 @needs_node
