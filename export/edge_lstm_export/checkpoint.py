@@ -1,16 +1,20 @@
-"""A checkpoint: weights and everything needed to rebuild, in one safetensors file that runs no code."""
+"""A checkpoint: weights and everything needed to rebuild, in one safetensors file that runs no code and
+holds a digest of its bytes.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.atomic import write_atomically
@@ -21,9 +25,13 @@ from edge_lstm_export.kept import Kept
 from edge_lstm_export.network import Network, NetworkConfig
 from edge_lstm_export.thresholds import UNTUNED
 
-# 1: without the text rule pieces-1 and n-gram vectors. 3: several labels a text. 4: the text rule pieces-2.
-CHECKPOINT_FORMAT = 4
+# 1 to 4 have no digest.
+CHECKPOINT_FORMAT = 5
 _KEY = "edge_lstm_checkpoint"
+# Metadata stand first in a safetensors file, behind the length of its header. They begin with the digest.
+_DIGEST = re.compile(
+    rb'.{8}\{"__metadata__":\{"edge_lstm_checkpoint":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"', re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     if checkpoint.kept is not None:
         tensors |= {f"kept.{name}": value for name, value in checkpoint.kept.to_tensors().items()}
     description = {
-        "format": _format(checkpoint),
+        "sha256": "0" * 64,
+        "format": CHECKPOINT_FORMAT,
         "network": checkpoint.network.config.to_dict(),
         "words": checkpoint.tokenizer.words,
         "length": checkpoint.tokenizer.length,
@@ -75,16 +84,19 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         **({} if checkpoint.abstention is None else {"abstention": checkpoint.abstention.to_dict()}),
     }
     data = save(tensors, {_KEY: json.dumps(description, ensure_ascii=False)})
-    write_atomically(data, path, parents=True)
+    write_atomically(sealed(data), path, parents=True)
 
 
-def _format(checkpoint: Checkpoint) -> int:
-    """The lowest format that holds it."""
-    if checkpoint.tokenizer.letters:
-        return 4
-    if checkpoint.thresholds is not None:
-        return 3
-    return 1 if checkpoint.tokenizer.pieces is None else 2
+def sealed(data: bytes) -> bytes:
+    """Return a checkpoint's bytes with the SHA-256 of all others in its place.
+
+    Raises ValueError where they have no place for it.
+    """
+    place = _DIGEST.match(data)
+    if place is None:
+        raise ValueError("no digest")
+    before, after = data[: place.start(1)], data[place.end(1) :]
+    return before + hashlib.sha256(before + after).hexdigest().encode() + after
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -92,18 +104,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if _KEY not in metadata:
-                raise DataError(
-                    f"{path} is a safetensors file of another project; give a checkpoint of 'edge-lstm train'"
-                )
-            described = json.loads(metadata[_KEY])
-            if described["format"] > CHECKPOINT_FORMAT:
-                raise DataError(
-                    f"{path} was written by a newer version; upgrade with: pip install -U 'edge-lstm[train]'"
-                )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        data = path.read_bytes()
+        tensors = load(data)
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        if _KEY not in metadata:
+            raise DataError(
+                f"{path} is a safetensors file of another project; give a checkpoint of 'edge-lstm train'"
+            )
+        described = json.loads(metadata[_KEY])
+        if described["format"] > CHECKPOINT_FORMAT:
+            raise DataError(
+                f"{path} was written by a newer version; upgrade with: pip install -U 'edge-lstm[train]'"
+            )
+        if not _DIGEST.match(data) or sealed(data) != data:
+            raise DataError(f"{path} is damaged, or of an earlier version; train it again")
         network = _network(described["network"], _with_prefix(tensors, "network."))
         tokenizer = _tokenizer(described, network.config)
         labels, training = described["labels"], described["training"]

@@ -140,6 +140,8 @@ def run_job(job: TrainingJob, watcher: Watcher) -> Fitted:
         # Linear models are ended where more steps label no better, which is nothing that a user could mend.
         warnings.simplefilter("ignore", ConvergenceWarning)
         check_beginning(job)
+        if job.resume:
+            load_progress(job.partial, {})  # a damaged one is refused before the work, not after it
         for path in own_files(job):
             remove_leftovers(path)
         return _run(job, watcher)

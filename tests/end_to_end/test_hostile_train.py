@@ -23,7 +23,7 @@ from edge_lstm_export import checkpoint as checkpoints
 from edge_lstm_export import export
 from edge_lstm_export.network import Network, NetworkConfig
 from hostile import Case, check
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.text import Tokenizer
 
@@ -516,7 +516,7 @@ def tiny(folder: Path, name: str = "c.safetensors") -> Path:
 def altered(
     tensors: Callable[[dict[str, torch.Tensor]], object] = lambda _: None, **described: Any
 ) -> Prepare:
-    """The tiny checkpoint with other tensors, or another description of them."""
+    """The tiny checkpoint with other tensors, or another description of them, and a right digest."""
 
     def prepare(folder: Path) -> None:
         path = tiny(folder)
@@ -526,7 +526,8 @@ def altered(
         values = load_file(path)
         tensors(values)
         says = {**json.loads(metadata[key]), **described}
-        save_file({n: v.contiguous() for n, v in values.items()}, path, {key: json.dumps(says)})
+        data = save({n: v.contiguous() for n, v in values.items()}, {key: json.dumps(says)})
+        path.write_bytes(checkpoints.sealed(data))
 
     return prepare
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +46,6 @@ from edge_lstm_export.pretrained import Meanings
 from edge_lstm_export.reading import suits_many_words, suits_ngrams
 from edge_lstm_export.short_teaching import MADE_OF_EACH, made_examples
 from edge_lstm_export.vocabulary import informative_marks, line_bytes, rare_words, words_and_pieces
-from safetensors import safe_open
 from scipy import sparse
 
 from edge_lstm.classifier import Classifier
@@ -155,14 +153,6 @@ def test_a_checkpoint_keeps_the_letters_of_misspelt_words(tmp_path: Path) -> Non
     tokenizer = Tokenizer(("film",), pieces=("f",), letters="film")
     save_checkpoint(Checkpoint(Network(NetworkConfig(num_words=20)), tokenizer, ("x", "y"), {}), path)
     assert load_checkpoint(path).tokenizer == tokenizer
-    with safe_open(path, "np") as file:
-        described = json.loads(file.metadata()["edge_lstm_checkpoint"])
-    assert described["format"] == 4  # versions that do not know the rule refuse it
-    plain = replace(tokenizer, letters="")
-    save_checkpoint(Checkpoint(Network(NetworkConfig(num_words=20)), plain, ("x", "y"), {}), path)
-    with safe_open(path, "np") as file:
-        described = json.loads(file.metadata()["edge_lstm_checkpoint"])
-    assert described["format"] == 2 and "letters" not in described
 
 
 def test_misspelt_words_without_pieces_are_refused() -> None:

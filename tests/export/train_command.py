@@ -1,4 +1,4 @@
-"""``edge-lstm train`` for the tests, as it is typed."""
+"""``edge-lstm train`` (or another command) for the tests, as it is typed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Result:
     stderr: str
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path, command: str = "train") -> Result:
     """The command in this process: importing torch anew each time would take most of the time."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["edge-lstm", "train", *map(str, arguments)])
+        patch.setattr(sys, "argv", ["edge-lstm", command, *map(str, arguments)])
         code: object = 0
         try:
             main()
