@@ -206,7 +206,7 @@ def _recipe(recipe: Json) -> list[str]:
             f"{training['parameters']:,} parameters: {network['num_words']:,} ids, embedding "
             f"{network['embedding_dim']}, LSTM {network['hidden']}{directions}, {network['pooling']}{pairs}. "
             f"{training['data']['validation_texts']:,} validation texts chose epoch {training['best_epoch']} "
-            f"of {training['epochs']}; {training['minutes']:.0f} minutes of training.{taught}"
+            f"of {training['epochs']}.{taught}"
         ),
         f"```\n{command(training, network)}\n```",
         "\n".join(

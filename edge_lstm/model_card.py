@@ -202,8 +202,6 @@ def _training(model: ModelFile) -> Iterator[str]:
     ):
         if (value := _number(training, key)) is not None:
             rows.append((title, f"{value:,}"))
-    if (minutes := _number(training, "minutes")) is not None:
-        rows.append(("time", f"{minutes:,.1f} minutes"))
     distillation = _part(training, "distillation")
     if isinstance(distillation.get("teacher"), str):
         learnt = _text(distillation["teacher"])

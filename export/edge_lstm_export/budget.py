@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,15 +76,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """The preset that was taken, with its teacher (None: the preset's), and what each one costs."""
+    """The preset that was taken, with its teacher (None: the preset's), and what each one costs (empty in a
+    resumed training)."""
 
     preset: str
     teacher: str | None
     costs: Mapping[str, Cost]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON. Costs are left out: they hold times, and a training that is repeated makes
+        the same bytes."""
+        return {"preset": self.preset, "teacher": self.teacher}
 
 
 Times = Callable[["Sequence[Classifier]", Sequence[str]], Sequence[float]]
@@ -134,8 +136,7 @@ def kept_choice(partial: Path) -> Choice:
             f"{partial} was not begun with --preset {AUTO}; resume with the same options, "
             "or delete that file to start anew"
         )
-    costs = {name: Cost(**cost) for name, cost in kept["costs"].items()}
-    return Choice(kept["preset"], kept["teacher"], costs)
+    return Choice(kept["preset"], kept["teacher"], {})
 
 
 def median_micros(classifiers: Sequence[Classifier], texts: Sequence[str]) -> list[float]:

@@ -526,7 +526,10 @@ def fit(
 def _provenance(
     prepared: Prepared, network: Network, options: TrainingOptions, result: TrainingResult
 ) -> dict[str, Any]:
-    """How the network came about, plain values, kept in the checkpoint and the model file."""
+    """How the network came about, plain values, kept in the checkpoint and the model file.
+
+    No clock's reading is among them: the same training makes the same bytes.
+    """
     dataset = prepared.dataset
     counts = prepared.train.counts(len(dataset.labels))
     taught = {} if prepared.taught is None else {"taught_words": len(prepared.taught.words)}
@@ -546,7 +549,6 @@ def _provenance(
         "outcome": result.outcome,
         "epochs": len(result.history),
         "best_epoch": result.best.epoch if result.best else None,
-        "minutes": round(result.seconds / 60, 2),
         "versions": {
             "edge-lstm": __version__,
             "python": platform.python_version(),

@@ -31,7 +31,6 @@ def made_file(preset: str, accuracy: float, seed: int = 0) -> dict[str, Any]:
         "parameters": 1000,
         "best_epoch": 2,
         "epochs": 3,
-        "minutes": 1.5,
         "data": {"name": "imdb", "train_texts": {"neg": 45, "pos": 45}, "validation_texts": 10},
         "options": {**base.options.to_dict(), "seed": seed},
         "vocabulary": {"num_words": base.network.num_words, "length": 600, **base.vocabulary},

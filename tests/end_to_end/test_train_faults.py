@@ -1,4 +1,4 @@
-"""SIGKILL, a full disk, two runs at once: nothing is half-written, a resumed run has the same weights."""
+"""SIGKILL, a full disk, two runs at once: nothing is half-written, a resumed run has the same bytes."""
 
 from __future__ import annotations
 

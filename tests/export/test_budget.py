@@ -126,7 +126,6 @@ class TestTheCommand:
         provenance = checkpoint.training
         assert provenance["preset"] == provenance["budget"]["preset"] == "tiny"
         assert (provenance["budget"]["kb"], provenance["budget"]["us"]) == (300, 100)
-        assert provenance["budget"]["costs"]["small"]["us"] == TIMES["small"]
 
     @pytest.mark.parametrize(
         "arguments", [["--preset", "auto"], ["--budget-kb", "300"], ["--preset", "tiny", "--budget-us", "9"]]
@@ -172,7 +171,6 @@ class TestTheCommand:
         assert resumed.returncode == 0, resumed.stderr
         provenance: dict[str, Any] = json.loads(resumed.stdout)
         assert provenance["preset"] == "small"
-        assert provenance["budget"]["costs"]["base"]["us"] == TIMES["base"]
 
 
 def interrupt_after_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
