@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from edge_lstm import __version__
 from edge_lstm.cli.streams import abandon_output, prepare_streams
-from edge_lstm.errors import EdgeLSTMError
+from edge_lstm.errors import DataError, EdgeLSTMError
 from edge_lstm.extras import check_installed, missing_package
 from edge_lstm.printable import printable
 from edge_lstm.signals import exit_code
@@ -91,6 +91,7 @@ class LazyGroup(TyperGroup):
             return _command(cmd_name, lambda: None, entry.summary)
         if entry.package == WORKSTATION:
             check_installed("train", f"'{cmd_name}' runs on a workstation and")
+            _check_folder()
             return _command(cmd_name, import_module(entry.module).command, entry.summary)
         # The device side does no linear algebra in NumPy, whose threads for it double the time of its import.
         # latency times that import as programs that use the package pay for it.
@@ -112,6 +113,14 @@ class LazyGroup(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
             sys.exit(exit_code(interrupt))
+
+
+def _check_folder() -> None:
+    """Raise DataError where the working folder was removed: PyTorch's libraries end the process there."""
+    try:
+        os.getcwd()  # noqa: PTH109 (no import)
+    except OSError:
+        raise DataError("the working folder was removed; change to another one (cd)") from None
 
 
 def _command(name: str, function: Callable[..., Any], summary: str) -> Any:

@@ -9,7 +9,9 @@ import codecs
 import io
 import os
 import sys
-from typing import Any, BinaryIO, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, BinaryIO, TextIO, cast
 
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.printable import json_escape
@@ -59,6 +61,25 @@ def abandon_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+@contextmanager
+def spared_output(kept: str) -> Iterator[None]:
+    """Within the block, drop what standard output cannot take: a long work does not end for want of a reader.
+
+    kept: what the work has made, for the error. Raises OutputError after the block where standard output is a
+    full disk; one that is closed, or a pipe that nobody reads, is no error.
+    """
+    spared = _Spared(sys.stdout)
+    try:
+        with redirect_stdout(cast("TextIO", spared)):
+            yield
+            spared.flush()
+    finally:
+        if spared.error is not None:
+            abandon_output()
+    if isinstance(spared.error, OSError) and not isinstance(spared.error, BrokenPipeError):
+        raise OutputError(f"cannot write standard output: {spared.error.strerror}; {kept}")
+
+
 def standard_input() -> BinaryIO:
     """The bytes of standard input. Raises DataError where it is closed."""
     if sys.stdin is None:
@@ -83,6 +104,31 @@ class _Closed(io.TextIOBase):
 
     def write(self, text: str) -> int:
         raise OutputError("standard output is closed; send it to a file or a pipe")
+
+
+class _Spared:
+    """A standard output whose first error is kept, and which takes everything from then on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.error: OSError | OutputError | None = None
+
+    def write(self, text: str) -> int:
+        self._unless_lost(lambda: self.stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._unless_lost(self.stream.flush)
+
+    def _unless_lost(self, act: Callable[[], object]) -> None:
+        try:
+            if self.error is None:
+                act()
+        except (OSError, OutputError) as error:
+            self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 class _Forgiving(io.FileIO):

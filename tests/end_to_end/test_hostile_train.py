@@ -22,7 +22,7 @@ import torch
 from edge_lstm_export import checkpoint as checkpoints
 from edge_lstm_export import export
 from edge_lstm_export.network import Network, NetworkConfig
-from hostile import Case, check
+from hostile import Case, check, in_bash
 from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.text import Tokenizer
@@ -500,6 +500,25 @@ FILES = [
 ]
 
 
+# What stands for a terminal. Each line that train prints is lost; the work is not.
+
+LONG = ("--curve", "--epochs", "1", "--hidden", "4", "--embedding", "4")
+UNHEARD = [
+    Case(
+        name=f"train {options[0]}: {name}",
+        shell=f"set -o pipefail; $EL train d.csv {' '.join([*MODEL, *options])} {redirection}",
+        exit=code,
+        says=says,
+    )
+    for options in (QUICK, LONG, ("--json", *QUICK))
+    for name, redirection, code, says in (
+        ("standard output closed", ">&-", 0, ""),
+        ("standard output full", ">/dev/full", 1, "m.safetensors is complete"),
+        ("nobody reads", "| true", 0, ""),
+    )
+]
+
+
 # Checkpoints that are not what they say.
 
 
@@ -794,3 +813,26 @@ def test_train_export_quantize(case: Case, tmp_path: Path, monkeypatch: pytest.M
     done = check(case, tmp_path, monkeypatch)
     assert b"\x1b" not in done.stdout + done.stderr
     assert not (tmp_path / "it-ran").exists()
+
+
+@pytest.mark.parametrize("case", UNHEARD, ids=str)
+def test_work_is_not_lost_for_want_of_a_terminal(case: Case, tmp_path: Path) -> None:
+    table(tmp_path)
+    done = in_bash(case, tmp_path)
+    text = done.stderr.decode()
+    assert done.exit == case.exit and "Traceback" not in text, text
+    assert text.count("error: ") == case.exit and case.says in text.splitlines()[-1], text
+    trained = checkpoints.load_checkpoint(tmp_path / "m.safetensors").training
+    assert trained["outcome"] == "finished"
+    assert ("--curve" in case.name) == (tmp_path / "m.curve.json").exists()
+    assert not (tmp_path / "m.safetensors.partial").exists()
+
+
+def test_in_a_folder_that_was_removed_nothing_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library of linear algebra ended the process there, with lines of its own."""
+    files = f"{tmp_path}/d.csv -o {tmp_path}/m.safetensors"
+    for line in (f"train {files}", f"export {tmp_path}/c.safetensors -o {tmp_path}/m.onnx"):
+        shell = f"mkdir gone; cd gone; rmdir ../gone; $EL {line}"
+        check(
+            Case(name=line, shell=shell, given=both(table, tiny), says="was removed"), tmp_path, monkeypatch
+        )

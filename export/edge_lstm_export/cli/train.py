@@ -181,22 +181,11 @@ def command(
     kept. Ctrl-C ends at the next batch and writes the best epoch so far, unfinished; --resume goes on from
     there as if nothing had happened.
     """
-    from edge_lstm.signals import exit_code
+    from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.budget import AUTO, Budget
-    from edge_lstm_export.cli.display import (
-        TrainingDisplay,
-        abstention_lines,
-        message,
-        old_test_lines,
-        print_curve,
-        score_lines,
-        written_lines,
-    )
+    from edge_lstm_export.cli.display import message
     from edge_lstm_export.datasets import DataOptions
-    from edge_lstm_export.interruption import StopRequest
     from edge_lstm_export.job import TrainingJob
-    from edge_lstm_export.more_rows import CurveInterrupted
-    from edge_lstm_export.pipeline import run_job
 
     if replay is not None and begin is None:
         raise typer.BadParameter("--replay needs --from, the checkpoint that was trained on these rows")
@@ -242,6 +231,25 @@ def command(
     )
     if sys.stderr.isatty():
         message(f"reading {source} …")
+    with spared_output(f"{job.output} is complete"):
+        _train(job, as_json)
+
+
+def _train(job: TrainingJob, as_json: bool) -> None:
+    from edge_lstm.signals import exit_code
+    from edge_lstm_export.cli.display import (
+        TrainingDisplay,
+        abstention_lines,
+        message,
+        old_test_lines,
+        print_curve,
+        score_lines,
+        written_lines,
+    )
+    from edge_lstm_export.interruption import StopRequest
+    from edge_lstm_export.more_rows import CurveInterrupted
+    from edge_lstm_export.pipeline import run_job
+
     with StopRequest() as stop:
         try:
             with TrainingDisplay(stop, quiet=as_json) as display:
