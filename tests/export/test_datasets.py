@@ -200,10 +200,9 @@ def test_what_often_spoils_a_training_is_said() -> None:
     assert "'nan' may stand for a missing one" in warnings(few, labels=("a", "nan"))
     assert "1 test texts are training texts too" in said
     twins = warnings(few, labels=("a b", "A  B"))
-    assert "the labels a b and A  B differ in capitals or spaces only" in twins
+    assert "the labels a b and A  B differ in capitals, spaces or Unicode's form" in twins
     forms = warnings(few, labels=("caf\u00e9", "cafe\u0301"))
-    assert r"the labels 'caf\xe9' and 'cafe\u0301' differ in how Unicode writes their letters only" in forms
-    assert "capitals" not in forms
+    assert r"the labels 'caf\xe9' and 'cafe\u0301' differ in" in forms
     several = split(*((f"text {i}", i % 3) for i in range(90)))
     joined = "the label a| b looks like several: if it is, add --label-separator '|'"
     assert joined in warnings(several, labels=("a", "b", "a| b"))

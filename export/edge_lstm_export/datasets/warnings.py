@@ -4,6 +4,7 @@ relying on it: each a line that says what to do.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -109,10 +110,23 @@ def _few_or_odd_labels(dataset: Dataset) -> Iterator[str]:
         yield f"the label {shorten(name)} looks like several: if it is, add --label-separator '{mark}'"
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
-        alike[" ".join(name.lower().split())].append(name)
-    twins = [" and ".join(map(shorten, group)) for group in alike.values() if len(group) > 1]
+        alike[" ".join(_composed(name).lower().split())].append(name)
+    twins = [" and ".join(_told_apart(group)) for group in alike.values() if len(group) > 1]
     if twins:
-        yield f"the labels {listed(twins)} differ in capitals or spaces only: write them the same way"
+        yield (
+            f"the labels {listed(twins)} differ in capitals, spaces or Unicode's form (NFC, NFD) only: "
+            "write them the same way"
+        )
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _told_apart(names: Sequence[str]) -> Iterator[str]:
+    """The names as they can stand in a line; with escapes where two of them look the same."""
+    alike = len(set(map(_composed, names))) < len(names)
+    return map(ascii if alike else shorten, names)
 
 
 def _looks_several(names: Sequence[str]) -> tuple[str, str] | None:
