@@ -353,8 +353,7 @@ SOURCES = [
     ),
     train(
         "a label that steers the terminal",
-        exit=0,
-        leaves=MADE,
+        says="control character",
         given=lambda f: table(f, [(text, f"{label}\x1b[2J") for text, label in ROWS]),
     ),
     train(
