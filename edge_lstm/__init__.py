@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import os
+
 from edge_lstm._version import __version__
 from edge_lstm.errors import (
     CheckError,
@@ -20,6 +22,10 @@ from edge_lstm.errors import (
     OutputError,
     ProviderError,
 )
+
+# ONNX Runtime reads it when it is imported, and without it writes an identifier of the device and sends
+# telemetry. Processes that are started from here get it too; a user's own setting stands.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 TYPE_CHECKING = False  # as in typing, whose import would delay the moment from which Ctrl-C is heard
 if TYPE_CHECKING:

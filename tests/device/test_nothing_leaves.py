@@ -1,0 +1,103 @@
+"""No device command opens a connection or leaves a file in the home; ONNX Runtime's telemetry is off."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from edge_lstm.modelfile import embedded_model
+
+# Of Python alone: that native code asks for no address is seen under strace.
+REFUSE = """
+import os, sys
+
+def refuse(event, arguments):
+    if event.removeprefix("socket.") in ("connect", "bind", "sendto", "getaddrinfo", "gethostbyname"):
+        with open(os.environ["ASKED"], "a") as file:
+            file.write(f"{event} {arguments}\\n")
+        raise PermissionError(event)
+
+sys.addaudithook(refuse)
+"""
+COMMANDS = {
+    "predict": "predict hi",
+    "explain": "explain hi",
+    "score": "score t.csv -o o.csv -q -w 1",
+    "score, two workers": "score t.csv -o o.csv -q -w 2",
+    "evaluate": "evaluate -d t.csv",
+    "suggest": f"suggest {embedded_model()} t.csv -o s.csv",
+    "latency": "latency --runs 5 --cold-starts 1",
+    "inspect": "inspect",
+    "page": "page -o p.html",
+    "doctor": "doctor",
+}
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+
+
+def run(code: str, folder: Path, *, traced: bool = False, telemetry: str | None = None) -> str:
+    """Runs Python with an empty home, in which nothing may be made. → its standard output, as it is.
+
+    traced: under strace, in which no process of it may open a socket of the internet or connect one.
+    """
+    home, hook, asked, trace = (folder / name for name in ("home", "hook", "asked", "trace"))
+    home.mkdir()
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(REFUSE)
+    paths = [str(hook), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
+    environment = {**kept, "HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "ASKED": str(asked)}
+    if telemetry is not None:
+        environment[TELEMETRY] = telemetry
+    strace = ["strace", "-f", "-qq", "-e", "trace=network", "-o", str(trace)] if traced else []
+    done = subprocess.run(
+        [*strace, sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not asked.exists(), asked.read_text()
+    if traced:
+        calls = trace.read_text().splitlines()
+        assert [call for call in calls if re.search(r"AF_INET|\b(connect|bind)\(", call)] == []
+    if telemetry is None:
+        assert [str(path.relative_to(home)) for path in home.rglob("*")] == []
+    return done.stdout
+
+
+def can_trace() -> bool:
+    strace = shutil.which("strace")
+    return strace is not None and subprocess.run([strace, "-qq", "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_a_device_command_asks_no_address_and_leaves_no_file(tmp_path: Path, command: str) -> None:
+    (tmp_path / "t.csv").write_text("text,label\ngood film,pos\nbad film,neg\n")
+    code = f"import sys; from edge_lstm.__main__ import main; sys.argv[1:] = {command.split()!r}; main()"
+    run(code, tmp_path, traced=can_trace())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from edge_lstm import Classifier; Classifier.load().predict(['hi'])",
+        # What a worker of Ray unpickles.
+        "import edge_lstm.scoring.ray, onnxruntime",
+        "import edge_lstm_export, onnxruntime",
+        "import benchmarks, onnxruntime",
+    ],
+)
+def test_whatever_is_imported_first_turns_telemetry_off(tmp_path: Path, code: str) -> None:
+    package = code.split()[1].strip(",").partition(".")[0]
+    if find_spec(package) is None:
+        pytest.skip(f"no {package} here")
+    run(code, tmp_path)
+
+
+def test_a_setting_of_the_users_own_stands(tmp_path: Path) -> None:
+    code = f"import os, edge_lstm; print(os.environ[{TELEMETRY!r}])"
+    assert run(code, tmp_path, telemetry="0") == "0\n"
