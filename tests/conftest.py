@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import edge_lstm  # noqa: F401 - it turns ONNX Runtime's telemetry off, before a test imports it
+
+# A shell starts what runs in the background with Ctrl-C ignored, and every command would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ARCHIVE = "aclImdb_v1.tar.gz"
 

@@ -76,3 +76,12 @@ IGNORED = (
     "import signal; from edge_lstm.signals import handle_signals; handle_signals(); "
     "print(*(signal.getsignal(n) == signal.SIG_IGN for n in (signal.SIGINT, signal.SIGTERM)))"
 )
+
+
+def test_what_the_tests_start_hears_ctrl_c_in_the_background_of_a_script() -> None:
+    child = "import signal; print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)"
+    code = f'import conftest, subprocess, sys; subprocess.run([sys.executable, "-c", "{child}"])'
+    shell = f"trap \"\" INT; exec {sys.executable} -c '{code}'"
+    tests = Path(__file__).parents[1]
+    done = subprocess.run(["bash", "-c", shell], cwd=tests, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr

@@ -198,7 +198,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: s
     source = write_csv(tmp_path / "in.csv", 30_000)
     run(source, "-o", tmp_path / "whole.csv", "--quiet")
     command = [*COMMAND, source, "-o", tmp_path / "out.csv", "--workers", "2"]
-    with subprocess.Popen(command, stdout=-1, stderr=-1, preexec_fn=heed_interrupts) as process:  # noqa: PLW1509 (no threads in the child yet)
+    with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
         wait_for_rows(tmp_path / "out.csv.partial", process)
         process.send_signal(number)
         assert process.stderr is not None
@@ -208,11 +208,6 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: s
     assert not (tmp_path / "out.csv").exists()
     assert run(source, "-o", tmp_path / "out.csv", "--resume", "--workers", "1").returncode == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-
-
-def heed_interrupts() -> None:
-    """SIGINT as on a terminal: a shell starts what runs in the background with it ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:

@@ -28,10 +28,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextmanager
 def started(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
     """A process group of its own, which hears Ctrl-C as on a terminal, and is gone at the end."""
@@ -40,7 +36,6 @@ def started(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509 (no threads in the child yet)
     )
     with process:
         try:

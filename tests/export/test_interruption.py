@@ -147,7 +147,6 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("handlers")
 def test_a_deferred_signal_is_noted_and_a_second_one_ends_the_program() -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
     with StopRequest() as stop:
         with stop.deferred():
             os.kill(os.getpid(), signal.SIGINT)
@@ -157,4 +156,3 @@ def test_a_deferred_signal_is_noted_and_a_second_one_ends_the_program() -> None:
         assert stop.exit_code == 130
     with pytest.raises(KeyboardInterrupt), StopRequest():
         os.kill(os.getpid(), signal.SIGTERM)
-    signal.signal(signal.SIGINT, before)
