@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from edge_lstm import __version__
+from edge_lstm.cli.limits import check_limits, limit_met
 from edge_lstm.cli.streams import abandon_output, prepare_streams
 from edge_lstm.errors import DataError, EdgeLSTMError
 from edge_lstm.extras import check_installed, missing_package
@@ -31,10 +32,14 @@ WORKSTATION = "edge_lstm_export"
 
 @dataclass(frozen=True)
 class CommandEntry:
-    """Where a command's module is, and the line that ``edge-lstm --help`` shows for it."""
+    """Where a command's module is, and the line that ``edge-lstm --help`` shows for it.
+
+    megabytes: the address space without which it does not end well.
+    """
 
     module: str
     summary: str
+    megabytes: int = 160
 
     @property
     def package(self) -> str:
@@ -45,11 +50,13 @@ class CommandEntry:
 # In the order of the road: train → export → quantize → score → measure.
 COMMANDS = {
     "quickstart": CommandEntry(
-        "edge_lstm_export.cli.quickstart", "Everything once, on example tickets, in a minute."
+        "edge_lstm_export.cli.quickstart", "Everything once, on example tickets, in a minute.", 1500
     ),
-    "train": CommandEntry("edge_lstm_export.cli.train", "Train a classifier from labelled text."),
-    "export": CommandEntry("edge_lstm_export.cli.export", "Turn a checkpoint into one ONNX model file."),
-    "quantize": CommandEntry("edge_lstm_export.cli.quantize", "Turn an fp32 model file into an int8 one."),
+    "train": CommandEntry("edge_lstm_export.cli.train", "Train a classifier from labelled text.", 1500),
+    "export": CommandEntry("edge_lstm_export.cli.export", "Turn a checkpoint into one ONNX model file.", 800),
+    "quantize": CommandEntry(
+        "edge_lstm_export.cli.quantize", "Turn an fp32 model file into an int8 one.", 800
+    ),
     "evaluate": CommandEntry(
         "edge_lstm.cli.evaluate", "Measure accuracy on labelled data, models side by side."
     ),
@@ -63,7 +70,7 @@ COMMANDS = {
     "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says about itself."),
     "page": CommandEntry("edge_lstm.cli.page", "Write one HTML file that classifies what is typed."),
     "doctor": CommandEntry(
-        "edge_lstm.cli.doctor", "Check whether this device runs a model, and runs it right."
+        "edge_lstm.cli.doctor", "Check whether this device runs a model, and runs it right.", 0
     ),
 }
 
@@ -89,6 +96,7 @@ class LazyGroup(TyperGroup):
             return None
         if self._from_table:
             return _command(cmd_name, lambda: None, entry.summary)
+        check_limits(cmd_name, entry.megabytes)
         if entry.package == WORKSTATION:
             check_installed("train", f"'{cmd_name}' runs on a workstation and")
             _check_folder()
@@ -127,7 +135,11 @@ def _command(name: str, function: Callable[..., Any], summary: str) -> Any:
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     one.command(name, context_settings=settings, short_help=summary)(function)
-    return typer.main.get_command(one)
+    command = typer.main.get_command(one)
+    for parameter in command.params:
+        if hasattr(parameter.type, "readable"):
+            parameter.type.readable = False  # a file without permission is an error of the file, not of usage
+    return command
 
 
 app = typer.Typer(
@@ -194,22 +206,17 @@ def _one_line(debug: bool) -> Iterator[None]:
         # The reader went away (head, less): not an error of ours.
         abandon_output()
         sys.exit(1)
-    except (EdgeLSTMError, OSError, MemoryError, ImportError) as error:
-        if debug:
+    except (EdgeLSTMError, OSError, MemoryError, ImportError, RuntimeError) as error:
+        if debug or (isinstance(error, RuntimeError) and not limit_met(error)):
             raise
         abandon_output()
-        _fail(_in_words(error))
+        _fail(limit_met(error) or _in_words(error))
 
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, EdgeLSTMError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "out of memory; use a smaller --batch-size or shorter inputs"
     if isinstance(error, ImportError):
-        # The loader of shared objects says so where the address space is limited (ulimit -v).
-        if any(reason in str(error) for reason in ("failed to map segment", "cannot allocate memory")):
-            return "out of memory while packages were loaded; raise the limit (ulimit -v), or close programs"
         missing = missing_package(error)
         return (
             str(missing) if missing else f"{_first_line(error)}; run 'edge-lstm doctor' or install it again"

@@ -405,6 +405,37 @@ PLACES = [
         exit=0,
     ),
     Case(name="no room for another process", shell=f"ulimit -u 1; $EL {' '.join(QUICK)}", exit=(0, 1)),
+    *(
+        Case(
+            name=f"{n} open files: {line}",
+            shell=f"ulimit -n {n}; $EL {line}",
+            given=put(t__csv=ROWS),
+            says="-n)",
+        )
+        for n in (5, 6)
+        for line in ("predict hi", "evaluate -d t.csv", "score t.csv -w 1", "latency --runs 5")
+    ),
+    *(
+        Case(name=f"{kb} kB: {line}", shell=f"ulimit -v {kb}; $EL {line}", given=put(t__csv=ROWS), says=" MB")
+        for kb in (80_000, 100_000, 120_000, 140_000, 158_000)
+        for line in ("predict hi", "evaluate -d t.csv")
+    ),
+    *(
+        Case(
+            name=f"a model without permission: {line}",
+            # Root too is asked for permission, without the capabilities that are taken here.
+            shell="run=; [ $UID != 0 ] || run='setpriv --bounding-set=-dac_override,-dac_read_search'; "
+            f"chmod 0 m.onnx; $run $EL {line}; code=$?; chmod 644 m.onnx; exit $code",
+            given=model,
+            says="ermission denied",
+        )
+        for line in (
+            "predict -m m.onnx hi",
+            "inspect m.onnx",
+            "page m.onnx -o p.html",
+            "evaluate m.onnx -d t.csv",
+        )
+    ),
     Case(name="few open files", shell=f"ulimit -n 12; $EL {' '.join(QUICK)}", exit=(0, 1)),
     Case(
         name="no core, no file larger than 100 blocks",

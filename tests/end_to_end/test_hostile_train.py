@@ -801,13 +801,48 @@ QUANTIZES = [
 ]
 
 
+LITTLE_MEMORY = [
+    *(
+        Case(
+            name=f"train in {kb} kB",
+            shell=f"ulimit -v {kb}; $EL train d.csv -o m.safetensors",
+            given=table,
+            says="train takes at least 1500 MB",
+        )
+        for kb in (500_000, 1_100_000, 1_200_000, 1_300_000, 1_400_000)
+    ),
+    *(
+        Case(
+            name=f"{line} in {kb} kB",
+            shell=f"ulimit -v {kb}; $EL {line} -o q.onnx",
+            given=model,
+            says=" 800 MB",
+        )
+        for kb in (300_000, 500_000, 700_000)
+        for line in ("export m.safetensors", "quantize m.onnx")
+    ),
+    Case(
+        name="a batch that takes more memory than there is",
+        # The notes before it are no part of the error.
+        shell="ulimit -v 1560000; $EL train d.csv -o m.safetensors "
+        "--preset seed --batch-size 800 --epochs 1 2>e; "
+        "code=$?; tail -n 1 e >&2; rm e; exit $code",
+        given=lambda f: table(
+            f, [(" ".join(f"w{(i * j) % 997}" for j in range(600)), "ab"[i % 2]) for i in range(900)]
+        ),
+        says="out of memory: it takes more than the 1597 MB",
+        leaves=frozenset({"m.safetensors.partial"}),
+    ),
+]
+
+
 def quantized(folder: Path) -> None:
     from edge_lstm.modelfile import open_model
 
     (folder / "q.onnx").write_bytes(export.quantize_int8(open_model(folder / "m.onnx")).data)
 
 
-@pytest.mark.parametrize("case", [*SOURCES, *OPTIONS, *FILES, *EXPORTS, *QUANTIZES], ids=str)
+@pytest.mark.parametrize("case", [*SOURCES, *OPTIONS, *FILES, *EXPORTS, *QUANTIZES, *LITTLE_MEMORY], ids=str)
 def test_train_export_quantize(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = check(case, tmp_path, monkeypatch)
     assert b"\x1b" not in done.stdout + done.stderr
