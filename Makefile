@@ -84,46 +84,17 @@ release:
 	$(PYTHON) tools/release.py install dist
 	$(MAKE) docs
 
-# The embedded model from raw reviews, unattended, with 'make -j2 model' on two cores in an hour: students of the
-# teachers' labels in export/labels, which need no transformer. Every stage is kept: 'make model' goes on where it
-# was interrupted. EDGE_LSTM_DATA names the archive's folder; without it the archive is downloaded.
+# The embedded model and the small one of the examples from raw reviews, unattended: students of the labels in
+# export/sentiment, which need no transformer. Goes on where it was interrupted. EDGE_LSTM_DATA names the
+# archive's folder; without it the archive is downloaded.
 MODEL_DIR := out/model
-LABELS := export/labels/imdb.safetensors
-IMDB = $(BIN)/edge-lstm train imdb --unlabelled imdb --validation 0.04
 
-model: $(MODEL_DIR)/tiny.done $(MODEL_DIR)/base.int8.onnx
+model: $(VENV)/installed
+	$(BIN)/python export/sentiment/make.py tiny -o $(MODEL_DIR)/tiny.safetensors
+	$(BIN)/python export/sentiment/make.py base -o $(MODEL_DIR)/base.safetensors
+	$(BIN)/edge-lstm export $(MODEL_DIR)/base.safetensors -o $(MODEL_DIR)/base.int8.onnx --quantize int8 --data imdb
 	cp $(MODEL_DIR)/tiny.safetensors examples/tiny.safetensors
 	cp $(MODEL_DIR)/base.int8.onnx edge_lstm/models/sentiment.int8.onnx
-
-# Many labels to learn from bear more words and less dropout than the presets have, which are for all data: sentences
-# are of words that reviewers seldom use. Chosen by the loss on the validation part and its spans.
-RECIPE_tiny := --set pieces=yes --words frequent --num-words 2800 --pairs 18000 --dropout 0.05 --epochs 8
-RECIPE_small := --set pieces=yes --num-words 8000 --embedding 14 --pairs 66000 --dropout 0.05 --epochs 8
-RECIPE_base := --set pieces=yes --num-words 16000 --embedding 30 --pairs 210000 --dropout 0.1 --epochs 8
-
-# An interrupted training leaves its best weights so far: only the mark says that they are the last ones.
-$(addprefix $(MODEL_DIR)/,tiny.done small.done medium.done base.done): $(LABELS) | $(VENV)/installed
-	$(IMDB) --set soft-labels=$(LABELS) --teacher kept --set negate=yes --preset $(notdir $(@:.done=)) $(RECIPE_$(notdir $(@:.done=))) \
-		-o $(@:.done=.safetensors) $(if $(wildcard $(@:.done=.safetensors.partial)),--resume)
-	touch $@
-
-$(MODEL_DIR)/%.int8.onnx: $(MODEL_DIR)/%.done
-	$(BIN)/edge-lstm export $(<:.done=.safetensors) -o $@ --quantize int8 --data imdb
-
-# What these words make of others, teachers label too; of what is negated, the students learn the opposite.
-NEGATIONS := not,*n't,never,no,nothing,nobody,none,neither,nor,hardly,barely,without,cannot,lack,lacks,fails,failed,far
-
-# The labels made again from two encoders (folders, or names on the hub), gone on from where it is interrupted: a small
-# one labels everything, in an hour and a half on two busy cores, a larger one short spans, in as much again.
-TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
-TEACHER_OF_SPANS ?= sentence-transformers/all-mpnet-base-v2
-TAUGHT = $(IMDB) --set teacher-windows=1 --preset tiny --epochs 1 --no-test
-EVERYTHING := $(MODEL_DIR)/everything.soft-labels.safetensors
-teacher: $(VENV)/installed
-	$(TAUGHT) --teacher $(TEACHER) --set spans=4 --set "around=$(NEGATIONS)" --set soft-labels=$(EVERYTHING) \
-		-o $(MODEL_DIR)/everything.safetensors
-	$(TAUGHT) --teacher $(TEACHER_OF_SPANS) --set teacher-steps=500 --set teacher-layers=6 --set teacher-span=32 \
-		--set earlier-labels=$(EVERYTHING) --set soft-labels=$(LABELS) -o $(MODEL_DIR)/spans.safetensors
 
 # The pretrained vectors of English words that trainings learn from, in the export package: from an encoder, and what
 # that says of 60,000 sentences of IMDB's unlabelled reviews (EDGE_LSTM_DATA as for 'make model'); ten minutes.

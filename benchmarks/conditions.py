@@ -11,11 +11,11 @@ from benchmarks import without_amx
 from edge_lstm.machine import this_machine
 
 _AMX = "amx_int8"
-_BUSY = 0.5  # load average a CPU, before the run begins: above it the run shares the machine
+_BUSY = 0.5  # load average per CPU, before the run begins: above it the run shares the machine
 
 
 def now() -> dict[str, Any]:
-    """The machine at this moment."""
+    """Return the machine at this moment."""
     machine = this_machine()
     withheld = [_AMX] if _AMX in machine.features and not without_amx.permitted() else []
     load = os.getloadavg()[0]
@@ -32,7 +32,7 @@ def now() -> dict[str, Any]:
     }
 
 
-def cpu_of(found: dict[str, Any]) -> str:
-    """The CPU with the last of its features, and what of it no tool was allowed to use."""
-    said = ", ".join([found["cpu"], f"{found['cpus']} CPUs", *found["features"][-3:]])
-    return said + (" (AMX withheld from every tool)" if found.get("withheld") else "")
+def cpu_of(conditions: dict[str, Any]) -> str:
+    """Return the CPU with the last of its features, and what of it no tool was allowed to use."""
+    said = ", ".join([conditions["cpu"], f"{conditions['cpus']} CPUs", *conditions["features"][-3:]])
+    return said + (" (AMX withheld from every tool)" if conditions.get("withheld") else "")

@@ -1,17 +1,20 @@
-"""The measurements of time and memory: cold start, latency and throughput in interleaved rounds."""
+"""What a peer answers, and its time and memory: cold start, latency and throughput in interleaved rounds."""
 
 from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.children import Child
+from benchmarks.processes import Child, Entrant
 
+BATCHES = (8, 16)  # that a text's answer is compared in
+_SAME_ANSWER_TEXTS = 960
 _WARM_UP = 5  # calls thrown away when a peer's turn begins: its predecessor has filled the caches
 _MINIMUM_FOR_P99 = 1000
 
@@ -19,25 +22,55 @@ Json = dict[str, Any]
 Nanoseconds = NDArray[np.float64]
 
 
-def cold_start(start: Callable[[], Child], times: int, rows: Sequence[int]) -> Json:
-    """Process start → first answer in fresh processes, and the memory after answering `rows` one by one."""
-    samples: list[Json] = []
+def probabilities(child: Child, rows: list[int], batch: int, folder: Path) -> NDArray[np.float32]:
+    """Return float32 [rows], answered in batches of `batch` in the order given."""
+    output = folder / "answer.npy"
+    child.ask(cmd="probabilities", batch=batch, rows=rows, output=str(output))
+    answer: NDArray[np.float32] = np.load(output)
+    output.unlink()
+    return answer
+
+
+def accuracy(answer: NDArray[np.float32], labels: NDArray[np.int32]) -> Json:
+    """Return the share of right labels at 0.5 with the half-width of its 95 % interval."""
+    right = float(((answer >= 0.5) == (labels == 1)).mean())
+    half_width = 1.96 * (right * (1 - right) / len(labels)) ** 0.5
+    return {"texts": len(labels), "accuracy": right, "plus_minus": half_width}
+
+
+def same_answer(child: Child, texts: int, folder: Path) -> Json:
+    """Compare texts alone and in batches, by batch size: the largest difference of a probability, and labels
+    that flip."""
+    rows = random.Random(11).sample(range(texts), min(texts, _SAME_ANSWER_TEXTS))
+    alone = probabilities(child, rows, 1, folder)
+    figures: Json = {}
+    for size in BATCHES:
+        whole = rows[: len(rows) // size * size]  # some tools take no other number of rows than the file's
+        if whole:
+            batched, reference = probabilities(child, whole, size, folder), alone[: len(whole)]
+            figures[str(size)] = {
+                "texts": len(batched),
+                "differ": int((batched != reference).sum()),
+                "largest_difference": float(np.abs(batched - reference).max()),
+                "labels_flipped": int(((batched >= 0.5) != (reference >= 0.5)).sum()),
+            }
+    return figures
+
+
+def cold_start(entrant: Entrant, texts: Path, times: int, rows: Sequence[int]) -> Json:
+    """Measure process start → first answer in fresh processes, and the memory after answering `rows` one by
+    one: medians."""
+    starts, peaks = [], []
     for _ in range(times):
-        with start() as child:
+        with entrant.start(texts) as child:
             child.ask(cmd="run", batch=1, rows=list(rows))
-            samples.append(
-                {
-                    "cold_start_ms": (child.first_answer_ns - child.started_ns) / 1e6,
-                    "load_ms": child.loaded["load_ns"] / 1e6,
-                    "first_inference_ms": child.loaded["first_ns"] / 1e6,
-                    "peak_mib": child.ask(cmd="memory")["peak_kib"] / 1024,
-                }
-            )
-    return {name: statistics.median(sample[name] for sample in samples) for name in samples[0]}
+            starts.append((child.first_answer_ns - child.started_ns) / 1e6)
+            peaks.append(child.ask(cmd="memory")["peak_kib"] / 1024)
+    return {"cold_start_ms": statistics.median(starts), "peak_mib": statistics.median(peaks)}
 
 
 def cut(rows: Sequence[int], batch: int, rounds: int) -> list[list[int]]:
-    """The rows in at most `rounds` turns of whole batches; what fills no batch is left out."""
+    """Cut the rows into at most `rounds` turns of whole batches; leave out what fills none."""
     rounds = max(1, min(rounds, len(rows) // batch))
     turns = [part.tolist() for part in np.array_split(np.array(rows), rounds)]
     return [turn[: len(turn) // batch * batch] for turn in turns]
@@ -50,27 +83,21 @@ def interleaved(
     passes: int,
     order: random.Random,
 ) -> dict[str, Nanoseconds]:
-    """Nanoseconds of every call, float64 [passes, calls], of every peer; all answer the same rows.
+    """Return the nanoseconds of every call, float64 [passes, calls], of every peer; all answer the same rows.
 
     In each turn the peers follow one another in a new random order, so that whatever slows the machine for
     a while slows all of them alike. All turns are taken `passes` times.
     """
-    measured: dict[str, list[Nanoseconds]] = {name: [] for name in children}
-    for _ in range(passes):
-        collected: dict[str, list[int]] = {name: [] for name in children}
-        for turn in turns:
-            names = list(children)
-            order.shuffle(names)
-            for name in names:
-                children[name].ask(cmd="run", batch=batch, rows=turn[: _WARM_UP * batch])
-                collected[name] += children[name].ask(cmd="run", batch=batch, rows=turn)["ns"]
-        for name, samples in collected.items():
-            measured[name].append(np.array(samples, np.float64))
-    return {name: np.stack(samples) for name, samples in measured.items()}
+    samples: dict[str, list[int]] = {name: [] for name in children}
+    for turn in [turn for _ in range(passes) for turn in turns]:
+        for name in order.sample(list(children), len(children)):
+            children[name].ask(cmd="run", batch=batch, rows=turn[: _WARM_UP * batch])
+            samples[name] += children[name].ask(cmd="run", batch=batch, rows=turn)["ns"]
+    return {name: np.array(values, np.float64).reshape(passes, -1) for name, values in samples.items()}
 
 
 def undisturbed_ms(samples: Nanoseconds) -> NDArray[np.float64]:
-    """Milliseconds of every call, [calls]: the fastest of its passes.
+    """Return the milliseconds of every call, [calls]: the fastest of its passes.
 
     The median would favour short calls on a busy machine: they slip between two interruptions, long
     ones do not.
@@ -80,20 +107,18 @@ def undisturbed_ms(samples: Nanoseconds) -> NDArray[np.float64]:
 
 
 def latency(samples: Nanoseconds) -> Json:
-    """Milliseconds a call. Mean and median are of the undisturbed times, the p99 is of all samples."""
+    """Return the milliseconds of a call: the median of the undisturbed times, the p99 of all samples."""
     enough = samples.size >= _MINIMUM_FOR_P99
-    undisturbed = undisturbed_ms(samples)
     return {
         "samples": samples.size,
-        "mean_ms": float(undisturbed.mean()),
-        "p50_ms": float(np.median(undisturbed)),
+        "p50_ms": float(np.median(undisturbed_ms(samples))),
         "p99_ms": float(np.percentile(samples, 99)) / 1e6 if enough else None,
     }
 
 
-def ratio(slower: Nanoseconds, faster: Nanoseconds, seed: int = 7) -> Json:
-    """How many times as long `slower` takes for the same texts, with a bootstrap 95 % interval."""
+def ratio(slower: Nanoseconds, faster: Nanoseconds) -> Json:
+    """Return how many times as long `slower` takes for the same texts, with a bootstrap 95 % interval."""
     above, below = undisturbed_ms(slower), undisturbed_ms(faster)
-    picks = np.random.default_rng(seed).integers(0, len(above), (1000, len(above)))
+    picks = np.random.default_rng(7).integers(0, len(above), (1000, len(above)))
     low, high = np.percentile(above[picks].mean(axis=1) / below[picks].mean(axis=1), [2.5, 97.5])
     return {"ratio": float(above.mean() / below.mean()), "low": float(low), "high": float(high)}

@@ -2,10 +2,11 @@
 
     python -m benchmarks.ports [--rounds 5] [--only "C, " --only "ONNX Runtime"] [--json FILE]
 
-For tiny, small and base: kB shipped, cold start, µs a review alone, memory. The texts are the package's
-reviews, which are real in length. Needs gcc and node; Chromium, and onnxruntime-web in EDGE_LSTM_NODE_MODULES
-or in ports/onnxruntime/node_modules, add their rows. Tools take turns, round by round, so that a change of
-clock hits all; a time is the fastest of the rounds, which other work on the machine disturbs least.
+For tiny and small (random networks of their shape, which changes no time) and base (the embedded model): kB
+shipped, cold start, µs per review alone, memory. The texts are the package's reviews, which are real in
+length. Needs gcc and node; Chromium, and onnxruntime-web in EDGE_LSTM_NODE_MODULES or in
+ports/onnxruntime/node_modules, add their rows. Tools take turns, round by round, so that a change of clock
+hits all; a time is the fastest of the rounds, which other work on the machine disturbs least.
 """
 
 from __future__ import annotations
@@ -24,431 +25,254 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from edge_lstm.models import embedded_reviews
+
 PROJECT = Path(__file__).resolve().parents[1]
-C = PROJECT / "ports" / "c"
-CHECKPOINT = PROJECT / "examples" / "tiny.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What one tool did with one model.
-
-    shipped: kB beside the model file; cold: ms from the start of the process to its first answer; micros: µs
-    a review alone, warm; memory: MB at the peak of a process that answers all reviews.
-    """
-
-    tool: str
-    model: str
-    shipped: float | None
-    cold: float | None
-    micros: float | None
-    memory: float | None
-
-
-def model_files(folder: Path) -> dict[str, Path]:
-    """int8 files: tiny (examples/tiny.safetensors), small (its shape, random weights) and base (embedded)."""
-    import torch
-    from edge_lstm_export.checkpoint import Checkpoint, load_checkpoint
-    from edge_lstm_export.export import untried_int8
-    from edge_lstm_export.network import Network
-    from edge_lstm_export.presets import PRESETS
-
-    from edge_lstm.modelfile import embedded_model, open_model
-
-    base = open_model()
-    network = PRESETS["small"].network
-    torch.manual_seed(0)
-    untrained = Network(network).eval()
-    pieces = base.tokenizer.pieces or ()
-    words = base.tokenizer.words[: network.num_words - 4 - len(pieces)]
-    small = Checkpoint(untrained, replace(base.tokenizer, words=words), base.labels, {"data": "none"})
-    made = {"tiny": untried_int8(load_checkpoint(CHECKPOINT)), "small": untried_int8(small)}
-    for name, data in made.items():
-        (folder / f"{name}.onnx").write_bytes(data)
-    return {**{name: folder / f"{name}.onnx" for name in made}, "base": embedded_model()}
-
-
-def compile_c(folder: Path, compiler: str, *flags: str) -> Path:
-    """The C port's command, built with these flags."""
-    program = folder / "-".join(
-        ["edge-lstm-c", compiler, *(flag.strip("-").replace("=", "") for flag in flags)]
-    )
-    if not program.exists():
-        sources = [C / "main.c", C / "edge_lstm.c"]
-        subprocess.run([compiler, "-std=c99", "-O3", *flags, *sources, "-o", program, "-lm"], check=True)
-    return program
-
-
-def reference_module() -> ModuleType:
-    """ports/reference.py, which is in no package."""
-    spec = importlib.util.spec_from_file_location("reference", PROJECT / "ports" / "reference.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def onnxruntime_web() -> Path | None:
-    """The folder of onnxruntime-web's files, where it is installed."""
-    for folder in (
-        os.environ.get("EDGE_LSTM_NODE_MODULES"),
-        PROJECT / "ports" / "onnxruntime" / "node_modules",
-    ):
-        if folder and (dist := Path(folder) / "onnxruntime-web" / "dist").is_dir():
-            return dist
-    return None
-
-
-def reviews() -> list[str]:
-    """The package's 92 reviews, each on one line."""
-    from edge_lstm.models import embedded_reviews
-
-    return [" ".join(text.splitlines()) for text in embedded_reviews()]
-
-
-# --- Each tool: a command that answers the first review, or times all of them ------------------------------
-
-ONNX_RUNTIME = """
+PORTS, MODULE = PROJECT / "ports", PROJECT / "ports" / "js" / "edge-lstm.mjs"
+TIMED = 5  # times that a warm process answers each review
+WEB_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+# A script that loads a model, prints the first answer, and then the mean µs of the fastest of the rounds.
+SCRIPT = """
 import json, sys, time
-from edge_lstm import Classifier
-texts = json.load(open(sys.argv[2]))
-classifier = Classifier.load(sys.argv[1])
-print(classifier.predict(texts[:1])[0].label, flush=True)
-if len(sys.argv) > 3:
-    fastest = [1e9] * len(texts)
-    for _ in range(int(sys.argv[3])):
-        for i, text in enumerate(texts):
-            start = time.perf_counter()
-            classifier.predict([text])
-            fastest[i] = min(fastest[i], time.perf_counter() - start)
-    print(sum(fastest) / len(fastest) * 1e6)
-"""
-
-REFERENCE = """
-import importlib.util, json, sys, time
-sys.path.insert(0, PORTS)
-import reference
-texts = json.load(open(sys.argv[2]))
-model = reference.read(open(sys.argv[1], "rb").read())
-answer = lambda text: reference.probabilities(model, reference.encode(model, text)[0])
+sys.path.insert(0, {ports!r})
+texts, rounds = json.load(open(sys.argv[2])), int(sys.argv[3])
+{load}
 print(answer(texts[0]), flush=True)
-if len(sys.argv) > 3:
-    start = time.perf_counter()
-    for text in texts[:20]:
+fastest = [float("inf")] * len(texts)
+for _ in range(rounds):
+    for i, text in enumerate(texts):
+        start = time.perf_counter()
         answer(text)
-    print((time.perf_counter() - start) / 20 * 1e6)
-""".replace("PORTS", repr(str(PROJECT / "ports")))
-
-# In Node and in Chromium: mean over texts of the fastest of so many rounds, in µs.
-TIMED = """
-async function timed(predict, texts, rounds) {
-  const fastest = texts.map(() => Infinity);
-  for (let round = 0; round < rounds; round++)
-    for (const [i, text] of texts.entries()) {
-      const start = performance.now();
-      await predict(text);
-      fastest[i] = Math.min(fastest[i], performance.now() - start);
-    }
-  return (1000 * fastest.reduce((a, b) => a + b)) / texts.length;
-}
+        fastest[i] = min(fastest[i], time.perf_counter() - start)
+print(sum(fastest) / len(fastest) * 1e6)
 """
-
-NODE = """
-import { readFileSync } from "node:fs";
-import { Classifier } from "MODULE";
-const [model, texts, rounds] = process.argv.slice(2);
-const all = JSON.parse(readFileSync(texts, "utf-8"));
-const classifier = await Classifier.load(model);
-console.log(classifier.predict(all[0]).label);
-if (rounds) console.log(await timed((text) => classifier.predict(text), all, Number(rounds)));
-""".replace("MODULE", str(PROJECT / "ports" / "js" / "edge-lstm.mjs"))
-
-NODE_WEB = """
-import { readFileSync } from "node:fs";
-import * as ort from "DIST/ort.wasm.min.mjs";
-import { load } from "PORTS/onnxruntime/classify.mjs";
-ort.env.wasm.numThreads = 1;
-const [model, texts, rounds] = process.argv.slice(2);
-const all = JSON.parse(readFileSync(texts, "utf-8"));
-const predict = await load(ort, new Uint8Array(readFileSync(model)));
-console.log((await predict(all[0])).label);
-if (rounds) console.log(await timed(predict, all, Number(rounds)));
-process.exit(0);
-"""
+ONNX_RUNTIME = """from edge_lstm import Classifier
+classifier = Classifier.load(sys.argv[1])
+answer = lambda text: classifier.predict([text])[0].label"""
+REFERENCE = """import reference
+model, texts = reference.read(open(sys.argv[1], "rb").read()), texts[:20]
+answer = lambda text: reference.probabilities(model, reference.encode(model, text)[0])"""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """command: a model file, and rounds (None: one answer) → what to run. shipped: bytes beside the model."""
+    """command: its process, to which the model, a file of texts, rounds and ``more`` are added; of C, which
+    reads texts from standard input, the program. shipped: kB beside the model file."""
 
     name: str
-    command: Callable[[Path, int | None], list[str]]
-    shipped: int
-    source: str = ""  # of texts on standard input, where the command does not read them itself
+    command: tuple[str, ...]
+    shipped: float
+    more: tuple[str, ...] = ()
 
 
-def tools(folder: Path, texts: list[str]) -> list[Tool]:
-    """Those that this machine has."""
-    (folder / "texts.json").write_text(json.dumps(texts))
-    lines = "".join(f"{text}\n" for text in texts)
-    found = [
-        _python("ONNX Runtime, Python", ONNX_RUNTIME, folder, _installed("onnxruntime", "numpy", "edge_lstm"))
-    ]
-    found.append(_python("reference, NumPy", REFERENCE, folder, _installed("numpy")))
-    cpu = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    builds = [("C, x86-64", [])]
-    builds += [("C, AVX2", ["-march=haswell"])] if " avx2" in cpu else []
-    builds += [("C, native", ["-march=native"])]
-    for name, flags in builds:
+@dataclass(frozen=True)
+class Row:
+    """What one tool did with one model. shipped: kB; cold: ms from the start of the process to its first
+    answer; micros: µs per review alone, warm; memory: MB at the peak of a process that answers all."""
+
+    tool: str
+    model: str
+    shipped: float
+    cold: float
+    micros: float
+    memory: float | None = None
+
+
+def model_files(folder: Path) -> dict[str, Path]:
+    """Return int8 files: tiny and small, random networks of these presets' shapes, and base (embedded)."""
+    from edge_lstm.modelfile import embedded_model
+
+    for name in ("tiny", "small"):
+        (folder / f"{name}.onnx").write_bytes(random_model(name))
+    return {"tiny": folder / "tiny.onnx", "small": folder / "small.onnx", "base": embedded_model()}
+
+
+def random_model(preset: str) -> bytes:
+    """Return an int8 file of a preset's shape for long texts: the embedded model's words, random weights."""
+    import numpy as np
+    import torch
+    from edge_lstm_export.onnx.export import export_fp32, quantize_int8
+    from edge_lstm_export.train.checkpoint import Checkpoint
+    from edge_lstm_export.train.network import Network
+    from edge_lstm_export.train.plan import Asked, Facts, make_plan
+
+    from edge_lstm.modelfile import open_model, parse_model
+
+    base = open_model()
+    config = make_plan(Facts(25_000, 2, words=230, repeated_words=60_000), Asked(preset)).network
+    pieces = (base.tokenizer.pieces or ())[: config.num_words // 5]
+    words = base.tokenizer.words[: config.num_words - 4 - len(pieces)]
+    torch.manual_seed(0)
+    network = Network(config).eval()
+    assert network.ngrams is not None
+    rng = np.random.default_rng(0)
+    single = np.arange(2, config.num_words)
+    pairs = np.unique(rng.integers(4, config.num_words, (3 * config.ngrams, 2)), axis=0)
+    pairs = pairs[np.sort(rng.permutation(len(pairs))[: config.ngrams - len(single)])]
+    network.ngrams.choose(np.concatenate([np.stack([single, 0 * single], axis=1), pairs]))
+    network.ngrams.set_vectors(rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32))
+    tokenizer = replace(base.tokenizer, words=words, pieces=pieces)
+    checkpoint = Checkpoint(network, tokenizer, base.labels, {"data": "none"})
+    return quantize_int8(parse_model(export_fp32(checkpoint).data, Path(preset))).data
+
+
+def compile_c(folder: Path, compiler: str, *flags: str) -> Path:
+    """Compile the C port's command with these flags."""
+    program = folder / "-".join(["edge-lstm-c", *(flag.strip("-").replace("=", "") for flag in flags)])
+    if not program.exists():
+        sources = [PORTS / "c" / "main.c", PORTS / "c" / "edge_lstm.c"]
+        subprocess.run([compiler, "-std=c99", "-O3", *flags, *sources, "-o", program, "-lm"], check=True)
+    return program
+
+
+def onnxruntime_web() -> Path | None:
+    """Return the folder of onnxruntime-web's files, where it is installed."""
+    folders = (os.environ.get("EDGE_LSTM_NODE_MODULES"), PORTS / "onnxruntime" / "node_modules")
+    places = [Path(folder) / "onnxruntime-web" / "dist" for folder in folders if folder]
+    return next((place for place in places if place.is_dir()), None)
+
+
+def tools(folder: Path) -> Iterator[Tool]:
+    """Yield those that this machine has."""
+    for name, load, packages in (
+        ("ONNX Runtime, Python", ONNX_RUNTIME, ("onnxruntime", "numpy", "edge_lstm")),
+        ("reference, NumPy", REFERENCE, ("numpy",)),
+    ):
+        script = folder / f"{name.split(',')[0].replace(' ', '-')}.py"
+        script.write_text(SCRIPT.format(ports=str(PORTS), load=load))
+        yield Tool(name, (sys.executable, str(script)), sum(map(_installed, packages)) / 1000)
+    for name, flags in (("x86-64", ()), ("AVX2", ("-march=haswell",)), ("native", ("-march=native",))):
         program = compile_c(folder, "gcc", *flags)
-
-        def command(model: Path, rounds: int | None, program: Path = program) -> list[str]:
-            return [str(program), *(["--time", str(rounds)] if rounds else []), str(model)]
-
         stripped = folder / f"{program.name}.stripped"
         subprocess.run(["strip", "-o", stripped, program], check=True)
-        found.append(Tool(name, command, stripped.stat().st_size, lines))
-    node = shutil.which("node")
-    if node:
-        module = PROJECT / "ports" / "js" / "edge-lstm.mjs"
-        found.append(_node("JavaScript, Node", node, TIMED + NODE, folder, module.stat().st_size))
-        dist = onnxruntime_web()
-        if dist:
-            shipped = sum((dist / name).stat().st_size for name in WEB_FILES)
-            script = (TIMED + NODE_WEB).replace("DIST", str(dist)).replace("PORTS", str(PROJECT / "ports"))
-            found.append(
-                _node("onnxruntime-web, Node", node, script, folder, shipped + module.stat().st_size)
-            )
-    return found
+        yield Tool(f"C, {name}", (str(program),), stripped.stat().st_size / 1000)
+    node, script = shutil.which("node"), Path(__file__).with_suffix(".mjs")
+    for name, urls, shipped in _javascript(f"file://{PORTS}", f"file://{onnxruntime_web()}"):
+        if node:
+            yield Tool(f"{name}, Node", (node, str(script)), shipped, (json.dumps(urls),))
 
 
-WEB_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+def _javascript(ports: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    """Yield (name, where its modules are, kB) of the module and, where it is installed, onnxruntime-web."""
+    kb = MODULE.stat().st_size / 1000
+    urls = {"port": f"{ports}/js/edge-lstm.mjs", "classify": f"{ports}/onnxruntime/classify.mjs"}
+    yield "JavaScript", urls, kb
+    if dist := onnxruntime_web():
+        shipped = sum((dist / name).stat().st_size for name in WEB_FILES) / 1000
+        yield "onnxruntime-web", {**urls, "ort": f"{web}/{WEB_FILES[0]}"}, kb + shipped
 
 
-def _python(name: str, source: str, folder: Path, shipped: int) -> Tool:
-    script = folder / f"{name.split(',')[0].replace(' ', '-')}.py"
-    script.write_text(source)
-
-    def command(model: Path, rounds: int | None) -> list[str]:
-        told = [sys.executable, str(script), str(model), str(folder / "texts.json")]
-        return [*told, *([str(rounds)] if rounds else [])]
-
-    return Tool(name, command, shipped)
+def _installed(package: str) -> int:
+    """Bytes of a package's folder."""
+    spec = importlib.util.find_spec(package)
+    assert spec and spec.submodule_search_locations
+    files = Path(spec.submodule_search_locations[0]).rglob("*")
+    counted = (f for f in files if f.is_file() and "__pycache__" not in f.parts and f.suffix != ".onnx")
+    return sum(file.stat().st_size for file in counted)
 
 
-def _node(name: str, node: str, source: str, folder: Path, shipped: int) -> Tool:
-    script = folder / f"{name.split(',')[0]}.mjs"
-    script.write_text(source)
-
-    def command(model: Path, rounds: int | None) -> list[str]:
-        told = [node, str(script), str(model), str(folder / "texts.json")]
-        return [*told, *([str(rounds)] if rounds else [])]
-
-    return Tool(name, command, shipped)
-
-
-def _installed(*packages: str) -> int:
-    """Bytes of the packages' folders."""
-    total = 0
-    for name in packages:
-        spec = importlib.util.find_spec(name)
-        if spec and spec.submodule_search_locations:
-            for path in Path(spec.submodule_search_locations[0]).rglob("*"):
-                if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".onnx":
-                    total += path.stat().st_size
-    return total
-
-
-# --- Measuring ---------------------------------------------------------------------------------------------
-
-
-def cold_start(tool: Tool, model: Path) -> float:
-    """ms from the start of a process to its first answer."""
+def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
+    """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all reviews so
+    many times; with 0 rounds it only answers, and is not timed warm."""
+    in_c = tool.name.startswith("C, ")
+    command = [*tool.command, str(model), str(folder / "texts.json"), str(rounds), *tool.more]
+    if in_c:
+        command = [*tool.command, *(["--time", str(rounds)] if rounds else []), str(model)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        tool.command(model, None),
-        stdin=subprocess.PIPE if tool.source else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-    )
-    if tool.source:
-        assert process.stdin
-        process.stdin.write(tool.source.split("\n", 1)[0].encode() + b"\n")
-        process.stdin.close()
-    assert process.stdout
-    first = process.stdout.readline()
-    taken = (time.perf_counter() - start) * 1000
-    process.kill()  # onnxruntime-web in Node does not always end
-    process.wait()
-    assert first, f"{tool.name} said nothing"
-    return taken
-
-
-def warm(tool: Tool, model: Path, rounds: int) -> tuple[float, float]:
-    """(µs a review, MB at the peak) of a process that answers all reviews so many times."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
-    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as out:
-        told.write(tool.source.encode())
-        told.seek(0)
-        process = subprocess.Popen(
-            tool.command(model, rounds), stdin=told, stdout=out, stderr=subprocess.DEVNULL, env=environment
-        )
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    start, peak = time.perf_counter(), 0.0
+    with (folder / "texts.txt").open() as lines:
+        process = subprocess.Popen(command, stdin=lines, env=environment, **pipes)
+    output = process.stdout
+    assert output
+    printed = [output.readline()]
+    cold = (time.perf_counter() - start) * 1000
+    reader = threading.Thread(target=lambda: printed.extend(output), daemon=True)
+    reader.start()
+    while process.poll() is None:
         # The high-water mark of the process itself; getrusage() would count this one, of which it was forked.
-        peak = 0.0
-        while process.poll() is None:
-            with contextlib.suppress(OSError, IndexError):
-                status = Path(f"/proc/{process.pid}/status").read_text()
-                peak = max(peak, int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6)
-            time.sleep(0.01)
-        assert process.returncode == 0, tool.name
-        out.seek(0)
-        rows = out.read().decode().split("\n")[:-1]
-    micros = statistics.mean(float(row.split("\t")[-1]) for row in rows) if tool.source else float(rows[-1])
-    return micros, peak
+        with contextlib.suppress(OSError, IndexError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max(peak, int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6)
+        time.sleep(0.01)
+    reader.join()
+    assert process.returncode == 0, tool.name
+    times = [float(line.split("\t")[-1]) for line in (printed if in_c else printed[-1:])] if rounds else [0.0]
+    return cold, statistics.mean(times), peak
 
 
-class _Folders(http.server.SimpleHTTPRequestHandler):
-    def __init__(self, *arguments: Any, folders: dict[str, Path], **more: Any) -> None:
-        self.folders = folders
-        super().__init__(*arguments, **more)
-
-    def translate_path(self, path: str) -> str:
-        name, _, rest = path.lstrip("/").partition("/")
-        return str(self.folders[name] / rest) if name in self.folders else "/nonexistent"
-
-    def guess_type(self, path: Any) -> str:
-        types = {".mjs": "text/javascript", ".html": "text/html", ".wasm": "application/wasm"}
-        return types.get(Path(str(path)).suffix, "application/octet-stream")
-
+class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
 
 
-def _profile() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # Chromium's children end a little later
-
-
-CHROMIUM_OWN = """(async () => { TIMED const start = performance.now();
-const { Classifier } = await import("/ports/js/edge-lstm.mjs");
-const classifier = await Classifier.load("/models/MODEL.onnx");
-classifier.predict(TEXTS[0]); const cold = performance.now() - start;
-return [cold, await timed((text) => classifier.predict(text), TEXTS, ROUNDS)]; })()"""
-
-CHROMIUM_WEB = """(async () => { TIMED const start = performance.now();
-const ort = await import("/ort/ort.wasm.min.mjs"); ort.env.wasm.numThreads = 1;
-const { load } = await import("/ports/onnxruntime/classify.mjs");
-const predict = await load(ort, await (await fetch("/models/MODEL.onnx")).arrayBuffer());
-await predict(TEXTS[0]); const cold = performance.now() - start;
-return [cold, await timed(predict, TEXTS, ROUNDS)]; })()"""
-
-
-def in_chromium(folder: Path, models: dict[str, Path], texts: list[str], rounds: int) -> list[Row]:
-    """The module and onnxruntime-web in one page each; cold is from an open page to the first answer."""
+def in_chromium(folder: Path, models: dict[str, Path], rounds: int) -> Iterator[Row]:
+    """Yield the rows of the module and of onnxruntime-web in a page each; cold is from an open page to the
+    first answer."""
     from tests.ports.chromium import CHROMIUM, Chromium
 
-    if not CHROMIUM:
-        return []
-    served = folder / "models"
-    served.mkdir()
-    (served / "index.html").write_text("<!doctype html><title>ports</title>")
-    for name, path in models.items():
-        shutil.copy(path, served / f"{name}.onnx")
-    dist = onnxruntime_web()
-    folders = {"models": served, "ports": PROJECT / "ports", **({"ort": dist} if dist else {})}
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Folders, folders=folders))
+    texts = (folder / "texts.json").read_text()
+    (folder / "index.html").write_text("<!doctype html><title>ports</title>")
+    for name, target in {"ports": PORTS, "benchmarks": Path(__file__).parent, **models}.items():
+        (folder / name).symlink_to(target)
+    (folder / "ort").symlink_to(onnxruntime_web() or folder)
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/models/index.html"
-    module = (PROJECT / "ports" / "js" / "edge-lstm.mjs").stat().st_size
-    scripts = [("JavaScript, Chromium", CHROMIUM_OWN, module)]
-    if dist:
-        web = sum((dist / name).stat().st_size for name in WEB_FILES)
-        scripts.append(("onnxruntime-web, Chromium", CHROMIUM_WEB, web + module))
-    rows = []
-    for model in models:
-        for name, script, shipped in scripts:
-            with _profile() as profile, Chromium(Path(profile)) as browser:
-                browser.open(address)
-                told = script.replace("TIMED", TIMED).replace("MODEL", model).replace("ROUNDS", str(rounds))
-                cold, micros = browser.run(told.replace("TEXTS", json.dumps(texts)))
-            rows.append(
-                Row(tool=name, model=model, shipped=shipped / 1000, cold=cold, micros=micros, memory=None)
-            )
+    for model in models if CHROMIUM else ():
+        for name, urls, shipped in _javascript("/ports", "/ort"):
+            bytes_of = f"async () => (await fetch('/{model}')).arrayBuffer()"
+            call = f"measure({json.dumps(urls)}, {bytes_of}, {texts}, {rounds})"
+            temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its children end later
+            with temporary as profile, Chromium(Path(profile)) as browser:
+                browser.open(f"http://127.0.0.1:{server.server_port}/index.html")
+                figures = browser.run(f"(async () => (await import('/benchmarks/ports.mjs')).{call})()")
+            yield Row(f"{name}, Chromium", model, shipped, *figures)
     server.shutdown()
-    return rows
 
 
 def main() -> None:
-    """Measures everything and prints the table."""
-    parser = argparse.ArgumentParser(description="The ports side by side.")
+    """Measure everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each tool and model")
     parser.add_argument("--json", type=Path, help="where the figures go as data")
-    parser.add_argument(
-        "--only", action="append", help="tools whose name begins so; all where it is left out"
-    )
-    options = parser.parse_args()
-    wanted = tuple(options.only or [""])
-    texts = reviews()
+    parser.add_argument("--only", action="append", help="tools whose name begins so; without it, all")
+    asked = parser.parse_args()
     rows: list[Row] = []
+    texts = [" ".join(text.splitlines()) for text in embedded_reviews()]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
+        (folder / "texts.json").write_text(json.dumps(texts))
+        (folder / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
         models = model_files(folder)
-        everyone = [tool for tool in tools(folder, texts) if tool.name.startswith(wanted)]
-        for name, model in models.items():
-            cold: dict[str, list[float]] = {tool.name: [] for tool in everyone}
-            hot: dict[str, list[tuple[float, float]]] = {tool.name: [] for tool in everyone}
-            for round_ in range(options.rounds):
-                for tool in everyone:
-                    cold[tool.name].append(cold_start(tool, model))
-                    if round_ == 0 or "reference" not in tool.name:
-                        hot[tool.name].append(warm(tool, model, 5))
-            for tool in everyone:
-                micros, memory = min(m for m, _ in hot[tool.name]), min(p for _, p in hot[tool.name])
-                row = Row(
-                    tool=tool.name,
-                    model=name,
-                    shipped=tool.shipped / 1000,
-                    cold=min(cold[tool.name]),
-                    micros=micros,
-                    memory=memory,
-                )
-                rows.append(row)
-                print(f"{row}", file=sys.stderr, flush=True)
-        if not options.only:
-            rows += in_chromium(folder, models, texts, 3 * options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    print(table(rows))
-
-
-def table(rows: list[Row]) -> str:
-    """Markdown: a block of columns for each model."""
-    models = list(dict.fromkeys(row.model for row in rows))
-    lines = ["| | kB shipped | " + " | ".join(f"{m}: cold ms | µs a review | MB" for m in models) + " |"]
-    lines.append("|---" * (2 + 3 * len(models)) + "|")
-    for tool in dict.fromkeys(row.tool for row in rows):
-        own = {row.model: row for row in rows if row.tool == tool}
-        shipped = next(iter(own.values())).shipped
-        cells = [f"{shipped:,.0f}"]
-        for model in models:
-            row = own[model]
-            cells += [_shown(row.cold), _shown(row.micros), _shown(row.memory)]
-        lines.append(f"| {tool} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        chosen = [tool for tool in tools(folder) if tool.name.startswith(tuple(asked.only or [""]))]
+        for model, path in models.items():
+            figures: dict[str, list[tuple[float, float, float]]] = {tool.name: [] for tool in chosen}
+            for tool in chosen * asked.rounds:
+                cold, *_ = measured(tool, path, folder, 0)
+                figures[tool.name].append((cold, *measured(tool, path, folder, TIMED)[1:]))
+            for tool in chosen:
+                rows.append(Row(tool.name, model, tool.shipped, *map(min, zip(*figures[tool.name]))))
+                print(rows[-1], file=sys.stderr, flush=True)
+        if not asked.only:
+            rows += in_chromium(folder, models, 3 * asked.rounds)
+    if asked.json:
+        asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    print("| | kB shipped | " + " | ".join(f"{m}: cold ms | µs per review | MB" for m in models) + " |")
+    print("|---" * (2 + 3 * len(models)) + "|")
+    for tool_name in dict.fromkeys(row.tool for row in rows):
+        own = [row for row in rows if row.tool == tool_name]
+        cells = [_shown(value) for row in own for value in (row.cold, row.micros, row.memory)]
+        print(f"| {tool_name} | {own[0].shipped:,.0f} | {' | '.join(cells)} |")
 
 
 def _shown(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+    return "–" if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 if __name__ == "__main__":

@@ -13,155 +13,122 @@ import argparse
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from edge_lstm_export.train.options import DataOptions
+from edge_lstm_export.train.sources.read import read_dataset
 
-from benchmarks.ports import PROJECT, compile_c, model_files, reference_module
+from benchmarks.ports import MODULE, PORTS, PROJECT, compile_c, model_files
 from edge_lstm import Classifier
 
 TOLERANCE = 1e-3
+# First and last letters of scripts, and what is odd about letters and the space between them.
+SCRIPTS = (
+    "Ͱ-Ͽ Ѐ-ӿ Ա-ֆ א-ת ؠ-ي ऄ-ह ก-ฮ Ⴀ-ჿ "
+    "Ꭰ-Ᏽ Ḁ-῿ Ⰰ-ⴭ ぁ-ヿ 一-龥 Ꙁ-Ɪ 가-힣 𐐀-𐑏 𑢠-𑣟 𞤀-𞥃 🌀-🙏 ‐-⁀ \x80-ɏ \ud800-\udfff"
+)
+ODD = ("İ", "ı", "ẞ", "Σ", "ΟΔΟΣ", "ΣΑΣ", "K", "Å", "Ǆ", *"\r\t'.:\xad\x00\ufeff\u0300\u036f")
 Answers = npt.NDArray[np.float64]  # [texts, labels]
 
 
-def other_scripts(count: int, words: tuple[str, ...]) -> list[str]:
-    """Texts of letters from many scripts, with sigmas, dotted I, emoji, lone surrogates and known words."""
-    ranges = [
-        (0x370, 0x3FF), (0x400, 0x4FF), (0x531, 0x586), (0x5D0, 0x5EA), (0x620, 0x64A), (0x904, 0x939),
-        (0xE01, 0xE2E), (0x10A0, 0x10FF), (0x13A0, 0x13F5), (0x1E00, 0x1FFF), (0x2C00, 0x2D2F),
-        (0x3041, 0x30FF), (0x4E00, 0x9FFF), (0xA640, 0xA7CA), (0xAC00, 0xD7A3), (0x10400, 0x1044F),
-        (0x118A0, 0x118DF), (0x1E900, 0x1E943), (0x1F300, 0x1F64F), (0x300, 0x36F), (0x2010, 0x2040),
-        (0x80, 0x24F), (0xD800, 0xDFFF),
-    ]  # fmt: skip
-    odd = [
-        "İ",
-        "ı",
-        "ẞ",
-        "Σ",
-        "ΟΔΟΣ",
-        "ΣΑΣ",
-        "K",
-        "Å",
-        "Ǆ",
-        "\r",
-        "\t",
-        "'",
-        ".",
-        ":",
-        "\xad",
-        "\x00",
-        "\ufeff",
-    ]
+def other_scripts(count: int, words: Sequence[str]) -> list[str]:
+    """Return texts of letters from many scripts, with sigmas, dotted I, emoji, lone surrogates and known
+    words."""
     rng = random.Random(17)
     texts = []
     for _ in range(count):
-        low, high = rng.choice(ranges)
-        pieces = []
+        low, high = map(ord, rng.choice(SCRIPTS.split()).split("-"))
+        parts = []
         for _ in range(rng.randrange(1, 40)):
             kind = rng.random()
             if kind < 0.4:
-                pieces.append(rng.choice([str, str.upper, str.title])(rng.choice(words)))
+                parts.append(rng.choice([str, str.upper, str.title])(rng.choice(words)))
             elif kind < 0.5:
-                pieces.append(rng.choice(odd))
+                parts.append(rng.choice(ODD))
             else:
-                pieces.append("".join(chr(rng.randint(low, high)) for _ in range(rng.randrange(1, 8))))
-        texts.append(rng.choice(["", " ", " "]).join(pieces).replace("\n", " "))
+                parts.append("".join(chr(rng.randint(low, high)) for _ in range(rng.randrange(1, 8))))
+        texts.append(rng.choice(["", " ", "\u00a0"]).join(parts).replace("\n", " "))
     return texts
 
 
-def imdb_reviews() -> list[str]:
-    """The 25,000 test reviews, each on one line."""
-    from edge_lstm_export.datasets import DataOptions, read_dataset
-
-    dataset = read_dataset("imdb", DataOptions())
-    assert dataset.test is not None
-    return [" ".join(text.splitlines()) for text in dataset.test.texts]
+def from_c(program: Path, model: Path, texts: Sequence[str]) -> Answers:
+    """Return the C port's answers, over standard input."""
+    lines = b"".join(text.encode("utf-8", "surrogatepass") + b"\n" for text in texts)
+    out = subprocess.run([program, "--all", model], input=lines, capture_output=True, check=True).stdout
+    return np.array([line.split("\t")[3:] for line in out.decode().split("\n")[:-1]], dtype=np.float64)
 
 
-def from_c(program: Path, model: Path, texts: list[str]) -> Answers:
-    """The C port's answers, over standard input."""
-    told = b"".join(text.encode("utf-8", "surrogatepass") + b"\n" for text in texts)
-    out = subprocess.run([program, "--all", model], input=told, capture_output=True, check=True).stdout
-    rows = [line.split("\t")[3:] for line in out.decode().split("\n")[:-1]]
-    return np.array(rows, dtype=np.float64)
-
-
-def from_javascript(model: Path, texts: list[str]) -> Answers:
-    """The JavaScript port's answers, in Node."""
-    module = str(PROJECT / "ports" / "js" / "edge-lstm.mjs")
-    request = json.dumps({"module": module, "models": [{"path": str(model), "texts": texts}]})
-    script = PROJECT / "tests" / "ports" / "answers.mjs"
-    node = shutil.which("node") or "node"
-    out = subprocess.run([node, script], input=request, capture_output=True, text=True, check=True).stdout
+def from_javascript(model: Path, texts: Sequence[str]) -> Answers:
+    """Return the JavaScript port's answers, in Node."""
+    request = json.dumps({"module": str(MODULE), "models": [{"path": str(model), "texts": texts}]})
+    command = ["node", str(PROJECT / "tests" / "ports" / "answers.mjs")]
+    out = subprocess.run(command, input=request, capture_output=True, text=True, check=True).stdout
     return np.array([answer["probabilities"] for answer in json.loads(out)["answers"]])
 
 
-def from_reference(model: Path, texts: list[str]) -> Answers:
-    """The reference's answers: some 100 µs a token."""
-    reference = reference_module()
+def from_reference(model: Path, texts: Sequence[str]) -> Answers:
+    """Return the reference's answers: some 100 µs a token."""
+    sys.path.insert(0, str(PORTS))
+    import reference
+
     opened = reference.read(model.read_bytes())
     return np.array([reference.probabilities(opened, reference.encode(opened, text)[0]) for text in texts])
 
 
 def compare(name: str, expected: Answers, answers: Answers) -> bool:
-    """Prints a row of the table → whether the port holds the promise."""
+    """Print a row of the table; return whether the port holds the promise."""
     apart = np.abs(expected - answers).max(axis=1)
     flipped = expected.argmax(axis=1) != answers.argmax(axis=1)
     top = np.sort(expected, axis=1)
     border = (top[:, -1] - top[:, -2])[flipped] / 2  # how far the probabilities are from being equal
-    right = bool(apart.max() <= TOLERANCE and (border <= TOLERANCE).all())
-    labels = f"{int(flipped.sum())}" + (
-        f", at most {border.max():.0e} from the border" if flipped.any() else ""
-    )
-    print(f"| {name} | {len(answers):,} | {apart.max():.1e} | {apart.mean():.1e} | {labels} |", flush=True)
-    return right
+    far = f", at most {border.max():.0e} from the border" if flipped.any() else ""
+    figures = f"{len(answers):,} | {apart.max():.1e} | {apart.mean():.1e} | {flipped.sum()}{far}"
+    print(f"| {name} | {figures} |", flush=True)
+    return bool(apart.max() <= TOLERANCE and (border <= TOLERANCE).all())
 
 
 def main() -> None:
-    """The table for one model."""
-    parser = argparse.ArgumentParser(description="Every port against ONNX Runtime.")
+    """Print the table for one model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default="base", help="tiny, small, base or a file")
-    parser.add_argument(
-        "--reference", type=int, default=1000, help="texts for the reference, chosen at random"
-    )
-    parser.add_argument("--texts", type=int, default=25_000, help="reviews, chosen at random")
-    options = parser.parse_args()
+    parser.add_argument("--reference", type=int, default=1000, help="texts for the reference, at random")
+    parser.add_argument("--texts", type=int, default=25_000, help="reviews, at random")
+    asked = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     rng = random.Random(0)
+    dataset = read_dataset(["imdb"], DataOptions())
+    assert dataset.test is not None
+    reviews = [" ".join(text.splitlines()) for text in dataset.test.texts]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        models = model_files(folder)
-        model = models.get(options.model) or Path(options.model)
+        model = model_files(folder).get(asked.model) or Path(asked.model)
         classifier = Classifier.load(model)
-        reviews = imdb_reviews()
-        texts = rng.sample(reviews, min(options.texts, len(reviews)))
-        texts += other_scripts(2000, classifier.model.tokenizer.words)
-        for length in (599, 600, 601):  # ids with the start: just not, just, and longer than what is read
-            texts.append(" ".join(rng.choices(classifier.model.tokenizer.words[:500], k=length - 1)))
+        words = classifier.model.tokenizer.words
+        texts = [*rng.sample(reviews, min(asked.texts, len(reviews))), *other_scripts(2000, words)]
+        # Ids with the start: just not, just, and more than what is read.
+        texts += [" ".join(rng.choices(words[:500], k=length - 1)) for length in (599, 600, 601)]
         texts += ["", " ", "Qwxyzzy!"]
-        print(f"{model.name}, {classifier.model.precision}\n", flush=True)
-        print(
-            "| port | texts | largest \\|Δp\\| | mean | labels that differ |\n|---|---|---|---|---|",
-            flush=True,
-        )
+        print(f"{model.name}, {classifier.model.precision}\n")
+        print("| port | texts | largest \\|Δp\\| | mean | labels that differ |\n|---|---:|---:|---:|---|")
         expected = classifier.probabilities(texts).astype(np.float64)
         # Bytes that are no UTF-8 are U+FFFD to C, as they are to predict.
         as_bytes = [text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") for text in texts]
-        c_expected = classifier.probabilities(as_bytes).astype(np.float64)
+        of_bytes = classifier.probabilities(as_bytes).astype(np.float64)
         right = True
-        for name, flags in (("C, x86-64", []), ("C, native", ["-march=native"])):
-            right &= compare(name, c_expected, from_c(compile_c(folder, "gcc", *flags), model, texts))
+        for name, flags in (("C, x86-64", ()), ("C, native", ("-march=native",))):
+            right &= compare(name, of_bytes, from_c(compile_c(folder, "gcc", *flags), model, texts))
         right &= compare("JavaScript, Node", expected, from_javascript(model, texts))
-        chosen = sorted(rng.sample(range(len(texts)), min(options.reference, len(texts))))
+        chosen = sorted(rng.sample(range(len(texts)), min(asked.reference, len(texts))))
         answers = from_reference(model, [texts[i] for i in chosen])
         right &= compare("reference", expected[chosen], answers)
     sys.exit(0 if right else 1)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main()

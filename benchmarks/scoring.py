@@ -1,18 +1,15 @@
-"""From a CSV of reviews to a CSV of answers: edge-lstm score, fastText's predict-prob, a plain loop.
+"""From a file of texts to a file of answers: ``edge-lstm score``, a plain loop, fastText; time and memory.
 
-    python benchmarks/scoring.py reviews.csv --text-column review --rounds 3 -o scoring.json
+    python -m benchmarks.scoring [--rows 50000] [--rounds 3] [--short] [--formats csv jsonl parquet txt]
+    python -m benchmarks.scoring --short --rows 10000000 --rounds 1 --only score
 
-Entrants, in turns within each round, so that a busy moment of the machine meets all of them alike:
-
-  tokenize + model  texts in memory → probabilities, one core, nothing read or written: the yardstick
-  ... two at once   the same twice at the same time: what this machine gives to two processes
-  edge-lstm score   the command, from start to exit, with 1 and with 2 workers
-  plain loop        csv.DictReader, the package's tokenizer, one run of ONNX Runtime a row, csv.DictWriter
-  fastText          predict-prob (--fasttext BINARY --fasttext-model MODEL), texts already one a line
-
-Efficiency is rows a second of the command by those of the yardstick, for each worker. It is given by the
-clock, which means something on an idle machine only, and by the CPU seconds of all processes; with two
-workers also against the yardstick run twice at once.
+The texts are IMDB's reviews where EDGE_LSTM_DATA names the archive's folder; with ``--short``, and without
+it, rows of three to nine words, any number of them: memory must not grow with the file. The yardstick is a
+process that tokenizes and runs the model, the texts in memory, on one core; it is also run twice at once,
+which is what this machine gives to two processes. Entrants take turns within each round, so that a busy
+moment meets all alike; figures are medians. Efficiency is rows per second by those of the yardstick, for each
+worker, by the clock and by the CPU seconds of all processes. Memory is the most that the first process, and
+any other one, held (resident, shared libraries included).
 """
 
 from __future__ import annotations
@@ -21,164 +18,159 @@ import argparse
 import csv
 import json
 import os
+import random
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+YARDSTICK = """
+import json, sys
 from edge_lstm import Classifier
+texts, classifier = json.load(open(sys.argv[1])), Classifier.load()
+for start in range(0, len(texts), 1024):
+    classifier.probabilities(texts[start : start + 1024])
+"""
+PLAIN_LOOP = """
+import csv, sys
+from edge_lstm import Classifier
+classifier = Classifier.load()
+with open(sys.argv[1], newline="") as reading, open(sys.argv[2], "w", newline="") as writing:
+    writer = csv.writer(writing)
+    for row in csv.DictReader(reading):
+        prediction = classifier.predict([row["text"]])[0]
+        writer.writerow([*row.values(), prediction.label, prediction.probability])
+"""
+WORDS = ("film", "plot", "the", "good", "bad", "great", "awful", "boring", "dull", "fun", "not", "very", "a")
+Figures = tuple[float, float, float, float]  # seconds, CPU seconds, MiB of the first process, of any other
 
 
-def yardstick(texts: list[str], window: int) -> None:
-    """Tokenizing and the model alone, on one core."""
-    classifier = Classifier.load()
-    for start in range(0, len(texts), window):
-        classifier.probabilities(texts[start : start + window])
+def texts_of(count: int, *, short: bool) -> list[str]:
+    """Return so many texts, each on one line."""
+    if not short and os.environ.get("EDGE_LSTM_DATA"):
+        from edge_lstm_export.train.options import DataOptions
+        from edge_lstm_export.train.sources.read import read_dataset
+
+        dataset = read_dataset(["imdb"], DataOptions())
+        assert dataset.test is not None
+        return [" ".join(text.split()) for text in (*dataset.test.texts, *dataset.train.texts)][:count]
+    rng = random.Random(1)
+    some = [" ".join(rng.choices(WORDS, k=rng.randint(3, 9))) for _ in range(10_000)]
+    return [some[i % len(some)] for i in range(count)]
 
 
-def plain_loop(source: Path, target: Path, column: str) -> None:
-    """What a script of one's own does: a row at a time."""
-    classifier = Classifier.load()
-    with source.open(newline="") as reading, target.open("w", newline="") as writing:
-        reader = csv.DictReader(reading)
-        writer = csv.DictWriter(writing, [*(reader.fieldnames or []), "label", "probability"])
-        writer.writeheader()
-        for row in reader:
-            probabilities = classifier.probabilities([row[column]])[0]
-            best = int(np.argmax(probabilities))
-            writer.writerow({**row, "label": classifier.labels[best], "probability": probabilities[best]})
+def write(path: Path, texts: Sequence[str]) -> None:
+    """Write the texts in the format of the suffix, with an id where it has columns."""
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        parquet.write_table(pa.table({"id": range(len(texts)), "text": texts}), path)
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        if path.suffix == ".json":
+            json.dump(texts, file)
+        elif path.suffix == ".csv":
+            csv.writer(file).writerows([("id", "text"), *enumerate(texts)])
+        elif path.suffix == ".jsonl":
+            file.writelines(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(texts))
+        else:
+            file.writelines(f"{text}\n" for text in texts)
 
 
-def timed(command: list[str], output: Path | None = None) -> tuple[float, float]:
-    """(seconds by the clock, CPU seconds) of a command and everything it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.monotonic()
-    with output.open("wb") if output else open(os.devnull, "wb") as sink:  # noqa: PTH123
-        subprocess.run(command, check=True, stdout=sink)
-    seconds = time.monotonic() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+def measured(*commands: Sequence[object]) -> Figures:
+    """Run the commands at once, and watch all that they start."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    running = [subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL) for command in commands]
+    peaks: dict[int, float] = {}
+    while any([process.poll() is None for process in running]):  # noqa: C419 - each is asked
+        for number in _tree([process.pid for process in running]):
+            peaks[number] = max(peaks.get(number, 0.0), _resident(number))
+        time.sleep(0.05)
+    seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if failed := [process.args for process in running if process.returncode]:
+        raise SystemExit(f"this failed: {failed[0]!r}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, cpu
+    first = peaks.pop(running[0].pid, 0.0)
+    return seconds, cpu, first, max(peaks.values(), default=0.0)
+
+
+def _tree(processes: list[int]) -> list[int]:
+    for number in processes:  # grows
+        for task in Path(f"/proc/{number}/task").glob("*/children"):
+            try:
+                processes += map(int, task.read_text().split())
+            except OSError:
+                continue
+    return processes
+
+
+def _resident(process: int) -> float:
+    """MiB, 0 where the process is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        return 0.0
 
 
 def main() -> None:
-    """Runs the rounds, prints a table and writes the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", type=Path)
-    parser.add_argument("--text-column", default="review")
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--fasttext", help="fastText's program")
-    parser.add_argument("--fasttext-model")
-    parser.add_argument("--output", "-o", type=Path)
-    parser.add_argument("--part", choices=["yardstick", "plain-loop"], help=argparse.SUPPRESS)
-    parser.add_argument("--target", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    csv.field_size_limit(2**30)
-    column = arguments.text_column
-    if arguments.part == "plain-loop":
-        plain_loop(arguments.source, arguments.target, column)
-        return
-    with arguments.source.open(newline="") as file:
-        texts = [row[column] for row in csv.DictReader(file)]
-    if arguments.part == "yardstick":
-        wall, cpu = time.monotonic(), time.process_time()
-        yardstick(texts, 1024)
-        print(json.dumps([time.monotonic() - wall, time.process_time() - cpu]))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        report = rounds(arguments, texts, Path(folder))
-    print(table(report))
-    if arguments.output:
-        arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--formats", nargs="+", default=["csv"])
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--only", default="", help="entrants whose name holds this")
+    parser.add_argument("--fasttext", nargs=2, metavar=("PROGRAM", "MODEL"), help="its predict-prob too")
+    asked = parser.parse_args()
+    texts, python = texts_of(asked.rows, short=asked.short), (sys.executable, "-c")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for suffix in {*asked.formats, *(() if asked.only else ("csv", "txt", "json"))}:
+            write(folder / f"in.{suffix}", texts)
+        yardstick = [*python, YARDSTICK, folder / "in.json"]
+        loop = [*python, PLAIN_LOOP, folder / "in.csv", folder / "out.csv"]
+        entrants: dict[str, tuple[int, Callable[[], Figures]]] = {
+            "yardstick": (1, lambda: measured(yardstick)),
+            "yardstick, two at once": (2, lambda: measured(yardstick, yardstick)),
+            "plain loop": (1, lambda: measured(loop)),
+        }
+        for suffix in asked.formats:
+            for workers in asked.workers:
+                command = [sys.executable, "-m", "edge_lstm", "score", folder / f"in.{suffix}", "--quiet"]
+                command += ["-o", folder / f"out.{suffix}", "--workers", workers]
+                name = f"edge-lstm score, {suffix}, workers: {workers}"
+                entrants[name] = workers, lambda command=command: measured(command)  # type: ignore[misc]
+        if asked.fasttext:
+            program = [asked.fasttext[0], "predict-prob", asked.fasttext[1], folder / "in.txt"]
+            entrants["fastText predict-prob"] = 1, lambda: measured(program)
+        entrants = {name: entrant for name, entrant in entrants.items() if asked.only in name}
+        samples: dict[str, list[Figures]] = {name: [] for name in entrants}
+        for _ in range(asked.rounds):
+            for name, (_, run) in entrants.items():
+                samples[name].append(run())
+    print(f"{len(texts):,} rows; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(table(len(texts), {name: (entrants[name][0], samples[name]) for name in entrants}))
 
 
-def rounds(arguments: Any, texts: list[str], folder: Path) -> dict[str, Any]:
-    """Every entrant once a round → medians."""
-    target = folder / "out.csv"
-    me = [sys.executable, __file__, str(arguments.source), "--text-column", arguments.text_column]
-    score = [sys.executable, "-m", "edge_lstm", "score", str(arguments.source), "-o", str(target), "--quiet"]
-    score += ["--text-column", arguments.text_column]
-
-    def measure_yardstick() -> tuple[float, float]:
-        wall, cpu = json.loads(
-            subprocess.run([*me, "--part", "yardstick"], check=True, capture_output=True).stdout
-        )
-        return wall, cpu
-
-    def measure_two() -> tuple[float, float]:
-        both = [subprocess.Popen([*me, "--part", "yardstick"], stdout=subprocess.PIPE) for _ in range(2)]
-        measured = [json.loads(process.communicate()[0]) for process in both]
-        return max(wall for wall, _ in measured), sum(cpu for _, cpu in measured)
-
-    entrants: dict[str, Callable[[], tuple[float, float]]] = {
-        "tokenize + model, one core": measure_yardstick,
-        "... two at once": measure_two,
-        "edge-lstm score, 1 worker": lambda: timed([*score, "--workers", "1"]),
-        "edge-lstm score, 2 workers": lambda: timed([*score, "--workers", "2"]),
-        "plain loop": lambda: timed([*me, "--part", "plain-loop", "--target", str(target)]),
-    }
-    if arguments.fasttext:
-        lines = folder / "lines.txt"
-        lines.write_text("".join(" ".join(text.split()) + "\n" for text in texts))
-        command = [arguments.fasttext, "predict-prob", arguments.fasttext_model, str(lines)]
-        entrants["fastText predict-prob"] = lambda: timed(command, target)
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in entrants}
-    for _ in range(arguments.rounds):
-        for name, measure in entrants.items():
-            times[name].append(measure())
-    rows = len(texts)
-    report: dict[str, Any] = {
-        "rows": rows,
-        "rounds": arguments.rounds,
-        "cores": os.cpu_count(),
-        "load_average_at_the_end": os.getloadavg()[0],
-        "entrants": {
-            name: {
-                "seconds": statistics.median(wall for wall, _ in measured),
-                "cpu_seconds": statistics.median(cpu for _, cpu in measured),
-                "all": measured,
-            }
-            for name, measured in times.items()
-        },
-    }
-    facts = report["entrants"]
-    base = facts["tokenize + model, one core"]
-    for workers in (1, 2):
-        run = facts[f"edge-lstm score, {workers} worker{'s' * (workers > 1)}"]
-        run["efficiency_by_clock"] = base["seconds"] / (run["seconds"] * workers)
-        run["efficiency_by_cpu"] = base["cpu_seconds"] / run["cpu_seconds"]
-    two, run = facts["... two at once"], facts["edge-lstm score, 2 workers"]
-    run["efficiency_to_two_at_once_by_clock"] = two["seconds"] / 2 / run["seconds"]
-    run["efficiency_to_two_at_once_by_cpu"] = two["cpu_seconds"] / 2 / run["cpu_seconds"]
-    return report
-
-
-def table(report: dict[str, Any]) -> str:
-    """The medians as lines."""
-    lines = [f"{'':<28}{'seconds':>9}{'rows/s':>9}{'CPU s':>9}{'efficiency (clock, CPU)':>26}"]
-    for name, facts in report["entrants"].items():
-        efficiency = ""
-        if "efficiency_by_clock" in facts:
-            efficiency = f"{facts['efficiency_by_clock']:.0%}, {facts['efficiency_by_cpu']:.0%}"
-        speed = report["rows"] * (2 if "two" in name else 1) / facts["seconds"]
-        lines.append(
-            f"{name:<28}{facts['seconds']:>9.1f}{speed:>9,.0f}{facts['cpu_seconds']:>9.1f}{efficiency:>26}"
-        )
-    run = report["entrants"]["edge-lstm score, 2 workers"]
-    by_clock, by_cpu = (run[f"efficiency_to_two_at_once_by_{kind}"] for kind in ("clock", "cpu"))
-    lines.append(
-        f"2 workers against two yardsticks at once: {by_clock:.0%} by the clock, {by_cpu:.0%} by CPU"
-    )
-    lines.append(
-        f"load average at the end: {report['load_average_at_the_end']:.1f} on {report['cores']} cores"
-    )
+def table(rows: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
+    """Return the medians as Markdown. samples: name → workers, a run each."""
+    lines = ["| | seconds | rows/s | CPU s | efficiency by clock, CPU | MiB, first process, any other |"]
+    lines.append("|---|---:|---:|---:|---:|---:|")
+    medians = {name: [statistics.median(f) for f in zip(*runs)] for name, (_, runs) in samples.items()}
+    base = medians.get("yardstick", [0.0, 0.0])
+    for name, (seconds, cpu, first, other) in medians.items():
+        answered = rows * (2 if "two" in name else 1)  # the yardstick answers every text twice
+        clock, by_cpu = (base[0] / samples[name][0] / seconds, base[1] / cpu)
+        figures = f"{seconds:.1f} | {answered / seconds:,.0f} | {cpu:.1f}"
+        efficiency = f"{clock * answered / rows:.0%}, {by_cpu * answered / rows:.0%}"
+        lines.append(f"| {name} | {figures} | {efficiency} | {first:.0f}, {other:.0f} |")
     return "\n".join(lines)
 
 

@@ -2,11 +2,10 @@
 
     python -m benchmarks.without_amx make bench
 
-The CPUs that the project is for have none, and it changes what a comparison says: its peak is over
-three times that of AVX-512 VNNI, and at batch 1 ONNX Runtime is slower with it than without. Linux gives a
-process AMX when it asks (arch_prctl; Documentation/arch/x86/xstate.rst of the kernel), so a seccomp filter
-that refuses the request leaves every tool with the kernels that it has for other CPUs. Where there is no AMX
-the command runs as it is.
+The CPUs that the project is for have none, and at batch 1 ONNX Runtime is slower with it than without. Linux
+gives a process AMX when it asks (arch_prctl; Documentation/arch/x86/xstate.rst of the kernel), so a seccomp
+filter that refuses the request leaves every tool with the kernels that it has for other CPUs. Where there is
+no AMX the command runs as it is.
 """
 
 from __future__ import annotations

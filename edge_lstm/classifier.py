@@ -22,9 +22,7 @@ from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, 
 from edge_lstm.text import Encoded, Status, to_matrix
 
 # Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and text) has
-# to stay in the cache. Time of 16 texts at a time against 8, reviews of IMDB, one core (9 passes, in turn; to
-# be seen with 'edge-lstm latency MODEL --batch-size 8,16'): 0.91 with 30 units, 1.01 to 1.07 with 46 to 62,
-# 1.08 with 126 and with 2 x 94. Units are those of all directions.
+# to stay in the cache, so networks of more units (of all directions) take fewer texts.
 WIDE = 40
 BATCH_SIZE_OF_WIDE, BATCH_SIZE_OF_NARROW = 8, 16
 MAX_THREADS = 1024  # with many more, ONNX Runtime hangs instead of saying that there is no room
@@ -145,7 +143,7 @@ class Classifier:
         provider: str = DEFAULT_PROVIDER,
         arena: bool = True,
     ) -> Classifier:
-        """Loads a model file.
+        """Load a model file.
 
         path: the file; None for the embedded model.
         threads: threads inside one run. The network is small: a second thread rarely helps.
@@ -188,7 +186,7 @@ class Classifier:
     def batch_size(self) -> int:
         """Texts in one run unless another number is given: what is fastest for a network of this width."""
         network = self.model.network
-        units = int(network.get("hidden", 0)) * (2 if network.get("bidirectional") else 1)
+        units = int(network["hidden"]) * (2 if network.get("bidirectional") else 1)
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
@@ -342,8 +340,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Idle threads would spin: on a small device that is the battery (measured by users of ONNX
-    # Runtime: 184 % CPU against 0.4 %).
+    # Idle threads would spin: on a small device that is the battery.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = settings.arena
     if settings.arena and _arena_is_bounded():
@@ -371,7 +368,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
 
 @functools.cache
 def _arena_is_bounded() -> bool:
-    """Gives all sessions of this process one arena, of at most half the memory. → whether it could be done.
+    """Give all sessions of this process one arena, of at most half the memory. → whether it could be done.
 
     A graph can be made that asks for any amount, in ways that its file does not show: it gets an error, where
     without a bound the system would end this process, or another one.
@@ -393,7 +390,7 @@ def _arena_is_bounded() -> bool:
 
 
 def _check_room_for(threads: int) -> None:
-    """Raises where the system lets this process have no more threads: ONNX Runtime would hang or abort."""
+    """Raise where the system lets this process have no more threads: ONNX Runtime would hang or abort."""
     done = Event()
     started = []
     try:

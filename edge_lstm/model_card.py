@@ -77,21 +77,19 @@ def _front_matter(model: ModelFile, name: str, licence: str | None) -> Iterator[
 
 def _kind(model: ModelFile) -> str:
     network = model.network
-    layers = _number(network, "layers") or 1
     what = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
     hidden, embedding = _number(network, "hidden"), _number(network, "embedding_dim")
     shape = f" of {hidden:g} units" if hidden else ""
-    deep = f", {layers:g} layers deep" if layers > 1 else ""
     over = f", over {len(model.tokenizer.words):,} words"
     if model.tokenizer.pieces:
         over += f" and {len(model.tokenizer.pieces):,} pieces of words"
     vectors = f" of {embedding:g} dimensions" if embedding else ""
-    beside = ", and a linear part over words and pairs of words" if _number(network, "pair_buckets") else ""
+    beside = ""
     if ngrams := _number(network, "ngrams"):
         wide = _number(network, "ngram_dim")
         many = f"vectors of {wide:g} dimensions" if wide else "vectors"
-        beside += f", and beside it {many} for {ngrams:,} words and pairs of words"
-    return f"A text classifier in {model.precision}: a {what}{shape}{deep}{over}{vectors}{beside}."
+        beside = f", and beside it {many} for {ngrams:,} words and pairs of words"
+    return f"A text classifier in {model.precision}: a {what}{shape}{over}{vectors}{beside}."
 
 
 def _answers(model: ModelFile) -> str:
@@ -116,7 +114,11 @@ def _data(model: ModelFile) -> Iterator[str]:
         by_label = ", ".join(f"{_text(k)} {v:,}" for k, v in list(counts.items())[:_MANY_LABELS])
         more = f" and {len(counts) - _MANY_LABELS} more labels" if len(counts) > _MANY_LABELS else ""
         rows.append(("training texts", f"{sum(counts.values()):,} ({by_label}{more})"))
-    for key, title in (("validation_texts", "validation texts"), ("test_texts", "test texts")):
+    for key, title in (
+        ("validation_texts", "validation texts"),
+        ("test_texts", "test texts"),
+        ("unlabelled_texts", "texts without a label"),
+    ):
         if (count := _number(data, key)) is not None:
             rows.append((title, f"{count:,}"))
     if (share := _number(data, "unknown_words")) is not None:
@@ -202,18 +204,17 @@ def _training(model: ModelFile) -> Iterator[str]:
     ):
         if (value := _number(training, key)) is not None:
             rows.append((title, f"{value:,}"))
-    distillation = _part(training, "distillation")
-    if isinstance(distillation.get("teacher"), str):
-        learnt = _text(distillation["teacher"])
-        if (texts := _number(distillation, "unlabelled_texts")) is not None:
-            learnt += f", on {texts:,} texts without labels"
-        rows.append(("learnt from the teacher", learnt))
+    teachers = training.get("teachers")
+    if isinstance(teachers, list) and all(
+        isinstance(t, dict) and isinstance(t.get("name"), str) for t in teachers
+    ):
+        rows += [("teacher", _text(teacher["name"])) for teacher in teachers]
     versions = {k: v for k, v in _part(training, "versions").items() if isinstance(v, str)}
     if versions:
         rows.append(("made with", ", ".join(f"{_text(k)} {_text(v)}" for k, v in versions.items())))
     if model.quantization:
-        said = {key: model.quantization.get(key) for key in ("lstm", "embedding", "linear", "head")}
-        rows += [(f"int8: {key}", _text(what)) for key, what in said.items() if isinstance(what, str)]
+        parts = {key: model.quantization.get(key) for key in ("lstm", "embedding", "ngrams", "head")}
+        rows += [(f"int8: {key}", _text(what)) for key, what in parts.items() if isinstance(what, str)]
     yield _table(("", ""), rows) if rows else "The file does not say how it was trained."
 
 

@@ -22,8 +22,15 @@ from typing import Any
 
 from edge_lstm import onnx_file
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold
-from edge_lstm.errors import DamagedModelFileError, DataError, NewerFormatError, NotAModelFileError
+from edge_lstm.errors import (
+    DamagedModelFileError,
+    DataError,
+    ModelFileError,
+    NewerFormatError,
+    NotAModelFileError,
+)
 from edge_lstm.model_checks import (
+    EMBEDDED_FORMAT,
     GoldenRow,
     check_graph,
     check_metadata,
@@ -35,10 +42,7 @@ from edge_lstm.model_checks import (
 )
 from edge_lstm.text import Tokenizer
 
-# 1: Keras's text rule. 2: the text rule pieces-1 (see text.py), which earlier versions cannot read. A file
-# has the lowest version that says what it needs, so that devices of yesterday read what they can. 3: several
-# labels a text, which earlier versions would answer with one.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 10  # of release 1.0; the formats 1 to 3 are those of the versions before it
 PRODUCER = "edge-lstm"
 INPUT_NAME = "input_ids"
 OUTPUT_NAME = "probabilities"
@@ -47,8 +51,7 @@ KEY_FORMAT = "edge_lstm.format"
 KEY_TOKENIZER = "edge_lstm.tokenizer"  # JSON, see Tokenizer.to_metadata
 KEY_VOCABULARY = "edge_lstm.vocabulary"  # the words in id order, one a line; the first has id 4
 KEY_LABELS = "edge_lstm.labels"  # JSON list, in the order of the output's columns
-# JSON: the architecture. pair_buckets (absent or 0: none) is the linear part over words and word pairs.
-KEY_NETWORK = "edge_lstm.network"
+KEY_NETWORK = "edge_lstm.network"  # JSON: the architecture
 KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
 KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absent: no curve
@@ -142,9 +145,10 @@ def read_file(path: Path) -> bytes:
 
 
 def open_model(path: Path | str | None = None) -> ModelFile:
-    """Opens and checks a model file; without a path, the embedded model.
+    """Open and check a model file; without a path, the embedded model.
 
-    Raises DataError (no such file), NotAModelFileError, DamagedModelFileError or NewerFormatError.
+    Raises DataError (no such file), or ModelFileError: one of its subclasses, or itself for a file made by a
+    version before 1.0.
     """
     path = embedded_model() if path is None else Path(path)
     return parse_model(read_file(path), path)
@@ -152,6 +156,22 @@ def open_model(path: Path | str | None = None) -> ModelFile:
 
 def parse_model(data: bytes, path: Path) -> ModelFile:
     """A model file's bytes → :class:`ModelFile`; ``path`` is what errors call it. Raises as open_model."""
+    onnx = _parse_whole(data, path)
+    try:
+        graph = onnx_file.parse_graph(onnx.graph)
+        batch, length = _check_input(graph, path)
+        model = _read_metadata(data, path, onnx, batch, length)
+        check_graph(onnx, graph, model.tokenizer, model.labels, quantized=model.quantization is not None)
+    except (KeyError, ValueError, TypeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise DamagedModelFileError(
+            f"{path}: what it holds does not fit together ({reason[:200]}); copy or export it again"
+        ) from None
+    return model
+
+
+def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
+    """A model file's bytes → its outermost message, once format and digest are right."""
     if not data:
         raise NotAModelFileError(f"{path} is empty; make a model file with 'edge-lstm export'")
     try:
@@ -162,52 +182,42 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         raise NotAModelFileError(
             f"{path} is not an ONNX file; give a model file made by 'edge-lstm export'"
         ) from None
-    metadata = onnx.metadata
-    if KEY_FORMAT not in metadata:
+    if KEY_FORMAT not in onnx.metadata:
         if onnx.producer == PRODUCER:
             raise DamagedModelFileError(f"{path} is cut short: its metadata is missing; copy it again")
         raise NotAModelFileError(
             f"{path} is not a model file of edge-lstm (no {KEY_FORMAT} in its metadata); "
             "give one made by 'edge-lstm export'"
         )
-    version = metadata[KEY_FORMAT]
-    if not _FORMAT.fullmatch(version):
-        raise DamagedModelFileError(
-            f"{path}: format version {version[:20]!r} is not a number; export it again"
-        )
-    if int(version) > FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{path} has format version {version}, this edge-lstm reads versions up to {FORMAT_VERSION}; "
-            "upgrade with 'pip install -U edge-lstm'"
-        )
+    if onnx.metadata[KEY_FORMAT] != EMBEDDED_FORMAT:  # TODO(model)
+        _check_format(onnx.metadata[KEY_FORMAT], path)
     if _digest(data[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
         raise DamagedModelFileError(
             f"{path} was cut short or changed after it was written; copy or export it again"
         )
-    try:
-        graph = onnx_file.parse_graph(onnx.graph)
-        batch, length = _check_input(graph, path)
-        tokenizer = tokenizer_from(load_json(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
-        labels = labels_from(load_json(metadata[KEY_LABELS]))
-        quantization = load_json(metadata[KEY_QUANTIZATION]) if KEY_QUANTIZATION in metadata else None
-        network = load_json(metadata.get(KEY_NETWORK, "{}"))
-        training = load_json(metadata.get(KEY_TRAINING, "{}"))
-        if length != tokenizer.length:
-            raise ValueError("its input has another length than its text rule")
-        several = load_json(metadata[KEY_SEVERAL]) if KEY_SEVERAL in metadata else None
-        thresholds = None if several is None else thresholds_from(several, labels)
-        check_metadata(tokenizer, labels, network, training, quantization, several=thresholds is not None)
-        check_graph(onnx, graph, tokenizer, labels, network, quantized=quantization is not None)
-        rows = load_json(metadata.get(KEY_GOLDEN, "[]"))
-        golden = golden_from(rows, labels, tokenizer.num_ids, length)
-        abstention = None
-        if KEY_ABSTENTION in metadata:
-            abstention = RiskCoverage.from_dict(load_json(metadata[KEY_ABSTENTION]))
-    except (KeyError, ValueError, TypeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise DamagedModelFileError(
-            f"{path}: what it holds does not fit together ({reason[:200]}); copy or export it again"
-        ) from None
+    return onnx
+
+
+def _read_metadata(
+    data: bytes, path: Path, onnx: onnx_file.OnnxFile, batch: int | None, length: int
+) -> ModelFile:
+    """What the metadata say, checked. batch, length: of the input. Raises ValueError, KeyError or TypeError
+    where something does not fit."""
+    metadata = onnx.metadata
+    tokenizer = tokenizer_from(load_json(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
+    if length != tokenizer.length:
+        raise ValueError("its input has another length than its text rule")
+    labels = labels_from(load_json(metadata[KEY_LABELS]))
+    quantization = load_json(metadata[KEY_QUANTIZATION]) if KEY_QUANTIZATION in metadata else None
+    network, training = load_json(metadata[KEY_NETWORK]), load_json(metadata.get(KEY_TRAINING, "{}"))
+    thresholds = None
+    if KEY_SEVERAL in metadata:
+        thresholds = thresholds_from(load_json(metadata[KEY_SEVERAL]), labels)
+    check_metadata(tokenizer, labels, network, training, quantization, several=thresholds is not None)
+    golden = golden_from(load_json(metadata.get(KEY_GOLDEN, "[]")), labels, tokenizer)
+    abstention = None
+    if KEY_ABSTENTION in metadata:
+        abstention = RiskCoverage.from_dict(load_json(metadata[KEY_ABSTENTION]))
     return ModelFile(
         path=path,
         data=data,
@@ -232,6 +242,21 @@ def seal(data: bytes) -> bytes:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).hexdigest().encode()
+
+
+def _check_format(version: str, path: Path) -> None:
+    """Raise where a file is of another format than this version reads."""
+    if not _FORMAT.fullmatch(version):
+        raise DamagedModelFileError(
+            f"{path}: format version {version[:20]!r} is not a number; export it again"
+        )
+    if int(version) > FORMAT_VERSION:
+        raise NewerFormatError(
+            f"{path} has format version {version}, this edge-lstm reads version {FORMAT_VERSION}; "
+            "upgrade with 'pip install -U edge-lstm'"
+        )
+    if int(version) < FORMAT_VERSION:
+        raise ModelFileError(f"{path} was made by a version before 1.0; export it again")
 
 
 def _check_input(graph: onnx_file.Graph, path: Path) -> tuple[int | None, int]:

@@ -8,8 +8,8 @@ review contains one, so Keras's word index stays valid).
 Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the word
 of frequency rank r is r + 3.
 
-**The rule** ``pieces-1`` is for short texts, many labels and any script. Model files that follow it say
-so (``"rule": "pieces-1"`` in the tokenizer's settings, format version 2) and name all that it needs:
+**The rule** ``pieces-1`` reads unknown words as subwords, and any script. Model files that follow it say so
+(``"rule": "pieces-1"`` in the tokenizer's settings) and name all that it needs:
 
 1. Lower-case (Unicode).
 2. Replace each character of ``replacements`` by what stands beside it.
@@ -20,19 +20,11 @@ so (``"rule": "pieces-1"`` in the tokenizer's settings, format version 2) and na
    0, has id i + 4. The other lines are pieces, their ids go on.
 6. Any other word is read from left to right as pieces, at each place the longest piece that starts there
    (in Unicode code points). A character with which no piece starts gives ``oov_id``, several in a row give
-   it once; where ``oov_id`` is null they give nothing.
+   it once.
 7. ``start_id`` comes first; of more than ``length`` ids the last ``length`` are kept.
 
 So a known word stays one id, an unknown one is read by its parts, and a sentence in a script without spaces
 is one word that is read as pieces: no dictionary and no table of scripts is needed.
-
-**The rule** ``pieces-2`` is ``pieces-1`` with a step for misspelt words, between 5 and 6. It also names
-``letters``:
-
-- An unknown word of four or more characters, all of them in ``letters``, is the first word of the
-  vocabulary (the most frequent) that has four or more characters, all of them in ``letters``, and is one
-  mistake away: the two have the same length and differ in one character, or in two neighbours that are
-  swapped; or both have seven characters or more, and are equal when at most one is left out of each.
 """
 
 from __future__ import annotations
@@ -41,8 +33,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -57,16 +47,11 @@ KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
 
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
-_FIXED = ("pad_id", "start_id", "first_word_id")  # what every rule has alike
 
 # Of a long text this many characters for each id are read first: enough for words of nearly every text.
 _TAIL_CHARACTERS = 32
 
 PIECES_RULE = "pieces-1"
-MISSPELT_RULE = "pieces-2"
-# Of a misspelt word and of the one that is meant; where one may have a letter more, which short words often
-# have by right ("bore", "bored").
-FEWEST_LETTERS, LONG_WORD = 4, 7
 # ASCII punctuation: words of their own where the vocabulary has them, else separators.
 MARKS = KERAS_FILTERS.removesuffix("\t\n")
 _ASCII_SPACES = "\t\n\r\x0b\x0c"
@@ -92,8 +77,6 @@ _MEMO = 20_000  # words whose pieces are remembered
 Status = Literal["ok", "empty", "unknown_words", "truncated"]
 
 # The filter characters are ASCII, so the rule can work on UTF-8 bytes, where translate() is a table look-up.
-# The pieces of 1,300 characters take 12 us against 16 with str.translate(), and 19 against 130 where one of
-# them is not ASCII (Python 3.11, timeit of _pieces against text.lower().translate(table).split(" ")).
 _TO_SPACE = bytes.maketrans(FILTERS.encode(), b" " * len(FILTERS))
 
 
@@ -174,56 +157,6 @@ def _sizes_by_first(pieces: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return {first: tuple(sorted(those, reverse=True)) for first, those in sizes.items()}
 
 
-class _Misspelt:
-    """Unknown words → the known word that they may stand for, by the rule pieces-2."""
-
-    def __init__(self, words: Sequence[str], letters: str) -> None:
-        self._letters = frozenset(letters)
-        self._known = {
-            word: i
-            for i, word in enumerate(words, FIRST_WORD_ID)
-            if len(word) >= FEWEST_LETTERS and self._letters.issuperset(word)
-        }
-        self._longest = max(map(len, self._known), default=0) + 1
-
-    @cached_property
-    def _near(self) -> dict[str, int]:
-        """A known word as a mistake leaves it → the id of the first such word. Made for the first unknown
-        word, since it takes as long as to open a model (2,400 words: 4 ms)."""
-        found: dict[str, int] = {}
-        for word, i in self._known.items():
-            keys = _left_of(word)
-            if len(word) < LONG_WORD:  # two neighbours swapped
-                pairs = range(len(word) - 1)
-                keys += [f"{word[:at]}{word[at + 1]}{word[at]}{word[at + 2 :]}  " for at in pairs]
-            for key in keys:
-                found.setdefault(key, i)
-        return found
-
-    def find(self, word: str) -> int | None:
-        """The id of the first known word that is one mistake away; None where there is none."""
-        if not FEWEST_LETTERS <= len(word) <= self._longest or not self._letters.issuperset(word):
-            return None
-        found = min(map(self._near.get, _left_of(word), repeat(_NONE)))
-        return None if found == _NONE else found
-
-
-def _left_of(word: str) -> list[str]:
-    """A short word with a gap for each of its letters in turn, and with two behind it; a long one without
-    each of its letters, and whole."""
-    if len(word) < LONG_WORD:
-        keys = [word[:at] + " " + word[at + 1 :] for at in range(len(word))]
-        keys.append(word + "  ")
-    else:
-        keys = [word[:at] + word[at + 1 :] for at in range(len(word))]
-        keys.append(word)
-    return keys
-
-
-_NONE = 2**31
-_MISTAKES = "the first word that is one mistake away, else "
-
-
 @dataclass(frozen=True)
 class Encoded:
     """One text as token ids.
@@ -254,41 +187,33 @@ class Tokenizer:
 
     words: the vocabulary; ``words[i]`` has id ``i + 4``.
     length: columns of the model's input; longer texts keep their last ``length`` ids.
-    oov_id: the id of words outside the vocabulary, or None to leave such words out altogether
-        (``oov_char=None`` of ``keras.datasets.imdb.load_data``), so that no time is spent on them.
     pieces: what other words are read as; their ids come after the words'. None for Keras's rule, which
         knows no pieces; else the rule is pieces-1, see above.
-    letters: of which misspelt words consist, each once, in order of their code points: the rule is then
-        pieces-2. Empty: none is looked for.
     """
 
     words: tuple[str, ...]
     length: int = DEFAULT_LENGTH
-    oov_id: int | None = OOV_ID
     pieces: tuple[str, ...] | None = None
-    letters: str = ""
     _ids: dict[bytes, int] = field(init=False, repr=False, compare=False)
     _piece_ids: dict[str, int] = field(init=False, repr=False, compare=False)
     _sizes: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
     _table: bytes = field(init=False, repr=False, compare=False)
     _marks: _Marks = field(init=False, repr=False, compare=False)
     _memo: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
-    _misspelt: _Misspelt | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         encoded = (word.encode("utf-8", "surrogatepass") for word in self.words)
         pieces = self.pieces or ()
         marks = self.marks
-        own: dict[str, Any] = {
+        derived: dict[str, Any] = {
             "_ids": {word: i for i, word in enumerate(encoded, FIRST_WORD_ID)},
             "_piece_ids": {piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))},
             "_sizes": _sizes_by_first(pieces),
             "_table": _mark_table(marks),
             "_marks": _apart(marks),
             "_memo": {},
-            "_misspelt": _Misspelt(self.words, self.letters) if self.letters else None,
         }
-        for name, value in own.items():
+        for name, value in derived.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -327,42 +252,37 @@ class Tokenizer:
 
     def _whole_words(self, words: Sequence[bytes]) -> list[int]:
         """The ids of a text's words by Keras's rule, after the start's."""
-        known = self._ids.get
-        if self.oov_id is None:
-            return [START_ID, *filter(None, map(known, words))]
-        oov = self.oov_id
-        return [START_ID, *[known(word, oov) for word in words if word]]
+        word_id = self._ids.get
+        return [START_ID, *[word_id(word, OOV_ID) for word in words if word]]
 
     def _words_and_pieces(self, words: Sequence[bytes]) -> list[int]:
         """The ids of a text's words by the rule pieces-1, after the start's."""
-        found: list[Any] = [START_ID, *map(self._ids.get, words)]
-        unknown = found.count(None)
+        every: list[Any] = [START_ID, *map(self._ids.get, words)]
+        unknown = every.count(None)
         if not unknown:
-            return found
+            return every
         ids: list[int] = []
         remembered, start = self._memo.get, 0
         for _ in range(unknown):  # from one to the next all is done in C
-            end = found.index(None, start)
+            end = every.index(None, start)
             word = words[end - 1]
             parts = remembered(word)
-            ids += found[start:end]
+            ids += every[start:end]
             ids += self.split_word(word.decode("utf-8", "surrogatepass")) if parts is None else parts
             start = end + 1
-        ids += found[start:]
+        ids += every[start:]
         return ids
 
     def split_word(self, word: str) -> list[int]:
-        """The ids of an unknown lower-case word: of the word that it may stand for, or of its pieces, the
-        longest first."""
-        meant = self._misspelt.find(word) if self._misspelt else None
-        ids: list[Any] = [meant] if meant is not None else [found for _, _, found in self._parts(word)]
-        if None in ids:  # several in a row are one, or none
-            before, oov = [0, *ids], self.oov_id
-            ids = [
-                oov if one is None else one
-                for last, one in zip(before, ids)
-                if one is not None or (last is not None and oov is not None)
-            ]
+        """The ids of an unknown lower-case word's pieces, the longest first."""
+        ids: list[int] = []
+        unknown = False
+        for _, _, piece in self._parts(word):
+            if piece is not None:
+                ids.append(piece)
+            elif not unknown:  # several in a row are one
+                ids.append(OOV_ID)
+            unknown = piece is None
         if len(word) <= 50:  # long words do not come back
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
@@ -371,18 +291,18 @@ class Tokenizer:
 
     def _parts(self, word: str) -> list[tuple[int, int, int | None]]:
         """(start, end, id or None) of each piece of a word, a character where none starts."""
-        known, sizes, length = self._piece_ids.get, self._sizes.get, len(word)
+        piece_id, sizes, length = self._piece_ids.get, self._sizes.get, len(word)
         parts: list[tuple[int, int, int | None]] = []
         start = 0
         while start < length:
             for size in sizes(word[start : start + 2], ()):
                 end = start + size
-                if end <= length and (found := known(word[start:end])) is not None:
+                if end <= length and (piece := piece_id(word[start:end])) is not None:
                     break
             else:
                 end = start + 1
-                found = known(word[start])
-            parts.append((start, end, found))
+                piece = piece_id(word[start])
+            parts.append((start, end, piece))
             start = end
         return parts
 
@@ -395,23 +315,22 @@ class Tokenizer:
         marks = re.escape(self.marks) + "".join(c for c in _REPLACEMENTS if _REPLACEMENTS[c] in self.marks)
         marks += "".join(c for c in _REPLACEMENTS if _REPLACEMENTS[c] in MARKS)
         single = f"[{marks}]|" if marks else ""
-        found: list[Token] = []
+        tokens: list[Token] = []
         for match in re.finditer(f"{single}[^{gaps}{_WIDE_SPACES}{marks}]+", text):
             token = self._token(text, *match.span())
             lower = match.group().lower()
             whole = lower.encode("utf-8", "surrogatepass") in self._ids
             if whole or not spaceless(lower) or len(lower) != len(match.group()):
-                found.append(token)
+                tokens.append(token)
                 continue
             unknown = False
             for start, end, piece in self._parts(lower):
-                # Several unknown characters in a row are one id.
                 ids = [] if piece is None else [piece]
-                if piece is None and self.oov_id is not None and not unknown:
-                    ids = [self.oov_id]
+                if piece is None and not unknown:  # several in a row are one
+                    ids = [OOV_ID]
                 unknown = piece is None
-                found.append(Token(match.start() + start, match.start() + end, ids, not unknown))
-        return found
+                tokens.append(Token(match.start() + start, match.start() + end, ids, not unknown))
+        return tokens
 
     def _token(self, text: str, start: int, end: int) -> Token:
         word = text[start:end]
@@ -419,7 +338,7 @@ class Tokenizer:
             ids = self._whole_words(_pieces(word))[1:]
         else:
             ids = self._words_and_pieces(_split_marks(word, self._table, self._marks))[1:]
-        return Token(start, end, ids, bool(ids) and ids != [self.oov_id])
+        return Token(start, end, ids, bool(ids) and ids != [OOV_ID])
 
     def count_words(self, text: str) -> tuple[int, int]:
         """(words of the whole text, those of them that are in the vocabulary).
@@ -436,7 +355,7 @@ class Tokenizer:
             if word.isascii() or not spaceless(decoded := word.decode("utf-8", "surrogatepass")):
                 continue
             parts = self._parts(decoded)
-            words, known = words - 1 + len(parts), known + sum(found is not None for _, _, found in parts)
+            words, known = words - 1 + len(parts), known + sum(piece is not None for _, _, piece in parts)
         return words, known
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
@@ -449,7 +368,7 @@ class Tokenizer:
             "pad_id": PAD_ID,
             "padding": "right",
             "start_id": START_ID,
-            "oov_id": self.oov_id,
+            "oov_id": OOV_ID,
             "first_word_id": FIRST_WORD_ID,
             "length": self.length,
             "truncation": "keep the last ids",
@@ -458,14 +377,13 @@ class Tokenizer:
             return {"rule": KERAS_RULE, "lowercase": "unicode", "filters": FILTERS, **ends}
         separators = "".join(mark for mark in MARKS if mark not in self.marks)
         return {
-            "rule": MISSPELT_RULE if self.letters else PIECES_RULE,
+            "rule": PIECES_RULE,
             "lowercase": "unicode",
             "replacements": _REPLACEMENTS,
             "separators": separators + _ASCII_SPACES + _WIDE_SPACES,
             "marks": self.marks,
             "words": len(self.words),
-            **({"letters": self.letters} if self.letters else {}),
-            "unknown_words": f"{_MISTAKES * bool(self.letters)}longest piece first, from the left",
+            "unknown_words": "longest piece first, from the left",
             **ends,
         }
 
@@ -476,19 +394,14 @@ class Tokenizer:
         A rule that this version does not implement is a ValueError, never a guess.
         """
         entries = tuple(vocabulary.split("\n")) if vocabulary else ()
-        oov_id = None if settings["oov_id"] is None else int(settings["oov_id"])
-        pieces, words, letters = None, entries, ""
-        if settings.get("rule") in (PIECES_RULE, MISSPELT_RULE):
+        pieces, words = None, entries
+        if settings.get("rule") == PIECES_RULE:
             count = int(settings["words"])
             words, pieces = entries[:count], entries[count:]
-        if settings.get("rule") == MISSPELT_RULE:
-            letters = settings["letters"]
-            if not isinstance(letters, str) or not letters:
-                raise ValueError("its letters are no text")
-        made = cls(words, length=int(settings["length"]), oov_id=oov_id, pieces=pieces, letters=letters)
-        wanted = made.to_metadata()
-        for key in ("lowercase", "filters", "replacements", "separators", "marks", "words", *_FIXED):
-            if key in wanted and settings[key] != wanted[key]:
+        made = cls(words, length=int(settings["length"]), pieces=pieces)
+        expected = made.to_metadata()
+        for key in expected:
+            if settings[key] != expected[key]:
                 raise ValueError(f"tokenizer setting {key} = {str(settings[key])[:40]!r} is not supported")
         return made
 

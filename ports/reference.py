@@ -44,23 +44,23 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 def fields(data: bytes) -> list[tuple[int, Any]]:
     """A message's fields in order: (field number, int or bytes)."""
-    found: list[tuple[int, Any]] = []
+    every: list[tuple[int, Any]] = []
     at = 0
     while at < len(data):
         key, at = varint(data, at)
         number, kind = key >> 3, key & 7
         if kind == 0:
             value, at = varint(data, at)
-            found.append((number, value))
+            every.append((number, value))
             continue
         size = {1: 8, 5: 4}.get(kind, 0)
         if kind == 2:
             size, at = varint(data, at)
         if number == 0 or kind not in (1, 2, 5) or at + size > len(data):
             raise ModelError("the file is cut short or damaged; copy it again")
-        found.append((number, data[at : at + size]))
+        every.append((number, data[at : at + size]))
         at += size
-    return found
+    return every
 
 
 DTYPES = {1: F32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}  # TensorProto.DataType
@@ -71,30 +71,27 @@ def tensors(graph: bytes) -> dict[str, np.ndarray]:
 
     Of a TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data, little-endian.
     """
-    found = {}
+    constants = {}
     for number, tensor in fields(graph):
         if number == 5:
             parts = dict(fields(tensor))
             dims = [dim for n, value in fields(tensor) if n == 1 for dim in integers(value)]
             if parts.get(2) in DTYPES and 9 in parts:
                 values = np.frombuffer(parts[9], DTYPES[parts[2]])
-                found[parts[8].decode()] = values.reshape(dims)
-    return found
+                constants[parts[8].decode()] = values.reshape(dims)
+    return constants
 
 
 def ngrams(graph: bytes) -> dict[tuple[int, ...], int]:
     """The n-grams that have a vector, each with its row: the attributes of the graph's TfIdfVectorizer.
 
-    Of a NodeProto (field 1 of the graph): 4 op_type, 5 attributes; of these: 1 name, 3 i, 8 ints.
+    Of a NodeProto (field 1 of the graph): 4 op_type, 5 attributes; of these: 1 name, 8 ints.
     """
     for number, node in fields(graph):
         if number == 1 and (4, b"TfIdfVectorizer") in fields(node):
-            found: dict[bytes, list[int]] = {}
-            for n, attribute in fields(node):
-                if n == 5:
-                    parts = fields(attribute)
-                    found[dict(parts)[1]] = [i for m, value in parts if m in (3, 8) for i in integers(value)]
-            pool, starts = found[b"pool_int64s"], found[b"ngram_counts"]
+            attributes = [fields(attribute) for n, attribute in fields(node) if n == 5]
+            ints = {dict(a)[1]: [i for n, value in a if n == 8 for i in integers(value)] for a in attributes}
+            pool, starts = ints[b"pool_int64s"], ints[b"ngram_counts"]
             words = starts[1] if len(starts) > 1 else len(pool)  # single ids first, then pairs
             grams = [(i,) for i in pool[:words]] + list(zip(pool[words::2], pool[words + 1 :: 2]))
             return {gram: row for row, gram in enumerate(grams)}
@@ -105,24 +102,26 @@ def integers(value: Any) -> list[int]:
     """A repeated number's values: one a field, or packed in one."""
     if isinstance(value, int):
         return [value]
-    found, at = [], 0
+    numbers, at = [], 0
     while at < len(value):
         number, at = varint(value, at)
-        found.append(number)
-    return found
+        numbers.append(number)
+    return numbers
 
 
 # --- The model file --------------------------------------------------------------------------------------
 
-FORMATS = ("1", "2", "3")
+FORMAT = "10"
+EMBEDDED_FORMAT = "2"  # TODO(model): of the package's own model until it is retrained; all that names it goes
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
-PIECES_RULE, MISSPELT_RULE = "pieces-1", "pieces-2"  # format 2
-FEWEST_LETTERS, LONG_WORD = 4, 7  # of a misspelt word and the one that is meant; where one may be longer
+PIECES_RULE = "pieces-1"
+OOV_ID = 2
 RULE = {
     "lowercase": "unicode",
     "pad_id": 0,
     "padding": "right",
     "start_id": 1,
+    "oov_id": OOV_ID,
     "first_word_id": 4,
     "truncation": "keep the last ids",
 }
@@ -131,22 +130,21 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
 
 @dataclass
 class Model:
-    """What a file holds. words, pieces: string → id; oov_id: None leaves unknown words out; spaced: character
-    → what it becomes before the text is split; weights: by name; ngrams: (id,) or (id, id) → its row;
-    thresholds: of format 3, from which on a text has each label; letters: of misspelt words."""
+    """What a file holds. words, pieces: string → id; spaced: character → what it becomes before the text is
+    split; weights: by name; ngrams: (id,) or (id, id) → its row; thresholds: from which on a text has each
+    label, None where it has one; buckets: TODO(model)."""
 
     words: dict[str, int]
     pieces: dict[str, int]
     spaced: dict[int, str]
     length: int
-    oov_id: int | None
     labels: list[str]
     network: dict[str, Any]
     golden: list[dict[str, Any]]
     weights: dict[str, np.ndarray]
     ngrams: dict[tuple[int, ...], int]
     thresholds: list[float] | None = None
-    letters: frozenset[str] = frozenset()
+    buckets: int = 0
 
 
 def read(data: bytes) -> Model:
@@ -162,8 +160,8 @@ def read(data: bytes) -> Model:
         version = metadata["edge_lstm.format"]
     except (KeyError, ValueError, AttributeError, TypeError, ModelError):
         raise ModelError("not a model file of edge-lstm, or cut short; copy it again") from None
-    if version not in FORMATS:
-        raise ModelError(f"format version {version[:20]!r} is not supported; this reads {', '.join(FORMATS)}")
+    if version not in (FORMAT, EMBEDDED_FORMAT):
+        raise ModelError(f"format version {version[:20]!r} is not supported; this reads {FORMAT}")
     if data[-64:] != hashlib.sha256(data[:-64]).hexdigest().encode():  # the digest: of all before it
         raise ModelError("the file was cut short or changed after it was written; copy it again")
     try:
@@ -174,56 +172,64 @@ def read(data: bytes) -> Model:
 
 def described(graph: bytes, metadata: dict[str, str]) -> Model:
     """Encoded graph and metadata → the model that they describe."""
-    tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
-    rule = tokenizer["rule"]
-    keras = {"filters": FILTERS} if rule == KERAS_RULE else {}
-    for key, value in {**RULE, **keras}.items():
-        if tokenizer.get(key) != value:
-            raise ModelError(f"the text rule's {key} is {tokenizer.get(key)!r}, which is not supported")
     lines = metadata["edge_lstm.vocabulary"].split("\n") if metadata["edge_lstm.vocabulary"] else []
-    if rule == KERAS_RULE:
-        count, spaced = len(lines), dict.fromkeys(map(ord, FILTERS), " ")
-    elif rule in (PIECES_RULE, MISSPELT_RULE):
-        count = tokenizer["words"]
-        spaced = dict.fromkeys(map(ord, tokenizer["separators"]), " ")
-        spaced |= {ord(mark): f" {mark} " for mark in tokenizer["marks"]}
-        spaced |= {ord(c): spaced.get(ord(to), to) for c, to in tokenizer["replacements"].items()}
-    else:
-        raise ModelError(f"the text rule {rule[:40]!r} is not supported")
+    tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
+    count, spaced = text_rule(tokenizer, len(lines))
     network = json.loads(metadata["edge_lstm.network"])
-    several = network.get("several", False)  # labels a text, or none
-    if network["pooling"] not in ("last", "mean", "max", "mean+max"):
-        raise ModelError(f"pooling {network['pooling']!r} is not supported")
+    embedded = metadata["edge_lstm.format"] == EMBEDDED_FORMAT  # TODO(model)
+    weights = tensors(graph)
+    if embedded:
+        weights = {name.replace("lstm0_", "lstm_"): value for name, value in weights.items()}
+        network = {"ngrams": 0, "ngram_dim": 0, "several": False} | network
+    several = "edge_lstm.several" in metadata
     model = Model(
         words={word: i for i, word in enumerate(lines[:count], 4)},
         pieces={piece: i for i, piece in enumerate(lines[count:], 4 + count)},
         spaced=spaced,
         length=tokenizer["length"],
-        oov_id=tokenizer["oov_id"],
         labels=json.loads(metadata["edge_lstm.labels"]),
         network=network,
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
-        weights=tensors(graph),
-        ngrams=ngrams(graph) if network.get("ngrams") else {},
+        weights=weights,
+        ngrams=ngrams(graph) if network["ngrams"] else {},
         thresholds=json.loads(metadata["edge_lstm.several"])["thresholds"] if several else None,
-        letters=frozenset(tokenizer["letters"] if rule == MISSPELT_RULE else ""),
+        buckets=network["pair_buckets"] if embedded else 0,
     )
     thresholds = model.thresholds or []
+    if network["pooling"] not in ("last", "mean+max"):
+        raise ModelError(f"pooling {network['pooling']!r} is not supported")
     if (
         len(model.labels) != max(2, network["labels"])
         or any(ord(c) < 32 or 127 <= ord(c) < 160 for label in model.labels for c in label)
-        or several != (metadata["edge_lstm.format"] == "3")
+        or network["several"] is not several
         or len(thresholds) != several * len(model.labels)
         or not all(0 < threshold <= 1 for threshold in thresholds)
         or not 0 <= count <= len(lines)
-        or len(lines) + 4 > network["num_words"] + 1
-        or len(model.ngrams) != network.get("ngrams", 0)
+        or len(lines) + 4 != network["num_words"]
+        or len(model.ngrams) != network["ngrams"]
         or not 1 <= model.length <= 100_000
-        or not (model.oov_id is None or 2 <= model.oov_id <= network["num_words"])
+        or network.get("layers", 1) != 1  # TODO(model)
     ):
         raise ModelError("the file's metadata does not fit together; export it again")
     check_shapes(model)
     return model
+
+
+def text_rule(tokenizer: dict[str, Any], lines: int) -> tuple[int, dict[int, str]]:
+    """(how many of the vocabulary's lines are words, what characters become before the text is split)"""
+    rule = tokenizer["rule"]
+    keras = {"filters": FILTERS} if rule == KERAS_RULE else {}
+    for key, value in {**RULE, **keras}.items():
+        if tokenizer.get(key) != value:
+            raise ModelError(f"the text rule's {key} is {tokenizer.get(key)!r}, which is not supported")
+    if rule == KERAS_RULE:
+        return lines, dict.fromkeys(map(ord, FILTERS), " ")
+    if rule != PIECES_RULE:
+        raise ModelError(f"the text rule {rule[:40]!r} is not supported")
+    spaced = dict.fromkeys(map(ord, tokenizer["separators"]), " ")
+    spaced |= {ord(mark): f" {mark} " for mark in tokenizer["marks"]}
+    spaced |= {ord(c): spaced.get(ord(to), to) for c, to in tokenizer["replacements"].items()}
+    return tokenizer["words"], spaced
 
 
 def check_shapes(model: Model) -> None:
@@ -232,29 +238,27 @@ def check_shapes(model: Model) -> None:
     one = len(model.labels) == 2 and model.thresholds is None
     directions, logits = 1 + n["bidirectional"], 1 if one else len(model.labels)
     int8 = weights.get("embedding", np.empty(0)).dtype == np.int8
-    # An int8 file has two sentinel units a direction and two sentinel columns behind the embedding.
-    extra = 2 if int8 and weights["embedding"].shape[1:] == (n["embedding_dim"] + 2,) else 0
-    hidden, inputs = n["hidden"] + extra, n["embedding_dim"] + extra
-    expected: dict[str, tuple[int, ...]] = {"embedding": (n["num_words"] + 1, inputs)}
-    for k in range(n["layers"]):
-        gates = 4 * hidden
-        expected[f"lstm{k}_w"] = (directions, inputs, gates) if int8 else (directions, gates, inputs)
-        expected[f"lstm{k}_r"] = (directions, hidden, gates) if int8 else (directions, gates, hidden)
-        expected[f"lstm{k}_b"] = (directions, 2 * gates)
-        if int8:
-            expected |= {f"lstm{k}_w_scale": (directions,), f"lstm{k}_r_scale": (directions,)}
-        inputs = directions * hidden
-    parts = 2 if n["pooling"] == "mean+max" else 1
-    read = parts * inputs + (n["ngram_dim"] if n.get("ngrams") else 0)
-    expected |= {"head_w": (read, logits), "head_b": (logits,)}
-    if n.get("ngrams"):
-        expected["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
-        if int8:
-            expected |= {"ngram_scales": (n["ngram_dim"],), "head_w_scales": (read, 1)}
-    if n.get("pair_buckets"):
-        expected["pairs"] = (logits, n["num_words"] + 1 + n["pair_buckets"])
+    # An int8 file has two sentinel columns behind the embedding and two sentinel units a direction.
+    inputs, hidden = n["embedding_dim"] + 2 * int8, n["hidden"] + 2 * int8
+    gates = 4 * hidden
+    head = (1 if n["pooling"] == "last" else 2) * directions * hidden + (n["ngram_dim"] if n["ngrams"] else 0)
+    expected: dict[str, tuple[int, ...]] = {
+        "embedding": (n["num_words"] + 1, inputs),
+        "lstm_w": (directions, inputs, gates) if int8 else (directions, gates, inputs),
+        "lstm_r": (directions, hidden, gates) if int8 else (directions, gates, hidden),
+        "lstm_b": (directions, 2 * gates),
+        "head_w": (head, logits),
+        "head_b": (logits,),
+    }
     if int8:
-        expected |= {"embedding_scale": (1,), **({"pairs_scale": (1,)} if "pairs" in expected else {})}
+        scales = {"lstm_w_scale": (directions,), "lstm_r_scale": (directions,), "head_w_scales": (head, 1)}
+        expected |= {"embedding_scale": (1,), **scales}
+    if n["ngrams"]:
+        expected["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
+        expected |= {"ngram_scales": (n["ngram_dim"],)} if int8 else {}
+    if model.buckets:  # TODO(model)
+        expected |= {"pairs": (logits, n["num_words"] + 1 + model.buckets), "pairs_scale": (1,)}
+        expected.pop("head_w_scales", None)
     for name, shape in expected.items():
         if name not in weights or weights[name].shape != shape:
             raise ModelError(f"this network is not supported: its graph has no {name} of shape {shape}")
@@ -269,14 +273,10 @@ def encode(model: Model, text: str) -> tuple[list[int], str]:
     words = [word for word in text.lower().translate(model.spaced).split(" ") if word]  # at U+0020 only
     ids = [1]
     for word in words:
-        if word in model.words:
-            ids.append(model.words[word])
-        elif (meant := misspelt(model, word)) is not None:
-            ids.append(meant)
-        elif model.pieces:
+        if word not in model.words and model.pieces:
             ids += pieces_of(model, word)
-        elif model.oov_id is not None:
-            ids.append(model.oov_id)
+        else:
+            ids.append(model.words.get(word, OOV_ID))
     if not any(i >= 4 for i in ids):
         status = "unknown_words" if words else "empty"
     else:
@@ -284,28 +284,9 @@ def encode(model: Model, text: str) -> tuple[list[int], str]:
     return ids[-model.length :], status
 
 
-def misspelt(model: Model, word: str) -> int | None:
-    """The id of the first word of the vocabulary that is one mistake away; None where there is none."""
-    if len(word) >= FEWEST_LETTERS and model.letters.issuperset(word):
-        for known, i in model.words.items():
-            if len(known) >= FEWEST_LETTERS and model.letters.issuperset(known) and one_mistake(word, known):
-                return i
-    return None
-
-
-def one_mistake(word: str, known: str) -> bool:
-    """Whether two words, which differ, do so by what may be a mistake."""
-    if min(len(word), len(known)) >= LONG_WORD:  # equal when at most one character is left out of each
-        fewer = [{w, *(w[:at] + w[at + 1 :] for at in range(len(w)))} for w in (word, known)]
-        return not fewer[0].isdisjoint(fewer[1])
-    apart = [at for at, (a, b) in enumerate(zip(word, known)) if a != b]
-    swapped = len(apart) == 2 and apart[1] == apart[0] + 1 and word[apart[0]] == known[apart[1]]
-    return len(word) == len(known) and (len(apart) == 1 or (swapped and word[apart[1]] == known[apart[0]]))
-
-
 def pieces_of(model: Model, word: str) -> list[int]:
     """The ids of a word's pieces: at each place the longest that starts there; unknown characters in a row
-    are one oov_id."""
+    are one OOV_ID."""
     ids: list[int] = []
     at, longest = 0, max(map(len, model.pieces))
     while at < len(word):
@@ -313,8 +294,8 @@ def pieces_of(model: Model, word: str) -> list[int]:
         size = next((size for size in sizes if word[at : at + size] in model.pieces), None)
         if size is not None:
             ids.append(model.pieces[word[at : at + size]])
-        elif model.oov_id is not None and ids[-1:] != [model.oov_id]:
-            ids.append(model.oov_id)
+        elif ids[-1:] != [OOV_ID]:
+            ids.append(OOV_ID)
         at += size or 1
     return ids
 
@@ -374,15 +355,13 @@ def product(x: np.ndarray, weights: np.ndarray, scale: np.ndarray | None) -> np.
     return exact.astype(F32) * F32(step * scale)
 
 
-def lstm(x: np.ndarray, model: Model, layer: int, direction: int) -> np.ndarray:
-    """One direction of one layer. x: float32 [T, inputs], in reading order → its outputs, float32 [T, H]."""
-    names = [f"lstm{layer}_{part}" for part in ("w", "r", "b", "w_scale", "r_scale")]
-    w, r, b, w_scale, r_scale = [model.weights[n][direction] if n in model.weights else None for n in names]
+def lstm(x: np.ndarray, weights: dict[str, np.ndarray], direction: int) -> np.ndarray:
+    """One direction. x: float32 [T, inputs], in reading order → its outputs, float32 [T, H]."""
+    names = [f"lstm_{part}" for part in ("w", "r", "b", "w_scale", "r_scale")]
+    w, r, b, w_scale, r_scale = [weights[n][direction] if n in weights else None for n in names]
     hidden = len(b) // 8
     bias = b[: 4 * hidden] + b[4 * hidden :]
     h, c = np.zeros(hidden, F32), np.zeros(hidden, F32)
-    if w_scale is not None and model.network["layers"] > 1 and hidden > model.network["hidden"]:
-        c[-2:] = 20, -20  # a stacked network's sentinel units start saturated
     from_input = product(x, w, w_scale)  # T, 4H
     outputs = np.empty((len(x), hidden), F32)
     for t in range(len(x)):
@@ -392,23 +371,20 @@ def lstm(x: np.ndarray, model: Model, layer: int, direction: int) -> np.ndarray:
     return outputs
 
 
-def linear_part(model: Model, ids: list[int]) -> Any:
-    """The sum of the weights of every word and every pair of neighbours, [1 or L]; 0 where there is none."""
-    buckets = model.network.get("pair_buckets", 0)
-    if not buckets:
+def pairs_part(model: Model, ids: list[int]) -> Any:
+    """TODO(model): the sum of the weights of every word and every pair of neighbours, [1 or L]; or 0."""
+    if not model.buckets:
         return F32(0)
     start = model.network["num_words"] + 1
-    pairs = [start + (a * 40503 + b * 7 + 123457) % buckets for a, b in pairwise(ids)]
-    found = model.weights["pairs"][:, ids + pairs]  # 1 or L, 2T - 1
-    if found.dtype == np.int8:
-        return found.sum(axis=1, dtype=np.int32).astype(F32) * model.weights["pairs_scale"]
-    return found.sum(axis=1, dtype=F32)
+    pairs = [start + (a * 40503 + b * 7 + 123457) % model.buckets for a, b in pairwise(ids)]
+    weights = model.weights["pairs"][:, ids + pairs]  # 1 or L, 2T - 1
+    return weights.sum(axis=1, dtype=np.int32).astype(F32) * model.weights["pairs_scale"]
 
 
 def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
     """The vectors of the n-grams that the text holds, each once, added up, over √T: float32 [width]."""
-    held = {model.ngrams.get(gram) for gram in [*((i,) for i in ids), *pairwise(ids)]} - {None}
-    vectors = model.weights["ngram_vectors"][sorted(held)]  # n, width
+    present = {model.ngrams.get(gram) for gram in [*((i,) for i in ids), *pairwise(ids)]} - {None}
+    vectors = model.weights["ngram_vectors"][sorted(present)]  # n, width
     if vectors.dtype == np.int8:
         total = vectors.sum(axis=0, dtype=np.int32).astype(F32) * model.weights["ngram_scales"]
     else:
@@ -422,25 +398,20 @@ def probabilities(model: Model, ids: list[int]) -> np.ndarray:
     x = w["embedding"][ids]  # T, E
     if x.dtype == np.int8:
         x = x.astype(F32) * w["embedding_scale"]
-    for layer in range(model.network["layers"]):
-        outputs = [lstm(x, model, layer, 0)]
-        if model.network["bidirectional"]:  # reads from the end; its outputs stand where their tokens do
-            outputs.append(lstm(x[::-1], model, layer, 1)[::-1])
-        x = np.concatenate(outputs, axis=1)  # T, D·H
-    pooling = model.network["pooling"]
-    parts = []
-    if pooling == "last":  # each direction's state after its last step
+    outputs = [lstm(x, w, 0)]
+    if model.network["bidirectional"]:  # reads from the end; its outputs stand where their tokens do
+        outputs.append(lstm(x[::-1], w, 1)[::-1])
+    if model.network["pooling"] == "last":  # each direction's state after its last step
         parts = [outputs[0][-1], *(output[0] for output in outputs[1:])]
-    if "mean" in pooling:
-        parts.append(x.sum(axis=0, dtype=F32) / F32(len(ids)))
-    if "max" in pooling:
-        parts.append(np.maximum(x.max(axis=0), F32(0)))  # of the outputs and 0
-    head = w["head_w"]
+    else:
+        y = np.concatenate(outputs, axis=1)  # T, D·H
+        parts = [y.sum(axis=0, dtype=F32) / F32(len(ids)), np.maximum(y.max(axis=0), F32(0))]
     if model.ngrams:
         parts.append(ngram_part(model, ids))
+    head = w["head_w"]
     if head.dtype == np.int8:
         head = head.astype(F32) * w["head_w_scales"]
-    logits = np.concatenate(parts) @ head + w["head_b"] + linear_part(model, ids)
+    logits = np.concatenate(parts) @ head + w["head_b"] + pairs_part(model, ids)
     if model.thresholds is not None:
         return sigmoid(logits)
     if len(model.labels) == 2:  # one logit: the second label's

@@ -1,4 +1,4 @@
-"""Model files for tests: the embedded one with other metadata, written without the onnx package."""
+"""Model files for tests: a small one (``data/make.py``) with other metadata, written without onnx."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_lstm import onnx_file
-from edge_lstm.modelfile import KEY_DIGEST, embedded_model
+from edge_lstm.modelfile import KEY_DIGEST
 
-DATA = embedded_model().read_bytes()
-# Of Keras's text rule, without a risk-coverage curve.
-WITHOUT_PIECES = Path(__file__).parent / "data" / "without-pieces.int8.onnx"
+# Of Keras's text rule, labels neg and pos, without a risk-coverage curve.
+SMALL = Path(__file__).parent / "data" / "keras.int8.onnx"
+DATA = SMALL.read_bytes()
 
 
 def varint(number: int) -> bytes:
@@ -58,7 +58,7 @@ def edited(
     after: bytes = b"",
     opsets: dict[str, int] | None = None,
 ) -> bytes:
-    """The embedded model with other metadata (keys without "edge_lstm."; None removes one) or graph.
+    """The small model with other metadata (keys without "edge_lstm."; None removes one) or graph.
 
     digest: ``right`` for the edited file, ``old`` for that of the file before the edit, or ``none``.
     """

@@ -160,11 +160,8 @@ MEASURED = (
     "benchmarks/README.md",
     "benchmarks/accuracy.md",
     "benchmarks/abstention.md",
-    "benchmarks/few_rows.md",
-    "benchmarks/going_on.md",
-    "benchmarks/several_labels.md",
-    "benchmarks/results/anyones_labels.md",
-    "benchmarks/results/suggested_rows.md",
+    "benchmarks/decisions.md",
+    "benchmarks/public_sets.md",
     "benchmarks/results/table.md",
 )
 PICTURES = tuple(

@@ -1,4 +1,4 @@
-"""The table of English words that the export package holds, from an encoder (see pretrained.py there).
+"""The table of English words that the export package holds, from an encoder (see train/pretrained.py there).
 
     python tools/word_vectors.py ENCODER
 
@@ -16,87 +16,84 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from edge_lstm_export.datasets import DataOptions
-from edge_lstm_export.distillation import unlabelled_texts
-from edge_lstm_export.pretrained import ENGLISH, PretrainedWords, packed
-from edge_lstm_export.spans import sentences
-from edge_lstm_export.teacher.encoder_words import words_of
-from edge_lstm_export.teacher.hub import load_encoder
-from edge_lstm_export.teacher.labels import Floats
-from edge_lstm_export.teacher.transformer import TransformerOptions, vectors_of
+import numpy.typing as npt
+from edge_lstm_export.train.options import DataOptions
+from edge_lstm_export.train.pretrained import ENGLISH, PretrainedWords, packed
+from edge_lstm_export.train.sources.read import read_texts
+from edge_lstm_export.train.teachers.encoder import EncoderReader, encoder_words
 from safetensors.numpy import save_file
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
+from edge_lstm.text import FIRST_WORD_ID
+
+Floats = npt.NDArray[np.float32]
 WIDTH = 96
-SENTENCES, A_REVIEW = 60_000, 2  # at most, drawn at random
+SENTENCES, PER_REVIEW = 60_000, 2  # at most, drawn at random
 SHORTEST, LONGEST = 4, 24  # of a sentence, in words
-# A word of so many sentences says half of what a frequent one does.
-HALF_SURE = 10.0
+HALF_SURE = 10.0  # a word of so many sentences says half of what a frequent one does
 OFTEN = 10  # sentences: such words give the vectors their size
 
 
 def drawn_sentences() -> list[str]:
-    """Of IMDB's unlabelled reviews."""
+    """Draw sentences of IMDB's unlabelled reviews."""
     rng = np.random.default_rng(0)
-    found: list[str] = []
-    for text in unlabelled_texts("imdb", DataOptions()):
-        own = [one for one in sentences(text) if SHORTEST <= len(one.split()) <= LONGEST]
-        found += [own[i] for i in rng.permutation(len(own))[:A_REVIEW]]
-    return [found[i] for i in np.sort(rng.permutation(len(found))[:SENTENCES])]
+    drawn: list[str] = []
+    for text in read_texts("imdb", DataOptions()):
+        sentences = re.split(r"(?<=[.!?])\s+|\s*<br\s*/?>\s*", text)
+        sentences = [sentence for sentence in sentences if SHORTEST <= len(sentence.split()) <= LONGEST]
+        drawn += [sentences[i] for i in rng.permutation(len(sentences))[:PER_REVIEW]]
+    return [drawn[i] for i in np.sort(rng.permutation(len(drawn))[:SENTENCES])]
 
 
 def components(values: Floats, width: int) -> Floats:
-    """The first principal components: float32 [n, width]."""
+    """Return the first principal components: float32 [n, width]."""
     centred = values - values.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     return np.asarray(centred @ axes[:, ::-1][:, :width], np.float32)
 
 
-def learnt(texts: Sequence[str], vectors: Floats, known: PretrainedWords) -> Floats:
-    """What each word adds to the vectors of texts: float32 [words, WIDTH], longer the surer it is."""
-    place = {word: i for i, word in enumerate(known.words)}
-    weights = known.weights(known.words)
+def added(texts: Sequence[str], vectors: Floats, pretrained: PretrainedWords) -> Floats:
+    """Return what each word adds to the vectors of texts: float32 [words, WIDTH], longer the surer it is."""
+    words = pretrained.words
+    place = {word: i for i, word in enumerate(words)}
+    weights = pretrained.embeddings(words, FIRST_WORD_ID + len(words)).weights[FIRST_WORD_ID:]
     rows, columns, values = [], [], []
     for row, text in enumerate(texts):
-        own = [place[word] for word in re.findall("[a-z]+", text.lower()) if word in place]
-        rows += [row] * len(own)
-        columns += own
-        values += [weights[i] / len(own) ** 0.5 for i in own]
-    held = sparse.csr_matrix(
-        (np.array(values, np.float32), (rows, columns)), (len(texts), len(known.words)), np.float32
-    )
-    found = Ridge(alpha=1.0, solver="sparse_cg", max_iter=60).fit(held, components(vectors, WIDTH)).coef_.T
-    texts_of = np.bincount(held.indices, minlength=len(known.words))
-    size = np.sqrt((found[texts_of >= OFTEN] ** 2).sum(axis=1).mean())
-    return np.asarray(found / size * (texts_of / (texts_of + HALF_SURE))[:, None], np.float32)
+        in_text = [place[word] for word in re.findall("[a-z]+", text.lower()) if word in place]
+        rows += [row] * len(in_text)
+        columns += in_text
+        values += [weights[i] / len(in_text) ** 0.5 for i in in_text]
+    x = sparse.csr_matrix((np.array(values, np.float32), (rows, columns)), (len(texts), len(words)))
+    fitted = Ridge(alpha=1.0, solver="sparse_cg", max_iter=60).fit(x, components(vectors, WIDTH)).coef_.T
+    texts_of = np.bincount(x.indices, minlength=len(words))
+    size = np.sqrt((fitted[texts_of >= OFTEN] ** 2).sum(axis=1).mean())
+    return np.asarray(fitted / size * (texts_of / (texts_of + HALF_SURE))[:, None], np.float32)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("encoder")
     parser.add_argument("--licence", default="Apache-2.0", help="of the encoder")
-    arguments = parser.parse_args()
-    encoder = load_encoder(arguments.encoder, 2)
-    every = words_of(encoder)
+    asked = parser.parse_args()
+    reader = EncoderReader(asked.encoder, print)
+    every = encoder_words(reader.encoder)
     if every is None:
-        raise SystemExit(f"{arguments.encoder} has no table of words")
+        raise SystemExit(f"{asked.encoder} has no table of words")
     latin = [i for i, word in enumerate(every.words) if word.isascii()]
     words = tuple(every.words[i] for i in latin)
-    known = PretrainedWords(words, every.table, every.pieces[latin], every.read)
+    pretrained = PretrainedWords(words, every.table, every.pieces[latin], every.read)
     texts = drawn_sentences()
     print(f"{len(texts):,} sentences")
-    first = known.table[known.pieces]
+    first = every.table[pretrained.pieces]
     first = first - first.mean(axis=0)
     first = first / np.sqrt((first**2).sum(axis=1).mean())
-    second = learnt(texts, vectors_of(encoder, texts, TransformerOptions()), known)
+    second = added(texts, reader.vectors(texts)[0], pretrained)
     codes, scales = packed(components(np.concatenate([first, second], axis=1), WIDTH))
     lines = np.frombuffer("\n".join(words).encode(), np.uint8)
-    save_file(
-        {"codes": codes, "scales": scales, "words": lines},
-        ENGLISH,
-        {"source": arguments.encoder.rstrip("/").split("/")[-1], "licence": arguments.licence},
-    )
+    provenance = {"source": asked.encoder.rstrip("/").split("/")[-1], "licence": asked.licence}
+    save_file({"codes": codes, "scales": scales, "words": lines}, ENGLISH, provenance)
     print(f"{ENGLISH}: {len(words):,} words, {ENGLISH.stat().st_size:,} bytes")
 
 

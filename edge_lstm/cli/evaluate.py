@@ -41,7 +41,7 @@ def command(
             "-d",
             metavar="SOURCE",
             help="Labelled texts: CSV, TSV, JSONL, Parquet or fastText file, a folder with a subfolder "
-            "for each label, - for standard input, or imdb, its tar, Keras's imdb.npz (these with "
+            "for each label, - for standard input, or imdb, its tar (these with "
             "edge-lstm[train]).",
         ),
     ],
@@ -106,9 +106,6 @@ def command(
         Path | None,
         typer.Option("--data-dir", metavar="DIR", help="Folder that holds the archive of imdb already."),
     ] = None,
-    word_index: Annotated[
-        Path | None, typer.Option("--word-index", metavar="FILE", help="Keras's word index, for imdb.npz.")
-    ] = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
@@ -156,7 +153,6 @@ def command(
         several=several or None,
         follow_links=follow_links,
         data_dir=data_dir,
-        word_index=word_index,
         show_progress=sys.stderr.isatty(),
     )
     with ProgressBar("evaluating", len(labelled.texts) * len(opened)) as progress:

@@ -61,7 +61,6 @@ def command(
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write the coloured text as an HTML page."),
     ] = None,
-    html: Annotated[Path | None, typer.Option("--html", hidden=True)] = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
@@ -77,7 +76,6 @@ def command(
 
     if by not in ("word", "sentence"):
         raise DataError(f"no parts called {by!r}; give --by word or --by sentence")
-    report = report or html  # the option's name before 0.2
     if report is not None:
         from edge_lstm.atomic import check_distinct, check_writable
 

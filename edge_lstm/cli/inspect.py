@@ -62,7 +62,7 @@ def command(
 def _checkpoint(path: Path, as_json: bool) -> None:
     """A checkpoint is read by the workstation side."""
     with needs("train", f"{path} is a checkpoint, which"):
-        from edge_lstm_export.checkpoint import describe_checkpoint
+        from edge_lstm_export.train.checkpoint import describe_checkpoint
     facts = describe_checkpoint(path)
     if as_json:
         print(to_json(facts, indent=2))

@@ -151,10 +151,6 @@ def command(
     from edge_lstm.errors import DataError
 
     paths = list(models or ())
-    if as_json and (named := [path for path in paths if path.suffix == ".json" or str(path) == "-"]):
-        # Until 0.1, --json took the name of a file. No model is called so.
-        paths = [path for path in paths if path not in named]
-        output, as_json = (None, True) if str(named[0]) == "-" else (named[0], False)
     if fail_above is not None and compared is None:
         raise DataError("--fail-above is for comparing; give --compare OLD NEW")
     if wheels is not None and ssh is None:

@@ -11,7 +11,7 @@ from edge_lstm.tables.formats import named
 from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
 
 # Read by edge_lstm_export only: the IMDB download, its tar, Keras's arrays.
-_WORKSTATION_SUFFIXES = (*TAR_SUFFIXES, ".npz")
+_WORKSTATION_SUFFIXES = TAR_SUFFIXES
 DEFAULT_SPLIT = "test"
 
 
@@ -27,18 +27,17 @@ def load_labelled(
     several: bool | None = None,
     follow_links: bool = False,
     data_dir: Path | None = None,
-    word_index: Path | None = None,
     show_progress: bool = False,
 ) -> Labelled | LabelledSets:
     """Texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
-    split; or ``imdb``, its tar or Keras's ``imdb.npz`` where edge-lstm[train] is installed.
+    split; or ``imdb`` or its tar where edge-lstm[train] is installed.
     split: which part, of a source that has parts; None for its test texts, or all of one without parts.
     input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
     label_separator, label_columns, several: of texts with several labels, see read_labelled.
     follow_links: whether what symbolic links inside a folder lead to is read.
-    data_dir: where ``imdb`` lies already; word_index: Keras's, for its npz; show_progress: of a download.
+    data_dir: where ``imdb`` lies already; show_progress: of a download.
 
     Raises DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
@@ -46,7 +45,7 @@ def load_labelled(
     if input_format is not None:
         named(input_format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(_WORKSTATION_SUFFIXES):
-        read = _from_dataset(source, split or DEFAULT_SPLIT, data_dir, word_index, show_progress)
+        read = _from_dataset(source, split or DEFAULT_SPLIT, data_dir, show_progress)
         return LabelledSets(read.texts, [(label,) for label in read.labels]) if several else read
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
@@ -64,15 +63,14 @@ def load_labelled(
     )
 
 
-def _from_dataset(
-    source: str, split: str, data_dir: Path | None, word_index: Path | None, show_progress: bool
-) -> Labelled:
-    from edge_lstm_export.datasets import DataOptions, read_dataset
+def _from_dataset(source: str, split: str, data_dir: Path | None, show_progress: bool) -> Labelled:
+    from edge_lstm_export.train.options import DataOptions
+    from edge_lstm_export.train.sources.read import read_dataset
 
     # Nothing may be held out of what is measured: test_share=0.
-    options = DataOptions(data_dir, word_index, test_share=0, show_progress=show_progress)
-    dataset = read_dataset(source, options)
+    options = DataOptions(data_dir, test_share=0.0, show_progress=show_progress)
+    dataset = read_dataset([source], options)
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:
         raise DataError(f"{source} has no part {split!r}; give --split train or --split test")
-    return Labelled(list(part.texts), [dataset.labels[i] for i in part.labels.tolist()])
+    return Labelled(list(part.texts), [dataset.labels[i] for i in part.strata.tolist()])

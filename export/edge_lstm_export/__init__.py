@@ -1,8 +1,38 @@
 """The workstation side of edge-lstm: train, export, quantize.
 
-Importing this package is cheap: torch and onnx are imported by the modules that use them.
+>>> from edge_lstm_export import TextClassifier                              # doctest: +SKIP
+>>> model = TextClassifier(preset="small").fit(texts, labels)                # doctest: +SKIP
+>>> model.export("tickets.onnx", quantize="int8")                            # doctest: +SKIP
+
+Importing this package is cheap: torch, scikit-learn and onnx are imported when a name is first used.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from edge_lstm._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from edge_lstm_export.estimator import TextClassifier, train_files
+    from edge_lstm_export.train.plan import Plan, make_plan
+
+__all__ = ["Plan", "TextClassifier", "__version__", "make_plan", "train_files"]
+_MODULES = {
+    "TextClassifier": "edge_lstm_export.estimator",
+    "train_files": "edge_lstm_export.estimator",
+    "Plan": "edge_lstm_export.train.plan",
+    "make_plan": "edge_lstm_export.train.plan",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        from importlib import import_module
+
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -24,8 +24,7 @@ NEW_TICKETS = (
     ("How do I invite a colleague?", "question"),
     ("Is there a free plan for schools?", "question"),
 )
-# For the embedded model. The first ones that it gets right are shown, and the first that it does not: which
-# ones these are, the model decides.
+# For the embedded model: the first ones that it gets right are shown, and the first that it does not.
 SENTENCES = (
     ("A wonderful film, beautifully played from the first scene to the last.", "pos"),
     ("Dull, far too long, and the ending makes no sense.", "neg"),
@@ -58,8 +57,8 @@ class Step:
 
 
 def write_texts(folder: Path) -> list[Path]:
-    """Writes the example tickets into a folder. → the files. Raises OutputError; DataError, before anything
-    is written, where a file of such a name holds something else."""
+    """Write the example tickets into a folder → the files. Raises OutputError; DataError, before anything is
+    written, where a file of such a name holds something else."""
     texts = {folder / path.name: path.read_bytes() for path in sorted(TICKETS.iterdir())}
     for path, data in texts.items():
         if path.exists() and not (path.is_file() and path.read_bytes() == data):
@@ -70,26 +69,15 @@ def write_texts(folder: Path) -> list[Path]:
 
 
 def steps(folder: Path) -> Iterator[Step]:
-    """From labelled tickets to a measured model, its files in ``folder``, and then the embedded model.
-
-    Each step is to be run before the next one is asked for.
-    """
+    """From labelled tickets to a measured model in ``folder``, then the embedded model. Each step is to be
+    run before the next one is asked for."""
     write_texts(folder)
-    tickets, test, log, scored, checkpoint, model = (
-        str(folder / name)
-        for name in (
-            "tickets.csv",
-            "test.csv",
-            "log.txt",
-            "scored.csv",
-            "tickets.safetensors",
-            "tickets.onnx",
-        )
-    )
-    unfinished = Path(f"{checkpoint}.partial").exists()
+    names = ("tickets.csv", "test.csv", "log.txt", "scored.csv", "tickets.safetensors", "tickets.onnx")
+    tickets, test, log, scored, checkpoint, model = (str(folder / name) for name in names)
+    resume = ["--resume"] if Path(f"{checkpoint}.partial").exists() else []
     yield Step(
         "Train on 120 support tickets",
-        ("train", tickets, "-o", checkpoint, *(["--resume"] if unfinished else [])),
+        ("train", tickets, "-o", checkpoint, *resume),
         "A network of your own. Its accuracy is cross-validated: each ticket was judged by a network that "
         "had not seen it.",
     )
@@ -100,16 +88,12 @@ def steps(folder: Path) -> Iterator[Step]:
         "The file answers as PyTorch does; int8 was compared on 60 tickets that nothing has learnt from. "
         "'chosen' says which of the two was written. A device may have another CPU: measure there.",
     )
-    yield Step(
-        "Classify",
-        ("predict", "-m", model, *_one_of_each(Classifier.load(model))),
-        "Label, probability and status of each text.",
-    )
-    yield Step(
-        "Score a file",
-        ("score", log, "-o", scored, "-m", model),
-        "A row out for each row in, on all cores; after a kill, --resume goes on to the same bytes.",
-    )
+    right, _ = judged(Classifier.load(model), NEW_TICKETS)
+    of_each_label = list({label: text for text, label in reversed(right)}.values())[::-1]
+    predict = ("predict", "-m", model, *(of_each_label or [NEW_TICKETS[0][0]]))
+    yield Step("Classify", predict, "Label, probability and status of each text.")
+    shown = "A row out for each row in, on all cores; after a kill, --resume goes on to the same bytes."
+    yield Step("Score a file", ("score", log, "-o", scored, "-m", model), shown)
     yield Step(
         "Is it right on tickets that it has not seen?",
         ("evaluate", model, "--data", test),
@@ -126,21 +110,13 @@ def steps(folder: Path) -> Iterator[Step]:
     yield _sentiment(Classifier.load())
 
 
-def _one_of_each(classifier: Classifier) -> list[str]:
-    """Of every label the first new ticket that the model gets right."""
-    right, _ = judged(classifier, NEW_TICKETS)
-    return list({label: text for text, label in reversed(right)}.values())[::-1] or [NEW_TICKETS[0][0]]
-
-
 def _sentiment(classifier: Classifier) -> Step:
     """The embedded model on sentences that it gets right and one that it does not."""
     right, wrong = judged(classifier, SENTENCES)
-    texts = [text for text, _ in right[:RIGHT_SHOWN]]
+    texts = [text for text, _ in (*right[:RIGHT_SHOWN], *wrong[:1])]
     said = f"Of {len(SENTENCES)} sentences, most of them hard on purpose, it gets {len(right)} right"
     if wrong:
-        text, label = wrong[0]
-        texts.append(text)
-        said += f". It gets the last one here wrong: a person would say {label}"
+        said += f". It gets the last one here wrong: a person would say {wrong[0][1]}"
     return Step(
         "The model in the package: is a film review positive?",
         ("predict", *texts),
@@ -151,8 +127,6 @@ def _sentiment(classifier: Classifier) -> Step:
 
 def judged(classifier: Classifier, texts: Sequence[tuple[str, str]]) -> tuple[Judged, Judged]:
     """Texts with their true labels → those that the model gets right, and those that it does not."""
-    right: Judged = []
-    wrong: Judged = []
-    for (text, label), answer in zip(texts, classifier.predict([text for text, _ in texts])):
-        (right if answer.label == label else wrong).append((text, label))
-    return right, wrong
+    answers = classifier.predict([text for text, _ in texts])
+    right = [pair for pair, answer in zip(texts, answers) if answer.label == pair[1]]
+    return right, [pair for pair in texts if pair not in right]

@@ -645,34 +645,31 @@ static int around_sigma(uint32_t c) {
 /* --- The model file ------------------------------------------------------------------------------------------- */
 
 #define START_ID 1
+#define OOV_ID 2
 #define FIRST_WORD_ID 4
 #define MAX_LENGTH 100000
-#define MAX_LAYERS 99
 
-/* One layer's constants, all directions: in the file, unaligned, float32 or int8. */
-typedef struct {
-    const unsigned char *w, *r, *b, *w_scale, *r_scale;
-    int group; /* int8: so many products fit in 16 bits where activations are within ±128: 1, 2 or GROUP */
-    unsigned char *packed; /* with AVX2: w and r of each direction again, as pack() lays them */
-} lstm_layer;
+/* Entries of the metadata, by their names behind "edge_lstm." */
+enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, KEYS };
+static const char *const NAMES[KEYS] = {"format", "tokenizer", "vocabulary", "labels", "network", "golden", "several"};
 
 struct edge_lstm {
-    slice graph, tokenizer, vocabulary, labels_json, thresholds_json, golden;
-    slice letters; /* JSON: of misspelt words; empty where the rule looks for none */
-    int32_t length, oov_id, lines, words;   /* text; oov_id -1: left out; the vocabulary's lines behind words are pieces */
+    slice graph, metadata[KEYS], vocabulary;
+    int32_t length, lines, words;                  /* text; the vocabulary's lines behind words are pieces */
     int32_t longest_word, longest_piece, specials; /* bytes; characters beyond ASCII that are no letters */
-    int32_t ngrams, ngram_dim;
-    int32_t ids, embedding_dim, hidden, layers, directions, buckets; /* network; the first two and hidden with */
-    int32_t labels, logits, sentinels, int8, pool_last, pool_mean, pool_max; /* what int8 adds to them */
-    int32_t several; /* a text may have several labels */
-    const unsigned char *embedding, *embedding_scale, *head_weight, *head_scales, *head_bias, *pairs, *pairs_scale;
-    const unsigned char *vectors, *vector_scales;
+    int32_t ids, embedding_dim, hidden, directions, ngrams, ngram_dim; /* network; with the sentinels of int8 */
+    int32_t labels, logits, several, int8, last; /* a text may have several labels; pooling last, else mean+max */
+    const unsigned char *embedding, *embedding_scale, *w, *r, *b, *w_scale, *r_scale; /* in the file, unaligned */
+    const unsigned char *vectors, *vector_scales, *head_weight, *head_scales, *head_bias;
+    int group; /* int8: so many products fit in 16 bits where activations are within ±128: 1, 2 or GROUP */
+    int old, buckets;                         /* TODO(model): remove with the package's retrained model, */
+    const unsigned char *pairs, *pairs_scale; /* with what names these four */
     unsigned char kind[128]; /* of ASCII: LETTER, SEPARATOR or MARK */
     /* In the arena: */
-    lstm_layer *lstms;
     char **names;
     double *thresholds;
-    unsigned char *word, *slots, *starts; /* the vocabulary's index: see find_word */
+    unsigned char *packed; /* with AVX2: w and r of each direction again, as pack() lays them */
+    unsigned char *word, *slots, *starts; /* the vocabulary's index: see find_line */
     uint32_t slot_mask, gram_mask;
     int slot_bytes, start_bytes;
     struct special { uint32_t character, becomes, kind; } *special;
@@ -683,89 +680,30 @@ struct edge_lstm {
     size_t count;
     int16_t *quantized;
     unsigned char *bytes; /* with AVX2 */
-    float *gates, *h, *c, *x, *pooled, *answer, *sequence[2];
+    float *gates, *h, *c, *x, *pooled, *answer;
 };
 
 static const char NOT_A_MODEL[] = "not a model file of edge-lstm, or cut short; copy it again";
 static const char CHANGED[] = "the file was cut short or changed after it was written; copy it again";
-static const char LATER[] = "this format version is not supported; use a newer edge_lstm.c";
+static const char OTHER[] = "this format version is not supported; export the model again, or use a newer edge_lstm.c";
 static const char RULE_UNKNOWN[] = "this text rule is not supported; use a newer edge_lstm.c";
 static const char UNUSABLE[] = "the file's metadata is unusable or does not fit together; export it again";
-static const char POOLING[] = "this pooling is not supported; use last, mean, max or mean+max";
+static const char POOLING[] = "this pooling is not supported; use last or mean+max";
 static const char GRAPH[] = "this network is not supported: its graph has not the constants that its metadata needs";
 
 enum { FLOAT32 = 1, INT8 = 3 };
 enum { LETTER, SEPARATOR, MARK };
 
-/* A constant of the graph by name, type and shape: its bytes, or NULL. */
-static const unsigned char *constant(slice graph, const char *name, int type, int axes, const int32_t *shape) {
-    field f, t;
-    int more;
-    while ((more = next_field(&graph, &f)) > 0) {
-        slice tensor = f.bytes, raw = {NULL, NULL}, title = {NULL, NULL};
-        uint64_t dim, found_type = 0, size = type == FLOAT32 ? 4 : 1;
-        int axis = 0, fits = 1, i;
-        if (f.number != 5 || !f.is_bytes) continue;
-        while ((more = next_field(&tensor, &t)) > 0) {
-            if (t.number == 2 && !t.is_bytes) found_type = t.value;
-            else if (t.number == 8 && t.is_bytes) title = t.bytes;
-            else if (t.number == 9 && t.is_bytes) raw = t.bytes;
-            else if (t.number == 1 && !t.is_bytes) {
-                fits &= axis < axes && t.value == (uint64_t)shape[axis], axis++;
-            } else if (t.number == 1) {
-                while (fits && t.bytes.at < t.bytes.end) {
-                    fits = varint(&t.bytes, &dim) && axis < axes && dim == (uint64_t)shape[axis];
-                    axis++;
-                }
-            }
-            if (!fits) break;
-        }
-        if (!title.at || !same(title, name)) {
-            if (fits || title.at) continue;
-            while (next_field(&tensor, &t) > 0)
-                if (t.number == 8 && t.is_bytes) title = t.bytes;
-            if (!title.at || !same(title, name)) continue;
-        }
-        for (i = 0; i < axes; i++) size *= (uint64_t)shape[i];
-        return fits && more == 0 && axis == axes && found_type == (uint64_t)type && raw.at && length_of(raw) == size
-                   ? raw.at
-                   : NULL;
+/* The first submessage `number` whose field `title` is this text. */
+static int find_named(slice message, unsigned number, unsigned title, const char *text, slice *content) {
+    field f, part;
+    while (next_field(&message, &f) > 0) {
+        slice rest = f.bytes;
+        if (f.number != number || !f.is_bytes) continue;
+        while (next_field(&rest, &part) > 0)
+            if (part.number == title && part.is_bytes && same(part.bytes, text)) return *content = f.bytes, 1;
     }
-    return NULL;
-}
-
-static const unsigned char *layer_constant(const edge_lstm *m, int layer, const char *part, int type, int axes, int32_t a,
-                                           int32_t b, int32_t c) {
-    char name[32] = "lstm", *end = name + 4;
-    int32_t shape[3];
-    shape[0] = a, shape[1] = b, shape[2] = c;
-    if (layer >= 10) *end++ = (char)('0' + layer / 10);
-    *end++ = (char)('0' + layer % 10);
-    strcpy(end, part);
-    return constant(m->graph, name, type, axes, shape);
-}
-
-static int32_t inputs_of(const edge_lstm *m, int32_t layer) { return layer ? m->directions * m->hidden : m->embedding_dim; }
-
-static int find_layer(const edge_lstm *m, int layer, lstm_layer *l) {
-    int32_t d = m->directions, gates = 4 * m->hidden, in = inputs_of(m, layer);
-    if (m->int8) {
-        l->w = layer_constant(m, layer, "_w", INT8, 3, d, in, gates);
-        l->r = layer_constant(m, layer, "_r", INT8, 3, d, m->hidden, gates);
-        l->w_scale = layer_constant(m, layer, "_w_scale", FLOAT32, 1, d, 0, 0);
-        l->r_scale = layer_constant(m, layer, "_r_scale", FLOAT32, 1, d, 0, 0);
-    } else {
-        l->w = layer_constant(m, layer, "_w", FLOAT32, 3, d, gates, in);
-        l->r = layer_constant(m, layer, "_r", FLOAT32, 3, d, gates, m->hidden);
-        l->w_scale = l->r_scale = l->w;
-    }
-    l->b = layer_constant(m, layer, "_b", FLOAT32, 2, d, 2 * gates, 0);
-    l->group = 1;
-    return l->w && l->r && l->b && l->w_scale && l->r_scale;
-}
-
-static int32_t pooled_values(const edge_lstm *m) {
-    return m->directions * m->hidden * (m->pool_last + m->pool_mean + m->pool_max);
+    return 0;
 }
 
 /* A repeated number's next value: one a field, or packed in one. rest: the packed ones to come. */
@@ -780,34 +718,35 @@ static int next_integer(slice *message, unsigned number, slice *rest, uint64_t *
     return varint(rest, value);
 }
 
-/* The value of a graph's TfIdfVectorizer's attribute: its AttributeProto. */
-static int vectorizer_attribute(slice graph, const char *name, slice *attribute) {
-    field node, part, inner;
-    while (next_field(&graph, &node) > 0) {
-        slice rest = node.bytes;
-        int is_it = 0;
-        if (node.number != 1 || !node.is_bytes) continue;
-        while (next_field(&rest, &part) > 0) is_it |= part.number == 4 && same(part.bytes, "TfIdfVectorizer");
-        for (rest = node.bytes; is_it && next_field(&rest, &part) > 0;) {
-            slice content = part.bytes;
-            if (part.number != 5 || !part.is_bytes) continue;
-            *attribute = part.bytes;
-            while (next_field(&content, &inner) > 0)
-                if (inner.number == 1 && same(inner.bytes, name)) return 1;
-        }
-        if (is_it) return 0;
+/* A constant of the graph by name, type and shape: its bytes, or NULL. */
+static const unsigned char *constant(const edge_lstm *m, const char *name, int type, int axes, int32_t a, int32_t b,
+                                     int32_t c) {
+    slice tensor, rest, raw = {NULL, NULL}, packed = {NULL, NULL};
+    uint64_t value, held = 0, size = type == FLOAT32 ? 4 : 1, shape[3];
+    field f;
+    int more, i;
+    shape[0] = (uint64_t)a, shape[1] = (uint64_t)b, shape[2] = (uint64_t)c;
+    if (!find_named(m->graph, 5, 8, name, &tensor)) return NULL;
+    for (rest = tensor; (more = next_field(&rest, &f)) > 0;) {
+        if (f.number == 2 && !f.is_bytes) held = f.value;
+        if (f.number == 9 && f.is_bytes) raw = f.bytes;
     }
-    return 0;
+    for (i = 0; i < axes; i++, size *= value)
+        if (!next_integer(&tensor, 1, &packed, &value) || value != shape[i]) return NULL;
+    if (more || next_integer(&tensor, 1, &packed, &value) || held != (uint64_t)type) return NULL;
+    return length_of(raw) == size ? raw.at : NULL;
 }
+
+static int32_t pooled_values(const edge_lstm *m) { return m->directions * m->hidden * (m->last ? 1 : 2); }
 
 /* The n-grams that have a vector: single ids first, then pairs. grams: [ngrams, 2], or NULL only to check them. */
 static int read_ngrams(const edge_lstm *m, int32_t *grams) {
-    slice counts, pool, rest = {NULL, NULL};
+    slice node, counts, pool, rest = {NULL, NULL};
     uint64_t value, pairs_start = UINT64_MAX;
     int32_t n, i;
-    if (!vectorizer_attribute(m->graph, "ngram_counts", &counts) || !vectorizer_attribute(m->graph, "pool_int64s", &pool))
+    if (!find_named(m->graph, 1, 4, "TfIdfVectorizer", &node) || !find_named(node, 5, 1, "ngram_counts", &counts) ||
+        !find_named(node, 5, 1, "pool_int64s", &pool) || !next_integer(&counts, 8, &rest, &value) || value)
         return 0;
-    if (!next_integer(&counts, 8, &rest, &value) || value) return 0;
     if (next_integer(&counts, 8, &rest, &value)) pairs_start = value;
     rest.at = rest.end = NULL;
     for (n = 0; n < m->ngrams; n++)
@@ -825,51 +764,37 @@ static void note(edge_lstm *m, uint32_t c, uint32_t becomes, uint32_t kind) {
 }
 
 /* The characters of pieces-1 that are no letters, or become others: into kind[], and special where there is room. */
-static int read_rule(edge_lstm *m, slice tokenizer) {
-    slice value, name;
+static int read_rule(edge_lstm *m) {
+    slice tokenizer = m->metadata[TOKENIZER], value, name;
     reader r;
     uint32_t c, to;
-    int32_t i;
+    m->specials = 0;
     if (!json_get(tokenizer, "separators", &value)) return 0;
     for (r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
         if (c < 128) m->kind[c] = SEPARATOR;
         else note(m, c, c, SEPARATOR);
     if (!json_get(tokenizer, "marks", &value)) return 0;
-    for (r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
-        if (c < 128) m->kind[c] = MARK;
-        else note(m, c, c, MARK);
+    for (r = json_string(value); (c = next_character(&r)) != END_OF_TEXT; m->kind[c] = MARK)
+        if (c >= 128) return 0;
     if (!json_get(tokenizer, "replacements", &value) || !json_enter(&value, '{')) return 0;
     while (json_value(&value, &name)) {
         slice text;
-        uint32_t kind = LETTER;
         if (value.at == value.end || *value.at++ != ':' || !json_value(&value, &text)) return 0;
         r = json_string(name), c = next_character(&r);
         r = json_string(text), to = next_character(&r);
-        if (c < 128 || c == END_OF_TEXT || to == END_OF_TEXT || next_character(&r) != END_OF_TEXT) return 0;
-        if (to < 128) kind = m->kind[to];
-        for (i = 0; m->special && i < m->specials; i++)
-            if (m->special[i].character == to) kind = m->special[i].kind;
-        note(m, c, to, kind);
+        if (c < 128 || c == END_OF_TEXT || to >= 128 || next_character(&r) != END_OF_TEXT) return 0;
+        note(m, c, to, m->kind[to]);
         if (value.at < value.end && *value.at == ',') value.at++;
     }
     return 1;
 }
 
-/* Everything that needs no arena: the file's bytes are whole, and describe a network that can be run here. */
-static const char *parse(edge_lstm *m, slice file, int digest_counts) {
-    static const char filters[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r";
-    static const struct { const char *key, *text; } rule[] = {
-        {"lowercase", "unicode"},
-        {"padding", "right"},
-        {"truncation", "keep the last ids"}};
+/* The file's bytes → its graph and metadata, once its format and digest are right. */
+static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
     static const unsigned char nothing[1];
-    slice rest = file, format = {NULL, NULL}, tokenizer = format, network = format, sets = format, value;
-    reader r;
-    uint32_t c;
+    slice rest = file;
     field f, e;
-    int more, keras;
-    int32_t n, shape[3], bidirectional, read;
-    const unsigned char *at;
+    int more, i;
     memset(m, 0, sizeof *m);
     while ((more = next_field(&rest, &f)) > 0) {
         slice key = {NULL, NULL}, content = {nothing, nothing};
@@ -880,126 +805,165 @@ static const char *parse(edge_lstm *m, slice file, int digest_counts) {
             else if (e.number == 2) content = e.bytes;
         }
         if (more < 0 || !key.at) return NOT_A_MODEL;
-        if (same(key, "edge_lstm.format")) format = content;
-        else if (same(key, "edge_lstm.tokenizer")) tokenizer = content;
-        else if (same(key, "edge_lstm.vocabulary")) m->vocabulary = content;
-        else if (same(key, "edge_lstm.labels")) m->labels_json = content;
-        else if (same(key, "edge_lstm.network")) network = content;
-        else if (same(key, "edge_lstm.golden")) m->golden = content;
-        else if (same(key, "edge_lstm.several")) sets = content;
+        if (length_of(key) < 10 || memcmp(key.at, "edge_lstm.", 10)) continue;
+        key.at += 10;
+        for (i = 0; i < KEYS; i++)
+            if (same(key, NAMES[i])) m->metadata[i] = content;
     }
-    if (more < 0 || !format.at) return NOT_A_MODEL;
-    m->several = same(format, "3");
-    if (!same(format, "1") && !same(format, "2") && !m->several) return LATER;
+    if (more < 0 || !m->metadata[FORMAT].at) return NOT_A_MODEL;
+    m->old = same(m->metadata[FORMAT], "2"); /* TODO(model) */
+    if (!same(m->metadata[FORMAT], "10") && !m->old) return OTHER;
     if (length_of(file) < 64) return CHANGED;
     file.end -= 64; /* the digest of all before it */
     if (digest_counts && !sha256_is(file, file.end)) return CHANGED;
     for (rest = m->graph; (more = next_field(&rest, &f)) != 0;)
         if (more < 0) return CHANGED;
+    return NULL;
+}
 
-    for (n = 0; n < (int32_t)(sizeof rule / sizeof *rule); n++)
-        if (!json_is(tokenizer, rule[n].key, rule[n].text)) return tokenizer.at ? RULE_UNKNOWN : UNUSABLE;
-    if (!json_int(tokenizer, "pad_id", 0, 0, &n) || !json_int(tokenizer, "start_id", START_ID, START_ID, &n) ||
-        !json_int(tokenizer, "first_word_id", FIRST_WORD_ID, FIRST_WORD_ID, &n))
+/* How texts become ids: the tokenizer's settings and the vocabulary. */
+static const char *read_tokenizer(edge_lstm *m) {
+    static const char filters[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r";
+    static const char keras_rule[] = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
+    static const char *const texts[][2] = {
+        {"lowercase", "unicode"}, {"padding", "right"}, {"truncation", "keep the last ids"}};
+    static const struct { const char *key; int32_t value; } numbers[] = {
+        {"pad_id", 0}, {"start_id", START_ID}, {"oov_id", OOV_ID}, {"first_word_id", FIRST_WORD_ID}};
+    slice tokenizer = m->metadata[TOKENIZER];
+    const unsigned char *at, *end;
+    int keras = json_is(tokenizer, "rule", keras_rule);
+    int32_t n, value;
+    if (!tokenizer.at || !m->metadata[VOCABULARY].at) return UNUSABLE;
+    for (n = 0; n < (int32_t)(sizeof texts / sizeof *texts); n++)
+        if (!json_is(tokenizer, texts[n][0], texts[n][1])) return RULE_UNKNOWN;
+    for (n = 0; n < (int32_t)(sizeof numbers / sizeof *numbers); n++)
+        if (!json_int(tokenizer, numbers[n].key, numbers[n].value, numbers[n].value, &value)) return RULE_UNKNOWN;
+    if (keras ? !json_is(tokenizer, "filters", filters) : !json_is(tokenizer, "rule", "pieces-1") || !read_rule(m))
         return RULE_UNKNOWN;
-    keras = json_is(tokenizer, "rule", "lower-case; each filter character becomes a space; split on spaces; drop empty pieces");
-    if (keras && !json_is(tokenizer, "filters", filters)) return RULE_UNKNOWN;
-    if (!keras && json_is(tokenizer, "rule", "pieces-2")) {
-        if (!json_get(tokenizer, "letters", &m->letters) || *m->letters.at != '"') return UNUSABLE;
-    } else if (!keras && !json_is(tokenizer, "rule", "pieces-1")) return RULE_UNKNOWN;
-    m->tokenizer = tokenizer;
     m->kind[' '] = SEPARATOR;
-    if (keras)
-        for (n = 0; filters[n]; n++) m->kind[(unsigned char)filters[n]] = SEPARATOR;
-    else if (!read_rule(m, tokenizer)) return RULE_UNKNOWN;
-    if (!m->vocabulary.at || !m->labels_json.at || !json_int(tokenizer, "length", 1, MAX_LENGTH, &m->length) ||
-        !json_int(network, "num_words", 1, 1 << 24, &m->ids) ||
-        !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
-        !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "layers", 1, MAX_LAYERS, &m->layers) ||
-        !json_int(network, "labels", 2, 1 << 20, &m->labels))
-        return UNUSABLE;
-    if (json_get(network, "pair_buckets", &value) && !json_int(network, "pair_buckets", 0, 1 << 26, &m->buckets))
-        return UNUSABLE;
-    if (!json_get(network, "bidirectional", &value)) return UNUSABLE;
-    bidirectional = same(value, "true");
-    if (!bidirectional && !same(value, "false")) return UNUSABLE;
-    if ((json_get(network, "several", &value) && same(value, "true")) != m->several) return UNUSABLE;
-    if (m->several && !json_get(sets, "thresholds", &m->thresholds_json)) return UNUSABLE;
-    if (!json_get(tokenizer, "oov_id", &value)) return UNUSABLE;
-    if (same(value, "null")) m->oov_id = -1;
-    else if (!json_int(tokenizer, "oov_id", 2, m->ids, &m->oov_id)) return UNUSABLE;
-    m->pool_last = json_is(network, "pooling", "last");
-    m->pool_mean = json_is(network, "pooling", "mean") || json_is(network, "pooling", "mean+max");
-    m->pool_max = json_is(network, "pooling", "max") || json_is(network, "pooling", "mean+max");
-    if (!m->pool_last && !m->pool_mean && !m->pool_max) return POOLING;
+    for (n = 0; keras && filters[n]; n++) m->kind[(unsigned char)filters[n]] = SEPARATOR;
     m->words = INT32_MAX;
-    if (!keras && !json_int(tokenizer, "words", 0, m->ids, &m->words)) return UNUSABLE;
-    for (at = m->vocabulary.at; at < m->vocabulary.end; m->lines++) {
-        const unsigned char *end = memchr(at, '\n', (size_t)(m->vocabulary.end - at));
+    if (!json_int(tokenizer, "length", 1, MAX_LENGTH, &m->length)) return UNUSABLE;
+    if (!keras && !json_int(tokenizer, "words", 0, 1 << 24, &m->words)) return UNUSABLE;
+    m->vocabulary = m->metadata[VOCABULARY];
+    for (at = m->vocabulary.at; at < m->vocabulary.end; m->lines++, at = end + 1) {
         int32_t *longest = m->lines < m->words ? &m->longest_word : &m->longest_piece;
-        if (m->lines >= m->ids) return UNUSABLE;
+        if (m->lines >= 1 << 24) return UNUSABLE;
+        end = memchr(at, '\n', (size_t)(m->vocabulary.end - at));
         if (!end) end = m->vocabulary.end;
         if (end - at > *longest) *longest = (int32_t)(end - at);
-        at = end + 1;
         if (end + 1 == m->vocabulary.end) m->lines++; /* it ends with an empty word */
     }
     if (keras) m->words = m->lines;
-    if (m->lines + FIRST_WORD_ID > m->ids + 1 || m->words > m->lines) return UNUSABLE;
-    if ((json_get(network, "ngrams", &value) && !json_int(network, "ngrams", 0, 1 << 24, &m->ngrams)) ||
-        (m->ngrams && !json_int(network, "ngram_dim", 1, 1 << 16, &m->ngram_dim)))
-        return UNUSABLE;
+    return m->words <= m->lines ? NULL : UNUSABLE;
+}
 
+static int json_flag(slice object, const char *key, int32_t *flag) {
+    slice value;
+    if (!json_get(object, key, &value)) return 0;
+    *flag = same(value, "true");
+    return *flag || same(value, "false");
+}
+
+/* The network's shape, and that the vocabulary and the thresholds are its own. */
+static const char *read_network(edge_lstm *m) {
+    slice network = m->metadata[NETWORK];
+    int32_t bidirectional, layers;
+    if (!json_int(network, "num_words", 1, 1 << 24, &m->ids) || m->ids != m->lines + FIRST_WORD_ID ||
+        !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
+        !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "labels", 2, 1 << 20, &m->labels) ||
+        !json_flag(network, "bidirectional", &bidirectional))
+        return UNUSABLE;
+    if (m->old) { /* TODO(model) */
+        if (!json_int(network, "layers", 1, 1, &layers) || !json_int(network, "pair_buckets", 1, 1 << 26, &m->buckets))
+            return UNUSABLE;
+    } else if (!json_flag(network, "several", &m->several) || !json_int(network, "ngrams", 0, 1 << 24, &m->ngrams) ||
+               !json_int(network, "ngram_dim", m->ngrams ? 1 : 0, 1 << 16, &m->ngram_dim))
+        return UNUSABLE;
+    if (m->several != (m->metadata[SEVERAL].at != NULL)) return UNUSABLE;
+    if (!m->ngrams) m->ngram_dim = 0;
+    m->last = json_is(network, "pooling", "last");
+    if (!m->last && !json_is(network, "pooling", "mean+max")) return POOLING;
     m->directions = 1 + bidirectional;
     m->logits = m->labels == 2 && !m->several ? 1 : m->labels;
-    shape[0] = m->ids + 1, shape[1] = m->embedding_dim;
-    if (!(m->embedding = constant(m->graph, "embedding", FLOAT32, 2, shape))) {
-        m->int8 = 1;
-        shape[1] += 2; /* two sentinel columns, and then two sentinel units a direction */
-        if ((m->embedding = constant(m->graph, "embedding", INT8, 2, shape))) m->sentinels = 2;
-        else shape[1] -= 2, m->embedding = constant(m->graph, "embedding", INT8, 2, shape);
-        m->embedding_dim += m->sentinels, m->hidden += m->sentinels;
-        shape[0] = 1;
-        m->embedding_scale = constant(m->graph, "embedding_scale", FLOAT32, 1, shape);
-        if (!m->embedding || !m->embedding_scale) return GRAPH;
+    return NULL;
+}
+
+/* Where the weights lie in the file. int8: two sentinel columns in the embedding, two sentinel units a direction. */
+static const char *find_weights(edge_lstm *m) {
+    int type, head;
+    int32_t d = m->directions, n, gates, inputs;
+    m->embedding = constant(m, "embedding", FLOAT32, 2, m->ids + 1, m->embedding_dim, 0);
+    m->int8 = !m->embedding;
+    type = m->int8 ? INT8 : FLOAT32, head = m->old ? FLOAT32 : type;
+    if (m->int8) {
+        m->embedding_dim += 2, m->hidden += 2;
+        m->embedding = constant(m, "embedding", INT8, 2, m->ids + 1, m->embedding_dim, 0);
+        m->embedding_scale = constant(m, "embedding_scale", FLOAT32, 1, 1, 0, 0);
+        m->w_scale = constant(m, m->old ? "lstm0_w_scale" : "lstm_w_scale", FLOAT32, 1, d, 0, 0);
+        m->r_scale = constant(m, m->old ? "lstm0_r_scale" : "lstm_r_scale", FLOAT32, 1, d, 0, 0);
+        if (!m->embedding_scale || !m->w_scale || !m->r_scale) return GRAPH;
     }
-    for (n = 0; n < m->layers; n++) {
-        lstm_layer layer;
-        if (!find_layer(m, (int)n, &layer)) return GRAPH;
-    }
-    shape[0] = read = pooled_values(m) + m->ngram_dim, shape[1] = m->logits, shape[2] = 1;
-    m->head_weight = constant(m->graph, "head_w", m->ngrams && m->int8 ? INT8 : FLOAT32, 2, shape);
-    m->head_bias = constant(m->graph, "head_b", FLOAT32, 1, shape + 1);
-    if (!m->head_weight || !m->head_bias) return GRAPH;
+    gates = 4 * m->hidden, n = m->embedding_dim; /* int8: [D, inputs, gates], fp32: [D, gates, inputs] */
+    m->w = constant(m, m->old ? "lstm0_w" : "lstm_w", type, 3, d, m->int8 ? n : gates, m->int8 ? gates : n);
+    n = m->hidden;
+    m->r = constant(m, m->old ? "lstm0_r" : "lstm_r", type, 3, d, m->int8 ? n : gates, m->int8 ? gates : n);
+    m->b = constant(m, m->old ? "lstm0_b" : "lstm_b", FLOAT32, 2, d, 2 * gates, 0);
+    inputs = pooled_values(m) + m->ngram_dim;
+    m->head_weight = constant(m, "head_w", head, 2, inputs, m->logits, 0);
+    m->head_bias = constant(m, "head_b", FLOAT32, 1, m->logits, 0, 0);
+    m->head_scales = head == INT8 ? constant(m, "head_w_scales", FLOAT32, 2, inputs, 1, 0) : NULL;
+    if (!m->embedding || !m->w || !m->r || !m->b || !m->head_weight || !m->head_bias || (head == INT8 && !m->head_scales))
+        return GRAPH;
     if (m->ngrams) {
-        shape[0] = m->ngrams, shape[1] = m->ngram_dim;
-        m->vectors = constant(m->graph, "ngram_vectors", m->int8 ? INT8 : FLOAT32, 2, shape);
-        m->vector_scales = m->int8 ? constant(m->graph, "ngram_scales", FLOAT32, 1, shape + 1) : m->vectors;
-        shape[0] = read, shape[1] = 1;
-        m->head_scales = m->int8 ? constant(m->graph, "head_w_scales", FLOAT32, 2, shape) : NULL;
-        if (!m->vectors || !m->vector_scales || (m->int8 && !m->head_scales) || !read_ngrams(m, NULL)) return GRAPH;
+        m->vectors = constant(m, "ngram_vectors", type, 2, m->ngrams, m->ngram_dim, 0);
+        m->vector_scales = m->int8 ? constant(m, "ngram_scales", FLOAT32, 1, m->ngram_dim, 0, 0) : m->vectors;
+        if (!m->vectors || !m->vector_scales || !read_ngrams(m, NULL)) return GRAPH;
     }
-    if (m->buckets) {
-        shape[0] = m->logits, shape[1] = m->ids + 1 + m->buckets, shape[2] = 1;
-        m->pairs = constant(m->graph, "pairs", m->int8 ? INT8 : FLOAT32, 2, shape);
-        m->pairs_scale = m->int8 ? constant(m->graph, "pairs_scale", FLOAT32, 1, shape + 2) : m->pairs;
+    if (m->buckets) { /* TODO(model) */
+        m->pairs = constant(m, "pairs", type, 2, m->logits, m->ids + 1 + m->buckets, 0);
+        m->pairs_scale = m->int8 ? constant(m, "pairs_scale", FLOAT32, 1, 1, 0, 0) : m->pairs;
         if (!m->pairs || !m->pairs_scale) return GRAPH;
     }
+    return NULL;
+}
 
-    value = m->labels_json;
-    if (!json_enter(&value, '[')) return UNUSABLE;
-    for (n = 0; json_next(&value, &rest); n++)
-        if (*rest.at != '"') return UNUSABLE;
-        else
-            for (r = json_string(rest); (c = next_character(&r)) != END_OF_TEXT;)
-                if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return UNUSABLE;
-    if (n != m->labels) return UNUSABLE;
-    value = m->thresholds_json;
-    if (m->several && !json_enter(&value, '[')) return UNUSABLE;
-    for (n = 0; m->several && json_next(&value, &rest); n++) {
-        double threshold = json_number(rest, &more);
-        if (!more || !(threshold > 0 && threshold <= 1)) return UNUSABLE;
+/* The list of labels, or of thresholds, once it was entered. */
+static int enter_labels(const edge_lstm *m, slice *list) { return *list = m->metadata[LABELS], json_enter(list, '['); }
+
+static int enter_thresholds(const edge_lstm *m, slice *list) {
+    return m->several && json_get(m->metadata[SEVERAL], "thresholds", list) && json_enter(list, '[');
+}
+
+static const char *check_labels(const edge_lstm *m) {
+    slice list, value;
+    reader r;
+    uint32_t c;
+    int32_t n;
+    int valid;
+    if (!enter_labels(m, &list)) return UNUSABLE;
+    for (n = 0; json_next(&list, &value); n++) {
+        if (*value.at != '"') return UNUSABLE;
+        for (r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
+            if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return UNUSABLE;
     }
-    return n == (m->several ? m->labels : 0) ? NULL : UNUSABLE;
+    if (n != m->labels) return UNUSABLE;
+    if (!m->several) return NULL;
+    if (!enter_thresholds(m, &list)) return UNUSABLE;
+    for (n = 0; json_next(&list, &value); n++) {
+        double threshold = json_number(value, &valid);
+        if (!valid || !(threshold > 0 && threshold <= 1)) return UNUSABLE;
+    }
+    return n == m->labels ? NULL : UNUSABLE;
+}
+
+/* Everything that needs no arena: the file's bytes are whole, and describe a network that can be run here. */
+static const char *parse(edge_lstm *m, slice file, int digest_counts) {
+    const char *error = read_file(m, file, digest_counts);
+    if (!error) error = read_tokenizer(m);
+    if (!error) error = read_network(m);
+    if (!error) error = find_weights(m);
+    return error ? error : check_labels(m);
 }
 
 /* --- The arena ------------------------------------------------------------------------------------------------ */
@@ -1026,12 +990,9 @@ static size_t packed_size(int32_t inputs, int32_t outputs) {
 
 /* Where everything lies behind the arena's first byte, which is aligned → how much there is. base: NULL to count. */
 static size_t lay_out(edge_lstm *m, unsigned char *base) {
-    size_t hidden = (size_t)m->hidden, width = (size_t)m->directions * hidden, slots = 1, at;
-    size_t widest = m->layers > 1 && width > (size_t)m->embedding_dim ? width : (size_t)m->embedding_dim;
-    int32_t i, gates = 4 * m->hidden;
-    uint64_t used = 0, sequence = m->layers > 1 ? (uint64_t)m->length * width : 0;
-    if (hidden > widest) widest = hidden;
-    size_t gram_slots = 1, sums = 4 * hidden > (size_t)m->ngram_dim ? 4 * hidden : (size_t)m->ngram_dim;
+    size_t hidden = (size_t)m->hidden, inputs = (size_t)m->embedding_dim, widest = inputs > hidden ? inputs : hidden;
+    size_t slots = 1, gram_slots = 1, at, both;
+    uint64_t used = 0;
     while (slots * 2 < (size_t)m->lines * 3 || slots < 2) slots *= 2;
     while (gram_slots * 2 < (size_t)m->ngrams * 3) gram_slots *= 2;
     m->slot_mask = (uint32_t)(slots - 1), m->gram_mask = (uint32_t)(gram_slots - 1);
@@ -1041,13 +1002,10 @@ static size_t lay_out(edge_lstm *m, unsigned char *base) {
     at = take(&used, count, sizeof(type)); \
     if (base) m->member = (type *)(void *)(base + at)
     at = take(&used, 1, sizeof *m);
-    TAKE(lstms, lstm_layer, (size_t)m->layers);
-    for (i = 0; m->int8 && i < m->layers; i++) {
-        size_t both = packed_size(inputs_of(m, i), gates) + packed_size(m->hidden, gates);
-        TAKE(lstms[i].packed, unsigned char, (size_t)m->directions * both);
-    }
+    both = packed_size(m->embedding_dim, 4 * m->hidden) + packed_size(m->hidden, 4 * m->hidden);
+    TAKE(packed, unsigned char, m->int8 ? (size_t)m->directions * both : 0);
     TAKE(names, char *, (size_t)m->labels);
-    TAKE(names[0], char, length_of(m->labels_json) * 2 + (size_t)m->labels); /* an escape gives at most three bytes */
+    TAKE(names[0], char, length_of(m->metadata[LABELS]) * 2 + (size_t)m->labels); /* an escape gives at most three bytes */
     TAKE(thresholds, double, m->several ? (size_t)m->labels : 0);
     TAKE(word, unsigned char, word_room(m));
     TAKE(special, struct special, (size_t)m->specials);
@@ -1057,17 +1015,15 @@ static size_t lay_out(edge_lstm *m, unsigned char *base) {
     TAKE(slots, unsigned char, slots * (size_t)m->slot_bytes);
     TAKE(starts, unsigned char, ((size_t)m->lines + 1) * (size_t)m->start_bytes);
     TAKE(id, int32_t, (size_t)m->length);
-    TAKE(sums, int32_t, sums);
+    TAKE(sums, int32_t, (size_t)m->ngram_dim);
     TAKE(quantized, int16_t, widest + 256);
     TAKE(bytes, unsigned char, packed_size(1, 1) ? widest + 3 : 0);
     TAKE(gates, float, 4 * hidden);
     TAKE(h, float, hidden);
     TAKE(c, float, hidden);
-    TAKE(x, float, widest);
+    TAKE(x, float, inputs);
     TAKE(pooled, float, (size_t)pooled_values(m) + (size_t)m->ngram_dim);
     TAKE(answer, float, (size_t)m->labels);
-    TAKE(sequence[0], float, sequence);
-    TAKE(sequence[1], float, sequence);
 #undef TAKE
     return used < SIZE_MAX / 2 ? (size_t)used : SIZE_MAX / 2; /* more than any arena has */
 }
@@ -1135,21 +1091,20 @@ static void index_grams(edge_lstm *m) {
 }
 
 static void read_labels(edge_lstm *m) {
-    slice array = m->labels_json, value;
+    slice list, value;
     unsigned char *out = (unsigned char *)m->names[0];
     uint32_t c;
     int32_t n;
     int valid;
-    json_enter(&array, '[');
-    for (n = 0; n < m->labels && json_next(&array, &value); n++) {
+    enter_labels(m, &list);
+    for (n = 0; n < m->labels && json_next(&list, &value); n++) {
         reader r = json_string(value);
         m->names[n] = (char *)out;
         while ((c = next_character(&r)) != END_OF_TEXT) out += put_utf8(c, out);
         *out++ = 0;
     }
-    array = m->thresholds_json;
-    if (m->several) json_enter(&array, '[');
-    for (n = 0; m->several && n < m->labels && json_next(&array, &value); n++) m->thresholds[n] = json_number(value, &valid);
+    if (enter_thresholds(m, &list))
+        for (n = 0; n < m->labels && json_next(&list, &value); n++) m->thresholds[n] = json_number(value, &valid);
 }
 
 /* --- Text → ids ----------------------------------------------------------------------------------------------- */
@@ -1168,7 +1123,6 @@ typedef struct {
 } reading;
 
 static void push(edge_lstm *m, reading *r, int32_t id) {
-    if (id < 0) return;
     m->id[r->count++ % (size_t)m->length] = id; /* a ring of the last ones */
     r->known |= id >= FIRST_WORD_ID;
 }
@@ -1192,8 +1146,8 @@ static void push_pieces(edge_lstm *m, reading *r, size_t keep) {
             r->last = (int32_t)number - 1 + FIRST_WORD_ID;
             push(m, r, r->last);
         } else {
-            if (r->last != m->oov_id) push(m, r, m->oov_id);
-            r->last = m->oov_id;
+            if (r->last != OOV_ID) push(m, r, OOV_ID);
+            r->last = OOV_ID;
             for (found = 1; found < room && (word[found] & 0xC0) == 0x80;) found++;
         }
         at += found;
@@ -1202,92 +1156,16 @@ static void push_pieces(edge_lstm *m, reading *r, size_t keep) {
     r->size -= at;
 }
 
-enum { FEWEST_LETTERS = 4, LONG_WORD = 7 }; /* of a misspelt word and the one that is meant; where one may be longer */
-
-static int is_letter(const edge_lstm *m, uint32_t wanted) {
-    reader r = json_string(m->letters);
-    uint32_t c;
-    while ((c = next_character(&r)) != END_OF_TEXT)
-        if (c == wanted) return 1;
-    return 0;
-}
-
-/* How many characters a word has, if all are letters; else 0. */
-static int letters_of(const edge_lstm *m, const unsigned char *word, size_t size) {
-    reader r = plain((const char *)word, size);
-    uint32_t c;
-    int n = 0;
-    for (; (c = next_character(&r)) != END_OF_TEXT; n++)
-        if (!is_letter(m, c)) return 0;
-    return n;
-}
-
-static size_t first_size(const unsigned char *at, size_t room) {
-    size_t n = 1;
-    if (!room) return 0;
-    while (n < room && (at[n] & 0xC0) == 0x80) n++;
-    return n;
-}
-
-static size_t last_size(const unsigned char *at, size_t room) {
-    size_t n = 1;
-    if (!room) return 0;
-    while (n < room && (at[room - n] & 0xC0) == 0x80) n++;
-    return n;
-}
-
-/* How two words differ: 1 in one character or two that are swapped, 2 otherwise when they are equal once at most one
- * character is left out of each, else 0. */
-static int one_mistake(const unsigned char *word, size_t size, const unsigned char *known, size_t of_known) {
-    size_t first, last, of_first, of_last;
-    int moved, back;
-    for (;;) { /* what both begin with */
-        first = first_size(word, size), of_first = first_size(known, of_known);
-        if (!first || first != of_first || memcmp(word, known, first)) break;
-        word += first, known += first, size -= first, of_known -= first;
-    }
-    for (;;) { /* what both end with */
-        last = last_size(word, size), of_last = last_size(known, of_known);
-        if (!last || last != of_last || memcmp(word + size - last, known + of_known - last, last)) break;
-        size -= last, of_known -= last;
-    }
-    first = first_size(word, size), of_first = first_size(known, of_known);
-    if (first == size && of_first == of_known) return size && of_known ? 1 : 2; /* at most a character each */
-    last = last_size(word, size), of_last = last_size(known, of_known);
-    moved = size - first == of_known - of_last && !memcmp(word + first, known, size - first);
-    back = size - last == of_known - of_first && !memcmp(word, known + of_first, size - last);
-    return moved && back && first + last == size ? 1 : moved || back ? 2 : 0;
-}
-
-/* A line's number and 1: of the first known word that one mistake makes the unknown one of; 0 where there is none. */
-static uint32_t find_meant(const edge_lstm *m, size_t size) {
-    uint32_t n;
-    int letters, of_known, mistake;
-    if (!m->letters.at || size > (size_t)m->longest_word + 4) return 0;
-    if ((letters = letters_of(m, m->word, size)) < FEWEST_LETTERS) return 0;
-    for (n = 0; n < (uint32_t)m->words; n++) {
-        uint32_t start = load(m->starts, m->start_bytes, n), end = load(m->starts, m->start_bytes, n + 1) - 1;
-        const unsigned char *known = m->vocabulary.at + start;
-        if (end - start + 4 < size || end - start > size + 4) continue;
-        if (!(mistake = one_mistake(m->word, size, known, end - start))) continue;
-        of_known = letters_of(m, known, end - start);
-        if (mistake == 1 ? of_known >= FEWEST_LETTERS : of_known >= LONG_WORD && letters >= LONG_WORD)
-            return n + 1;
-    }
-    return 0;
-}
-
 static void push_word(edge_lstm *m, reading *r) {
     uint32_t number = 0;
     if (!r->size && !r->in_pieces) return;
     if (!r->in_pieces)
         number = load(m->slots, m->slot_bytes, find_line(m, m->word, r->size, hash_more(HASH_START, m->word, r->size), 0));
-    if (!number && !r->in_pieces) number = find_meant(m, r->size);
     if (number) push(m, r, (int32_t)number - 1 + FIRST_WORD_ID);
     else if (m->lines > m->words) push_pieces(m, r, 0);
-    else push(m, r, m->oov_id);
+    else push(m, r, OOV_ID);
     r->words++;
-    r->size = 0, r->in_pieces = 0, r->last = -2;
+    r->size = 0, r->in_pieces = 0, r->last = 0;
 }
 
 static void push_character(edge_lstm *m, reading *r, uint32_t c) {
@@ -1307,7 +1185,7 @@ static edge_lstm_status encode(edge_lstm *m, reader text) {
     int after_cased = 0, known;
     uint32_t c;
     int32_t k;
-    reading r = {0, 0, 0, 0, 0, -2};
+    reading r = {0, 0, 0, 0, 0, 0};
     push(m, &r, START_ID);
     while ((c = next_character(&text)) != END_OF_TEXT) {
         uint32_t small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c), more;
@@ -1527,15 +1405,15 @@ static void multiply_plain(const signed char *row, const int16_t *x, int32_t inp
 }
 
 /* Activations are within ±128 where their zero is in the middle, and within ±255 always: then two products fit. */
-static int group_with(const lstm_layer *l, scale s) {
-    return l->group > 2 && !(s.zero >= 127.0f && s.zero <= 128.0f) ? 2 : l->group;
+static int group_with(const edge_lstm *m, scale s) {
+    return m->group > 2 && !(s.zero >= 127.0f && s.zero <= 128.0f) ? 2 : m->group;
 }
 
 /* out[j] (+)= scales · sum of x[k] · w[k][j]. The sums are of integers: exact, in any order. packed: w, where AVX2 is. */
-static void multiply_int8(edge_lstm *m, const lstm_layer *l, const unsigned char *w, const unsigned char *packed,
-                          const int16_t *x, int32_t inputs, scale s, float weight_scale, int add) {
+static void multiply_int8(edge_lstm *m, const unsigned char *w, const unsigned char *packed, const int16_t *x,
+                          int32_t inputs, scale s, float weight_scale, int add) {
     int32_t outputs = 4 * m->hidden, first, j, sums[BLOCK];
-    int group = group_with(l, s);
+    int group = group_with(m, s);
     float *gates = m->gates, by = s.step * weight_scale;
 #ifdef __AVX2__
     for (j = 0; j < inputs; j++) m->bytes[j] = (unsigned char)(x[j] + (int)s.zero);
@@ -1568,58 +1446,45 @@ static void multiply_float(edge_lstm *m, const unsigned char *w, const float *x,
     }
 }
 
-/* One direction of one layer over the text. in: the layer before's outputs, or NULL for the embedding; out: where
- * its own go, or NULL where they are pooled at once. Rows of both are [directions · hidden]. */
-static void run_lstm(edge_lstm *m, int32_t layer, int32_t d, const float *in, float *out) {
-    const lstm_layer *l = m->lstms + layer;
-    int32_t hidden = m->hidden, gates = 4 * hidden, width = m->directions * hidden, i, j, k;
-    int32_t inputs = inputs_of(m, layer), steps = (int32_t)m->count;
-    size_t weight = m->int8 ? 1 : 4;
-    const unsigned char *w = l->w + weight * (size_t)(d * inputs) * (size_t)gates;
-    const unsigned char *r = l->r + weight * (size_t)(d * hidden) * (size_t)gates;
-    const unsigned char *b = l->b + 4 * (size_t)(d * 2 * gates);
-    size_t packed_w = packed_size(inputs, gates), packed_r = packed_size(hidden, gates);
-    const unsigned char *packed = m->int8 ? l->packed + (size_t)d * (packed_w + packed_r) : NULL;
-    float *h = m->h, *c = m->c, *g = m->gates;
-    int16_t *table = m->quantized, *q = m->quantized + 256; /* of the embedding's values; of a step's input */
+/* One direction over the text; its outputs go where the head reads them. */
+static void run_lstm(edge_lstm *m, int32_t d) {
+    int32_t hidden = m->hidden, gates = 4 * hidden, inputs = m->embedding_dim, steps = (int32_t)m->count, i, j, k;
+    size_t weight = m->int8 ? 1 : 4, packed_w = packed_size(inputs, gates), packed_r = packed_size(hidden, gates);
+    const unsigned char *w = m->w + weight * (size_t)(d * inputs) * (size_t)gates;
+    const unsigned char *r = m->r + weight * (size_t)(d * hidden) * (size_t)gates;
+    const unsigned char *b = m->b + 4 * (size_t)(d * 2 * gates);
+    const unsigned char *packed = m->int8 ? m->packed + (size_t)d * (packed_w + packed_r) : NULL;
+    const signed char *table = (const signed char *)m->embedding, *row;
+    float *h = m->h, *c = m->c, *g = m->gates, *sum = m->pooled + d * hidden, *most = sum + m->directions * hidden;
+    int16_t *rounded = m->quantized, *q = m->quantized + 256; /* the embedding's values; a step's input */
     scale s = {1, 0}, own;
-    float *sum = m->pooled + d * hidden, *most = sum + (m->pool_mean ? width : 0);
     memset(h, 0, sizeof *h * (size_t)hidden);
     memset(c, 0, sizeof *c * (size_t)hidden);
-    if (m->sentinels && m->layers > 1) c[hidden - 2] = 20, c[hidden - 1] = -20; /* they start at their ends */
-    if (!out) memset(sum, 0, sizeof *sum * (size_t)hidden);
-    if (!out && m->pool_max) memset(most, 0, sizeof *most * (size_t)hidden);
-    if (m->int8 && in) s = scale_of_all(in, (size_t)steps * (size_t)width);
-    if (m->int8 && !in) {
+    memset(sum, 0, sizeof *sum * (size_t)hidden);
+    if (!m->last) memset(most, 0, sizeof *most * (size_t)hidden);
+    if (m->int8) {
         int low = 0, high = 0;
         float by = number(m->embedding_scale, 0);
-        for (i = 0; i < steps; i++) {
-            const signed char *row = (const signed char *)m->embedding + (size_t)m->id[i] * (size_t)inputs;
-            for (k = 0; k < inputs; k++) low = row[k] < low ? row[k] : low, high = row[k] > high ? row[k] : high;
-        }
+        for (i = 0; i < steps; i++)
+            for (row = table + (size_t)m->id[i] * (size_t)inputs, k = 0; k < inputs; k++)
+                low = row[k] < low ? row[k] : low, high = row[k] > high ? row[k] : high;
         s = scale_of((float)low * by, (float)high * by);
         for (k = 0; k < 256; k++) {
             float value = (float)(k - 128) * by;
-            quantize(&value, table + k, 1, s);
+            quantize(&value, rounded + k, 1, s);
         }
     }
     for (i = 0; i < steps; i++) {
-        int32_t t = d ? steps - 1 - i : i;
+        size_t at = (size_t)m->id[d ? steps - 1 - i : i] * (size_t)inputs;
         if (m->int8) {
-            if (in) {
-                quantize(in + (size_t)t * (size_t)width, q, inputs, s);
-            } else {
-                const signed char *row = (const signed char *)m->embedding + (size_t)m->id[t] * (size_t)inputs;
-                for (k = 0; k < inputs; k++) q[k] = table[row[k] + 128];
-            }
-            multiply_int8(m, l, w, packed, q, inputs, s, number(l->w_scale, (size_t)d), 0);
+            for (row = table + at, k = 0; k < inputs; k++) q[k] = rounded[row[k] + 128];
+            multiply_int8(m, w, packed, q, inputs, s, number(m->w_scale, (size_t)d), 0);
             own = scale_of_all(h, (size_t)hidden);
             quantize(h, q, hidden, own);
-            multiply_int8(m, l, r, packed + packed_w, q, hidden, own, number(l->r_scale, (size_t)d), 1);
+            multiply_int8(m, r, packed + packed_w, q, hidden, own, number(m->r_scale, (size_t)d), 1);
         } else {
-            const float *x = in ? in + (size_t)t * (size_t)width : m->x;
-            if (!in) memcpy(m->x, m->embedding + 4 * (size_t)m->id[t] * (size_t)inputs, 4 * (size_t)inputs);
-            multiply_float(m, w, x, inputs, 0);
+            memcpy(m->x, m->embedding + 4 * at, 4 * (size_t)inputs);
+            multiply_float(m, w, m->x, inputs, 0);
             multiply_float(m, r, h, hidden, 1);
         }
         for (j = 0; j < gates; j++) g[j] += number(b, (size_t)j) + number(b, (size_t)(gates + j));
@@ -1631,19 +1496,13 @@ static void run_lstm(edge_lstm *m, int32_t layer, int32_t d, const float *in, fl
         }
         hyperbolic_tangent(h, hidden);
         for (j = 0; j < hidden; j++) h[j] *= g[hidden + j];
-        if (out) memcpy(out + (size_t)t * (size_t)width + d * hidden, h, sizeof *h * (size_t)hidden);
-        if (!out && m->pool_mean)
-            for (j = 0; j < hidden; j++) sum[j] += h[j];
-        if (!out && m->pool_max)
-            for (j = 0; j < hidden; j++) most[j] = h[j] > most[j] ? h[j] : most[j]; /* of the outputs and 0 */
+        if (m->last) continue;
+        for (j = 0; j < hidden; j++) sum[j] += h[j];
+        for (j = 0; j < hidden; j++) most[j] = h[j] > most[j] ? h[j] : most[j]; /* of the outputs and 0 */
     }
-    if (!out && m->pool_mean)
+    if (m->last) memcpy(sum, h, sizeof *h * (size_t)hidden);
+    else
         for (j = 0; j < hidden; j++) sum[j] /= (float)steps;
-    if (!out && m->pool_last) memcpy(sum, h, sizeof *h * (size_t)hidden);
-}
-
-static float pair_weight(const edge_lstm *m, size_t row, uint64_t i) {
-    return m->int8 ? (float)((const signed char *)m->pairs)[row + i] : number(m->pairs, row + (size_t)i);
 }
 
 /* The vectors of the n-grams that the text holds, each once, added up, over the square root of its length. */
@@ -1672,32 +1531,29 @@ static float head_weight(const edge_lstm *m, size_t row, size_t i) {
     return m->head_scales ? (float)((const signed char *)m->head_weight)[i] * number(m->head_scales, row) : number(m->head_weight, i);
 }
 
+/* TODO(model): a weight for each word, and for each pair of neighbours by their hash. */
+static float pairs_of(const edge_lstm *m, int32_t l) {
+    float sum = 0;
+    size_t t, k, start = (size_t)m->ids + 1, row = (size_t)l * (start + (size_t)m->buckets), i;
+    for (t = 0; t < m->count; t++)
+        for (k = 0; k < (t ? 2u : 1u); k++) {
+            i = k ? start + (size_t)(((uint64_t)m->id[t - 1] * 40503u + (uint64_t)m->id[t] * 7u + 123457u) % (uint64_t)m->buckets)
+                  : (size_t)m->id[t];
+            sum += m->int8 ? (float)((const signed char *)m->pairs)[row + i] : number(m->pairs, row + i);
+        }
+    return m->int8 ? sum * number(m->pairs_scale, 0) : sum;
+}
+
 static void run(edge_lstm *m, float *probabilities) {
-    const float *in = NULL;
-    int32_t layer, d, l, j, pooled = pooled_values(m), t;
-    for (layer = 0; layer < m->layers; layer++) {
-        float *out = layer + 1 < m->layers ? m->sequence[layer & 1] : NULL;
-        for (d = 0; d < m->directions; d++) run_lstm(m, layer, d, in, out);
-        in = out;
-    }
+    int32_t d, l, j, pooled = pooled_values(m);
+    for (d = 0; d < m->directions; d++) run_lstm(m, d);
     if (m->ngrams) add_ngrams(m, m->pooled + pooled);
     for (l = 0; l < m->logits; l++) {
-        float sum = 0, linear = 0;
+        float sum = 0;
         for (j = 0; j < pooled + m->ngram_dim; j++)
             sum += m->pooled[j] * head_weight(m, (size_t)j, (size_t)j * (size_t)m->logits + (size_t)l);
-        if (m->buckets) { /* a weight for each word, and for each pair of neighbours by their hash */
-            size_t row = (size_t)l * (size_t)(m->ids + 1 + m->buckets);
-            for (t = 0; t < (int32_t)m->count; t++) {
-                linear += pair_weight(m, row, (uint64_t)m->id[t]);
-                if (t)
-                    linear += pair_weight(m, row,
-                                          (uint64_t)(m->ids + 1) + ((uint64_t)m->id[t - 1] * 40503u +
-                                                                    (uint64_t)m->id[t] * 7u + 123457u) %
-                                                                       (uint64_t)m->buckets);
-            }
-            if (m->int8) linear *= number(m->pairs_scale, 0);
-        }
-        m->answer[l] = sum + number(m->head_bias, (size_t)l) + linear;
+        m->answer[l] = sum + number(m->head_bias, (size_t)l);
+        if (m->buckets) m->answer[l] += pairs_of(m, l); /* TODO(model) */
     }
     if (m->several) {
         memcpy(probabilities, m->answer, sizeof *probabilities * (size_t)m->logits);
@@ -1761,11 +1617,7 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t are
     edge_lstm m, *model;
     unsigned char *base = arena;
     size_t skip = (size_t)(-(uintptr_t)arena & 15);
-    int32_t i;
-#ifdef __AVX2__
-    unsigned char *packed;
-    int32_t d;
-#endif
+    int32_t inputs, hidden, gates;
     *error = examine(&m, file, size, DIGEST_COUNTS);
     if (*error) return NULL;
     if (!arena || arena_size < skip || arena_size - skip < lay_out(&m, NULL)) {
@@ -1775,23 +1627,20 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, void *arena, size_t are
     model = (edge_lstm *)(void *)(base + skip);
     *model = m;
     lay_out(model, base + skip);
-    for (i = 0; i < model->layers; i++) {
-        lstm_layer *l = model->lstms + i;
-        find_layer(model, (int)i, l);
-        if (model->int8) {
-            int32_t gates = 4 * model->hidden, inputs = inputs_of(model, i);
-            int w = group_of(l->w, model->directions, inputs, gates), r = group_of(l->r, model->directions, model->hidden, gates);
-            l->group = w < r ? w : r;
+    inputs = model->embedding_dim, hidden = model->hidden, gates = 4 * hidden;
+    if (model->int8) {
+        int w = group_of(model->w, model->directions, inputs, gates), r = group_of(model->r, model->directions, hidden, gates);
 #ifdef __AVX2__
-            for (d = 0, packed = l->packed; d < model->directions; d++) {
-                packed = pack((const signed char *)l->w + (size_t)(d * inputs) * (size_t)gates, inputs, gates, packed);
-                packed = pack((const signed char *)l->r + (size_t)(d * model->hidden) * (size_t)gates, model->hidden, gates, packed);
-            }
-#endif
+        unsigned char *packed = model->packed;
+        int32_t d;
+        for (d = 0; d < model->directions; d++) {
+            packed = pack((const signed char *)model->w + (size_t)(d * inputs) * (size_t)gates, inputs, gates, packed);
+            packed = pack((const signed char *)model->r + (size_t)(d * hidden) * (size_t)gates, hidden, gates, packed);
         }
+#endif
+        model->group = w < r ? w : r;
     }
-    model->specials = 0;
-    if (m.specials) read_rule(model, model->tokenizer);
+    if (m.specials) read_rule(model);
     index_words(model);
     index_grams(model);
     read_labels(model);
@@ -1837,7 +1686,7 @@ edge_lstm_status edge_lstm_predict(edge_lstm *model, const char *text, size_t si
 }
 
 size_t edge_lstm_check(edge_lstm *model, size_t *rows, float *worst) {
-    slice all = model->golden, row, text, ids, values, value;
+    slice all = model->metadata[GOLDEN], row, text, ids, values, value;
     size_t count = 0, wrong = 0, i;
     float largest = 0;
     if (all.at && json_enter(&all, '['))

@@ -19,7 +19,7 @@ export interface Encoded {
   status: Status;
 }
 
-/** A word of a text: `text.slice(start, end)`, with its id, or none where unknown words are left out. */
+/** A word of a text: `text.slice(start, end)`, with its ids: one, or those of its pieces. */
 export interface Span {
   word: string;
   start: number;

@@ -131,7 +131,8 @@ export function sha256(bytes) {
 
 const KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
 const FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r';
-const RULE = { lowercase: "unicode", pad_id: 0, padding: "right", start_id: 1, first_word_id: 4, truncation: "keep the last ids" };
+const OOV_ID = 2;
+const RULE = { lowercase: "unicode", pad_id: 0, padding: "right", start_id: 1, oov_id: OOV_ID, first_word_id: 4, truncation: "keep the last ids" };
 
 /** A file's bytes, checked → its metadata (strings by key) and its encoded graph. */
 function open(data) {
@@ -149,8 +150,9 @@ function open(data) {
 	}
 	const format = metadata.get("edge_lstm.format");
 	if (format === undefined) throw new ModelError("no model file of edge-lstm, or cut short; copy it again");
-	if (!["1", "2", "3"].includes(format))
-		throw new ModelError(`format version ${format.slice(0, 20)} is not supported; use a newer module`);
+	// TODO(model): format 2 is that of the package's own model, until it is retrained.
+	if (!["10", "2"].includes(format))
+		throw new ModelError(`format version ${format.slice(0, 20)} is not supported; export the model again, or use a newer module`);
 	const end = data.length - 64; // where the digest of all before it begins
 	if (sha256(data.subarray(0, end)) !== String.fromCharCode(...data.subarray(end))) throw new ModelError(DAMAGED);
 	return { graph, metadata };
@@ -160,117 +162,89 @@ function refuse(what) {
 	throw new ModelError(`${what} is not supported by this module; use one made by 'edge-lstm export'`);
 }
 
-/** An unknown word → the id of the first known one that is a mistake away (rule pieces-2). */
-function misspelt(words, letters, word) {
-	const may = (w) => [...w].length > 3 && [...w].every((c) => letters.has(c));
-	if (!may(word)) return;
-	for (const [known, id] of words) {
-		if (Math.abs(known.length - word.length) > 2) continue;
-		const a = [...word], b = [...known], same = (x, y) => x.join("") === y.join("");
-		while (a.length && a[0] === b[0]) a.shift(), b.shift();
-		while (a.length && a.at(-1) === b.at(-1)) a.pop(), b.pop();
-		const moved = same(a.slice(1), b.slice(0, -1)), back = same(a.slice(0, -1), b.slice(1));
-		const n = a.length, long = Math.min([...known].length, [...word].length) > 6;
-		const near = n !== b.length ? long && n + b.length === 1 : n < 2 || (long ? moved || back : n < 3 && moved && back);
-		if (near && may(known)) return id;
-	}
-}
-
 function describe({ graph, metadata }) {
 	const json = (key) => JSON.parse(metadata.get(`edge_lstm.${key}`));
 	const tokenizer = json("tokenizer");
 	const keras = tokenizer.rule === KERAS_RULE;
-	if (!keras && !["pieces-1", "pieces-2"].includes(tokenizer.rule)) refuse(`the text rule ${JSON.stringify(tokenizer.rule)}`);
+	if (!keras && tokenizer.rule !== "pieces-1") refuse(`the text rule ${JSON.stringify(tokenizer.rule)}`);
 	for (const [key, value] of Object.entries(keras ? { ...RULE, filters: FILTERS } : RULE))
 		if (tokenizer[key] !== value) refuse(`a text rule with ${key} = ${JSON.stringify(tokenizer[key])}`);
 	const vocabulary = metadata.get("edge_lstm.vocabulary");
 	const lines = vocabulary === "" ? [] : vocabulary.split("\n");
-	const { length, oov_id: oovId, separators = FILTERS, marks = "", replacements = {}, words = lines.length } = tokenizer;
+	const { length } = tokenizer;
+	const { separators, marks, replacements, words } = keras ? { separators: FILTERS, marks: "", replacements: {}, words: lines.length } : tokenizer;
 	const network = json("network");
 	const labels = json("labels").map(String);
-	const { num_words: ids, embedding_dim: embedding, layers, pooling, pair_buckets: buckets = 0, ngrams = 0 } = network;
+	const old = metadata.get("edge_lstm.format") === "2"; // TODO(model), with buckets and layers
+	const { num_words: ids, embedding_dim: embedding, pooling, several = false, ngrams = 0, layers = 1 } = network;
+	const buckets = old ? network.pair_buckets : 0;
 	const golden = JSON.parse(metadata.get("edge_lstm.golden") ?? "[]");
-	if (!["last", "mean", "max", "mean+max"].includes(pooling)) refuse(`pooling ${JSON.stringify(pooling)}`);
-	const several = network.several === true;
-	const thresholds = several ? json("several").thresholds : null;
+	if (!["last", "mean+max"].includes(pooling)) refuse(`pooling ${JSON.stringify(pooling)}`);
+	const thresholds = metadata.has("edge_lstm.several") ? json("several").thresholds : null;
 	const inRange = (value, low, high) => Number.isInteger(value) && value >= low && value <= high;
 	if (
 		labels.length !== network.labels ||
 		labels.length < 2 ||
-		several !== (metadata.get("edge_lstm.format") === "3") ||
+		several !== (thresholds !== null) ||
 		(several && (thresholds.length !== labels.length || !thresholds.every((t) => t > 0 && t <= 1))) ||
 		/\p{Cc}/u.test(labels.join("")) ||
+		![separators, marks].every((set) => typeof set === "string") ||
 		!inRange(words, 0, lines.length) ||
-		lines.length + 4 > ids + 1 ||
+		lines.length + 4 !== ids ||
 		!inRange(length, 1, 100_000) ||
-		!(oovId === null || inRange(oovId, 2, ids)) ||
-		![ids, embedding, network.hidden, layers, buckets + 1].every((value) => inRange(value, 1, 2 ** 31))
+		![embedding, network.hidden, old ? buckets : 1].every((value) => inRange(value, 1, 2 ** 31)) ||
+		layers !== 1
 	)
 		throw new ModelError("the file's metadata does not fit together; export it again");
 
-	const found = constants(graph);
+	const weights = constants(graph);
+	const int8 = weights.get("embedding")?.values instanceof Int8Array;
+	const Weight = int8 ? Int8Array : Float32Array;
 	const take = (name, shape, Element = Float32Array) => {
-		const { values, shape: own } = found.get(name) ?? {};
+		const { values, shape: own } = weights.get(name) ?? {};
 		if (!(values instanceof Element) || `${own}` !== `${shape}`) refuse(`a graph without ${name} of shape [${shape}]`);
 		return values;
 	};
 	const scales = (name, ...shape) => (int8 ? take(name, shape) : []);
-	const table = found.get("embedding");
-	const int8 = table?.values instanceof Int8Array;
-	// int8: two sentinel units a direction, two sentinel columns behind the embedding.
-	const sentinels = int8 && table.shape[1] === embedding + 2 ? 2 : 0;
+	// int8: two sentinel columns behind the embedding, two sentinel units a direction.
+	const width = embedding + (int8 ? 2 : 0), hidden = network.hidden + (int8 ? 2 : 0), gates = 4 * hidden;
 	const directions = network.bidirectional ? 2 : 1;
-	const hidden = network.hidden + sentinels;
 	const logits = labels.length === 2 && !several ? 1 : labels.length;
-	const Weight = int8 ? Int8Array : Float32Array;
-	const model = { int8, directions, hidden, logits, pooling, buckets, length, oovId, replacements, lstms: [] };
 	const known = (from, to) => new Map(lines.slice(from, to).map((line, i) => [line, i + from + 4]));
-	model.words = known(0, words);
-	model.pieces = known(words);
-	model.letters = new Set(tokenizer.rule === "pieces-2" ? tokenizer.letters : "");
-	model.longest = Math.max(0, ...lines.slice(words).map((piece) => [...piece].length));
 	const those = (set) =>
 		(set + Object.keys(replacements).filter((c) => set.includes(replacements[c])).join("")).replace(/[\\\]^-]/g, "\\$&");
+	const model = { int8, hidden, logits, pooling, length, replacements, width, words: known(0, words), pieces: known(words) };
+	model.longest = Math.max(0, ...lines.slice(words).map((piece) => [...piece].length));
 	model.word = new RegExp(`${marks && `[${those(marks)}]|`}[^ ${those(separators)}${those(marks)}]+`, "gu");
-	let inputs = embedding + sentinels;
-	model.embedding = take("embedding", [ids + 1, inputs], Weight);
-	model.width = inputs;
+	model.embedding = take("embedding", [ids + 1, width], Weight);
 	model.embeddingScale = scales("embedding_scale", 1)[0] ?? 1;
-	for (let layer = 0; layer < layers; layer++) {
-		const gates = 4 * hidden;
-		const product = (name, d, n) => {
-			const weights = take(name, int8 ? [directions, n, gates] : [directions, gates, n], Weight);
-			return new Product(weights, d, n, gates, scales(`${name}_scale`, directions)[d]);
-		};
-		const b = take(`lstm${layer}_b`, [directions, 2 * gates]);
-		model.lstms.push(
-			Array.from({ length: directions }, (_, d) => {
-				const start = d * gates;
-				const [input, recurrent] = [product(`lstm${layer}_w`, d, inputs), product(`lstm${layer}_r`, d, hidden)];
-				const bias = b.slice(2 * start, 2 * start + gates).map((value, j) => value + b[2 * start + gates + j]);
-				const ends = sentinels && layers > 1 ? [20, -20] : []; // where a stacked network's sentinel units start
-				return Object.assign(new Lstm(), { input, recurrent, bias, start, ends, stacked: int8 && layers > 1 });
-			}),
-		);
-		inputs = directions * hidden;
-	}
-	model.pooled = inputs * (pooling === "mean+max" ? 2 : 1);
+	const lstm = old ? "lstm0" : "lstm";
+	const product = (name, d, n) => {
+		const values = take(name, int8 ? [directions, n, gates] : [directions, gates, n], Weight);
+		return new Product(values, d, n, gates, scales(`${name}_scale`, directions)[d]);
+	};
+	const b = take(`${lstm}_b`, [directions, 2 * gates]);
+	model.lstms = Array.from({ length: directions }, (_, d) => {
+		const start = d * gates;
+		const bias = b.slice(2 * start, 2 * start + gates).map((value, j) => value + b[2 * start + gates + j]);
+		return Object.assign(new Lstm(), { input: product(`${lstm}_w`, d, width), recurrent: product(`${lstm}_r`, d, hidden), bias, start });
+	});
+	model.pooled = directions * hidden * (pooling === "last" ? 1 : 2);
 	model.ngrams = ngrams ? ngramsOf(graph) : new Map();
 	model.ngramWidth = ngrams ? network.ngram_dim : 0;
 	if (model.ngrams.size !== ngrams) refuse("a graph whose n-grams are not those of its network");
-	const read = model.pooled + model.ngramWidth;
-	model.headWeight = take("head_w", [read, logits], ngrams ? Weight : Float32Array);
 	if (ngrams) {
 		model.vectors = take("ngram_vectors", [ngrams, model.ngramWidth], Weight);
 		model.ngramScales = scales("ngram_scales", model.ngramWidth);
-		const by = scales("head_w_scales", read, 1);
-		model.headWeight = Float32Array.from(model.headWeight, (value, i) => value * (by[Math.floor(i / logits)] ?? 1));
 	}
+	const inputs = model.pooled + model.ngramWidth;
+	const by = old ? [] : scales("head_w_scales", inputs, 1);
+	const head = take("head_w", [inputs, logits], old ? Float32Array : Weight);
+	model.headWeight = Float32Array.from(head, (value, i) => value * (by[Math.floor(i / logits)] ?? 1));
 	model.headBias = take("head_b", [logits]);
-	model.rows = ids + 1 + buckets;
 	if (buckets) {
-		model.pairs = take("pairs", [logits, model.rows], Weight);
-		model.pairsScale = scales("pairs_scale", 1)[0] ?? 1;
+		const pairs = take("pairs", [logits, ids + 1 + buckets], Weight);
+		Object.assign(model, { pairs, buckets, pairRow: ids + 1, pairsScale: scales("pairs_scale", 1)[0] ?? 1 });
 	}
 	return { model, labels, thresholds, network, golden, length, precision: int8 ? "int8" : "fp32" };
 }
@@ -327,21 +301,21 @@ function rounded(x, zero) {
 	return (q < 0 ? 0 : q > 255 ? 255 : q) - zero;
 }
 
-/** Rounds x to 8 bits over its range, in place: to q - zero → the step. exact(k): a value that is within `close` of the
- * range's ends or of where rounding turns. */
-function quantize(x, close = 0, exact) {
+/** Rounds x to 8 bits over its range, in place: to q - zero → the step. exact(k): ONNX Runtime's value, asked for where
+ * x[k] is within `close` of the range's ends or of where rounding turns. */
+function quantize(x, exact) {
+	const close = 1e-6;
 	let low = 0, high = 0;
 	for (let k = 0; k < x.length; k++)
 		if (x[k] < low) low = x[k];
 		else if (x[k] > high) high = x[k];
 	const least = low + close, most = high - close;
-	if (close)
-		for (let k = low = high = 0; k < x.length; k++)
-			if (x[k] < least || x[k] > most) {
-				x[k] = exact(k);
-				low = Math.min(low, x[k]);
-				high = Math.max(high, x[k]);
-			}
+	for (let k = low = high = 0; k < x.length; k++)
+		if (x[k] < least || x[k] > most) {
+			x[k] = exact(k);
+			low = Math.min(low, x[k]);
+			high = Math.max(high, x[k]);
+		}
 	const { step, zero } = range(low, high);
 	const sure = 0.5 - close / step;
 	for (let k = 0; k < x.length; k++) {
@@ -429,31 +403,26 @@ class Product {
 	}
 }
 
-/** One direction of one layer. Its gates stand in ONNX's order, from `start` on: input, output, forget, cell.
+/** One direction. Its gates stand in ONNX's order, from `start` on: input, output, forget, cell.
  * Where int8 rounds, a last bit may decide: a unit whose output is that close to where rounding turns is computed as
  * ONNX Runtime does it, from the last step on at which it was. */
 class Lstm {
 	/** products: of the input, a row a step as it reads; writes into rows of outputs. */
 	run(products, outputs, width) {
-		const { recurrent, bias, start, stacked, ends } = this;
+		const { recurrent, bias, start } = this;
 		const { int8 } = recurrent;
 		const steps = products.length, hidden = bias.length / 4, size = recurrent.sums.length;
 		const h = new Float64Array(hidden), c = new Float64Array(hidden);
-		c.set(ends, hidden - ends.length);
 		const factors = new Float64Array(steps);
-		Object.assign(this, { products, factors, cells: c.slice(), since: new Int32Array(hidden) });
+		Object.assign(this, { products, factors, cells: new Float64Array(hidden), since: new Int32Array(hidden) });
 		if (int8 && !(this.history?.length >= steps * size)) this.history = new Float64Array(steps * size);
 		for (let i = 0; i < steps; i++) {
 			const row = products[i];
-			const step = int8 && i ? quantize(h, stacked ? 0 : 1e-6, (j) => this.#exact(j, i)) : 1;
+			const step = int8 && i ? quantize(h, (j) => this.#exact(j, i)) : 1;
 			const by = (factors[i] = fround(step * recurrent.scale));
 			const sums = recurrent.multiply(h);
 			if (int8) this.history.set(sums, i * size);
 			const out = (start ? steps - 1 - i : i) * width + start / 4;
-			if (stacked) {
-				for (let j = 0; j < hidden; j++) outputs[out + j] = h[j] = this.#exact(j, i + 1);
-				continue;
-			}
 			for (let j = 0; j < hidden; j++) {
 				const o = j + hidden, f = o + hidden, u = f + hidden;
 				const fresh = sigmoid(row[start + j] + sums[j] * by + bias[j]) * tanh(row[start + u] + sums[u] * by + bias[u]);
@@ -514,16 +483,15 @@ export class Classifier {
 	}
 
 	encode(text) {
-		const { length, oovId, words, pieces, word, letters, replacements } = this.#model;
+		const { length, words, pieces, word, replacements } = this.#model;
 		const ids = [1]; // the start
 		let any = false;
 		for (let [found] of String(text).toLowerCase().matchAll(word)) {
 			any = true;
 			for (const c in replacements) found = found.replaceAll(c, replacements[c]);
-			const id = words.get(found) ?? misspelt(words, letters, found);
-			if (id !== undefined) ids.push(id);
-			else if (pieces.size) this.#pieces(found, (piece) => ids.push(piece));
-			else if (oovId !== null) ids.push(oovId);
+			const id = words.get(found);
+			if (id === undefined && pieces.size) this.#pieces(found, (piece) => ids.push(piece));
+			else ids.push(id ?? OOV_ID);
 		}
 		const known = ids.some((id) => id >= 4);
 		const status = !known ? (any ? "unknown_words" : "empty") : ids.length > length ? "truncated" : "ok";
@@ -532,7 +500,7 @@ export class Classifier {
 
 	/** The longest piece at each place; unknown characters in a row are one oov_id. */
 	#pieces(word, add) {
-		const { pieces, longest, oovId } = this.#model;
+		const { pieces, longest } = this.#model;
 		const characters = [...word];
 		let last;
 		for (let at = 0, size; at < characters.length; at += size) {
@@ -542,8 +510,8 @@ export class Classifier {
 				if (id !== undefined) break;
 			}
 			size ||= 1;
-			id ??= oovId;
-			if (id !== null && (id !== oovId || last !== oovId)) add(id, at, at + size);
+			id ??= OOV_ID;
+			if (id !== OOV_ID || last !== OOV_ID) add(id, at, at + size);
 			last = id;
 		}
 	}
@@ -599,14 +567,11 @@ export class Classifier {
 
 	#logits(ids) {
 		const model = this.#model;
-		const { hidden, logits, pooled } = model;
-		const steps = ids.length, width = model.directions * hidden;
-		let outputs; // Float32Array [steps, width]
-		for (const layer of model.lstms) {
-			const rows = outputs ? products(layer, outputs, steps, width) : this.#firstProducts(ids);
-			outputs = new Float32Array(steps * width);
-			for (const lstm of layer) lstm.run(rows, outputs, width), rows.reverse();
-		}
+		const { hidden, logits, pooled, lstms } = model;
+		const steps = ids.length, width = lstms.length * hidden;
+		const rows = this.#products(ids);
+		const outputs = new Float32Array(steps * width);
+		for (const lstm of lstms) lstm.run(rows, outputs, width), rows.reverse();
 		const pool = new Float64Array(pooled + model.ngramWidth);
 		for (let j = 0; j < width; j++) {
 			let sum = 0, most = 0; // most: of the outputs and 0
@@ -616,8 +581,7 @@ export class Classifier {
 			}
 			// A direction's last state is the one after its own last step.
 			if (model.pooling === "last") pool[j] = outputs[(j < hidden ? steps - 1 : 0) * width + j];
-			if (model.pooling.includes("mean")) pool[j] = sum / steps;
-			if (model.pooling.includes("max")) pool[pooled - width + j] = most;
+			else (pool[j] = sum / steps), (pool[width + j] = most);
 		}
 		if (model.ngramWidth) this.#addNgrams(pool.subarray(pooled), ids);
 		const answer = model.headBias.slice();
@@ -625,17 +589,21 @@ export class Classifier {
 			let sum = 0;
 			for (let j = 0; j < pool.length; j++) sum += pool[j] * model.headWeight[j * logits + l];
 			answer[l] += sum;
-			if (!model.buckets) continue;
-			const row = l * model.rows;
-			sum = 0;
-			for (let t = 0; t < steps; t++) {
-				sum += model.pairs[row + ids[t]];
-				const bucket = (ids[t - 1] * 40503 + ids[t] * 7 + 123457) % model.buckets;
-				if (t) sum += model.pairs[row + model.rows - model.buckets + bucket];
-			}
-			answer[l] += fround(sum * model.pairsScale);
+			if (model.buckets) answer[l] += this.#pairs(ids, l); // TODO(model)
 		}
 		return answer;
+	}
+
+	/** TODO(model): a weight for each word, and for each pair of neighbours by their hash. */
+	#pairs(ids, l) {
+		const { pairs, buckets, pairRow, pairsScale } = this.#model;
+		const row = l * (pairRow + buckets);
+		let sum = 0;
+		for (let t = 0; t < ids.length; t++) {
+			sum += pairs[row + ids[t]];
+			if (t) sum += pairs[row + pairRow + ((ids[t - 1] * 40503 + ids[t] * 7 + 123457) % buckets)];
+		}
+		return fround(sum * pairsScale);
 	}
 
 	/** The vectors of the n-grams that a text holds, each once, over the square root of its length. */
@@ -647,8 +615,8 @@ export class Classifier {
 		for (let j = 0; j < ngramWidth; j++) out[j] = fround(fround(out[j] * (ngramScales[j] ?? 1)) / fround(Math.sqrt(ids.length)));
 	}
 
-	/** Embedded ids times the first layer's weights: a row of all gates for each step. */
-	#firstProducts(ids) {
+	/** Embedded ids times their weights: a row of all gates for each step. */
+	#products(ids) {
 		const { embedding, embeddingScale, width, lstms, int8 } = this.#model;
 		let low = 0, high = 0; // of the whole text; sentinel columns make it one for all
 		for (const id of int8 ? ids : [])
@@ -666,27 +634,20 @@ export class Classifier {
 				const value = fround(embedding[id * width + k] * embeddingScale);
 				x[k] = int8 ? rounded(fround(value / step), zero) : value;
 			}
-			product = multiply(lstms[0], x, step);
+			product = multiply(lstms, x, step);
 			if (id < 2048) this.#cache[id] = product; // the commonest words'
 			return product;
 		});
 	}
 }
 
-function multiply(layer, x, step) {
-	const { outputs } = layer[0].input;
-	const product = new Float32Array(layer.length * outputs);
-	for (const { input, start } of layer) {
+function multiply(lstms, x, step) {
+	const { outputs } = lstms[0].input;
+	const product = new Float32Array(lstms.length * outputs);
+	for (const { input, start } of lstms) {
 		const sums = input.multiply(x);
 		const by = fround(step * input.scale);
 		for (let j = 0; j < outputs; j++) product[start + j] = sums[j] * by;
 	}
 	return product;
-}
-
-/** The same of the layer before's outputs. */
-function products(layer, outputs, steps, width) {
-	const x = Float64Array.from(outputs);
-	const step = layer[0].input.int8 ? quantize(x) : 1;
-	return Array.from({ length: steps }, (_, t) => multiply(layer, x.subarray(t * width, (t + 1) * width), step));
 }

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import WITHOUT_PIECES, edited
+from model_files import SMALL, edited
 from test_cli import run
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score, score_files
@@ -137,7 +137,7 @@ def test_a_curve_that_does_not_fit_together_is_a_damaged_file(changes: dict[str,
 def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
     classifier = Classifier.from_model(with_curve())
     sure = classifier.predict(TEXTS)
-    assert sure == Classifier.load().predict(TEXTS)  # the curve changes nothing by itself
+    assert sure == Classifier.load(SMALL).predict(TEXTS)  # the curve changes nothing by itself
     asked = classifier.predict(TEXTS, abstain=0.02)
     assert any(p.label is None for p in asked) and any(p.label for p in asked)
     for before, after in zip(sure, asked):
@@ -209,8 +209,8 @@ def test_options_that_do_not_go_together(options: ScoreOptions, says: str) -> No
 
 
 def test_a_file_without_a_curve_says_so() -> None:
-    with pytest.raises(DataError, match=r"without-pieces.int8.onnx has no risk-coverage curve"):
-        score(["x"], model=WITHOUT_PIECES, options=ScoreOptions(abstain=0.02))
+    with pytest.raises(DataError, match=r"keras.int8.onnx has no risk-coverage curve"):
+        score(["x"], model=SMALL, options=ScoreOptions(abstain=0.02))
 
 
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
@@ -237,7 +237,7 @@ def test_the_report_shows_each_threshold_of_the_file() -> None:
     pytest.importorskip("matplotlib")
     page = report(evaluate([with_curve()], TEXTS, ["pos", "pos", "neg", "neg", "neg"], abstain=0.02))
     assert "Where the model may be unsure" in page and "found on 1,000 texts (validation part)" in page
-    without = evaluate([open_model(WITHOUT_PIECES)], TEXTS, ["pos"] * 5)
+    without = evaluate([open_model(SMALL)], TEXTS, ["pos"] * 5)
     assert "Where the model may be unsure" not in report(without)
 
 
@@ -280,6 +280,6 @@ def test_the_commands_honour_the_curve(tmp_path: Path) -> None:
     data.write_text("text,label\n" + "".join(f'"{text}",pos\n' for text in TEXTS))
     table = run("evaluate", str(model), "-d", str(data)).stdout.decode()
     assert "without the texts of which the model is unsure" in table
-    refused = run("evaluate", str(WITHOUT_PIECES), "-d", str(data), "--abstain", "0.02")
+    refused = run("evaluate", str(SMALL), "-d", str(data), "--abstain", "0.02")
     assert refused.returncode == 1 and refused.stderr.startswith(b"error: ")
     assert refused.stderr.count(b"\n") == 1

@@ -10,13 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm.atomic import (
-    check_distinct,
-    check_writable,
-    open_atomically,
-    own_descriptor,
-    write_atomically,
-)
+from edge_lstm.atomic import check_distinct, check_writable, open_atomically, own_descriptor, write_atomically
 from edge_lstm.errors import DataError, OutputError
 
 

@@ -82,26 +82,6 @@ def test_bytes_that_are_not_utf8_are_answered_too() -> None:
     assert len(run("predict", stdin=b"caf\xe9 \xff\xfe\nfine\n").stdout.splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["predict", "-m", "missing.onnx", "x"], "no model file at missing.onnx"),
-        (["predict", "-m", ".", "x"], "is a folder"),
-        (["predict", "-m", __file__, "x"], "is not an ONNX file"),
-        (["predict", "--provider", "CUDA", "x"], "available: CPU"),
-        (["inspect", "missing.onnx"], "no model file at missing.onnx"),
-    ],
-)
-def test_a_bad_input_is_one_line_and_exit_code_1(arguments: list[str], says: str) -> None:
-    done = run(*arguments)
-    assert done.returncode == 1
-    assert done.stdout == b""
-    message = done.stderr.decode()
-    assert message.startswith("error: ")
-    assert message.count("\n") == 1
-    assert says in message
-
-
 def test_debug_shows_the_traceback() -> None:
     done = run("predict", "-m", "missing.onnx", "x", "--debug")
     assert done.returncode == 1

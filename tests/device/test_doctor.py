@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from model_files import WITHOUT_PIECES, edited
+from model_files import SMALL, edited
 
 from edge_lstm import machine
 from edge_lstm.doctor import checks as doctor
@@ -21,10 +21,10 @@ from edge_lstm.modelfile import embedded_model, open_model
 
 @pytest.fixture
 def model_with_golden_rows(tmp_path: Path):
-    """Writes the embedded model with other golden rows."""
+    """Writes a model with other golden rows."""
 
     def write(change) -> Path:
-        model = open_model()
+        model = open_model(SMALL)
         rows = [change(dataclasses.asdict(row)) for row in model.golden]
         path = tmp_path / "changed.onnx"
         path.write_bytes(edited({"golden": json.dumps([r for r in rows if r])}))
@@ -159,7 +159,7 @@ def test_a_model_without_golden_rows_is_fit_with_a_warning(model_with_golden_row
 
 
 def test_a_file_of_keras_text_rule_answers_as_it_did() -> None:
-    diagnosis = examine(WITHOUT_PIECES)
+    diagnosis = examine(SMALL)
     assert diagnosis.fit
     (golden,) = [c for c in diagnosis.checks if c.name.startswith("golden")]
     assert golden.state == "ok"

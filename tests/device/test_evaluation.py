@@ -327,34 +327,3 @@ def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:
     by_part = run("--data", "folder", "--split", "train", "--json", cwd=data)
     assert json.loads(by_part.stdout)["texts"] == 2
     assert json.loads(run("--data", "folder/test", "--json", cwd=data).stdout)["texts"] == 2
-
-
-@pytest.mark.parametrize(
-    ("source", "message"), [("x.jsonl", "x.jsonl has no parts"), ("folder", "folder has no part 'nonsense'")]
-)
-def test_a_part_of_what_has_no_such_part_is_refused(
-    data: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
-) -> None:
-    monkeypatch.chdir(data)
-    with pytest.raises(DataError, match=f"{message}; leave --split out"):
-        load_labelled(source, split="nonsense")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--data", "missing.csv"), "missing.csv"),
-        (("--data", "x.jsonl", "--input-format", "xml"), "xml"),
-        (("--data", "x.jsonl", "--label-map", "x"), "label map"),
-        (("--data", "x.jsonl", "missing.onnx"), "missing.onnx"),
-        (("--data", "x.jsonl", "--report", "no/where/r.html"), "no/where/r.html"),
-        (("--data", "missing.csv", "--report", "no/where/r.html"), "no/where/r.html"),  # before the work
-        (("--data", "x.jsonl", "--report", "folder"), "is a folder"),
-    ],
-)
-def test_the_command_says_in_one_line_what_is_wrong(
-    data: Path, arguments: tuple[str, ...], message: str
-) -> None:
-    done = run(*arguments, cwd=data)
-    assert done.returncode == 1 and not done.stdout
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and message in done.stderr

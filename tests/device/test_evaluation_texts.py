@@ -35,7 +35,7 @@ def test_known_words_are_those_of_the_vocabulary(text: str) -> None:
 
 
 def test_unknown_words_are_counted_over_the_whole_of_every_text() -> None:
-    short = replace(MODEL, tokenizer=Tokenizer(KNOWN.words, length=2, oov_id=None))
+    short = replace(MODEL, tokenizer=Tokenizer(KNOWN.words, length=2))
     for model in (MODEL, short):
         found = oov_rate(model, ["The film, unseen and good", "what", "!", ""])
         assert found.rate == pytest.approx(3 / 6)

@@ -6,7 +6,6 @@ import json
 import math
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_files import WITHOUT_PIECES
+from model_files import SMALL
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.cli.explain import coloured, readable, report_page
 from edge_lstm.explain import explain
 from edge_lstm.text import split_words, word_spans
 
-CLASSIFIER = Classifier.load(WITHOUT_PIECES)  # a word that it does not know is unknown, and not its pieces
+CLASSIFIER = Classifier.load(SMALL)  # a word that it does not know is unknown, and not its pieces
 LABELS = CLASSIFIER.labels
-TEXT = "Dull at first... but what a WONDERFUL film!\nI loved it; qwxyz said so."
+TEXT = "Dull, and long... what a WONDERFUL film!\nI loved it; qwxyz said so."
 
 
 def log_odds(text: str, label: str) -> float:
@@ -96,12 +95,6 @@ def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
     assert found.parts[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
 
 
-def test_a_vocabulary_that_leaves_unknown_words_out_gives_them_no_effect() -> None:
-    model = replace(CLASSIFIER.model, tokenizer=replace(CLASSIFIER.model.tokenizer, oov_id=None, length=600))
-    found = explain(Classifier.from_model(model), "good qwxyz film")
-    assert [bool(part.effect) for part in found.parts] == [True, False, True]
-
-
 def test_effects_stay_finite_where_the_model_is_sure() -> None:
     class Sure(Classifier):
         def probabilities_of(self, rows: Any, *, batch_size: int = 16) -> Any:
@@ -149,13 +142,10 @@ def test_standard_input_gives_what_an_argument_gives() -> None:
 
 
 def test_the_command_answers_in_json_and_writes_a_page(tmp_path: Path) -> None:
-    for option in ("--report", "--html"):  # the second is the name of before 0.2
-        page = tmp_path / f"e{option}.html"
-        done = run(TEXT, "--json", option, str(page))
-        answer = json.loads(done.stdout)
-        assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
-        assert page.read_text().startswith("<!doctype html>")
-    assert b"--html" not in run("--help").stdout
+    page = tmp_path / "e.html"
+    answer = json.loads(run(TEXT, "--json", "--report", str(page)).stdout)
+    assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_the_terminal_and_the_page_show_the_same_text_in_the_same_colours() -> None:
@@ -182,12 +172,6 @@ def test_a_pipe_does_not_wait_for_rich() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_command_says_in_one_line_what_is_wrong() -> None:
-    for arguments in (("x", "--label", "other"), ("x", "--by", "letter"), ("x", "--html", "/no/where.html")):
-        done = run(*arguments)
-        assert done.returncode == 1 and done.stderr.startswith(b"error: ") and done.stderr.count(b"\n") == 1
 
 
 def test_a_text_that_would_steer_the_terminal_does_not() -> None:

@@ -34,14 +34,32 @@ FLOORS: tuple[frozenset[str], ...] = (
             "onnx_file",
             "html",
             "atomic",
-            "printable",
             "models",
             "extras",
             "signals",
         }
     ),
     frozenset({""}),  # edge_lstm/__init__.py: the names of the API, imported when they are asked for
-    frozenset({"errors", "os_file", "_version"}),
+    frozenset({"errors", "os_file", "printable", "_version"}),
+)
+# Of the workstation: a module imports from the floors below, and from its own.
+WORKSTATION_FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"cli"}),
+    frozenset({"estimator", "quickstart", "train.run"}),
+    frozenset({"train.train", "train.parts", "train.corpus", "train.label_issues"}),
+    frozenset({"train.teachers", "onnx"}),
+    frozenset(
+        f"train.{name}"
+        for name in (
+            *("plan", "loop", "calibrate", "linear", "features", "word_vectors", "checkpoint"),
+            *("sources", "unlabelled", "warnings"),
+        )
+    ),
+    frozenset(
+        f"train.{name}"
+        for name in ("data", "examples", "network", "vocabulary", "pretrained", "augment", "history")
+    ),
+    frozenset({"train.options", "train.thresholds", "train.lock", "train.interruption", "train", ""}),
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to evaluate on.
 HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}
@@ -133,6 +151,23 @@ def test_no_arrow_runs_back_up() -> None:
         for name in modules(DEVICE)
         for other in GRAPH[name]
         if other in modules(DEVICE) and room(other) != room(name) and floor(other) <= floor(name)
+    ]
+
+
+def workstation_floor(name: str) -> int:
+    """0 is the top: of a module, or else of the folder that it is in."""
+    parts = name.split(".")[1:]
+    names = [".".join(parts[:count]) for count in (len(parts), len(parts) - 1)]
+    return next(i for found in names for i, rooms in enumerate(WORKSTATION_FLOORS) if found in rooms)
+
+
+def test_the_workstation_has_seven_floors_and_no_arrow_runs_back_up() -> None:
+    assert len(WORKSTATION_FLOORS) == 7
+    assert not [
+        f"{name} → {other}"
+        for name in modules(WORKSTATION)
+        for other in GRAPH[name]
+        if other in modules(WORKSTATION) and workstation_floor(other) < workstation_floor(name)
     ]
 
 

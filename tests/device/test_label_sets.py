@@ -1,6 +1,6 @@
 """A model that gives several labels a text, on the device: what it answers, and how that is measured.
 
-The embedded model stands in for one: its probabilities, with a threshold for each of its labels.
+A model of one label stands in for one: its probabilities, with a threshold for each of its labels.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import DATA, edited
+from model_files import DATA, SMALL, edited
 
 from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, onnx_file, score, score_files
 from edge_lstm.errors import DamagedModelFileError, DataError
@@ -28,11 +28,10 @@ GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is
 
 
 def several(thresholds: object = (0.4, 0.6), **changes: str | None) -> bytes:
-    """The embedded model's file with thresholds for neg and pos."""
+    """A model file with thresholds for neg and pos."""
     network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
     return edited(
         {
-            "format": "3",
             "several": json.dumps({"thresholds": thresholds}),
             "network": json.dumps({**network, "several": True}),
             **changes,
@@ -63,7 +62,7 @@ def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier
 
 def test_the_probabilities_are_those_of_the_same_graph(classifier: Classifier) -> None:
     texts = [GOOD, BAD, MIXED, ""]
-    assert np.array_equal(classifier.probabilities(texts), Classifier.load().probabilities(texts))
+    assert np.array_equal(classifier.probabilities(texts), Classifier.load(SMALL).probabilities(texts))
 
 
 def test_a_model_of_one_label_answers_as_before() -> None:

@@ -1,7 +1,6 @@
 """``edge-lstm latency``: what it measures, and what it does with what people type."""
 
 import csv
-import json
 import os
 import random
 import shutil
@@ -18,14 +17,7 @@ from edge_lstm.latency.cold_start import _why
 from edge_lstm.latency.measure import is_steady, measure
 from edge_lstm.latency.recorder import BLOCKS, Block, CsvStream, Recorder
 from edge_lstm.latency.result import Result, parse_result, to_result
-from edge_lstm.latency.settings import (
-    Setting,
-    Settings,
-    parse_cpus,
-    parse_numbers,
-    parse_percent,
-    parse_time,
-)
+from edge_lstm.latency.settings import Setting, Settings, parse_cpus, parse_numbers, parse_percent, parse_time
 from edge_lstm.latency.statistics import MIN_CHUNKS, chunk_of, pass_length
 from edge_lstm.latency.terminal import to_text
 from edge_lstm.latency.texts import Sample, embedded_sample, shuffled_forever, texts_of_length
@@ -110,15 +102,6 @@ def test_json_goes_to_standard_output_alone(tmp_path: Path) -> None:
     result = parse_result(done.stdout, "-")
     assert result.texts.count == 3
     assert result.settings[0].cold_start is None
-
-
-@pytest.mark.parametrize("written", ["result.json", "-"])
-def test_the_name_of_a_file_after_json_is_still_understood(tmp_path: Path, written: str) -> None:
-    done = latency("--json", written, "--runs", "20", "--cold-starts", "0", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    text = done.stdout if written == "-" else (tmp_path / written).read_text(encoding="utf-8")
-    assert parse_result(text, written).settings[0].name == "sentiment.int8"
-    assert ("a text, ms" in done.stdout) == (written != "-")
 
 
 @pytest.mark.parametrize(
@@ -303,56 +286,6 @@ def test_numbers_and_cpus_are_read_as_people_write_them() -> None:
     assert parse_numbers("1,2, 4,2", "--threads") == (1, 2, 4)
     assert parse_cpus("0,2-4") == (0, 2, 3, 4)
     assert parse_percent("5%", "x") == parse_percent("5", "x") == 0.05
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        (["--duration", "soon"], "is no time"),
-        (["--threads", "0"], "whole numbers"),
-        (["--threads", "1,x"], "whole numbers"),
-        (["--batch-size", ""], "whole numbers"),
-        (["--length", "601", "--cold-starts", "0"], "1 to 600"),
-        (["--pin", "a"], "CPU numbers"),
-        (["--pin", "4000"], "cannot pin"),
-        (["--provider", "CUDA"], "not a CPU provider"),
-        (["no-such.onnx"], "no model file at no-such.onnx"),
-        (["--data", "no-such.txt"], "no-such.txt"),
-        (["--data", "empty.txt"], "no texts"),
-        (["--output", "no/such/folder.json"], "cannot write"),
-        (["--report", "no/such/report.html"], "no folder"),
-        (["--samples", "no/such/samples.csv"], "cannot write"),
-        (["--output", "."], "is a folder"),
-        (["--duration", "721h"], "too long"),
-        (["--pin", "3-1"], "CPU numbers"),
-        (["--provider", "CPU,"], "expected names"),
-        (["--output", "x", "--report", "x"], "one file"),
-        (["--data", "empty.txt", "--samples", "empty.txt"], "one of the inputs"),
-    ],
-)
-def test_a_wrong_option_is_one_line_that_says_what(arguments: list[str], part: str, tmp_path: Path) -> None:
-    (tmp_path / "empty.txt").touch()
-    done = latency(*arguments, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert part in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("change", "part"),
-    [
-        (lambda text: "", "not JSON"),
-        (lambda text: text[:500], "not JSON"),
-        (lambda text: "[1]", "not a latency result"),
-        (lambda text: text.replace('"version": 1', '"version": 9', 1), "version 9"),
-        (lambda text: json.dumps({**json.loads(text), "settings": []}), "settings"),
-        (lambda text: text.replace('"both"', '"bath"', 1), "settings[0].both"),
-    ],
-)
-def test_a_damaged_result_is_refused(finished: tuple[str, Result], change: object, part: str) -> None:
-    with pytest.raises(DataError) as caught:
-        parse_result(change(finished[1].dumps()), "x.json")  # type: ignore[operator]
-    assert part in str(caught.value)
 
 
 def test_a_setting_carries_its_name() -> None:

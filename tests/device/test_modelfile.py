@@ -108,7 +108,7 @@ def test_any_other_bytes_are_refused(data: bytes) -> None:
 
 def test_a_newer_format_says_how_to_upgrade() -> None:
     with pytest.raises(NewerFormatError, match="pip install -U edge-lstm"):
-        parse_model(with_metadata(format="4"), HERE)
+        parse_model(with_metadata(format="11"), HERE)
 
 
 @pytest.mark.parametrize("key", ["tokenizer", "vocabulary", "labels"])

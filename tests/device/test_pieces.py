@@ -1,5 +1,4 @@
-"""The text rules pieces-1 and pieces-2: known words are one id, by pieces-2 misspelt ones too, others are
-read by their parts, in any script."""
+"""The text rule pieces-1: known words are one id, others are read by their parts, in any script."""
 
 from __future__ import annotations
 
@@ -45,10 +44,9 @@ def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(text: 
 @given(
     st.lists(st.text("abcé好", min_size=1, max_size=4), unique=True, max_size=8),
     st.lists(st.text("abcdé好!", max_size=9), max_size=6),
-    st.sampled_from([2, None]),
 )
-def test_words_are_read_as_the_rule_says(pieces: list[str], words: list[str], oov: int | None) -> None:
-    tokenizer = Tokenizer(("ab", "!", "cé"), pieces=tuple(pieces), oov_id=oov)
+def test_words_are_read_as_the_rule_says(pieces: list[str], words: list[str]) -> None:
+    tokenizer = Tokenizer(("ab", "!", "cé"), pieces=tuple(pieces))
     expected = [1]
     for word in split_marks(" ".join(words), "!"):
         if word in tokenizer.words:
@@ -59,15 +57,11 @@ def test_words_are_read_as_the_rule_says(pieces: list[str], words: list[str], oo
             found = max((piece for piece in pieces if word.startswith(piece, start)), key=len, default="")
             if found:
                 expected.append(7 + pieces.index(found))
-            elif oov is not None and not unknown:
-                expected.append(oov)
+            elif not unknown:
+                expected.append(2)
             start, unknown = start + max(1, len(found)), not found
     for _ in range(2):  # the second time as it is remembered
         assert tokenizer.encode_text(" ".join(words)).ids == expected
-
-
-def test_where_unknown_words_are_left_out_so_are_unknown_characters() -> None:
-    assert read("filmxxgood xx", Tokenizer(WORDS, pieces=PIECES, oov_id=None)) == "<s> ·film ·g ·oo ·d"
 
 
 @pytest.mark.parametrize(
@@ -98,79 +92,6 @@ def test_the_settings_rebuild_the_rule() -> None:
     for key, value in {"separators": " ", "marks": "!?", "lowercase": "ascii"}.items():
         with pytest.raises(ValueError, match="is not supported"):
             Tokenizer.from_metadata({**settings, key: value}, vocabulary)
-
-
-SPELT = ("film", "films", "good", "wonderful", "don't", "straße", "fun", "1990s", "好好好吃")
-CORRECTING = Tokenizer(SPELT, length=60, pieces=PIECES, letters="adefgilmnorstuwß")
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"),
-    [
-        ("filn", "film"),  # exchanged
-        ("iflm", "film"),  # swapped
-        ("fil", None),  # too short
-        ("goood", None),  # too short for another length
-        ("flims", "films"),
-        ("ilmf", None),  # too short for a letter in another place
-        ("wonderfl", "wonderful"),  # left out
-        ("wonderfull", "wonderful"),  # put in
-        ("onderwful", "wonderful"),  # in another place
-        ("wonderffull", None),  # two mistakes
-        ("gold", "good"),
-        ("fund", None),  # of a word of three letters
-        ("wonderfux", None),  # x is no letter of these words
-        ("1991s", None),
-        ("很好好吃", None),
-        ("STRASSE", None),  # ß is one letter, two mistakes away
-        ("Strase", "straße"),
-    ],
-)
-def test_a_misspelt_word_is_the_first_that_is_one_mistake_away(word: str, meant: str | None) -> None:
-    ids = CORRECTING.encode_text(word).ids[1:]
-    assert ids == ([4 + SPELT.index(meant)] if meant else TOKENS_ALONE.encode_text(word).ids[1:])
-
-
-TOKENS_ALONE = Tokenizer(SPELT, length=60, pieces=PIECES)
-
-
-@given(st.lists(st.text("filmgß1 ", max_size=9), max_size=5), st.text("filmgß'", max_size=10))
-def test_misspelt_words_are_read_as_the_rule_says(words: list[str], word: str) -> None:
-    words = [w for w in dict.fromkeys(words) if w.strip() and " " not in w]
-    tokenizer = Tokenizer(tuple(words), length=60, pieces=("f",), letters="dfgilmnowß")
-
-    def may(word: str) -> bool:
-        return len(word) >= 4 and set(word) <= set(tokenizer.letters)
-
-    def is_near(known: str) -> bool:
-        if min(len(word), len(known)) >= 7:
-            without = [{w, *(w[:at] + w[at + 1 :] for at in range(len(w)))} for w in (word, known)]
-            return bool(without[0] & without[1])
-        swapped = {known[:at] + known[at + 1] + known[at] + known[at + 2 :] for at in range(len(known) - 1)}
-        apart = sum(a != b for a, b in zip(word, known))
-        return len(word) == len(known) and (apart == 1 or word in swapped)
-
-    if word in words or not word:
-        return
-    meant = [4 + i for i, known in enumerate(words) if may(known) and may(word) and is_near(known)]
-    pieces = Tokenizer(tuple(words), length=60, pieces=("f",)).encode_text(word).ids
-    assert tokenizer.encode_text(word).ids == ([1, meant[0]] if meant else pieces)
-
-
-def test_the_settings_rebuild_the_rule_for_misspelt_words() -> None:
-    settings, vocabulary = CORRECTING.to_metadata(), "\n".join((*SPELT, *PIECES))
-    assert settings["rule"] == "pieces-2" and settings["letters"] == CORRECTING.letters
-    assert Tokenizer.from_metadata(settings, vocabulary) == CORRECTING
-    for damaged in ({**settings, "letters": ""}, {**settings, "letters": 5}):
-        with pytest.raises(ValueError, match="letters"):
-            Tokenizer.from_metadata(damaged, vocabulary)
-
-
-def test_a_misspelt_word_is_one_token_in_its_place() -> None:
-    text = "A wonderfull filn"
-    tokens = CORRECTING.tokens(text)
-    assert [text[t.start : t.end] for t in tokens] == ["A", "wonderfull", "filn"]
-    assert [t.ids for t in tokens[1:]] == [[7], [4]]
 
 
 def by_the_book(text: str, tokenizer: Tokenizer) -> list[int]:

@@ -73,28 +73,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder", "dangling link"])
-def test_a_partial_file_that_is_something_else_is_left_alone(
-    tmp_path: Path, run: Callable[..., Summary], kind: str
-) -> None:
-    partial, precious = tmp_path / "out.csv.partial", tmp_path / "precious"
-    precious.write_text("precious")
-    if kind == "link":
-        partial.symlink_to(precious)
-    elif kind == "dangling link":
-        partial.symlink_to(tmp_path / "new")
-    elif kind == "hard link":
-        partial.hardlink_to(precious)
-    elif kind == "pipe":
-        os.mkfifo(partial)
-    else:
-        partial.mkdir()
-    with pytest.raises(OutputError, match=r"out\.csv\.partial"):
-        run()
-    assert precious.read_text() == "precious"
-    assert names(tmp_path) == ["in.csv", "out.csv.partial", "precious"]
-
-
 @pytest.mark.parametrize("name", [".resume.json", ".resume.json.new", ".partial.parquet"])
 def test_no_link_is_followed_where_a_file_is_made(
     tmp_path: Path, run: Callable[..., Summary], name: str
@@ -322,54 +300,6 @@ def test_bytes_behind_what_the_journal_speaks_of_are_forgotten(
         file.write(b"half a ro")
     run(resume=True)
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-
-
-@pytest.mark.parametrize("resume", [True, False])
-def test_a_file_of_somebody_else_with_the_journals_name_is_left_alone(
-    tmp_path: Path, run: Callable[..., Summary], resume: bool
-) -> None:
-    (tmp_path / "out.csv.resume.json").write_text('{"mine": true}')
-    with pytest.raises(DataError, match="no journal of this version; move it away"):
-        run(resume=resume)
-    assert names(tmp_path) == ["in.csv", "out.csv.resume.json"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "out.csv",
-        "out.csv.partial",
-        "out.csv.resume.json",
-        "out.csv.resume.json.new",
-        "out.csv.partial.parquet",
-    ],
-)
-@pytest.mark.parametrize("role", ["input", "model", "also written", "a file of the input's folder", "link"])
-def test_no_name_is_written_that_is_read_or_written_otherwise(
-    tmp_path: Path, classifier: Classifier, name: str, role: str
-) -> None:
-    source, other = tmp_path / "in.csv", tmp_path / name
-    write_input(source)
-    options: dict[str, Any] = {"input_format": "csv"}
-    if role == "also written":
-        options["also_written"] = [other]
-    elif role == "model":
-        other.write_bytes(classifier.model.data)
-        options["model"] = other
-    elif role == "link":
-        other.symlink_to(source)
-    elif role == "input":
-        source = source.rename(other)
-    else:
-        source = tmp_path
-        options["input_format"] = "folder"
-        (tmp_path / "b.txt").hardlink_to(other) if other.exists() else other.write_text("fine")
-        if not (tmp_path / "b.txt").exists():
-            (tmp_path / "b.txt").hardlink_to(other)
-    before = contents(tmp_path)
-    with pytest.raises((DataError, OutputError)):
-        score_files(source, tmp_path / "out.csv", workers=1, **options)
-    assert contents(tmp_path) == before
 
 
 def test_the_summary_is_no_input_of_a_run_into_a_pipe(tmp_path: Path) -> None:

@@ -189,35 +189,6 @@ def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, cont
         assert written.schema.field("id").type == arrow.int8()
 
 
-@pytest.mark.parametrize("target", ["out.csv", "out.tsv", "out.jsonl", "out.parquet"])
-@pytest.mark.parametrize("keep", [None, ("text", "x")])
-@pytest.mark.parametrize("levels", [199, 200, 600, 900])
-def test_json_nested_deep_is_written_or_an_error_row(
-    tmp_path: Path, target: str, keep: tuple[str, ...] | None, levels: int
-) -> None:
-    for opening, closing in (("[", "]"), ('{"a":', "}")):
-        inner = opening * levels + "1" + closing * levels
-        (tmp_path / "in.jsonl").write_text(f'{{"text": "good", "x": {inner}}}\n{{"text": "good", "x": 1}}\n')
-        summary = score_files(
-            tmp_path / "in.jsonl", tmp_path / target, workers=1, options=ScoreOptions(keep=keep)
-        )
-        assert summary.statuses == {"ok": 2} if levels < 200 else {"ok": 1, "error": 1}
-
-
-@pytest.mark.parametrize("target", ["out.csv", "out.tsv", "out.jsonl", "out.parquet"])
-def test_a_key_that_is_a_lone_surrogate_is_written(tmp_path: Path, target: str) -> None:
-    (tmp_path / "in.jsonl").write_text('{"text": "good", "\\ud800": "a", "\\ud801": "b\\ud800"}\n')
-    score_files(tmp_path / "in.jsonl", tmp_path / target, workers=1)
-    (tmp_path / target).read_bytes().decode() if target != "out.parquet" else None
-    [row] = (
-        [json.loads((tmp_path / target).read_text())]
-        if target == "out.jsonl"
-        else [r.values for r in read_rows([tmp_path / target], text_column="text")]
-    )
-    assert row["status"] == "ok"
-    assert len(row) == 7 if target != "out.jsonl" and target.endswith("parquet") else len(row) >= 6
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [

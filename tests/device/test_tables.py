@@ -208,62 +208,6 @@ def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
     assert rows[5].values == {"review": TEXTS[5], "n": 5}
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", b"", "is empty"),
-        ("a.csv", b"id,title,stars\n1,x,2\n", "has the columns 'id', 'title', 'stars'"),
-        ("a.csv", b"review,comment\n1,x\n", "several could hold the text"),
-        ("a.csv", b"t\xe9xt,id\nx,1\n", "its header is not UTF-8"),
-        ("a.csv", b"id,text\rx,1\r", "ends its lines in CR alone"),
-        ("a.csv", "id,text\n1,x\n".encode("utf-16"), "is UTF-16 or binary"),
-        ("a.txt", b"\0\1" * 500, "is UTF-16 or binary"),
-        ("a.json", b'[{"text": "a"},\n', "jq -c"),
-        ("a.jsonl", b"nothing\n", "does not begin with a JSON object"),
-        ("a.bin", b"x", "--input-format"),
-        ("a.parquet", b"PAR1 no PAR1", "is not a Parquet file"),
-    ],
-)
-def test_a_file_that_cannot_be_used_says_what_to_do(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
-    if name.endswith("parquet"):
-        pytest.importorskip("pyarrow")
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        texts_of(path)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("paths", "message"),
-    [
-        (["missing.csv"], "no such file"),
-        (["*.nothing"], "no file matches"),
-        (["-", "a.csv"], "standard input"),
-        (["a.csv", "b.txt"], "different formats"),
-        (["a.csv", "c.csv"], "does not have the columns"),
-        (["loop.csv"], "cannot read"),
-        (["folder.csv"], "is a folder without .txt files"),
-        ([], "no input"),
-    ],
-)
-def test_inputs_that_do_not_fit_are_refused_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str], message: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("a.csv").write_text("id,text\n1,x\n")
-    Path("b.txt").write_text("x\n")
-    Path("c.csv").write_text("text,id\nx,1\n")
-    Path("loop.csv").symlink_to("loop.csv")
-    Path("folder.csv").mkdir()
-    with pytest.raises(DataError) as caught:
-        list(read_rows(paths))
-    assert message in str(caught.value)
-
-
 def test_a_column_is_named_by_number_where_names_repeat(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text,text,id\nfirst,second,1\n")

@@ -48,12 +48,6 @@ def test_ids_are_those_of_keras(text: str, ids: list[int], status: str) -> None:
     assert (encoded.ids, encoded.status) == (ids, status)
 
 
-def test_without_an_unknown_id_such_words_are_left_out() -> None:
-    tokenizer = Tokenizer(TOKENIZER.words, length=8, oov_id=None)
-    assert tokenizer.encode_text("a good, good day").ids == [1, 6, 6]
-    assert tokenizer.encode_text("qwxy").status == "unknown_words"
-
-
 def test_the_matrix_is_padded_on_the_right() -> None:
     matrix = TOKENIZER.encode(["the film", ""])
     assert matrix.dtype == np.int32
@@ -68,10 +62,8 @@ def test_a_text_has_the_same_ids_alone_and_among_others(texts: list[str]) -> Non
         assert np.array_equal(row, TOKENIZER.encode([text])[0])
 
 
-@given(
-    st.lists(st.sampled_from(["good ", "film.", "qwxy", " ", "ΑΣ", "'", "x" * 40]), max_size=8), st.booleans()
-)
-def test_a_long_text_read_from_its_end_has_the_ids_of_the_whole(parts: list[str], drop: bool) -> None:
-    tokenizer = Tokenizer((*TOKENIZER.words, "ας"), length=8, oov_id=None if drop else 2)
+@given(st.lists(st.sampled_from(["good ", "film.", "qwxy", " ", "ΑΣ", "'", "x" * 40]), max_size=8))
+def test_a_long_text_read_from_its_end_has_the_ids_of_the_whole(parts: list[str]) -> None:
+    tokenizer = Tokenizer((*TOKENIZER.words, "ας"), length=8)
     text = "".join(parts) * 200
     assert tokenizer.encode_text(text) == tokenizer._encode(text)

@@ -1,30 +1,60 @@
-"""The benchmark: a whole run against peers that need no tool, and the report when some cannot take part."""
+"""The benchmarks: a whole run side by side against peers that need no tool, its report and pictures; the
+public sets' draws, results and page; the ablation's plans."""
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
 import platform
+import random
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import documents, environments, measure, picture, run, seed, table
-from benchmarks.bars import all_bars, percent
-from benchmarks.children import ROOT, Child, PeerError
-from benchmarks.conditions import cpu_of
-from benchmarks.entrants import Workplace
-from benchmarks.environments import REQUIREMENTS, Environment, EnvironmentUnavailableError, ensure
-from benchmarks.lineup import Contender, Conversion, own_files
-from benchmarks.peaks import SEED_WORK, Peaks, work_of
-from edge_lstm.modelfile import embedded_model, open_model
+pytest.importorskip("edge_lstm_export")
 
-FAKE = "tests.end_to_end.fake_peer"
-PEAKS = Peaks(2e11, 1e11, 1e11, 1e10, 32 * 2**10)
+from edge_lstm_export import make_plan
+from edge_lstm_export.train.plan import Facts, Plan, check_plan
+
+from benchmarks import (
+    ablation,
+    accuracy,
+    documents,
+    measure,
+    peers,
+    picture,
+    processes,
+    public_sets,
+    run,
+    table,
+)
+from benchmarks.conditions import cpu_of
+from benchmarks.lineup import REQUIREMENTS, Contender, Conversion, own_files
+from benchmarks.processes import (
+    ROOT,
+    Child,
+    Entrant,
+    Environment,
+    EnvironmentUnavailableError,
+    PeerError,
+    Workplace,
+    ensure,
+    find,
+)
+from benchmarks.public_sets import SVM, Cell, Figures
+from benchmarks.sets import ALL, draw, split
+from benchmarks.table import percent
+from edge_lstm import Classifier
+from edge_lstm.modelfile import embedded_model
+
+FAKE = ("tests.end_to_end.fake_peer",)
 Report = dict[str, Any]
 
 
@@ -39,23 +69,21 @@ class ThisPython(Environment):
 def this_python(name: str, cache: Path) -> Environment:
     if name == "missing":
         raise EnvironmentUnavailableError("missing: no matching distribution")
-    return ThisPython(name, cache)
+    return ThisPython(cache)
 
 
-def fake(name: str, **settings: Any) -> Contender:
-    return Contender(name, "fake", FAKE, "seed.npz", **settings)
+def fake(name: str, *options: str, **settings: Any) -> Contender:
+    return Contender(name, "fake", FAKE, "seed.npz", options=dict.fromkeys(options, "yes"), **settings)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     cache = tmp_path_factory.mktemp("cache")
     weights = cache / "seed.npz"
-    np.savez(weights, **seed.random_weights())  # type: ignore[arg-type]
-    checkpoint = cache / "checkpoint"
-    checkpoint.write_bytes(b"")
+    weights.write_bytes(b"weights")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGE_LSTM_DATA", "")  # the examples, also where the archive is at hand
-        place = Workplace(cache, documents.prepare(None, cache), weights, checkpoint)
+        place = Workplace(cache, documents.prepare(None, cache), weights, ensure=this_python)
     place.models.mkdir(parents=True)
     (place.models / "seed.npz").write_bytes(weights.read_bytes())
     return place
@@ -63,23 +91,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture(scope="module")
 def report(place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """A run of our embedded model, four fake peers of which two cannot take part, and a failing converter."""
+    """A run of our embedded model, six fake peers, three of which cannot, and a failing converter."""
     contenders = (
         *own_files([embedded_model()]),
-        fake("steady"),
-        fake("noisy", options={"noisy": "yes"}),
-        fake("broken", options={"load": "fails"}),
+        fake(run.REFERENCE),
+        fake("noisy", "noisy"),
+        fake("wrong", "wrong", exact=True),
+        fake("broken", "fails"),
         Contender("absent", "missing", FAKE, "seed.npz"),
         Contender("unconverted", "fake", FAKE, "nothing.onnx"),
     )
     output = tmp_path_factory.mktemp("results")
     settings = run.Settings(output, sample=40, rounds=2, passes=1, cold_starts=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGE_LSTM_DATA", "")
-        patch.setattr(run, "_peaks", lambda: PEAKS)  # two seconds for each of five figures
-        run.benchmark(
-            place, settings, contenders, (Conversion(None, "benchmarks.nowhere", "weights"),), this_python
-        )
+    run.benchmark(place, settings, contenders, (Conversion("nowhere", "fake"),))
     assert {path.name for path in output.iterdir()} == {
         "latest.json", "table.md", "latency.svg", "accuracy.svg", "batches.svg",
     }  # fmt: skip
@@ -95,7 +119,7 @@ def by_name(report: Report) -> dict[str, Any]:
 
 
 def test_who_takes_part_is_measured_in_every_respect(report: Report) -> None:
-    assert set(by_name(report)) == {"edge-lstm sentiment.int8.onnx", "steady", "noisy"}
+    assert set(by_name(report)) == {"edge-lstm sentiment.int8.onnx", run.REFERENCE, "noisy", "wrong"}
     for result in report["contenders"]:
         assert result["latency"]["samples"] == 40 and result["latency"]["p50_ms"] > 0
         assert result["latency"]["p99_ms"] is None, "40 samples hold no 99th percentile"
@@ -110,88 +134,45 @@ def test_who_cannot_take_part_is_named_with_the_reason(report: Report) -> None:
     assert reasons["absent"] == "missing: no matching distribution"
     assert "OSError: seed.npz cannot be read" in reasons["broken"]
     assert "nothing.onnx" in reasons["unconverted"]
-    assert "No module named benchmarks.nowhere" in reasons["conversion, nowhere"]
+    assert "status 1: KeyError: 'nowhere'" in reasons["conversion, nowhere"]
     written = table.markdown(report)
     assert all(f"- {name}: {reason}" in written for name, reason in reasons.items())
 
 
 def test_a_tool_whose_answer_depends_on_the_batch_is_found_out(report: Report) -> None:
-    found = by_name(report)
-    for name in ("edge-lstm sentiment.int8.onnx", "steady"):
-        assert all(one["differ"] == 0 for one in found[name]["same_answer"].values())
-    assert found["noisy"]["same_answer"]["8"]["differ"] == 40
-    assert found["noisy"]["same_answer"]["8"]["largest_difference"] == pytest.approx(0.007, rel=1e-3)
+    results = by_name(report)
+    for name in ("edge-lstm sentiment.int8.onnx", run.REFERENCE):
+        assert all(compared["differ"] == 0 for compared in results[name]["same_answer"].values())
+    assert results["noisy"]["same_answer"]["8"]["differ"] == 40
+    assert results["noisy"]["same_answer"]["8"]["largest_difference"] == pytest.approx(0.007, rel=1e-3)
     written = table.markdown(report)
-    assert written.count("yes, bit for bit") == 2 and written.count("labels flip") == 1
+    assert written.count("yes, bit for bit") == 3 and written.count("labels flip") == 1
 
 
-def test_a_second_run_takes_the_answers_from_the_cache_and_a_changed_file_does_not(
-    place: Workplace, report: Report, tmp_path: Path
-) -> None:
-    kept = {path: path.stat().st_mtime_ns for path in (place.cache / "answers").iterdir()}
-    settings = run.Settings(tmp_path, sample=40, answers_only=True)
-    assert run.benchmark(place, settings, [fake("steady")], (), this_python) is None
-    assert {path: path.stat().st_mtime_ns for path in (place.cache / "answers").iterdir()} == kept
-    other = place.models / "other.npz"
-    other.write_bytes(b"another file")
-    run.benchmark(place, settings, [Contender("steady", "fake", FAKE, "other.npz")], (), this_python)
-    assert len(list((place.cache / "answers").iterdir())) == len(kept) + 1
-
-
-def test_the_bars_are_judged_by_the_measured_ratio(report: Report) -> None:
-    fast = {"ratio": 7.0, "low": 6.5, "high": 7.5}
-    ours, steady = report["contenders"][0], by_name(report)["steady"]
-    peer = steady | {"name": "LiteRT int8", "times_the_first": fast}
-    costs = {"the same width, two more": {"ratio": 1.05, "low": 1.01, "high": 1.09}}
-    bars = {
-        bar.asked: bar for bar in all_bars(report | {"contenders": [ours, peer], "cost_of_promises": costs})
-    }
-    assert bars["6 times as fast as LiteRT int8"].holds
-    cost = bars["the promises cost under 3 % at the same width, two more"]
-    assert not cost.holds and cost.measured == "+5.0 % (+1.0 to +9.0)"
-
-
-def test_the_roofline_bar_is_that_of_the_file_that_comes_nearest(report: Report) -> None:
-    ours = report["contenders"][0]
-    one = {"texts_per_second": 100.0, "mean_tokens": 50.0}
-    slow = ours | {"name": "slow", "batches": {"8": one, "16": one}}
-    near = ours | {"name": "near", "batches": {"8": one, "16": one | {"texts_per_second": 200.0}}}
-    bars = all_bars(report | {"contenders": [slow, near], "cost_of_promises": {}})
-    [bar] = [bar for bar in bars if "roofline" in bar.asked]
-    assert bar.measured.endswith("times in batches of 16 (near)")
+def test_a_fp32_tool_that_runs_another_network_is_reported(report: Report) -> None:
+    assert not by_name(report)["wrong"]["parity"]["holds"]
+    assert "**Not the seed network's answers**: wrong." in table.markdown(report)
 
 
 def test_the_pictures_are_xml_and_name_every_tool(report: Report) -> None:
     for name, drawn in picture.all_of(report).items():
         words = " ".join(ET.fromstring(drawn).itertext())
-        assert "steady" in words and "edge-lstm sentiment.int8" in words, name
-
-
-def test_labels_of_a_crowded_picture_cover_neither_one_another_nor_a_circle() -> None:
-    circles = [(100.0 + 6 * n, 200.0, 8.0) for n in range(8)]
-    boxes = picture.place_labels([f"a tool named {n}" for n in range(8)], circles, (0, 0, 800, 400))
-    for k, (left, lower, right, upper) in enumerate(boxes):
-        assert all(right <= a or left >= c or upper <= b or lower >= d for a, b, c, d in boxes[k + 1 :])
-        assert all(x + r <= left or x - r >= right or y + r <= lower or y - r >= upper for x, y, r in circles)
-
-
-def test_a_fp32_peer_that_runs_another_network_is_reported(
-    place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("benchmarks.answers._PARITY_TEXTS", 1)
-    settings = run.Settings(tmp_path, sample=16, answers_only=True)
-    results: dict[str, Any] = {}
-    sample = documents.cut(place.texts, tmp_path / "sample-16", 16)
-    entrant = next(iter(run.entrants.find([fake("wrong", exact=True)], (), place, this_python)))
-    assert isinstance(entrant, run.Entrant)
-    run._answers(sample, settings, results, entrant)
-    assert not results["wrong"]["parity"]["holds"]
+        assert "noisy" in words and "edge-lstm sentiment.int8" in words, name
 
 
 def test_a_peer_that_dies_names_itself_and_the_log(place: Workplace, tmp_path: Path) -> None:
-    contender = Contender("dead", "fake", "tests.end_to_end.no_such_module", "seed.npz")
+    contender = Contender("dead", "fake", ("tests.end_to_end.no_such_module",), "seed.npz")
     with pytest.raises(PeerError, match=r"dead: process ended with status 1; see .*peers\.log"):
-        Child(contender, this_python("fake", tmp_path), place.models, place.texts, log=tmp_path / "peers.log")
+        Child(Entrant(contender, this_python("fake", tmp_path), place), place.texts)
+
+
+def test_every_peer_of_the_lineup_has_a_tool_and_an_environment(place: Workplace) -> None:
+    from benchmarks.lineup import CONVERSIONS, PEERS
+
+    for contender in PEERS:
+        assert callable(getattr(peers, contender.runner[1])) and contender.environment in REQUIREMENTS
+    assert {conversion.environment for conversion in CONVERSIONS} <= set(REQUIREMENTS)
+    assert all(not isinstance(entrant, Entrant) for entrant in find(PEERS, place)), "nothing is converted"
 
 
 def test_an_environment_that_pip_cannot_make_says_why(
@@ -204,8 +185,8 @@ def test_an_environment_that_pip_cannot_make_says_why(
     )
     pip.chmod(0o755)
     monkeypatch.setitem(REQUIREMENTS, "nothing", ("nothing",))
-    monkeypatch.setattr(environments.shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr(environments.sys, "executable", "true")  # in place of making the environment
+    monkeypatch.setattr(processes.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(processes.sys, "executable", "true")  # in place of making the environment
     with pytest.raises(EnvironmentUnavailableError, match=r"^nothing: ERROR: no wheel for this machine$"):
         ensure("nothing", tmp_path)
 
@@ -222,23 +203,13 @@ def test_the_typical_time_of_a_text_forgets_an_interruption() -> None:
     assert measure.ratio(disturbed, quiet) == {"ratio": 1.0, "low": 1.0, "high": 1.0}
 
 
-def test_the_roofline_counts_the_seed_networks_products() -> None:
-    assert work_of(open_model().network).multiply_adds > 0
-    network = {"bidirectional": False, "hidden": 100, "embedding_dim": 32, "layers": 1}
-    assert work_of(network) == SEED_WORK
-    assert work_of(network | {"layers": 2, "bidirectional": True}).multiply_adds == 2 * (52_800 + 400 * 300)
-    assert PEAKS.ns_per_token(SEED_WORK, 16) == pytest.approx(1e9 * 52_800 / 2e11)
-    slow_cache = Peaks(2e11, 1e11, 1e9, 1e10, 32 * 2**10)  # then reading the weights decides, in a batch less
-    assert slow_cache.ns_per_token(SEED_WORK, 1) == pytest.approx(52_800 - 32_768 + 32)
-    assert slow_cache.ns_per_token(SEED_WORK, 16) == pytest.approx((52_800 - 32_768) / 16 + 32)
-
-
 def test_texts_are_padded_on_the_left_and_lose_nothing(place: Workplace) -> None:
     ids, lengths = np.load(place.texts / "left.npy"), np.load(place.texts / "lengths.npy")
-    assert ids.shape == (46, seed.LENGTH) and ids.max() < documents.NUM_WORDS
+    assert ids.shape == (46, documents.LENGTH) and ids.max() < documents.NUM_WORDS
     assert (np.count_nonzero(ids, axis=1) == lengths).all()
-    whole = lengths < seed.LENGTH  # longer texts lose their start
-    assert (ids[np.arange(len(ids)), seed.LENGTH - lengths] == 1)[whole].all(), "the first id is the start"
+    whole = lengths < documents.LENGTH  # longer texts lose their start
+    first = ids[np.arange(len(ids)), documents.LENGTH - lengths]
+    assert (first == 1)[whole].all(), "the first id is the start"
 
 
 @pytest.mark.skipif(
@@ -264,15 +235,151 @@ def test_amx_is_withheld_from_a_command_and_what_it_starts() -> None:
 
 
 def test_the_cpu_of_a_report_says_what_was_withheld() -> None:
-    found = {"cpu": "Xeon", "cpus": 2, "features": ["avx2", "avx512_vnni"]}
-    assert cpu_of(found) == "Xeon, 2 CPUs, avx2, avx512_vnni"  # reports of before
-    assert cpu_of({**found, "withheld": ["amx_int8"]}).endswith("avx512_vnni (AMX withheld from every tool)")
+    conditions = {"cpu": "Xeon", "cpus": 2, "features": ["avx2", "avx512_vnni"]}
+    assert cpu_of(conditions) == "Xeon, 2 CPUs, avx2, avx512_vnni"
+    withheld = cpu_of({**conditions, "withheld": ["amx_int8"]})
+    assert withheld.endswith("avx512_vnni (AMX withheld from every tool)")
 
 
 def test_no_share_is_rounded_up() -> None:
-    assert [percent(share) for share in (0.92676, 0.8888, 0.999999, 1.0)] == [
-        "92.67",
-        "88.88",
-        "99.99",
-        "100.00",
+    shares = (0.92676, 0.8888, 0.999999, 1.0)
+    assert [percent(share) for share in shares] == ["92.67", "88.88", "99.99", "100.00"]
+
+
+# --- The presets --------------------------------------------------------------------------------------------
+
+
+def preset(name: str, *shares: float) -> dict[str, Any]:
+    files = [
+        {
+            "sha256": "0" * 64,
+            "bytes": 300_000,
+            "accuracy": share,
+            "interval": [share - 0.004, share + 0.004],
+            "log_loss": 0.25,
+            "calibration_error": 0.01,
+            "other_texts": {"SST-2": share - 0.1, "edited": 0.6},
+            "training": {"seed": seed},
+        }
+        for seed, share in enumerate(shares)
     ]
+    times = {"words": 30.0, "alone": 120.0, "batches": 60.0, "batch_size": 16}
+    return {"name": name, "files": files, **times}
+
+
+def test_the_presets_page_has_means_and_ends_of_the_seeds(report: Report) -> None:
+    rows = [preset("small", 0.91, 0.92), preset("seed", 0.8917)]
+    presets = {"conditions": report["conditions"]["before"], "texts": 25_000, "presets": rows}
+    page = accuracy.page(presets)
+    assert "| small | 300 kB | **91.50 %** (91.00 to 92.00) | 2 | 90.60 to 91.40 | 0.2500 | 1.00% |" in page
+    assert "| seed | 300 kB | **89.17 %** | 1 |" in page
+    assert "| preset | SST-2 | edited |" in page and "| small | 81.5 | 60.0 |" in page
+    words = " ".join(ET.fromstring(picture.presets(presets)).itertext())
+    assert "small: 91.50 %, 300 kB, 120 µs" in words
+
+
+def test_a_classifier_is_timed_alone_in_batches_and_without_the_network() -> None:
+    times = accuracy.times(Classifier.load(), ["A wonderful film.", "Dull."] * 9)
+    assert times["batch_size"] == 8
+    assert 0 < times["words"] < times["alone"] and 0 < times["batches"] < times["alone"]
+
+
+# --- Public sets --------------------------------------------------------------------------------------------
+
+TRAIN = [f"{label} word {i}" for i, label in enumerate("aabbbbbbcc" * 6)], list("aabbbbbbcc" * 6)
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Path:
+    """A folder with a set whose words tell its labels."""
+    rng = random.Random(0)
+    (tmp_path / "made").mkdir()
+    for name, count in (("train", 120), ("test", 30)):
+        rows = [(f"{word}{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)]
+        with (tmp_path / "made" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+    return tmp_path
+
+
+def test_a_draw_has_every_label_and_is_decided_by_its_seed() -> None:
+    assert draw(TRAIN, ALL, 0) is TRAIN
+    texts, labels = draw(TRAIN, "5", 0)
+    assert len(set(texts)) == 5 and set(labels) == {"a", "b", "c"}
+    assert (texts, labels) == draw(TRAIN, "5", 0) != draw(TRAIN, "5", 1)
+    assert draw(TRAIN, "1", 0)[1] == draw(TRAIN, "1/label", 0)[1], "one of each label at least"
+    assert Counter(draw(TRAIN, "4/label", 0)[1]) == {"a": 4, "b": 4, "c": 4}
+
+
+def test_what_is_held_out_is_of_the_training_split_and_not_learnt_from(sets: Path) -> None:
+    train, judging = split(sets / "made", 0.25, 0)
+    assert (len(train[0]), len(judging[0])) == (90, 30)
+    assert split(sets / "made", 0.25, 0) == (train, judging) != split(sets / "made", 0.25, 1)
+    whole, test = split(sets / "made", 0.0, 0)
+    assert sorted(train[0] + judging[0]) == sorted(whole[0]) and len(test[0]) == 30
+
+
+def public(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["public_sets", *map(str, arguments)])
+    public_sets.main()
+
+
+def test_a_run_is_kept_and_not_made_again(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = sets / "runs.jsonl"
+    asked = ["made", "made:20", "--data", sets, "--teachers", SVM, "--results", results]
+    public(monkeypatch, *asked, "--seeds", 1)
+    first = results.read_text()
+    assert len(first.splitlines()) == 2
+    public(monkeypatch, *asked, "--seeds", 2)
+    assert results.read_text().startswith(first) and len(results.read_text().splitlines()) == 4
+    page = results.with_suffix(".md").read_text()
+    assert "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
+
+
+@pytest.mark.slow  # a network is trained
+def test_a_network_is_judged_as_its_int8_file(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = sets / "runs.jsonl"
+    asked = ["--data", sets, "--teachers", "none", "--seeds", 1, "--preset", "tiny", "--results", results]
+    public(monkeypatch, "made:60", *asked)
+    ((cell, figures),) = public_sets.load(results).items()
+    assert (cell.rows, cell.teacher, cell.preset) == ("60", "none", "tiny")
+    assert figures.accuracy > 0.9 and 10 < figures.kb < 100 and figures.seconds > 0
+
+
+def test_the_page_gives_means_and_marks_what_has_one_seed() -> None:
+    runs = {
+        Cell(name, ALL, teacher, False, "small", 0.0, seed): Figures(0.9 + seed / 50, 0.8, 270, 20)
+        for name, teacher, seed in itertools.product(("one", "two"), ("none", "default"), (0, 1))
+        if (name, teacher, seed) != ("two", "none", 1)
+    }
+    row_of_means = public_sets.page(runs).splitlines()[-1]
+    assert "| one | all | **91.0** ± 1.4; 80.0; 270 kB, 20 s |" in public_sets.page(runs)
+    assert "| **90.0**†; 80.0; 270 kB, 20 s |" in public_sets.page(runs)
+    assert row_of_means.startswith("| **mean** | | **90.5**; 80.0; 270 kB, 20 s | **91.0**;")
+
+
+# --- The ablation -------------------------------------------------------------------------------------------
+
+FACTS = (
+    Facts(1000, 6, english=0.9),
+    Facts(200, 2, english=0.9, sentiment=(0.8, 0.6)),
+    Facts(10_000, 77),
+    Facts(5000, 2, unsegmented=True),
+)
+
+
+@pytest.mark.parametrize("idea", ablation.IDEAS)
+def test_an_idea_turned_off_leaves_a_plan_that_can_run(idea: str) -> None:
+    off = ablation.IDEAS[idea][0]
+    plans = [make_plan(facts) for facts in FACTS]
+    without = [off(plan, facts) for plan, facts in zip(plans, FACTS)]
+    assert without != plans, "no data would show what it is worth"
+    for plan in without:
+        check_plan(plan)
+        assert Plan.from_dict(plan.to_dict()) == plan
+
+
+def test_the_table_has_the_gain_of_each_idea() -> None:
+    runs: ablation.Runs = {("sst2", "200", seed, ""): (0.8 + seed / 10, 9.0) for seed in (0, 1)}
+    runs |= {("sst2", "200", seed, "n-grams"): (0.77 + seed / 10, 5.0) for seed in (0, 1)}
+    (row,) = (line for line in ablation.table(runs).splitlines() if line.startswith("| n-grams |"))
+    assert row.startswith("| n-grams | +3.0 ± 0.0 | – |") and "| +4.0 ± 0.0 |" in row

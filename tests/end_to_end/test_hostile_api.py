@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import DATA
 
 import edge_lstm
 from edge_lstm import Classifier, ModelFileError
@@ -187,7 +186,7 @@ def test_a_model_may_come_through_a_pipe() -> None:
     reading, writing = os.pipe()
     with ThreadPoolExecutor(1) as pool, os.fdopen(writing, "wb") as pipe:
         loaded = pool.submit(Classifier.load, f"/dev/fd/{reading}")
-        pipe.write(DATA)
+        pipe.write(CLASSIFIER.model.data)
         pipe.close()
         assert np.array_equal(loaded.result().probabilities(TEXTS), ANSWERS)
     os.close(reading)

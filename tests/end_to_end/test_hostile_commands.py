@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, check
-from model_files import WITHOUT_PIECES
+from model_files import SMALL
 
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import to_result
@@ -23,7 +23,7 @@ from edge_lstm.latency.settings import Settings
 from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 
-NO_CURVE = str(WITHOUT_PIECES)
+NO_CURVE = str(SMALL)
 QUICK = ("latency", "--runs", "20", "--cold-starts", "0")
 ROWS = "text,label\nA fine film.,pos\nA dull film.,neg\n"
 
@@ -135,6 +135,8 @@ OPTIONS = [
     latency("a seed below zero", "--seed=-1", exit=2),
     latency("a model twice", "m.onnx", "m.onnx", given=model, says="twice"),
     latency("a model and a link to it", "m.onnx", "link.onnx", given=models, says="twice"),
+    latency("a model that is not there", "no.onnx", says="no model file at no.onnx"),
+    latency("texts that are not there", "--data", "no.txt", says="no.txt"),
     latency("a folder as model", ".", says="folder"),
     latency("no texts", "--data", "e.txt", given=put(e__txt=""), says="no texts"),
     latency("no such format", "--data", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
@@ -192,6 +194,7 @@ OPTIONS = [
     evaluate("a label map of nothing", "--label-map", "=", says="label map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
     evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
+    evaluate("a report that is a folder", "--report", ".", says="is a folder"),
     evaluate("no such file", "--data", "no.csv", says="no.csv"),
     evaluate("no such model", "no.onnx", says="no model file"),
     evaluate("a batch of nothing", "--batch-size", "0", exit=2),
@@ -201,6 +204,8 @@ OPTIONS = [
     a("predict", "threads of a thousand digits", "--threads", "9" * 1000, "x", exit=(1, 2)),
     a("predict", "an empty name of a model", "-m", "", "x", says="."),
     a("predict", "a text that looks like an option", "--", "--help", exit=0),
+    a("predict", "a model that is not there", "-m", "no.onnx", "x", says="no model file at no.onnx"),
+    a("predict", "a provider that is not there", "--provider", "CUDA", "x", says="available: CPU"),
     a("predict", "an empty text", "", exit=0),
     a("predict", "more labels than there are", "--top", "3", "x", says="ask for 1 to 2"),
     a("predict", "no wrong answer", "--abstain", "0", "x", says="above 0 and below 1"),
@@ -270,14 +275,7 @@ FILES = [
         for option in ("--output", "--report", "--samples")
     ),
     evaluate("--report over a link", "--report", "out", given=special, exit=0, changes=frozenset({"out"})),
-    latency(
-        "two outputs of one name",
-        "--output",
-        "x",
-        "--report",
-        "x",
-        says="one file",
-    ),
+    latency("two outputs of one name", "--output", "x", "--report", "x", says="one file"),
     latency(
         "the result over its model", "m.onnx", "--output", "m.onnx", given=model, says="one of the inputs"
     ),

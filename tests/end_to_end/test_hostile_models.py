@@ -18,15 +18,16 @@ import numpy as np
 import onnx
 import pytest
 from hostile import Case, check
-from model_files import DATA, edited, entry, field
+from model_files import DATA, SMALL, edited, entry, field
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import Classifier, EdgeLSTMError
 from edge_lstm.modelfile import FORMAT_VERSION, open_model, parse_model
+from edge_lstm.text import Tokenizer
 
-MODEL = open_model()
+MODEL = open_model(SMALL)
 METADATA = MODEL.onnx.metadata
-WORDS = tuple(METADATA["edge_lstm.vocabulary"].split("\n"))  # and pieces
+WORDS = tuple(METADATA["edge_lstm.vocabulary"].split("\n"))
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fine, the script is not."]
 ANSWERS = Classifier.from_model(MODEL).probabilities(TEXTS)
 
@@ -47,6 +48,11 @@ def tokenizer(**changes: Any) -> str:
     return json.dumps({**json.loads(METADATA["edge_lstm.tokenizer"]), **changes})
 
 
+def subwords(**changes: Any) -> str:
+    """Settings of the other text rule."""
+    return json.dumps({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
+
+
 def network(**changes: Any) -> str:
     return json.dumps({**MODEL.network, **changes})
 
@@ -56,7 +62,7 @@ def metadata(name: str, says: str, changes: dict[str, str | None], *, digest: st
 
 
 def graph(name: str, says: str, change: Callable[[onnx.GraphProto], object]) -> Hostile:
-    """The embedded model with another graph and a right digest."""
+    """The model with another graph and a right digest."""
 
     def data() -> bytes:
         model = onnx.load_model_from_string(DATA)
@@ -137,6 +143,13 @@ def asks_for_all_memory(g: onnx.GraphProto) -> None:
     g.node.extend(sum_of_all)
 
 
+def reads_beyond_the_embedding(g: onnx.GraphProto) -> None:
+    g.initializer.append(numpy_helper.from_array(np.array([10**6], np.int32), "million"))
+    at = next(i for i, node in enumerate(g.node) if node.op_type == "Gather")
+    g.node.insert(at, helper.make_node("Add", [g.node[at].input[1], "million"], ["beyond"]))
+    g.node[at + 1].input[1] = "beyond"
+
+
 def foreign() -> bytes:
     made = helper.make_graph(
         [helper.make_node("Relu", ["x"], ["y"])],
@@ -170,11 +183,7 @@ HOSTILE = [
     metadata("labels are numbers", "no list of texts", {"labels": "[0,1]"}),
     metadata("a label twice", "twice", {"labels": '["a","a"]'}),
     metadata("no labels", "fewer than two", {"labels": "[]"}),
-    metadata(
-        "three labels for two outputs",
-        "another number of labels",
-        {"labels": '["a","b","c"]'},
-    ),
+    metadata("three labels for two outputs", "another number of labels", {"labels": '["a","b","c"]'}),
     metadata("labels nested 100,000 deep", "nested", {"labels": "[" * 100_000 + "]" * 100_000}),
     metadata("a label that steers a terminal", "control character", {"labels": '["a","\\u001b[31m"]'}),
     metadata("a label that ends for C", "control character", {"labels": '["a\\u0000b","a\\u0000c"]'}),
@@ -182,39 +191,33 @@ HOSTILE = [
     metadata("labels are no JSON", APART, {"labels": "[1"}),
     # Text rule and vocabulary.
     metadata(
-        "a vocabulary longer than the embedding",
-        "another size",
-        {"vocabulary": "\n".join([*WORDS, "x1"])},
+        "a vocabulary longer than the network's", "another size", {"vocabulary": "\n".join([*WORDS, "x1"])}
     ),
     metadata(
         "and a network that says so",
         "more words than the embedding",
         {"vocabulary": "\n".join([*WORDS, "x1", "x2"]), "network": network(num_words=len(WORDS) + 6)},
     ),
+    metadata(
+        "fewer lines than words", "more than its vocabulary's lines", {"tokenizer": subwords(words=10**6)}
+    ),
+    metadata(
+        "another rule for unknown words", "unknown_words", {"tokenizer": subwords(unknown_words="none")}
+    ),
     metadata("a word twice", "twice", {"vocabulary": "\n".join([*WORDS[:-1], WORDS[0]])}),
-    metadata("oov_id 1,000,000", "unknown words", {"tokenizer": tokenizer(oov_id=10**6)}),
-    metadata("oov_id -1", "unknown words", {"tokenizer": tokenizer(oov_id=-1)}),
-    metadata("oov_id true", "unknown words", {"tokenizer": tokenizer(oov_id=True)}),
+    metadata("oov_id 1,000,000", "oov_id", {"tokenizer": tokenizer(oov_id=10**6)}),
+    metadata("oov_id -1", "oov_id", {"tokenizer": tokenizer(oov_id=-1)}),
     metadata("another lower-casing", "lowercase", {"tokenizer": tokenizer(lowercase="turkish")}),
     metadata("no tokenizer settings", "missing", {"tokenizer": "{}"}),
     metadata("tokenizer settings are a list", "no object", {"tokenizer": "[]"}),
     metadata("a length of 200,000,000", "its length", {"tokenizer": tokenizer(length=200_000_000)}),
-    metadata(
-        "another length than the graph's",
-        "another length",
-        {"tokenizer": tokenizer(length=60)},
-    ),
+    metadata("another length than the graph's", "another length", {"tokenizer": tokenizer(length=60)}),
     metadata("a length that is a text", "its length", {"tokenizer": tokenizer(length="600")}),
     # The rest of the metadata.
     metadata("network is no object", "network is no object", {"network": "7"}),
     metadata("training is no object", "training is no object", {"training": "[]"}),
     metadata("quantization is no object", "quantization is no object", {"quantization": "[1]"}),
-    metadata(
-        "int8 that says it is fp32",
-        "quantization is not that of its graph",
-        {"quantization": None},
-    ),
-    metadata("layers without number", "number of layers", {"network": network(layers="x")}),
+    metadata("int8 that says it is fp32", "quantization is not that of its graph", {"quantization": None}),
     metadata("units without number", "hidden", {"network": network(hidden="x")}),
     metadata("NaN in the metadata", "NaN is no number", {"training": '{"seed": NaN}'}),
     metadata("golden rows are a number", "no list", {"golden": "7"}),
@@ -233,6 +236,7 @@ HOSTILE = [
     metadata("a format number of other digits", "is not a number", {"format": "١"}),
     metadata("a negative format number", "is not a number", {"format": "-1"}),
     metadata("a later format", "upgrade", {"format": str(FORMAT_VERSION + 1)}),
+    metadata("an earlier format", "made by a version before 1.0; export it again", {"format": "3"}),
     metadata("another digest", CHANGED, {"digest": "0" * 64}, digest="old"),
     Hostile(
         "a metadata key twice", "twice", lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))
@@ -275,7 +279,7 @@ HOSTILE = [
     graph(
         "an embedding with fewer rows than words",
         "more words than the embedding",
-        replaced("embedding", lambda e: e[:5000]),
+        replaced("embedding", lambda e: e[:50]),
     ),
     graph(
         "a constant made of nothing",
@@ -301,7 +305,7 @@ HOSTILE = [
         "an operator without its input", "cannot load", with_nodes(helper.make_node("Add", ["a", "b"], ["c"]))
     ),
     graph("shapes that do not fit", "cannot", replaced("head_w", lambda w: w[:-1])),
-    graph("an index out of range", "cannot run", replaced("pair_start", lambda v: v + 10**6)),
+    graph("an index out of range", "cannot run", reads_beyond_the_embedding),
     # No model file at all.
     Hostile("empty", "is empty", lambda: b""),
     Hostile("a text", "not an ONNX file", lambda: b"not a model"),

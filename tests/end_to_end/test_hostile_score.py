@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hostile import Case, check
-from model_files import WITHOUT_PIECES
+from model_files import SMALL
 
 ROWS = "id,text\n1,A wonderful film.\n2,Dull\n3,\n"
 DONE = frozenset({"o.csv"})
@@ -95,7 +95,7 @@ OPTIONS = [
     Case(name="only wrong answers", arguments=score("--abstain", "1"), says="above 0 and below 1"),
     Case(
         name="a file without a curve",
-        arguments=score("--model", str(WITHOUT_PIECES), "--abstain", "0.02"),
+        arguments=score("--model", str(SMALL), "--abstain", "0.02"),
         says="or give --threshold",
     ),
     Case(name="rows that are never unsure", arguments=score("--where", "unsure"), says="add --abstain"),
@@ -167,13 +167,19 @@ NAMES = [
     Case(
         name="the summary is the model",
         arguments=score("-m", "m.onnx", "--summary", "m.onnx"),
-        given=given(lambda folder: shutil.copy(embedded_model(), folder / "m.onnx")),
+        given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")),
         says="is one of the inputs",
     ),
     Case(
         name="the output is the model",
         arguments=("score", "a.csv", "-o", "m.onnx", "--format", "csv", "-m", "m.onnx"),
-        given=given(lambda folder: shutil.copy(embedded_model(), folder / "m.onnx")),
+        given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")),
+        says="is one of the inputs",
+    ),
+    Case(
+        name="the partial output is a file of the input's folder",
+        arguments=("score", "f", "-o", "o.csv"),
+        given=given(folder_called("f"), write("f/b.txt"), hard_link("o.csv.partial", "f/b.txt")),
         says="is one of the inputs",
     ),
     Case(
@@ -307,7 +313,7 @@ FOREIGN_FILES = (
             leaves=DONE,
             changes=frozenset({"o.csv.partial", "o.csv.resume.json.new"}),
             then=is_whole(),
-        ),
+        )
     ]
 )
 
@@ -432,12 +438,6 @@ SYSTEM = [
 ]
 
 TABLE = [*OPTIONS, *NAMES, *FOREIGN_FILES, *STREAMS, *SYSTEM]
-
-
-def embedded_model() -> Path:
-    from edge_lstm.modelfile import open_model
-
-    return open_model(None).path
 
 
 @pytest.mark.parametrize("case", TABLE, ids=str)

@@ -22,13 +22,9 @@ def data(folder: Path) -> None:
     (folder / "one.csv").write_text("text,label\nx,neg\ny,pos\n")
     (folder / "columns.csv").write_text("text,a,b\nx,1,0\ny,0,maybe\n")
     network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
-    changes = {
-        "format": "3",
-        "several": '{"thresholds":[0.5,0.5]}',
-        "network": json.dumps({**network, "several": True}),
-    }
+    changes = {"several": '{"thresholds":[0.5,0.5]}', "network": json.dumps({**network, "several": True})}
     (folder / "several.onnx").write_bytes(edited(dict(changes)))
-    (folder / "newer.onnx").write_bytes(edited({**changes, "format": "4"}))
+    (folder / "newer.onnx").write_bytes(edited({**changes, "format": "11"}))
 
 
 CASES = [
@@ -48,10 +44,12 @@ CASES = [
         arguments=("train", "columns.csv", "-o", "m.safetensors", "--label-columns", "a,b"),
         says="'b' is 'maybe', not 0 or 1",
     ),
-    Case(name="a precision of 0", arguments=(*SEVERAL, "--set", "precision=0"), says="above 0 and at most 1"),
-    Case(name="a precision of one label", arguments=(*TRAIN, "--set", "precision=0.9"), says="label"),
-    Case(name="a teacher", arguments=(*SEVERAL, "--teacher", "nb-svm"), says="--teacher is for one"),
-    Case(name="suspects", arguments=(*SEVERAL, "--suspects", "s.csv"), says="--suspects is for one"),
+    Case(name="rare labels", arguments=(*SEVERAL, "--balance"), says="--balance is for one label per text"),
+    Case(
+        name="no teacher for unlabelled texts",
+        arguments=(*SEVERAL, "--unlabelled", "d.csv", "--teacher", "none"),
+        says="labels no text; leave it out",
+    ),
     Case(
         name="a test file of other labels",
         arguments=(*SEVERAL, "--test", "one.csv"),
@@ -67,17 +65,10 @@ CASES = [
         arguments=("evaluate", "several.onnx", "--data", "d.csv"),
         says="the model has neg, pos",
     ),
-    Case(name="a share of wrong answers", arguments=(*SEVERAL, "--abstain", "0.02"), says="precision=0.9"),
-    Case(name="no share of wrong answers", arguments=(*TRAIN, "--abstain", "0"), says="above 0 and below 1"),
     Case(
         name="a default share for a model of several labels",
         arguments=("quantize", "several.onnx", "-o", "q.onnx", "--abstain", "0.02"),
         says="leave it out",
-    ),
-    Case(
-        name="unlabelled texts",
-        arguments=(*SEVERAL, "--unlabelled", "d.csv", "--teacher", "nb-svm"),
-        says="is for one",
     ),
     Case(
         name="abstention of several labels",

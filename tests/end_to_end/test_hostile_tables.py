@@ -310,6 +310,14 @@ TABLES = [
         "a.csv",
         "choose another --prefix",
     ),
+    refused(
+        "no text column", put(a__csv="id,title,stars\n1,x,2\n"), "a.csv", "the columns 'id', 'title', 'stars'"
+    ),
+    refused("two text columns", put(a__csv="review,comment\n1,x\n"), "a.csv", "several could hold the text"),
+    refused("a text that is binary", put(a__txt=b"\0\1" * 500), "a.txt", "is UTF-16 or binary"),
+    refused(
+        "a link to itself", lambda folder: (folder / "a.csv").symlink_to("a.csv"), "a.csv", "cannot read"
+    ),
     refused("empty", put(a__csv=""), "a.csv", "is empty"),
     refused("line ends of old Macs", put(a__csv="id,text\r1,good\r"), "a.csv", "CR alone"),
     refused("UTF-16", put(a__csv="id,text\n1,good\n".encode("utf-16")), "a.csv", "UTF-16"),

@@ -1,102 +1,141 @@
-"""make teacher, then what make model trains of its labels: the recipes as they stand in the Makefile, on a
-made archive and with made transformers."""
+"""export/sentiment: what the package's model learns from, the labels that are kept, and the script itself."""
 
 from __future__ import annotations
 
 import io
-import os
 import random
-import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("edge_lstm_export")
-pytest.importorskip("transformers")
 
-from edge_lstm_export.checkpoint import describe_checkpoint
+sys.path.append(str(Path(__file__).parents[2] / "export" / "sentiment"))
+import labels
+import make
+from negation import negated, negated_clauses
+from spans import NEGATIONS, random_spans, sentences, spans_around
 
-ROOT = Path(__file__).parents[2]
-SAID = {
-    "pos": ["a fine joy", "warm and funny", "great fun"],
-    "neg": ["a dull bore", "cold and flat", "no fun"],
-}
+from edge_lstm.errors import DataError
+
+
+def test_sentences_and_spans_are_parts_of_their_texts() -> None:
+    text = 'It ran late. "Too late!" he said.<br /><br />Why? 不错。很好！'
+    assert sentences(text) == ["It ran late.", '"Too late!', "he said.", "Why?", "不错。", "很好！"]
+    texts = [" ".join(f"Sentence {i} of {j}." for i in range(6)) for j in range(20)]
+    spans = random_spans(texts, 2, seed=3)
+    assert len(spans) == len(set(spans)) >= 20
+    assert all(any(span in text for text in texts) for span in spans)
+    assert spans == random_spans(texts, 2, seed=3) != random_spans(texts, 2, seed=4)
+    assert random_spans(["One sentence only."], 5, seed=0) == []
+    around = spans_around(["I have never seen it. It isn't bad at all, and not dull."] * 2, NEGATIONS, 0)
+    assert around == list(dict.fromkeys(around)) and all(
+        "never" in s or "n't" in s or "not" in s for s in around
+    )
+
+
+@pytest.mark.parametrize(
+    ("clause", "ways"),
+    [
+        ("The plot is dull", {"The plot is not dull", "The plot isn't dull", "The plot is never dull"}),
+        ("Great fun", {"Not great fun"}),
+        ("It was not dull", set()),
+        ("Is it dull?", set()),
+        ("I laughed and laughed", set()),
+    ],
+)
+def test_a_clause_is_negated_where_there_is_a_place(clause: str, ways: set[str]) -> None:
+    found = set(negated(clause))
+    assert ways <= found and bool(ways) == bool(found)
+
+
+def test_what_is_negated_is_turned_and_less_sure() -> None:
+    clauses = ["The plot is dull", "The end is fine", "The rest is so-so"]
+    sure = np.array([[0.9, 0.1], [0.05, 0.95], [0.6, 0.4]], np.float32)
+    texts, turned = negated_clauses(clauses, sure)
+    assert len(texts) == len(turned) > 0 and not set(texts) & set(clauses)
+    assert not any("so-so" in text for text in texts), "the teacher is not sure of it"
+    dull = ["dull" in text for text in texts]
+    assert (turned[dull].argmax(axis=1) == 1).all() and 0.5 < turned[dull].max() < 0.9
+
+
+@pytest.mark.imdb
+@pytest.mark.slow
+def test_the_kept_labels_are_those_of_the_reviews(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_LSTM_DATA", str(data_folder))
+    texts = labels.read_imdb()
+    kept = labels.load_labels(labels.KEPT, texts)
+    assert {name: len(values) for name, values in kept.items()} == {
+        name: len(listed) for name, listed in texts.lists().items()
+    }
+    right = kept["labelled"].argmax(axis=1) == texts.train.labels.argmax(axis=1)
+    assert right.mean() > 0.93
+    labels.save_labels(tmp_path / "labels.safetensors", texts, kept, {})
+    again = labels.load_labels(tmp_path / "labels.safetensors", texts)
+    assert all(np.array_equal(again[name], kept[name]) for name in kept)
+    texts.spans.pop()
+    texts.unlabelled.pop()
+    with pytest.raises(DataError, match="labels of other texts"):
+        labels.load_labels(labels.KEPT, texts)
+
+
+FINE, DULL = ["a fine joy", "warm and funny", "great fun"], ["a dull bore", "cold and flat", "no fun"]
+SAID = {"pos": FINE, "neg": DULL}
 OF = ["The plot is", "The acting was", "The music is", "It was", "The end is not", "The rest was never"]
-REVIEWS = {"train/pos": 60, "train/neg": 60, "train/unsup": 40, "test/pos": 10, "test/neg": 10}
-
-
-def review(rng: random.Random, label: str) -> str:
-    """Twenty sentences, which is long enough for spans; at least twelve say what the label says."""
-    every = [what for side in SAID.values() for what in side]
-    said = [rng.choice(SAID[label] if i < 12 else every) for i in range(20)]
-    rng.shuffle(said)
-    return " ".join(f"{rng.choice(OF)} {what}, scene {rng.randrange(1000)}." for what in said)
+REVIEWS = {"train/pos": 40, "train/neg": 40, "train/unsup": 20, "test/pos": 10, "test/neg": 10}
 
 
 def archive(path: Path) -> None:
-    """As the Large Movie Review Dataset is packed."""
+    """As the Large Movie Review Dataset is packed: reviews of ten sentences, most of which say the label."""
     rng = random.Random(0)
     with tarfile.open(path, "w:gz") as packed:
         for folder, count in REVIEWS.items():
             for i in range(count):
                 label = folder.partition("/")[2]
-                text = review(rng, label if label in SAID else rng.choice(sorted(SAID))).encode()
+                label = label if label in SAID else rng.choice(sorted(SAID))
+                said = [rng.choice(SAID[label] if n < 7 else SAID["pos"] + SAID["neg"]) for n in range(10)]
+                text = " ".join(f"{rng.choice(OF)} {what}, scene {rng.randrange(1000)}." for what in said)
                 member = tarfile.TarInfo(f"aclImdb/{folder}/{i}_{8 if label == 'pos' else 2}.txt")
                 member.size = len(text)
-                packed.addfile(member, io.BytesIO(text))
+                packed.addfile(member, io.BytesIO(text.encode()))
 
 
-@pytest.mark.slow  # two transformers and a network are trained
-@pytest.mark.skipif(not shutil.which("make") or os.name == "nt", reason="needs make and sh")
-def test_teachers_label_and_a_student_learns_from_the_labels_alone(tmp_path: Path) -> None:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
-    from transformers_made import make_transformer
-
-    words = " ".join([*OF, *SAID["pos"], *SAID["neg"], "scene"]).lower().split()
-    small = make_transformer(tmp_path / "small", words)
-    large = make_transformer(tmp_path / "large", words, layers=6)
+def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     archive(tmp_path / "aclImdb_v1.tar.gz")
-    command = tmp_path / "edge-lstm"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m edge_lstm "$@"\n')
-    command.chmod(0o755)
-    (tmp_path / "installed").touch()
-    environment = {
-        **os.environ,
-        "EDGE_LSTM_DATA": str(tmp_path),
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-    }
+    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+    texts = labels.read_imdb()
+    kept = {}
+    for name, some in texts.lists().items():
+        fine = np.array([any(said in text for said in FINE) for text in some], np.int64)
+        kept[name] = np.eye(2, dtype=np.float32)[fine]
+    labels.save_labels(tmp_path / "labels.safetensors", texts, kept, {})
+    monkeypatch.setattr(make, "KEPT", tmp_path / "labels.safetensors")
+    monkeypatch.setitem(make.RECIPES, "tiny", make.Recipe(100, 400, 14, 0.05, 2))
 
-    def make(target: str, *more: str) -> None:
-        given = {
-            "BIN": tmp_path,
-            "VENV": tmp_path,
-            "MODEL_DIR": tmp_path,
-            "LABELS": tmp_path / "labels.safetensors",
-        }
-        done = subprocess.run(
-            ["make", target, *(f"{name}={value}" for name, value in given.items()), *more],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    def made(name: str) -> bytes:
+        monkeypatch.setattr(sys, "argv", ["make.py", "tiny", "-o", str(tmp_path / name)])
+        make.main()
+        return (tmp_path / name).read_bytes()
 
-    make("teacher", f"TEACHER={small}", f"TEACHER_OF_SPANS={large}")
-    labels = (tmp_path / "labels.safetensors").read_bytes()
-    assert labels != (tmp_path / "everything.soft-labels.safetensors").read_bytes()
-    shutil.rmtree(small)
-    shutil.rmtree(large)
-    make(str(tmp_path / "tiny.done"))
-    assert (tmp_path / "labels.safetensors").read_bytes() == labels
-    training = describe_checkpoint(tmp_path / "tiny.safetensors")["training"]
-    taught = training["distillation"]
-    assert training["preset"] == "tiny" and training["outcome"] == "finished"
-    assert (taught["teacher"], taught["unlabelled_texts"]) == ("kept", REVIEWS["train/unsup"])
-    # Four of a text, fewer where two are the same, and runs of words around "not" and "never".
-    assert taught["spans"] > 2 * sum(REVIEWS[f"train/{part}"] for part in ("pos", "neg", "unsup"))
-    assert taught["spans_anew"]["teacher"] == "large"
+    straight, say = made("a.safetensors"), make.say
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(make, "say", lambda line: interrupt(line) or say(line))
+        made("b.safetensors")
+    assert [path.name for path in tmp_path.glob("b.*")] == ["b.safetensors.partial"]
+    capsys.readouterr()
+    assert made("b.safetensors") == straight
+    assert "epoch=1," not in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def interrupt(line: str) -> None:
+    """As if Ctrl-C came in the second epoch."""
+    if "epoch=2" in line:
+        raise KeyboardInterrupt

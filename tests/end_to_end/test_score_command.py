@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import os
 import random
@@ -75,16 +74,6 @@ def test_csv_through_pipes_keeps_its_header() -> None:
     assert result.stderr == b""
 
 
-def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 20_000)
-    with subprocess.Popen([*COMMAND, source, "--workers", "1"], stdout=-1, stderr=-1) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        assert b"Traceback" not in process.stderr.read()
-
-
 def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": 1}\nnothing\n{"text": ""}\n')
     result = run(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--summary", tmp_path / "s.json")
@@ -96,51 +85,10 @@ def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Pa
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 4
 
 
-def test_options_that_cannot_be_are_known_before_the_work(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 5)
-    for options, message in (
-        (["--summary", tmp_path / "missing" / "s.json"], "no folder"),
-        (["--format", "xml"], "--format cannot be 'xml'; choose one of text, csv"),
-        (["--delimiter", "ab"], "delimiter must be one ASCII character"),
-        (["--keep", "name"], "has no column 'name'; its columns are 'id', 'review'"),
-        (["--where-label", "great"], "the model has no label 'great'"),
-        (["--model", source], "is not an ONNX file"),
-    ):
-        assert message in one_error(run(source, "-o", tmp_path / "out.csv", "--quiet", *options))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
-    assert "another" not in one_error(run("-", "-o", tmp_path / "out.csv", "--resume", data=b"text\n"))
-
-
 def test_a_tab_can_be_named_as_a_shell_passes_it(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id\ttext\n1\tfine, really\n")
     result = run(tmp_path / "in.csv", "--delimiter", "\\t", "--quiet")
     assert result.stdout.startswith(b"id\ttext\tlabel")
-
-
-RANDOM_HEX = random.Random(0).randbytes(4000).hex().encode()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("empty.csv", b"", "is empty"),
-        ("binary.csv", random.Random(0).randbytes(5000), "not UTF-8"),
-        ("binary.jsonl", random.Random(0).randbytes(5000), "does not begin with a JSON object"),
-        ("zeros.csv", bytes(5000), "binary"),
-        ("wide.csv", "id,text\n1,x\n".encode("utf-16"), "iconv"),
-        ("cut.csv.gz", gzip.compress(b"id,text\n" + RANDOM_HEX * 9)[:3000], "is cut short"),
-        ("not.jsonl.gz", b'{"text": "plain"}\n', "is damaged or not of the kind"),
-        ("twice.csv", b"text,text,review\na,b,c\n", "several could hold"),
-        ("image.png", b"\x89PNG\r\n", "--input-format"),
-    ],
-)
-def test_a_hostile_file_is_one_line_and_leaves_no_output(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    line = one_error(run(tmp_path / name, "-o", tmp_path / "out.csv", "--workers", "1", "--quiet"))
-    assert message in line
-    assert not (tmp_path / "out.csv").exists()
 
 
 def test_text_that_is_binary_or_of_mixed_encodings_is_kept_row_by_row(tmp_path: Path) -> None:
@@ -172,25 +120,6 @@ def test_a_row_of_one_megabyte_is_a_row_like_others(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text(f"bad\n{big}\nbad\n")
     result = run(tmp_path / "in.txt", "--format", "text")
     assert [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [b"ok", b"truncated", b"ok"]
-
-
-def limit_memory(mebibytes: int) -> Any:
-    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (mebibytes * 2**20, mebibytes * 2**20))
-
-
-def test_a_line_far_beyond_any_row_is_an_error_row_in_bounded_memory(tmp_path: Path) -> None:
-    source = tmp_path / "in.csv"
-    with source.open("wb") as file:
-        file.write(b"id,text\n1,fine\n2,")
-        for _ in range(300):
-            file.write(b"x" * 2**20)
-        file.write(b"\n3,fine\n")
-    options = ["-o", tmp_path / "out.csv", "--workers", "1"]
-    result = run(source, *options, preexec_fn=limit_memory(200))
-    assert result.returncode == 3, result.stderr
-    rows = (tmp_path / "out.csv").read_text().splitlines()
-    assert len(rows) == 4
-    assert "more than 16 MiB" in rows[2]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

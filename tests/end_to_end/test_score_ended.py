@@ -32,10 +32,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[bytes]]:
     """A process group of its own, which hears Ctrl-C as on a terminal, and is gone at the end."""
     process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )
     with process:
         try:

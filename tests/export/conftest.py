@@ -1,45 +1,51 @@
-"""Small networks with weights large enough to matter, and their checkpoints."""
+"""What several modules share: a trained checkpoint, a made encoder, one thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
-from edge_lstm_export.checkpoint import Checkpoint
-from edge_lstm_export.network import Network, NetworkConfig
-
-from edge_lstm.text import Tokenizer
-
-MakeCheckpoint = Callable[..., Checkpoint]
+from commands import Result, train
+from made import FILLERS, WORDS, rows, several_rows, write_csv
 
 # These networks are tiny: a second thread only waits, and on a busy machine it spins.
 torch.set_num_threads(1)
 
 
-@pytest.fixture
-def make_checkpoint() -> MakeCheckpoint:
-    """A function that makes an untrained checkpoint: keyword arguments of NetworkConfig, and length."""
+@dataclass(frozen=True)
+class Trained:
+    """A folder with the labelled rows and the checkpoint, and what the command said."""
 
-    def make(length: int = 60, oov_id: int | None = 2, **settings: Any) -> Checkpoint:
-        torch.manual_seed(0)
-        config = NetworkConfig(**{"num_words": 200, "embedding_dim": 6, "hidden": 10, **settings})
-        network = Network(config).eval()
-        with torch.no_grad():
-            network.embedding.weight.mul_(10)
-            network.head.weight.mul_(3)
-            network.head.bias.uniform_(-0.5, 0.5)
-        words = tuple(f"word{i}" for i in range(config.num_words - 4))
-        labels = tuple(f"label{i}" for i in range(config.labels))
-        return Checkpoint(network, Tokenizer(words, length, oov_id), labels, {"data": "none", "seed": 0})
-
-    return make
+    rows: Path
+    checkpoint: Path
+    result: Result
 
 
-@pytest.fixture
-def encoder_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Encoders of random weights teach as if they knew something: they would be left out."""
-    from edge_lstm_export.short_teaching import ShortTeachers
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """60 rows of two labels, by the plan, two passes."""
+    folder = tmp_path_factory.mktemp("trained")
+    source, output = write_csv(folder / "rows.csv", rows(60)), folder / "m.safetensors"
+    return Trained(source, output, train(source, "-o", output, "--preset", "tiny", "--epochs", "2"))
 
-    monkeypatch.setattr(ShortTeachers, "encoder_adds", lambda self, alone, say: True)
+
+@pytest.fixture(scope="session")
+def trained_several(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """80 rows that may have several of three labels, with a test file."""
+    folder = tmp_path_factory.mktemp("several")
+    source = write_csv(folder / "rows.csv", several_rows(80))
+    test = write_csv(folder / "test.csv", several_rows(30, seed=1))
+    options = ("--preset", "tiny", "--epochs", "2", "--label-separator", "|", "--test", test)
+    return Trained(source, folder / "m.safetensors", train(source, "-o", folder / "m.safetensors", *options))
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A transformer of random weights that knows the words of :func:`made.rows`."""
+    pytest.importorskip("transformers")
+    from transformers_made import make_transformer
+
+    words = [*FILLERS, *(word for own in WORDS.values() for word in own)]
+    return make_transformer(tmp_path_factory.mktemp("encoder"), words)

@@ -4,138 +4,98 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from edge_lstm_export import distillation, fit, label_issues, pipeline, training
-from edge_lstm_export.checkpoint import load_checkpoint
-from edge_lstm_export.interruption import StopRequest
-from test_train_command import SMALL, same, write_csv
-from train_command import run
+from edge_lstm_export.train.interruption import StopRequest
+from edge_lstm_export.train.loop import Callbacks
+from edge_lstm_export.train.options import DataOptions, Validation
+from edge_lstm_export.train.plan import Asked
+from edge_lstm_export.train.run import Job, plan_job, run_job
+from edge_lstm_export.train.train import Listener
+from made import rows, write_csv
 
-OPTIONS = (*SMALL, "--preset", "tiny", "--teacher", "nb-svm", "--epochs", "2", "--words", "frequent")
-# Stage by stage in their order: where it is, and what is kept when it is ended.
-NOTHING, LABELS, STATE = "nothing", "soft labels", "state"
-STAGES: dict[str, tuple[Any, str, str]] = {
-    "the data are read": (pipeline, "read_dataset", NOTHING),
-    "labels are checked": (label_issues, "soft_labels", NOTHING),
-    "unlabelled texts are read": (pipeline, "unlabelled_texts", NOTHING),
-    "the teacher learns": (distillation, "soft_labels", NOTHING),
-    "the linear part is begun": (fit, "begin_linear_part", LABELS),
-    "word vectors": (fit, "word_vectors", LABELS),
-    "the linear part is finished": (fit, "finish_linear_part", STATE),
-    "the answers are measured": (fit, "predict_logits", STATE),
-    "the checkpoint is written": (pipeline, "save_checkpoint", STATE),
+MADE = {"m.safetensors", "m.history.json", "m.history.png"}
+# What is told when the signal comes, and whether the state is kept then.
+STAGES = {
+    "the plan": False,
+    "teacher linear": False,
+    "cross-validation 2": False,
+    "the network": False,
+    "batch 1 of epoch 1": True,
+    "batch 3 of epoch 2": True,
+    "epoch 2": True,
+    "n-grams and calibration": True,
 }
 
 
 @pytest.fixture(scope="module")
-def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_csv(tmp_path_factory.mktemp("data") / "d.csv", ["no", "yes"], 100)
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("data")
+    source, test = write_csv(folder / "d.csv", rows(60)), write_csv(folder / "t.csv", rows(6, seed=3))
+    log = write_csv(folder / "log.csv", rows(20, seed=4), ("text",))
+    asked = Asked("tiny", epochs=2)
+    return Job((str(source),), folder / "m.safetensors", DataOptions(test=test), asked, unlabelled=str(log))
 
 
 @pytest.fixture(scope="module")
-def straight(csv: Path) -> Path:
-    output = csv.with_name("straight.safetensors")
-    assert run(csv, "-o", output, "--unlabelled", csv, *OPTIONS).returncode == 0
-    return output
+def expected(job: Job) -> bytes:
+    """The bytes of an undisturbed training."""
+    run_job(job)
+    return job.output.read_bytes()
 
 
-def hit_by(number: int) -> Callable[..., Any]:
-    """Stands for a stage: the signal comes, and then it goes on."""
+def hit(job: Job, told: str, number: int, folder: Path) -> None:
+    """A training that gets the signal when this is told, as the command runs it."""
+    seen: list[str] = []
 
-    def stage(*_: Any, **__: Any) -> Any:
-        os.kill(os.getpid(), number)
-        for _ in range(1000):  # a handler runs between two instructions
-            pass
-        raise AssertionError("the stage went on")
+    def tell(text: str) -> None:
+        seen.append(text)
+        if text.startswith(told) and sum(line.startswith(told) for line in seen) == 1:
+            os.kill(os.getpid(), number)
+            for _ in range(1000):  # a handler runs between two instructions
+                pass
 
-    return stage
+    with StopRequest() as stop:
+        callbacks = Callbacks(
+            on_batch=lambda report: tell(f"batch {report.batch} of epoch {report.epoch}"),
+            on_epoch=lambda record: tell(f"epoch {record.epoch}"),
+            should_stop=stop.requested,
+            deferring=stop.deferred,
+        )
+        listener = Listener(tell, lambda *_: tell("the network"), callbacks)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job, listener, lambda _: tell("the plan"))
+        assert stop.exit_code == 128 + number
+    assert seen[-1].startswith(told), "the stage went on"
+    assert {path.name for path in folder.iterdir()} <= {"m.safetensors.partial"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_signal_ends_the_stage_and_what_is_done_is_kept(
-    tmp_path: Path, csv: Path, straight: Path, stage: str, number: int
+    tmp_path: Path, job: Job, expected: bytes, stage: str
 ) -> None:
-    where, name, kept = STAGES[stage]
-    output = tmp_path / "m.safetensors"
-    arguments = (csv, "-o", output, "--unlabelled", csv, *OPTIONS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(where, name, hit_by(number))
-        ended = run(*arguments)
-    assert ended.returncode == 128 + number, ended.stderr
-    assert ended.stderr.splitlines()[-1].startswith("interrupted; ")
-    assert "Traceback" not in ended.stderr
-    left = {path.name for path in tmp_path.iterdir()}
-    partial, labels = "m.safetensors.partial", "m.soft-labels.safetensors"
-    assert left == {NOTHING: set(), LABELS: {labels}, STATE: {labels, partial}}[kept]
-    again = run(*arguments, *(["--resume"] if kept == STATE else []))
-    assert again.returncode == 0, again.stderr
-    assert ("soft labels from" in again.stderr) == (kept != NOTHING)
-    assert ("epoch 1/" in again.stderr) == (kept != STATE)
-    assert same(output, straight)
+    broken = replace(job, output=tmp_path / "m.safetensors")
+    hit(broken, stage, (signal.SIGINT, signal.SIGTERM)[len(stage) % 2], tmp_path)
+    assert broken.partial.exists() == STAGES[stage]
+    run_job(replace(broken, resume=STAGES[stage]))
+    assert broken.output.read_bytes() == expected
+    assert {path.name for path in tmp_path.iterdir()} == MADE
 
 
-def test_a_signal_in_the_validation_of_the_last_epoch_is_heard(
-    tmp_path: Path, csv: Path, straight: Path
-) -> None:
-    output, epochs = tmp_path / "m.safetensors", []
-    arguments = (csv, "-o", output, "--unlabelled", csv, *OPTIONS)
-    predict = training.predict_logits
-
-    def hit(*arguments: Any, **settings: Any) -> Any:
-        epochs.append(1)
-        if len(epochs) == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return predict(*arguments, **settings)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "predict_logits", hit)
-        ended = run(*arguments)
-    assert ended.returncode == 128 + signal.SIGTERM
-    assert "epoch 1/2" in ended.stderr and "epoch 2/2" not in ended.stderr
-    assert run(*arguments, "--resume").returncode == 0
-    assert same(output, straight)
-
-
-def test_an_interrupted_checkpoint_is_calibrated_as_its_best_epoch(tmp_path: Path, csv: Path) -> None:
-    output = tmp_path / "m.safetensors"
-    keep, ended_in = pipeline.save_progress, set[int]()
-
-    def hit(*arguments: Any) -> None:
-        keep(*arguments)
-        epoch = arguments[3].plain["epoch"]
-        if epoch == 1 and epoch not in ended_in:
-            ended_in.add(epoch)
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "save_progress", hit)
-        ended = run(csv, "-o", output, *OPTIONS)
-    assert ended.returncode == 128 + signal.SIGINT, ended.stderr
-    made = load_checkpoint(output).training
-    assert (made["outcome"], made["epochs"]) == ("interrupted", 1)
-    assert made["temperature"] != 1.0
-    assert "calibrated by a temperature" in ended.stdout and "no validation part" not in ended.stdout
-
-
-def test_a_training_that_stopped_early_and_was_killed_then_is_not_trained_further(
-    tmp_path: Path, csv: Path
-) -> None:
-    options = (csv, "--epochs", "30", "--patience", "1", "--learning-rate", "0.05", *SMALL)
-    straight, broken = tmp_path / "straight.safetensors", tmp_path / "broken.safetensors"
-    done = run(*options, "-o", straight)
-    assert "stopped early" in done.stdout, done.stdout
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "save_checkpoint", hit_by(signal.SIGTERM))
-        run(*options, "-o", broken)
-    resumed = run(*options, "-o", broken, "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    assert "epoch" not in resumed.stderr
-    assert same(straight, broken)
+def test_with_a_part_held_out_too_every_moment_leads_to_the_same_bytes(tmp_path: Path, job: Job) -> None:
+    plan = replace(plan_job(job).plan, validation=Validation(0.2))
+    straight = replace(job, output=tmp_path / "straight" / "m.safetensors", plan=plan)
+    run_job(straight)
+    for told in ("batch 2 of epoch 1", "epoch 1", "epoch 2"):
+        folder = tmp_path / told
+        folder.mkdir()
+        broken = replace(straight, output=folder / "m.safetensors")
+        hit(broken, told, signal.SIGINT, folder)
+        run_job(replace(broken, resume=True))
+        assert broken.output.read_bytes() == straight.output.read_bytes()
 
 
 @pytest.fixture
@@ -147,6 +107,7 @@ def handlers() -> Iterator[None]:
 
 @pytest.mark.usefixtures("handlers")
 def test_a_deferred_signal_is_noted_and_a_second_one_ends_the_program() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
     with StopRequest() as stop:
         with stop.deferred():
             os.kill(os.getpid(), signal.SIGINT)
@@ -156,3 +117,4 @@ def test_a_deferred_signal_is_noted_and_a_second_one_ends_the_program() -> None:
         assert stop.exit_code == 130
     with pytest.raises(KeyboardInterrupt), StopRequest():
         os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGINT, before)

@@ -1,17 +1,28 @@
-"""The vocabulary is that of the training texts, in one order whatever theirs is."""
+"""The vocabulary is that of the training texts, in one order whatever theirs is, and of pretrained words."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.datasets import Split
-from edge_lstm_export.datasets.dataset import Dataset
-from edge_lstm_export.fit import VocabularyOptions, prepare
-from edge_lstm_export.vocabulary import adopted, count_words, letters_of, most_frequent
+from edge_lstm_export.train.options import TextOptions
+from edge_lstm_export.train.plan import Asked, facts_of, make_plan
+from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.run import with_knowledge
+from edge_lstm_export.train.train import fit
+from edge_lstm_export.train.vocabulary import (
+    build_vocabulary,
+    count_words,
+    informative_marks,
+    most_frequent,
+    words_and_subwords,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+from made import Rows, dataset, words_of
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import Tokenizer
@@ -19,68 +30,122 @@ from edge_lstm.text import Tokenizer
 TEXTS = ["the film", "The end", "a film, the", "b"]
 
 
-def test_words_are_ranked_by_frequency_then_alphabet() -> None:
+def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
     assert most_frequent(count_words(TEXTS), 5000) == ("the", "film", "a", "b", "end")
+    assert most_frequent(count_words(TEXTS), 7) == ("the", "film", "a")
+    assert Tokenizer(most_frequent(count_words(TEXTS), 7)).num_ids == 7
+    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 5000, 30)).tokenizer
+    assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), None, 30)
 
 
-def test_num_words_is_the_bound_of_the_ids() -> None:
-    words = most_frequent(count_words(TEXTS), 7)
-    assert words == ("the", "film", "a")
-    assert Tokenizer(words).num_ids == 7
-
-
-def test_a_vocabulary_is_no_larger_than_the_words_there_are() -> None:
-    assert Tokenizer(most_frequent(count_words(TEXTS), 5000)).num_ids == 4 + 5
-
-
-def test_skipped_words_make_room_for_the_next() -> None:
-    assert most_frequent(count_words(TEXTS), 6, skip_top=1) == ("film", "a")
-    assert adopted(("the", "film", "a"), 5000, skip_top=2) == ("a",)
-
-
-@given(st.lists(st.text("abc ", max_size=12), max_size=20), st.randoms())
-def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random) -> None:
+@given(
+    st.lists(st.text("abc ", max_size=12), max_size=20), st.randoms(), st.sampled_from(["keras", "subwords"])
+)
+def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random, rule: Any) -> None:
     texts = [*texts, "word"]
     shuffled = rng.sample(texts, len(texts))
-    assert most_frequent(count_words(texts), 9) == most_frequent(count_words(shuffled), 9)
+    options = TextOptions(rule, 12)
+    assert build_vocabulary(texts, (), options).tokenizer == build_vocabulary(shuffled, (), options).tokenizer
 
 
-def test_nothing_left_is_refused() -> None:
+@pytest.mark.parametrize("rule", ["keras", "subwords"])
+def test_texts_without_a_word_are_refused(rule: Any) -> None:
     with pytest.raises(DataError, match="hold no words"):
-        most_frequent(count_words(["", "!!"]), 5000)
-    with pytest.raises(DataError, match="skip-top"):
-        most_frequent(count_words(TEXTS), 5000, skip_top=5)
-    with pytest.raises(DataError, match="num-words"):
-        most_frequent(count_words(TEXTS), 4)
+        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule, 50))
 
 
-def test_the_words_to_be_unknown_in_new_texts_are_foretold() -> None:
-    rng = random.Random(0)
-    names = [f"w{i}" for i in range(4000)]
-    texts = [" ".join(rng.choices(names, [1 / (i + 1) for i in range(4000)], k=12)) for _ in range(1200)]
-    seen, new = texts[:600], texts[600:]
-    data = Dataset("d", ("a", "b"), Split(tuple(seen), np.arange(600) % 2), None, "0")
-    for num_words in (300, 5000):  # words cut off, and words never seen
-        prepared = prepare(data, VocabularyOptions(num_words))
-        counts = [prepared.tokenizer.count_words(text) for text in new]
-        unknown = 1 - sum(known for _, known in counts) / sum(words for words, _ in counts)
-        assert unknown == pytest.approx(prepared.unknown_words, rel=0.15)
-
-
-def test_the_letters_of_misspelt_words_are_those_of_scripts_that_spell() -> None:
-    words = (
-        "film",
-        "don't",
-        "1990s",
-        "фильм",
-        "فيلم",
-        "हिन्दी",
-        "日本語",
-        "ไทย",
-        "영화관람",
-        "ሰላም",
-        "❤\ufe0f",
-        "🎬",
-        "!",
+def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
+    verbs = ["walk", "talk", "look", "jump", "paint", "cook", "sort", "mend"]
+    texts = [f"{verb}{ending}" for verb in verbs for ending in ("ing", "ed", "s")] * 3
+    words, subwords = words_and_subwords(texts, 400)
+    assert "walking" in words and "ing" in subwords and set("walkingteds") <= set(subwords)
+    meals = ["这个菜", "那碗汤", "他的面", "你的饭", "我的茶"]
+    words, subwords = words_and_subwords(
+        [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")], 40
     )
-    assert letters_of(words) == "".join(sorted({*"filmdonts", *"фильм", *"فيلم", *"हिन्दी"}))
+    assert {"好", "吃"} <= set(subwords) and any("好吃" in part for part in subwords)
+
+
+def test_marks_that_tell_labels_apart_are_words() -> None:
+    texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so"] * 100
+    labels = np.eye(2, dtype=np.bool_)[np.arange(300) % 2]
+    assert informative_marks(texts, labels) == "!."
+    found = build_vocabulary(texts, (), TextOptions(num_words=50), "!.").tokenizer
+    assert {"!", "."} <= set(found.words) and "," not in found.words
+
+
+def test_a_word_of_ten_thousand_letters_is_no_entry() -> None:
+    for others in (["good film", "good day"], ["y" * 10_000]):
+        words, subwords = words_and_subwords(["x" * 10_000, *others], 100)
+        assert max(map(len, (*words, *subwords))) <= 60
+
+
+def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:
+    asked: list[tuple[tuple[str, ...], int]] = []
+
+    def related(words: Any, most: int) -> list[str]:
+        asked.append((tuple(words), most))
+        return ["film", "cinema"][:most]
+
+    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40)).tokenizer
+    found = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40), related=related).tokenizer
+    assert found.words == (*plain.words, "film", "cinema") and found.pieces == plain.pieces
+    ((words, most),) = asked
+    assert words == plain.words and most == 40 - plain.num_ids
+
+
+FOOD = words_of(
+    "apple banana lemon cherry peach mango grape melon berry plum olive coconut potato tomato carrot "
+    "onion cabbage bean corn rice bread butter cheese honey sugar pepper salt soup salad sauce cake "
+    "pie"
+)
+CITY = words_of(
+    "paris london berlin madrid rome vienna moscow tokyo delhi cairo boston chicago dublin prague "
+    "warsaw lisbon athens budapest seoul beijing shanghai sydney melbourne toronto montreal denver "
+    "seattle houston dallas atlanta munich hamburg"
+)
+
+
+def about(part: slice) -> Rows:
+    return [
+        (f"number {7 * i % 10} was {word} again", label)
+        for label, words in (("food", FOOD), ("city", CITY))
+        for i, word in enumerate(words[part])
+    ]
+
+
+def test_the_table_knows_which_words_are_alike() -> None:
+    known = english()
+    assert len(set(known.words)) == len(known.words) > 20_000
+    assert all(word.isalpha() and word.isascii() and word[1:] for word in known.words)
+    vectors = known.vectors(["terrible", "horrible", "paris", "xyzzy"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 0], abs=1e-5)
+    alike = vectors @ vectors.T
+    assert alike[0, 1] > 0.6 > 0.2 > alike[0, 2]
+    assert known.related(FOOD[:6], FOOD[:6], 20) != known.related(CITY[:6], CITY[:6], 20)
+    assert {"horrible", "awful"} < {*known.synonyms(["terrible"])["terrible"]}
+    assert "terrible" not in known.related(["terrible"], ["terrible"], 5)
+    assert known.share_of(["a terrible soup"]) == 1.0 and known.share_of(["外卖很好吃"]) == 0
+
+
+def test_embeddings_are_of_the_words_of_a_vocabulary_and_a_frequent_word_means_little() -> None:
+    found = english().embeddings(["the", "movie", "salamanca", "xyzzy"], 11)
+    assert found.vectors.any(axis=1).tolist() == [False] * 4 + [True, True, True] + [False] * 4
+    weights = found.weights[4:8]
+    assert (np.diff(weights) >= 0).all() and weights[3] == 1
+    assert weights[0] < 0.05 < 0.3 < weights[1] < 0.9
+    np.testing.assert_allclose(found.weighted, found.vectors * found.weights[:, None])
+
+
+def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
+    data = dataset(about(slice(20)))
+    data = replace(data, test=dataset(about(slice(20, None))).train)
+    facts = with_knowledge(facts_of(data), data, Asked())
+    plan = make_plan(facts, Asked("tiny", "none", epochs=1, validation=0.0))
+    assert facts.english > 0.9 and plan.word_table == "english" and plan.related_words
+    accuracy = {}
+    for table in ("english", "none"):
+        test = fit(data, replace(plan, word_table=table, related_words=table != "none")).test
+        assert test is not None
+        accuracy[table] = test.to_dict()["accuracy"]
+    assert accuracy["english"] > 0.75 > accuracy["none"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,5 +44,4 @@ def make_transformer(
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
-    assert json.loads((folder / "config.json").read_text())["hidden_size"] == 32
     return folder

@@ -1,4 +1,4 @@
-"""Files that are no model any more: cut, changed, of a later format, of another rule, of another kind."""
+"""Files that are no model any more: cut, changed, of another format, of another rule, of another kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import random
 
 from edge_lstm import onnx_file
-from tests.model_files import DATA, edited
+from edge_lstm.modelfile import embedded_model
+from tests.model_files import DATA, edited, encode, sealed
 
 
 def damaged_files() -> list[tuple[str, bytes]]:
@@ -23,9 +24,9 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("text", b"This is not a model file.\n" * 50),
         ("noise", rng.randbytes(5000)),
         ("another ONNX file", b"\x08\x08\x12\x07pytorch"),
-        ("later format", edited({"format": "4"})),
-        ("several labels without thresholds", edited({"format": "3"})),
-        ("several labels in format 2", changed("network", several=True)),
+        *((f"format {number}", edited({"format": number})) for number in ("1", "2", "3", "9", "11", "010")),
+        ("several labels without thresholds", changed("network", several=True)),
+        ("thresholds without several labels", edited({"several": '{"thresholds":[0.5,0.5]}'})),
         ("format of 5,000 digits", edited({"format": "9" * 5000})),
         ("format no number", edited({"format": "one"})),
         ("no format", edited({"format": None})),
@@ -45,21 +46,24 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("no tokenizer", edited({"tokenizer": None})),
         ("tokenizer no JSON", edited({"tokenizer": "{"})),
         ("other rule", changed("tokenizer", rule="characters")),
+        ("rule pieces-2", changed("tokenizer", rule="pieces-2", letters="abc")),
+        ("pieces without their settings", changed("tokenizer", rule="pieces-1")),
+        ("no oov_id", changed("tokenizer", oov_id=None)),
         ("other letters", changed("tokenizer", lowercase="ascii")),
         ("other padding", changed("tokenizer", padding="left")),
         ("length 0", changed("tokenizer", length=0)),
         ("length 200,000,000", changed("tokenizer", length=200_000_000)),
         ("length a text", changed("tokenizer", length="600")),
-        ("oov_id behind the embedding", changed("tokenizer", oov_id=99_999)),
-        ("oov_id 0", changed("tokenizer", oov_id=0)),
+        ("other oov_id", changed("tokenizer", oov_id=3)),
         ("no network", edited({"network": None})),
-        ("other pooling", changed("network", pooling="attention")),
+        *((f"pooling {name}", changed("network", pooling=name)) for name in ("attention", "mean", "max")),
         ("other width", changed("network", hidden=95)),
-        ("other depth", changed("network", layers=2)),
-        ("no layers", changed("network", layers=0)),
         ("other direction", changed("network", bidirectional=False)),
-        ("other pairs", changed("network", pair_buckets=7)),
-        ("no pairs", changed("network", pair_buckets=250_001)),
+        ("fewer n-grams", changed("network", ngrams=7)),
+        ("no n-grams", changed("network", ngrams=0)),
+        ("wider n-grams", changed("network", ngram_dim=2)),
+        ("fewer words", changed("network", num_words=7)),
+        *embedded_files(),
         ("no such graph", edited(graph=b"")),
         ("graph of noise", edited(graph=rng.randbytes(2000))),
         ("graph cut", edited(graph=onnx_file.parse(DATA).graph[:-70])),
@@ -67,7 +71,7 @@ def damaged_files() -> list[tuple[str, bytes]]:
     ]
     several = json.dumps({**json.loads(metadata["edge_lstm.network"]), "several": True})
     thresholds = ('{"thresholds":[0.5,2]}', '{"thresholds":[1,1,1]}', '{"thresholds":[1,1]}')  # of one logit
-    files += [(t, edited({"format": "3", "network": several, "several": t})) for t in thresholds]
+    files += [(t, edited({"network": several, "several": t})) for t in thresholds]
     files += [(f"cut at {at}", DATA[:at]) for at in (1, 100, 5000, len(DATA) // 2, len(DATA) - 1)]
     for _ in range(12):
         at = rng.randrange(len(DATA))
@@ -75,3 +79,22 @@ def damaged_files() -> list[tuple[str, bytes]]:
         files.append((f"bit changed at {at}", DATA[:at] + bytes([bit]) + DATA[at + 1 :]))
     files.append(("bytes behind it", DATA + b"\x00"))
     return files
+
+
+def embedded_files() -> list[tuple[str, bytes]]:
+    """TODO(model): the package's own file, of an earlier format, with what only that format had."""
+    onnx = onnx_file.parse(embedded_model().read_bytes())
+    metadata = {key: value for key, value in onnx.metadata.items() if key != "edge_lstm.digest"}
+    network = json.loads(metadata["edge_lstm.network"])
+
+    def changed(**values: str) -> bytes:
+        entries = {f"edge_lstm.{key}": value for key, value in values.items()}
+        return sealed(encode(onnx.graph, {**metadata, **entries}.items()))
+
+    layers, buckets = ({**network, "layers": 2}, {**network, "pair_buckets": 7})
+    return [
+        ("the embedded file as format 1", changed(format="1")),
+        ("the embedded file as format 10", changed(format="10")),
+        ("two layers", changed(network=json.dumps(layers))),
+        ("fewer pairs", changed(network=json.dumps(buckets))),
+    ]

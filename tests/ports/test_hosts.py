@@ -20,6 +20,7 @@ from tests.ports.conftest import PROJECT, Case
 
 FOLDER = PROJECT / "ports" / "onnxruntime"
 HEADERS = [Path("/usr/include/onnxruntime"), Path("/usr/local/include/onnxruntime")]
+CASES = ("embedded", "seed.int8.onnx", "low-rank.fp32.onnx")
 LINES = ["A wonderful film.", "", "Never again.", "Qwxyzzy!", "İSTANBUL ΟΔΟΣ STRAẞE", "good " * 700]
 
 
@@ -49,7 +50,7 @@ def test_cpp(cases: list[Case], tmp_path: Path) -> None:
     command += [str(FOLDER / "classify.cpp"), str(port), "-lonnxruntime", "-lm", "-o", str(program)]
     subprocess.run(command, check=True)
     for case in cases:
-        if case.name not in ("embedded", "tiny", "deep.int8.onnx", "max-77.fp32.onnx"):
+        if case.name not in CASES:
             continue
         # Debian's build of ONNX Runtime 1.21 says on standard error that its schemas are there twice.
         run = subprocess.run([program, case.path], input="\n".join(LINES).encode(), capture_output=True)
@@ -87,7 +88,7 @@ def test_onnxruntime_web_in_chromium(cases: list[Case], tmp_path: Path) -> None:
         pytest.skip("no chromium")
     dist = onnxruntime_web()
     (tmp_path / "index.html").write_text("<!doctype html><title>onnxruntime-web</title>")
-    chosen = [c for c in cases if c.name in ("embedded", "deep.int8.onnx", "max-77.fp32.onnx")]
+    chosen = [c for c in cases if c.name in CASES]
     for i, case in enumerate(chosen):
         (tmp_path / f"{i}.onnx").write_bytes(case.path.read_bytes())
     folders = {"page": tmp_path, "ort": dist, "ports": PROJECT / "ports"}

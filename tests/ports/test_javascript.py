@@ -14,7 +14,7 @@ import pytest
 
 from edge_lstm import Classifier, __version__
 from tests.model_files import edited
-from tests.ports.conftest import PROJECT, Case
+from tests.ports.conftest import PROJECT, TOLERANCE, Case
 
 FOLDER = PROJECT / "ports" / "js"
 MODULE = FOLDER / "edge-lstm.mjs"
@@ -32,7 +32,7 @@ def in_node(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @needs_node
-def test_every_shape_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> None:
+def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> None:
     results = in_node([{"path": str(case.path), "texts": case.texts} for case in cases])
     for case, result in zip(cases, results, strict=True):
         assert result["labels"] == list(case.labels), case.name
@@ -42,7 +42,7 @@ def test_every_shape_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> 
         answers = np.array([answer["probabilities"] for answer in result["answers"]])
         apart = np.abs(answers - case.probabilities).max(axis=1)
         # A unit that is rounded to another side than ONNX Runtime rounds it costs 5e-5 here.
-        assert apart.max() <= 2e-6, (case.name, case.texts[int(apart.argmax())][:80])
+        assert apart.max() <= TOLERANCE, (case.name, case.texts[int(apart.argmax())][:80])
 
 
 @needs_node
@@ -75,7 +75,7 @@ def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]
 
 def test_the_module_is_small_and_self_contained() -> None:
     text = MODULE.read_text()
-    assert len(text.encode()) <= 31_000
+    assert len(text.encode()) <= 29_000
     assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function|WebAssembly\.", text, re.MULTILINE)
 
 

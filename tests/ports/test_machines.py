@@ -20,14 +20,7 @@ MACHINES = {
     "riscv64": ("riscv64-linux-gnu-gcc", "qemu-riscv64", ["-O1"]),
     "musl": ("musl-gcc", "", ["-O1"]),
 }
-CASES = {
-    "tiny",
-    "deep.int8.onnx",
-    "deep-last.fp32.onnx",
-    "max-77.int8.onnx",
-    "wide.int8.onnx",
-    "mean.fp32.onnx",
-}
+CASES = {"tiny.int8.onnx", "short.fp32.onnx", "seed.int8.onnx", "low-rank.int8.onnx", "several.int8.onnx"}
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -19,7 +19,7 @@ from tests.ports.test_reference import reference  # noqa: F401
 # Single bits, and what turns the tag of a metadata entry (0x72) into that of a text which readers skip.
 MASKS = (1, 2, 4, 8, 16, 32, 64, 128, 0x72 ^ 0x12, 0x72 ^ 0x1A, 0x72 ^ 0x22, 0x72 ^ 0x2A)
 STEPS = [1499, pytest.param(53, marks=pytest.mark.slow)]
-KINDS = ("several.fp32.onnx", "several-2.int8.onnx", "both.int8.onnx", "ngrams.fp32.onnx", "tiny")
+KINDS = ("several.fp32.onnx", "several-2.int8.onnx", "tiny.int8.onnx", "unsegmented.fp32.onnx")
 
 
 def changed_bytes(path: Path, step: int, opens: Callable[[bytes], bool]) -> str:
@@ -54,7 +54,7 @@ def told(*command: object) -> str:
 
 @pytest.fixture
 def files(cases: list[Case]) -> list[Path]:
-    """A file of each kind: format 1 to 3, fp32 and int8, of one label a text and of several."""
+    """Files of both text rules, fp32 and int8, of one label a text and of several."""
     found = [case.path for case in cases if case.name in KINDS]
     assert len(found) == len(KINDS)
     return found

@@ -16,7 +16,7 @@ import pytest
 
 from edge_lstm import Classifier
 from tests.model_files import edited
-from tests.ports.conftest import PROJECT, Case
+from tests.ports.conftest import PROJECT, TOLERANCE, Case
 from tests.ports.texts import VOCABULARY
 
 SOURCE = PROJECT / "ports" / "reference.py"
@@ -41,20 +41,20 @@ def test_it_needs_numpy_and_the_standard_library_only() -> None:
 
 
 def test_it_can_be_read_in_one_sitting() -> None:
-    assert len(SOURCE.read_text().splitlines()) <= 500
+    assert len(SOURCE.read_text().splitlines()) <= 460
 
 
-def test_every_shape_of_model_gives_onnx_runtimes_answers(reference: ModuleType, cases: list[Case]) -> None:
+def test_every_kind_of_model_gives_onnx_runtimes_answers(reference: ModuleType, cases: list[Case]) -> None:
     for case in cases:
         model = reference.read(case.path.read_bytes())
         short = [i for i, text in enumerate(case.texts) if len(text) < 400]
         longest = [i for i in range(len(case.texts)) if i not in short][-2:]
-        for i in short[::3] + (longest if case.name in ("tiny", "both.int8.onnx") else []):
+        for i in short[::3] + (longest if case.name in ("tiny.fp32.onnx", "seed.int8.onnx") else []):
             ids, status = reference.encode(model, case.texts[i])
             assert status == case.statuses[i], (case.name, case.texts[i])
             answer = reference.probabilities(model, ids)
             assert reference.labels_of(model, answer) == case.answers[i], (case.name, case.texts[i])
-            assert np.abs(answer - case.probabilities[i]).max() <= 1e-5, (case.name, case.texts[i][:80])
+            assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (case.name, case.texts[i][:80])
 
 
 def test_texts_become_the_same_ids(reference: ModuleType, cases: list[Case]) -> None:
@@ -68,13 +68,13 @@ def test_texts_become_the_same_ids(reference: ModuleType, cases: list[Case]) -> 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_thousand_texts(reference: ModuleType, cases: list[Case], precision: str) -> None:
-    case = next(c for c in cases if c.name == f"both.{precision}.onnx")
+    case = next(c for c in cases if c.name == f"tiny.{precision}.onnx")
     rng = random.Random(2)
     texts = [" ".join(rng.choices(VOCABULARY, k=rng.randrange(13))) for _ in range(1000)]
     model = reference.read(case.path.read_bytes())
     answers = [reference.probabilities(model, reference.encode(model, text)[0]) for text in texts]
     expected = Classifier.load(case.path).probabilities(texts)
-    assert np.abs(np.array(answers) - expected).max() <= 1e-5
+    assert np.abs(np.array(answers) - expected).max() <= TOLERANCE
 
 
 def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:

@@ -14,12 +14,10 @@ _ODD = [
     "x\x00y", "nb sp", "\u2028line", "\ufeffbom", "\ufffd", "café",
 ]  # fmt: skip
 VOCABULARY = tuple(_PLAIN + [w.replace("'", "") for w in _ODD] + [f"word{i}" for i in range(40)])
-# For the rule of format 2; "!" and "?" of the words are marks there.
+# "!" and "?" are marks by the rule pieces-1.
 VOCABULARY += ("!", "?", "l’été", "l'été")
-PIECES = (
-    *("a", "b", "e", "fi", "film", "il", "ing", "l", "m", "o", "on", "s", "un", "w", "ww", "und", "x" * 44),
-    *("日", "本", "日本", "電影", "影", "影院", "ж", "фи", "🎬", "👍", "\u0301", "ς", "\x00", "'"),
-)
+# Of scripts without spaces between words.
+UNSEGMENTED = ("映画", "とても", "良い", "悪い", "電影院", "很好", "日本", "ภาพยนตร์", "ดี", "。", "!")
 
 _WRITTEN = [
     "",
@@ -49,6 +47,7 @@ _WRITTEN = [
     "bad" + " " * 3000 + "film",
     "filming filmed unbelievable (film)! good?! ?? “good” – l’été l'été ؟ fi·lm",
     "日本電影院很好 電影院 日本映画館 很很好 影院日本",
+    "とても良い映画。映画はとても悪い!ภาพยนตร์ดีฟิล์ม フィルムfilm日本",
     "xyz" * 4000 + "film" + "日本" * 900 + "x" * 100 + " good",
     "qqq film qq 🎬👍🏽🎬 cafe\u0301 ΟΔΟΣ wwwwww",
     "wonderfu wnoderful woonderful wonderbul onderful wonderfulx fil flim filn wonder vrey",
@@ -72,19 +71,4 @@ def _made() -> list[str]:
     ]
 
 
-def _misspelt() -> list[str]:
-    rng = random.Random(1)
-    letters = "abdeflmnorsuwyßσф𐐩"
-    texts = []
-    for _ in range(20):
-        words = [list(rng.choice([*_PLAIN[9:], *_ODD[:24], "wonderful", "film"])) for _ in range(30)]
-        for word in words:
-            for _ in range(rng.randrange(1, 3)):
-                at = rng.randrange(len(word) + 1)
-                new = rng.choice([[], [rng.choice(letters)]])
-                word[at : at + rng.randrange(2)] = new
-        texts.append(" ".join("".join(word) for word in words))
-    return [text.replace("\x00", "").replace("\n", "") for text in texts]
-
-
-TEXTS = _WRITTEN + _made() + _misspelt()
+TEXTS = _WRITTEN + _made()

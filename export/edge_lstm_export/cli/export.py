@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from edge_lstm_export.cli.options import (
     DefaultAbstainOption,
     MaxDropOption,
     OutputOption,
+    option,
 )
 
 
@@ -22,26 +23,16 @@ def command(
     output: OutputOption,
     quantize: Annotated[
         Literal["int8", "auto"] | None,
-        typer.Option(
-            "--quantize",
-            help="int8: quantize as well. auto: write whichever of fp32 and int8 is faster on this CPU.  "
+        option(
+            None,
+            "int8: quantize as well. auto: write whichever of fp32 and int8 is faster on this CPU.  "
             "[default: fp32]",
-            show_default=False,
         ),
     ] = None,
     length: Annotated[
-        int | None,
-        typer.Option(
-            "--length",
-            metavar="N",
-            help="Token ids a text may have.  [default: the checkpoint's]",
-            show_default=False,
-        ),
+        int | None, option("N", "Token ids a text may have.  [default: the checkpoint's]")
     ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option("--batch", metavar="1", help="Fix the batch to 1.  [default: free]", show_default=False),
-    ] = None,
+    batch: Annotated[int | None, option("1", "Fix the batch to 1.  [default: free]")] = None,
     opset: Annotated[int, typer.Option("--opset", metavar="N", help="ONNX operator set, 13 to 21.")] = 17,
     data: DataOption = None,
     data_dir: DataDirOption = None,
@@ -65,48 +56,28 @@ def command(
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import parse_model
-    from edge_lstm_export.checkpoint import load_checkpoint
-    from edge_lstm_export.cli.display import (
-        print_as_json,
-        print_choice,
-        print_export,
-        print_quantized,
-        print_written,
-    )
+    from edge_lstm_export.cli.display import print_written, stage
     from edge_lstm_export.cli.options import check_output, labelled_texts
-    from edge_lstm_export.export import export_fp32, quantize_if_better, quantize_int8
+    from edge_lstm_export.onnx.export import export_fp32, quantize_if_better, quantize_int8
+    from edge_lstm_export.train.checkpoint import load_checkpoint
 
     check_output(output, [checkpoint, data])
     loaded = load_checkpoint(checkpoint)
-    several = loaded.thresholds is not None
-    labelled = labelled_texts(data, data_dir, several, label_separator, label_columns)
+    labelled = labelled_texts(data, data_dir, loaded.thresholds is not None, label_separator, label_columns)
+    default = None if quantize == "int8" else abstain
     exported = export_fp32(
-        loaded,
-        length=length,
-        batch=batch,
-        opset=opset,
-        labelled=labelled,
-        abstain=None if quantize == "int8" else abstain,
+        loaded, length=length, batch=batch, opset=opset, labelled=labelled, abstain=default, say=stage
     )
-    quantized, choice = None, None
+    quantized, choice, written = None, None, exported.data
     if quantize is not None:
-        fp32 = parse_model(exported.data, checkpoint)
+        fp32 = parse_model(written, checkpoint)
+        gates: dict[str, Any] = {"labelled": labelled, "max_drop": max_drop, "abstain": abstain, "say": stage}
+        gates["answers"] = exported.answers
         if quantize == "auto":
-            quantized, choice = quantize_if_better(
-                fp32, labelled=labelled, max_drop=max_drop, abstain=abstain
-            )
+            quantized, choice = quantize_if_better(fp32, **gates)
         else:
-            quantized = quantize_int8(fp32, labelled=labelled, max_drop=max_drop, abstain=abstain)
-    if quantized is None or (choice is not None and choice.precision == "fp32"):
-        written = exported.data
-    else:
-        written = quantized.data
+            quantized = quantize_int8(fp32, **gates)
+        if quantized is not None and (choice is None or choice.precision == "int8"):
+            written = quantized.data
     write_atomically(written, output, parents=True)
-    if as_json:
-        print_as_json(output, exported, quantized, choice)
-        return
-    print_export(exported)
-    if quantized is not None:
-        print_quantized(quantized)
-    print_choice(quantized, choice)
-    print_written(output, parse_model(written, output).abstention)
+    print_written(parse_model(written, output), exported, quantized, choice, as_json=as_json)

@@ -4,57 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from edge_lstm.tables.labelled import Labelled, LabelledSets
 
+
+def option(
+    metavar: str | None, text: str, panel: str | None = None, *names: str, default: str = "", **settings: Any
+) -> Any:
+    """An option with its help, a flag without metavar. default: as shown; panel: under which heading."""
+    settings |= {"metavar": metavar, "help": text, "show_default": default or False}
+    return typer.Option(*names, rich_help_panel=panel, **settings)
+
+
 OutputOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")]
 DataOption = Annotated[
     str | None,
-    typer.Option(
-        "--data",
-        metavar="SOURCE",
-        help="Labelled data (its test split) for the accuracy gate and the risk-coverage curve.",
-        show_default=False,
-    ),
+    option("SOURCE", "Labelled data (its test split) for the accuracy gate and the risk-coverage curve."),
 ]
 DataDirOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        metavar="FOLDER",
-        help="Folder that holds the IMDB archive.  [default: $EDGE_LSTM_DATA]",
-        show_default=False,
-    ),
+    Path | None, option("FOLDER", "Folder that holds the IMDB archive.  [default: $EDGE_LSTM_DATA]")
 ]
 DefaultAbstainOption = Annotated[
     float | None,
-    typer.Option(
-        "--abstain",
-        metavar="SHARE",
-        help="The file's default: leave out labels until at most this share is wrong, such as 0.02.",
-        show_default=False,
-    ),
+    option("SHARE", "The file's default: leave out labels until at most this share is wrong, such as 0.02."),
 ]
 MaxDropOption = Annotated[
     float,
     typer.Option(
-        "--max-drop",
-        metavar="POINTS",
-        min=0.0,
-        help="Points of accuracy (or micro F1) that int8 may lose.",
+        "--max-drop", metavar="POINTS", min=0.0, help="Points of accuracy (or micro F1) that int8 may lose."
     ),
 ]
 
 
 def check_output(output: Path, read: Iterable[str | Path | None]) -> None:
-    """Before the work: the output can be written, and is none of the files that are read.
-
-    Raises OutputError or DataError.
-    """
+    """OutputError or DataError where the output cannot be written, or is one of the files that are read."""
     from edge_lstm.atomic import check_distinct, check_writable
 
     check_distinct([output], [name for name in read if name is not None])

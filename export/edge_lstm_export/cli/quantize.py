@@ -38,19 +38,13 @@ def command(
     """
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import open_model, parse_model
-    from edge_lstm_export.cli.display import print_as_json, print_choice, print_quantized, print_written
+    from edge_lstm_export.cli.display import print_written, stage
     from edge_lstm_export.cli.options import check_output, labelled_texts
-    from edge_lstm_export.export import quantize_int8
+    from edge_lstm_export.onnx.export import quantize_int8
 
     check_output(output, [model, data])
     fp32 = open_model(model)
-    several = fp32.thresholds is not None
-    labelled = labelled_texts(data, data_dir, several, label_separator, label_columns)
-    quantized = quantize_int8(fp32, labelled=labelled, max_drop=max_drop, abstain=abstain)
+    labelled = labelled_texts(data, data_dir, fp32.thresholds is not None, label_separator, label_columns)
+    quantized = quantize_int8(fp32, labelled=labelled, max_drop=max_drop, abstain=abstain, say=stage)
     write_atomically(quantized.data, output, parents=True)
-    if as_json:
-        print_as_json(output, None, quantized)
-        return
-    print_quantized(quantized)
-    print_choice(quantized)
-    print_written(output, parse_model(quantized.data, output).abstention)
+    print_written(parse_model(quantized.data, output), None, quantized, as_json=as_json)

@@ -36,7 +36,9 @@ def command(
             print(f"wrote {printable(str(path))}")
         return
     for number, step in enumerate(steps(folder), 1):
-        print(f"\n{number}. {step.title}\n$ edge-lstm {_shown(step.arguments)}", flush=True)
+        # As a person would type it: paths below the working folder are short.
+        shown = shlex.join(argument.removeprefix(f"{Path.cwd()}/") for argument in step.arguments)
+        print(f"\n{number}. {step.title}\n$ edge-lstm {shown}", flush=True)
         code = run(step.arguments)
         if code:  # interrupted: the later steps would show half a model
             message("start quickstart again to go on")
@@ -44,10 +46,3 @@ def command(
         print(textwrap.fill(f"→ {step.shown}", 80, subsequent_indent="  "), flush=True)
     took = time.perf_counter() - started
     print(f"\nDone in {took:.0f} s. {printable(str(folder))}/tickets.onnx is all that a device needs.")
-
-
-def _shown(arguments: tuple[str, ...]) -> str:
-    """Arguments as a person would type them, with paths below the working folder made short."""
-    here = Path.cwd()
-    short = [a.removeprefix(f"{here}/") for a in arguments]
-    return shlex.join(short)

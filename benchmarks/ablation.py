@@ -1,0 +1,146 @@
+"""What is each idea of a training worth? With and without it, on held-out parts of the training splits.
+
+    python -m benchmarks.ablation [--sets NAME …] [--rows all 200] [--draws 5]
+
+An idea is turned off in the plan that the data and the defaults make. Both plans are run on the same draw and
+judged, in float32, by the same quarter of the training split; where the plan is without the idea, its run
+counts twice. Runs are kept in results/ablation.jsonl and not made again. The table ends decisions.md, below
+its mark; ``--draws 0`` only writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from edge_lstm_export import Plan, TextClassifier, make_plan
+from edge_lstm_export.train.options import Augmentation, Validation
+from edge_lstm_export.train.plan import LINEAR, PRESETS, Asked, Facts, facts_of, fitting_ngrams
+from edge_lstm_export.train.run import with_knowledge
+from edge_lstm_export.train.sources.memory import dataset_from
+
+from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, split
+
+RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
+PAGE, MARK = Path(__file__).parent / "decisions.md", "<!-- benchmarks.ablation -->\n"
+Off = Callable[[Plan, Facts], Plan]
+# (set, rows, draw, the idea that is turned off or "") → (accuracy from 0 to 1, CPU seconds)
+Runs = dict[tuple[str, str, int, str], tuple[float, float]]
+
+
+def off(**changes: Any) -> Off:
+    """Return what changes these fields of a plan; in a dict those of a part of it."""
+    return lambda plan, _: replace(
+        plan, **{n: replace(getattr(plan, n), **v) if type(v) is dict else v for n, v in changes.items()}
+    )
+
+
+def linear_teacher_off(plan: Plan, _: Facts) -> Plan:
+    """Return the plan of the other teachers, or where there are none of the labels alone."""
+    teachers = tuple(name for name in plan.teachers if name != LINEAR)
+    return replace(plan, teachers=teachers, own_labels=plan.own_labels if teachers else 1.0)
+
+
+def large_vocabulary_off(plan: Plan, facts: Facts) -> Plan:
+    """Return the plan with the preset's short shape: fewer words before a larger LSTM."""
+    shape = PRESETS[plan.preset].short
+    network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
+    ngrams = fitting_ngrams(plan.kb, network, min(shape.words, facts.repeated_words), facts.word_bytes)
+    text = replace(plan.text, num_words=shape.words)
+    return replace(plan, network=replace(network, ngrams=ngrams), text=text)
+
+
+# Idea → how it is turned off, and the code of its own below edge_lstm_export.train.
+IDEAS: Mapping[str, tuple[Off, str]] = {
+    "linear teacher": (linear_teacher_off, "teachers.linear"),
+    "sentiment teacher": (
+        lambda plan, facts: make_plan(replace(facts, sentiment=None), Asked(seed=plan.seed)),
+        "teachers.sentiment",
+    ),
+    "soft targets": (off(own_labels=1.0), ""),
+    "augmentation": (off(augmentation=Augmentation()), "augment"),
+    "synonyms": (off(augmentation={"synonyms": 0}), "pretrained.PretrainedWords.synonyms"),
+    "word table": (off(word_table="none", related_words=False), "pretrained"),
+    "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "features.with_embeddings"),
+    "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),
+    "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
+    "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "linear"),
+    "large vocabulary": (large_vocabulary_off, "plan.fitting_ngrams"),
+    "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),
+    "both directions": (off(network={"bidirectional": False}), ""),
+    "word dropout": (off(loop={"word_dropout": 0.0}), ""),
+    "stacking": (off(validation=Validation(0.0)), "calibrate.fit_stack"),
+}
+
+
+def measure(name: str, rows: str, seed: int, runs: Runs) -> None:
+    """Add those runs of a draw that are not there."""
+    train, (questions, truth) = split(DATA / name, 0.25, seed)
+    texts, labels = draw(train, rows, seed)
+    dataset, asked = dataset_from(texts, labels), Asked(seed=seed)
+    facts = with_knowledge(facts_of(dataset), dataset, asked)
+    whole = make_plan(facts, asked)
+    for idea in ("", *IDEAS):
+        if (run := (name, rows, seed, idea)) not in runs:
+            plan = IDEAS[idea][0](whole, facts) if idea else whole
+            runs[run] = runs.get((name, rows, seed, ""), (0.0, 0.0))
+            if not idea or plan != whole:
+                begin = time.process_time()
+                model = TextClassifier(plan=plan).fit(texts, labels)
+                runs[run] = model.score(questions, truth), time.process_time() - begin
+            append(RESULTS, {"run": run, "figures": runs[run]})
+            print(*run, *runs[run], flush=True)
+
+
+def table(runs: Runs) -> str:
+    """Return the points of accuracy that each idea gains, ± standard error, and the CPU seconds it takes."""
+    sizes = sorted({rows for _, rows, _, _ in runs}, key=lambda rows: rows != ALL)
+    heads = [
+        *(f"mean, {rows}" for rows in sizes),
+        *(f"{name}, {rows}" for name in SETS for rows in sizes),
+        "seconds",
+    ]
+    text = f"| idea | {' | '.join(heads)} | lines |\n|---" + "|---:" * (len(heads) + 1) + "|\n"
+    for idea, (_, code) in IDEAS.items():
+        gains: dict[str, list[float]] = {head: [] for head in heads}
+        for name, rows, seed, turned_off in runs:
+            if turned_off == idea:
+                whole, without = (runs[name, rows, seed, which] for which in ("", idea))
+                for head in (f"mean, {rows}", f"{name}, {rows}"):
+                    gains[head].append(100 * (whole[0] - without[0]))
+                gains["seconds"].append(whole[1] - without[1])
+        source = inspect.getsource(resolve_name(f"edge_lstm_export.train.{code}")) if code else ""
+        cells = " | ".join(map(_mean, gains.values()))
+        text += f"| {idea} | {cells} | {len(source.splitlines())} |\n"
+    return text
+
+
+def _mean(values: Sequence[float]) -> str:
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):+.1f}{error}" if values else "–"
+
+
+def main() -> None:
+    """Make the runs that are not there, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--rows", nargs="+", default=[ALL, "200"])
+    parser.add_argument("--draws", type=int, default=5)
+    asked = parser.parse_args()
+    runs: Runs = {tuple(line["run"]): tuple(line["figures"]) for line in lines(RESULTS)}
+    for seed, rows, name in itertools.product(range(asked.draws), asked.rows, asked.sets):
+        if any((name, rows, seed, idea) not in runs for idea in ("", *IDEAS)):
+            measure(name, rows, seed, runs)
+    PAGE.write_text(PAGE.read_text("utf-8").partition(MARK)[0] + MARK + table(runs), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

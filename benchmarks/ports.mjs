@@ -1,0 +1,41 @@
+// What ports.py runs in Node and in Chromium: the JavaScript port, or onnxruntime-web.
+
+/** Read a model, answer the first text, and time all of them.
+ *
+ * urls: of the modules, port and classify, and ort where onnxruntime-web runs. first: told the first label.
+ * Returns [ms to the first answer, µs per text: the mean of the fastest of so many rounds].
+ */
+export async function measure(urls, bytes, texts, rounds, first = () => {}) {
+  const start = performance.now();
+  let predict;
+  if (urls.ort) {
+    const ort = await import(urls.ort);
+    ort.env.wasm.numThreads = 1;
+    predict = await (await import(urls.classify)).load(ort, await bytes());
+  } else {
+    const { Classifier } = await import(urls.port);
+    const classifier = await Classifier.load(await bytes());
+    predict = (text) => classifier.predict(text);
+  }
+  first((await predict(texts[0])).label);
+  const cold = performance.now() - start;
+  const fastest = texts.map(() => Infinity);
+  for (let round = 0; round < rounds; round++)
+    for (const [i, text] of texts.entries()) {
+      const start = performance.now();
+      await predict(text);
+      fastest[i] = Math.min(fastest[i], performance.now() - start);
+    }
+  return [cold, (1000 * fastest.reduce((a, b) => a + b)) / texts.length];
+}
+
+// node ports.mjs MODEL TEXTS ROUNDS URLS
+if (typeof process !== "undefined") {
+  const { readFileSync } = await import("node:fs");
+  const [model, texts, rounds, urls] = process.argv.slice(2);
+  const bytes = () => new Uint8Array(readFileSync(model));
+  const told = JSON.parse(readFileSync(texts, "utf-8"));
+  const [, micros] = await measure(JSON.parse(urls), bytes, told, Number(rounds), console.log);
+  console.log(micros);
+  process.exit(0); // onnxruntime-web does not always end
+}

@@ -1,0 +1,191 @@
+"""How good is a training on other people's labels, from few rows to all? Beside TF-IDF and a linear SVM.
+
+    python -m benchmarks.public_sets [SET[:ROWS] …] [--teachers svm none default FOLDER] [--unlabelled]
+
+SET is a folder of ``--data`` with train.csv and test.csv, columns text and label. ROWS are drawn from the
+training split, at least one of each label; ``10/label`` draws as many of each; without ROWS all are learnt
+from. A teacher is ``none``, ``default`` or an encoder's folder; ``svm`` is scikit-learn's model in the place
+of a network. With ``--unlabelled`` the rest of the training split is given without its labels. The int8 file,
+which passed every gate, answers the test split; with ``--held-out SHARE`` a part of the training split, by
+which defaults are chosen.
+
+Each run is a line of the results, and is not made again. The page is written from all of them; ``--seeds 0``
+only writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from edge_lstm_export import TextClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.svm import LinearSVC
+
+from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, split
+from edge_lstm import Classifier
+
+RESULTS = Path(__file__).parent / "results" / "public_sets.jsonl"
+PAGE = Path(__file__).parent / "public_sets.md"
+SVM = "svm"
+HEAD = """# Public sets
+
+`python -m benchmarks.public_sets`; what is run is said there. **Accuracy** ± standard deviation of the seeds
+(† one seed only) and macro F1, in %; size of the int8 file; CPU seconds of the training. SVM: TF-IDF of
+words, word pairs and characters with a linear SVM."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained, and what judges it: a share of the training split, or with 0 the test split. seed: of
+    the draw, of the share and of the training."""
+
+    set: str
+    rows: str
+    teacher: str
+    unlabelled: bool
+    preset: str
+    held_out: float
+    seed: int
+
+    @property
+    def column(self) -> str:
+        """The way of training, for people."""
+        more = ", unlabelled rest" if self.unlabelled else ""
+        return "SVM" if self.teacher == SVM else f"{self.preset}, {self.teacher}{more}"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """accuracy, macro_f1: 0 to 1; kb: 1,000 bytes of the int8 file, 0 of the SVM; seconds: CPU time of the
+    training."""
+
+    accuracy: float
+    macro_f1: float
+    kb: float
+    seconds: float
+
+
+def measure(cell: Cell, data: Path, teacher: str) -> Figures:
+    """Train a cell and judge it. teacher: its name, or the folder of the encoder."""
+    train, (questions, truth) = split(data / cell.set, cell.held_out, cell.seed)
+    texts, labels = draw(train, cell.rows, cell.seed)
+    begin, kb = time.process_time(), 0.0
+    if teacher == SVM:
+        model = linear_svm().fit(texts, labels)
+        seconds, answers = time.process_time() - begin, model.predict(questions)
+    else:
+        rest = sorted({*train[0]} - {*texts, *questions}) if cell.unlabelled else []
+        asked = None if teacher == "default" else teacher
+        model = TextClassifier(cell.preset, teacher=asked, random_state=cell.seed)
+        model.fit(texts, labels, unlabelled=rest)
+        seconds = time.process_time() - begin
+        answers, kb = int8_answers(model, questions)
+    macro = f1_score(truth, answers, labels=sorted({*truth}), average="macro", zero_division=0)
+    return Figures(float(accuracy_score(truth, answers)), float(macro), kb, seconds)
+
+
+def linear_svm() -> Any:
+    """Return a linear SVM on TF-IDF of words, word pairs and characters, not fitted."""
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    return make_pipeline(make_union(words, characters), LinearSVC(C=0.5))
+
+
+def int8_answers(model: Any, questions: Sequence[str]) -> tuple[npt.NDArray[np.str_], float]:
+    """Return (the labels that the int8 file gives, its size in 1,000 bytes)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = model.export(Path(folder) / "model.onnx", quantize="int8")
+        classifier, kb = Classifier.load(path), path.stat().st_size / 1000
+    return np.array(classifier.labels)[classifier.probabilities(questions).argmax(axis=1)], kb
+
+
+def load(path: Path) -> dict[Cell, Figures]:
+    """Read the runs in a file of JSON lines; none where there is no file."""
+    own, figures = fields(Cell), fields(Figures)
+    return {
+        Cell(*(line[f.name] for f in own)): Figures(*(line[f.name] for f in figures)) for line in lines(path)
+    }
+
+
+def page(runs: Mapping[Cell, Figures]) -> str:
+    """Return the tables as Markdown."""
+    lines = [HEAD]
+    for held_out in sorted({cell.held_out for cell in runs}):
+        judged = f"{held_out:.0%} of the training splits" if held_out else "Test splits"
+        for all_rows, which in ((True, "all rows"), (False, "few rows")):
+            table: dict[tuple[str, str], dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
+            for cell, figures in sorted(runs.items(), key=lambda run: str(run[0])):
+                if cell.held_out == held_out and (cell.rows == ALL) == all_rows:
+                    table[cell.set, cell.rows][cell.column].append(figures)
+            if table:
+                lines += ["", f"## {judged}, {which}", "", *_table(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(table: Mapping[tuple[str, str], Mapping[str, Sequence[Figures]]]) -> Iterator[str]:
+    """Yield a row for each set and number of rows, and the means of each way of training that has all."""
+    columns = sorted({column for row in table.values() for column in row}, reverse=True)
+    columns.sort(key=lambda column: column != "SVM")
+    yield f"| set | rows | {' | '.join(columns)} |"
+    yield "|---|---" + "|---:" * len(columns) + "|"
+    for setting, row in table.items():
+        yield f"| {' | '.join(setting)} | {' | '.join(_cell(row.get(c, ())) for c in columns)} |"
+    of_sets = ([_mean(row[c]) for row in table.values() if c in row] for c in columns)
+    means = (_cell([_mean(runs)] if len(runs) == len(table) else ()) for runs in of_sets)
+    yield f"| **mean** | | {' | '.join(means).replace('†', '')} |"
+
+
+def _mean(runs: Sequence[Figures]) -> Figures:
+    return Figures(*(statistics.mean(getattr(run, field.name) for run in runs) for field in fields(Figures)))
+
+
+def _cell(runs: Sequence[Figures]) -> str:
+    if not runs:
+        return "–"
+    mean, shares = _mean(runs), [100 * run.accuracy for run in runs]
+    spread = f" ± {statistics.stdev(shares):.1f}" if len(runs) > 1 else "†"
+    size = f"{mean.kb:,.0f} kB, " if mean.kb else ""
+    return f"**{100 * mean.accuracy:.1f}**{spread}; {100 * mean.macro_f1:.1f}; {size}{mean.seconds:,.0f} s"
+
+
+def main() -> None:
+    """Make the runs that are asked for and not there, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("cells", nargs="*", default=SETS, metavar="SET[:ROWS]", help="without any: the six sets, all rows")
+    add("--data", type=Path, default=DATA, help="the folder of the sets")
+    add("--teachers", nargs="+", default=[SVM, "none", "default"])
+    add("--unlabelled", action="store_true")
+    add("--preset", default="small")
+    add("--seeds", type=int, default=3)
+    add("--held-out", type=float, default=0.0, metavar="SHARE")
+    add("--results", type=Path, default=RESULTS, help="JSON lines; the page of others stands beside them")
+    asked = parser.parse_args()
+    runs = load(asked.results)
+    for seed in range(asked.seeds):
+        for name, _, rows in (cell.partition(":") for cell in asked.cells):
+            for teacher in asked.teachers:
+                shown, more = Path(teacher).name, asked.unlabelled and teacher != SVM
+                cell = Cell(name, rows or ALL, shown, more, asked.preset, asked.held_out, seed)
+                if cell not in runs:
+                    runs[cell] = measure(cell, asked.data, teacher)
+                    append(asked.results, {**asdict(cell), **asdict(runs[cell])})
+                    print(cell, runs[cell], flush=True)
+    path = PAGE if asked.results == RESULTS else asked.results.with_suffix(".md")
+    path.write_text(page(runs), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

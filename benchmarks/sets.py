@@ -1,0 +1,65 @@
+"""Other people's labelled sets, as the benchmarks of training read and draw them.
+
+Each is a folder with train.csv and test.csv, columns text and label.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+SETS = ("banking77", "trec6", "sst2", "tweeteval_emotion", "sms_spam", "zh_waimai10k")
+DATA = Path(__file__).parents[2] / "shared" / "data" / "sets"
+ALL = "all"
+
+Rows = tuple[list[str], list[str]]  # texts, and the label of each
+
+
+def read(path: Path) -> Rows:
+    """Read the texts and labels of a CSV."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    return [text for text, _ in rows], [label for _, label in rows]
+
+
+def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:
+    """Return (training rows, rows that judge): the two splits, or two parts of the training split."""
+    train = read(folder / "train.csv")
+    if not held_out:
+        return train, read(folder / "test.csv")
+    parts = train_test_split(*train, test_size=held_out, random_state=seed, stratify=train[1])
+    return (parts[0], parts[2]), (parts[1], parts[3])
+
+
+def draw(train: Rows, rows: str, seed: int) -> Rows:
+    """Return the rows that are learnt from: "all", a number, or a number of each label, as "10/label"."""
+    if rows == ALL:
+        return train
+    order = np.random.default_rng(seed).permutation(len(train[1]))
+    labels = np.array(train[1])[order]
+    place = np.zeros(len(order), np.int64)  # of a row among those of its label, in the drawn order
+    for label in np.unique(labels):
+        place[labels == label] = np.arange((labels == label).sum())
+    if rows.endswith("/label"):
+        chosen = order[place < int(rows.removesuffix("/label"))]
+    else:
+        chosen = order[np.argsort(place > 0, kind="stable")][: max(int(rows), (place == 0).sum())]
+    return [train[0][i] for i in chosen], [train[1][i] for i in chosen]
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines; none where there is no file."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Add a line of JSON to a file, in one write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")

@@ -1,0 +1,201 @@
+"""Training from Python: a classifier with scikit-learn's habits, and the function that the command calls."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from edge_lstm.answering import reach
+from edge_lstm_export.train.calibrate import predict_logits, probabilities
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
+from edge_lstm_export.train.run import (
+    Job,
+    Report,
+    check_fits,
+    one_thread,
+    run_job,
+    with_kind,
+    with_knowledge,
+)
+from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.train import Listener, fit
+from edge_lstm_export.train.warnings import checked
+
+if TYPE_CHECKING:
+    from edge_lstm_export.train.data import Dataset
+
+Quantize = Literal["int8", "auto"]
+
+
+class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A small LSTM beside n-grams, trained from labelled texts, and exported to one ONNX file.
+
+    >>> model = TextClassifier().fit(texts, labels)                                     # doctest: +SKIP
+    >>> model.predict(["Where is my card?"]), model.export("cards.onnx", quantize="int8")  # doctest: +SKIP
+
+    preset: size of the network and of its file: tiny, small, medium, base, or seed (Keras's example).
+    teacher: None (the package's sentiment model where it helps), "none", "sentiment", or a transformer: a
+        folder or a name on the Hugging Face hub.
+    plan: a Plan in the place of the one that the data and the options make.
+    epochs, length, words: passes over the texts, ids of a text that are read, ids of the vocabulary; None: by
+        the data. validation: share of the texts that is held out to judge the network.
+    balance: find rare labels at the price of accuracy. random_state: decides every random choice.
+    callback: told what is being done, a line each.
+
+    Attributes after :meth:`fit`: ``classes_``, the labels, in the order of the columns of
+    :meth:`predict_proba`; ``plan_``, what was done; ``report``, what came of it.
+    """
+
+    def __init__(
+        self,
+        preset: str = "small",
+        *,
+        teacher: str | None = None,
+        plan: Plan | None = None,
+        epochs: int | None = None,
+        length: int | None = None,
+        words: int | None = None,
+        validation: float | None = None,
+        balance: bool = False,
+        random_state: int = 0,
+        callback: Callable[[str], None] | None = None,
+    ) -> None:
+        self.preset, self.teacher, self.plan = preset, teacher, plan
+        self.epochs, self.length, self.words = epochs, length, words
+        self.validation, self.balance = validation, balance
+        self.random_state, self.callback = random_state, callback
+
+    def fit(self, X: Any, y: Any, *, unlabelled: Sequence[str] = ()) -> TextClassifier:  # noqa: N803
+        """Train on texts and their labels.
+
+        X: texts, a list, array or pandas Series of str. y: a label per text; or several, as a list of sets or
+        an indicator matrix [n, L]. unlabelled: further texts, which the teachers label. Raises DataError.
+        """
+        dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
+        if self.plan is not None:
+            check_fits(self.plan, dataset)
+        with one_thread(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            plan = self.plan or self._plan(dataset, len(unlabelled))
+            listener = Listener(say=self.callback or (lambda line: None))
+            self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), listener=listener)
+        self.plan_, self.several_ = plan, dataset.several
+        self.indicator_ = getattr(y, "ndim", 1) == 2
+        if dataset.several:
+            self.classes_ = np.array(dataset.labels, dtype=object)
+        else:
+            by_name = {str(label): label for label in y}
+            self.classes_ = np.array([by_name[name] for name in dataset.labels])
+        return self
+
+    def _plan(self, dataset: Dataset, unlabelled: int) -> Plan:
+        asked = Asked(
+            preset=self.preset,
+            teacher=self.teacher,
+            words=self.words,
+            length=self.length,
+            epochs=self.epochs,
+            validation=self.validation,
+            balance=self.balance,
+            seed=self.random_state,
+        )
+        asked = with_kind(asked)
+        return make_plan(with_knowledge(facts_of(dataset, unlabelled), dataset, asked), asked)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """How the network came about and what it reached: data, teachers, validation, warnings; plain values.
+        Raises NotFittedError before :meth:`fit`."""
+        check_is_fitted(self)
+        return self.result_.checkpoint.training
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
+        """X: texts → float32 [n, L], probabilities of ``classes_``; rows sum to 1 unless a text may have
+        several labels."""
+        check_is_fitted(self)
+        checkpoint, texts = self.result_.checkpoint, [str(text) for text in X]
+        nothing = np.zeros((len(texts), len(checkpoint.labels)), np.float32)
+        examples = Examples.from_texts(checkpoint.tokenizer, texts, nothing)
+        with one_thread():
+            logits = predict_logits(checkpoint.network, examples)
+        return probabilities(logits, several=self.several_)
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """X: texts → the label of each, of the type that was learnt; where a text may have several labels a
+        list of sets, or an indicator matrix, int64 [n, L], if that was learnt."""
+        answers = self.predict_proba(X)
+        if not self.several_:
+            return self.classes_[answers.argmax(axis=1)]
+        has = reach(answers, self.result_.checkpoint.thresholds or ())
+        if self.indicator_:
+            return has.astype(np.int64)
+        return [set(self.classes_[row].tolist()) for row in has]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """The share of texts whose prediction is right, of several labels all of them; 0 to 1."""
+        if not (check_is_fitted(self), self.several_)[1]:
+            return float(super().score(X, y, sample_weight))
+        if self.indicator_:
+            truth = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+            right = (self.predict(X) == truth).all(axis=1)
+        else:
+            right = np.array([a == {str(label) for label in b} for a, b in zip(self.predict(X), y)])
+        return float(np.average(right, weights=sample_weight))
+
+    def export(
+        self, path: str | Path, *, quantize: Quantize | None = None, length: int | None = None
+    ) -> Path:
+        """Write one ONNX model file, through every gate.
+
+        quantize: "int8", or "auto": the faster of fp32 and int8 on this CPU. length: ids of a text that it
+        reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError.
+        """
+        from edge_lstm.atomic import write_atomically
+        from edge_lstm.modelfile import parse_model
+        from edge_lstm_export.onnx.export import export_fp32, quantize_if_better, quantize_int8
+
+        check_is_fitted(self)
+        data = export_fp32(self.result_.checkpoint, length=length).data
+        if quantize == "int8":
+            data = quantize_int8(parse_model(data, Path(path))).data
+        elif quantize == "auto":
+            quantized, choice = quantize_if_better(parse_model(data, Path(path)))
+            data = quantized.data if quantized is not None and choice.precision == "int8" else data
+        write_atomically(data, Path(path), parents=True)
+        return Path(path)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the checkpoint, from which ``edge-lstm export`` makes a model file. Raises OutputError."""
+        from edge_lstm_export.train.checkpoint import save_checkpoint
+
+        check_is_fitted(self)
+        save_checkpoint(self.result_.checkpoint, Path(path))
+        return Path(path)
+
+
+def train_files(
+    sources: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    asked: Asked | None = None,
+    callback: Callable[[str], None] | None = None,
+    **job: Any,
+) -> Report:
+    """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
+
+    sources: one data set, or labelled files; output: FILE.safetensors. asked: preset, teacher, epochs …
+    job: more fields of :class:`edge_lstm_export.train.run.Job`: data, plan, unlabelled, suspects.
+    Raises DataError, OutputError and MissingPackageError.
+    """
+    several = [sources] if isinstance(sources, (str, Path)) else sources
+    made = Job(tuple(map(str, several)), Path(output), asked=asked or Asked(), **job)
+    return run_job(made, Listener(say=callback or (lambda line: None)))

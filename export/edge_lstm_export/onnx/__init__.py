@@ -1,0 +1,1 @@
+"""Checkpoint → ONNX model file: weights, graph, quantization, gates, export."""

@@ -1,0 +1,232 @@
+"""The gates: what must hold before a model file is written. Each raises CheckError where it does not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import CheckError
+from edge_lstm.metrics import set_scores
+from edge_lstm.text import OOV_ID, START_ID, Tokenizer, to_matrix
+
+if TYPE_CHECKING:  # takes a while to import: quantizing a file needs no PyTorch
+    from edge_lstm_export.train.network import Network
+
+PARITY_TOLERANCE = 1e-5
+# Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large logits:
+# there PyTorch itself is away from float64, and ONNX Runtime adds up in another order.
+NGRAM_PARITY_TOLERANCE = 2e-4
+# Of PyTorch's own distance from float64, so many times may ONNX Runtime be away from it, where that is more.
+TIMES_OWN_ERROR = 8
+LEAST_HEADROOM = 2e-6  # above the error of ONNX Runtime's tanh and sigmoid, which are here and there above 1
+MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
+BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
+Probabilities = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Rows = list[list[int]]
+_FP32_OR_AGAIN = "keep the fp32 file, or train with a lower learning_rate in the plan"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two models' answers: how far probabilities differ, and of how many texts (changed) the labels do."""
+
+    texts: int
+    mean_difference: float
+    max_difference: float
+    changed: int
+
+
+@dataclass(frozen=True)
+class AccuracyChange:
+    """Accuracy of two models on the same labelled texts, and the difference with its 95 % interval, all
+    as fractions (0.01 = one percentage point)."""
+
+    texts: int
+    before: float
+    after: float
+    low: float
+    high: float
+
+    @property
+    def drop(self) -> float:
+        return self.before - self.after
+
+
+@dataclass(frozen=True)
+class SetsChange:
+    """Micro F1 of two models that give several labels, from 0 to 1; changed: texts that they give others."""
+
+    texts: int
+    micro_f1_before: float
+    micro_f1_after: float
+    changed: int
+
+
+def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
+    """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some between."""
+    rng, n = np.random.default_rng(seed), tokenizer.length
+    lengths = sorted({1, min(2, n), max(1, n - 1), n, *rng.integers(1, n + 1, size=11).tolist()})
+    rows = [
+        [START_ID, *rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist()]
+        for size in (*lengths, n + 1)
+    ]
+    return [row[-n:] for row in rows]
+
+
+def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
+    """Token ids of real texts."""
+    return [tokenizer.encode_text(text).ids for text in texts]
+
+
+def check_structure(model: bytes) -> None:
+    """The onnx package's checker with full shape inference."""
+    try:
+        onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise CheckError(f"the exported graph is not valid ONNX: {str(error).splitlines()[0]}") from error
+
+
+def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
+    """PyTorch and ONNX Runtime on the same token ids → largest difference of a probability. CheckError above
+    PARITY_TOLERANCE, of a network with n-grams NGRAM_PARITY_TOLERANCE, or TIMES_OWN_ERROR times what
+    PyTorch's own float32 is away from float64 on these rows, where that is more."""
+    most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
+    expected = network_probabilities(network, rows)
+    worst = float(np.abs(expected - classifier.probabilities_of(rows)).max())
+    if worst > most:
+        exact = network_probabilities(copy.deepcopy(network).double(), rows)
+        most = max(most, TIMES_OWN_ERROR * float(np.abs(expected - exact).max()))
+    if not worst <= most:  # written so that NaN fails
+        raise CheckError(
+            f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {most:.0e}; no file was written"
+        )
+    return worst
+
+
+def network_probabilities(network: Network, rows: Rows, *, batch_size: int = 64) -> Probabilities:
+    """PyTorch's probabilities for token ids: float32 [n, labels]."""
+    import torch
+
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch_size):
+            batch = rows[start : start + batch_size]
+            lengths = torch.tensor([len(row) for row in batch])
+            ids = torch.from_numpy(to_matrix(batch, int(lengths.max()))).long()
+            parts.append(network.probabilities(network(ids, lengths)).numpy())
+    return np.concatenate(parts)
+
+
+def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
+    """Every row alone and in shuffled batches: the same bits, or CheckError. → comparisons made."""
+    if classifier.model.batch is not None:  # fixed: there is only one way to run
+        return 0
+    alone = classifier.probabilities_of(rows, batch_size=1)
+    rng = np.random.default_rng(seed)
+    for size in BATCH_SIZES:
+        order = rng.permutation(len(rows))
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            together = classifier.probabilities_of([rows[i] for i in chosen], batch_size=size)
+            if not np.array_equal(together, alone[chosen]):
+                change = f"{np.abs(together - alone[chosen]).max():.1e} in a batch of {size}"
+                raise CheckError(
+                    f"a text's probabilities change by {change}; no file was written: {_FP32_OR_AGAIN}"
+                )
+    return len(rows) * len(BATCH_SIZES)
+
+
+def check_headroom(model: bytes, rows: Rows, length: int) -> float:
+    """How far below its sentinels each unit of an int8 file's LSTMs stays: the least of all rows, steps and
+    units, 2 at most. rows: token ids, at most ``length`` of each.
+
+    Raises CheckError below LEAST_HEADROOM. Then a batch may have another range than a text alone, though
+    those that :func:`check_batches` tried do not show it: a diverged training drives cells to where ONNX
+    Runtime's tanh and sigmoid say 1.0000002, and the sentinels' is 1.
+    """
+    graph = onnx.load_model_from_string(model)
+    layers = [node.output[0] for node in graph.graph.node if node.op_type == "DynamicQuantizeLSTM"]
+    kind = onnx.TensorProto.FLOAT
+    graph.graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in layers)
+    options, data = onnxruntime.SessionOptions(), graph.SerializeToString()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    least = 2.0
+    for row in rows:
+        inputs = {session.get_inputs()[0].name: to_matrix([row], length)}
+        for outputs in session.run(layers, inputs):  # T, D, 1, H
+            size = np.abs(outputs[: len(row), :, 0])
+            room = size[..., -2:].min(axis=-1) - size[..., :-2].max(axis=-1)
+            least = float(np.minimum(least, room.min()))  # NaN stays NaN, and fails
+    if not least >= LEAST_HEADROOM:
+        ends = "the LSTM's units are driven to their ends, where an answer may depend on its batch"
+        raise CheckError(f"{ends}; no file was written: {_FP32_OR_AGAIN}")
+    return least
+
+
+def agreement(models: Sequence[Classifier], before: Probabilities, after: Probabilities) -> Agreement:
+    """Two models and their probabilities (float32 [n, labels]) for the same texts → how far they agree."""
+    difference = np.abs(before.astype(np.float64) - after)
+    labels, labels_after = (model.has_labels(answers) for model, answers in zip(models, (before, after)))
+    changed = int((labels != labels_after).any(axis=1).sum())
+    return Agreement(len(before), float(difference.mean()), float(difference.max()), changed)
+
+
+def sets_change(
+    models: Sequence[Classifier], before: Probabilities, after: Probabilities, truth: npt.NDArray[np.bool_]
+) -> SetsChange:
+    """Of two models that give several labels. truth: bool [n, labels]."""
+    names, pairs = models[0].labels, zip(models, (before, after))
+    first, second = (set_scores(truth, model.has_labels(answers), names).micro_f1 for model, answers in pairs)
+    return SetsChange(len(truth), first, second, agreement(models, before, after).changed)
+
+
+def check_sets(change: SetsChange, max_drop: float) -> SetsChange:
+    """The change. CheckError where micro F1 fell by more than ``max_drop`` points, or more than one text, and
+    more than MOST_OTHER_LABELS of them, get other labels."""
+    drop = (change.micro_f1_before - change.micro_f1_after) * 100
+    if drop > max_drop:
+        raise CheckError(
+            f"int8 loses {drop:.2f} points of micro F1 ({change.micro_f1_before * 100:.2f} % → "
+            f"{change.micro_f1_after * 100:.2f} % on {change.texts:,} texts), more than --max-drop "
+            f"{max_drop:g}; no file was written"
+        )
+    if change.changed > max(1, MOST_OTHER_LABELS * change.texts):
+        raise CheckError(
+            f"int8 gives {change.changed:,} of {change.texts:,} texts other labels than fp32, more than "
+            f"{MOST_OTHER_LABELS:.1%}; no file was written: keep the fp32 file, or train again"
+        )
+    return change
+
+
+def accuracy_change(before: Probabilities, after: Probabilities, truth: Indices) -> AccuracyChange:
+    """Accuracies on the same texts and Wald's 95 % interval of their difference (Agresti, Categorical Data
+    Analysis, 3rd ed., section 11.1.1). truth: int64 [n], indices of the right labels."""
+    right_before, right_after = before.argmax(axis=1) == truth, after.argmax(axis=1) == truth
+    difference = right_after.astype(np.int64) - right_before
+    change, half = float(difference.mean()), 1.96 * float(difference.std()) / len(truth) ** 0.5
+    shares = float(right_before.mean()), float(right_after.mean())
+    return AccuracyChange(len(truth), *shares, change - half, change + half)
+
+
+def check_accuracy(change: AccuracyChange, max_drop: float) -> AccuracyChange:
+    """The change. CheckError where accuracy fell by more than ``max_drop`` percentage points."""
+    if change.drop * 100 > max_drop:
+        step = 100 / change.texts
+        few = f" (one text is {step:.2f} points: give more --data, or --max-drop {2 * step:.1f})"
+        raise CheckError(
+            f"int8 loses {change.drop * 100:.2f} points of accuracy ({change.before * 100:.2f} % → "
+            f"{change.after * 100:.2f} % on {change.texts:,} texts), more than --max-drop {max_drop:g}; "
+            f"no file was written{few if step > max_drop else ''}"
+        )
+    return change

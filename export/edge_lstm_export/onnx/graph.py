@@ -1,0 +1,342 @@
+"""Network weights → ONNX graph → model file.
+
+The graph is built operator by operator with ``onnx.helper``: the shortest way to hand ``sequence_lens`` to
+the LSTM operator, and to see in one place what runs on the device. Shapes in comments: B batch, N length of
+the input, T time steps that are run, E embedding, H hidden units, D directions, L labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_lstm import __version__, modelfile
+from edge_lstm.answering import RiskCoverage
+from edge_lstm.model_checks import GoldenRow
+from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
+from edge_lstm.text import Tokenizer
+from edge_lstm_export.onnx.quantize import (
+    Array,
+    LstmWeights,
+    add_sentinels,
+    pad_head,
+    quantize_embedding,
+    to_int8,
+)
+from edge_lstm_export.onnx.weights import GraphWeights
+from edge_lstm_export.train.options import NetworkConfig
+
+DEFAULT_OPSET = 17  # every ONNX Runtime since 1.16 reads it
+MIN_OPSET, MAX_OPSET = 13, 21  # before 13, ReduceSum and Squeeze took their axes as attributes
+MICROSOFT_DOMAIN = "com.microsoft"
+# The maximum of long texts is taken over blocks of so many steps first: ONNX Runtime's ReduceMax over the
+# first axis takes three times as long as over a middle one. Not so the mean: the order in which a middle axis
+# is added up follows the size of the batch, and a text's bits with it.
+POOLING_BLOCK = 8
+
+
+@dataclass
+class GraphBuilder:
+    """Collects nodes and constants; every method returns the name of its (first) output."""
+
+    opset: int
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def constant(self, name: str, value: Array) -> str:
+        """Add an initializer."""
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def ints(self, name: str, *values: int) -> str:
+        """Add an int64 vector, as shapes and axes are given; the same name twice is one constant."""
+        if all(constant.name != name for constant in self.constants):
+            self.constant(name, np.array(values, dtype=np.int64))
+        return name
+
+    def add(self, op_type: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
+        """Add an operator, named as its first output."""
+        self.nodes.append(helper.make_node(op_type, inputs, outputs, name=outputs[0], **attributes))
+        return outputs[0]
+
+    def reduce_max(self, value: str, output: str, *, axis: int = 0, keepdims: int = 0) -> str:
+        """Add a maximum over an axis, which became an input with opset 18."""
+        if self.opset < 18:
+            return self.add("ReduceMax", [value], output, axes=[axis], keepdims=keepdims)
+        return self.add("ReduceMax", [value, self.ints(f"axis_{axis}", axis)], output, keepdims=keepdims)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model file says of itself beside its weights."""
+
+    config: NetworkConfig
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]
+    training: dict[str, Any]
+    thresholds: tuple[float, ...] | None = None
+    quantization: dict[str, Any] | None = None
+    golden: tuple[GoldenRow, ...] = ()
+    abstention: RiskCoverage | None = None
+
+
+def build(
+    weights: GraphWeights,
+    config: NetworkConfig,
+    length: int,
+    *,
+    int8: bool = False,
+    batch: int | None = None,
+    opset: int = DEFAULT_OPSET,
+    block: int = 1,
+) -> onnx.ModelProto:
+    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
+
+    int8: see quantize.py for what it does and promises. batch: None for a free one. block: steps that are
+    pooled at a time, see :func:`pooling_block`.
+    """
+    g = GraphBuilder(opset)
+    steps, lengths = _add_lengths(g, block)
+    lstm, head = weights.lstm, weights.head_weight
+    if int8:
+        lstm, head = add_sentinels(lstm), pad_head(head, config.hidden, config.pooled_dim)
+    embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
+    outputs, pooled = _add_lstm(g, lstm, embedded, lengths, int8=int8)
+    parts, column = 1, ""
+    if config.pooling != "last" or config.ngrams:
+        column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
+        column = g.add("Cast", [column], "lengths_float", to=TensorProto.FLOAT)  # B, 1
+    if config.pooling != "last":
+        parts, pooled = 2, _add_mean_and_max(g, outputs, column, lstm, block)
+    moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
+    width = parts * lstm.directions * lstm.hidden
+    values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
+    if weights.ngrams is not None and weights.ngram_vectors is not None:
+        total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
+        mean = g.add("Div", [total, g.add("Sqrt", [column], "lengths_root")], "ngram_mean")
+        values = g.add("Concat", [values, mean], "head_inputs", axis=1)
+    weight = _add_int8_head(g, head) if int8 else g.constant("head_w", head)
+    product = g.add("MatMul", [values, weight], "head_product")
+    logits = g.add("Add", [product, g.constant("head_b", weights.head_bias)], "logits")  # B, logits
+    _add_probabilities(g, config, logits)
+    return _assemble(g, config, length, batch, int8=int8)
+
+
+def pooling_block(config: NetworkConfig, length: int, *, long: bool) -> int:
+    """Steps that are pooled at a time; the steps that are run are a multiple of it. long: the texts are: of
+    short ones, blocks cost more than they save."""
+    return POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
+
+
+def pooling_block_of(model: onnx.ModelProto) -> int:
+    """The block that a graph was built with."""
+    blocks = (numpy_helper.to_array(c).item() for c in model.graph.initializer if c.name == "block")
+    return int(next(blocks, 1))
+
+
+def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
+    """Add the operators that read each row's length → (ids of the steps that are run [T, B], lengths [B]).
+
+    The matrix is cut to the batch's longest row first, rounded up to blocks, so that nothing behind it costs
+    time. A row without any id counts as one step of padding: a length of 0 would make a mean over nothing.
+    """
+    unit = g.constant("one", np.array(1, dtype=np.int32))
+    token = g.add("Min", [INPUT_NAME, unit], "is_token")  # padding is 0, every other id is at least 1
+    counted = g.add("ReduceSum", [token, g.ints("axis_1", 1)], "row_lengths", keepdims=0)  # B
+    lengths = g.add("Max", [counted, unit], "lengths")
+    longest = g.reduce_max(lengths, "longest_int", keepdims=1)
+    if block > 1:
+        size = g.constant("block", np.array(block, dtype=np.int32))
+        rest = g.constant("block_less_one", np.array(block - 1, dtype=np.int32))
+        blocks = g.add("Div", [g.add("Add", [longest, rest], "longest_and_rest"), size], "blocks")
+        longest = g.add("Mul", [blocks, size], "longest_rounded")
+    # int32, as the lengths are: a Slice takes its three numbers in one type.
+    start = g.constant("cut_start", np.array([0], np.int32))
+    axis = g.constant("cut_axis", np.array([1], np.int32))
+    cut = g.add("Slice", [INPUT_NAME, start, longest, axis], "ids")  # B, T
+    return g.add("Transpose", [cut], "steps", perm=[1, 0]), lengths
+
+
+def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
+    """Add the look-up → the embedded steps: [T, B, E], two columns more with sentinels."""
+    if not int8:
+        return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
+    values, scale = quantize_embedding(embedding)
+    gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")
+    return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
+
+
+def _add_lstm(g: GraphBuilder, lstm: LstmWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
+    """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
+    direction = "bidirectional" if lstm.directions == 2 else "forward"
+    attributes: dict[str, Any] = {"hidden_size": lstm.hidden, "direction": direction}
+    bias = g.constant("lstm_b", lstm.b)
+    if not int8:
+        inputs = [x, g.constant("lstm_w", lstm.w), g.constant("lstm_r", lstm.r), bias, lengths]
+        return g.add("LSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
+    rounded = [to_int8(value, (1, 2), reduced=True) for value in (lstm.w, lstm.r)]
+    w, r = (g.constant(name, v.transpose(0, 2, 1)) for name, (v, _) in zip(("lstm_w", "lstm_r"), rounded))
+    inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
+    for name, (_, scale) in zip((w, r), rounded):
+        inputs.append(g.constant(f"{name}_scale", scale.ravel()))
+        inputs.append(g.constant(f"{name}_zero", np.zeros(lstm.directions, dtype=np.int8)))
+    attributes["domain"] = MICROSOFT_DOMAIN
+    return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
+
+
+def _add_mean_and_max(g: GraphBuilder, outputs: str, lengths: str, lstm: LstmWeights, block: int) -> str:
+    """Add mean and maximum over the steps → [2 · D, B, H].
+
+    outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM
+    writes them; lengths: float32 [B, 1].
+    """
+    total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
+    mean = g.add("Div", [total, lengths], "mean")
+    if block == 1:
+        highest = g.reduce_max(outputs, "highest")
+    else:
+        # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of the input's,
+        # B): the maximum does not mind which value is whose, and they are put right behind it.
+        shape = g.ints("block_shape", -1, block, 0, lstm.directions * lstm.hidden)
+        blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
+        mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
+        highest = g.add("Reshape", [mixed, g.ints("max_shape", lstm.directions, -1, lstm.hidden)], "highest")
+    zero = g.constant("zero_float", np.array(0, dtype=np.float32))
+    return g.add("Concat", [mean, g.add("Max", [highest, zero], "max")], "pooled_parts", axis=0)
+
+
+def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: bool) -> str:
+    """Add the sum of a text's n-gram vectors [B, width]. ngrams: int64 [n, 2], words first, see
+    network.NGramVectors. int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2
+    too (two products of at most 127 fit the 16 bits in which it adds them)."""
+    words = int((ngrams[:, 1] == 0).sum())
+    pairs = ngrams[words:]
+    present = g.add(  # float32 [B, n], 1 where a text holds the n-gram, else 0; padding, 0, is part of none
+        "TfIdfVectorizer",
+        ["ids"],
+        "ngrams_present",
+        min_gram_length=1 if words else 2,
+        max_gram_length=2 if len(pairs) else 1,
+        max_skip_count=0,
+        mode="IDF",  # without weights: 1 for each n-gram that is there, however often
+        ngram_counts=[0, words][: 2 if len(pairs) else 1],
+        ngram_indexes=list(range(len(ngrams))),
+        pool_int64s=[*ngrams[:words, 0].tolist(), *pairs.ravel().tolist()],
+    )
+    if not int8:
+        return g.add("MatMul", [present, g.constant("ngram_vectors", vectors)], "ngram_sums")
+    values, scales = to_int8(vectors, 0)  # a scale a column: logits differ in size
+    bits = g.add("Cast", [present], "ngrams_present_uint8", to=TensorProto.UINT8)
+    total = g.add("MatMulInteger", [bits, g.constant("ngram_vectors", values)], "ngram_sums_int")
+    wide = g.add("Cast", [total], "ngram_sums_float", to=TensorProto.FLOAT)
+    return g.add("Mul", [wide, g.constant("ngram_scales", scales[0])], "ngram_sums")
+
+
+def _add_int8_head(g: GraphBuilder, head: Array) -> str:
+    """Add a head [inputs, logits] in int8, a scale an input, that is multiplied as float32.
+
+    ONNX Runtime computes Cast and Mul once, when it loads the file, and packs the product, as it does a
+    constant: then a row has the same bits alone and in any batch. A DequantizeLinear stays in the graph, and
+    with it a single row is multiplied in another order than several.
+    """
+    values, scales = to_int8(head, 1)
+    wide = g.add("Cast", [g.constant("head_w", values)], "head_w_wide", to=TensorProto.FLOAT)
+    return g.add("Mul", [wide, g.constant("head_w_scales", scales)], "head_w_float")
+
+
+def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> None:
+    """Add what turns logits [B, logits] into the graph's output [B, L]."""
+    if config.several:
+        g.add("Sigmoid", [logits], OUTPUT_NAME)
+    elif config.labels == 2:
+        signs = g.constant("signs", np.array([[-1, 1]], dtype=np.float32))
+        g.add("Sigmoid", [g.add("Mul", [logits, signs], "both_logits")], OUTPUT_NAME)
+    else:
+        g.add("Softmax", [logits], OUTPUT_NAME, axis=1)
+
+
+def _assemble(
+    g: GraphBuilder, config: NetworkConfig, length: int, batch: int | None, *, int8: bool
+) -> onnx.ModelProto:
+    """Collected nodes → a model with its input and output, IR version and opsets."""
+    rows, info = batch or "batch", helper.make_tensor_value_info
+    inputs = [info(INPUT_NAME, TensorProto.INT32, [rows, length])]
+    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, [rows, config.labels])]
+    graph = helper.make_graph(g.nodes, "edge_lstm", inputs, outputs, g.constants)
+    opsets = [helper.make_opsetid("", g.opset)]
+    return helper.make_model(
+        graph,
+        producer_name=modelfile.PRODUCER,
+        producer_version=__version__,
+        opset_imports=opsets + [helper.make_opsetid(MICROSOFT_DOMAIN, 1)] * int8,
+        # The onnx package's default is newer than old runtimes load (ONNX Runtime 1.16: up to 9).
+        ir_version=helper.find_min_ir_version_for(opsets),
+    )
+
+
+def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
+    """Write the description into the model's metadata → the model file's bytes, with their digest."""
+    tokenizer = description.tokenizer
+    values = {
+        modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
+        modelfile.KEY_TOKENIZER: _json(tokenizer.to_metadata()),
+        modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
+        modelfile.KEY_LABELS: _json(description.labels),
+        modelfile.KEY_NETWORK: _json(asdict(description.config)),
+        modelfile.KEY_TRAINING: _json(description.training),
+        modelfile.KEY_GOLDEN: _json([vars(row) for row in description.golden]),
+    }
+    if description.thresholds is not None:
+        values[modelfile.KEY_SEVERAL] = _json({"thresholds": description.thresholds})
+    if description.abstention is not None:
+        values[modelfile.KEY_ABSTENTION] = _json(description.abstention.to_dict())
+    if description.quantization is not None:
+        values[modelfile.KEY_QUANTIZATION] = _json(description.quantization)
+    del model.metadata_props[:]
+    helper.set_model_props(model, values)
+    return modelfile.seal(_serialize(model))
+
+
+def _serialize(model: onnx.ModelProto) -> bytes:
+    """The model's bytes, with the integers of attributes packed: a byte less for each, a third of an n-gram.
+    Every reader of protocol buffers takes both forms; the onnx package writes the longer one."""
+    nodes = _fields(model.graph, "node", map(_serialize_node, model.graph.node))
+    return _without(model, "graph") + _fields(model, "graph", [nodes + _without(model.graph, "node")])
+
+
+def _serialize_node(node: onnx.NodeProto) -> bytes:
+    attributes = [
+        _without(a, "ints") + _fields(a, "ints", [b"".join(map(_varint, a.ints))] if a.ints else [])
+        for a in node.attribute
+    ]
+    return _without(node, "attribute") + _fields(node, "attribute", attributes)
+
+
+def _without(message: Any, field: str) -> bytes:
+    """A protocol buffer's bytes without a field."""
+    rest = type(message)()
+    rest.CopyFrom(message)
+    rest.ClearField(field)
+    return bytes(rest.SerializeToString(deterministic=True))
+
+
+def _fields(message: Any, field: str, values: Iterable[bytes]) -> bytes:
+    """A field with each of the values, see https://protobuf.dev/programming-guides/encoding/."""
+    number = message.DESCRIPTOR.fields_by_name[field].number
+    return b"".join(_varint(number << 3 | 2) + _varint(len(value)) + value for value in values)
+
+
+def _varint(number: int) -> bytes:
+    """A number from 0 on, seven bits a byte."""
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()  # half a character (a lone surrogate): an escape

@@ -1,0 +1,1 @@
+"""Training: data, plan, teachers, network, checkpoint."""

@@ -1,0 +1,112 @@
+"""Texts made of the labelled ones, for teachers to label: a small network that sees a teacher's predictions
+for thousands of texts near the rows learns what the teacher knows.
+
+A text with words left out, a piece of it, the first half of it with the second half of another, or with words
+exchanged for another's; which way is drawn (after Tang et al., 2019). No variant inherits a label: that of
+"not good" without "not" is another one. Where teachers know words, words are replaced by near ones too: "How
+far is it" becomes "How distant is it", and a word that no row holds comes into a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_lstm.text import MARKS, spaceless
+from edge_lstm_export.train.options import Augmentation
+
+Ints = npt.NDArray[np.int64]
+Synonyms = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
+
+# How often each way is taken; the rest are exchanged words.
+LEFT_OUT, PIECE, JOINED = 0.35, 0.25, 0.25
+EXCHANGED_SHARE = 1 / 3  # of a text's words
+LEFT_OUT_SHARE = 0.1, 0.5
+PIECE_SHARE = 0.3, 0.8
+SYNONYM_SHARE = 0.5  # of a text's words that have near ones
+
+
+@dataclass(frozen=True)
+class AugmentedTexts:
+    """texts: different from each other and from those they were made of; fold: int64 [n], the fold that all
+    their sources are of."""
+
+    texts: tuple[str, ...]
+    fold: Ints
+
+
+def augment(
+    texts: Sequence[str], fold: Ints, options: Augmentation, synonyms: Synonyms | None, seed: int
+) -> AugmentedTexts:
+    """Make texts of every one of ``texts``. fold: int64 [n], only texts of one are mixed; synonyms: near
+    words of words in lower case, by word."""
+    seen = set(texts)
+    made: list[str] = []
+    source: list[int] = []
+    for i, text in _variants(texts, fold, options.variants, seed):
+        if text.strip() and text not in seen:
+            seen.add(text)
+            made.append(text)
+            source.append(i)
+    if synonyms is not None and options.synonyms:
+        for i, text in _with_synonyms(texts, synonyms, options.synonyms, seed):
+            if text not in seen:
+                seen.add(text)
+                made.append(text)
+                source.append(i)
+    return AugmentedTexts(tuple(made), fold[np.array(source, np.int64)])
+
+
+def _variants(texts: Sequence[str], fold: Ints, each: int, seed: int) -> list[tuple[int, str]]:
+    """(number of the source, text), ``each`` times per text."""
+    rng = np.random.default_rng([seed, 0x3D])
+    # Where words have no spaces between them, characters take their place.
+    unsegmented = [spaceless(text) for text in texts]
+    units = [list(text) if alone else text.split() for text, alone in zip(texts, unsegmented)]
+    members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
+    made = []
+    for i, own in enumerate(units):
+        for way in rng.random(each if own else 0):
+            other = units[int(rng.choice(members[fold[i]]))] or own
+            variant = _variant(own, other, float(way), rng)
+            made.append((i, ("" if unsegmented[i] else " ").join(variant)))
+    return made
+
+
+def _variant(own: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:
+    if way < LEFT_OUT:
+        stays = rng.random(len(own)) >= rng.uniform(*LEFT_OUT_SHARE)
+        return [unit for unit, stay in zip(own, stays) if stay]
+    if way < LEFT_OUT + PIECE:
+        size = max(1, round(len(own) * rng.uniform(*PIECE_SHARE)))
+        start = int(rng.integers(0, len(own) - size + 1))
+        return own[start : start + size]
+    if way < LEFT_OUT + PIECE + JOINED:
+        return [*own[: (len(own) + 1) // 2], *other[len(other) // 2 :]]
+    exchanged = rng.random(len(own)) < EXCHANGED_SHARE
+    drawn = rng.integers(0, len(other), len(own))
+    return [other[j] if change else unit for unit, change, j in zip(own, exchanged, drawn)]
+
+
+def _with_synonyms(texts: Sequence[str], synonyms: Synonyms, each: int, seed: int) -> list[tuple[int, str]]:
+    """(number of the source, text), ``each`` times per text that has words with near ones."""
+    rng = np.random.default_rng([seed, 0x4E])
+    units = [[] if spaceless(text) else text.split() for text in texts]
+    near = synonyms(sorted({_word(unit) for own in units for unit in own}))
+    made = []
+    for i, own in enumerate(units):
+        choices = [near.get(_word(unit), ()) for unit in own]
+        for _ in range(each if any(choices) else 0):
+            replaced = (
+                choice[int(rng.integers(len(choice)))] if choice and rng.random() < SYNONYM_SHARE else unit
+                for unit, choice in zip(own, choices)
+            )
+            made.append((i, " ".join(replaced)))
+    return made
+
+
+def _word(unit: str) -> str:
+    return unit.strip(MARKS).lower()

@@ -1,0 +1,166 @@
+"""A checkpoint: weights and all else that a model is made of, in one safetensors file that runs no code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from edge_lstm.answering import RiskCoverage
+from edge_lstm.atomic import write_atomically
+from edge_lstm.errors import DataError
+from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
+from edge_lstm.text import Tokenizer
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.options import NetworkConfig, from_plain
+from edge_lstm_export.train.thresholds import UNTUNED
+
+CHECKPOINT_FORMAT = 10  # of release 1.0; lower ones are of the versions before it
+_KEY = "edge_lstm_checkpoint"
+# Metadata stand first in a safetensors file, behind the length of its header. They begin with the digest.
+_DIGEST = re.compile(
+    rb'.{8}\{"__metadata__":\{"edge_lstm_checkpoint":"\{\\"sha256\\": \\"([0-9a-f]{64})\\"', re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network with its tokenizer and labels.
+
+    training: how it was made (data, seed, versions, metrics), and ``examples``, a few short training texts;
+        plan: what was planned (plan.py). Plain values.
+    thresholds: of a network that gives several labels a text, the probability from which on a text has each
+        (UNTUNED until they are chosen); None elsewhere.
+    abstention: the risk-coverage curve of texts that the network did not learn from; None without any.
+    state: tensors that a resumed training needs beside the weights; empty in a finished checkpoint.
+    """
+
+    network: Network
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]
+    training: dict[str, Any]
+    plan: dict[str, Any] = field(default_factory=dict)
+    thresholds: tuple[float, ...] | None = None
+    abstention: RiskCoverage | None = None
+    state: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.network.config.several and self.thresholds is None:
+            object.__setattr__(self, "thresholds", (UNTUNED,) * self.network.config.labels)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint; it appears under its name only when complete."""
+    parts = {"network": checkpoint.network.state_dict(), "state": checkpoint.state}
+    tensors = {f"{part}.{name}": v.contiguous() for part, of in parts.items() for name, v in of.items()}
+    tokenizer, curve = checkpoint.tokenizer, checkpoint.abstention
+    description = {
+        "sha256": "0" * 64,
+        "format": CHECKPOINT_FORMAT,
+        "network": asdict(checkpoint.network.config),
+        "tokenizer": tokenizer.to_metadata(),
+        "vocabulary": "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
+        "labels": checkpoint.labels,
+        "thresholds": checkpoint.thresholds,
+        "abstention": None if curve is None else curve.to_dict(),
+        "training": checkpoint.training,
+        "plan": checkpoint.plan,
+    }
+    write_atomically(sealed(save(tensors, {_KEY: json.dumps(description)})), path, parents=True)
+
+
+def sealed(data: bytes) -> bytes:
+    """Return a checkpoint's bytes with the SHA-256 of all others in its place. ValueError without one."""
+    place = _DIGEST.match(data)
+    if place is None:
+        raise ValueError("no digest")
+    before, after = data[: place.start(1)], data[place.end(1) :]
+    return before + hashlib.sha256(before + after).hexdigest().encode() + after
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raise DataError where the file is missing, damaged or of another kind."""
+    if not path.is_file():
+        raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
+    try:
+        data = path.read_bytes()
+        tensors = load(data)
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        if _KEY not in metadata:
+            raise DataError(f"{path} is of another project; give a checkpoint of 'edge-lstm train'")
+        description = json.loads(metadata[_KEY])
+        if description["format"] < CHECKPOINT_FORMAT:
+            raise DataError(f"{path} was made by a version before 1.0; train it again")
+        if description["format"] > CHECKPOINT_FORMAT:
+            raise DataError(f"{path} is of a newer version; upgrade: pip install -U 'edge-lstm[train]'")
+        if not _DIGEST.match(data) or sealed(data) != data:
+            raise DataError(f"{path} was changed after it was written; copy it again, or train it again")
+        return _checkpoint(description, tensors, path)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is no checkpoint, or cut short ({error}); train it again") from None
+    except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: its parts do not fit together ({reason}); train it again") from None
+
+
+def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> Checkpoint:
+    """The checkpoint of what a file holds. DataError, ValueError, KeyError or TypeError without one."""
+    parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "state": {}}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = value
+    config: NetworkConfig = from_plain(NetworkConfig, description["network"], f"{path}: its network")
+    network = Network(config, blank=True)
+    _set_weights(network, parts["network"])
+    tokenizer = tokenizer_from(description["tokenizer"], description["vocabulary"])
+    if tokenizer.num_ids != config.num_words:
+        raise ValueError(f"{tokenizer.num_ids:,} ids for a network of {config.num_words:,}")
+    labels = labels_from(description["labels"])
+    if len(labels) != config.labels:
+        raise ValueError(f"{len(labels)} labels for {config.labels} answers")
+    thresholds = thresholds_from(description, labels) if config.several else None
+    training, plan, curve = description["training"], description["plan"], description["abstention"]
+    if not isinstance(training, dict) or not isinstance(plan, dict):
+        raise TypeError("its training and plan are no objects")
+    curve = None if curve is None else RiskCoverage.from_dict(curve)
+    return Checkpoint(network.eval(), tokenizer, labels, training, plan, thresholds, curve, parts["state"])
+
+
+def _set_weights(network: Network, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give a network of shapes only its weights. ValueError or RuntimeError where they do not fit."""
+    for name, value in weights.items():
+        dtype = torch.int64 if name == "ngrams.ids" else torch.float32
+        if value.dtype != dtype:
+            raise ValueError(f"{name} is {value.dtype}, not {dtype}".replace("torch.", ""))
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} holds values that are no numbers")
+    network.load_state_dict(weights, assign=True)
+    if network.ngrams is not None:
+        network.ngrams.check()
+
+
+def describe_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, with its parameter table, as plain values."""
+    checkpoint = load_checkpoint(path)
+    labels, words = checkpoint.labels, checkpoint.tokenizer.words
+    columns = ("layer", "output_shape", "parameters")
+    return {
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "labels": list(labels),
+        **({"thresholds": dict(zip(labels, checkpoint.thresholds))} if checkpoint.thresholds else {}),
+        "vocabulary": {"words": len(words), "first": list(words[:10])},
+        "length": checkpoint.tokenizer.length,
+        "network": asdict(checkpoint.network.config),
+        "training": checkpoint.training,
+        "plan": checkpoint.plan,
+        "layers": [dict(zip(columns, row)) for row in checkpoint.network.parameter_table()],
+    }

@@ -1,0 +1,221 @@
+"""What every source becomes: texts and their label matrix, split into training and test."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_lstm.answering import LABEL_JOINT
+from edge_lstm.errors import DataError
+from edge_lstm.printable import shorten
+from edge_lstm.text import text_key
+from edge_lstm_export.train.options import MOST_LABELS
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Names = tuple[str, ...]  # of labels
+
+_MANY_VALUES = 20  # from so many different values on, a label column may be one of ids or of numbers
+_CONTROL = {"Cc", "Zl", "Zp"}  # Unicode categories: control characters, line and paragraph separators
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts and their labels: bool [n, L], True for each label of a text; one in each row where a text has
+    one label."""
+
+    texts: tuple[str, ...]
+    labels: Bools
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """uint64 [n], equal for duplicates, see :func:`edge_lstm.text.text_key`."""
+        return np.fromiter(map(text_key, self.texts), dtype=np.uint64, count=len(self))
+
+    @cached_property
+    def rows(self) -> Ints:
+        """int64 [n], the number that each text had where it was read, from 1."""
+        return np.arange(1, len(self) + 1, dtype=np.int64)
+
+    @cached_property
+    def strata(self) -> Ints:
+        """int64 [n], see :func:`rarest`, counted in the split that was read: what splits texts evenly."""
+        return rarest(self.labels)
+
+    def subset(self, rows: Ints) -> Split:
+        """Return the given rows, in the given order, with their keys, numbers and strata."""
+        part = Split(tuple(self.texts[i] for i in rows), self.labels[rows])
+        vars(part).update(keys=self.keys[rows], rows=self.rows[rows], strata=self.strata[rows])
+        return part
+
+    def counts(self) -> list[int]:
+        """Count the texts of each label."""
+        return self.labels.sum(axis=0).tolist()  # type: ignore[no-any-return]
+
+    def targets(self) -> Floats:
+        """float32 [n, L], 1 for each label of a text."""
+        return self.labels.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One source, or several together, read.
+
+    name: for people, as ``imdb`` or a file's name; labels: their names, in the order of the columns.
+    test: None where the source has no test split. digest: sha256 (hex) of what was read.
+    several: whether a text may have several labels, or none. unlabelled: texts without a label.
+    warnings: what a person should know of the data, a line each; checks: the counts behind them.
+    """
+
+    name: str
+    labels: Names
+    train: Split
+    test: Split | None
+    digest: str
+    several: bool
+    unlabelled: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    checks: Mapping[str, Any] = field(default_factory=dict)
+
+
+def well_formed(text: str) -> str:
+    """The text, half a character (a lone surrogate of broken JSON) replaced by a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, where: str) -> Split:
+    """Make a split of texts and the label names of each. Raises DataError for a name not in ``labels``."""
+    index = {label: i for i, label in enumerate(labels)}
+    if unknown := sorted({name for row in names for name in row} - index.keys()):
+        raise DataError(
+            f"{where} has the label {shorten(unknown[0])}, which the training texts have not; "
+            f"use the same labels in both: {', '.join(map(shorten, labels))}"
+        )
+    matrix = np.zeros((len(names), len(labels)), np.bool_)
+    for row, text_labels in zip(matrix, names):
+        row[[index[name] for name in text_labels]] = True
+    return Split(tuple(map(well_formed, texts)), matrix)
+
+
+def rarest(labels: Bools) -> Ints:
+    """bool [n, L] → int64 [n]: the rarest label of each text, L for a text without one."""
+    order = np.argsort(labels.sum(axis=0), kind="stable")
+    first = order[labels[:, order].argmax(axis=1)]
+    return np.asarray(np.where(labels.any(axis=1), first, labels.shape[1]), np.int64)
+
+
+def label_names(names: Sequence[str], where: str, *, several: bool = False) -> Names:
+    """Return the distinct names of all texts' labels, sorted, numbers by value.
+
+    Raises DataError unless there are two or more, and where they cannot be labels: nearly every text has its
+    own, they are numbers from a scale, or no file or terminal can show them.
+    """
+    distinct = sorted(set(names))
+    if len(distinct) < 2:
+        there = f"one label, {shorten(distinct[0])}" if distinct else "no labelled text"
+        raise DataError(f"{where} has {there}; a classifier needs texts of two labels or more")
+    for name in distinct:
+        if fault := _fault(name, several):
+            raise DataError(f"{where} has the label {shorten(name)}, {fault}")
+    values = [_number(name) for name in distinct]
+    numbers = [value for value in values if value is not None]
+    numeric = len(numbers) == len(distinct)
+    if len(distinct) > _MANY_VALUES:
+        there = f"{where} has {len(distinct):,} different labels for {len(names):,} texts"
+        if len(distinct) > MOST_LABELS or len(names) < 2 * len(distinct):
+            raise DataError(
+                f"{there}, as ids or free text have; name the column that holds the labels "
+                f"(--label-column; at most {MOST_LABELS:,} labels, several texts of each)"
+            )
+        if numeric and not all(map(float.is_integer, numbers)):
+            raise DataError(
+                f"{there}, all of them numbers; turn them into a few ranges (such as low, middle, high), "
+                "or name another --label-column"
+            )
+    return tuple(name for _, name in sorted(zip(numbers, distinct))) if numeric else tuple(distinct)
+
+
+def _fault(name: str, several: bool) -> str | None:
+    """Why this can be no label; None where it can."""
+    categories = {unicodedata.category(c) for c in name}
+    if not name:
+        return "which is empty"
+    if "Cs" in categories:
+        return "which is no text; write it as UTF-8"
+    if categories & _CONTROL:
+        return "which holds a control character or a line break; rename it"
+    if several and LABEL_JOINT in name:
+        return (
+            f"which holds {LABEL_JOINT!r}, what joins labels; rename it, or separate labels by it "
+            f"(--label-separator '{LABEL_JOINT}')"
+        )
+    return None
+
+
+def _number(name: str) -> float | None:
+    try:
+        value = float(name)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def file_digest(path: Path) -> str:
+    """sha256 (hex) of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:
+    """sha256 (hex) of texts and the label names of each."""
+    digest = hashlib.sha256()
+    for text, row in zip(texts, names):
+        digest.update(f"{LABEL_JOINT.join(row)}\0{text}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """Return (rest, held out): about ``share`` of the texts of each label, at least one of each label that
+    has two or more, drawn by ``seed``. Duplicates go the same way. The order is kept."""
+    rng = np.random.default_rng([seed, 0x5F1D])
+    unique = np.sort(np.unique(split.keys, return_index=True)[1])
+    chosen = [unique[:0]]
+    for label in np.unique(split.strata):
+        rows = unique[split.strata[unique] == label]
+        if len(rows) > 1 and share > 0:
+            count = min(len(rows) - 1, max(1, round(share * len(rows))))
+            chosen.append(rng.permutation(rows)[:count])
+    mask = np.isin(split.keys, split.keys[np.concatenate(chosen)])
+    return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
+
+
+def stratified_folds(strata: Ints, folds: int, rng: np.random.Generator) -> Ints:
+    """Return a fold for each row, from 0, each stratum spread evenly: int64 [n]."""
+    fold = np.empty(len(strata), np.int64)
+    for label in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == label))
+        fold[rows] = np.arange(len(rows)) % folds
+    return fold
+
+
+def folds_of(split: Split, folds: int, seed: int) -> Ints:
+    """Return a fold for each text, int64 [n]: labels spread evenly, duplicates together."""
+    _, first, same = np.unique(split.keys, return_index=True, return_inverse=True)
+    fold = stratified_folds(split.strata[first], folds, np.random.default_rng([seed, 0xCF]))
+    return fold[same.reshape(-1)]

@@ -1,0 +1,115 @@
+"""Training examples: token ids of uneven length with targets, and batches of similar length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from edge_lstm.text import PAD_ID, Tokenizer
+from edge_lstm_export.train.data import Floats, Ints
+
+# Batches whose texts are sorted together. More gives less padding and a less random order.
+_BATCHES_PER_CHUNK = 50
+# A crop holds at least this part of its text, and at least so many tokens: less does not bear the label.
+_SMALLEST_CROP, _FEWEST_TOKENS = 0.4, 30
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts as ids, end to end, with one row of targets each.
+
+    ids: int32 [tokens], all texts one after the other, without padding.
+    offsets: int64 [n + 1]; text i is ``ids[offsets[i] : offsets[i + 1]]``, at least one id.
+    targets: float32 [n, L], probabilities of the labels: 0 and 1, or a teacher's.
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: Ints
+    targets: Floats
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """int64 [n], in tokens."""
+        return np.diff(self.offsets)
+
+    @classmethod
+    def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], targets: Floats) -> Examples:
+        """Encode the texts. targets: float32 [n, L], one row a text; else ValueError."""
+        rows = [np.array(tokenizer.encode_text(text).ids, dtype=np.int32) for text in texts]
+        if len(rows) != len(targets):
+            raise ValueError(f"{len(rows)} texts but {len(targets)} targets")
+        return cls._of(rows, targets)
+
+    @classmethod
+    def _of(cls, texts: Sequence[npt.NDArray[np.int32]], targets: Floats) -> Examples:
+        offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        return cls(np.concatenate([*texts, np.zeros(0, np.int32)]), offsets, targets)
+
+    def joined(self, examples: Examples) -> Examples:
+        """Return these, then the others."""
+        return Examples(
+            np.concatenate([self.ids, examples.ids]),
+            np.concatenate([self.offsets, self.offsets[-1] + examples.offsets[1:]]),
+            np.concatenate([self.targets, examples.targets]),
+        )
+
+    def subset(self, rows: Ints) -> Examples:
+        """Return the given rows, in the given order."""
+        return self._of(self._texts(rows), self.targets[rows])
+
+    def padded(self, rows: Ints) -> tuple[Tensor, Tensor]:
+        """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64 [B]."""
+        texts = [torch.tensor(ids, dtype=torch.int64) for ids in self._texts(rows)]
+        padded = nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PAD_ID)
+        return padded, torch.from_numpy(self.lengths[rows])
+
+    def _texts(self, rows: Ints) -> list[npt.NDArray[np.int32]]:
+        return [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+
+
+def cropped(ids: Tensor, lengths: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Leave of some texts, chosen at random, only a run of tokens of random length and place.
+
+    ids: int64 [B, T], padded on the right; lengths: int64 [B]; share: how many texts are cut, of 1. Both come
+    back in the same form. PyTorch's random state decides.
+    """
+    rows = len(lengths)
+    part = _SMALLEST_CROP + (1 - _SMALLEST_CROP) * torch.rand(rows)
+    left = torch.maximum((part * lengths).ceil().long(), lengths.clamp_max(_FEWEST_TOKENS))
+    left = torch.where(torch.rand(rows) < share, left, lengths)
+    first = (torch.rand(rows) * (lengths - left + 1)).long()
+    step = torch.arange(int(left.max())).unsqueeze(0)
+    moved = ids.gather(1, (first.unsqueeze(1) + step).clamp_max(ids.shape[1] - 1))
+    return torch.where(step < left.unsqueeze(1), moved, PAD_ID), left
+
+
+def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int) -> list[Ints]:
+    """Return every example once, in batches of similar length, in an order that (seed, epoch) alone decides.
+
+    Shuffle, cut into chunks, sort each chunk by length, cut into batches, shuffle these. Nothing is carried
+    from one epoch to the next, so a resumed training sees the same batches.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order, chunk = rng.permutation(len(examples)), batch_size * _BATCHES_PER_CHUNK
+    starts = range(0, len(order), chunk)
+    batches = [b for i in starts for b in _sorted_batches(examples, order[i : i + chunk], batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def evaluation_batches(examples: Examples, batch_size: int) -> list[Ints]:
+    """Return every example once, shortest first."""
+    return _sorted_batches(examples, np.arange(len(examples)), batch_size)
+
+
+def _sorted_batches(examples: Examples, rows: Ints, batch_size: int) -> list[Ints]:
+    by_length = rows[np.argsort(examples.lengths[rows], kind="stable")]
+    return [by_length[i : i + batch_size] for i in range(0, len(rows), batch_size)]

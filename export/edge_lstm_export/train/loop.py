@@ -1,0 +1,314 @@
+"""The training loop: examples → the best weights that the validation texts saw.
+
+Plain PyTorch. A run is decided by the network's first weights, the examples, the options and the seed alone:
+the order of batches comes from (seed, epoch), dropout from a random state that is kept with the progress, so
+a run that is interrupted at any batch and resumed ends with the same bits as one that is not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from edge_lstm.errors import DataError
+from edge_lstm.text import OOV_ID, PAD_ID
+from edge_lstm_export.train.calibrate import (
+    count_correct,
+    fit_temperature,
+    predict_logits,
+    soft_cross_entropy,
+)
+from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches
+from edge_lstm_export.train.history import EpochRecord, best_of
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.options import LoopOptions
+
+Outcome = Literal["finished", "stopped early"]
+Tensors = dict[str, Tensor]
+_SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """Where a run is, for a progress bar: epoch and batch count from 1; loss and accuracy of the epoch so
+    far."""
+
+    epoch: int
+    batch: int
+    batches: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run between two batches: everything needed to continue it bit for bit.
+
+    plain: JSON values: epoch and batch reached, the epoch's sums, the history.
+    tensors: ``current.NAME`` and ``best.NAME`` weights, ``optimizer.NAME.MOMENT``, ``random``.
+    """
+
+    plain: dict[str, Any]
+    tensors: Tensors
+
+
+def _ignore(*_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What a caller hears of a run, and how it ends one.
+
+    keep: called with the run's state before the first batch (unless it is resumed), after every epoch, and
+    where the run is stopped. should_stop: asked after every batch, of the validation too. deferring: entered
+    for as long as it is asked.
+    """
+
+    keep: Callable[[Progress], None] = _ignore
+    on_batch: Callable[[BatchReport], None] = _ignore
+    on_epoch: Callable[[EpochRecord], None] = _ignore
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+    deferring: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+SILENT = Callbacks()
+
+
+@dataclass(frozen=True)
+class LoopResult:
+    """How a run ended; the network holds the best epoch's weights. seconds: of all its parts."""
+
+    outcome: Outcome
+    history: tuple[EpochRecord, ...]
+    best: EpochRecord | None
+    seconds: float
+
+
+def fit_network(
+    network: Network,
+    examples: Examples,
+    options: LoopOptions,
+    seed: int,
+    validation: Examples | None = None,
+    callbacks: Callbacks = SILENT,
+    resume: Progress | None = None,
+) -> LoopResult:
+    """Train ``network`` in place and leave the best weights in it, in evaluation mode.
+
+    examples.targets may be soft: the loss is the cross entropy with them. Without ``validation`` the last
+    epoch is kept. Raises DataError where there is nothing to train on or the loss is no number any more, and
+    KeyboardInterrupt where it is stopped.
+    """
+    if not len(examples):
+        raise DataError("no training texts are left; give more data")
+    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
+        torch.manual_seed(seed)
+        run = _Run(network, examples, options, seed, validation, callbacks)
+        if resume is not None:
+            run.restore(resume)
+        else:
+            callbacks.keep(run.progress())
+        with callbacks.deferring():
+            return run.go()
+
+
+class _Stop(Exception):  # noqa: N818 (no error)
+    """The run is ended before its last batch."""
+
+
+class _Run:
+    """The moving parts of one call of fit_network."""
+
+    def __init__(
+        self,
+        network: Network,
+        examples: Examples,
+        options: LoopOptions,
+        seed: int,
+        validation: Examples | None,
+        callbacks: Callbacks,
+    ) -> None:
+        self.network, self.examples, self.options, self.seed = network, examples, options, seed
+        network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
+        self.validation, self.callbacks = validation, callbacks
+        self.several = network.config.several
+        trained = [p for p in network.parameters() if p.requires_grad]
+        embedding = network.embedding.weight
+        matrices = [p for p in trained if p.ndim > 1 and p is not embedding]
+        decay = options.weight_decay
+        groups = [
+            {"params": [embedding], "weight_decay": decay, "share": options.embedding_rate},
+            {"params": matrices, "weight_decay": decay, "share": 1.0},
+            {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0, "share": 1.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, options.learning_rate, fused=True)
+        self.batches = math.ceil(len(examples) / options.batch_size)  # per epoch
+        self.history: list[EpochRecord] = []
+        self.best_weights: Tensors = {}
+        self.epoch = 0
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        self.batch, self.loss_sum, self.correct, self.seen, self.seconds = 0, 0.0, 0, 0, 0.0
+
+    def go(self) -> LoopResult:
+        outcome = self.outcome()
+        while outcome is None:
+            try:
+                self.run_batches()
+                self.close_epoch()
+                self.stop_if_asked()
+                outcome = self.outcome()
+            except _Stop:
+                self.callbacks.keep(self.progress())
+                raise KeyboardInterrupt from None
+        if self.best_weights:
+            self.network.load_state_dict(self.best_weights)
+        self.network.eval()
+        seconds = sum(record.seconds for record in self.history) + self.seconds
+        return LoopResult(outcome, tuple(self.history), best_of(self.history), seconds)
+
+    def outcome(self) -> Outcome | None:
+        """How the run has ended, by the epochs that are complete; None where there is more to do."""
+        if self.epoch >= self.options.epochs:
+            return "finished"
+        best = best_of(self.history)
+        return "stopped early" if best and self.epoch - best.epoch >= self.options.patience else None
+
+    def stop_if_asked(self) -> None:
+        if self.callbacks.should_stop():
+            raise _Stop
+
+    def run_batches(self) -> None:
+        """The epoch's batches, or those that are left of a resumed one."""
+        begin = time.perf_counter() - self.seconds
+        self.network.train()
+        batches = shuffled_batches(self.examples, self.options.batch_size, self.seed, self.epoch)
+        for rows in batches[self.batch :]:
+            ids, lengths = self.examples.padded(rows)
+            if self.options.crops:
+                ids, lengths = cropped(ids, lengths, self.options.crops)
+            loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
+            if not math.isfinite(loss):
+                raise DataError(
+                    f"the loss is no number any more in epoch {self.epoch + 1}; lower the learning_rate"
+                )
+            self.batch += 1
+            self.loss_sum += loss * len(rows)
+            self.correct += correct
+            self.seen += len(rows)
+            self.seconds = time.perf_counter() - begin
+            self.callbacks.on_batch(
+                BatchReport(
+                    self.epoch + 1,
+                    self.batch,
+                    self.batches,
+                    self.loss_sum / self.seen,
+                    self.correct / self.seen,
+                )
+            )
+            self.stop_if_asked()
+
+    def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
+        """One update. Returns the loss and the number of correct answers of the batch [B, T]."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate() * group["share"]
+        self.optimizer.zero_grad()
+        if self.options.word_dropout:
+            drop = torch.rand(ids.shape) < self.options.word_dropout
+            ids = torch.where(drop & (ids != PAD_ID), OOV_ID, ids)
+        logits = self.network(ids, lengths)
+        loss = soft_cross_entropy(logits, targets, several=self.several)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        self.optimizer.step()
+        return float(loss.detach()), count_correct(logits.detach(), targets, several=self.several)
+
+    def learning_rate(self) -> float:
+        """The rate of the coming step: linear warm-up, then a cosine to zero."""
+        step, steps = self.epoch * self.batches + self.batch, self.options.epochs * self.batches
+        warm = max(1, round(self.options.warmup * steps))
+        if step < warm:
+            return self.options.learning_rate * (step + 1) / warm
+        share = (step - warm) / max(1, steps - warm)
+        return self.options.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+    def close_epoch(self) -> None:
+        """Measure on the validation texts and keep the weights where they are the best so far."""
+        begin = time.perf_counter()
+        loss = accuracy = calibrated_loss = temperature = None
+        if self.validation is not None and len(self.validation):
+            logits = predict_logits(self.network, self.validation, on_batch=self.stop_if_asked)
+            targets = torch.from_numpy(self.validation.targets)
+            loss = float(soft_cross_entropy(logits, targets, several=self.several))
+            accuracy = count_correct(logits, targets, several=self.several) / len(targets)
+            temperature = fit_temperature(logits, targets, several=self.several)
+            calibrated_loss = float(soft_cross_entropy(logits / temperature, targets, several=self.several))
+        record = EpochRecord(
+            epoch=self.epoch + 1,
+            loss=self.loss_sum / self.seen,
+            accuracy=self.correct / self.seen,
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            calibrated_loss=calibrated_loss,
+            learning_rate=self.learning_rate(),
+            seconds=self.seconds + time.perf_counter() - begin,
+        )
+        self.history.append(record)
+        if best_of(self.history) is record:
+            self.best_weights = self.weights()
+        self.epoch += 1
+        self.begin_epoch()
+        self.callbacks.on_epoch(record)
+        self.callbacks.keep(self.progress())
+
+    def weights(self) -> Tensors:
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def progress(self) -> Progress:
+        tensors = {f"current.{name}": value for name, value in self.weights().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best_weights.items()}
+        for name, parameter in self.network.named_parameters():
+            for moment, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{name}.{moment}"] = value.detach().clone()
+        tensors["random"] = torch.get_rng_state()
+        plain = {name: getattr(self, name) for name in _SUMS}
+        return Progress({**plain, "history": [asdict(record) for record in self.history]}, tensors)
+
+    def restore(self, progress: Progress) -> None:
+        """Raise DataError where the progress is that of another network or is incomplete."""
+        try:
+            self.history = [EpochRecord(**record) for record in progress.plain["history"]]
+            for name in _SUMS:
+                setattr(self, name, progress.plain[name])
+            self.network.load_state_dict(_below(progress.tensors, "current."))
+            self.best_weights = _below(progress.tensors, "best.")
+            for name, parameter in self.network.named_parameters():
+                if state := _below(progress.tensors, f"optimizer.{name}."):
+                    self.optimizer.state[parameter] = state
+            torch.set_rng_state(progress.tensors["random"])
+        except (KeyError, TypeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise DataError(f"the saved progress does not fit this training ({reason}); start over") from None
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _below(tensors: Tensors, prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,250 @@
+"""The PyTorch model, all of it: embedding → LSTM → pooling → dense head, beside n-gram vectors.
+
+The preset ``seed`` is Keras's IMDB example, exactly: ``Embedding(5001, 32)``, ``LSTM(100)``,
+``Dense(1, activation="sigmoid")``, 213,333 trainable parameters. Shapes in comments: B batch, T time
+steps, E embedding, H hidden units, D directions, L labels.
+
+The **n-gram vectors** (fastText; Joulin et al., 2017) remember single expressions, which a small LSTM cannot
+("wide and deep", Cheng et al., 2016): one small vector for each word and each chosen word pair. Those that
+stand in the text, each counted once, are added up, divided by the square root of the text's length, and read
+by the head beside what the LSTM gives.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edge_lstm_export.train.options import NetworkConfig
+
+Weights = dict[str, npt.NDArray[np.float32]]
+
+
+class Network(nn.Module):
+    """The classifier. ``forward`` gives logits; :meth:`probabilities` what the model file gives."""
+
+    def __init__(self, config: NetworkConfig, *, blank: bool = False) -> None:
+        """blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken."""
+        super().__init__()
+        self.config = config
+        with torch.device("meta") if blank else nullcontext():
+            self._make(config, blank)
+        if not blank:
+            self._initialise()
+
+    def _make(self, config: NetworkConfig, blank: bool) -> None:
+        # Training may run the LSTM in bfloat16; answers are always computed in float32.
+        self.lstm_in_bfloat16 = False
+        self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
+        # One nn.LSTM per direction: each is dense and one-directional, which is 10 times faster on a CPU than
+        # packed sequences, and lengths are handled outside (see _direction).
+        self.lstm = nn.ModuleDict(
+            {
+                lstm_name(direction): nn.LSTM(config.embedding_dim, config.hidden, batch_first=True)
+                for direction in range(config.directions)
+            }
+        )
+        self.head = nn.Linear(config.head_inputs, config.logits)
+        self.ngrams = NGramVectors(config, blank) if config.ngrams else None
+
+    def _initialise(self) -> None:
+        """Keras's defaults: uniform embedding, Glorot kernels, orthogonal recurrence, forget bias 1."""
+        hidden = self.config.hidden
+        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        for lstm in self.lstm.values():
+            parameters = dict(lstm.named_parameters())
+            nn.init.xavier_uniform_(parameters["weight_ih_l0"])
+            nn.init.orthogonal_(parameters["weight_hh_l0"])
+            bias, second_bias = parameters["bias_ih_l0"], parameters["bias_hh_l0"]
+            nn.init.zeros_(bias)
+            nn.init.ones_(bias[hidden : 2 * hidden])  # gates: input, forget, cell, output
+            # Keras (and ONNX, summed) has one bias where PyTorch adds two: the second stays zero.
+            nn.init.zeros_(second_bias)
+            second_bias.requires_grad_(False)
+        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        if self.ngrams is not None:
+            with torch.no_grad():
+                self.head.weight[:, self.config.pooled_dim :] = 0
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B, 1 or
+        L]."""
+        read = self.pool(self.embed(ids), lengths)
+        if self.ngrams is not None:
+            read = torch.cat([read, self.ngrams(ids, lengths)], dim=1)
+        logits: Tensor = self.head(read)
+        return logits
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids: int64 [B, T] → [B, T, E], with dropout in training."""
+        return functional.dropout(self.embedding(ids), self.config.dropout, self.training)
+
+    def pool(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """x: embedded tokens [B, T, E] → what the head reads of the LSTM: [B, pooled_dim]."""
+        read = [self._direction(direction, x, lengths) for direction in range(self.config.directions)]
+        if self.config.pooling == "last":
+            pooled = torch.cat([last for _, last in read], dim=1)  # B, D·H
+        else:
+            outputs = torch.cat([output for output, _ in read], dim=2)  # B, T, D·H
+            outputs = outputs * _mask(lengths, x.shape[1]).unsqueeze(2)
+            mean = outputs.sum(dim=1) / lengths.unsqueeze(1)
+            # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file need not
+            # tell the two apart.
+            pooled = torch.cat([mean, outputs.amax(dim=1).clamp_min(0)], dim=1)
+        return functional.dropout(pooled, self.config.dropout, self.training)
+
+    def _direction(self, direction: int, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """One LSTM over x [B, T, E] → outputs [B, T, H] and the state after the text's last step [B, H].
+
+        Padding is on the right, so it cannot reach the outputs before it. The second direction reads
+        each row reversed within its own length.
+        """
+        lstm = self.lstm[lstm_name(direction)]
+        if direction == 1:
+            x = _reverse(x, lengths)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training and self.lstm_in_bfloat16):
+            output, _ = lstm(x)  # B, T, H
+        output = output.to(x.dtype)  # from bfloat16
+        at = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
+        last = output.gather(1, at).squeeze(1)  # B, H
+        return (_reverse(output, lengths) if direction == 1 else output), last
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """logits [B, 1 or L] → [B, L], rows sum to 1 unless a text may have several labels."""
+        if self.config.several:
+            return torch.sigmoid(logits)
+        if self.config.labels == 2:
+            positive = torch.sigmoid(logits)
+            return torch.cat([1 - positive, positive], dim=1)
+        return torch.softmax(logits, dim=1)
+
+    def parameter_table(self) -> list[tuple[str, str, int]]:
+        """(layer, shape of its output, trainable parameters), as ``model.summary()`` of Keras."""
+        c = self.config
+        kind = "Bidirectional LSTM" if c.bidirectional else "LSTM"
+        shape = f"(None, {'' if c.pooling == 'last' else 'T, '}{c.hidden * c.directions})"
+        rows = [
+            ("embedding (Embedding)", f"(None, T, {c.embedding_dim})", _count(self.embedding)),
+            (f"lstm ({kind})", shape, _count(self.lstm)),
+        ]
+        if c.pooling != "last":
+            rows.append((f"pooling ({c.pooling})", f"(None, {c.pooled_dim})", 0))
+        if self.ngrams is not None:
+            rows.append(("ngrams (Vectors)", f"(None, {c.ngram_dim})", self.ngrams.vectors.weight.numel()))
+        rows.append(("head (Dense)", f"(None, {c.logits})", _count(self.head)))
+        return rows
+
+    def weights(self) -> Weights:
+        """Every weight as float32 numpy arrays, by PyTorch's names."""
+        return {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
+
+
+class NGramVectors(nn.Module):
+    """The sum of the vectors of a text's words and word pairs, over the square root of its length.
+
+    ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words come first,
+    each part in the order of the ids, none twice. Part of the weights; set it with :meth:`choose`. The
+    vectors are fitted outside the training loop (linear.py) and are zero until then.
+    """
+
+    ids: Tensor
+
+    def __init__(self, config: NetworkConfig, blank: bool = False) -> None:
+        super().__init__()
+        self.base = config.num_words + 1
+        # Row 0 is what is no n-gram: padding, unknown pairs, second occurrences.
+        self.vectors = _table(config.ngrams + 1, config.ngram_dim, blank, padding=0)
+        self.vectors.weight.requires_grad_(False)
+        if not blank:
+            nn.init.zeros_(self.vectors.weight)
+        self.silent = not blank  # while the vectors are zero, no n-gram need be looked up
+        self.register_buffer("ids", torch.zeros(config.ngrams, 2, dtype=torch.int64))
+        self._index: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def choose(self, ids: npt.NDArray[np.int64]) -> None:
+        """Set the n-grams, see above. ids: int64 [ngrams, 2]."""
+        self.ids.copy_(torch.from_numpy(ids))
+        self._index = None
+
+    def set_vectors(self, vectors: npt.NDArray[np.float32]) -> None:
+        """Set the vectors of all n-grams: float32 [ngrams, ngram_dim]."""
+        with torch.no_grad():
+            self.vectors.weight[1:] = torch.from_numpy(vectors)
+        self.silent = False
+
+    def check(self) -> None:
+        """Raise ValueError where ``ids`` are not what they must be."""
+        left, right = self.ids.unbind(dim=1)
+        pair = right > 0
+        keys = torch.where(pair, (left + self.base) * self.base + right, left)
+        inside = (self.ids >= 0).all() and (self.ids < self.base).all() and (left > 0).all()
+        if not inside or not (keys[1:] > keys[:-1]).all():
+            raise ValueError("its n-grams are not in order, or no ids of its words")
+
+    def _rows_by_id(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of each)."""
+        if self._index is None:
+            rows = torch.arange(1, len(self.ids) + 1)
+            pair = self.ids[:, 1] > 0
+            words = torch.zeros(self.base, dtype=torch.int64)
+            words[self.ids[~pair, 0]] = rows[~pair]
+            keys, order = (self.ids[pair, 0] * self.base + self.ids[pair, 1]).sort()
+            if len(keys):
+                self._index = words, keys, rows[pair][order]
+            else:  # searchsorted needs one
+                self._index = words, keys.new_full((1,), -1), order.new_zeros(1)
+        return self._index
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams that each
+        text holds, each once, and 0."""
+        words, keys, pairs = self._rows_by_id()
+        wanted = ids[:, :-1] * self.base + ids[:, 1:]
+        place = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
+        there = torch.where(keys[place] == wanted, pairs[place], 0)
+        rows = torch.cat([words[ids], there], dim=1).sort(dim=1).values
+        again = torch.zeros_like(rows, dtype=torch.bool)
+        again[:, 1:] = rows[:, 1:] == rows[:, :-1]
+        return rows.masked_fill(again, 0)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids: int64 [B, T]; lengths: int64 [B] → [B, ngram_dim]."""
+        if self.silent:
+            return self.vectors.weight.new_zeros(len(ids), self.vectors.embedding_dim)
+        total: Tensor = self.vectors(self.rows(ids)).sum(dim=1)
+        return total / lengths.sqrt().unsqueeze(1)
+
+
+def lstm_name(direction: int) -> str:
+    """The name of one LSTM among the weights: 0 = forward."""
+    return "backwards" if direction else "forwards"  # nn.ModuleDict has a method named forward
+
+
+def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn.Embedding:
+    """With PyTorch's first values; blank: on the meta device without, where drawing them imports PyTorch's
+    compiler, a second's work."""
+    values = torch.empty(rows, width) if blank else None
+    return nn.Embedding(rows, width, padding_idx=padding, _weight=values)
+
+
+def _count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def _mask(lengths: Tensor, steps: int) -> Tensor:
+    """lengths [B] → bool [B, T], True on the text's own tokens."""
+    return torch.arange(steps, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
+
+
+def _reverse(x: Tensor, lengths: Tensor) -> Tensor:
+    """x [B, T, E] with each row reversed within its length; the padding stays where it is."""
+    steps = torch.arange(x.shape[1], device=x.device).unsqueeze(0)  # 1, T
+    ends = lengths.unsqueeze(1)  # B, 1
+    order = torch.where(steps < ends, ends - 1 - steps, steps)  # B, T
+    return x.gather(1, order.unsqueeze(2).expand_as(x))

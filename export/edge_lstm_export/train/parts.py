@@ -1,0 +1,201 @@
+"""The two parts of the network, the LSTM and the n-grams: what they learn from, and how each is fitted.
+
+Both are fitted on all rows, or without a fold of them, to be judged by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from edge_lstm_export.train.calibrate import PartLogits, predict_logits
+from edge_lstm_export.train.corpus import Corpus
+from edge_lstm_export.train.data import Ints, Split
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.features import (
+    Features,
+    Floats,
+    choose_ngrams,
+    log_count_ratio,
+    with_characters,
+    with_embeddings,
+)
+from edge_lstm_export.train.linear import (
+    SparseData,
+    SparseWeights,
+    fit_logistic,
+    fit_low_rank,
+    fit_svm,
+    merged,
+)
+from edge_lstm_export.train.loop import fit_network
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.options import LoopOptions
+from edge_lstm_export.train.plan import LONG_TEXTS, Plan, fitting_ngrams
+from edge_lstm_export.train.pretrained import PretrainedWords, WordEmbeddings
+from edge_lstm_export.train.teachers.base import EnsemblePredictions
+from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
+from edge_lstm_export.train.word_vectors import first_values, word_vectors
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the network learns: float32 [rows, L] and [pool, L], probabilities."""
+
+    rows: Floats
+    pool: Floats
+
+
+class Parts:
+    """The two parts of the network, the LSTM and the n-grams, on all rows or without a fold of them."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        plan: Plan,
+        predictions: EnsemblePredictions | None,
+        words: PretrainedWords | None,
+        soft_labels: Floats | None,
+    ) -> None:
+        self.corpus, self.plan, self.predictions, self.soft_labels = corpus, plan, predictions, soft_labels
+        tokenizer = corpus.vocabulary.tokenizer
+        self.embeddings: WordEmbeddings | None = None
+        if words is not None:
+            self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids)
+        self.rows = self.examples(corpus.rows)
+        labels = corpus.rows.labels.shape[1]
+        self.pool = Examples.from_texts(
+            tokenizer, corpus.pool, np.zeros((len(corpus.pool), labels), np.float32)
+        )
+        self.features = self._features() if plan.network.ngrams else None
+        config = replace(plan.network, num_words=tokenizer.num_ids)
+        if self.features is not None:
+            config = replace(config, ngrams=len(self.features.keys))
+        self.config = config
+
+    def _features(self) -> Features:
+        plan, tokenizer = self.plan, self.corpus.vocabulary.tokenizer
+        every = self.rows.joined(self.pool) if len(self.pool) else self.rows
+        entries = (*tokenizer.words, *(tokenizer.pieces or ()))
+        line = sum(len(entry.encode()) + 1 for entry in entries) / max(1, len(entries))
+        fits = fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line)
+        long = every.lengths.mean() > LONG_TEXTS
+        ranking = log_count_ratio(self.targets().rows) if long else None
+        counted = self.rows if long else every
+        features = choose_ngrams(counted, min(plan.network.ngrams, fits), tokenizer.num_ids, ranking)
+        features = features if long else with_characters(features, tokenizer)
+        if self.embeddings is not None and plan.sparse.embeddings:
+            features = with_embeddings(features, self.embeddings.weighted)
+        return features
+
+    def examples(self, split: Split) -> Examples:
+        """The split's texts as ids, with hard targets."""
+        return Examples.from_texts(self.corpus.vocabulary.tokenizer, split.texts, split.targets())
+
+    def new_network(self) -> Network:
+        """A network with its first weights, drawn by the seed, and its n-grams."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.plan.seed)
+            network = Network(self.config)
+        if network.ngrams is not None and self.features is not None:
+            network.ngrams.choose(self.features.ids)
+        vectors = None
+        if self.embeddings is not None:
+            vectors = first_values(self.embeddings.vectors, self.config.embedding_dim)
+        elif self.plan.loop.word_vectors:
+            every = self.rows.joined(self.pool)
+            vectors = word_vectors(every, self.config.num_words, self.config.embedding_dim, self.plan.seed)
+        if vectors is not None:
+            with torch.no_grad():
+                values = torch.from_numpy(vectors)
+                table = network.embedding.weight[: len(values), : values.shape[1]]
+                table.copy_(torch.where(values.isnan(), table, values))
+        return network
+
+    @property
+    def final_loop(self) -> LoopOptions:
+        """The loop's options: without validation texts no epoch is known to be better than the last."""
+        loop = self.plan.loop
+        return loop if len(self.corpus.validation) else replace(loop, patience=loop.epochs)
+
+    def targets(self, fold: int | None = None) -> Targets:
+        """What is learnt. fold: by teachers that saw no label of this fold, for the pool."""
+        labels = self.corpus.rows.targets()
+        if self.predictions is None:
+            nothing = np.zeros((0, labels.shape[1]), np.float32)
+            return Targets(labels, nothing if self.soft_labels is None else self.soft_labels)
+        several, together = self.plan.network.several, self.predictions.predictions
+        of_rows = teacher_probabilities(together.labelled, several)
+        own = np.float32(self.plan.own_labels)
+        pool = teacher_probabilities(together.of_others(fold), several)
+        return Targets(own * labels + (1 - own) * of_rows, pool)
+
+    def _rows_of(self, fold: int | None) -> tuple[Ints, Ints]:
+        """(rows, pool texts) that are learnt from: all, or those that nothing of this fold is in."""
+        if fold is None:
+            return np.arange(len(self.rows)), np.arange(len(self.pool))
+        return np.flatnonzero(self.corpus.fold != fold), np.flatnonzero(self.corpus.pool_fold != fold)
+
+    def learnt(self, fold: int | None = None) -> Examples:
+        """The examples of the LSTM: rows and pool with their targets."""
+        targets, (rows, pool) = self.targets(fold), self._rows_of(fold)
+        own = replace(self.rows.subset(rows), targets=targets.rows[rows])
+        if not len(pool):
+            return own
+        return own.joined(replace(self.pool.subset(pool), targets=targets.pool[pool]))
+
+    def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
+        """Fit the n-gram part. more: labelled texts beside the rows."""
+        if self.features is None:
+            return None
+        learnt, rows = self.learnt(fold), len(self._rows_of(fold)[0])
+        learnt = learnt if more is None else learnt.joined(more)
+        options, seed = self.plan.sparse, self.plan.seed
+        data = self._sparse_data(learnt)
+        if options.fit == "svm":
+            return fit_svm(data, options.bayes)
+        if options.fit == "logistic":
+            return fit_logistic(data)
+        weights = fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, seed)
+        if options.fit == "low-rank+svm":
+            labelled = self._sparse_data(learnt.subset(np.arange(rows)))
+            weights = merged(weights, fit_svm(labelled, 0.0), labelled)
+        return weights
+
+    def _sparse_data(self, examples: Examples) -> SparseData:
+        assert self.features is not None
+        return SparseData(
+            self.features,
+            self.features.held(examples),
+            examples.lengths,
+            examples.targets,
+            self.plan.network.several,
+            self.plan.sparse.embeddings,
+        )
+
+    def sparse_logits(self, weights: SparseWeights | None, examples: Examples) -> Floats:
+        """float32 [n, outputs]; 0 without an n-gram part."""
+        if weights is None or self.features is None:
+            return np.zeros((len(examples), self.config.logits), np.float32)
+        return weights.logits(self.features.held(examples), examples.lengths)
+
+    def cross_validate(self, say: Callable[[str], None]) -> PartLogits | None:
+        """What both parts answer the rows that they did not learn from. None where a fold leaves fewer than
+        two labels to learn."""
+        shape = (len(self.rows), self.config.logits)
+        lstm, sparse = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        for k in range(self.corpus.folds):
+            held = np.flatnonzero(self.corpus.fold == k)
+            rest = self.corpus.rows.labels[self.corpus.fold != k]
+            if not len(held) or rest.any(axis=0).sum() < 2:
+                return None
+            say(f"cross-validation {k + 1} of {self.corpus.folds}")
+            network = self.new_network()
+            fit_network(network, self.learnt(k), self.final_loop, self.plan.seed)
+            left_out = self.rows.subset(held)
+            lstm[held] = predict_logits(network, left_out).numpy()
+            sparse[held] = self.sparse_logits(self.fit_sparse(k), left_out)
+        return PartLogits(lstm, sparse, self.rows.targets)

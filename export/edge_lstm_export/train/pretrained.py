@@ -1,0 +1,158 @@
+"""Pretrained word vectors: which words mean something alike, before the first label is read.
+
+They come from a teacher (its encoder, or the sentiment model) or from the package's table (:func:`english`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file
+
+from edge_lstm.text import FIRST_WORD_ID, split_marks
+from edge_lstm_export.train.data import Floats, Ints
+
+WIDTH = 128  # of a word embedding: principal components
+NEIGHBOURS, LEAST_LIKENESS = 12, 0.35  # synonyms of a word: at most so many, of at least this cosine
+_CHUNK = 4096  # words compared at once
+# The smooth inverse frequency a / (a + p) of Arora, Liang and Ma (2017), "A simple but tough-to-beat baseline
+# for sentence embeddings"; p by Zipf's law from the rank, as model2vec has it, flatter among the first words.
+_SIF, _FIRST_RANK = 1e-4, 10.0
+_BITS, _REACH = 3, 2.0  # a packed value has eight levels, of two standard deviations at most
+ENGLISH = Path(__file__).parents[1] / "english.safetensors"
+
+
+@dataclass(frozen=True)
+class WordEmbeddings:
+    """Of each id of a vocabulary. vectors: float32 [ids, width], of length 1, or 0 where nothing is known;
+    weights: float32 [ids], how much it counts in a text's meaning, from 0 to 1."""
+
+    vectors: Floats
+    weights: Floats
+
+    @cached_property
+    def weighted(self) -> Floats:
+        """float32 [ids, width], the terms of a text's meaning, which is their sum."""
+        return np.asarray(self.vectors * self.weights[:, None], np.float32)
+
+
+@dataclass(frozen=True)
+class PretrainedWords:
+    """words: those that have a vector, the most frequent first; table: float32 [pieces, hidden], the vectors
+    of words or word pieces; pieces: int64 [words], the row of each word. read: any words → the rows of each,
+    none where nothing is known."""
+
+    words: tuple[str, ...]
+    table: Floats
+    pieces: Ints
+    read: Callable[[Sequence[str]], list[list[int]]]
+
+    @cached_property
+    def _mean(self) -> Floats:
+        return np.asarray(self.table[self.pieces].sum(axis=0) / max(1, len(self.words)), np.float32)
+
+    @cached_property
+    def _word_vectors(self) -> Floats:
+        """``vectors(self.words)``, without reading them."""
+        return _normalised(self.table[self.pieces] - self._mean)
+
+    def share_of(self, texts: Sequence[str]) -> float:
+        """The share of the words in these texts that have a vector, 0 to 1."""
+        words = [word for text in texts for word in split_marks(text) if word.isalpha() and word[1:]]
+        vocabulary = set(self.words)
+        return sum(word in vocabulary for word in words) / max(1, len(words))
+
+    def vectors(self, words: Sequence[str]) -> Floats:
+        """float32 [words, hidden], centred and of length 1: the mean of the word's pieces; 0 without any."""
+        vectors = np.zeros((len(words), self.table.shape[1]), np.float32)
+        for row, ids in enumerate(self.read(words)):
+            if ids:
+                vectors[row] = self.table[ids].mean(axis=0) - self._mean
+        return _normalised(vectors)
+
+    def embeddings(self, words: Sequence[str], ids: int) -> WordEmbeddings:
+        """The embeddings of a vocabulary of so many ids, which begins with these words. A word that has no
+        vector of its own weighs 1, as a rare one does."""
+        centred = self.table[self.pieces] - self._mean
+        components = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :WIDTH]
+        share = 1 / (np.arange(len(self.words)) + _FIRST_RANK)
+        share /= max(1e-9, float(share.sum()))
+        weight = dict(zip(self.words, (_SIF / (_SIF + share)).tolist()))
+        around = FIRST_WORD_ID, ids - FIRST_WORD_ID - len(words)
+        return WordEmbeddings(
+            np.pad(_normalised(self.vectors(words) @ components), (around, (0, 0))),
+            np.pad(np.array([weight.get(word, 1.0) for word in words], np.float32), around),
+        )
+
+    def text_vectors(self, texts: Sequence[str]) -> Floats:
+        """float32 [texts, at most WIDTH], of length 1: the weighted mean of the words' embeddings; 0 where
+        none is known."""
+        by_text = [sorted(set(split_marks(text))) for text in texts]
+        place = {word: i for i, word in enumerate(sorted({word for words in by_text for word in words}))}
+        weighted = self.embeddings(list(place), len(place) + FIRST_WORD_ID).weighted[FIRST_WORD_ID:]
+        return _normalised(
+            np.stack([weighted[[place[word] for word in words]].sum(axis=0) for words in by_text])
+        )
+
+    def related(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
+        """The words nearest to any of these, nearest first, none of ``without``."""
+        vectors = self.vectors(words)
+        vectors = vectors[vectors.any(axis=1)]
+        if not len(vectors) or not self.words:
+            return ()
+        parts = [self._word_vectors[i : i + _CHUNK] for i in range(0, len(self.words), _CHUNK)]
+        likeness = np.concatenate([(part @ vectors.T).max(axis=1) for part in parts])
+        excluded, order = set(without), np.argsort(-likeness, kind="stable")
+        return tuple([word for i in order if (word := self.words[i]) not in excluded][:most])
+
+    def synonyms(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Near words of each word, at most NEIGHBOURS, in no order."""
+        if not self.words:
+            return {}
+        synonyms = {}
+        for start in range(0, len(words), _CHUNK // 8):
+            chunk = words[start : start + _CHUNK // 8]
+            likeness = self.vectors(chunk) @ self._word_vectors.T
+            last = min(NEIGHBOURS, likeness.shape[1] - 1)  # the word itself may be among them
+            nearest = np.argpartition(-likeness, last, axis=1)[:, : last + 1]
+            for word, row, places in zip(chunk, likeness, nearest):
+                near = [self.words[i] for i in places if row[i] > LEAST_LIKENESS and self.words[i] != word]
+                synonyms[word] = tuple(near[:NEIGHBOURS])
+        return synonyms
+
+
+@lru_cache(maxsize=1)
+def english() -> PretrainedWords:
+    """The table of this package: English words and their vectors."""
+    stored = load_file(ENGLISH)
+    words = tuple(stored["words"].tobytes().decode().split("\n"))
+    place, table = {word: i for i, word in enumerate(words)}, unpacked(stored["codes"], stored["scales"])
+
+    def read(words: Sequence[str]) -> list[list[int]]:
+        return [[place[word]] if word in place else [] for word in words]
+
+    return PretrainedWords(words, table, np.arange(len(words)), read)
+
+
+def _normalised(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9), np.float32)
+
+
+def packed(values: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """values: float32 [words, width] → codes: uint8 [words, width * 3 / 8], scales: float32 [width]."""
+    scales = np.sqrt((values**2).mean(axis=0)).astype(np.float32) * np.float32(2 * _REACH / (2**_BITS - 1))
+    levels = np.round(values / np.maximum(scales, 1e-9) + (2**_BITS - 1) / 2).clip(0, 2**_BITS - 1)
+    bits = (levels.astype(np.uint8)[..., None] >> np.arange(_BITS, dtype=np.uint8)) & 1
+    return np.packbits(bits.reshape(len(values), -1), axis=1), scales
+
+
+def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
+    """What :func:`packed` has packed: float32 [words, width]."""
+    bits = np.unpackbits(codes, axis=1, count=_BITS * len(scales)).reshape(len(codes), len(scales), _BITS)
+    levels = bits @ (1 << np.arange(_BITS))
+    return np.asarray((levels - (2**_BITS - 1) / 2) * scales, np.float32)

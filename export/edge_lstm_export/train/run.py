@@ -1,0 +1,367 @@
+"""A training with its files: read the sources, plan, train, write the checkpoint and its history.
+
+``edge-lstm train`` and :func:`edge_lstm_export.train` are both this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
+from edge_lstm.errors import DataError
+from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_lstm_export.train.corpus import Corpus
+from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.history import draw_history, write_history
+from edge_lstm_export.train.label_issues import find_label_issues, write_label_issues
+from edge_lstm_export.train.lock import only_run
+from edge_lstm_export.train.loop import Progress
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.options import DataOptions, LinearOptions
+from edge_lstm_export.train.plan import (
+    CLASSIFIER,
+    LEAST_ENGLISH,
+    NO_TEACHER,
+    SENTIMENT,
+    Asked,
+    Facts,
+    Plan,
+    facts_of,
+    make_plan,
+)
+from edge_lstm_export.train.sources.read import Labeller, read_dataset, read_texts
+from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
+from edge_lstm_export.train.train import SILENT, Listener, Result, fit
+from edge_lstm_export.train.unlabelled import choose_unlabelled
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train from what, and where it goes.
+
+    sources: one data set, or labelled files. output: the checkpoint. unlabelled: a source of texts for the
+    teachers to label. plan: an edited plan in the place of the one that ``asked`` makes. teacher_labels: a
+    classifier's label → the data's. suspects: where the texts whose label looks wrong are listed. resume:
+    go on with an interrupted training.
+    """
+
+    sources: tuple[str, ...]
+    output: Path
+    data: DataOptions = field(default_factory=DataOptions)
+    asked: Asked = field(default_factory=Asked)
+    plan: Plan | None = None
+    unlabelled: str | None = None
+    teacher_labels: Mapping[str, str] = field(default_factory=dict)
+    suspects: Path | None = None
+    resume: bool = False
+
+    def beside(self, ending: str) -> Path:
+        """A file beside the checkpoint."""
+        return self.output.with_name(f"{self.output.stem}.{ending}")
+
+    @property
+    def partial(self) -> Path:
+        """Where an unfinished training is kept."""
+        return self.output.with_name(f"{self.output.name}.partial")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is written."""
+        suspects = () if self.suspects is None else (self.suspects,)
+        history = (self.beside("history.json"), self.beside("history.png"))
+        return (self.output, self.partial, *history, *suspects)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job whose data are read and whose plan is made."""
+
+    dataset: Dataset
+    facts: Facts
+    plan: Plan
+    unlabelled: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A result and what was measured beside it."""
+
+    result: Result
+    prepared: Prepared
+
+
+def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Prepared:
+    """Read the data and make the plan; nothing is written but ``job.suspects``. Raises DataError,
+    MissingPackageError."""
+    asked, labeller = _with_transformer(job, say)
+    dataset = read_dataset(job.sources, job.data, labeller)
+    if asked.classifier:
+        _check_classifier(asked, job, dataset, say)
+    if not dataset.several or job.suspects is not None:
+        dataset = _with_label_issues(job, dataset, say)
+    unlabelled: tuple[str, ...] = ()
+    remarks: list[str] = []
+    if job.unlabelled is not None:
+        test = dataset.test.texts if dataset.test else ()
+        chosen = choose_unlabelled(
+            read_texts(job.unlabelled, job.data), dataset.train.texts, test, job.data.seed
+        )
+        unlabelled, remarks = chosen.texts, chosen.remarks(job.unlabelled)
+    facts = facts_of(dataset, len(unlabelled))
+    if job.plan is not None:
+        check_fits(job.plan, dataset)
+        return Prepared(dataset, facts, job.plan, unlabelled, tuple(remarks))
+    facts = with_knowledge(facts, dataset, asked)
+    return Prepared(dataset, facts, make_plan(facts, asked), unlabelled, tuple(remarks))
+
+
+def run_job(
+    job: Job, listener: Listener = SILENT, prepared: Callable[[Prepared], None] = lambda _: None
+) -> Report:
+    """Train, and write the checkpoint, its history and what else is asked for.
+
+    Before the first epoch, after every one and where it is stopped, the state is kept in ``job.partial``,
+    from which ``resume`` goes on; the file is removed when the training is complete. An earlier checkpoint
+    under the same name stays until there is a new one. prepared: told the plan before it runs. Raises
+    DataError, OutputError, MissingPackageError and KeyboardInterrupt.
+    """
+    check_job(job)
+    from sklearn.exceptions import ConvergenceWarning
+
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    with only_run(job.output), warnings.catch_warnings():
+        # Linear models are ended where more steps label no better, which is nothing that a user could mend.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        unfinished = _unfinished(job)
+        for path in job.files:
+            remove_leftovers(path)
+        ready = plan_job(job, listener.say)
+        prepared(ready)
+        return _run(job, ready, unfinished, listener)
+
+
+def _run(job: Job, ready: Prepared, unfinished: Checkpoint | None, listener: Listener) -> Report:
+    identity = _identity(ready)
+    resume = None if unfinished is None else _progress(unfinished, identity, job.partial)
+    teachers = Teachers(
+        ready.plan, ready.dataset.labels, listener.say, cache=job.output, names=dict(job.teacher_labels)
+    )
+    started: list[tuple[Corpus, Network]] = []
+
+    def keep(progress: Progress) -> None:
+        corpus, network = started[0]
+        plain = {"identity": identity, "progress": progress.plain}
+        partial = Checkpoint(
+            network,
+            corpus.vocabulary.tokenizer,
+            ready.dataset.labels,
+            plain,
+            ready.plan.to_dict(),
+            state=progress.tensors,
+        )
+        save_checkpoint(partial, job.partial)
+
+    def start(corpus: Corpus, network: Network) -> None:
+        started.append((corpus, network))
+        listener.started(corpus, network)
+
+    with one_thread():
+        result = fit(
+            ready.dataset,
+            ready.plan,
+            unlabelled=ready.unlabelled,
+            teachers=teachers,
+            listener=Listener(listener.say, start, replace(listener.callbacks, keep=keep)),
+            resume=resume,
+        )
+        _write(job, result)
+        teachers.forget()
+    return Report(result, ready)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Two threads share too little work per time step of a small LSTM: they wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _write(job: Job, result: Result) -> None:
+    save_checkpoint(result.checkpoint, job.output)
+    history = result.loop.history
+    write_history(history, job.beside("history.json"), training=result.checkpoint.training)
+    draw_history(
+        history, job.beside("history.png"), f"{job.output.name}: {result.checkpoint.training['data']['name']}"
+    )
+    job.partial.unlink(missing_ok=True)
+
+
+# --- What can be known to fail is refused before the work ---------------------------------------------------
+
+
+def check_job(job: Job) -> None:
+    """DataError, OutputError, MissingPackageError."""
+    if job.output.suffix != ".safetensors":
+        raise DataError(f"{job.output} must end in .safetensors; give -o model.safetensors")
+    if job.unlabelled is not None and job.asked.teacher == NO_TEACHER:
+        raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
+    for path in job.files:
+        check_writable(path, parents=path != job.suspects)
+    read: list[str | Path] = [*job.sources]
+    read += [path for path in (job.data.test, job.unlabelled) if path is not None]
+    check_distinct(job.files, read)
+    if job.plan is None:
+        make_plan(Facts(FEWEST_FACTS, 2), replace(job.asked, teacher=None))
+
+
+FEWEST_FACTS = 100  # rows of facts that stand in for those that are not read yet
+
+
+def _unfinished(job: Job) -> Checkpoint | None:
+    """The state to go on from, if that is asked for. Called by the one run that holds the lock.
+
+    Raises DataError where an unfinished training is in the way, is missing, or the file is damaged.
+    """
+    if job.partial.exists() and not job.resume:
+        raise DataError(
+            f"{job.partial} holds an unfinished training; add --resume to continue it, "
+            "or delete that file to start anew"
+        )
+    if not job.resume:
+        return None
+    if not job.partial.exists():
+        raise DataError(f"no unfinished training at {job.partial}; start without --resume")
+    partial = load_checkpoint(job.partial)
+    if not all(isinstance(partial.training.get(name), dict) for name in ("identity", "progress")):
+        raise DataError(f"{job.partial} holds no unfinished training; start without --resume")
+    return partial
+
+
+def _identity(ready: Prepared) -> dict[str, Any]:
+    """What a resumed training must have in common with its beginning, by names that a person knows."""
+    digest = hashlib.sha256()
+    for text in (*ready.dataset.train.texts, *ready.unlabelled):
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    plain = {"data": ready.dataset.digest, "texts": digest.hexdigest(), **ready.plan.to_dict()}
+    return json.loads(json.dumps(plain))  # type: ignore[no-any-return] # as it comes back from a file
+
+
+def _progress(partial: Checkpoint, identity: Mapping[str, Any], path: Path) -> Progress:
+    """DataError where the state is that of another training."""
+    earlier = partial.training["identity"]
+    for name, value in identity.items():
+        if earlier.get(name) != value:
+            raise DataError(
+                f"{path} was begun with another {name} ({earlier.get(name)!r:.60}, now {value!r:.60}); "
+                "resume with the same options and data, or start without --resume"
+            )
+    return Progress(partial.training["progress"], dict(partial.state))
+
+
+# --- From options to facts ----------------------------------------------------------------------------------
+
+
+def _with_transformer(job: Job, say: Callable[[str], None]) -> tuple[Asked, Labeller | None]:
+    """What was asked, with whether the teacher is a classifier; one labels sources that have no labels."""
+    asked = with_kind(job.asked)
+    if job.plan is not None:
+        of_plan = [name.partition(" ")[2] for name in job.plan.teachers if name.startswith(f"{CLASSIFIER} ")]
+        asked = replace(asked, teacher=of_plan[0] if of_plan else None, classifier=bool(of_plan))
+    if not asked.classifier:
+        if job.teacher_labels:
+            raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
+        return asked, None
+    from edge_lstm_export.train.teachers.classifier import label_texts
+
+    def labelled(texts: Sequence[str]) -> tuple[tuple[str, ...], Bools]:
+        labels, indices = label_texts(str(asked.teacher), job.teacher_labels, say, texts)
+        return labels, np.eye(len(labels), dtype=np.bool_)[indices]
+
+    return asked, labelled
+
+
+def _check_classifier(asked: Asked, job: Job, dataset: Dataset, say: Callable[[str], None]) -> None:
+    """DataError where the classifier does not know the labels of the data."""
+    from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
+
+    if dataset.several:
+        raise DataError(f"the teacher {asked.teacher} knows one label a text; give an encoder")
+    ClassifierTeacher(str(asked.teacher), dataset.labels, job.teacher_labels, say=say)
+
+
+def with_kind(asked: Asked) -> Asked:
+    """What was asked, with whether its teacher is a classifier. Raises DataError where it is no teacher, and
+    MissingPackageError."""
+    if asked.teacher is None or asked.teacher in (NO_TEACHER, SENTIMENT):
+        return asked
+    from edge_lstm_export.train.teachers.hub import check_source, classifier_labels
+
+    check_source(asked.teacher)
+    return replace(asked, classifier=classifier_labels(asked.teacher) is not None)
+
+
+def with_knowledge(facts: Facts, dataset: Dataset, asked: Asked) -> Facts:
+    """The facts with what pretrained models know of the texts."""
+    if facts.kind in ("long", "unsegmented") or facts.several or asked.preset == "seed":
+        return facts
+    from edge_lstm_export.train.pretrained import english
+
+    facts = replace(facts, english=english().share_of(dataset.train.texts))
+    if asked.teacher == NO_TEACHER:
+        return facts
+    words = english() if facts.english >= LEAST_ENGLISH else None
+    return replace(facts, sentiment=sentiment_improves(dataset, asked.seed, words))
+
+
+def check_fits(plan: Plan, dataset: Dataset) -> None:
+    """DataError where an edited plan is for other labels."""
+    network = plan.network
+    if network.labels != len(dataset.labels) or network.several != dataset.several:
+        kind = "several labels" if dataset.several else "one label"
+        raise DataError(
+            f"the plan is for {network.labels} labels, the data have {len(dataset.labels)}, {kind} per text; "
+            "make a plan for these data with --dry-run"
+        )
+
+
+def _with_label_issues(job: Job, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
+    """The data set with what its labels look like; lists the suspicious ones where that is asked for.
+
+    The validation texts are looked at too: a wrong label there misjudges the epochs. The test split is not.
+    """
+    split, labels = dataset.train, dataset.labels
+    short = facts_of(dataset).kind != "long"
+    issues = find_label_issues(
+        split,
+        LinearOptions(short),
+        several=dataset.several,
+        seed=job.data.seed,
+        every_text=job.suspects is not None,
+        say=say,
+    )
+    if job.suspects is not None:
+        write_label_issues(split, labels, issues, job.suspects)
+    warning = issues.warning(split, labels, job.suspects)
+    return replace(
+        dataset,
+        warnings=dataset.warnings + ((warning,) if warning else ()),
+        checks={**dataset.checks, **issues.to_dict()},
+    )

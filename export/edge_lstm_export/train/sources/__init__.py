@@ -1,0 +1,1 @@
+"""Readers of labelled texts, one module a kind of source; ``read`` chooses among them."""

@@ -1,0 +1,193 @@
+"""Which reader reads a SOURCE, by what it is: a name, a folder, an archive, labelled files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+
+from edge_lstm.errors import DataError
+from edge_lstm.printable import listed, shorten
+from edge_lstm.tables.compression import TAR_SUFFIXES
+from edge_lstm.tables.formats import format_of, named
+from edge_lstm.tables.labelled import Labelled, LabelledSets, has_labels, read_labelled
+from edge_lstm.tables.lines import FASTTEXT_PREFIX, TEXT
+from edge_lstm.tables.reader import open_inputs
+from edge_lstm.tables.schema import STDIN, ReadOptions
+from edge_lstm_export.train import data
+from edge_lstm_export.train.data import Bools, Dataset, Names, Split, well_formed
+from edge_lstm_export.train.options import DataOptions
+from edge_lstm_export.train.sources.imdb import find_imdb
+from edge_lstm_export.train.sources.reviews import read_review_folder, read_review_tar
+from edge_lstm_export.train.warnings import checked
+
+IMDB = "imdb"
+SOURCES = "imdb, the aclImdb folder or its tar, or a labelled CSV, TSV, JSONL, Parquet or fastText file"
+TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are judged by cross-validation
+# Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
+Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
+
+
+def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labeller | None = None) -> Dataset:
+    """Read a source, or several labelled files as one, and look for what often spoils a training.
+
+    Of several files the rows follow each other, and each may have labels that others lack. labeller: labels
+    the texts of files without labels.
+
+    Raises DataError where a source is missing, damaged, of no known kind, or cannot train a classifier.
+    """
+    alone = [source for source in sources if _has_parts(source)]
+    if alone and len(sources) > 1:
+        raise DataError(f"{alone[0]} is a data set by itself; give it alone, or labelled files only")
+    for source in sources:
+        _check_there(source)
+    if alone:
+        dataset = _read_alone(alone[0], options)
+    elif labeller is not None and not any(_has_labels(Path(source), options) for source in sources):
+        dataset = _label(labeller, sources, options)
+    else:
+        dataset = _read_files(sources, options)
+    share = options.test_share
+    if share is None:
+        share = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
+    if options.test is not None:
+        dataset = _with_test(dataset, options, options.test)
+    elif dataset.test is None and share:
+        train, test = data.hold_out(dataset.train, share, options.seed)
+        dataset = replace(dataset, train=train, test=test if len(test) else None)
+    return checked(dataset if options.unlabelled else replace(dataset, unlabelled=()))
+
+
+def read_texts(source: str, options: DataOptions) -> Iterator[str]:
+    """Yield the texts of a source without their labels: IMDB's unlabelled part, or every text of a file,
+    which may call its column of texts otherwise than the labelled ones.
+
+    Raises DataError where there is none.
+    """
+    if _has_parts(source) or Path(source).is_dir():
+        texts = iter(_read_alone(source, replace(options, unlabelled=True)).unlabelled)
+    else:
+        given = None if format_of(source) else options.input_format
+        try:
+            inputs = open_inputs([source], format=given, options=ReadOptions(options.text_column))
+        except DataError:
+            if options.text_column is None:
+                raise
+            inputs = open_inputs([source], format=given)
+        texts = (row.text for row in inputs.rows() if row.text and not row.text.isspace())
+    first = next(texts, None)
+    if first is None:
+        raise DataError(f"{source} has no unlabelled text; give another --unlabelled, or leave it out")
+    yield well_formed(first)
+    yield from map(well_formed, texts)
+
+
+def _has_parts(source: str) -> bool:
+    """Whether it has training and test texts, as IMDB, its folder or its tar; else its labels are those of a
+    file, or of the folders in a folder."""
+    return source == IMDB or source.lower().endswith(TAR_SUFFIXES) or (Path(source) / "train").is_dir()
+
+
+def _check_there(source: str) -> None:
+    path = Path(source)
+    if source not in (STDIN, IMDB) and not path.exists():
+        raise DataError(f"no file or folder {source}; a source is {SOURCES}")
+    if source == STDIN or not (source == IMDB or path.is_file() or path.is_dir()):
+        raise DataError(f"{source} is no file: a training's data are read again; save them to a file")
+
+
+def _read_alone(source: str, options: DataOptions) -> Dataset:
+    path, name = Path(source), _name([Path(source)])
+    if source == IMDB:
+        path, name = find_imdb(options.data_dir, show_progress=options.show_progress), IMDB
+    if path.is_file():
+        return read_review_tar(path, name, unlabelled=options.unlabelled)
+    return read_review_folder(path, name, unlabelled=options.unlabelled, follow_links=options.follow_links)
+
+
+def _read_files(sources: Sequence[str], options: DataOptions) -> Dataset:
+    paths = [Path(source) for source in sources]
+    parts = [_read_labelled(path, options) for path in paths]
+    several = any(isinstance(part, LabelledSets) for part in parts)
+    if several and not all(isinstance(part, LabelledSets) for part in parts):
+        parts = [_read_labelled(path, options, several=True) for path in paths]
+    texts = [text for part in parts for text in part.texts]
+    rows = [row for part in parts for row in _names(part)]
+    where = " + ".join(sources)
+    labels = data.label_names([name for row in rows for name in row], where, several=several)
+    train, digest = data.make_split(texts, rows, labels, where), _digest(paths, parts)
+    lacking = [shorten(name) for name in options.label_columns if name not in labels and not name.isdigit()]
+    warnings = (f"no text has the label {listed(lacking)}: the model will not know it",) if lacking else ()
+    return Dataset(_name(paths), labels, train, None, digest, several, warnings=warnings)
+
+
+def _label(labeller: Labeller, sources: Sequence[str], options: DataOptions) -> Dataset:
+    paths, reading = [Path(source) for source in sources], ReadOptions(options.text_column)
+    inputs = (open_inputs([path], format=_format(path, options), options=reading) for path in paths)
+    texts = tuple(dict.fromkeys(row.text for each in inputs for row in each.rows() if row.text))
+    if not texts:
+        raise DataError(f"{' + '.join(sources)} has no text; check the file")
+    names, labels = labeller(texts)
+    return Dataset(_name(paths), names, Split(texts, labels), None, _digest(paths), several=False)
+
+
+def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
+    _check_there(str(path))
+    part = _read_labelled(path, options, several=dataset.several)
+    if isinstance(part, LabelledSets) and not dataset.several:
+        counts = "several labels a text, the training texts have one"
+        raise DataError(f"{path} has {counts}; label both the same way")
+    both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
+    test = data.make_split(part.texts, _names(part), dataset.labels, str(path))
+    return replace(dataset, test=test, digest=both)
+
+
+def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -> Labelled | LabelledSets:
+    """several: a text may have several labels whatever the file; else as it has them."""
+    return read_labelled(
+        path,
+        format=_format(path, options),
+        text_column=options.text_column,
+        label_column=options.label_column,
+        label_separator=options.label_separator,
+        label_columns=options.label_columns,
+        several=several or None,
+        follow_links=options.follow_links,
+    )
+
+
+def _names(part: Labelled | LabelledSets) -> list[Names]:
+    return [(label,) for label in part.labels] if isinstance(part, Labelled) else part.labels
+
+
+def _has_labels(path: Path, options: DataOptions) -> bool:
+    if options.label_column is not None or options.label_separator is not None or options.label_columns:
+        return True
+    return path.is_dir() or has_labels(path, format=_format(path, options), text_column=options.text_column)
+
+
+def _name(paths: Sequence[Path]) -> str:
+    return " + ".join(path.name or path.resolve().name for path in paths)
+
+
+def _digest(paths: Sequence[Path], parts: Sequence[Labelled | LabelledSets] = ()) -> str:
+    """sha256 (hex) of a file, or of what was read of a folder; of several, of their digests."""
+    digests = [
+        data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, _names(part))
+        for path, part in zip_longest(paths, parts)
+    ]
+    return digests[0] if len(digests) == 1 else hashlib.sha256(" + ".join(digests).encode()).hexdigest()
+
+
+def _format(path: Path, options: DataOptions) -> str | None:
+    """The format that is given; text where a file of an unknown suffix begins as fastText's do."""
+    if options.input_format is not None:
+        return named(options.input_format).name
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(4096)
+        if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(FASTTEXT_PREFIX.encode()):
+            return TEXT.name
+    return None

@@ -1,0 +1,1 @@
+"""What labels texts beside the rows: see base.py."""

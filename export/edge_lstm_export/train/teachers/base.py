@@ -1,0 +1,204 @@
+"""What a teacher is, how several are cross-fitted, and what they predict together.
+
+A teacher labels texts without having seen their labels: each labelled text is predicted by a model that was
+fitted on the other folds, and every other text by the fold models that it is asked of, averaged.
+
+Predictions are logits, float32 [n, L]: logarithms of probabilities where a text has one label (any constant
+may be added to a row), log odds of each label where it may have several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax, softmax
+
+from edge_lstm_export.train.data import Bools, Floats, Ints
+
+Say = Callable[[str], None]
+# How far the weights of teachers are from equal shares before a text was predicted, in nats: a hundred texts
+# decide.
+_PRIOR = 1.0
+_LARGEST_LOGIT = 20.0
+
+
+class Model(Protocol):
+    """A teacher that has learnt."""
+
+    def predict_logits(self, rows: Ints) -> Floats:
+        """rows: numbers of texts among those that the teacher read → float32 [rows, L]."""
+
+
+class Teacher(Protocol):
+    """Something that learns labels of texts, or knows them.
+
+    name: for people. asked: the user named it, so that it is kept unless it makes predictions worse; else it
+    is kept only if it makes them better.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def asked(self) -> bool: ...
+
+    def read(self, texts: Sequence[str]) -> None:
+        """Take the texts that are to be learnt from and labelled: the labelled ones first. Called once."""
+
+    def fit(self, rows: Ints, labels: Bools) -> Model:
+        """Learn from some of the texts. labels: bool [rows, L], at least one True in two columns or more."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one teacher, or several together, predict.
+
+    labelled: float32 [n, L], out of fold. others: float32 [folds, m, L], by the model of each fold; NaN where
+    it was not asked.
+    """
+
+    labelled: Floats
+    others: Floats
+
+    def of_others(self, fold: int | None = None) -> Floats:
+        """float32 [m, L]: the mean of the models that were asked, or those of one fold's model alone, which
+        saw no label of that fold. NaN where none was asked."""
+        if fold is not None:
+            return np.asarray(self.others[fold])
+        asked = ~np.isnan(self.others).any(axis=2, keepdims=True)
+        total, count = np.where(asked, self.others, 0).sum(axis=0), asked.sum(axis=0)
+        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float32)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One teacher of an ensemble: its weight in the sum of logits, and its own accuracy, 0 to 1."""
+
+    name: str
+    weight: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class EnsemblePredictions:
+    """What teachers predict together, and who they are. dropped: (name, accuracy with it, accuracy without)
+    of those that did not improve the others."""
+
+    predictions: Predictions
+    members: tuple[Member, ...]
+    dropped: tuple[tuple[str, float, float], ...]
+    accuracy: float
+
+
+def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Predictions:
+    """Fit a teacher without each fold in turn.
+
+    labels: bool [n, L]; fold: int64 [n], from 0; asked: bool [folds, m], which fold's model is asked for
+    which of the texts behind the labelled ones.
+    """
+    n, count = labels.shape
+    labelled = np.zeros((n, count), np.float32)
+    others = np.full((*asked.shape, count), np.nan, np.float32)
+    for k in range(len(asked)):
+        rows, rest, more = np.flatnonzero(fold == k), np.flatnonzero(fold != k), np.flatnonzero(asked[k])
+        if labels[rest].any(axis=0).sum() < 2:
+            others[k, more] = 0  # nothing to learn: no opinion
+            continue
+        logits = _bounded(teacher.fit(rest, labels[rest]).predict_logits(np.concatenate([rows, n + more])))
+        labelled[rows], others[k, more] = logits[: len(rows)], logits[len(rows) :]
+    return Predictions(labelled, others)
+
+
+def ensemble(
+    teachers: Sequence[Teacher], labels: Bools, fold: Ints, asked: Bools, *, several: bool, say: Say
+) -> EnsemblePredictions:
+    """Cross-fit each teacher, keep those that help, and weigh them by the log loss of the labelled texts.
+
+    The first teacher is always kept. several: a text may have several labels.
+    """
+    names: list[str] = []
+    parts: list[Predictions] = []
+    dropped: list[tuple[str, float, float]] = []
+    for teacher in teachers:
+        say(f"teacher {teacher.name}")
+        part = cross_fit(teacher, labels, fold, asked)
+        if parts:
+            before = [each.labelled for each in parts]
+            without = stacked(before, labels, several)
+            with_it = stacked([*before, part.labelled], labels, several)
+            if not improves(with_it, without, labels, several, errors=-1.0 if teacher.asked else 2.0):
+                rates = [accuracy(logits, labels, several) for logits in (with_it, without)]
+                dropped.append((teacher.name, rates[0], rates[1]))
+                continue
+        names.append(teacher.name)
+        parts.append(part)
+    labelled = [part.labelled for part in parts]
+    weights = stacking_weights(labelled, labels, several)
+    together = Predictions(_mixed(weights, labelled), _mixed(weights, [part.others for part in parts]))
+    rates = [accuracy(logits, labels, several) for logits in (together.labelled, *labelled)]
+    members = tuple(map(Member, names, weights, rates[1:]))
+    return EnsemblePredictions(together, members, tuple(dropped), rates[0])
+
+
+def stacked(parts: Sequence[Floats], labels: Bools, several: bool) -> Floats:
+    """The weighted sum of logits with the least log loss on these labels: float32 [n, L]."""
+    return _mixed(stacking_weights(parts, labels, several), parts)
+
+
+def _mixed(weights: Sequence[float], parts: Sequence[Floats]) -> Floats:
+    return np.asarray(sum(weight * part for weight, part in zip(weights, parts)), np.float32)
+
+
+def stacking_weights(parts: Sequence[Floats], labels: Bools, several: bool) -> list[float]:
+    """A weight for each of the logits, none below 0, with the least log loss. parts: float32 [n, L] each."""
+    equal = 1 / len(parts)
+
+    def loss(weights: npt.NDArray[np.float64]) -> float:
+        mixed = sum(weight * part for weight, part in zip(weights, parts))
+        nats = float(log_losses(mixed, labels, several).sum())
+        return nats + _PRIOR * float(((weights - equal) ** 2).sum())
+
+    least = minimize(loss, [equal] * len(parts), method="L-BFGS-B", bounds=[(0, 10)] * len(parts))
+    return [float(weight) for weight in least.x]
+
+
+def improves(with_it: Floats, without: Floats, labels: Bools, several: bool, *, errors: float) -> bool:
+    """Whether predictions are better with one more teacher than without: a paired test on log losses.
+
+    The mean gain must exceed ``errors`` standard errors; above 0 the accuracy must rise too.
+    """
+    gain = log_losses(without, labels, several) - log_losses(with_it, labels, several)
+    if errors > 0 and not accuracy(with_it, labels, several) > accuracy(without, labels, several):
+        return False
+    return bool(gain.mean() >= errors * gain.std() / max(1, len(labels)) ** 0.5)
+
+
+def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
+    """float64 [n]: the cross entropy of each text, in nats."""
+    if several:
+        return np.asarray((np.logaddexp(0, logits) - labels * logits).sum(axis=1))
+    return np.asarray(-(labels * log_softmax(logits, axis=1)).sum(axis=1))
+
+
+def accuracy(logits: Floats, labels: Bools, several: bool) -> float:
+    """The share of texts whose prediction is right, of several labels all of them at a probability of 0.5;
+    0 to 1."""
+    if several:
+        return float(((logits > 0) == labels).all(axis=1).mean())
+    return float(labels[np.arange(len(labels)), logits.argmax(axis=1)].mean())
+
+
+def probabilities(logits: Floats, several: bool) -> Floats:
+    """Logits → probabilities, float32 [n, L]."""
+    return np.asarray(expit(logits) if several else softmax(logits, axis=1), np.float32)
+
+
+def _bounded(logits: Floats) -> Floats:
+    """No model is surer than e^20 to 1, so that one wrong text cannot decide alone."""
+    low = np.minimum(logits.max(axis=1, keepdims=True), _LARGEST_LOGIT) - 2 * _LARGEST_LOGIT
+    return np.asarray(np.clip(logits, low, _LARGEST_LOGIT), np.float32)

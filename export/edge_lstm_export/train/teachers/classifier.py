@@ -1,0 +1,84 @@
+"""A ready transformers classifier as a teacher, which learns nothing, and may label texts without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from edge_lstm.errors import DataError
+from edge_lstm.printable import listed, shorten
+from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.teachers.base import Say
+from edge_lstm_export.train.teachers.encoder import LogitModel
+from edge_lstm_export.train.teachers.hub import classifier_labels, load_classifier
+from edge_lstm_export.train.teachers.reader import TextReader
+
+
+class ClassifierTeacher:
+    """source: a folder, or a name on the hub. names: its label → the data's, where they differ; the
+    probabilities of those that are one label of the data are added. Raises DataError."""
+
+    asked = True
+
+    def __init__(
+        self, source: str, labels: Sequence[str], names: Mapping[str, str], *, say: Say = lambda line: None
+    ) -> None:
+        self.source, self.name = source, Path(source).name
+        theirs, self._reader = _renamed(source, names), _reader_of(source, say)
+        self._columns = [np.flatnonzero([name == label for name in theirs]) for label in labels]
+        for label, columns in zip(labels, self._columns):
+            if not len(columns):
+                raise DataError(
+                    f"the teacher {source} has no label {shorten(label)}, it has {listed(theirs, 20)}; say "
+                    f"which is which: --teacher-labels {shorten(theirs[0])}={shorten(label)},…"
+                )
+
+    def read(self, texts: Sequence[str]) -> None:
+        self._texts = list(texts)
+
+    def fit(self, rows: Ints, labels: Bools) -> LogitModel:
+        """Nothing is learnt. Raises DataError where a text has not one label."""
+        if (labels.sum(axis=1) != 1).any():
+            raise DataError(f"the teacher {self.source} knows one label a text; give an encoder")
+        return LogitModel(lambda asked: self.logits([self._texts[row] for row in asked]), False)
+
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """Logarithms of the labels' probabilities: float32 [n, L]."""
+        logits = log_softmax(self._reader.outputs(texts), axis=1)
+        return np.stack([logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1)
+
+
+def label_texts(
+    source: str, names: Mapping[str, str], say: Say, texts: Sequence[str]
+) -> tuple[tuple[str, ...], Ints]:
+    """The labels that a classifier gives to texts, and which of them each text has: int64 [n].
+
+    Raises DataError where it is an encoder, or gives all texts one label.
+    """
+    labels = list(dict.fromkeys(_renamed(source, names)))
+    say(f"teacher: {source} labels {len(texts):,} texts as {listed([*map(shorten, labels)], 10)}")
+    logits = ClassifierTeacher(source, labels, names, say=say).logits(texts)
+    used, rows = np.unique(logits.argmax(axis=1), return_inverse=True)
+    if len(used) < 2:
+        raise DataError(f"the teacher {source} gives all texts one label; give texts of several labels")
+    return tuple(labels[i] for i in used), rows.reshape(-1)
+
+
+@lru_cache(maxsize=1)  # so that texts that it labelled first are not read again
+def _reader_of(source: str, say: Say) -> TextReader:
+    return TextReader(lambda: load_classifier(source), say)
+
+
+def _renamed(source: str, names: Mapping[str, str]) -> list[str]:
+    """The data's label of each output. Raises DataError where there are none, or a name is unknown."""
+    labels = classifier_labels(source)
+    if labels is None:
+        raise DataError(f"the teacher {source} is an encoder, which has no labels; give a classifier")
+    for name in names:
+        if name not in labels:
+            raise DataError(f"the teacher {source} has no label {shorten(name)}; it has {listed(labels, 20)}")
+    return [names.get(name, name) for name in labels]

@@ -1,0 +1,112 @@
+"""An encoder learns labels: a copy with a linear layer above it, which begins as the probe's regression."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
+
+from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.teachers.base import Say
+from edge_lstm_export.train.teachers.reader import Progress
+from edge_lstm_export.train.teachers.transformer import Encoder, precision, threads
+
+BATCH, RATE, HEAD_RATE, WARMUP = 32, 1e-4, 1e-3, 0.06
+PASSES, FEWEST_STEPS = 2, 60
+CROP = 128  # word pieces of a text that a step reads
+MOST_PIECES = 1_000_000  # word pieces that are learnt from, in all: some five minutes
+_MINILM = 384  # hidden states of the encoder for which the rate was found
+_SIMILAR = 16  # batches of texts that are sorted by length together
+
+
+class EncoderWithHead(Encoder):
+    """weights: float32 [L, hidden], bias: float32 [L]: what the head begins as."""
+
+    def __init__(self, encoder: Encoder, weights: Floats, bias: Floats) -> None:
+        super().__init__(copy.deepcopy(encoder.body), encoder.tokenizer)
+        self.head = nn.Linear(self.width, len(bias))
+        self.width = len(bias)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(weights))
+            self.head.bias.copy_(torch.from_numpy(bias))
+
+    def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
+        """pieces, mask: int64 [B, T] → logits float32 [B, L]."""
+        logits: Tensor = self.head(functional.dropout(super().forward(pieces, mask), 0.1, self.training))
+        return logits
+
+
+def fine_tune(
+    model: EncoderWithHead, texts: Sequence[str], labels: Bools, *, several: bool, seed: int, say: Say
+) -> None:
+    """Fine-tune in place on texts with labels, bool [n, L]; several: a text may have several of them. Word
+    embeddings stay as they are, since few texts hold few of them; of a long text a step reads a random part.
+    """
+    pieces = model.tokenize(texts)
+    longest = min(CROP, model.most_pieces)
+    lengths = np.array([min(len(ids), longest) for ids in pieces], np.int64)
+    steps = max(FEWEST_STEPS, PASSES * math.ceil(len(texts) / BATCH))
+    steps = min(steps, math.ceil(MOST_PIECES / (BATCH * max(1.0, float(lengths.mean())))))
+    optimizer = torch.optim.AdamW(_parameters(model), betas=(0.9, 0.98))
+    warmup = max(1, round(WARMUP * steps))
+    schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup) * (1 - step / steps))
+    targets = torch.from_numpy(labels.astype(np.float32))
+    rng = np.random.default_rng([seed, 0x7D])
+    progress = Progress(f"fine-tuning on {len(texts):,} texts", say)
+    model.train()
+    with torch.random.fork_rng(devices=[]), threads(model):
+        torch.manual_seed(seed)
+        for step, rows in enumerate(itertools.islice(_batches(lengths, rng), steps), 1):
+            crops = [_crop(pieces[row], longest, rng) for row in rows]
+            with precision():
+                logits = model(*model.batch(crops)).float()
+            if several:
+                each = functional.binary_cross_entropy_with_logits(logits, targets[rows], reduction="none")
+                loss = each.sum(dim=1).mean()
+            else:
+                loss = functional.cross_entropy(logits, targets[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            progress.at(step / steps)
+    model.eval()
+
+
+def _parameters(model: EncoderWithHead) -> list[dict[str, Any]]:
+    """What learns, in groups for the optimizer. A wider encoder than MiniLM learns more slowly."""
+    if (table := model.word_table) is not None:
+        table.requires_grad_(False)
+    body = [p for p in model.body.parameters() if p.requires_grad]
+    rate = RATE * min(1.0, math.sqrt(_MINILM / model.body.config.hidden_size))
+    return [
+        {"params": [p for p in body if p.ndim > 1], "weight_decay": 0.01, "lr": rate},
+        {"params": [p for p in body if p.ndim == 1], "weight_decay": 0.0, "lr": rate},
+        {"params": list(model.head.parameters()), "weight_decay": 0.0, "lr": HEAD_RATE},
+    ]
+
+
+def _batches(lengths: Ints, rng: np.random.Generator) -> Iterator[Ints]:
+    """Rows of batches of about one length, pass after pass: of as many texts as several batches hold, drawn
+    together, the shortest, the next ones, and so on."""
+    while True:
+        order, batches = rng.permutation(len(lengths)), []
+        for i in range(0, len(order), _SIMILAR * BATCH):
+            some = order[i : i + _SIMILAR * BATCH]
+            some = some[np.argsort(lengths[some], kind="stable")]
+            batches += [some[j : j + BATCH] for j in range(0, len(some), BATCH)]
+        yield from (batches[i] for i in rng.permutation(len(batches)))
+
+
+def _crop(ids: Ints, size: int, rng: np.random.Generator) -> Ints:
+    start = int(rng.integers(0, max(1, len(ids) - size + 1)))
+    return ids[start : start + size]

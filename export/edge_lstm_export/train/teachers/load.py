@@ -1,0 +1,118 @@
+"""The teachers that a plan names, loaded when they are needed; and whether the sentiment model is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from edge_lstm.errors import DataError
+from edge_lstm_export.train import plan as plans
+from edge_lstm_export.train.data import Dataset, Floats, folds_of
+from edge_lstm_export.train.options import MOST_EXACT_LABELS, LinearOptions
+from edge_lstm_export.train.pretrained import PretrainedWords, english
+from edge_lstm_export.train.teachers import encoder
+from edge_lstm_export.train.teachers.base import Say, Teacher, accuracy, cross_fit, improves, stacked
+from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
+from edge_lstm_export.train.teachers.linear import LinearTeacher
+from edge_lstm_export.train.teachers.sentiment import SentimentTeacher, sentiment_words
+
+MOST_ASKED = 1_999  # rows that show whether the sentiment model knows their labels
+FOLDS = 5
+
+
+class Teachers:
+    """The teachers of one training. cache: beside it an encoder's predictions stay until the training is
+    done. names: a classifier's label → the data's, where they differ."""
+
+    def __init__(
+        self,
+        plan: plans.Plan,
+        labels: Sequence[str],
+        say: Say = lambda line: None,
+        *,
+        cache: Path | None = None,
+        names: dict[str, str] | None = None,
+    ) -> None:
+        self.plan, self.labels, self.say, self.cache, self.names = plan, labels, say, cache, names or {}
+        self._tuned: list[encoder.FineTunedEncoder] = []
+
+    @cached_property
+    def words(self) -> PretrainedWords | None:
+        """The word table of the plan."""
+        if self.plan.word_table == "english":
+            return english()
+        if self.plan.word_table == "sentiment":
+            return sentiment_words()
+        return encoder.encoder_words(self._reader.encoder) if self.plan.word_table == "encoder" else None
+
+    @cached_property
+    def _reader(self) -> encoder.EncoderReader:
+        for name in self.plan.teachers:
+            if " " in name:
+                return encoder.EncoderReader(name.partition(" ")[2], self.say)
+        raise DataError("the plan names no transformer")
+
+    def load(self) -> list[Teacher]:
+        """In the plan's order. Raises DataError for a name that is none, MissingPackageError."""
+        return [self._teacher(name) for name in self.plan.teachers]
+
+    def _teacher(self, name: str) -> Teacher:
+        several, (kind, _, source) = self.plan.network.several, name.partition(" ")
+        if name == plans.LINEAR:
+            return LinearTeacher(self.plan.linear, several, self.words)
+        if name == plans.SENTIMENT:
+            return SentimentTeacher(several)
+        if kind == plans.PROBE and source:
+            return encoder.EncoderProbe(self._reader, several)
+        if kind == plans.FINE_TUNED and source:
+            seed = self.plan.seed
+            tuned = encoder.FineTunedEncoder(self._reader, several, seed=seed, cache=self.cache, say=self.say)
+            self._tuned.append(tuned)
+            return tuned
+        if kind == plans.CLASSIFIER and source:
+            return ClassifierTeacher(source, self.labels, self.names, say=self.say)
+        raise DataError(f"no teacher {name!r}; see plan.check_plan")
+
+    def forget(self) -> None:
+        """Remove what an interrupted training would have gone on from."""
+        for teacher in self._tuned:
+            teacher.forget()
+
+
+def sentiment_improves(
+    dataset: Dataset, seed: int, words: PretrainedWords | None = None
+) -> tuple[float, float] | None:
+    """(accuracy with, accuracy without) the package's sentiment model beside a linear one, cross-fitted,
+    where it improves the predictions of the training texts; else None. words: what the linear one reads too.
+
+    Asked first is whether it alone tells more than the most frequent label does.
+    """
+    train = dataset.train
+    if dataset.several or len(dataset.labels) > MOST_EXACT_LABELS:
+        return None
+    if not 10 <= len(train) <= plans.MOST_TO_AUGMENT:
+        return None
+    if len(train) > MOST_ASKED:
+        order = np.random.default_rng([seed, 0x5E]).permutation(len(train))
+        train = train.subset(np.sort(order[:MOST_ASKED]))
+    labels, fold = train.labels, folds_of(train, FOLDS, seed)
+    if (labels.sum(axis=0) > 1).sum() < 2:
+        return None
+
+    def logits(teacher: Teacher) -> Floats:
+        teacher.read(train.texts)
+        return cross_fit(teacher, labels, fold, np.zeros((FOLDS, 0), np.bool_)).labelled
+
+    alone = logits(SentimentTeacher(False))
+    frequent = np.broadcast_to(np.log(labels.mean(axis=0).clip(1e-6)), alone.shape).astype(np.float32)
+    if not improves(alone, frequent, labels, False, errors=2.0):
+        return None
+    options = LinearOptions(bayes=plans.BAYES, embeddings=plans.EMBEDDINGS)
+    without = stacked([logits(LinearTeacher(options, False, words))], labels, False)
+    with_it = stacked([without, alone], labels, False)
+    if not improves(with_it, without, labels, False, errors=2.0):
+        return None
+    return accuracy(with_it, labels, False), accuracy(without, labels, False)

@@ -1,0 +1,57 @@
+"""The package's own sentiment model as a teacher, where labels have to do with praise and complaint.
+
+What it predicts of a text is one number, and a regression on the labelled texts finds what that means for the
+labels at hand, whatever these are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import load_model, numpy_helper
+
+from edge_lstm import Classifier
+from edge_lstm.modelfile import embedded_model, open_model
+from edge_lstm.text import FIRST_WORD_ID, spaceless
+from edge_lstm_export.train.data import Bools, Ints
+from edge_lstm_export.train.pretrained import PretrainedWords
+from edge_lstm_export.train.teachers.encoder import LogitModel, fit_layer
+
+_LEAST = 1e-4  # of a probability: what is beyond says no more of how sure it is
+_SCALE = 3.0  # so that a text's number is about 1 in size, as vectors of length 1 are
+
+
+class SentimentTeacher:
+    """See base.Teacher. several: a text may have several labels."""
+
+    name, asked = "sentiment model", True
+
+    def __init__(self, several: bool) -> None:
+        self.several = several
+
+    def read(self, texts: Sequence[str]) -> None:
+        probabilities = Classifier.load().probabilities(texts).clip(_LEAST, 1)
+        logits = np.log(probabilities[:, 1:] / probabilities[:, :1])
+        self._features = np.asarray(logits / _SCALE, np.float32)  # [texts, 1]
+
+    def fit(self, rows: Ints, labels: Bools) -> LogitModel:
+        weights, bias = fit_layer(self._features[rows], labels, self.several)
+        return LogitModel(lambda asked: self._features[asked] @ weights.T + bias, self.several)
+
+
+def sentiment_words() -> PretrainedWords:
+    """The words of the sentiment model, and the vectors that it reads for them."""
+    tokenizer = open_model().tokenizer
+    tensors = load_model(embedded_model()).graph.initializer
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors}
+    table = stored["embedding"].astype(np.float32) * stored["embedding_scale"]
+    rows = {
+        word: FIRST_WORD_ID + i
+        for i, word in enumerate(tokenizer.words)
+        if word[1:] and word.isalpha() and not spaceless(word)
+    }
+
+    def read(words: Sequence[str]) -> list[list[int]]:
+        return [[i for i in tokenizer.encode_text(word).ids if i >= FIRST_WORD_ID] for word in words]
+
+    return PretrainedWords(tuple(rows), table, np.array(list(rows.values()), np.int64), read)

@@ -1,0 +1,68 @@
+"""The texts that teachers labelled, and the file that keeps their labels: two bytes a text, no text.
+
+safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the probability of the second
+label times 65,535. Metadata: sha256 of the texts, and how their labels were made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from edge_lstm_export.train.data import Dataset, Floats, Split, hold_out
+from edge_lstm_export.train.options import DataOptions
+from edge_lstm_export.train.sources.read import read_dataset
+from safetensors import safe_open
+from spans import NEGATIONS, random_spans, spans_around
+
+from edge_lstm.errors import DataError
+
+VALIDATION, SEED, SPANS = 0.04, 0, 4
+KEPT = Path(__file__).with_name("labels.safetensors")
+_KEY, _SCALE = "edge_lstm_soft_labels", np.float32(65_535)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """dataset: IMDB. train: its labelled reviews without those that fit() holds out; unlabelled: reviews;
+    spans: of all these."""
+
+    dataset: Dataset
+    train: Split
+    unlabelled: list[str]
+    spans: list[str]
+
+    @property
+    def digest(self) -> str:
+        """sha256 (hex) of all that the kept labels depend on."""
+        labels = self.train.labels.argmax(axis=1).tolist()
+        parts = [self.train.texts, labels, self.unlabelled, SPANS, NEGATIONS]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def read_imdb() -> Texts:
+    """Read IMDB and draw the spans. Raises DataError."""
+    dataset = read_dataset(["imdb"], DataOptions(unlabelled=True))
+    train, validation = hold_out(dataset.train, VALIDATION, SEED)
+    assert dataset.test is not None
+    left_out = {*validation.texts, *dataset.test.texts}
+    unlabelled = [text for text in dataset.unlabelled if text not in left_out]
+    texts = [*train.texts, *unlabelled]
+    spans = dict.fromkeys([*random_spans(texts, SPANS, SEED), *spans_around(texts, NEGATIONS, SEED)])
+    return Texts(dataset, train, unlabelled, list(spans))
+
+
+def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
+    """Read the probabilities of the unlabelled reviews and of the spans, float32 [n, 2] each. Raises
+    DataError where the file's are of other texts."""
+    with safe_open(path, framework="np") as file:
+        if file.metadata().get(_KEY) != texts.digest:
+            raise DataError(
+                f"{path} holds labels of other texts than those of this IMDB; get the original one"
+            )
+        second = [file.get_tensor(name) / _SCALE for name in ("unlabelled", "spans")]
+    unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
+    return unlabelled, spans[: len(texts.spans)]  # the rest are spans of the reviews that are held out

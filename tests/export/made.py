@@ -1,0 +1,94 @@
+"""What these tests are made of: texts whose words tell their labels, files of them, networks."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from edge_lstm_export.train.checkpoint import Checkpoint
+from edge_lstm_export.train.data import Dataset, make_split
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.options import NetworkConfig
+
+from edge_lstm.modelfile import ModelFile, parse_model
+from edge_lstm.text import Tokenizer
+
+Rows = list[tuple[str, str]]
+FILLERS = [f"filler{i}" for i in range(12)]
+WORDS = {"sea": ["wave", "harbour", "tide"], "shop": ["basket", "till", "receipt"], "zoo": ["lion", "cage"]}
+
+
+def words_of(line: str) -> list[str]:
+    return line.split()
+
+
+def rows(count: int, labels: Sequence[str] = ("sea", "shop"), seed: int = 0) -> Rows:
+    """(text, label): five words that say nothing, and one or two that tell the label."""
+    rng = random.Random(seed)
+    made = []
+    for i in range(count):
+        label = labels[i % len(labels)]
+        words = rng.choices(FILLERS, k=rng.randint(3, 7)) + rng.choices(WORDS.get(label, [f"of{label}"]), k=2)
+        rng.shuffle(words)
+        made.append((" ".join(words), label))
+    return made
+
+
+def several_rows(count: int, labels: Sequence[str] = ("anger", "fear", "joy"), seed: int = 0) -> Rows:
+    """(text, labels joined by |): a word for each label of the text; about a fifth have none."""
+    rng = random.Random(seed)
+    made = []
+    for _ in range(count):
+        own = [label for label in labels if rng.random() < 0.4]
+        words = [f"{label}{rng.choice(['ful', 'ly'])}" for label in own] + rng.choices(FILLERS, k=3)
+        rng.shuffle(words)
+        made.append((" ".join(words), "|".join(own)))
+    return made
+
+
+def write_csv(path: Path, table: Sequence[Sequence[str]], columns: Sequence[str] = ("text", "label")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *(row[: len(columns)] for row in table)])
+    return path
+
+
+def dataset(table: Rows, labels: Sequence[str] = (), *, several: bool = False) -> Dataset:
+    """The rows as they come from a file; several: labels are joined by |."""
+    names = [tuple(filter(None, label.split("|"))) if several else (label,) for _, label in table]
+    every = tuple(labels) or tuple(sorted({name for row in names for name in row}))
+    return Dataset(
+        "made", every, make_split([text for text, _ in table], names, every, "made"), None, "0", several
+    )
+
+
+def make_checkpoint(length: int = 60, *, words: int = 200, seed: int = 0, **settings: Any) -> Checkpoint:
+    """An untrained network with weights large enough to matter. settings: of NetworkConfig."""
+    torch.manual_seed(seed)
+    shape = {"num_words": words, "embedding_dim": 6, "hidden": 10, "pooling": "mean+max", **settings}
+    network = Network(NetworkConfig(**shape)).eval()
+    with torch.no_grad():
+        network.embedding.weight.mul_(10)
+        network.head.weight.mul_(3)
+        network.head.bias.uniform_(-0.5, 0.5)
+    config = network.config
+    if network.ngrams is not None:
+        single = np.arange(2, config.num_words)[: config.ngrams // 2]
+        pairs = [(4 + i // 40, 4 + i % 40) for i in range(config.ngrams - len(single))]
+        network.ngrams.choose(np.concatenate([np.stack([single, 0 * single], axis=1), np.array(pairs)]))
+        rng = np.random.default_rng(seed)
+        vectors = rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32)
+        network.ngrams.set_vectors(vectors)
+        with torch.no_grad():
+            network.head.weight[:, config.pooled_dim :].normal_()
+    tokenizer = Tokenizer(tuple(f"word{i}" for i in range(config.num_words - 4)), length)
+    labels = tuple(f"label{i}" for i in range(config.labels))
+    return Checkpoint(network, tokenizer, labels, {"data": "none", "seed": 0})
+
+
+def opened(data: bytes) -> ModelFile:
+    return parse_model(data, Path("test.onnx"))

@@ -1,0 +1,275 @@
+"""A transformer as teacher: an encoder as it is and fine-tuned, a classifier; kept, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+
+from commands import train
+from edge_lstm_export.train.checkpoint import load_checkpoint
+from edge_lstm_export.train.data import folds_of
+from edge_lstm_export.train.pretrained import PretrainedWords
+from edge_lstm_export.train.teachers import encoder as encoders
+from edge_lstm_export.train.teachers import fine_tuning, reader
+from edge_lstm_export.train.teachers.base import accuracy, cross_fit
+from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
+from edge_lstm_export.train.teachers.encoder import (
+    EncoderProbe,
+    EncoderReader,
+    FineTunedEncoder,
+    encoder_words,
+)
+from edge_lstm_export.train.teachers.hub import load_encoder
+from edge_lstm_export.train.teachers.reader import TextReader, forget
+from edge_lstm_export.train.teachers.transformer import read_texts
+from made import FILLERS, WORDS, dataset, rows, several_rows, write_csv
+from transformers_made import make_transformer
+
+from edge_lstm.errors import DataError
+
+NOTHING = np.zeros((3, 0), np.bool_)
+RENAMED = {"SEA": "sea", "SHOP": "shop"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier that answers by the words, which it is taught."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    words = [*FILLERS, *(word for own in WORDS.values() for word in own)]
+    folder = make_transformer(tmp_path_factory.mktemp("classifier"), words, ["SEA", "SHOP"])
+    model, tokenizer = (
+        kind.from_pretrained(folder) for kind in (AutoModelForSequenceClassification, AutoTokenizer)
+    )
+    texts, labels = zip(*rows(60))
+    batch = tokenizer(list(texts), padding=True, return_tensors="pt")
+    batch["labels"] = torch.tensor([int(label == "shop") for label in labels])
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for _ in range(40):
+            optimizer.zero_grad()
+            model(**batch).loss.backward()
+            optimizer.step()
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights know nothing: a few large steps teach them more than many small ones."""
+    monkeypatch.setattr(fine_tuning, "RATE", 2e-3)
+    monkeypatch.setattr(fine_tuning, "FEWEST_STEPS", 30)
+
+
+def split_of(count: int, *, several: bool = False) -> Any:
+    return dataset(several_rows(count) if several else rows(count), several=several).train
+
+
+# --- What it answers ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_a_probe_learns_from_vectors_that_are_read_once(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    read: list[str] = []
+
+    def counted(model: Any, texts: Any, progress: Any) -> Any:
+        read.extend(texts)
+        return read_texts(model, texts, progress)
+
+    monkeypatch.setattr(reader, "read_texts", counted)
+    split, shared = split_of(90, several=several), EncoderReader(str(encoder))
+    for teacher in (EncoderProbe(shared, several), EncoderProbe(shared, several)):
+        teacher.read(split.texts)
+        found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), NOTHING).labelled
+        assert accuracy(found, split.labels, several) > (0.3 if several else 0.6)
+    assert len(read) == len(set(read))
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize("several", [True, False])
+def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(encoder: Path, several: bool) -> None:
+    split, shared = split_of(120, several=several), EncoderReader(str(encoder))
+    before = {name: value.clone() for name, value in shared.encoder.state_dict().items()}
+    teacher = FineTunedEncoder(shared, several)
+    teacher.read(split.texts)
+    model = teacher.fit(np.arange(90), split.labels[:90])
+    found = model.predict_logits(np.arange(90, 120))
+    assert accuracy(found, split.labels[90:], several) > (0.3 if several else 0.9)
+    assert all((value == before[name]).all() for name, value in shared.encoder.state_dict().items()), "a copy"
+    again = teacher.fit(np.arange(90), split.labels[:90]).predict_logits(np.arange(90, 120))
+    assert np.array_equal(found, again)
+
+
+def test_its_words_are_those_of_letters_and_near_ones_come_first(encoder: Path) -> None:
+    found = encoder_words(load_encoder(str(encoder)))
+    assert found is not None and set(found.words) == {word for own in WORDS.values() for word in own}
+    table = np.random.default_rng(0).normal(size=found.table.shape).astype(np.float32) * 0.1
+    for label, side in (("sea", 1.0), ("shop", -1.0)):
+        for word in WORDS[label]:
+            table[found.pieces[found.words.index(word)], 0] += side
+    words = PretrainedWords(found.words, table, found.pieces, found.read)
+    assert words.share_of(["wave, tide: x 7", "till unknown 12"]) == 3 / 4
+    assert words.share_of(["外卖很好吃", "7 x"]) == words.share_of([]) == 0
+    assert set(words.related(["wave", "nobody"], ["wave"], 2)) == {"harbour", "tide"}
+    assert words.related(["nobody"], [], 3) == words.related(["wave"], [], 0) == ()
+    near = words.synonyms(["wave", "nobody", "till"])
+    assert [set(near[word]) for word in near] == [{"harbour", "tide"}, set(), {"basket", "receipt"}]
+
+
+# --- A classifier -------------------------------------------------------------------------------------------
+
+
+def test_a_classifier_labels_texts_that_have_no_labels(source: Path, tmp_path: Path) -> None:
+    log, output = tmp_path / "log.txt", tmp_path / "m.safetensors"
+    log.write_text("\n".join(text for text, _ in rows(60, seed=4)))
+    renaming = ("--teacher-labels", "SEA=sea,SHOP=shop")
+    result = train(log, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", source, *renaming)
+    assert result.returncode == 0, result.stderr
+    assert "labels 60 texts as sea, shop" in result.stderr
+    training = load_checkpoint(output).training
+    assert sum(training["data"]["train_texts"].values()) + training["data"]["test_texts"] == 60
+    assert training["validation"]["accuracy"] > 0.8
+    labels, of_texts = label_texts(str(source), RENAMED, lambda line: None, [text for text, _ in rows(20)])
+    assert labels == ("sea", "shop") and (of_texts == np.arange(20) % 2).mean() > 0.9
+    both = ClassifierTeacher(str(source), ("place",), {"SEA": "place", "SHOP": "place"})
+    np.testing.assert_allclose(np.exp(both.logits(["wave", "till"])), 1, atol=1e-4)  # which are added up
+    with pytest.raises(DataError, match="gives all texts one label"):
+        label_texts(str(source), RENAMED, lambda line: None, ["wave"] * 3)
+
+
+# --- At the command line ------------------------------------------------------------------------------------
+
+
+def few(tmp_path: Path, encoder: Path | str, *more: str | Path) -> Any:
+    source = write_csv(tmp_path / "few.csv", rows(30))
+    output = tmp_path / "m.safetensors"
+    return train(source, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", encoder, *more)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tmp_path: Path) -> None:
+    log = write_csv(tmp_path / "log.csv", rows(40, seed=3), ("text",))
+    result = few(tmp_path, encoder, "--unlabelled", log, "--json")
+    assert result.returncode == 0, result.stderr
+    training = json.loads(result.stdout)
+    assert training["data"]["unlabelled_texts"] > 30 and training["data"]["augmented_texts"] > 0
+    names = [teacher["name"] for teacher in training["teachers"]]
+    assert names[0].startswith("linear") and f"{encoder.name}, fine-tuned" in names
+    assert all(teacher["weight"] >= 0 and 0 <= teacher["accuracy"] <= 1 for teacher in training["teachers"])
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.usefixtures("_quick")
+def test_an_interrupted_training_fine_tunes_no_encoder_twice(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning, "FEWEST_STEPS", 3)
+    straight = tmp_path / "straight"
+    straight.mkdir()
+    assert few(straight, encoder).returncode == 0
+    begun, tune = [], encoders.fine_tune
+
+    def third_is_interrupted(model: Any, texts: Any, *rest: Any, **named: Any) -> None:
+        begun.append(texts)
+        if len(begun) == 3:
+            raise KeyboardInterrupt(2)
+        tune(model, texts, *rest, **named)
+
+    monkeypatch.setattr(encoders, "fine_tune", third_is_interrupted)
+    stopped = few(tmp_path, encoder)
+    assert stopped.returncode == 130 and "start again with the same command" in stopped.stderr
+    assert len(list(tmp_path.glob("m.safetensors.*.partial"))) == 2
+    assert few(tmp_path, encoder).returncode == 0
+    assert len(begun) == 4 and begun[3] == begun[2]
+    assert not list(tmp_path.glob("*.partial"))
+    assert (tmp_path / "m.safetensors").read_bytes() == (straight / "m.safetensors").read_bytes()
+
+
+def test_outputs_on_disk_are_read_back_only_where_they_are_those(encoder: Path, tmp_path: Path) -> None:
+    loaded: list[str] = []
+
+    def outputs(texts: list[str], key: str = "k") -> Any:
+        def load() -> Any:
+            loaded.append(key)
+            return load_encoder(str(encoder))
+
+        return TextReader(load, lambda line: None, cache=tmp_path / "m.safetensors", key=key).outputs(texts)
+
+    first = outputs(["wave", "till", "wave"])
+    assert np.array_equal(first[0], first[2]) and np.array_equal(outputs(["wave", "till"]), first[:2])
+    outputs(["wave", "till"], "another model")
+    for path in tmp_path.glob("*.partial"):  # cut, as a full disk leaves it
+        path.write_bytes(path.read_bytes()[:-9])
+    assert np.array_equal(outputs(["wave", "till"]), first[:2])
+    assert loaded == ["k", "another model", "k"]
+    (tmp_path / "other.safetensors.partial").touch()
+    forget(tmp_path / "m.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors.partial"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model.safetensors", None, "has no weights; give a folder"),
+        ("pytorch_model.bin", "x", "weights in pytorch_model.bin, which can hold code"),
+        ("tokenizer.json", None, "has no tokenizer"),
+        ("config.json", None, "cannot use the teacher in"),
+        ("model.safetensors", "cut", "cannot use the teacher in"),
+        ("config.json", '{"model_type": "bert", "hidden_size": "many"}', "cannot use the teacher in"),
+    ],
+    ids=str,
+)
+def test_a_folder_that_is_no_teacher(
+    encoder: Path, tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    broken = shutil.copytree(encoder, tmp_path / "broken")
+    if name == "pytorch_model.bin" or content is None:
+        (broken / (name if content is None else "model.safetensors")).unlink()
+    if content is not None:
+        (broken / name).write_text(content)
+    result = few(tmp_path, broken)
+    assert result.returncode == 1 and not list(tmp_path.glob("m.*"))
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and said in last
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--teacher {classifier}", "has no label sea, it has SEA, SHOP; say"),
+        ("--teacher {classifier} --teacher-labels NO=sea", "has no label NO; it has SEA, SHOP"),
+        ("--teacher {classifier} --label-separator |", "knows one label a text; give an encoder"),
+        ("--teacher no:such", "no folder, and no name on the hub"),
+        ("--teacher sentiment --teacher-labels SEA=sea", "add --teacher FOLDER"),
+        ("--teacher {encoder} --preset seed", "leave out --teacher"),
+        ("--teacher none --unlabelled {log}", "--teacher none labels no text"),
+        ("--teacher {encoder} --text-column none", "none"),
+    ],
+)
+def test_what_does_not_go_together(
+    source: Path, encoder: Path, tmp_path: Path, options: str, said: str
+) -> None:
+    log = write_csv(tmp_path / "log.csv", rows(9), ("text",))
+    table = write_csv(tmp_path / "d.csv", rows(30))
+    given = options.format(classifier=source, encoder=encoder, log=log).split()
+    assert said in train(table, "-o", tmp_path / "m.safetensors", *given).error
+    assert not list(tmp_path.glob("m.*"))
+
+
+def test_without_transformers_the_extra_is_named(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    assert "edge-lstm[transformers]" in few(tmp_path, encoder).error

@@ -1,0 +1,270 @@
+"""Training from Python: scikit-learn's habits, texts and labels of any form, the way to a file."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import edge_lstm_export
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from commands import command
+from edge_lstm_export import TextClassifier, make_plan, train_files
+from edge_lstm_export.train.checkpoint import load_checkpoint
+from edge_lstm_export.train.options import DataOptions
+from edge_lstm_export.train.plan import Asked, Facts
+from made import rows, several_rows, write_csv
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import f1_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import DataError
+
+TEXTS, LABELS = (list(column) for column in zip(*rows(60)))
+QUICK: dict[str, Any] = {"preset": "tiny", "epochs": 1, "teacher": "none", "validation": 0.0}
+SETS = [set(filter(None, label.split("|"))) for _, label in several_rows(60)]
+SEVERAL = [text for text, _ in several_rows(60)]
+
+
+@pytest.fixture(scope="module")
+def model() -> TextClassifier:
+    """With a validation part, so that it is calibrated."""
+    return TextClassifier(**{**QUICK, "validation": 0.2, "epochs": 2}).fit(TEXTS, LABELS)
+
+
+@pytest.fixture(scope="module")
+def several() -> TextClassifier:
+    return TextClassifier(**QUICK).fit(SEVERAL, SETS)
+
+
+def test_its_parameters_are_those_of_its_signature_and_it_is_cloned() -> None:
+    model = TextClassifier("base", epochs=3, random_state=7)
+    assert set(model.get_params()) == set(inspect.signature(TextClassifier).parameters)
+    copied = clone(model)
+    assert copied is not model and copied.get_params() == model.get_params()
+    assert model.set_params(epochs=5) is model and model.epochs == 5
+    assert "preset='base'" in repr(model) and sklearn.base.is_classifier(model)
+
+
+def test_it_learns_and_predicts_labels_and_probabilities(model: TextClassifier) -> None:
+    assert model.classes_.tolist() == ["sea", "shop"]
+    probabilities = model.predict_proba(TEXTS)
+    assert probabilities.shape == (60, 2) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (model.predict(TEXTS) == model.classes_[probabilities.argmax(axis=1)]).all()
+    assert model.score(TEXTS, LABELS) > 0.9
+    assert model.score(TEXTS, LABELS, sample_weight=[1.0] * 60) == model.score(TEXTS, LABELS)
+    assert len(model.predict([])) == 0 and model.predict_proba([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("call", ["predict", "predict_proba", "score", "export", "save", "report"])
+def test_before_fit_it_says_so(call: str, tmp_path: Path) -> None:
+    arguments = {"score": ([], []), "export": (tmp_path / "m.onnx",), "save": (tmp_path / "m.safetensors",)}
+    with pytest.raises(NotFittedError):
+        found = getattr(TextClassifier(), call)
+        found(*arguments.get(call, ([],)))
+
+
+@pytest.mark.parametrize(
+    "form", [tuple, np.array, pd.Series, lambda values: pd.Series(values, index=range(9, 69))]
+)
+def test_texts_and_labels_come_in_any_form(form: Any) -> None:
+    found = TextClassifier(**QUICK).fit(form(TEXTS), form(LABELS))
+    plain = TextClassifier(**QUICK).fit(TEXTS, LABELS)
+    assert np.array_equal(found.predict_proba(form(TEXTS)), plain.predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize("kind", [int, bool, np.int64, float])
+def test_labels_keep_their_type_and_numbers_are_in_order(kind: Any) -> None:
+    truth = [kind(label == "shop") for label in LABELS]
+    model = TextClassifier(**QUICK).fit(TEXTS, truth)
+    assert model.classes_.tolist() == [kind(0), kind(1)]
+    assert model.predict(TEXTS).dtype == np.array(truth).dtype
+    assert model.score(TEXTS, truth) > 0.9
+    ten = TextClassifier(**QUICK).fit(TEXTS, [(9, 10)[label == "sea"] for label in LABELS])
+    assert ten.classes_.tolist() == [9, 10]  # and not "10" before "9"
+
+
+def test_several_labels_are_sets(several: TextClassifier) -> None:
+    assert several.classes_.tolist() == ["anger", "fear", "joy"]
+    answers = several.predict(SEVERAL)
+    assert all(isinstance(found, set) and found <= {*several.classes_} for found in answers)
+    assert several.score(SEVERAL, SETS) == np.mean([a == b for a, b in zip(answers, SETS)]) > 0.5
+    assert several.score(SEVERAL, [sorted(labels) for labels in SETS]) == several.score(SEVERAL, SETS)
+    assert (several.predict_proba(SEVERAL) <= 1).all()
+    assert several.predict([]) == []
+
+
+@pytest.mark.parametrize("form", [np.array, sparse.csr_matrix, pd.DataFrame])
+def test_several_labels_are_an_indicator_matrix(several: TextClassifier, form: Any) -> None:
+    matrix = np.array([[label in own for label in ("anger", "fear", "joy")] for own in SETS]).astype(int)
+    model = TextClassifier(**QUICK).fit(SEVERAL, form(matrix))
+    assert model.classes_.tolist() == ["0", "1", "2"]
+    found = model.predict(SEVERAL)
+    assert found.shape == matrix.shape and found.dtype == np.int64
+    assert f1_score(matrix, found, average="micro") > 0.7
+    assert model.score(SEVERAL, form(matrix)) == (found == matrix).all(axis=1).mean()
+    assert np.array_equal(model.predict_proba(SEVERAL), several.predict_proba(SEVERAL))
+    named = TextClassifier(**QUICK).fit(SEVERAL, pd.DataFrame(matrix, columns=["anger", "fear", "joy"]))
+    assert named.classes_.tolist() == ["anger", "fear", "joy"]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:
+    answers = [
+        TextClassifier(**QUICK, random_state=seed).fit(TEXTS, LABELS).predict_proba(TEXTS)
+        for seed in (3, 3, 4)
+    ]
+    assert np.array_equal(answers[0], answers[1])
+    assert not np.array_equal(answers[0], answers[2])
+
+
+def test_a_copy_and_a_pickle_answer_with_the_same_bits(model: TextClassifier) -> None:
+    expected = model.predict_proba(TEXTS)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert np.array_equal(other.predict_proba(TEXTS), expected)
+        assert other.report == model.report and other.plan_ == model.plan_
+
+
+def test_cross_validation_a_grid_and_a_pipeline_run_on_it() -> None:
+    scores = cross_val_score(TextClassifier(**QUICK), np.array(TEXTS), np.array(LABELS), cv=2)
+    assert len(scores) == 2 and scores.min() > 0.7
+    grid = GridSearchCV(TextClassifier(**QUICK), {"preset": ["tiny", "small"], "epochs": [1, 2]}, cv=2)
+    grid.fit(TEXTS, LABELS)
+    assert set(grid.best_params_) == {"preset", "epochs"}
+    assert grid.best_estimator_.plan_.loop.epochs == grid.best_params_["epochs"]
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    pipeline = Pipeline([("lower", lower), ("classify", TextClassifier(**QUICK))])
+    assert pipeline.fit([text.upper() for text in TEXTS], LABELS).score(TEXTS, LABELS) > 0.9
+    matrix = np.array([["joy" in own, "fear" in own] for own in SETS]).astype(int)
+    assert len(cross_val_score(TextClassifier(**QUICK), np.array(SEVERAL), matrix, cv=2)) == 2
+
+
+def test_what_was_done_is_told(model: TextClassifier) -> None:
+    assert model.plan_.preset == "tiny" and model.plan_.loop.epochs == 2
+    assert model.report["data"]["train_texts"] == {"sea": 24, "shop": 24}
+    assert model.report["data"]["validation_texts"] == 12 and model.report["preset"] == "tiny"
+    assert 0 <= model.report["validation"]["accuracy"] <= 1
+    assert [teacher["name"] for teacher in model.report["teachers"]] == ["linear (words and characters)"]
+    assert any("only 60 training texts" in line for line in model.report["warnings"])
+
+
+def test_a_plan_is_run_as_it_is() -> None:
+    plan = make_plan(Facts(60, 2), Asked("tiny", epochs=1, validation=0.0))
+    model = TextClassifier("base", plan=plan).fit(TEXTS, LABELS)
+    assert model.plan_ == plan and model.report["preset"] == "tiny"
+    with pytest.raises(DataError, match="the plan is for 2 labels"):
+        TextClassifier(plan=plan).fit(TEXTS[:30], ["a", "b", "c"] * 10)
+
+
+def test_a_callback_is_told_the_stages_and_can_end_the_training() -> None:
+    said: list[str] = []
+    TextClassifier(**{**QUICK, "validation": None}, callback=said.append).fit(TEXTS, LABELS)
+    assert said[0].startswith("teacher linear") and "cross-validation 3 of 3" in said
+
+    def ended(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        TextClassifier(**QUICK, callback=ended).fit(TEXTS, LABELS)
+
+
+def test_unlabelled_texts_are_learnt_from() -> None:
+    log = [text for text, _ in rows(30, seed=5)]
+    for form in (list, tuple, pd.Series):
+        model = TextClassifier(**{**QUICK, "teacher": None}).fit(TEXTS, LABELS, unlabelled=form(log))
+        assert model.report["data"]["unlabelled_texts"] == len(set(log))
+    with pytest.raises(DataError, match="unlabelled"):
+        TextClassifier(preset="seed").fit(TEXTS, LABELS, unlabelled=log)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8", "auto"])
+def test_an_exported_file_gives_the_same_labels(model: TextClassifier, tmp_path: Path, quantize: Any) -> None:
+    path = model.export(tmp_path / "new" / "m.onnx", quantize=quantize, length=40)
+    classifier = Classifier.load(path)
+    assert classifier.model.tokenizer.length == 40
+    assert [answer.label for answer in classifier.predict(TEXTS)] == model.predict(TEXTS).tolist()
+    difference = np.abs(classifier.probabilities(TEXTS) - model.predict_proba(TEXTS)).max()
+    assert difference < (1e-4 if quantize is None else 0.1)
+
+
+def test_a_saved_checkpoint_is_exported_by_the_command(model: TextClassifier, tmp_path: Path) -> None:
+    saved = model.save(tmp_path / "m.safetensors")
+    assert command("export", saved, "-o", tmp_path / "m.onnx").returncode == 0
+    found = Classifier.load(tmp_path / "m.onnx")
+    assert [answer.label for answer in found.predict(TEXTS)] == model.predict(TEXTS).tolist()
+    assert load_checkpoint(saved).plan == model.plan_.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "said"),
+    [
+        ("ab", ["x", "y"], "the texts are a single str"),
+        (["a", "b"], ["x", "y", "z"], "2 texts but labels of 3"),
+        (["a", 7], ["x", "y"], "text 1 is int, not str"),
+        (["a", "b"], ["x", "x"], "one label, x"),
+        (["a", "b"], ["x", None], "label 1 is missing"),
+        (["a", "b"], ["x", float("nan")], "label 1 is missing"),
+        (["a", "b"], [1, "1"], "two labels of the same name"),
+        (["a", "b"], [{"x": 1}, "y"], "holds a dict"),
+        (["a", "b"], np.array([[1, 2], [0, 1]]), "something other than 0 and 1"),
+        (["a", "b"], np.zeros((2, 2)), "no labelled text"),
+        (["x \x00"] * 30, ["a\nb", "c"] * 15, "control character or a line break"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_what_cannot_train_is_a_data_error_of_one_line(texts: Any, labels: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said) as caught:
+        TextClassifier(**QUICK).fit(texts, labels)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"preset": "best"}, {"epochs": 0}, {"words": 3}, {"validation": 1.0}, {"teacher": "no such"}],
+    ids=str,
+)
+def test_a_parameter_that_means_nothing_is_a_data_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"[;,] "):
+        TextClassifier(**{**QUICK, **wrong}).fit(TEXTS, LABELS)
+
+
+def test_train_is_the_command_from_python(tmp_path: Path) -> None:
+    source, output, said = write_csv(tmp_path / "a.csv", rows(60)), tmp_path / "m.safetensors", list[str]()
+    report = train_files(
+        [source, write_csv(tmp_path / "b.csv", rows(20, seed=2))],
+        output,
+        asked=Asked("tiny", epochs=1, validation=0.0),
+        callback=said.append,
+        data=DataOptions(test_share=0.1),
+    )
+    assert report.result.test is not None and report.prepared.facts.rows == 72
+    assert load_checkpoint(output).training == report.result.checkpoint.training
+    assert {path.name for path in tmp_path.glob("m.*")} == {
+        "m.safetensors",
+        "m.history.json",
+        "m.history.png",
+    }
+    assert any(line.startswith("teacher linear") for line in said)
+    with pytest.raises(DataError, match=r"no file or folder none\.csv"):
+        train_files("none.csv", output)
+
+
+def test_the_package_shows_its_names_and_is_cheap_to_import() -> None:
+    assert {"TextClassifier", "train_files", "Plan", "make_plan"} <= set(dir(edge_lstm_export))
+    with pytest.raises(AttributeError):
+        edge_lstm_export.nothing  # noqa: B018
+    code = "import sys, edge_lstm_export; print(sorted({'torch', 'sklearn', 'onnx'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,128 @@
+"""The n-gram part: what is read of a text, how its vectors are fitted, and that the network says the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits, put_together
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.features import Features, choose_ngrams, with_characters, with_embeddings
+from edge_lstm_export.train.linear import SparseData, SparseWeights, fit_logistic, fit_low_rank, fit_svm
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.options import NetworkConfig, TextOptions
+from edge_lstm_export.train.vocabulary import build_vocabulary
+from made import rows
+
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer
+
+
+def read(labels: int, each: int, most: int = 500) -> tuple[Tokenizer, Examples, Features]:
+    table = rows(labels * each, [f"kind{i:02}" for i in range(labels)])
+    texts, names = zip(*table)
+    truth = np.array([int(name[-2:]) for name in names])
+    tokenizer = build_vocabulary(texts, (), TextOptions(num_words=400)).tokenizer
+    examples = Examples.from_texts(tokenizer, texts, np.eye(labels, dtype=np.float32)[truth])
+    return tokenizer, examples, with_characters(choose_ngrams(examples, most, tokenizer.num_ids), tokenizer)
+
+
+def data_of(features: Features, examples: Examples, **more: Any) -> SparseData:
+    return SparseData(features, features.held(examples), examples.lengths, examples.targets, **more)
+
+
+def answers(weights: SparseWeights, features: Features, examples: Examples) -> Any:
+    logits = weights.logits(features.held(examples), examples.lengths)
+    return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
+
+
+def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
+    tokenizer, examples, features = read(2, 30)
+    words = features.ids[: features.words]
+    assert (
+        words[:, 0].tolist() == [i for i in range(tokenizer.num_ids) if i not in (0, 1)]
+        and not words[:, 1].any()
+    )
+    pairs = features.ids[features.words :]
+    assert len(pairs) and (pairs[:, 1] > 0).all() and (np.diff(features.keys) > 0).all()
+    held = features.held(examples)
+    assert set(held.data.tolist()) == {1.0} and held.shape == (60, len(features.keys))
+    assert (np.asarray(held[:, features.words :].sum(axis=0)) >= 2).all()  # a pair of one text is none
+    few = choose_ngrams(examples, 20, tokenizer.num_ids)
+    assert len(few.keys) == 20
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+@pytest.mark.parametrize("fit", ["svm", "bayes", "logistic", "low rank"])
+def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) -> None:
+    tokenizer, examples, features = read(labels, 30)
+    seen, new = examples.subset(np.arange(60)), examples.subset(np.arange(60, 30 * labels))
+    new = new if len(new) else seen
+    data = data_of(features, seen)
+    if fit == "low rank":
+        weights = fit_low_rank(data, 8, 20, seed=0)
+        assert np.array_equal(weights.vectors, fit_low_rank(data, 8, 20, seed=0).vectors)
+    else:
+        weights = fit_logistic(data) if fit == "logistic" else fit_svm(data, 0.5 * (fit == "bayes"))
+        assert weights.vectors.shape == (len(features.keys), data.outputs)
+    assert (answers(weights, features, new) == new.targets.argmax(axis=1)).mean() > 0.9
+    # A word that no text holds is read by its characters.
+    other = Examples.from_texts(tokenizer, ["ofkind01 filler99"], new.targets[:1])
+    assert fit == "low rank" or answers(weights, features, other).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "fit", [lambda data: fit_svm(data, 0.5), fit_logistic, lambda data: fit_low_rank(data, 4, 60, 0)]
+)
+def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
+    tokenizer = Tokenizer(("one", "two", "none", "all"))
+    texts = ["one all", "two all", "one two all", "none all"] * 10
+    targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
+    examples = Examples.from_texts(tokenizer, texts, targets)
+    features = with_characters(choose_ngrams(examples, 60, tokenizer.num_ids), tokenizer)
+    logits = fit(data_of(features, examples, several=True)).logits(features.held(examples), examples.lengths)
+    assert np.array_equal(logits > 0, targets > 0.5)
+
+
+def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vectors() -> None:
+    tokenizer = Tokenizer(("wave", "harbour", "basket", "till", "the", "tide", "queue"), pieces=("x",))
+    texts = ["the wave", "harbour the wave", "basket", "the till basket"] * 5
+    targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1] * 5]
+    examples = Examples.from_texts(tokenizer, texts, targets)
+    vectors = np.zeros((tokenizer.num_ids, 4), np.float32)
+    vectors[FIRST_WORD_ID : FIRST_WORD_ID + 7, 0] = [1, 1, -1, -1, 0, 1, -1]
+    plain = with_characters(choose_ngrams(examples, 60, tokenizer.num_ids), tokenizer)
+    features = with_embeddings(plain, vectors)
+    data = data_of(features, examples, embeddings=1.5)
+    x, _ = data.weighted()
+    assert float(x.power(2).sum() / len(texts)) == pytest.approx(1 + 1 + 1.5**2, rel=1e-4)
+    new = Examples.from_texts(tokenizer, ["tide", "queue"], targets[:2])  # in no text
+    for weights in (fit_svm(data, 0.5), fit_logistic(data)):
+        assert answers(weights, features, new).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("labels", [2, 3, 20])
+def test_the_network_answers_as_both_parts_together(labels: int) -> None:
+    tokenizer, examples, features = read(labels, 6)
+    data = data_of(features, examples)
+    weights = fit_svm(data, 0.5) if labels < 20 else fit_low_rank(data, 8, 5, 0)
+    torch.manual_seed(0)
+    config = NetworkConfig(
+        tokenizer.num_ids,
+        4,
+        5,
+        True,
+        "mean+max",
+        labels,
+        ngrams=len(features.keys),
+        ngram_dim=weights.vectors.shape[1],
+    )
+    network = Network(config).eval()
+    assert network.ngrams is not None
+    network.ngrams.choose(features.ids)
+    lstm = predict_logits(network, examples).numpy()
+    parts = PartLogits(lstm, weights.logits(features.held(examples), examples.lengths), examples.targets)
+    stack = Stack(0.3, 1.7, np.linspace(-1, 1, lstm.shape[1]).astype(np.float32))
+    put_together(network, stack, weights)
+    np.testing.assert_allclose(predict_logits(network, examples).numpy(), stack.logits(parts), atol=2e-4)

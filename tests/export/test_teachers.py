@@ -1,0 +1,233 @@
+"""Teachers: cross-fitted so that none sees what it labels, kept where they help, weighed by log loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from edge_lstm_export.train.data import folds_of
+from edge_lstm_export.train.options import Augmentation, LinearOptions
+from edge_lstm_export.train.plan import Asked, facts_of, make_plan
+from edge_lstm_export.train.teachers.base import (
+    accuracy,
+    cross_fit,
+    ensemble,
+    log_losses,
+    stacked,
+    stacking_weights,
+)
+from edge_lstm_export.train.teachers.linear import LinearTeacher
+from edge_lstm_export.train.teachers.load import sentiment_improves
+from edge_lstm_export.train.teachers.sentiment import SentimentTeacher
+from edge_lstm_export.train.train import fit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made import dataset, rows, several_rows, words_of
+
+NOTHING = np.zeros((5, 0), np.bool_)
+
+
+def one_hot(labels: Any, count: int = 2) -> Any:
+    return np.eye(count, dtype=np.bool_)[np.asarray(labels)]
+
+
+@dataclass
+class Spy:
+    """Notes which rows it learnt and was asked of; answers 1 for each label, and the fold in ``asked_of``."""
+
+    asked: bool = True
+    name: str = "spy"
+    learnt: list[Any] = field(default_factory=list)
+    asked_of: list[Any] = field(default_factory=list)
+
+    def read(self, texts: Any) -> None:
+        self.texts = texts
+
+    def fit(self, rows: Any, labels: Any) -> Any:
+        self.learnt.append((rows.tolist(), labels.tolist()))
+        return self
+
+    def predict_logits(self, rows: Any) -> Any:
+        self.asked_of.append(rows.tolist())
+        return np.full((len(rows), 2), len(self.learnt), np.float32)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Answers what it was told, whatever it learns."""
+
+    answers: Any
+    asked: bool = True
+    name: str = "known"
+
+    def read(self, texts: Any) -> None:
+        pass
+
+    def fit(self, rows: Any, labels: Any) -> Any:
+        return self
+
+    def predict_logits(self, rows: Any) -> Any:
+        return self.answers[rows]
+
+
+def knows(truth: Any, right: float, seed: int, sure: float = 2.0) -> Any:
+    """Logits that are right for about this share of the rows."""
+    rng = np.random.default_rng(seed)
+    said = np.where(rng.random(len(truth)) < right, truth, 1 - truth)
+    return (one_hot(said) * sure).astype(np.float32)
+
+
+TRUTH = np.arange(200) % 2
+FOLD = np.arange(200) // 2 % 5
+
+
+def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
+    spy, labels, fold = Spy(), one_hot([0, 1] * 6), np.array([0, 1, 2] * 4)
+    asked = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0]], np.bool_)
+    found = cross_fit(spy, labels, fold, asked)
+    for k, ((learnt, targets), answered) in enumerate(zip(spy.learnt, spy.asked_of)):
+        own = np.flatnonzero(fold == k).tolist()
+        assert learnt == np.flatnonzero(fold != k).tolist()
+        assert targets == labels[learnt].tolist()
+        assert answered == own + (12 + np.flatnonzero(asked[k])).tolist()
+    assert (found.labelled[:, 0] == fold + 1).all()
+    # Not a number where a fold's model was not asked.
+    assert np.array_equal(~np.isnan(found.others[:, :, 0]), asked)
+    assert found.of_others()[:, 0].tolist() == [1, 2, 2, 1]  # the mean of those that were
+    assert found.of_others(1)[[1, 2], 0].tolist() == [2, 2] and np.isnan(found.of_others(1)[0]).all()
+    nobody = cross_fit(Spy(), labels, fold, np.zeros((3, 1), np.bool_)).of_others()
+    assert np.isnan(nobody).all()
+
+
+def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
+    labels, fold = one_hot([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    found = cross_fit(Spy(), labels, fold, np.ones((2, 3), np.bool_))
+    assert not found.labelled[fold == 1].any() and not found.others[1].any()
+    assert found.labelled[fold == 0].all()
+
+
+def test_one_wrong_text_cannot_decide_alone() -> None:
+    sure = (one_hot(TRUTH) * 1e9).astype(np.float32)
+    sure[0] = [-np.inf, 1e30]
+    found = cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING).labelled
+    assert np.isfinite(found).all() and np.abs(found).max() <= 20 and np.ptp(found, axis=1).max() <= 40
+    assert accuracy(found, one_hot(TRUTH), False) >= 199 / 200
+
+
+def told(*teachers: Any, several: bool = False) -> Any:
+    return ensemble(teachers, one_hot(TRUTH), FOLD, NOTHING, several=several, say=lambda line: None)
+
+
+def test_a_teacher_that_nobody_asked_for_stays_only_where_it_helps() -> None:
+    good, better = Known(knows(TRUTH, 0.75, 0)), knows(TRUTH, 0.95, 1)
+    useless = Known(knows(TRUTH, 0.5, 2), asked=False, name="useless")
+    found = told(good, useless)
+    assert [member.name for member in found.members] == ["known"]
+    ((name, with_it, without),) = found.dropped
+    assert name == "useless" and 0.5 < with_it <= 1 and without == found.accuracy
+    found = told(good, Known(better, asked=False, name="better"))
+    assert [member.name for member in found.members] == ["known", "better"] and not found.dropped
+    assert found.members[1].weight > found.members[0].weight and found.accuracy > 0.9
+    assert found.members[0].accuracy == accuracy(good.answers, one_hot(TRUTH), False)
+
+
+def test_a_teacher_that_was_asked_for_stays_unless_it_does_harm() -> None:
+    good = Known(knows(TRUTH, 0.75, 0))
+    kept = told(good, Known(knows(TRUTH, 0.5, 2), name="harmless"))
+    assert [member.name for member in kept.members] == ["known", "harmless"] and not kept.dropped
+    assert kept.members[1].weight < 0.2
+    first = told(Known(knows(TRUTH, 0.5, 3)))
+    assert len(first.members) == 1  # the first is always there
+
+
+@settings(max_examples=30)
+@given(
+    right=st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4),
+    sure=st.floats(0.01, 15),
+    several=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_no_teacher_has_a_weight_below_nothing(
+    right: list[float], sure: float, several: bool, seed: int
+) -> None:
+    parts = [knows(TRUTH, share, seed + i, sure) for i, share in enumerate(right)]
+    parts = [part - sure / 2 for part in parts] if several else parts
+    labels = one_hot(TRUTH)
+    weights = stacking_weights(parts, labels, several)
+    assert min(weights) >= 0 and len(weights) == len(parts)
+    mixed, equal = stacked(parts, labels, several), sum(parts) / len(parts)
+    assert log_losses(mixed, labels, several).sum() <= log_losses(equal, labels, several).sum() + 1e-3
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_linear_teacher_is_better_than_the_most_frequent_label(short: bool, several: bool) -> None:
+    table = several_rows(150) if several else rows(150, ("sea", "shop", "zoo"))
+    data = dataset(table, several=several)
+    if not short:  # words must come in three texts
+        data = dataset([(f"{text} {text}", label) for text, label in table], several=several)
+    teacher = LinearTeacher(LinearOptions(short, 1.0, 0.5), several)
+    teacher.read(data.train.texts)
+    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), NOTHING).labelled
+    assert accuracy(found, data.train.labels, several) > 0.8
+    assert found.shape == data.train.labels.shape
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_random_labels_do_not_leak_into_their_own_predictions(in_order: bool) -> None:
+    labels = np.random.default_rng(5).integers(0, 2, 200)
+    labels = np.sort(labels) if in_order else labels  # as files of one label lie side by side
+    names = np.random.default_rng(1).integers(0, 2**60, 200)  # a word of its own for each text
+    data = dataset(
+        [(f"{text} {name:x}", str(label)) for (text, _), name, label in zip(rows(200, "a"), names, labels)]
+    )
+    teacher = LinearTeacher(LinearOptions(), False)
+    teacher.read(data.train.texts)
+    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), NOTHING).labelled
+    assert accuracy(found, data.train.labels, False) < 0.65  # fitted without folds it is 1
+
+
+# --- The package's sentiment model --------------------------------------------------------------------------
+
+GOOD = words_of("superb wonderful brilliant delightful charming touching excellent fantastic gorgeous witty")
+BAD = words_of("awful terrible dreadful boring tedious dull lousy pathetic stupid horrible")
+THINGS = words_of("soup chair waiter lamp carpet towel parcel driver battery screen")
+# Each opinion is of a word of its own, so that one row teaches a linear model nothing of another.
+OPINIONS = [
+    (f"The {thing} was {word}.", label)
+    for thing, good, bad in zip(THINGS, GOOD, BAD)
+    for word, label in ((good, "yes"), (bad, "no"))
+]
+
+
+def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_called() -> None:
+    data, teacher = dataset(OPINIONS), SentimentTeacher(False)
+    teacher.read([*data.train.texts, "A wonderful evening.", ""])
+    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), np.ones((5, 2), np.bool_))
+    assert accuracy(found.labelled, data.train.labels, False) > 0.9
+    assert found.of_others()[0].argmax() == data.labels.index("yes") and np.isfinite(found.of_others()).all()
+
+
+def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
+    with_it, without = sentiment_improves(dataset(OPINIONS), 0) or (0, 1)
+    assert with_it > 0.9 > without
+    about = [(f"The {thing} number {i}", ("odd", "even")[i % 2]) for i, thing in enumerate(THINGS * 2)]
+    assert sentiment_improves(dataset(about), 0) is None
+    assert sentiment_improves(dataset([(t, f"{y}|x") for t, y in OPINIONS], several=True), 0) is None
+    assert sentiment_improves(dataset(OPINIONS[:8]), 0) is None  # too few to tell
+
+
+def test_it_makes_few_rows_a_better_model_and_its_words_come_in() -> None:
+    data = dataset(OPINIONS)
+    asked = [Asked("tiny", name, epochs=1, validation=0.0) for name in ("sentiment", "none")]
+    plans = [make_plan(facts_of(data), each) for each in asked]
+    assert plans[0].teachers == ("linear", "sentiment") and plans[0].related_words
+    for plan, expected in zip(plans, (True, False)):
+        small = Augmentation(*(min(2, n) for n in (plan.augmentation.variants, plan.augmentation.synonyms)))
+        trained = fit(data, replace(plan, augmentation=small))
+        known = [teacher["name"] for teacher in trained.checkpoint.training["teachers"]]
+        assert ("sentiment model" in known) == expected
+        assert ("mediocre" in trained.checkpoint.tokenizer.words) == expected
+        assert (trained.checkpoint.training["data"]["augmented_texts"] > 0) == expected
