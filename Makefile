@@ -98,6 +98,8 @@ model: $(VENV)/installed
 
 # The pretrained vectors of English words that trainings learn from, in the export package: from an encoder, and what
 # that says of 60,000 sentences of IMDB's unlabelled reviews (EDGE_LSTM_DATA as for 'make model'); ten minutes.
+TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
+
 words: $(VENV)/installed
 	$(BIN)/python tools/word_vectors.py $(TEACHER)
 
