@@ -82,7 +82,7 @@ class Parts:
         entries = (*tokenizer.words, *(tokenizer.pieces or ()))
         line = sum(len(entry.encode()) + 1 for entry in entries) / max(1, len(entries))
         fits = fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line)
-        long = every.lengths.mean() > LONG_TEXTS
+        long = self.rows.lengths.mean() > LONG_TEXTS
         ranking = log_count_ratio(self.targets().rows) if long else None
         counted = self.rows if long else every
         features = choose_ngrams(counted, min(plan.network.ngrams, fits), tokenizer.num_ids, ranking)
