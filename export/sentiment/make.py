@@ -53,7 +53,7 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     asked = Asked(name, "none", words=recipe.words, epochs=recipe.epochs, validation=VALIDATION, seed=SEED)
     plan = make_plan(facts_of(dataset), asked)
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
-    sparse = SparseOptions("logistic")
+    sparse = SparseOptions("residual")
     return replace(plan, kb=recipe.kb, network=network, sparse=sparse, teachers=(), own_labels=1.0)
 
 

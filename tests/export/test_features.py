@@ -72,6 +72,21 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
     assert fit == "low rank" or answers(weights, features, other).tolist() == [1]
 
 
+def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> None:
+    _, examples, features = read(2, 30)
+    data = data_of(features, examples)
+    known = np.where(examples.targets[:, 1:] > 0.5, 20, -20).astype(np.float32)
+    nothing = fit_logistic(data, known)
+    assert np.abs(nothing.vectors).max() < 1e-3 < np.abs(fit_logistic(data).vectors).max()
+    weights = fit_logistic(data, -known / 10)  # wrong logits are outweighed
+    held = features.held(examples)
+    logits = weights.logits(held, examples.lengths) - known / 10
+    assert ((logits[:, 0] > 0) == (known[:, 0] > 0)).all()
+    best = features.best(weights.vectors, held, features.words + 3)
+    assert len(best.keys) == features.words + 3 and best.words == features.words
+    assert set(best.keys.tolist()) < set(features.keys.tolist())
+
+
 @pytest.mark.parametrize(
     "fit", [lambda data: fit_svm(data, 0.5), fit_logistic, lambda data: fit_low_rank(data, 4, 60, 0)]
 )

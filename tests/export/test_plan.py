@@ -189,6 +189,7 @@ def changed(**values: Any) -> Values:
         ({"network__hidden": 10**9}, "hidden must be from 1 to 4,096"),
         ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
         ({"network__ngram_dim": 7}, "sparse fit svm needs ngram_dim = 1, one per logit"),
+        ({"sparse__fit": "residual"}, "residual needs n-grams, and a validation without folds"),
         ({"text__length": 0}, "length must be from 1"),
         ({"sparse__fit": "guess"}, "fit must be one of svm"),
         ({"augmentation__variants": -1}, "variants must be from 0"),

@@ -24,7 +24,7 @@ Doubles = npt.NDArray[np.float64]
 
 C = 0.5  # inverse regularisation of the SVMs
 BAYES_SMOOTHING = 0.3
-RIDGE, LOGISTIC_STEPS = 1e-4, 50
+RIDGE, RIDGE_OF_RESIDUAL, LOGISTIC_STEPS = 1e-4, 1e-6, 50
 # Of vectors of a lower rank: texts per step, peak learning rate, share of a text's n-grams that a step leaves
 # out, and how much of a target goes to all labels.
 BATCH, RATE, DROPOUT, SMOOTHING = 64, 0.01, 0.5, 0.05
@@ -111,18 +111,21 @@ def fit_svm(data: SparseData, bayes: float) -> SparseWeights:
     return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), np.asarray(bias, np.float32))
 
 
-def fit_logistic(data: SparseData) -> SparseWeights:
+def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = RIDGE) -> SparseWeights:
     """A logistic regression on soft targets: one column per logit. It learns from what teachers are unsure of
-    too, where an SVM would take a text wholly for its likeliest label."""
+    too, where an SVM would take a text wholly for its likeliest label. beside: float32 [texts, outputs],
+    logits that its own are added to."""
     x, weights = data.weighted()
     transposed = sparse.csr_matrix(x.T)
     texts, outputs = len(data.targets), data.outputs
     # One logit stands for two that are each half of it.
-    ridge = RIDGE / 2 if outputs == 1 else RIDGE
+    ridge = ridge / 2 if outputs == 1 else ridge
+    fixed = np.zeros((texts, outputs), np.float32) if beside is None else beside
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
-        w = flat.reshape(-1, outputs)
-        nats, slope = cross_entropy(x @ w[:-1] + w[-1], data.targets, several=data.several)
+        w = flat.reshape(-1, outputs).astype(np.float32)
+        nats, slope = cross_entropy(x @ w[:-1] + w[-1] + fixed, data.targets, several=data.several)
+        slope = slope.astype(np.float32)
         gradient = np.concatenate([transposed @ slope, slope.sum(axis=0, keepdims=True)]) / texts
         gradient[:-1] += ridge * w[:-1]
         return nats / texts + 0.5 * ridge * float((w[:-1] ** 2).sum()), gradient.astype(np.float64).ravel()

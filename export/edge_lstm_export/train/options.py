@@ -17,7 +17,7 @@ from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
-SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm"]
+SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
 
 # More labels than this are ids or a column of numbers: each one is a row of the head and a column of the
 # targets.
@@ -151,10 +151,11 @@ class LinearOptions:
 @dataclass(frozen=True)
 class SparseOptions:
     """How the n-gram part is fitted: linear SVMs and naive Bayes on the rows' labels (``svm``), a logistic
-    regression on soft targets (``logistic``), both one column a logit; or vectors of a lower rank by gradient
-    steps (``low-rank``), merged with SVMs where rows are few (``low-rank+svm``). embeddings: how much the
-    pretrained meaning of a text counts beside its n-grams in the fit; 0 leaves it out. bayes: what naive
-    Bayes counts beside an SVM; epochs: of low-rank vectors."""
+    regression on soft targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen
+    for that (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a
+    lower rank by gradient steps (``low-rank``), merged with SVMs where rows are few (``low-rank+svm``).
+    embeddings: how much the pretrained meaning of a text counts beside its n-grams in the fit; 0 leaves it
+    out, as residual does. bayes: what naive Bayes counts beside an SVM; epochs: of low-rank vectors."""
 
     fit: SparseFit = "svm"
     embeddings: float = 0.0

@@ -24,6 +24,7 @@ from edge_lstm_export.train.features import (
     with_embeddings,
 )
 from edge_lstm_export.train.linear import (
+    RIDGE_OF_RESIDUAL,
     SparseData,
     SparseWeights,
     fit_logistic,
@@ -39,6 +40,8 @@ from edge_lstm_export.train.pretrained import PretrainedWords, WordEmbeddings
 from edge_lstm_export.train.teachers.base import EnsemblePredictions
 from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
+
+CANDIDATES = 4  # n-grams that are tried for each one that gets a vector
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,19 @@ class Parts:
             labelled = self._sparse_data(learnt.subset(np.arange(rows)))
             weights = merged(weights, fit_svm(labelled, 0.0), labelled)
         return weights
+
+    def fit_residual(self, network: Network) -> SparseWeights:
+        """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""
+        assert self.features is not None and network.ngrams is not None
+        learnt, most = self.learnt(), len(self.features.keys)
+        beside = predict_logits(network, learnt).numpy()
+        ranking = log_count_ratio(learnt.targets)
+        self.features = choose_ngrams(learnt, CANDIDATES * most, self.config.num_words, ranking)
+        data = self._sparse_data(learnt)
+        weights = fit_logistic(data, beside, RIDGE_OF_RESIDUAL)
+        self.features = self.features.best(weights.vectors, data.held, most)
+        network.ngrams.choose(self.features.ids)
+        return fit_logistic(self._sparse_data(learnt), beside, RIDGE_OF_RESIDUAL)
 
     def _sparse_data(self, examples: Examples) -> SparseData:
         assert self.features is not None

@@ -221,11 +221,13 @@ def check_plan(plan: Plan) -> None:
         raise DataError(
             "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
         )
-    exact = plan.sparse.fit in ("svm", "logistic")
+    exact = plan.sparse.fit in ("svm", "logistic", "residual")
     if plan.network.ngrams and exact and plan.network.ngram_dim != plan.network.logits:
         raise DataError(
             f"sparse fit {plan.sparse.fit} needs ngram_dim = {plan.network.logits}, one per logit"
         )
+    if plan.sparse.fit == "residual" and (plan.validation.folds or not plan.network.ngrams):
+        raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
 
 # --- The tables of defaults: benchmarks/decisions.md says what each row is worth ----------------------------

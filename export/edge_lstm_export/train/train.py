@@ -35,6 +35,7 @@ from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.corpus import Corpus, ask_teachers, example_texts, prepare
 from edge_lstm_export.train.data import Bools, Dataset, Split
 from edge_lstm_export.train.features import Floats
+from edge_lstm_export.train.linear import SparseWeights
 from edge_lstm_export.train.loop import Callbacks, LoopResult, Progress, fit_network
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.parts import Parts
@@ -112,15 +113,16 @@ def fit(
     say("n-grams and calibration")
     if plan.network.several:
         round_to_int8(network)
+    residual = parts.fit_residual(network) if plan.sparse.fit == "residual" else None
     if validation is not None:
-        sparse = parts.fit_sparse()
+        sparse = residual or parts.fit_sparse()
         judged = PartLogits(
             predict_logits(network, validation).numpy(),
             parts.sparse_logits(sparse, validation),
             validation.targets,
         )
     truth = corpus.validation if validation is not None else corpus.rows
-    return _finish(parts, network, loop, judged, truth)
+    return _finish(parts, network, loop, judged, truth, residual)
 
 
 def _check_pool(plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None) -> None:
@@ -138,19 +140,22 @@ def _finish(
     loop: LoopResult,
     judged: PartLogits | None,
     truth: Split,
+    residual: SparseWeights | None,
 ) -> Result:
-    """Weigh the parts, calibrate, put the network together and measure it."""
+    """Weigh the parts, calibrate, put the network together and measure it. residual: n-grams that were fitted
+    to what the LSTM leaves: their logits are added to its own."""
     corpus, plan = parts.corpus, parts.plan
     several, learnt_from = plan.network.several, len(parts.rows) + len(parts.pool)
     stack, temperature, judgement = expected_stack(learnt_from, network.config.logits), 1.0, Judgement()
-    if parts.features is None:
-        stack = Stack(1.0, 0.0, stack.bias)
+    added = parts.features is None or residual is not None
+    if added:
+        stack = Stack(1.0, 0.0 if residual is None else 1.0, stack.bias)
     if judged is not None:
-        weights = stack if parts.features is None else fit_stack(judged, learnt_from, several=several)
+        weights = stack if added else fit_stack(judged, learnt_from, several=several)
         stack, temperature = _calibrated(weights, judged, plan, truth.labels)
         judgement = _judge(stack.logits(judged), truth, corpus, plan)
     more = parts.examples(corpus.validation) if len(corpus.validation) else None
-    put_together(network, stack, parts.fit_sparse(more=more))
+    put_together(network, stack, residual or parts.fit_sparse(more=more))
     thresholds = judgement.thresholds
     if several:
         thresholds = thresholds or (UNTUNED,) * len(corpus.dataset.labels)
