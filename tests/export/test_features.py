@@ -85,6 +85,8 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     best = features.best(weights.vectors, held, features.words + 3)
     assert len(best.keys) == features.words + 3 and best.words == features.words
     assert set(best.keys.tolist()) < set(features.keys.tolist())
+    few = features.best(weights.vectors, held, 5)  # fewer than there are words
+    assert few.words == len(few.keys) == 5
 
 
 @pytest.mark.parametrize(

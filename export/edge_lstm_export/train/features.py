@@ -64,12 +64,13 @@ class Features:
         return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (texts, len(self.keys)))
 
     def best(self, vectors: Floats, held: Matrix, most: int) -> Features:
-        """Keep the words and, ``most`` in all, the pairs that move most logits: by the length of their
+        """Keep ``most``: the first words and then the pairs that move most logits, by the length of their
         vectors times the root of their texts. vectors: float32 [n, outputs]; held: float32 [texts, n]."""
+        words = min(self.words, most)
         worth = np.linalg.norm(vectors, axis=1) * np.sqrt(held.getnnz(axis=0))
-        pairs = np.argsort(-worth[self.words :], kind="stable")[: max(0, most - self.words)]
-        keys = np.concatenate([self.keys[: self.words], np.sort(self.keys[self.words :][pairs])])
-        return replace(self, keys=keys)
+        pairs = np.argsort(-worth[self.words :], kind="stable")[: most - words]
+        keys = np.concatenate([self.keys[:words], np.sort(self.keys[self.words :][pairs])])
+        return replace(self, keys=keys, words=words)
 
     def matrix(self, held: Matrix) -> Matrix:
         """held: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the fit."""

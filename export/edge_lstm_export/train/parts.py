@@ -174,11 +174,13 @@ class Parts:
         learnt, most = self.learnt(), len(self.features.keys)
         beside = predict_logits(network, learnt).numpy()
         ranking = log_count_ratio(learnt.targets)
-        self.features = choose_ngrams(learnt, CANDIDATES * most, self.config.num_words, ranking)
-        data = self._sparse_data(learnt)
-        weights = fit_logistic(data, beside, RIDGE_OF_RESIDUAL)
-        self.features = self.features.best(weights.vectors, data.held, most)
-        network.ngrams.choose(self.features.ids)
+        candidates = choose_ngrams(learnt, CANDIDATES * most, self.config.num_words, ranking)
+        if len(candidates.keys) > most:  # else there is nothing to choose from
+            self.features = candidates
+            data = self._sparse_data(learnt)
+            weights = fit_logistic(data, beside, RIDGE_OF_RESIDUAL)
+            self.features = candidates.best(weights.vectors, data.held, most)
+            network.ngrams.choose(self.features.ids)
         return fit_logistic(self._sparse_data(learnt), beside, RIDGE_OF_RESIDUAL)
 
     def _sparse_data(self, examples: Examples) -> SparseData:
