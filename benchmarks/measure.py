@@ -77,11 +77,7 @@ def cut(rows: Sequence[int], batch: int, rounds: int) -> list[list[int]]:
 
 
 def interleaved(
-    children: Mapping[str, Child],
-    turns: Sequence[list[int]],
-    batch: int,
-    passes: int,
-    order: random.Random,
+    children: Mapping[str, Child], turns: Sequence[list[int]], batch: int, passes: int, order: random.Random
 ) -> dict[str, Nanoseconds]:
     """Return the nanoseconds of every call, float64 [passes, calls], of every peer; all answer the same rows.
 
