@@ -208,11 +208,6 @@ def test_options_that_do_not_go_together(options: ScoreOptions, says: str) -> No
         score(["x"], options=options)
 
 
-def test_a_file_without_a_curve_says_so() -> None:
-    with pytest.raises(DataError, match=r"keras.int8.onnx has no risk-coverage curve"):
-        score(["x"], model=SMALL, options=ScoreOptions(abstain=0.02))
-
-
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
     model = with_curve()
     probabilities = Classifier.from_model(model).probabilities(TEXTS)

@@ -78,10 +78,6 @@ def test_each_line_is_answered_before_the_next_is_read() -> None:
         assert process.wait() == 0
 
 
-def test_bytes_that_are_not_utf8_are_answered_too() -> None:
-    assert len(run("predict", stdin=b"caf\xe9 \xff\xfe\nfine\n").stdout.splitlines()) == 2
-
-
 def test_debug_shows_the_traceback() -> None:
     done = run("predict", "-m", "missing.onnx", "x", "--debug")
     assert done.returncode == 1

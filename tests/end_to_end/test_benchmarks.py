@@ -28,15 +28,12 @@ from benchmarks import (
     accuracy,
     documents,
     measure,
-    peers,
     picture,
-    processes,
     public_sets,
     run,
     table,
 )
-from benchmarks.conditions import cpu_of
-from benchmarks.lineup import REQUIREMENTS, Contender, Conversion, own_files
+from benchmarks.lineup import Contender, Conversion, own_files
 from benchmarks.processes import (
     ROOT,
     Child,
@@ -45,13 +42,10 @@ from benchmarks.processes import (
     EnvironmentUnavailableError,
     PeerError,
     Workplace,
-    ensure,
-    find,
 )
 from benchmarks.public_sets import SVM, Cell, Figures
 from benchmarks.sets import ALL, draw, split
 from benchmarks.table import percent
-from edge_lstm import Classifier
 from edge_lstm.modelfile import embedded_model
 
 FAKE = ("tests.end_to_end.fake_peer",)
@@ -166,31 +160,6 @@ def test_a_peer_that_dies_names_itself_and_the_log(place: Workplace, tmp_path: P
         Child(Entrant(contender, this_python("fake", tmp_path), place), place.texts)
 
 
-def test_every_peer_of_the_lineup_has_a_tool_and_an_environment(place: Workplace) -> None:
-    from benchmarks.lineup import CONVERSIONS, PEERS
-
-    for contender in PEERS:
-        assert callable(getattr(peers, contender.runner[1])) and contender.environment in REQUIREMENTS
-    assert {conversion.environment for conversion in CONVERSIONS} <= set(REQUIREMENTS)
-    assert all(not isinstance(entrant, Entrant) for entrant in find(PEERS, place)), "nothing is converted"
-
-
-def test_an_environment_that_pip_cannot_make_says_why(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    pip = tmp_path / "environments" / "nothing" / "bin" / "pip"
-    pip.parent.mkdir(parents=True)
-    pip.write_text(
-        "#!/bin/sh\necho Collecting nothing\necho 'ERROR: no wheel for this machine' >&2\nexit 1\n"
-    )
-    pip.chmod(0o755)
-    monkeypatch.setitem(REQUIREMENTS, "nothing", ("nothing",))
-    monkeypatch.setattr(processes.shutil, "rmtree", lambda *_, **__: None)
-    monkeypatch.setattr(processes.sys, "executable", "true")  # in place of making the environment
-    with pytest.raises(EnvironmentUnavailableError, match=r"^nothing: ERROR: no wheel for this machine$"):
-        ensure("nothing", tmp_path)
-
-
 def test_rows_are_cut_into_turns_of_whole_batches() -> None:
     assert measure.cut(range(10), 4, rounds=20) == [[0, 1, 2, 3], [5, 6, 7, 8]]
     assert measure.cut([3, 1, 2], 1, rounds=2) == [[3, 1], [2]]
@@ -234,13 +203,6 @@ def test_amx_is_withheld_from_a_command_and_what_it_starts() -> None:
         assert (done.stdout == "EPERM\n") is refused
 
 
-def test_the_cpu_of_a_report_says_what_was_withheld() -> None:
-    conditions = {"cpu": "Xeon", "cpus": 2, "features": ["avx2", "avx512_vnni"]}
-    assert cpu_of(conditions) == "Xeon, 2 CPUs, avx2, avx512_vnni"
-    withheld = cpu_of({**conditions, "withheld": ["amx_int8"]})
-    assert withheld.endswith("avx512_vnni (AMX withheld from every tool)")
-
-
 def test_no_share_is_rounded_up() -> None:
     shares = (0.92676, 0.8888, 0.999999, 1.0)
     assert [percent(share) for share in shares] == ["92.67", "88.88", "99.99", "100.00"]
@@ -276,12 +238,6 @@ def test_the_presets_page_has_means_and_ends_of_the_seeds(report: Report) -> Non
     assert "| preset | SST-2 | edited |" in page and "| small | 81.5 | 60.0 |" in page
     words = " ".join(ET.fromstring(picture.presets(presets)).itertext())
     assert "small: 91.50 %, 300 kB, 120 µs" in words
-
-
-def test_a_classifier_is_timed_alone_in_batches_and_without_the_network() -> None:
-    times = accuracy.times(Classifier.load(), ["A wonderful film.", "Dull."] * 9)
-    assert times["batch_size"] == 8
-    assert 0 < times["words"] < times["alone"] and 0 < times["batches"] < times["alone"]
 
 
 # --- Public sets --------------------------------------------------------------------------------------------

@@ -174,18 +174,6 @@ def test_a_table_dropped_on_it_comes_back_scored(page: Chromium, tiny: Path, tmp
 
 
 @needs_chromium
-def test_a_text_file_is_scored_a_line_a_text(page: Chromium, tmp_path: Path) -> None:
-    (tmp_path / "lines.txt").write_text("A wonderful film.\n\nTerrible, and boring, and bad.")
-    page.drop(tmp_path / "lines.txt")
-    page.wait("document.getElementById('counts').textContent.startsWith('3 rows')")
-    page.wait("!document.getElementById('download').hidden")
-    assert page.run("document.querySelectorAll('#rows tr').length") == 4
-    (tmp_path / "empty.csv").write_bytes(b"")
-    page.drop(tmp_path / "empty.csv")
-    page.wait("document.getElementById('error').textContent.includes('no rows')")
-
-
-@needs_chromium
 def test_it_is_used_from_the_keyboard_and_fits_a_phone(page: Chromium) -> None:
     page.look(360, 700, mobile=True)
     page.run("document.body.focus(); document.getElementById('text').focus()")

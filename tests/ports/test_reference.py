@@ -40,10 +40,6 @@ def test_it_needs_numpy_and_the_standard_library_only() -> None:
     assert {name for name in imported if name not in sys.stdlib_module_names} == {"numpy"}
 
 
-def test_it_can_be_read_in_one_sitting() -> None:
-    assert len(SOURCE.read_text().splitlines()) <= 460
-
-
 def test_every_kind_of_model_gives_onnx_runtimes_answers(reference: ModuleType, cases: list[Case]) -> None:
     for case in cases:
         model = reference.read(case.path.read_bytes())
