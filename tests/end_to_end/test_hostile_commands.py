@@ -347,7 +347,7 @@ PLACES = [
         name="latency in ASCII",
         shell=f"$EL {' '.join(QUICK)}",
         exit=0,
-        says="a text, ms",
+        says="per text, ms",
         environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
     ),
     Case(
