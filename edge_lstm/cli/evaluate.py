@@ -123,7 +123,6 @@ def command(
     from edge_lstm.evaluation.several import SeveralEvaluation, evaluate_several
     from edge_lstm.evaluation.sources import load_labelled
     from edge_lstm.modelfile import open_model
-    from edge_lstm.tables.labelled import LabelledSets
 
     written = [path for path in (report, mistakes) if path is not None]
     for path in written:
@@ -165,13 +164,13 @@ def command(
             "progress": progress.advance,
         }
         evaluation: Evaluation | SeveralEvaluation
-        if isinstance(labelled, LabelledSets):
+        if labelled.several:
             evaluation = evaluate_several(opened, labelled.texts, labelled.labels, **arguments)
         else:
             evaluation = evaluate(
                 opened,
                 labelled.texts,
-                labelled.labels,
+                labelled.names,
                 abstain=abstain,
                 threshold=threshold,
                 **arguments,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.formats import named
-from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
+from edge_lstm.tables.labelled import Labelled, read_labelled
 
 # Read by edge_lstm_export only: the IMDB download, its tar, Keras's arrays.
 _WORKSTATION_SUFFIXES = TAR_SUFFIXES
@@ -28,7 +29,7 @@ def load_labelled(
     follow_links: bool = False,
     data_dir: Path | None = None,
     show_progress: bool = False,
-) -> Labelled | LabelledSets:
+) -> Labelled:
     """Texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
@@ -46,7 +47,7 @@ def load_labelled(
         named(input_format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(_WORKSTATION_SUFFIXES):
         read = _from_dataset(source, split or DEFAULT_SPLIT, data_dir, show_progress)
-        return LabelledSets(read.texts, [(label,) for label in read.labels]) if several else read
+        return replace(read, several=bool(several))
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
         kind = f"has no part {split!r}" if path.is_dir() else "has no parts"
@@ -73,4 +74,4 @@ def _from_dataset(source: str, split: str, data_dir: Path | None, show_progress:
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:
         raise DataError(f"{source} has no part {split!r}; give --split train or --split test")
-    return Labelled(list(part.texts), [dataset.labels[i] for i in part.strata.tolist()])
+    return Labelled(list(part.texts), [(dataset.labels[i],) for i in part.strata.tolist()])

@@ -19,18 +19,19 @@ from edge_lstm.tables.values import Number
 
 @dataclass(frozen=True)
 class Labelled:
-    """texts[i] has the label labels[i]."""
+    """Texts with the names of their labels, each once per text, in the order of the data.
 
-    texts: list[str]
-    labels: list[str]
-
-
-@dataclass(frozen=True)
-class LabelledSets:
-    """texts[i] has the labels labels[i], each once, in the order of the data; () is a text without one."""
+    several: whether a text may have several labels, or none; else each has one.
+    """
 
     texts: list[str]
     labels: list[tuple[str, ...]]
+    several: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The label of each text, where each has one."""
+        return [names[0] for names in self.labels]
 
 
 def read_labelled(
@@ -43,7 +44,7 @@ def read_labelled(
     label_columns: Sequence[str] = (),
     several: bool | None = None,
     follow_links: bool = False,
-) -> Labelled | LabelledSets:
+) -> Labelled:
     """CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x text`` lines
     (fastText), or a folder with one folder of ``.txt`` files per label (as ``aclImdb/test``: the label is
     the name of a file's first folder; ``unsup`` is left out).
@@ -79,14 +80,14 @@ def read_labelled(
     if len(texts) == unlabelled and (form.several or not texts):
         raise DataError(f"{name} has no labelled row; check the file")
     if form.several:
-        return LabelledSets(texts, labels)
+        return Labelled(texts, labels, several=True)
     if unlabelled:
         more = f" (and in {unlabelled - 1:,} more of {len(texts):,} rows)"
         raise DataError(
             f"{first_of_them}{more if unlabelled > 1 else ''}; remove or label the row"
             + ("s" if unlabelled > 1 else "")
         )
-    return Labelled(texts, [names[0] for names in labels])
+    return Labelled(texts, [names[:1] for names in labels])
 
 
 def has_labels(path: Path, *, format: str | None = None, text_column: str | None = None) -> bool:  # noqa: A002

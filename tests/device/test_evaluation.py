@@ -320,7 +320,7 @@ def test_archives_of_reviews_are_read_on_a_device_too(tmp_path: Path) -> None:
                 member = tarfile.TarInfo(f"{part}/{label}/0_1.txt")
                 member.size = 4
                 archive.addfile(member, io.BytesIO(f"{label}!".encode()))
-    assert load_labelled(str(path)).labels == ["neg", "pos"]
+    assert load_labelled(str(path)).names == ["neg", "pos"]
 
 
 def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:

@@ -21,7 +21,7 @@ from edge_lstm.evaluation.several_report import write_several_report
 from edge_lstm.explain import explain
 from edge_lstm.metrics import set_scores
 from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
-from edge_lstm.tables.labelled import Labelled, LabelledSets, read_labelled
+from edge_lstm.tables.labelled import Labelled, read_labelled
 
 HERE = Path("model.onnx")
 GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."
@@ -136,7 +136,7 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
     summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=classifier)
     assert summary.added_columns[0] == added
     read = read_labelled(tmp_path / "out.csv", label_separator="|")
-    assert isinstance(read, LabelledSets) and read.labels == [("neg" if column == "labels" else "pos",)]
+    assert read.several and read.labels == [("neg" if column == "labels" else "pos",)]
 
 
 def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:
@@ -211,7 +211,7 @@ def test_several_labels_are_read(
 ) -> None:
     (tmp_path / name).write_text(content)
     found = read_labelled(tmp_path / name, **options)
-    assert isinstance(found, LabelledSets)
+    assert found.several
     assert found.labels == labels
 
 
@@ -220,14 +220,16 @@ def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     table = pa.table({"text": ["x", "y", "z"], "labels": [["a", "b"], [], None]})
     parquet.write_table(table, tmp_path / "a.parquet")
-    assert read_labelled(tmp_path / "a.parquet") == LabelledSets(["x", "y", "z"], [("a", "b"), (), ()])
+    assert read_labelled(tmp_path / "a.parquet") == Labelled(
+        ["x", "y", "z"], [("a", "b"), (), ()], several=True
+    )
 
 
 def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nx,a|b\ny,c\n")
-    assert read_labelled(tmp_path / "a.csv") == Labelled(["x", "y"], ["a|b", "c"])
+    assert read_labelled(tmp_path / "a.csv") == Labelled(["x", "y"], [("a|b",), ("c",)])
     (tmp_path / "a.txt").write_text("__label__a __label__a x\n__label__b y\n")  # the same label twice
-    assert read_labelled(tmp_path / "a.txt") == Labelled(["x", "y"], ["a", "b"])
+    assert read_labelled(tmp_path / "a.txt") == Labelled(["x", "y"], [("a",), ("b",)])
 
 
 @pytest.mark.parametrize(

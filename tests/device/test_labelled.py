@@ -10,7 +10,7 @@ import pytest
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import Labelled, read_labelled
 
-EXPECTED = Labelled(["good, really", "bad"], ["pos", "neg"])
+EXPECTED = Labelled(["good, really", "bad"], [("pos",), ("neg",)])
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_folder_has_a_folder_for_each_label(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert read_labelled(tmp_path) == Labelled(["bad", "good, really"], ["neg", "pos"])
+    assert read_labelled(tmp_path) == Labelled(["bad", "good, really"], [("neg",), ("pos",)])
 
 
 def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
@@ -47,13 +47,13 @@ def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     pyarrow.parquet.write_table(arrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "a.parquet")
-    assert read_labelled(tmp_path / "a.parquet") == Labelled(["a", "b"], ["1", "0"])
+    assert read_labelled(tmp_path / "a.parquet") == Labelled(["a", "b"], [("1",), ("0",)])
 
 
 def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("words,mood\na,pos\n")
-    assert read_labelled(path, label_column="mood") == Labelled(["a"], ["pos"])
+    assert read_labelled(path, label_column="mood") == Labelled(["a"], [("pos",)])
 
 
 def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> None:
@@ -62,7 +62,7 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
     os.close(writing)
     found = read_labelled(f"/dev/fd/{reading}", format="csv", label_column="mood")
     os.close(reading)
-    assert found == Labelled(["a"], ["pos"])
+    assert found == Labelled(["a"], [("pos",)])
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_accuracy_is_a_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     fp32 = opened(export_fp32(make_checkpoint()).data)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
     answers = Classifier.from_model(fp32).predict(texts)
-    data = Labelled(texts, [a.label for a in answers])
+    data = Labelled(texts, [(a.label,) for a in answers])
     good = quantize_int8(fp32, labelled=data, max_drop=5)
     assert good.accuracy is not None
     assert good.accuracy.before == 1

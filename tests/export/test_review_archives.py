@@ -138,7 +138,7 @@ def test_evaluate_reads_a_part_of_the_tar_with_its_label_names(tmp_path: Path) -
         found = load_labelled(str(tar), split=split)
         expected = {text.decode(): name.split("/")[2] for name, text in FILES.items() if f"{split}/" in name}
         assert len(found.texts) == count
-        assert all(expected[text] == label for text, label in zip(found.texts, found.labels))
+        assert all(expected[text] == label for text, label in zip(found.texts, found.names))
     assert len(load_labelled("imdb", data_dir=tmp_path).texts) == 2
     with pytest.raises(DataError, match="no part 'validation'"):
         load_labelled(str(tar), split="validation")

@@ -19,7 +19,7 @@ from made import make_checkpoint, opened, several_rows, write_csv
 
 from edge_lstm import Classifier, SeveralPrediction
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.tables.labelled import Labelled, LabelledSets
+from edge_lstm.tables.labelled import Labelled
 
 LABELS = ("anger", "fear", "joy")
 
@@ -27,7 +27,7 @@ LABELS = ("anger", "fear", "joy")
 @pytest.fixture(scope="module")
 def classifier(trained_several: Trained) -> Classifier:
     """The int8 file."""
-    labelled = LabelledSets(["joyful filler1", "filler2"], [("joy",), ()])
+    labelled = Labelled(["joyful filler1", "filler2"], [("joy",), ()], several=True)
     fp32 = opened(export_fp32(load_checkpoint(trained_several.checkpoint), labelled=labelled).data)
     return Classifier.from_model(opened(quantize_int8(fp32, labelled=labelled, max_drop=100).data))
 
@@ -67,7 +67,7 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     fp32 = opened(export_fp32(checkpoint).data)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
     own = [answer.labels for answer in Classifier.from_model(fp32).predict(texts)]
-    quantized = quantize_int8(fp32, labelled=LabelledSets(texts, own), max_drop=100)
+    quantized = quantize_int8(fp32, labelled=Labelled(texts, own, several=True), max_drop=100)
     assert isinstance(quantized.accuracy, gates.SetsChange)
     assert quantized.accuracy.micro_f1_before == 1.0 and quantized.accuracy.texts == 90
     with pytest.raises(CheckError, match="points of micro F1"):
@@ -79,9 +79,9 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
 
 @pytest.mark.parametrize(
     ("several", "labelled"),
-    [(True, Labelled(["a"], ["label0"])), (False, LabelledSets(["a"], [("label0",)]))],
+    [(True, Labelled(["a"], [("label0",)])), (False, Labelled(["a"], [("label0",)], several=True))],
 )
-def test_data_of_the_other_kind_is_refused(several: bool, labelled: Labelled | LabelledSets) -> None:
+def test_data_of_the_other_kind_is_refused(several: bool, labelled: Labelled) -> None:
     checkpoint = make_checkpoint(labels=3, several=several)
     with pytest.raises(DataError, match="a text, the model gives"):
         export_fp32(checkpoint, labelled=labelled)

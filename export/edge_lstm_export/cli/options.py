@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from edge_lstm.tables.labelled import Labelled, LabelledSets
+    from edge_lstm.tables.labelled import Labelled
 
 
 def option(
@@ -50,7 +50,7 @@ def check_output(output: Path, read: Iterable[str | Path | None]) -> None:
 
 def labelled_texts(
     source: str | None, data_dir: Path | None, several: bool, separator: str | None, columns: str | None
-) -> Labelled | LabelledSets | None:
+) -> Labelled | None:
     """--data as texts with labels (several where the model gives them): the source's test split, or all of it
     where it has none."""
     if source is None:

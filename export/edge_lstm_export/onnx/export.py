@@ -19,7 +19,7 @@ from edge_lstm.latency.statistics import Ratio, paired_ratio
 from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
 from edge_lstm.modelfile import ModelFile, parse_model
 from edge_lstm.models import embedded_reviews
-from edge_lstm.tables.labelled import Labelled, LabelledSets
+from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer, texts_digest
 from edge_lstm_export.onnx import gates, graph
 from edge_lstm_export.onnx.quantize import quantization_description
@@ -100,7 +100,7 @@ def export_fp32(
     length: int | None = None,
     batch: int | None = None,
     opset: int = graph.DEFAULT_OPSET,
-    labelled: Labelled | LabelledSets | None = None,
+    labelled: Labelled | None = None,
     abstain: float | None = None,
     say: Say = lambda line: None,
 ) -> Exported:
@@ -139,7 +139,7 @@ def export_fp32(
 def quantize_int8(
     fp32: ModelFile,
     *,
-    labelled: Labelled | LabelledSets | None = None,
+    labelled: Labelled | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
     answers: gates.Probabilities | None = None,
@@ -201,10 +201,10 @@ def _check_shape(length: int | None, batch: int | None, opset: int) -> None:
 
 
 def _check_labelled(
-    labelled: Labelled | LabelledSets | None, abstain: float | None, thresholds: tuple[float, ...] | None
+    labelled: Labelled | None, abstain: float | None, thresholds: tuple[float, ...] | None
 ) -> None:
     """Raise DataError where texts have several labels and the model gives one, or the other way round."""
-    if labelled is not None and isinstance(labelled, LabelledSets) != (thresholds is not None):
+    if labelled is not None and labelled.several != (thresholds is not None):
         has, gives = ("one label", "several") if thresholds is not None else ("several labels", "one")
         raise DataError(f"the data has {has} a text, the model gives {gives}; give other --data")
     if abstain is not None and thresholds is not None:
@@ -236,15 +236,15 @@ def _accuracy(
     models: Sequence[Classifier],
     before: gates.Probabilities,
     after: gates.Probabilities,
-    labelled: Labelled | LabelledSets,
+    labelled: Labelled,
     max_drop: float,
 ) -> gates.AccuracyChange | gates.SetsChange:
     """Two models' accuracies on labelled texts. CheckError where more than ``max_drop`` points are lost."""
     labels = models[0].labels
-    if isinstance(labelled, LabelledSets):
+    if labelled.several:
         truth = truth_of_sets(labelled.labels, labels, {}, "the data")
         return gates.check_sets(gates.sets_change(models, before, after, truth), max_drop)
-    indices = _label_indices(labelled.labels, labels)
+    indices = _label_indices(labelled.names, labels)
     return gates.check_accuracy(gates.accuracy_change(before, after, indices), max_drop)
 
 
@@ -282,7 +282,7 @@ def _with_golden_rows(
 def _curve(
     curve: RiskCoverage | None,
     answers: gates.Probabilities | None,
-    labelled: Labelled | LabelledSets | None,
+    labelled: Labelled | None,
     labels: Sequence[str],
     abstain: float | None,
 ) -> RiskCoverage | None:
@@ -294,8 +294,8 @@ def _curve(
     no curve. answers: float32 [n, labels].
     """
     default = abstain if abstain is not None or curve is None else curve.default
-    if isinstance(labelled, Labelled) and answers is not None:
-        curve = RiskCoverage.of(answers, _label_indices(labelled.labels, labels), DATA_OF_EXPORT)
+    if labelled is not None and not labelled.several and answers is not None:
+        curve = RiskCoverage.of(answers, _label_indices(labelled.names, labels), DATA_OF_EXPORT)
         curve = replace(curve, sha256=texts_digest(labelled.texts))
     if default is None:
         return curve

@@ -12,7 +12,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.formats import format_of, named
-from edge_lstm.tables.labelled import Labelled, LabelledSets, has_labels, read_labelled
+from edge_lstm.tables.labelled import Labelled, has_labels, read_labelled
 from edge_lstm.tables.lines import FASTTEXT_PREFIX, TEXT
 from edge_lstm.tables.reader import open_inputs
 from edge_lstm.tables.schema import STDIN, ReadOptions
@@ -110,11 +110,11 @@ def _read_alone(source: str, options: DataOptions) -> Dataset:
 def _read_files(sources: Sequence[str], options: DataOptions) -> Dataset:
     paths = [Path(source) for source in sources]
     parts = [_read_labelled(path, options) for path in paths]
-    several = any(isinstance(part, LabelledSets) for part in parts)
-    if several and not all(isinstance(part, LabelledSets) for part in parts):
+    several = any(part.several for part in parts)
+    if several and not all(part.several for part in parts):
         parts = [_read_labelled(path, options, several=True) for path in paths]
     texts = [text for part in parts for text in part.texts]
-    rows = [row for part in parts for row in _names(part)]
+    rows = [row for part in parts for row in part.labels]
     where = " + ".join(sources)
     labels = data.label_names([name for row in rows for name in row], where, several=several)
     train, digest = data.make_split(texts, rows, labels, where), _digest(paths, parts)
@@ -136,15 +136,15 @@ def _label(labeller: Labeller, sources: Sequence[str], options: DataOptions) -> 
 def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     _check_there(str(path))
     part = _read_labelled(path, options, several=dataset.several)
-    if isinstance(part, LabelledSets) and not dataset.several:
+    if part.several and not dataset.several:
         counts = "several labels a text, the training texts have one"
         raise DataError(f"{path} has {counts}; label both the same way")
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
-    test = data.make_split(part.texts, _names(part), dataset.labels, str(path))
+    test = data.make_split(part.texts, part.labels, dataset.labels, str(path))
     return replace(dataset, test=test, digest=both)
 
 
-def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -> Labelled | LabelledSets:
+def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -> Labelled:
     """several: a text may have several labels whatever the file; else as it has them."""
     return read_labelled(
         path,
@@ -158,10 +158,6 @@ def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -
     )
 
 
-def _names(part: Labelled | LabelledSets) -> list[Names]:
-    return [(label,) for label in part.labels] if isinstance(part, Labelled) else part.labels
-
-
 def _has_labels(path: Path, options: DataOptions) -> bool:
     if options.label_column is not None or options.label_separator is not None or options.label_columns:
         return True
@@ -172,10 +168,10 @@ def _name(paths: Sequence[Path]) -> str:
     return " + ".join(path.name or path.resolve().name for path in paths)
 
 
-def _digest(paths: Sequence[Path], parts: Sequence[Labelled | LabelledSets] = ()) -> str:
+def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
     """sha256 (hex) of a file, or of what was read of a folder; of several, of their digests."""
     digests = [
-        data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, _names(part))
+        data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
     ]
     return digests[0] if len(digests) == 1 else hashlib.sha256(" + ".join(digests).encode()).hexdigest()
