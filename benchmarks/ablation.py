@@ -28,6 +28,7 @@ from edge_lstm_export.train.run import with_knowledge
 from edge_lstm_export.train.sources.memory import dataset_from
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, split
+from benchmarks.table import markdown_table
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
 PAGE, MARK = Path(__file__).parent / "decisions.md", "<!-- benchmarks.ablation -->\n"
@@ -108,7 +109,7 @@ def table(runs: Runs) -> str:
         *(f"{name}, {rows}" for name in SETS for rows in sizes),
         "seconds",
     ]
-    text = f"| idea | {' | '.join(heads)} | lines |\n|---" + "|---:" * (len(heads) + 1) + "|\n"
+    lines = []
     for idea, (_, code) in IDEAS.items():
         gains: dict[str, list[float]] = {head: [] for head in heads}
         for name, rows, seed, turned_off in runs:
@@ -118,9 +119,8 @@ def table(runs: Runs) -> str:
                     gains[head].append(100 * (whole[0] - without[0]))
                 gains["seconds"].append(whole[1] - without[1])
         source = inspect.getsource(resolve_name(f"edge_lstm_export.train.{code}")) if code else ""
-        cells = " | ".join(map(_mean, gains.values()))
-        text += f"| {idea} | {cells} | {len(source.splitlines())} |\n"
-    return text
+        lines.append([idea, *map(_mean, gains.values()), str(len(source.splitlines()))])
+    return markdown_table(("idea", *heads, "lines"), lines) + "\n"
 
 
 def _mean(values: Sequence[float]) -> str:

@@ -15,18 +15,19 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import conditions, documents, lineup, measure, picture, table
+from benchmarks.lineup import Contender, Conversion
 from benchmarks.processes import (
     ROOT,
+    CannotTakePartError,
     Child,
     Entrant,
-    PeerError,
     Skipped,
     Workplace,
     convert,
@@ -61,8 +62,8 @@ def main() -> None:
     add("--output", type=Path, default=Settings.output)
     add("--model", type=Path, action="append", help="an edge-lstm model file; repeatable (default: embedded)")
     add("--only", action="append", default=[], help="contenders whose name holds this; repeatable")
-    for name in ("sample", "rounds", "passes", "cold_starts", "accuracy_texts"):
-        add(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
+    for field in fields(Settings)[1:]:
+        add(f"--{field.name.replace('_', '-')}", type=int, default=field.default)
     add("--threads", type=int, default=1)
     add("--draw", action="store_true")
     asked = parser.parse_args()
@@ -71,22 +72,17 @@ def main() -> None:
         return
     cache = asked.cache.absolute()
     texts = documents.prepare(asked.data_dir, cache)
-    weights = cache / f"seed-{texts.name}.npz"
-    place = Workplace(cache, texts, weights, asked.threads)
-    if not weights.exists():
-        convert(lineup.Conversion("seed", "convert-pytorch"), texts, weights, place)
+    place = Workplace(cache, texts, cache / f"seed-{texts.name}.npz", asked.threads)
+    if not place.weights.exists():
+        convert(Conversion("seed", "convert-pytorch"), texts, place.weights, place)
     contenders = (*lineup.own_files(asked.model or [embedded_model()]), *lineup.PEERS)
     chosen = [one for one in contenders if not asked.only or any(part in one.name for part in asked.only)]
-    fields = ("output", "sample", "rounds", "passes", "cold_starts", "accuracy_texts")
-    settings = Settings(**{name: getattr(asked, name) for name in fields})
+    settings = Settings(**{field.name: getattr(asked, field.name) for field in fields(Settings)})
     print(table.markdown(benchmark(place, settings, chosen, lineup.CONVERSIONS)))
 
 
 def benchmark(
-    place: Workplace,
-    settings: Settings,
-    contenders: Sequence[lineup.Contender],
-    conversions: Sequence[lineup.Conversion],
+    place: Workplace, settings: Settings, contenders: Sequence[Contender], conversions: Sequence[Conversion]
 ) -> Json:
     """Return the report of a whole run, and write it into the output folder."""
     count = min(settings.sample, len(np.load(place.texts / "labels.npy", mmap_mode="r")))
@@ -139,7 +135,7 @@ def _attempt(
         try:
             step(entrant)
             remaining.append(entrant)
-        except PeerError as error:
+        except CannotTakePartError as error:
             skipped.append(Skipped(entrant.contender.name, str(error)))
     return remaining
 
@@ -149,9 +145,9 @@ def _answers(entrant: Entrant, sample: Path, settings: Settings, first_answers: 
     contender, texts = entrant.contender, entrant.place.texts
     limit = min(settings.accuracy_texts, contender.accuracy_texts or settings.accuracy_texts)
     labels = np.load(texts / "labels.npy")[:limit]
-    with entrant.start(sample) as child:
+    with Child(entrant, sample) as child:
         same = measure.same_answer(child, len(np.load(sample / "labels.npy", mmap_mode="r")), sample)
-    with entrant.start(texts) as child:
+    with Child(entrant, texts) as child:
         answer = measure.probabilities(child, list(range(len(labels))), 1, sample)
     first = first_answers[contender.name] = answer[:PARITY_TEXTS]
     result = {
@@ -176,7 +172,7 @@ def _times(running: Sequence[Entrant], sample: Path, settings: Settings, results
         tools: dict[str, Child] = {}
         for entrant in running:
             name = entrant.contender.name
-            tools[name] = stack.enter_context(entrant.start(sample))
+            tools[name] = stack.enter_context(Child(entrant, sample))
             results[name]["version"] = tools[name].loaded["version"]
         # Batches of similar length: a gain for edge-lstm, no loss for tools that run over the padding.
         by_length = np.argsort(np.load(sample / "lengths.npy"), kind="stable").tolist()

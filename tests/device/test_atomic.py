@@ -35,16 +35,6 @@ def test_what_fails_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path:
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_link_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
-    precious, link = tmp_path / "precious", tmp_path / "link"
-    precious.write_text("precious")
-    link.symlink_to(precious)
-    write_atomically(b"new", link)
-    assert precious.read_text() == "precious"
-    assert not link.is_symlink()
-    assert link.read_text() == "new"
-
-
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -92,9 +82,3 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path: Path) -> None
             check_writable(path)
     write_atomically(b"new", tmp_path / "no" / "new", parents=True)
     assert (tmp_path / "no" / "new").read_bytes() == b"new"
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_one_line() -> None:
-    with pytest.raises(OutputError, match="no space left for /dev/full"):
-        write_atomically(b"x" * 100, Path("/dev/full"))

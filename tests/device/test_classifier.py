@@ -36,10 +36,6 @@ def test_a_document_scores_the_same_alone_and_in_any_batch(order: list[int], bat
     assert np.array_equal(together, ALONE[order])
 
 
-def test_threads_change_nothing() -> None:
-    assert np.array_equal(Classifier.load(threads=2).probabilities(REVIEWS), ALONE)
-
-
 def test_memory_that_is_kept_or_given_back_changes_nothing() -> None:
     given_back = Classifier.load(arena=False)
     for size in (1, 7, 16):
@@ -68,11 +64,6 @@ def test_the_status_says_what_to_know_of_a_text() -> None:
     ]
     of_pieces = [a.status for a in CLASSIFIER.predict(["qwxyzzy", "…", "好"])]
     assert of_pieces == ["ok", "empty", "unknown_words"]
-
-
-def test_no_texts_give_no_rows() -> None:
-    assert CLASSIFIER.probabilities([]).shape == (0, 2)
-    assert CLASSIFIER.predict([]) == []
 
 
 def test_golden_rows_give_the_bits_of_the_machine_that_wrote_them() -> None:

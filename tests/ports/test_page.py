@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import functools
-import http.server
 import io
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +18,7 @@ from edge_lstm import Classifier
 from edge_lstm.cli import app
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import open_model
-from tests.ports.chromium import CHROMIUM, Chromium
+from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="no chromium")
@@ -211,14 +208,6 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def guess_type(self, path: object) -> str:
-        return {".mjs": "text/javascript", ".html": "text/html"}.get(Path(str(path)).suffix, "model/onnx")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @needs_chromium
 def test_the_module_gives_the_answers_in_a_page_and_in_a_worker(
     browser: Chromium, cases: list[Case], tmp_path: Path
@@ -233,24 +222,17 @@ def test_the_module_gives_the_answers_in_a_page_and_in_a_worker(
     chosen = [c for c in cases if c.name in ("embedded", "seed.int8.onnx", "low-rank.fp32.onnx")]
     for i, case in enumerate(chosen):
         (tmp_path / f"{i}.onnx").write_bytes(case.path.read_bytes())
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path))
+    in_page = (
+        "import('./edge-lstm.mjs').then(async ({ Classifier }) => { const c = await Classifier.load(NAME);"
+        " return TEXTS.map((t) => [...c.predict(t).probabilities.values()]); })"
     )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        browser.open(f"http://127.0.0.1:{server.server_port}/index.html")
-        in_page = (
-            "import('./edge-lstm.mjs').then(async ({ Classifier }) => {"
-            " const c = await Classifier.load(NAME);"
-            " return TEXTS.map((t) => [...c.predict(t).probabilities.values()]); })"
-        )
-        in_worker = (
-            "new Promise((done) => { const w = new Worker('./worker.mjs', { type: 'module' });"
-            " w.onmessage = ({ data }) => done(data); w.postMessage([NAME, TEXTS]); })"
-        )
+    in_worker = (
+        "new Promise((done) => { const w = new Worker('./worker.mjs', { type: 'module' });"
+        " w.onmessage = ({ data }) => done(data); w.postMessage([NAME, TEXTS]); })"
+    )
+    with served(page=tmp_path) as address:
+        browser.open(f"{address}/page/index.html")
         for i, case in enumerate(chosen):
             for script in (in_page, in_worker):
                 told = script.replace("NAME", f"'{i}.onnx'").replace("TEXTS", json.dumps(case.texts))
                 assert np.abs(np.array(browser.run(told)) - case.probabilities).max() <= 1e-4, case.name
-    finally:
-        server.shutdown()
