@@ -12,9 +12,9 @@ DEVICE_BIN := $(DEVICE_VENV)/$(SCRIPTS)
 PIP_FLAGS := --quiet --disable-pip-version-check
 # Those that take minutes run in .ci/run, or with PYTEST_FLAGS= (nothing).
 PYTEST_FLAGS ?= -m "not slow"
-# Test processes at once, of one thread each; 0: this one alone, as a debugger needs it.
+# Test processes at once, of one thread each, a file of tests in one of them; 0: no others, as a debugger needs it.
 TEST_PROCESSES ?= 2
-PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: demo test lint types pytest device-test docs outputs release model words bench emulated clean
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,14 +73,6 @@ def _pip(command: list[str], name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A contender or converter that is left out, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Workplace:
     """What all peers share. texts: see documents.prepare; weights: of the seed network, .npz; threads: of a
     process."""
@@ -97,17 +89,17 @@ class Workplace:
         return self.cache / "models" / hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
 class Entrant:
-    """A contender that can take part: its environment and its files are there."""
+    """A contender with its environment and its files. Raises CannotTakePartError where one cannot be had."""
 
-    contender: Contender
-    environment: Environment
-    place: Workplace
-
-    def model_files(self) -> list[Path]:
-        """Return what has to be copied to the device."""
-        return [self.place.models / name for name in (self.contender.model, *self.contender.files)]
+    def __init__(self, contender: Contender, place: Workplace) -> None:
+        self.contender, self.place = contender, place
+        self.environment = place.ensure(contender.environment, place.cache)
+        # What has to be copied to the device.
+        self.model_files = [place.models / name for name in (contender.model, *contender.files)]
+        for path in self.model_files:
+            if not path.exists():
+                raise CannotTakePartError(f"there is no {path.name}: it could not be converted")
 
 
 class Child:
@@ -124,7 +116,7 @@ class Child:
                 command, cwd=ROOT, env=_environment(place.threads), text=True, bufsize=1,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
-        model, documents = entrant.model_files()[0], texts / contender.documents
+        model, documents = entrant.model_files[0], texts / contender.documents
         asked = {"model": str(model), "documents": str(documents), "options": dict(contender.options)}
         try:
             self.loaded = self.ask(cmd="load", threads=place.threads, **asked)
@@ -165,23 +157,10 @@ class Child:
         self._process.stdout.close()
 
 
-def find(contenders: Sequence[Contender], place: Workplace) -> Iterator[Entrant | Skipped]:
-    """Yield the contenders that can take part, and why the others cannot."""
-    for contender in contenders:
-        try:
-            entrant = Entrant(contender, place.ensure(contender.environment, place.cache), place)
-        except CannotTakePartError as error:
-            yield Skipped(contender.name, str(error))
-            continue
-        missing = [path.name for path in entrant.model_files() if not path.exists()]
-        reason = f"there is no {missing[0]}: it could not be converted" if missing else ""
-        yield Skipped(contender.name, reason) if missing else entrant
-
-
-def convert_all(conversions: Sequence[Conversion], place: Workplace) -> list[Skipped]:
-    """Convert the networks into every tool's files unless that was done; return what failed."""
+def convert_all(conversions: Sequence[Conversion], place: Workplace) -> dict[str, str]:
+    """Convert the networks into every tool's files unless that was done; return what failed → why."""
     place.models.mkdir(parents=True, exist_ok=True)
-    failed = []
+    failed = {}
     for conversion in conversions:
         source = place.weights if conversion.source == "weights" else place.texts / conversion.source
         done = place.models / f"{conversion.name}.{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}.done"
@@ -190,7 +169,7 @@ def convert_all(conversions: Sequence[Conversion], place: Workplace) -> list[Ski
                 convert(conversion, source, place.models, place)
                 done.touch()
         except CannotTakePartError as error:
-            failed.append(Skipped(f"conversion, {conversion.name}", str(error)))
+            failed[f"conversion, {conversion.name}"] = str(error)
     return failed
 
 

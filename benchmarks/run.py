@@ -13,9 +13,9 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,7 @@ import numpy as np
 
 from benchmarks import conditions, documents, lineup, measure, picture, table
 from benchmarks.lineup import Contender, Conversion
-from benchmarks.processes import (
-    ROOT,
-    CannotTakePartError,
-    Child,
-    Entrant,
-    Skipped,
-    Workplace,
-    convert,
-    convert_all,
-    find,
-)
+from benchmarks.processes import ROOT, CannotTakePartError, Child, Entrant, Workplace, convert, convert_all
 from edge_lstm.modelfile import embedded_model
 
 Json = dict[str, Any]
@@ -87,30 +77,27 @@ def benchmark(
     """Return the report of a whole run, and write it into the output folder."""
     count = min(settings.sample, len(np.load(place.texts / "labels.npy", mmap_mode="r")))
     sample = documents.cut(place.texts, place.texts / f"sample-{count}", count)
-    skipped = convert_all(conversions, place)
-    running: list[Entrant] = []
-    for entrant in find(contenders, place):
-        (running if isinstance(entrant, Entrant) else skipped).append(entrant)  # type: ignore[arg-type]
+    before, skipped = conditions.now(), convert_all(conversions, place)
     results: dict[str, Json] = {}
     first_answers: dict[str, Any] = {}
-
-    def answers(entrant: Entrant) -> None:
-        results[entrant.contender.name] = _answers(entrant, sample, settings, first_answers)
-
-    def start_cold(entrant: Entrant) -> None:
-        rows = range(min(200, count))
-        results[entrant.contender.name] |= measure.cold_start(entrant, sample, settings.cold_starts, rows)
-
-    running = _attempt("answers", running, answers, skipped)
-    before = conditions.now()
-    running = _attempt("cold start", running, start_cold, skipped)
+    running = []
+    for contender in contenders:
+        print(f"answers and cold start: {contender.name}", file=sys.stderr, flush=True)
+        try:
+            entrant = Entrant(contender, place)
+            results[contender.name] = _answers(entrant, sample, settings, first_answers)
+            cold = measure.cold_start(entrant, sample, settings.cold_starts, range(min(200, count)))
+            results[contender.name] |= cold
+            running.append(entrant)
+        except CannotTakePartError as error:
+            skipped[contender.name] = str(error)
     _times(running, sample, settings, results)
     report = {
         "conditions": {"before": before, "after": conditions.now(), "threads": place.threads},
         "settings": {"passes": settings.passes, "rounds": settings.rounds},
         "texts": documents.describe(sample),
         "contenders": [results[entrant.contender.name] for entrant in running],
-        "skipped": [asdict(skip) for skip in skipped],
+        "skipped": [{"name": name, "reason": reason} for name, reason in skipped.items()],
     }
     settings.output.mkdir(parents=True, exist_ok=True)
     (settings.output / "latest.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -123,21 +110,6 @@ def write(report: Json, output: Path) -> None:
     (output / "table.md").write_text(table.markdown(report), encoding="utf-8")
     for name, drawn in picture.all_of(report).items():
         (output / name).write_text(drawn, encoding="utf-8")
-
-
-def _attempt(
-    what: str, running: Sequence[Entrant], step: Callable[[Entrant], None], skipped: list[Skipped]
-) -> list[Entrant]:
-    """Return the entrants for which the step went well; the others are skipped with what went wrong."""
-    remaining = []
-    for entrant in running:
-        print(f"{what}: {entrant.contender.name}", file=sys.stderr, flush=True)
-        try:
-            step(entrant)
-            remaining.append(entrant)
-        except CannotTakePartError as error:
-            skipped.append(Skipped(entrant.contender.name, str(error)))
-    return remaining
 
 
 def _answers(entrant: Entrant, sample: Path, settings: Settings, first_answers: dict[str, Any]) -> Json:
@@ -153,7 +125,7 @@ def _answers(entrant: Entrant, sample: Path, settings: Settings, first_answers: 
     result = {
         "name": contender.name,
         "group": contender.group,
-        "model_bytes": sum(path.stat().st_size for path in entrant.model_files()),
+        "model_bytes": sum(path.stat().st_size for path in entrant.model_files),
         "installed_bytes": entrant.environment.installed_bytes(),
         "same_answer": same,
         "accuracy": measure.accuracy(answer, labels),

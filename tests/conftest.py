@@ -30,17 +30,8 @@ def imdb_folder() -> Path | None:
     return None
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests that need what this machine lacks, with the reason; tell pytest-xdist what belongs together.
-
-    The tests of a file go to one process, those of ``ports`` all to the same one: they share models that take
-    long to train. The rows of a table of hostile cases share nothing, so each goes wherever there is time.
-    """
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if "hostile" not in item.path.name and "interrupted_start" not in item.path.name:
-                group = "ports" if item.path.parent.name == "ports" else str(item.path)
-                item.add_marker(pytest.mark.xdist_group(group))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need what this machine lacks are skipped with the reason."""
     if imdb_folder() is None:
         for item in items:
             if "imdb" in item.keywords:

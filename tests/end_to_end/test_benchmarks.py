@@ -147,10 +147,10 @@ def test_a_fp32_tool_that_runs_another_network_is_reported(report: Report) -> No
     assert "**Not the seed network's answers**: wrong." in table.markdown(report)
 
 
-def test_a_peer_that_dies_names_itself_and_the_log(place: Workplace, tmp_path: Path) -> None:
+def test_a_peer_that_dies_names_itself_and_the_log(place: Workplace) -> None:
     contender = Contender("dead", "fake", ("tests.end_to_end.no_such_module",), "seed.npz")
     with pytest.raises(CannotTakePartError, match=r"dead: process ended with status 1; see .*peers\.log"):
-        Child(Entrant(contender, this_python("fake", tmp_path), place), place.texts)
+        Child(Entrant(contender, place), place.texts)
 
 
 def test_the_typical_time_of_a_text_forgets_an_interruption() -> None:

@@ -19,7 +19,7 @@ from tests.ports.test_reference import reference  # noqa: F401
 
 # Single bits, and what turns the tag of a metadata entry (0x72) into that of a text which readers skip.
 MASKS = (1, 2, 4, 8, 16, 32, 64, 128, 0x72 ^ 0x12, 0x72 ^ 0x1A, 0x72 ^ 0x22, 0x72 ^ 0x2A)
-STEPS = [4999, pytest.param(53, marks=pytest.mark.slow)]
+STEPS = [4999, pytest.param(211, marks=pytest.mark.slow)]
 KINDS = ("several.fp32.onnx", "several-2.int8.onnx", "tiny.int8.onnx", "unsegmented.fp32.onnx")
 
 
