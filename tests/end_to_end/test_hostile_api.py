@@ -110,7 +110,7 @@ class Frame:
         ([["fine"]], "not list"),
         (np.array([["fine"]]), "not ndarray"),
     ],
-    ids=str,
+    ids=["text", "bytes", "frame", "mapping", "of bytes", "a None", "a NaN", "of lists", "of two axes"],
 )
 def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str) -> None:
     for call in (CLASSIFIER.predict, CLASSIFIER.probabilities, CLASSIFIER.encode):
