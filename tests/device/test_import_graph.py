@@ -164,10 +164,6 @@ def test_the_device_side_hands_over_to_the_workstation_in_two_places() -> None:
 def test_nothing_of_the_device_imports_a_heavy_package_when_it_is_imported(package: str) -> None:
     for name, path in modules(DEVICE).items():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                names = (
-                    [alias.name for alias in node.names]
-                    if isinstance(node, ast.Import)
-                    else [node.module or ""]
-                )
-                assert package not in {n.split(".")[0] for n in names}, name
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert package not in {n.split(".")[0] for n in names}, name

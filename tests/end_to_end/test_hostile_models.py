@@ -102,20 +102,12 @@ def as_external(g: onnx.GraphProto) -> None:
     tensor.external_data.add(key="location", value="../../../etc/passwd")
 
 
-def other_output(**changes: Any) -> Callable[[onnx.GraphProto], object]:
-    def apply(g: onnx.GraphProto) -> None:
-        settings = {"name": "probabilities", "elem_type": TensorProto.FLOAT, "shape": ["batch", 2], **changes}
-        g.output[0].CopyFrom(helper.make_tensor_value_info(**settings))
-
-    return apply
-
-
-def other_input(**changes: Any) -> Callable[[onnx.GraphProto], object]:
-    def apply(g: onnx.GraphProto) -> None:
-        settings = {"name": "input_ids", "elem_type": TensorProto.INT32, "shape": ["batch", 600], **changes}
-        g.input[0].CopyFrom(helper.make_tensor_value_info(**settings))
-
-    return apply
+def other_value(values: str, **changes: Any) -> Callable[[onnx.GraphProto], object]:
+    """A graph whose input or output is another one. values: "input" or "output"."""
+    ids = {"name": "input_ids", "elem_type": TensorProto.INT32, "shape": ["batch", 600]}
+    answers = {"name": "probabilities", "elem_type": TensorProto.FLOAT, "shape": ["batch", 2]}
+    value = helper.make_tensor_value_info(**{**(ids if values == "input" else answers), **changes})
+    return lambda g: getattr(g, values)[0].CopyFrom(value)
 
 
 def asks_for_all_memory(g: onnx.GraphProto) -> None:
@@ -228,17 +220,21 @@ HOSTILE = [
     Hostile("local functions", "not one of a model's", lambda: edited(after=field(25, field(1, b"Add")))),
     Hostile("operators of another domain", "another domain", lambda: edited(opsets={"": 17, "com.evil": 1})),
     # The graph.
-    graph("another input", "asks for another input", other_input(name="tokens")),
-    graph("an input of another type", "asks for another input", other_input(elem_type=TensorProto.INT64)),
-    graph("an input of another shape", "asks for another input", other_input(shape=["batch", 600, 1])),
-    graph("a free length", "asks for another input", other_input(shape=["batch", "length"])),
-    graph("a batch of 1,000,000,000", "asks for another input", other_input(shape=[10**9, 600])),
-    graph("an input of 200,000,000 columns", "another length", other_input(shape=["batch", 200_000_000])),
-    graph("another output", "output is not probabilities", other_output(name="logits")),
+    graph("another input", "asks for another input", other_value("input", name="tokens")),
+    graph("an input of another type", "asks for another input",
+          other_value("input", elem_type=TensorProto.INT64)),
+    graph("an input of another shape", "asks for another input",
+          other_value("input", shape=["batch", 600, 1])),
+    graph("a free length", "asks for another input", other_value("input", shape=["batch", "length"])),
+    graph("a batch of 1,000,000,000", "asks for another input", other_value("input", shape=[10**9, 600])),
+    graph("an input of 200,000,000 columns", "another length",
+          other_value("input", shape=["batch", 200_000_000])),
+    graph("another output", "output is not probabilities", other_value("output", name="logits")),
     graph("an output of another type", "output is not probabilities",
-          other_output(elem_type=TensorProto.DOUBLE)),
-    graph("an output that is a scalar", "output is not probabilities", other_output(shape=[])),
-    graph("an output of three columns", "output is not probabilities", other_output(shape=["batch", 3])),
+          other_value("output", elem_type=TensorProto.DOUBLE)),
+    graph("an output that is a scalar", "output is not probabilities", other_value("output", shape=[])),
+    graph("an output of three columns", "output is not probabilities",
+          other_value("output", shape=["batch", 3])),
     graph("two outputs", "output is not probabilities", lambda g: g.output.extend([g.output[0]])),
     graph("external data", "not in the file", as_external),
     graph("a constant of 10^15 bytes", "as large as its shape",
