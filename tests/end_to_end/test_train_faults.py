@@ -22,10 +22,6 @@ def faults(*arguments: str | Path) -> dict[str, int]:
     return found
 
 
-def test_a_few_kills_at_random_moments(tmp_path: Path) -> None:
-    assert faults("kills", tmp_path, "1", "2")["trainings"] >= 1
-
-
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_of_train_and_of_export(tmp_path: Path) -> None:
     done = faults("kills", tmp_path, "2", "50")
