@@ -63,11 +63,11 @@ COMMANDS = {
     "predict": CommandEntry(
         "edge_lstm.cli.predict", "Classify texts given as arguments or lines of standard input."
     ),
-    "explain": CommandEntry("edge_lstm.cli.explain", "Show which words of a text moved the answer."),
+    "explain": CommandEntry("edge_lstm.cli.explain", "Show which words of a text moved the prediction."),
     "score": CommandEntry("edge_lstm.cli.score", "Classify every row of files: files in, files out."),
-    "suggest": CommandEntry("edge_lstm.cli.suggest", "Choose the texts of a log to label next."),
+    "suggest": CommandEntry("edge_lstm_export.cli.suggest", "Choose the texts of a log to label next.", 800),
     "latency": CommandEntry("edge_lstm.cli.latency", "Measure how fast this machine answers."),
-    "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says about itself."),
+    "inspect": CommandEntry("edge_lstm.cli.inspect", "Show what a model file is."),
     "page": CommandEntry("edge_lstm.cli.page", "Write one HTML file that classifies what is typed."),
     "doctor": CommandEntry(
         "edge_lstm.cli.doctor", "Check whether this device runs a model, and runs it right.", 0
@@ -106,6 +106,17 @@ class LazyGroup(TyperGroup):
         if cmd_name != "latency":
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         return _command(cmd_name, import_module(entry.module).command, entry.summary)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command; of a mistyped one, the error names those that are spelt nearly so."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS)
+            ctx.fail(
+                f"No such command {args[0]!r}." + (f" Did you mean {' or '.join(near)}?" if near else "")
+            )
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Names and lines from the table: pressing the tabulator imports no command's module."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from model_files import SMALL
 
 from edge_lstm import Classifier, DataError
-from edge_lstm.cli.explain import coloured, readable, report_page
-from edge_lstm.explain import explain
+from edge_lstm.cli.explain import coloured, readable
+from edge_lstm.explain import explain, explanation_page
 from edge_lstm.text import split_words, word_spans
 
 CLASSIFIER = Classifier.load(SMALL)  # a word that it does not know is unknown, and not its pieces
@@ -49,16 +50,13 @@ def test_the_effect_of_a_word_is_what_leaving_it_out_of_the_text_changes() -> No
         assert part.effect == pytest.approx(change, abs=1e-5)
 
 
-def test_the_answer_is_that_of_predict() -> None:
+def test_the_prediction_is_that_of_predict() -> None:
     found, answer = explain(CLASSIFIER, TEXT), CLASSIFIER.predict([TEXT])[0]
     assert (found.label, found.probability, found.status) == (answer.label, answer.probability, "ok")
     assert found.probabilities == answer.probabilities and found.answer == answer.label
-
-
-def test_effects_of_one_of_two_labels_are_those_of_the_other_turned_round() -> None:
-    one, other = (explain(CLASSIFIER, TEXT, label=label) for label in LABELS)
-    assert [part.effect for part in one.parts] == pytest.approx([-part.effect for part in other.parts])
-    assert one.answer == other.answer
+    first, second = (explain(CLASSIFIER, TEXT, label=label) for label in LABELS)
+    assert [part.effect for part in first.parts] == pytest.approx([-part.effect for part in second.parts])
+    assert first.answer == second.answer
 
 
 def test_sentences_cover_all_words_and_each_is_left_out_whole() -> None:
@@ -72,15 +70,11 @@ def test_sentences_cover_all_words_and_each_is_left_out_whole() -> None:
         assert part.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
 
 
-@pytest.mark.parametrize("text", ["", " \n", "...", "<>"])
-def test_a_text_without_words_has_no_parts(text: str) -> None:
-    found = explain(CLASSIFIER, text)
-    assert (found.parts, found.status) == ((), "empty")
-
-
-def test_unknown_words_are_marked() -> None:
-    found = explain(CLASSIFIER, "good qwxyz")
-    assert [part.known for part in found.parts] == [True, False]
+def test_a_text_without_words_has_no_parts_and_unknown_words_are_marked() -> None:
+    for text in ("", " \n", "...", "<>"):
+        found = explain(CLASSIFIER, text)
+        assert (found.parts, found.status) == ((), "empty")
+    assert [part.known for part in explain(CLASSIFIER, "good qwxyz").parts] == [True, False]
 
 
 def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
@@ -119,9 +113,10 @@ def test_a_label_or_part_that_does_not_exist_is_refused() -> None:
 
 def test_the_page_shows_the_whole_text_and_runs_nothing_of_it() -> None:
     text = "A <script>alert('wonderful')</script> film & more, qwxyz"
-    page = report_page(explain(CLASSIFIER, text))
+    page = explanation_page(explain(CLASSIFIER, text))
     assert "<script" not in page and "http" not in page
-    assert "&lt;" in page and "wonderful" in page and "Underlined" in page and "Grey" not in page
+    assert "&lt;" in page and "wonderful" in page and '<span class="unknown"' in page
+    assert 'class="unread"' not in page
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -137,29 +132,21 @@ def test_the_command_is_plain_through_a_pipe_and_fits_80_columns() -> None:
         assert max(map(len, done.stdout.decode().splitlines())) < 80
 
 
-def test_standard_input_gives_what_an_argument_gives() -> None:
-    assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
-
-
 def test_the_command_answers_in_json_and_writes_a_page(tmp_path: Path) -> None:
     page = tmp_path / "e.html"
     answer = json.loads(run(TEXT, "--json", "--report", str(page)).stdout)
     assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
     assert page.read_text().startswith("<!doctype html>")
+    assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
 
 
-def test_the_terminal_and_the_page_show_the_same_text_in_the_same_colours() -> None:
+def test_the_terminal_shows_the_whole_text_and_colours_what_moved_it() -> None:
     found = explain(CLASSIFIER, TEXT)
-    text = coloured(found)
-    assert text.plain == TEXT
-    tinted = [text.plain[s.start : s.end] for s in text.spans if s.style.bgcolor]  # type: ignore[union-attr]
-    strongest = max(abs(part.effect) for part in found.parts)
-    assert tinted == [part.text for part in found.parts if abs(part.effect) >= 0.05 * strongest]
-    assert [text.plain[s.start : s.end] for s in text.spans if s.style.underline] == ["qwxyz"]  # type: ignore[union-attr]
-    page = report_page(found)
-    for span in text.spans:
-        style = span.style.get_html_style()  # type: ignore[union-attr]
-        assert f'<span style="{style}" title="effect ' in page
+    shown = coloured(found)
+    assert re.sub("\x1b[^m]*m", "", shown) == TEXT
+    tinted = re.findall(r"\x1b\[30;48;5;\d+[;\d]*m(.*?)\x1b\[0m", shown)
+    assert tinted == [part.text for part in found.parts if abs(found.strength(part)) >= 0.05]
+    assert re.findall(r";?4m(.*?)\x1b", shown) == ["qwxyz"]
 
 
 def test_a_pipe_does_not_wait_for_rich() -> None:

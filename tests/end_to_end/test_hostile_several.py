@@ -57,12 +57,12 @@ CASES = [
     ),
     Case(
         name="a model of one label on texts of several",
-        arguments=("evaluate", "--data", "d.csv", "--label-separator", "|"),
-        says="gives one label a text",
+        arguments=("evaluate", "d.csv", "--label-separator", "|"),
+        says="gives one label per text",
     ),
     Case(
         name="labels that the model does not know",
-        arguments=("evaluate", "several.onnx", "--data", "d.csv"),
+        arguments=("evaluate", "several.onnx", "d.csv"),
         says="the model has neg, pos",
     ),
     Case(
