@@ -31,9 +31,6 @@ SMALL = 300.0  # of one that stands beside others
 NAME_LETTERS = 30
 BINS = 120
 MOST_DOTS = 1000
-PHASES = ("Python starts", "imports", "loads the model", "first answer")
-PHASE_COLOURS = (SERIES[5], SERIES[3], SERIES[1], SERIES[0])
-HOT = ("#e8eff7", "#2563a8")  # of a heat map: fastest, slowest
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -183,9 +180,7 @@ def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
         _percent_axis(axes.xaxis)
         axes.grid(visible=False, axis="x")
         below.bar(lows, counts, color=MUTED, alpha=0.6, **bar)
-        below.set(
-            xlim=(start, 1), xticks=(), yticks=(), xlabel="probability of the predicted label", ylabel="texts"
-        )
+        below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="confidence", ylabel="texts")
         below.grid(visible=False)
         return to_svg(axes, "reliability diagram")
 
@@ -293,153 +288,3 @@ def length_curve_chart(settings: Sequence[LengthCurve]) -> str:
         _time_axis(axes.yaxis, 0, slowest, logarithmic=False)
         axes.grid(visible=False, axis="x")
         return to_svg(axes, "time by length of the text")
-
-
-@dataclass(frozen=True)
-class RatioRow:
-    """A row of a forest plot: a ratio with its interval."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-
-def forest_chart(rows: Sequence[RatioRow], caption: str, limit: float | None = None) -> str:
-    """Ratios with their intervals around 1, ``caption`` below; ``limit`` is the gate's, if any."""
-    from_ = min(1.0, *(row.low for row in rows)) / 1.06
-    to = max(1.0, limit or 1.0, *(row.high for row in rows)) * 1.06
-    with style():
-        axes = new_axes(WIDTH, 30 * len(rows) + 50)
-        axes.set_xscale("log")
-        axes.axvline(1, color=INK, linewidth=1.4)
-        if limit is not None:
-            axes.axvline(limit, color=BAD, linestyle=(0, (4, 3)))
-        for y, row in enumerate(reversed(rows)):
-            colour = GOOD if row.high < 1 else BAD if row.low > 1 else MUTED
-            axes.plot((row.low, row.high), (y, y), color=colour, linewidth=3, solid_capstyle="butt")
-            axes.plot(row.value, y, "o", color=colour, markersize=9)
-            label = f"{row.value:.3f}  ({row.low:.3f} to {row.high:.3f})"
-            axes.annotate(label, (1, y), (14, 0), xycoords=("axes fraction", "data"),
-                          textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
-        axes.set_yticks(range(len(rows)), [clip(row.name) for row in reversed(rows)], color=INK)
-        axes.set(xlim=(from_, to), ylim=(-0.6, len(rows) - 0.4), xlabel=clip(caption, 100))
-        _ratio_axis(axes.xaxis, from_, to)
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
-        return to_svg(axes, caption)
-
-
-def _ratio_axis(axis: Any, low: float, high: float) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-    axis.set_major_locator(MaxNLocator(6) if high / low < 3 else LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:.3g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-@dataclass(frozen=True)
-class StartRow:
-    """Cold start of one setting: medians of its phases in ms, the least and the most of all together."""
-
-    name: str
-    phases_ms: tuple[float, ...]
-    least_ms: float
-    most_ms: float
-
-
-def start_chart(rows: Sequence[StartRow]) -> str:
-    """Cold start as a bar of phases."""
-    with style():
-        axes = new_axes(WIDTH, 34 * len(rows) + 66)
-        names = [clip(row.name) for row in reversed(rows)]
-        left = np.zeros(len(rows))
-        for name, colour, times in zip(
-            PHASES, PHASE_COLOURS, zip(*(row.phases_ms for row in reversed(rows)))
-        ):
-            axes.barh(range(len(rows)), times, left=left, height=0.62, color=colour, label=name)
-            left += times
-        for y, row in enumerate(reversed(rows)):
-            axes.plot((row.least_ms, row.most_ms), (y, y), color=INK, linewidth=1.2)
-            write_beside(axes, max(left[y], row.most_ms), y, f"{left[y]:.0f} ms")
-        most = max(max(sum(row.phases_ms), row.most_ms) for row in rows)
-        axes.set_yticks(range(len(rows)), names, color=INK)
-        axes.set(xlim=(0, most * 1.1), ylim=(-0.5, len(rows) - 0.5), xlabel="ms")
-        axes.grid(visible=False, axis="y")
-        axes.figure.legend(loc="outside upper center", ncols=len(PHASES))
-        return to_svg(axes, "cold start by phase")
-
-
-def _cell(x: float, y: float, colour: str, opacity: float = 1.0, frame: str = "none") -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(
-        (x - 0.49, y - 0.49), 0.98, 0.98, facecolor=colour, alpha=opacity if frame == "none" else None,
-        edgecolor=frame, linewidth=2,
-    )  # fmt: skip
-
-
-def _bare(axes: Any) -> None:
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def heat_map_chart(
-    rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], across: str
-) -> str:
-    """A sweep as a grid of µs per text; darker is slower, the fastest cell is framed."""
-    known = [value for row in values for value in row if value is not None]
-    low, high = min(known), max(known)
-    cell = min(110.0, (WIDTH - 200) / len(columns))
-    with style():
-        from matplotlib.colors import LinearSegmentedColormap, to_hex
-
-        shades = LinearSegmentedColormap.from_list("heat", HOT)
-        axes = new_axes(cell * len(columns) + 7 * max(map(len, rows)) + 30, 42 * len(rows) + 60)
-        for i, row in enumerate(values):
-            for j, value in enumerate(row):
-                if value is None:
-                    axes.text(j, i, "–", ha="center", va="center", color=MUTED)
-                    continue
-                part = math.log(value / low) / math.log(high / low) if high > low else 0.0
-                frame = INK if value == low else "none"
-                axes.add_patch(_cell(j, i, to_hex(shades(part)), frame=frame))
-                # Not INK and PAPER: the cells have these colours in a dark page too.
-                ink = "#fefefe" if part > 0.5 else "#101828"
-                axes.text(j, i, milliseconds(value), ha="center", va="center", color=ink)
-        axes.set_xticks(range(len(columns)), [clip(name) for name in columns], color=INK)
-        axes.set_yticks(range(len(rows)), [clip(name, 40) for name in rows], color=INK)
-        axes.xaxis.tick_top()
-        axes.xaxis.set_label_position("top")
-        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), xlabel=across)
-        _bare(axes)
-        return to_svg(axes, "sweep of settings")
-
-
-@dataclass(frozen=True)
-class Course:
-    """One setting over time: values in µs, in order."""
-
-    name: str
-    values_us: Floats
-    colour: str
-
-
-def course_chart(settings: Sequence[Course], unit: str) -> str:
-    """Medians over time, one curve for each setting: shows drift and disturbance."""
-    values = np.concatenate([one.values_us for one in settings])
-    low, high = float(np.percentile(values, 0.5)) * 0.97, float(np.percentile(values, 99.5)) * 1.03
-    with style():
-        from matplotlib.ticker import MaxNLocator
-
-        axes = new_axes(WIDTH, 240)
-        for one in settings:
-            inside = np.clip(one.values_us, low, high)
-            axes.plot(np.arange(1, len(inside) + 1), inside, color=one.colour, linewidth=1.6)
-        longest = max(len(one.values_us) for one in settings)
-        axes.set(xlim=(1, longest), ylim=(low, high), xlabel=unit)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        _time_axis(axes.yaxis, low, high, logarithmic=False)
-        axes.grid(visible=False, axis="x")
-        return to_svg(axes, "times over the measurement")

@@ -30,7 +30,6 @@ from edge_lstm.errors import (
     NotAModelFileError,
 )
 from edge_lstm.model_checks import (
-    EMBEDDED_FORMAT,
     GoldenRow,
     check_graph,
     check_metadata,
@@ -189,8 +188,7 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
             f"{path} is not a model file of edge-lstm (no {KEY_FORMAT} in its metadata); "
             "give one made by 'edge-lstm export'"
         )
-    if onnx.metadata[KEY_FORMAT] != EMBEDDED_FORMAT:  # TODO(model)
-        _check_format(onnx.metadata[KEY_FORMAT], path)
+    _check_format(onnx.metadata[KEY_FORMAT], path)
     if _digest(data[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
         raise DamagedModelFileError(
             f"{path} was cut short or changed after it was written; copy or export it again"

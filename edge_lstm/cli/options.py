@@ -68,36 +68,6 @@ ThresholdOption = Annotated[
 ]
 TopOption = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Give the K most probable labels.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-InputFormatOption = Annotated[
-    str | None,
-    typer.Option(
-        "--input-format",
-        metavar="NAME",
-        help="Format of the input: text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]",
-        show_default=False,
-    ),
-]
-TextColumnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--text-column",
-        metavar="NAME",
-        help="Column of the text, by name or number.  [default: found by its name]",
-        show_default=False,
-    ),
-]
-LabelColumnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--label-column",
-        metavar="NAME",
-        help="Column of the label, by name or number.  [default: found by its name]",
-        show_default=False,
-    ),
-]
-FollowLinksOption = Annotated[
-    bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
-]
 ReportOption = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Write a report, one HTML page that opens offline."),

@@ -103,7 +103,7 @@ def steps(folder: Path) -> Iterator[Step]:
     )
     yield Step(
         "How fast is it here?",
-        ("latency", model, "--data", tickets, "--runs", "1200"),
+        ("latency", model, "--texts", tickets, "--runs", "1200"),
         "A cold start, a text and a token, each measured by itself. A line 'distrust' says what else the "
         "machine was doing: measure again when it is idle.",
     )

@@ -216,14 +216,7 @@ def test_latency_measures_and_knows_no_more_than_the_system_says(
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert result["settings"][0]["both"]["mean_us"] > 0
     assert "error" not in done.stderr
-    if sys.platform == "linux":
-        assert "load, clock and heat are not watched" in " ".join(done.stdout.split())
     assert run("latency", "--show", "result.json").stdout
-
-
-def test_latency_says_that_it_cannot_pin(run: Run) -> None:
-    done = run("latency", "--runs", "20", "--pin", "0", code=1)
-    assert "--pin needs Linux" in done.stderr
 
 
 def test_doctor_finds_the_device_fit(run: Run) -> None:

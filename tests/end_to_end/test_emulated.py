@@ -74,16 +74,6 @@ def test_a_batch_on_an_emulated_cpu_gives_the_bits_of_the_texts_alone(
     assert emulated.answers(cpu, refreshed, texts[:60], batch_size=16) == alone
 
 
-@pytest.mark.emulated
-@pytest.mark.parametrize("name", ["Haswell", "cortex-a72"])
-def test_a_latency_result_from_an_emulated_cpu_says_so(name: str, refreshed: Path) -> None:
-    cpu = chosen(name)
-    command, environment = emulated.command_for(cpu, refreshed)
-    program = "from edge_lstm.latency.conditions import host; print(host().emulated)"
-    seen = emulated.subprocess.run([*command, "-c", program], capture_output=True, text=True, env=environment)
-    assert f"-cpu {name}" in seen.stdout
-
-
 def test_the_texts_are_varied_and_the_same_every_time(texts: list[str]) -> None:
     lengths = [len(text.split()) for text in texts]
     assert len(texts) == len(set(texts)) == TEXTS

@@ -20,7 +20,6 @@ from model_files import SMALL
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import to_result
 from edge_lstm.latency.settings import Settings
-from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 
 NO_CURVE = str(SMALL)
@@ -91,7 +90,7 @@ def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
         settings = Settings(
             models=(embedded_model(),), runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1
         )
-        document = to_result(measure(settings, embedded_sample())).to_dict()
+        document = to_result(measure(settings)).to_dict()
         change(document)
         (folder / "r.json").write_text(json.dumps(document))
 
@@ -122,11 +121,6 @@ OPTIONS = [
     latency("threads of 5,000 digits", "--threads", "9" * 5000, says="whole numbers"),
     latency("a batch of nothing", "--batch-size", "0", says="whole numbers"),
     latency("batches without a common multiple", "--batch-size", "7,64,121", says="divide each other"),
-    latency("no length", "--length", "0", says="whole numbers"),
-    latency("a length beyond the model's", "--length", "601", says="1 to 600"),
-    latency("a CPU that is not there", "--pin", "4096", says="cannot pin"),
-    latency("CPUs backwards", "--pin", "3-1", says="CPU numbers"),
-    latency("all the CPUs there can be", "--pin", "0-99999", says="CPU numbers"),
     latency("no provider", "--provider", "", says="provider"),
     latency("an unknown provider", "--provider", "CPU,Abacus", says="Abacus"),
     latency("no runs", "--runs", "0", exit=2),
@@ -135,16 +129,13 @@ OPTIONS = [
     latency("a model twice", "m.onnx", "m.onnx", given=model, says="twice"),
     latency("a model and a link to it", "m.onnx", "link.onnx", given=models, says="twice"),
     latency("a model that is not there", "no.onnx", says="no model file at no.onnx"),
-    latency("texts that are not there", "--data", "no.txt", says="no.txt"),
+    latency("texts that are not there", "--texts", "no.txt", says="no.txt"),
     latency("a folder as model", ".", says="folder"),
-    latency("no texts", "--data", "e.txt", given=put(e__txt=""), says="no texts"),
-    latency("no such format", "--data", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
-    latency("no such column", "--data", "t.csv", "--text-column", "no", given=put(t__csv=ROWS), says="no"),
-    latency("texts from a folder without any", "--data", ".", says="."),
+    latency("no texts", "--texts", "e.txt", given=put(e__txt=""), says="no texts"),
+    latency("no such format", "--texts", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
+    latency("no such column", "--texts", "t.csv", "--text-column", "no", given=put(t__csv=ROWS), says="no"),
+    latency("texts from a folder without any", "--texts", ".", says="."),
     latency("a limit without a comparison", "--fail-above", "5%", says="--compare"),
-    latency("wheels without a device", "--wheels", ".", says="--ssh"),
-    latency("a device that is an option", "--ssh", "-oProxyCommand=touch x", says="is no host"),
-    latency("a device without a name", "--ssh", "", says="is no host"),
     a("latency", "one result to compare", "--compare", "a.json", exit=2),
     a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read b.json"),
     a(
@@ -247,7 +238,7 @@ OPTIONS = [
 FILES = [
     *(
         latency(f"{option} into {what}", option, name, given=given, says=says)
-        for option in ("--output", "--report", "--samples")
+        for option in ("--output", "--report")
         for what, name, given, says in (
             ("no folder", "no/such/x", put(), "cannot write"),
             ("a folder", ".", put(), "folder"),
@@ -257,7 +248,7 @@ FILES = [
     ),
     *(
         latency(f"{option} into a device", option, "null", given=null, exit=0, then=is_a_device("null"))
-        for option in ("--output", "--report", "--samples")
+        for option in ("--output", "--report")
     ),
     evaluate("--report into a device", "--report", "null", given=null, exit=0, then=is_a_device("null")),
     a(
@@ -272,21 +263,12 @@ FILES = [
     ),
     *(
         latency(f"{option} over a link", option, "out", given=special, exit=0, changes=frozenset({"out"}))
-        for option in ("--output", "--report", "--samples")
+        for option in ("--output", "--report")
     ),
     evaluate("--report over a link", "--report", "out", given=special, exit=0, changes=frozenset({"out"})),
     latency("two outputs of one name", "--output", "x", "--report", "x", says="one file"),
     latency(
         "the result over its model", "m.onnx", "--output", "m.onnx", given=model, says="one of the inputs"
-    ),
-    latency(
-        "the samples over the texts",
-        "--data",
-        "t.txt",
-        "--samples",
-        "t.txt",
-        given=put(t__txt="a film\n"),
-        says="one of the inputs",
     ),
     latency(
         "the report over its model's link",
@@ -365,7 +347,7 @@ PLACES = [
         name="latency in ASCII",
         shell=f"$EL {' '.join(QUICK)}",
         exit=0,
-        says="a text, ms",
+        says="per text, ms",
         environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
     ),
     Case(
