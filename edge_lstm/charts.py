@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.extras import needs
-from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED, SERIES
+from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED
 from edge_lstm.metrics import CalibrationBin
 from edge_lstm.printable import printable
 
@@ -58,8 +58,6 @@ _STYLE = {
     "ytick.major.size": 0,
     "ytick.minor.size": 0,
     "figure.facecolor": "none",
-    "legend.frameon": False,
-    "legend.labelcolor": MUTED,
     "svg.fonttype": "none",
     "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
 }
@@ -91,8 +89,8 @@ def new_axes(width: float, height: float) -> Any:
     return Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained").add_subplot()
 
 
-def to_svg(axes: Any, title: str, *, standalone: bool = False) -> str:
-    """The figure as an SVG element; ``title`` is what a screen reader says of it. standalone: a file."""
+def to_svg(axes: Any, title: str) -> str:
+    """The figure as an SVG element; ``title`` is what a screen reader says of it."""
     buffer = io.StringIO()
     figure = axes.figure
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -106,17 +104,7 @@ def to_svg(axes: Any, title: str, *, standalone: bool = False) -> str:
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
         f'aria-label="{escape(title)}">'
     )
-    svg = head + body[body.index(">") + 1 :].strip()
-    declaration = '<?xml version="1.0" encoding="utf-8"?>\n' if standalone else ""
-    return declaration + svg + "\n" * standalone
-
-
-def write_beside(axes: Any, x: float, y: float, label: str, above: float = 0) -> None:
-    """Text to the right of a point, at its height or so many pixels above."""
-    axes.annotate(
-        label, (x, y), (6 if not above else 3, above), textcoords="offset points", annotation_clip=False,
-        va="bottom" if above else "center", size=10 if above else 11,
-    )  # fmt: skip
+    return head + body[body.index(">") + 1 :].strip()
 
 
 def clip(label: str, most: int = NAME_LETTERS) -> str:
@@ -158,28 +146,21 @@ def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
     """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
     # The most probable of L labels has at least 1 / L: nothing can be left of that.
     start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
-    filled = [bin_ for bin_ in bins if bin_.count]
-    lows = np.array([max(bin_.low, start) for bin_ in filled])
-    widths = np.array([bin_.high for bin_ in filled]) - lows
-    accuracy = np.array([bin_.accuracy for bin_ in filled])
-    confidence = np.array([bin_.confidence for bin_ in filled])
-    counts = np.array([bin_.count for bin_ in filled])
-    met = np.minimum(accuracy, confidence)
-    sure = accuracy < confidence
-    bar: dict[str, Any] = {"align": "edge", "width": widths * 0.96}
     with style():
         axes = new_axes(SMALL, SMALL + 60)
         below = axes.inset_axes((0, -0.33, 1, 0.18))
-        axes.bar(lows, met, color=GOOD, alpha=0.85, **bar)
-        for which, colour, shade in ((sure, BAD, 0.6), (~sure, GOOD, 0.35)):
-            gap = np.abs(accuracy - confidence) * which
-            axes.bar(lows, gap, bottom=met, color=colour, alpha=shade, **bar)
+        for b in bins:
+            low = max(b.low, start)
+            bar: dict[str, Any] = {"align": "edge", "width": (b.high - low) * 0.96}
+            met, gap = min(b.accuracy, b.confidence), abs(b.accuracy - b.confidence)
+            colour, shade = (BAD, 0.6) if b.accuracy < b.confidence else (GOOD, 0.35)
+            axes.bar(low, met, color=GOOD, alpha=0.85, **bar)
+            axes.bar(low, gap, bottom=met, color=colour, alpha=shade, **bar)
+            below.bar(low, b.count, color=MUTED, alpha=0.6, **bar)
         axes.plot((start, 1), (start, 1), color=INK, linestyle=(0, (4, 3)), linewidth=1)
         axes.set(xlim=(start, 1), ylim=(0, 1), ylabel="accuracy")
         _percent_axis(axes.yaxis, 5)
         _percent_axis(axes.xaxis)
-        axes.grid(visible=False, axis="x")
-        below.bar(lows, counts, color=MUTED, alpha=0.6, **bar)
         below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="confidence", ylabel="texts")
         below.grid(visible=False)
         return to_svg(axes, "reliability diagram")
@@ -248,7 +229,7 @@ def distribution_chart(settings: Sequence[Distribution]) -> str:
                 axes.plot((us, us), (row - 0.04, row + 0.66), color=INK, linewidth=1.2)
                 if us > end:  # a label that would lie on the one before is left to the table
                     label = f"{name} {milliseconds(us)}"
-                    write_beside(axes, us, row + 0.66, label, above=1)
+                    axes.text(us, row + 0.67, f" {label}", size=10)
                     end = us * (high / low) ** (7 * len(label) / (0.8 * WIDTH))
         axes.set_yticks(range(len(settings)), [clip(one.name) for one in reversed(settings)], color=INK)
         axes.set(xlim=(low, high), ylim=(-0.08, len(settings) - 0.02))

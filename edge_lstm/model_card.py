@@ -153,8 +153,8 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
     if _is_number(training.get("temperature")):
         temperature = _show(training, "temperature", ".3f")
         yield (
-            f"Probabilities are calibrated on the validation texts (temperature {temperature}, folded into the "
-            "weights): of predictions with a probability of 0.9, about 90 % should be right."
+            f"Probabilities are calibrated on the validation texts (temperature {temperature}, folded into "
+            "the weights): of predictions with a probability of 0.9, about 90 % should be right."
         )
     if (curve := model.abstention) is not None:
         yield (

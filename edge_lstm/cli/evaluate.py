@@ -106,7 +106,6 @@ def command(
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
-    from edge_lstm.evaluation.report import write_mistakes, write_report
     from edge_lstm.evaluation.sources import load_labelled
 
     *models, data = files
@@ -114,9 +113,7 @@ def command(
     names = parse_label_map(label_map) if label_map else {}
     opened: list[str | None] = [*models] or [None]
     classifiers = [Classifier.load(m, threads=threads, provider=provider) for m in opened]
-    several = classifiers[0].model.thresholds is not None
-    if several:
-        classifiers[0].threshold(abstain=abstain, threshold=threshold)
+    classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
     labelled = load_labelled(
         data,
         split=split,
@@ -125,26 +122,17 @@ def command(
         label_column=label_column,
         label_separator=label_separator,
         label_columns=column_names(label_columns),
-        several=several or None,
+        several=classifiers[0].model.thresholds is not None or None,
         follow_links=follow_links,
         data_dir=data_dir,
         show_progress=sys.stderr.isatty(),
     )
     with ProgressBar("evaluating", len(labelled.texts) * len(classifiers)) as progress:
         evaluation = evaluate(
-            classifiers,
-            labelled,
-            data=data,
-            label_map=names,
-            abstain=abstain,
-            threshold=threshold,
-            batch_size=batch_size,
-            progress=progress.advance,
-        )
-    if report is not None:
-        write_report(evaluation, report)
-    if mistakes is not None:
-        write_mistakes(evaluation, mistakes)
+            classifiers, labelled, data=data, label_map=names, abstain=abstain, threshold=threshold,
+            batch_size=batch_size, progress=progress.advance,
+        )  # fmt: skip
+    _write(evaluation, report, mistakes)
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
     else:
@@ -170,6 +158,15 @@ def _check_files(models: list[str], data: str, report: Path | None, mistakes: Pa
         from edge_lstm.charts import check_drawable
 
         check_drawable()
+
+
+def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:
+    from edge_lstm.evaluation.report import write_mistakes, write_report
+
+    if report is not None:
+        write_report(evaluation, report)
+    if mistakes is not None:
+        write_mistakes(evaluation, mistakes)
 
 
 def _show(evaluation: Evaluation) -> None:

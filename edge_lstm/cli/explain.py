@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from edge_lstm.printable import printable, to_json
 if TYPE_CHECKING:
     from edge_lstm.explain import Explanation
 
-BAR = {"word": 24, "sentence": 15}  # columns of the longest bar
+BAR = 24  # columns of the longest bar
 # Of the 256 colours that terminals have, light to strong, each readable under black.
 BLUES, ORANGES = (195, 153, 117, 75), (230, 223, 216, 208)
 
@@ -29,16 +29,14 @@ LabelOption = Annotated[
     str | None,
     typer.Option("--label", metavar="NAME", help="Label to explain.  [default: the predicted one]"),
 ]
-ByOption = Annotated[Literal["word", "sentence"], typer.Option("--by", help="What is left out.")]
-PartsOption = Annotated[int, typer.Option("--parts", metavar="N", min=1, help="Parts to list.")]
+WordsOption = Annotated[int, typer.Option("--words", metavar="N", min=1, help="Words to list.")]
 
 
 def command(
     text: TextArgument = None,
     model: ModelOption = None,
     label: LabelOption = None,
-    by: ByOption = "word",
-    parts: PartsOption = 12,
+    words: WordsOption = 12,
     report: ReportOption = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
@@ -60,14 +58,14 @@ def command(
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
     with ProgressBar("leaving out", 0) as progress:
-        explanation = explain(classifier, text, label=label, by=by, progress=progress.show)
+        explanation = explain(classifier, text, label=label, progress=progress.show)
     if report is not None:
         write_atomically(explanation_page(explanation), report)
-    print(to_json(explanation.to_json(), indent=2) if as_json else "\n".join(_lines(explanation, parts)))
+    print(to_json(explanation.to_json(), indent=2) if as_json else "\n".join(_lines(explanation, words)))
 
 
 def _lines(explanation: Explanation, most: int) -> Iterator[str]:
-    label, predicted, by = explanation.label, explanation.answer, explanation.by
+    label, predicted = explanation.label, explanation.predicted
     yield f"{printable(label)}  {explanation.probability:.4f}  ({explanation.status})"
     if predicted != label:
         yield f"the predicted label is {printable(predicted)}, {explanation.probabilities[predicted]:.4f}"
@@ -75,18 +73,18 @@ def _lines(explanation: Explanation, most: int) -> Iterator[str]:
         yield "\n" + coloured(explanation)
     yield ""
     # What would be shown as 0.00 is left out.
-    strongest = [part for part in explanation.strongest(most) if abs(part.effect) >= 0.005]
+    strongest = [word for word in explanation.strongest(most) if abs(word.effect) >= 0.005]
     if not strongest:
-        yield f"no {by} of it moves the prediction"
+        yield "no word of it moves the prediction"
         return
-    room = 79 - 20 - BAR[by]
-    yield f"{'effect':>8} {'without':>8}  {by:<{room}} + to it, - away"
-    for part in strongest:
-        strength = explanation.strength(part)
-        bar = ("+" if strength > 0 else "-") * max(1, round(BAR[by] * abs(strength)))
-        shown = " ".join(readable(part.text).split())
+    room = 79 - 20 - BAR
+    yield f"{'effect':>8} {'without':>8}  {'word':<{room}} + to it, - away"
+    for word in strongest:
+        strength = explanation.strength(word)
+        bar = ("+" if strength > 0 else "-") * max(1, round(BAR * abs(strength)))
+        shown = " ".join(readable(word.text).split())
         shown = shown if len(shown) <= room else shown[: room - 1] + "…"
-        yield f"{part.effect:>+8.2f} {part.probability:>8.4f}  {shown:<{room}} {bar}"
+        yield f"{word.effect:>+8.2f} {word.probability:>8.4f}  {shown:<{room}} {bar}"
 
 
 def coloured(explanation: Explanation) -> str:
@@ -95,13 +93,13 @@ def coloured(explanation: Explanation) -> str:
     from edge_lstm.explain import WEAK
 
     shown = ""
-    for text, part in explanation.pieces():
+    for text, word in explanation.pieces():
         codes = []
-        if part is not None:
-            strength = explanation.strength(part)
+        if word is not None:
+            strength = explanation.strength(word)
             colour = (BLUES if strength > 0 else ORANGES)[min(3, int(4 * abs(strength)))]
             codes = [f"30;48;5;{colour}"] if abs(strength) >= WEAK else []
-            codes += ["4"] * (not part.known) + ["2"] * (not part.read)
+            codes += ["4"] * (not word.known) + ["2"] * (not word.read)
         shown += f"\x1b[{';'.join(codes)}m{readable(text)}\x1b[0m" if codes else readable(text)
     return shown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from edge_lstm.cli.options import JsonOption
 from edge_lstm.cli.tables import print_table
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.printable import listed, printable, shorten, to_json
+from edge_lstm.printable import listed, shorten, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.modelfile import ModelFile
@@ -65,38 +65,36 @@ def overview(model: ModelFile) -> dict[str, str]:
     """Ten lines for a person, by name. What the file does not say is called unknown."""
     from edge_lstm.model_card import accuracy_line
 
-    tokenizer, network, curve = model.tokenizer, model.network, model.abstention
-    labels = listed([shorten(label) for label in model.labels], 10)
-    words = f"{len(tokenizer.words):,}"
-    if tokenizer.pieces:
-        words += f", and {len(tokenizer.pieces):,} subwords for all others"
-    if network.get("ngrams"):
-        words += f"; n-grams: {network['ngrams']:,}"
-    if model.thresholds is not None:
-        pairs = [f"{shorten(name)} {value:.3f}" for name, value in zip(model.labels, model.thresholds)]
-        abstention = f"none; a text has each label that reaches its threshold: {listed(pairs, 10)}"
-    elif curve is None:
-        abstention = "no risk-coverage curve; --abstain needs one, --threshold does not"
-    else:
-        default = "none by default" if curve.default is None else f"{curve.default:.2%} wrong by default"
-        abstention = f"{default}; from {curve.least:.2g} on, measured on {curve.texts:,} texts ({curve.data})"
-    quantization = model.quantization or {}
-    parts = [f"{key}: {quantization[key]}" for key in ("lstm", "embedding", "ngrams") if key in quantization]
-    versions = model.training.get("versions")
-    versions = versions if isinstance(versions, dict) else {}
+    tokenizer, network, versions = model.tokenizer, model.network, model.training.get("versions")
+    kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
+    subwords = f", and {len(tokenizer.pieces):,} subwords for all others" if tokenizer.pieces else ""
+    ngrams = f"; n-grams: {network['ngrams']:,}" if network.get("ngrams") else ""
+    parts = {k: v for k, v in (model.quantization or {}).items() if k in ("lstm", "embedding", "ngrams")}
+    made = versions if isinstance(versions, dict) else {}
     return {
-        "model": f"{model.path.name}: {'bidirectional ' * (network.get('bidirectional') is True)}LSTM of "
-        f"{network.get('hidden', 'unknown')} units",
-        "labels": f"{len(model.labels)}: {labels}",
+        "model": f"{model.path.name}: {kind} of {network.get('hidden', 'unknown')} units",
+        "labels": f"{len(model.labels)}: {listed([shorten(label) for label in model.labels], 10)}",
         "accuracy": accuracy_line(model) or "unknown; measure it with 'edge-lstm evaluate MODEL FILE'",
         "size": f"{len(model.data):,} bytes, {model.precision}",
-        "words": words,
+        "words": f"{len(tokenizer.words):,}{subwords}{ngrams}",
         "length": f"at most {tokenizer.length:,} tokens of a text are read, its last ones",
-        "quantization": "; ".join(parts) or "none",
-        "abstention": abstention,
+        "quantization": "; ".join(f"{name}: {what}" for name, what in parts.items()) or "none",
+        "abstention": _abstention(model),
         "sha256": model.sha256(),
-        "made with": ", ".join(f"{name} {version}" for name, version in versions.items()) or "unknown",
+        "made with": ", ".join(f"{name} {version}" for name, version in made.items()) or "unknown",
     }
+
+
+def _abstention(model: ModelFile) -> str:
+    """Which labels are left out."""
+    curve = model.abstention
+    if model.thresholds is not None:
+        pairs = [f"{shorten(name)} {value:.3f}" for name, value in zip(model.labels, model.thresholds)]
+        return f"none; a text has each label that reaches its threshold: {listed(pairs, 10)}"
+    if curve is None:
+        return "no risk-coverage curve for --abstain; --threshold works"
+    default = "none by default" if curve.default is None else f"by default --abstain {curve.default:g}"
+    return f"{default}; --abstain {curve.least:.2g} or more, from {curve.texts:,} texts ({curve.data})"
 
 
 def _show_checkpoint(path: Path, as_json: bool) -> None:
@@ -104,24 +102,9 @@ def _show_checkpoint(path: Path, as_json: bool) -> None:
     with needs("train", f"{path} is a checkpoint, which"):
         from edge_lstm_export.train.checkpoint import describe_checkpoint
     facts = describe_checkpoint(path)
-    if as_json:
-        print(to_json(facts, indent=2))
-        return
-    layers = facts.pop("layers")
-    print("\n".join(_lines(facts)), end="\n\n")
-    rows = [(row["layer"], row["output_shape"], f"{row['parameters']:,}") for row in layers]
-    rows.append(("total trainable parameters", "", f"{sum(row['parameters'] for row in layers):,}"))
-    print_table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1))
-
-
-def _lines(values: dict[str, Any], indent: str = "") -> list[str]:
-    """A line for each value, those of a table further in."""
-    lines = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
-        elif isinstance(value, list):
-            lines.append(f"{indent}{key}: {', '.join(map(str, value))}")
-        else:
-            lines.append(f"{indent}{key}: {value}")
-    return [printable(line) for line in lines]
+    if not as_json:
+        layers = facts.pop("layers")
+        rows = [(row["layer"], row["output_shape"], f"{row['parameters']:,}") for row in layers]
+        rows.append(("total trainable parameters", "", f"{sum(row['parameters'] for row in layers):,}"))
+        print_table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1))
+    print(to_json(facts, indent=2))

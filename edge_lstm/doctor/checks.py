@@ -153,23 +153,11 @@ def _major_minor(version: str) -> tuple[int, int]:
 
 def _probe_checks(probe: Probe, machine: Machine, packages: dict[str, str]) -> Iterator[Check]:
     """The stages that passed, in order, then the one that failed."""
-    reports = probe.reports
-    if "numpy" in reports:
-        yield Check("numpy", "ok", f"numpy {reports['numpy']['version']} imports")
-    if runtime := reports.get("onnxruntime"):
-        providers = ", ".join(runtime["providers"])
-        finding = f"onnxruntime {runtime['version']} imports; providers: {providers}"
-        yield Check("onnxruntime", "ok", finding)
-    if model := reports.get("model"):
-        finding = (
-            f"{Path(model['path']).name}: {model['precision']}, {model['bytes'] / 1000:,.0f} kB, "
-            f"{len(model['labels'])} labels, {model['vocabulary']:,} words"
-        )
-        yield Check("model", "ok", finding)
-    if "session" in reports:
-        yield Check("session", "ok", f"{reports['session']['provider']} loads the model")
-    if "golden" in reports:
-        yield from _golden_checks(reports, machine)
+    for stage, report in probe.reports.items():
+        if stage == "golden":
+            yield from _golden_checks(probe.reports, machine)
+        else:
+            yield Check(stage, "ok", report["finding"])
     if probe.stage is not None:
         yield _failure(probe, probe.stage, machine, packages)
 

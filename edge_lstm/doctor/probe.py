@@ -133,18 +133,22 @@ def _guarded(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
 def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     import numpy as np
 
-    yield {"stage": "numpy", "version": np.__version__}
+    yield {"stage": "numpy", "finding": f"numpy {np.__version__} imports"}
 
     import onnxruntime
 
     from edge_lstm.classifier import Classifier, available_providers
     from edge_lstm.modelfile import open_model
 
-    yield {"stage": "onnxruntime", "version": onnxruntime.__version__, "providers": available_providers()}
+    version = onnxruntime.__version__
+    finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
+    yield {"stage": "onnxruntime", "finding": finding, "version": version}
 
     opened = open_model(model)
     yield {
         "stage": "model",
+        "finding": f"{opened.path.name}: {opened.precision}, {len(opened.data) / 1000:,.0f} kB, "
+        f"{len(opened.labels)} labels, {len(opened.tokenizer.words):,} words",
         "path": str(opened.path),
         "bytes": len(opened.data),
         "sha256": opened.sha256(),
@@ -154,7 +158,7 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     }
 
     classifier = Classifier.from_model(opened, provider=provider)
-    yield {"stage": "session", "provider": provider}
+    yield {"stage": "session", "finding": f"{provider} loads the model", "provider": provider}
 
     together = classifier.probabilities_of([row.ids for row in opened.golden])
     rows = []

@@ -1,4 +1,4 @@
-"""explain: what each word or sentence did to an answer."""
+"""explain: what each word did to an answer."""
 
 from __future__ import annotations
 
@@ -41,40 +41,29 @@ def test_word_spans_are_where_the_words_of_the_rule_stand(text: str) -> None:
 
 def test_the_effect_of_a_word_is_what_leaving_it_out_of_the_text_changes() -> None:
     found = explain(CLASSIFIER, TEXT)
-    assert [part.text for part in found.parts] == [TEXT[a:b] for a, b in word_spans(TEXT)]
-    for part in found.parts:
-        without = TEXT[: part.start] + " " + TEXT[part.end :]
-        assert part.text == TEXT[part.start : part.end]
-        assert part.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+    assert [word.text for word in found.words] == [TEXT[a:b] for a, b in word_spans(TEXT)]
+    for word in found.words:
+        without = TEXT[: word.start] + " " + TEXT[word.end :]
+        assert word.text == TEXT[word.start : word.end]
+        assert word.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
         change = log_odds(TEXT, found.label) - log_odds(without, found.label)
-        assert part.effect == pytest.approx(change, abs=1e-5)
+        assert word.effect == pytest.approx(change, abs=1e-5)
 
 
 def test_the_prediction_is_that_of_predict() -> None:
     found, answer = explain(CLASSIFIER, TEXT), CLASSIFIER.predict([TEXT])[0]
     assert (found.label, found.probability, found.status) == (answer.label, answer.probability, "ok")
-    assert found.probabilities == answer.probabilities and found.answer == answer.label
+    assert found.probabilities == answer.probabilities and found.predicted == answer.label
     first, second = (explain(CLASSIFIER, TEXT, label=label) for label in LABELS)
-    assert [part.effect for part in first.parts] == pytest.approx([-part.effect for part in second.parts])
-    assert first.answer == second.answer
-
-
-def test_sentences_cover_all_words_and_each_is_left_out_whole() -> None:
-    text = 'Mr. Fox is "good." Is he? Yes!<br /><br />No stop here\n\n... Wait… what'
-    found = explain(CLASSIFIER, text, by="sentence")
-    assert [part.text for part in found.parts] == [
-        'Mr. Fox is "good', "Is he", "Yes!<br /><br", "No stop here", "Wait…", "what",
-    ]  # fmt: skip
-    for part in found.parts:
-        without = text[: part.start] + " " + text[part.end :]
-        assert part.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+    assert [word.effect for word in first.words] == pytest.approx([-word.effect for word in second.words])
+    assert first.predicted == second.predicted
 
 
 def test_a_text_without_words_has_no_parts_and_unknown_words_are_marked() -> None:
     for text in ("", " \n", "...", "<>"):
         found = explain(CLASSIFIER, text)
-        assert (found.parts, found.status) == ((), "empty")
-    assert [part.known for part in explain(CLASSIFIER, "good qwxyz").parts] == [True, False]
+        assert (found.words, found.status) == ((), "empty")
+    assert [word.known for word in explain(CLASSIFIER, "good qwxyz").words] == [True, False]
 
 
 def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
@@ -82,11 +71,11 @@ def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
     text = " ".join(["terrible"] * 30 + ["wonderful"] * length)
     found = explain(CLASSIFIER, text)
     assert found.status == "truncated"
-    assert [part.read for part in found.parts] == [False] * 30 + [True] * length
-    assert not any(part.effect for part in found.parts[:30])
+    assert [word.read for word in found.words] == [False] * 30 + [True] * length
+    assert not any(word.effect for word in found.words[:30])
     # Leaving out the last word lets the last "terrible" in, as it would in the text itself.
     without = text.removesuffix(" wonderful")
-    assert found.parts[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+    assert found.words[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
 
 
 def test_effects_stay_finite_where_the_model_is_sure() -> None:
@@ -95,7 +84,7 @@ def test_effects_stay_finite_where_the_model_is_sure() -> None:
             return np.array([[1.0, 0.0] if len(row) > 2 else [0.0, 1.0] for row in rows], dtype=np.float32)
 
     found = explain(Sure(CLASSIFIER.model, CLASSIFIER._session), "two words")
-    assert all(math.isfinite(part.effect) and part.effect > 10 for part in found.parts)
+    assert all(math.isfinite(word.effect) and word.effect > 10 for word in found.words)
 
 
 def test_progress_reaches_all_rows() -> None:
@@ -107,8 +96,6 @@ def test_progress_reaches_all_rows() -> None:
 def test_a_label_or_part_that_does_not_exist_is_refused() -> None:
     with pytest.raises(DataError, match="neg, pos"):
         explain(CLASSIFIER, "x", label="other")
-    with pytest.raises(DataError, match="word or sentence"):
-        explain(CLASSIFIER, "x", by="letter")  # type: ignore[arg-type]
 
 
 def test_the_page_shows_the_whole_text_and_runs_nothing_of_it() -> None:
@@ -125,17 +112,16 @@ def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[byte
 
 
 def test_the_command_is_plain_through_a_pipe_and_fits_80_columns() -> None:
-    for by in ("word", "sentence"):
-        done = run(TEXT + " And one more sentence " * 9, "--by", by)
-        assert done.returncode == 0 and not done.stderr
-        assert b"\x1b" not in done.stdout
-        assert max(map(len, done.stdout.decode().splitlines())) < 80
+    done = run(TEXT + " And one more sentence " * 9)
+    assert done.returncode == 0 and not done.stderr
+    assert b"\x1b" not in done.stdout
+    assert max(map(len, done.stdout.decode().splitlines())) < 80
 
 
 def test_the_command_answers_in_json_and_writes_a_page(tmp_path: Path) -> None:
     page = tmp_path / "e.html"
     answer = json.loads(run(TEXT, "--json", "--report", str(page)).stdout)
-    assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
+    assert answer["words"][0]["text"] == "Dull"
     assert page.read_text().startswith("<!doctype html>")
     assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
 
@@ -145,7 +131,7 @@ def test_the_terminal_shows_the_whole_text_and_colours_what_moved_it() -> None:
     shown = coloured(found)
     assert re.sub("\x1b[^m]*m", "", shown) == TEXT
     tinted = re.findall(r"\x1b\[30;48;5;\d+[;\d]*m(.*?)\x1b\[0m", shown)
-    assert tinted == [part.text for part in found.parts if abs(found.strength(part)) >= 0.05]
+    assert tinted == [word.text for word in found.words if abs(found.strength(word)) >= 0.05]
     assert re.findall(r";?4m(.*?)\x1b", shown) == ["qwxyz"]
 
 

@@ -141,7 +141,7 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
 def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:
     explained = explain(classifier, GOOD)
     assert explained.label == "pos"
-    words = {part.text: part.effect for part in explained.parts}
+    words = {word.text: word.effect for word in explained.words}
     assert words["wonderful"] > 0
 
 

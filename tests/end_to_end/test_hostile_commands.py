@@ -216,10 +216,9 @@ OPTIONS = [
     a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),
     a("predict", "ten megabytes without a line end", stdin=b"good film " * 1_000_000, exit=0),
     a("predict", "a name of 5,000 letters", "-m", "a" * 5000, "x", says="long"),
-    a("explain", "no such part", "x", "--by", "letter", exit=2),
     a("explain", "no such label", "x", "--label", "nice", says="nice"),
     a("explain", "no words", "...", exit=0),
-    a("explain", "nothing to list", "x", "--parts", "0", exit=2),
+    a("explain", "nothing to list", "x", "--words", "0", exit=2),
     a("explain", "two texts", "a", "b", exit=2),
     a("inspect", "a checkpoint that is not there", "no.safetensors", says="no.safetensors"),
     a(
