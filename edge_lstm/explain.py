@@ -7,7 +7,7 @@ reacts to, not why: words that only work together (a negation and what it negate
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
@@ -18,7 +18,6 @@ from edge_lstm.html import page, table
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 from edge_lstm.text import START_ID, Status
 
-CHUNK = 64  # rows between two calls of progress
 WEAK = 0.05  # of the strongest effect: what is below stays without colour
 LISTED = 20  # words in the page's table
 _STYLE = """
@@ -88,18 +87,11 @@ class Explanation:
         return asdict(self)
 
 
-def explain(
-    classifier: Classifier,
-    text: str,
-    *,
-    label: str | None = None,
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Explanation:
+def explain(classifier: Classifier, text: str, *, label: str | None = None) -> Explanation:
     """Leave out each word of a text in turn.
 
-    label: what the effects are about; None for the predicted one. progress: called with (rows that ran, rows
-    in all). Raise DataError where the model has no such label.
+    label: what the effects are about; None for the predicted one. Raise DataError where the model has no such
+    label.
     """
     labels, tokenizer = classifier.labels, classifier.model.tokenizer
     if label is not None and label not in labels:
@@ -115,7 +107,7 @@ def explain(
         if row_of[-1]:
             # The last ids of the text without the word: the truncation rule of Tokenizer.
             rows.append((ids[max(0, start - tokenizer.length) : start] + ids[end:])[-tokenizer.length :])
-    predictions = _probabilities(classifier, rows, batch_size, progress)
+    predictions = classifier.probabilities_of(rows).tolist()
     base, several = predictions[0], classifier.model.thresholds is not None
     best = max(range(len(labels)), key=base.__getitem__)
     column = best if label is None else labels.index(label)
@@ -181,21 +173,6 @@ def _span(word: Word, strength: float) -> str:
     names = " ".join(["unknown"] * (not word.known) + ["unread"] * (not word.read))
     title = f"effect {word.effect:+.3f}, without it {word.probability:.2%}"
     return f'<span class="{names}" style="{tint}" title="{title}">{escape(word.text)}</span>'
-
-
-def _probabilities(
-    classifier: Classifier,
-    rows: Sequence[Sequence[int]],
-    batch_size: int | None,
-    progress: Callable[[int, int], None] | None,
-) -> list[list[float]]:
-    predictions: list[list[float]] = []
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        predictions += classifier.probabilities_of(chunk, batch_size=batch_size).tolist()
-        if progress:
-            progress(len(predictions), len(rows))
-    return predictions
 
 
 def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> float:

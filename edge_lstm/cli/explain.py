@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ReportOption, ThreadsOption
-from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -57,8 +56,7 @@ def command(
     classifier = Classifier.load(model, threads=threads, provider=provider)
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
-    with ProgressBar("leaving out", 0) as progress:
-        explanation = explain(classifier, text, label=label, progress=progress.show)
+    explanation = explain(classifier, text, label=label)
     if report is not None:
         write_atomically(explanation_page(explanation), report)
     print(to_json(explanation.to_json(), indent=2) if as_json else "\n".join(_lines(explanation, words)))

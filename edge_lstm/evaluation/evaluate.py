@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edge_lstm.answering import SHOWN_RISKS, is_unsure, reach
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.texts import Duplicates, OovRate, find_duplicates, oov_rate
+from edge_lstm.evaluation.texts import OovRate, oov_rate
 from edge_lstm.metrics import (
     SMALLEST_PROBABILITY,
     CalibrationBin,
@@ -261,11 +261,6 @@ class Evaluation:
         """How many labels a text has on average."""
         return float(self.results[0].truth.sum(axis=1).mean())
 
-    @cached_property
-    def duplicates(self) -> Duplicates:
-        """Texts of the same words."""
-        return find_duplicates(self.texts, [row.tobytes() for row in self.results[0].truth])
-
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``edge-lstm evaluate --json``."""
         return {
@@ -273,9 +268,6 @@ class Evaluation:
             "texts": len(self.texts),
             "labels_per_text": self.labels_per_text,
             "statuses": self.statuses,
-            # The keys that a model file has for its training's texts.
-            "repeated_texts": self.duplicates.repeated,
-            "contradictory_texts": self.duplicates.conflicting,
             "models": [result.to_json() for result in self.results],
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
         }

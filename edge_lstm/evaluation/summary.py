@@ -108,17 +108,8 @@ def comparison_rows(evaluation: Evaluation, comparison: Comparison) -> list[tupl
 
 
 def notes(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
-    """What to know before believing the metrics."""
-    duplicates = evaluation.duplicates
-    lines = []
-    if duplicates.repeated:
-        share = duplicates.repeated / len(evaluation.texts)
-        lines.append(f"{duplicates.repeated:,} texts ({share:.1%}) repeat the words of an earlier one")
-    if duplicates.conflicting:
-        lines.append(
-            f"{duplicates.conflicting:,} texts have the words of one with other labels: correct the labels"
-        )
-    return lines + [f"{name}: {r.oov.note}" for name, r in zip(names, evaluation.results) if r.oov]
+    """What to know of the texts before believing the metrics."""
+    return [f"{name}: {r.oov.note}" for name, r in zip(names, evaluation.results) if r.oov]
 
 
 def label_names(result: Result, matrix: Bools, text: int) -> str:

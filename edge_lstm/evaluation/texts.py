@@ -1,13 +1,12 @@
-"""What to know of evaluated texts before believing the metrics: out-of-vocabulary words, duplicates."""
+"""What to know of evaluated texts before believing the metrics: out-of-vocabulary words."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.text import text_key
 
 # So many times the expected share of out-of-vocabulary words, and two points: texts of the same kind by other
 # writers stay below.
@@ -61,23 +60,3 @@ def oov_rate(model: ModelFile, texts: Sequence[str]) -> OovRate:
         float(expected) if isinstance(expected, (int, float)) else None,
         sum(1 for count, known in counts if count and not known),
     )
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """repeated: texts with the words of an earlier one, which count more than once.
-
-    conflicting: texts with the words of one that has other labels; no model can answer them all.
-    """
-
-    repeated: int
-    conflicting: int
-
-
-def find_duplicates(texts: Sequence[str], labels: Sequence[Hashable]) -> Duplicates:
-    """Compare texts by their words; case, punctuation and spaces make no difference. labels: each text's."""
-    groups: dict[int, list[Hashable]] = {}
-    for text, label in zip(texts, labels):
-        groups.setdefault(text_key(text), []).append(label)
-    conflicting = sum(len(group) for group in groups.values() if len(set(group)) > 1)
-    return Duplicates(len(texts) - len(groups), conflicting)

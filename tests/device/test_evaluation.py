@@ -23,7 +23,7 @@ from edge_lstm.charts import coverage, coverage_chart, reliability_chart
 from edge_lstm.evaluation.evaluate import Evaluation, Result, compare, evaluate, parse_label_map
 from edge_lstm.evaluation.report import report, write_mistakes, write_report
 from edge_lstm.evaluation.sources import load_labelled
-from edge_lstm.evaluation.texts import Duplicates, find_duplicates, oov_rate
+from edge_lstm.evaluation.texts import oov_rate
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.tables.labelled import Labelled, read_labelled
 from edge_lstm.text import Tokenizer
@@ -127,12 +127,6 @@ def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
         assert ("train on some of them" in rate.note) is other_kind
     without = replace(MODEL, tokenizer=KNOWN, training={})
     assert oov_rate(without, ["the film is quite unheard of"]).out_of_domain
-
-
-def test_repeats_and_conflicts_are_counted() -> None:
-    texts = ["Good film", "good film!", "GOOD, film", "bad", "bad"]
-    assert find_duplicates(texts, [0, 0, 1, 1, 1]) == Duplicates(repeated=3, conflicting=3)
-    assert find_duplicates(texts[:2] + texts[3:4], [0, 0, 1]) == Duplicates(1, 0)
 
 
 class Page(HTMLParser):
