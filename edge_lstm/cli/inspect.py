@@ -54,6 +54,9 @@ def command(model: ModelArgument = None, as_json: JsonOption = False, card: Card
     else:
         for name, text in overview(opened).items():
             print(wrapped(text, name=name, indent=14))
+        warnings = opened.training.get("warnings")
+        for warning in warnings if isinstance(warnings, list) else ():
+            print(wrapped(str(warning), name="warning", indent=14))
         print()
         facts = describe(opened)
         rows = [(row["operator"], str(row["count"]), f"{row['bytes']:,}") for row in facts["operators"]]
