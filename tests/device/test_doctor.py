@@ -70,13 +70,6 @@ def test_the_parent_never_imports_what_may_crash() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_an_illegal_instruction_at_import_is_named_with_what_to_do(broken_package) -> None:
-    broken_package("onnxruntime", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
-    check = failed(examine())
-    assert check.name == "onnxruntime" and "SIGILL" in check.finding
-    assert "pip install 'onnxruntime!=" in str(check.advice)
-
-
 @pytest.mark.parametrize(
     ("source", "finding", "advice"),
     [
@@ -88,6 +81,8 @@ def test_an_illegal_instruction_at_import_is_named_with_what_to_do(broken_packag
         ("raise ImportError('version `GLIBC_2.38 not found')", "GLIBC_2.38", "newer system"),
         ("raise ImportError('x.so: cannot enable executable stack')", "executable stack", "C library"),
         ("import os; os._exit(3)", "code 3", "--in-process"),
+        ("import os; os.write(1, b'{\\n'); raise OSError('no')", "OSError: no", "reinstall"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL", "pip install 'onnxruntime!="),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL", "memory"),
     ],
 )
@@ -101,13 +96,6 @@ def test_an_import_that_hangs_ends_at_the_time_limit(broken_package) -> None:
     broken_package("onnxruntime", "import threading; threading.Event().wait()")
     check = failed(examine(timeout=2))
     assert check.name == "onnxruntime" and "too long" in check.finding
-
-
-def test_what_a_library_prints_does_not_disturb_the_reports(broken_package) -> None:
-    broken_package(
-        "onnxruntime", "import os; os.write(1, b'{\"hello\": 1}\\n'); print('x'); raise OSError('no')"
-    )
-    assert "OSError: no" in failed(examine()).finding
 
 
 def test_where_no_child_process_can_start_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,38 +185,16 @@ def root(tmp_path: Path):
     return build
 
 
-def test_a_raspberry_pi_is_described_from_its_own_files(root) -> None:
-    found = machine.this_machine(root(RASPBERRY_PI_4))
+def test_a_raspberry_pi_is_described_from_its_own_files_and_warned_of(root, tmp_path: Path) -> None:
+    diagnosis = examine(root=root(RASPBERRY_PI_4))
+    assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["cores", "memory"]
+    found = diagnosis.machine
     assert (found.board, found.cpu) == ("Raspberry Pi 4 Model B Rev 1.4", "Cortex-A72")
     assert found.features == ("asimd",) and found.system == "Debian GNU/Linux 12 (bookworm)"
     assert (found.cpu_quota, found.memory_limit_bytes) == (0.5, 256 * 2**20)
     assert (found.memory_bytes, found.available_bytes) == (948280 * 1024, 70 * 2**20)
-
-
-def test_little_memory_and_a_throttled_cpu_are_warnings(root) -> None:
-    diagnosis = examine(root=root(RASPBERRY_PI_4))
-    assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["cores", "memory"]
-
-
-def test_control_groups_of_version_1_are_read_too(root) -> None:
-    found = machine.this_machine(
-        root(
-            {
-                "proc/self/cgroup": "4:memory:/box\n2:cpu,cpuacct:/box\n1:name=systemd:/\n",
-                "sys/fs/cgroup/cpu/box/cpu.cfs_quota_us": "150000\n",
-                "sys/fs/cgroup/cpu/box/cpu.cfs_period_us": "100000\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-                "sys/fs/cgroup/memory/box/memory.limit_in_bytes": "9223372036854771712\n",
-            }
-        )
-    )
-    assert (found.cpu_quota, found.memory_limit_bytes) == (1.5, None)
-
-
-def test_a_machine_that_tells_nothing_of_itself_is_no_error(root) -> None:
-    found = machine.this_machine(root({}))
-    assert (found.board, found.features, found.memory_bytes, found.cpu_quota) == (None, (), None, None)
+    silent = machine.this_machine(tmp_path / "nothing")
+    assert (silent.board, silent.features, silent.memory_bytes, silent.cpu_quota) == (None, (), None, None)
 
 
 def test_the_command_exits_with_0_when_fit_and_1_when_not(tmp_path: Path) -> None:
