@@ -14,8 +14,8 @@ import io
 import itertools
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,8 +75,8 @@ def suggest(
 
 
 def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count: int) -> list[int]:
-    """Places of the texts to label: of each cluster the one that stands for it, then the next of each,
-    without near-copies. weights: float64 [texts]."""
+    """Places of the texts to label: of each cluster the one that stands for it, then the least sure of
+    the others, without near-copies. weights: float64 [texts]."""
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
     )
@@ -87,16 +87,15 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
         k_means = KMeans(clusters, n_init=3, random_state=0).fit(vectors, sample_weight=weights)
     cluster, centres = k_means.labels_, k_means.cluster_centers_
     worth = weights * np.asarray(vectors.multiply(centres[cluster]).sum(axis=1)).ravel()
-    rank, ranks = Counter[int](), np.zeros(len(texts), np.int64)
-    for i in np.argsort(-worth, kind="stable").tolist():
-        ranks[i] = rank[cluster[i]]
-        rank[cluster[i]] += 1
+    by_worth = np.argsort(-worth, kind="stable")
+    is_further = np.ones(len(texts), np.bool_)  # not the one that stands for its cluster
+    is_further[by_worth[np.unique(cluster[by_worth], return_index=True)[1]]] = False
     nearest = np.zeros(len(texts))  # the cosine to the nearest text that is chosen or labelled
     for start in range(0, len(labelled), 1000):
         cosine = vectors @ vectorizer.transform(map(_encodable, labelled[start : start + 1000])).T
         nearest = np.maximum(nearest, cosine.max(axis=1).toarray().ravel())
     chosen: list[int] = []
-    for i in np.lexsort((-weights, ranks)).tolist():
+    for i in np.lexsort((-weights, is_further)).tolist():
         if nearest[i] < NEAR_COPY and len(chosen) < count:
             chosen.append(i)
             nearest = np.maximum(nearest, (vectors @ vectors[i].T).toarray().ravel())
@@ -122,15 +121,13 @@ def write_suggestions(suggestions: Suggestions, path: Path) -> Path | None:
 
 
 def _keep(path: Path) -> Path:
-    """A second name of the file, with the first free number; a copy takes no room that a disk may lack."""
+    """A second name of the file, with the first free number; it takes no room that a disk may lack."""
     for number in itertools.count(1):
         copy = path.with_name(f"{path.stem}.{number}{path.suffix}")
-        try:
+        with suppress(FileExistsError):
             os.link(path, copy)
-        except FileExistsError:
-            continue
-        return copy
-    raise AssertionError
+            break
+    return copy
 
 
 def _encodable(text: str) -> str:
