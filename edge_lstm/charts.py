@@ -20,9 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.extras import needs
-from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED, PAPER, SERIES
+from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED
 from edge_lstm.metrics import CalibrationBin
-from edge_lstm.metrics import Interval as ShareInterval
 from edge_lstm.printable import printable
 
 Floats = npt.NDArray[np.float64]
@@ -30,14 +29,8 @@ Floats = npt.NDArray[np.float64]
 WIDTH = 860.0  # of a drawing as wide as the page, in CSS pixels
 SMALL = 300.0  # of one that stands beside others
 NAME_LETTERS = 30
-# More labels than this, and the cells of a confusion matrix are too small to read.
-MATRIX_LABELS = 16
-FEW_TEXTS = 20  # an interval of fewer reaches far, and is cut off
 BINS = 120
 MOST_DOTS = 1000
-PHASES = ("Python starts", "imports", "loads the model", "first answer")
-PHASE_COLOURS = (SERIES[5], SERIES[3], SERIES[1], SERIES[0])
-HOT = ("#e8eff7", "#2563a8")  # of a heat map: fastest, slowest
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -65,8 +58,6 @@ _STYLE = {
     "ytick.major.size": 0,
     "ytick.minor.size": 0,
     "figure.facecolor": "none",
-    "legend.frameon": False,
-    "legend.labelcolor": MUTED,
     "svg.fonttype": "none",
     "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
 }
@@ -98,8 +89,8 @@ def new_axes(width: float, height: float) -> Any:
     return Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained").add_subplot()
 
 
-def to_svg(axes: Any, title: str, *, standalone: bool = False) -> str:
-    """The figure as an SVG element; ``title`` is what a screen reader says of it. standalone: a file."""
+def to_svg(axes: Any, title: str) -> str:
+    """The figure as an SVG element; ``title`` is what a screen reader says of it."""
     buffer = io.StringIO()
     figure = axes.figure
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -113,17 +104,7 @@ def to_svg(axes: Any, title: str, *, standalone: bool = False) -> str:
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
         f'aria-label="{escape(title)}">'
     )
-    svg = head + body[body.index(">") + 1 :].strip()
-    declaration = '<?xml version="1.0" encoding="utf-8"?>\n' if standalone else ""
-    return declaration + svg + "\n" * standalone
-
-
-def write_beside(axes: Any, x: float, y: float, label: str, above: float = 0) -> None:
-    """Text to the right of a point, at its height or so many pixels above."""
-    axes.annotate(
-        label, (x, y), (6 if not above else 3, above), textcoords="offset points", annotation_clip=False,
-        va="bottom" if above else "center", size=10 if above else 11,
-    )  # fmt: skip
+    return head + body[body.index(">") + 1 :].strip()
 
 
 def clip(label: str, most: int = NAME_LETTERS) -> str:
@@ -161,79 +142,26 @@ def _percent_axis(axis: Any, most: int = 6) -> None:
 # ---- evaluation
 
 
-def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> str:
-    """A row for each true label, a column for each answer; the shade is the share of the row.
-
-    confusion: int64 [labels, labels].
-    """
-    n = len(labels)
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    cell = 100 if n <= 3 else max(40, 400 // n)
-    names = [clip(label, 18) for label in labels]
-    beside = 7 * max(map(len, names)) + 40
-    with style():
-        axes = new_axes(n * cell + beside, n * cell + (60 if n <= 3 else beside))
-        for i, j in np.ndindex(n, n):
-            # A square root keeps the few mistakes of a good model visible.
-            shade = 0.04 + 0.86 * math.sqrt(shares[i, j])
-            axes.add_patch(_cell(j, i, GOOD if i == j else BAD, shade))
-            if confusion[i, j] or n <= 3:
-                label = f"{confusion[i, j]:,}" + (f"\n{shares[i, j]:.1%}" if n <= 3 else "")
-                ink = PAPER if shade > 0.58 else INK
-                axes.text(j, i, label, ha="center", va="center", color=ink, size=12 if n <= 3 else 9)
-        axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
-        upright = {} if max(map(len, names)) * 7 < cell - 4 else {"rotation": 50, "ha": "left"}
-        axes.set_xticks(range(n), names, color=INK, **upright)
-        axes.set_yticks(range(n), names, color=INK)
-        axes.xaxis.tick_top()
-        axes.xaxis.set_label_position("top")
-        axes.set(xlabel="answer", ylabel="true label")
-        _bare(axes)
-        return to_svg(axes, "confusion matrix")
-
-
-def _cell(x: float, y: float, colour: str, opacity: float = 1.0, frame: str = "none") -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(
-        (x - 0.49, y - 0.49), 0.98, 0.98, facecolor=colour, alpha=opacity if frame == "none" else None,
-        edgecolor=frame, linewidth=2,
-    )  # fmt: skip
-
-
-def _bare(axes: Any) -> None:
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
 def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
     """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
     # The most probable of L labels has at least 1 / L: nothing can be left of that.
     start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
-    filled = [bin_ for bin_ in bins if bin_.count]
-    lows = np.array([max(bin_.low, start) for bin_ in filled])
-    widths = np.array([bin_.high for bin_ in filled]) - lows
-    accuracy = np.array([bin_.accuracy for bin_ in filled])
-    confidence = np.array([bin_.confidence for bin_ in filled])
-    counts = np.array([bin_.count for bin_ in filled])
-    met = np.minimum(accuracy, confidence)
-    sure = accuracy < confidence
-    bar: dict[str, Any] = {"align": "edge", "width": widths * 0.96}
     with style():
         axes = new_axes(SMALL, SMALL + 60)
         below = axes.inset_axes((0, -0.33, 1, 0.18))
-        axes.bar(lows, met, color=GOOD, alpha=0.85, **bar)
-        for which, colour, shade in ((sure, BAD, 0.6), (~sure, GOOD, 0.35)):
-            gap = np.abs(accuracy - confidence) * which
-            axes.bar(lows, gap, bottom=met, color=colour, alpha=shade, **bar)
+        for b in bins:
+            low = max(b.low, start)
+            bar: dict[str, Any] = {"align": "edge", "width": (b.high - low) * 0.96}
+            met, gap = min(b.accuracy, b.confidence), abs(b.accuracy - b.confidence)
+            colour, shade = (BAD, 0.6) if b.accuracy < b.confidence else (GOOD, 0.35)
+            axes.bar(low, met, color=GOOD, alpha=0.85, **bar)
+            axes.bar(low, gap, bottom=met, color=colour, alpha=shade, **bar)
+            below.bar(low, b.count, color=MUTED, alpha=0.6, **bar)
         axes.plot((start, 1), (start, 1), color=INK, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(xlim=(start, 1), ylim=(0, 1), ylabel="share of right answers")
+        axes.set(xlim=(start, 1), ylim=(0, 1), ylabel="accuracy")
         _percent_axis(axes.yaxis, 5)
         _percent_axis(axes.xaxis)
-        axes.grid(visible=False, axis="x")
-        below.bar(lows, counts, color=MUTED, alpha=0.6, **bar)
-        below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="probability of the answer", ylabel="texts")
+        below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="confidence", ylabel="texts")
         below.grid(visible=False)
         return to_svg(axes, "reliability diagram")
 
@@ -243,10 +171,10 @@ def coverage_chart(
     right: npt.NDArray[np.bool_],
     answered: npt.NDArray[np.bool_] | None = None,
 ) -> str:
-    """Accuracy among the surest answers, from a few of them to all: what handing the rest to a person buys.
+    """Accuracy among the surest predictions, from a few of them to all: what abstaining on the rest buys.
 
-    confidence: float32 [n], probability of each answer; right: bool [n]; answered: bool [n], those that are
-    used: their share is marked.
+    confidence: float32 [n], probability of each predicted label. right: bool [n]. answered: bool [n], the
+    texts on which the model does not abstain: their share is marked.
     """
     shares, accuracy = coverage(confidence, right)
     with style():
@@ -255,11 +183,11 @@ def coverage_chart(
         floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
         if answered is not None and answered.any() and not answered.all():
             axes.axvline(float(answered.mean()), color=BAD, linewidth=1.5, linestyle="--")
-        axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered")
-        axes.set_ylabel("share of right answers")
+        axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered (coverage)")
+        axes.set_ylabel("accuracy")
         _percent_axis(axes.xaxis, 5)
         _percent_axis(axes.yaxis, 5)
-        return to_svg(axes, "accuracy of the surest answers")
+        return to_svg(axes, "accuracy of the surest predictions")
 
 
 def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -267,74 +195,6 @@ def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) 
     order = np.argsort(-confidence, kind="stable")
     kept = np.unique(np.linspace(max(1, len(order) // 50), len(order), 60).astype(int))
     return kept / len(order), np.cumsum(right[order])[kept - 1] / kept
-
-
-@dataclass(frozen=True)
-class LengthBin:
-    """Texts of a range of lengths: their number, and each model's accuracy with its 95 % interval."""
-
-    name: str
-    count: int
-    accuracies: tuple[float, ...]
-    intervals: tuple[ShareInterval, ...]
-
-
-def length_chart(bins: Sequence[LengthBin]) -> str:
-    """Accuracy by text length with 95 % intervals, one colour for each model."""
-    # The interval of a handful of texts reaches far down and would flatten all others: it is cut off.
-    lowest = min(
-        interval.low if bin_.count >= FEW_TEXTS else accuracy
-        for bin_ in bins
-        for accuracy, interval in zip(bin_.accuracies, bin_.intervals)
-    )
-    models = len(bins[0].accuracies)
-    step = min(0.16, 0.8 / models)
-    with style():
-        axes = new_axes(WIDTH, 290)
-        for m in range(models):
-            at = np.arange(len(bins)) + (m - (models - 1) / 2) * step
-            colour = SERIES[m % len(SERIES)]
-            ends = np.array([(bin_.intervals[m].low, bin_.intervals[m].high) for bin_ in bins])
-            axes.vlines(at, ends[:, 0], ends[:, 1], color=colour, linewidth=2, alpha=0.6)
-            axes.plot(at, [bin_.accuracies[m] for bin_ in bins], "o", color=colour, markersize=7)
-        names = [f"{bin_.name}\n{bin_.count:,} texts" for bin_ in bins]
-        axes.set_xticks(range(len(bins)), names)
-        floor = min(0.9, max(0.0, math.floor(lowest * 10) / 10))
-        axes.set(xlim=(-0.5, len(bins) - 0.5), ylim=(floor, 1.005), xlabel="words in the text")
-        axes.set_ylabel("share of right answers")
-        _percent_axis(axes.yaxis)
-        axes.grid(visible=False, axis="x")
-        return to_svg(axes, "accuracy by text length")
-
-
-def agreement_chart(
-    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], names: Sequence[str]
-) -> str:
-    """How the probability of the true label moves from one model (across) to the other (upwards).
-
-    first, second: float32 [n]. Texts are counted in cells; the shade is the logarithm of the count.
-    """
-    counts, edges, _ = np.histogram2d(first, second, bins=40, range=[[0, 1], [0, 1]])
-    # At most 1: the two logarithms differ by a rounding, and an opacity above 1 is an error.
-    shades = np.minimum(1, 0.15 + 0.85 * np.log1p(counts) / math.log1p(float(counts.max())))
-    with style():
-        axes = new_axes(SMALL + 40, SMALL + 40)
-        # Where either model crosses one half, the answer of a two-label model changes.
-        axes.fill_between((0, 0.5), 0.5, 1, color=BAD, alpha=0.08, linewidth=0)
-        axes.fill_between((0.5, 1), 0, 0.5, color=BAD, alpha=0.08, linewidth=0)
-        width = edges[1]
-        for i, j in np.argwhere(counts > 0):
-            axes.bar(
-                edges[i], width, width, bottom=edges[j], align="edge", color=SERIES[0], alpha=shades[i, j],
-                linewidth=0,
-            )  # fmt: skip
-        axes.plot((0, 1), (0, 1), color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(
-            xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel=clip(names[0], 44), ylabel=clip(names[1], 44)
-        )
-        _percent_axis(axes.xaxis, 4)
-        _percent_axis(axes.yaxis, 4)
-        return to_svg(axes, "probability of the true label, model against model")
 
 
 # ---- latency
@@ -369,7 +229,7 @@ def distribution_chart(settings: Sequence[Distribution]) -> str:
                 axes.plot((us, us), (row - 0.04, row + 0.66), color=INK, linewidth=1.2)
                 if us > end:  # a label that would lie on the one before is left to the table
                     label = f"{name} {milliseconds(us)}"
-                    write_beside(axes, us, row + 0.66, label, above=1)
+                    axes.text(us, row + 0.67, f" {label}", size=10)
                     end = us * (high / low) ** (7 * len(label) / (0.8 * WIDTH))
         axes.set_yticks(range(len(settings)), [clip(one.name) for one in reversed(settings)], color=INK)
         axes.set(xlim=(low, high), ylim=(-0.08, len(settings) - 0.02))

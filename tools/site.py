@@ -41,7 +41,7 @@ def commands_page() -> str:
 
 
 def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
-    command = cli._command(name, import_module(entry.module).command, entry.summary)
+    command = cli._command(name, import_module(f"{entry.package}.cli.{name}").command, entry.summary)
     context = command.make_context(name, [], resilient_parsing=True)
     yield f"## {name}"
     usage = " ".join(part for part in command.collect_usage_pieces(context) if part)

@@ -96,7 +96,7 @@ def steps(folder: Path) -> Iterator[Step]:
     yield Step("Score a file", ("score", log, "-o", scored, "-m", model), shown)
     yield Step(
         "Is it right on tickets that it has not seen?",
-        ("evaluate", model, "--data", test),
+        ("evaluate", model, test),
         "Accuracy with its interval, and which labels are mistaken for which. It is above the "
         "cross-validated one: these tickets are shorter, and the network has learnt from all 120, not from "
         "two thirds of them.",
@@ -121,7 +121,7 @@ def _sentiment(classifier: Classifier) -> Step:
         "The model in the package: is a film review positive?",
         ("predict", *texts),
         f"It learnt from film reviews and their sentences. {said}. Before you use it, measure it on "
-        "your own texts: edge-lstm evaluate --data FILE.",
+        "your own texts: edge-lstm evaluate FILE.",
     )
 
 

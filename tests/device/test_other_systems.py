@@ -196,7 +196,7 @@ def test_a_run_goes_on_where_another_was_killed(run: Run, reviews: Path, tmp_pat
 
 
 def test_evaluate(run: Run, reviews: Path) -> None:
-    result = json.loads(run("evaluate", "--data", reviews.name, "--json").stdout)
+    result = json.loads(run("evaluate", reviews.name, "--json").stdout)
     assert result["texts"] == len(REVIEWS)
 
 

@@ -101,10 +101,9 @@ def latency(name: str, *arguments: str, **more: object) -> Case:
     return Case(name=f"latency: {name}", arguments=(*QUICK, *arguments), **more)  # type: ignore[arg-type]
 
 
-def evaluate(name: str, *arguments: str, **more: object) -> Case:
+def evaluate(name: str, *arguments: str, data: str = "text.csv", **more: object) -> Case:
     more.setdefault("given", put(text__csv=ROWS))
-    arguments = arguments if "--data" in arguments else ("--data", "text.csv", *arguments)
-    return Case(name=f"evaluate: {name}", arguments=("evaluate", *arguments), **more)  # type: ignore[arg-type]
+    return Case(name=f"evaluate: {name}", arguments=("evaluate", *arguments, data), **more)  # type: ignore[arg-type]
 
 
 def a(command: str, name: str, *arguments: str, **more: object) -> Case:
@@ -165,15 +164,16 @@ OPTIONS = [
     ),
     a("latency", "a result that is a model", "--compare", "m.onnx", "m.onnx", given=model, says="not JSON"),
     a("latency", "a result that is a folder", "--compare", ".", ".", says="directory"),
-    evaluate("no labels", "--data", "t.txt", given=put(t__txt="a film\n"), says="label"),
+    evaluate("no labels", data="t.txt", given=put(t__txt="a film\n"), says="label"),
     evaluate("labels the model does not know", given=put(text__csv="text,label\na,1\nb,0\n"),
              says="--label-map"),
     evaluate("a label map of nothing", "--label-map", "=", says="label map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
     evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
     evaluate("a report that is a folder", "--report", ".", says="is a folder"),
-    evaluate("no such file", "--data", "no.csv", says="no.csv"),
+    evaluate("no such file", data="no.csv", says="no.csv"),
     evaluate("no such model", "no.onnx", says="no model file"),
+    evaluate("a model and no data", data="m.onnx", says="name the labelled data last"),
     evaluate("a batch of nothing", "--batch-size", "0", exit=2),
     evaluate("a batch beyond all memory", "--batch-size", "1000000000", exit=0),
     evaluate("a part of what has none", "--split", "nonsense", says="no parts"),
@@ -194,10 +194,9 @@ OPTIONS = [
     a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),
     a("predict", "ten megabytes without a line end", stdin=b"good film " * 1_000_000, exit=0),
     a("predict", "a name of 5,000 letters", "-m", "a" * 5000, "x", says="long"),
-    a("explain", "no such part", "x", "--by", "letter", says="letter"),
     a("explain", "no such label", "x", "--label", "nice", says="nice"),
     a("explain", "no words", "...", exit=0),
-    a("explain", "nothing to list", "x", "--top", "0", exit=2),
+    a("explain", "nothing to list", "x", "--words", "0", exit=2),
     a("explain", "two texts", "a", "b", exit=2),
     a("inspect", "a checkpoint that is not there", "no.safetensors", says="no.safetensors"),
     a("inspect", "a checkpoint of zeros", "z.safetensors", given=put(z__safetensors=bytes(100)),
@@ -263,14 +262,14 @@ PLACES = [
     Case(name="latency in latin-1", shell=f"$EL {' '.join(QUICK)} --json", exit=0,
          environment={"PYTHONIOENCODING": "latin-1"}),
     Case(name="evaluate in ASCII, a name with letters that it lacks",
-         shell="mv t.csv tü.csv; $EL evaluate -d tü.csv", given=put(t__csv=ROWS), exit=0, says="\\u00fc",
+         shell="mv t.csv tü.csv; $EL evaluate tü.csv", given=put(t__csv=ROWS), exit=0, says="\\u00fc",
          changes=frozenset({"t.csv"}), leaves=frozenset({"tü.csv"}),
          environment={"PYTHONIOENCODING": "ascii"}),
-    Case(name="evaluate >&-", shell="$EL evaluate -d t.csv >&-", given=put(t__csv=ROWS),
+    Case(name="evaluate >&-", shell="$EL evaluate t.csv >&-", given=put(t__csv=ROWS),
          says="output is closed"),
-    Case(name="evaluate > /dev/full", shell="$EL evaluate -d t.csv >/dev/full", given=put(t__csv=ROWS),
+    Case(name="evaluate > /dev/full", shell="$EL evaluate t.csv >/dev/full", given=put(t__csv=ROWS),
          says="No space"),
-    Case(name="evaluate 2>&- <&-", shell="$EL evaluate -d t.csv 2>&- <&-", given=put(t__csv=ROWS), exit=0),
+    Case(name="evaluate 2>&- <&-", shell="$EL evaluate t.csv 2>&- <&-", given=put(t__csv=ROWS), exit=0),
     Case(name="a working folder that is gone",
          shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1", exit=0),
     Case(name="no room for another process", shell=f"ulimit -u 1; $EL {' '.join(QUICK)}", exit=(0, 1)),
@@ -282,12 +281,12 @@ PLACES = [
             says="-n)",
         )
         for n in (5, 6)
-        for line in ("predict hi", "evaluate -d t.csv", "score t.csv -w 1", "latency --runs 5")
+        for line in ("predict hi", "evaluate t.csv", "score t.csv -w 1", "latency --runs 5")
     ),
     *(
         Case(name=f"{kb} kB: {line}", shell=f"ulimit -v {kb}; $EL {line}", given=put(t__csv=ROWS), says=" MB")
         for kb in (80_000, 100_000, 120_000, 140_000, 158_000)
-        for line in ("predict hi", "evaluate -d t.csv")
+        for line in ("predict hi", "evaluate t.csv")
     ),
     *(
         Case(
@@ -302,7 +301,7 @@ PLACES = [
             "predict -m m.onnx hi",
             "inspect m.onnx",
             "page m.onnx -o p.html",
-            "evaluate m.onnx -d t.csv",
+            "evaluate m.onnx t.csv",
         )
     ),
     Case(name="few open files", shell=f"ulimit -n 12; $EL {' '.join(QUICK)}", exit=(0, 1)),

@@ -507,7 +507,7 @@ def evaluated(
         return Case(name=f"evaluate: {name}", shell=shell, given=given, exit=code, says=says)
     return Case(
         name=f"evaluate: {name}",
-        arguments=("evaluate", "--data", *arguments),
+        arguments=("evaluate", *arguments),
         given=given,
         exit=code,
         says=says,
@@ -519,19 +519,19 @@ EVALUATE = [
     evaluated(
         "a pipe of two columns",
         PAIR,
-        shell="cat a.csv | $EL evaluate --data - --input-format csv --label-column mood",
+        shell="cat a.csv | $EL evaluate - --input-format csv --label-column mood",
         says="2 texts",
     ),
     evaluated(
         "a pipe, the label by number",
         PAIR,
-        shell="cat a.csv | $EL evaluate --data - --input-format csv --label-column 2",
+        shell="cat a.csv | $EL evaluate - --input-format csv --label-column 2",
         says="2 texts",
     ),
     evaluated(
         "an empty pipe",
         put(),
-        shell="$EL evaluate --data - --input-format csv < /dev/null",
+        shell="$EL evaluate - --input-format csv < /dev/null",
         code=1,
         says="is empty",
     ),

@@ -14,7 +14,7 @@ DEVICE = ["edge_lstm.cli", "typer", "typer.main", "numpy", "numpy.linalg", "onnx
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "predict": (["predict", "x"], DEVICE),
     "explain": (["explain", "x"], ["typer", "onnxruntime", "edge_lstm.explain"]),
-    "evaluate": (["evaluate", "--data", "../x.csv"], ["edge_lstm.cli.evaluate", "numpy"]),
+    "evaluate": (["evaluate", "../x.csv"], ["edge_lstm.cli.evaluate", "numpy"]),
     "score": (["score", "../x.csv", "-o", "y.csv"], ["edge_lstm.cli.score", "numpy"]),
     "latency": (["latency", "--runs", "1"], ["edge_lstm.cli.latency", "numpy", "onnxruntime"]),
     "inspect": (["inspect"], ["edge_lstm.cli.inspect", "edge_lstm.modelfile"]),

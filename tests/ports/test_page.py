@@ -99,7 +99,7 @@ def test_words_are_coloured_by_what_they_did(page: Chromium, tiny: Path) -> None
     write(page, TEXT)
     page.wait("document.getElementById('strongest').textContent.includes('Strongest')")
     titles = page.run("[...document.querySelectorAll('#words span')].map(s => [s.textContent, s.title])")
-    effects = [(part.text, part.effect) for part in explain(Classifier.load(tiny), TEXT).parts if part.known]
+    effects = [(word.text, word.effect) for word in explain(Classifier.load(tiny), TEXT).words if word.known]
     told = [(text, float(title.replace("−", "-"))) for text, title in titles if title]
     assert [text for text, _ in told] == [text for text, _ in effects]  # a word may be there twice
     for (text, one), (_, other) in zip(told, effects):

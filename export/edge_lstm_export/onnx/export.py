@@ -14,7 +14,7 @@ import onnx
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.evaluation.several import truth_of_sets
+from edge_lstm.evaluation.evaluate import label_matrix
 from edge_lstm.latency.statistics import Ratio, paired_ratio
 from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
 from edge_lstm.modelfile import ModelFile, parse_model
@@ -242,7 +242,7 @@ def _accuracy(
     """Two models' accuracies on labelled texts. CheckError where more than ``max_drop`` points are lost."""
     labels = models[0].labels
     if labelled.several:
-        truth = truth_of_sets(labelled.labels, labels, {}, "the data")
+        truth = label_matrix(labelled.labels, labels, {}, "the data")
         return gates.check_sets(gates.sets_change(models, before, after, truth), max_drop)
     indices = _label_indices(labelled.names, labels)
     return gates.check_accuracy(gates.accuracy_change(before, after, indices), max_drop)
