@@ -175,7 +175,8 @@ def test_accuracy_is_a_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     good = quantize_int8(fp32, labelled=data, max_drop=5)
     assert good.accuracy is not None
     assert good.accuracy.before == 1
-    assert good.accuracy.low <= -good.accuracy.drop <= good.accuracy.high
+    drop, low, high = 1 - good.accuracy.after, good.accuracy.low, good.accuracy.high
+    assert low is not None and high is not None and low <= -drop <= high
     monkeypatch.setattr(quantization, "WEIGHT_LIMIT", 1)  # one bit and a sign: ruins the network
     with pytest.raises(CheckError, match="more than --max-drop"):
         quantize_int8(fp32, labelled=data)

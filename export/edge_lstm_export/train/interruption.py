@@ -12,20 +12,20 @@ from typing import Any
 
 class StopRequest:
     """While it is open, the first SIGINT or SIGTERM raises KeyboardInterrupt; within :meth:`deferred` it is
-    only noted, for who asks :meth:`requested`. A second one ends the program as usual."""
+    noted for :meth:`requested`. A second one ends the program as usual."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._earlier: dict[int, Any] = {}
+        self._handlers: dict[int, Any] = {}
         self._deferred = False
 
     def requested(self) -> bool:
-        """Whether a signal came."""
+        """Return whether a signal came."""
         return self.signal is not None
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within the block a signal is noted and raises nothing."""
+        """Note a signal within the block and raise nothing."""
         self._deferred = True
         try:
             yield
@@ -34,28 +34,25 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a program that a signal ended: 128 + its number; 0 without one."""
+        """128 + the signal's number, as a shell expects it; 0 without a signal."""
         return 0 if self.signal is None else 128 + self.signal
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # others may not set handlers
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._earlier[number] = signal.signal(number, self._note)
+                self._handlers[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        earlier = self._earlier.get(number)
-        self._restore()
-        if not self._deferred:
-            if callable(earlier):
-                earlier(number, frame)
-            raise KeyboardInterrupt(number)
-
-    def _restore(self) -> None:
-        for number, handler in self._earlier.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._earlier = {}
+        self._handlers = {}
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        handler = self._handlers.get(number)
+        self.__exit__()
+        if not self._deferred:
+            if callable(handler):
+                handler(number, frame)
+            raise KeyboardInterrupt(number)
