@@ -68,32 +68,28 @@ def print_plan(prepared: Prepared, seconds: float) -> None:
 
 
 class TrainingDisplay:
-    """Show stages and epochs on standard error: on a terminal with a bar, elsewhere a line each."""
+    """Show stages and epochs on standard error: on a terminal with a spinner, elsewhere a line each."""
 
     def __init__(self, stop: StopRequest, *, quiet: bool = False) -> None:
         self._stop, self._quiet = stop, quiet
-        self._bar: Any = None
-        self._task: Any = None
+        self._status: Any = None
 
     def __enter__(self) -> TrainingDisplay:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn()
-            self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task("reading", total=None)
+            self._status = Console(stderr=True, highlight=False, markup=False).status("reading")
+            self._status.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._status is not None:
+            self._status.stop()
 
     def say(self, line: str) -> None:
         """Show that a stage begins, or got so far."""
-        if self._bar is not None:
-            self._bar.update(self._task, description=printable(line), total=None)
+        if self._status is not None:
+            self._show(line)
         else:
             message(line)
         if self._stop.requested():  # where a library has swallowed what was raised
@@ -123,9 +119,9 @@ class TrainingDisplay:
         )
 
     def _batch(self, report: BatchReport) -> None:
-        if self._bar is not None:
-            name = f"epoch {report.epoch}  loss {report.loss:.4f}  accuracy {report.accuracy:.1%}"
-            self._bar.update(self._task, description=name, total=report.batches, completed=report.batch)
+        if self._status is not None:
+            done = f"{report.batch / report.batches:4.0%}  loss {report.loss:.4f}"
+            self._show(f"epoch {report.epoch} {done}  accuracy {report.accuracy:.1%}")
 
     def _epoch(self, record: EpochRecord) -> None:
         line = f"epoch {record.epoch}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
@@ -134,9 +130,14 @@ class TrainingDisplay:
         if not self._quiet:
             self._print(f"{line}  {record.seconds:.0f} s")
 
+    def _show(self, line: str) -> None:
+        from rich.text import Text
+
+        self._status.update(Text(printable(line)))
+
     def _print(self, line: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
+        if self._status is not None:
+            self._status.console.print(printable(line), soft_wrap=True)
         else:
             message(line)
 

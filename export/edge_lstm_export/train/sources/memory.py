@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 
 from edge_lstm.errors import DataError
-from edge_lstm_export.train.data import Dataset, Names, Split, make_split, texts_digest
-from edge_lstm_export.train.data import label_names as sorted_names
+from edge_lstm_export.train.data import Dataset, Names, label_names, make_split, texts_digest
 
 _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
@@ -20,46 +18,31 @@ def dataset_from(
     labels: Any,
     name: str = "texts",
     *,
-    label_names: Sequence[Any] = (),
-    test: tuple[Iterable[str], Any] | None = None,
     unlabelled: Iterable[str] = (),
 ) -> Dataset:
     """Make a data set of texts and their labels.
 
     labels: a str, int or other scalar for each text, whose name is its str(); or a set, list or tuple of them
         for each, empty for a text without a label; or a 0/1 matrix [n, L] (NumPy, SciPy or pandas), all of
-        whose columns are labels. A text may have several labels in the latter two.
-    label_names: of a matrix's columns; else those of a DataFrame, or their numbers.
-    test: (texts, labels) of the same form.
+        whose columns are labels, named as those of a DataFrame or by their numbers. A text may have several
+        labels in the latter two.
 
     Raises DataError where texts and labels do not fit together or cannot train a classifier.
     """
-    names, columns = _read_labels(labels, label_names, name)
+    names, columns = _read_labels(labels, name)
     several = columns is not None or any(isinstance(label, _COLLECTIONS) for label in labels)
     flat = [label for row in names for label in row]
     if columns is not None:
-        sorted_names(columns * 2, name, several=True)  # as if each occurred: all columns stay
+        label_names(columns * 2, name, several=True)  # as if each occurred: all columns stay
         if not flat:
             raise DataError(f"{name} has no labelled text; a classifier needs texts of two labels or more")
-    all_labels = columns or sorted_names(flat, name, several=several)
-    train, digest = _split(texts, names, all_labels, name)
-    held_out = None
-    if test is not None:
-        test_names, _ = _read_labels(test[1], label_names, f"{name}, test")
-        held_out, test_digest = _split(test[0], test_names, all_labels, f"{name}, test")
-        digest = hashlib.sha256(f"{digest}{test_digest}".encode()).hexdigest()
-        if not several and any(len(row) != 1 for row in test_names):
-            raise DataError(f"{name} has one label a text, its test several; label both the same way")
-    more = _read_texts(unlabelled, f"{name}, unlabelled")
-    return Dataset(name, all_labels, train, held_out, digest, several, more)
-
-
-def _split(texts: Iterable[str], names: list[Names], labels: Names, where: str) -> tuple[Split, str]:
-    checked = _read_texts(texts, where)
+    all_labels = columns or label_names(flat, name, several=several)
+    checked, more = _read_texts(texts, name), _read_texts(unlabelled, f"{name}, unlabelled")
     if len(checked) != len(names):
         counts = f"{len(checked):,} texts but labels of {len(names):,}"
-        raise DataError(f"{where}: {counts}; give one entry for each text")
-    return make_split(checked, names, labels, where), texts_digest(checked, names)
+        raise DataError(f"{name}: {counts}; give one entry for each text")
+    train, digest = make_split(checked, names, all_labels, name), texts_digest(checked, names)
+    return Dataset(name, all_labels, train, None, digest, several, more)
 
 
 def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
@@ -73,12 +56,12 @@ def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
     return tuple(map(str, checked))  # np.str_ too
 
 
-def _read_labels(labels: Any, columns: Sequence[Any], where: str) -> tuple[list[Names], Names | None]:
+def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
     """Return the label names of each text, and of a matrix the names of all columns."""
     if isinstance(labels, (str, bytes)) or not hasattr(labels, "__len__"):
         raise DataError(f"{where}: the labels are {type(labels).__name__}; give a list with an entry a text")
     if getattr(labels, "ndim", 1) == 2:
-        return _read_matrix(labels, columns, where)
+        return _read_matrix(labels, where)
     names: list[Names] = []
     values: dict[str, Hashable] = {}  # by name
     for i, label in enumerate(labels):
@@ -98,9 +81,8 @@ def _read_labels(labels: Any, columns: Sequence[Any], where: str) -> tuple[list[
     return names, None
 
 
-def _read_matrix(labels: Any, columns: Sequence[Any], where: str) -> tuple[list[Names], Names]:
-    given = columns if len(columns) else getattr(labels, "columns", range(labels.shape[1]))
-    names = tuple(map(str, given))
+def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
+    names = tuple(map(str, getattr(labels, "columns", range(labels.shape[1]))))
     matrix = np.asarray(labels.toarray() if hasattr(labels, "toarray") else labels)
     if len(names) != matrix.shape[1] or len(set(names)) < len(names):
         raise DataError(f"{where}: {matrix.shape[1]} columns of labels need as many different names")

@@ -104,7 +104,7 @@ def _read_alone(source: str, options: DataOptions) -> Dataset:
         path, name = find_imdb(options.data_dir, show_progress=options.show_progress), IMDB
     if path.is_file():
         return read_review_tar(path, name, unlabelled=options.unlabelled)
-    return read_review_folder(path, name, unlabelled=options.unlabelled, follow_links=options.follow_links)
+    return read_review_folder(path, name, unlabelled=options.unlabelled)
 
 
 def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
@@ -153,7 +153,6 @@ def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -
         label_separator=options.label_separator,
         label_columns=options.label_columns,
         several=several or None,
-        follow_links=options.follow_links,
     )
 
 
