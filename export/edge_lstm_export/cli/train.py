@@ -105,7 +105,8 @@ def command(
         label_separator=label_separator,
         label_columns=column_names(label_columns),
     )
-    asked = Asked(preset or Asked.preset, teacher, epochs=epochs, balance=balance, seed=seed)
+    size = Asked.preset if preset is None else preset
+    asked = Asked(size, teacher, epochs=epochs, balance=balance, seed=seed)
     target, names = output or Path("model.safetensors"), _renaming(teacher_labels)
     job = Job(tuple(sources), target, data, asked, edited, unlabelled, names, suspects, resume)
     if dry_run:
