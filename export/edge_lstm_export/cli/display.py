@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.run import Job, Prepared, Report
 
 _WEAKEST = 3  # labels that are named
-_COLUMN, _WIDTH = 14, 80  # of a plan
+_COLUMN, _WIDTH = 17, 80  # of a plan
 
 
 def message(text: str) -> None:

@@ -22,7 +22,7 @@ def command(
         int | None, option("N", "Token ids a text may have.", default="the checkpoint's")
     ] = None,
     fixed_batch: Annotated[bool, option(None, "One text a run.", None, "--fixed-batch")] = False,
-    opset: Annotated[int, option("N", "ONNX operator set, 13 to 21.", default="17")] = 17,
+    opset: Annotated[int, option("N", "ONNX operator set, 13 to 21.", default=True)] = 17,
     data: options.DataOption = None,
     data_dir: options.DataDirOption = None,
     label_separator: LabelSeparatorOption = None,

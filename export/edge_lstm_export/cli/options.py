@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 
 def option(
-    metavar: str | None, text: str, panel: str | None = None, *names: str, default: str = "", **settings: Any
+    metavar: str | None,
+    text: str,
+    panel: str | None = None,
+    *names: str,
+    default: str | bool = False,
+    **settings: Any,
 ) -> Any:
-    """Return an option with its help, a flag without metavar. default: as shown; panel: its heading."""
-    settings |= {"metavar": metavar, "help": text, "show_default": default or False}
+    """Return an option with its help, a flag without metavar. default: in words, or True for its value;
+    panel: its heading."""
+    settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
 
 
@@ -33,7 +39,7 @@ DefaultAbstainOption = Annotated[
     option("SHARE", "The file's default: leave out labels until at most this share is wrong, such as 0.02."),
 ]
 MaxDropOption = Annotated[
-    float, option("POINTS", "Points of accuracy (or micro F1) that int8 may lose.", default="0.3", min=0.0)
+    float, option("POINTS", "Points of accuracy (or micro F1) that int8 may lose.", default=True, min=0.0)
 ]
 
 

@@ -12,7 +12,7 @@ import typer
 
 from edge_lstm_export.cli.options import option
 
-Folder = Annotated[Path, option("FOLDER", "Where the files are written.", default="quickstart")]
+Folder = Annotated[Path, option("FOLDER", "Where the files are written.", default=True)]
 TextsOnly = Annotated[bool, option(None, "Only write the tickets, for the tutorial.", None, "--texts-only")]
 
 
