@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
+from edge_lstm.signals import deferred, received
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
@@ -17,7 +18,6 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.calibrate import Scores
     from edge_lstm_export.train.corpus import Corpus
     from edge_lstm_export.train.history import EpochRecord
-    from edge_lstm_export.train.interruption import StopRequest
     from edge_lstm_export.train.loop import BatchReport, Callbacks
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.run import Job, Prepared, Report
@@ -70,8 +70,8 @@ def print_plan(prepared: Prepared, seconds: float) -> None:
 class TrainingDisplay:
     """Show stages and epochs on standard error: on a terminal with a spinner, elsewhere a line each."""
 
-    def __init__(self, stop: StopRequest, *, quiet: bool = False) -> None:
-        self._stop, self._quiet = stop, quiet
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._status: Any = None
 
     def __enter__(self) -> TrainingDisplay:
@@ -92,7 +92,7 @@ class TrainingDisplay:
             self._show(line)
         else:
             message(line)
-        if self._stop.requested():  # where a library has swallowed what was raised
+        if received():  # where a library has swallowed what was raised
             raise KeyboardInterrupt
 
     def prepared(self, prepared: Prepared) -> None:
@@ -113,10 +113,7 @@ class TrainingDisplay:
         """Return what the training loop calls."""
         from edge_lstm_export.train.loop import Callbacks
 
-        stop = self._stop
-        return Callbacks(
-            on_batch=self._batch, on_epoch=self._epoch, should_stop=stop.requested, deferring=stop.deferred
-        )
+        return Callbacks(on_batch=self._batch, on_epoch=self._epoch, should_stop=received, deferring=deferred)
 
     def _batch(self, report: BatchReport) -> None:
         if self._status is not None:

@@ -119,12 +119,11 @@ def command(
 
 def _show_plan(job: Job, *, as_json: bool) -> None:
     from edge_lstm_export.cli.display import TrainingDisplay, print_plan
-    from edge_lstm_export.train.interruption import StopRequest
     from edge_lstm_export.train.run import check_job, plan_job
 
     check_job(job)
     begin = time.monotonic()
-    with TrainingDisplay(StopRequest(), quiet=True) as display:
+    with TrainingDisplay(quiet=True) as display:
         prepared = plan_job(job, display.say)
     if as_json:
         print(json.dumps(prepared.plan.to_dict(), indent=1, ensure_ascii=False))
@@ -133,24 +132,22 @@ def _show_plan(job: Job, *, as_json: bool) -> None:
 
 
 def _train(job: Job, *, as_json: bool) -> None:
-    from edge_lstm.signals import exit_code
+    from edge_lstm.signals import received_exit_code
     from edge_lstm_export.cli.display import TrainingDisplay, message, print_report
-    from edge_lstm_export.train.interruption import StopRequest
     from edge_lstm_export.train.run import run_job
     from edge_lstm_export.train.train import Listener
 
     begin = time.monotonic()
-    with StopRequest() as stop:
-        try:
-            with TrainingDisplay(stop, quiet=as_json) as display:
-                listener = Listener(display.say, display.started, display.callbacks())
-                report = run_job(job, listener, display.prepared)
-        except KeyboardInterrupt as interrupt:
-            advice = "start again with the same command"
-            if job.partial.exists():
-                advice = f"continue with the same command and --resume (state in {job.partial})"
-            message(f"interrupted; {advice}")
-            raise typer.Exit(stop.exit_code or exit_code(interrupt)) from None
+    try:
+        with TrainingDisplay(quiet=as_json) as display:
+            listener = Listener(display.say, display.started, display.callbacks())
+            report = run_job(job, listener, display.prepared)
+    except KeyboardInterrupt:
+        advice = "start again with the same command"
+        if job.partial.exists():
+            advice = f"continue with the same command and --resume (state in {job.partial})"
+        message(f"interrupted; {advice}")
+        raise typer.Exit(received_exit_code()) from None
     if as_json:
         print(json.dumps(report.result.checkpoint.training, ensure_ascii=False))
     else:
