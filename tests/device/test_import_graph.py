@@ -58,7 +58,7 @@ WORKSTATION_FLOORS: tuple[frozenset[str], ...] = (
         f"train.{name}"
         for name in ("data", "examples", "network", "vocabulary", "pretrained", "augment", "history")
     ),
-    frozenset({"train.options", "train.thresholds", "train.lock", "train.interruption", "train", ""}),
+    frozenset({"train.options", "train.thresholds", "train.lock", "train", ""}),
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to evaluate on.
 HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}

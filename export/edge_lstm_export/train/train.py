@@ -206,7 +206,7 @@ def _judge(logits: Floats, truth: Split, corpus: Corpus, plan: Plan) -> Judgemen
     if isinstance(scores, SetScores):
         return Judgement(scores, None, thresholds, tuple(set_warnings(scores)))
     crossed = truth is corpus.rows
-    remarks = tuple(result_warnings(scores, answers, truth.labels, cross_validated=crossed))
+    remarks = tuple(result_warnings(scores, cross_validated=crossed))
     where = "training texts, cross-validated" if crossed else "validation part"
     return Judgement(scores, RiskCoverage.of(answers, truth.labels.argmax(axis=1), where), None, remarks)
 
