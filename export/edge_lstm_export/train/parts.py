@@ -194,6 +194,11 @@ class Parts:
             self.plan.sparse.embeddings,
         )
 
+    def logits(self, network: Network, sparse: SparseWeights | None, examples: Examples) -> PartLogits:
+        """What both parts answer."""
+        lstm = predict_logits(network, examples).numpy()
+        return PartLogits(lstm, self.sparse_logits(sparse, examples), examples.targets)
+
     def sparse_logits(self, weights: SparseWeights | None, examples: Examples) -> Floats:
         """float32 [n, outputs]; 0 without an n-gram part."""
         if weights is None or self.features is None:
