@@ -98,15 +98,9 @@ def fit_svm(data: SparseData, bayes: float) -> SparseWeights:
     """A linear SVM for each label against the rest and, ``bayes`` times as strong, complement naive Bayes
     (Rennie et al., 2003), which needs fewer texts: one column per logit."""
     x, weights = data.weighted()
-    labels = data.labels
-    coefficients, bias = svm_weights(x, labels, data.outputs, C)
-    if bayes and not data.several:
-        counts = x if data.features.embeddings is None else x[:, : -data.features.embeddings.shape[1]]
-        naive = bayes_weights(counts, labels, data.outputs)
-        naive = np.pad(naive, ((0, x.shape[1] - len(naive)), (0, 0)))
-        spreads = [max(1e-6, float(_centred(x @ one).std())) for one in (coefficients, naive)]
-        coefficients = coefficients / spreads[0] + bayes * naive / spreads[1]
-        bias = bias / spreads[0]
+    counts = x if data.features.embeddings is None else x[:, : -data.features.embeddings.shape[1]]
+    bayes = 0.0 if data.several else bayes
+    coefficients, bias = svm_and_bayes(x, counts, data.labels, data.several, C, bayes)
     folded = data.features.folded(np.asarray(coefficients * weights[:, None], np.float32))
     return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), np.asarray(bias, np.float32))
 
@@ -202,6 +196,21 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     head = np.zeros((count, width), np.float32)
     head[:, : len(axes)] = axes[:width].T
     return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
+
+
+def svm_and_bayes(
+    x: Matrix, counts: Matrix, labels: npt.NDArray[np.bool_], several: bool, c: float, bayes: float
+) -> tuple[Floats, Floats]:
+    """(weights float32 [columns, outputs], bias [outputs]) of an SVM and ``bayes`` times naive Bayes, each
+    scaled by the spread of its scores. counts: the first columns of x, which naive Bayes counts."""
+    outputs = 1 if labels.shape[1] == 2 and not several else labels.shape[1]
+    weights, bias = svm_weights(x, labels, outputs, c)
+    if bayes:
+        naive = bayes_weights(counts, labels, outputs)
+        naive = np.pad(naive, ((0, x.shape[1] - len(naive)), (0, 0)))
+        spreads = [max(1e-6, float(_centred(x @ part).std())) for part in (weights, naive)]
+        weights, bias = weights / spreads[0] + bayes * naive / spreads[1], bias / spreads[0]
+    return np.asarray(weights, np.float32), np.asarray(bias, np.float32)
 
 
 def svm_weights(x: Matrix, labels: npt.NDArray[np.bool_], outputs: int, c: float) -> tuple[Floats, Floats]:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,7 +27,7 @@ from edge_lstm_export.train.calibrate import (
 )
 from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.options import LoopOptions
 
 Outcome = Literal["finished", "stopped early"]
@@ -299,15 +298,6 @@ class _Run:
         except (KeyError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:200]
             raise DataError(f"the saved progress does not fit this training ({reason}); start over") from None
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

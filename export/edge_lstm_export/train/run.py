@@ -158,7 +158,7 @@ def _run(job: Job, ready: Prepared, unfinished: Checkpoint | None, listener: Lis
     identity = _identity(ready)
     resume = None if unfinished is None else _progress(unfinished, identity, job.partial)
     teachers = Teachers(
-        ready.plan, ready.dataset.labels, listener.say, cache=job.output, names=dict(job.teacher_labels)
+        ready.plan, ready.dataset.labels, listener.say, cache=job.output, names=job.teacher_labels
     )
     started: list[tuple[Corpus, Network]] = []
 
@@ -312,7 +312,7 @@ def with_kind(asked: Asked) -> Asked:
     MissingPackageError."""
     if asked.teacher is None or asked.teacher in (NO_TEACHER, SENTIMENT):
         return asked
-    from edge_lstm_export.train.teachers.hub import check_source, classifier_labels
+    from edge_lstm_export.train.teachers.transformer import check_source, classifier_labels
 
     check_source(asked.teacher)
     return replace(asked, classifier=classifier_labels(asked.teacher) is not None)
