@@ -21,7 +21,7 @@ from edge_lstm_export.train.loop import Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import SparseOptions
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
-from edge_lstm_export.train.run import one_thread
+from edge_lstm_export.train.run import quiet_thread
 from edge_lstm_export.train.train import Listener, fit
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
@@ -105,7 +105,7 @@ def main() -> None:
     plan = plan_of(arguments.recipe, texts.dataset)
     keeper = Keeper(output.with_name(f"{output.name}.partial"), texts.dataset.labels, plan)
     resume = keeper.progress()
-    with one_thread():
+    with quiet_thread():
         result = fit(
             texts.dataset, plan, unlabelled=more, soft_labels=soft, listener=keeper.listener, resume=resume
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.interruption import StopRequest
     from edge_lstm_export.train.loop import BatchReport, Callbacks
     from edge_lstm_export.train.network import Network
-    from edge_lstm_export.train.run import Job, Prepared, Report
+    from edge_lstm_export.train.run import Inputs, Job, Report
 
 MOST_LABELS = 30  # lines or names of labels that are shown
 
@@ -49,7 +49,7 @@ def duration(seconds: float) -> str:
 # --- The plan -----------------------------------------------------------------------------------------------
 
 
-def print_plan(prepared: Prepared, seconds: float) -> None:
+def print_plan(prepared: Inputs, seconds: float) -> None:
     """What was found in the data, and what will be done and why."""
     from edge_lstm_export.train.plan import explain
 
@@ -61,7 +61,7 @@ def print_plan(prepared: Prepared, seconds: float) -> None:
         message(f"note: {line}")
 
 
-def _facts(prepared: Prepared) -> Iterator[tuple[str, str]]:
+def _facts(prepared: Inputs) -> Iterator[tuple[str, str]]:
     dataset, facts = prepared.dataset, prepared.facts
     yield "source", dataset.name
     test = f", {len(dataset.test):,} test" if dataset.test else ", no test texts"
@@ -119,7 +119,7 @@ class TrainingDisplay:
         if self._stop.requested():  # where a library has swallowed what was raised
             raise KeyboardInterrupt
 
-    def prepared(self, prepared: Prepared) -> None:
+    def prepared(self, prepared: Inputs) -> None:
         """Show in a line what is planned, and warn of what is odd about the data."""
         facts, plan = prepared.facts, prepared.plan
         if not self._quiet:

@@ -41,7 +41,6 @@ EVALUATION_BATCH = 64
 # The LSTM's expected weight beside the n-grams, before a validation text was seen, where it learnt from so
 # many texts; of fewer, less. How far the weights are trusted to lie there, in nats.
 LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.2, 2000, 20.0
-_OFFSETS = np.linspace(0, 1, 21)
 
 
 def predict_logits(
@@ -236,7 +235,7 @@ def balance_offset(logits: Floats, labels: npt.NDArray[np.bool_]) -> Floats:
         predicted = (both + share * rarity).argmax(axis=1)
         return macro_f1(label_scores(confusion_matrix(truth, predicted, len(names)), names))
 
-    best = max(_OFFSETS, key=f1) * rarity
+    best = max(np.linspace(0, 1, 21), key=f1) * rarity
     return np.asarray(best[1:] - best[:1] if logits.shape[1] == 1 else best, np.float32)
 
 

@@ -21,7 +21,7 @@ from edge_lstm_export.train.examples import Examples
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Matrix = Any  # scipy.sparse.csr_matrix, float32
-CHARACTERS = (2, 3, 4, 5)
+CHARACTERS = 2, 5
 FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
 # (the text of each pair, its column, how many texts hold each column) → float64 [columns], see choose_ngrams.
 Ranking = Callable[[Ints, Ints, Ints], npt.NDArray[np.float64]]
@@ -126,19 +126,13 @@ def log_count_ratio(targets: Floats) -> Ranking:
 
 def with_characters(features: Features, tokenizer: Tokenizer) -> Features:
     """The features with the character n-grams of words and subwords: of ``<word>`` for a word."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
     entries = ["", "", "", "", *(f"<{word}>" for word in tokenizer.words), *(tokenizer.pieces or ())]
-    numbers: dict[str, int] = {}
-    rows: list[int] = []
-    columns: list[int] = []
-    for row, i in enumerate(features.keys[: features.words].tolist()):
-        text = entries[i] if i < len(entries) else ""
-        for size in CHARACTERS:
-            for start in range(len(text) - size + 1):
-                rows.append(row)
-                columns.append(numbers.setdefault(text[start : start + size], len(numbers)))
-    shape = (len(features.keys), max(1, len(numbers)))
-    ones = np.ones(len(rows), np.float32)
-    return replace(features, characters=sparse.coo_matrix((ones, (rows, columns)), shape).tocsr())
+    pairs = len(features.keys) - features.words  # which have no characters of their own
+    texts = [entries[i] if i < len(entries) else "" for i in features.keys[: features.words]] + [""] * pairs
+    counter = CountVectorizer(analyzer="char", ngram_range=CHARACTERS, lowercase=False, dtype=np.float32)
+    return replace(features, characters=counter.fit_transform([*texts, "<>"])[:-1])
 
 
 def with_embeddings(features: Features, embeddings: Floats) -> Features:
