@@ -7,12 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits, put_together
+from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.features import Features, choose_ngrams, with_characters, with_embeddings
-from edge_lstm_export.train.linear import SparseData, SparseWeights, fit_logistic, fit_low_rank, fit_svm
 from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.ngrams import (
+    Features,
+    SparseData,
+    SparseWeights,
+    choose_ngrams,
+    fit_logistic,
+    fit_low_rank,
+    fit_svm,
+    with_characters,
+    with_embeddings,
+)
 from edge_lstm_export.train.options import NetworkConfig, TextOptions
+from edge_lstm_export.train.parts import put_together
 from edge_lstm_export.train.vocabulary import build_vocabulary
 from made import rows
 

@@ -5,39 +5,36 @@ Both are fitted on all rows, or without a fold of them, to be judged by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from edge_lstm_export.train.calibrate import PartLogits, predict_logits
+from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits
 from edge_lstm_export.train.corpus import Corpus
-from edge_lstm_export.train.data import Ints, Split
+from edge_lstm_export.train.data import Floats, Ints, Split
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.features import (
-    Features,
-    Floats,
-    choose_ngrams,
-    log_count_ratio,
-    with_characters,
-    with_embeddings,
-)
-from edge_lstm_export.train.linear import (
+from edge_lstm_export.train.loop import fit_network
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.ngrams import (
     RIDGE_OF_RESIDUAL,
+    Features,
     SparseData,
     SparseWeights,
+    choose_ngrams,
     fit_logistic,
     fit_low_rank,
     fit_svm,
+    log_count_ratio,
     merged,
+    with_characters,
+    with_embeddings,
 )
-from edge_lstm_export.train.loop import fit_network
-from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import LoopOptions
 from edge_lstm_export.train.plan import LONG_TEXTS, Plan, fitting_ngrams
 from edge_lstm_export.train.pretrained import PretrainedWords, WordEmbeddings
-from edge_lstm_export.train.teachers.base import EnsemblePredictions
+from edge_lstm_export.train.teachers.base import EnsemblePredictions, Teacher, ensemble
 from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
 
@@ -222,3 +219,29 @@ class Parts:
             lstm[held] = predict_logits(network, left_out).numpy()
             sparse[held] = self.sparse_logits(self.fit_sparse(k), left_out)
         return PartLogits(lstm, sparse, self.rows.targets)
+
+
+def put_together(network: Network, stack: Stack, weights: SparseWeights | None) -> None:
+    """Fold the weights of both parts into the head, and set the n-gram vectors. Done once, after training."""
+    with torch.no_grad():
+        pooled = network.config.pooled_dim
+        network.head.weight[:, :pooled].mul_(stack.lstm)
+        network.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))
+        if network.ngrams is not None and weights is not None:
+            network.ngrams.set_vectors(weights.vectors)
+            network.head.weight[:, pooled:] = torch.from_numpy(np.float32(stack.sparse) * weights.head)
+            network.head.bias.add_(torch.from_numpy(np.float32(stack.sparse) * weights.bias))
+
+
+def ask_teachers(
+    corpus: Corpus, plan: Plan, teachers: Sequence[Teacher], say: Callable[[str], None]
+) -> EnsemblePredictions:
+    """What the plan's teachers predict of rows and pool. Where the folds judge the network too, every fold's
+    model is asked for the whole pool; else a text is labelled by a model that saw none of its sources."""
+    asked = np.ones((corpus.folds, len(corpus.pool)), np.bool_)
+    if not plan.validation.folds:
+        asked = (corpus.pool_fold < 0) | (corpus.pool_fold == np.arange(corpus.folds)[:, None])
+    for teacher in teachers:
+        teacher.read([*corpus.rows.texts, *corpus.pool])
+    several = corpus.dataset.several
+    return ensemble(teachers, corpus.rows.labels, corpus.fold, asked, several=several, say=say)

@@ -28,17 +28,16 @@ from edge_lstm_export.train.calibrate import (
     fit_temperature,
     predict_logits,
     probabilities,
-    put_together,
     score,
 )
 from edge_lstm_export.train.checkpoint import Checkpoint
-from edge_lstm_export.train.corpus import Corpus, ask_teachers, example_texts, prepare
-from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.features import Floats
+from edge_lstm_export.train.corpus import Corpus, example_texts, prepare
+from edge_lstm_export.train.data import Dataset, Floats
 from edge_lstm_export.train.loop import Callbacks, LoopResult, Progress, fit_network
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.parts import Parts
+from edge_lstm_export.train.parts import Parts, ask_teachers, put_together
 from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.teachers.base import EnsemblePredictions
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.thresholds import UNTUNED, choose_thresholds
 from edge_lstm_export.train.warnings import result_warnings, set_warnings
@@ -93,12 +92,9 @@ def fit(
     KeyboardInterrupt.
     """
     say = listener.say
+    _check_unlabelled(plan, unlabelled, soft_labels)
     if soft_labels is None:
-        if len(unlabelled) and not plan.teachers:
-            raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
         unlabelled = unlabelled[: plan.unlabelled]
-    elif plan.teachers or len(soft_labels) != len(unlabelled):
-        raise DataError("soft labels are for each unlabelled text, and without other teachers")
     teachers = teachers or Teachers(plan, dataset.labels, say)
     corpus = prepare(dataset, plan, unlabelled, teachers.words)
     predictions = ask_teachers(corpus, plan, teachers.load(), say) if plan.teachers else None
@@ -142,11 +138,22 @@ def fit(
         temperature=round(temperature, 6),
         warnings=[*dataset.warnings, *evaluation.remarks],
     )
-    dropped = [
+    return Result(checkpoint, loop, evaluation.scores, test, (*_dropped(predictions), *evaluation.remarks))
+
+
+def _check_unlabelled(plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None) -> None:
+    if soft_labels is None:
+        if len(unlabelled) and not plan.teachers:
+            raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
+    elif plan.teachers or len(soft_labels) != len(unlabelled):
+        raise DataError("soft labels are for each unlabelled text, and without other teachers")
+
+
+def _dropped(predictions: EnsemblePredictions | None) -> list[str]:
+    return [
         f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
         for name, with_it, without in (predictions.dropped if predictions else ())
     ]
-    return Result(checkpoint, loop, evaluation.scores, test, (*dropped, *evaluation.remarks))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
 from edge_lstm.text import spaceless
-from edge_lstm_export.train.calibrate import soft_cross_entropy
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Say, fit_layer, log_chances
@@ -157,7 +156,11 @@ def fine_tune(
             crops = [_crop(pieces[row], longest, rng) for row in rows]
             with precision():
                 logits = model(*model.batch(crops)).float()
-            loss = soft_cross_entropy(logits, targets[rows], several=several)
+            if several:
+                mean = functional.binary_cross_entropy_with_logits(logits, targets[rows])
+                loss = mean * targets.shape[1]
+            else:
+                loss = functional.cross_entropy(logits, targets[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
