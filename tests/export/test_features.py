@@ -100,7 +100,7 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
 
 
 @pytest.mark.parametrize(
-    "fit", [lambda data: fit_svm(data, 0.5), fit_logistic, lambda data: fit_low_rank(data, 4, 60, 0)]
+    "fit", [lambda data: fit_svm(data, 0.5), fit_logistic, lambda data: fit_low_rank(data, 4, 200, 0)]
 )
 def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     tokenizer = Tokenizer(("one", "two", "none", "all"))

@@ -6,7 +6,7 @@ Both are fitted on all rows, or without a fold of them, to be judged by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -39,14 +39,6 @@ from edge_lstm_export.train.teachers.base import probabilities as teacher_probab
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
 
 CANDIDATES = 4  # n-grams that are tried for each one that gets a vector
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What the network learns: float32 [rows, L] and [pool, L], probabilities."""
-
-    rows: Floats
-    pool: Floats
 
 
 class Parts:
@@ -83,7 +75,7 @@ class Parts:
         line = sum(len(entry.encode()) + 1 for entry in entries) / max(1, len(entries))
         fits = fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line)
         long = self.rows.lengths.mean() > LONG_TEXTS
-        ranking = log_count_ratio(self.targets().rows) if long else None
+        ranking = log_count_ratio(self.targets()[0]) if long else None
         counted = self.rows if long else every
         features = choose_ngrams(counted, min(plan.network.ngrams, fits), tokenizer.num_ids, ranking)
         features = features if long else with_characters(features, tokenizer)
@@ -121,17 +113,16 @@ class Parts:
         loop = self.plan.loop
         return loop if len(self.corpus.validation) else replace(loop, patience=loop.epochs)
 
-    def targets(self, fold: int | None = None) -> Targets:
-        """What is learnt. fold: by teachers that saw no label of this fold, for the pool."""
+    def targets(self, fold: int | None = None) -> tuple[Floats, Floats]:
+        """What is learnt: float32 [rows, L] and [pool, L], probabilities. fold: by teachers that saw no label
+        of this fold, for the pool."""
         labels = self.corpus.rows.targets()
         if self.predictions is None:
             nothing = np.zeros((0, labels.shape[1]), np.float32)
-            return Targets(labels, nothing if self.soft_labels is None else self.soft_labels)
+            return labels, nothing if self.soft_labels is None else self.soft_labels
         several, together = self.plan.network.several, self.predictions.predictions
-        of_rows = teacher_probabilities(together.labelled, several)
-        own = np.float32(self.plan.own_labels)
-        pool = teacher_probabilities(together.of_others(fold), several)
-        return Targets(own * labels + (1 - own) * of_rows, pool)
+        own, of_rows = np.float32(self.plan.own_labels), teacher_probabilities(together.labelled, several)
+        return own * labels + (1 - own) * of_rows, teacher_probabilities(together.of_others(fold), several)
 
     def _rows_of(self, fold: int | None) -> tuple[Ints, Ints]:
         """(rows, pool texts) that are learnt from: all, or those that nothing of this fold is in."""
@@ -141,11 +132,11 @@ class Parts:
 
     def learnt(self, fold: int | None = None) -> Examples:
         """The examples of the LSTM: rows and pool with their targets."""
-        targets, (rows, pool) = self.targets(fold), self._rows_of(fold)
-        own = replace(self.rows.subset(rows), targets=targets.rows[rows])
+        (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
+        own = replace(self.rows.subset(rows), targets=of_rows[rows])
         if not len(pool):
             return own
-        return own.joined(replace(self.pool.subset(pool), targets=targets.pool[pool]))
+        return own.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
         """Fit the n-gram part. more: labelled texts beside the rows."""
