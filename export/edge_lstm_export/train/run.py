@@ -160,8 +160,7 @@ def run_job(
         inputs = plan_job(job, listener.say)
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
-        progress = _progress(unfinished, inputs.identity, job.partial) if unfinished else None
-        keeper = _Keeper(job.partial, inputs, listener)
+        keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, listener)
         teachers = Teachers(plan, dataset.labels, listener.say, cache=job.output, names=job.teacher_labels)
         result = fit(
             dataset,
@@ -169,7 +168,7 @@ def run_job(
             unlabelled=inputs.unlabelled,
             teachers=teachers,
             listener=keeper.listener,
-            resume=progress,
+            resume=keeper.progress(unfinished) if unfinished else None,
         )
         save_checkpoint(result.checkpoint, job.output)
         history, title = result.loop.history, f"{job.output.name}: {dataset.name}"
@@ -180,26 +179,39 @@ def run_job(
     return Report(result, inputs)
 
 
-class _Keeper:
-    """Writes the state of an unfinished training."""
+class Keeper:
+    """Keeps the state of an unfinished training in a file.
 
-    def __init__(self, path: Path, inputs: Inputs, listener: Listener) -> None:
-        self.path, self.inputs, self._started = path, inputs, listener.started
-        self.listener = Listener(listener.say, self.start, replace(listener.callbacks, keep=self.keep))
+    identity: what a resumed training must have in common with its beginning, by names that a person knows;
+    plain values, as they come back from JSON. listener: what keeps the state, and tells the given one.
+    """
 
-    def start(self, corpus: Corpus, network: Network) -> None:
-        """See Listener."""
-        self.corpus, self.network = corpus, network
+    def __init__(
+        self, path: Path, labels: tuple[str, ...], plan: Plan, identity: Mapping[str, Any], listener: Listener
+    ) -> None:
+        self.path, self.labels, self.plan, self.identity = path, labels, plan, identity
+        self._started = listener.started
+        self.listener = Listener(listener.say, self._start, replace(listener.callbacks, keep=self._keep))
+
+    def _start(self, corpus: Corpus, network: Network) -> None:
+        self._tokenizer, self._network = corpus.vocabulary.tokenizer, network
         self._started(corpus, network)
 
-    def keep(self, progress: Progress) -> None:
-        """See Callbacks."""
-        inputs, tokenizer = self.inputs, self.corpus.vocabulary.tokenizer
-        plain, plan = {"identity": inputs.identity, "progress": progress.plain}, inputs.plan.to_dict()
-        state = Checkpoint(
-            self.network, tokenizer, inputs.dataset.labels, plain, plan, state=progress.tensors
-        )
+    def _keep(self, progress: Progress) -> None:
+        plain, plan = {"identity": self.identity, "progress": progress.plain}, self.plan.to_dict()
+        state = Checkpoint(self._network, self._tokenizer, self.labels, plain, plan, state=progress.tensors)
         save_checkpoint(state, self.path)
+
+    def progress(self, state: Checkpoint) -> Progress:
+        """What was kept. Raises DataError where it is of another training."""
+        earlier = state.training["identity"]
+        for name, value in self.identity.items():
+            if earlier.get(name) != value:
+                raise DataError(
+                    f"{self.path} was begun with another {name} ({earlier.get(name)!r:.60}, now "
+                    f"{value!r:.60}); resume with the same options and data, or start without --resume"
+                )
+        return Progress(state.training["progress"], dict(state.state))
 
 
 @contextmanager
@@ -257,18 +269,6 @@ def _unfinished(job: Job) -> Checkpoint | None:
     if not all(isinstance(partial.training.get(name), dict) for name in ("identity", "progress")):
         raise DataError(f"{job.partial} holds no unfinished training; start without --resume")
     return partial
-
-
-def _progress(partial: Checkpoint, identity: Mapping[str, Any], path: Path) -> Progress:
-    """DataError where the state is that of another training."""
-    earlier = partial.training["identity"]
-    for name, value in identity.items():
-        if earlier.get(name) != value:
-            raise DataError(
-                f"{path} was begun with another {name} ({earlier.get(name)!r:.60}, now {value!r:.60}); "
-                "resume with the same options and data, or start without --resume"
-            )
-    return Progress(partial.training["progress"], dict(partial.state))
 
 
 # --- From options to facts ----------------------------------------------------------------------------------
