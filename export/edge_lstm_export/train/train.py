@@ -39,7 +39,7 @@ from edge_lstm_export.train.parts import Parts, ask_teachers, put_together
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.teachers.base import EnsemblePredictions
 from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.thresholds import UNTUNED, choose_thresholds
+from edge_lstm_export.train.thresholds import choose_thresholds
 from edge_lstm_export.train.warnings import result_warnings, set_warnings
 
 
@@ -117,15 +117,7 @@ def fit(
     if plan.network.several:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross one.
         round_to_int8(network)
-    checkpoint = Checkpoint(
-        network,
-        corpus.vocabulary.tokenizer,
-        dataset.labels,
-        _provenance(parts, network, loop),
-        plan.to_dict(),
-        evaluation.thresholds or ((UNTUNED,) * len(dataset.labels) if plan.network.several else None),
-        evaluation.curve,
-    )
+    checkpoint = _checkpoint(parts, network, loop, evaluation)
     test = None
     if dataset.test is not None:
         logits = predict_logits(network, parts.examples(dataset.test))
@@ -196,6 +188,19 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> tuple
     where = "training texts, cross-validated" if crossed else "validation part"
     curve = RiskCoverage.of(chances, truth.labels.argmax(axis=1), where)
     return stack, temperature, Evaluation(scores, curve, None, remarks)
+
+
+def _checkpoint(parts: Parts, network: Network, loop: LoopResult, evaluation: Evaluation) -> Checkpoint:
+    corpus, plan = parts.corpus, parts.plan
+    return Checkpoint(
+        network,
+        corpus.vocabulary.tokenizer,
+        corpus.dataset.labels,
+        _provenance(parts, network, loop),
+        plan.to_dict(),
+        evaluation.thresholds,
+        evaluation.curve,
+    )
 
 
 def _provenance(parts: Parts, network: Network, loop: LoopResult) -> dict[str, Any]:
