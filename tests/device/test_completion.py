@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from edge_lstm.cli import COMMANDS
+
 
 def complete(line: str, *, program: str = "from edge_lstm.__main__ import main; main()") -> list[str]:
     """What bash offers for the last word of a line."""

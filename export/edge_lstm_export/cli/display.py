@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import BatchReport, Callbacks
     from edge_lstm_export.train.network import Network
-    from edge_lstm_export.train.run import Job, Prepared, Report
+    from edge_lstm_export.train.run import Inputs, Job, Report
 
 _WEAKEST = 3  # labels that are named
 _COLUMN, _WIDTH = 17, 80  # of a plan
@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"
 
 
-def print_plan(prepared: Prepared, seconds: float) -> None:
+def print_plan(prepared: Inputs, seconds: float) -> None:
     """Print what was found in the data, and what will be done and why."""
     from edge_lstm_export.train.plan import explain
 
@@ -95,7 +95,7 @@ class TrainingDisplay:
         if received():  # where a library has swallowed what was raised
             raise KeyboardInterrupt
 
-    def prepared(self, prepared: Prepared) -> None:
+    def prepared(self, prepared: Inputs) -> None:
         """Show the plan in a line, and the warnings about the data."""
         facts, plan = prepared.facts, prepared.plan
         if not self._quiet:
