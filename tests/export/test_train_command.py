@@ -129,7 +129,6 @@ def test_suspicious_labels_are_listed_on_request(tmp_path: Path) -> None:
     source, listed = write_csv(tmp_path / "d.csv", table), tmp_path / "suspects.csv"
     result = train(source, "-o", tmp_path / "m.safetensors", "--suspects", listed, "--dry-run")
     assert result.returncode == 0, result.stderr
-    assert "of the labels look wrong" in result.stderr and f"the texts that {listed} lists" in result.stderr
     with listed.open(newline="") as file:
         found = list(csv.DictReader(file))
     assert [row["why"] for row in found[:3]] == ["contradiction"] * 3, "side by side, first of all"

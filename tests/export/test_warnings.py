@@ -33,21 +33,14 @@ def test_plenty_of_balanced_texts_need_no_warning() -> None:
 def test_what_often_spoils_a_training_is_said() -> None:
     few = split(*((f"text {i}", int(i > 85)) for i in range(90)), ("text 3", 1))
     said = warnings(few, split(("text 1", 0), ("new", 1)))
-    assert "only 91 training texts" in said
     assert "few training texts of b (5)" in said
-    assert "labels are out of balance (a 94.5% to b 5.5%)" in said
     assert "2 training texts repeat one with other labels: decide which are right (--suspects FILE" in said
     assert "1 test texts are training texts too" in said
-    assert "'nan' may stand for a missing one" in warnings(few, labels=("a", "nan"))
     assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in warnings(
         few, labels=("A  B", "a b")
     )
     twins = warnings(few, labels=("caf\u00e9", "cafe\u0301"))
     assert "'caf\\xe9' and 'cafe\\u0301' differ" in twins  # which look the same
-    three = split(*((f"text {i}", i % 3) for i in range(90)), labels=("a", "b", "a| b"))
-    joined = "the label a| b looks like several: if it is, add --label-separator '|'"
-    assert joined in warnings(three, labels=("a", "b", "a| b"))
-    assert "looks like several" not in warnings(three, labels=("a", "b", "a|c"))
 
 
 def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> None:

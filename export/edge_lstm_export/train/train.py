@@ -40,7 +40,7 @@ from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.teachers.base import EnsemblePredictions
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.thresholds import choose_thresholds
-from edge_lstm_export.train.warnings import result_warnings, set_warnings
+from edge_lstm_export.train.warnings import result_warnings
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> tuple
     thresholds = choose_thresholds(truth.labels, chances, plan.precision or None) if several else None
     scores = score(logits, truth.labels, labels, thresholds)
     if isinstance(scores, SetScores):
-        return stack, temperature, Evaluation(scores, None, thresholds, tuple(set_warnings(scores)))
+        return stack, temperature, Evaluation(scores, None, thresholds, tuple(result_warnings(scores)))
     crossed = truth is corpus.rows
     remarks = tuple(result_warnings(scores, cross_validated=crossed))
     where = "training texts, cross-validated" if crossed else "validation part"

@@ -25,31 +25,27 @@ MOST_COMPARED = 60_000  # different texts that are compared with them: of more, 
 _MOST_LABELLED = 1_000  # labelled texts that others are compared with, a random part
 _FAR_SHARE = 0.1  # of the labelled texts, that are less similar to each other than the threshold
 _MOST_WORDS = 100  # of a text, that are compared
-_COLUMNS, _CHUNK = 1 << 18, 2_000
+_CHUNK = 2_000  # texts that are compared at a time
 _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
 class UnlabelledTexts:
     """texts: to be labelled, each once. lines: how many texts there were; labelled: how many of these are
-    left out as labelled or test texts. similar: how many of ``texts`` are similar to the labelled ones; None
-    where all texts are taken."""
+    left out as labelled or test texts."""
 
     texts: tuple[str, ...] = ()
     lines: int = 0
     labelled: int = 0
-    similar: int | None = None
 
     def remarks(self, source: str) -> list[str]:
         """Return what a person should know of them, a line each."""
-        lines = []
+        lines, of = [], f"of {self.lines:,} texts of {source}"
         if self.labelled:
             rest = "they are left out" if self.texts else "none is left to label"
-            of = f"{self.labelled:,} of {self.lines:,} texts of {source}"
-            lines.append(f"{of} are among the labelled or the test texts; {rest}")
-        if self.similar is not None:
-            of = f"of {self.lines:,} texts of {source} {len(self.texts):,} are labelled"
-            lines.append(f"{of}, {self.similar:,} of them similar to the labelled ones")
+            lines.append(f"{self.labelled:,} {of} are among the labelled or the test texts; {rest}")
+        if len(self.texts) == MOST_TEXTS:
+            lines.append(f"{of} {MOST_TEXTS:,} are labelled, those similar to the labelled ones first")
         return lines
 
 
@@ -71,47 +67,36 @@ def choose_unlabelled(
         key = int.from_bytes(blake2b(encoded, digest_size=8, key=b"%d" % seed).digest(), "little")
         sample.setdefault(key, (lines, text))
         if len(sample) > 2 * MOST_COMPARED:
-            sample = _smallest(sample)
-    chosen, similar = list(_smallest(sample).values()), None
+            sample = dict(sorted(sample.items())[:MOST_COMPARED])
+    chosen = [sample[key] for key in sorted(sample)[:MOST_COMPARED]]
     if len(chosen) > MOST_TEXTS:
         forms: dict[str, tuple[int, str]] = {}
         for place, text in chosen:
             forms.setdefault(_NUMBER.sub("0", text), (place, text))
         different = list(forms.values())
-        order, above = similar_first([text for _, text in different], labelled, seed)
-        chosen, similar = [different[i] for i in order[:MOST_TEXTS]], min(above, MOST_TEXTS)
-    return UnlabelledTexts(tuple(text for _, text in sorted(chosen)), lines, repeated, similar)
+        order = _similar_first([text for _, text in different], labelled, seed)
+        chosen = [different[i] for i in order[:MOST_TEXTS]]
+    return UnlabelledTexts(tuple(text for _, text in sorted(chosen)), lines, repeated)
 
 
-def _smallest(sample: dict[int, tuple[int, str]]) -> dict[int, tuple[int, str]]:
-    """Return the texts of the smallest keys, by rising key: a random part, the same however often each text
-    occurs."""
-    return dict(sorted(sample.items())[:MOST_COMPARED])
-
-
-def similar_first(texts: Sequence[str], labelled: Sequence[str], seed: int) -> tuple[Ints, int]:
-    """Return (the numbers of the texts: first those similar to the labelled ones, in their order, then the
-    others, the most similar first; how many are similar)."""
+def _similar_first(texts: Sequence[str], labelled: Sequence[str], seed: int) -> Ints:
+    """Return the numbers of the texts: first those similar to the labelled ones, in their order, then the
+    others, the most similar first."""
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
     labelled = list(dict.fromkeys(labelled))  # a copy is similar whatever else is not
-    if len(labelled) > _MOST_LABELLED:
-        part = np.random.default_rng([seed, 0x6E]).permutation(len(labelled))[:_MOST_LABELLED]
-        labelled = [labelled[i] for i in np.sort(part)]
-    hashing = {"n_features": _COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
+    part = np.random.default_rng([seed, 0x6E]).permutation(len(labelled))[:_MOST_LABELLED]
+    labelled = [labelled[i] for i in np.sort(part)]
+    hashing = {"n_features": 1 << 18, "alternate_sign": False, "norm": None, "dtype": np.float32}
     vectorizer = HashingVectorizer(analyzer=_features, binary=True, **hashing)
     vectors = TfidfTransformer().fit_transform(vectorizer.transform([*texts, *labelled]))
     references = vectors[len(texts) :]
     among = (references @ references.T).tolil()
     among.setdiag(0)
     threshold = np.quantile(_largest(among.tocsr()), _FAR_SHARE)
-    starts = range(0, len(texts), _CHUNK)
-    parts = [_largest(vectors[i : min(i + _CHUNK, len(texts))] @ references.T) for i in starts]
-    similarity = np.concatenate([*parts, np.zeros(0, np.float32)])
-    similar = similarity >= threshold
-    rest = np.flatnonzero(~similar)
-    rest = rest[np.argsort(-similarity[rest], kind="stable")]
-    return np.concatenate([np.flatnonzero(similar), rest]), int(similar.sum())
+    parts = [_largest(vectors[i : i + _CHUNK] @ references.T) for i in range(0, len(texts), _CHUNK)]
+    similarity = np.concatenate(parts)[: len(texts)]
+    return np.argsort(-np.minimum(similarity, threshold), kind="stable")
 
 
 def _largest(matrix: Any) -> Floats:
