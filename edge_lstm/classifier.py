@@ -361,8 +361,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
                 f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
             ) from error
         raise ModelFileError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {model.path}: {reason}; "
-            "upgrade onnxruntime or export the model with a lower --opset"
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {model.path}: {reason}; upgrade onnxruntime"
         ) from error
 
 

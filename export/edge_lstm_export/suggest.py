@@ -24,6 +24,7 @@ from edge_lstm.atomic import write_atomically
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.text import text_key
+from edge_lstm_export.train.data import well_formed
 
 POOL = 20_000  # texts that are classified: of more, a random part, so that any log takes flat memory and time
 SHORTLIST, FEWEST = 20, 500  # the least sure texts that are compared: so many times those asked for, at least
@@ -77,7 +78,7 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
     )
-    vectors = vectorizer.transform(map(_encodable, texts))
+    vectors = vectorizer.transform(map(well_formed, texts))
     clusters = min(count, MOST_CLUSTERS, len(texts))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer different vectors than clusters: near-copies, left out below
@@ -89,7 +90,7 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
     is_further[by_worth[np.unique(cluster[by_worth], return_index=True)[1]]] = False
     nearest = np.zeros(len(texts))  # the cosine to the nearest text that is chosen or labelled
     for start in range(0, len(labelled), 1000):
-        cosine = vectors @ vectorizer.transform(map(_encodable, labelled[start : start + 1000])).T
+        cosine = vectors @ vectorizer.transform(map(well_formed, labelled[start : start + 1000])).T
         nearest = np.maximum(nearest, cosine.max(axis=1).toarray().ravel())
     chosen: list[int] = []
     for i in np.lexsort((-weights, is_further)).tolist():
@@ -105,7 +106,3 @@ def write_suggestions(suggestions: Suggestions, path: Path) -> None:
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
     write_atomically(lines.getvalue().encode("utf-8", "replace"), path)
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

@@ -59,17 +59,14 @@ def test_texts_that_are_all_the_same_train_nothing() -> None:
 # --- Of a result --------------------------------------------------------------------------------------------
 
 
-def said(answers: list[int], labels: list[int], **more: Any) -> str:
+def said(answers: list[int], labels: list[int]) -> str:
     logits = torch.nn.functional.one_hot(torch.tensor(answers), 2).float() * 5
     measured: Any = score(logits, np.eye(2, dtype=np.bool_)[labels], ("no", "yes"))
-    return "\n".join(result_warnings(measured, **more))
+    return "\n".join(result_warnings(measured))
 
 
-def test_a_result_is_warned_of_where_texts_are_few_or_answers_always_the_same() -> None:
+def test_a_result_is_warned_of_where_answers_are_always_the_same() -> None:
     assert said([0, 1] * 500, [0, 1] * 500) == ""
-    # Wilson's interval of 10 right ones of 10 is 72.2 % to 100 %.
-    assert "100% ± 14 points in validation on 10 texts: collect more" in said([0, 1] * 5, [0, 1] * 5)
-    assert "in cross-validation on 10" in said([0, 1] * 5, [0, 1] * 5, cross_validated=True)
     text = said([0] * 1000, [0] * 950 + [1] * 50)
     assert "not shown to be better than always predicting no (95.0% against 95.0%)" in text
     assert "yes is never predicted" in text

@@ -193,7 +193,8 @@ def print_written(
         print(f"chosen  {choice.precision}: {choice.reason}")
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
-        print(f"abstain at most {curve.default:.3g} wrong from a probability of {least:.4g} on")
+        texts = f"texts like these {curve.texts:,} ({curve.data})"
+        print(f"abstain at most {curve.default:.3g} wrong from a probability of {least:.4g} on, of {texts}")
     print(f"wrote   {printable(str(file.path))}")
 
 

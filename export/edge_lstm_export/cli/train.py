@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"
 _SOURCES = (
-    "Labelled CSV, TSV, JSONL, Parquet or fastText files; or one of imdb, the aclImdb folder or its tar."
+    "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with one per label; or imdb, or its tar."
 )
 _OUTPUT = "The checkpoint, a .safetensors file; not needed for --dry-run."
 _FORMAT = "csv, tsv, jsonl, parquet or text (fastText), where the name does not say."

@@ -132,10 +132,9 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
     if job.unlabelled is not None:
-        test = dataset.test.texts if dataset.test else ()
+        left_out = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
         log = read_texts(job.unlabelled, job.data)
-        chosen = choose_unlabelled(log, dataset.train.texts, test, job.data.seed)
-        unlabelled, remarks = chosen.texts, chosen.remarks(job.unlabelled)
+        unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled)
     facts = facts_of(dataset, len(unlabelled))
     if job.plan is None:
         facts = with_knowledge(facts, dataset, asked)

@@ -184,7 +184,7 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> tuple
     if isinstance(scores, SetScores):
         return stack, temperature, Evaluation(scores, None, thresholds, tuple(result_warnings(scores)))
     crossed = truth is corpus.rows
-    remarks = tuple(result_warnings(scores, cross_validated=crossed))
+    remarks = tuple(result_warnings(scores))
     where = "training texts, cross-validated" if crossed else "validation part"
     curve = RiskCoverage.of(chances, truth.labels.argmax(axis=1), where)
     return stack, temperature, Evaluation(scores, curve, None, remarks)

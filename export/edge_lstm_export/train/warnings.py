@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # it brings torch, which reading data does not need
 
 _FEW_OF_A_LABEL = 20
 _MANY_DUPLICATES = 0.01  # reviews and tickets always hold a few
-_WIDE_INTERVAL = 5.0  # points of accuracy: wider on either side, it cannot tell two trainings apart
 
 
 def checked(dataset: Dataset) -> Dataset:
@@ -69,14 +68,9 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
         yield f"the labels {listed(twins)} {how}: write them the same way"
 
 
-def result_warnings(scores: Scores | SetScores, *, cross_validated: bool = False) -> Iterator[str]:
-    """Yield what to know of the validation result."""
-    where = "cross-validation" if cross_validated else "validation"
+def result_warnings(scores: Scores | SetScores) -> Iterator[str]:
+    """Yield what to know of the result on texts that the network did not learn from."""
     if not isinstance(scores, SetScores):
-        points = (scores.interval.high - scores.interval.low) * 50
-        if points > _WIDE_INTERVAL:
-            accuracy = f"accuracy {scores.accuracy:.0%} ± {points:.0f} points"
-            yield f"{accuracy} in {where} on {scores.texts} texts: collect more texts"
         frequent = max(scores.labels, key=lambda row: row.support)
         share = frequent.support / scores.texts
         if scores.interval.low <= share:
@@ -86,4 +80,4 @@ def result_warnings(scores: Scores | SetScores, *, cross_validated: bool = False
     rows: Sequence[LabelScores] = scores.labels
     if never := [shorten(row.label) for row in rows if row.support and not row.predicted]:
         verb = "is" if len(never) == 1 else "are"
-        yield f"{listed(never)} {verb} never predicted in {where}: collect more such texts"
+        yield f"{listed(never)} {verb} never predicted: collect more such texts"
