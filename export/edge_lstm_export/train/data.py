@@ -128,16 +128,15 @@ def label_names(names: Sequence[str], where: str, *, several: bool = False) -> N
     for name in distinct:
         if reason := _fault(name, several):
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
-    numbers = [value for name in distinct if (value := _number(name)) is not None]
-    numeric = len(numbers) == len(distinct)
+    numbers = _numbers(distinct)
     there = f"{len(distinct):,} different labels for {len(names):,} texts"
     if len(distinct) > MOST_LABELS or (len(distinct) > _MANY_VALUES and len(names) < 2 * len(distinct)):
         advice = f"name another --label-column (at most {MOST_LABELS:,} labels, several texts of each)"
         raise DataError(f"{where} has {there}, as ids or free text have; {advice}")
-    if len(distinct) > _MANY_VALUES and numeric and not all(map(float.is_integer, numbers)):
+    if len(distinct) > _MANY_VALUES and numbers and not all(map(float.is_integer, numbers)):
         advice = "turn them into a few ranges (low, middle, high), or name another --label-column"
         raise DataError(f"{where} has {there}, all of them numbers; {advice}")
-    return tuple(name for _, name in sorted(zip(numbers, distinct))) if numeric else tuple(distinct)
+    return tuple(name for _, name in sorted(zip(numbers, distinct))) if numbers else tuple(distinct)
 
 
 def _fault(name: str, several: bool) -> str | None:
@@ -154,12 +153,13 @@ def _fault(name: str, several: bool) -> str | None:
     return None
 
 
-def _number(name: str) -> float | None:
+def _numbers(names: Sequence[str]) -> list[float]:
+    """Return the values of names that are all numbers; else none."""
     try:
-        value = float(name)
+        values = [float(name) for name in names]
     except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+        return []
+    return values if all(map(math.isfinite, values)) else []
 
 
 def file_digest(path: Path) -> str:

@@ -181,11 +181,10 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> tuple
     chances = probabilities(logits, several=several)
     thresholds = choose_thresholds(truth.labels, chances, plan.precision or None) if several else None
     scores = score(logits, truth.labels, labels, thresholds)
-    if isinstance(scores, SetScores):
-        return stack, temperature, Evaluation(scores, None, thresholds, tuple(result_warnings(scores)))
-    crossed = truth is corpus.rows
     remarks = tuple(result_warnings(scores))
-    where = "training texts, cross-validated" if crossed else "validation part"
+    if isinstance(scores, SetScores):
+        return stack, temperature, Evaluation(scores, None, thresholds, remarks)
+    where = "training texts, cross-validated" if truth is corpus.rows else "validation part"
     curve = RiskCoverage.of(chances, truth.labels.argmax(axis=1), where)
     return stack, temperature, Evaluation(scores, curve, None, remarks)
 
