@@ -85,6 +85,54 @@ LabelColumnsOption = Annotated[
 ]
 
 
+TextColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column",
+        metavar="NAME",
+        help="Column of the text, by name or number.  [default: found by its name]",
+        show_default=False,
+    ),
+]
+LabelColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        help="Column of the label, by name or number.  [default: found by its name]",
+        show_default=False,
+    ),
+]
+InputFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-format",
+        metavar="NAME",
+        help="text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]",
+        show_default=False,
+    ),
+]
+DelimiterOption = Annotated[
+    str | None,
+    typer.Option("--delimiter", metavar="CHAR", help="Of CSV input.  [default: found]", show_default=False),
+]
+QuoteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--quote",
+        metavar="CHAR",
+        help="Of CSV and TSV input; '' for none.  [default: found]",
+        show_default=False,
+    ),
+]
+NoHeaderOption = Annotated[
+    bool, typer.Option("--no-header", help="CSV and TSV input has no line of column names.")
+]
+FollowLinksOption = Annotated[
+    bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
+]
+
+
 def column_names(given: str | None) -> tuple[str, ...]:
     """``a,b`` → ("a", "b"); none where nothing is given."""
     return tuple(name.strip() for name in given.split(",")) if given is not None else ()
