@@ -46,7 +46,7 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Pat
             "text": TEXTS[number - 1],
         }
     labelled = read_labelled(target)
-    assert (labelled.texts, labelled.labels) == ([row["text"] for row in rows], ["neg"] * len(rows))
+    assert (labelled.texts, labelled.labels) == ([row["text"] for row in rows], [("neg",)] * len(rows))
 
 
 def test_the_mistakes_of_one_model_are_written_and_over_nothing_that_is_read(
