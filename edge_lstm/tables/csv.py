@@ -171,6 +171,7 @@ class CsvFormat(Format):
                 is_header = False
             elif lines.is_open:
                 reason = "a quote opens in this row and never closes"
+                fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")  # the end of the last line
                 yield Broken(reason, lines.put_back(fields)), size
             elif fields or has_one_column:
                 yield (lines.put_back(fields) or [""]), size
