@@ -32,16 +32,14 @@ EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
 
 
-def _option(*names: str, metavar: str, help: str) -> Any:  # noqa: A002 - typer's name
-    return typer.Option(*names, metavar=metavar, help=help, show_default=False)
+def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002 - typer's
+    return typer.Option(*names, metavar=metavar, help=help, show_default=False, **more)
 
 
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...",
-        help="Files, globs, folders of .txt, or - for standard input.",
-        show_default=False,
+        metavar="INPUT...", help="Files, globs, folders of .txt, or - for standard input.", show_default=False
     ),
 ]
 Output = Annotated[
@@ -52,12 +50,10 @@ Keep = Annotated[
     list[str] | None,
     _option("--keep", metavar="NAME", help="Input column to write; may be repeated.  [default: all]"),
 ]
-AllProbabilities = Annotated[
-    bool, typer.Option("--all-probabilities", help="Add the probability of every label.")
-]
+AllProbabilities = Annotated[bool, _option("--all-probabilities", help="Add the probability of every label.")]
 OnlyAbstained = Annotated[
     bool,
-    typer.Option(
+    _option(
         "--only-abstained",
         help="Write only rows whose label is left out, with the guess: for a person to label.",
     ),
@@ -76,28 +72,22 @@ Prefix = Annotated[
 ]
 OutputFormat = Annotated[
     str | None,
-    _option(
-        "--format",
-        metavar="NAME",
-        help="Format of the output.  [default: by suffix, else that of the input]",
-    ),
+    _option("--format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        "--workers",
-        "-w",
+    _option(
+        *("--workers", "-w"),
         metavar="N",
         min=1,
         help="Processes to start, at most; on Windows there is one.  "
         "[default: the cores this process may use]",
-        show_default=False,
     ),
 ]
-LowMemory = Annotated[bool, typer.Option("--low-memory", help="One worker and a small window, for devices.")]
+LowMemory = Annotated[bool, _option("--low-memory", help="One worker and small chunks, for devices.")]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Go on where an interrupted run stopped; from the start if there is none."),
+    _option("--resume", help="Go on where an interrupted run stopped; from the start if there is none."),
 ]
 OnError = Annotated[
     str,
@@ -111,14 +101,10 @@ Engine = Annotated[
 ]
 Address = Annotated[
     str | None,
-    _option(
-        "--address",
-        metavar="ADDRESS",
-        help="Of a running Ray cluster (auto, ray://host:10001).  [default: a local one]",
-    ),
+    _option("--address", metavar="ADDRESS", help="Of a Ray cluster (auto, ray://host:10001)."),
 ]
 SummaryFile = Annotated[Path | None, _option("--summary", metavar="FILE", help="Write the summary as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
+Quiet = Annotated[bool, _option("--quiet", "-q", help="No progress and no summary.")]
 
 
 def command(

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -31,21 +31,6 @@ from edge_lstm.tables.reader import DEFAULT_OPTIONS, open_inputs
 from edge_lstm.tables.schema import ReadOptions
 
 NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
-
-
-@dataclass(frozen=True)
-class ClusterJob:
-    """What every actor is given. source, target: the folders. format: of the output; None: by suffix.
-    model: is pickled with the bytes of its file.
-    """
-
-    source: Path
-    target: Path
-    options: ScoreOptions
-    reading: ReadOptions
-    run: RunOptions
-    format: str | None
-    model: Classifier
 
 
 def score_on_cluster(
@@ -90,7 +75,8 @@ def score_on_cluster(
     }
     _begin(target, json.loads(json.dumps({"inputs": str(source), **identity})), resume=run.resume)
     classifier = Classifier.from_model(opened, provider=run.provider)
-    job = ClusterJob(source, target, options, reading, run, format, classifier)
+    local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
+    arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
     is_own = not ray.is_initialized()
     if is_own:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -104,7 +90,7 @@ def score_on_cluster(
         started = time.monotonic()
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,
-            fn_constructor_args=(job,),
+            fn_constructor_args=(source, target, arguments),
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
         )
@@ -128,36 +114,26 @@ def score_on_cluster(
 class FileScorer:
     """The actor: one Classifier, one file after the other."""
 
-    def __init__(self, job: ClusterJob) -> None:
-        self._job = job
+    def __init__(self, source: Path, target: Path, arguments: dict[str, Any]) -> None:
+        """source, target: the folders. arguments: of score_files; a Classifier is pickled with its file."""
+        self._source, self._target, self._arguments = source, target, arguments
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The name of a file → its note, as JSON."""
-        job, name = self._job, row["name"]
-        source = job.source / name
-        target = job.target / _output_name(name, job.format)
-        note_path = job.target / NOTES / f"{name}.json"
+        """Return the note of a file, given by its name, as JSON."""
+        name = row["name"]
+        source, target = self._source / name, self._target / _output_name(name, self._arguments["format"])
+        note_path = self._target / NOTES / f"{name}.json"
         state = source.stat()
         identity = [state.st_size, state.st_mtime_ns]
-        if note_path.exists():
+        if note_path.exists() and target.exists():
             note = json.loads(note_path.read_text())
-            if note["identity"] == identity and target.exists():
+            if note["identity"] == identity:
                 return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
         target.parent.mkdir(parents=True, exist_ok=True)
-        run = RunOptions(workers=1, batch_size=job.run.batch_size, checkpoint_seconds=None)
         try:
-            summary = score_files(
-                source,
-                target,
-                model=job.model,
-                options=job.options,
-                reading=job.reading,
-                run=run,
-                format=job.format,
-            )
+            note = {**score_files(source, target, **self._arguments).to_dict(), "identity": identity}
         except EdgeLSTMError as error:
             return {"note": json.dumps({"failed": str(error)})}
-        note = {**summary.to_dict(), "identity": identity}
         write_atomically(json.dumps(note), note_path, parents=True)
         return {"note": json.dumps(note)}
 
