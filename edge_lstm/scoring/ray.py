@@ -67,13 +67,8 @@ def score_on_cluster(
     schema = open_inputs([source / names[0]], options=reading).schema
     plan = make_plan(schema, opened, options, format or schema.format, names[0])
     options = replace(plan.options, prefix=plan.added[0].removesuffix("label"))
-    identity = {
-        "model": opened.sha256(),
-        "options": asdict(options),
-        "reading": asdict(reading),
-        "format": format,
-    }
-    _begin(target, json.loads(json.dumps({"inputs": str(source), **identity})), resume=run.resume)
+    identity = {"inputs": str(source), "model": opened.sha256(), "options": asdict(options), "format": format}
+    _begin(target, json.loads(json.dumps({**identity, "reading": asdict(reading)})), resume=run.resume)
     classifier = Classifier.from_model(opened, provider=run.provider)
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
@@ -143,14 +138,13 @@ def _input_names(folder: Path, format: str | None) -> list[str]:  # noqa: A002
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}; --engine ray reads a folder of files")
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    names = [name for name in names if not is_leftover(name) and not name.startswith((".", "_"))]
-    names = [name for name in names if format or format_of(name)]
-    if not names:
+    names = [name for name in names if not (is_leftover(name) or name.startswith((".", "_")))]
+    formats = {name: told for name in names if (told := format or format_of(name))}
+    if not formats:
         raise DataError(f"{folder} holds no text, CSV, TSV, JSONL or Parquet files; check the path")
-    formats = {format or format_of(name) for name in names}
-    if len(formats) > 1:
+    if len(set(formats.values())) > 1:
         raise DataError(f"{folder} holds files of different formats; name one: --input-format")
-    return names
+    return list(formats)
 
 
 def _output_name(name: str, format: str | None) -> str:  # noqa: A002

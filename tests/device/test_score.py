@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import tempfile
 from collections.abc import Iterable
@@ -17,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_lstm import Classifier, DataError, OutputError, RunOptions, ScoreOptions, score, score_files
-from edge_lstm.scoring.output import FileOutput
 from edge_lstm.tables import ReadOptions, open_inputs
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "好 的", 'He said "no"\nand left.']
@@ -182,18 +180,6 @@ def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line(tmp_path: Pa
     assert summary.errors == 3
 
 
-def test_on_error_fail_names_the_row_and_leaves_no_output(tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_text("id,text\n1,fine\n2\n3,fine\n")
-    with pytest.raises(DataError, match=r"in.csv row 2: the row has 1 column, the header 2"):
-        score_files(
-            tmp_path / "in.csv",
-            tmp_path / "out.csv",
-            run=RunOptions(workers=1),
-            options=ScoreOptions(on_error="fail"),
-        )
-    assert not (tmp_path / "out.csv").exists()
-
-
 def test_an_input_column_called_label_stays_and_ours_are_renamed(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("label,text\nmine,fine\n")
     summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", run=RunOptions(workers=1))
@@ -254,13 +240,6 @@ def test_an_option_of_another_form_is_refused(
     with pytest.raises(DataError, match=says):
         score_files(source, tmp_path / "out.csv", options=ScoreOptions(**options))
     assert not (tmp_path / "out.csv").exists()
-
-
-@pytest.mark.parametrize("workers", [0, -1])
-def test_fewer_than_one_worker_are_refused(workers: int, tmp_path: Path) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS)
-    with pytest.raises(DataError, match=f"at least 1 worker is needed, not {workers}; leave workers out"):
-        score_files(source, tmp_path / "out.csv", run=RunOptions(workers=workers))
 
 
 @pytest.mark.parametrize("names", [("id", "id"), ("id", "review", "1")])
@@ -393,21 +372,6 @@ def test_an_output_that_is_a_loop_of_links_is_replaced_by_the_file(tmp_path: Pat
     assert len(read_csv(tmp_path / "a.csv")) == len(TEXTS)
 
 
-def test_two_runs_cannot_write_one_output(tmp_path: Path) -> None:
-    with FileOutput(str(tmp_path / "out.csv")):
-        with pytest.raises(OutputError, match="another run is writing"):
-            FileOutput(str(tmp_path / "out.csv"))
-        assert (tmp_path / "out.csv.partial").exists()
-    assert names(tmp_path) == []
-
-
-def test_compressed_output_is_a_whole_file_of_its_kind(tmp_path: Path) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS)
-    score_files(source, tmp_path / "out.csv", run=RunOptions(workers=1))
-    score_files(source, tmp_path / "out.csv.gz", run=RunOptions(workers=1))
-    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == (tmp_path / "out.csv").read_bytes()
-
-
 def test_a_programs_own_rows(classifier: Classifier) -> None:
     answers = list(score(iter(TEXTS), model=classifier))
     assert [(row["text"], row["label"]) for row in answers] == [
@@ -419,15 +383,6 @@ def test_a_programs_own_rows(classifier: Classifier) -> None:
     assert answers[-1]["error"] == "no 'review'"
     with pytest.raises(DataError, match="row 6: no 'review'"):
         list(score(rows, model=classifier, options=ScoreOptions(on_error="fail")))
-
-
-def test_rows_without_end_get_answers_as_they_come(classifier: Classifier) -> None:
-    def endless() -> Iterable[str]:
-        while True:
-            yield "wonderful"
-
-    answers = score(endless(), model=classifier, window=1)
-    assert [next(answers)["status"] for _ in range(3)] == ["ok"] * 3
 
 
 def test_low_memory_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -320,8 +320,3 @@ def test_dev_stdout_is_a_stream_wherever_it_leads(
     assert capfd.readouterr().out.count("\n") == ROWS + 1
     assert Path("/dev/stdout").is_symlink()
     assert not list(Path("/dev").glob("stdout.*"))
-
-
-def test_low_memory_is_one_worker(run: Callable[..., Summary]) -> None:
-    with pytest.raises(DataError, match="low memory means one worker"):
-        score_files("in.csv", "out.csv", run=RunOptions(low_memory=True, workers=2))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import bz2
 import csv
-import gzip
 import io
 import lzma
 import os
@@ -107,44 +105,6 @@ def test_a_quote_that_never_closes_is_an_error_row(tmp_path: Path) -> None:
     assert [row.error for row in read_rows([path])] == [None, "a quote opens in this row and never closes"]
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
-def test_compressed_files_are_read_member_after_member_and_a_cut_one_is_refused(
-    tmp_path: Path, suffix: str
-) -> None:
-    if suffix == ".zst":
-        zstandard = pytest.importorskip("zstandard")
-        compress = zstandard.ZstdCompressor().compress
-    else:
-        compress = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
-    path = tmp_path / f"a.txt{suffix}"
-    whole = compress(b"one\n") + compress(b"two\n" + b"more " * 1000 + b"\n")
-    path.write_bytes(whole)
-    assert texts_of(path)[:2] == ["one", "two"]
-    path.write_bytes(whole[:-5])
-    with pytest.raises(DataError, match="is cut short"):
-        texts_of(path)
-    path.write_bytes(b"not compressed at all")
-    with pytest.raises(DataError, match="is damaged or not of the kind its suffix says"):
-        texts_of(path)
-
-
-@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
-@pytest.mark.parametrize("damage", ["first byte", "behind"])
-def test_what_stands_behind_a_complete_member_is_a_member_or_an_error(
-    tmp_path: Path, suffix: str, damage: str
-) -> None:
-    if suffix == ".zst":
-        compress = pytest.importorskip("zstandard").ZstdCompressor().compress
-    else:
-        compress = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
-    first, second = compress(b"one\n" * 1000), compress(b"two\n" * 1000)
-    path = tmp_path / f"a.txt{suffix}"
-    behind = bytes([second[0] ^ 255]) + second[1:] if damage == "first byte" else b"other"
-    path.write_bytes(first + behind)
-    with pytest.raises(DataError, match="is damaged or not of the kind its suffix says"):
-        texts_of(path)
-
-
 def test_zeros_may_pad_the_parts_of_an_xz_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt.xz"
     first, second = lzma.compress(b"one\n"), lzma.compress(b"two\n")
@@ -180,13 +140,6 @@ def test_links_inside_a_folder_are_followed_only_where_that_is_asked_for(tmp_pat
     assert texts_of(folder) == ["own", None]
     followed = open_inputs([folder], options=ReadOptions(follow_links=True))
     assert [row.text for row in followed.rows()] == ["own", "other's", "secret"]
-
-
-def test_what_is_no_file_in_a_folder_is_an_error_row_and_is_not_waited_for(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("good")
-    os.mkfifo(tmp_path / "b.txt")
-    rows = list(read_rows([tmp_path]))
-    assert [(row.text, row.error) for row in rows] == [("good", None), (None, "a pipe or device, no file")]
 
 
 def test_globs_and_several_inputs_are_read_in_the_order_given(tmp_path: Path) -> None:
@@ -257,6 +210,10 @@ def test_a_quoted_field_over_the_limit_is_one_error_row(tmp_path: Path, line: st
     assert "more than 16 MiB" in done.stdout
 
 
+def ended(field: str | None) -> str | None:
+    return field and field.rstrip("\n")
+
+
 def csv_rows(path: Path, delimiter: str = ",") -> list[list[str]]:
     options = ReadOptions(delimiter=delimiter, text_column="1", header=False)
     return [list(row.values.values()) for row in open_inputs([path], options=options).rows()]
@@ -273,11 +230,9 @@ def test_any_file_has_the_rows_that_the_csv_module_sees(written: str) -> None:
         if not written.strip():
             return
         for fields, row in zip(expected, csv_rows(path) if width > 1 else [], strict=width > 1):
-            whole = [*fields, *[None] * (width - len(fields))]
-            assert row == [
-                *whole[: width - 1],
-                whole[-1] if len(fields) <= width else ",".join(fields[width - 1 :]),
-            ]
+            last = [",".join(fields[width - 1 :])] if len(fields) >= width else [None] * (width - len(fields))
+            # Of a quote that never closes, the end of the last line is no part.
+            assert list(map(ended, row)) == list(map(ended, [*fields[: width - 1], *last]))
 
 
 @settings(deadline=None, max_examples=200)
