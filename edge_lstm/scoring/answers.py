@@ -17,7 +17,7 @@ from edge_lstm.scoring.columns import ScoreOptions
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
-MAX_LISTED_ERRORS = 20  # of a block: enough for a summary, bounded for a file of nothing but errors
+MAX_LISTED_ERRORS = 20  # of a chunk: enough for a summary, bounded for a file of nothing but errors
 
 
 class Answer(NamedTuple):
@@ -96,7 +96,7 @@ class Answerer:
         return (label,) if self._classifier.model.thresholds is None else label.split(LABEL_JOINT)
 
     def count(self, answers: Sequence[Answer], written: int) -> Counts:
-        """Answers of a block → what the summary counts."""
+        """Answers of a chunk → what the summary counts."""
         counts = Counts(rows=len(answers), written=written)
         for answer in answers:
             counts.labels.update(self._names(answer.label))
@@ -144,7 +144,7 @@ class Answerer:
 
 @dataclass
 class Counts:
-    """What a summary counts. ``errors`` lists the first error rows: (row in the block from 0, reason)."""
+    """What a summary counts. ``errors`` lists the first error rows: (row in the chunk from 0, reason)."""
 
     rows: int = 0
     written: int = 0
