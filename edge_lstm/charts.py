@@ -41,7 +41,6 @@ _STYLE = {
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "axes.labelcolor": MUTED,
-    "axes.labelsize": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,

@@ -132,6 +132,8 @@ def command(
 
     if fail_above is not None and compare is None:
         raise DataError("--fail-above is for comparing; give --compare OLD NEW")
+    if report is not None and compare is not None:
+        raise DataError("--report shows one result; give --show RESULT, or leave --report out")
     written = [path for path in (output, report) if path is not None]
     for path in written:
         check_writable(path)
@@ -142,7 +144,7 @@ def command(
 
         check_drawable()
     if compare is not None:
-        _compare(*compare, fail_above, output, as_json, report)
+        _compare(*compare, fail_above, output, as_json)
         return
     if show is not None:
         from edge_lstm.latency.result import read_result
@@ -181,23 +183,14 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
     if output is not None:
         result.write(output)
     with held():  # a Ctrl-C while this is imported may not cost what was measured
-        from edge_lstm.cli.tables import print_table
         from edge_lstm.latency.report import write_report
-        from edge_lstm.latency.terminal import Table, parts_of, to_text
+        from edge_lstm.latency.terminal import to_text
     if report is not None:
         write_report(result, report)
     if as_json:
         print(result.dumps(), end="")
     elif not ((output or report) and is_closed(sys.stdout)):  # where a file has it, nothing is lost
-        if not (sys.stdout.isatty() and _unicode()):
-            print(to_text(result, unicode=_unicode()))
-            return
-        for part in parts_of(result):
-            if isinstance(part, Table):
-                print_table(part.header, part.rows)
-            lines = part.notes if isinstance(part, Table) else part
-            if lines:
-                print("\n".join(map(printable, lines)), end="\n\n")
+        print("\n".join(map(printable, to_text(result, unicode=_unicode()).split("\n"))))
 
 
 def _compare(
@@ -206,7 +199,6 @@ def _compare(
     fail_above: str | None,
     output: Path | None,
     as_json: bool,
-    report: Path | None,
 ) -> None:
     from dataclasses import asdict
 
@@ -217,12 +209,7 @@ def _compare(
     from edge_lstm.printable import to_json
 
     limit = None if fail_above is None else parse_percent(fail_above, "--fail-above")
-    new = read_result(new_file)
-    comparison = compare(read_result(old_file), new, limit)
-    if report is not None:
-        from edge_lstm.latency.report import write_report
-
-        write_report(new, report, comparison)
+    comparison = compare(read_result(old_file), read_result(new_file), limit)
     plain = to_json(asdict(comparison), indent=2)
     if output is not None:
         write_atomically(plain + "\n", output)

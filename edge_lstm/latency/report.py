@@ -12,7 +12,6 @@ import numpy as np
 from edge_lstm import charts
 from edge_lstm.atomic import write_atomically
 from edge_lstm.html import SERIES, figure, legend, page, swatch, table
-from edge_lstm.latency.compare import Comparison
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.latency.statistics import PERCENTILES, per_text
 from edge_lstm.latency.terminal import DASH, machine_line, mib, ms, texts_line, too_few_runs
@@ -26,7 +25,6 @@ _STYLE = """
 .trust { border-left: 4px solid var(--series-2); padding: 6px 14px; margin: 16px 0; background: var(--tint); }
 .distrust { border-left-color: var(--bad); }
 .distrust ul { margin: 4px 0; padding-left: 20px; }
-.fail { color: var(--bad); font-weight: 600; }
 @media print {
   h2 + p { break-after: avoid; }
   .tiles { flex-wrap: nowrap; gap: 8px; }
@@ -49,9 +47,9 @@ STATES = {
 }
 
 
-def write_report(result: Result, path: Path, comparison: Comparison | None = None) -> None:
+def write_report(result: Result, path: Path) -> None:
     """Write the page. Raises OutputError where it cannot be written."""
-    write_atomically(report(result, comparison), path)
+    write_atomically(report(result), path)
 
 
 def check_drawable() -> None:
@@ -59,14 +57,14 @@ def check_drawable() -> None:
     charts.check_drawable()
 
 
-def report(result: Result, comparison: Comparison | None = None) -> str:
+def report(result: Result) -> str:
     """The page: HTML that loads nothing and runs no script."""
     names = list(dict.fromkeys(Path(one.model.path).name.removesuffix(".onnx") for one in result.settings))
     title = f"Latency of {listed(names, 3)}"
-    return page(title, _body(title, result, comparison), style=_STYLE)
+    return page(title, _body(title, result), style=_STYLE)
 
 
-def _body(title: str, result: Result, comparison: Comparison | None) -> Iterator[str]:
+def _body(title: str, result: Result) -> Iterator[str]:
     settings = result.settings
     yield f"<h1>{escape(title)}</h1>"
     lines = [
@@ -76,8 +74,6 @@ def _body(title: str, result: Result, comparison: Comparison | None) -> Iterator
     ]
     yield f'<p class="muted">{"<br>".join(map(escape, lines))}</p>'
     yield _warnings(result)
-    if comparison is not None:
-        yield from _comparison(comparison)
     yield _tiles(settings[0])
     yield from _steady(settings)
     if result.ratios:
@@ -175,22 +171,17 @@ def _lengths(settings: Sequence[SettingResult]) -> Iterator[str]:
     curves: list[charts.LengthCurve] = []
     names, rows = [], []
     for i, one in enumerate(settings):
-        if one.length_fit is None:
+        if (fit := one.length_fit) is None:
             continue
-        for part, fit in vars(one.length_fit).items():
-            fixed, slope = fit.fixed_ci_us, fit.per_token_ci_us
-            what = {"both": "text → answer", "encode": "text → ids", "run": "ids → answer"}[part]
-            first = [_name(i, one), what, f"{fit.fixed_us:.1f}", f"{fixed[0]:.1f} to {fixed[1]:.1f}"]
-            line = [f"<b>{fit.per_token_us:.3f}</b>", f"{slope[0]:.3f} to {slope[1]:.3f}", f"{fit.r2:.3f}"]
-            rows.append([*first, *line])
+        fixed, slope = fit.fixed_ci_us, fit.per_token_ci_us
+        line = [f"{fit.fixed_us:.1f}", f"{fixed[0]:.1f} to {fixed[1]:.1f}", f"<b>{fit.per_token_us:.3f}</b>"]
+        rows.append([_name(i, one), *line, f"{slope[0]:.3f} to {slope[1]:.3f}", f"{fit.r2:.3f}"])
         if len(curves) < MOST_CURVES:
             text = np.array(one.samples.text, np.int64)
             _, times = per_text(text, one.samples.both_us)
             _, tokens = per_text(text, np.array(one.samples.tokens, np.float64))
-            fit = one.length_fit.both
-            curves.append(
-                charts.LengthCurve(one.name, tokens, times, fit.fixed_us, fit.per_token_us, _colour(i))
-            )
+            line_of = (fit.fixed_us, fit.per_token_us)
+            curves.append(charts.LengthCurve(one.name, tokens, times, *line_of, _colour(i)))
             names.append((i, one.name))
     if not curves:
         return
@@ -198,8 +189,8 @@ def _lengths(settings: Sequence[SettingResult]) -> Iterator[str]:
     yield legend(names)
     caption = "A dot is a text, the median of its runs; the line is the fit."
     yield figure(charts.length_curve_chart(curves), caption)
-    header = ("setting", "part", "fixed, µs", "95 % CI", "per token, µs", "95 % CI", "R²")
-    yield table(header, rows, numbers=range(2, 7))
+    header = ("setting", "fixed, µs", "95 % CI", "per token, µs", "95 % CI", "R²")
+    yield table(header, rows, numbers=range(1, 6))
 
 
 def _starts(settings: Sequence[SettingResult]) -> Iterator[str]:
@@ -262,20 +253,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return escape(", ".join(map(str, value))) or "none"
     return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else escape(str(value))
-
-
-def _comparison(comparison: Comparison) -> Iterator[str]:
-    yield "<h2>Against the earlier result</h2>"
-    limit = comparison.fail_above
-    allowed = f"; at most {limit:.0%} slower is allowed" if limit is not None else ""
-    yield f"<p>Ratio of the medians (p50) with its 95 % interval; below 1 is faster{allowed}.</p>"
-    rows = []
-    for row in comparison.rows:
-        verdict = f'<span class="fail">{row.verdict}</span>' if row.failed else row.verdict
-        ratio = [f"<b>{row.ratio:.3f}</b>", f"{row.low:.3f} to {row.high:.3f}", verdict]
-        rows.append([escape(row.name), ms(row.old_us), ms(row.new_us), *ratio])
-    header = ("setting", "p50 before, ms", "p50 now, ms", "ratio", "95 % CI", "verdict")
-    yield table(header, rows, numbers=range(1, 5))
-    yield f'<p class="muted">before: {escape(comparison.old_created)}</p>'
-    if comparison.notes:
-        yield f'<ul class="muted">{"".join(f"<li>{escape(note)}</li>" for note in comparison.notes)}</ul>'

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
@@ -98,15 +99,6 @@ class ColdStarts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LengthFits:
-    """A line through the texts for text → answer, text → ids, ids → answer."""
-
-    both: LengthFit
-    encode: LengthFit
-    run: LengthFit
-
-
-@dataclass(frozen=True, kw_only=True)
 class Samples:
     """The kept runs in the order of time: the text's number (-1 in batches), tokens, µs.
 
@@ -151,7 +143,7 @@ class SettingResult:
     texts_per_second: float
     cpu_us_per_text: float
     spread: float | None
-    length_fit: LengthFits | None
+    length_fit: LengthFit | None
     energy: Energy | None
     samples: Samples
 
@@ -339,7 +331,7 @@ def _setting_result(one: Measured, seed: int) -> SettingResult:
         texts_per_second=texts / (one.total_ns / 1e9),
         cpu_us_per_text=one.cpu_ns / 1e3 / texts,
         spread=spread_of(one),
-        length_fit=_length_fits(one, rows, seed) if setting.batch_size == 1 else None,
+        length_fit=_length_fit(one, rows, seed) if setting.batch_size == 1 else None,
         energy=one.energy,
         samples=Samples(
             every=one.every,
@@ -372,16 +364,10 @@ def _cold_starts(cold: Sequence[ColdStart]) -> ColdStarts | None:
     return ColdStarts(processes=len(cold), **phases)
 
 
-def _length_fits(one: Measured, rows: Any, seed: int) -> LengthFits | None:
-    """Lines through the texts' medians, of each part; None where the lengths are alike. rows: see Block."""
-    fits = {}
-    for name, times in (("both", rows[:, 2] + rows[:, 3]), ("encode", rows[:, 2]), ("run", rows[:, 3])):
-        texts, medians = statistics.per_text(rows[:, 0], times / 1e3)
-        fit = statistics.fit_length(np.array(one.tokens, dtype=np.float64)[texts], medians, seed)
-        if fit is None:
-            return None
-        fits[name] = fit
-    return LengthFits(**fits)
+def _length_fit(one: Measured, rows: npt.NDArray[np.int64], seed: int) -> LengthFit | None:
+    """A line through the texts' medians; None where the lengths are alike. rows: see Block."""
+    texts, medians = statistics.per_text(rows[:, 0], rows[:, 2:].sum(axis=1) / 1e3)
+    return statistics.fit_length(np.array(one.tokens, dtype=np.float64)[texts], medians, seed)
 
 
 def spread_of(one: Measured) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from edge_lstm.latency import statistics
 from edge_lstm.latency.result import Result, SettingResult
@@ -14,43 +13,26 @@ NAME_WIDTH = 24
 DASH = "–"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Cells as they are shown, settings down; widths: of the columns behind the name in plain text."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    widths: Sequence[int]
-    notes: Sequence[str] = ()
-
-    def lines(self) -> list[str]:
-        """Plain text of 80 columns."""
-        room = WIDTH - sum(self.widths)
-        names = shorten([row[0] for row in self.rows], room - 1)
-        rows = [self.header, *([name, *row[1:]] for name, row in zip(names, self.rows))]
-        lines = [
-            f"{name:<{room}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, self.widths))
-            for name, *cells in rows
-        ]
-        return [line.rstrip() for line in lines] + list(self.notes)
-
-
 def to_text(result: Result, *, unicode: bool = True) -> str:
     """The whole result. unicode: whether the reader's encoding has µ and the like."""
-    parts = [part.lines() if isinstance(part, Table) else part for part in parts_of(result)]
-    text = "\n\n".join("\n".join(part) for part in parts)
+    settings = result.settings
+    parts = [wrapped(machine_line(result)) + wrapped(texts_line(result))]
+    if any(one.cold_start for one in settings):
+        parts.append(_start_table(settings))
+    parts += [_percentiles(settings), _parts_of_a_text(settings), _ratio_lines(result), _notes(result)]
+    text = "\n\n".join("\n".join(part) for part in parts if part)
     return text if unicode else plain(text)
 
 
-def parts_of(result: Result) -> list[Table | list[str]]:
-    """What there is to show, in order: tables and lines."""
-    settings = result.settings
-    parts: list[Table | list[str]] = [wrapped(machine_line(result)) + wrapped(texts_line(result))]
-    if any(one.cold_start for one in settings):
-        parts.append(_start_table(settings))
-    parts += [_percentiles(settings), _parts_of_a_text(settings)]
-    parts += [lines for lines in (_ratio_lines(result), _notes(result)) if lines]
-    return parts
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """Settings down, their names first; widths: of the other columns."""
+    room = WIDTH - sum(widths)
+    names = shorten([row[0] for row in rows], room - 1)
+    lines = [header, *([name, *row[1:]] for name, row in zip(names, rows))]
+    return [
+        f"{name:<{room}}{''.join(f'{cell:>{width}}' for cell, width in zip(cells, widths))}".rstrip()
+        for name, *cells in lines
+    ]
 
 
 def plain(text: str) -> str:
@@ -116,7 +98,7 @@ def wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
-def _start_table(settings: Sequence[SettingResult]) -> Table:
+def _start_table(settings: Sequence[SettingResult]) -> list[str]:
     rows = []
     for one in settings:
         cold, memory = one.cold_start, one.memory
@@ -126,12 +108,10 @@ def _start_table(settings: Sequence[SettingResult]) -> Table:
     count = max(one.cold_start.processes for one in settings if one.cold_start)
     heads = ("total", "python", "imports", "load", "first", "memory", "peak")
     note = f"(median of {count} new processes; memory in MiB after all texts)"
-    return Table(
-        header=("cold start, ms", *heads), rows=rows, widths=(8, 8, 9, 8, 8, 9, 8), notes=wrapped(note)
-    )
+    return _table(("cold start, ms", *heads), rows, (8, 8, 9, 8, 8, 9, 8)) + wrapped(note)
 
 
-def _percentiles(settings: Sequence[SettingResult]) -> Table:
+def _percentiles(settings: Sequence[SettingResult]) -> list[str]:
     rows = []
     for one in settings:
         both, ci = one.both, one.both.p50_ci_us
@@ -140,20 +120,19 @@ def _percentiles(settings: Sequence[SettingResult]) -> Table:
     title = "per batch, ms" if any(one.batch_size > 1 for one in settings) else "per text, ms"
     header = (title, "p50", "95 % CI", "mean", "p90", "p95", "p99")
     note = too_few_runs(settings)
-    notes = wrapped(f"({note})") if note else []
-    return Table(header=header, rows=rows, widths=(8, 16, 8, 8, 8, 8), notes=notes)
+    return _table(header, rows, (8, 16, 8, 8, 8, 8)) + wrapped(f"({note})" if note else "")
 
 
-def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
+def _parts_of_a_text(settings: Sequence[SettingResult]) -> list[str]:
     rows = []
     for one in settings:
-        fit = one.length_fit.both if one.length_fit else None
+        fit = one.length_fit
         line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n" if fit else DASH
         medians = (one.encode.p50_us, one.run.p50_us)
         parts = [ms(None if median is None else median / one.batch_size) for median in medians]
         rows.append([one.name, *parts, ms(one.cpu_us_per_text), f"{one.texts_per_second:,.0f}", line])
     header = ("of it, per text, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
-    return Table(header=header, rows=rows, widths=(9, 11, 9, 9, 17))
+    return _table(header, rows, (9, 11, 9, 9, 17))
 
 
 def _ratio_lines(result: Result) -> list[str]:

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from model_files import SMALL, edited
 from test_cli import run
 
-from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score, score_files
+from edge_lstm import (
+    Classifier,
+    DamagedModelFileError,
+    DataError,
+    RunOptions,
+    ScoreOptions,
+    score,
+    score_files,
+)
 from edge_lstm.answering import MOST_POINTS, Point, RiskCoverage, chosen_threshold, fewest_texts, is_unsure
 from edge_lstm.evaluation.evaluate import Evaluation, evaluate
 from edge_lstm.evaluation.report import report
@@ -162,7 +170,7 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
     classifier = Classifier.from_model(with_curve())
     expected = classifier.predict(TEXTS)
     rows = [*TEXTS, None]
-    options = ScoreOptions(abstain=0.02, where="unsure", top=2)
+    options = ScoreOptions(abstain=0.02, only_abstained=True, top=2)
     found = list(score(rows, model=classifier, options=options))  # type: ignore[arg-type]
     unsure = [p for p in expected if p.probability < 0.9]
     assert len(found) == len(unsure) > 0
@@ -179,7 +187,9 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
         }
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
-    summary = score_files(source, tmp_path / "out.csv", model=classifier, options=options, workers=1)
+    summary = score_files(
+        source, tmp_path / "out.csv", model=classifier, options=options, run=RunOptions(workers=1)
+    )
     with (tmp_path / "out.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == [row.own["text"] for row in found]
@@ -193,19 +203,18 @@ def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
     curve = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 0), Point(0.9, 500, 0)))
     assert curve.threshold(0.02) == 0
     model = Classifier.from_model(replace(open_model(), abstention=curve))
-    assert list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, where="unsure"))) == []
+    assert list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, only_abstained=True))) == []
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (ScoreOptions(where="unsure", threshold=0.0), "is never unsure by itself"),
-        (ScoreOptions(where="unsure"), "is never unsure by itself; add --abstain or --threshold"),
+        (ScoreOptions(only_abstained=True, threshold=0.0), "is never unsure by itself"),
+        (ScoreOptions(only_abstained=True), "is never unsure by itself; add --abstain or --threshold"),
         (
-            ScoreOptions(where="unsure", threshold=0.9, where_label=("pos",)),
-            "has no label; leave out --where",
+            ScoreOptions(only_abstained=True, threshold=0.9, only_label=("pos",)),
+            "has no label; leave out --only-abstained",
         ),
-        (ScoreOptions(where="sure", threshold=0.9), "--where unsure, not 'sure'"),  # type: ignore[arg-type]
         (ScoreOptions(abstain=0.02, threshold=0.5), "leave it out, or --threshold"),
     ],
     ids=str,

@@ -50,7 +50,7 @@ WORKSTATION_FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
         f"train.{name}"
         for name in (
-            *("plan", "loop", "calibrate", "linear", "features", "word_vectors", "checkpoint"),
+            *("plan", "loop", "calibrate", "linear", "ngrams", "word_vectors", "checkpoint"),
             *("sources", "unlabelled", "warnings"),
         )
     ),

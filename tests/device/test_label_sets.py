@@ -101,7 +101,7 @@ def test_score_joins_the_labels_in_one_column(classifier: Classifier) -> None:
     rows = list(score([GOOD, BAD], model=with_thresholds(1e-4, 0.5)))
     assert [row.label for row in rows] == ["pos|neg", "neg"]
     assert [row.status for row in rows] == ["ok", "ok"]
-    only = score([GOOD, BAD], model=with_thresholds(1e-4, 0.5), options=ScoreOptions(where_label=("pos",)))
+    only = score([GOOD, BAD], model=with_thresholds(1e-4, 0.5), options=ScoreOptions(only_label=("pos",)))
     assert [row.label for row in only] == ["pos|neg"]
     assert next(iter(score([GOOD], model=with_thresholds(1.0, 1.0)))).label is None
 
@@ -123,8 +123,8 @@ def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, float
 
 
 def test_rows_that_are_unsure_cannot_be_asked_for(classifier: Classifier) -> None:
-    with pytest.raises(DataError, match="is unsure of none; leave --where out"):
-        score([GOOD], model=classifier, options=ScoreOptions(where="unsure"))
+    with pytest.raises(DataError, match="is unsure of none; leave --only-abstained out"):
+        score([GOOD], model=classifier, options=ScoreOptions(only_abstained=True))
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])

@@ -10,7 +10,6 @@ import pytest
 
 from edge_lstm.charts import milliseconds
 from edge_lstm.latency import report as reports
-from edge_lstm.latency.compare import compare
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import Result, to_result
 from edge_lstm.latency.settings import Settings
@@ -130,13 +129,6 @@ def test_energy_is_shown_where_there_is_any(sweep: dict) -> None:
     }  # fmt: skip
     text = Page(report(with_meter)).text
     assert "1.23" in text and "RAPL package-0" in text
-
-
-def test_a_comparison_is_shown_with_its_verdicts(sweep: dict) -> None:
-    result = Result.from_dict(sweep, "x")
-    text = Page(reports.report(result, compare(result, result, 0.05))).text
-    assert "Against the earlier result" in text
-    assert "no difference" in text and "at most 5% slower" in text
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium")

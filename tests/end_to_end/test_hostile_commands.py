@@ -138,7 +138,7 @@ OPTIONS = [
     latency("texts from a folder without any", "--texts", ".", says="."),
     latency("a limit without a comparison", "--fail-above", "5%", says="--compare"),
     a("latency", "one result to compare", "--compare", "a.json", exit=2),
-    a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read b.json"),
+    a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read a.json"),
     a("latency", "results that are none", "--compare", "a.json", "a.json",
       given=put(a__json='{"schema": "edge-lstm.latency", "version": 1}'), says="missing"),
     a("latency", "a result nested deeply", "--compare", "a.json", "a.json", given=put(a__json="[" * 100_000),

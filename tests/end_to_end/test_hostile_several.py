@@ -54,11 +54,11 @@ CASES = [
          arguments=("predict", "-m", "several.onnx", "--abstain", "0.02", "text"),
          says="leave --abstain and --threshold out"),
     Case(name="unsure rows of several labels",
-         arguments=("score", "d.csv", "-m", "several.onnx", "--where", "unsure", "-o", "o.csv"),
+         arguments=("score", "d.csv", "-m", "several.onnx", "--only-abstained", "-o", "o.csv"),
          says="unsure of none"),
     Case(name="a newer file", arguments=("predict", "-m", "newer.onnx", "text"), says="upgrade with"),
     Case(name="a label that the model does not have",
-         arguments=("score", "d.csv", "-m", "several.onnx", "--where-label", "neg|pos", "-o", "o.csv"),
+         arguments=("score", "d.csv", "-m", "several.onnx", "--only-label", "neg|pos", "-o", "o.csv"),
          says="no label 'neg|pos'"),
 ]
 # fmt: on

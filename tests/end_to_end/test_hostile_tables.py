@@ -11,6 +11,7 @@ import json
 import lzma
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,15 @@ def refused(name: str, given: Prepare, source: str, says: str, *options: str, ta
 
 ROWS = b"id,text\n" + b"".join(b"%d,a wonderful film\n" % i for i in range(500))
 HALVES = ROWS[: len(ROWS) // 2], ROWS[len(ROWS) // 2 :]
-COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
+if find_spec("zstandard"):
+    import zstandard
+
+    COMPRESS["zst"] = zstandard.ZstdCompressor(write_checksum=True).compress
 
 
 def members(kind: str, damage: Callable[[bytes, bytes], bytes]) -> Prepare:

@@ -185,7 +185,7 @@ def test_it_is_used_from_the_keyboard_and_fits_a_phone(page: Chromium) -> None:
     ):
         assert element[1], f"{element[0]} has no name"
     write(page, TEXT + " " + "w" * 300)
-    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    page.wait("document.documentElement.scrollWidth <= innerWidth")
 
 
 @needs_chromium

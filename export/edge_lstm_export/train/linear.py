@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit, log_softmax
 
-from edge_lstm_export.train.data import Bools, Floats
-
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 BAYES_SMOOTHING = 0.3
 
