@@ -195,7 +195,7 @@ OPTIONS = [
         (("--seed", str(2**63)), "seed", 1),
         (("--preset", "best"), "preset", 1),
         (("--preset", ""), "preset", 1),
-        (("--format", "xml"), "format", 1),
+        (("--input-format", "xml"), "format", 1),
         (("--text-column", "none"), "none", 1),
         (("--label-column", "text"), "text", 1),
         (("--label-separator", " "), "separator", 1),
