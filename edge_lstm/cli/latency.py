@@ -25,9 +25,7 @@ def _option(name: str, metavar: str, text: str, *short: str, least: int | None =
 _MODELS = typer.Argument(
     metavar="[MODEL]...", help="Model files, side by side.  [default: the embedded model]", show_default=False
 )
-_TEXTS = _option(
-    "--texts", "FILE", "Texts to classify, as score reads them.  [default: examples of the model]"
-)
+_TEXTS = _option("--texts", "FILE", "Texts, as score reads them.  [default: examples of the model]")
 _DURATION = _option("--duration", "TIME", "Measure this long instead (30s, 2h), all settings together.")
 _COLD = _option("--cold-starts", "N", "New processes to time; 0 leaves cold start and memory out.", least=0)
 _OUTPUT = _option("--output", "FILE", "Write the result as JSON (docs/latency.md).", "-o")
