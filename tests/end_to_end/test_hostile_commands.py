@@ -140,7 +140,7 @@ OPTIONS = [
     a("latency", "one result to compare", "--compare", "a.json", exit=2),
     a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read a.json"),
     a("latency", "results that are none", "--compare", "a.json", "a.json",
-      given=put(a__json='{"schema": "edge-lstm.latency", "version": 1}'), says="missing"),
+      given=put(a__json='{"schema": "edge-lstm.latency", "version": 2}'), says="missing"),
     a("latency", "a result nested deeply", "--compare", "a.json", "a.json", given=put(a__json="[" * 100_000),
       says="a.json"),
     *(
@@ -159,7 +159,7 @@ OPTIONS = [
             ("without a setting", lambda r: r.update(settings=[])),
             ("with text for a setting", lambda r: r.update(settings=["x"])),
             ("with true for a number", lambda r: r["settings"][0].update(runs=True)),
-            ("of a later version", lambda r: r.update(version=2)),
+            ("of a later version", lambda r: r.update(version=3)),
         )
     ),
     a("latency", "a result that is a model", "--compare", "m.onnx", "m.onnx", given=model, says="not JSON"),
@@ -222,8 +222,6 @@ FILES = [
         for option in ("--output", "--report")
     ),
     evaluate("--report into a device", "--report", "null", given=null, exit=0, then=is_a_device("null")),
-    a("explain", "--report into a device", "A fine film.", "--report", "null", given=null, exit=0,
-      then=is_a_device("null")),
     *(
         latency(f"{option} over a link", option, "out", given=special, exit=0, changes=frozenset({"out"}))
         for option in ("--output", "--report")
@@ -237,8 +235,6 @@ FILES = [
     evaluate("the report over the texts", "--report", "text.csv", says="one of the inputs"),
     evaluate("the report over the model", "m.onnx", "--report", "m.onnx",
              given=lambda f: (model(f), put(text__csv=ROWS)(f)), says="one of the inputs"),
-    a("explain", "the page over the model", "x", "-m", "m.onnx", "--report", "m.onnx", given=model,
-      says="one of the inputs"),
     latency("a name that is not UTF-8", "--output", os.fsdecode(b"r\xff.json"), exit=0,
             leaves=frozenset({os.fsdecode(b"r\xff.json")})),
     latency("a name with a line end", "--output", "a\nb.json", exit=0, leaves=frozenset({"a\nb.json"}),
