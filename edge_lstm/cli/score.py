@@ -18,7 +18,6 @@ from edge_lstm.cli.options import (
     ModelOption,
     NoHeaderOption,
     ProviderOption,
-    QuoteOption,
     TextColumnOption,
     ThresholdOption,
     TopOption,
@@ -72,7 +71,9 @@ Prefix = Annotated[
 ]
 OutputFormat = Annotated[
     str | None,
-    _option("--format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"),
+    _option(
+        "--output-format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"
+    ),
 ]
 Workers = Annotated[
     int | None,
@@ -123,7 +124,6 @@ def command(
     input_format: InputFormatOption = None,
     output_format: OutputFormat = None,
     delimiter: DelimiterOption = None,
-    quote: QuoteOption = None,
     no_header: NoHeaderOption = False,
     follow_links: FollowLinksOption = False,
     workers: Workers = None,
@@ -173,7 +173,6 @@ def command(
     reading = ReadOptions(
         text_column,
         "\t" if delimiter == "\\t" else delimiter,  # a shell passes \\t as two characters
-        quote,
         header=not no_header,
         follow_links=follow_links,
         format=input_format,
@@ -264,7 +263,9 @@ def _check_formats(input_format: str | None, output_format: str | None) -> None:
     from edge_lstm.tables.formats import FORMATS
 
     _check_choice("--input-format", input_format, list(FORMATS))
-    _check_choice("--format", output_format, [name for name, each in FORMATS.items() if each.is_writable])
+    _check_choice(
+        "--output-format", output_format, [name for name, each in FORMATS.items() if each.is_writable]
+    )
 
 
 def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
