@@ -22,9 +22,8 @@ class Bar:
         self.is_shown = sys.stderr.isatty()
         self._from = time.monotonic() + _AFTER_SECONDS
         self._bar: Any = None
-        self._task: Any = None
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -32,33 +31,24 @@ class Bar:
             self._bar.stop()
             self._bar = None
 
-    def show(self, text: str, fraction: float | None) -> None:
+    def draw(self, text: str, fraction: float | None) -> None:
         """fraction: of the work that is done, None where its end is not known."""
         if not self.is_shown or time.monotonic() < self._from:
             return
         if self._bar is None:
-            self._start()
+            with held():
+                from rich.console import Console
+                from rich.progress import Progress
+
+            columns: Any = (*Progress.get_default_columns()[1:], "{task.fields[text]}")
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.add_task("", total=None, text="")
+            self._bar.start()
         total = None if fraction is None else 1.0
-        self._bar.update(self._task, description=text, total=total, completed=fraction or 0.0)
-
-    def _start(self) -> None:
-        with held():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None)
-        self._bar.start()
+        self._bar.update(self._bar.task_ids[0], text=text, total=total, completed=fraction or 0.0)
 
 
-class ProgressBar:
+class ProgressBar(Bar):
     """``label  1,024 of 25,000`` and a bar.
 
     >>> with ProgressBar("evaluating", 25_000) as progress:
@@ -66,61 +56,38 @@ class ProgressBar:
     """
 
     def __init__(self, label: str, total: int) -> None:
-        self._bar = Bar()
+        super().__init__()
         self._label = label
         self._total = total
         self._done = 0
 
-    def __enter__(self) -> ProgressBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.__exit__()
-
     def show(self, done: int, total: int) -> None:
         """``done`` of ``total`` are done."""
         self._done, self._total = done, total
-        text = f"{self._label}  {self._done:,} of {self._total:,}"
-        self._bar.show(text, done / total if total else None)
+        self.draw(f"{self._label}  {done:,} of {total:,}", done / total if total else None)
 
     def advance(self, count: int) -> None:
         """``count`` more are done."""
         self.show(self._done + count, self._total)
 
 
-class ScoreProgress:
+class ScoreProgress(Bar):
     """Rows, speed and errors of a scoring run: a bar, or a line each half minute."""
 
     def __init__(self) -> None:
-        self._bar = Bar()
+        super().__init__()
         self._next_line = time.monotonic() + _LINE_SECONDS
-
-    def __enter__(self) -> ScoreProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.__exit__()
 
     def show(self, progress: Progress) -> None:
         """Shows how far the run is."""
-        if self._bar.is_shown:
-            counts = progress.summary
-            text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
-            self._bar.show(text, progress.fraction)
+        counts, fraction = progress.summary, progress.fraction
+        text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
+        if self.is_shown:
+            self.draw(text, fraction)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_SECONDS
-            print(_line(progress), file=sys.stderr, flush=True)
-
-
-def _line(progress: Progress) -> str:
-    counts = progress.summary
-    part = "" if progress.fraction is None else f" ({100 * progress.fraction:.0f} %)"
-    left = ""
-    if progress.fraction and counts.seconds:
-        # A resumed run starts in the middle: its speed is that of its own rows.
-        remaining = counts.rows * (1 / progress.fraction - 1) / max(counts.rows_per_second, 1e-9)
-        left = f", {duration(remaining)} left"
-    return f"{counts.rows:,} rows{part}, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors{left}"
+            part = "" if fraction is None else f" ({100 * fraction:.0f} %)"
+            print(text.replace(" rows,", f" rows{part},", 1), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
