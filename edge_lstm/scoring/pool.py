@@ -14,6 +14,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,11 @@ class Pool:
             return
         for process in self._processes:
             process.kill()
+        # A killed worker may leave half a message in a pipe. The executor would wait for its other half as
+        # long as this process holds the pipe's other end.
+        for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
+            with suppress(OSError):
+                end.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._executor = None
 
