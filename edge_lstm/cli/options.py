@@ -124,15 +124,6 @@ DelimiterOption = Annotated[
     str | None,
     typer.Option("--delimiter", metavar="CHAR", help="Of CSV input.  [default: found]", show_default=False),
 ]
-QuoteOption = Annotated[
-    str | None,
-    typer.Option(
-        "--quote",
-        metavar="CHAR",
-        help="Of CSV and TSV input; '' for none.  [default: found]",
-        show_default=False,
-    ),
-]
 NoHeaderOption = Annotated[
     bool, typer.Option("--no-header", help="CSV and TSV input has no line of column names.")
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from edge_lstm.signals import held
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 _AFTER_SECONDS = 0.5  # what is done by then needs no bar, nor the time that rich takes to be imported
 _LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 
-BarT = TypeVar("BarT", bound="Bar")
-
 
 class Bar:
     """A text and a bar behind it, drawn over itself and gone at the end. Use it as a context."""
@@ -24,9 +22,8 @@ class Bar:
         self.is_shown = sys.stderr.isatty()
         self._from = time.monotonic() + _AFTER_SECONDS
         self._bar: Any = None
-        self._task: Any = None
 
-    def __enter__(self: BarT) -> BarT:
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,25 +36,16 @@ class Bar:
         if not self.is_shown or time.monotonic() < self._from:
             return
         if self._bar is None:
-            self._start()
+            with held():
+                from rich.console import Console
+                from rich.progress import Progress
+
+            columns: Any = (*Progress.get_default_columns()[1:], "{task.fields[text]}")
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.add_task("", total=None, text="")
+            self._bar.start()
         total = None if fraction is None else 1.0
-        self._bar.update(self._task, description=text, total=total, completed=fraction or 0.0)
-
-    def _start(self) -> None:
-        with held():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None)
-        self._bar.start()
+        self._bar.update(self._bar.task_ids[0], text=text, total=total, completed=fraction or 0.0)
 
 
 class ProgressBar(Bar):
@@ -69,13 +57,18 @@ class ProgressBar(Bar):
 
     def __init__(self, label: str, total: int) -> None:
         super().__init__()
-        self._label, self._total, self._done = label, total, 0
+        self._label = label
+        self._total = total
+        self._done = 0
+
+    def show(self, done: int, total: int) -> None:
+        """``done`` of ``total`` are done."""
+        self._done, self._total = done, total
+        self.draw(f"{self._label}  {done:,} of {total:,}", done / total if total else None)
 
     def advance(self, count: int) -> None:
         """``count`` more are done."""
-        self._done += count
-        text = f"{self._label}  {self._done:,} of {self._total:,}"
-        self.draw(text, self._done / self._total if self._total else None)
+        self.show(self._done + count, self._total)
 
 
 class ScoreProgress(Bar):
@@ -87,24 +80,14 @@ class ScoreProgress(Bar):
 
     def show(self, progress: Progress) -> None:
         """Shows how far the run is."""
+        counts, fraction = progress.summary, progress.fraction
+        text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
         if self.is_shown:
-            counts = progress.summary
-            text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
-            self.draw(text, progress.fraction)
+            self.draw(text, fraction)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_SECONDS
-            print(_line(progress), file=sys.stderr, flush=True)
-
-
-def _line(progress: Progress) -> str:
-    counts = progress.summary
-    part = "" if progress.fraction is None else f" ({100 * progress.fraction:.0f} %)"
-    left = ""
-    if progress.fraction and counts.seconds:
-        # A resumed run starts in the middle: its speed is that of its own rows.
-        remaining = counts.rows * (1 / progress.fraction - 1) / max(counts.rows_per_second, 1e-9)
-        left = f", {duration(remaining)} left"
-    return f"{counts.rows:,} rows{part}, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors{left}"
+            part = "" if fraction is None else f" ({100 * fraction:.0f} %)"
+            print(text.replace(" rows,", f" rows{part},", 1), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

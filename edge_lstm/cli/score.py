@@ -18,7 +18,6 @@ from edge_lstm.cli.options import (
     ModelOption,
     NoHeaderOption,
     ProviderOption,
-    QuoteOption,
     TextColumnOption,
     ThresholdOption,
     TopOption,
@@ -72,7 +71,9 @@ Prefix = Annotated[
 ]
 OutputFormat = Annotated[
     str | None,
-    _option("--format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"),
+    _option(
+        "--output-format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"
+    ),
 ]
 Workers = Annotated[
     int | None,
@@ -123,7 +124,6 @@ def command(
     input_format: InputFormatOption = None,
     output_format: OutputFormat = None,
     delimiter: DelimiterOption = None,
-    quote: QuoteOption = None,
     no_header: NoHeaderOption = False,
     follow_links: FollowLinksOption = False,
     workers: Workers = None,
@@ -153,12 +153,19 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
+    from edge_lstm.atomic import check_writable, write_atomically
     from edge_lstm.scoring import RunOptions, ScoreOptions
+    from edge_lstm.scoring.pool import CAN_START
+    from edge_lstm.tables.formats import FORMATS
     from edge_lstm.tables.schema import ReadOptions
 
-    _check(inputs, engine, address, summary_file, low_memory=low_memory, workers=workers)
+    _check_choice("--engine", engine, ["local", "ray"])
     _check_choice("--on-error", on_error, ["keep", "fail"])
-    _check_formats(input_format, output_format)
+    _check_choice("--input-format", input_format, list(FORMATS))
+    _check_choice("--output-format", output_format, [n for n, each in FORMATS.items() if each.is_writable])
+    _check_engine(inputs, output, engine, address, low_memory=low_memory)
+    if summary_file is not None:
+        check_writable(summary_file)
     options = ScoreOptions(
         keep=tuple(keep) if keep else None,
         all_probabilities=all_probabilities,
@@ -173,7 +180,6 @@ def command(
     reading = ReadOptions(
         text_column,
         "\t" if delimiter == "\\t" else delimiter,  # a shell passes \\t as two characters
-        quote,
         header=not no_header,
         follow_links=follow_links,
         format=input_format,
@@ -187,11 +193,11 @@ def command(
         also_written=[] if summary_file is None else [summary_file],
     )
     work = {"model": model, "options": options, "reading": reading, "run": run, "format": output_format}
-    summary = _score(inputs, output, work, engine, address, summary_file, quiet=quiet)
+    summary = _score(inputs, output, work, engine, address, quiet=quiet)
+    if summary_file is not None:
+        write_atomically(to_json(summary.to_dict(), indent=2) + "\n", summary_file)
     if not quiet:
         _say(*_summary_lines(summary))
-        from edge_lstm.scoring.pool import CAN_START
-
         if (workers or 1) > 1 and not CAN_START:
             _say("workers:  1, this system cannot start more")
     if summary.errors:
@@ -204,67 +210,40 @@ def _score(
     work: dict[str, Any],
     engine: str,
     address: str | None,
-    summary_file: Path | None,
     *,
     quiet: bool,
 ) -> Summary:
-    from edge_lstm.atomic import write_atomically
     from edge_lstm.cli.progress import ScoreProgress
-    from edge_lstm.errors import DataError
     from edge_lstm.scoring import score_files
     from edge_lstm.signals import exit_code
 
-    progress = ScoreProgress()
-    work["on_progress"] = None if quiet else progress.show
     try:
-        with progress:
-            if engine == "ray":
-                from edge_lstm.scoring.ray import score_on_cluster
+        with ScoreProgress() as progress:
+            work["on_progress"] = None if quiet else progress.show
+            if engine == "local":
+                return score_files(inputs, output, **work)
+            from edge_lstm.scoring.ray import score_on_cluster
 
-                if len(inputs) != 1 or output is None:
-                    raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-                summary = score_on_cluster(inputs[0], output, address=address, **work)
-            else:
-                summary = score_files(inputs, output, **work)
-        if summary_file is not None:
-            write_atomically(to_json(summary.to_dict(), indent=2) + "\n", summary_file)
+            return score_on_cluster(inputs[0], str(output), address=address, **work)
     except KeyboardInterrupt as interrupt:
         how = "" if output in (None, "-") else f"; go on with the same command and --resume ({output})"
         _say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
-    return summary
 
 
-def _check(
-    inputs: list[str],
-    engine: str,
-    address: str | None,
-    summary_file: Path | None,
-    *,
-    low_memory: bool,
-    workers: int | None,
+def _check_engine(
+    inputs: list[str], output: str | None, engine: str, address: str | None, *, low_memory: bool
 ) -> None:
-    from edge_lstm.atomic import check_writable
     from edge_lstm.errors import DataError
 
-    _check_choice("--engine", engine, ["local", "ray"])
-    if low_memory and (workers or 1) > 1:
-        raise DataError("--low-memory is one worker; leave it out, or --workers")
-    if low_memory and engine == "ray":
+    if engine == "ray" and low_memory:
         raise DataError("--low-memory is for one machine; leave it out with --engine ray")
-    if address is not None and engine != "ray":
+    if engine == "ray" and (len(inputs) != 1 or output is None):
+        raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
+    if engine != "ray" and address is not None:
         raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
     if "-" in inputs and sys.stdin is None:
         raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
-    if summary_file is not None:
-        check_writable(summary_file)
-
-
-def _check_formats(input_format: str | None, output_format: str | None) -> None:
-    from edge_lstm.tables.formats import FORMATS
-
-    _check_choice("--input-format", input_format, list(FORMATS))
-    _check_choice("--format", output_format, [name for name, each in FORMATS.items() if each.is_writable])
 
 
 def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:

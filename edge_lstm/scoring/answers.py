@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import repeat
+from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,9 @@ class Answerer:
         self._classifier = classifier
         self._options = options
         self._batch_size = batch_size
+        # Of an error row, which has the columns and no values.
+        self._no_further = [None] * (2 * (options.top - 1))
+        self._no_probabilities = [None] * (len(classifier.labels) if options.all_probabilities else 0)
 
     def answers(self, read: Sequence[tuple[str | None, str | None]]) -> list[Answer]:
         """One answer for each row, which is its text and None, or None and why it has no text."""
@@ -75,7 +78,9 @@ class Answerer:
         if len(encoded) == len(read):
             return list(scored)
         return [
-            next(scored) if reason is None else Answer(None, None, None, "error", reason)
+            next(scored)
+            if reason is None
+            else Answer(None, None, None, "error", reason, further=self._no_further)
             for _, reason in read
         ]
 
@@ -97,15 +102,10 @@ class Answerer:
 
     def count(self, answers: Sequence[Answer], written: int) -> Counts:
         """Answers of a chunk → what the summary counts."""
-        counts = Counts(rows=len(answers), written=written)
-        for answer in answers:
-            counts.labels.update(self._names(answer.label))
-        counts.statuses.update(answer.status for answer in answers)
-        counts.below_threshold = counts.statuses[UNSURE]
-        if counts.statuses["error"]:
-            errors = ((i, a.error or "") for i, a in enumerate(answers) if a.error is not None)
-            counts.errors = [error for error, _ in zip(errors, range(MAX_LISTED_ERRORS))]
-        return counts
+        statuses = Counter(answer.status for answer in answers)
+        labels = Counter(name for answer in answers for name in self._names(answer.label))
+        errors = ((i, answer.error) for i, answer in enumerate(answers) if answer.error is not None)
+        return Counts(len(answers), written, labels, statuses, list(islice(errors, MAX_LISTED_ERRORS)))
 
     def _further(self, probabilities: npt.NDArray[np.float32]) -> Iterable[Sequence[Any]]:
         """Of each row of float32 [n, labels] the labels behind the best, up to ``options.top``."""
@@ -129,16 +129,10 @@ class Answerer:
         """The values of the added columns; None where the row is not written."""
         if not self.is_written(answer):
             return None
-        label, probability, each, status, error, guess, further = answer
-        options = self._options
-        if options.top == 1 and not options.all_probabilities and not options.only_abstained:
-            return (label, probability, status, error)
-        if error is not None:
-            further = [None] * (2 * (options.top - 1))
-        every: Sequence[Any] = ()
-        if options.all_probabilities:
-            every = each if each is not None else [None] * len(self._classifier.labels)
-        named = (label, guess) if options.only_abstained else (label,)
+        label, probability, every, status, error, guess, further = answer
+        if every is None:
+            every = self._no_probabilities
+        named = (label, guess) if self._options.only_abstained else (label,)
         return (*named, probability, *further, *every, status, error)
 
 
@@ -146,9 +140,8 @@ class Answerer:
 class Counts:
     """What a summary counts. ``errors`` lists the first error rows: (row in the chunk from 0, reason)."""
 
-    rows: int = 0
-    written: int = 0
-    below_threshold: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    errors: list[tuple[int, str]] = field(default_factory=list)
+    rows: int
+    written: int
+    labels: Counter[str]
+    statuses: Counter[str]
+    errors: list[tuple[int, str]]

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.tables.columns import column_index, holds_labels
+from edge_lstm.tables.columns import column_index, distinct, holds_labels
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.formats import FORMATS
 from edge_lstm.tables.schema import Schema
@@ -63,16 +63,6 @@ class Plan:
     format: str
     output: OutputColumns
 
-    @property
-    def schema(self) -> Schema:
-        """Of the input."""
-        return self.output.schema
-
-    @property
-    def added(self) -> tuple[str, ...]:
-        """The names of the added columns."""
-        return self.output.added
-
 
 def make_plan(
     schema: Schema,
@@ -91,8 +81,7 @@ def make_plan(
             if index in kept[:i]:
                 raise DataError(f"the column {schema.columns[index]!r} is to be kept twice; name it once")
         columns = tuple(schema.columns[i] for i in kept)
-    writing = FORMATS[format]
-    columns = writing.names(columns)
+    columns = columns if FORMATS[format].may_repeat_names else distinct(columns)
     # Where the input names no columns, nor does the output.
     taken = columns if schema.header else ()
     if model.thresholds is not None and options.prefix is None and holds_labels(taken):

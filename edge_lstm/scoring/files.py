@@ -20,7 +20,7 @@ from edge_lstm.scoring.pool import Pool
 from edge_lstm.scoring.resume import Entry, Journal
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Scored, Worker
-from edge_lstm.tables.compression import Compression, compress, split_suffix, zstandard
+from edge_lstm.tables.compression import Compression, compress, split_suffix
 from edge_lstm.tables.format import Format
 from edge_lstm.tables.formats import FORMATS, format_of, named
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, LIMITS, Chunk, Inputs, open_inputs
@@ -63,7 +63,7 @@ class RunOptions:
                 f"at least 1 worker is needed, not {self.workers}; leave workers out for one per core"
             )
         if self.low_memory and (self.workers or 1) > 1:
-            raise DataError("low memory means one worker; leave --workers out, or --low-memory")
+            raise DataError("--low-memory is one worker; leave it out, or --workers")
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -113,9 +113,7 @@ def score_files(
     writing = _output_format(target, format, opened)
     plan = make_plan(opened.schema, opened_model, options, writing.name, opened.sources[0].name)
     compression = None if target is None or writing.is_assembled else split_suffix(target)[1]
-    writing.check()
-    if compression == "zstd":
-        zstandard()
+    head = compress(writing.writer(plan.output).header, compression)
     is_stream = target is None or atomic.is_stream(target)
     if is_stream and run.resume:
         raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
@@ -123,17 +121,19 @@ def score_files(
         raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
     if run.resume and opened.once:
         raise DataError("an input from a pipe cannot be resumed; write it to a file first")
-    _check_names([] if is_stream else names_of(str(target)), run.also_written, opened, opened_model.path)
+    # No file that is written may be one that is read, or written twice.
+    read = [Path(source.path, name) for source in opened.sources for name in source.files or [""]]
+    outputs = [] if is_stream else names_of(str(target))
+    atomic.check_distinct([*outputs, *run.also_written], [opened_model.path, *read])
     with signals.held():
         from edge_lstm.classifier import Classifier
     classifier = loaded or Classifier.from_model(
         opened_model, provider=run.provider, arena=not run.low_memory
     )
-    summary = Summary(target, opened_model.sha256(), 1, added_columns=plan.added)
-    work = _Run(opened, plan, compression, run, summary, on_progress)
-    with Pool(
-        Worker(classifier, plan, compression, run.batch_size), 1 if run.low_memory else run.workers
-    ) as pool:
+    summary = Summary(target, opened_model.sha256(), 1, added_columns=plan.output.added)
+    work = _Run(opened, plan, compression, head, run, summary, on_progress)
+    worker = Worker(classifier, plan, compression, run.batch_size)
+    with Pool(worker, 1 if run.low_memory else run.workers) as pool:
         if is_stream:
             with StreamOutput(target) as stream:
                 work.into_stream(pool, stream)
@@ -143,28 +143,14 @@ def score_files(
     return summary
 
 
-def _check_names(
-    outputs: Sequence[str], also_written: Sequence[str | Path], opened: Inputs, model: Path
-) -> None:
-    """Raise DataError where a file that is written is one that is read, or written twice."""
-    read: list[str | Path] = [model]
-    for source in opened.sources:
-        if source.path != STDIN:
-            read += [Path(source.path, name) for name in source.files] or [source.path]
-    atomic.check_distinct([*outputs, *also_written], read)
-
-
-class _RefusedRowError(DataError):
-    """A row without usable text, where such rows end the run."""
-
-
 @dataclass
 class _Run:
-    """A run under way. digest: of the input up to the last chunk that was written."""
+    """A run under way. head: what begins the output. digest: of the input up to the last chunk written."""
 
     opened: Inputs
     plan: Plan
     compression: Compression | None
+    head: bytes
     run: RunOptions
     summary: Summary
     on_progress: Callable[[Progress], None] | None
@@ -173,7 +159,7 @@ class _Run:
 
     def into_stream(self, pool: Pool, stream: StreamOutput) -> None:
         """Write all rows into a pipe or the like."""
-        head = self._head()
+        head = self.head
         for chunk, scored in pool.run(self.opened.chunks(self.run.limits)):
             stream.write(head + scored.data)
             head = b""
@@ -188,17 +174,10 @@ class _Run:
             journal = Journal(path, self._identity())
         with FileOutput(path) as file:
             entry = _unfinished(file, journal, self.run.resume)
-            if entry and entry.whole:
+            if entry:
                 self.summary.restore(entry.counts)
-            else:
-                try:
-                    self._write(pool, file, journal, entry)
-                except _RefusedRowError:
-                    # Whoever corrects the row has another input, and nothing to go on from.
-                    file.is_kept = False
-                    if journal:
-                        journal.remove()
-                    raise
+            if entry is None or not entry.whole:
+                self._write(pool, file, journal, entry)
             if journal:
                 journal.remove()
 
@@ -207,42 +186,37 @@ class _Run:
         if entry:
             self._pass(chunks, entry, file.journal)
             file.go_on(entry.output_bytes, entry.output_sha256)
-            self.summary.restore(entry.counts)
         else:
             file.begin()
-            file.write(self._head())
+            file.write(self.head)
         pool.private_files.append(file.descriptor)
         seconds = self.run.checkpoint_seconds
         next_checkpoint = float("inf") if seconds is None else time.monotonic() + seconds
-        is_first, before = True, file.size
-        for chunk, scored in pool.run(chunks):
-            file.write(scored.data)
-            self._count(pool, chunk, scored)
-            self.digest = chunk.digest
-            if is_first:
-                self._check_space(file, chunk, file.size - before)
-                is_first = False
-            if journal and seconds is not None and time.monotonic() >= next_checkpoint:
-                self._checkpoint(file, journal)
-                next_checkpoint = time.monotonic() + seconds
+        try:
+            for chunk, scored in pool.run(chunks):
+                file.write(scored.data)
+                self._count(pool, chunk, scored)
+                self.digest = chunk.digest
+                if journal and seconds is not None and time.monotonic() >= next_checkpoint:
+                    self._checkpoint(file, journal)
+                    next_checkpoint = time.monotonic() + seconds
+        except DataError:
+            # Whoever corrects the input has another one, and nothing to go on from.
+            file.is_kept = False
+            if journal:
+                journal.remove()
+            raise
         file.sync()
-        whole = file.partial
-        if self._writing.is_assembled:
+        whole, writing = file.partial, FORMATS[self.plan.format]
+        if writing.is_assembled:
             whole = file.assembled
             whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
-            self._writing.assemble(str(file.partial), str(whole))
+            writing.assemble(str(file.partial), str(whole))
             file.sync(whole)
         if journal and file.is_kept:
             # Should the run be killed between the next two steps, this says that it is done.
             self._checkpoint(file, journal, whole)
         file.complete(whole)
-
-    def _head(self) -> bytes:
-        return compress(self._writing.writer(self.plan.output).header, self.compression)
-
-    @property
-    def _writing(self) -> Format:
-        return FORMATS[self.plan.format]
 
     def _pass(self, chunks: Iterator[Chunk], entry: Entry, journal: Path) -> None:
         """Read what an unfinished run has read, which must be the same. Raises DataError where it is not."""
@@ -260,7 +234,7 @@ class _Run:
         source = self.opened.sources[chunk.source].name
         if self.plan.options.on_error == "fail" and scored.counts.errors:
             index, reason = scored.counts.errors[0]
-            raise _RefusedRowError(
+            raise DataError(
                 f"{source} row {chunk.first + index + 1}: {reason}; "
                 "correct the row, or keep such rows with --on-error keep"
             )
@@ -288,24 +262,11 @@ class _Run:
             output_bytes=file.size,
             output_sha256=file.digest,
             input_sha256=self.digest,
-            counts=self.summary.state(),
+            counts=self.summary.to_dict(),
             whole=None if whole is None else journals.file_identity(whole),
         )
         journal.write(entry)
         file.is_kept = True
-
-    def _check_space(self, file: FileOutput, chunk: Chunk, written: int) -> None:
-        """Raise OutputError where the first chunk says that the disk cannot hold the output."""
-        if not chunk.fraction:
-            return
-        # A Parquet file is put together from a partial file that stays until it is complete.
-        needed = written / chunk.fraction * (1.5 if self._writing.is_assembled else 1.0) - written
-        free = file.free()
-        if needed > free:
-            raise OutputError(
-                f"the output needs about {needed / 1e6:,.0f} MB more and its disk has {free / 1e6:,.0f} MB "
-                "free; free some and go on with --resume, or choose another output"
-            )
 
 
 def _unfinished(file: FileOutput, journal: Journal | None, resume: bool) -> Entry | None:
@@ -335,11 +296,11 @@ def _unfinished(file: FileOutput, journal: Journal | None, resume: bool) -> Entr
 def _output_format(target: str | None, wanted: str | None, opened: Inputs) -> Format:
     """Return the output's format: the one asked for, else by its suffix, else that of the input."""
     if wanted is not None and not named(wanted).is_writable:
-        raise DataError(f"{wanted} is no format of a file; choose another --format")
+        raise DataError(f"{wanted} is no format of a file; choose another --output-format")
     name = wanted or (format_of(target) if target is not None else None)
     if name is None and target is not None and not atomic.is_stream(target):
         raise OutputError(
             f"{target}: the suffix does not say which format to write; "
-            "use .csv, .tsv, .jsonl, .parquet or .txt, or give --format"
+            "use .csv, .tsv, .jsonl, .parquet or .txt, or give --output-format"
         )
     return FORMATS[name or opened.format.default_output or opened.format.name]

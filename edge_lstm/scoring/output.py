@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import select
-import shutil
 import stat
 import sys
 from pathlib import Path
@@ -134,11 +133,8 @@ class FileOutput:
         try:
             os.fsync(self._file.fileno())
             if assembled is not None:
-                handle = os.open(assembled, os.O_RDWR | NO_FOLLOW)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+                with open(assembled, "r+b", opener=_no_link) as file:
+                    os.fsync(file.fileno())
         except OSError as error:
             raise write_error(self.path, error) from None
         if not self._is_mine():
@@ -147,10 +143,6 @@ class FileOutput:
                 f"{self.partial} was removed or replaced while this run wrote it; "
                 f"delete {self.journal} and start again"
             )
-
-    def free(self) -> int:
-        """Bytes that the disk still takes."""
-        return shutil.disk_usage(self.partial.parent).free
 
     def complete(self, whole: Path) -> None:
         """Gives a complete file (the partial one, or what was assembled from it) the output's name."""
@@ -209,18 +201,20 @@ class FileOutput:
 
     def _leads_to(self, handle: int) -> bool:
         try:
-            state = os.lstat(self.partial)
+            return os.path.samestat(os.lstat(self.partial), os.fstat(handle))
         except OSError:
             return False
-        own = os.fstat(handle)
-        return (state.st_dev, state.st_ino) == (own.st_dev, own.st_ino)
 
     def _is_mine(self) -> bool:
         """Whether the partial file's name still leads to what this run writes."""
-        return not self._file.closed and self._leads_to(self._file.fileno())
+        return not self._file.closed and self._leads_to(self.descriptor)
 
 
 _OPEN = os.O_RDWR | NO_FOLLOW | NO_WAIT
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | NO_FOLLOW)
 
 
 def _standard_output() -> BinaryIO:

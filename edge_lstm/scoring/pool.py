@@ -14,6 +14,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,11 @@ class Pool:
             return
         for process in self._processes:
             process.kill()
+        # A killed worker may leave half a message in a pipe. The executor would wait for its other half as
+        # long as this process holds the pipe's other end.
+        for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
+            with suppress(OSError):
+                end.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._executor = None
 
@@ -96,7 +102,10 @@ class Pool:
             for done, future in pending:
                 yield done, future.result()
         except _broken_pool():
-            raise self._killed() from None
+            raise EdgeLSTMError(
+                "a worker process was killed, perhaps for want of memory; "
+                "go on with --resume and fewer --workers, or --low-memory"
+            ) from None
 
     def _start(self, count: int) -> None:
         """Start the processes; none where the system has no room for them."""
@@ -121,19 +130,6 @@ class Pool:
                 return
             # While signals wait: whatever comes, the processes are ended.
             self._executor, self._processes = executor, list(executor._processes.values())
-
-    def _killed(self) -> EdgeLSTMError:
-        from signal import Signals
-
-        for process in self._processes:
-            process.join(0.1)
-        codes = [-process.exitcode for process in self._processes if process.exitcode is not None]
-        number = next((code for code in codes if code in set(Signals)), 0)
-        how = f" ({Signals(number).name})" if number else ""
-        return EdgeLSTMError(
-            f"a worker process was killed{how}, perhaps for want of memory; "
-            "go on with --resume and fewer --workers, or --low-memory"
-        )
 
 
 def _broken_pool() -> type[Exception]:

@@ -66,7 +66,7 @@ def score_on_cluster(
     # All files get the same columns: those that the first file asks for.
     schema = open_inputs([source / names[0]], options=reading).schema
     plan = make_plan(schema, opened, options, format or schema.format, names[0])
-    options = replace(plan.options, prefix=plan.added[0].removesuffix("label"))
+    options = replace(plan.options, prefix=plan.output.added[0].removesuffix("label"))
     identity = {"inputs": str(source), "model": opened.sha256(), "options": asdict(options), "format": format}
     _begin(target, json.loads(json.dumps({**identity, "reading": asdict(reading)})), resume=run.resume)
     classifier = Classifier.from_model(opened, provider=run.provider)

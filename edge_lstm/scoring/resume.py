@@ -18,7 +18,6 @@ from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.scoring.output import write_error
 from edge_lstm.tables.schema import Source
 
-_ENDS = 2**16
 _MOST_BYTES = 2**28  # a journal is some kilobytes, and 200 bytes for each input
 
 
@@ -135,26 +134,17 @@ def file_identity(path: Path) -> list[int]:
 
 
 def fingerprint(source: Source) -> list[Any]:
-    """Return path, size, time and a digest: enough to see at once that a file was changed or swapped. (The
-    digest of all that is read shows the rest.)
+    """Return path, and size and time of each file: enough to see at once that one was changed or swapped.
+    (The digest of all that is read shows the rest.)
     """
-    path = Path(_absolute(source.path))
-    digest = hashlib.sha256()
-    if source.files:
-        for name in source.files:
-            digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
-            try:
-                state = (path / name).stat()
-                digest.update(f"{state.st_size} {state.st_mtime_ns}\0".encode())
-            except OSError:
-                digest.update(b"?\0")
-        return [str(path), len(source.files), digest.hexdigest()]
-    state = path.stat()
-    with path.open("rb") as file:
-        digest.update(file.read(_ENDS))
-        file.seek(max(0, state.st_size - _ENDS))
-        digest.update(file.read(_ENDS))
-    return [str(path), state.st_size, state.st_mtime_ns, digest.hexdigest()]
+    path, states = Path(_absolute(source.path)), []
+    for name in source.files or ("",):
+        try:
+            state = (path / name).stat()
+            states.append([name, state.st_size, state.st_mtime_ns])
+        except OSError:
+            states.append([name, None])
+    return [str(path), hashlib.sha256(json.dumps(states).encode()).hexdigest()]
 
 
 def _absolute(path: str) -> str:

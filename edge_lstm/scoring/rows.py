@@ -90,9 +90,8 @@ def _iterator(rows: Any) -> Iterator[Any]:
         raise DataError(f"the rows are one {name}, {rows!r:.60}; give a list of texts, or score_files a file")
     if isinstance(rows, Mapping):
         raise DataError(f"the rows are one {name}; give a list of rows, such as [row]")
-    if hasattr(rows, "columns") and not isinstance(
-        rows, Iterator
-    ):  # pandas, Polars: going through it names them
+    # pandas, Polars: going through a table gives the names of its columns.
+    if hasattr(rows, "columns") and not isinstance(rows, Iterator):
         raise DataError(f"the rows are a {name}; give its text column, or a list of dicts")
     try:
         return iter(rows)

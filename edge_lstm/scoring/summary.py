@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edge_lstm.answering import UNSURE
 from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
 from edge_lstm.tables import Chunk
 
@@ -53,7 +54,7 @@ class Summary:
         self.rows += counts.rows
         self.written += counts.written
         self.errors += counts.statuses["error"]
-        self.below_threshold += counts.below_threshold
+        self.below_threshold += counts.statuses[UNSURE]
         self.labels.update(counts.labels)
         self.statuses.update(counts.statuses)
         for index, reason in counts.errors[: MAX_LISTED_ERRORS - len(self.first_errors)]:
@@ -78,24 +79,6 @@ class Summary:
         values["rows_per_second"] = round(self.rows_per_second, 1)
         return values
 
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs to continue counting."""
-        return {
-            "rows": self.rows,
-            "written": self.written,
-            "errors": self.errors,
-            "below_threshold": self.below_threshold,
-            "labels": dict(self.labels),
-            "statuses": dict(self.statuses),
-            "first_errors": [asdict(problem) for problem in self.first_errors],
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """The inverse of :meth:`state`."""
-        self.rows = self.resumed_at = state["rows"]
-        self.written = state["written"]
-        self.errors = state["errors"]
-        self.below_threshold = state["below_threshold"]
-        self.labels = Counter(state["labels"])
-        self.statuses = Counter(state["statuses"])
-        self.first_errors = [RowProblem(**problem) for problem in state["first_errors"]]
+    def restore(self, values: dict[str, Any]) -> None:
+        """Begin with what :meth:`to_dict` said of the parts before this one."""
+        self.merge({**values, "resumed_at": values["rows"]})

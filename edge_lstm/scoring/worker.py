@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from edge_lstm.scoring.columns import Plan
 from edge_lstm.tables import Chunk
 from edge_lstm.tables.compression import Compression, compress
+from edge_lstm.tables.format import refuse_bytes
 from edge_lstm.tables.formats import FORMATS
+from edge_lstm.tables.values import RowError
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
@@ -32,27 +34,33 @@ class Worker:
         from edge_lstm.scoring.answers import Answerer
 
         self._arguments = classifier, plan, compression, batch_size
-        self._compression = compression
+        self._plan, self._compression = plan, compression
         self._answerer = Answerer(classifier, plan.options, batch_size)
-        self._schema = plan.schema
-        self._format = FORMATS[plan.schema.format]
-        self._forbidden = frozenset(plan.added)
-        writing = FORMATS[plan.format]
+        self._reading, self._writing = FORMATS[plan.output.schema.format], FORMATS[plan.format]
         # Where columns are fixed, a row with another key would lose it.
-        is_fixed = writing.has_fixed_columns and plan.output.kept is None
-        self._allowed = frozenset(plan.schema.columns) if is_fixed else None
-        self._writer = writing.writer(plan.output)
+        is_fixed = self._writing.has_fixed_columns and plan.output.kept is None
+        self._forbidden = frozenset(plan.output.added)
+        self._allowed = frozenset(plan.output.schema.columns) if is_fixed else None
+        self._writer = self._writing.writer(plan.output)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Worker, self._arguments
 
     def score(self, chunk: Chunk) -> Scored:
         """Classify the rows of a chunk and encode them."""
-        answerer = self._answerer
-        rows = self._format.parse(chunk.rows, self._schema, forbidden=self._forbidden, allowed=self._allowed)
-        self._writer.check(rows)
+        answerer, reading, writing, output = self._answerer, self._reading, self._writing, self._plan.output
+        rows = reading.parse(chunk.rows, output.schema, self._check_keys)
+        if writing.needs_utf8 and writing is not reading and not reading.is_unicode:
+            refuse_bytes(rows, output)
         answers = answerer.answers(rows.texts)
         added = list(map(answerer.added, answers))
         written = len(added) - added.count(None)
         data = self._writer.write(rows, added) if written else b""
         return Scored(compress(data, self._compression) if data else b"", answerer.count(answers, written))
+
+    def _check_keys(self, row: dict[str, Any]) -> None:
+        for key in row:
+            is_forbidden = key in self._forbidden
+            if is_forbidden or (self._allowed is not None and key not in self._allowed):
+                hint = "choose another prefix" if is_forbidden else "write JSONL"
+                raise RowError(f"the row has a key {key!r}, which the first rows do not have; {hint}")

@@ -63,6 +63,19 @@ def column_index(columns: Sequence[str], wanted: str, where: str) -> int:
     raise DataError(f"{where} has no column {wanted!r}; its columns are {_names(columns)}")
 
 
+def distinct(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return column names in UTF-8, with repeated ones numbered."""
+    names = dict[str, None]()
+    for column in columns:
+        name = column = column.encode("utf-8", "replace").decode()
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{column}_{number}"
+        names[name] = None
+    return tuple(names)
+
+
 def _names(columns: Sequence[str]) -> str:
     return listed([repr(name if len(name) <= 40 else name[:39] + "…") for name in columns], most=20)
 

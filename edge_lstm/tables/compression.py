@@ -50,7 +50,7 @@ def decompressed(stream: IO[bytes], compression: Compression | None) -> IO[bytes
     if compression == "bzip2":
         return io.BufferedReader(_Members(stream, bz2.BZ2Decompressor), _BUFFER)
     if compression == "xz":
-        return io.BufferedReader(_Members(stream, lzma.LZMADecompressor, padding=4), _BUFFER)
+        return io.BufferedReader(_Members(stream, lzma.LZMADecompressor, is_padded=True), _BUFFER)
     if compression == "zstd":
         return io.BufferedReader(_Members(stream, _ZstdFrame, bite=_ZSTD_BITE), _BUFFER)
     return stream
@@ -110,13 +110,13 @@ class _Members(io.RawIOBase):
     (Python's own readers take whatever stands behind a complete member for the end of the file: damage to
     the beginning of a later member then loses all its rows without a word.)
 
-    padding: zeros may stand behind a member, a multiple of so many; 0: nothing may but another member.
+    is_padded: zeros may stand behind a member; else nothing may but another member.
     """
 
     def __init__(
-        self, stream: IO[bytes], new_member: Callable[[], Any], *, bite: int = _BITE, padding: int = 0
+        self, stream: IO[bytes], new_member: Callable[[], Any], *, bite: int = _BITE, is_padded: bool = False
     ) -> None:
-        self._stream, self._new_member, self._bite, self._padding = stream, new_member, bite, padding
+        self._stream, self._new_member, self._bite, self._is_padded = stream, new_member, bite, is_padded
         self._member = new_member()
         self._compressed = b""
         self._ready = memoryview(b"")
@@ -143,14 +143,8 @@ class _Members(io.RawIOBase):
 
     def _behind(self, data: bytes) -> bytes:
         """Return the beginning of what stands behind a member, without padding; empty at the end."""
-        zeros = 0
         while data := data or self._stream.read(self._bite):
-            rest = data.lstrip(b"\0") if self._padding else data
-            zeros += len(data) - len(rest)
-            data = b""
-            if rest:
-                data = rest
+            data = data.lstrip(b"\0") if self._is_padded else data
+            if data:
                 break
-        if zeros and zeros % self._padding:
-            raise lzma.LZMAError(f"{zeros} zeros behind a complete part, not a multiple of {self._padding}")
         return data

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
-from edge_lstm.tables.format import Broken, Format, Row, Rows, Text
+from edge_lstm.tables.format import Broken, Format, Row, Rows
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
-from edge_lstm.tables.values import utf8_error
+from edge_lstm.tables.values import Text, text_or_reason
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -34,16 +34,14 @@ class FolderFormat(Format):
     def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
         return Schema(self.name, ("path", "text"), 1)
 
-    def rows(
-        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash
-    ) -> Iterator[tuple[Any, int]]:
+    def rows(self, source: Source, stream: Stream | None, digest: _Hash, schema: Schema) -> Iterator[Any]:
         """A row is path and content, or Broken with the path."""
         for name in source.files:
             content, reason = _read_file(Path(source.path, name), source.follow_links)
             digest.update(os.fsencode(name) + b"\0" + content)
             yield ((name, content) if reason is None else Broken(reason, [name])), len(content)
 
-    def parse(self, rows: Sequence[Any], schema: Schema, **_: Any) -> Rows:
+    def parse(self, rows: Any, schema: Schema, keys: object) -> Rows:
         texts: list[Text] = []
         values: list[Sequence[Any]] = []
         for row in rows:
@@ -52,8 +50,7 @@ class FolderFormat(Format):
                 values.append((row.fields[0], ""))
                 continue
             text = row[1].decode("utf-8", "surrogateescape")
-            where = utf8_error(text)
-            texts.append((text, None) if where is None else (None, f"the text is not UTF-8 {where}"))
+            texts.append(text_or_reason(text))
             values.append((row[0], text))
         return Rows(texts, lambda: values)
 

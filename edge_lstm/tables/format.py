@@ -1,22 +1,19 @@
-"""What a format of tables is: one interface, and one module for each that has it (see formats.py)."""
+"""What a format of tables is: one class, and one module for each that has it (see formats.py)."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
-from edge_lstm.tables.values import utf8_error
+from edge_lstm.tables.values import Text, utf8_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
-
-Text = tuple[str | None, str | None]  # the text of a row and None, or None and why there is none
 
 
 class Broken(NamedTuple):
@@ -53,32 +50,25 @@ class Row:
         return self.text
 
 
+@dataclass
 class Rows:
     """The rows of a chunk, parsed.
 
-    texts: the text of each, or why it has none.
-    values: the values of each in the order of the schema's columns: text, or what JSON has; None where the
-        row has no such column. objects: of JSONL, all that each row holds, by its own keys.
-    table: of Parquet, the Arrow table.
+    texts: the text of each, or why it has none. load: makes ``values``.
+    objects: of JSONL, all that each row holds, by its own keys. table: of Parquet, the Arrow table.
     """
 
-    def __init__(
-        self,
-        texts: list[Text],
-        values: Callable[[], list[Sequence[Any]]],
-        *,
-        objects: list[dict[str, Any]] | None = None,
-        table: Any = None,
-    ) -> None:
-        self.texts = texts
-        self._load = values
-        self.objects = objects
-        self.table = table
+    texts: list[Text]
+    load: Callable[[], list[Sequence[Any]]]
+    objects: list[dict[str, Any]] | None = None
+    table: Any = None
 
     @cached_property
     def values(self) -> list[Sequence[Any]]:
-        """See the class; made when they are first asked for."""
-        return self._load()
+        """The values of each row in the order of the schema's columns: text, or what JSON has; None where the
+        row has no such column.
+        """
+        return self.load()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,28 +91,26 @@ class OutputColumns:
         return values if self.kept is None else [values[i] for i in self.kept]
 
 
-class Writer(ABC):
+class Writer(Protocol):
     """Rows and what was added to each → bytes of an output. header: what stands before the first row."""
 
-    header: bytes = b""
+    header: bytes
 
-    def check(self, rows: Rows) -> None:  # noqa: B027 - most write all
-        """Put an error in place of the text of each row that cannot be written as it is."""
-
-    @abstractmethod
     def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
         """Return the bytes of the rows of a chunk. added: for each the values of the added columns (str, a
         float32, None), or None where the row is not written.
         """
+        ...
 
 
-class Format(ABC):
-    """A format of tables.
+class Format:
+    """A format of tables. Each has ``schema``, ``rows`` and ``parse``; those that can be written, ``writer``.
 
     name: as an option calls it. suffixes: of its files, in lower case. default_output: the format of the
         output where none is asked for; None: the same.
     is_stream: it is read from a stream of bytes, which may be compressed, or a pipe.
     is_unicode: its strings are Unicode by themselves, not bytes that may be no UTF-8 (see values.py).
+    needs_utf8: what is not UTF-8 cannot be written. may_repeat_names: two columns may have one name.
     has_fixed_columns: each row of an output has the same columns, so one with another cannot be written.
     is_assembled: an output is put together at the end from what was written, so that it cannot be
         compressed, nor go into a pipe.
@@ -134,27 +122,22 @@ class Format(ABC):
     suffixes: tuple[str, ...] = ()
     default_output: str | None = None
     is_stream = True
-    is_unicode = False
-    is_writable = True
-    has_fixed_columns = True
-    is_assembled = False
-    has_labels = False
+    is_unicode = needs_utf8 = may_repeat_names = is_assembled = has_labels = False
+    is_writable = has_fixed_columns = True
     lacking_label = ""
 
-    @abstractmethod
     def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
         """Return what the beginning of an input says. stream: the opened input, where it is one. Raises
         DataError.
         """
+        raise NotImplementedError
 
-    @abstractmethod
-    def rows(
-        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash
-    ) -> Iterator[tuple[Any, int]]:
+    def rows(self, source: Source, stream: Stream | None, digest: _Hash, schema: Schema) -> Iterator[Any]:
         """Yield each row, as :meth:`parse` takes it, and its size; None for a row where a live input pauses.
 
         digest: is updated with what was read. Raises DataError.
         """
+        raise NotImplementedError
 
     def chunks(
         self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash, limits: tuple[int, int]
@@ -165,7 +148,7 @@ class Format(ABC):
         """
         chunk: list[Any] = []
         size = 0
-        for row, length in self.rows(source, stream, schema, digest):
+        for row, length in self.rows(source, stream, digest, schema):
             if row is not None:
                 chunk.append(row)
                 size += length
@@ -175,56 +158,29 @@ class Format(ABC):
         if chunk:
             yield chunk, len(chunk), False
 
-    @abstractmethod
-    def parse(
-        self,
-        rows: Sequence[Any],
-        schema: Schema,
-        *,
-        forbidden: frozenset[str] = frozenset(),
-        allowed: frozenset[str] | None = None,
-    ) -> Rows:
-        """Return what the rows of a chunk hold.
-
-        forbidden: keys that a row of JSONL must not have; allowed: the only ones it may have (None: any).
+    def parse(self, rows: Any, schema: Schema, keys: Callable[[Any], None]) -> Rows:
+        """Return what the rows of a chunk hold. keys: raises RowError where a row of JSONL has keys that it
+        may not have.
         """
+        raise NotImplementedError
 
     def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
         """Return text and labels of a row of labelled data, where ``has_labels``; None for a row that is none
         of the data. Raises DataError.
         """
-        raise NotImplementedError(f"{self.name} has labels in a column")
+        raise NotImplementedError
 
     def fraction(self, source: Source, stream: Stream | None, row: int) -> float | None:
         """Return the part of an input that was read when so many rows were, 0 to 1; None if unknown."""
         return stream.fraction if stream is not None else None
 
-    def check(self) -> None:  # noqa: B027 - most need none
-        """Raise MissingPackageError where a package is needed and not installed."""
-
-    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of an input's columns as an output has them: UTF-8, each another."""
-        return distinct([name.encode("utf-8", "replace").decode() for name in columns])
-
     def writer(self, columns: OutputColumns) -> Writer:
-        """Return what writes rows with these columns."""
-        raise NotImplementedError(f"{self.name} cannot be written")
+        """Return what writes rows with these columns. Raises MissingPackageError."""
+        raise NotImplementedError
 
     def assemble(self, partial: str, path: str) -> None:
         """Put the file ``path`` together from all that was written to ``partial``; of ``is_assembled``."""
         raise NotImplementedError
-
-
-def distinct(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return column names with repeated ones numbered."""
-    names = dict[str, None]()
-    for column in columns:
-        name, number = column, 1
-        while name in names:
-            number += 1
-            name = f"{column}_{number}"
-        names[name] = None
-    return tuple(names)
 
 
 def refuse_bytes(rows: Rows, output: OutputColumns) -> None:

@@ -87,18 +87,13 @@ def read_labelled(
 def has_labels(path: Path, *, format: str | None = None, text_column: str | None = None) -> bool:  # noqa: A002
     """Return whether a file has a column of labels, or a line with one. Raises DataError if unreadable."""
     inputs = open_inputs([path], format=format, options=ReadOptions(text_column=text_column))
-    if not inputs.format.has_labels:
-        try:
+    try:
+        if not inputs.format.has_labels:
             return find_label_column(inputs.schema.columns, None, inputs.sources[0].name) >= 0
-        except DataError:
-            return False
-    for row in inputs.rows():
-        try:
-            if (inputs.format.labels(row) or ("", ()))[1]:
-                return True
-        except DataError:
-            pass
-    return False
+    except DataError:
+        return False
+    rows = (row for row in inputs.rows() if row.text is not None)
+    return any((inputs.format.labels(row) or ("", ()))[1] for row in rows)
 
 
 class _LabelReader:
@@ -163,11 +158,7 @@ class _LabelReader:
 
 
 def _check_choices(
-    where: str,
-    reading: Format,
-    column: str | None,
-    separator: str | None,
-    flags: tuple[str, ...],
+    where: str, reading: Format, column: str | None, separator: str | None, flags: tuple[str, ...]
 ) -> None:
     if separator is not None and not separator.strip():
         raise DataError(

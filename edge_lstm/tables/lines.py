@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.csv import join
-from edge_lstm.tables.format import Broken, Format, OutputColumns, Row, Rows, Text, Writer, too_long
-from edge_lstm.tables.schema import MAX_ROW_BYTES, Dialect, ReadOptions, Schema, Source
+from edge_lstm.tables.format import Broken, Format, OutputColumns, Row, Rows, too_long
+from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import LongLine, Stream, check_text
-from edge_lstm.tables.values import utf8_error
+from edge_lstm.tables.values import Text, text_or_reason
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 FASTTEXT_PREFIX = "__label__"
-_TABS = Dialect("\t", quote="")
+_BREAKS = re.compile("[\t\r\n]")
 
 
-def line_rows(stream: Stream, digest: _Hash) -> Iterator[tuple[bytes | Broken | None, int]]:
+def line_rows(stream: Stream | None, digest: _Hash) -> Iterator[tuple[bytes | Broken | None, int]]:
     """Yield each line of a stream without its end, and its size (see Format.rows)."""
+    assert stream is not None
     for piece in stream.pieces(digest):
         if piece is None:
             yield None, 0
         elif isinstance(piece, LongLine):
             yield too_long(piece.size), 0
         else:
-            lines = piece.split(b"\n")
-            if not lines[-1]:
-                lines.pop()
-            for line in lines:
+            for line in piece.removesuffix(b"\n").split(b"\n"):
                 yield (line if len(line) <= MAX_ROW_BYTES else too_long(len(line))), len(line)
 
 
@@ -48,13 +46,10 @@ class TextFormat(Format):
         check_text(source, stream.head())
         return Schema(self.name, ("text",), 0)
 
-    def rows(
-        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash
-    ) -> Iterator[tuple[Any, int]]:
-        assert stream is not None
+    def rows(self, source: Source, stream: Stream | None, digest: _Hash, schema: Schema) -> Iterator[Any]:
         return line_rows(stream, digest)
 
-    def parse(self, rows: Sequence[Any], schema: Schema, **_: Any) -> Rows:
+    def parse(self, rows: Any, schema: Schema, keys: object) -> Rows:
         texts: list[Text] = []
         values: list[Sequence[Any]] = []
         for row in rows:
@@ -63,8 +58,7 @@ class TextFormat(Format):
                 values.append((None,))
                 continue
             text = row.removesuffix(b"\r").decode("utf-8", "surrogateescape")
-            where = utf8_error(text)
-            texts.append((text, None) if where is None else (None, f"the text is not UTF-8 {where}"))
+            texts.append(text_or_reason(text))
             values.append((text,))
         return Rows(texts, lambda: values)
 
@@ -80,16 +74,23 @@ class TextFormat(Format):
                 rest = rest.lstrip()
         return rest, tuple(names)
 
-    def writer(self, columns: OutputColumns) -> Writer:
+    def writer(self, columns: OutputColumns) -> TextWriter:
         return TextWriter()
 
 
-class TextWriter(Writer):
-    """Writes the added columns alone."""
+class TextWriter:
+    """Writes the added columns alone; a tab or a line end in a value becomes a space."""
+
+    header = b""
 
     def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
         """See Writer."""
-        return "".join([join(values, _TABS) for values in added if values is not None]).encode()
+        lines = [
+            "\t".join(["" if value is None else _BREAKS.sub(" ", str(value)) for value in values])
+            for values in added
+            if values is not None
+        ]
+        return "".join([line + "\n" for line in lines]).encode()
 
 
 TEXT = TextFormat()

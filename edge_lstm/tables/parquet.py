@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.tables.format import Format, OutputColumns, Rows, Text, Writer, refuse_bytes
+from edge_lstm.tables.format import Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
-from edge_lstm.tables.values import Number, cell_text, replaced, utf8_error
+from edge_lstm.tables.values import Number, Text, cell_text, replaced, utf8_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -37,7 +37,7 @@ class ParquetFormat(Format):
     name = "parquet"
     suffixes = (".parquet", ".pq")
     is_stream = False
-    is_assembled = True
+    is_assembled = needs_utf8 = True
     default_output = "jsonl"
 
     def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
@@ -53,10 +53,6 @@ class ParquetFormat(Format):
                 "choose another --text-column"
             )
         return Schema(self.name, columns, text, types=types.serialize().to_pybytes())
-
-    def rows(self, *_: Any) -> Iterator[tuple[Any, int]]:
-        """Parquet is read in batches, see :meth:`chunks`."""
-        raise NotImplementedError
 
     def chunks(
         self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash, limits: tuple[int, int]
@@ -75,12 +71,12 @@ class ParquetFormat(Format):
                         yield data, batch.num_rows, False
                         done += batch.num_rows
                 except (pyarrow().ArrowException, OSError) as error:
-                    reason = str(error).splitlines()[0][:200]
+                    reason = _first_line(error)
                     raise DataError(
                         f"{source.path} is damaged after row {done} ({reason}); copy or write it again"
                     ) from None
 
-    def parse(self, rows: Any, schema: Schema, **_: Any) -> Rows:
+    def parse(self, rows: Any, schema: Schema, keys: object) -> Rows:
         table = pyarrow().ipc.open_stream(rows).read_all()
         texts = [_text(value) for value in plain_values(table.column(schema.text))]
         return Rows(texts, lambda: list(zip(*map(plain_values, table.columns))), table=table)
@@ -89,10 +85,7 @@ class ParquetFormat(Format):
         with _open(source.path) as file:
             return row / max(1, int(file.metadata.num_rows))
 
-    def check(self) -> None:
-        pyarrow()
-
-    def writer(self, columns: OutputColumns) -> Writer:
+    def writer(self, columns: OutputColumns) -> ParquetWriter:
         return ParquetWriter(columns)
 
     def assemble(self, partial: str, path: str) -> None:
@@ -111,7 +104,7 @@ class ParquetFormat(Format):
                         tables = []
 
 
-class ParquetWriter(Writer):
+class ParquetWriter:
     """Columns of a Parquet input keep their types; those of other formats are strings, exactly what stood in
     the file (of JSONL, what is no string is its JSON text).
     """
@@ -129,11 +122,6 @@ class ParquetWriter(Writer):
         self._schema = arrow.schema([*self._own, *map(arrow.field, columns.added, self._added)])
         self.header = _to_bytes(self._schema.empty_table())
 
-    def check(self, rows: Rows) -> None:
-        """See Writer."""
-        if rows.table is None and not self._is_unicode:
-            refuse_bytes(rows, self._columns)
-
     def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
         """See Writer."""
         arrow = pyarrow()
@@ -141,7 +129,7 @@ class ParquetWriter(Writer):
         chosen = [i for i, value in enumerate(added) if value is not None]
         if len(chosen) < len(added):
             table = table.take(arrow.array(chosen, arrow.int64()))
-        behind = list(zip(*[value for value in added if value is not None])) or [()] * len(self._added)
+        behind = list(zip(*[added[i] or () for i in chosen])) or [()] * len(self._added)
         arrays = [arrow.array(column, kind) for column, kind in zip(behind, self._added)]
         return _to_bytes(arrow.table([*table.columns, *arrays], schema=self._schema))
 
@@ -152,9 +140,9 @@ class ParquetWriter(Writer):
         try:
             return table.rename_columns(list(columns.columns)).cast(self._own)
         except (pyarrow().ArrowException, ValueError) as error:
-            reason = str(error).splitlines()[0][:200]
             raise DataError(
-                f"an input has columns of other types than the first ({reason}); score it in a run of its own"
+                f"an input has columns of other types than the first ({_first_line(error)}); "
+                "score it in a run of its own"
             ) from None
 
     def _strings(self, rows: Rows) -> Any:
@@ -167,65 +155,34 @@ class ParquetWriter(Writer):
         if value is None:
             return None
         text = cell_text(value)
-        if text.isascii():
-            return str(text)
         return text.encode("utf-8", "replace").decode() if self._is_unicode else replaced(text)
 
 
 def plain_values(column: Any) -> list[Any]:
-    """Return a column (chunked, or an array) as what JSON has: None, bool, numbers, str, list, dict.
+    """Return a column as what JSON has: None, bool, numbers, str, list, dict. Raises DataError.
 
     float32 is a :class:`Number` in its own shortest digits. What JSON has no form for is text, as Arrow
-    writes it: dates (of any year, to the nanosecond), decimals, UUIDs.
+    writes it (dates of any year, to the nanosecond; decimals), or within a list or struct as Python does.
     """
     arrow = pyarrow()
-    if isinstance(column, arrow.ChunkedArray):
-        return [value for chunk in column.chunks for value in plain_values(chunk)]
     kind, types = column.type, arrow.types
-    if isinstance(column, arrow.ExtensionArray):
-        if kind.extension_name == "arrow.uuid":
-            return [value and str(value) for value in column.to_pylist()]
-        return plain_values(column.storage)
     if types.is_dictionary(kind):
-        return plain_values(column.dictionary_decode())
-    if types.is_null(kind) or types.is_boolean(kind) or types.is_integer(kind) or types.is_float64(kind):
-        return list(column.to_pylist())
-    if types.is_floating(kind):
-        values = zip(column.to_pylist(), column.to_numpy(zero_copy_only=False))
-        return [Number(n) if value is not None and math.isfinite(value) else value for value, n in values]
-    if types.is_struct(kind):
-        names = [kind.field(i).name for i in range(kind.num_fields)]
-        fields = [plain_values(field) for field in column.flatten()]
-        rows = zip(*fields) if fields else [()] * len(column)
-        valid = column.is_valid().to_pylist()
-        return [dict(zip(names, row)) if is_valid else None for row, is_valid in zip(rows, valid)]
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        items = iter(plain_values(column.flatten()))
-        lengths = column.value_lengths().to_pylist()
-        return [None if n is None else [next(items) for _ in range(n)] for n in lengths]
-    if types.is_map(kind):
-        entries = arrow.concat_arrays([column])  # offsets of a slice count from the beginning of the whole
-        pairs = list(map(list, zip(plain_values(entries.keys), plain_values(entries.items))))
-        begins, valid = entries.offsets.to_pylist(), entries.is_valid().to_pylist()
-        return [pairs[i:j] if is_valid else None for i, j, is_valid in zip(begins, begins[1:], valid)]
-    return _strings(column)
-
-
-def _strings(column: Any) -> list[Any]:
-    """Return values as Arrow writes them; in UTC where the system does not know a time zone."""
-    arrow = pyarrow()
-    kind, types = column.type, arrow.types
-    if types.is_timestamp(kind) and kind.tz not in (None, "UTC"):
-        try:
-            return list(column.cast(arrow.string()).to_pylist())
-        except arrow.ArrowException:
-            column = column.cast(arrow.timestamp(kind.unit, "UTC"))
-    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+        kind, column = kind.value_type, column.cast(kind.value_type)
     try:
-        column = column if is_bytes else column.cast(arrow.string()).cast(arrow.binary())
-    except arrow.ArrowException:
-        return [str(scalar) if scalar.is_valid else None for scalar in column]
-    values = column.to_pylist()
+        if isinstance(kind, arrow.BaseExtensionType):  # a UUID, for one
+            return [value and str(value) for value in column.to_pylist()]
+        if types.is_float16(kind) or types.is_float32(kind):
+            values = zip(column.to_pylist(), column.to_numpy())
+            return [Number(n) if value is not None and math.isfinite(value) else value for value, n in values]
+        is_plain = types.is_null(kind) or types.is_boolean(kind) or types.is_integer(kind)
+        if is_plain or types.is_float64(kind) or types.is_nested(kind):
+            return list(column.to_pylist())
+        if "binary" not in str(kind):
+            column = column.cast(arrow.string()).cast(arrow.binary())
+        values = column.to_pylist()
+    except (arrow.ArrowException, ValueError, OverflowError) as error:
+        reason = _first_line(error)
+        raise DataError(f"values of type {kind} cannot be read ({reason}); leave their column out") from None
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
 
@@ -248,6 +205,10 @@ def _to_bytes(table: Any) -> bytes:
     with arrow.ipc.new_stream(sink, table.schema) as writer:
         writer.write(table)
     return bytes(sink.getvalue())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]
 
 
 def _text(value: Any) -> Text:

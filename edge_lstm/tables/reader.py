@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.csv import check_characters
 from edge_lstm.tables.format import Format, Row
 from edge_lstm.tables.formats import FORMATS
 from edge_lstm.tables.schema import ReadOptions, Schema, Source
@@ -83,7 +82,7 @@ class Inputs:
         """Yield every row, in order. Raises DataError where an input cannot be read on."""
         for chunk in self.chunks():
             name = self.sources[chunk.source].name
-            parsed = self.format.parse(chunk.rows, self.schema)
+            parsed = self.format.parse(chunk.rows, self.schema, lambda _: None)
             for i, ((text, error), values) in enumerate(zip(parsed.texts, parsed.values), chunk.first + 1):
                 yield Row(name, i, dict(zip(self.schema.columns, map(self._value, values))), text, error)
 
@@ -102,7 +101,7 @@ def open_inputs(
 
     Raises DataError, or MissingPackageError for Parquet and zstd files without their package.
     """
-    check_characters(options)
+    options.check()
     sources = find_sources(paths, format or options.format, follow_links=options.follow_links)
     streams: dict[int, Stream] = {}
     schemas: list[Schema] = []

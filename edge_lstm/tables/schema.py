@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_lstm.errors import DataError
 from edge_lstm.tables.columns import find_text_column
 from edge_lstm.tables.compression import Compression
 
@@ -36,8 +37,8 @@ class Source:
 class ReadOptions:
     """How inputs are read where that is not to be found out.
 
-    text_column: name or number (from 1); delimiter, quote: of CSV and TSV ("" for no quotes at all);
-    header: whether CSV and TSV files begin with the names of their columns.
+    text_column: name or number (from 1). delimiter: of CSV and TSV. header: whether such files begin with
+        the names of their columns.
     follow_links: whether what symbolic links inside a folder lead to is read.
     label_column: of labelled data, the column that is not the text: name or number.
     format: its name, where a suffix does not say it.
@@ -45,11 +46,16 @@ class ReadOptions:
 
     text_column: str | None = None
     delimiter: str | None = None
-    quote: str | None = None
     header: bool = True
     follow_links: bool = False
     label_column: str | None = None
     format: str | None = None
+
+    def check(self) -> None:
+        """Raise DataError where the delimiter cannot be one."""
+        value = self.delimiter
+        if value is not None and (len(value) != 1 or not value.isascii() or value in '\r\n"'):
+            raise DataError(f"delimiter must be one ASCII character, not {value!r}; give one character")
 
     def find_text(self, columns: tuple[str, ...], source: Source) -> int:
         """Return the index of the text column. Raises DataError."""
@@ -58,12 +64,9 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The form of CSV. quote: "" where nothing is quoted. newline: what ends a line. bom: whether a byte
-    order mark begins the file.
-    """
+    """The form of CSV. newline: what ends a line. bom: whether a byte order mark begins the file."""
 
     delimiter: str = ","
-    quote: str = '"'
     newline: str = "\n"
     bom: bool = False
 

@@ -21,7 +21,7 @@ _PIECE = 2**17
 
 
 class LongLine(NamedTuple):
-    """A line that is too long to be kept. size: its bytes; quotes: how many of them are the quote."""
+    """A line that is too long to be kept. size: its bytes; quotes: how many of them are quotes."""
 
     size: int
     quotes: int
@@ -64,7 +64,7 @@ class Stream:
             self._head += data
         return self._head
 
-    def pieces(self, digest: _Hash, quote: bytes = b'"') -> Iterator[bytes | LongLine | None]:
+    def pieces(self, digest: _Hash) -> Iterator[bytes | LongLine | None]:
         """Yield the lines in pieces, without a byte order mark: whole lines, a line that is too long to be
         kept, or None where a live input has nothing more for now.
 
@@ -83,7 +83,7 @@ class Stream:
                 data, is_first = data.removeprefix(BOM), False
             if size > MAX_ROW_BYTES:
                 line, end, data = data.partition(b"\n")
-                size, quotes = size + len(line + end), quotes + line.count(quote)
+                size, quotes = size + len(line + end), quotes + line.count(b'"')
                 if not end:
                     continue
                 yield LongLine(size, quotes)
@@ -95,7 +95,7 @@ class Stream:
             parts.append(rest)
             size += len(rest)
             if size > MAX_ROW_BYTES:
-                quotes = sum(part.count(quote) for part in parts)
+                quotes = sum(part.count(b'"') for part in parts)
                 parts.clear()
         if size > MAX_ROW_BYTES:
             yield LongLine(size, quotes)
@@ -131,7 +131,11 @@ def check_text(source: Source, head: bytes) -> None:
         raise DataError(f"{source.name} is UTF-16 or binary, not UTF-8 text; {hint}")
 
 
-def check_not_empty(source: Source, head: bytes) -> None:
-    """Raise DataError where there is nothing in an input."""
+def table_head(source: Source, stream: Stream | None) -> bytes:
+    """Return the beginning of a table. Raises DataError where it is no text, or empty."""
+    assert stream is not None
+    head = stream.head()
+    check_text(source, head)
     if not head.removeprefix(BOM).strip():
         raise DataError(f"{source.name} is empty; {source.format} needs at least its columns")
+    return head

@@ -16,6 +16,9 @@ MAX_DEPTH = 200
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
+Text = tuple[str | None, str | None]  # the text of a row and None, or None and why there is none
+
+
 class RowError(Exception):
     """A row has no usable text, or cannot be written; the text says why."""
 
@@ -51,7 +54,8 @@ def json_text(value: Any) -> str:
         return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
     if value is None or isinstance(value, (bool, int, float)):
         return json.dumps(value)
-    return str(encode_basestring(str(value)))
+    text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+    return str(encode_basestring(text))
 
 
 def cell_text(value: Any) -> str:
@@ -71,6 +75,12 @@ def utf8_error(text: str) -> str | None:
         before = len(text[: error.start].encode())
         return f"(byte 0x{ord(text[error.start]) - 0xDC00:02x} at position {before})"
     return None
+
+
+def text_or_reason(text: str) -> Text:
+    """Return a text of a file, or why it is none."""
+    where = utf8_error(text)
+    return (text, None) if where is None else (None, f"the text is not UTF-8 {where}")
 
 
 def replaced(text: str) -> str:

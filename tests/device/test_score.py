@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -347,16 +346,6 @@ def test_resume_refuses_another_run_and_says_what_is_different(tmp_path: Path) -
         score_files(source, out, run=run)
     with pytest.raises(DataError, match="inputs are not those"):
         score_files(csv_file(tmp_path / "b.csv", TEXTS), out, run=run)
-
-
-def test_a_disk_without_room_is_known_before_the_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS * 2_000)
-    full = SimpleNamespace(total=1, used=1, free=0)
-    monkeypatch.setattr("edge_lstm.scoring.output.shutil.disk_usage", lambda folder: full)
-    with pytest.raises(OutputError, match="its disk has 0 MB free"):
-        score_files(source, tmp_path / "out.csv", run=RunOptions(workers=1, chunk_rows=2))
 
 
 def test_a_device_that_is_full_says_so(tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ OPTIONS = [
     Case(name="a column to keep that is not there", arguments=score("--keep", "x"), says="has no column 'x'"),
     Case(name="a label that is not there", arguments=score("--only-label", "x"), says="has no label 'x'"),
     Case(
-        name="Parquet into a pipe", arguments=("score", "a.csv", "--format", "parquet"), says="a file with -o"
+        name="Parquet into a pipe",
+        arguments=("score", "a.csv", "--output-format", "parquet"),
+        says="a file with -o",
     ),
     Case(name="to resume a pipe", arguments=("score", "a.csv", "--resume"), says="--resume needs an output"),
     Case(
@@ -171,7 +173,7 @@ NAMES = [
     ),
     Case(
         name="the output is the model",
-        arguments=("score", "a.csv", "-o", "m.onnx", "--format", "csv", "-m", "m.onnx"),
+        arguments=("score", "a.csv", "-o", "m.onnx", "--output-format", "csv", "-m", "m.onnx"),
         given=given(lambda folder: shutil.copy(SMALL, folder / "m.onnx")),
         says="is one of the inputs",
     ),
@@ -208,34 +210,35 @@ NAMES = [
     ),
     Case(
         name="the output is a device",
-        arguments=("score", "a.csv", "-o", "/dev/null", "--format", "csv"),
+        arguments=("score", "a.csv", "-o", "/dev/null", "--output-format", "csv"),
         exit=0,
         then=lambda folder: Path("/dev/null").is_char_device() or pytest.fail("/dev/null was replaced"),
     ),
     Case(
         name="the output is /dev/stdout, a file",
-        shell="$EL score a.csv -o /dev/stdout --format csv -q > o.csv; r=$?; test -L /dev/stdout && exit $r",
+        shell="$EL score a.csv -o /dev/stdout --output-format csv -q > o.csv; r=$?; "
+        "test -L /dev/stdout && exit $r",
         exit=0,
         leaves=DONE,
         then=is_whole(),
     ),
     Case(
         name="the output is /dev/stdout, a file with something in it",
-        shell="echo before > o.csv; $EL score a.csv -o /dev/stdout --format csv -q >> o.csv",
+        shell="echo before > o.csv; $EL score a.csv -o /dev/stdout --output-format csv -q >> o.csv",
         exit=0,
         leaves=DONE,
         then=is_whole(rows=5),
     ),
     Case(
         name="the output is a descriptor",
-        shell="$EL score a.csv -o /dev/fd/3 --format csv -q 3> o.csv",
+        shell="$EL score a.csv -o /dev/fd/3 --output-format csv -q 3> o.csv",
         exit=0,
         leaves=DONE,
         then=is_whole(),
     ),
     Case(
         name="the output is a descriptor that is closed",
-        shell="$EL score a.csv -o /dev/fd/9 --format csv -q 9>&-",
+        shell="$EL score a.csv -o /dev/fd/9 --output-format csv -q 9>&-",
         says="cannot write /dev/fd/9",
     ),
     Case(

@@ -499,7 +499,7 @@ PARQUET = [
         parquet(text=["good"]),
         "a.parquet",
         "Parquet cannot be written",
-        "--format",
+        "--output-format",
         "parquet",
         target="-",
     ),

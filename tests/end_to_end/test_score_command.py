@@ -118,7 +118,7 @@ def test_a_file_without_permission_and_a_folder_without_way_in(tmp_path: Path) -
 def test_a_row_of_one_megabyte_is_a_row_like_others(tmp_path: Path) -> None:
     big = "wonderful film " * 70_000
     (tmp_path / "in.txt").write_text(f"bad\n{big}\nbad\n")
-    result = run(tmp_path / "in.txt", "--format", "text")
+    result = run(tmp_path / "in.txt", "--output-format", "text")
     assert [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [b"ok", b"truncated", b"ok"]
 
 

@@ -135,7 +135,7 @@ def test_a_worker_that_is_killed_ends_it_with_one_line(tmp_path: Path, source: P
         code, said = end_of(process)
     assert code == 1
     assert said == (
-        "error: a worker process was killed (SIGKILL), perhaps for want of memory; "
+        "error: a worker process was killed, perhaps for want of memory; "
         "go on with --resume and fewer --workers, or --low-memory\n"
     )
     assert list(tmp_path.iterdir()) == []
@@ -226,5 +226,7 @@ def test_a_file_of_a_persons_own_that_is_called_partial_is_an_input(tmp_path: Pa
     from pyarrow.parquet import write_table
 
     write_table(arrow.table({"text": ["good"]}), tmp_path / "data.partial.parquet")
-    run = subprocess.run([*COMMAND, "*", "-o", "-", "--format", "jsonl"], cwd=tmp_path, capture_output=True)
+    run = subprocess.run(
+        [*COMMAND, "*", "-o", "-", "--output-format", "jsonl"], cwd=tmp_path, capture_output=True
+    )
     assert run.returncode == 0 and run.stdout.count(b"\n") == 1, run.stderr

@@ -7,7 +7,6 @@ import json
 import random
 import re
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +60,6 @@ TABLES: dict[str, bytes] = {
     "byte order mark alone.csv": b"\xef\xbb\xbf",
     "quotes.csv": b'id,text\n1,"good, ""very"" good\nfilm"\n2,a "bad" film\n3,"odd"quote,\n4,""\n5,"a"b"c"\n',
     "quoted CR.csv": b'id,text\r\n1,"good\r"\r\n2,"awful\r\n"\r\n',
-    "single quotes.csv": b"'id','text'\n1,'good, ''very'' good'\n2,awful\n",
     "semicolons.csv": b"id;text\n1;good, very good\n2;awful, bad\n3\n",
     "bars.csv": b"id|text\n1|good\n2|a;b;c\n3|\n",
     "tabs.csv": b"id\ttext\n1\tgood, very\n2\n",
@@ -119,7 +117,7 @@ def values_of(data: bytes, source: Path, folder: Path) -> list[object]:
         return [data]
     path = folder / "values.csv"
     path.write_bytes(data)
-    options = ReadOptions("1", dialect.delimiter, dialect.quote, header=False)
+    options = ReadOptions("1", dialect.delimiter, header=False)
     return [list(row.values.values()) for row in open_inputs([path], options=options).rows()]
 
 
@@ -156,7 +154,7 @@ def written(folder: Path, tables: dict[str, bytes]) -> list[Path]:
 
 @needs_node
 def test_a_table_comes_back_as_score_writes_it(tiny: Path, tmp_path: Path) -> None:
-    assert compare(tiny, written(tmp_path / "in", TABLES), tmp_path) == 49
+    assert compare(tiny, written(tmp_path / "in", TABLES), tmp_path) == 48
 
 
 @needs_node
@@ -175,7 +173,7 @@ def test_any_table_comes_back_as_score_writes_it(tiny: Path, tmp_path: Path) -> 
     chance = random.Random(37)
     parts = [*b',,\n\n""\r;\t\' \xff']
     parts = [*(bytes([part]) for part in parts), b"\r\n", b"good", b"bad"]
-    heads = [b"id,text\n", b"text\n", b"id;text;x\r\n", b'"id","text"\n', b"'id','text'\n", b""]
+    heads = [b"id,text\n", b"text\n", b"id;text;x\r\n", b'"id","text"\n', b"text|id\n", b""]
     tables = {
         f"{i}.{chance.choice(['csv', 'csv', 'tsv', 'txt'])}": chance.choice(heads)
         + b"".join(chance.choices(parts, k=chance.randrange(30)))
@@ -186,17 +184,17 @@ def test_any_table_comes_back_as_score_writes_it(tiny: Path, tmp_path: Path) -> 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium")
 def test_a_browser_gives_what_node_does(tiny: Path, tmp_path: Path) -> None:
+    """A table, a refused one, bytes that are not UTF-8, a byte order mark and a text."""
+    names = ("quotes.csv", "blank.csv", "text that is not UTF-8.csv", "byte order mark.csv", "lines.txt")
     (tmp_path / "page.html").write_text(build_page(open_model(tiny)), encoding="utf-8")
-    (tmp_path / "out").mkdir()
     classifier = Classifier.load(tiny)
     with Chromium(tmp_path / "profile") as page:
         page.look()
         page.open((tmp_path / "page.html").as_uri())
-        page.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path / "out"))
-        for path in written(tmp_path / "in", TABLES):
-            if len(TABLES[path.name]) > MIB:
-                continue
-            expected = by_score(path, tmp_path / f"score{path.suffix.lower()}", classifier)
+        # What is to be downloaded is kept: whether a browser saves it is its own affair.
+        page.run("URL.createObjectURL = (blob) => ((window.scored = blob), 'blob:')")
+        for path in written(tmp_path / "in", {name: TABLES[name] for name in names}):
+            expected = by_score(path, tmp_path / f"score-{path.name}", classifier)
             page.run("document.getElementById('download').hidden = true")
             page.run("document.getElementById('error').textContent = ''")
             page.drop(path)
@@ -204,11 +202,8 @@ def test_a_browser_gives_what_node_does(tiny: Path, tmp_path: Path) -> None:
                 page.wait("document.getElementById('error').textContent")
                 continue
             page.wait("!document.getElementById('download').hidden")
-            scored = tmp_path / "out" / f"{path.stem}.scored{path.suffix}"
-            end = time.monotonic() + 60
-            while not scored.exists() and time.monotonic() < end:  # a busy browser may lose a click
-                page.run("document.getElementById('download').click()")
-                time.sleep(0.2)
-            assert is_same(scored.read_bytes(), expected, path, tmp_path), path.name
-            (tmp_path / f"score{path.suffix.lower()}").unlink()
+            page.run("scored.arrayBuffer().then((data) => (window.bytes = [...new Uint8Array(data)]))")
+            page.wait("window.bytes")
+            scored = bytes(page.run("[window.bytes, (window.bytes = null)][0]"))
+            assert is_same(scored, expected, path, tmp_path), path.name
         assert page.problems == []
