@@ -279,15 +279,9 @@ static int json_int(slice object, const char *key, int32_t low, int32_t high, in
 
 /* --- SHA-256 (FIPS 180-4) ------------------------------------------------------------------------------------- */
 
-typedef struct {
-    uint32_t state[8];
-    uint64_t count;
-    unsigned char block[64];
-} sha256;
-
 static uint32_t turn(uint32_t x, int by) { return x >> by | x << (32 - by); }
 
-static void sha256_block(sha256 *s, const unsigned char *p) {
+static void sha256_block(uint32_t *state, const unsigned char *p) {
     static const uint32_t K[64] = {
         0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
         0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -297,69 +291,38 @@ static void sha256_block(sha256 *s, const unsigned char *p) {
         0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
         0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
         0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
-    uint32_t w[16], a, b, c, d, e, f, g, h, t;
-    int i, k;
-    a = s->state[0], b = s->state[1], c = s->state[2], d = s->state[3];
-    e = s->state[4], f = s->state[5], g = s->state[6], h = s->state[7];
-#define ROUND(a, b, c, d, e, f, g, h, k) \
-    t = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + K[i + (k)] + w[(i + (k)) & 15]; \
-    d += t; \
-    h = t + (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))
-    for (i = 0; i < 64; i += 8) {
-        for (k = i; k < i + 8; k++) {
-            if (k < 16) {
-                w[k] = (uint32_t)p[4 * k] << 24 | (uint32_t)p[4 * k + 1] << 16 | (uint32_t)p[4 * k + 2] << 8 | p[4 * k + 3];
-            } else {
-                uint32_t x = w[(k - 15) & 15], y = w[(k - 2) & 15];
-                w[k & 15] += w[(k - 7) & 15] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
-            }
-        }
-        ROUND(a, b, c, d, e, f, g, h, 0);
-        ROUND(h, a, b, c, d, e, f, g, 1);
-        ROUND(g, h, a, b, c, d, e, f, 2);
-        ROUND(f, g, h, a, b, c, d, e, 3);
-        ROUND(e, f, g, h, a, b, c, d, 4);
-        ROUND(d, e, f, g, h, a, b, c, 5);
-        ROUND(c, d, e, f, g, h, a, b, 6);
-        ROUND(b, c, d, e, f, g, h, a, 7);
+    uint32_t w[64], s[8], t;
+    int i;
+    memcpy(s, state, sizeof s);
+    for (i = 0; i < 16; i++)
+        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+    for (; i < 64; i++) {
+        uint32_t x = w[i - 15], y = w[i - 2];
+        w[i] = w[i - 16] + w[i - 7] + (turn(x, 7) ^ turn(x, 18) ^ x >> 3) + (turn(y, 17) ^ turn(y, 19) ^ y >> 10);
     }
-#undef ROUND
-    s->state[0] += a, s->state[1] += b, s->state[2] += c, s->state[3] += d;
-    s->state[4] += e, s->state[5] += f, s->state[6] += g, s->state[7] += h;
-}
-
-static void sha256_add(sha256 *s, const unsigned char *data, size_t size) {
-    size_t filled = (size_t)(s->count & 63);
-    s->count += size;
-    if (filled) {
-        size_t part = size < 64 - filled ? size : 64 - filled;
-        memcpy(s->block + filled, data, part);
-        data += part, size -= part;
-        if (filled + part < 64) return;
-        sha256_block(s, s->block);
+    for (i = 0; i < 64; i++) {
+        t = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + K[i] + w[i];
+        s[7] = s[6], s[6] = s[5], s[5] = s[4], s[4] = s[3] + t;
+        t += (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+        s[3] = s[2], s[2] = s[1], s[1] = s[0], s[0] = t;
     }
-    for (; size >= 64; data += 64, size -= 64) sha256_block(s, data);
-    memcpy(s->block, data, size);
+    for (i = 0; i < 8; i++) state[i] += s[i];
 }
 
 /* 1 where the 64 hexadecimal digits are the digest. */
 static int sha256_is(slice data, const unsigned char *digits) {
-    static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    static const unsigned char padding[64] = {0x80};
-    sha256 s;
-    unsigned char bits[8];
-    uint64_t count;
-    int i;
-    memcpy(s.state, first, sizeof first);
-    s.count = 0;
-    sha256_add(&s, data.at, length_of(data));
-    count = s.count * 8;
-    for (i = 0; i < 8; i++) bits[i] = (unsigned char)(count >> (56 - 8 * i));
-    sha256_add(&s, padding, 1 + (size_t)((55 - s.count) & 63));
-    sha256_add(&s, bits, 8);
+    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    unsigned char end[128] = {0}; /* the last bytes, a bit, and how many bits there are */
+    uint64_t bits = (uint64_t)length_of(data) * 8;
+    size_t left, size, i;
+    for (; length_of(data) >= 64; data.at += 64) sha256_block(state, data.at);
+    left = length_of(data), size = left < 56 ? 64 : 128;
+    memcpy(end, data.at, left);
+    end[left] = 0x80;
+    for (i = 0; i < 8; i++) end[size - 1 - i] = (unsigned char)(bits >> 8 * i);
+    for (i = 0; i < size; i += 64) sha256_block(state, end + i);
     for (i = 0; i < 64; i++)
-        if (digits[i] != "0123456789abcdef"[s.state[i / 8] >> (28 - 4 * (i & 7)) & 15]) return 0;
+        if (digits[i] != "0123456789abcdef"[state[i / 8] >> (28 - 4 * (i & 7)) & 15]) return 0;
     return 1;
 }
 
@@ -499,13 +462,14 @@ static const char *const NAMES[KEYS] = {"format", "tokenizer", "vocabulary", "la
 
 typedef struct state state;
 
-/* An instruction set. int8 products: x · w is computed as sum of (q - zero) · w, from bytes q - offset where int16 is 0. */
+/* How a kernel takes inputs: bytes without or with a sign, q and q - 128; or 16 bits, q - zero. */
+enum { U8, S8, S16 };
+
+/* An instruction set. */
 typedef struct {
     const char *name;
-    int (*runs_here)(void);
     int lanes;  /* units side by side */
-    int offset; /* 0: inputs are unsigned bytes; 128: signed ones */
-    int int16;  /* 1: inputs and weights are 16-bit numbers, without zero */
+    int inputs; /* U8, S8 or S16 */
     int limit;  /* the largest |weight| whose products it adds exactly; larger ones are packed in two halves */
     void (*step)(const edge_lstm *m, int d, state *const *states, int count);
 } kernel;
@@ -915,7 +879,7 @@ static size_t total(const memory *all) {
 }
 
 /* Groups of inputs, four bytes each, and how often they pass: twice where weights are packed in two halves. */
-static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return m->kernel->int16 ? (inputs + 1) / 2 : (inputs + 3) / 4; }
+static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return m->kernel->inputs == S16 ? (inputs + 1) / 2 : (inputs + 3) / 4; }
 
 static int32_t passes_of(const edge_lstm *m, int32_t most) { return most > m->kernel->limit ? 2 : 1; }
 
@@ -951,8 +915,8 @@ static void lay_out_model(edge_lstm *m, memory *all) {
 static size_t word_room(const edge_lstm *m) { return (size_t)m->longest_word + (size_t)m->longest_piece + 4; }
 
 static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all) {
-    size_t units = (size_t)m->units, hidden = (size_t)m->hidden, inputs = (size_t)m->embedding_dim, t, d;
-    size_t input = m->int8 && !m->kernel->int16 ? 1 : m->int8 ? 2 : 4; /* bytes */
+    size_t units = (size_t)m->units, inputs = (size_t)m->embedding_dim, t, d;
+    size_t input = !m->int8 ? 4 : m->kernel->inputs == S16 ? 2 : 1; /* bytes */
     take(all, 1, sizeof *w);
     for (t = 0; t < EDGE_LSTM_TEXTS; t++) {
         w->readings[t].id = take(all, (size_t)m->length, sizeof(int32_t));
@@ -972,14 +936,13 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all)
     w->sums = take(all, (size_t)m->ngram_dim, sizeof(int32_t));
     w->values = take(all, (size_t)pooled_values(m) + (size_t)m->ngram_dim, sizeof(float));
     w->logit = take(all, (size_t)m->labels, sizeof(float));
-    (void)hidden;
 }
 
 /* int8 weights [inputs, 4H] for the kernel: by blocks of units the sums of their columns, [gate, lane], then their groups
  * of inputs, [group, gate, lane] of four bytes each: four weights, or two of 16 bits. Zeros fill up. */
 static void pack_int8(const edge_lstm *m, const unsigned char *weights, int32_t inputs, int32_t most, unsigned char *out) {
     const signed char *w = (const signed char *)weights;
-    int32_t lanes = m->kernel->lanes, width = m->kernel->int16 ? 2 : 4, groups = groups_of(m, inputs), first, j, i, k, pass;
+    int32_t lanes = m->kernel->lanes, width = m->kernel->inputs == S16 ? 2 : 4, groups = groups_of(m, inputs), first, j, i, k, pass;
     int32_t passes = passes_of(m, most);
     size_t row = 16 * (size_t)lanes;
     memset(out, 0, packed_size(m, inputs, most));
@@ -994,7 +957,7 @@ static void pack_int8(const edge_lstm *m, const unsigned char *weights, int32_t 
                     for (pass = 0; pass < passes; pass++) {
                         int16_t part = (int16_t)(passes == 1 ? weight : pass ? weight - weight / 2 : weight / 2);
                         unsigned char *at = out + row * (size_t)(1 + pass * groups + k / width) + place;
-                        if (m->kernel->int16) memcpy(at + 2 * (k % width), &part, 2);
+                        if (m->kernel->inputs == S16) memcpy(at + 2 * (k % width), &part, 2);
                         else at[k % width] = (unsigned char)part;
                     }
                 }
@@ -1262,7 +1225,7 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
  * making the double odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). For results that are
  * normal numbers. */
 #define IS_MIDDLE(low_bits) (((low_bits) & 0x1FFFFFFFu) == 0x10000000u)
-static float multiply_add(float a, float b, float c) {
+static inline float multiply_add(float a, float b, float c) {
     double product = (double)a * (double)b, addend = (double)c, sum = product + addend, part, rest;
     uint64_t bits;
     memcpy(&bits, &sum, 8);
@@ -1275,10 +1238,16 @@ static float multiply_add(float a, float b, float c) {
     return (float)sum;
 }
 
-static float plain_sigmoid(float x); /* with the kernels */
+static inline float plain_sigmoid(float x); /* with the kernels */
+
+/* x[i] · x[n + i] + x[2n + i] in place of each of the first n. */
+static inline void multiply_add_each(float *x, int n) {
+    int i;
+    for (i = 0; i < n; i++) x[i] = multiply_add(x[i], x[n + i], x[2 * n + i]);
+}
 
 /* e^x of x up to 0: Cephes' expf (netlib.org/cephes, single/expf.c), without fused operations. With n = x / ln 2, rounded,
- * e^x is 2^n times a polynomial of what is left. At most 2.3e-7 of the value off, over all of them; below -87, 0. */
+ * e^x is 2^n times a polynomial of what is left. At most 1e-7 of the value off; below -87, 0. */
 static float exponential(float x) {
     float n, y;
     int32_t bits;
@@ -1384,7 +1353,7 @@ static void begin(const edge_lstm *m, reading *r) {
         state *s = &r->of[d];
         memset(s->c, 0, size), memset(s->h, 0, size), memset(s->sum, 0, size), memset(s->most, 0, size);
         s->low = s->high = 0, s->step = 1, s->zero = 0;
-        if (m->int8) memset(s->q, m->kernel->offset, (size_t)(m->units + 3) * (m->kernel->int16 ? 2 : 1));
+        if (m->int8) memset(s->q, m->kernel->inputs == S8 ? 128 : 0, (size_t)(m->units + 3) * (m->kernel->inputs == S16 ? 2 : 1));
     }
 }
 
@@ -1399,9 +1368,9 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
             state *s = states[t] = &readings[t]->of[d];
             size_t id = (size_t)r->id[d ? r->count - 1 - r->at : r->at];
             const unsigned char *row = m->embedding + (m->int8 ? 1 : 4) * id * (size_t)inputs;
-            unsigned char flip = m->kernel->offset ? 0 : 0x80; /* v as a signed byte is v + 128 as an unsigned one */
+            unsigned char flip = m->kernel->inputs == S8 ? 0 : 0x80; /* v as a signed byte is v + 128 as an unsigned one */
             if (!m->int8) memcpy(s->x, row, 4 * (size_t)inputs);
-            else if (m->kernel->int16) {
+            else if (m->kernel->inputs == S16) {
                 int16_t *x = (int16_t *)(void *)s->x;
                 for (k = 0; k < inputs; k++) x[k] = ((const signed char *)row)[k];
             } else
@@ -1598,46 +1567,46 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
     return wrong;
 }
 
-/* --- Kernels: what each instruction set calls its operations, then which of them this machine has ------------- */
+/* --- Kernels: what differs between instruction sets. The rest, at the end of the file, is compiled for each --------- */
 
-#ifdef _MSC_VER
-#define FAST __forceinline
-#define TARGET_OF(names)
-#define UNROLL
-#elif defined __clang__
-#define FAST inline __attribute__((always_inline))
-#define TARGET_OF(names) __attribute__((target(names)))
-#define UNROLL _Pragma("clang loop unroll(full)")
+#ifdef __GNUC__ /* clang too */
+#define FAST static inline __attribute__((always_inline))
+#define FOR(names) __attribute__((target(names)))
 #else
-#define FAST inline __attribute__((always_inline))
-#define TARGET_OF(names) __attribute__((target(names)))
-#define UNROLL _Pragma("GCC unroll 16")
+#define FAST static inline
 #endif
+#if defined __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#elif defined __GNUC__
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL
+#endif
+
+/* Names of a kernel's own: its vectors of LANES floats, of as many int32, and of their bytes. */
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
-#define NAME(function) JOINED(KERNEL, function)
+#define NAME(name) JOINED(KERNEL, name)
+#define floats NAME(floats)
+#define ints NAME(ints)
+#define bytes NAME(bytes)
+#define SET(x) ((x) - (floats){0})
 
-static FAST int32_t load32(const unsigned char *at) {
+FAST int32_t load32(const unsigned char *at) {
     int32_t value;
     memcpy(&value, at, 4);
     return value;
 }
 
-static int always(void) { return 1; }
-
 /* Plain C: one unit at a time. */
 #define KERNEL plain
+#define TITLE "plain"
 #define TARGET
-enum { plain_LANES = 1, plain_OFFSET = 0, plain_INT16 = 0, plain_BLOCKS = 1, plain_TEXTS = 1 };
-#define floats float
-#define ints int32_t
-#define weights const unsigned char *
-#define LOAD(at) (*(at))
-#define STORE(at, value) (*(at) = (value))
-#define SET(x) (x)
-#define ADD(a, b) ((a) + (b))
-#define MUL(a, b) ((a) * (b))
-#define DIV(a, b) ((a) / (b))
+#define LANES 1
+#define INPUTS U8
+#define LIMIT 128
+#define BLOCKS 1
+#define TEXTS 1
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #ifdef __FP_FAST_FMAF
@@ -1647,162 +1616,150 @@ enum { plain_LANES = 1, plain_OFFSET = 0, plain_INT16 = 0, plain_BLOCKS = 1, pla
 #endif
 #define LEAST(v) (v)
 #define MOST(v) (v)
-#define START(at, by) (load32(at) * (by))
-#define TO_FLOATS(v) ((float)(v))
-#define WEIGHTS(at) (at)
-#define INPUT(at) (at)
 #if defined __ARM_FEATURE_DSP && defined __ARM_FEATURE_SIMD32 /* ARMv7 and Cortex-M4: two products at a time */
 #include <arm_acle.h>
-static FAST int32_t plain_dot(int32_t sum, const unsigned char *w, const unsigned char *x) {
-    uint32_t a = (uint32_t)load32(w), b = (uint32_t)load32(x);
-    sum = __smlad(__sxtb16(a), (int16x2_t)__uxtb16(b), sum);
-    return __smlad(__sxtb16(a >> 8 | a << 24), (int16x2_t)__uxtb16(b >> 8 | b << 24), sum);
-}
+#define TURN(x) ((int32_t)((uint32_t)(x) >> 8 | (uint32_t)(x) << 24))
+#define PAIR(w, x, sum) __smlad(__sxtb16((int8x4_t)(w)), (int16x2_t)__uxtb16((uint8x4_t)(x)), sum)
+#define DOT(sum, w, x) PAIR(TURN(w), TURN(x), PAIR(w, x, sum))
 #else
-static FAST int32_t plain_dot(int32_t sum, const unsigned char *w, const unsigned char *x) {
-    const signed char *v = (const signed char *)w;
-    return sum + x[0] * v[0] + x[1] * v[1] + x[2] * v[2] + x[3] * v[3];
-}
+#define DOT(sum, w, x) ((sum) + PRODUCT(w, x, 0) + PRODUCT(w, x, 8) + PRODUCT(w, x, 16) + PRODUCT(w, x, 24))
+#define PRODUCT(w, x, bit) ((signed char)((uint32_t)(w) >> (bit) & 255) * (int32_t)((uint32_t)(x) >> (bit) & 255))
 #endif
-#define DOT(sum, w, x) plain_dot(sum, w, x)
-static FAST void plain_round(unsigned char *out, float x, float step, int32_t zero) {
+FAST void plain_round(unsigned char *out, float x, float step, int32_t zero) {
     float q = nearest(x / step) + (float)zero;
     q = q > 0.0f ? q : 0.0f; /* a NaN too */
     *out = (unsigned char)(q < 255.0f ? q : 255.0f);
 }
 #include "edge_lstm.c"
+#undef MIN
+#undef MAX
+#undef LEAST
+#undef MOST
 
-#if defined __x86_64__ || defined _M_X64 || (defined __i386__ && defined __SSE2__)
-#define X86
+#if defined __GNUC__ && defined __SSE2__
 #include <immintrin.h>
 
 /* SSE2: numbers of 16 bits, and no fused multiply-add: in double, and each alone where that is not enough. */
 #define KERNEL sse2
+#define TITLE "sse2"
 #define TARGET
-enum { sse2_LANES = 4, sse2_OFFSET = 0, sse2_INT16 = 1, sse2_BLOCKS = 2, sse2_TEXTS = 2 };
-#define floats __m128
-#define ints __m128i
-#define weights __m128i
-#define LOAD(at) _mm_load_ps(at)
-#define STORE(at, value) _mm_store_ps(at, value)
-#define SET(x) _mm_set1_ps(x)
-#define ADD(a, b) _mm_add_ps(a, b)
-#define MUL(a, b) _mm_mul_ps(a, b)
-#define DIV(a, b) _mm_div_ps(a, b)
-#define MIN(a, b) _mm_min_ps(a, b)
-#define MAX(a, b) _mm_max_ps(a, b)
-static FAST __m128 sse2_fma(__m128 a, __m128 b, __m128 c) {
+#define LANES 4
+#define INPUTS S16
+#define LIMIT 128
+#define BLOCKS 2
+#define TEXTS 2
+#define X86(operation) JOINED(PREFIX, operation)
+#define MIN(a, b) X86(min_ps)(a, b)
+#define MAX(a, b) X86(max_ps)(a, b)
+#define PREFIX _mm
+FAST __m128 sse2_fma(__m128 a, __m128 b, __m128 c) {
     __m128d low = _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(a), _mm_cvtps_pd(b)), _mm_cvtps_pd(c));
     __m128d high = _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(_mm_movehl_ps(a, a)), _mm_cvtps_pd(_mm_movehl_ps(b, b))),
                               _mm_cvtps_pd(_mm_movehl_ps(c, c)));
     __m128i bits = _mm_castps_si128(_mm_shuffle_ps(_mm_castpd_ps(low), _mm_castpd_ps(high), _MM_SHUFFLE(2, 0, 2, 0)));
     bits = _mm_cmpeq_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x1FFFFFFF)), _mm_set1_epi32(0x10000000)); /* IS_MIDDLE */
     if (_mm_movemask_epi8(bits)) {
-        float x[4], y[4], z[4];
-        int i;
-        _mm_storeu_ps(x, a), _mm_storeu_ps(y, b), _mm_storeu_ps(z, c);
-        for (i = 0; i < 4; i++) x[i] = multiply_add(x[i], y[i], z[i]);
-        return _mm_loadu_ps(x);
+        __m128 x[3] = {a, b, c};
+        multiply_add_each((float *)x, 4);
+        return x[0];
     }
     return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
 }
 #define FMA(a, b, c) sse2_fma(a, b, c)
-static FAST float sse2_least(__m128 v) {
-    v = _mm_min_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_min_ss(v, _mm_shuffle_ps(v, v, 1)));
-}
-static FAST float sse2_most(__m128 v) {
-    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_max_ss(v, _mm_shuffle_ps(v, v, 1)));
-}
-#define LEAST(v) sse2_least(v)
-#define MOST(v) sse2_most(v)
-#define START(at, by) _mm_setzero_si128()
-#define TO_FLOATS(v) _mm_cvtepi32_ps(v)
-#define WEIGHTS(at) _mm_load_si128((const __m128i *)(const void *)(at))
-#define INPUT(at) _mm_set1_epi32(load32(at))
-#define DOT(sum, w, x) _mm_add_epi32(sum, _mm_madd_epi16(w, x))
-static FAST void sse2_round(unsigned char *out, __m128 x, __m128 step, int32_t zero) {
+#define FOLD(operation, v) /* the least or most of four */ \
+    _mm_cvtss_f32(operation(operation(v, _mm_movehl_ps(v, v)), _mm_shuffle_ps(operation(v, _mm_movehl_ps(v, v)), v, 1)))
+#define LEAST(v) FOLD(_mm_min_ps, v)
+#define MOST(v) FOLD(_mm_max_ps, v)
+#define DOT(sum, w, x) ((sum) + (ints)_mm_madd_epi16((__m128i)(w), (__m128i)(x)))
+FAST void sse2_round(unsigned char *out, __m128 x, __m128 step, int32_t zero) {
     __m128i q = _mm_add_epi32(_mm_cvtps_epi32(_mm_div_ps(x, step)), _mm_set1_epi32(zero));
     q = _mm_packs_epi32(q, q);
     q = _mm_min_epi16(_mm_max_epi16(q, _mm_setzero_si128()), _mm_set1_epi16(255));
     _mm_storel_epi64((__m128i *)(void *)out, _mm_sub_epi16(q, _mm_set1_epi16((short)zero)));
 }
 #include "edge_lstm.c"
+#undef PREFIX
+#undef LEAST
+#undef MOST
 
-
-/* AVX2, without and with the dot products of VNNI. */
+/* AVX2, without and with the dot products of VNNI. Two products of 255 and 64 fit in 16 bits. */
 #define KERNEL avx2
-#define TARGET TARGET_OF("avx2,fma")
-enum { avx2_LANES = 8, avx2_OFFSET = 0, avx2_INT16 = 0, avx2_BLOCKS = 2, avx2_TEXTS = 2 };
-#define floats __m256
-#define ints __m256i
-#define weights __m256i
-#define LOAD(at) _mm256_load_ps(at)
-#define STORE(at, value) _mm256_store_ps(at, value)
-#define SET(x) _mm256_set1_ps(x)
-#define ADD(a, b) _mm256_add_ps(a, b)
-#define MUL(a, b) _mm256_mul_ps(a, b)
-#define DIV(a, b) _mm256_div_ps(a, b)
-#define MIN(a, b) _mm256_min_ps(a, b)
-#define MAX(a, b) _mm256_max_ps(a, b)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define LEAST(v) sse2_least(_mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)))
-#define MOST(v) sse2_most(_mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)))
-#define START(at, by) _mm256_mullo_epi32(_mm256_load_si256((const __m256i *)(const void *)(at)), _mm256_set1_epi32(by))
-#define TO_FLOATS(v) _mm256_cvtepi32_ps(v)
-#define WEIGHTS(at) _mm256_load_si256((const __m256i *)(const void *)(at))
-#define INPUT(at) _mm256_set1_epi32(load32(at))
-#define DOT(sum, w, x) _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)))
-TARGET static FAST void avx2_round(unsigned char *out, __m256 x, __m256 step, int32_t zero) {
+#define TITLE "avx2"
+#define TARGET FOR("avx2,fma")
+#define LANES 8
+#define INPUTS U8
+#define LIMIT 64
+#define BLOCKS 2
+#define TEXTS 2
+#define PREFIX _mm256
+#define FMA(a, b, c) X86(fmadd_ps)(a, b, c)
+#define HALVES(operation, v) operation(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))
+TARGET FAST float avx2_least(__m256 v) { __m128 x = HALVES(_mm_min_ps, v); return FOLD(_mm_min_ps, x); }
+TARGET FAST float avx2_most(__m256 v) { __m128 x = HALVES(_mm_max_ps, v); return FOLD(_mm_max_ps, x); }
+#define LEAST(v) avx2_least(v)
+#define MOST(v) avx2_most(v)
+#define DOT(sum, w, x) \
+    ((sum) + (ints)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)(x), (__m256i)(w)), _mm256_set1_epi16(1)))
+TARGET FAST void avx2_round(unsigned char *out, __m256 x, __m256 step, int32_t zero) {
     __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_div_ps(x, step)), _mm256_set1_epi32(zero));
     __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
     _mm_storel_epi64((__m128i *)(void *)out, _mm_packus_epi16(half, half));
 }
-#define KEEP_OPERATIONS
-#include "edge_lstm.c"
-#undef KEEP_OPERATIONS
-#undef DOT
-#if defined _MSC_VER || (defined __clang__ && __clang_major__ >= 12) || (!defined __clang__ && __GNUC__ >= 11)
-#define AVX_VNNI
-#define KERNEL avx_vnni
-#define TARGET TARGET_OF("avx2,fma,avxvnni")
-enum { avx_vnni_LANES = 8, avx_vnni_OFFSET = 0, avx_vnni_INT16 = 0, avx_vnni_BLOCKS = 2, avx_vnni_TEXTS = 2 };
-#define DOT(sum, w, x) _mm256_dpbusd_avx_epi32(sum, x, w)
-#define avx_vnni_round avx2_round
-#else
-#define KERNEL /* only forgets the operations */
-#endif
 #include "edge_lstm.c"
 
+#if (defined __clang__ && __clang_major__ >= 12) || (!defined __clang__ && __GNUC__ >= 11)
+#define AVX_VNNI
+#define KERNEL avx_vnni
+#define TITLE "avx-vnni"
+#define TARGET FOR("avx2,fma,avxvnni")
+#define LANES 8
+#define INPUTS U8
+#define LIMIT 128
+#define BLOCKS 2
+#define TEXTS 2
+#define FMA(a, b, c) X86(fmadd_ps)(a, b, c)
+#define DOT(sum, w, x) ((ints)_mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(x), (__m256i)(w)))
+#define avx_vnni_round avx2_round
+#include "edge_lstm.c"
+#endif
+#undef PREFIX
+#undef LEAST
+#undef MOST
+
 #define KERNEL avx512_vnni
-#define TARGET TARGET_OF("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")
-enum { avx512_vnni_LANES = 16, avx512_vnni_OFFSET = 0, avx512_vnni_INT16 = 0, avx512_vnni_BLOCKS = 3, avx512_vnni_TEXTS = 4 };
-#define floats __m512
-#define ints __m512i
-#define weights __m512i
-#define LOAD(at) _mm512_load_ps(at)
-#define STORE(at, value) _mm512_store_ps(at, value)
-#define SET(x) _mm512_set1_ps(x)
-#define ADD(a, b) _mm512_add_ps(a, b)
-#define MUL(a, b) _mm512_mul_ps(a, b)
-#define DIV(a, b) _mm512_div_ps(a, b)
-#define MIN(a, b) _mm512_min_ps(a, b)
-#define MAX(a, b) _mm512_max_ps(a, b)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define TITLE "avx512-vnni"
+#define TARGET FOR("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")
+#define LANES 16
+#define INPUTS U8
+#define LIMIT 128
+#define BLOCKS 3
+#define TEXTS 4
+#define PREFIX _mm512
+#define FMA(a, b, c) X86(fmadd_ps)(a, b, c)
 #define LEAST(v) _mm512_reduce_min_ps(v)
 #define MOST(v) _mm512_reduce_max_ps(v)
-#define START(at, by) _mm512_mullo_epi32(_mm512_load_si512(at), _mm512_set1_epi32(by))
-#define TO_FLOATS(v) _mm512_cvtepi32_ps(v)
-#define WEIGHTS(at) _mm512_load_si512(at)
-#define INPUT(at) _mm512_set1_epi32(load32(at))
-#define DOT(sum, w, x) _mm512_dpbusd_epi32(sum, x, w)
-TARGET static FAST void avx512_vnni_round(unsigned char *out, __m512 x, __m512 step, int32_t zero) {
+#define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
+TARGET FAST void avx512_vnni_round(unsigned char *out, __m512 x, __m512 step, int32_t zero) {
     __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_div_ps(x, step)), _mm512_set1_epi32(zero));
-    q = _mm512_max_epi32(q, _mm512_setzero_si512());
-    _mm_store_si128((__m128i *)(void *)out, _mm512_cvtusepi32_epi8(q));
+    _mm_store_si128((__m128i *)(void *)out, _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
 }
 #include "edge_lstm.c"
+
+#include <cpuid.h>
+
+/* 1 where the processor has it and the operating system saves its registers: bits of leaf 7's EBX and ECX, of leaf 7.1's EAX. */
+static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t more) {
+    uint32_t a, b, c, d, leaves, saved;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (1u << 27 | 1u << 12)) != (1u << 27 | 1u << 12)) return 0; /* XGETBV, FMA */
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
+    if ((saved & registers) != registers || !__get_cpuid_count(7, 0, &leaves, &b, &c, &d)) return 0;
+    if ((b & ebx) != ebx || (c & ecx) != ecx) return 0;
+    return !more || (leaves && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & more) == more);
+}
+
+static int has_avx2(void) { return x86_has(6, 1u << 5, 0, 0); }
+static int has_avx_vnni(void) { return x86_has(6, 1u << 5, 0, 1u << 4); }
+static int has_avx512_vnni(void) { return x86_has(0xE6, 1u << 5 | 1u << 16 | 1u << 30 | 1u << 31, 1u << 11, 0); }
 #endif
 
 #ifdef __aarch64__
@@ -1810,164 +1767,48 @@ TARGET static FAST void avx512_vnni_round(unsigned char *out, __m512 x, __m512 s
 
 /* NEON, without and with dot products. Its inputs are signed bytes, q - 128. */
 #define KERNEL neon
+#define TITLE "neon"
 #define TARGET
-enum { neon_LANES = 4, neon_OFFSET = 128, neon_INT16 = 0, neon_BLOCKS = 4, neon_TEXTS = 4 };
-#define floats float32x4_t
-#define ints int32x4_t
-#define weights int8x16_t
-#define LOAD(at) vld1q_f32(at)
-#define STORE(at, value) vst1q_f32(at, value)
-#define SET(x) vdupq_n_f32(x)
-#define ADD(a, b) vaddq_f32(a, b)
-#define MUL(a, b) vmulq_f32(a, b)
-#define DIV(a, b) vdivq_f32(a, b)
+#define LANES 4
+#define INPUTS S8
+#define LIMIT 127
+#define BLOCKS 4
+#define TEXTS 4
 #define MIN(a, b) vminnmq_f32(a, b)
 #define MAX(a, b) vmaxnmq_f32(a, b)
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define LEAST(v) vminvq_f32(v)
 #define MOST(v) vmaxvq_f32(v)
-#define START(at, by) vmulq_s32(vld1q_s32((const int32_t *)(const void *)(at)), vdupq_n_s32(by))
-#define TO_FLOATS(v) vcvtq_f32_s32(v)
-#define WEIGHTS(at) vld1q_s8((const int8_t *)(at))
-#define INPUT(at) vreinterpretq_s8_s32(vdupq_n_s32(load32(at)))
-static FAST int32x4_t neon_dot(int32x4_t sum, int8x16_t w, int8x16_t x) { /* pairs of products fit in 16 bits */
-    int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x)), high = vmull_high_s8(w, x);
-    return vpadalq_s16(sum, vpaddq_s16(low, high));
+FAST int32x4_t neon_dot(int32x4_t sum, int8x16_t w, int8x16_t x) { /* pairs of products fit in 16 bits */
+    return vpadalq_s16(sum, vpaddq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)), vmull_high_s8(w, x)));
 }
 #define DOT(sum, w, x) neon_dot(sum, w, x)
-static FAST void neon_round(unsigned char *out, float32x4_t x, float32x4_t step, int32_t zero) {
-    int32x4_t q = vaddq_s32(vcvtnq_s32_f32(vdivq_f32(x, step)), vdupq_n_s32(zero));
-    uint16x4_t half = vqmovun_s32(q);
-    uint8x8_t bytes = veor_u8(vqmovn_u16(vcombine_u16(half, half)), vdup_n_u8(128));
-    vst1_lane_u32((uint32_t *)(void *)out, vreinterpret_u32_u8(bytes), 0);
+FAST void neon_round(unsigned char *out, float32x4_t x, float32x4_t step, int32_t zero) {
+    uint16x4_t half = vqmovun_s32(vaddq_s32(vcvtnq_s32_f32(vdivq_f32(x, step)), vdupq_n_s32(zero)));
+    uint8x8_t four = veor_u8(vqmovn_u16(vcombine_u16(half, half)), vdup_n_u8(128));
+    vst1_lane_u32((uint32_t *)(void *)out, vreinterpret_u32_u8(four), 0);
 }
-#define KEEP_OPERATIONS
 #include "edge_lstm.c"
-#undef KEEP_OPERATIONS
-#undef DOT
+
 #if defined __ARM_FEATURE_DOTPROD || !defined __clang__ || __clang_major__ >= 16
 #define NEON_DOT
 #define KERNEL neon_dot_product
+#define TITLE "neon-dot"
 #ifdef __clang__
-#define TARGET TARGET_OF("dotprod")
+#define TARGET FOR("dotprod")
 #else
-#define TARGET TARGET_OF("arch=armv8.2-a+dotprod")
+#define TARGET FOR("arch=armv8.2-a+dotprod")
 #endif
-enum { neon_dot_product_LANES = 4, neon_dot_product_OFFSET = 128, neon_dot_product_INT16 = 0 };
-enum { neon_dot_product_BLOCKS = 4, neon_dot_product_TEXTS = 4 };
+#define LANES 4
+#define INPUTS S8
+#define LIMIT 128
+#define BLOCKS 4
+#define TEXTS 4
+#define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define DOT(sum, w, x) vdotq_s32(sum, w, x)
 #define neon_dot_product_round neon_round
-#else
-#define KERNEL
-#endif
 #include "edge_lstm.c"
-#endif
-
-#ifdef __wasm_simd128__
-#include <wasm_simd128.h>
-
-/* WebAssembly: as SSE2. */
-#define KERNEL wasm
-#define TARGET
-enum { wasm_LANES = 4, wasm_OFFSET = 0, wasm_INT16 = 1, wasm_BLOCKS = 2, wasm_TEXTS = 2 };
-#define floats v128_t
-#define ints v128_t
-#define weights v128_t
-#define LOAD(at) wasm_v128_load(at)
-#define STORE(at, value) wasm_v128_store(at, value)
-#define SET(x) wasm_f32x4_splat(x)
-#define ADD(a, b) wasm_f32x4_add(a, b)
-#define MUL(a, b) wasm_f32x4_mul(a, b)
-#define DIV(a, b) wasm_f32x4_div(a, b)
-#define MIN(a, b) wasm_f32x4_pmin(b, a)
-#define MAX(a, b) wasm_f32x4_pmax(b, a)
-#define HIGH(v) wasm_i64x2_shuffle(v, v, 1, 1)
-static FAST v128_t wasm_half(v128_t a, v128_t b, v128_t c) { /* of the first two */
-    v128_t product = wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b));
-    return wasm_f64x2_add(product, wasm_f64x2_promote_low_f32x4(c));
-}
-static FAST v128_t wasm_fma(v128_t a, v128_t b, v128_t c) {
-    v128_t low = wasm_half(a, b, c), high = wasm_half(HIGH(a), HIGH(b), HIGH(c));
-    v128_t bits = wasm_v128_and(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_splat(0x1FFFFFFF));
-    if (wasm_v128_any_true(wasm_i32x4_eq(bits, wasm_i32x4_splat(0x10000000)))) { /* IS_MIDDLE */
-        float x[4], y[4], z[4];
-        int i;
-        wasm_v128_store(x, a), wasm_v128_store(y, b), wasm_v128_store(z, c);
-        for (i = 0; i < 4; i++) x[i] = multiply_add(x[i], y[i], z[i]);
-        return wasm_v128_load(x);
-    }
-    return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high), 0, 2);
-}
-#define FMA(a, b, c) wasm_fma(a, b, c)
-static FAST float wasm_least(v128_t v) {
-    v = MIN(v, HIGH(v));
-    v = MIN(v, wasm_i32x4_shuffle(v, v, 1, 1, 1, 1));
-    return wasm_f32x4_extract_lane(v, 0);
-}
-static FAST float wasm_most(v128_t v) {
-    v = MAX(v, HIGH(v));
-    v = MAX(v, wasm_i32x4_shuffle(v, v, 1, 1, 1, 1));
-    return wasm_f32x4_extract_lane(v, 0);
-}
-#define LEAST(v) wasm_least(v)
-#define MOST(v) wasm_most(v)
-#define START(at, by) wasm_i32x4_splat(0)
-#define TO_FLOATS(v) wasm_f32x4_convert_i32x4(v)
-#define WEIGHTS(at) wasm_v128_load(at)
-#define INPUT(at) wasm_v128_load32_splat(at)
-#define DOT(sum, w, x) wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(w, x))
-static FAST void wasm_round(unsigned char *out, v128_t x, v128_t step, int32_t zero) {
-    v128_t q = wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(wasm_f32x4_div(x, step)));
-    q = wasm_i32x4_add(q, wasm_i32x4_splat(zero));
-    q = wasm_i32x4_min(wasm_i32x4_max(q, wasm_i32x4_splat(0)), wasm_i32x4_splat(255));
-    q = wasm_i32x4_sub(q, wasm_i32x4_splat(zero));
-    wasm_v128_store64_lane(out, wasm_i16x8_narrow_i32x4(q, q), 0);
-}
-#include "edge_lstm.c"
-#endif
-
-#ifdef X86
-#ifdef _MSC_VER
-#include <intrin.h>
-static void cpuid(uint32_t leaf, uint32_t part, uint32_t *r) { __cpuidex((int *)r, (int)leaf, (int)part); }
-static uint32_t saved_registers(void) { return (uint32_t)_xgetbv(0); }
-#else
-#include <cpuid.h>
-static void cpuid(uint32_t leaf, uint32_t part, uint32_t *r) {
-    r[0] = r[1] = r[2] = r[3] = 0;
-    __get_cpuid_count(leaf, part, r, r + 1, r + 2, r + 3);
-}
-static uint32_t saved_registers(void) {
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return low;
-}
-#endif
-
-/* What the processor has and the operating system saves: 1 AVX2 and FMA, 2 AVX-VNNI, 4 AVX-512 with VNNI. */
-static int x86_has(void) {
-    uint32_t first[4], seventh[4], more[4] = {0, 0, 0, 0}, saved;
-    int has = 0;
-    cpuid(1, 0, first);
-    if (!(first[2] >> 27 & 1)) return 0; /* OSXSAVE */
-    saved = saved_registers();
-    cpuid(7, 0, seventh);
-    if (seventh[0]) cpuid(7, 1, more);
-    if ((saved & 6) == 6 && (first[2] >> 12 & 1) && (seventh[1] >> 5 & 1)) has = 1;
-    if (has && (more[0] >> 4 & 1)) has |= 2;
-    if (has && (saved & 0xE6) == 0xE6 && (seventh[1] & 0xC0010000u) == 0xC0010000u && (seventh[2] >> 11 & 1)) has |= 4;
-    return has;
-}
-
-static int has_avx2(void) { return x86_has() & 1; }
-#ifdef AVX_VNNI
-static int has_avx_vnni(void) { return x86_has() & 2; }
-#endif
-static int has_avx512_vnni(void) { return x86_has() & 4; }
-#endif
-
-#ifdef NEON_DOT
-#if defined __linux__ && !defined __ARM_FEATURE_DOTPROD
+#ifdef __linux__
 #include <sys/auxv.h>
 static int has_dot_products(void) { return getauxval(16) >> 20 & 1; } /* AT_HWCAP, HWCAP_ASIMDDP */
 #elif defined __ARM_FEATURE_DOTPROD || defined __APPLE__
@@ -1976,171 +1817,218 @@ static int has_dot_products(void) { return 1; }
 static int has_dot_products(void) { return 0; }
 #endif
 #endif
+#endif
 
-#define ENTRY(title, here, prefix, limit) \
-    {title, here, prefix##_LANES, prefix##_OFFSET, prefix##_INT16, limit, prefix##_step}
-static const kernel KERNELS[] = {
-#ifdef X86
-    ENTRY("avx512-vnni", has_avx512_vnni, avx512_vnni, 128),
-#ifdef AVX_VNNI
-    ENTRY("avx-vnni", has_avx_vnni, avx_vnni, 128),
-#endif
-    ENTRY("avx2", has_avx2, avx2, 64), /* two products of 255 and 64 fit in 16 bits */
-    ENTRY("sse2", always, sse2, 128),
-#endif
-#ifdef NEON_DOT
-    ENTRY("neon-dot", has_dot_products, neon_dot_product, 128),
-#endif
-#ifdef __aarch64__
-    ENTRY("neon", always, neon, 127),
-#endif
 #ifdef __wasm_simd128__
-    ENTRY("wasm-simd", always, wasm, 128),
+#include <wasm_simd128.h>
+
+/* WebAssembly: as SSE2. */
+#define KERNEL wasm
+#define TITLE "wasm-simd"
+#define TARGET
+#define LANES 4
+#define INPUTS S16
+#define LIMIT 128
+#define BLOCKS 2
+#define TEXTS 2
+#define MIN(a, b) ((floats)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
+#define MAX(a, b) ((floats)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
+#define HIGH(v) wasm_i64x2_shuffle(v, v, 1, 1)
+FAST v128_t wasm_half(v128_t a, v128_t b, v128_t c) { /* of the first two */
+    v128_t product = wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b));
+    return wasm_f64x2_add(product, wasm_f64x2_promote_low_f32x4(c));
+}
+FAST v128_t wasm_fma(v128_t a, v128_t b, v128_t c) {
+    v128_t low = wasm_half(a, b, c), high = wasm_half(HIGH(a), HIGH(b), HIGH(c));
+    v128_t bits = wasm_v128_and(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_splat(0x1FFFFFFF));
+    if (wasm_v128_any_true(wasm_i32x4_eq(bits, wasm_i32x4_splat(0x10000000)))) { /* IS_MIDDLE */
+        v128_t x[3] = {a, b, c};
+        multiply_add_each((float *)x, 4);
+        return x[0];
+    }
+    return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high), 0, 2);
+}
+#define FMA(a, b, c) ((floats)wasm_fma((v128_t)(a), (v128_t)(b), (v128_t)(c)))
+#define FOLD(OPERATION, v) OPERATION(OPERATION(v[0], v[1]), OPERATION(v[2], v[3]))
+#define LESS(a, b) ((a) < (b) ? (a) : (b))
+#define MORE(a, b) ((a) > (b) ? (a) : (b))
+#define LEAST(v) FOLD(LESS, v)
+#define MOST(v) FOLD(MORE, v)
+#define DOT(sum, w, x) ((sum) + (ints)wasm_i32x4_dot_i16x8((v128_t)(w), (v128_t)(x)))
+#define WASM_ROUND(x, step) wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest((v128_t)((x) / (step))))
+#define wasm_round(out, x, step, zero) wasm_round_quotient(out, WASM_ROUND(x, step), zero)
+FAST void wasm_round_quotient(unsigned char *out, v128_t q, int32_t zero) {
+    q = wasm_i32x4_add(q, wasm_i32x4_splat(zero));
+    q = wasm_i32x4_min(wasm_i32x4_max(q, wasm_i32x4_splat(0)), wasm_i32x4_splat(255));
+    q = wasm_i32x4_sub(q, wasm_i32x4_splat(zero));
+    wasm_v128_store64_lane(out, wasm_i16x8_narrow_i32x4(q, q), 0);
+}
+#include "edge_lstm.c"
 #endif
-    ENTRY("plain", always, plain, 128),
-};
 
 /* The number-th kernel that runs here, of this name if there is one. */
 static const kernel *find_kernel(const char *name, size_t number) {
-    size_t i;
-    for (i = 0; i < sizeof KERNELS / sizeof *KERNELS; i++)
-        if ((!name || !strcmp(name, KERNELS[i].name)) && KERNELS[i].runs_here() && !number--) return &KERNELS[i];
+    const kernel *here[6];
+    size_t count = 0, i;
+#if defined __GNUC__ && defined __SSE2__
+    if (has_avx512_vnni()) here[count++] = &avx512_vnni_kernel;
+#ifdef AVX_VNNI
+    if (has_avx_vnni()) here[count++] = &avx_vnni_kernel;
+#endif
+    if (has_avx2()) here[count++] = &avx2_kernel;
+    here[count++] = &sse2_kernel;
+#endif
+#ifdef NEON_DOT
+    if (has_dot_products()) here[count++] = &neon_dot_product_kernel;
+#endif
+#ifdef __aarch64__
+    here[count++] = &neon_kernel;
+#endif
+#ifdef __wasm_simd128__
+    here[count++] = &wasm_kernel;
+#endif
+    here[count++] = &plain_kernel;
+    for (i = 0; i < count; i++)
+        if ((!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
     return NULL;
 }
 
 #else /* --- The step of an LSTM, in the operations of KERNEL ----------------------------------------------------- */
-#ifdef TARGET
+
+#if LANES == 1
+typedef float floats;
+typedef int32_t ints, bytes;
+#else
+typedef float floats __attribute__((vector_size(4 * LANES)));
+typedef int32_t ints __attribute__((vector_size(4 * LANES)));
+typedef signed char bytes __attribute__((vector_size(4 * LANES)));
+#endif
+
+TARGET FAST floats NAME(load)(const float *at) { return *(const floats *)(const void *)at; }
+TARGET FAST void NAME(store)(float *at, floats value) { *(floats *)(void *)at = value; }
+TARGET FAST floats NAME(to_floats)(ints value) {
+#if LANES == 1
+    return (float)value;
+#else
+    return __builtin_convertvector(value, floats);
+#endif
+}
 
 /* The rational functions (Eigen's) that ONNX Runtime computes: with multiply-adds that are rounded once, they are its
- * bits. At most 1.2e-7 (sigmoid) and 3.5e-7 (tanh) from the exact values, of all x. */
-TARGET static FAST floats NAME(sigmoid)(floats x) {
+ * bits. At most 1.8e-7 (sigmoid) and 3.3e-7 (tanh) from the exact values. */
+TARGET FAST floats NAME(sigmoid)(floats x) {
     floats s, p, q;
     x = MIN(MAX(x, SET(-18.0f)), SET(18.0f));
-    s = MUL(x, x);
+    s = x * x;
     p = FMA(s, SET(4.37031012579801e-11f), SET(1.15627324459942e-07f));
     p = FMA(p, s, SET(6.08574864600143e-05f));
     p = FMA(p, s, SET(8.51377133304701e-03f));
-    p = MUL(FMA(p, s, SET(2.48287947061529e-01f)), x);
+    p = FMA(p, s, SET(2.48287947061529e-01f)) * x;
     q = FMA(s, SET(6.10247389755681e-13f), SET(5.76102136993427e-09f));
     q = FMA(q, s, SET(6.29106785017040e-06f));
     q = FMA(q, s, SET(1.70198817374094e-03f));
     q = FMA(q, s, SET(1.16817656904453e-01f));
-    q = FMA(q, s, SET(9.93151921023180e-01f));
-    return MIN(MAX(ADD(DIV(p, q), SET(0.5f)), SET(0.0f)), SET(1.0f));
+    q = p / FMA(q, s, SET(9.93151921023180e-01f)) + SET(0.5f);
+    return MIN(MAX(q, SET(0.0f)), SET(1.0f));
 }
 
-TARGET static FAST floats NAME(tanh)(floats x) {
+TARGET FAST floats NAME(tanh)(floats x) {
     floats s, p, q;
     x = MIN(MAX(x, SET(-9.0f)), SET(9.0f));
-    s = MUL(x, x);
+    s = x * x;
     p = FMA(s, SET(-2.76076847742355e-16f), SET(2.00018790482477e-13f));
     p = FMA(p, s, SET(-8.60467152213735e-11f));
     p = FMA(p, s, SET(5.12229709037114e-08f));
     p = FMA(p, s, SET(1.48572235717979e-05f));
     p = FMA(p, s, SET(6.37261928875436e-04f));
-    p = MUL(FMA(p, s, SET(4.89352455891786e-03f)), x);
+    p = FMA(p, s, SET(4.89352455891786e-03f)) * x;
     q = FMA(s, SET(1.19825839466702e-06f), SET(1.18534705686654e-04f));
     q = FMA(q, s, SET(2.26843463243900e-03f));
-    q = FMA(q, s, SET(4.89352518554385e-03f));
-    return DIV(p, q);
+    return p / FMA(q, s, SET(4.89352518554385e-03f));
 }
 
 /* The gates of some blocks of units, of some texts: sums of integer products, times what they are worth. The sums stay in
- * registers while the inputs pass. */
-TARGET static FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, int32_t passes,
-                                   state *const *states, float *const *gates, const int texts, const int blocks,
-                                   const int from_h, float by) {
-    const size_t row = 4 * NAME(LANES);
-    ints sum[4 * NAME(TEXTS) > 4 * NAME(BLOCKS) ? 4 * NAME(TEXTS) : 4 * NAME(BLOCKS)];
-    weights x[NAME(TEXTS)];
+ * registers while the inputs pass. first: the first block's number. */
+TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, int32_t passes, state *const *states,
+                            int32_t first, const int texts, const int blocks, const int from_h, float by) {
+    ints sum[4 * (TEXTS > BLOCKS ? TEXTS : BLOCKS)];
+    bytes x[TEXTS];
     int32_t k, pass;
     int i, t;
+#define ROW(i) (w + (size_t)((i) / 4) * stride + (size_t)((i) % 4) * 4 * LANES)
+    w += (size_t)first * stride;
     UNROLL for (i = 0; i < 4 * blocks; i++) {
         UNROLL for (t = 0; t < texts; t++)
-            sum[i * texts + t] = START(w + (size_t)(i / 4) * stride + (size_t)(i % 4) * row,
-                                       NAME(OFFSET) - (from_h ? states[t]->zero : 128));
+            sum[i * texts + t] = INPUTS == S16 ? (ints){0} : *(const ints *)(const void *)ROW(i) *
+                                 ((INPUTS == S8 ? 128 : 0) - (from_h ? states[t]->zero : 128));
     }
-    w += 4 * row;
+    w += 16 * LANES;
     for (pass = 0; pass < passes; pass++)
-        for (k = 0; k < groups; k++, w += 4 * row) {
-            UNROLL for (t = 0; t < texts; t++) x[t] = INPUT((from_h ? states[t]->q : states[t]->x) + 4 * k);
+        for (k = 0; k < groups; k++, w += 16 * LANES) {
+            UNROLL for (t = 0; t < texts; t++) x[t] = (bytes)(load32((from_h ? states[t]->q : states[t]->x) + 4 * k) - (ints){0});
             UNROLL for (i = 0; i < 4 * blocks; i++) {
-                weights v = WEIGHTS(w + (size_t)(i / 4) * stride + (size_t)(i % 4) * row);
+                bytes v = *(const bytes *)(const void *)ROW(i);
                 UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
             }
         }
     UNROLL for (t = 0; t < texts; t++) {
+        float *out = states[t]->gates + first * 4 * LANES;
         floats worth = SET(from_h ? states[t]->step * by : by);
-        UNROLL for (i = 0; i < 4 * blocks; i++) {
-            float *out = gates[t] + i * NAME(LANES);
-            floats product = MUL(TO_FLOATS(sum[i * texts + t]), worth);
-            STORE(out, from_h ? ADD(LOAD(out), product) : product);
+        UNROLL for (i = 0; i < 4 * blocks; i++, out += LANES) {
+            floats product = NAME(to_floats)(sum[i * texts + t]) * worth;
+            NAME(store)(out, from_h ? NAME(load)(out) + product : product);
         }
     }
+#undef ROW
 }
 
-TARGET static FAST void NAME(multiply)(const edge_lstm *m, const unsigned char *packed, int32_t inputs, int32_t most,
-                                       state *const *states, int count, const int from_h, float by) {
-    int32_t groups = groups_of(m, inputs), passes = passes_of(m, most), block, blocks = m->units / NAME(LANES);
-    size_t stride = 16 * NAME(LANES) * (size_t)(1 + groups * passes);
-    float *gates[NAME(TEXTS)];
-    int t = 0, i;
-    for (; NAME(TEXTS) > 1 && t + NAME(TEXTS) <= count; t += NAME(TEXTS))
-        for (block = 0; block < blocks; block++) {
-            for (i = 0; i < NAME(TEXTS); i++) gates[i] = states[t + i]->gates + block * 4 * NAME(LANES);
-            NAME(tile)(packed + (size_t)block * stride, stride, groups, passes, states + t, gates, NAME(TEXTS), 1, from_h, by);
-        }
-    for (; t < count; t++) {
-        for (block = 0; block + NAME(BLOCKS) <= blocks; block += NAME(BLOCKS)) {
-            gates[0] = states[t]->gates + block * 4 * NAME(LANES);
-            NAME(tile)(packed + (size_t)block * stride, stride, groups, passes, states + t, gates, 1, NAME(BLOCKS), from_h, by);
-        }
-        for (; NAME(BLOCKS) > 1 && block < blocks; block++) {
-            gates[0] = states[t]->gates + block * 4 * NAME(LANES);
-            NAME(tile)(packed + (size_t)block * stride, stride, groups, passes, states + t, gates, 1, 1, from_h, by);
-        }
+TARGET FAST void NAME(multiply)(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t most,
+                                state *const *states, int count, const int from_h, float by) {
+    int32_t groups = groups_of(m, inputs), passes = passes_of(m, most), first, blocks = m->units / LANES;
+    size_t stride = 16 * LANES * (size_t)(1 + groups * passes);
+    for (; TEXTS > 1 && count >= TEXTS; count -= TEXTS, states += TEXTS)
+        for (first = 0; first < blocks; first++)
+            NAME(tile)(w, stride, groups, passes, states, first, TEXTS, 1, from_h, by);
+    for (; count; count--, states++) {
+        for (first = 0; first + BLOCKS <= blocks; first += BLOCKS)
+            NAME(tile)(w, stride, groups, passes, states, first, 1, BLOCKS, from_h, by);
+        for (; BLOCKS > 1 && first < blocks; first++) NAME(tile)(w, stride, groups, passes, states, first, 1, 1, from_h, by);
     }
 }
 
 /* fp32: gates (+)= sum of x[k] · w[k], in the order of k. */
-TARGET static FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *packed, const float *x, int32_t inputs,
-                                             float *gates, const int add) {
-    const float *w = (const float *)(const void *)packed;
-    int32_t first, k;
+TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *packed, const float *x, int32_t inputs,
+                                      float *gates, const int add) {
+    const float *w = (const float *)(const void *)packed, *end = gates + 4 * m->units;
+    int32_t k;
     int i;
-    for (first = 0; first < m->units; first += NAME(LANES), gates += 4 * NAME(LANES)) {
-        floats sum[4];
-        UNROLL for (i = 0; i < 4; i++) sum[i] = SET(0.0f);
-        for (k = 0; k < inputs; k++, w += 4 * NAME(LANES))
-            UNROLL for (i = 0; i < 4; i++) sum[i] = ADD(sum[i], MUL(SET(x[k]), LOAD(w + i * NAME(LANES))));
-        UNROLL for (i = 0; i < 4; i++) {
-            float *out = gates + i * NAME(LANES);
-            STORE(out, add ? ADD(LOAD(out), sum[i]) : sum[i]);
-        }
+    for (; gates < end; gates += 4 * LANES) {
+        floats sum[4] = {SET(0.0f), SET(0.0f), SET(0.0f), SET(0.0f)};
+        for (k = 0; k < inputs; k++, w += 4 * LANES)
+            UNROLL for (i = 0; i < 4; i++) sum[i] += SET(x[k]) * NAME(load)(w + i * LANES);
+        UNROLL for (i = 0; i < 4; i++)
+            NAME(store)(gates + i * LANES, add ? NAME(load)(gates + i * LANES) + sum[i] : sum[i]);
     }
 }
 
 /* The gates → c and h, what the head reads of them, and h rounded for the next step. */
-TARGET static FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
+TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
     floats low = SET(0.0f), high = SET(0.0f), step;
-    const float *g = s->gates;
     float least, most;
     int32_t j;
-    const int32_t size = NAME(LANES);
-    for (j = 0; j < m->units; j += size, g += 4 * size, bias += 4 * size) {
-        floats input = NAME(sigmoid)(ADD(LOAD(g), LOAD(bias)));
-        floats output = NAME(sigmoid)(ADD(LOAD(g + size), LOAD(bias + size)));
-        floats forget = NAME(sigmoid)(ADD(LOAD(g + 2 * size), LOAD(bias + 2 * size)));
-        floats fresh = NAME(tanh)(ADD(LOAD(g + 3 * size), LOAD(bias + 3 * size)));
-        floats c = ADD(MUL(forget, LOAD(s->c + j)), MUL(input, fresh)), h = MUL(output, NAME(tanh)(c));
-        STORE(s->c + j, c);
-        STORE(s->h + j, h);
+#define GATE(i) (NAME(load)(s->gates + 4 * j + (i)*LANES) + NAME(load)(bias + 4 * j + (i)*LANES))
+    for (j = 0; j < m->units; j += LANES) {
+        floats input = NAME(sigmoid)(GATE(0)), output = NAME(sigmoid)(GATE(1)), forget = NAME(sigmoid)(GATE(2));
+        floats c = forget * NAME(load)(s->c + j) + input * NAME(tanh)(GATE(3)), h = output * NAME(tanh)(c);
+        NAME(store)(s->c + j, c);
+        NAME(store)(s->h + j, h);
         low = MIN(h, low);
         high = MAX(h, high);
         if (m->last) continue;
-        STORE(s->sum + j, ADD(LOAD(s->sum + j), h));
-        STORE(s->most + j, MAX(h, LOAD(s->most + j)));
+        NAME(store)(s->sum + j, NAME(load)(s->sum + j) + h);
+        NAME(store)(s->most + j, MAX(h, NAME(load)(s->most + j)));
     }
+#undef GATE
     if (!m->int8) return;
     least = LEAST(low), most = MOST(high);
     if (least != s->low || most != s->high) {
@@ -2148,7 +2036,7 @@ TARGET static FAST void NAME(cell)(const edge_lstm *m, const float *bias, state 
         scale_of(least, most, &s->step, &s->zero);
     }
     step = SET(s->step);
-    for (j = 0; j < m->units; j += size) NAME(round)(s->q + j * (NAME(INT16) ? 2 : 1), LOAD(s->h + j), step, s->zero);
+    for (j = 0; j < m->units; j += LANES) NAME(round)(s->q + j * (INPUTS == S16 ? 2 : 1), NAME(load)(s->h + j), step, s->zero);
 }
 
 TARGET static void NAME(step)(const edge_lstm *m, int d, state *const *states, int count) {
@@ -2165,28 +2053,16 @@ TARGET static void NAME(step)(const edge_lstm *m, int d, state *const *states, i
     for (t = 0; t < count; t++) NAME(cell)(m, of->bias, states[t]);
 }
 
-#endif
+static const kernel NAME(kernel) = {TITLE, LANES, INPUTS, LIMIT, NAME(step)};
+
 #undef KERNEL
+#undef TITLE
 #undef TARGET
-#ifndef KEEP_OPERATIONS
-#undef floats
-#undef ints
-#undef weights
-#undef LOAD
-#undef STORE
-#undef SET
-#undef ADD
-#undef MUL
-#undef DIV
-#undef MIN
-#undef MAX
+#undef LANES
+#undef INPUTS
+#undef LIMIT
+#undef BLOCKS
+#undef TEXTS
 #undef FMA
-#undef LEAST
-#undef MOST
-#undef START
-#undef TO_FLOATS
-#undef WEIGHTS
-#undef INPUT
 #undef DOT
-#endif
 #endif
