@@ -1583,14 +1583,22 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 #define UNROLL
 #endif
 
-/* Names of a kernel's own: its vectors of LANES floats, of as many int32, and of their bytes. */
+/* A kernel's own: LANES units side by side in vectors of floats and of int32, BLOCKS of such at a time or that many TEXTS,
+ * how it takes INPUTS, and the LIMIT of its weights. */
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
 #define NAME(name) JOINED(KERNEL, name)
+#define LANES NAME(lanes)
+#define BLOCKS NAME(blocks)
+#define TEXTS NAME(texts)
+#define INPUTS (0 + NAME(inputs))
+#define LIMIT NAME(limit)
 #define floats NAME(floats)
 #define ints NAME(ints)
-#define bytes NAME(bytes)
 #define SET(x) ((x) - (floats){0})
+#define LESS(a, b) ((a) < (b) ? (a) : (b))
+#define MORE(a, b) ((a) > (b) ? (a) : (b))
+#define FOLD(OPERATION, v) OPERATION(OPERATION((v)[0], (v)[1]), OPERATION((v)[2], (v)[3])) /* of four lanes */
 
 FAST int32_t load32(const unsigned char *at) {
     int32_t value;
@@ -1602,13 +1610,10 @@ FAST int32_t load32(const unsigned char *at) {
 #define KERNEL plain
 #define TITLE "plain"
 #define TARGET
-#define LANES 1
-#define INPUTS U8
-#define LIMIT 128
-#define BLOCKS 1
-#define TEXTS 1
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define SCALAR
+enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, plain_limit = 128 };
+#define MIN(a, b) LESS(a, b)
+#define MAX(a, b) MORE(a, b)
 #ifdef __FP_FAST_FMAF
 #define FMA(a, b, c) __builtin_fmaf(a, b, c)
 #else
@@ -1622,36 +1627,27 @@ FAST int32_t load32(const unsigned char *at) {
 #define PAIR(w, x, sum) __smlad(__sxtb16((int8x4_t)(w)), (int16x2_t)__uxtb16((uint8x4_t)(x)), sum)
 #define DOT(sum, w, x) PAIR(TURN(w), TURN(x), PAIR(w, x, sum))
 #else
-#define DOT(sum, w, x) ((sum) + PRODUCT(w, x, 0) + PRODUCT(w, x, 8) + PRODUCT(w, x, 16) + PRODUCT(w, x, 24))
 #define PRODUCT(w, x, bit) ((signed char)((uint32_t)(w) >> (bit) & 255) * (int32_t)((uint32_t)(x) >> (bit) & 255))
+#define DOT(sum, w, x) ((sum) + PRODUCT(w, x, 0) + PRODUCT(w, x, 8) + PRODUCT(w, x, 16) + PRODUCT(w, x, 24))
 #endif
-FAST void plain_round(unsigned char *out, float x, float step, int32_t zero) {
-    float q = nearest(x / step) + (float)zero;
-    q = q > 0.0f ? q : 0.0f; /* a NaN too */
-    *out = (unsigned char)(q < 255.0f ? q : 255.0f);
-}
 #include "edge_lstm.c"
+#undef SCALAR
 #undef MIN
 #undef MAX
 #undef LEAST
 #undef MOST
 
 #if defined __GNUC__ && defined __SSE2__
+#include <cpuid.h>
 #include <immintrin.h>
 
 /* SSE2: numbers of 16 bits, and no fused multiply-add: in double, and each alone where that is not enough. */
 #define KERNEL sse2
 #define TITLE "sse2"
 #define TARGET
-#define LANES 4
-#define INPUTS S16
-#define LIMIT 128
-#define BLOCKS 2
-#define TEXTS 2
-#define X86(operation) JOINED(PREFIX, operation)
-#define MIN(a, b) X86(min_ps)(a, b)
-#define MAX(a, b) X86(max_ps)(a, b)
-#define PREFIX _mm
+enum { sse2_lanes = 4, sse2_blocks = 2, sse2_texts = 2, sse2_inputs = S16, sse2_limit = 128 };
+#define MIN(a, b) _mm_min_ps(a, b)
+#define MAX(a, b) _mm_max_ps(a, b)
 FAST __m128 sse2_fma(__m128 a, __m128 b, __m128 c) {
     __m128d low = _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(a), _mm_cvtps_pd(b)), _mm_cvtps_pd(c));
     __m128d high = _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(_mm_movehl_ps(a, a)), _mm_cvtps_pd(_mm_movehl_ps(b, b))),
@@ -1666,19 +1662,12 @@ FAST __m128 sse2_fma(__m128 a, __m128 b, __m128 c) {
     return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
 }
 #define FMA(a, b, c) sse2_fma(a, b, c)
-#define FOLD(operation, v) /* the least or most of four */ \
-    _mm_cvtss_f32(operation(operation(v, _mm_movehl_ps(v, v)), _mm_shuffle_ps(operation(v, _mm_movehl_ps(v, v)), v, 1)))
-#define LEAST(v) FOLD(_mm_min_ps, v)
-#define MOST(v) FOLD(_mm_max_ps, v)
+#define LEAST(v) FOLD(LESS, v)
+#define MOST(v) FOLD(MORE, v)
 #define DOT(sum, w, x) ((sum) + (ints)_mm_madd_epi16((__m128i)(w), (__m128i)(x)))
-FAST void sse2_round(unsigned char *out, __m128 x, __m128 step, int32_t zero) {
-    __m128i q = _mm_add_epi32(_mm_cvtps_epi32(_mm_div_ps(x, step)), _mm_set1_epi32(zero));
-    q = _mm_packs_epi32(q, q);
-    q = _mm_min_epi16(_mm_max_epi16(q, _mm_setzero_si128()), _mm_set1_epi16(255));
-    _mm_storel_epi64((__m128i *)(void *)out, _mm_sub_epi16(q, _mm_set1_epi16((short)zero)));
-}
 #include "edge_lstm.c"
-#undef PREFIX
+#undef MIN
+#undef MAX
 #undef LEAST
 #undef MOST
 
@@ -1686,66 +1675,42 @@ FAST void sse2_round(unsigned char *out, __m128 x, __m128 step, int32_t zero) {
 #define KERNEL avx2
 #define TITLE "avx2"
 #define TARGET FOR("avx2,fma")
-#define LANES 8
-#define INPUTS U8
-#define LIMIT 64
-#define BLOCKS 2
-#define TEXTS 2
-#define PREFIX _mm256
-#define FMA(a, b, c) X86(fmadd_ps)(a, b, c)
+enum { avx2_lanes = 8, avx2_blocks = 2, avx2_texts = 2, avx2_inputs = U8, avx2_limit = 64 };
+#define MIN(a, b) _mm256_min_ps(a, b)
+#define MAX(a, b) _mm256_max_ps(a, b)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define HALVES(operation, v) operation(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))
-TARGET FAST float avx2_least(__m256 v) { __m128 x = HALVES(_mm_min_ps, v); return FOLD(_mm_min_ps, x); }
-TARGET FAST float avx2_most(__m256 v) { __m128 x = HALVES(_mm_max_ps, v); return FOLD(_mm_max_ps, x); }
-#define LEAST(v) avx2_least(v)
-#define MOST(v) avx2_most(v)
-#define DOT(sum, w, x) \
-    ((sum) + (ints)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)(x), (__m256i)(w)), _mm256_set1_epi16(1)))
-TARGET FAST void avx2_round(unsigned char *out, __m256 x, __m256 step, int32_t zero) {
-    __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_div_ps(x, step)), _mm256_set1_epi32(zero));
-    __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
-    _mm_storel_epi64((__m128i *)(void *)out, _mm_packus_epi16(half, half));
-}
+#define LEAST(v) FOLD(LESS, HALVES(_mm_min_ps, v))
+#define MOST(v) FOLD(MORE, HALVES(_mm_max_ps, v))
+#define PAIRS(w, x) _mm256_maddubs_epi16((__m256i)(x), (__m256i)(w))
+#define DOT(sum, w, x) ((sum) + (ints)_mm256_madd_epi16(PAIRS(w, x), _mm256_set1_epi16(1)))
 #include "edge_lstm.c"
-
 #if (defined __clang__ && __clang_major__ >= 12) || (!defined __clang__ && __GNUC__ >= 11)
 #define AVX_VNNI
 #define KERNEL avx_vnni
 #define TITLE "avx-vnni"
 #define TARGET FOR("avx2,fma,avxvnni")
-#define LANES 8
-#define INPUTS U8
-#define LIMIT 128
-#define BLOCKS 2
-#define TEXTS 2
-#define FMA(a, b, c) X86(fmadd_ps)(a, b, c)
+enum { avx_vnni_lanes = 8, avx_vnni_blocks = 2, avx_vnni_texts = 2, avx_vnni_inputs = U8, avx_vnni_limit = 128 };
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define DOT(sum, w, x) ((ints)_mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(x), (__m256i)(w)))
-#define avx_vnni_round avx2_round
 #include "edge_lstm.c"
 #endif
-#undef PREFIX
+#undef MIN
+#undef MAX
 #undef LEAST
 #undef MOST
 
 #define KERNEL avx512_vnni
 #define TITLE "avx512-vnni"
 #define TARGET FOR("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")
-#define LANES 16
-#define INPUTS U8
-#define LIMIT 128
-#define BLOCKS 3
-#define TEXTS 4
-#define PREFIX _mm512
-#define FMA(a, b, c) X86(fmadd_ps)(a, b, c)
+enum { avx512_vnni_lanes = 16, avx512_vnni_blocks = 3, avx512_vnni_texts = 4, avx512_vnni_inputs = U8, avx512_vnni_limit = 128 };
+#define MIN(a, b) _mm512_min_ps(a, b)
+#define MAX(a, b) _mm512_max_ps(a, b)
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define LEAST(v) _mm512_reduce_min_ps(v)
 #define MOST(v) _mm512_reduce_max_ps(v)
 #define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
-TARGET FAST void avx512_vnni_round(unsigned char *out, __m512 x, __m512 step, int32_t zero) {
-    __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_div_ps(x, step)), _mm512_set1_epi32(zero));
-    _mm_store_si128((__m128i *)(void *)out, _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
-}
 #include "edge_lstm.c"
-
-#include <cpuid.h>
 
 /* 1 where the processor has it and the operating system saves its registers: bits of leaf 7's EBX and ECX, of leaf 7.1's EAX. */
 static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t more) {
@@ -1756,24 +1721,16 @@ static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t more
     if ((b & ebx) != ebx || (c & ecx) != ecx) return 0;
     return !more || (leaves && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & more) == more);
 }
-
-static int has_avx2(void) { return x86_has(6, 1u << 5, 0, 0); }
-static int has_avx_vnni(void) { return x86_has(6, 1u << 5, 0, 1u << 4); }
-static int has_avx512_vnni(void) { return x86_has(0xE6, 1u << 5 | 1u << 16 | 1u << 30 | 1u << 31, 1u << 11, 0); }
 #endif
 
 #ifdef __aarch64__
 #include <arm_neon.h>
 
-/* NEON, without and with dot products. Its inputs are signed bytes, q - 128. */
+/* NEON, without and with dot products. */
 #define KERNEL neon
 #define TITLE "neon"
 #define TARGET
-#define LANES 4
-#define INPUTS S8
-#define LIMIT 127
-#define BLOCKS 4
-#define TEXTS 4
+enum { neon_lanes = 4, neon_blocks = 4, neon_texts = 4, neon_inputs = S8, neon_limit = 127 };
 #define MIN(a, b) vminnmq_f32(a, b)
 #define MAX(a, b) vmaxnmq_f32(a, b)
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
@@ -1782,16 +1739,9 @@ static int has_avx512_vnni(void) { return x86_has(0xE6, 1u << 5 | 1u << 16 | 1u 
 FAST int32x4_t neon_dot(int32x4_t sum, int8x16_t w, int8x16_t x) { /* pairs of products fit in 16 bits */
     return vpadalq_s16(sum, vpaddq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)), vmull_high_s8(w, x)));
 }
-#define DOT(sum, w, x) neon_dot(sum, w, x)
-FAST void neon_round(unsigned char *out, float32x4_t x, float32x4_t step, int32_t zero) {
-    uint16x4_t half = vqmovun_s32(vaddq_s32(vcvtnq_s32_f32(vdivq_f32(x, step)), vdupq_n_s32(zero)));
-    uint8x8_t four = veor_u8(vqmovn_u16(vcombine_u16(half, half)), vdup_n_u8(128));
-    vst1_lane_u32((uint32_t *)(void *)out, vreinterpret_u32_u8(four), 0);
-}
+#define DOT(sum, w, x) neon_dot(sum, (int8x16_t)(w), (int8x16_t)(x))
 #include "edge_lstm.c"
-
 #if defined __ARM_FEATURE_DOTPROD || !defined __clang__ || __clang_major__ >= 16
-#define NEON_DOT
 #define KERNEL neon_dot_product
 #define TITLE "neon-dot"
 #ifdef __clang__
@@ -1799,22 +1749,16 @@ FAST void neon_round(unsigned char *out, float32x4_t x, float32x4_t step, int32_
 #else
 #define TARGET FOR("arch=armv8.2-a+dotprod")
 #endif
-#define LANES 4
-#define INPUTS S8
-#define LIMIT 128
-#define BLOCKS 4
-#define TEXTS 4
+enum { neon_dot_product_lanes = 4, neon_dot_product_blocks = 4, neon_dot_product_texts = 4 };
+enum { neon_dot_product_inputs = S8, neon_dot_product_limit = 128 };
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
-#define DOT(sum, w, x) vdotq_s32(sum, w, x)
-#define neon_dot_product_round neon_round
+#define DOT(sum, w, x) vdotq_s32(sum, (int8x16_t)(w), (int8x16_t)(x))
 #include "edge_lstm.c"
 #ifdef __linux__
 #include <sys/auxv.h>
-static int has_dot_products(void) { return getauxval(16) >> 20 & 1; } /* AT_HWCAP, HWCAP_ASIMDDP */
+#define HAS_DOT_PRODUCTS (getauxval(16) >> 20 & 1) /* AT_HWCAP, HWCAP_ASIMDDP */
 #elif defined __ARM_FEATURE_DOTPROD || defined __APPLE__
-static int has_dot_products(void) { return 1; }
-#else
-static int has_dot_products(void) { return 0; }
+#define HAS_DOT_PRODUCTS 1
 #endif
 #endif
 #endif
@@ -1826,19 +1770,15 @@ static int has_dot_products(void) { return 0; }
 #define KERNEL wasm
 #define TITLE "wasm-simd"
 #define TARGET
-#define LANES 4
-#define INPUTS S16
-#define LIMIT 128
-#define BLOCKS 2
-#define TEXTS 2
+enum { wasm_lanes = 4, wasm_blocks = 2, wasm_texts = 2, wasm_inputs = S16, wasm_limit = 128 };
 #define MIN(a, b) ((floats)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
 #define MAX(a, b) ((floats)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
-#define HIGH(v) wasm_i64x2_shuffle(v, v, 1, 1)
 FAST v128_t wasm_half(v128_t a, v128_t b, v128_t c) { /* of the first two */
     v128_t product = wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b));
     return wasm_f64x2_add(product, wasm_f64x2_promote_low_f32x4(c));
 }
 FAST v128_t wasm_fma(v128_t a, v128_t b, v128_t c) {
+#define HIGH(v) wasm_i64x2_shuffle(v, v, 1, 1)
     v128_t low = wasm_half(a, b, c), high = wasm_half(HIGH(a), HIGH(b), HIGH(c));
     v128_t bits = wasm_v128_and(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_splat(0x1FFFFFFF));
     if (wasm_v128_any_true(wasm_i32x4_eq(bits, wasm_i32x4_splat(0x10000000)))) { /* IS_MIDDLE */
@@ -1849,20 +1789,9 @@ FAST v128_t wasm_fma(v128_t a, v128_t b, v128_t c) {
     return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high), 0, 2);
 }
 #define FMA(a, b, c) ((floats)wasm_fma((v128_t)(a), (v128_t)(b), (v128_t)(c)))
-#define FOLD(OPERATION, v) OPERATION(OPERATION(v[0], v[1]), OPERATION(v[2], v[3]))
-#define LESS(a, b) ((a) < (b) ? (a) : (b))
-#define MORE(a, b) ((a) > (b) ? (a) : (b))
 #define LEAST(v) FOLD(LESS, v)
 #define MOST(v) FOLD(MORE, v)
 #define DOT(sum, w, x) ((sum) + (ints)wasm_i32x4_dot_i16x8((v128_t)(w), (v128_t)(x)))
-#define WASM_ROUND(x, step) wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest((v128_t)((x) / (step))))
-#define wasm_round(out, x, step, zero) wasm_round_quotient(out, WASM_ROUND(x, step), zero)
-FAST void wasm_round_quotient(unsigned char *out, v128_t q, int32_t zero) {
-    q = wasm_i32x4_add(q, wasm_i32x4_splat(zero));
-    q = wasm_i32x4_min(wasm_i32x4_max(q, wasm_i32x4_splat(0)), wasm_i32x4_splat(255));
-    q = wasm_i32x4_sub(q, wasm_i32x4_splat(zero));
-    wasm_v128_store64_lane(out, wasm_i16x8_narrow_i32x4(q, q), 0);
-}
 #include "edge_lstm.c"
 #endif
 
@@ -1871,15 +1800,15 @@ static const kernel *find_kernel(const char *name, size_t number) {
     const kernel *here[6];
     size_t count = 0, i;
 #if defined __GNUC__ && defined __SSE2__
-    if (has_avx512_vnni()) here[count++] = &avx512_vnni_kernel;
+    if (x86_has(0xE6, 0xC0010020u, 1u << 11, 0)) here[count++] = &avx512_vnni_kernel; /* AVX512F, BW, VL; VNNI */
 #ifdef AVX_VNNI
-    if (has_avx_vnni()) here[count++] = &avx_vnni_kernel;
+    if (x86_has(6, 1u << 5, 0, 1u << 4)) here[count++] = &avx_vnni_kernel;
 #endif
-    if (has_avx2()) here[count++] = &avx2_kernel;
+    if (x86_has(6, 1u << 5, 0, 0)) here[count++] = &avx2_kernel;
     here[count++] = &sse2_kernel;
 #endif
-#ifdef NEON_DOT
-    if (has_dot_products()) here[count++] = &neon_dot_product_kernel;
+#ifdef HAS_DOT_PRODUCTS
+    if (HAS_DOT_PRODUCTS) here[count++] = &neon_dot_product_kernel;
 #endif
 #ifdef __aarch64__
     here[count++] = &neon_kernel;
@@ -1895,22 +1824,33 @@ static const kernel *find_kernel(const char *name, size_t number) {
 
 #else /* --- The step of an LSTM, in the operations of KERNEL ----------------------------------------------------- */
 
-#if LANES == 1
+#ifdef SCALAR
 typedef float floats;
-typedef int32_t ints, bytes;
+typedef int32_t ints;
+#define TO_FLOATS(v) ((float)(v))
+#define TO_INTS(v) ((int32_t)(v))
 #else
 typedef float floats __attribute__((vector_size(4 * LANES)));
 typedef int32_t ints __attribute__((vector_size(4 * LANES)));
-typedef signed char bytes __attribute__((vector_size(4 * LANES)));
+typedef unsigned char NAME(bytes) __attribute__((vector_size(LANES)));
+typedef int16_t NAME(shorts) __attribute__((vector_size(2 * LANES)));
+#define TO_FLOATS(v) __builtin_convertvector(v, floats)
+#define TO_INTS(v) __builtin_convertvector(v, ints)
 #endif
 
 TARGET FAST floats NAME(load)(const float *at) { return *(const floats *)(const void *)at; }
 TARGET FAST void NAME(store)(float *at, floats value) { *(floats *)(void *)at = value; }
-TARGET FAST floats NAME(to_floats)(ints value) {
-#if LANES == 1
-    return (float)value;
+TARGET FAST ints NAME(load_ints)(const unsigned char *at) { return *(const ints *)(const void *)at; }
+
+/* h, rounded to 8 bits over its range, as the kernel takes its inputs. */
+TARGET FAST void NAME(round)(unsigned char *out, floats h, const state *s) {
+    floats q = (h / SET(s->step) + SET(12582912.0f)) - SET(12582912.0f) + SET((float)s->zero); /* as nearest() */
+    ints n = TO_INTS(MIN(MAX(q, SET(0.0f)), SET(255.0f))) - (INPUTS == U8 ? 0 : INPUTS == S8 ? 128 : s->zero); /* a NaN is 0 */
+#ifdef SCALAR
+    *out = (unsigned char)n;
 #else
-    return __builtin_convertvector(value, floats);
+    if (INPUTS == S16) *(NAME(shorts) *)(void *)out = __builtin_convertvector(n, NAME(shorts));
+    else *(NAME(bytes) *)(void *)out = __builtin_convertvector(n, NAME(bytes));
 #endif
 }
 
@@ -1952,22 +1892,22 @@ TARGET FAST floats NAME(tanh)(floats x) {
 TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, int32_t passes, state *const *states,
                             int32_t first, const int texts, const int blocks, const int from_h, float by) {
     ints sum[4 * (TEXTS > BLOCKS ? TEXTS : BLOCKS)];
-    bytes x[TEXTS];
+    ints x[TEXTS];
     int32_t k, pass;
     int i, t;
 #define ROW(i) (w + (size_t)((i) / 4) * stride + (size_t)((i) % 4) * 4 * LANES)
     w += (size_t)first * stride;
     UNROLL for (i = 0; i < 4 * blocks; i++) {
         UNROLL for (t = 0; t < texts; t++)
-            sum[i * texts + t] = INPUTS == S16 ? (ints){0} : *(const ints *)(const void *)ROW(i) *
+            sum[i * texts + t] = INPUTS == S16 ? (ints){0} : NAME(load_ints)(ROW(i)) *
                                  ((INPUTS == S8 ? 128 : 0) - (from_h ? states[t]->zero : 128));
     }
     w += 16 * LANES;
     for (pass = 0; pass < passes; pass++)
         for (k = 0; k < groups; k++, w += 16 * LANES) {
-            UNROLL for (t = 0; t < texts; t++) x[t] = (bytes)(load32((from_h ? states[t]->q : states[t]->x) + 4 * k) - (ints){0});
+            UNROLL for (t = 0; t < texts; t++) x[t] = load32((from_h ? states[t]->q : states[t]->x) + 4 * k) - (ints){0};
             UNROLL for (i = 0; i < 4 * blocks; i++) {
-                bytes v = *(const bytes *)(const void *)ROW(i);
+                ints v = NAME(load_ints)(ROW(i));
                 UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
             }
         }
@@ -1975,7 +1915,7 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
         float *out = states[t]->gates + first * 4 * LANES;
         floats worth = SET(from_h ? states[t]->step * by : by);
         UNROLL for (i = 0; i < 4 * blocks; i++, out += LANES) {
-            floats product = NAME(to_floats)(sum[i * texts + t]) * worth;
+            floats product = TO_FLOATS(sum[i * texts + t]) * worth;
             NAME(store)(out, from_h ? NAME(load)(out) + product : product);
         }
     }
@@ -2013,7 +1953,7 @@ TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *p
 
 /* The gates → c and h, what the head reads of them, and h rounded for the next step. */
 TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
-    floats low = SET(0.0f), high = SET(0.0f), step;
+    floats low = SET(0.0f), high = SET(0.0f);
     float least, most;
     int32_t j;
 #define GATE(i) (NAME(load)(s->gates + 4 * j + (i)*LANES) + NAME(load)(bias + 4 * j + (i)*LANES))
@@ -2035,8 +1975,7 @@ TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
         s->low = least, s->high = most;
         scale_of(least, most, &s->step, &s->zero);
     }
-    step = SET(s->step);
-    for (j = 0; j < m->units; j += LANES) NAME(round)(s->q + j * (INPUTS == S16 ? 2 : 1), NAME(load)(s->h + j), step, s->zero);
+    for (j = 0; j < m->units; j += LANES) NAME(round)(s->q + j * (INPUTS == S16 ? 2 : 1), NAME(load)(s->h + j), s);
 }
 
 TARGET static void NAME(step)(const edge_lstm *m, int d, state *const *states, int count) {
@@ -2058,11 +1997,8 @@ static const kernel NAME(kernel) = {TITLE, LANES, INPUTS, LIMIT, NAME(step)};
 #undef KERNEL
 #undef TITLE
 #undef TARGET
-#undef LANES
-#undef INPUTS
-#undef LIMIT
-#undef BLOCKS
-#undef TEXTS
+#undef TO_FLOATS
+#undef TO_INTS
 #undef FMA
 #undef DOT
 #endif
