@@ -146,14 +146,11 @@ static uint32_t next_character(reader *r) {
 
 /* Writes a code point as UTF-8 → how many bytes. */
 static size_t put_utf8(uint32_t c, unsigned char *out) {
-    if (c < 0x80) return out[0] = (unsigned char)c, 1;
-    if (c < 0x800) return out[0] = (unsigned char)(0xC0 | c >> 6), out[1] = (unsigned char)(0x80 | (c & 63)), 2;
-    if (c < 0x10000) {
-        out[0] = (unsigned char)(0xE0 | c >> 12), out[1] = (unsigned char)(0x80 | (c >> 6 & 63));
-        return out[2] = (unsigned char)(0x80 | (c & 63)), 3;
-    }
-    out[0] = (unsigned char)(0xF0 | c >> 18), out[1] = (unsigned char)(0x80 | (c >> 12 & 63));
-    return out[2] = (unsigned char)(0x80 | (c >> 6 & 63)), out[3] = (unsigned char)(0x80 | (c & 63)), 4;
+    size_t size = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4, i;
+    static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (i = size - 1; i; i--, c >>= 6) out[i] = (unsigned char)(0x80 | (c & 63));
+    out[0] = (unsigned char)(first[size] | c);
+    return size;
 }
 
 /* --- JSON, as far as the metadata needs it: values are slices ------------------------------------------------- */
@@ -422,30 +419,31 @@ static const uint32_t AROUND_SIGMA[] = {
 };
 /* to here */
 
-static uint32_t lower(uint32_t c) {
-    size_t low = 0, high = sizeof LOWER / sizeof *LOWER;
-    while (low < high) { /* the last entry that begins at or before c */
-        size_t middle = (low + high) / 2;
-        if (LOWER[middle].range >> 11 <= c) low = middle + 1;
-        else high = middle;
+/* How many entries of a table begin at or before c; its lines are `size` uint32 wide, the first of them the range. */
+static size_t entries_up_to(const uint32_t *table, size_t count, size_t size, uint32_t c) {
+    size_t low = 0;
+    while (low < count) {
+        size_t middle = (low + count) / 2;
+        if (table[middle * size] >> 11 <= c) low = middle + 1;
+        else count = middle;
     }
-    if (low--) {
-        uint32_t range = LOWER[low].range, away = c - (range >> 11), step = (range >> 10 & 1) + 1;
-        if (away % step == 0 && away / step <= (range & 1023)) return c + (uint32_t)LOWER[low].distance;
+    return low;
+}
+
+static uint32_t lower(uint32_t c) {
+    size_t n = entries_up_to(&LOWER[0].range, sizeof LOWER / sizeof *LOWER, 2, c);
+    if (n--) {
+        uint32_t range = LOWER[n].range, away = c - (range >> 11), step = (range >> 10 & 1) + 1;
+        if (away % step == 0 && away / step <= (range & 1023)) return c + (uint32_t)LOWER[n].distance;
     }
     return c;
 }
 
 /* What c is to a capital sigma beside it: 0 a letter with case, 1 passed over, 2 neither. */
 static int around_sigma(uint32_t c) {
-    size_t low = 0, high = sizeof AROUND_SIGMA / sizeof *AROUND_SIGMA;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (AROUND_SIGMA[middle] >> 11 <= c) low = middle + 1;
-        else high = middle;
-    }
-    if (!low || c - (AROUND_SIGMA[low - 1] >> 11) > (AROUND_SIGMA[low - 1] & 1023)) return 2;
-    return (int)(AROUND_SIGMA[low - 1] >> 10 & 1);
+    size_t n = entries_up_to(AROUND_SIGMA, sizeof AROUND_SIGMA / sizeof *AROUND_SIGMA, 1, c);
+    if (!n || c - (AROUND_SIGMA[n - 1] >> 11) > (AROUND_SIGMA[n - 1] & 1023)) return 2;
+    return (int)(AROUND_SIGMA[n - 1] >> 10 & 1);
 }
 
 /* --- The model file ------------------------------------------------------------------------------------------- */
@@ -1224,8 +1222,13 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
  * which is right unless the double lies in the middle of two floats: then the rest of the sum decides, which is kept by
  * making the double odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). For results that are
  * normal numbers. */
+#ifdef __GNUC__
+#define LEFT_OUT __attribute__((unused)) /* where the machine has such an instruction */
+#else
+#define LEFT_OUT
+#endif
 #define IS_MIDDLE(low_bits) (((low_bits) & 0x1FFFFFFFu) == 0x10000000u)
-static inline float multiply_add(float a, float b, float c) {
+static LEFT_OUT float multiply_add(float a, float b, float c) {
     double product = (double)a * (double)b, addend = (double)c, sum = product + addend, part, rest;
     uint64_t bits;
     memcpy(&bits, &sum, 8);
@@ -1241,7 +1244,7 @@ static inline float multiply_add(float a, float b, float c) {
 static inline float plain_sigmoid(float x); /* with the kernels */
 
 /* x[i] · x[n + i] + x[2n + i] in place of each of the first n. */
-static inline void multiply_add_each(float *x, int n) {
+static LEFT_OUT void multiply_add_each(float *x, int n) {
     int i;
     for (i = 0; i < n; i++) x[i] = multiply_add(x[i], x[n + i], x[2 * n + i]);
 }

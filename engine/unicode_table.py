@@ -1,9 +1,9 @@
-"""Write the Unicode tables of edge_lstm.c from this Python: lower case, and what stands around a capital sigma.
+"""Write the Unicode tables of edge_lstm.c from this Python: lower case, and what is around a sigma.
 
     python engine/unicode_table.py          rewrite the block between the marks
     python engine/unicode_table.py --print  only print it
 
-The engine then lower-cases as str.lower() of the Python that wrote the table; Unicode's version stands beside it.
+The engine then lower-cases as str.lower() of the Python that wrote the table; Unicode's version is beside it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def table() -> str:
         "Bits of a range: first code point (21), step - 1 (1), count - 1 (10). */\n"
         "static const struct { uint32_t range; int32_t distance; } LOWER[] = {\n"
         + _wrapped(lower)
-        + "};\n/* First code point (21 bits), 0 a cased letter or 1 passed over (1 bit), count - 1 (10 bits). */\n"
+        + "};\n/* First code point (21 bits), 0 a cased letter or 1 passed over (1 bit), "
+        "count - 1 (10 bits). */\n"
         "static const uint32_t AROUND_SIGMA[] = {\n" + _wrapped(classes) + "};\n"
     )
 
@@ -87,7 +88,7 @@ def _wrapped(entries: list[str]) -> str:
 def main() -> None:
     """Rewrite the block."""
     if "--print" in sys.argv[1:]:
-        print(table(), end="")
+        sys.stdout.write(table())
         return
     text = SOURCE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)

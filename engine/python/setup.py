@@ -14,7 +14,9 @@ setup(
             include_dirs=[".."],
             depends=["../edge_lstm.c", "../edge_lstm.h"],
             define_macros=[("Py_LIMITED_API", "0x030A0000")],
-            extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"] if posix else [],
+            extra_compile_args=["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
+            if posix
+            else [],
             extra_link_args=["-Wl,-s"] if sys.platform == "linux" else [],
             py_limited_api=True,
         )

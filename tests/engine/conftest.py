@@ -45,7 +45,7 @@ Bits = npt.NDArray[np.uint32]  # of probabilities, [texts, labels]
 
 @dataclass(frozen=True)
 class Model:
-    """A model file and what ONNX Runtime answers to RECORDS: its statuses and probabilities [texts, labels]."""
+    """A model file and what ONNX Runtime answers to RECORDS; probabilities: [texts, labels]."""
 
     name: str
     path: Path

@@ -35,12 +35,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "installed"
 
 
-def python(installed: Path, code: str, *arguments: object, input: bytes = b"") -> str:
+def python(installed: Path, code: str, *arguments: object, told: bytes = b"") -> str:
     """What a Python that sees the module, and no other package, prints."""
     run = subprocess.run(
         [sys.executable, "-S", "-c", code, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(installed)},
-        input=input,
+        input=told,
         capture_output=True,
     )
     assert run.returncode == 0, run.stderr.decode()
@@ -54,7 +54,7 @@ def test_it_gives_the_engines_bits(installed: Path, program: list[str], models: 
     texts = [record.decode("utf-8", "replace") for record in RECORDS]
     for model in models:
         told = json.dumps(texts).encode()
-        out = python(installed, READ + "print(bytes(m.probabilities(texts)).hex())", model.path, input=told)
+        out = python(installed, READ + "print(bytes(m.probabilities(texts)).hex())", model.path, told=told)
         bits = np.frombuffer(bytes.fromhex(out), np.uint32).reshape(len(texts), -1)
         assert (bits == answers(program, model.path)[2]).all(), model.name
 
@@ -65,7 +65,10 @@ def test_labels_statuses_and_several_labels(installed: Path, models: list[Model]
     texts = [record.decode("utf-8", "replace") for record in RECORDS]
     for model in models:
         out = python(
-            installed, READ + "print(json.dumps(m.predict(texts)))", model.path, input=json.dumps(texts).encode()
+            installed,
+            READ + "print(json.dumps(m.predict(texts)))",
+            model.path,
+            told=json.dumps(texts).encode(),
         )
         expected = Classifier.load(model.path).predict(texts, batch_size=1)
         for (label, probability, status), answer in zip(json.loads(out), expected, strict=True):
@@ -109,12 +112,14 @@ print(len(wrong), os.wait()[1])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list[Model]) -> None:
     texts = json.dumps([record.decode("utf-8", "replace")[:500] for record in RECORDS]).encode()
-    assert python(installed, READ + THREADS, models[1].path, input=texts) == "0 0\n"
+    assert python(installed, READ + THREADS, models[1].path, told=texts) == "0 0\n"
 
 
 def test_errors_are_one_line(installed: Path, damaged: list[tuple[str, bytes]], tmp_path: Path) -> None:
     code = "import sys, edge_lstm_native as e\nfor path in sys.argv[1:]:\n"
-    code += "    try: e.Model(path); print('opened')\n    except ValueError as x: print(str(x).count(chr(10)))\n"
+    code += (
+        "    try: e.Model(path); print('opened')\n    except ValueError as x: print(str(x).count(chr(10)))\n"
+    )
     paths = []
     for i, (_, data) in enumerate(damaged):
         paths.append(tmp_path / str(i))

@@ -16,20 +16,20 @@ def answer(model: Model, lines: list[str]) -> None:
     """Print what the model says of some lines."""
     for label, probability, status in model.predict(lines):
         names = (label,) if isinstance(label, str) else label
-        print("|".join(map(printable, names)), f"{probability:.6f}", status, sep="\t")
+        sys.stdout.write(f"{'|'.join(map(printable, names))}\t{probability:.6f}\t{status}\n")
     sys.stdout.flush()
 
 
 def main() -> int:
     """Answer the lines of standard input."""
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        print("usage: python -m edge_lstm_native MODEL < LINES", file=sys.stderr)
+        sys.stderr.write("usage: python -m edge_lstm_native MODEL < LINES\n")
         return 2
     try:
         model = Model(sys.argv[1])
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        print(f"error: {printable(sys.argv[1])}: {reason}", file=sys.stderr)
+        sys.stderr.write(f"error: {printable(sys.argv[1])}: {reason}\n")
         return 1
     sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     sys.stdout.reconfigure(encoding="utf-8")

@@ -20,7 +20,7 @@ class Model:
 
     @property
     def thresholds(self) -> tuple[float, ...] | None:
-        """From which probability on a text has each label, where a text may have several or none; else None."""
+        """Where a text may have several labels or none: from which probability on it has each; else None."""
 
     @property
     def kernel(self) -> str:
@@ -37,4 +37,4 @@ class Model:
         """float32 [texts, labels]; numpy.asarray takes it without a copy."""
 
     def check(self) -> tuple[int, int, float]:
-        """Run the file's golden rows: (how many are wrong here, how many there are, the largest difference)."""
+        """Run the file's golden rows: (wrong ones, how many there are, the largest difference)."""
