@@ -881,9 +881,9 @@ static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return m->kernel-
 
 static int32_t passes_of(const edge_lstm *m, int32_t most) { return most > m->kernel->limit ? 2 : 1; }
 
-static size_t packed_size(const edge_lstm *m, int32_t inputs, int32_t most) {
-    size_t rows = m->int8 ? 1 + (size_t)groups_of(m, inputs) * (size_t)passes_of(m, most) : (size_t)inputs;
-    return 16 * (size_t)m->units * rows;
+static uint64_t packed_size(const edge_lstm *m, int32_t inputs, int32_t most) {
+    uint64_t rows = m->int8 ? 1 + (uint64_t)groups_of(m, inputs) * (uint64_t)passes_of(m, most) : (uint64_t)inputs;
+    return 16 * (uint64_t)m->units * rows;
 }
 
 static void lay_out_model(edge_lstm *m, memory *all) {
@@ -943,7 +943,7 @@ static void pack_int8(const edge_lstm *m, const unsigned char *weights, int32_t 
     int32_t lanes = m->kernel->lanes, width = m->kernel->inputs == S16 ? 2 : 4, groups = groups_of(m, inputs), first, j, i, k, pass;
     int32_t passes = passes_of(m, most);
     size_t row = 16 * (size_t)lanes;
-    memset(out, 0, packed_size(m, inputs, most));
+    memset(out, 0, (size_t)packed_size(m, inputs, most));
     for (first = 0; first < m->units; first += lanes, out += row * (size_t)(1 + groups * passes))
         for (j = 0; j < 4; j++)
             for (i = 0; i < lanes && first + i < m->hidden; i++) {
@@ -966,7 +966,7 @@ static void pack_int8(const edge_lstm *m, const unsigned char *weights, int32_t 
 /* fp32 weights [4H, inputs] for the kernel: [block, input, gate, lane]. */
 static void pack_float(const edge_lstm *m, const unsigned char *w, int32_t inputs, unsigned char *out) {
     int32_t lanes = m->kernel->lanes, first, j, i, k;
-    memset(out, 0, packed_size(m, inputs, 0));
+    memset(out, 0, (size_t)packed_size(m, inputs, 0));
     for (first = 0; first < m->units; first += lanes)
         for (k = 0; k < inputs; k++)
             for (j = 0; j < 4; j++, out += 4 * (size_t)lanes)

@@ -61,6 +61,17 @@ def test_any_number_of_texts_in_any_order(program: list[str], models: list[Model
         assert not count or (other == bits[order]).all(), count
 
 
+def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, models: list[Model]) -> None:
+    if "avx512-vnni" not in kernels(program):
+        pytest.skip("no AVX-512 VNNI, by which it is tried")
+    flags = ("gcc", "-std=c99", "-O2", "-mavx2")
+    other = [str(compiled(*flags, sources=[str(HERE / "avx_vnni.c"), str(HERE / "answers.c")]))]
+    for model in models:
+        for many in (False, True):
+            bits = answers(other, model.path, "avx-vnni", many=many)[2]
+            assert (bits == answers(program, model.path)[2]).all(), model.name
+
+
 BUILDS = {
     "gnu11, contraction asked for": ("gcc", "-std=gnu11", "-O3", "-march=native", "-ffp-contract=fast"),
     "no optimisation": ("gcc", "-std=c99", "-O0"),
