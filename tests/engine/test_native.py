@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -21,8 +22,8 @@ MOST_BYTES = 400_000
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the module, from a wheel that pip built of engine/python."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", folder]
-    run = subprocess.run([*command, PROJECT / "engine" / "python"], capture_output=True, text=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    run = subprocess.run([*command, str(PROJECT / "engine" / "python")], capture_output=True, text=True)
     if "No module named" in run.stderr:
         pytest.skip("no pip or no setuptools")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -80,9 +81,7 @@ def test_the_buffer_is_numpys_without_a_copy(
     installed: Path, models: list[Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(installed)
-    import edge_lstm_native
-
-    model = edge_lstm_native.Model(models[0].path.read_bytes())
+    model = importlib.import_module("edge_lstm_native").Model(models[0].path.read_bytes())
     view = model.probabilities(["good", "bad", "never"])
     array = np.asarray(view)
     assert array.shape == (3, len(model.labels)) and array.dtype == np.float32

@@ -80,7 +80,6 @@ BUILDS = {
     "clang": ("clang", "-std=c99", "-O3"),
     "clang 14": ("clang-14", *STRICT, "-O2"),
     "clang, native": ("clang-14", "-std=gnu11", "-O3", "-march=native"),
-    "i686": ("gcc", "-m32", "-msse2", "-mfpmath=sse", "-std=c99", "-O2"),
 }
 
 
@@ -88,8 +87,6 @@ BUILDS = {
 def test_every_compiler_gives_the_same_bits(
     program: list[str], compiled: Compile, models: list[Model], build: str
 ) -> None:
-    if "-m32" in BUILDS[build] and not shutil.which("x86_64-linux-gnux32-gcc"):
-        pytest.skip("no libraries for 32 bits")
     other = [str(compiled(*BUILDS[build]))]
     for model in models:
         expected = answers(program, model.path)[2]
