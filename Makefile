@@ -12,6 +12,9 @@ DEVICE_BIN := $(DEVICE_VENV)/$(SCRIPTS)
 PIP_FLAGS := --quiet --disable-pip-version-check
 # Those that take minutes run in .ci/run, or with PYTEST_FLAGS= (nothing).
 PYTEST_FLAGS ?= -m "not slow"
+# Test processes at once, of one thread each, a file of tests in one of them; 0: no others, as a debugger needs it.
+TEST_PROCESSES ?= 2
+PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: demo test lint types pytest device-test docs outputs release model words bench emulated clean
 
@@ -39,13 +42,15 @@ types: $(VENV)/installed
 
 # Ray can end the process that it is used in, so its tests have one of their own.
 RAY_TESTS := tests/end_to_end/test_score_on_ray.py
+pytest: export OMP_NUM_THREADS := 1
 pytest: $(VENV)/ray
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) --ignore $(RAY_TESTS)
+	$(BIN)/python $(PYTEST) $(PYTEST_FLAGS) --ignore $(RAY_TESTS)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(RAY_TESTS)
 
 # Installed without an extra, as a device has it: there torch and onnx cannot be imported. LOWEST=1 takes the lowest
 # releases that pyproject.toml allows, with which Python 3.10 goes; DEVICE_TESTS names some of the tests.
 DEVICE_TESTS := .
+device-test: export OMP_NUM_THREADS := 1
 device-test:
 	rm -rf $(DEVICE_VENV)
 	$(PYTHON) -m venv $(DEVICE_VENV)
@@ -54,7 +59,7 @@ device-test:
 		--python $(DEVICE_BIN)/python,$(PIP_FLAGS)) '.[test]'
 	! $(DEVICE_BIN)/python -c 'import torch' 2>/dev/null
 	! $(DEVICE_BIN)/python -c 'import onnx' 2>/dev/null
-	cd tests/device && ../../$(DEVICE_BIN)/python -m pytest -c ../../pyproject.toml --rootdir . $(DEVICE_TESTS)
+	cd tests/device && ../../$(DEVICE_BIN)/python $(PYTEST) -c ../../pyproject.toml --rootdir . $(DEVICE_TESTS)
 
 # The documentation as a site, in build/site; a broken link, or a page that the menu lacks, is an error.
 DOCS_VENV := .venv-docs

@@ -28,6 +28,7 @@ from edge_lstm_export.train.run import with_knowledge
 from edge_lstm_export.train.sources.memory import dataset_from
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, split
+from benchmarks.table import markdown_table
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
 PAGE, MARK = Path(__file__).parent / "decisions.md", "<!-- benchmarks.ablation -->\n"
@@ -69,10 +70,10 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     "augmentation": (off(augmentation=Augmentation()), "augment"),
     "synonyms": (off(augmentation={"synonyms": 0}), "pretrained.PretrainedWords.synonyms"),
     "word table": (off(word_table="none", related_words=False), "pretrained"),
-    "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "features.with_embeddings"),
+    "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),
     "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
-    "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "linear"),
+    "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "ngrams"),
     "large vocabulary": (large_vocabulary_off, "plan.fitting_ngrams"),
     "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),
     "both directions": (off(network={"bidirectional": False}), ""),
@@ -108,7 +109,7 @@ def table(runs: Runs) -> str:
         *(f"{name}, {rows}" for name in SETS for rows in sizes),
         "seconds",
     ]
-    text = f"| idea | {' | '.join(heads)} | lines |\n|---" + "|---:" * (len(heads) + 1) + "|\n"
+    lines = []
     for idea, (_, code) in IDEAS.items():
         gains: dict[str, list[float]] = {head: [] for head in heads}
         for name, rows, seed, turned_off in runs:
@@ -118,9 +119,8 @@ def table(runs: Runs) -> str:
                     gains[head].append(100 * (whole[0] - without[0]))
                 gains["seconds"].append(whole[1] - without[1])
         source = inspect.getsource(resolve_name(f"edge_lstm_export.train.{code}")) if code else ""
-        cells = " | ".join(map(_mean, gains.values()))
-        text += f"| {idea} | {cells} | {len(source.splitlines())} |\n"
-    return text
+        lines.append([idea, *map(_mean, gains.values()), str(len(source.splitlines()))])
+    return markdown_table(("idea", *heads, "lines"), lines) + "\n"
 
 
 def _mean(values: Sequence[float]) -> str:

@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.sources.read import read_dataset
 
 from benchmarks import conditions, other_texts, picture
-from benchmarks.sets import DATA
+from benchmarks.sets import DATA, imdb
 from benchmarks.table import markdown_table, percent
 from edge_lstm import Classifier
 from edge_lstm.metrics import calibration_bins, expected_calibration_error, log_loss, wilson_interval
@@ -62,7 +60,7 @@ def main() -> None:
 def measure(presets: dict[str, list[str]], data: Path) -> Json:
     """Ask every file for the test split, and time the first file of each preset."""
     before = conditions.now()
-    dataset = read_dataset(["imdb"], DataOptions())
+    dataset = imdb()
     assert dataset.test is not None
     texts, truth = dataset.test.texts, dataset.test.labels.argmax(axis=1)
     chosen = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:TIMED_TEXTS]]

@@ -6,7 +6,6 @@ Everything is written into a folder of the cache; review text never reaches the 
 
 from __future__ import annotations
 
-import csv
 import itertools
 import os
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.vocabulary import count_words, most_frequent
 from numpy.typing import NDArray
 
+from benchmarks.sets import read
 from edge_lstm.models import REVIEWS
 from edge_lstm.text import Tokenizer, split_words
 
@@ -69,9 +69,7 @@ def prepare(data_dir: Path | None, cache: Path, seed: int = 7) -> Path:
 
 def _examples() -> Dataset:
     """Return the package's example reviews, one half for training and the other to be answered."""
-    with REVIEWS.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    dataset = dataset_from([row["text"] for row in rows], [row["label"] for row in rows], "examples")
+    dataset = dataset_from(*read(REVIEWS), "examples")
     train, test = hold_out(dataset.train, 0.5, seed=0)
     return Dataset("examples", dataset.labels, train, test, dataset.digest, several=False)
 

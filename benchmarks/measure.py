@@ -62,7 +62,7 @@ def cold_start(entrant: Entrant, texts: Path, times: int, rows: Sequence[int]) -
     one: medians."""
     starts, peaks = [], []
     for _ in range(times):
-        with entrant.start(texts) as child:
+        with Child(entrant, texts) as child:
             child.ask(cmd="run", batch=1, rows=list(rows))
             starts.append((child.first_answer_ns - child.started_ns) / 1e6)
             peaks.append(child.ask(cmd="memory")["peak_kib"] / 1024)
@@ -77,11 +77,7 @@ def cut(rows: Sequence[int], batch: int, rounds: int) -> list[list[int]]:
 
 
 def interleaved(
-    children: Mapping[str, Child],
-    turns: Sequence[list[int]],
-    batch: int,
-    passes: int,
-    order: random.Random,
+    children: Mapping[str, Child], turns: Sequence[list[int]], batch: int, passes: int, order: random.Random
 ) -> dict[str, Nanoseconds]:
     """Return the nanoseconds of every call, float64 [passes, calls], of every peer; all answer the same rows.
 

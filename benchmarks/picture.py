@@ -25,11 +25,7 @@ def all_of(report: Json) -> dict[str, str]:
         return {}
     texts, cpu = report["texts"], report["conditions"]["before"]["cpu"]
     what = f"{texts['texts']} {texts['name']}, {texts['mean_tokens']:.0f} tokens on average; {cpu}"
-    return {
-        "latency.svg": latency(tools, what),
-        "accuracy.svg": accuracy(tools, what),
-        "batches.svg": batches(tools, what),
-    }
+    return {f"{draw.__name__}.svg": draw(tools, what) for draw in (latency, accuracy, batches)}
 
 
 def latency(tools: Sequence[Json], what: str) -> str:
@@ -103,12 +99,9 @@ def _end_of_circles(axes: Any, across: str) -> None:
 
 def _begin(height: float, title: str, what: str) -> tuple[Any, Any]:
     """Return a figure and its axes, 9 inches wide."""
-    import matplotlib as mpl
+    from matplotlib import pyplot, rcParams
 
-    mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "edge-lstm", "svg.fonttype": "none", "font.size": 9})
-    from matplotlib import pyplot
-
+    rcParams.update({"backend": "svg", "svg.hashsalt": "edge-lstm", "svg.fonttype": "none", "font.size": 9})
     figure, axes = pyplot.subplots(figsize=(9, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
     axes.set_title(what, loc="left", fontsize=8, color="#5b6673")

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
-import http.server
 import importlib.util
 import json
 import os
@@ -30,6 +28,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.table import markdown_table
+from edge_lstm.modelfile import embedded_model, open_model, parse_model
 from edge_lstm.models import embedded_reviews
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -85,8 +85,6 @@ class Row:
 
 def model_files(folder: Path) -> dict[str, Path]:
     """Return int8 files: tiny and small, random networks of these presets' shapes, and base (embedded)."""
-    from edge_lstm.modelfile import embedded_model
-
     for name in ("tiny", "small"):
         (folder / f"{name}.onnx").write_bytes(random_model(name))
     return {"tiny": folder / "tiny.onnx", "small": folder / "small.onnx", "base": embedded_model()}
@@ -100,8 +98,6 @@ def random_model(preset: str) -> bytes:
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.plan import Asked, Facts, make_plan
-
-    from edge_lstm.modelfile import open_model, parse_model
 
     base = open_model()
     config = make_plan(Facts(25_000, 2, words=230, repeated_words=60_000), Asked(preset)).network
@@ -206,34 +202,30 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
     return cold, statistics.mean(times), peak
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 def in_chromium(folder: Path, models: dict[str, Path], rounds: int) -> Iterator[Row]:
     """Yield the rows of the module and of onnxruntime-web in a page each; cold is from an open page to the
     first answer."""
-    from tests.ports.chromium import CHROMIUM, Chromium
+    from tests.ports.chromium import CHROMIUM, Chromium, served
 
     texts = (folder / "texts.json").read_text()
     (folder / "index.html").write_text("<!doctype html><title>ports</title>")
-    for name, target in {"ports": PORTS, "benchmarks": Path(__file__).parent, **models}.items():
-        (folder / name).symlink_to(target)
-    (folder / "ort").symlink_to(onnxruntime_web() or folder)
-    handler = functools.partial(_Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for model, path in models.items():
+        (folder / model).symlink_to(path)
+    folders = {
+        "page": folder,
+        "ports": PORTS,
+        "benchmarks": Path(__file__).parent,
+        "ort": onnxruntime_web() or folder,
+    }
     for model in models if CHROMIUM else ():
         for name, urls, shipped in _javascript("/ports", "/ort"):
-            bytes_of = f"async () => (await fetch('/{model}')).arrayBuffer()"
+            bytes_of = f"async () => (await fetch('/page/{model}')).arrayBuffer()"
             call = f"measure({json.dumps(urls)}, {bytes_of}, {texts}, {rounds})"
             temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its children end later
-            with temporary as profile, Chromium(Path(profile)) as browser:
-                browser.open(f"http://127.0.0.1:{server.server_port}/index.html")
+            with temporary as profile, served(**folders) as url, Chromium(Path(profile)) as browser:
+                browser.open(f"{url}/page/index.html")
                 figures = browser.run(f"(async () => (await import('/benchmarks/ports.mjs')).{call})()")
             yield Row(f"{name}, Chromium", model, shipped, *figures)
-    server.shutdown()
 
 
 def main() -> None:
@@ -263,12 +255,12 @@ def main() -> None:
             rows += in_chromium(folder, models, 3 * asked.rounds)
     if asked.json:
         asked.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    print("| | kB shipped | " + " | ".join(f"{m}: cold ms | µs per review | MB" for m in models) + " |")
-    print("|---" * (2 + 3 * len(models)) + "|")
-    for tool_name in dict.fromkeys(row.tool for row in rows):
-        own = [row for row in rows if row.tool == tool_name]
-        cells = [_shown(value) for row in own for value in (row.cold, row.micros, row.memory)]
-        print(f"| {tool_name} | {own[0].shipped:,.0f} | {' | '.join(cells)} |")
+    heads = ["", "kB shipped", *(head for m in models for head in (f"{m}: cold ms", "µs per review", "MB"))]
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        cells = lines.setdefault(row.tool, [row.tool, f"{row.shipped:,.0f}"])
+        cells += map(_shown, (row.cold, row.micros, row.memory))
+    print(markdown_table(heads, lines.values()))
 
 
 def _shown(value: float | None) -> str:

@@ -21,10 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.sources.read import read_dataset
 
 from benchmarks.ports import MODULE, PORTS, PROJECT, compile_c, model_files
+from benchmarks.sets import imdb
 from edge_lstm import Classifier
 
 TOLERANCE = 1e-3
@@ -102,7 +101,7 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     rng = random.Random(0)
-    dataset = read_dataset(["imdb"], DataOptions())
+    dataset = imdb()
     assert dataset.test is not None
     reviews = [" ".join(text.splitlines()) for text in dataset.test.texts]
     with tempfile.TemporaryDirectory() as made:

@@ -10,8 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,9 @@ _NOT_THE_TOOLS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "dist
 _NOT_PASSED_ON = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH", "VIRTUAL_ENV")
 
 
-class EnvironmentUnavailableError(Exception):
-    """This environment cannot be made here; the message is one line that says why."""
+class CannotTakePartError(Exception):
+    """An environment cannot be made, a conversion failed, or a peer ended or answered with an error: one line
+    that says why."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,7 @@ class Environment:
 
     def installed_bytes(self) -> int:
         """Return the bytes of all files in site-packages, without those of pip and setuptools."""
-        entries = [
-            entry for site in self.folder.glob("lib/python3*/site-packages") for entry in site.iterdir()
-        ]
+        entries = self.folder.glob("lib/python3*/site-packages/*")
         counted = [e for e in entries if not {e.name, e.name.split("-")[0]} & {*_NOT_THE_TOOLS}]
         files = [f for entry in counted for f in (entry.rglob("*") if entry.is_dir() else [entry])]
         return sum(file.lstat().st_size for file in files if not file.is_dir())
@@ -52,8 +50,8 @@ class Environment:
 
 def ensure(name: str, cache: Path) -> Environment:
     """Return the environment `name` under `cache`, made if it is missing or if its requirements changed; that
-    of the checkout is always made. Raises EnvironmentUnavailableError with pip's last error line where it
-    cannot be installed.
+    of the checkout is always made. Raises CannotTakePartError with pip's last error line where it cannot be
+    installed.
     """
     folder = cache / "environments" / name
     asked = "\n".join((sys.version.split()[0], *REQUIREMENTS[name])) + "\n"
@@ -71,22 +69,7 @@ def _pip(command: list[str], name: str) -> None:
     if done.returncode != 0:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()] or lines or ["no output"]
-        raise EnvironmentUnavailableError(f"{name}: {errors[-1].strip()}")
-
-
-Ensure = Callable[[str, Path], Environment]
-
-
-class PeerError(Exception):
-    """A peer answered with an error, or died; the message names the peer."""
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A contender or converter that is left out, and why."""
-
-    name: str
-    reason: str
+        raise CannotTakePartError(f"{name}: {errors[-1].strip()}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +81,7 @@ class Workplace:
     texts: Path
     weights: Path
     threads: int = 1
-    ensure: Ensure = ensure
+    ensure: Callable[[str, Path], Environment] = ensure
 
     @property
     def models(self) -> Path:
@@ -106,30 +89,22 @@ class Workplace:
         return self.cache / "models" / hashlib.sha256(self.weights.read_bytes()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
 class Entrant:
-    """A contender that can take part: its environment and its files are there."""
+    """A contender with its environment and its files. Raises CannotTakePartError where one cannot be had."""
 
-    contender: Contender
-    environment: Environment
-    place: Workplace
-
-    def model_files(self) -> list[Path]:
-        """Return what has to be copied to the device."""
-        return [self.place.models / name for name in (self.contender.model, *self.contender.files)]
-
-    @contextmanager
-    def start(self, texts: Path) -> Iterator[Child]:
-        """Run a process with the model and these texts loaded. Raises PeerError."""
-        child = Child(self, texts)
-        try:
-            yield child
-        finally:
-            child.close()
+    def __init__(self, contender: Contender, place: Workplace) -> None:
+        self.contender, self.place = contender, place
+        self.environment = place.ensure(contender.environment, place.cache)
+        # What has to be copied to the device.
+        self.model_files = [place.models / name for name in (contender.model, *contender.files)]
+        for path in self.model_files:
+            if not path.exists():
+                raise CannotTakePartError(f"there is no {path.name}: it could not be converted")
 
 
 class Child:
-    """One contender's process with its model loaded. `started_ns` to `first_answer_ns` is its cold start."""
+    """One contender's process with its model and texts loaded; raises CannotTakePartError. `started_ns` to
+    `first_answer_ns` is its cold start."""
 
     def __init__(self, entrant: Entrant, texts: Path) -> None:
         contender, place = entrant.contender, entrant.place
@@ -141,17 +116,17 @@ class Child:
                 command, cwd=ROOT, env=_environment(place.threads), text=True, bufsize=1,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
-        model, documents = entrant.model_files()[0], texts / contender.documents
+        model, documents = entrant.model_files[0], texts / contender.documents
         asked = {"model": str(model), "documents": str(documents), "options": dict(contender.options)}
         try:
             self.loaded = self.ask(cmd="load", threads=place.threads, **asked)
-        except PeerError:
-            self.close()
+        except CannotTakePartError:
+            self.__exit__()
             raise
         self.first_answer_ns = time.perf_counter_ns()
 
     def ask(self, **command: Any) -> Json:
-        """Send one command and wait for its answer. Raises PeerError."""
+        """Send one command and wait for its answer. Raises CannotTakePartError."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps(command) + "\n")
@@ -161,13 +136,16 @@ class Child:
             line = ""
         if not line:
             status = self._process.wait()
-            raise PeerError(f"{self._name}: process ended with status {status}; see {self._log}")
+            raise CannotTakePartError(f"{self._name}: process ended with status {status}; see {self._log}")
         answer: Json = json.loads(line)
         if "error" in answer:
-            raise PeerError(f"{self._name}: {answer['error']}")
+            raise CannotTakePartError(f"{self._name}: {answer['error']}")
         return answer
 
-    def close(self) -> None:
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """End the process by closing its input; it is killed if it does not end within 10 s."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
@@ -179,23 +157,10 @@ class Child:
         self._process.stdout.close()
 
 
-def find(contenders: Sequence[Contender], place: Workplace) -> Iterator[Entrant | Skipped]:
-    """Yield the contenders that can take part, and why the others cannot."""
-    for contender in contenders:
-        try:
-            entrant = Entrant(contender, place.ensure(contender.environment, place.cache), place)
-        except EnvironmentUnavailableError as error:
-            yield Skipped(contender.name, str(error))
-            continue
-        missing = [path.name for path in entrant.model_files() if not path.exists()]
-        reason = f"there is no {missing[0]}: it could not be converted" if missing else ""
-        yield Skipped(contender.name, reason) if missing else entrant
-
-
-def convert_all(conversions: Sequence[Conversion], place: Workplace) -> list[Skipped]:
-    """Convert the networks into every tool's files unless that was done; return what failed."""
+def convert_all(conversions: Sequence[Conversion], place: Workplace) -> dict[str, str]:
+    """Convert the networks into every tool's files unless that was done; return what failed → why."""
     place.models.mkdir(parents=True, exist_ok=True)
-    failed = []
+    failed = {}
     for conversion in conversions:
         source = place.weights if conversion.source == "weights" else place.texts / conversion.source
         done = place.models / f"{conversion.name}.{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}.done"
@@ -203,13 +168,13 @@ def convert_all(conversions: Sequence[Conversion], place: Workplace) -> list[Ski
             if not done.exists():
                 convert(conversion, source, place.models, place)
                 done.touch()
-        except EnvironmentUnavailableError as error:
-            failed.append(Skipped(f"conversion, {conversion.name}", str(error)))
+        except CannotTakePartError as error:
+            failed[f"conversion, {conversion.name}"] = str(error)
     return failed
 
 
 def convert(conversion: Conversion, source: Path, target: Path, place: Workplace) -> None:
-    """Run a converter. Raises EnvironmentUnavailableError, also where it ends with an error."""
+    """Run a converter. Raises CannotTakePartError, also where it ends with an error."""
     print(f"converting: {conversion.name}", file=sys.stderr)
     python = place.ensure(conversion.environment, place.cache).python
     command = [python, "-m", "benchmarks.convert", conversion.name, source.absolute(), target.absolute()]
@@ -218,7 +183,7 @@ def convert(conversion: Conversion, source: Path, target: Path, place: Workplace
     )
     if done.returncode:
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise EnvironmentUnavailableError(f"status {done.returncode}: {last}")
+        raise CannotTakePartError(f"status {done.returncode}: {last}")
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -20,7 +20,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, split
+from benchmarks.table import markdown_table
 from edge_lstm import Classifier
 
 RESULTS = Path(__file__).parent / "results" / "public_sets.jsonl"
@@ -130,21 +131,18 @@ def page(runs: Mapping[Cell, Figures]) -> str:
                 if cell.held_out == held_out and (cell.rows == ALL) == all_rows:
                     table[cell.set, cell.rows][cell.column].append(figures)
             if table:
-                lines += ["", f"## {judged}, {which}", "", *_table(table)]
+                lines += ["", f"## {judged}, {which}", "", _table(table)]
     return "\n".join(lines) + "\n"
 
 
-def _table(table: Mapping[tuple[str, str], Mapping[str, Sequence[Figures]]]) -> Iterator[str]:
-    """Yield a row for each set and number of rows, and the means of each way of training that has all."""
+def _table(table: Mapping[tuple[str, str], Mapping[str, Sequence[Figures]]]) -> str:
+    """Return a row for each set and number of rows, and the means of each way of training that has all."""
     columns = sorted({column for row in table.values() for column in row}, reverse=True)
     columns.sort(key=lambda column: column != "SVM")
-    yield f"| set | rows | {' | '.join(columns)} |"
-    yield "|---|---" + "|---:" * len(columns) + "|"
-    for setting, row in table.items():
-        yield f"| {' | '.join(setting)} | {' | '.join(_cell(row.get(c, ())) for c in columns)} |"
+    lines = [[*setting, *(_cell(row.get(c, ())) for c in columns)] for setting, row in table.items()]
     of_sets = ([_mean(row[c]) for row in table.values() if c in row] for c in columns)
-    means = (_cell([_mean(runs)] if len(runs) == len(table) else ()) for runs in of_sets)
-    yield f"| **mean** | | {' | '.join(means).replace('†', '')} |"
+    means = (_cell([_mean(runs)] if len(runs) == len(table) else ()).replace("†", "") for runs in of_sets)
+    return markdown_table(("set", "rows", *columns), [*lines, ["**mean**", "", *means]], words=(0, 1))
 
 
 def _mean(runs: Sequence[Figures]) -> Figures:

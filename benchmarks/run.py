@@ -13,26 +13,17 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import conditions, documents, lineup, measure, picture, table
-from benchmarks.processes import (
-    ROOT,
-    Child,
-    Entrant,
-    PeerError,
-    Skipped,
-    Workplace,
-    convert,
-    convert_all,
-    find,
-)
+from benchmarks.lineup import Contender, Conversion
+from benchmarks.processes import ROOT, CannotTakePartError, Child, Entrant, Workplace, convert, convert_all
 from edge_lstm.modelfile import embedded_model
 
 Json = dict[str, Any]
@@ -61,8 +52,8 @@ def main() -> None:
     add("--output", type=Path, default=Settings.output)
     add("--model", type=Path, action="append", help="an edge-lstm model file; repeatable (default: embedded)")
     add("--only", action="append", default=[], help="contenders whose name holds this; repeatable")
-    for name in ("sample", "rounds", "passes", "cold_starts", "accuracy_texts"):
-        add(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
+    for field in fields(Settings)[1:]:
+        add(f"--{field.name.replace('_', '-')}", type=int, default=field.default)
     add("--threads", type=int, default=1)
     add("--draw", action="store_true")
     asked = parser.parse_args()
@@ -71,50 +62,42 @@ def main() -> None:
         return
     cache = asked.cache.absolute()
     texts = documents.prepare(asked.data_dir, cache)
-    weights = cache / f"seed-{texts.name}.npz"
-    place = Workplace(cache, texts, weights, asked.threads)
-    if not weights.exists():
-        convert(lineup.Conversion("seed", "convert-pytorch"), texts, weights, place)
+    place = Workplace(cache, texts, cache / f"seed-{texts.name}.npz", asked.threads)
+    if not place.weights.exists():
+        convert(Conversion("seed", "convert-pytorch"), texts, place.weights, place)
     contenders = (*lineup.own_files(asked.model or [embedded_model()]), *lineup.PEERS)
     chosen = [one for one in contenders if not asked.only or any(part in one.name for part in asked.only)]
-    fields = ("output", "sample", "rounds", "passes", "cold_starts", "accuracy_texts")
-    settings = Settings(**{name: getattr(asked, name) for name in fields})
+    settings = Settings(**{field.name: getattr(asked, field.name) for field in fields(Settings)})
     print(table.markdown(benchmark(place, settings, chosen, lineup.CONVERSIONS)))
 
 
 def benchmark(
-    place: Workplace,
-    settings: Settings,
-    contenders: Sequence[lineup.Contender],
-    conversions: Sequence[lineup.Conversion],
+    place: Workplace, settings: Settings, contenders: Sequence[Contender], conversions: Sequence[Conversion]
 ) -> Json:
     """Return the report of a whole run, and write it into the output folder."""
     count = min(settings.sample, len(np.load(place.texts / "labels.npy", mmap_mode="r")))
     sample = documents.cut(place.texts, place.texts / f"sample-{count}", count)
-    skipped = convert_all(conversions, place)
-    running: list[Entrant] = []
-    for entrant in find(contenders, place):
-        (running if isinstance(entrant, Entrant) else skipped).append(entrant)  # type: ignore[arg-type]
+    before, skipped = conditions.now(), convert_all(conversions, place)
     results: dict[str, Json] = {}
     first_answers: dict[str, Any] = {}
-
-    def answers(entrant: Entrant) -> None:
-        results[entrant.contender.name] = _answers(entrant, sample, settings, first_answers)
-
-    def start_cold(entrant: Entrant) -> None:
-        rows = range(min(200, count))
-        results[entrant.contender.name] |= measure.cold_start(entrant, sample, settings.cold_starts, rows)
-
-    running = _attempt("answers", running, answers, skipped)
-    before = conditions.now()
-    running = _attempt("cold start", running, start_cold, skipped)
+    running = []
+    for contender in contenders:
+        print(f"answers and cold start: {contender.name}", file=sys.stderr, flush=True)
+        try:
+            entrant = Entrant(contender, place)
+            results[contender.name] = _answers(entrant, sample, settings, first_answers)
+            cold = measure.cold_start(entrant, sample, settings.cold_starts, range(min(200, count)))
+            results[contender.name] |= cold
+            running.append(entrant)
+        except CannotTakePartError as error:
+            skipped[contender.name] = str(error)
     _times(running, sample, settings, results)
     report = {
         "conditions": {"before": before, "after": conditions.now(), "threads": place.threads},
         "settings": {"passes": settings.passes, "rounds": settings.rounds},
         "texts": documents.describe(sample),
         "contenders": [results[entrant.contender.name] for entrant in running],
-        "skipped": [asdict(skip) for skip in skipped],
+        "skipped": [{"name": name, "reason": reason} for name, reason in skipped.items()],
     }
     settings.output.mkdir(parents=True, exist_ok=True)
     (settings.output / "latest.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -129,35 +112,20 @@ def write(report: Json, output: Path) -> None:
         (output / name).write_text(drawn, encoding="utf-8")
 
 
-def _attempt(
-    what: str, running: Sequence[Entrant], step: Callable[[Entrant], None], skipped: list[Skipped]
-) -> list[Entrant]:
-    """Return the entrants for which the step went well; the others are skipped with what went wrong."""
-    remaining = []
-    for entrant in running:
-        print(f"{what}: {entrant.contender.name}", file=sys.stderr, flush=True)
-        try:
-            step(entrant)
-            remaining.append(entrant)
-        except PeerError as error:
-            skipped.append(Skipped(entrant.contender.name, str(error)))
-    return remaining
-
-
 def _answers(entrant: Entrant, sample: Path, settings: Settings, first_answers: dict[str, Any]) -> Json:
     """Begin a contender's result: what it is, its sizes and its answers."""
     contender, texts = entrant.contender, entrant.place.texts
     limit = min(settings.accuracy_texts, contender.accuracy_texts or settings.accuracy_texts)
     labels = np.load(texts / "labels.npy")[:limit]
-    with entrant.start(sample) as child:
+    with Child(entrant, sample) as child:
         same = measure.same_answer(child, len(np.load(sample / "labels.npy", mmap_mode="r")), sample)
-    with entrant.start(texts) as child:
+    with Child(entrant, texts) as child:
         answer = measure.probabilities(child, list(range(len(labels))), 1, sample)
     first = first_answers[contender.name] = answer[:PARITY_TEXTS]
     result = {
         "name": contender.name,
         "group": contender.group,
-        "model_bytes": sum(path.stat().st_size for path in entrant.model_files()),
+        "model_bytes": sum(path.stat().st_size for path in entrant.model_files),
         "installed_bytes": entrant.environment.installed_bytes(),
         "same_answer": same,
         "accuracy": measure.accuracy(answer, labels),
@@ -176,7 +144,7 @@ def _times(running: Sequence[Entrant], sample: Path, settings: Settings, results
         tools: dict[str, Child] = {}
         for entrant in running:
             name = entrant.contender.name
-            tools[name] = stack.enter_context(entrant.start(sample))
+            tools[name] = stack.enter_context(Child(entrant, sample))
             results[name]["version"] = tools[name].loaded["version"]
         # Batches of similar length: a gain for edge-lstm, no loss for tools that run over the padding.
         by_length = np.argsort(np.load(sample / "lengths.npy"), kind="stable").tolist()

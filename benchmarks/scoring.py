@@ -28,6 +28,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.sets import imdb
+from benchmarks.table import markdown_table
+
 YARDSTICK = """
 import json, sys
 from edge_lstm import Classifier
@@ -52,10 +55,7 @@ Figures = tuple[float, float, float, float]  # seconds, CPU seconds, MiB of the 
 def texts_of(count: int, *, short: bool) -> list[str]:
     """Return so many texts, each on one line."""
     if not short and os.environ.get("EDGE_LSTM_DATA"):
-        from edge_lstm_export.train.options import DataOptions
-        from edge_lstm_export.train.sources.read import read_dataset
-
-        dataset = read_dataset(["imdb"], DataOptions())
+        dataset = imdb()
         assert dataset.test is not None
         return [" ".join(text.split()) for text in (*dataset.test.texts, *dataset.train.texts)][:count]
     rng = random.Random(1)
@@ -161,17 +161,17 @@ def main() -> None:
 
 def table(rows: int, samples: dict[str, tuple[int, list[Figures]]]) -> str:
     """Return the medians as Markdown. samples: name → workers, a run each."""
-    lines = ["| | seconds | rows/s | CPU s | efficiency by clock, CPU | MiB, first process, any other |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    heads = ("", "seconds", "rows/s", "CPU s", "efficiency by clock, CPU", "MiB, first process, any other")
+    lines = []
     medians = {name: [statistics.median(f) for f in zip(*runs)] for name, (_, runs) in samples.items()}
     base = medians.get("yardstick", [0.0, 0.0])
     for name, (seconds, cpu, first, other) in medians.items():
         answered = rows * (2 if "two" in name else 1)  # the yardstick answers every text twice
         clock, by_cpu = (base[0] / samples[name][0] / seconds, base[1] / cpu)
-        figures = f"{seconds:.1f} | {answered / seconds:,.0f} | {cpu:.1f}"
         efficiency = f"{clock * answered / rows:.0%}, {by_cpu * answered / rows:.0%}"
-        lines.append(f"| {name} | {figures} | {efficiency} | {first:.0f}, {other:.0f} |")
-    return "\n".join(lines)
+        figures = [f"{seconds:.1f}", f"{answered / seconds:,.0f}", f"{cpu:.1f}"]
+        lines.append([name, *figures, efficiency, f"{first:.0f}, {other:.0f}"])
+    return markdown_table(heads, lines)
 
 
 if __name__ == "__main__":

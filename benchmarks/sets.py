@@ -9,7 +9,7 @@ import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -17,6 +17,9 @@ from sklearn.model_selection import train_test_split
 SETS = ("banking77", "trec6", "sst2", "tweeteval_emotion", "sms_spam", "zh_waimai10k")
 DATA = Path(__file__).parents[2] / "shared" / "data" / "sets"
 ALL = "all"
+
+if TYPE_CHECKING:
+    from edge_lstm_export.train.data import Dataset
 
 Rows = tuple[list[str], list[str]]  # texts, and the label of each
 
@@ -26,6 +29,14 @@ def read(path: Path) -> Rows:
     with path.open(encoding="utf-8", newline="") as file:
         rows = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     return [text for text, _ in rows], [label for _, label in rows]
+
+
+def imdb() -> Dataset:
+    """Return IMDB's reviews, from the folder that EDGE_LSTM_DATA names."""
+    from edge_lstm_export.train.options import DataOptions
+    from edge_lstm_export.train.sources.read import read_dataset
+
+    return read_dataset(["imdb"], DataOptions())
 
 
 def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:

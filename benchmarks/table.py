@@ -88,10 +88,7 @@ def _notes(tools: Sequence[Json]) -> str:
     most = max(result["accuracy"]["texts"] for result in tools)
     few = [result for result in tools if result["accuracy"]["texts"] < most]
     fewer = "".join(f"; {result['name']} over the first {result['accuracy']['texts']}" for result in few)
-    lines = [
-        f"Accuracy over {most} texts with its 95 % interval{fewer}.",
-        *NOTES,
-    ]
+    lines = [f"Accuracy over {most} texts with its 95 % interval{fewer}.", *NOTES]
     parity = [result for result in tools if "parity" in result]
     broken = [result["name"] for result in parity if not result["parity"]["holds"]]
     if broken:

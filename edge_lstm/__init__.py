@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edge_lstm.classifier import Classifier, Prediction, SeveralPrediction
-    from edge_lstm.scoring import ScoredRow, ScoreOptions, Summary, score, score_files
+    from edge_lstm.scoring import RunOptions, ScoredRow, ScoreOptions, Summary, score, score_files
+    from edge_lstm.tables import ReadOptions
 
 __all__ = [
     "CheckError",
@@ -47,6 +48,8 @@ __all__ = [
     "OutputError",
     "Prediction",
     "ProviderError",
+    "ReadOptions",
+    "RunOptions",
     "ScoreOptions",
     "ScoredRow",
     "SeveralPrediction",
@@ -58,6 +61,8 @@ __all__ = [
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
+    "ReadOptions": "edge_lstm.tables",
+    "RunOptions": "edge_lstm.scoring",
     "ScoreOptions": "edge_lstm.scoring",
     "ScoredRow": "edge_lstm.scoring",
     "Classifier": "edge_lstm.classifier",

@@ -6,13 +6,10 @@ answers may be wrong gives that share, and the model file's **risk–coverage cu
 how many of some labelled texts that the network did not learn from are answered from which probability on,
 and how many of these answers are wrong (El-Yaniv & Wiener 2010).
 
-So few texts say little of so small a share. A threshold counts only where the true share of wrong answers is
+Few texts say little of so small a share. A threshold counts only where the true share of wrong answers is
 below the wanted one with 90 % confidence: Clopper & Pearson's one-sided bound (1934), as in selective
 classification with guaranteed risk (Geifman & El-Yaniv 2017). It is not corrected for the choice among the
-curve's points, which are nearly the same texts: drawn 400 times from banking77's 10,000 cross-fitted answers
-(TF-IDF and logistic regression), 1,000 texts gave a threshold whose true share is above the wanted 2 % in
-8 % of the draws, and above 2.5 % in 1 %; with Geifman & El-Yaniv's correction in 2 % and 0 %, for a seventh
-fewer answers, and none at all in 17 %.
+curve's points, which are nearly the same texts.
 """
 
 from __future__ import annotations
@@ -94,19 +91,18 @@ class RiskCoverage:
         DataError where ``wanted`` is no share, or the texts cannot show so little.
         """
         check_abstain(wanted)
-        found = _first_below(self, wanted)
-        if found is None:
+        point = self.promised(wanted)
+        if point is None:
             raise DataError(
                 f"{self.texts:,} texts ({self.data}) do not show from where on at most {wanted:.3g} of the "
                 f"answers are wrong, {self.least:.2g} is the least that they show; ask for that or more, or "
                 f"export with --data and more labelled texts ({fewest_texts(wanted):,} at least)"
             )
-        return self.points[found].threshold
+        return point.threshold
 
     def promised(self, wanted: float) -> Point | None:
         """The point that :meth:`threshold` takes; None where there is none."""
-        found = _first_below(self, wanted)
-        return None if found is None else self.points[found]
+        return _first_below(self, wanted)
 
     @functools.cached_property
     def least(self) -> float:
@@ -215,15 +211,12 @@ def fewest_texts(wanted: float) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _first_below(curve: RiskCoverage, wanted: float) -> int | None:
-    """The number of the first point whose share of wrong answers is at most ``wanted``, with confidence."""
-    for i, point in enumerate(curve.points):
-        # No bound is below the share itself.
-        if (
-            point.wrong <= wanted * point.answered
-            and _tail(point.wrong, point.answered, wanted) <= 1 - CONFIDENCE
-        ):
-            return i
+def _first_below(curve: RiskCoverage, wanted: float) -> Point | None:
+    """The first point whose share of wrong answers is at most ``wanted``, with confidence."""
+    for point in curve.points:
+        wrong, answered = point.wrong, point.answered  # no bound is below the share itself
+        if wrong <= wanted * answered and _tail(wrong, answered, wanted) <= 1 - CONFIDENCE:
+            return point
     return None
 
 

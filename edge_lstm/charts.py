@@ -20,9 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.extras import needs
-from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED, PAPER, SERIES
+from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED
 from edge_lstm.metrics import CalibrationBin
-from edge_lstm.metrics import Interval as ShareInterval
 from edge_lstm.printable import printable
 
 Floats = npt.NDArray[np.float64]
@@ -30,14 +29,8 @@ Floats = npt.NDArray[np.float64]
 WIDTH = 860.0  # of a drawing as wide as the page, in CSS pixels
 SMALL = 300.0  # of one that stands beside others
 NAME_LETTERS = 30
-# More labels than this, and the cells of a confusion matrix are too small to read.
-MATRIX_LABELS = 16
-FEW_TEXTS = 20  # an interval of fewer reaches far, and is cut off
 BINS = 120
 MOST_DOTS = 1000
-PHASES = ("Python starts", "imports", "loads the model", "first answer")
-PHASE_COLOURS = (SERIES[5], SERIES[3], SERIES[1], SERIES[0])
-HOT = ("#e8eff7", "#2563a8")  # of a heat map: fastest, slowest
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -48,7 +41,6 @@ _STYLE = {
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "axes.labelcolor": MUTED,
-    "axes.labelsize": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -65,8 +57,6 @@ _STYLE = {
     "ytick.major.size": 0,
     "ytick.minor.size": 0,
     "figure.facecolor": "none",
-    "legend.frameon": False,
-    "legend.labelcolor": MUTED,
     "svg.fonttype": "none",
     "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
 }
@@ -98,8 +88,8 @@ def new_axes(width: float, height: float) -> Any:
     return Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained").add_subplot()
 
 
-def to_svg(axes: Any, title: str, *, standalone: bool = False) -> str:
-    """The figure as an SVG element; ``title`` is what a screen reader says of it. standalone: a file."""
+def to_svg(axes: Any, title: str) -> str:
+    """The figure as an SVG element; ``title`` is what a screen reader says of it."""
     buffer = io.StringIO()
     figure = axes.figure
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -113,17 +103,7 @@ def to_svg(axes: Any, title: str, *, standalone: bool = False) -> str:
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
         f'aria-label="{escape(title)}">'
     )
-    svg = head + body[body.index(">") + 1 :].strip()
-    declaration = '<?xml version="1.0" encoding="utf-8"?>\n' if standalone else ""
-    return declaration + svg + "\n" * standalone
-
-
-def write_beside(axes: Any, x: float, y: float, label: str, above: float = 0) -> None:
-    """Text to the right of a point, at its height or so many pixels above."""
-    axes.annotate(
-        label, (x, y), (6 if not above else 3, above), textcoords="offset points", annotation_clip=False,
-        va="bottom" if above else "center", size=10 if above else 11,
-    )  # fmt: skip
+    return head + body[body.index(">") + 1 :].strip()
 
 
 def clip(label: str, most: int = NAME_LETTERS) -> str:
@@ -161,79 +141,26 @@ def _percent_axis(axis: Any, most: int = 6) -> None:
 # ---- evaluation
 
 
-def confusion_chart(confusion: npt.NDArray[np.int64], labels: Sequence[str]) -> str:
-    """A row for each true label, a column for each answer; the shade is the share of the row.
-
-    confusion: int64 [labels, labels].
-    """
-    n = len(labels)
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    cell = 100 if n <= 3 else max(40, 400 // n)
-    names = [clip(label, 18) for label in labels]
-    beside = 7 * max(map(len, names)) + 40
-    with style():
-        axes = new_axes(n * cell + beside, n * cell + (60 if n <= 3 else beside))
-        for i, j in np.ndindex(n, n):
-            # A square root keeps the few mistakes of a good model visible.
-            shade = 0.04 + 0.86 * math.sqrt(shares[i, j])
-            axes.add_patch(_cell(j, i, GOOD if i == j else BAD, shade))
-            if confusion[i, j] or n <= 3:
-                label = f"{confusion[i, j]:,}" + (f"\n{shares[i, j]:.1%}" if n <= 3 else "")
-                ink = PAPER if shade > 0.58 else INK
-                axes.text(j, i, label, ha="center", va="center", color=ink, size=12 if n <= 3 else 9)
-        axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), aspect="equal")
-        upright = {} if max(map(len, names)) * 7 < cell - 4 else {"rotation": 50, "ha": "left"}
-        axes.set_xticks(range(n), names, color=INK, **upright)
-        axes.set_yticks(range(n), names, color=INK)
-        axes.xaxis.tick_top()
-        axes.xaxis.set_label_position("top")
-        axes.set(xlabel="answer", ylabel="true label")
-        _bare(axes)
-        return to_svg(axes, "confusion matrix")
-
-
-def _cell(x: float, y: float, colour: str, opacity: float = 1.0, frame: str = "none") -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(
-        (x - 0.49, y - 0.49), 0.98, 0.98, facecolor=colour, alpha=opacity if frame == "none" else None,
-        edgecolor=frame, linewidth=2,
-    )  # fmt: skip
-
-
-def _bare(axes: Any) -> None:
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
 def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
     """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
     # The most probable of L labels has at least 1 / L: nothing can be left of that.
     start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
-    filled = [bin_ for bin_ in bins if bin_.count]
-    lows = np.array([max(bin_.low, start) for bin_ in filled])
-    widths = np.array([bin_.high for bin_ in filled]) - lows
-    accuracy = np.array([bin_.accuracy for bin_ in filled])
-    confidence = np.array([bin_.confidence for bin_ in filled])
-    counts = np.array([bin_.count for bin_ in filled])
-    met = np.minimum(accuracy, confidence)
-    sure = accuracy < confidence
-    bar: dict[str, Any] = {"align": "edge", "width": widths * 0.96}
     with style():
         axes = new_axes(SMALL, SMALL + 60)
         below = axes.inset_axes((0, -0.33, 1, 0.18))
-        axes.bar(lows, met, color=GOOD, alpha=0.85, **bar)
-        for which, colour, shade in ((sure, BAD, 0.6), (~sure, GOOD, 0.35)):
-            gap = np.abs(accuracy - confidence) * which
-            axes.bar(lows, gap, bottom=met, color=colour, alpha=shade, **bar)
+        for b in bins:
+            low = max(b.low, start)
+            bar: dict[str, Any] = {"align": "edge", "width": (b.high - low) * 0.96}
+            met, gap = min(b.accuracy, b.confidence), abs(b.accuracy - b.confidence)
+            colour, shade = (BAD, 0.6) if b.accuracy < b.confidence else (GOOD, 0.35)
+            axes.bar(low, met, color=GOOD, alpha=0.85, **bar)
+            axes.bar(low, gap, bottom=met, color=colour, alpha=shade, **bar)
+            below.bar(low, b.count, color=MUTED, alpha=0.6, **bar)
         axes.plot((start, 1), (start, 1), color=INK, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(xlim=(start, 1), ylim=(0, 1), ylabel="share of right answers")
+        axes.set(xlim=(start, 1), ylim=(0, 1), ylabel="accuracy")
         _percent_axis(axes.yaxis, 5)
         _percent_axis(axes.xaxis)
-        axes.grid(visible=False, axis="x")
-        below.bar(lows, counts, color=MUTED, alpha=0.6, **bar)
-        below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="probability of the answer", ylabel="texts")
+        below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="confidence", ylabel="texts")
         below.grid(visible=False)
         return to_svg(axes, "reliability diagram")
 
@@ -243,10 +170,10 @@ def coverage_chart(
     right: npt.NDArray[np.bool_],
     answered: npt.NDArray[np.bool_] | None = None,
 ) -> str:
-    """Accuracy among the surest answers, from a few of them to all: what handing the rest to a person buys.
+    """Accuracy among the surest predictions, from a few of them to all: what abstaining on the rest buys.
 
-    confidence: float32 [n], probability of each answer; right: bool [n]; answered: bool [n], those that are
-    used: their share is marked.
+    confidence: float32 [n], probability of each predicted label. right: bool [n]. answered: bool [n], the
+    texts on which the model does not abstain: their share is marked.
     """
     shares, accuracy = coverage(confidence, right)
     with style():
@@ -255,11 +182,11 @@ def coverage_chart(
         floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
         if answered is not None and answered.any() and not answered.all():
             axes.axvline(float(answered.mean()), color=BAD, linewidth=1.5, linestyle="--")
-        axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered")
-        axes.set_ylabel("share of right answers")
+        axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered (coverage)")
+        axes.set_ylabel("accuracy")
         _percent_axis(axes.xaxis, 5)
         _percent_axis(axes.yaxis, 5)
-        return to_svg(axes, "accuracy of the surest answers")
+        return to_svg(axes, "accuracy of the surest predictions")
 
 
 def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -267,74 +194,6 @@ def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) 
     order = np.argsort(-confidence, kind="stable")
     kept = np.unique(np.linspace(max(1, len(order) // 50), len(order), 60).astype(int))
     return kept / len(order), np.cumsum(right[order])[kept - 1] / kept
-
-
-@dataclass(frozen=True)
-class LengthBin:
-    """Texts of a range of lengths: their number, and each model's accuracy with its 95 % interval."""
-
-    name: str
-    count: int
-    accuracies: tuple[float, ...]
-    intervals: tuple[ShareInterval, ...]
-
-
-def length_chart(bins: Sequence[LengthBin]) -> str:
-    """Accuracy by text length with 95 % intervals, one colour for each model."""
-    # The interval of a handful of texts reaches far down and would flatten all others: it is cut off.
-    lowest = min(
-        interval.low if bin_.count >= FEW_TEXTS else accuracy
-        for bin_ in bins
-        for accuracy, interval in zip(bin_.accuracies, bin_.intervals)
-    )
-    models = len(bins[0].accuracies)
-    step = min(0.16, 0.8 / models)
-    with style():
-        axes = new_axes(WIDTH, 290)
-        for m in range(models):
-            at = np.arange(len(bins)) + (m - (models - 1) / 2) * step
-            colour = SERIES[m % len(SERIES)]
-            ends = np.array([(bin_.intervals[m].low, bin_.intervals[m].high) for bin_ in bins])
-            axes.vlines(at, ends[:, 0], ends[:, 1], color=colour, linewidth=2, alpha=0.6)
-            axes.plot(at, [bin_.accuracies[m] for bin_ in bins], "o", color=colour, markersize=7)
-        names = [f"{bin_.name}\n{bin_.count:,} texts" for bin_ in bins]
-        axes.set_xticks(range(len(bins)), names)
-        floor = min(0.9, max(0.0, math.floor(lowest * 10) / 10))
-        axes.set(xlim=(-0.5, len(bins) - 0.5), ylim=(floor, 1.005), xlabel="words in the text")
-        axes.set_ylabel("share of right answers")
-        _percent_axis(axes.yaxis)
-        axes.grid(visible=False, axis="x")
-        return to_svg(axes, "accuracy by text length")
-
-
-def agreement_chart(
-    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], names: Sequence[str]
-) -> str:
-    """How the probability of the true label moves from one model (across) to the other (upwards).
-
-    first, second: float32 [n]. Texts are counted in cells; the shade is the logarithm of the count.
-    """
-    counts, edges, _ = np.histogram2d(first, second, bins=40, range=[[0, 1], [0, 1]])
-    # At most 1: the two logarithms differ by a rounding, and an opacity above 1 is an error.
-    shades = np.minimum(1, 0.15 + 0.85 * np.log1p(counts) / math.log1p(float(counts.max())))
-    with style():
-        axes = new_axes(SMALL + 40, SMALL + 40)
-        # Where either model crosses one half, the answer of a two-label model changes.
-        axes.fill_between((0, 0.5), 0.5, 1, color=BAD, alpha=0.08, linewidth=0)
-        axes.fill_between((0.5, 1), 0, 0.5, color=BAD, alpha=0.08, linewidth=0)
-        width = edges[1]
-        for i, j in np.argwhere(counts > 0):
-            axes.bar(
-                edges[i], width, width, bottom=edges[j], align="edge", color=SERIES[0], alpha=shades[i, j],
-                linewidth=0,
-            )  # fmt: skip
-        axes.plot((0, 1), (0, 1), color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(
-            xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel=clip(names[0], 44), ylabel=clip(names[1], 44)
-        )
-        _percent_axis(axes.xaxis, 4)
-        _percent_axis(axes.yaxis, 4)
-        return to_svg(axes, "probability of the true label, model against model")
 
 
 # ---- latency
@@ -369,7 +228,7 @@ def distribution_chart(settings: Sequence[Distribution]) -> str:
                 axes.plot((us, us), (row - 0.04, row + 0.66), color=INK, linewidth=1.2)
                 if us > end:  # a label that would lie on the one before is left to the table
                     label = f"{name} {milliseconds(us)}"
-                    write_beside(axes, us, row + 0.66, label, above=1)
+                    axes.text(us, row + 0.67, f" {label}", size=10)
                     end = us * (high / low) ** (7 * len(label) / (0.8 * WIDTH))
         axes.set_yticks(range(len(settings)), [clip(one.name) for one in reversed(settings)], color=INK)
         axes.set(xlim=(low, high), ylim=(-0.08, len(settings) - 0.02))
@@ -409,138 +268,3 @@ def length_curve_chart(settings: Sequence[LengthCurve]) -> str:
         _time_axis(axes.yaxis, 0, slowest, logarithmic=False)
         axes.grid(visible=False, axis="x")
         return to_svg(axes, "time by length of the text")
-
-
-@dataclass(frozen=True)
-class RatioRow:
-    """A row of a forest plot: a ratio with its interval."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-
-def forest_chart(rows: Sequence[RatioRow], caption: str, limit: float | None = None) -> str:
-    """Ratios with their intervals around 1, ``caption`` below; ``limit`` is the gate's, if any."""
-    from_ = min(1.0, *(row.low for row in rows)) / 1.06
-    to = max(1.0, limit or 1.0, *(row.high for row in rows)) * 1.06
-    with style():
-        axes = new_axes(WIDTH, 30 * len(rows) + 50)
-        axes.set_xscale("log")
-        axes.axvline(1, color=INK, linewidth=1.4)
-        if limit is not None:
-            axes.axvline(limit, color=BAD, linestyle=(0, (4, 3)))
-        for y, row in enumerate(reversed(rows)):
-            colour = GOOD if row.high < 1 else BAD if row.low > 1 else MUTED
-            axes.plot((row.low, row.high), (y, y), color=colour, linewidth=3, solid_capstyle="butt")
-            axes.plot(row.value, y, "o", color=colour, markersize=9)
-            label = f"{row.value:.3f}  ({row.low:.3f} to {row.high:.3f})"
-            axes.annotate(label, (1, y), (14, 0), xycoords=("axes fraction", "data"),
-                          textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
-        axes.set_yticks(range(len(rows)), [clip(row.name) for row in reversed(rows)], color=INK)
-        axes.set(xlim=(from_, to), ylim=(-0.6, len(rows) - 0.4), xlabel=clip(caption, 100))
-        _ratio_axis(axes.xaxis, from_, to)
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
-        return to_svg(axes, caption)
-
-
-def _ratio_axis(axis: Any, low: float, high: float) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-    axis.set_major_locator(MaxNLocator(6) if high / low < 3 else LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:.3g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-@dataclass(frozen=True)
-class StartRow:
-    """Cold start of one setting: medians of its phases in ms, the least and the most of all together."""
-
-    name: str
-    phases_ms: tuple[float, ...]
-    least_ms: float
-    most_ms: float
-
-
-def start_chart(rows: Sequence[StartRow]) -> str:
-    """Cold start as a bar of phases."""
-    with style():
-        axes = new_axes(WIDTH, 34 * len(rows) + 66)
-        names = [clip(row.name) for row in reversed(rows)]
-        left = np.zeros(len(rows))
-        for name, colour, times in zip(
-            PHASES, PHASE_COLOURS, zip(*(row.phases_ms for row in reversed(rows)))
-        ):
-            axes.barh(range(len(rows)), times, left=left, height=0.62, color=colour, label=name)
-            left += times
-        for y, row in enumerate(reversed(rows)):
-            axes.plot((row.least_ms, row.most_ms), (y, y), color=INK, linewidth=1.2)
-            write_beside(axes, max(left[y], row.most_ms), y, f"{left[y]:.0f} ms")
-        most = max(max(sum(row.phases_ms), row.most_ms) for row in rows)
-        axes.set_yticks(range(len(rows)), names, color=INK)
-        axes.set(xlim=(0, most * 1.1), ylim=(-0.5, len(rows) - 0.5), xlabel="ms")
-        axes.grid(visible=False, axis="y")
-        axes.figure.legend(loc="outside upper center", ncols=len(PHASES))
-        return to_svg(axes, "cold start by phase")
-
-
-def heat_map_chart(
-    rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], across: str
-) -> str:
-    """A sweep as a grid of µs per text; darker is slower, the fastest cell is framed."""
-    known = [value for row in values for value in row if value is not None]
-    low, high = min(known), max(known)
-    cell = min(110.0, (WIDTH - 200) / len(columns))
-    with style():
-        from matplotlib.colors import LinearSegmentedColormap, to_hex
-
-        shades = LinearSegmentedColormap.from_list("heat", HOT)
-        axes = new_axes(cell * len(columns) + 7 * max(map(len, rows)) + 30, 42 * len(rows) + 60)
-        for i, row in enumerate(values):
-            for j, value in enumerate(row):
-                if value is None:
-                    axes.text(j, i, "–", ha="center", va="center", color=MUTED)
-                    continue
-                part = math.log(value / low) / math.log(high / low) if high > low else 0.0
-                frame = INK if value == low else "none"
-                axes.add_patch(_cell(j, i, to_hex(shades(part)), frame=frame))
-                # Not INK and PAPER: the cells have these colours in a dark page too.
-                ink = "#fefefe" if part > 0.5 else "#101828"
-                axes.text(j, i, milliseconds(value), ha="center", va="center", color=ink)
-        axes.set_xticks(range(len(columns)), [clip(name) for name in columns], color=INK)
-        axes.set_yticks(range(len(rows)), [clip(name, 40) for name in rows], color=INK)
-        axes.xaxis.tick_top()
-        axes.xaxis.set_label_position("top")
-        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5), xlabel=across)
-        _bare(axes)
-        return to_svg(axes, "sweep of settings")
-
-
-@dataclass(frozen=True)
-class Course:
-    """One setting over time: values in µs, in order."""
-
-    name: str
-    values_us: Floats
-    colour: str
-
-
-def course_chart(settings: Sequence[Course], unit: str) -> str:
-    """Medians over time, one curve for each setting: shows drift and disturbance."""
-    values = np.concatenate([one.values_us for one in settings])
-    low, high = float(np.percentile(values, 0.5)) * 0.97, float(np.percentile(values, 99.5)) * 1.03
-    with style():
-        from matplotlib.ticker import MaxNLocator
-
-        axes = new_axes(WIDTH, 240)
-        for one in settings:
-            inside = np.clip(one.values_us, low, high)
-            axes.plot(np.arange(1, len(inside) + 1), inside, color=one.colour, linewidth=1.6)
-        longest = max(len(one.values_us) for one in settings)
-        axes.set(xlim=(1, longest), ylim=(low, high), xlabel=unit)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        _time_axis(axes.yaxis, low, high, logarithmic=False)
-        axes.grid(visible=False, axis="x")
-        return to_svg(axes, "times over the measurement")

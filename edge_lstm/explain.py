@@ -1,42 +1,41 @@
-"""Which words of a text moved the answer: leave each out, classify again, see what changes (occlusion).
+"""Which words of a text moved its prediction: leave each out, classify again, see what changes (occlusion).
 
-The device does it with the model it has: one more run for each word, in batches, nothing but the model
-file and ONNX Runtime. It shows what the model reacts to, not why: words that only work together (a
-negation and what it negates) each show a part of it; ``by="sentence"`` leaves out whole sentences.
+The device does it with the model it has: one more run for each word, in batches. It shows what the model
+reacts to, not why: words that only work together (a negation and what it negates) each show a part of it.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from html import escape
+from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
+from edge_lstm.html import page, table
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 from edge_lstm.text import START_ID, Status
 
-By = Literal["word", "sentence"]
-
-CHUNK = 64  # rows between two reports of progress
-# A sentence ends at its stop and the space after it, at a line's end, or at an HTML break.
-# The stop of an English title is not an end.
-_SENTENCE_END = re.compile(
-    r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)"
-    r"[.!?…。！？]+[\"')\]’”»]*(?=\s)|[。！？]|\n+|(?:<br\s*/?>\s*)+"
-)
+WEAK = 0.05  # of the strongest effect: what is below stays without colour
+LISTED = 20  # words in the page's table
+_STYLE = """
+.reading { font-size: 1.13rem; line-height: 1.9; max-width: 72ch; }
+.reading span { border-radius: 3px; padding: 1px 0; }
+.unknown { text-decoration: underline; }
+.unread { color: var(--muted); }
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A word or sentence of the text: characters ``start`` to ``end``.
+class Word:
+    """A word of the text: characters ``start`` to ``end``.
 
     effect: how much it moves the log-odds of the label, towards it (above 0) or away from it (below 0):
         those of the whole text less those of the text without it.
-    probability: of the label, without the part.
-    known: a word of it is in the vocabulary; read: it is in the part of the text that the model reads.
+    probability: of the label, without the word.
+    known: it is in the vocabulary; read: it is in the part of the text that the model reads.
     """
 
     start: int
@@ -50,139 +49,137 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """A text's answer and what each part did to it. label: the label that effects are about, the answer
-    where no other was asked for; probability: its probability.
+    """A text's prediction and what each word did to it.
+
+    label: what the effects are about, the predicted label where no other was asked for; probability: of it.
+    predicted: the predicted label.
     """
 
     text: str
     label: str
     probability: float
-    answer: str
+    predicted: str
     probabilities: dict[str, float]
     status: Status
-    by: By
-    parts: tuple[Part, ...]
+    words: tuple[Word, ...]
 
-    def strongest(self, count: int) -> list[Part]:
-        """The parts that moved the answer most, in either direction; those of no effect are left out."""
-        moving = [part for part in self.parts if part.effect]
-        return sorted(moving, key=lambda part: -abs(part.effect))[:count]
+    def strongest(self, count: int) -> list[Word]:
+        """The words that moved the prediction most, in either direction, without those of no effect."""
+        moving = [word for word in self.words if word.effect]
+        return sorted(moving, key=lambda word: -abs(word.effect))[:count]
+
+    def strength(self, word: Word) -> float:
+        """-1 (away from the label) to 1 (towards it): the word's effect over the strongest one."""
+        strongest = max((abs(word.effect) for word in self.words), default=0.0)
+        return word.effect / strongest if strongest else 0.0
+
+    def pieces(self) -> Iterator[tuple[str, Word | None]]:
+        """The whole text in order: each word, and None with what stands between them."""
+        at = 0
+        for word in self.words:
+            yield self.text[at : word.start], None
+            yield word.text, word
+            at = word.end
+        yield self.text[at:], None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``edge-lstm explain --json``."""
         return asdict(self)
 
 
-def explain(
-    classifier: Classifier,
-    text: str,
-    *,
-    label: str | None = None,
-    by: By = "word",
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Explanation:
-    """Leaves out each part of a text in turn.
+def explain(classifier: Classifier, text: str, *, label: str | None = None) -> Explanation:
+    """Leave out each word of a text in turn.
 
-    label: what the effects are about; None for the answer. by: the parts, words or sentences.
-    progress: called with (rows that ran, rows in all).
-
-    Raises DataError where the model has no such label or there are no such parts.
+    label: what the effects are about; None for the predicted one. Raise DataError where the model has no such
+    label.
     """
-    labels = classifier.labels
+    labels, tokenizer = classifier.labels, classifier.model.tokenizer
     if label is not None and label not in labels:
         raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
-    if by not in get_args(By):
-        raise DataError(f"no parts called {by!r}; give word or sentence")
-    tokenizer = classifier.model.tokenizer
-    encoded = tokenizer.encode_text(text)
-    tokens = tokenizer.tokens(text)
-    words = [(token.start, token.end) for token in tokens]
-    known = [token.known for token in tokens]
-    ids, where = [START_ID], []  # where[w]: ids[where[w]:where[w + 1]] is word w
+    encoded, tokens = tokenizer.encode_text(text), tokenizer.tokens(text)
+    ids = [START_ID, *(id_ for token in tokens for id_ in token.ids)]
+    first_read = len(ids) - len(encoded.ids)  # the ids before it are cut off
+    rows, row_of, is_read, end = [encoded.ids], [], [], 1
     for token in tokens:
-        where.append(len(ids))
-        ids += token.ids
-    where.append(len(ids))
-    first_read = len(ids) - len(encoded.ids)  # ids before it were cut off
-
-    groups = [(w, w + 1) for w in range(len(words))] if by == "word" else _sentences(text, words)
-    rows, row_of = [encoded.ids], {}
-    for g, (first, last) in enumerate(groups):
-        start, end = where[first], where[last]
-        if end > max(start, first_read):
-            row_of[g] = len(rows)
-            # The last ids of the text without the part: the truncation rule of Tokenizer.
-            length = tokenizer.length
-            tail = ids[end:]
-            rows.append((ids[max(0, start - length) : start] + tail)[-length:])
-    answers = _probabilities(classifier, rows, batch_size, progress)
-    base, several = answers[0], classifier.model.thresholds is not None
-    column = labels.index(label) if label is not None else max(range(len(labels)), key=base.__getitem__)
-    parts = []
-    for g, (first, last) in enumerate(groups):
-        row = answers[row_of[g]] if g in row_of else base
-        start, end = words[first][0], words[last - 1][1]
-        parts.append(
-            Part(
-                start=start,
-                end=end,
-                text=text[start:end],
-                effect=_log_odds(base, column, several) - _log_odds(row, column, several),
-                probability=row[column],
-                known=any(known[first:last]),
-                read=where[last] > first_read or where[first] >= first_read,
-            )
+        start, end = end, end + len(token.ids)
+        is_read.append(end > first_read or start >= first_read)
+        row_of.append(len(rows) if end > max(start, first_read) else 0)
+        if row_of[-1]:
+            # The last ids of the text without the word: the truncation rule of Tokenizer.
+            rows.append((ids[max(0, start - tokenizer.length) : start] + ids[end:])[-tokenizer.length :])
+    predictions = classifier.probabilities_of(rows).tolist()
+    base, several = predictions[0], classifier.model.thresholds is not None
+    best = max(range(len(labels)), key=base.__getitem__)
+    column = best if label is None else labels.index(label)
+    words = [
+        Word(
+            start=token.start,
+            end=token.end,
+            text=text[token.start : token.end],
+            effect=_log_odds(base, column, several) - _log_odds(predictions[row], column, several),
+            probability=predictions[row][column],
+            known=token.known,
+            read=read,
         )
-    answer = labels[max(range(len(labels)), key=base.__getitem__)]
+        for token, row, read in zip(tokens, row_of, is_read)
+    ]
     return Explanation(
         text=text,
         label=labels[column],
         probability=base[column],
-        answer=answer,
+        predicted=labels[best],
         probabilities=dict(zip(labels, base)),
         status=encoded.status,
-        by=by,
-        parts=tuple(parts),
+        words=tuple(words),
     )
 
 
-def _probabilities(
-    classifier: Classifier,
-    rows: Sequence[Sequence[int]],
-    batch_size: int | None,
-    progress: Callable[[int, int], None] | None,
-) -> list[list[float]]:
-    answers: list[list[float]] = []
-    for start in range(0, len(rows), CHUNK):
-        answers += classifier.probabilities_of(rows[start : start + CHUNK], batch_size=batch_size).tolist()
-        if progress:
-            progress(len(answers), len(rows))
-    return answers
+def explanation_page(explanation: Explanation) -> str:
+    """The text with its colours and the strongest parts: HTML that loads nothing and runs no script."""
+    title = f"{explanation.label} {explanation.probability:.1%}"
+    return page(title, _body(explanation, title), style=_STYLE)
+
+
+def _body(explanation: Explanation, title: str) -> Iterator[str]:
+    label = escape(explanation.label)
+    others = ", ".join(f"{escape(name)} {value:.1%}" for name, value in explanation.probabilities.items())
+    yield f"<h1>{escape(title)}</h1>"
+    yield (
+        f'<p class="muted">{others}; status {explanation.status}. Blue moves towards {label}, orange away '
+        "from it. Underlined: not in the vocabulary. Grey: not read, because the text is too long.</p>"
+    )
+    spans = (
+        escape(text) if word is None else _span(word, explanation.strength(word))
+        for text, word in explanation.pieces()
+    )
+    yield f'<p class="reading text">{"".join(spans)}</p>'
+    yield "<h2>What moved the prediction most</h2>"
+    rows = [
+        (escape(" ".join(word.text.split())), f"{word.effect:+.3f}", f"{word.probability:.2%}")
+        for word in explanation.strongest(LISTED)
+    ]
+    yield table(("word", "effect", f"{explanation.label} without it"), rows, numbers=(1, 2))
+    yield (
+        '<p class="muted">Each word was left out in turn. The effect is the change of the '
+        f"log-odds of {label}: +1 multiplies its odds by 2.7. It shows what the model reacts to, not why; "
+        "words that only work together each show a part of it.</p>"
+    )
+
+
+def _span(word: Word, strength: float) -> str:
+    rgb = "37,99,168" if strength > 0 else "217,119,43"  # GOOD and BAD of html.py
+    opacity = 0.2 + 0.5 * abs(strength)
+    tint = f"background:rgba({rgb},{opacity:.2f})" if abs(strength) >= WEAK else ""
+    names = " ".join(["unknown"] * (not word.known) + ["unread"] * (not word.read))
+    title = f"effect {word.effect:+.3f}, without it {word.probability:.2%}"
+    return f'<span class="{names}" style="{tint}" title="{title}">{escape(word.text)}</span>'
 
 
 def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> float:
-    """Of one label against all others. The others are added up: 1 - p has no digits left near p = 1. Where a
-    text may have several labels, against not having it."""
-    if several:
-        others = 1 - probabilities[column]
-    else:
-        others = math.fsum(p for i, p in enumerate(probabilities) if i != column)
-    return math.log(max(probabilities[column], SMALLEST_PROBABILITY)) - math.log(
-        max(others, SMALLEST_PROBABILITY)
-    )
+    """Log-odds of one label against all others, or, with several labels per text, against its absence.
 
-
-def _sentences(text: str, words: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges of words, (first, one after the last), that form the sentences."""
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)] + [len(text)]
-    groups = []
-    first = 0
-    for end in ends:
-        last = first
-        while last < len(words) and words[last][0] < end:
-            last += 1
-        if last > first:
-            groups.append((first, last))
-        first = last
-    return groups
+    The others are added up: 1 - p has no digits left near p = 1.
+    """
+    p = probabilities[column]
+    others = 1 - p if several else math.fsum(q for i, q in enumerate(probabilities) if i != column)
+    return math.log(max(p, SMALLEST_PROBABILITY)) - math.log(max(others, SMALLEST_PROBABILITY))

@@ -54,6 +54,7 @@ th, td {{ border-bottom: 1px solid var(--line); }}
 th {{ color: var(--muted); font-weight: 600; font-size: 0.87rem; white-space: nowrap; }}
 td:first-child {{ min-width: 7em; }}
 .number {{ text-align: right; white-space: nowrap; }}
+.cell {{ display: block; padding: 0 6px; border-radius: 3px; }}
 .figures {{ display: flex; flex-wrap: wrap; gap: 12px 26px; align-items: flex-start; }}
 .figures > * {{ max-width: 100%; }}
 figure {{ margin: 8px 0; break-inside: avoid; width: 100%; }}

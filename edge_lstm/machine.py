@@ -13,39 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 # Features that decide which kernels ONNX Runtime picks, in the order of the generations.
+# fmt: off
 X86_FEATURES = (
-    "sse4_1",
-    "avx",
-    "f16c",
-    "fma",
-    "avx2",
-    "avx512f",
-    "avx512bw",
-    "avx512_vnni",
-    "avx_vnni",
-    "amx_int8",
+    "sse4_1", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8",
 )
 ARM_FEATURES = ("neon", "asimd", "atomics", "asimdhp", "asimddp", "i8mm", "bf16", "sve")
 # Main ID Register part numbers (implementer 0x41, Arm) of cores found in small devices and servers.
 ARM_CORES = {
-    "0xc07": "Cortex-A7",
-    "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35",
-    "0xd05": "Cortex-A55",
-    "0xd07": "Cortex-A57",
-    "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73",
-    "0xd0a": "Cortex-A75",
-    "0xd0b": "Cortex-A76",
-    "0xd0c": "Neoverse-N1",
-    "0xd0d": "Cortex-A77",
-    "0xd40": "Neoverse-V1",
-    "0xd41": "Cortex-A78",
-    "0xd46": "Cortex-A510",
-    "0xd47": "Cortex-A710",
-    "0xd49": "Neoverse-N2",
+    "0xc07": "Cortex-A7", "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57", "0xd08": "Cortex-A72", "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75",
+    "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd0d": "Cortex-A77", "0xd40": "Neoverse-V1",
+    "0xd41": "Cortex-A78", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd49": "Neoverse-N2",
     "0xd4f": "Neoverse-V2",
 }
+# fmt: on
 _NO_LIMIT = 2**60  # cgroup version 1 writes a number near 2**63 for "no limit"
 
 
@@ -198,15 +179,11 @@ def group_files(root: Path, controller: str, name: str) -> list[str]:
 
 def _cpu_quota(root: Path) -> float | None:
     """CPUs' worth of time that the tightest control group allows."""
-    quotas = []
-    for text in group_files(root, "cpu", "cpu.max"):  # version 2: "50000 100000" or "max 100000"
-        quota, _, period = text.partition(" ")
-        if quota.isdecimal() and period.isdecimal() and int(period):
-            quotas.append(int(quota) / int(period))
+    # Version 2: "50000 100000", or "max 100000"; version 1: two files, -1 for no limit.
+    pairs = [text.partition(" ")[::2] for text in group_files(root, "cpu", "cpu.max")]
     periods = group_files(root, "cpu", "cpu.cfs_period_us")
-    for quota, period in zip(group_files(root, "cpu", "cpu.cfs_quota_us"), periods):  # -1: no limit
-        if quota.isdecimal() and period.isdecimal() and int(period):
-            quotas.append(int(quota) / int(period))
+    pairs += zip(group_files(root, "cpu", "cpu.cfs_quota_us"), periods)
+    quotas = [int(q) / int(p) for q, p in pairs if q.isdecimal() and p.isdecimal() and int(p)]
     return min(quotas, default=None)
 
 

@@ -31,12 +31,6 @@ OPERATORS = {
 # fmt: on
 MAX_OPERATORS = 48  # the largest graph has 38
 
-# TODO(model): remove with the retrained model, and where modelfile.py asks for it. The embedded file was made
-# in format 2, and its table of word pairs needs one more operator. "layers" and "pair_buckets" in its
-# network's description no check forbids.
-EMBEDDED_FORMAT = "2"
-OPERATORS[""] |= {"Mod"}
-
 
 @dataclass(frozen=True)
 class GoldenRow:

@@ -30,7 +30,6 @@ from edge_lstm.errors import (
     NotAModelFileError,
 )
 from edge_lstm.model_checks import (
-    EMBEDDED_FORMAT,
     GoldenRow,
     check_graph,
     check_metadata,
@@ -59,6 +58,12 @@ KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absen
 KEY_SEVERAL = "edge_lstm.several"
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
 KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
+# fmt: off
+_JSON_KEYS = (
+    KEY_TOKENIZER, KEY_LABELS, KEY_NETWORK, KEY_TRAINING, KEY_QUANTIZATION, KEY_ABSTENTION, KEY_SEVERAL,
+    KEY_GOLDEN,
+)
+# fmt: on
 
 DIGEST_DIGITS = 64  # of a SHA-256 in hexadecimal
 # The entry up to its value: field 14 of 84 bytes, in it field 1 (the key, 16 bytes) and field 2 (64 bytes).
@@ -189,8 +194,7 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
             f"{path} is not a model file of edge-lstm (no {KEY_FORMAT} in its metadata); "
             "give one made by 'edge-lstm export'"
         )
-    if onnx.metadata[KEY_FORMAT] != EMBEDDED_FORMAT:  # TODO(model)
-        _check_format(onnx.metadata[KEY_FORMAT], path)
+    _check_format(onnx.metadata[KEY_FORMAT], path)
     if _digest(data[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
         raise DamagedModelFileError(
             f"{path} was cut short or changed after it was written; copy or export it again"
@@ -204,20 +208,15 @@ def _read_metadata(
     """What the metadata say, checked. batch, length: of the input. Raises ValueError, KeyError or TypeError
     where something does not fit."""
     metadata = onnx.metadata
-    tokenizer = tokenizer_from(load_json(metadata[KEY_TOKENIZER]), metadata[KEY_VOCABULARY])
+    values = {key: load_json(metadata[key]) for key in _JSON_KEYS if key in metadata}
+    tokenizer = tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
     if length != tokenizer.length:
         raise ValueError("its input has another length than its text rule")
-    labels = labels_from(load_json(metadata[KEY_LABELS]))
-    quantization = load_json(metadata[KEY_QUANTIZATION]) if KEY_QUANTIZATION in metadata else None
-    network, training = load_json(metadata[KEY_NETWORK]), load_json(metadata.get(KEY_TRAINING, "{}"))
-    thresholds = None
-    if KEY_SEVERAL in metadata:
-        thresholds = thresholds_from(load_json(metadata[KEY_SEVERAL]), labels)
+    labels = labels_from(values[KEY_LABELS])
+    network, training = values[KEY_NETWORK], values.get(KEY_TRAINING, {})
+    quantization = values.get(KEY_QUANTIZATION)
+    thresholds = thresholds_from(values[KEY_SEVERAL], labels) if KEY_SEVERAL in values else None
     check_metadata(tokenizer, labels, network, training, quantization, several=thresholds is not None)
-    golden = golden_from(load_json(metadata.get(KEY_GOLDEN, "[]")), labels, tokenizer)
-    abstention = None
-    if KEY_ABSTENTION in metadata:
-        abstention = RiskCoverage.from_dict(load_json(metadata[KEY_ABSTENTION]))
     return ModelFile(
         path=path,
         data=data,
@@ -228,8 +227,8 @@ def _read_metadata(
         network=network,
         training=training,
         quantization=quantization,
-        golden=golden,
-        abstention=abstention,
+        golden=golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer),
+        abstention=RiskCoverage.from_dict(values[KEY_ABSTENTION]) if KEY_ABSTENTION in values else None,
         thresholds=thresholds,
     )
 
@@ -262,12 +261,7 @@ def _check_format(version: str, path: Path) -> None:
 def _check_input(graph: onnx_file.Graph, path: Path) -> tuple[int | None, int]:
     """The graph's input must be input_ids int32 [batch, length]. → (fixed batch or None, length)"""
     inputs = graph.inputs
-    if (
-        len(inputs) == 1
-        and inputs[0].name == INPUT_NAME
-        and inputs[0].dtype == "int32"
-        and len(inputs[0].shape) == 2
-    ):
+    if [(v.name, v.dtype, len(v.shape)) for v in inputs] == [(INPUT_NAME, "int32", 2)]:
         batch, length = inputs[0].shape
         if isinstance(length, int) and length > 0 and (batch == 1 or isinstance(batch, str)):
             return (1 if batch == 1 else None), length
@@ -282,14 +276,13 @@ def describe(model: ModelFile) -> dict[str, Any]:
     """Everything the file says of itself, as plain values: the answer of ``edge-lstm inspect --json``."""
     graph = onnx_file.parse_graph(model.onnx.graph)
     constants = {tensor.name: tensor for tensor in graph.initializers}
+    operators: Counter[str] = Counter()
     by_operator: Counter[str] = Counter()
     for node in graph.nodes:
         name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        operators[name] += 1
         # A constant that several nodes read is counted at the first.
         by_operator[name] += sum(constants.pop(i).nbytes for i in node.inputs if i in constants)
-    operators = Counter(
-        f"{node.domain}.{node.op_type}" if node.domain else node.op_type for node in graph.nodes
-    )
     metadata_bytes = sum(len(k.encode()) + len(v.encode()) for k, v in model.onnx.metadata.items())
     return {
         "path": str(model.path),
@@ -319,17 +312,14 @@ def describe(model: ModelFile) -> dict[str, Any]:
 
 
 def _abstention(curve: RiskCoverage) -> dict[str, Any]:
-    """A curve in a few lines: the threshold for some shares of wrong answers, and the share of texts that is
-    answered then.
-    """
-    promised = {wanted: curve.promised(wanted) for wanted in SHOWN_RISKS}
+    """The threshold for some shares of wrong answers, and the share of texts that is answered then."""
+    promised = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
     return {
         "data": curve.data,
         "texts": curve.texts,
         "default": curve.default,
         "wrong": [
-            {"at most": wanted, "threshold": p.threshold, "answered": round(p.answered / curve.texts, 3)}
-            for wanted, p in promised.items()
-            if p is not None
+            {"at most": share, "threshold": p.threshold, "answered": round(p.answered / curve.texts, 3)}
+            for share, p in promised
         ],
     }

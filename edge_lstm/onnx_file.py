@@ -126,19 +126,17 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         yield number, data[at - size : at]
 
 
-def _text(value: int | bytes) -> str:
-    if not isinstance(value, bytes):
-        raise OnnxFileError("text expected")
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise OnnxFileError("text is not UTF-8") from error
-
-
 def _bytes(value: int | bytes) -> bytes:
     if not isinstance(value, bytes):
-        raise OnnxFileError("message expected")
+        raise OnnxFileError("text or message expected")
     return value
+
+
+def _text(value: int | bytes) -> str:
+    try:
+        return _bytes(value).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise OnnxFileError("text is not UTF-8") from error
 
 
 def _int(value: int | bytes) -> int:
@@ -221,26 +219,16 @@ def _tensor(data: bytes) -> Tensor:
 
 
 def _node(data: bytes) -> Node:
-    op_type, domain = "", ""
-    inputs: list[str] = []
-    outputs: list[str] = []
+    texts: dict[int, list[str]] = {1: [], 2: [], 4: [""], 7: [""]}  # inputs, outputs, op_type, domain
     for number, value in _fields(data):
-        if number == 1:
-            inputs.append(_text(value))
-        elif number == 2:
-            outputs.append(_text(value))
-        elif number == 4:
-            op_type = _text(value)
-        elif number == 7:
-            domain = _text(value)
-    return Node(op_type, domain, tuple(inputs), tuple(outputs))
+        if number in texts:
+            texts[number].append(_text(value))
+    return Node(texts[4][-1], texts[7][-1], tuple(texts[1]), tuple(texts[2]))
 
 
 def _value_info(data: bytes) -> ValueInfo:
-    name, dtype = "", ""
     shape: list[int | str] = []
     info = dict(_fields(data))
-    name = _text(info.get(1, b""))
     tensor_type = dict(_fields(_bytes(dict(_fields(_bytes(info.get(2, b"")))).get(1, b""))))
     element = _int(tensor_type.get(1, 0))
     dtype = ELEMENT_TYPES.get(element, (f"type {element}", 0))[0]
@@ -248,25 +236,17 @@ def _value_info(data: bytes) -> ValueInfo:
         if number == 1:
             axis = dict(_fields(_bytes(value)))
             shape.append(_int(axis[1]) if 1 in axis else _text(axis.get(2, b"?")))
-    return ValueInfo(name, dtype, tuple(shape))
+    return ValueInfo(_text(info.get(1, b"")), dtype, tuple(shape))
 
 
 def parse_graph(data: bytes) -> Graph:
     """An encoded graph → its nodes, constants, inputs and outputs. Raises OnnxFileError as :func:`parse`."""
-    nodes: list[Node] = []
-    initializers: list[Tensor] = []
-    inputs: list[ValueInfo] = []
-    outputs: list[ValueInfo] = []
+    parts: dict[int, list[bytes]] = {1: [], 5: [], 11: [], 12: []}  # nodes, constants, inputs, outputs
     sparse = False
     for number, value in _fields(data):
-        if number == 1:
-            nodes.append(_node(_bytes(value)))
-        elif number == 5:
-            initializers.append(_tensor(_bytes(value)))
-        elif number == 11:
-            inputs.append(_value_info(_bytes(value)))
-        elif number == 12:
-            outputs.append(_value_info(_bytes(value)))
+        if number in parts:
+            parts[number].append(_bytes(value))
         elif number == 15:
             sparse = True
-    return Graph(tuple(nodes), tuple(initializers), tuple(inputs), tuple(outputs), sparse)
+    inputs, outputs = (tuple(map(_value_info, parts[number])) for number in (11, 12))
+    return Graph(tuple(map(_node, parts[1])), tuple(map(_tensor, parts[5])), inputs, outputs, sparse)

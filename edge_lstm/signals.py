@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
-_received = 0
+_received, _deferred = 0, False
 
 
 def handle_signals() -> None:
     """Ctrl-C and SIGTERM raise KeyboardInterrupt. Where they are ignored (nohup), they stay so."""
+    global _received
+    _received = 0
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
         if signal.getsignal(number) == usual:
             signal.signal(number, _interrupt)
@@ -32,7 +34,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     middle of an extension module's start comes out as another one, or not at all.
     """
     global _received
-    while frame is not None:
+    while frame is not None and not _deferred:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
             os._exit(128 + number)
         frame = frame.f_back
@@ -41,7 +43,24 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
             os.write(sys.__stderr__.fileno(), _SHOW_CURSOR)
         os._exit(128 + number)
     _received = number
-    raise KeyboardInterrupt(number)
+    if not _deferred:
+        raise KeyboardInterrupt(number)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within the block the first signal raises nothing: who runs it asks :func:`received` at good moments."""
+    global _deferred
+    _deferred = True
+    try:
+        yield
+    finally:
+        _deferred = False
+
+
+def received() -> bool:
+    """Whether a signal came."""
+    return _received != 0
 
 
 @contextmanager

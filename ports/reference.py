@@ -112,7 +112,6 @@ def integers(value: Any) -> list[int]:
 # --- The model file --------------------------------------------------------------------------------------
 
 FORMAT = "10"
-EMBEDDED_FORMAT = "2"  # TODO(model): of the package's own model until it is retrained; all that names it goes
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 PIECES_RULE = "pieces-1"
 OOV_ID = 2
@@ -132,7 +131,7 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
 class Model:
     """What a file holds. words, pieces: string → id; spaced: character → what it becomes before the text is
     split; weights: by name; ngrams: (id,) or (id, id) → its row; thresholds: from which on a text has each
-    label, None where it has one; buckets: TODO(model)."""
+    label, None where it has one."""
 
     words: dict[str, int]
     pieces: dict[str, int]
@@ -144,7 +143,6 @@ class Model:
     weights: dict[str, np.ndarray]
     ngrams: dict[tuple[int, ...], int]
     thresholds: list[float] | None = None
-    buckets: int = 0
 
 
 def read(data: bytes) -> Model:
@@ -160,7 +158,7 @@ def read(data: bytes) -> Model:
         version = metadata["edge_lstm.format"]
     except (KeyError, ValueError, AttributeError, TypeError, ModelError):
         raise ModelError("not a model file of edge-lstm, or cut short; copy it again") from None
-    if version not in (FORMAT, EMBEDDED_FORMAT):
+    if version != FORMAT:
         raise ModelError(f"format version {version[:20]!r} is not supported; this reads {FORMAT}")
     if data[-64:] != hashlib.sha256(data[:-64]).hexdigest().encode():  # the digest: of all before it
         raise ModelError("the file was cut short or changed after it was written; copy it again")
@@ -176,11 +174,6 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
     tokenizer = json.loads(metadata["edge_lstm.tokenizer"])
     count, spaced = text_rule(tokenizer, len(lines))
     network = json.loads(metadata["edge_lstm.network"])
-    embedded = metadata["edge_lstm.format"] == EMBEDDED_FORMAT  # TODO(model)
-    weights = tensors(graph)
-    if embedded:
-        weights = {name.replace("lstm0_", "lstm_"): value for name, value in weights.items()}
-        network = {"ngrams": 0, "ngram_dim": 0, "several": False} | network
     several = "edge_lstm.several" in metadata
     model = Model(
         words={word: i for i, word in enumerate(lines[:count], 4)},
@@ -190,10 +183,9 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         labels=json.loads(metadata["edge_lstm.labels"]),
         network=network,
         golden=json.loads(metadata.get("edge_lstm.golden", "[]")),
-        weights=weights,
+        weights=tensors(graph),
         ngrams=ngrams(graph) if network["ngrams"] else {},
         thresholds=json.loads(metadata["edge_lstm.several"])["thresholds"] if several else None,
-        buckets=network["pair_buckets"] if embedded else 0,
     )
     thresholds = model.thresholds or []
     if network["pooling"] not in ("last", "mean+max"):
@@ -208,7 +200,6 @@ def described(graph: bytes, metadata: dict[str, str]) -> Model:
         or len(lines) + 4 != network["num_words"]
         or len(model.ngrams) != network["ngrams"]
         or not 1 <= model.length <= 100_000
-        or network.get("layers", 1) != 1  # TODO(model)
     ):
         raise ModelError("the file's metadata does not fit together; export it again")
     check_shapes(model)
@@ -256,9 +247,6 @@ def check_shapes(model: Model) -> None:
     if n["ngrams"]:
         expected["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
         expected |= {"ngram_scales": (n["ngram_dim"],)} if int8 else {}
-    if model.buckets:  # TODO(model)
-        expected |= {"pairs": (logits, n["num_words"] + 1 + model.buckets), "pairs_scale": (1,)}
-        expected.pop("head_w_scales", None)
     for name, shape in expected.items():
         if name not in weights or weights[name].shape != shape:
             raise ModelError(f"this network is not supported: its graph has no {name} of shape {shape}")
@@ -371,16 +359,6 @@ def lstm(x: np.ndarray, weights: dict[str, np.ndarray], direction: int) -> np.nd
     return outputs
 
 
-def pairs_part(model: Model, ids: list[int]) -> Any:
-    """TODO(model): the sum of the weights of every word and every pair of neighbours, [1 or L]; or 0."""
-    if not model.buckets:
-        return F32(0)
-    start = model.network["num_words"] + 1
-    pairs = [start + (a * 40503 + b * 7 + 123457) % model.buckets for a, b in pairwise(ids)]
-    weights = model.weights["pairs"][:, ids + pairs]  # 1 or L, 2T - 1
-    return weights.sum(axis=1, dtype=np.int32).astype(F32) * model.weights["pairs_scale"]
-
-
 def ngram_part(model: Model, ids: list[int]) -> np.ndarray:
     """The vectors of the n-grams that the text holds, each once, added up, over √T: float32 [width]."""
     present = {model.ngrams.get(gram) for gram in [*((i,) for i in ids), *pairwise(ids)]} - {None}
@@ -411,7 +389,7 @@ def probabilities(model: Model, ids: list[int]) -> np.ndarray:
     head = w["head_w"]
     if head.dtype == np.int8:
         head = head.astype(F32) * w["head_w_scales"]
-    logits = np.concatenate(parts) @ head + w["head_b"] + pairs_part(model, ids)
+    logits = np.concatenate(parts) @ head + w["head_b"]
     if model.thresholds is not None:
         return sigmoid(logits)
     if len(model.labels) == 2:  # one logit: the second label's

@@ -14,7 +14,6 @@ the real CPU would execute, though not how many of them it executes in a nanosec
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import random
@@ -22,21 +21,21 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from edge_lstm.models import embedded_reviews
+
 PROJECT = Path(__file__).resolve().parents[1]
 SUITE = "bookworm"  # its Python is 3.11, its C library new enough for the wheels
 ARM_PYTHON = "3.11"
-ARM_PLATFORMS = (
-    "manylinux_2_28_aarch64",
-    "manylinux_2_27_aarch64",
-    "manylinux_2_17_aarch64",
-    "manylinux2014_aarch64",
-)
+ARM_PLATFORMS = [f"manylinux{which}_aarch64" for which in ("_2_28", "_2_27", "_2_17", "2014")]
+Answers = npt.NDArray[np.float64]  # [texts, labels]
 TOLERANCE = 1e-3  # of a probability, where the CPU computes in another order
 
 # Runs on the emulated CPU: texts on standard input as JSON, probabilities as exact hexadecimal floats.
@@ -174,28 +173,23 @@ def command_for(cpu: Cpu | None, folder: Path, *options: str) -> tuple[list[str]
 
 def answers(
     cpu: Cpu | None, folder: Path, texts: Sequence[str], model: Path | None = None, batch_size: int = 1
-) -> list[list[float]]:
-    """Probabilities of the texts on this CPU, exact to the bit: [texts][labels]."""
+) -> Answers:
+    """Return the probabilities of the texts on this CPU, exact to the bit: float64 [texts, labels]."""
     command, environment = command_for(cpu, folder)
     request = {"texts": list(texts), "model": str(model) if model else None, "batch_size": batch_size}
+    line = [*command, "-c", ANSWER]
     done = subprocess.run(
-        [*command, "-c", ANSWER],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
+        line, input=json.dumps(request), capture_output=True, text=True, env=environment, check=False
     )
     if done.returncode:
         where = cpu.name if cpu else "this machine"
         raise RuntimeError(f"{where}: exit code {done.returncode}\n{done.stderr[-2000:]}")
-    return [[float.fromhex(value) for value in line.split()] for line in done.stdout.splitlines()]
+    return np.array([[float.fromhex(p) for p in line.split()] for line in done.stdout.splitlines()])
 
 
 def sample_texts(count: int = 240, seed: int = 0) -> list[str]:
     """The package's reviews, then texts made of their words: from 1 to 700 words long."""
-    with (PROJECT / "edge_lstm/models/reviews.csv").open(encoding="utf-8", newline="") as file:
-        texts = [row["text"] for row in csv.DictReader(file)]
+    texts = [*embedded_reviews()]
     words = [word for text in texts for word in text.split()]
     rng = random.Random(seed)
     while len(texts) < count:
@@ -205,51 +199,41 @@ def sample_texts(count: int = 240, seed: int = 0) -> list[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """How two lists of answers differ. flipped: texts whose label differs though the winner was ahead by
-    more than twice the tolerance; near: texts whose label differs within that.
+    """How two lists of answers differ. flipped: texts whose label differs; far: those of them whose best
+    label was ahead by more than twice the tolerance.
     """
 
     texts: int
     largest: float
     identical: bool
     flipped: int
-    near: int
+    far: int
 
 
-def compare(mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Difference:
-    """Answers against answers."""
-    if len(mine) != len(theirs):
+def compare(mine: Answers, theirs: Answers) -> Difference:
+    """Return how answers differ; RuntimeError where there are more or fewer of them."""
+    if mine.shape != theirs.shape:
         raise RuntimeError(f"{len(theirs)} answers for {len(mine)} texts")
-    largest, flipped, near = 0.0, 0, 0
-    for a, b in zip(mine, theirs):
-        largest = max(largest, *(abs(x - y) for x, y in zip(a, b)))
-        if a.index(max(a)) != b.index(max(b)):
-            ordered = sorted(a)
-            if ordered[-1] - ordered[-2] > 2 * TOLERANCE:
-                flipped += 1
-            else:
-                near += 1
-    return Difference(len(mine), largest, list(mine) == list(theirs), flipped, near)
+    flipped = mine.argmax(axis=1) != theirs.argmax(axis=1)
+    top = np.sort(mine, axis=1)
+    far = flipped & (top[:, -1] - top[:, -2] > 2 * TOLERANCE)
+    largest, identical = float(np.abs(mine - theirs).max()), bool((mine == theirs).all())
+    return Difference(len(mine), largest, identical, int(flipped.sum()), int(far.sum()))
 
 
 def holds(cpu: Cpu, difference: Difference) -> bool:
     """Whether the promise holds: the same bits, or within the tolerance and no label flipped beyond it."""
     if cpu.exact:
         return difference.identical
-    return difference.largest <= TOLERANCE and difference.flipped == 0
+    return difference.largest <= TOLERANCE and difference.far == 0
 
 
 def code_range(cpu: Cpu, folder: Path, model: Path) -> str:
     """Where ONNX Runtime's code lies in the emulated process, as qemu's -dfilter takes it."""
     command, environment = command_for(cpu, folder)
-    found = subprocess.run(
-        ["setarch", "-R", *command, "-c", WHERE, str(model)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
-    low, high = (int(part, 16) for part in found.stdout.split()[0].split("-"))
+    line = ["setarch", "-R", *command, "-c", WHERE, str(model)]
+    where = subprocess.run(line, capture_output=True, text=True, env=environment, check=True).stdout
+    low, high = (int(part, 16) for part in where.split()[0].split("-"))
     return f"{low:#x}..{high - 1:#x}"
 
 
@@ -272,9 +256,8 @@ def count_instructions(cpu: Cpu, folder: Path, model: Path, texts: Sequence[str]
         assert stream is not None
         counts = count_between_marks(iter(lambda: stream.read(1 << 20), b""))
     if process.returncode or len(counts) != len(texts):
-        raise RuntimeError(
-            f"{cpu.name}: exit {process.returncode}, {len(counts)} of {len(texts)} texts counted"
-        )
+        counted = f"{len(counts)} of {len(texts)} texts counted"
+        raise RuntimeError(f"{cpu.name}: exit {process.returncode}, {counted}")
     return counts
 
 
@@ -308,17 +291,14 @@ def count_between_marks(chunks: Iterable[bytes]) -> list[int]:
 
 def _print_check(cpus: Sequence[Cpu], folder: Path, texts: Sequence[str], model: Path | None) -> bool:
     mine = answers(None, folder, texts, model)
-    labels = Counter(row.index(max(row)) for row in mine)
-    print(f"{len(texts)} texts, labels {dict(sorted(labels.items()))}")
+    print(f"{len(texts)} texts, {np.bincount(mine.argmax(axis=1)).tolist()} of each label")
     print(f"{'CPU':<14}{'largest difference':>20}{'same bits':>12}{'labels differ':>15}  promise")
     fine = True
     for cpu in cpus:
-        found = compare(mine, answers(cpu, folder, texts, model))
-        fine &= holds(cpu, found)
-        same = "yes" if found.identical else "no"
-        verdict = "holds" if holds(cpu, found) else "BROKEN"
-        differ = found.flipped + found.near
-        print(f"{cpu.name:<14}{found.largest:>20.2e}{same:>12}{differ:>15}  {verdict}", flush=True)
+        d = compare(mine, answers(cpu, folder, texts, model))
+        fine &= holds(cpu, d)
+        same, verdict = "yes" if d.identical else "no", "holds" if holds(cpu, d) else "BROKEN"
+        print(f"{cpu.name:<14}{d.largest:>20.2e}{same:>12}{d.flipped:>15}  {verdict}", flush=True)
     return fine
 
 
@@ -332,16 +312,12 @@ def _print_count(cpus: Sequence[Cpu], folder: Path, model: Path, lengths: Sequen
     for cpu in cpus:
         counts = count_instructions(cpu, folder, model, texts)
         slope = (counts[-1] - counts[0]) / (lengths[-1] - lengths[0])
-        print(
-            f"{cpu.name:<14}" + "".join(f"{count:>14,}" for count in counts) + f"{slope:>12,.0f}", flush=True
-        )
+        print(f"{cpu.name:<14}{''.join(f'{n:>14,}' for n in counts)}{slope:>12,.0f}", flush=True)
 
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("step", choices=("prepare", "check", "count"))
     parser.add_argument("--cpu", action="append", choices=[cpu.name for cpu in CPUS], help="default: all")
     parser.add_argument("--model", type=Path, help="default: the embedded model")

@@ -35,12 +35,6 @@ NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e-\d+)?")
 NEAR = 0.2
 
 
-def pages() -> list[Path]:
-    """README.md and the pages of docs/ that show commands with their output."""
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return [page for page in found if BLOCK.search(page.read_text(encoding="utf-8"))]
-
-
 def shown(block: str) -> list[tuple[str, str]]:
     """The commands of a block and what stands under each."""
     parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
@@ -48,22 +42,15 @@ def shown(block: str) -> list[tuple[str, str]]:
 
 
 def output_of(command: str, folder: Path) -> str:
-    """What a command prints at 80 columns. SystemExit where it fails, as none
-    of a page does."""
+    """Return what a command prints at 80 columns. SystemExit where it fails, as none of a page does."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["/bin/bash", "-c", command],
-        cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "80"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        ["/bin/bash", "-c", command], cwd=folder, env={**os.environ, "PATH": path, "COLUMNS": "80"},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
-        sys.exit(
-            f"{command}\n{done.stdout}{done.stderr}ended with {done.returncode}; the page is left as it is"
-        )
+        said = f"{done.stdout}{done.stderr}ended with {done.returncode}"
+        sys.exit(f"{command}\n{said}; the page is left as it is")
     printed = done.stdout or done.stderr
     return printed.strip("\n").replace(f"{folder}/", "").replace(f"{ROOT}/", "")
 
@@ -124,7 +111,8 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="run what takes minutes, too")
     given = parser.parse_args()
     differences: list[tuple[str | None, str]] = []
-    for page in [path.resolve() for path in given.pages] or pages():
+    every = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for page in [path.resolve() for path in given.pages] or every:
         text = refreshed(page, long=given.long, differences=differences)
         if not given.check:
             page.write_text(text, encoding="utf-8")

@@ -33,24 +33,22 @@ def version(root: Path = ROOT) -> str:
 
 
 def missing(root: Path = ROOT, tag: str | None = None) -> list[str]:
-    """What keeps the sources at ``root`` from being released under the name ``tag``, a line each."""
-    number = version(root)
-    wrong = []
-    if not re.fullmatch(r"\d+\.\d+\.\d+", number):
-        wrong.append(f"version {number} is not of the form 1.2.3: change edge_lstm/_version.py")
-    if tag is not None and tag != f"v{number}":
-        wrong.append(f"the tag is {tag}, the version {number}: change edge_lstm/_version.py or the tag")
-    heading = _first(r"^## (.+)$", root / "CHANGELOG.md")
-    if heading.split()[0] != number:
-        wrong.append(f"the changelog begins with {heading!r}, the version is {number}")
-    if not re.fullmatch(r"\S+ \(\d{4}-\d\d-\d\d\)", heading):
-        wrong.append(f"the changelog's {heading!r} has no date: write '## {number} (YYYY-MM-DD)'")
+    """Return what keeps the sources at ``root`` from being released under the name ``tag``, a line each."""
+    number, heading = version(root), _first(r"^## (.+)$", root / "CHANGELOG.md")
     cited = _first(r"^version: (.+)$", root / "CITATION.cff")
-    if cited != number:
-        wrong.append(f"CITATION.cff says version {cited}, the package {number}")
-    if "[project.urls]" not in (root / "pyproject.toml").read_text(encoding="utf-8"):
-        wrong.append("pyproject.toml has no [project.urls]: say where the project lives")
-    return wrong
+    project = (root / "pyproject.toml").read_text(encoding="utf-8")
+    checks = {
+        f"version {number} is not of the form 1.2.3: change edge_lstm/_version.py":
+            re.fullmatch(r"\d+\.\d+\.\d+", number),
+        f"the tag is {tag}, the version {number}: change edge_lstm/_version.py or the tag":
+            tag in (None, f"v{number}"),
+        f"the changelog begins with {heading!r}, the version is {number}": heading.split()[0] == number,
+        f"the changelog's {heading!r} has no date: write '## {number} (YYYY-MM-DD)'":
+            re.fullmatch(r"\S+ \(\d{4}-\d\d-\d\d\)", heading),
+        f"CITATION.cff says version {cited}, the package {number}": cited == number,
+        "pyproject.toml has no [project.urls]: say where the project lives": "[project.urls]" in project,
+    }  # fmt: skip
+    return [reason for reason, holds in checks.items() if not holds]
 
 
 def install(dist: Path, root: Path = ROOT) -> None:
@@ -91,9 +89,7 @@ def _first(pattern: str, file: Path) -> str:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     steps = parser.add_subparsers(dest="step", required=True)
     check = steps.add_parser("check")
     check.add_argument("--tag", default=None)

@@ -9,7 +9,6 @@ is, and without its two sentinel columns.
 
 from __future__ import annotations
 
-import csv
 import random
 import sys
 from pathlib import Path
@@ -21,7 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ports")]
 
 import reference  # noqa: E402 - the port in NumPy
 
-from edge_lstm.modelfile import embedded_model, open_model  # noqa: E402
+from edge_lstm.modelfile import open_model  # noqa: E402
+from edge_lstm.models import embedded_reviews  # noqa: E402
 
 PICTURE = ROOT / "docs" / "images" / "scale.svg"
 BATCHES, BATCH_SIZE, SEED = 40, 4, 0
@@ -33,8 +33,7 @@ def scales() -> tuple[list[float], list[float]]:
     model = open_model()
     tensors = reference.tensors(model.onnx.graph)
     table = tensors["embedding"].astype(np.float32) * tensors["embedding_scale"]
-    with (embedded_model().parent / "reviews.csv").open(encoding="utf-8", newline="") as file:
-        rows = [model.tokenizer.encode_text(row["text"]).ids for row in csv.DictReader(file)]
+    rows = [model.tokenizer.encode_text(text).ids for text in embedded_reviews()]
     generator = random.Random(SEED)
     held, free = [], []
     for _ in range(BATCHES):
@@ -52,12 +51,9 @@ def _step(values: np.ndarray) -> float:
 
 def main() -> None:
     """Writes the picture."""
-    import matplotlib as mpl
+    from matplotlib import pyplot, rcParams
 
-    mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "edge-lstm", "svg.fonttype": "path", "font.size": 11})
-    from matplotlib import pyplot
-
+    rcParams.update({"backend": "svg", "svg.hashsalt": "edge-lstm", "svg.fonttype": "path", "font.size": 11})
     held, free = scales()
     figure, axes = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
     numbers = range(1, BATCHES + 1)
@@ -69,9 +65,8 @@ def main() -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(0.85 * min(free), 1.05 * max(held))
     figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
-    print(
-        f"{PICTURE.relative_to(ROOT)}: {len(set(held))} scale with sentinel units, {len(set(free))} without"
-    )
+    counts = f"{len(set(held))} scale with sentinel units, {len(set(free))} without"
+    print(f"{PICTURE.relative_to(ROOT)}: {counts}")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def commands_page() -> str:
 
 
 def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
-    command = cli._command(name, import_module(entry.module).command, entry.summary)
+    command = cli._command(name, import_module(f"{entry.package}.cli.{name}").command, entry.summary)
     context = command.make_context(name, [], resilient_parsing=True)
     yield f"## {name}"
     usage = " ".join(part for part in command.collect_usage_pieces(context) if part)
@@ -49,14 +49,8 @@ def _command(name: str, entry: cli.CommandEntry) -> Iterator[str]:
     if entry.package == cli.WORKSTATION:
         yield "On a workstation: `pip install 'edge-lstm[train]'`."
     yield from _paragraphs(command.help or "")
-    rows = []
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record and parameter.param_type_name == "argument":
-            rows.append(f"| `{_cell(record[0])}` | {_text_cell(record[1])} |")
-        elif record:
-            options, said = record
-            rows.append(f"| `{_cell(options)}` | {_text_cell(said)} |")
+    records = filter(None, (parameter.get_help_record(context) for parameter in command.get_params(context)))
+    rows = [f"| `{_cell(name)}` | {_cell(_plain(text))} |" for name, text in records]
     if rows:
         yield "\n".join(["| option | |", "|---|---|", *rows])
 
@@ -100,25 +94,18 @@ def _class(name: str, thing: type) -> Iterator[str]:
 
 def _function(called: str, heading: str, function: Any) -> Iterator[str]:
     signature = inspect.signature(function)
-    parameters = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
-    lines = [f"    {p}," for p in _starred(parameters)]
+    lines: list[str] = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "    *," not in lines:
+            lines.append("    *,")
+        if parameter.name not in ("self", "cls"):
+            lines.append(re.sub(r": '([^']*)'", r": \1", f"    {parameter},"))  # annotations are strings
     inside = "\n" + "\n".join(lines) + "\n" if lines else ""
     gives = signature.return_annotation
     arrow = "" if gives is inspect.Signature.empty else f" -> {gives}"
     yield heading
     yield f"```python\n{called}({inside}){arrow}\n```"
     yield from _paragraphs(inspect.getdoc(function) or "")
-
-
-def _starred(parameters: list[inspect.Parameter]) -> Iterator[str]:
-    starred = False
-    for parameter in parameters:
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not starred:
-            starred = True
-            yield "*"
-        default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default!r}"
-        hint = "" if parameter.annotation is inspect.Parameter.empty else f": {parameter.annotation}"
-        yield f"{parameter.name}{hint}{default}"
 
 
 def _paragraphs(docstring: str) -> Iterator[str]:
@@ -148,11 +135,7 @@ def _plain(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("[", "\\[")
-
-
-def _text_cell(text: str) -> str:
-    return _cell(_plain(text)).replace("__", r"\_\_")
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("[", "\\[").replace("__", r"\_\_")
 
 
 # Of the repository outside docs/: pages and pictures of the site, there under the same name.

@@ -9,6 +9,7 @@ The C file then lower-cases as str.lower() of the Python that wrote the table; U
 from __future__ import annotations
 
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
@@ -47,15 +48,14 @@ def sigma_class(code_point: int) -> int:
 
 def class_ranges() -> Iterator[tuple[int, int, int]]:
     """(first, count, class) of the code points that are of class 1 or 2."""
-    first, count, kind = 0, 0, 0
-    for c in [*CODE_POINTS, 0x110000]:
-        now = sigma_class(c) if c < 0x110000 else 0
-        if count and (now != kind or c != first + count or count == MOST):
-            if kind:
-                yield first, count, kind
+    classes = {c: kind for c in CODE_POINTS if (kind := sigma_class(c))}
+    first, count = 0, 0
+    for c, kind in [*classes.items(), (-1, 0)]:
+        if count and (kind != classes[first] or c != first + count or count == MOST):
+            yield first, count, classes[first]
             count = 0
         if not count:
-            first, kind = c, now
+            first = c
         count += 1
 
 
@@ -76,13 +76,9 @@ def table() -> str:
 
 
 def _wrapped(entries: list[str]) -> str:
-    lines, line = [], "   "
-    for entry in entries:
-        if len(line) + len(entry) > 116:
-            lines.append(line)
-            line = "   "
-        line += f" {entry},"
-    return "\n".join([*lines, line]) + "\n"
+    text = ", ".join(entry.replace(" ", "_") for entry in entries) + ","
+    lines = textwrap.wrap(text, 118, initial_indent=" " * 4, subsequent_indent=" " * 4)
+    return "\n".join(lines).replace("_", " ") + "\n"
 
 
 def main() -> None:

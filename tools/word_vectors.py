@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.pretrained import ENGLISH, PretrainedWords, packed
+from edge_lstm_export.train.pretrained import BITS, ENGLISH, PretrainedWords
 from edge_lstm_export.train.sources.read import read_texts
 from edge_lstm_export.train.teachers.encoder import EncoderReader, encoder_words
 from safetensors.numpy import save_file
@@ -32,7 +32,16 @@ WIDTH = 96
 SENTENCES, PER_REVIEW = 60_000, 2  # at most, drawn at random
 SHORTEST, LONGEST = 4, 24  # of a sentence, in words
 HALF_SURE = 10.0  # a word of so many sentences says half of what a frequent one does
+REACH = 2.0  # standard deviations: the largest of a value's levels
 OFTEN = 10  # sentences: such words give the vectors their size
+
+
+def packed(values: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """values: float32 [words, width] → codes: uint8 [words, width * 3 / 8], scales: float32 [width]."""
+    scales = np.sqrt((values**2).mean(axis=0)).astype(np.float32) * np.float32(2 * REACH / (2**BITS - 1))
+    levels = np.round(values / np.maximum(scales, 1e-9) + (2**BITS - 1) / 2).clip(0, 2**BITS - 1)
+    bits = (levels.astype(np.uint8)[..., None] >> np.arange(BITS, dtype=np.uint8)) & 1
+    return np.packbits(bits.reshape(len(values), -1), axis=1), scales
 
 
 def drawn_sentences() -> list[str]:

@@ -11,9 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -30,48 +29,30 @@ DEBUG_FLAG = "--debug"
 WORKSTATION = "edge_lstm_export"
 
 
-@dataclass(frozen=True)
-class CommandEntry:
-    """Where a command's module is, and the line that ``edge-lstm --help`` shows for it.
+class CommandEntry(NamedTuple):
+    """The line that ``edge-lstm --help`` shows for a command, and the import package whose ``cli`` holds its
+    module. megabytes: the address space without which it does not end well."""
 
-    megabytes: the address space without which it does not end well.
-    """
-
-    module: str
     summary: str
+    package: str = "edge_lstm"
     megabytes: int = 160
-
-    @property
-    def package(self) -> str:
-        """The import package that holds it: edge_lstm, or edge_lstm_export on a workstation."""
-        return self.module.partition(".")[0]
 
 
 # In the order of the road: train → export → quantize → score → measure.
 COMMANDS = {
-    "quickstart": CommandEntry(
-        "edge_lstm_export.cli.quickstart", "Everything once, on example tickets, in a minute.", 1500
-    ),
-    "train": CommandEntry("edge_lstm_export.cli.train", "Train a classifier from labelled text.", 1500),
-    "export": CommandEntry("edge_lstm_export.cli.export", "Turn a checkpoint into one ONNX model file.", 800),
-    "quantize": CommandEntry(
-        "edge_lstm_export.cli.quantize", "Turn an fp32 model file into an int8 one.", 800
-    ),
-    "evaluate": CommandEntry(
-        "edge_lstm.cli.evaluate", "Measure accuracy on labelled data, models side by side."
-    ),
-    "predict": CommandEntry(
-        "edge_lstm.cli.predict", "Classify texts given as arguments or lines of standard input."
-    ),
-    "explain": CommandEntry("edge_lstm.cli.explain", "Show which words of a text moved the answer."),
-    "score": CommandEntry("edge_lstm.cli.score", "Classify every row of files: files in, files out."),
-    "suggest": CommandEntry("edge_lstm.cli.suggest", "Choose the texts of a log to label next."),
-    "latency": CommandEntry("edge_lstm.cli.latency", "Measure how fast this machine answers."),
-    "inspect": CommandEntry("edge_lstm.cli.inspect", "Show everything a model file says about itself."),
-    "page": CommandEntry("edge_lstm.cli.page", "Write one HTML file that classifies what is typed."),
-    "doctor": CommandEntry(
-        "edge_lstm.cli.doctor", "Check whether this device runs a model, and runs it right.", 0
-    ),
+    "quickstart": CommandEntry("Everything once, on example tickets, in a minute.", WORKSTATION, 1500),
+    "train": CommandEntry("Train a classifier from labelled text.", WORKSTATION, 1500),
+    "export": CommandEntry("Turn a checkpoint into one ONNX model file.", WORKSTATION, 800),
+    "quantize": CommandEntry("Turn an fp32 model file into an int8 one.", WORKSTATION, 800),
+    "evaluate": CommandEntry("Measure accuracy on labelled data, models side by side."),
+    "predict": CommandEntry("Classify texts given as arguments or lines of standard input."),
+    "explain": CommandEntry("Show which words of a text moved the prediction."),
+    "score": CommandEntry("Classify every row of files: files in, files out."),
+    "suggest": CommandEntry("Choose the texts of a log to label next.", WORKSTATION, 800),
+    "latency": CommandEntry("Measure how fast this machine answers."),
+    "inspect": CommandEntry("Show what a model file is."),
+    "page": CommandEntry("Write one HTML file that classifies what is typed."),
+    "doctor": CommandEntry("Check whether this device runs a model, and runs it right.", megabytes=0),
 }
 
 
@@ -100,12 +81,21 @@ class LazyGroup(TyperGroup):
         if entry.package == WORKSTATION:
             check_installed("train", f"'{cmd_name}' runs on a workstation and")
             _check_folder()
-            return _command(cmd_name, import_module(entry.module).command, entry.summary)
         # The device side does no linear algebra in NumPy, whose threads for it double the time of its import.
         # latency times that import as programs that use the package pay for it.
-        if cmd_name != "latency":
+        elif cmd_name != "latency":
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        return _command(cmd_name, import_module(entry.module).command, entry.summary)
+        module = import_module(f"{entry.package}.cli.{cmd_name}")
+        return _command(cmd_name, module.command, entry.summary)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command; of a mistyped one, the error names those that are spelt nearly so."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = " or ".join(get_close_matches(args[0], COMMANDS))
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Names and lines from the table: pressing the tabulator imports no command's module."""

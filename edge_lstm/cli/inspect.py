@@ -1,36 +1,39 @@
-"""``edge-lstm inspect``: everything a model file says of itself."""
+"""``edge-lstm inspect``: what a model file or a checkpoint is."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.tables import print_table
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.printable import printable, to_json
+from edge_lstm.printable import listed, shorten, to_json
+
+if TYPE_CHECKING:
+    from edge_lstm.modelfile import ModelFile
 
 CHECKPOINT_SUFFIX = ".safetensors"
 
+ModelArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]", show_default=False
+    ),
+]
+CardOption = Annotated[
+    bool, typer.Option("--card", help="Write a model card: Markdown, as the Hugging Face hub reads it.")
+]
 
-def command(
-    model: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="Model file or checkpoint.  [default: the embedded model]",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-    card: Annotated[
-        bool, typer.Option("--card", help="Write a model card: Markdown, as the Hugging Face hub reads it.")
-    ] = False,
-) -> None:
-    """Show everything a model file says about itself: how it was trained and quantized, its labels, its
-    text rule, its operators and the bytes they hold. A checkpoint (.safetensors) shows its network.
+
+def command(model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False) -> None:
+    """Show what a model file is: labels, accuracy, size, vocabulary, abstention, and the operators with the
+    bytes they hold. With --json, everything that the file says about itself. Of a checkpoint (.safetensors),
+    show the plan and the network.
     """
     from edge_lstm.modelfile import describe, open_model
 
@@ -39,56 +42,72 @@ def command(
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
         if card:
             raise DataError(f"{model} is a checkpoint; export it, and make the card of the model file")
-        _checkpoint(model, as_json)
+        _show_checkpoint(model, as_json)
         return
     opened = open_model(model)
     if card:
         from edge_lstm.model_card import model_card
 
         print(model_card(opened), end="")
-        return
-    facts = describe(opened)
-    if as_json:
-        print(to_json(facts, indent=2))
-        return
-    operators = facts.pop("operators")
-    print("\n".join(_lines(facts)))
-    print("\noperator                                count      bytes")
-    for row in operators:
-        print(f"{printable(row['operator']):<38} {row['count']:>6} {row['bytes']:>10,}")
-    print(f"{'metadata':<38} {'':>6} {facts['metadata_bytes']:>10,}")
+    elif as_json:
+        print(to_json(describe(opened), indent=2))
+    else:
+        for name, text in overview(opened).items():
+            print(wrapped(text, name=name, indent=14))
+        warnings = opened.training.get("warnings")
+        for warning in warnings if isinstance(warnings, list) else ():
+            print(wrapped(str(warning), name="warning", indent=14))
+        print()
+        facts = describe(opened)
+        rows = [(row["operator"], str(row["count"]), f"{row['bytes']:,}") for row in facts["operators"]]
+        rows.append(("metadata", "", f"{facts['metadata_bytes']:,}"))
+        print_table(("operator", "count", "bytes"), rows)
 
 
-def _checkpoint(path: Path, as_json: bool) -> None:
+def overview(model: ModelFile) -> dict[str, str]:
+    """Ten lines for a person, by name. What the file does not say is called unknown."""
+    from edge_lstm.model_card import accuracy_line
+
+    tokenizer, network, versions = model.tokenizer, model.network, model.training.get("versions")
+    kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
+    subwords = f", and {len(tokenizer.pieces):,} subwords for all others" if tokenizer.pieces else ""
+    ngrams = f"; n-grams: {network['ngrams']:,}" if network.get("ngrams") else ""
+    parts = {k: v for k, v in (model.quantization or {}).items() if k in ("lstm", "embedding", "ngrams")}
+    made = versions if isinstance(versions, dict) else {}
+    return {
+        "model": f"{model.path.name}: {kind} of {network.get('hidden', 'unknown')} units",
+        "labels": f"{len(model.labels)}: {listed([shorten(label) for label in model.labels], 10)}",
+        "accuracy": accuracy_line(model) or "unknown; measure it with 'edge-lstm evaluate MODEL FILE'",
+        "size": f"{len(model.data):,} bytes, {model.precision}",
+        "words": f"{len(tokenizer.words):,}{subwords}{ngrams}",
+        "length": f"at most {tokenizer.length:,} tokens of a text are read, its last ones",
+        "quantization": "; ".join(f"{name}: {what}" for name, what in parts.items()) or "none",
+        "abstention": _abstention(model),
+        "sha256": model.sha256(),
+        "made with": ", ".join(f"{name} {version}" for name, version in made.items()) or "unknown",
+    }
+
+
+def _abstention(model: ModelFile) -> str:
+    """Which labels are left out."""
+    curve = model.abstention
+    if model.thresholds is not None:
+        pairs = [f"{shorten(name)} {value:.3f}" for name, value in zip(model.labels, model.thresholds)]
+        return f"none; a text has each label that reaches its threshold: {listed(pairs, 10)}"
+    if curve is None:
+        return "no risk-coverage curve for --abstain; --threshold works"
+    default = "none by default" if curve.default is None else f"by default --abstain {curve.default:g}"
+    return f"{default}; --abstain {curve.least:.2g} or more, from {curve.texts:,} texts ({curve.data})"
+
+
+def _show_checkpoint(path: Path, as_json: bool) -> None:
     """A checkpoint is read by the workstation side."""
     with needs("train", f"{path} is a checkpoint, which"):
         from edge_lstm_export.train.checkpoint import describe_checkpoint
     facts = describe_checkpoint(path)
-    if as_json:
-        print(to_json(facts, indent=2))
-        return
-    layers = facts.pop("layers")
-    print("\n".join(_lines(facts)))
-    print(f"\n{'layer (type)':<34}{'output shape':<22}{'parameters':>12}")
-    for row in layers:
-        print(f"{row['layer']:<34}{row['output_shape']:<22}{row['parameters']:>12,}")
-    print(f"{'total trainable parameters':<56}{sum(row['parameters'] for row in layers):>12,}")
-
-
-def _lines(value: dict[str, Any], indent: str = "") -> list[str]:
-    lines = []
-    for key, item in value.items():
-        if isinstance(item, dict):
-            lines += [f"{indent}{key}:", *_lines(item, indent + "  ")]
-        elif isinstance(item, list) and item and isinstance(item[0], dict):
-            lines.append(f"{indent}{key}:")
-            lines += [f"{indent}  {', '.join(f'{k} {v}' for k, v in entry.items())}" for entry in item]
-        elif isinstance(item, list):
-            lines.append(f"{indent}{key}: {', '.join(map(str, item))}")
-        else:
-            lines.append(
-                f"{indent}{key}: {item!r}"
-                if isinstance(item, str) and not item.isprintable()
-                else f"{indent}{key}: {item}"
-            )
-    return [printable(line) for line in lines]
+    if not as_json:
+        layers = facts.pop("layers")
+        rows = [(row["layer"], row["output_shape"], f"{row['parameters']:,}") for row in layers]
+        rows.append(("total trainable parameters", "", f"{sum(row['parameters'] for row in layers):,}"))
+        print_table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1))
+    print(to_json(facts, indent=2))

@@ -13,6 +13,10 @@ ModelOption = Annotated[
         "--model", "-m", metavar="FILE", help="Model file.  [default: the embedded model]", show_default=False
     ),
 ]
+ModelArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="MODEL", help="Model file.  [default: the embedded model]", show_default=False),
+]
 ThreadsOption = Annotated[
     int,
     typer.Option(
@@ -64,6 +68,10 @@ ThresholdOption = Annotated[
 ]
 TopOption = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Give the K most probable labels.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write a report, one HTML page that opens offline."),
+]
 LabelSeparatorOption = Annotated[
     str | None,
     typer.Option(
@@ -82,6 +90,54 @@ LabelColumnsOption = Annotated[
         help="Columns of 0 and 1, one for each label that a text may have.",
         show_default=False,
     ),
+]
+
+
+TextColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column",
+        metavar="NAME",
+        help="Column of the text, by name or number.  [default: found by its name]",
+        show_default=False,
+    ),
+]
+LabelColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        help="Column of the label, by name or number.  [default: found by its name]",
+        show_default=False,
+    ),
+]
+InputFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-format",
+        metavar="NAME",
+        help="text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]",
+        show_default=False,
+    ),
+]
+DelimiterOption = Annotated[
+    str | None,
+    typer.Option("--delimiter", metavar="CHAR", help="Of CSV input.  [default: found]", show_default=False),
+]
+QuoteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--quote",
+        metavar="CHAR",
+        help="Of CSV and TSV input; '' for none.  [default: found]",
+        show_default=False,
+    ),
+]
+NoHeaderOption = Annotated[
+    bool, typer.Option("--no-header", help="CSV and TSV input has no line of column names.")
+]
+FollowLinksOption = Annotated[
+    bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
 ]
 
 

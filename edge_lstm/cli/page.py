@@ -8,25 +8,21 @@ from typing import Annotated
 
 import typer
 
+from edge_lstm.cli.options import ModelArgument
 from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
+PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")]
+
 
 def command(
-    model: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="MODEL", help="Model file.  [default: the embedded model]", show_default=False
-        ),
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")] = Path(
-        "page.html"
-    ),
+    model: ModelArgument = None,
+    output: PageOption = Path("page.html"),
 ) -> None:
     """Write one HTML file with the model in it, for anyone with a browser.
 
-    It opens from the disk and needs no network: type, and label, probabilities and coloured words follow.
-    Another model file dropped on it takes the model's place; a CSV comes back with its rows scored.
+    It opens from the disk and needs no network: type a text, and it shows label, probabilities and coloured
+    words. Drop another model file on it to use that one; drop a CSV on it to get the rows scored.
     """
     from edge_lstm.atomic import check_distinct, check_writable, is_stream, write_atomically
     from edge_lstm.live_page import build_page

@@ -12,8 +12,14 @@ import typer
 from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
+    DelimiterOption,
+    FollowLinksOption,
+    InputFormatOption,
     ModelOption,
+    NoHeaderOption,
     ProviderOption,
+    QuoteOption,
+    TextColumnOption,
     ThresholdOption,
     TopOption,
 )
@@ -26,169 +32,115 @@ EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
 
 
+def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002 - typer's
+    return typer.Option(*names, metavar=metavar, help=help, show_default=False, **more)
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Files, globs, folders of .txt, or - for standard input.", show_default=False
+    ),
+]
+Output = Annotated[
+    str | None,
+    _option("--output", "-o", metavar="FILE", help="Output file.  [default: standard output]"),
+]
+Keep = Annotated[
+    list[str] | None,
+    _option("--keep", metavar="NAME", help="Input column to write; may be repeated.  [default: all]"),
+]
+AllProbabilities = Annotated[bool, _option("--all-probabilities", help="Add the probability of every label.")]
+OnlyAbstained = Annotated[
+    bool,
+    _option(
+        "--only-abstained",
+        help="Write only rows whose label is left out, with the guess: for a person to label.",
+    ),
+]
+OnlyLabel = Annotated[
+    list[str] | None,
+    _option("--only-label", metavar="LABEL", help="Write only rows with this label; may be repeated."),
+]
+Prefix = Annotated[
+    str | None,
+    _option(
+        "--prefix",
+        metavar="TEXT",
+        help="Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]",
+    ),
+]
+OutputFormat = Annotated[
+    str | None,
+    _option("--format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"),
+]
+Workers = Annotated[
+    int | None,
+    _option(
+        *("--workers", "-w"),
+        metavar="N",
+        min=1,
+        help="Processes to start, at most; on Windows there is one.  "
+        "[default: the cores this process may use]",
+    ),
+]
+LowMemory = Annotated[bool, _option("--low-memory", help="One worker and small chunks, for devices.")]
+Resume = Annotated[
+    bool,
+    _option("--resume", help="Go on where an interrupted run stopped; from the start if there is none."),
+]
+OnError = Annotated[
+    str,
+    typer.Option("--on-error", metavar="keep|fail", help="Rows without usable text: keep them, or stop."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="local|ray", help="This machine, or a Ray cluster: a folder in, a folder out."
+    ),
+]
+Address = Annotated[
+    str | None,
+    _option("--address", metavar="ADDRESS", help="Of a Ray cluster (auto, ray://host:10001)."),
+]
+SummaryFile = Annotated[Path | None, _option("--summary", metavar="FILE", help="Write the summary as JSON.")]
+Quiet = Annotated[bool, _option("--quiet", "-q", help="No progress and no summary.")]
+
+
 def command(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Files, globs, folders of .txt, or - for standard input.",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Output file.  [default: standard output]",
-            show_default=False,
-        ),
-    ] = None,
+    inputs: Inputs,
+    output: Output = None,
     model: ModelOption = None,
-    text_column: Annotated[
-        str | None,
-        typer.Option(
-            "--text-column",
-            metavar="NAME",
-            help="Column of the text, by name or number.  [default: found by its name]",
-            show_default=False,
-        ),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep",
-            "--id-column",
-            metavar="NAME",
-            help="Input column to write; may be repeated.  [default: all]",
-            show_default=False,
-        ),
-    ] = None,
+    text_column: TextColumnOption = None,
+    keep: Keep = None,
     top: TopOption = 1,
-    all_probabilities: Annotated[
-        bool, typer.Option("--all-probabilities", help="Add the probability of every label.")
-    ] = False,
+    all_probabilities: AllProbabilities = False,
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
-    where: Annotated[
-        str | None,
-        typer.Option(
-            "--where",
-            metavar="unsure",
-            help="Write only rows whose label is left out, with the guess: for a person to label.",
-            show_default=False,
-        ),
-    ] = None,
-    where_label: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where-label",
-            metavar="LABEL",
-            help="Write only rows with this label; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    prefix: Annotated[
-        str | None,
-        typer.Option(
-            "--prefix",
-            metavar="TEXT",
-            help="Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]",
-            show_default=False,
-        ),
-    ] = None,
-    input_format: Annotated[
-        str | None,
-        typer.Option(
-            "--input-format",
-            metavar="NAME",
-            help="text, csv, tsv, jsonl or parquet.  [default: by suffix; text for -]",
-            show_default=False,
-        ),
-    ] = None,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help="Format of the output.  [default: by suffix, else that of the input]",
-            show_default=False,
-        ),
-    ] = None,
-    delimiter: Annotated[
-        str | None,
-        typer.Option(
-            "--delimiter", metavar="CHAR", help="Of CSV input.  [default: found]", show_default=False
-        ),
-    ] = None,
-    quote: Annotated[
-        str | None,
-        typer.Option(
-            "--quote",
-            metavar="CHAR",
-            help="Of CSV and TSV input; '' for none.  [default: found]",
-            show_default=False,
-        ),
-    ] = None,
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="CSV and TSV input has no line of column names.")
-    ] = False,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            "-w",
-            metavar="N",
-            min=1,
-            help="Processes to start, at most; on Windows there is one.  "
-            "[default: the cores this process may use]",
-            show_default=False,
-        ),
-    ] = None,
-    low_memory: Annotated[
-        bool, typer.Option("--low-memory", help="One worker and a small window, for devices.")
-    ] = False,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Go on where an interrupted run stopped; from the start if there is none."
-        ),
-    ] = False,
-    on_error: Annotated[
-        str,
-        typer.Option("--on-error", metavar="keep|fail", help="Rows without usable text: keep them, or stop."),
-    ] = "keep",
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine", metavar="local|ray", help="This machine, or a Ray cluster: a folder in, a folder out."
-        ),
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            "--address",
-            metavar="ADDRESS",
-            help="Of a running Ray cluster (auto, ray://host:10001).  [default: a local one]",
-            show_default=False,
-        ),
-    ] = None,
-    summary_file: Annotated[
-        Path | None,
-        typer.Option("--summary", metavar="FILE", help="Write the summary as JSON.", show_default=False),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+    only_abstained: OnlyAbstained = False,
+    only_label: OnlyLabel = None,
+    prefix: Prefix = None,
+    input_format: InputFormatOption = None,
+    output_format: OutputFormat = None,
+    delimiter: DelimiterOption = None,
+    quote: QuoteOption = None,
+    no_header: NoHeaderOption = False,
+    follow_links: FollowLinksOption = False,
+    workers: Workers = None,
+    low_memory: LowMemory = False,
+    resume: Resume = False,
+    on_error: OnError = "keep",
+    engine: Engine = "local",
+    address: Address = None,
+    summary_file: SummaryFile = None,
+    quiet: Quiet = False,
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
 ) -> None:
     """Classify every row of files: files in, files out.
 
     Reads and writes text (a document a line), CSV, TSV, JSONL and Parquet, plain or ending in .gz, .bz2,
-    .xz or .zst. Every input column is kept as it is; label, probability, status and error are added. A
+    .xz or .zst. Every input column is kept; label, probability, status and error are added. A
     row without usable text is kept too: its error says why, and the exit code is 3.
 
     The output gets its name only when it is complete. After an interruption, --resume goes on.
@@ -201,17 +153,100 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
-    from edge_lstm.atomic import check_writable, write_atomically
-    from edge_lstm.cli.progress import ScoreProgress
-    from edge_lstm.errors import DataError
-    from edge_lstm.scoring import ScoreOptions, score_files
-    from edge_lstm.signals import exit_code
-    from edge_lstm.tables.formats import FORMATS
+    from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
 
-    _check_choice("--input-format", input_format, list(FORMATS))
-    _check_choice("--format", output_format, [name for name, known in FORMATS.items() if known.is_writable])
+    _check(inputs, engine, address, summary_file, low_memory=low_memory, workers=workers)
     _check_choice("--on-error", on_error, ["keep", "fail"])
+    _check_formats(input_format, output_format)
+    options = ScoreOptions(
+        keep=tuple(keep) if keep else None,
+        all_probabilities=all_probabilities,
+        threshold=threshold,
+        abstain=abstain,
+        only_abstained=only_abstained,
+        top=top,
+        only_label=tuple(only_label or ()),
+        prefix=prefix,
+        on_error=on_error,  # type: ignore[arg-type]
+    )
+    reading = ReadOptions(
+        text_column,
+        "\t" if delimiter == "\\t" else delimiter,  # a shell passes \\t as two characters
+        quote,
+        header=not no_header,
+        follow_links=follow_links,
+        format=input_format,
+    )
+    run = RunOptions(
+        workers=workers,
+        low_memory=low_memory,
+        batch_size=batch_size,
+        provider=provider,
+        resume=resume,
+        also_written=[] if summary_file is None else [summary_file],
+    )
+    work = {"model": model, "options": options, "reading": reading, "run": run, "format": output_format}
+    summary = _score(inputs, output, work, engine, address, summary_file, quiet=quiet)
+    if not quiet:
+        _say(*_summary_lines(summary))
+        from edge_lstm.scoring.pool import CAN_START
+
+        if (workers or 1) > 1 and not CAN_START:
+            _say("workers:  1, this system cannot start more")
+    if summary.errors:
+        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
+
+
+def _score(
+    inputs: list[str],
+    output: str | None,
+    work: dict[str, Any],
+    engine: str,
+    address: str | None,
+    summary_file: Path | None,
+    *,
+    quiet: bool,
+) -> Summary:
+    from edge_lstm.atomic import write_atomically
+    from edge_lstm.cli.progress import ScoreProgress
+    from edge_lstm.errors import DataError
+    from edge_lstm.scoring import score_files
+    from edge_lstm.signals import exit_code
+
+    progress = ScoreProgress()
+    work["on_progress"] = None if quiet else progress.show
+    try:
+        with progress:
+            if engine == "ray":
+                from edge_lstm.scoring.ray import score_on_cluster
+
+                if len(inputs) != 1 or output is None:
+                    raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
+                summary = score_on_cluster(inputs[0], output, address=address, **work)
+            else:
+                summary = score_files(inputs, output, **work)
+        if summary_file is not None:
+            write_atomically(to_json(summary.to_dict(), indent=2) + "\n", summary_file)
+    except KeyboardInterrupt as interrupt:
+        how = "" if output in (None, "-") else f"; go on with the same command and --resume ({output})"
+        _say(f"interrupted{how}")
+        raise typer.Exit(exit_code(interrupt)) from None
+    return summary
+
+
+def _check(
+    inputs: list[str],
+    engine: str,
+    address: str | None,
+    summary_file: Path | None,
+    *,
+    low_memory: bool,
+    workers: int | None,
+) -> None:
+    from edge_lstm.atomic import check_writable
+    from edge_lstm.errors import DataError
+
     _check_choice("--engine", engine, ["local", "ray"])
     if low_memory and (workers or 1) > 1:
         raise DataError("--low-memory is one worker; leave it out, or --workers")
@@ -223,61 +258,13 @@ def command(
         raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
     if summary_file is not None:
         check_writable(summary_file)
-    progress = ScoreProgress()
-    arguments: dict[str, Any] = {
-        "model": model,
-        "options": ScoreOptions(
-            keep=tuple(keep) if keep else None,
-            all_probabilities=all_probabilities,
-            threshold=threshold,
-            abstain=abstain,
-            where=where,  # type: ignore[arg-type]
-            top=top,
-            where_label=tuple(where_label or ()),
-            prefix=prefix,
-            on_error=on_error,  # type: ignore[arg-type]
-        ),
-        # A shell passes \\t as two characters.
-        "reading": ReadOptions(
-            text_column,
-            "\t" if delimiter == "\\t" else delimiter,
-            quote,
-            header=not no_header,
-            follow_links=follow_links,
-        ),
-        "input_format": input_format,
-        "format": output_format,
-        "workers": workers,
-        "resume": resume,
-        "provider": provider,
-        "batch_size": batch_size,
-        "also_written": [] if summary_file is None else [summary_file],
-        "on_progress": None if quiet else progress.show,
-    }
-    try:
-        with progress:
-            if engine == "ray":
-                from edge_lstm.scoring.ray import score_on_cluster
 
-                if len(inputs) != 1 or output is None:
-                    raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-                summary = score_on_cluster(inputs[0], output, address=address, **arguments)
-            else:
-                summary = score_files(inputs, output, low_memory=low_memory, **arguments)
-        if summary_file is not None:
-            write_atomically(to_json(summary.to_dict(), indent=2) + "\n", summary_file)
-    except KeyboardInterrupt as interrupt:
-        how = "" if output in (None, "-") else f"; go on with the same command and --resume ({output})"
-        _say(f"interrupted{how}")
-        raise typer.Exit(exit_code(interrupt)) from None
-    if not quiet:
-        _say(*_summary_lines(summary))
-        from edge_lstm.scoring.pool import CAN_START
 
-        if (workers or 1) > 1 and not CAN_START:
-            _say("workers:  1, this system cannot start more")
-    if summary.errors:
-        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
+def _check_formats(input_format: str | None, output_format: str | None) -> None:
+    from edge_lstm.tables.formats import FORMATS
+
+    _check_choice("--input-format", input_format, list(FORMATS))
+    _check_choice("--format", output_format, [name for name, each in FORMATS.items() if each.is_writable])
 
 
 def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
@@ -300,7 +287,7 @@ def _summary_lines(summary: Summary) -> list[str]:
     speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
     lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
     if summary.written != summary.rows:
-        lines.append(f"written:  {summary.written:,} rows, those that are wanted")
+        lines.append(f"written:  {summary.written:,} rows (--only-abstained, --only-label)")
     if summary.labels:
         lines.append("labels:   " + ", ".join(f"{k} {n:,}" for k, n in sorted(summary.labels.items())))
     if summary.below_threshold:

@@ -80,11 +80,19 @@ def spared_output(kept: str) -> Iterator[None]:
         raise OutputError(f"cannot write standard output: {spared.error.strerror}; {kept}")
 
 
-def standard_input() -> BinaryIO:
-    """The bytes of standard input. Raises DataError where it is closed."""
+def standard_input(prompt: str) -> BinaryIO:
+    """The bytes of standard input. prompt: what a person at a terminal is told. Raise DataError where it is
+    closed."""
     if sys.stdin is None:
         raise DataError("standard input is closed; give the text as an argument, or a file with <")
+    if sys.stdin.isatty():
+        print(prompt, file=sys.stderr)
     return sys.stdin.buffer
+
+
+def decoded(line: bytes) -> str:
+    """The text without its line end; what is not UTF-8 becomes U+FFFD, so that every text is answered."""
+    return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from edge_lstm.errors import EdgeLSTMError
@@ -33,42 +34,34 @@ class Probe:
     """How far it came.
 
     reports: what each finished stage found out.
-    stage: the stage that failed, None where all passed. Then error is the exception's type and message
-    its text; or signal is the number of the signal that ended the process; or timed_out is true; or
-    (start failed, or an exit without a word) only the message is set.
+    stage: the stage that failed, None where all passed. Then reason is the exception's type, the name of the
+    signal that ended the process, ``timeout``, or ``exit``; message: more of it.
     """
 
     reports: dict[str, dict[str, Any]]
     stage: str | None = None
-    error: str | None = None
-    message: str | None = None
-    signal: int | None = None
-    timed_out: bool = False
+    reason: str = ""
+    message: str = ""
 
 
 def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
-    """Runs all stages in a child process that has ``timeout`` seconds; model: a path, None for the
-    embedded one.
-    """
+    """Run all stages in a child process that has ``timeout`` seconds. model: a path, None for the embedded
+    one."""
     command = [sys.executable, "-c", _CHILD, json.dumps(sys.path), model or "", provider]
     try:
         child = subprocess.run(
             command, check=False, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired as expired:
-        probe = _probe(_entries(expired.stdout or b""))
-        return replace(probe, stage=_next_stage(probe.reports), timed_out=True)
+        return _probe(_entries(expired.stdout or b""), "timeout")
     except OSError as error:
-        return Probe({}, STAGES[0], message=f"cannot start a child process ({error.strerror})")
-    probe = _probe(_entries(child.stdout))
-    if probe.error or (child.returncode == 0 and len(probe.reports) == len(STAGES)):
-        return probe
-    stage = _next_stage(probe.reports)
-    if child.returncode < 0:
-        return replace(probe, stage=stage, signal=-child.returncode)
+        return _probe([], "exit", f"cannot start a child process ({error.strerror})")
+    entries, code = _entries(child.stdout), child.returncode
+    if code < 0:
+        return _probe(entries, _signal_name(-code))
     last_words = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
-    message = f"the child process ended with code {child.returncode}, saying: {last_words[0][:300]}"
-    return replace(probe, stage=stage, message=message)
+    message = f"the child process ended with code {code}, saying: {last_words[0][:300]}"
+    return _probe(entries, "exit" if code else "", message)
 
 
 def run_probe_here(model: str | None, provider: str) -> Probe:
@@ -100,18 +93,28 @@ def _entries(stdout: bytes) -> Iterator[dict[str, Any]]:
             return
 
 
-def _probe(entries: Iterable[dict[str, Any]]) -> Probe:
+def _probe(entries: Iterable[dict[str, Any]], reason: str = "", message: str = "") -> Probe:
+    """The reports; where none says what failed, ``reason`` says why the process ended."""
     reports: dict[str, dict[str, Any]] = {}
     for entry in entries:
         stage = entry.pop("stage")
         if "error" in entry:
-            return Probe(reports, stage, error=entry["error"], message=entry["message"])
+            return Probe(reports, stage, entry["error"], entry["message"])
         reports[stage] = entry
-    return Probe(reports)
+    if not reason and len(reports) == len(STAGES):
+        return Probe(reports)
+    return Probe(reports, _next_stage(reports), reason or "exit", message)
 
 
 def _next_stage(reports: dict[str, Any]) -> str:
     return next((stage for stage in STAGES if stage not in reports), STAGES[-1])
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _guarded(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
@@ -130,18 +133,22 @@ def _guarded(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
 def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     import numpy as np
 
-    yield {"stage": "numpy", "version": np.__version__}
+    yield {"stage": "numpy", "finding": f"numpy {np.__version__} imports"}
 
     import onnxruntime
 
     from edge_lstm.classifier import Classifier, available_providers
     from edge_lstm.modelfile import open_model
 
-    yield {"stage": "onnxruntime", "version": onnxruntime.__version__, "providers": available_providers()}
+    version = onnxruntime.__version__
+    finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
+    yield {"stage": "onnxruntime", "finding": finding, "version": version}
 
     opened = open_model(model)
     yield {
         "stage": "model",
+        "finding": f"{opened.path.name}: {opened.precision}, {len(opened.data) / 1000:,.0f} kB, "
+        f"{len(opened.labels)} labels, {len(opened.tokenizer.words):,} words",
         "path": str(opened.path),
         "bytes": len(opened.data),
         "sha256": opened.sha256(),
@@ -151,23 +158,22 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     }
 
     classifier = Classifier.from_model(opened, provider=provider)
-    yield {"stage": "session", "provider": provider}
+    yield {"stage": "session", "finding": f"{provider} loads the model", "provider": provider}
 
-    rows = opened.golden
-    together = classifier.probabilities_of([row.ids for row in rows])
-    results = []
-    for row, answer in zip(rows, together):
+    together = classifier.probabilities_of([row.ids for row in opened.golden])
+    rows = []
+    for row, in_a_batch in zip(opened.golden, together):
         alone = classifier.probabilities_of([row.ids])[0]
         expected = np.asarray(row.probabilities, dtype=np.float32)
         difference = float(np.abs(alone - expected).max())
-        results.append(
+        rows.append(
             {
                 "text": row.text,
                 "ids_match": opened.tokenizer.encode_text(row.text).ids == list(row.ids),
                 "identical": bool((alone == expected).all()),
                 "difference": difference if math.isfinite(difference) else 1.0,
                 "label_matches": int(alone.argmax()) == int(expected.argmax()),
-                "same_in_a_batch": bool((alone == answer).all()),
+                "same_in_a_batch": bool((alone == in_a_batch).all()),
             }
         )
-    yield {"stage": "golden", "rows": results}
+    yield {"stage": "golden", "rows": rows}

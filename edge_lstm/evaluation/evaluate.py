@@ -1,8 +1,14 @@
-"""Models × labelled texts → how good each model is, and whether one is better than another."""
+"""Models × labelled texts → how good each model is, and whether one is better than another.
+
+Truth and predictions are label matrices, bool [texts, labels]. Where a text has one label, each row has one
+True, and a text is right where its row is. What only one label per text has (a confusion matrix, calibration,
+abstention) stands at the end of :class:`Result`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -10,264 +16,363 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import RiskCoverage, is_unsure
-from edge_lstm.classifier import DEFAULT_PROVIDER
+from edge_lstm.answering import SHOWN_RISKS, is_unsure, reach
+from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.answers import (
-    Answers,
-    Paired,
-    Progress,
-    answer,
-    check_label_map,
-    check_texts,
-    paired,
-)
-from edge_lstm.evaluation.texts import Duplicates, find_duplicates
+from edge_lstm.evaluation.texts import OovRate, oov_rate
 from edge_lstm.metrics import (
+    SMALLEST_PROBABILITY,
     CalibrationBin,
     Interval,
-    LabelScores,
+    McNemar,
+    SetScores,
     calibration_bins,
     confusion_matrix,
     expected_calibration_error,
-    label_scores,
     log_loss,
-    macro_f1,
+    mcnemar,
+    paired_difference_interval,
+    set_scores,
     wilson_interval,
 )
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.text import split_words, texts_digest
+from edge_lstm.printable import listed, shorten
+from edge_lstm.tables.labelled import Labelled
+from edge_lstm.text import texts_digest
+
+CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
+
+Bools = npt.NDArray[np.bool_]
+Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelResult(Answers):
-    """One model's answers, and what follows from them.
+class Abstention:
+    """What a threshold comes to on the evaluated texts.
 
-    truth: int64 [n], the true label's index.
-    threshold: a text whose best label has a lower probability is unsure; wanted: the share of wrong answers
-        that this is to keep to, where it was asked for as that; abstention: what the file says of it.
-    same_texts: the thresholds of the file were found on the texts that are answered here.
+    abstain: the share of wrong answers that the threshold was chosen for; None where it was given itself.
+    answered: the share of texts whose best label reaches the threshold.
+    wrong, wrong_interval: the share of these answers that is wrong; None where nothing is answered.
+    same_texts: the threshold was chosen on the evaluated texts, so that it flatters.
     """
 
-    truth: npt.NDArray[np.int64]
+    abstain: float | None
+    threshold: float
+    answered: float
+    wrong: float | None
+    wrong_interval: Interval | None
+    same_texts: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One model's predictions, and the metrics that follow from them.
+
+    name: the file's name, or its path where two models have the same name.
+    labels: the first model's, in its order, whatever the order in this file.
+    truth: bool [n, labels]. probabilities: float32 [n, labels].
+    thresholds: of each label, where a text may have several labels; None: each text has one.
+    threshold: below this probability the model abstains; abstain: the share of wrong answers that it was
+        chosen for, None where the threshold was given itself or nothing is left out.
+    same_texts: the file's risk-coverage curve comes from the evaluated texts.
+    """
+
+    model: ModelFile
+    name: str
+    labels: tuple[str, ...]
+    truth: Bools
+    probabilities: npt.NDArray[np.float32]
+    thresholds: tuple[float, ...] | None = None
     threshold: float = 0.0
-    wanted: float | None = None
-    abstention: RiskCoverage | None = None
+    abstain: float | None = None
     same_texts: bool = False
+    oov: OovRate | None = None
 
     @cached_property
-    def predicted(self) -> npt.NDArray[np.int64]:
-        """int64 [n], the index of the most probable label."""
-        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+    def predicted(self) -> Bools:
+        """bool [n, labels], the labels that each text is given."""
+        if self.thresholds is not None:
+            return reach(self.probabilities, self.thresholds)
+        return np.asarray(self.probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels)))
 
     @cached_property
-    def correct(self) -> npt.NDArray[np.bool_]:
-        """bool [n], whether the answer is the true label."""
-        return np.asarray(self.predicted == self.truth)
+    def correct(self) -> Bools:
+        """bool [n], whether a text is given its labels and no other."""
+        return np.asarray((self.truth == self.predicted).all(axis=1))
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float32]:
-        """float32 [n], the probability of the most probable label."""
-        return np.asarray(self.probabilities.max(axis=1))
+        """float32 [n], the probability of the predicted label; of several labels, that of the surest mistake:
+        a label too many, or a missing one."""
+        if self.thresholds is None:
+            return np.asarray(self.probabilities.max(axis=1))
+        return np.asarray(1 - self._true_probabilities.min(axis=1))
+
+    @property
+    def _true_probabilities(self) -> npt.NDArray[np.float32]:
+        """float32 [n, labels], the probability that a text has the label, or has it not, as is true."""
+        return np.where(self.truth, self.probabilities, 1 - self.probabilities)
+
+    @cached_property
+    def scores(self) -> SetScores:
+        """Precision, recall and F1 of each label, and what they make together."""
+        return set_scores(self.truth, self.predicted, self.labels)
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
-        return float(self.correct.mean())
-
-    @cached_property
-    def answered(self) -> npt.NDArray[np.bool_]:
-        """bool [n], which texts get an answer: those that are not unsure."""
-        return ~is_unsure(self.confidence, self.threshold)
-
-    @property
-    def wrong_answers(self) -> int:
-        """How many of the answered texts have a wrong answer."""
-        return int((self.answered & ~self.correct).sum())
-
-    @property
-    def abstains(self) -> dict[str, Any] | None:
-        """The threshold, the share of texts that is answered, and the share of these answers that is wrong
-        with its interval (None without an answer), and whether the threshold was found on these texts; None
-        where every text is answered."""
-        if not self.threshold:
-            return None
-        answered, wrong = int(self.answered.sum()), self.wrong_answers
-        return {
-            "wanted": self.wanted,
-            "threshold": self.threshold,
-            "answered": answered / len(self.truth),
-            "wrong": wrong / answered if answered else None,
-            "wrong_interval": asdict(wilson_interval(wrong, answered)) if answered else None,
-            "same_texts": self.same_texts and self.wanted is not None,
-        }
+        """Share of texts that are right; of several labels, the subset accuracy."""
+        return self.scores.subset_accuracy
 
     @property
     def interval(self) -> Interval:
         """Wilson's 95 % interval of the accuracy."""
-        return wilson_interval(int(self.correct.sum()), len(self.correct))
-
-    @cached_property
-    def confusion(self) -> npt.NDArray[np.int64]:
-        """int64 [labels, labels], row = true label, column = answer."""
-        return confusion_matrix(self.truth, self.predicted, len(self.labels))
-
-    @cached_property
-    def by_label(self) -> tuple[LabelScores, ...]:
-        """Precision, recall and F1 of each label."""
-        return label_scores(self.confusion, self.labels)
-
-    @property
-    def macro_f1(self) -> float:
-        """See :func:`edge_lstm.metrics.macro_f1`."""
-        return macro_f1(self.by_label)
+        return wilson_interval(self.scores.exact, self.scores.texts)
 
     @cached_property
     def log_loss(self) -> float:
-        """Mean negative logarithm of the true label's probability, in nats."""
-        return log_loss(self.truth, self.probabilities)
+        """Mean negative log-likelihood of a text's labels, in nats; of several, added up over the labels."""
+        if self.thresholds is None:
+            return log_loss(self.truth.argmax(axis=1), self.probabilities)
+        right = self._true_probabilities.astype(np.float64)
+        return float(-np.log(np.clip(right, SMALLEST_PROBABILITY, 1.0)).sum(axis=1).mean())
+
+    def names(self, matrix: Bools, text: int) -> list[str]:
+        """The labels of one text. matrix: truth or predicted."""
+        return [self.labels[i] for i in np.flatnonzero(matrix[text]).tolist()]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, without the texts' predictions."""
+        model, scores = self.model, self.scores
+        values: dict[str, Any] = {
+            "name": self.name,
+            "path": str(model.path),
+            "sha256": model.sha256(),
+            "precision": model.precision,
+            "bytes": len(model.data),
+        }
+        labels = [asdict(row) for row in scores.labels]
+        if self.thresholds is not None:
+            values |= {"micro_f1": scores.micro_f1, "subset_accuracy": self.accuracy}
+            values["subset_accuracy_interval"] = asdict(self.interval)
+            labels = [{**row, "threshold": value} for row, value in zip(labels, self.thresholds)]
+        else:
+            values |= {"accuracy": self.accuracy, "accuracy_interval": asdict(self.interval)}
+            values |= {"abstention": asdict(self.abstention)} if self.abstention else {}
+            values |= {"calibration_error": self.calibration_error, "confusion": self.confusion.tolist()}
+            values["calibration"] = [asdict(b) for b in self.bins]
+        values |= {"macro_f1": scores.macro_f1, "log_loss": self.log_loss, "labels": labels}
+        return {**values, "oov": self.oov and self.oov.to_json(), "training_warnings": self.training_warnings}
+
+    @property
+    def training_warnings(self) -> list[str]:
+        """What the model's training reported about its data and result."""
+        warnings = self.model.training.get("warnings")
+        return [str(warning) for warning in warnings] if isinstance(warnings, list) else []
+
+    # ---- one label per text
+
+    @cached_property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """int64 [labels, labels], row = true label, column = predicted label."""
+        return confusion_matrix(self.truth.argmax(axis=1), self.predicted.argmax(axis=1), len(self.labels))
 
     @cached_property
     def bins(self) -> tuple[CalibrationBin, ...]:
         """The reliability diagram's bins."""
-        return calibration_bins(self.truth, self.probabilities)
+        return calibration_bins(self.truth.argmax(axis=1), self.probabilities)
 
     @property
     def calibration_error(self) -> float:
         """Expected calibration error."""
         return expected_calibration_error(self.bins)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, without the texts' own answers."""
-        return {
-            **self.model_json,
-            "accuracy": self.accuracy,
-            "accuracy_interval": asdict(self.interval),
-            **({"abstention": self.abstains} if self.threshold else {}),
-            "macro_f1": self.macro_f1,
-            "log_loss": self.log_loss,
-            "calibration_error": self.calibration_error,
-            "labels": [asdict(row) for row in self.by_label],
-            "confusion": self.confusion.tolist(),
-            "calibration": [asdict(b) for b in self.bins],
-            **self.notes_json,
-        }
+    @property
+    def answered(self) -> Bools:
+        """bool [n], the texts on which the model does not abstain."""
+        return ~is_unsure(self.confidence, self.threshold)
+
+    @property
+    def abstention(self) -> Abstention | None:
+        """What the threshold comes to; None where no text is left out."""
+        return self.abstention_at(self.threshold, self.abstain) if self.threshold else None
+
+    def abstention_at(self, threshold: float, abstain: float | None) -> Abstention:
+        """What another threshold comes to."""
+        is_answered = ~is_unsure(self.confidence, threshold)
+        answered, wrong = int(is_answered.sum()), int((is_answered & ~self.correct).sum())
+        return Abstention(
+            abstain=abstain,
+            threshold=threshold,
+            answered=answered / len(self.truth),
+            wrong=wrong / answered if answered else None,
+            wrong_interval=wilson_interval(wrong, answered) if answered else None,
+            same_texts=self.same_texts and abstain is not None,
+        )
+
+    def abstentions(self) -> list[Abstention]:
+        """What the file's thresholds for usual shares of wrong answers come to, and that in use."""
+        curve = self.model.abstention
+        shares = sorted({*SHOWN_RISKS, *([self.abstain] if self.abstain else [])}) if curve else []
+        points = [(share, point) for share in shares if curve and (point := curve.promised(share))]
+        rows = [self.abstention_at(point.threshold, share) for share, point in points]
+        return rows + ([self.abstention] if self.abstention and self.abstain is None else [])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Paired):
-    """The second model against the first. other_label: texts to which they give another label."""
+class Comparison:
+    """The second model against the first, on the same texts.
 
-    other_label: int
+    difference: of the accuracies, second's - first's, with its 95 % interval and McNemar's test.
+    micro_f1: second's - first's; with one label per text it is the difference.
+    disagreements: texts that get other labels. largest_change: of any probability.
+    """
+
+    first: str
+    second: str
+    difference: float
+    interval: Interval
+    test: McNemar
+    micro_f1: float
+    disagreements: int
+    largest_change: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The result of :func:`evaluate`.
 
-    data: what the texts are called; statuses: texts of each status, for the first model.
+    data: what the texts are called. statuses: texts of each status, by the first model.
     comparisons: every further model against the first.
     """
 
     data: str
     texts: tuple[str, ...]
     statuses: dict[str, int]
-    models: tuple[ModelResult, ...]
+    results: tuple[Result, ...]
     comparisons: tuple[Comparison, ...]
 
-    @cached_property
-    def words(self) -> npt.NDArray[np.int64]:
-        """int64 [n], each text's length in words."""
-        return np.array([len(split_words(text)) for text in self.texts], dtype=np.int64)
+    @property
+    def several(self) -> bool:
+        """Whether a text may have several labels."""
+        return self.results[0].thresholds is not None
 
-    @cached_property
-    def duplicates(self) -> Duplicates:
-        """Texts of the same words."""
-        return find_duplicates(self.texts, self.models[0].truth.tolist())
+    @property
+    def labels_per_text(self) -> float:
+        """How many labels a text has on average."""
+        return float(self.results[0].truth.sum(axis=1).mean())
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``edge-lstm evaluate --json``."""
         return {
             "data": self.data,
             "texts": len(self.texts),
+            "labels_per_text": self.labels_per_text,
             "statuses": self.statuses,
-            # The keys that a model file has for its training's texts.
-            "repeated_texts": self.duplicates.repeated,
-            "contradictory_texts": self.duplicates.conflicting,
-            "models": [model.to_json() for model in self.models],
+            "models": [result.to_json() for result in self.results],
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
         }
 
 
 def evaluate(
-    models: Sequence[ModelFile],
-    texts: Sequence[str],
-    labels: Sequence[str],
+    classifiers: Sequence[Classifier],
+    labelled: Labelled,
     *,
-    data: str = "",
+    data: str = "the data",
     label_map: Mapping[str, str] | None = None,
     abstain: float | None = None,
     threshold: float | None = None,
-    threads: int = 1,
-    provider: str = DEFAULT_PROVIDER,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Classifies every text, empty ones too, with every model.
+    """Classify every text, empty ones too, with every model.
 
-    labels: each text's true label. label_map: label in the data → label of the model, for those that are
-    called otherwise. abstain, threshold: which texts are unsure, see Classifier.threshold; the figures are
-    those of all texts, beside them stand those of the answered ones. progress: called with the number of
-    texts that were classified since the last call.
+    data: what errors and reports call the texts. label_map: label in the data → label of the model, for those
+    that are called otherwise. abstain, threshold: on which texts a model abstains, see Classifier.threshold;
+    the metrics are those of all texts. progress: called with the number of texts classified since the last
+    call.
 
-    Raises DataError where there is no text, where a label is unknown to the models, where the models do not
-    have the same labels, or one does not say its threshold.
+    Raise DataError where there is no text, a label is unknown to the models, the models have not the same
+    labels, or one cannot abstain as asked.
     """
-    check_texts(models, texts, data)
-    first = models[0]
-    for model in models:
-        if model.thresholds is not None:
-            raise DataError(f"{model.path} gives several labels a text; evaluate it by itself, on such texts")
+    models = [classifier.model for classifier in classifiers]
+    _check_models(models, labelled, data)
     thresholds = [model.chosen_threshold(abstain=abstain, threshold=threshold) for model in models]
-    truth = _truth(labels, first.labels, label_map or {}, data)
-    every, statuses = answer(
-        models, texts, threads=threads, provider=provider, batch_size=batch_size, progress=progress
-    )
-    digest = texts_digest(texts)
-    results = [
-        ModelResult(
-            **vars(answers),
+    labels = models[0].labels
+    truth = label_matrix(labelled.labels, labels, label_map or {}, data)
+    digest = texts_digest(labelled.texts)
+    results = []
+    statuses: dict[str, int] = {}
+    for classifier, name, chosen in zip(classifiers, _names(models), thresholds):
+        model, curve = classifier.model, classifier.model.abstention
+        probabilities, counts = _classify(classifier, labelled.texts, batch_size, progress)
+        statuses = statuses or counts
+        columns = [model.labels.index(label) for label in labels]
+        share = abstain if abstain is not None or threshold is not None or not curve else curve.default
+        result = Result(
+            model=model,
+            name=name,
+            labels=labels,
             truth=truth,
-            threshold=least,
-            wanted=_wanted(model, abstain, threshold),
-            abstention=model.abstention,
-            same_texts=model.abstention is not None and model.abstention.sha256 == digest,
+            probabilities=probabilities[:, columns],
+            thresholds=model.thresholds and tuple(model.thresholds[i] for i in columns),
+            threshold=chosen,
+            abstain=share,
+            same_texts=curve is not None and curve.sha256 == digest,
+            oov=oov_rate(model, labelled.texts),
         )
-        for model, answers, least in zip(models, every, thresholds)
-    ]
-    comparisons = tuple(compare(results[0], other) for other in results[1:])
+        results.append(result)
     return Evaluation(
-        data=data, texts=tuple(texts), statuses=statuses, models=tuple(results), comparisons=comparisons
+        data=data,
+        texts=tuple(labelled.texts),
+        statuses=statuses,
+        results=tuple(results),
+        comparisons=tuple(compare(results[0], other) for other in results[1:]),
     )
 
 
-def _wanted(model: ModelFile, abstain: float | None, threshold: float | None) -> float | None:
-    """The share of wrong answers that a model keeps to."""
-    if abstain is not None or threshold is not None or model.abstention is None:
-        return abstain
-    return model.abstention.default
-
-
-def compare(first: ModelResult, second: ModelResult) -> Comparison:
-    """The second model against the first; both have answered the same texts."""
+def compare(first: Result, second: Result) -> Comparison:
+    """Compare two models by their predictions for the same texts."""
+    n = len(first.truth)
+    only_first = int((first.correct & ~second.correct).sum())
+    only_second = int((second.correct & ~first.correct).sum())
     return Comparison(
-        **vars(paired(first, second, first.correct, second.correct)),
-        other_label=int((first.predicted != second.predicted).sum()),
+        first=first.name,
+        second=second.name,
+        difference=(only_second - only_first) / n,
+        interval=paired_difference_interval(only_first, only_second, n),
+        test=mcnemar(only_first, only_second),
+        micro_f1=second.scores.micro_f1 - first.scores.micro_f1,
+        disagreements=int((first.predicted != second.predicted).any(axis=1).sum()),
+        largest_change=float(np.abs(first.probabilities - second.probabilities).max()),
     )
+
+
+def label_matrix(
+    labels: Sequence[Sequence[str]], names: Sequence[str], label_map: Mapping[str, str], data: str
+) -> Bools:
+    """Label names of each text → bool [n, names]. Raise DataError where a label is unknown to the model."""
+    index = {name: i for i, name in enumerate(names)}
+    present = sorted({label for of_text in labels for label in of_text})
+    for theirs, ours in label_map.items():
+        if ours not in index:
+            raise DataError(f"the label map says {ours!r}; the model's labels are {_listed(names)}")
+        if theirs not in present:
+            raise DataError(f"the label map says {theirs!r}; the data's labels are {_listed(present)}")
+    columns = {label: index.get(label_map.get(label, label), -1) for label in present}
+    if unknown := [label for label in present if columns[label] < 0]:
+        example = ",".join(f"{label}=LABEL" for label in unknown[:3])
+        raise DataError(
+            f"{data} has the labels {_listed(present)}, the model has {_listed(names)}; "
+            f"give a model that knows them, or say which means which: --label-map {example}"
+        )
+    matrix = np.zeros((len(labels), len(names)), dtype=np.bool_)
+    for row, of_text in zip(matrix, labels):
+        row[[columns[label] for label in of_text]] = True
+    return matrix
 
 
 def parse_label_map(text: str) -> dict[str, str]:
-    """``neg=0,pos=1`` → {"neg": "0", "pos": "1"}. DataError where it reads otherwise."""
+    """``neg=0,pos=1`` → {"neg": "0", "pos": "1"}. Raise DataError where it reads otherwise."""
     pairs: dict[str, str] = {}
     for part in text.split(","):
         theirs, equals, ours = (piece.strip() for piece in part.partition("="))
@@ -279,9 +384,43 @@ def parse_label_map(text: str) -> dict[str, str]:
     return pairs
 
 
-def _truth(
-    labels: Sequence[str], known: tuple[str, ...], label_map: Mapping[str, str], data: str
-) -> npt.NDArray[np.int64]:
-    """Label names → their indices among the model's labels: int64 [n]."""
-    table = check_label_map(sorted(set(labels)), known, label_map, data)
-    return np.array([table[label] for label in labels], dtype=np.int64)
+def _check_models(models: Sequence[ModelFile], labelled: Labelled, data: str) -> None:
+    if not labelled.texts:
+        raise DataError(f"{data} holds no labelled text; give a file with at least one")
+    first = models[0]
+    for model in models:
+        if model.thresholds is None and labelled.several:
+            raise DataError(f"{model.path} gives one label per text, {data} has several; give another model")
+        if (model.thresholds is None) != (first.thresholds is None):
+            raise DataError("one model gives one label per text, another several; evaluate them one by one")
+        if set(model.labels) != set(first.labels):
+            raise DataError(
+                f"{model.path} has the labels {_listed(model.labels)}, {first.path} has "
+                f"{_listed(first.labels)}; evaluate them one by one"
+            )
+
+
+def _classify(
+    classifier: Classifier, texts: Sequence[str], batch_size: int | None, progress: Progress | None
+) -> tuple[npt.NDArray[np.float32], dict[str, int]]:
+    """float32 [n, labels], and how many texts have which status."""
+    encode = classifier.model.tokenizer.encode_text
+    probabilities = np.empty((len(texts), len(classifier.labels)), dtype=np.float32)
+    statuses: Counter[str] = Counter()
+    for start in range(0, len(texts), CHUNK):
+        encoded = [encode(text) for text in texts[start : start + CHUNK]]
+        ids = [text.ids for text in encoded]
+        probabilities[start : start + CHUNK] = classifier.probabilities_of(ids, batch_size=batch_size)
+        statuses.update(text.status for text in encoded)
+        if progress:
+            progress(len(encoded))
+    return probabilities, dict(statuses)
+
+
+def _names(models: Sequence[ModelFile]) -> list[str]:
+    short = [model.path.name for model in models]
+    return [str(model.path) if short.count(name) > 1 else name for model, name in zip(models, short)]
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return listed([shorten(label, 40) for label in labels], most=8)

@@ -1,339 +1,204 @@
-"""An evaluation as one HTML page: what a model gets wrong, how sure it is, and what int8 changed."""
+"""An evaluation as one HTML page, and its mistakes as a CSV file to correct and to train on."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
 from edge_lstm import __version__
-from edge_lstm.answering import SHOWN_RISKS
 from edge_lstm.atomic import write_atomically
-from edge_lstm.charts import (
-    MATRIX_LABELS,
-    LengthBin,
-    agreement_chart,
-    confusion_chart,
-    coverage_chart,
-    length_chart,
-    reliability_chart,
-)
-from edge_lstm.evaluation.answers import Answers, counted
-from edge_lstm.evaluation.evaluate import Comparison, Evaluation, ModelResult
-from edge_lstm.html import figure, legend, page, swatch, table
-from edge_lstm.metrics import wilson_interval
+from edge_lstm.charts import coverage_chart, reliability_chart
+from edge_lstm.evaluation import summary
+from edge_lstm.evaluation.evaluate import Evaluation, Result
+from edge_lstm.html import figure, page, swatch, table
 
-MISTAKES = 25  # shown for each model, the surest first
-DISAGREEMENTS = 25  # shown for each comparison, the largest change first
-BY_HAND = "–"  # of a threshold: no share of wrong answers was wanted
+MATRIX_LABELS = 16  # more labels, and the page shows the most frequent confusions instead of the matrix
+SHOWN_TEXTS = 25  # of mistakes and disagreements
 EXCERPT = 240  # characters of a text that are shown before it is opened
-LENGTH_EDGES = (0, 1, 10, 25, 50, 100, 200, 300, 400, 600, 1000)
+MISTAKE_COLUMNS = ("row", "label", "guess", "probability", "text")
 
 
 def write_report(evaluation: Evaluation, path: Path) -> None:
-    """Writes the page. It holds the texts it shows. Raises OutputError where it cannot be written."""
+    """Write the page. It holds the texts it shows. Raise OutputError where it cannot be written."""
     write_atomically(report(evaluation), path)
+
+
+def write_mistakes(evaluation: Evaluation, path: Path) -> int:
+    """Write the first model's mistakes as CSV, the surest first. → how many.
+
+    row: the text's number in the data, from 1. label: the true one, by the model's name for it; correct it
+    where it is wrong. guess: the predicted one. probability: see Result.confidence. Several labels are joined
+    by LABEL_JOINT. Spreadsheets take the file for UTF-8 by its byte order mark. Raise OutputError.
+    """
+    result = evaluation.results[0]
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(MISTAKE_COLUMNS)
+    wrong = _surest_mistakes(result).tolist()
+    for i in wrong:
+        names = (summary.label_names(result, matrix, i) for matrix in (result.truth, result.predicted))
+        writer.writerow([i + 1, *names, f"{result.confidence[i]:.4f}", evaluation.texts[i]])
+    write_atomically(buffer.getvalue().encode("utf-8-sig", "replace"), path)
+    return len(wrong)
 
 
 def report(evaluation: Evaluation) -> str:
     """The page: HTML that loads nothing, reads no network and runs no script."""
-    names = " and ".join(model.name for model in evaluation.models)
+    names = " and ".join(result.name for result in evaluation.results)
     return page(f"{names} on {evaluation.data}", _body(evaluation, names))
 
 
-def _body(evaluation: Evaluation, names: str) -> Iterator[str]:
-    n = len(evaluation.texts)
-    yield f"<h1>{escape(names)}</h1>"
-    texts = f"{n:,} texts of {escape(evaluation.data)} ({counted(evaluation.statuses)})"
-    yield f'<p class="muted">evaluated on {texts}</p>'
-    yield _summary(evaluation)
-    yield from _data(evaluation)
-    for model in evaluation.models:
-        yield from _model(model)
-    yield "<h2>Accuracy by text length</h2>"
-    yield legend(list(enumerate(model.name for model in evaluation.models)))
-    yield figure(
-        length_chart(length_bins(evaluation)),
-        "Share of right answers for texts of each length; the bars are 95 % intervals (Wilson).",
-    )
-    for comparison, model in zip(evaluation.comparisons, evaluation.models[1:]):
-        yield from _comparison(evaluation, comparison, evaluation.models[0], model)
-    for model in evaluation.models:
-        yield from _mistakes(evaluation, model)
-    yield footer(evaluation.models)
+def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
+    results = evaluation.results
+    names = [result.name for result in results]
+    yield f"<h1>{escape(title)}</h1>"
+    yield f'<p class="muted">evaluated on {escape(summary.texts_line(evaluation))}</p>'
+    models = summary.models_table(evaluation, names)
+    rows = [(swatch(i) + escape(name), *map(escape, cells)) for i, (name, *cells) in enumerate(models.rows)]
+    yield table(models.header, rows, numbers=range(1, len(models.header)))
+    lines = summary.notes(evaluation, names)
+    lines += [f"{r.name}, from its training: {warning}" for r in results for warning in r.training_warnings]
+    yield f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+    for result in results:
+        yield f"<h2>{escape(result.name)} by label</h2>"
+        yield _table(summary.labels_table(result))
+        if not evaluation.several:
+            yield from _one_label(result)
+    for comparison, second in zip(evaluation.comparisons, results[1:]):
+        yield f"<h2>{escape(comparison.second)} against {escape(comparison.first)}</h2>"
+        yield _table(summary.Table(("", ""), list(summary.comparison_rows(evaluation, comparison))), ())
+        yield from _disagreements(evaluation, results[0], second)
+    for result in results:
+        yield from _mistakes(evaluation, result)
+    files = " ".join(f"{escape(r.name)}: sha256 {r.model.sha256()}." for r in results)
+    yield f"<footer>edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}. {files}</footer>"
 
 
-def _summary(evaluation: Evaluation) -> str:
-    rows = []
-    for i, model in enumerate(evaluation.models):
-        interval = f"{model.interval.low:.2%} to {model.interval.high:.2%}"
-        rows.append(
-            (
-                swatch(i) + escape(model.name),
-                f"{model.bytes / 1000:,.0f} kB",
-                f"<b>{model.accuracy:.2%}</b>",
-                interval,
-                f"{model.macro_f1:.2%}",
-                f"{model.log_loss:.4f}",
-                f"{model.calibration_error:.2%}",
-            )
-        )
-    header = ("model", "size", "accuracy", "95 % interval", "mean F1", "log loss", "calibration error")
-    return table(header, rows, numbers=range(1, 7))
-
-
-def _data(evaluation: Evaluation) -> Iterator[str]:
-    """What to know of the texts, and of those the models learnt from, before believing the figures."""
-    yield "<h2>The data</h2><ul>"
-    n, duplicates = len(evaluation.texts), evaluation.duplicates
-    repeated, conflicting = duplicates.repeated, duplicates.conflicting
-    yield f"<li>{repeated:,} of {n:,} texts ({repeated / n:.1%}) repeat the words of an earlier one.</li>"
-    yield f"<li>{conflicting:,} have the words of one with another label: no model can answer them all.</li>"
-    yield from notes(evaluation.models)
-    yield "</ul>"
-
-
-def _model(model: ModelResult) -> Iterator[str]:
-    yield f"<h2>{escape(model.name)}</h2>"
-    scores = (
-        (
-            escape(row.label),
-            f"{row.precision:.2%}",
-            f"{row.recall:.2%}",
-            f"{row.f1:.2%}",
-            f"{row.support:,}",
-            f"{row.predicted:,}",
-        )
-        for row in model.by_label
-    )
-    header = ("label", "precision", "recall", "F1", "texts", "answers")
-    yield table(header, scores, numbers=range(1, 6))
-    yield '<div class="figures">'
-    if len(model.labels) <= MATRIX_LABELS:
-        yield figure(
-            confusion_chart(model.confusion, model.labels),
-            "Texts by true label (row) and answer (column), with the share of the row.",
-        )
+def _one_label(result: Result) -> Iterator[str]:
+    """Confusions, calibration and abstention, which only one label per text has."""
+    if len(result.labels) <= MATRIX_LABELS:
+        yield "<h3>Texts by true label (row) and predicted label (column)</h3>"
+        yield _confusion_matrix(result)
     else:
-        yield _largest_confusions(model)
-    yield figure(
-        reliability_chart(model.bins, len(model.labels)),
-        "Right answers among those of about each probability. On the line, a probability is what it says; "
-        "orange: surer than right; light blue: right more often than sure. Mean gap: "
-        f"{model.calibration_error:.2%} (expected calibration error, {len(model.bins)} bins).",
-    )
-    yield figure(
-        coverage_chart(model.confidence, model.correct, model.answered),
-        "Accuracy where only the surest answers are used and the rest is left to a person."
-        + (" Dashed: the texts that are answered here." if model.threshold else ""),
-    )
-    yield "</div>"
-    yield from _abstention(model)
-
-
-def _abstention(model: ModelResult) -> Iterator[str]:
-    """What the thresholds of the file come to on these texts: wanted, answered, wrong."""
-    wanted = sorted({*SHOWN_RISKS, *([model.wanted] if model.wanted else [])})
-    promised = {share: model.abstention and model.abstention.promised(share) for share in wanted}
-    thresholds = {f"{share:.3g}": point.threshold for share, point in promised.items() if point}
-    if model.threshold and model.wanted is None:
-        thresholds[BY_HAND] = model.threshold
-    if not thresholds:
-        return
-    yield "<h3>Where the model may be unsure</h3>"
-    source = ""
-    if model.same_texts:
-        source = ", found on the same texts (*: on others more may be wrong)"
-    elif model.abstention:
-        source = f", found on {model.abstention.texts:,} texts ({escape(model.abstention.data)})"
-    yield (
-        f'<p class="muted">The threshold for each share of wrong answers that is wanted{source}, and what it '
-        "comes to on the texts of this page.</p>"
-    )
-    yield table(
-        ("wanted", "threshold", "answered", "wrong", "95 % interval"),
-        (_abstention_row(wanted, replace(model, threshold=least)) for wanted, least in thresholds.items()),
-        numbers=range(1, 5),
-    )
-
-
-def _abstention_row(wanted: str, model: ModelResult) -> tuple[str, ...]:
-    answered, wrong = int(model.answered.sum()), model.wrong_answers
-    share = f"{answered / len(model.truth):.2%}"
-    if not answered:
-        return (wanted, f"{model.threshold:.6g}", share, "–", "–")
-    interval = wilson_interval(wrong, answered)
-    mark = "*" if model.same_texts and wanted != BY_HAND else ""
-    return (
-        wanted,
-        f"{model.threshold:.6g}",
-        share,
-        f"{wrong / answered:.2%}{mark}",
-        f"{interval.low:.2%} to {interval.high:.2%}",
-    )
-
-
-def _largest_confusions(model: ModelResult) -> str:
-    mistakes = model.confusion.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:20]
-    pairs = (divmod(int(i), len(model.labels)) for i in order if mistakes.flat[i])
-    rows = ((escape(model.labels[i]), escape(model.labels[j]), f"{mistakes[i, j]:,}") for i, j in pairs)
-    return (
-        "<div><h3>Most frequent confusions</h3>"
-        + table(("true label", "answer", "texts"), rows, numbers=(2,))
-        + "</div>"
-    )
-
-
-def _mistakes(evaluation: Evaluation, model: ModelResult) -> Iterator[str]:
-    wrong = np.flatnonzero(~model.correct)
-    if not len(wrong):
-        yield f"<h2>Mistakes of {escape(model.name)}</h2><p>None.</p>"
-        return
-    shown, which = most_confident(wrong, model.confidence)
-    yield f"<h2>{which} {len(wrong):,} mistakes of {escape(model.name)}</h2>"
-    yield (
-        '<p class="muted">Where the model was surest and wrong: look here for wrong labels in the data, and '
-        "for what the model cannot read (irony, negation, topics it never saw).</p>"
-    )
-    rows = (
-        (
-            f"{i + 1:,}",
-            escape(model.labels[model.truth[i]]),
-            escape(model.labels[model.predicted[i]]),
-            f"{model.confidence[i]:.2%}",
-            excerpt(evaluation.texts[i]),
-        )
-        for i in shown.tolist()
-    )
-    yield table(("text", "label", "answer", "probability", ""), rows, numbers=(0, 3))
-
-
-def _comparison(
-    evaluation: Evaluation, comparison: Comparison, first: ModelResult, second: ModelResult
-) -> Iterator[str]:
-    test, n = comparison.test, len(evaluation.texts)
-    low, high = comparison.interval.low * 100, comparison.interval.high * 100
-    yield f"<h2>{escape(second.name)} against {escape(first.name)}</h2>"
-    yield (
-        f"<p>Accuracy changes by <b>{comparison.difference * 100:+.2f} points</b> (95 % interval "
-        f"{low:+.2f} to {high:+.2f}). {test.only_second_right:,} texts are answered rightly by it alone, "
-        f"{test.only_first_right:,} by the other alone: McNemar's test gives p = {test.mid_p:.2g}. "
-        f"{comparison.other_label:,} of {n:,} texts ({comparison.other_label / n:.2%}) get another label; "
-        f"the largest change of a probability is {comparison.largest_change:.2g}.</p>"
-    )
-    rows = np.arange(n)
-    true_first, true_second = first.probabilities[rows, first.truth], second.probabilities[rows, second.truth]
-    change = np.abs(true_second - true_first)
+        yield "<h3>Most frequent confusions</h3>" + _table(summary.confused_pairs_table(result), (2,))
     yield '<div class="figures">'
     yield figure(
-        agreement_chart(true_first, true_second, (first.name, second.name)),
-        "The probability of the true label, from one model (across) to the other (upwards). On the line, "
-        "nothing changed; in the tinted corners one of them crosses one half.",
+        reliability_chart(result.bins, len(result.labels)),
+        "Accuracy of the predictions of each probability. On the line, the probability is what it says; "
+        "orange: the model is too sure; light blue: it is not sure enough. Mean gap: "
+        f"{result.calibration_error:.2%} (expected calibration error, {len(result.bins)} bins).",
     )
-    quantiles = ((f"{q:.1%} of the texts", np.quantile(change, q)) for q in (0.5, 0.9, 0.99, 0.999))
-    limits = [*quantiles, ("all", change.max())]
-    cells = ((name, f"at most {value:.2g}") for name, value in limits)
-    yield (
-        "<div><h3>Change of the true label's probability</h3>"
-        + table(("", ""), cells, numbers=(1,))
-        + "</div>"
+    yield figure(
+        coverage_chart(result.confidence, result.correct, result.answered),
+        "Accuracy where only the surest predictions are used and a person does the rest."
+        + (" Dashed: the texts that are answered here." if result.threshold else ""),
     )
     yield "</div>"
-    yield from _disagreements(evaluation, first, second, change)
-
-
-def _disagreements(
-    evaluation: Evaluation, first: ModelResult, second: ModelResult, change: npt.NDArray[np.float32]
-) -> Iterator[str]:
-    apart = np.flatnonzero(first.predicted != second.predicted)
-    if not len(apart):
-        yield "<p>They give every text the same label.</p>"
+    rows = result.abstentions()
+    if not rows:
         return
-    shown = apart[np.argsort(-change[apart], kind="stable")][:DISAGREEMENTS]
-    which = "" if len(shown) == len(apart) else f"{len(shown)} of the "
-    yield f"<h3>{which}{len(apart):,} texts to which they give another label, the largest change first</h3>"
-
-    def answer(model: ModelResult, i: int) -> str:
-        label, right = model.labels[model.predicted[i]], model.correct[i]
-        share = f"{escape(label)}&nbsp;{model.probabilities[i].max():.1%}"
-        return f"<b>{share}</b>" if right else share
-
-    cells = (
-        (
-            f"{i + 1:,}",
-            escape(first.labels[first.truth[i]]),
-            answer(first, i),
-            answer(second, i),
-            excerpt(evaluation.texts[i]),
-        )
-        for i in shown.tolist()
+    curve = result.model.abstention
+    source = f" chosen on {curve.texts:,} texts ({escape(curve.data)})" if curve else ""
+    yield "<h3>Abstention</h3>"
+    yield (
+        f'<p class="muted">The threshold{source} for each allowed share of wrong answers, and what it comes '
+        f"to on these texts. {summary.SAME_TEXTS if any(row.same_texts for row in rows) else ''}</p>"
     )
-    yield table(("text", "label", first.name, second.name, ""), cells, numbers=(0,))
-    yield '<p class="muted">Bold: the right answer.</p>'
+    yield _table(summary.abstention_table([(result.name, row) for row in rows]))
 
 
-def most_confident(
-    wrong: npt.NDArray[np.int64], confidence: npt.NDArray[np.floating[Any]]
-) -> tuple[npt.NDArray[np.int64], str]:
-    """The mistakes that are shown, the surest first, and how a heading calls them. wrong: rows of texts;
-    confidence: float [n]."""
-    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
-    return shown, f"The {len(shown)} most confident of" if len(shown) < len(wrong) else "All"
+def _confusion_matrix(result: Result) -> str:
+    """Each cell has the tint of its share of the row."""
+    cells = summary.confusion_table(result)
+    shares = result.confusion / np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
+    # A square root keeps the few mistakes of a good model visible.
+    opacity = 0.8 * np.sqrt(shares)
+    rows = [
+        (escape(name), *(_cell(count, i == j, opacity[i, j]) for j, count in enumerate(counts)))
+        for i, (name, *counts) in enumerate(cells.rows)
+    ]
+    return table(cells.header, rows, numbers=range(1, len(cells.header)))
 
 
-def notes(models: Sequence[Answers]) -> Iterator[str]:
-    """Items of a list: what to know of each model's figures."""
-    for model in models:
-        if model.oov:
-            yield f"<li>{escape(model.name)}: {escape(model.oov.note)}.</li>"
-        for warning in model.warnings:
-            yield f"<li>{escape(model.name)}, of its training: {escape(warning)}.</li>"
+def _cell(count: str, is_right: bool, opacity: float) -> str:
+    rgb = "37,99,168" if is_right else "217,119,43"  # GOOD and BAD of html.py
+    return f'<span class="cell" style="background:rgba({rgb},{opacity:.2f})">{count}</span>'
 
 
-def footer(models: Sequence[Answers]) -> str:
-    """What made the page, and of which files."""
-    files = " ".join(f"{escape(model.name)}: sha256 {model.sha256}." for model in models)
-    return f"<footer>edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}. {files}</footer>"
+def _mistakes(evaluation: Evaluation, result: Result) -> Iterator[str]:
+    wrong = _surest_mistakes(result)
+    yield f"<h2>Mistakes of {escape(result.name)}</h2>"
+    if not len(wrong):
+        yield "<p>None.</p>"
+        return
+    yield (
+        f'<p class="muted">{_count(wrong)} The model is surest of the first ones: look here for wrong labels '
+        "in the data, and for what the model cannot read (irony, negation, unknown topics).</p>"
+    )
+    yield _texts(evaluation, wrong, [result])
 
 
-def excerpt(text: str) -> str:
+def _disagreements(evaluation: Evaluation, first: Result, second: Result) -> Iterator[str]:
+    apart = np.flatnonzero((first.predicted != second.predicted).any(axis=1))
+    if not len(apart):
+        return
+    change = np.abs(first.probabilities - second.probabilities).max(axis=1)
+    apart = apart[np.argsort(-change[apart], kind="stable")]
+    yield "<h3>Texts that get other labels</h3>"
+    yield f'<p class="muted">{_count(apart)} The largest change comes first; bold is right.</p>'
+    yield _texts(evaluation, apart, [first, second])
+
+
+def _count(rows: npt.NDArray[np.int64]) -> str:
+    return f"{len(rows):,} texts" + (
+        f", of which {SHOWN_TEXTS} are shown." if len(rows) > SHOWN_TEXTS else "."
+    )
+
+
+def _texts(evaluation: Evaluation, rows: npt.NDArray[np.int64], results: Sequence[Result]) -> str:
+    """The first of these texts: number, true label, each model's prediction and probability, the text."""
+    first, cells = results[0], []
+    for i in rows[:SHOWN_TEXTS].tolist():
+        row = [f"{i + 1:,}", escape(summary.label_names(first, first.truth, i)) or _NONE]
+        for result in results:
+            label = escape(summary.label_names(result, result.predicted, i)) or _NONE
+            label = f"<b>{label}</b>" if result.correct[i] else label
+            row.append(label if evaluation.several else f"{label}&nbsp;{result.confidence[i]:.1%}")
+        cells.append([*row, _excerpt(evaluation.texts[i])])
+    names = [result.name for result in results] if len(results) > 1 else ["predicted"]
+    return table(("text", "label", *names, ""), cells, numbers=(0,))
+
+
+_NONE = '<span class="muted">(none)</span>'
+
+
+def _excerpt(text: str) -> str:
     """The beginning of a text, and the whole of it to open."""
     if not text.strip():
         return '<span class="muted">(empty)</span>'
     if len(text) <= EXCERPT:
         return f'<span class="text">{escape(text)}</span>'
     start = text[:EXCERPT].rsplit(" ", 1)[0]
-    rest = text[len(start) :]
     return (
         f'<details><summary class="text">{escape(start)} …</summary>'
-        f'<span class="text">…{escape(rest)}</span></details>'
+        f'<span class="text">…{escape(text[len(start) :])}</span></details>'
     )
 
 
-def length_bins(evaluation: Evaluation) -> list[LengthBin]:
-    """Accuracy of every model for texts of each range of lengths, in words; empty ranges are left out."""
-    bins = []
-    for low, high in zip(LENGTH_EDGES, (*LENGTH_EDGES[1:], None)):
-        inside = (evaluation.words >= low) & (True if high is None else evaluation.words < high)
-        count = int(inside.sum())
-        if not count:
-            continue
-        name = f"{low:,}+" if high is None else f"{low}" if high == low + 1 else f"{low} to {high - 1}"
-        rights = [int(model.correct[inside].sum()) for model in evaluation.models]
-        bins.append(
-            LengthBin(
-                name,
-                count,
-                tuple(right / count for right in rights),
-                tuple(wilson_interval(right, count) for right in rights),
-            )
-        )
-    return bins
+def _surest_mistakes(result: Result) -> npt.NDArray[np.int64]:
+    """int64 [mistakes], the rows of the texts that are wrong, the surest first."""
+    wrong = np.flatnonzero(~result.correct)
+    return np.asarray(wrong[np.argsort(-result.confidence[wrong], kind="stable")])
+
+
+def _table(cells: summary.Table, numbers: Sequence[int] | None = None) -> str:
+    """A table of plain text; all columns but the first hold numbers where none are named."""
+    columns = range(1, len(cells.header)) if numbers is None else numbers
+    return table(cells.header, (tuple(map(escape, row)) for row in cells.rows), numbers=columns)

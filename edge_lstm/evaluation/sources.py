@@ -30,17 +30,16 @@ def load_labelled(
     data_dir: Path | None = None,
     show_progress: bool = False,
 ) -> Labelled:
-    """Texts and label names of a source.
+    """Read the texts and label names of a source.
 
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
-    split; or ``imdb`` or its tar where edge-lstm[train] is installed.
-    split: which part, of a source that has parts; None for its test texts, or all of one without parts.
+        split; or ``imdb`` or its tar where edge-lstm[train] is installed.
+    split: which part of a source that has parts; None for its test texts, or all of one without parts.
     input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
     label_separator, label_columns, several: of texts with several labels, see read_labelled.
-    follow_links: whether what symbolic links inside a folder lead to is read.
-    data_dir: where ``imdb`` lies already; show_progress: of a download.
+    data_dir: where ``imdb`` lies already. show_progress: of a download.
 
-    Raises DataError, or MissingPackageError where the workstation's packages are needed and not installed.
+    Raise DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
     path = Path(source)
     if input_format is not None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge_lstm.charts import clip
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.latency.statistics import interval, resampled_medians, samples_needed
-from edge_lstm.latency.terminal import ms, plain
+from edge_lstm.latency.terminal import ms, plain, shorten, wrapped
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def compare(old: Result, new: Result, fail_above: float | None = None) -> Compar
     Raises DataError where the two did not answer the same texts or share no setting.
     """
     if old.texts.sha256 != new.texts.sha256:
-        raise DataError("the two results answered different texts; measure again with the same --data")
+        raise DataError("the two results answered different texts; measure again with the same --texts")
     pairs = _pairs(old.settings, new.settings)
     if not pairs:
         names = ", ".join(str(one.name) for one in old.settings[:3])
@@ -86,7 +84,7 @@ def _pairs(
 
 
 def _how(one: SettingResult) -> tuple[object, ...]:
-    return one.batch_size, one.length, one.threads, one.provider
+    return one.batch_size, one.threads, one.provider
 
 
 def _row(before: SettingResult, after: SettingResult, fail_above: float | None) -> Row:
@@ -95,11 +93,11 @@ def _row(before: SettingResult, after: SettingResult, fail_above: float | None) 
         samples = one.samples.both_us
         if len(samples) < samples_needed(50):
             raise DataError(
-                f"{one.name}: {len(samples)} runs are too few to compare, it takes {samples_needed(50)}; "
+                f"{one.name}: {len(samples)} runs are too few to compare; it needs {samples_needed(50)}; "
                 "measure longer"
             )
         medians.append(float(np.median(samples)))
-        draws.append(resampled_medians(samples, one.samples.pass_length, np.random.default_rng(seed)))
+        draws.append(resampled_medians(samples, one.samples.block_runs, np.random.default_rng(seed)))
     low, high = interval(draws[1] / draws[0])
     ratio = medians[1] / medians[0]
     failed = fail_above is not None and low > 1 + fail_above
@@ -119,17 +117,16 @@ def _verdict(ratio: float, low: float, high: float, fail_above: float | None) ->
 
 def _notes(old: Result, new: Result, pairs: int) -> list[str]:
     notes = []
-    mine, theirs = new.machine, old.machine
-    for key, name in (("cpu", "CPU"), ("cores", "number of cores"), ("architecture", "architecture")):
-        now, then = getattr(mine, key), getattr(theirs, key)
+    for name, key in (("CPU", "cpu"), ("number of cores", "cores"), ("architecture", "architecture")):
+        then, now = getattr(old.machine, key), getattr(new.machine, key)
         if now != then:
             notes.append(f"another {name}: {then} then, {now} now")
     for package in ("onnxruntime", "python", "numpy"):
-        versions = theirs.versions.get(package), mine.versions.get(package)
-        if versions[0] != versions[1]:
-            notes.append(f"another {package}: {versions[0]} then, {versions[1]} now")
+        then, now = old.versions.get(package), new.versions.get(package)
+        if now != then:
+            notes.append(f"another {package}: {then} then, {now} now")
     for result, when in ((old, "then"), (new, "now")):
-        notes += [f"{when}: {warning.text}" for warning in result.distrust]
+        notes += [f"{when}: {warning.text}" for warning in result.warnings]
     left = max(len(old.settings), len(new.settings)) - pairs
     if left:
         notes.append(f"{left} settings are in one result only and were left out")
@@ -139,15 +136,15 @@ def _notes(old: Result, new: Result, pairs: int) -> list[str]:
 def to_text(comparison: Comparison, *, unicode: bool = True) -> str:
     """The comparison for a terminal of 80 columns."""
     heads = ("then", "now", "ratio", "95 % CI")
-    lines = [_line("p50 of a run, ms", *heads, "verdict")]
-    for row in comparison.rows:
+    lines = [_line("p50 per run, ms", *heads, "verdict")]
+    for name, row in zip(shorten([row.name for row in comparison.rows], 21), comparison.rows):
         interval_text = f"{row.low:.3f}–{row.high:.3f}"
         cells = (ms(row.old_us), ms(row.new_us), f"{row.ratio:.3f}", interval_text, row.verdict)
-        lines.append(_line(clip(row.name, 21), *cells))
+        lines.append(_line(name, *cells))
     if any(row.verdict == "undecided" for row in comparison.rows):
         lines.append("undecided: beyond the limit, but within the noise; measure longer")
     for note in comparison.notes:
-        lines += textwrap.wrap(note, 80, subsequent_indent="  ")
+        lines += wrapped(note)
     text = "\n".join(lines)
     return text if unicode else plain(text)
 

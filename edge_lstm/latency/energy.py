@@ -92,16 +92,8 @@ def _rapl(root: Path) -> list[Meter]:
         if (zone / "energy_uj").exists() and zone.name.count(":") == 1:
             scope = "the whole platform" if name == "psys" else "the CPU package"
             wrap = _text(zone / "max_energy_range_uj")
-            meters.append(
-                Meter(
-                    "rapl",
-                    f"RAPL {name}",
-                    scope,
-                    zone / "energy_uj",
-                    True,
-                    wrap_j=int(wrap) / 1e6 if wrap.isdecimal() else 0.0,
-                )
-            )
+            wrap_j = int(wrap) / 1e6 if wrap.isdecimal() else 0.0
+            meters.append(Meter("rapl", f"RAPL {name}", scope, zone / "energy_uj", True, wrap_j=wrap_j))
     return sorted(meters, key=lambda meter: meter.scope != "the whole platform")
 
 
@@ -127,21 +119,12 @@ def _batteries(root: Path) -> list[Meter]:
     for supply in sorted((root / "sys/class/power_supply").glob("*")):
         if _text(supply / "type") != "Battery" or _text(supply / "status") != "Discharging":
             continue
-        if (supply / "power_now").exists():
-            meters.append(Meter("battery", supply.name, "the whole device", supply / "power_now", False))
-        elif (supply / "voltage_now").exists() and (supply / "current_now").exists():
-            meters.append(
-                # µV and µA
-                Meter(
-                    "battery",
-                    supply.name,
-                    "the whole device",
-                    supply / "voltage_now",
-                    False,
-                    supply / "current_now",
-                    1e-12,
-                )
-            )
+        power, volts, amperes = (supply / f"{name}_now" for name in ("power", "voltage", "current"))
+        about = ("battery", supply.name, "the whole device")
+        if power.exists():
+            meters.append(Meter(*about, power, False))
+        elif volts.exists() and amperes.exists():
+            meters.append(Meter(*about, volts, False, amperes, 1e-12))  # µV and µA
     return meters
 
 

@@ -3,146 +3,148 @@
 from __future__ import annotations
 
 import gc
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_lstm.classifier import Classifier
-from edge_lstm.errors import DataError
 from edge_lstm.latency.cold_start import ColdStart, Memory, cold_start, memory_of
-from edge_lstm.latency.conditions import Host, State, host, state
-from edge_lstm.latency.energy import Energy, Meter, find_meters, measure_energy
-from edge_lstm.latency.recorder import MINUTE_S, Block, Recorder
+from edge_lstm.latency.conditions import State, state
+from edge_lstm.latency.energy import Energy, find_meters, measure_energy
 from edge_lstm.latency.settings import Setting, Settings
-from edge_lstm.latency.texts import Sample, check_texts, lengths_of, shuffled_forever, texts_of_length
+from edge_lstm.latency.texts import Sample, shuffled_forever, texts_of
 
 # Steady: the median time of the last blocks is this close to that of the blocks before them.
 STEADY = 0.03
 STEADY_BLOCKS = 4
-MADE_TEXTS = 128  # texts made for each --length
+MOST_BLOCKS = 512  # kept of each setting; a longer run keeps every 2nd, 4th … block
+MEMORY_TEXTS = 1000
+MINUTE_S = 60.0
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, 0 to 1."""
 
 
-class SampleStream(Protocol):
-    """Takes the raw samples of each block as they come (``--samples``)."""
+@dataclass(frozen=True)
+class Block:
+    """A block of texts as one setting ran it.
 
-    def write(self, setting: Setting, block: Block) -> None:
-        """One block of one setting."""
+    number: the same number, the same texts. rows: int64 [runs, 4]: the text's number (-1 in batches), tokens,
+    ns of text → ids, ns of ids → probabilities.
+    """
+
+    number: int
+    rows: npt.NDArray[np.int64]
+    cpu_ns: int
+
+    @property
+    def total_ns(self) -> int:
+        """Time of all its runs, pauses left out."""
+        return int(self.rows[:, 2:].sum())
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its texts."""
+        return int(self.rows[:, 1].sum())
 
 
 @dataclass
 class Measured:
-    """Everything measured of one setting."""
+    """Everything measured of one setting: totals over all runs, and a bounded number of blocks.
+
+    tokens: of each text of the sample, at most those that the model takes.
+    """
 
     setting: Setting
     classifier: Classifier
     tokens: list[int]
-    recorder: Recorder
-    warm_up_blocks: int = 0
-    warm_up_s: float = 0.0
-    steady: bool = False
+    warm_up: list[Block] = field(default_factory=list)
+    runs: int = 0
+    total_ns: int = 0
+    cpu_ns: int = 0
+    max_ns: int = 0
+    every: int = 1
+    blocks: list[Block] = field(default_factory=list)
     cold: list[ColdStart] = field(default_factory=list)
     memory: Memory | None = None
     energy: Energy | None = None
 
+    def add(self, block: Block) -> None:
+        """Count a block, and keep it if its turn has come."""
+        self.runs += len(block.rows)
+        self.total_ns += block.total_ns
+        self.cpu_ns += block.cpu_ns
+        self.max_ns = max(self.max_ns, int(block.rows[:, 2:].sum(axis=1).max()))
+        if block.number % self.every == 0:
+            self.blocks.append(block)
+        if len(self.blocks) > MOST_BLOCKS:
+            self.every *= 2
+            self.blocks = [kept for kept in self.blocks if kept.number % self.every == 0]
+
+    def is_steady(self) -> bool:
+        """Whether the last blocks of the warm-up took as long as the blocks before them."""
+        return is_steady([block.total_ns for block in self.warm_up])
+
 
 @dataclass
 class Measurement:
-    """A finished (or interrupted) measurement."""
+    """A finished (or interrupted) measurement. states: before, each minute, after."""
 
     settings: Settings
     sample: Sample
-    host: Host
     states: list[State]
-    seconds: float
-    interrupted: bool
-    meters: tuple[Meter, ...]
-    meters_note: str
     measured: list[Measured]
+    energy_note: str
+    seconds: float = 0.0
+    interrupted: bool = False
 
 
 def measure(
-    settings: Settings,
-    sample: Sample,
-    *,
-    progress: Progress | None = None,
-    stream: SampleStream | None = None,
+    settings: Settings, sample: Sample | None = None, *, progress: Progress | None = None
 ) -> Measurement:
-    """Runs the settings over the texts. Ctrl-C ends it early with what there is, once something is timed.
+    """Run the settings over the texts; None: those of the first model (see texts_of).
+
+    Ctrl-C ends it early with what there is, once something is timed.
 
     Raises DataError, ModelFileError or ProviderError.
     """
-    check_texts(sample)
     tell: Progress = progress or (lambda what, part: None)
-    if settings.pin:
-        pin(settings.pin)
     states = [state()]
     meters, note = find_meters()
-    block_texts = settings.block_texts
-    loaded: dict[tuple[object, ...], Classifier] = {}
-    measured, pools = [], []
-    for setting in settings.each:
-        key = (setting.model, setting.threads, setting.provider)
-        if key not in loaded:
-            loaded[key] = Classifier.load(setting.model, threads=setting.threads, provider=setting.provider)
-        classifier = loaded[key]
-        tokenizer = classifier.model.tokenizer
-        pool = sample
-        if setting.length is not None:
-            pool = texts_of_length(sample, tokenizer, setting.length, MADE_TEXTS, settings.seed)
-        pools.append(pool.texts)
-        tokens = lengths_of(pool.texts, tokenizer)
-        # In batches the texts of a block are kept or dropped together.
-        pass_runs = len(tokens) if setting.batch_size == 1 else block_texts // setting.batch_size
-        measured.append(Measured(setting, classifier, tokens, Recorder(block_texts, pass_runs)))
-    _cold_starts(settings, measured, pools, tell)
+    measured, sample = _load(settings, sample)
+    _cold_starts(settings, measured, sample, tell)
+    measurement = Measurement(settings, sample, states, measured, note)
     rng = random.Random(settings.seed)
     collecting = gc.isenabled()
     gc.collect()
     gc.freeze()  # what lives now is not searched for garbage again while the clock runs
     started = time.perf_counter()
-    interrupted = False
     try:
-        _warm_up(settings, measured, pools, rng, tell)
+        _warm_up(settings, measured, sample, rng, tell)
         started = time.perf_counter()
-        _steady(settings, measured, pools, rng, tell, stream, states)
+        _steady(measurement, rng, tell)
     except KeyboardInterrupt:
-        if not any(one.recorder.runs for one in measured):
+        if not any(one.runs for one in measured):
             raise
-        interrupted = True
+        measurement.interrupted = True
     finally:
         gc.unfreeze()
         if not collecting:
             gc.disable()
-    seconds = time.perf_counter() - started
+    measurement.seconds = time.perf_counter() - started
     tell("", 1.0)
     states.append(state())
-    if meters and settings.energy_s > 0 and not interrupted:
-        for one, texts in zip(measured, pools):
+    if meters and settings.energy_s > 0 and not measurement.interrupted:
+        for one in measured:
             tell(f"energy of {one.setting.name}", 0.0)
-            one.energy = measure_energy(meters[0], _endless_run(one, texts), settings.energy_s)
-    measured = [one for one in measured if one.recorder.runs]
-    return Measurement(settings, sample, host(), states, seconds, interrupted, meters, note, measured)
-
-
-def pin(cpus: Sequence[int]) -> None:
-    """Keeps this process and those it starts to these CPUs. Raises DataError."""
-    if not hasattr(os, "sched_setaffinity"):
-        raise DataError("--pin needs Linux; leave it out")
-    try:
-        os.sched_setaffinity(0, cpus)
-    except OSError:
-        there = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-        raise DataError(
-            f"cannot pin to CPUs {','.join(map(str, cpus))}; this process may use {there}"
-        ) from None
+            one.energy = measure_energy(meters[0], _endless_run(one, sample), settings.energy_s)
+    measurement.measured = [one for one in measured if one.runs]
+    return measurement
 
 
 def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> tuple[int, int, int]:
@@ -157,62 +159,6 @@ def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> t
     return sum(map(len, rows)), encoded - begun, answered - encoded
 
 
-def _cold_starts(
-    settings: Settings, measured: Sequence[Measured], pools: Sequence[Sequence[str]], tell: Progress
-) -> None:
-    """Fresh processes, in random turns; settings that load the same way share their cold starts."""
-    if settings.cold_starts < 1:
-        return
-    rng = random.Random(settings.seed)
-    shared: dict[tuple[object, ...], list[ColdStart]] = {}
-    firsts: dict[tuple[object, ...], int] = {}
-    for i, one in enumerate(measured):
-        key = (one.setting.model, one.setting.threads, one.setting.provider)
-        one.cold = shared.setdefault(key, [])
-        firsts.setdefault(key, i)
-    turns = [i for i in firsts.values() for _ in range(settings.cold_starts)]
-    rng.shuffle(turns)
-    steps = len(turns) + len(measured)
-    for done, i in enumerate(turns):
-        setting = measured[i].setting
-        tell("cold starts", done / steps)
-        text = rng.choice(pools[i])
-        measured[i].cold.append(cold_start(setting.model, setting.threads, setting.provider, text))
-    for done, (one, pool) in enumerate(zip(measured, pools), len(turns)):
-        setting = one.setting
-        tell("memory", done / steps)
-        one.memory = memory_of(
-            setting.model, setting.threads, setting.provider, setting.batch_size, pool[:1000]
-        )
-
-
-def _warm_up(
-    settings: Settings,
-    measured: Sequence[Measured],
-    pools: Sequence[Sequence[str]],
-    rng: random.Random,
-    tell: Progress,
-) -> None:
-    """Runs one block of texts again and again until every setting's time for it is steady."""
-    blocks = [_some(pool, settings.block_texts, rng) for pool in pools]
-    times: list[list[float]] = [[] for _ in measured]
-    started = time.perf_counter()
-    waiting = list(range(len(measured)))
-    while waiting:
-        tell("warm-up", 1 - len(waiting) / len(measured))
-        rng.shuffle(waiting)
-        for i in waiting:
-            block = _run_block(measured[i], pools[i], blocks[i], 0.0)
-            times[i].append(block.total_ns / 1e3)
-            measured[i].warm_up_s += block.total_ns / 1e9
-        enough = time.perf_counter() - started >= settings.warm_up_s
-        for i in list(waiting):
-            measured[i].warm_up_blocks = len(times[i])
-            measured[i].steady = is_steady(times[i])
-            if (enough and measured[i].steady) or len(times[i]) >= settings.max_warm_up_blocks:
-                waiting.remove(i)
-
-
 def is_steady(times: Sequence[float]) -> bool:
     """Whether the last blocks took as long as the blocks before them."""
     if len(times) < 2 * STEADY_BLOCKS:
@@ -222,80 +168,111 @@ def is_steady(times: Sequence[float]) -> bool:
     return abs(last - before) <= STEADY * before
 
 
-def _steady(
-    settings: Settings,
-    measured: Sequence[Measured],
-    pools: Sequence[Sequence[str]],
-    rng: random.Random,
-    tell: Progress,
-    stream: SampleStream | None,
-    states: list[State],
+def _load(settings: Settings, sample: Sample | None) -> tuple[list[Measured], Sample]:
+    """A classifier for each setting, those that load alike sharing one; and the texts."""
+    loaded: dict[tuple[Path, int, str], Classifier] = {}
+    for setting in settings.each:
+        if setting.process not in loaded:
+            loaded[setting.process] = Classifier.load(
+                setting.model, threads=setting.threads, provider=setting.provider
+            )
+    sample = sample or texts_of(loaded[settings.each[0].process].model)
+    measured = []
+    for setting in settings.each:
+        classifier = loaded[setting.process]
+        encode = classifier.model.tokenizer.encode_text
+        measured.append(Measured(setting, classifier, [len(encode(text).ids) for text in sample.texts]))
+    return measured, sample
+
+
+def _cold_starts(settings: Settings, measured: Sequence[Measured], sample: Sample, tell: Progress) -> None:
+    """Fresh processes, in random turns; settings that load alike share their cold starts."""
+    if settings.cold_starts < 1:
+        return
+    rng = random.Random(settings.seed)
+    shared: dict[tuple[Path, int, str], list[ColdStart]] = {}
+    for one in measured:
+        one.cold = shared.setdefault(one.setting.process, [])
+    turns = [process for process in shared for _ in range(settings.cold_starts)]
+    rng.shuffle(turns)
+    steps = len(turns) + len(measured)
+    for done, process in enumerate(turns):
+        tell("cold starts", done / steps)
+        shared[process].append(cold_start(*process, rng.choice(sample.texts)))
+    for done, one in enumerate(measured, len(turns)):
+        tell("memory", done / steps)
+        texts = sample.texts[:MEMORY_TEXTS]
+        one.memory = memory_of(*one.setting.process, one.setting.batch_size, texts)
+
+
+def _warm_up(
+    settings: Settings, measured: Sequence[Measured], sample: Sample, rng: random.Random, tell: Progress
 ) -> None:
-    """Blocks until there are enough: every setting runs each block, in random order."""
-    orders = _orders(pools, rng)
-    blocks = -(-settings.texts // settings.block_texts)
-    turns = list(range(len(measured)))
+    """Run one block of texts again and again until every setting's time for it is steady."""
+    order = shuffled_forever(len(sample.texts), rng)
+    chosen = [next(order) for _ in range(settings.block_texts(len(sample.texts)))]
     started = time.perf_counter()
-    minute = 1
-    done = 0
+    waiting = list(measured)
+    while waiting:
+        tell("warm-up", 1 - len(waiting) / len(measured))
+        rng.shuffle(waiting)
+        for one in waiting:
+            one.warm_up.append(_run_block(one, sample, len(one.warm_up), chosen, 0.0))
+        enough = time.perf_counter() - started >= settings.warm_up_s
+        waiting = [
+            one
+            for one in waiting
+            if not (enough and one.is_steady()) and len(one.warm_up) < settings.max_warm_up_blocks
+        ]
+
+
+def _steady(measurement: Measurement, rng: random.Random, tell: Progress) -> None:
+    """Run blocks until there are enough: every setting runs each block, in random order."""
+    settings, sample = measurement.settings, measurement.sample
+    order = shuffled_forever(len(sample.texts), random.Random(rng.random()))
+    size = settings.block_texts(len(sample.texts))
+    blocks = settings.blocks(size)
+    turns = list(measurement.measured)
+    started = time.perf_counter()
+    number = 0
     while True:
         elapsed = time.perf_counter() - started
-        part = elapsed / settings.duration_s if settings.duration_s is not None else done / blocks
+        part = elapsed / settings.duration_s if settings.duration_s is not None else number / blocks
         tell("measuring", min(part, 1.0))
-        if elapsed >= minute * MINUTE_S:
-            minute += 1
-            now = state()
-            states.append(now)
-            for one in measured:
-                one.recorder.end_minute(now.mhz, now.temperature_c)
-        if done and part >= 1:
-            break
-        chosen = [[next(order) for _ in range(settings.block_texts)] for order in orders]
+        if elapsed >= len(measurement.states) * MINUTE_S:
+            measurement.states.append(state())
+        if number and part >= 1:
+            return
+        chosen = [next(order) for _ in range(size)]
         rng.shuffle(turns)
-        for i in turns:
-            block = _run_block(measured[i], pools[i], chosen[i], settings.interval_s)
-            measured[i].recorder.add(block)
-            if stream is not None:
-                stream.write(measured[i].setting, block)
-        done += 1
+        for one in turns:
+            one.add(_run_block(one, sample, number, chosen, settings.interval_s))
+        number += 1
 
 
-def _orders(pools: Sequence[Sequence[str]], rng: random.Random) -> list[Iterator[int]]:
-    """For each setting an endless order of its texts; equal where the texts are equal, so that every
-    setting runs the same texts in a block.
-    """
-    seed = rng.random()
-    return [shuffled_forever(len(pool), random.Random(seed)) for pool in pools]
-
-
-def _some(pool: Sequence[str], count: int, rng: random.Random) -> list[int]:
-    order = shuffled_forever(len(pool), rng)
-    return [next(order) for _ in range(count)]
-
-
-def _run_block(one: Measured, pool: Sequence[str], chosen: Sequence[int], interval_s: float) -> Block:
-    """Every text of the block once, in batches of similar length."""
+def _run_block(one: Measured, sample: Sample, number: int, chosen: Sequence[int], interval_s: float) -> Block:
+    """Run every text of the block once, in batches of similar length."""
     size = one.setting.batch_size
     if size > 1:
         chosen = sorted(chosen, key=lambda i: one.tokens[i])
     rows = np.empty((len(chosen) // size, 4), dtype=np.int64)
-    started, cpu = time.perf_counter_ns(), time.process_time_ns()
+    cpu = time.process_time_ns()
     for n in range(len(rows)):
         batch = chosen[n * size : (n + 1) * size]
         if interval_s:
             time.sleep(interval_s)
-        rows[n, 1:] = time_run(one.classifier, [pool[i] for i in batch], size)
+        rows[n, 1:] = time_run(one.classifier, [sample.texts[i] for i in batch], size)
         rows[n, 0] = batch[0] if size == 1 else -1
-    return Block(rows, time.process_time_ns() - cpu, started)
+    return Block(number, rows, time.process_time_ns() - cpu)
 
 
-def _endless_run(one: Measured, pool: Sequence[str]) -> Callable[[], int]:
-    """A function that runs the next batch and says how many texts it held."""
-    order = shuffled_forever(len(pool), random.Random(0))
+def _endless_run(one: Measured, sample: Sample) -> Callable[[], int]:
+    """A function that runs the next batch and returns how many texts it held."""
+    order: Iterator[int] = shuffled_forever(len(sample.texts), random.Random(0))
     size = one.setting.batch_size
 
     def run() -> int:
-        time_run(one.classifier, [pool[next(order)] for _ in range(size)], size)
+        time_run(one.classifier, [sample.texts[next(order)] for _ in range(size)], size)
         return size
 
     return run

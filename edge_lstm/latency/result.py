@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -16,37 +16,29 @@ import numpy.typing as npt
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.latency import statistics
-from edge_lstm.latency.cold_start import PHASES, Memory
-from edge_lstm.latency.conditions import ConditionWarning, Host, State, condition_warnings
+from edge_lstm.latency.cold_start import PHASES, ColdStart, Memory
+from edge_lstm.latency.conditions import ConditionWarning, State, condition_warnings
 from edge_lstm.latency.energy import Energy
 from edge_lstm.latency.measure import Measured, Measurement
-from edge_lstm.latency.recorder import Minute
 from edge_lstm.latency.statistics import Floats, LengthFit
-from edge_lstm.latency.texts import lengths_of
 from edge_lstm.latency.typed_json import FormatError, from_json, to_json
+from edge_lstm.machine import Machine, this_machine
+from edge_lstm.printable import listed
 
 SCHEMA = "edge-lstm.latency"
 VERSION = 1
 DIGITS = 6  # significant; a µs of a second
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tokens:
-    """Lengths of the texts."""
-
-    min: int
-    median: float
-    max: int
+SPREAD = 0.20  # interquartile range of the same work's times, as part of their median
 
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """The texts that were answered; sha256: of all of them in order."""
+    """The texts that were answered; sha256: of all in order; tokens: the fewest, the median, the most."""
 
     source: str
     count: int
     sha256: str
-    tokens: Tokens
+    tokens: tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +48,6 @@ class Plan:
     runs: int | None
     duration_s: float | None
     interval_s: float
-    pin: tuple[int, ...]
     cold_starts: int
     seed: int
     block_texts: int
@@ -91,57 +82,31 @@ class Times:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Of several fresh processes."""
-
-    median: float
-    min: float
-    max: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class ColdStarts:
-    """Start of a process → first answer, in ms, and its phases."""
+    """Start of a process → first answer, in ms, and its phases: median, shortest, longest."""
 
     processes: int
-    python_ms: Spread
-    imports_ms: Spread
-    load_ms: Spread
-    first_ms: Spread
-    total_ms: Spread
+    python_ms: tuple[float, float, float]
+    imports_ms: tuple[float, float, float]
+    load_ms: tuple[float, float, float]
+    first_ms: tuple[float, float, float]
+    total_ms: tuple[float, float, float]
 
     @property
-    def phases(self) -> tuple[Spread, ...]:
+    def phases(self) -> tuple[tuple[float, float, float], ...]:
         """Python starts, imports, loads the model, answers the first text."""
         return self.python_ms, self.imports_ms, self.load_ms, self.first_ms
 
 
 @dataclass(frozen=True, kw_only=True)
-class WarmUp:
-    """Blocks and seconds until times were steady, or until they were given up to be."""
+class Samples:
+    """The kept runs in the order of time: the text's number (-1 in batches), tokens, µs.
 
-    blocks: int
-    seconds: float
-    steady: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class LengthFits:
-    """A line through the texts for text → answer, text → ids, ids → answer."""
-
-    both: LengthFit
-    encode: LengthFit
-    run: LengthFit
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptSamples:
-    """In the order of time, a place for each kept run: the text's number (-1 in batches), tokens, µs.
-
-    every = n: only every nth pass over the texts (of batches: block) was kept.
+    every = n: only every nth block of texts was kept. block_runs: runs of a block.
     """
 
     every: int
+    block_runs: int
     text: tuple[int, ...]
     tokens: tuple[int, ...]
     encode_us: tuple[float, ...]
@@ -153,18 +118,13 @@ class KeptSamples:
         both: Floats = np.add(self.encode_us, self.run_us)
         return both
 
-    @property
-    def pass_length(self) -> int:
-        """Samples in a pass over the texts, 0 where they do not come in passes."""
-        return statistics.pass_length(np.array(self.text, dtype=np.int64))
-
 
 @dataclass(frozen=True, kw_only=True)
 class SettingResult:
     """One setting: how it was run, and its times.
 
-    both, encode, run: text → answer, text → ids, ids → answer, of a run. spread: interquartile range of the
-    blocks' time per token, as a part of the median. trend: change of the median over the run.
+    warm_up_blocks: until times were steady, or given up to be. both, encode, run: text → answer, text → ids,
+    ids → answer, of a run. spread: interquartile range of the blocks' time per token, as part of the median.
     """
 
     name: str
@@ -172,10 +132,9 @@ class SettingResult:
     threads: int
     batch_size: int
     provider: str
-    length: int | None
     cold_start: ColdStarts | None
     memory: Memory | None
-    warm_up: WarmUp | None
+    warm_up_blocks: int
     runs: int
     texts: int
     both: Times
@@ -184,17 +143,9 @@ class SettingResult:
     texts_per_second: float
     cpu_us_per_text: float
     spread: float | None
-    length_fit: LengthFits | None
+    length_fit: LengthFit | None
     energy: Energy | None
-    minutes: tuple[Minute, ...]
-    trend: float | None
-    samples: KeptSamples
-    blocks_us_per_text: tuple[float, ...]
-
-    @property
-    def model_name(self) -> str:
-        """The model's file name, without its suffix."""
-        return Path(self.model.path).name.removesuffix(".onnx")
+    samples: Samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,37 +163,34 @@ class RatioResult:
 class Result:
     """A whole measurement.
 
-    created: ISO 8601, UTC; host: where it was measured, if over ssh; seconds: of the steady-state part;
-    states: before, each minute, after; energy_note: which meter, or why none; distrust: reasons to.
+    created: ISO 8601, UTC; versions: of the packages; seconds: of the steady-state part; states: before, each
+    minute, after; energy_note: which meter, or why none; warnings: reasons to distrust the times.
     """
 
     created: str
-    host: str | None
     plan: Plan
     seconds: float
     texts: Texts
-    machine: Host
+    machine: Machine
+    versions: dict[str, str]
     states: tuple[State, ...]
     energy_note: str
-    distrust: tuple[ConditionWarning, ...]
+    warnings: tuple[ConditionWarning, ...]
     settings: tuple[SettingResult, ...]
     ratios: tuple[RatioResult, ...]
 
     @property
     def is_interrupted(self) -> bool:
         """Whether it was cut off."""
-        return any(warning.code == "interrupted" for warning in self.distrust)
+        return any(warning.code == "interrupted" for warning in self.warnings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, six significant digits."""
-        values = to_json(self, DIGITS)
-        if self.host is None:
-            del values["host"]
-        return {"schema": SCHEMA, "version": VERSION, **values}
+        return {"schema": SCHEMA, "version": VERSION, **to_json(self, DIGITS)}
 
     @classmethod
     def from_dict(cls, value: Any, name: str) -> Result:
-        """Checks what was read from JSON; ``name`` is what errors call it. Raises DataError."""
+        """Check what was read from JSON; ``name`` is what errors call it. Raises DataError."""
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             raise DataError(f"{name} is not a latency result; give a file that 'latency -o FILE' wrote")
         if value.get("version") != VERSION:
@@ -256,22 +204,11 @@ class Result:
         return result
 
     def dumps(self) -> str:
-        """The result as JSON text: indented, lists of numbers on one line each."""
-        short: list[str] = []
-
-        def fold(value: Any) -> Any:
-            if isinstance(value, list) and value and all(isinstance(item, (int, float)) for item in value):
-                short.append(json.dumps(value))
-                return f"\0{len(short) - 1}\0"
-            if isinstance(value, dict):
-                return {key: fold(item) for key, item in value.items()}
-            return [fold(item) for item in value] if isinstance(value, list) else value
-
-        text = json.dumps(fold(self.to_dict()), ensure_ascii=False, indent=1)
-        return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: short[int(found[1])], text) + "\n"
+        """The result as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False) + "\n"
 
     def write(self, path: Path) -> None:
-        """Writes the JSON, whole or not at all. Raises OutputError."""
+        """Write the JSON, whole or not at all. Raises OutputError."""
         write_atomically(self.dumps(), path)
 
 
@@ -286,7 +223,7 @@ def parse_result(text: str, name: str) -> Result:
 
 
 def read_result(path: Path) -> Result:
-    """Reads and checks a file that ``latency -o`` wrote. Raises DataError."""
+    """Read and check a file that ``latency -o`` wrote. Raises DataError."""
     try:
         return parse_result(path.read_bytes().decode("utf-8", "replace"), str(path))
     except OSError as error:
@@ -295,10 +232,8 @@ def read_result(path: Path) -> Result:
 
 def _check(result: Result) -> None:
     """What types do not say. Raises FormatError."""
-    if not result.settings:
-        raise FormatError("settings is empty")
-    if not result.states:
-        raise FormatError("states is empty")
+    if not result.settings or not result.states:
+        raise FormatError(f"{'states' if result.settings else 'settings'} is empty")
     for i, one in enumerate(result.settings):
         samples = one.samples
         lengths = {len(samples.text), len(samples.tokens), len(samples.encode_us), len(samples.run_us)}
@@ -307,7 +242,7 @@ def _check(result: Result) -> None:
         if (
             min(*samples.encode_us, *samples.run_us, 0.0) < 0
             or samples.both_us.min() <= 0
-            or min(one.runs, one.texts, one.batch_size) < 1
+            or min(one.runs, one.texts, one.batch_size, samples.block_runs) < 1
         ):
             raise FormatError(f"settings[{i}] holds times or counts that are not above 0")
     for i, ratio in enumerate(result.ratios):
@@ -316,56 +251,64 @@ def _check(result: Result) -> None:
 
 
 def to_result(measurement: Measurement) -> Result:
-    """A measurement → its result."""
-    settings, sample = measurement.settings, measurement.sample
-    tokens = lengths_of(sample.texts, measurement.measured[0].classifier.model.tokenizer)
-    spread = {one.setting.name: spread_of(one) for one in measurement.measured}
+    """Summarise a measurement."""
+    settings, sample, measured = measurement.settings, measurement.sample, measurement.measured
+    tokens = measured[0].tokens
+    machine, states = this_machine(), tuple(measurement.states)
     result = Result(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        host=None,
         plan=Plan(
             runs=settings.runs if settings.duration_s is None else None,
             duration_s=settings.duration_s,
             interval_s=settings.interval_s,
-            pin=settings.pin,
             cold_starts=settings.cold_starts,
             seed=settings.seed,
-            block_texts=settings.block_texts,
+            block_texts=settings.block_texts(len(sample.texts)),
         ),
         seconds=measurement.seconds,
         texts=Texts(
             source=sample.source,
             count=len(sample.texts),
             sha256=sample.sha256(),
-            tokens=Tokens(min=min(tokens), median=float(np.median(tokens)), max=max(tokens)),
+            tokens=(min(tokens), float(np.median(tokens)), max(tokens)),
         ),
-        machine=measurement.host,
-        states=tuple(measurement.states),
-        energy_note=measurement.meters_note,
-        distrust=tuple(
-            condition_warnings(
-                measurement.host,
-                measurement.states,
-                seconds=measurement.seconds,
-                unsteady=[one.setting.name for one in measurement.measured if not one.steady],
-                spread={name: value for name, value in spread.items() if value is not None},
-                interrupted=measurement.interrupted,
-            )
+        machine=machine,
+        versions=_versions(),
+        states=states,
+        energy_note=measurement.energy_note,
+        warnings=(
+            *_warnings(measurement),
+            *condition_warnings(machine, states, measurement.seconds),
         ),
-        settings=tuple(
-            _setting_result(one, spread[one.setting.name], settings.seed) for one in measurement.measured
-        ),
-        ratios=_ratios(measurement.measured, settings.seed),
+        settings=tuple(_setting_result(one, settings.seed) for one in measured),
+        ratios=_ratios(measured, settings.seed),
     )
     # What is shown here is what is written: both with the digits of the file.
     return from_json(Result, to_json(result, DIGITS))
 
 
-def _setting_result(one: Measured, spread: float | None, seed: int) -> SettingResult:
-    setting, recorder, model = one.setting, one.recorder, one.classifier.model
-    samples = recorder.samples()
-    period = statistics.pass_length(samples.text)
-    texts = recorder.runs * setting.batch_size
+def _warnings(measurement: Measurement) -> list[ConditionWarning]:
+    """What the times themselves say of their worth."""
+    warnings = []
+    if measurement.interrupted:
+        warnings.append(ConditionWarning("interrupted", "interrupted: these are the results until then"))
+    unsteady = [one.setting.name for one in measurement.measured if not one.is_steady()]
+    if unsteady:
+        text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
+        warnings.append(ConditionWarning("unsteady", text))
+    spreads = {one.setting.name: spread_of(one) or 0.0 for one in measurement.measured}
+    if max(spreads.values()) > SPREAD:
+        names = listed([name for name, spread in spreads.items() if spread > SPREAD], 2)
+        text = f"the time per token varied by {max(spreads.values()):.0%} of its median ({names})"
+        warnings.append(ConditionWarning("spread", text))
+    return warnings
+
+
+def _setting_result(one: Measured, seed: int) -> SettingResult:
+    setting, model = one.setting, one.classifier.model
+    rows = np.concatenate([block.rows for block in one.blocks])
+    encode, run = rows[:, 2] / 1e3, rows[:, 3] / 1e3
+    block_runs, texts = len(one.blocks[0].rows), one.runs * setting.batch_size
     return SettingResult(
         name=setting.name,
         model=Model(
@@ -377,98 +320,83 @@ def _setting_result(one: Measured, spread: float | None, seed: int) -> SettingRe
         threads=setting.threads,
         batch_size=setting.batch_size,
         provider=setting.provider,
-        length=setting.length,
-        cold_start=_cold_starts(one),
+        cold_start=_cold_starts(one.cold),
         memory=one.memory,
-        warm_up=WarmUp(blocks=one.warm_up_blocks, seconds=one.warm_up_s, steady=one.steady),
-        runs=recorder.runs,
+        warm_up_blocks=len(one.warm_up),
+        runs=one.runs,
         texts=texts,
-        both=_times(samples.both_us, period, seed, recorder.max_ns / 1e3),
-        encode=_times(samples.encode_us, period, seed),
-        run=_times(samples.run_us, period, seed),
-        texts_per_second=texts / (recorder.total_ns / 1e9),
-        cpu_us_per_text=recorder.cpu_ns / 1e3 / texts,
-        spread=spread,
-        length_fit=_length_fits(one, seed),
+        both=_times(encode + run, block_runs, seed, one.max_ns / 1e3),
+        encode=_times(encode, block_runs, seed),
+        run=_times(run, block_runs, seed),
+        texts_per_second=texts / (one.total_ns / 1e9),
+        cpu_us_per_text=one.cpu_ns / 1e3 / texts,
+        spread=spread_of(one),
+        length_fit=_length_fit(one, rows, seed) if setting.batch_size == 1 else None,
         energy=one.energy,
-        minutes=tuple(recorder.minutes),
-        trend=statistics.trend([minute.p50_us for minute in recorder.minutes]),
-        samples=KeptSamples(
-            every=recorder.every,
-            text=tuple(samples.text.tolist()),
-            tokens=tuple(samples.tokens.tolist()),
-            encode_us=tuple(samples.encode_us.tolist()),
-            run_us=tuple(samples.run_us.tolist()),
+        samples=Samples(
+            every=one.every,
+            block_runs=block_runs,
+            text=tuple(rows[:, 0].tolist()),
+            tokens=tuple(rows[:, 1].tolist()),
+            encode_us=tuple(encode.tolist()),
+            run_us=tuple(run.tolist()),
         ),
-        blocks_us_per_text=tuple(recorder.block_times().values()),
     )
 
 
-def _times(samples: npt.NDArray[np.float64], period: int, seed: int, longest: float | None = None) -> Times:
+def _times(samples: Floats, block: int, seed: int, longest: float | None = None) -> Times:
     percentiles = {f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES}
     return Times(
         mean_us=float(samples.mean()),
-        p50_ci_us=statistics.median_interval(samples, period, seed),
+        p50_ci_us=statistics.median_interval(samples, block, seed),
         max_us=float(samples.max()) if longest is None else longest,
         **percentiles,
     )
 
 
-def _cold_starts(one: Measured) -> ColdStarts | None:
-    if not one.cold:
+def _cold_starts(cold: Sequence[ColdStart]) -> ColdStarts | None:
+    if not cold:
         return None
-    phases = {
-        f"{phase}_ms": [getattr(start, f"{phase}_ms") for start in one.cold] for phase in (*PHASES, "total")
-    }
-    return ColdStarts(
-        processes=len(one.cold),
-        **{
-            phase: Spread(median=float(np.median(values)), min=min(values), max=max(values))
-            for phase, values in phases.items()
-        },
-    )
+    phases = {}
+    for name in (*PHASES, "total"):
+        values = [getattr(start, f"{name}_ms") for start in cold]
+        phases[f"{name}_ms"] = (float(np.median(values)), min(values), max(values))
+    return ColdStarts(processes=len(cold), **phases)
 
 
-def _length_fits(one: Measured, seed: int) -> LengthFits | None:
-    """Lines through the texts' medians, of each part; None in batches and where the lengths are alike."""
-    samples = one.recorder.samples()
-    if one.setting.batch_size > 1 or not len(samples.text):
-        return None
-    fits = {}
-    for part in ("both", "encode", "run"):
-        texts, medians = statistics.per_text(samples.text, getattr(samples, f"{part}_us"))
-        tokens = np.array([one.tokens[i] for i in texts], dtype=np.float64)
-        fit = statistics.fit_length(tokens, medians, seed)
-        if fit is None:
-            return None
-        fits[part] = fit
-    return LengthFits(**fits)
+def _length_fit(one: Measured, rows: npt.NDArray[np.int64], seed: int) -> LengthFit | None:
+    """A line through the texts' medians; None where the lengths are alike. rows: see Block."""
+    texts, medians = statistics.per_text(rows[:, 0], rows[:, 2:].sum(axis=1) / 1e3)
+    return statistics.fit_length(np.array(one.tokens, dtype=np.float64)[texts], medians, seed)
 
 
 def spread_of(one: Measured) -> float | None:
-    """Interquartile range of the blocks' time per token, as a part of their median: how much the same
-    work varied. None under MIN_BLOCKS.
-    """
-    per_token = one.recorder.block_times_per_token()
-    if len(per_token) < statistics.MIN_BLOCKS:
+    """Interquartile range of the blocks' time per token, as a part of their median; None under MIN_BLOCKS."""
+    if len(one.blocks) < statistics.MIN_BLOCKS:
         return None
-    low, middle, high = np.percentile(per_token, [25, 50, 75])
+    low, middle, high = np.percentile([block.total_ns / block.tokens for block in one.blocks], [25, 50, 75])
     return float((high - low) / middle)
 
 
 def _ratios(measured: Sequence[Measured], seed: int) -> tuple[RatioResult, ...]:
-    """Each setting against the first that ran the same texts: time per text, times as long."""
-    found = []
-    first: dict[int | None, Measured] = {}
-    for one in measured:
-        base = first.setdefault(one.setting.length, one)
-        if base is one:
-            continue
-        mine, others = one.recorder.block_times(), base.recorder.block_times()
-        both = sorted(mine.keys() & others.keys())
-        ratio = statistics.paired_ratio(
-            np.array([mine[block] for block in both]), np.array([others[block] for block in both]), seed
-        )
+    """Each setting against the first: how many times as long it takes for the same texts."""
+    ratios = []
+    first = {block.number: block.total_ns for block in measured[0].blocks}
+    for one in measured[1:]:
+        times = {block.number: block.total_ns for block in one.blocks}
+        numbers = sorted(times.keys() & first.keys())
+        mine, others = (np.array([of[n] for n in numbers], np.float64) for of in (times, first))
+        ratio = statistics.paired_ratio(mine, others, seed)
         if ratio is not None:
-            found.append(RatioResult(name=one.setting.name, against=base.setting.name, **asdict(ratio)))
-    return tuple(found)
+            name, against = one.setting.name, measured[0].setting.name
+            ratios.append(RatioResult(name=name, against=against, **asdict(ratio)))
+    return tuple(ratios)
+
+
+def _versions() -> dict[str, str]:
+    import onnxruntime
+
+    from edge_lstm import __version__
+
+    packages = {"onnxruntime": onnxruntime.__version__, "numpy": np.__version__}
+    return {"edge_lstm": __version__, "python": platform.python_version(), **packages}

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 
-# The settings take turns on blocks of this many texts: long enough that a block's own noise is
-# small, short enough that a change of the clock hits all settings alike.
+# The settings take turns on blocks of texts: long enough that a block's own noise is small, short enough
+# that a change of the clock hits all settings alike.
 BLOCK_TEXTS = 64
+# Up to so many texts, a block is one pass over all of them, so that every block holds the same texts.
+MOST_TEXTS_OF_A_PASS = 256
 # Batches are made of texts of similar length, as Classifier makes them, out of at least this many.
 BATCHES_IN_BLOCK = 4
 MAX_BLOCK_TEXTS = 8192
@@ -28,9 +30,7 @@ MOST = 1_000_000
 class Setting:
     """One model, run in one way.
 
-    name: what results call it: what differs between the settings (t2: 2 threads, b16: 16 texts in a run,
-        n100: texts of 100 tokens).
-    length: tokens that every text is made to have; None for the texts as they are.
+    name: what differs between the settings (t2: 2 threads, b16: batches of 16 texts).
     """
 
     name: str
@@ -38,33 +38,35 @@ class Setting:
     threads: int
     batch_size: int
     provider: str
-    length: int | None
+
+    @property
+    def process(self) -> tuple[Path, int, str]:
+        """What a process loads; settings that differ in the batch size alone share it."""
+        return self.model, self.threads, self.provider
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A whole measurement: every combination of models, threads, batch sizes, lengths and providers.
+    """A whole measurement: every combination of models, threads, batch sizes and providers.
 
-    lengths: tokens that texts are made to have, None for the texts as they are.
-    runs: timed runs of the setting with the smallest batch (a run is one batch, text in, answer out);
-        the others answer as many texts. Ignored with ``duration_s``, the time for all of them together.
+    runs: timed runs of the setting with the smallest batch (a run is one batch, text in, answer out); the
+        others answer as many texts. Ignored with ``duration_s``, the time for all of them together.
     interval_s: pause before each run, as between the requests of a device that is mostly idle.
-    pin: CPUs the process may use; empty for all.
     cold_starts: fresh processes a model is started in; 0 leaves cold start and memory out.
+    energy_s: seconds of work that energy is measured over, where there is a meter.
     warm_up_s, max_warm_up_blocks: bounds of the warm-up, which otherwise ends where times are steady.
 
-    Raises DataError where the same model file is given twice.
+    Raises DataError where the same model file is given twice, or where no block can hold whole batches of
+    every size.
     """
 
     models: tuple[Path, ...]
     threads: tuple[int, ...] = (1,)
     batch_sizes: tuple[int, ...] = (1,)
-    lengths: tuple[int | None, ...] = (None,)
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     runs: int = 2000  # p99 takes 1,000
     duration_s: float | None = None
     interval_s: float = 0.0
-    pin: tuple[int, ...] = ()
     cold_starts: int = 5
     seed: int = 0
     energy_s: float = 10.0
@@ -74,55 +76,49 @@ class Settings:
     def __post_init__(self) -> None:
         if len({model.resolve() for model in self.models}) < len(self.models):
             raise DataError("a model is given twice; name each model file once")
+        self.block_texts(1)
 
     @cached_property
     def each(self) -> tuple[Setting, ...]:
         """Every combination, in the order given, named by what differs between them."""
         names = _model_names(self.models)
-        found = []
-        for length, model, provider, threads, batch_size in product(
-            self.lengths, self.models, self.providers, self.threads, self.batch_sizes
+        settings = []
+        for model, provider, threads, batch_size in product(
+            self.models, self.providers, self.threads, self.batch_sizes
         ):
-            parts = [names[model]] if len(self.models) > 1 else []
-            if len(self.providers) > 1:
-                parts.append(provider.removesuffix("ExecutionProvider"))
-            parts += [
-                f"{letter}{value}"
-                for letter, value, values in (
-                    ("t", threads, self.threads),
-                    ("b", batch_size, self.batch_sizes),
-                    ("n", length, self.lengths),
-                )
-                if len(values) > 1
+            parts = [
+                (names[model], self.models),
+                (provider.removesuffix("ExecutionProvider"), self.providers),
+                (f"t{threads}", self.threads),
+                (f"b{batch_size}", self.batch_sizes),
             ]
-            name = " ".join(parts) or names[model]
-            found.append(Setting(name, model, threads, batch_size, provider, length))
-        return tuple(found)
+            name = " ".join(part for part, values in parts if len(values) > 1) or names[model]
+            settings.append(Setting(name, model, threads, batch_size, provider))
+        return tuple(settings)
 
-    @property
-    def texts(self) -> int:
-        """Texts each setting answers: as many as ``runs`` of the smallest batch take, and enough for a
-        median of the largest and for the ratio of several settings.
-        """
-        from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
-
-        blocks = MIN_BLOCKS if len(self.each) > 1 else 1
-        smallest, largest = min(self.batch_sizes), max(self.batch_sizes)
-        return max(self.runs * smallest, samples_needed(50) * largest, blocks * self.block_texts)
-
-    @property
-    def block_texts(self) -> int:
-        """Texts of a block: a multiple of every batch size, so that every batch is full. Raises DataError."""
-        step = math.lcm(*self.batch_sizes)
-        largest = max(self.batch_sizes)
-        wanted = BLOCK_TEXTS if largest == 1 else max(BLOCK_TEXTS, BATCHES_IN_BLOCK * largest)
-        size = step * math.ceil(wanted / step)
+    def block_texts(self, texts: int) -> int:
+        """Texts of a block out of so many: a multiple of every batch size, so that every batch is full."""
+        step, largest = math.lcm(*self.batch_sizes), max(self.batch_sizes)
+        size = BLOCK_TEXTS
+        if texts <= MOST_TEXTS_OF_A_PASS:
+            size = math.ceil(BLOCK_TEXTS / texts) * texts
+        if largest > 1:
+            size = max(size, BATCHES_IN_BLOCK * largest)
+        size = step * math.ceil(size / step)
         if size > MAX_BLOCK_TEXTS:
             raise DataError(
                 f"batch sizes {', '.join(map(str, sorted(self.batch_sizes)))} have no small common multiple; "
-                "choose sizes that divide each other, such as 1, 4, 16"
+                "choose sizes that divide each other, such as 1,4,16"
             )
         return size
+
+    def blocks(self, block_texts: int) -> int:
+        """Blocks that each setting runs: for ``runs`` of the smallest batch, a median of the largest, and the
+        ratio of several settings."""
+        from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
+
+        texts = max(self.runs * min(self.batch_sizes), samples_needed(50) * max(self.batch_sizes))
+        return max(math.ceil(texts / block_texts), MIN_BLOCKS if len(self.each) > 1 else 1)
 
 
 def _model_names(models: Sequence[Path]) -> dict[Path, str]:
@@ -137,10 +133,10 @@ def _model_names(models: Sequence[Path]) -> dict[Path, str]:
 
 def parse_time(text: str, option: str) -> float:
     """'30m', '20ms', '1.5' (seconds) → seconds. Raises DataError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    if not found or found[2] not in UNITS:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if not match or match[2] not in UNITS:
         raise DataError(f"{option} {text[:40]!r} is no time; write it as 20ms, 30s, 10m or 2h")
-    seconds = float(found[1]) * UNITS[found[2]]
+    seconds = float(match[1]) * UNITS[match[2]]
     if seconds > LONGEST_S:
         raise DataError(f"{option} {text[:40]!r} is too long; give at most 30 days, 720h")
     return seconds
@@ -165,21 +161,9 @@ def parse_providers(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def parse_cpus(text: str) -> tuple[int, ...]:
-    """'0,2' or '0-3' → the CPUs' numbers. Raises DataError."""
-    cpus: set[int] = set()
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,4})(?:-(\d{1,4}))?\s*", part)
-        numbers = range(int(found[1]), int(found[2] or found[1]) + 1) if found else range(0)
-        if not numbers:
-            raise DataError(f"--pin {text[:40]!r}: expected CPU numbers, such as 0,2 or 0-3")
-        cpus |= set(numbers)
-    return tuple(sorted(cpus))
-
-
 def parse_percent(text: str, option: str) -> float:
     """'5%' or '5' → 0.05. Raises DataError."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)\s*%?", text.strip())
-    if not found:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)\s*%?", text.strip())
+    if not match:
         raise DataError(f"{option} {text[:40]!r}: expected a percentage, such as 5%")
-    return float(found[1]) / 100
+    return float(match[1]) / 100

@@ -6,7 +6,6 @@ Every interval is a bootstrap at 95 %, from a fixed seed: the same samples give 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,35 +35,21 @@ def percentile(samples: Floats, which: int) -> float | None:
     return float(np.percentile(samples, which)) if len(samples) >= samples_needed(which) else None
 
 
-def pass_length(text: npt.NDArray[np.int64]) -> int:
-    """Samples in a pass over the texts, 0 where the samples do not come in passes that hold every text once.
+def chunk_of(n: int, block: int) -> npt.NDArray[np.intp]:
+    """Samples in order of time → the chunk each belongs to, the unit that a bootstrap draws: int [n].
 
-    text: int64 [n], the text's number of each sample in the order of time, -1 in batches. Results of
-    version 0.1.0 with more than 20,000 runs left out parts of passes.
+    Neighbours in time share the state of the machine, so they are drawn together: a block of texts
+    (``block`` samples) where that leaves enough chunks.
     """
-    period = len(np.unique(text))
-    whole = len(text) // period * period if period else 0
-    if not whole or text.min() < 0:
-        return 0
-    return period if (np.sort(text[:whole].reshape(-1, period), axis=1) == np.unique(text)).all() else 0
-
-
-def chunk_of(n: int, period: int) -> npt.NDArray[np.intp]:
-    """Samples in order of time → the chunk each belongs to, the unit that a bootstrap draws.
-
-    Neighbours in time share the state of the machine, so they are drawn together. Where it leaves
-    enough chunks, a chunk is one pass over the texts (``period`` samples): every draw then holds the
-    same texts, and the interval is that of the measurement, not of the choice of texts.
-    """
-    size = period if period and n // period >= MIN_CHUNKS else max(1, n // (2 * MIN_CHUNKS))
+    size = block if block and n // block >= MIN_CHUNKS else max(1, n // (2 * MIN_CHUNKS))
     return np.minimum(np.arange(n) // size, max(0, n // size - 1))
 
 
-def resampled_medians(samples: Floats, period: int, rng: np.random.Generator) -> Floats:
+def resampled_medians(samples: Floats, block: int, rng: np.random.Generator) -> Floats:
     """Medians of RESAMPLES draws of chunks: float64 [RESAMPLES]."""
     order = np.argsort(samples, kind="stable")
     ordered = samples[order]
-    chunks = chunk_of(len(samples), period)
+    chunks = chunk_of(len(samples), block)
     chunk_ordered = chunks[order]
     count = int(chunks[-1]) + 1
     medians = np.empty(RESAMPLES)
@@ -82,14 +67,14 @@ def interval(draws: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def median_interval(samples: Floats, period: int = 0, seed: int = 0) -> tuple[float, float] | None:
+def median_interval(samples: Floats, block: int = 0, seed: int = 0) -> tuple[float, float] | None:
     """95 % interval of the median; None where there are too few samples.
 
-    samples: in the order of time; period: samples in a pass over the texts, 0 where there is none.
+    samples: float64 [n], in the order of time; block: samples of a block of texts, 0 where there is none.
     """
     if len(samples) < samples_needed(50):
         return None
-    return interval(resampled_medians(samples, period, np.random.default_rng(seed)))
+    return interval(resampled_medians(samples, block, np.random.default_rng(seed)))
 
 
 @dataclass(frozen=True)
@@ -166,22 +151,3 @@ def per_text(text: npt.NDArray[np.int64], values: Floats) -> tuple[npt.NDArray[n
     order = np.argsort(text, kind="stable")
     found, starts = np.unique(text[order], return_index=True)
     return found, np.array([float(np.median(part)) for part in np.split(values[order], starts[1:])])
-
-
-def histogram(samples: Floats, bins: int, low: float, high: float) -> list[int]:
-    """Counts in ``bins`` equal steps from low to high; what lies outside is in the outermost bins."""
-    if high <= low:
-        return [len(samples)] + [0] * (bins - 1)
-    counts, _ = np.histogram(np.clip(samples, low, high), bins, (low, high))
-    return [int(count) for count in counts]
-
-
-def trend(minutes: Sequence[float]) -> float | None:
-    """Medians a minute → change from the first to the last minute along the median slope, as a part of
-    the first (0.05: 5 % slower). None under 3 minutes. The median slope (Theil-Sen) ignores one bad minute.
-    """
-    n = len(minutes)
-    if n < 3:
-        return None
-    slopes = [(minutes[j] - minutes[i]) / (j - i) for i in range(n) for j in range(i + 1, n)]
-    return float(np.median(slopes)) * (n - 1) / minutes[0]

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.modelfile import ModelFile, embedded_model
 from edge_lstm.models import embedded_reviews
-from edge_lstm.text import Tokenizer
 
 MAX_TEXTS = 5000  # more would only cost memory: these are varied enough
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Texts and where they are from."""
+    """Texts and where they are from. Raises DataError where there is none."""
 
     source: str
     texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.texts:
+            raise DataError(f"{self.source} holds no texts; give a file with at least one")
 
     def sha256(self) -> str:
         """Digest of the texts in order: two results compare only over the same texts."""
@@ -32,45 +36,27 @@ class Sample:
         return digest.hexdigest()
 
 
-def embedded_sample() -> Sample:
-    """The reviews that are installed with the package."""
-    return Sample("the package's reviews", embedded_reviews())
+def texts_of(model: ModelFile) -> Sample:
+    """What a model is measured with where no texts are given: the package's reviews for the package's model,
+    else the examples in the model file."""
+    if model.sha256() == embedded_digest():
+        return Sample("the package's reviews", embedded_reviews())
+    texts = tuple(row.text for row in model.golden if row.text)
+    return Sample(f"the examples in {model.path.name}", texts)
 
 
-def read_sample(
-    path: Path | None, *, text_column: str | None = None, input_format: str | None = None
-) -> Sample:
-    """The first MAX_TEXTS texts of a file or folder that ``score`` reads, or the package's own.
+def embedded_digest() -> str:
+    """The sha256 (hex) of the package's model."""
+    return hashlib.sha256(embedded_model().read_bytes()).hexdigest()
 
-    Raises DataError.
-    """
-    if path is None:
-        return embedded_sample()
+
+def read_texts(path: Path, *, text_column: str | None = None, input_format: str | None = None) -> Sample:
+    """The first MAX_TEXTS texts of a file or folder that ``score`` reads. Raises DataError."""
     from edge_lstm.tables.reader import read_rows
 
     rows = read_rows([path], format=input_format, text_column=text_column)
     texts = tuple(islice((row.text for row in rows if row.text is not None), MAX_TEXTS))
-    return check_texts(Sample(path.name or str(path), texts))
-
-
-def texts_of_length(sample: Sample, tokenizer: Tokenizer, length: int, count: int, seed: int) -> Sample:
-    """``count`` texts of exactly ``length`` tokens: the sample's words from random places on.
-
-    Raises DataError where the model cannot take such a length or no text has words.
-    """
-    if not 1 <= length <= tokenizer.length:
-        raise DataError(f"length {length}: this model takes 1 to {tokenizer.length} tokens; choose within")
-    words = [word for text in sample.texts for word in text.split()]
-    # Only words that are one token each: 'well-made' is two, '...' none.
-    words = [word for word in words if len(tokenizer.encode_text(word).ids) == 2]
-    if not words and length > 1:
-        raise DataError("the texts hold no words to make texts of a given length from; give other --data")
-    rng = random.Random(seed * 1000 + length)
-    texts = []
-    for _ in range(count):
-        start = rng.randrange(len(words)) if words else 0
-        texts.append(" ".join(words[(start + i) % len(words)] for i in range(length - 1)))
-    return Sample(f"{sample.source}, made {length} tokens long", tuple(texts))
+    return Sample(path.name or str(path), texts)
 
 
 def shuffled_forever(count: int, rng: random.Random) -> Iterator[int]:
@@ -79,15 +65,3 @@ def shuffled_forever(count: int, rng: random.Random) -> Iterator[int]:
     while True:
         rng.shuffle(order)
         yield from order
-
-
-def check_texts(sample: Sample) -> Sample:
-    """The sample, if there is anything in it; DataError otherwise."""
-    if not sample.texts:
-        raise DataError(f"{sample.source} holds no texts; give a file with at least one")
-    return sample
-
-
-def lengths_of(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
-    """Tokens of each text, at most those that the model takes."""
-    return [len(tokenizer.encode_text(text).ids) for text in texts]

@@ -6,7 +6,7 @@ import math
 import types
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -26,58 +26,48 @@ def to_json(value: Any, digits: int) -> Any:
     return [to_json(item, digits) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def from_json(kind: type[T], value: Any, where: str = "") -> T:
-    """What :func:`to_json` gave → the dataclass. Keys that it has not are passed over: a later version may
-    add some. A key that is missing is None where None is allowed. Raises FormatError.
-    """
-    found: T = _decode(kind, value, where)
-    return found
+def from_json(kind: type[T], value: Any, where: str = "the whole") -> T:
+    """What :func:`to_json` gave → the dataclass. Unknown keys are passed over. Raises FormatError."""
+    return cast(T, _decode(kind, value, where))
 
 
-def _decode(kind: Any, value: Any, where: str) -> Any:
-    if isinstance(kind, type) and is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise _wrong(where)
-        hints = _hints(kind)
-        prefix = f"{where}." if where else ""
-        decoded = {key: _decode(hint, value.get(key), prefix + key) for key, hint in hints.items()}
-        return kind(**decoded)
+def _decode(kind: Any, content: Any, where: str) -> Any:
+    value = content
     origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        (wanted,) = (one for one in inner if one is not types.NoneType)
-        return _decode(wanted, value, where)
+    if origin in (Union, types.UnionType):  # of a type and None, no other is used
+        return None if value is None else _decode(inner[0], value, where)
+    expected: Any = {tuple: list, dict: dict}.get(origin, dict if is_dataclass(kind) else object)
+    if not isinstance(value, expected):
+        raise FormatError(f"{where} is missing or of the wrong type")
+    if is_dataclass(kind):
+        prefix = "" if where == "the whole" else f"{where}."
+        decoded = {
+            name: _decode(hint, value.get(name), prefix + name)
+            for name, hint in _hints(cast(Any, kind)).items()
+        }
+        return cast(Any, kind)(**decoded)
     if origin is tuple:
-        if not isinstance(value, list) or (inner[-1] is not Ellipsis and len(value) != len(inner)):
-            raise _wrong(where)
-        if inner[0] in (int, float):  # thousands of samples: at once
-            if not all(_is(inner[0], item) for item in value):
-                raise _wrong(where)
+        if inner[-1] is not Ellipsis and len(value) != len(inner):
+            raise FormatError(f"{where} is of the wrong length")
+        if all(_is(inner[0], item) for item in value):  # thousands of samples: at once
             return tuple(map(inner[0], value))
         return tuple(_decode(inner[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(item, inner[1]) for item in value.values()):
-            raise _wrong(where)
-        return value
+        return {key: _decode(inner[1], item, f"{where}.{key}") for key, item in value.items()}
     if not _is(kind, value):
-        raise _wrong(where)
+        raise FormatError(f"{where} is missing or of the wrong type")
     return float(value) if kind is float else value
 
 
-def _is(kind: type, value: Any) -> bool:
+def _is(kind: Any, value: Any) -> bool:
     if kind in (int, float):
         # JSON writes 2.0 as 2; NaN and infinity are not JSON, though Python reads them.
         number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
         return number and -1e300 < value < 1e300 and math.isfinite(value)
-    return isinstance(value, kind)
+    return kind in (str, bool) and isinstance(value, kind)
 
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind)}
-
-
-def _wrong(where: str) -> FormatError:
-    return FormatError(f"{where or 'the whole'} is missing or of the wrong type")

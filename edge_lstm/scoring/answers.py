@@ -17,7 +17,7 @@ from edge_lstm.scoring.columns import ScoreOptions
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
-MAX_LISTED_ERRORS = 20  # of a block: enough for a summary, bounded for a file of nothing but errors
+MAX_LISTED_ERRORS = 20  # of a chunk: enough for a summary, bounded for a file of nothing but errors
 
 
 class Answer(NamedTuple):
@@ -66,7 +66,7 @@ class Answerer:
             labels = self._several(probabilities)
         else:
             labels = [classifier.labels[i] for i in best.tolist()]
-            guesses = labels.copy() if options.where else guesses
+            guesses = labels.copy() if options.only_abstained else guesses
             for i in np.flatnonzero(is_unsure(highest, options.threshold or 0.0)).tolist():
                 labels[i], statuses[i] = None, UNSURE
         every = probabilities if options.all_probabilities else repeat(None)
@@ -96,7 +96,7 @@ class Answerer:
         return (label,) if self._classifier.model.thresholds is None else label.split(LABEL_JOINT)
 
     def count(self, answers: Sequence[Answer], written: int) -> Counts:
-        """Answers of a block → what the summary counts."""
+        """Answers of a chunk → what the summary counts."""
         counts = Counts(rows=len(answers), written=written)
         for answer in answers:
             counts.labels.update(self._names(answer.label))
@@ -120,9 +120,9 @@ class Answerer:
 
     def is_written(self, answer: Answer) -> bool:
         """Whether the row is written at all."""
-        if self._options.where:
+        if self._options.only_abstained:
             return answer.status == UNSURE
-        wanted = self._options.where_label
+        wanted = self._options.only_label
         return not wanted or any(name in wanted for name in self._names(answer.label))
 
     def added(self, answer: Answer) -> Sequence[Any] | None:
@@ -131,20 +131,20 @@ class Answerer:
             return None
         label, probability, each, status, error, guess, further = answer
         options = self._options
-        if options.top == 1 and not options.all_probabilities and not options.where:
+        if options.top == 1 and not options.all_probabilities and not options.only_abstained:
             return (label, probability, status, error)
         if error is not None:
             further = [None] * (2 * (options.top - 1))
         every: Sequence[Any] = ()
         if options.all_probabilities:
             every = each if each is not None else [None] * len(self._classifier.labels)
-        named = (label, guess) if options.where else (label,)
+        named = (label, guess) if options.only_abstained else (label,)
         return (*named, probability, *further, *every, status, error)
 
 
 @dataclass
 class Counts:
-    """What a summary counts. ``errors`` lists the first error rows: (row in the block from 0, reason)."""
+    """What a summary counts. ``errors`` lists the first error rows: (row in the chunk from 0, reason)."""
 
     rows: int = 0
     written: int = 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from edge_lstm.answering import UNSURE, check_top
+from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.tables.columns import column_index, holds_labels
@@ -15,7 +15,6 @@ from edge_lstm.tables.formats import FORMATS
 from edge_lstm.tables.schema import Schema
 
 OnError = Literal["keep", "fail"]
-Where = Literal["unsure"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
 
 
@@ -30,8 +29,8 @@ class ScoreOptions:
         ``threshold``. With neither the model file's own default counts, which is 0 where it says none.
     top: labels to give, the most probable first; beyond the first each has a column and one for its
         probability.
-    where_label: write only rows that got one of these labels; empty for all rows.
-    where: ``unsure`` writes only the rows that are unsure, with the label that was left out as ``guess``.
+    only_label: write only rows that got one of these labels; empty for all rows.
+    only_abstained: write only the rows that are unsure, with the label that was left out as ``guess``.
     prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken, and of several labels a
         text where a column holds the labels already: ``evaluate`` would take the answers for them.
     on_error: ``keep`` rows without usable text and say why, or ``fail`` at the first.
@@ -42,8 +41,8 @@ class ScoreOptions:
     threshold: float | None = None
     abstain: float | None = None
     top: int = 1
-    where_label: tuple[str, ...] = ()
-    where: Where | None = None
+    only_label: tuple[str, ...] = ()
+    only_abstained: bool = False
     prefix: str | None = None
     on_error: OnError = "keep"
 
@@ -94,7 +93,8 @@ def make_plan(
         columns = tuple(schema.columns[i] for i in kept)
     writing = FORMATS[format]
     columns = writing.names(columns)
-    taken = writing.taken(schema, columns)
+    # Where the input names no columns, nor does the output.
+    taken = columns if schema.header else ()
     if model.thresholds is not None and options.prefix is None and holds_labels(taken):
         options = replace(options, prefix=PREFIX)
     added = added_columns(taken, labels, options)
@@ -114,36 +114,30 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     DataError where a choice does not fit the model, or is none.
     """
     labels = model.labels
-    for option, names in (("keep", options.keep), ("where_label", options.where_label)):
+    for option, names in (("keep", options.keep), ("only_label", options.only_label)):
         if isinstance(names, str):
             raise DataError(f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)")
     if options.on_error not in get_args(OnError):
         raise DataError(f"on_error cannot be {options.on_error!r}; choose {' or '.join(get_args(OnError))}")
-    for label in options.where_label:
+    for label in options.only_label:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
     if options.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in options.prefix):
         raise DataError(f"the prefix {options.prefix!r} is not UTF-8; choose another")
     check_top(options.top, len(labels))
     threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
-    if options.where not in (None, UNSURE):
-        raise DataError(f"rows are chosen with --where {UNSURE}, not {options.where!r}; or leave it out")
-    if options.where and options.where_label:
-        raise DataError("a row that is unsure has no label; leave out --where, or --where-label")
-    if options.where and model.thresholds is not None:
+    if options.only_abstained and options.only_label:
+        raise DataError("a row that is unsure has no label; leave out --only-abstained, or --only-label")
+    if options.only_abstained and model.thresholds is not None:
         raise DataError(
-            f"{model.path} gives several labels a text and is unsure of none; leave --where out, "
+            f"{model.path} gives several labels a text and is unsure of none; leave --only-abstained out, "
             "--all-probabilities shows which come near a threshold"
         )
-    if options.where and not threshold and options.abstain is None:
-        raise DataError(f"{model.path} is never unsure by itself; add --abstain or --threshold to --where")
+    if options.only_abstained and not threshold and options.abstain is None:
+        raise DataError(
+            f"{model.path} is never unsure by itself; add --abstain or --threshold to --only-abstained"
+        )
     return replace(options, threshold=threshold, abstain=None)
-
-
-def check_workers(workers: int | None) -> None:
-    """DataError where there would be nobody to do the work."""
-    if workers is not None and workers < 1:
-        raise DataError(f"at least 1 worker is needed, not {workers}; leave workers out for one a core")
 
 
 def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool]]:
@@ -151,7 +145,11 @@ def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool
 
     ``p_2``, since a label may be called 2.
     """
-    columns = [("label", False), *([("guess", False)] if options.where else []), ("probability", True)]
+    columns = [
+        ("label", False),
+        *([("guess", False)] if options.only_abstained else []),
+        ("probability", True),
+    ]
     for k in range(2, options.top + 1):
         columns += [(f"label_{k}", False), (f"p_{k}", True)]
     if options.all_probabilities:

@@ -6,35 +6,73 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edge_lstm import atomic
+from edge_lstm import atomic, signals
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring import resume as journals
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, check_workers, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
 from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
 from edge_lstm.scoring.pool import Pool
 from edge_lstm.scoring.resume import Entry, Journal
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Job, Scored
-from edge_lstm.tables.blocks import BLOCK_BYTES, BLOCK_ROWS, Block, Position
+from edge_lstm.scoring.worker import Scored, Worker
 from edge_lstm.tables.compression import Compression, compress, split_suffix, zstandard
 from edge_lstm.tables.format import Format
 from edge_lstm.tables.formats import FORMATS, format_of, named
-from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, LIMITS, Chunk, Inputs, open_inputs
 from edge_lstm.tables.schema import STDIN, ReadOptions
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
-
     from edge_lstm.classifier import Classifier
 
-LOW_MEMORY_ROWS = 512
-LOW_MEMORY_BYTES = 2**18
-CHECKPOINT_SECONDS = 5.0
+LOW_MEMORY_LIMITS = (256, 2**16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is made; none of it changes a label or a probability.
+
+    workers: at most so many processes; None for as many as the cores this process may use. No more are
+        started than the work can use, and none where this process alone is as soon done.
+    low_memory: one worker, small chunks, and no arena (see Classifier.load), for devices.
+    chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
+    batch_size: texts in one run of the model; None: what is fastest.
+    provider: the execution provider of ONNX Runtime.
+    resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
+    checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
+    also_written: files that the caller will write; none may be an input or an output of the run.
+    """
+
+    workers: int | None = None
+    low_memory: bool = False
+    chunk_rows: int | None = None
+    batch_size: int | None = None
+    provider: str = "CPUExecutionProvider"
+    resume: bool = False
+    checkpoint_seconds: float | None = 5.0
+    also_written: Sequence[str | Path] = ()
+
+    def check(self) -> None:
+        """Raise DataError where there would be nobody to do the work."""
+        if self.workers is not None and self.workers < 1:
+            raise DataError(
+                f"at least 1 worker is needed, not {self.workers}; leave workers out for one per core"
+            )
+        if self.low_memory and (self.workers or 1) > 1:
+            raise DataError("low memory means one worker; leave --workers out, or --low-memory")
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Rows and characters of a chunk."""
+        rows, size = LOW_MEMORY_LIMITS if self.low_memory else LIMITS
+        return self.chunk_rows or rows, size
+
+
+DEFAULT_RUN_OPTIONS = RunOptions()
 
 
 @dataclass(frozen=True)
@@ -52,37 +90,24 @@ def score_files(
     model: str | Path | Classifier | None = None,
     options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     reading: ReadOptions = DEFAULT_OPTIONS,
-    input_format: str | None = None,
+    run: RunOptions = DEFAULT_RUN_OPTIONS,
     format: str | None = None,  # noqa: A002 - the name of the option
-    workers: int | None = None,
-    low_memory: bool = False,
-    resume: bool = False,
-    provider: str = "CPUExecutionProvider",
-    batch_size: int | None = None,
-    checkpoint_seconds: float | None = CHECKPOINT_SECONDS,
-    also_written: Sequence[str | Path] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
-    """Classifies every row of the inputs into one output, one row out for each row in, in order.
+    """Classify every row of the inputs into one output, one row out for each row in, in order.
 
     inputs: files, globs, folders of ``.txt``, or ``-`` (standard input).
     output: a file, its format and compression by its suffix; None or ``-`` for standard output.
-    model: a model file, or a loaded Classifier, which one worker uses as it is; None for the embedded one.
-    workers: at most so many processes; None for as many as the cores this process may use. No more are
-        started than the work can use, and none where this process alone is as soon done.
-    low_memory: one worker, a small window, and no arena (see Classifier.load), for devices.
-    resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
-    checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
-    also_written: files that the caller will write; none may be an input or an output of the run.
+    model: a model file, or a loaded Classifier, used as it is; None for the embedded model.
+    options: what is written; reading: how inputs are read; run: how the work is done.
+    format: of the output, where its suffix does not say it.
 
     Raises DataError (inputs, options), OutputError, ModelFileError, ProviderError, MissingPackageError.
     """
     paths = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     target = None if output is None or str(output) == STDIN else str(output)
-    check_workers(workers)
-    if low_memory and (workers or 1) > 1:
-        raise DataError("low memory means one worker; leave --workers out, or --low-memory")
-    opened = open_inputs(paths, format=input_format, options=reading)
+    run.check()
+    opened = open_inputs(paths, options=reading)
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
     writing = _output_format(target, format, opened)
@@ -91,46 +116,37 @@ def score_files(
     writing.check()
     if compression == "zstd":
         zstandard()
-    run = _Run(
-        opened=opened,
-        plan=plan,
-        compression=compression,
-        rows=LOW_MEMORY_ROWS if low_memory else BLOCK_ROWS,
-        size=LOW_MEMORY_BYTES if low_memory else BLOCK_BYTES,
-        summary=Summary(target, opened_model.sha256(), 1, added_columns=plan.added),
-        on_progress=on_progress,
+    is_stream = target is None or atomic.is_stream(target)
+    if is_stream and run.resume:
+        raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
+    if is_stream and writing.is_assembled:
+        raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
+    if run.resume and opened.once:
+        raise DataError("an input from a pipe cannot be resumed; write it to a file first")
+    _check_names([] if is_stream else names_of(str(target)), run.also_written, opened, opened_model.path)
+    with signals.held():
+        from edge_lstm.classifier import Classifier
+    classifier = loaded or Classifier.from_model(
+        opened_model, provider=run.provider, arena=not run.low_memory
     )
-    job = Job(
-        model=opened_model.data,
-        path=opened_model.path,
-        provider=provider,
-        batch_size=batch_size,
-        plan=plan,
-        compression=compression,
-        arena=not low_memory,
-    )
-    with Pool(job, 1 if low_memory else workers, lambda: loaded or job.load(opened_model)) as pool:
-        if target is None or atomic.is_stream(target):
-            if resume:
-                raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
-            if writing.is_assembled:
-                raise DataError("Parquet cannot be written to standard output or a pipe; give a file with -o")
-            _check_names([], also_written, opened, opened_model.path)
+    summary = Summary(target, opened_model.sha256(), 1, added_columns=plan.added)
+    work = _Run(opened, plan, compression, run, summary, on_progress)
+    with Pool(
+        Worker(classifier, plan, compression, run.batch_size), 1 if run.low_memory else run.workers
+    ) as pool:
+        if is_stream:
             with StreamOutput(target) as stream:
-                run.into_stream(pool, stream)
+                work.into_stream(pool, stream)
         else:
-            if resume and opened.once:
-                raise DataError("an input from a pipe cannot be resumed; write it to a file first")
-            _check_names(names_of(target), also_written, opened, opened_model.path)
-            run.into_file(pool, target, resume, checkpoint_seconds)
-    run.summary.seconds = time.monotonic() - run.started
-    return run.summary
+            work.into_file(pool, str(target))
+    summary.seconds = time.monotonic() - work.started
+    return summary
 
 
 def _check_names(
     outputs: Sequence[str], also_written: Sequence[str | Path], opened: Inputs, model: Path
 ) -> None:
-    """DataError where a file that is written is one that is read, or written twice."""
+    """Raise DataError where a file that is written is one that is read, or written twice."""
     read: list[str | Path] = [model]
     for source in opened.sources:
         if source.path != STDIN:
@@ -142,46 +158,41 @@ class _RefusedRowError(DataError):
     """A row without usable text, where such rows end the run."""
 
 
-@dataclass(kw_only=True)
+@dataclass
 class _Run:
-    """A run under way.
-
-    rows, size: of a block; digest: of the input up to the last block that was written.
-    """
+    """A run under way. digest: of the input up to the last chunk that was written."""
 
     opened: Inputs
     plan: Plan
     compression: Compression | None
-    rows: int
-    size: int
+    run: RunOptions
     summary: Summary
     on_progress: Callable[[Progress], None] | None
     started: float = field(default_factory=time.monotonic)
-    digest: _Hash = field(default_factory=hashlib.sha256)
+    digest: str = field(default_factory=lambda: hashlib.sha256().hexdigest())
 
     def into_stream(self, pool: Pool, stream: StreamOutput) -> None:
-        """All rows into a pipe or the like."""
+        """Write all rows into a pipe or the like."""
         head = self._head()
-        for block, scored in pool.run(self._blocks()):
+        for chunk, scored in pool.run(self.opened.chunks(self.run.limits)):
             stream.write(head + scored.data)
             head = b""
-            self._count(pool, block, scored)
+            self._count(pool, chunk, scored)
         stream.write(head)
 
-    def into_file(self, pool: Pool, path: str, resume: bool, checkpoint_seconds: float | None) -> None:
-        """All rows, from where an unfinished run stopped, into a file that is complete then."""
+    def into_file(self, pool: Pool, path: str) -> None:
+        """Write all rows, from where an unfinished run stopped, into a file that is complete then."""
         # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
         journal = None
-        if not self.opened.once and (resume or checkpoint_seconds is not None):
+        if not self.opened.once and (self.run.resume or self.run.checkpoint_seconds is not None):
             journal = Journal(path, self._identity())
-        seconds = float("inf") if checkpoint_seconds is None else checkpoint_seconds
         with FileOutput(path) as file:
-            entry = _unfinished(file, journal, resume)
+            entry = _unfinished(file, journal, self.run.resume)
             if entry and entry.whole:
                 self.summary.restore(entry.counts)
             else:
                 try:
-                    self._write(pool, file, journal, entry, seconds)
+                    self._write(pool, file, journal, entry)
                 except _RefusedRowError:
                     # Whoever corrects the row has another input, and nothing to go on from.
                     file.is_kept = False
@@ -191,37 +202,29 @@ class _Run:
             if journal:
                 journal.remove()
 
-    def _write(
-        self, pool: Pool, file: FileOutput, journal: Journal | None, entry: Entry | None, seconds: float
-    ) -> None:
-        blocks = self._blocks()
-        position = Position()
+    def _write(self, pool: Pool, file: FileOutput, journal: Journal | None, entry: Entry | None) -> None:
+        chunks = self.opened.chunks(self.run.limits)
         if entry:
-            self._pass(blocks, entry, file.journal)
+            self._pass(chunks, entry, file.journal)
             file.go_on(entry.output_bytes, entry.output_sha256)
             self.summary.restore(entry.counts)
-            position = entry.position
-        begun, before = entry is not None, file.size
-        next_checkpoint = time.monotonic() + seconds
-        first = True
-        for block, scored in pool.run(blocks):
-            if not begun:
-                # Only now: a model that cannot be loaded leaves what is there as it is.
-                begun = self._begin(file)
-                before = file.size
+        else:
+            file.begin()
+            file.write(self._head())
+        pool.private_files.append(file.descriptor)
+        seconds = self.run.checkpoint_seconds
+        next_checkpoint = float("inf") if seconds is None else time.monotonic() + seconds
+        is_first, before = True, file.size
+        for chunk, scored in pool.run(chunks):
             file.write(scored.data)
-            self._count(pool, block, scored)
-            if first:
-                self._check_space(file, block, file.size - before)
-                first = False
-            position = block.end
-            if self.opened.format.keeps_bytes:
-                journals.update(self.digest, block)
-            if journal and time.monotonic() >= next_checkpoint:
-                self._checkpoint(file, journal, position)
+            self._count(pool, chunk, scored)
+            self.digest = chunk.digest
+            if is_first:
+                self._check_space(file, chunk, file.size - before)
+                is_first = False
+            if journal and seconds is not None and time.monotonic() >= next_checkpoint:
+                self._checkpoint(file, journal)
                 next_checkpoint = time.monotonic() + seconds
-        if not begun:
-            self._begin(file)
         file.sync()
         whole = file.partial
         if self._writing.is_assembled:
@@ -231,13 +234,8 @@ class _Run:
             file.sync(whole)
         if journal and file.is_kept:
             # Should the run be killed between the next two steps, this says that it is done.
-            self._checkpoint(file, journal, position, whole)
+            self._checkpoint(file, journal, whole)
         file.complete(whole)
-
-    def _begin(self, file: FileOutput) -> bool:
-        file.begin()
-        file.write(self._head())
-        return True
 
     def _head(self) -> bytes:
         return compress(self._writing.writer(self.plan.output).header, self.compression)
@@ -246,63 +244,62 @@ class _Run:
     def _writing(self) -> Format:
         return FORMATS[self.plan.format]
 
-    def _blocks(self) -> Iterator[Block]:
-        return self.opened.blocks(Position(), rows=self.rows, size=self.size)
-
-    def _pass(self, blocks: Iterator[Block], entry: Entry, journal: Path) -> None:
-        """Reads what an unfinished run has read, which must be the same. DataError where it is not."""
-        is_there = entry.position == Position()
-        while not is_there and (block := next(blocks, None)):
-            is_there = block.end == entry.position
-            if self.opened.format.keeps_bytes:
-                journals.update(self.digest, block)
-        if not is_there or self.digest.hexdigest() != entry.input_sha256:
+    def _pass(self, chunks: Iterator[Chunk], entry: Entry, journal: Path) -> None:
+        """Read what an unfinished run has read, which must be the same. Raises DataError where it is not."""
+        rows = 0
+        while rows < entry.rows and (chunk := next(chunks, None)):
+            rows, self.digest = rows + chunk.count, chunk.digest
+        if rows != entry.rows or self.digest != entry.input_sha256:
             raise DataError(
                 "cannot resume: an input was changed since the run was started; "
                 f"delete {journal} and start again"
             )
 
-    def _count(self, pool: Pool, block: Block, scored: Scored) -> None:
-        """Counts a block that was written, and shows how far the run is."""
-        source = self.opened.sources[block.start.source].name
+    def _count(self, pool: Pool, chunk: Chunk, scored: Scored) -> None:
+        """Count a chunk that was written, and show how far the run is."""
+        source = self.opened.sources[chunk.source].name
         if self.plan.options.on_error == "fail" and scored.counts.errors:
             index, reason = scored.counts.errors[0]
             raise _RefusedRowError(
-                f"{source} row {block.start.row + index + 1}: {reason}; "
+                f"{source} row {chunk.first + index + 1}: {reason}; "
                 "correct the row, or keep such rows with --on-error keep"
             )
         self.summary.workers = pool.used
-        self.summary.add(block, source, scored.counts)
+        self.summary.add(chunk, source, scored.counts)
         self.summary.seconds = time.monotonic() - self.started
         if self.on_progress:
-            self.on_progress(Progress(self.summary, self.opened.progress(block.end)))
+            self.on_progress(Progress(self.summary, chunk.fraction))
 
-    def _identity(self) -> dict[str, object]:
-        settings = journals.compression_settings(self.compression, self.rows, self.size)
-        return journals.identity(self.opened.sources, self.summary.model_sha256, self.plan, settings)
+    def _identity(self) -> dict[str, Any]:
+        schema = self.opened.schema
+        return {
+            "inputs": [journals.fingerprint(source) for source in self.opened.sources],
+            "model": self.summary.model_sha256,
+            "options": asdict(self.plan.options),
+            "reading": {**asdict(schema), "types": schema.types and schema.types.hex()},
+            "output format": self.plan.format,
+            "settings": {"compression": self.compression, "chunk": self.run.limits},
+        }
 
-    def _checkpoint(
-        self, file: FileOutput, journal: Journal, position: Position, whole: Path | None = None
-    ) -> None:
+    def _checkpoint(self, file: FileOutput, journal: Journal, whole: Path | None = None) -> None:
         file.sync()
         entry = Entry(
-            position=position,
+            rows=self.summary.rows,
             output_bytes=file.size,
             output_sha256=file.digest,
-            input_sha256=self.digest.hexdigest(),
+            input_sha256=self.digest,
             counts=self.summary.state(),
             whole=None if whole is None else journals.file_identity(whole),
         )
         journal.write(entry)
         file.is_kept = True
 
-    def _check_space(self, file: FileOutput, block: Block, written: int) -> None:
-        """OutputError where the first block says that the disk cannot hold the output."""
-        done = self.opened.progress(block.end)
-        if not done:
+    def _check_space(self, file: FileOutput, chunk: Chunk, written: int) -> None:
+        """Raise OutputError where the first chunk says that the disk cannot hold the output."""
+        if not chunk.fraction:
             return
         # A Parquet file is put together from a partial file that stays until it is complete.
-        needed = written / done * (1.5 if self._writing.is_assembled else 1.0) - written
+        needed = written / chunk.fraction * (1.5 if self._writing.is_assembled else 1.0) - written
         free = file.free()
         if needed > free:
             raise OutputError(
@@ -312,7 +309,7 @@ class _Run:
 
 
 def _unfinished(file: FileOutput, journal: Journal | None, resume: bool) -> Entry | None:
-    """Where an unfinished run of the same output stopped; None where there is none to go on from.
+    """Return where an unfinished run of the same output stopped; None where there is none to go on from.
 
     Raises DataError where there is one that this run would destroy, or is not.
     """
@@ -336,13 +333,13 @@ def _unfinished(file: FileOutput, journal: Journal | None, resume: bool) -> Entr
 
 
 def _output_format(target: str | None, wanted: str | None, opened: Inputs) -> Format:
-    """The output's format: the one asked for, else by its suffix, else that of the input."""
+    """Return the output's format: the one asked for, else by its suffix, else that of the input."""
     if wanted is not None and not named(wanted).is_writable:
         raise DataError(f"{wanted} is no format of a file; choose another --format")
-    found = wanted or (format_of(target) if target is not None else None)
-    if found is None and target is not None and not atomic.is_stream(target):
+    name = wanted or (format_of(target) if target is not None else None)
+    if name is None and target is not None and not atomic.is_stream(target):
         raise OutputError(
             f"{target}: the suffix does not say which format to write; "
             "use .csv, .tsv, .jsonl, .parquet or .txt, or give --format"
         )
-    return FORMATS[found or opened.format.default_output or opened.format.name]
+    return FORMATS[name or opened.format.default_output or opened.format.name]

@@ -97,6 +97,11 @@ class FileOutput:
         """SHA-256 of everything written, in hexadecimal."""
         return self._digest.hexdigest()
 
+    @property
+    def descriptor(self) -> int:
+        """Of the partial file."""
+        return self._file.fileno()
+
     def begin(self) -> None:
         """Forgets whatever the partial file holds."""
         self._file.truncate(0)

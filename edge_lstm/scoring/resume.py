@@ -9,22 +9,14 @@ import stat
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edge_lstm import __version__, atomic, signals
+from edge_lstm import __version__, atomic
 from edge_lstm.atomic import JOURNAL, JOURNAL_NEW
 from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
-from edge_lstm.scoring.columns import Plan
 from edge_lstm.scoring.output import write_error
-from edge_lstm.tables.blocks import Block, Position
-from edge_lstm.tables.compression import Compression
-from edge_lstm.tables.formats import FORMATS
-from edge_lstm.tables.records import TooLong
 from edge_lstm.tables.schema import Source
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 _ENDS = 2**16
 _MOST_BYTES = 2**28  # a journal is some kilobytes, and 200 bytes for each input
@@ -34,13 +26,13 @@ _MOST_BYTES = 2**28  # a journal is some kilobytes, and 200 bytes for each input
 class Entry:
     """A point to go on from.
 
-    position: rows up to here are in the first ``output_bytes`` of the output.
-    output_sha256, input_sha256: of those bytes, and of the input's rows (see :func:`update`).
+    rows: so many rows are in the first ``output_bytes`` of the output.
+    output_sha256, input_sha256: of those bytes, and of the input that was read for these rows.
     counts: the state of the summary.
     whole: of a run that is done, which file is its output (see :func:`file_identity`); None until then.
     """
 
-    position: Position
+    rows: int
     output_bytes: int
     output_sha256: str
     input_sha256: str
@@ -48,100 +40,11 @@ class Entry:
     whole: list[int] | None = None
 
 
-def identity(
-    sources: tuple[Source, ...], model_sha256: str, plan: Plan, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """Everything that decides the bytes of the output, but the versions of the packages. Two runs with the
-    same one can be one run.
-    """
-    return {
-        "inputs": [_fingerprint(source) for source in sources],
-        "model": model_sha256,
-        "options": asdict(plan.options),
-        "reading": [
-            plan.schema.format,
-            list(plan.schema.columns),
-            plan.schema.text,
-            None if plan.schema.dialect is None else asdict(plan.schema.dialect),
-            None if plan.schema.header is None else plan.schema.header.hex(),
-        ],
-        "output format": plan.format,
-        "settings": settings,
-    }
-
-
-def _versions() -> dict[str, str]:
-    """Of the packages that answers depend on; from the installed files where they say it, since importing
-    ONNX Runtime costs as much as 1,000 rows.
-    """
-    with signals.held():
-        from importlib.metadata import PackageNotFoundError, version  # a run of seconds has no use for it
-
-        try:
-            onnxruntime_version = version("onnxruntime")
-        except PackageNotFoundError:  # installed under another name, as onnxruntime-openvino
-            import onnxruntime
-
-            onnxruntime_version = str(onnxruntime.__version__)
-    return {"edge-lstm": __version__, "onnxruntime": onnxruntime_version}
-
-
-def _fingerprint(source: Source) -> list[Any]:
-    """Path, size, time and a digest: enough to see that a file was changed or swapped. The digest is that of
-    both ends where :func:`update` sees the rest; of Parquet, whose bytes are not read in order, that of all.
-    """
-    path = Path(_absolute(source.path))
-    if source.files:
-        digest = hashlib.sha256()
-        for name in source.files:
-            digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
-            try:
-                state = (path / name).stat()
-                digest.update(f"{state.st_size} {state.st_mtime_ns}\0".encode())
-            except OSError:
-                digest.update(b"?\0")
-        return [str(path), len(source.files), digest.hexdigest()]
-    state = path.stat()
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        if not FORMATS[source.format].keeps_bytes:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-        else:
-            digest.update(file.read(_ENDS))
-            file.seek(max(0, state.st_size - _ENDS))
-            digest.update(file.read(_ENDS))
-    return [str(path), state.st_size, state.st_mtime_ns, digest.hexdigest()]
-
-
-def _absolute(path: str) -> str:
-    try:
-        return str(Path(path).absolute())
-    except OSError:  # the working folder was removed
-        return path
-
-
-def update(digest: _Hash, block: Block) -> None:
-    """Adds the rows of a block to a digest, as they stand in the input; of one that is not held its size."""
-    if isinstance(block.content, bytes):
-        digest.update(block.content)
-        return
-    for record in block.content:
-        if isinstance(record, TooLong):
-            digest.update(str(record.size).encode())
-        else:
-            digest.update(os.fsencode(record.path) + b"\0")
-            digest.update(record.data)
-
-
-def file_identity(path: Path) -> list[int]:
-    """What tells a file from another one of the same name, also when it was renamed."""
-    state = os.lstat(path)
-    return [state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns]
-
-
 class Journal:
-    """The file ``<output>.resume.json``, replaced as a whole at each step."""
+    """The file ``<output>.resume.json``, replaced as a whole at each step.
+
+    run: everything that decides the bytes of the output, but the versions of the packages.
+    """
 
     def __init__(self, output: str, run: dict[str, Any]) -> None:
         self.path = Path(output + JOURNAL)
@@ -151,10 +54,13 @@ class Journal:
     @cached_property
     def _run(self) -> dict[str, Any]:
         """As it is read again, through JSON: tuples are lists there."""
-        return dict(json.loads(json.dumps({**self._identity, "versions": _versions()})))
+        import onnxruntime
+
+        versions = {"edge-lstm": __version__, "onnxruntime": onnxruntime.__version__}
+        return dict(json.loads(json.dumps({**self._identity, "versions": versions})))
 
     def write(self, entry: Entry) -> None:
-        """Notes a point. What it says must be on the disk before. Raises OutputError."""
+        """Note a point. What it says must be on the disk before. Raises OutputError."""
         content = {"run": self._run, **asdict(entry)}
         data = json.dumps({**content, "sha256": _digest(content)}).encode()
         try:
@@ -171,7 +77,7 @@ class Journal:
         atomic.sync_folder(self.path.parent)
 
     def read(self) -> Entry:
-        """The last point. DataError where the journal is of another run, and says what is different."""
+        """Return the last point. Raises DataError where the journal is of another run: what is different."""
         entry, run = read(self.path)
         for key, value in self._run.items():
             if run.get(key) != value:
@@ -192,7 +98,7 @@ class Journal:
 
 
 def read(path: Path) -> tuple[Entry, dict[str, Any]]:
-    """A journal → its point, and the identity of its run. DataError where it is none, or damaged."""
+    """Return the point of a journal, and the identity of its run. Raises DataError where it is damaged."""
     try:
         handle = os.open(path, os.O_RDONLY | NO_FOLLOW | NO_WAIT)
         with os.fdopen(handle, "rb") as file:
@@ -203,7 +109,10 @@ def read(path: Path) -> tuple[Entry, dict[str, Any]]:
         if digest != _digest(content):
             raise ValueError("another checksum")
         run = dict(content.pop("run"))
-        return Entry(position=Position(**content.pop("position")), **content), run
+        entry = Entry(**content)
+        if type(entry.rows) is not int:
+            raise TypeError
+        return entry, run
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DataError(
             f"{path} is damaged, or no journal of this version; move it away and start again"
@@ -217,6 +126,42 @@ def is_finished(path: Path, output: str) -> bool:
         return entry.whole is not None and entry.whole == file_identity(Path(output))
     except (DataError, OSError):
         return False
+
+
+def file_identity(path: Path) -> list[int]:
+    """Return what tells a file from another one of the same name, also when it was renamed."""
+    state = os.lstat(path)
+    return [state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns]
+
+
+def fingerprint(source: Source) -> list[Any]:
+    """Return path, size, time and a digest: enough to see at once that a file was changed or swapped. (The
+    digest of all that is read shows the rest.)
+    """
+    path = Path(_absolute(source.path))
+    digest = hashlib.sha256()
+    if source.files:
+        for name in source.files:
+            digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
+            try:
+                state = (path / name).stat()
+                digest.update(f"{state.st_size} {state.st_mtime_ns}\0".encode())
+            except OSError:
+                digest.update(b"?\0")
+        return [str(path), len(source.files), digest.hexdigest()]
+    state = path.stat()
+    with path.open("rb") as file:
+        digest.update(file.read(_ENDS))
+        file.seek(max(0, state.st_size - _ENDS))
+        digest.update(file.read(_ENDS))
+    return [str(path), state.st_size, state.st_mtime_ns, digest.hexdigest()]
+
+
+def _absolute(path: str) -> str:
+    try:
+        return str(Path(path).absolute())
+    except OSError:  # the working folder was removed
+        return path
 
 
 def _digest(content: dict[str, Any]) -> str:
@@ -236,8 +181,3 @@ def _difference(key: str, then: Any, now: Any) -> str:
             if then.get(name) != value:
                 return f"{name.replace('_', '-')} was {then.get(name)!r} and is {value!r}"
     return f"the {key} is not that of the run that was started"
-
-
-def compression_settings(compression: Compression | None, rows: int, size: int) -> dict[str, Any]:
-    """What decides where the pieces of an output end."""
-    return {"compression": compression, "window_rows": rows, "window_bytes": size}

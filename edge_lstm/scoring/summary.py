@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
-from edge_lstm.tables.blocks import Block
+from edge_lstm.tables import Chunk
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class RowProblem:
 class Summary:
     """The summary of a run; of a resumed one the rows of all its parts.
 
-    rows: read; written: into the output (fewer only with ``where_label``).
+    rows: read; written: into the output (fewer only with ``only_label`` or ``only_abstained``).
     labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, unsure, error).
     below_threshold: those that are unsure.
     first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done before it.
@@ -48,8 +48,8 @@ class Summary:
         """Rows of this part per second."""
         return (self.rows - self.resumed_at) / self.seconds if self.seconds else 0.0
 
-    def add(self, block: Block, source: str, counts: Counts) -> None:
-        """Counts a block that was written."""
+    def add(self, chunk: Chunk, source: str, counts: Counts) -> None:
+        """Count a chunk that was written."""
         self.rows += counts.rows
         self.written += counts.written
         self.errors += counts.statuses["error"]
@@ -57,7 +57,17 @@ class Summary:
         self.labels.update(counts.labels)
         self.statuses.update(counts.statuses)
         for index, reason in counts.errors[: MAX_LISTED_ERRORS - len(self.first_errors)]:
-            self.first_errors.append(RowProblem(source, block.start.row + index + 1, reason))
+            self.first_errors.append(RowProblem(source, chunk.first + index + 1, reason))
+
+    def merge(self, values: dict[str, Any]) -> None:
+        """Add what :meth:`to_dict` says of another part."""
+        for name in ("rows", "written", "errors", "below_threshold", "resumed_at"):
+            setattr(self, name, getattr(self, name) + values[name])
+        self.labels.update(values["labels"])
+        self.statuses.update(values["statuses"])
+        self.added_columns = tuple(values["added_columns"])
+        problems = [RowProblem(**problem) for problem in values["first_errors"]]
+        self.first_errors = [*self.first_errors, *problems][:MAX_LISTED_ERRORS]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -1,47 +1,124 @@
-"""CSV and TSV: rows are passed on as the bytes they had, the added columns behind them."""
+"""CSV and TSV by Python's ``csv`` module: a doubled quote stands for one, a quote inside an unquoted field is
+a plain character, a blank line is no row (but in a file of one column).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.blocks import Lines, Records, split_record
-from edge_lstm.tables.dialect import Dialect, sniff
-from edge_lstm.tables.format import Encoded, OutputColumns, Refuse, RowWriter
-from edge_lstm.tables.lines import LineFormat, check_not_empty, decoded, field
-from edge_lstm.tables.records import Rows, RowText
-from edge_lstm.tables.schema import BOM, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import HEAD_BYTES
-from edge_lstm.tables.values import RowError, json_text
+from edge_lstm.tables.format import Broken, Format, OutputColumns, Rows, Text, Writer, too_long
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, ReadOptions, Schema, Source
+from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, check_not_empty, check_text
+from edge_lstm.tables.values import cell_text, utf8_error
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+DELIMITERS = (",", ";", "\t", "|")
+_SNIFFED_ROWS, _SNIFFED_LINES = 50, 200
+# What the module refuses (a carriage return inside a line; before Python 3.11, NUL) passes through it as a
+# surrogate that stands for no byte.
+_REFUSED, _PASSED = re.compile("\0|\r(?!\n|\\Z)"), re.compile("[\udc00\udc0d]")
 
 
-class CsvLines(Lines):
-    """Records of one or several lines. A blank line is no row, as for csv.DictReader; in CSV of one column it
-    may be one.
+def join(fields: Iterable[Any], dialect: Dialect) -> str:
+    """Return values as a line, quoted only where they must be. Without a quote character a value cannot hold
+    the delimiter or a line end: they become spaces.
+    """
+    special, quote = _special(dialect.delimiter, dialect.quote), dialect.quote
+    cells = []
+    for value in fields:
+        cell = "" if value is None else str(value)
+        if special(cell):
+            if quote:
+                cell = quote + cell.replace(quote, quote * 2) + quote
+            else:
+                cell = cell.replace(dialect.delimiter, " ").replace("\r", " ").replace("\n", " ")
+        cells.append(cell)
+    return dialect.delimiter.join(cells) + dialect.newline
+
+
+@cache
+def _special(delimiter: str, quote: str) -> Callable[[str], object]:
+    return re.compile(f"[\r\n{re.escape(delimiter)}{re.escape(quote)}]").search
+
+
+class _Lines:
+    """The lines of a file for ``csv.reader``, which asks for a further one within a row only while a quote is
+    open.
+
+    size: characters of the row so far; whoever takes a row sets it to 0.
+    event: what the blank line just given stands for: a pause, or a row that is too long to be kept.
+    is_open: whether the input ended within a quote. has_passed: whether there are characters to put back.
     """
 
-    def __init__(self, dialect: Dialect, columns: int) -> None:
-        super().__init__(bool if columns > 1 else None)
-        self._dialect = dialect
-        self.quote = dialect.quote_byte
+    def __init__(self, pieces: Iterable[bytes | LongLine | None], quote: str) -> None:
+        self._pieces = pieces
+        self._quote = quote
+        self.size = 0
+        self.event: Broken | Literal["pause"] | None = None
+        self.is_open = self.has_passed = False
 
-    def is_open(self, line: bytes, was_open: bool) -> bool:
-        """See Lines."""
-        return self._dialect.is_open(line, was_open)
+    def __iter__(self) -> Iterator[str]:
+        quotes = -1  # of a row that is too long, those of its lines so far; -1: it is not
+        end = ""
+        for line in self._lines():
+            if line is None:
+                if not self.size:
+                    self.event = "pause"
+                    yield "\n"
+                continue
+            was_open = self.size > 0
+            self.size += line.size if isinstance(line, LongLine) else len(line)
+            if self.size <= MAX_ROW_BYTES:
+                yield line  # type: ignore[misc]
+                continue
+            if quotes < 0:
+                # Whoever writes so long a row has its quotes in pairs.
+                quotes, end = int(was_open), self._quote + "\n" if was_open else "\n"
+            if self._quote:
+                quotes += line.quotes if isinstance(line, LongLine) else line.count(self._quote)
+            if quotes % 2 == 0:
+                self.event, quotes = too_long(self.size), -1
+                yield end
+        if quotes >= 0:
+            self.event = too_long(self.size)
+            yield end
+        self.is_open = self.size > 0
 
-    def next_line(self, data: bytes, begin: int) -> int:
-        """See Lines."""
-        return self._dialect.next_line(data, begin)
+    def _lines(self) -> Iterator[str | LongLine | None]:
+        for piece in self._pieces:
+            if piece is None or isinstance(piece, LongLine):
+                yield piece
+                continue
+            text = piece.decode("utf-8", "surrogateescape")
+            if "\r" in text or "\0" in text:
+                text, passed = _REFUSED.subn(lambda match: chr(0xDC00 + ord(match[0])), text)
+                self.has_passed |= passed > 0
+            yield from io.StringIO(text, newline="\n")
 
-    def cut(self, data: bytes, *, whole: bool = True) -> Records:
-        """See Lines."""
-        if self.quote and self.quote in data:
-            return self._rows(*self._dialect.cut(data, whole=whole))
-        return super().cut(data, whole=whole)
+    def put_back(self, fields: list[str]) -> list[str]:
+        """Return the fields of a row as they stand in the file."""
+        if not self.has_passed:
+            return fields
+        return [_PASSED.sub(lambda match: chr(ord(match[0]) - 0xDC00), field) for field in fields]
 
 
-class CsvFormat(LineFormat):
+def _reader(lines: _Lines, delimiter: str, quote: str) -> Iterator[list[str]]:
+    csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_ROW_BYTES))
+    if not quote:
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote)
+
+
+class CsvFormat(Format):
     """CSV of any delimiter, or with the one that is given."""
 
     def __init__(self, name: str, suffixes: tuple[str, ...], delimiter: str | None) -> None:
@@ -49,7 +126,10 @@ class CsvFormat(LineFormat):
         self.suffixes = suffixes
         self._delimiter = delimiter
 
-    def schema_of(self, source: Source, head: bytes, options: ReadOptions) -> Schema:
+    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
+        assert stream is not None
+        head = stream.head()
+        check_text(source, head)
         check_not_empty(source, head)
         body = head.removeprefix(BOM)
         if b"\n" not in body and b"\r" in body:
@@ -57,164 +137,137 @@ class CsvFormat(LineFormat):
                 f"{source.name} ends its lines in CR alone; convert it with: tr '\\r' '\\n' < {source.path}"
             )
         dialect = sniff(body, options.delimiter or self._delimiter, options.quote)
-        record, is_open = split_record(body, CsvLines(dialect, 0))
-        if is_open and len(head) >= HEAD_BYTES:
+        lines = _Lines([body], dialect.quote)
+        names = lines.put_back(next(_reader(lines, dialect.delimiter, dialect.quote)) or [""])
+        if lines.is_open and len(head) >= HEAD_BYTES:
             raise DataError(
                 f"{source.name}: the header has a quote that does not close within 1 MiB; "
                 'check it, or read without quotes: --quote ""'
             )
-        names = [value for value, _ in dialect.spans(record)]
         if not options.header:
-            columns = tuple(str(i) for i in range(1, len(names) + 1))
-            return Schema(self.name, columns, options.find_text(columns, source), dialect)
-        try:
-            columns = tuple(name.decode() for name in names)
-        except UnicodeDecodeError:
+            names = [str(i) for i in range(1, len(names) + 1)]
+        elif any(map(utf8_error, names)):
             raise DataError(
                 f"{source.name}: its header is not UTF-8; "
                 f"convert it with: iconv -f WINDOWS-1252 -t UTF-8 {source.path}"
-            ) from None
-        header = (BOM if head.startswith(BOM) else b"") + record
-        return Schema(self.name, columns, options.find_text(columns, source), dialect, header)
+            )
+        dialect = replace(dialect, bom=head.startswith(BOM))
+        columns = tuple(names)
+        return Schema(self.name, columns, options.find_text(columns, source), dialect, options.header)
 
-    def lines(self, schema: Schema) -> Lines:
-        return CsvLines(_dialect(schema), len(schema.columns))
+    def rows(
+        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash
+    ) -> Iterator[tuple[Any, int]]:
+        assert stream is not None and schema.dialect is not None
+        quote, has_one_column = schema.dialect.quote, len(schema.columns) == 1
+        lines = _Lines(stream.pieces(digest, quote.encode() or b'"'), quote)
+        is_header = schema.header
+        for fields in _reader(lines, schema.dialect.delimiter, quote):
+            size, lines.size = lines.size, 0
+            event, lines.event = lines.event, None
+            if event is not None:
+                yield (None if event == "pause" else event), 0
+            elif is_header:
+                is_header = False
+            elif lines.is_open:
+                reason = "a quote opens in this row and never closes"
+                fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")  # the end of the last line
+                yield Broken(reason, lines.put_back(fields)), size
+            elif fields or has_one_column:
+                yield (lines.put_back(fields) or [""]), size
 
-    def texts(
-        self, schema: Schema, forbidden: frozenset[str], known: frozenset[str] | None
-    ) -> Callable[[Sequence[bytes]], list[RowText]]:
-        dialect, columns, text = _dialect(schema), len(schema.columns), schema.text
-        delimiter, quote = dialect.delimiter_byte, dialect.quote_byte
-
-        def text_of(record: bytes) -> str:
-            fields, is_open = dialect.read(record)
-            if is_open:
-                raise RowError("a quote opens in this row and never closes")
-            if len(fields) != columns:
-                raise RowError(
-                    f"the row has {len(fields)} column{'s' * (len(fields) != 1)}, the header {columns}"
-                )
-            return decoded(fields[text])
-
-        match = dialect.field_pattern(columns, text).fullmatch if quote else None
-
-        def texts(records: Sequence[bytes]) -> list[RowText]:
-            read = list[RowText]()
-            for record in records:
-                found = None
-                if match is None or quote not in record:
-                    fields = record.split(delimiter)
-                    if len(fields) == columns:
-                        found = fields[text]
-                elif regular := match(record):
-                    found = regular[1]
-                    if found.startswith(quote):
-                        found = found[1:-1].replace(quote * 2, quote)
-                try:
-                    read.append((text_of(record) if found is None else decoded(found), None))
-                except RowError as error:
-                    read.append((None, str(error)))
-            return read
-
-        return texts
-
-    def values_of(self, schema: Schema) -> Callable[[bytes], Sequence[Any]]:
+    def parse(self, rows: Sequence[Any], schema: Schema, **_: Any) -> Rows:
         """What a row has too much stays with its last column."""
-        dialect, count = _dialect(schema), len(schema.columns)
-
-        def values_of(record: bytes) -> Sequence[Any]:
-            fields, _ = dialect.read(record)
-            values: list[bytes | None] = [*fields[:count]]
+        count, text_index = len(schema.columns), schema.text
+        delimiter = schema.dialect.delimiter if schema.dialect else ","
+        texts: list[Text] = []
+        values: list[Sequence[Any]] = []
+        for row in rows:
+            fields = row.fields if isinstance(row, Broken) else row
+            if isinstance(row, Broken):
+                texts.append((None, row.reason))
+            elif len(fields) != count:
+                columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
+                texts.append((None, f"the row has {columns}, the header {count}"))
+            elif where := utf8_error(fields[text_index]):
+                texts.append((None, f"the text is not UTF-8 {where}"))
+            else:
+                texts.append((fields[text_index], None))
             if len(fields) > count:
-                values[-1] = dialect.delimiter_byte.join(fields[count - 1 :])
-            return values + [None] * (count - len(values))
-
-        return values_of
+                fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
+            values.append(fields if len(fields) == count else fields + [None] * (count - len(fields)))
+        return Rows(texts, lambda: values)
 
     def names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Names of CSV may repeat."""
-        return tuple(name.encode("utf-8", "replace").decode() for name in columns)
-
-    def taken(self, schema: Schema, columns: Sequence[str]) -> Sequence[str]:
-        """Where the input names no columns, nor does the output."""
-        return () if schema.dialect is not None and schema.header is None else columns
+        return tuple(columns)
 
     def writer(self, columns: OutputColumns) -> CsvWriter:
-        is_same = columns.schema.format == self.name
-        dialect = _dialect(columns.schema) if is_same else Dialect(self._delimiter or ",")
-        return CsvWriter(columns, dialect, is_same=is_same)
+        schema = columns.schema
+        is_same = schema.format == self.name and schema.dialect is not None
+        return CsvWriter(columns, schema.dialect if is_same else Dialect(self._delimiter or ","))  # type: ignore[arg-type]
 
 
-class CsvWriter(RowWriter):
-    """dialect: of the output. is_same: the input is of this format.
+class CsvWriter(Writer):
+    """dialect: of the output, that of an input of the same format."""
 
-    A row with an error is written anew, in as many columns as the header: the error may be one of its form.
-    """
-
-    def __init__(self, columns: OutputColumns, dialect: Dialect, *, is_same: bool) -> None:
+    def __init__(self, columns: OutputColumns, dialect: Dialect) -> None:
         self._columns = columns
         self._dialect = dialect
-        self._delimiter = dialect.delimiter_byte
-        self._newline = dialect.newline.encode()
-        self._passes_on = is_same and columns.kept is None
-        self._is_in_numbers = dialect.delimiter in "+-.0123456789e"  # the delimiter
-        self._added = Encoded(lambda value: dialect.field(field(value)))
-        self.header = self._header()
+        # A JSON string may hold half a character; a surrogate of other formats is a byte.
+        self._errors = "replace" if columns.schema.format == "jsonl" else "surrogateescape"
+        if columns.schema.header:
+            names = join([*columns.columns, *columns.added], dialect).encode("utf-8", "replace")
+            self.header = (BOM if dialect.bom else b"") + names
 
-    def _header(self) -> bytes:
-        schema, line = self._columns.schema, self._dialect.line
-        if schema.dialect is not None and schema.header is None:
-            return b""  # the input names no columns
-        own = line(name.encode() for name in self._columns.columns)
-        if self._passes_on and schema.header is not None:
-            own = schema.header
-        added = line(name.encode() for name in self._columns.added)
-        return (own + self._delimiter if self._columns.columns else b"") + added + self._newline
-
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None], refuse: Refuse) -> bytes:
+    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
         """See Writer."""
-        if not self._passes_on or self._is_in_numbers:
-            return super().write(rows, added, refuse)
-        written = list[bytes]()
-        delimiter, newline, added_fields = self._delimiter, self._newline, self._added
-        numbers = self._columns.numbers
-        for i, (record, (text, _), values) in enumerate(zip(rows.records, rows.texts, added)):
-            if values is not None and text is not None:
-                fields = [
-                    str(value).encode() if number else added_fields[value]
-                    for value, number in zip(values, numbers)
-                ]
-                written += record, delimiter, delimiter.join(fields), newline
-            elif values is not None:
-                written.append(self.row(rows, i, values, "replace"))
-        return b"".join(written)
-
-    def row(self, rows: Rows, index: int, added: Sequence[Any], errors: str) -> bytes:
-        behind = self._delimiter.join([self._added[value] for value in added]) + self._newline
-        if self._passes_on and errors == "strict":
-            return bytes(rows.records[index]) + self._delimiter + behind
-        values = self._columns.pick(rows.values(index))
-        if not values:
-            return behind
-        named = zip(values, self._columns.columns)
-        own = self._dialect.line(_as_bytes(value, name, errors) for value, name in named)
-        return own + self._delimiter + behind
+        columns, dialect = self._columns, self._dialect
+        lines = [
+            join([*map(cell_text, columns.pick(own)), *behind], dialect)
+            for own, behind in zip(rows.values, added)
+            if behind is not None
+        ]
+        return "".join(lines).encode("utf-8", self._errors)
 
 
-def _as_bytes(value: Any, name: str, errors: str) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if value is None:
-        return b""
-    if isinstance(value, str):  # numbers of a JSON row too, in their own digits
-        return value.encode("utf-8", "replace")
-    text = json_text(value, name, errors)
-    return (text.strip('"') if isinstance(value, float) else text).encode()  # "NaN"
+def sniff(head: bytes, delimiter: str | None = None, quote: str | None = None) -> Dialect:
+    """Return the dialect of a file that begins with ``head`` (without a byte order mark).
+
+    A delimiter is chosen by how many of the first records have as many fields as the header; given
+    values are taken as they are.
+    """
+    lines = head.split(b"\n")[:-1] or [head]
+    newline = "\r\n" if lines[0].endswith(b"\r") else "\n"
+    if quote is None:
+        quote = "'" if lines[0].startswith(b"'") and b'"' not in lines[0] else '"'
+    if delimiter is not None:
+        return Dialect(delimiter, quote, newline)
+    first = b"\n".join([*lines[:_SNIFFED_LINES], b""])
+
+    def fit(candidate: str) -> tuple[float, int]:
+        lines, counts = _Lines([first], quote), list[int]()
+        for fields in _reader(lines, candidate, quote):
+            if lines.is_open or len(counts) == _SNIFFED_ROWS:
+                break
+            lines.size = 0
+            if fields:
+                counts.append(len(fields))
+        if not counts or counts[0] < 2:
+            return (0.0, 0)
+        return (counts.count(counts[0]) / len(counts), counts[0])
+
+    best = max(DELIMITERS, key=fit)  # the first of equals: the comma
+    return Dialect(best if fit(best) > (0.0, 0) else ",", quote, newline)
 
 
-def _dialect(schema: Schema) -> Dialect:
-    assert schema.dialect is not None
-    return schema.dialect
+def check_characters(options: ReadOptions) -> None:
+    """Raise DataError where an option's value cannot be a delimiter or quote."""
+    for name, value in (("delimiter", options.delimiter), ("quote", options.quote or None)):
+        if value is not None and (len(value) != 1 or not value.isascii() or value in "\r\n"):
+            raise DataError(f"{name} must be one ASCII character, not {value!r}; give one character")
+    if options.delimiter is not None and options.delimiter == options.quote:
+        raise DataError(f"delimiter and quote are both {options.quote!r}; give different characters")
 
 
 CSV = CsvFormat("csv", (".csv",), None)

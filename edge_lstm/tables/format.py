@@ -1,29 +1,91 @@
-"""What a format of tables is: one protocol, and one module for each that has it (see formats.py)."""
+"""What a format of tables is: one interface, and one module for each that has it (see formats.py)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_lstm.tables.blocks import Block, Content, Position
-from edge_lstm.tables.records import Row, Rows
-from edge_lstm.tables.schema import ReadOptions, Schema, Source
+from edge_lstm.errors import DataError
+from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
-from edge_lstm.tables.values import RowError
+from edge_lstm.tables.values import utf8_error
 
-# Called with the number of a row and why it cannot be written → the added values it gets instead, or None
-# where it is not written then.
-Refuse = Callable[[int, str], "Sequence[Any] | None"]
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+Text = tuple[str | None, str | None]  # the text of a row and None, or None and why there is none
+
+
+class Broken(NamedTuple):
+    """Stands for a row that has no text, whatever its fields: why, and what could be read of it."""
+
+    reason: str
+    fields: list[str]
+
+
+def too_long(size: int) -> Broken:
+    """Return what stands for a row of so many bytes, of which nothing was kept."""
+    return Broken(f"the row has {size:,} bytes, more than {MAX_ROW_BYTES // 2**20} MiB", [])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, for whoever wants just rows.
+
+    source: what messages call its file; number: from 1, the header not counted.
+    values: its columns by name, as text where the format has only text.
+    text: the text to classify, or None, and then ``error`` says why.
+    """
+
+    source: str
+    number: int
+    values: dict[str, Any]
+    text: str | None
+    error: str | None
+
+    def required_text(self) -> str:
+        """Return the text. Raises DataError with file and row where there is none."""
+        if self.text is None:
+            raise DataError(f"{self.source} row {self.number}: {self.error}; correct or remove the row")
+        return self.text
+
+
+class Rows:
+    """The rows of a chunk, parsed.
+
+    texts: the text of each, or why it has none.
+    values: the values of each in the order of the schema's columns: text, or what JSON has; None where the
+        row has no such column. objects: of JSONL, all that each row holds, by its own keys.
+    table: of Parquet, the Arrow table.
+    """
+
+    def __init__(
+        self,
+        texts: list[Text],
+        values: Callable[[], list[Sequence[Any]]],
+        *,
+        objects: list[dict[str, Any]] | None = None,
+        table: Any = None,
+    ) -> None:
+        self.texts = texts
+        self._load = values
+        self.objects = objects
+        self.table = table
+
+    @cached_property
+    def values(self) -> list[Sequence[Any]]:
+        """See the class; made when they are first asked for."""
+        return self._load()
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputColumns:
     """The columns of an output. Small: it travels to each worker.
 
-    schema: of the input. kept: indexes of its columns to write; None: all, as they came.
+    schema: of the input. kept: indexes of its columns to write; None: all.
     columns: their names in the output. added: the names of the columns behind them.
     numbers: of each added column, whether it holds float32 values; the others hold text.
     """
@@ -35,96 +97,8 @@ class OutputColumns:
     numbers: tuple[bool, ...]
 
     def pick(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Values of the input's columns → those that are written."""
+        """Return those values of the input's columns that are written."""
         return values if self.kept is None else [values[i] for i in self.kept]
-
-
-_MOST_KEPT = 256
-
-
-class Format(ABC):
-    """A format of tables: how one is read, and how rows are written.
-
-    name: as an option calls it. suffixes: of its files, in lower case.
-    is_stream: it is read from a stream of bytes, which may be compressed, or a pipe.
-    keeps_bytes: the content of blocks is what stands in the input, byte for byte.
-    is_writable: rows can be written in it.
-    has_fixed_columns: each row of an output has the same columns, so one with another cannot be written.
-    is_assembled: an output is put together at the end from what was written, so that it cannot be
-        compressed, nor go into a pipe.
-    has_labels: rows of labelled data have their labels in a place of their own (see labels); elsewhere they
-        are in columns. lacking_label: what to say of a row without one.
-    default_output: the format of the output where none is asked for; None: the same.
-    """
-
-    name: str
-    suffixes: tuple[str, ...] = ()
-    is_stream = True
-    keeps_bytes = True
-    is_writable = True
-    has_fixed_columns = True
-    is_assembled = False
-    has_labels = False
-    lacking_label = ""
-    default_output: str | None = None
-
-    @abstractmethod
-    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
-        """What the beginning of an input says. ``stream``: the opened input, where it is one. DataError."""
-
-    @abstractmethod
-    def blocks(
-        self, source: Source, stream: Stream | None, schema: Schema, start: Position, rows: int, size: int
-    ) -> Iterator[Block]:
-        """The blocks of an input from ``start`` on, each of at most ``rows`` rows and ``size`` bytes, but at
-        least one row. ``stream``: the input, opened at ``start``.
-
-        A block holds as many rows as it may, so that where it ends depends on where it starts and on the
-        input alone; a live input also ends one whenever it pauses. Raises DataError.
-        """
-
-    @abstractmethod
-    def reader(
-        self, schema: Schema, *, forbidden: frozenset[str] = frozenset(), known: frozenset[str] | None = None
-    ) -> Callable[[Content], Rows]:
-        """The function that reads the content of a block.
-
-        forbidden: columns that a row of its own making must not have; known: the only ones it may have
-        (None: any).
-        """
-
-    def size(self, source: Source) -> int:
-        """The size of an input in the units of its positions' offsets."""
-        return Path(source.path).stat().st_size
-
-    def is_same(self, first: Schema, other: Schema) -> bool:
-        """Whether a further input can be read with the first one."""
-        return replace(first, header=None) == replace(other, header=None)
-
-    def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
-        """Text and labels of a row of labelled data, where ``has_labels``; None for a row that is none of the
-        data. Raises DataError where a row has no text.
-        """
-        raise NotImplementedError(f"{self.name} has labels in a column")
-
-    def check(self) -> None:  # noqa: B027 - most need none
-        """Raises MissingPackageError where a package is needed and not installed."""
-
-    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
-        """Names of an input's columns as an output has them: UTF-8, each another."""
-        return distinct(name.encode("utf-8", "replace").decode() for name in columns)
-
-    def taken(self, schema: Schema, columns: Sequence[str]) -> Sequence[str]:
-        """Of the names of an output's columns those that an added column must not have."""
-        return columns
-
-    def writer(self, columns: OutputColumns) -> Writer:
-        """What writes rows with these columns."""
-        raise NotImplementedError(f"{self.name} cannot be written")
-
-    def assemble(self, partial: str, path: str) -> None:
-        """Everything that was written to ``partial`` → the file ``path``, of formats that need that."""
-        raise NotImplementedError
 
 
 class Writer(ABC):
@@ -132,52 +106,117 @@ class Writer(ABC):
 
     header: bytes = b""
 
-    @abstractmethod
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None], refuse: Refuse) -> bytes:
-        """The bytes of the rows of a block. added: for each the values of the added columns (str, a float32,
-        None), or None where the row is not written.
+    def check(self, rows: Rows) -> None:  # noqa: B027 - most write all
+        """Put an error in place of the text of each row that cannot be written as it is."""
 
-        A row that has no form in the output (not UTF-8, for one) is written with what ``refuse`` answers.
+    @abstractmethod
+    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
+        """Return the bytes of the rows of a chunk. added: for each the values of the added columns (str, a
+        float32, None), or None where the row is not written.
         """
 
 
-class RowWriter(Writer):
-    """Writes row by row."""
+class Format(ABC):
+    """A format of tables.
+
+    name: as an option calls it. suffixes: of its files, in lower case. default_output: the format of the
+        output where none is asked for; None: the same.
+    is_stream: it is read from a stream of bytes, which may be compressed, or a pipe.
+    is_unicode: its strings are Unicode by themselves, not bytes that may be no UTF-8 (see values.py).
+    has_fixed_columns: each row of an output has the same columns, so one with another cannot be written.
+    is_assembled: an output is put together at the end from what was written, so that it cannot be
+        compressed, nor go into a pipe.
+    has_labels: rows of labelled data have their labels in a place of their own (see labels); elsewhere they
+        are in columns. lacking_label: what to say of a row without one.
+    """
+
+    name: str
+    suffixes: tuple[str, ...] = ()
+    default_output: str | None = None
+    is_stream = True
+    is_unicode = False
+    is_writable = True
+    has_fixed_columns = True
+    is_assembled = False
+    has_labels = False
+    lacking_label = ""
 
     @abstractmethod
-    def row(self, rows: Rows, index: int, added: Sequence[Any], errors: str) -> bytes:
-        """The bytes of a row. Raises RowError where it cannot be written, unless ``errors`` is replace."""
+    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
+        """Return what the beginning of an input says. stream: the opened input, where it is one. Raises
+        DataError.
+        """
 
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None], refuse: Refuse) -> bytes:
-        """See Writer."""
-        written = list[bytes]()
-        for i, (values, (text, _)) in enumerate(zip(added, rows.texts)):
-            if values is None:
-                continue
-            try:
-                written.append(self.row(rows, i, values, "replace" if text is None else "strict"))
-            except RowError as error:
-                instead = refuse(i, str(error))
-                if instead is not None:
-                    written.append(self.row(rows, i, instead, "replace"))
-        return b"".join(written)
+    @abstractmethod
+    def rows(
+        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash
+    ) -> Iterator[tuple[Any, int]]:
+        """Yield each row, as :meth:`parse` takes it, and its size; None for a row where a live input pauses.
+
+        digest: is updated with what was read. Raises DataError.
+        """
+
+    def chunks(
+        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash, limits: tuple[int, int]
+    ) -> Iterator[tuple[Sequence[Any], int, bool]]:
+        """Yield rows in chunks, how many they are, and whether a live input pauses behind them. A chunk ends
+        with the row that reaches one of the limits, rows and size, so that where it ends depends on the input
+        alone. Raises DataError.
+        """
+        chunk: list[Any] = []
+        size = 0
+        for row, length in self.rows(source, stream, schema, digest):
+            if row is not None:
+                chunk.append(row)
+                size += length
+            if row is None or len(chunk) >= limits[0] or size >= limits[1]:
+                yield chunk, len(chunk), row is None
+                chunk, size = [], 0
+        if chunk:
+            yield chunk, len(chunk), False
+
+    @abstractmethod
+    def parse(
+        self,
+        rows: Sequence[Any],
+        schema: Schema,
+        *,
+        forbidden: frozenset[str] = frozenset(),
+        allowed: frozenset[str] | None = None,
+    ) -> Rows:
+        """Return what the rows of a chunk hold.
+
+        forbidden: keys that a row of JSONL must not have; allowed: the only ones it may have (None: any).
+        """
+
+    def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
+        """Return text and labels of a row of labelled data, where ``has_labels``; None for a row that is none
+        of the data. Raises DataError.
+        """
+        raise NotImplementedError(f"{self.name} has labels in a column")
+
+    def fraction(self, source: Source, stream: Stream | None, row: int) -> float | None:
+        """Return the part of an input that was read when so many rows were, 0 to 1; None if unknown."""
+        return stream.fraction if stream is not None else None
+
+    def check(self) -> None:  # noqa: B027 - most need none
+        """Raise MissingPackageError where a package is needed and not installed."""
+
+    def names(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of an input's columns as an output has them: UTF-8, each another."""
+        return distinct([name.encode("utf-8", "replace").decode() for name in columns])
+
+    def writer(self, columns: OutputColumns) -> Writer:
+        """Return what writes rows with these columns."""
+        raise NotImplementedError(f"{self.name} cannot be written")
+
+    def assemble(self, partial: str, path: str) -> None:
+        """Put the file ``path`` together from all that was written to ``partial``; of ``is_assembled``."""
+        raise NotImplementedError
 
 
-class Encoded(dict[Any, Any]):
-    """Added values → how an output has them. Those that recur, labels and statuses, are encoded once."""
-
-    def __init__(self, encode: Callable[[Any], Any]) -> None:
-        self._encode = encode
-
-    def __missing__(self, value: Any) -> Any:
-        encoded = self._encode(value)
-        if (value is None or isinstance(value, str)) and len(self) < _MOST_KEPT:
-            self[value] = encoded
-        return encoded
-
-
-def distinct(columns: Iterator[str] | Sequence[str]) -> tuple[str, ...]:
-    """Column names with repeated ones numbered."""
+def distinct(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return column names with repeated ones numbered."""
     names = dict[str, None]()
     for column in columns:
         name, number = column, 1
@@ -186,3 +225,14 @@ def distinct(columns: Iterator[str] | Sequence[str]) -> tuple[str, ...]:
             name = f"{column}_{number}"
         names[name] = None
     return tuple(names)
+
+
+def refuse_bytes(rows: Rows, output: OutputColumns) -> None:
+    """Put an error in place of the text of each row with another column that is not UTF-8."""
+    for i, (text, _) in enumerate(rows.texts):
+        if text is None:
+            continue
+        for value, name in zip(output.pick(rows.values[i]), output.columns):
+            if isinstance(value, str) and utf8_error(value):
+                rows.texts[i] = None, f"column {name!r} is not UTF-8; leave it out with --keep"
+                break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
 from edge_lstm.tables.columns import column_index, find_label_column
+from edge_lstm.tables.format import Format, Row
 from edge_lstm.tables.reader import Inputs, open_inputs
-from edge_lstm.tables.records import Row
 from edge_lstm.tables.schema import ReadOptions
 from edge_lstm.tables.values import Number
 
@@ -45,14 +44,14 @@ def read_labelled(
     several: bool | None = None,
     follow_links: bool = False,
 ) -> Labelled:
-    """CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x text`` lines
+    """Read CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x text`` lines
     (fastText), or a folder with one folder of ``.txt`` files per label (as ``aclImdb/test``: the label is
     the name of a file's first folder; ``unsup`` is left out).
 
-    Several labels a text are: a label column whose texts ``label_separator`` joins, lists in the label column
-    (JSONL, Parquet), a column of 0 and 1 for each label (``label_columns``), or several ``__label__x`` at the
-    beginning of a line. several: whether they are wanted; None: as the data are. Where they are wanted,
-    labels in one text are joined by LABEL_JOINT unless another separator is given.
+    Several labels per text are: a label column whose texts ``label_separator`` joins, lists in the label
+    column (JSONL, Parquet), a column of 0 and 1 for each label (``label_columns``), or several ``__label__x``
+    at the beginning of a line. several: whether they are wanted; None: as the data are. Where they are
+    wanted, labels in one text are joined by LABEL_JOINT unless another separator is given.
 
     format: where a file's suffix does not tell it, or it is ``-``, standard input.
     follow_links: whether what symbolic links inside a folder lead to is read.
@@ -63,129 +62,126 @@ def read_labelled(
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
     options = ReadOptions(text_column=text_column, label_column=label_column, follow_links=follow_links)
     inputs = open_inputs(given, format=format, options=options)
-    name = inputs.sources[0].name
-    form = _Form(inputs, label_column, label_separator, tuple(label_columns), wanted=several)
+    reader = _LabelReader(inputs, label_column, label_separator, tuple(label_columns), several=several)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
-    unlabelled, first_of_them = 0, ""
+    unlabelled, first = 0, ""
     for row in inputs.rows():
-        read = form.read(row)
-        if read is None:
+        labelled = reader.read(row)
+        if labelled is None:
             continue
-        text, names, lacking = read
-        if not names:
-            unlabelled, first_of_them = unlabelled + 1, first_of_them or lacking
-        texts.append(text)
-        labels.append(names)
-    if len(texts) == unlabelled and (form.several or not texts):
-        raise DataError(f"{name} has no labelled row; check the file")
-    if form.several:
+        texts.append(labelled[0])
+        labels.append(labelled[1])
+        if not labelled[1]:
+            unlabelled, first = unlabelled + 1, first or f"{row.source} row {row.number}: {reader.lacking}"
+    if len(texts) == unlabelled and (reader.several or not texts):
+        raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
+    if reader.several:
         return Labelled(texts, labels, several=True)
     if unlabelled:
-        more = f" (and in {unlabelled - 1:,} more of {len(texts):,} rows)"
-        raise DataError(
-            f"{first_of_them}{more if unlabelled > 1 else ''}; remove or label the row"
-            + ("s" if unlabelled > 1 else "")
-        )
+        more = f" (and in {unlabelled - 1:,} more of {len(texts):,} rows)" if unlabelled > 1 else ""
+        raise DataError(f"{first}{more}; remove or label the row{'s' if more else ''}")
     return Labelled(texts, [names[:1] for names in labels])
 
 
 def has_labels(path: Path, *, format: str | None = None, text_column: str | None = None) -> bool:  # noqa: A002
-    """Whether a file has a column of labels, or a line with one. Raises DataError where it is unreadable."""
+    """Return whether a file has a column of labels, or a line with one. Raises DataError if unreadable."""
     inputs = open_inputs([path], format=format, options=ReadOptions(text_column=text_column))
-    if inputs.format.has_labels:
-        return any(_bears_label(inputs, row) for row in inputs.rows())
-    try:
-        find_label_column(inputs.schema.columns, None, inputs.sources[0].name)
-    except DataError:
-        return False
-    return True
+    if not inputs.format.has_labels:
+        try:
+            return find_label_column(inputs.schema.columns, None, inputs.sources[0].name) >= 0
+        except DataError:
+            return False
+    for row in inputs.rows():
+        try:
+            if (inputs.format.labels(row) or ("", ()))[1]:
+                return True
+        except DataError:
+            pass
+    return False
 
 
-def _bears_label(inputs: Inputs, row: Row) -> bool:
-    try:
-        return bool((inputs.format.labels(row) or ("", ()))[1])
-    except DataError:
-        return False
-
-
-class _Form:
+class _LabelReader:
     """How the rows of an input have their labels. several: whether they may have several; where the data
-    decide, whether a row read so far had them."""
+    decide, whether a row read so far had them. lacking: what to say of a row without a label.
+    """
 
     def __init__(
         self,
         inputs: Inputs,
-        label_column: str | None,
+        column: str | None,
         separator: str | None,
-        columns: tuple[str, ...],
+        flags: tuple[str, ...],
         *,
-        wanted: bool | None,
+        several: bool | None,
     ) -> None:
         schema, where = inputs.schema, inputs.sources[0].name
-        if separator is not None and not separator.strip():
-            raise DataError(
-                "the label separator is empty or blank; give a character that no label holds, such as '|'"
-            )
-        if columns and (label_column is not None or separator is not None):
-            raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
-        if len(set(columns)) < len(columns):
-            raise DataError(f"a label column is named twice in {', '.join(columns)}; name each once")
         self.format = inputs.format
-        if self.format.has_labels and (columns or separator is not None):
-            raise DataError(
-                f"{where} is {self.format.name}, whose labels are in no column; "
-                "leave --label-columns and --label-separator out"
-            )
-        self.several = bool(wanted or columns or separator is not None)
-        self.separator = separator or (LABEL_JOINT if wanted else None)
-        self.flags: dict[str, str] = {}  # column of 0 and 1 → label
-        self.column = ""
+        _check_choices(where, self.format, column, separator, flags)
+        self.several = bool(several or flags or separator is not None)
+        self.separator = separator or (LABEL_JOINT if several else None)
+        self.flags: list[str] = []  # the columns of 0 and 1
+        self.column, self.lacking = "", self.format.lacking_label
         if self.format.has_labels:
             return
-        if columns:
-            indexes = [column_index(schema.columns, column, where) for column in columns]
-            self.flags = {schema.columns[i]: schema.columns[i] for i in indexes}
+        if flags:
+            indexes = [column_index(schema.columns, name, where) for name in flags]
+            self.flags = [schema.columns[i] for i in indexes]
         else:
-            indexes = [find_label_column(schema.columns, label_column, where)]
+            indexes = [find_label_column(schema.columns, column, where)]
             self.column = schema.columns[indexes[0]]
+            self.lacking = f"no label in {self.column!r}"
         if schema.text in indexes:
             raise DataError(
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
                 "name the other with --text-column or --label-column"
             )
 
-    def read(self, row: Row) -> tuple[str, tuple[str, ...], str] | None:
-        """Text, labels, and, where there is none, what to say of it; None for what is no row of the data."""
-        where = f"{row.source} row {row.number}"
+    def read(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
+        """Return text and labels; None for what is no row of the data."""
         if self.format.has_labels:
-            found = self.format.labels(row)
-            if found is None:
+            labelled = self.format.labels(row)
+            if labelled is None:
                 return None
-            text, names = found[0], _distinct(found[1])
+            names = tuple(dict.fromkeys(labelled[1]))
             self.several = self.several or len(names) > 1
-            return text, names, f"{where}: {self.format.lacking_label}"
-        text = row.required_text()
+            return labelled[0], names
+        text, where = row.required_text(), f"{row.source} row {row.number}"
         if self.flags:
-            marked = [label for name, label in self.flags.items() if _flag(row.values[name], name, where)]
-            return text, tuple(marked), ""
+            return text, tuple(name for name in self.flags if _flag(row.values[name], name, where))
         value = row.values[self.column]
-        lacking = f"{where}: no label in {self.column!r}"
         if isinstance(value, list):
             self.several = True
-            parts = [_label(part) for part in value]
-            if not all(parts):
+            names = tuple(map(_label, value))
+            if not all(names):
                 raise DataError(f"{where}: an entry of {self.column!r} is no label; give a list of texts")
-            return text, _distinct(parts), lacking
+            return text, tuple(dict.fromkeys(names))
         if self.several and isinstance(value, dict):
             raise DataError(f"{where}: {self.column!r} holds an object; give a text, or a list of texts")
-        label = _label(value)
-        parts = label.split(self.separator) if self.separator else [label]
-        return text, _distinct([part.strip() for part in parts if part.strip()]), lacking
+        parts = _label(value).split(self.separator) if self.separator else [_label(value)]
+        return text, tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+def _check_choices(
+    where: str,
+    reading: Format,
+    column: str | None,
+    separator: str | None,
+    flags: tuple[str, ...],
+) -> None:
+    if separator is not None and not separator.strip():
+        raise DataError(
+            "the label separator is empty or blank; give a character that no label holds, such as '|'"
+        )
+    if flags and (column is not None or separator is not None):
+        raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
+    if len(set(flags)) < len(flags):
+        raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
+    if reading.has_labels and (flags or separator is not None):
+        raise DataError(
+            f"{where} is {reading.name}, whose labels are in no column; "
+            "leave --label-columns and --label-separator out"
+        )
 
 
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
@@ -201,8 +197,6 @@ def _flag(value: Any, name: str, where: str) -> bool:
 def _label(value: Any) -> str:
     if value is None or isinstance(value, (list, dict)):
         return ""
-    if (isinstance(value, float) and math.isnan(value)) or (isinstance(value, Number) and value == "NaN"):
+    if value != value or (isinstance(value, Number) and value == "NaN"):
         return ""  # how pandas writes a missing label
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value).strip()
+    return str(value).lower() if isinstance(value, bool) else str(value).strip()

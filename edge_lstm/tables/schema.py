@@ -1,4 +1,4 @@
-"""An input: where it is, how it is to be read, what its beginning says of its columns."""
+"""What an input is: where it lies, how it is read, what its beginning says of its columns."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from edge_lstm.tables.columns import find_text_column
 from edge_lstm.tables.compression import Compression
-from edge_lstm.tables.dialect import Dialect
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
+MAX_ROW_BYTES = 16 * 2**20  # a longer row is no document: it becomes an error row and is not kept in memory
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,13 @@ class Source:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How inputs are to be read where it should not be found by itself.
+    """How inputs are read where that is not to be found out.
 
     text_column: name or number (from 1); delimiter, quote: of CSV and TSV ("" for no quotes at all);
     header: whether CSV and TSV files begin with the names of their columns.
     follow_links: whether what symbolic links inside a folder lead to is read.
     label_column: of labelled data, the column that is not the text: name or number.
+    format: its name, where a suffix does not say it.
     """
 
     text_column: str | None = None
@@ -48,29 +49,41 @@ class ReadOptions:
     header: bool = True
     follow_links: bool = False
     label_column: str | None = None
+    format: str | None = None
 
     def find_text(self, columns: tuple[str, ...], source: Source) -> int:
-        """Index of the text column. Raises DataError."""
+        """Return the index of the text column. Raises DataError."""
         return find_text_column(columns, self.text_column, source.name, label=self.label_column)
 
 
 @dataclass(frozen=True)
-class Schema:
-    """How every record of an input is to be read. Small: it travels to each worker.
+class Dialect:
+    """The form of CSV. quote: "" where nothing is quoted. newline: what ends a line. bom: whether a byte
+    order mark begins the file.
+    """
 
-    format: the name of its format.
-    columns: their names; for JSONL the keys of the first rows, in order of appearance.
-    text: index of the text column.
-    dialect: of CSV and TSV.
-    header: what stands in the file before the rows: of CSV the header record, with a byte order mark if there
-        is one; of Parquet the types of the columns, as an Arrow schema in Arrow's own form.
+    delimiter: str = ","
+    quote: str = '"'
+    newline: str = "\n"
+    bom: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of an input. Small: it travels to each worker.
+
+    format: the name of its format. columns: their names; for JSONL the keys of the first rows, in order of
+        appearance. text: index of the text column.
+    dialect, header: of CSV and TSV; header: whether the first row holds the names.
+    types: of Parquet, the Arrow schema in Arrow's own form.
     """
 
     format: str
     columns: tuple[str, ...]
     text: int
     dialect: Dialect | None = None
-    header: bytes | None = None
+    header: bool = True
+    types: bytes | None = None
 
     @property
     def text_column(self) -> str:

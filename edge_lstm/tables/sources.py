@@ -23,7 +23,7 @@ def find_sources(
     *,
     follow_links: bool = False,
 ) -> tuple[Source, ...]:
-    """Paths, globs, folders or ``-`` → sources, all of one format. Raises DataError."""
+    """Return paths, globs, folders or ``-`` as sources, all of one format. Raises DataError."""
     if not paths:
         raise DataError("no input; name files, folders, globs or - for standard input")
     if format is not None:
@@ -34,23 +34,21 @@ def find_sources(
     sources = tuple(_source(name, format, follow_links) for name in expanded)
     formats = {source.format: source.path for source in sources}
     if len(formats) > 1:
-        (one, a), (other, b) = list(formats.items())[:2]
-        raise DataError(
-            f"the inputs are of different formats ({a}: {one}, {b}: {other}); use one format in a run"
-        )
+        names = ", ".join(f"{path}: {name}" for name, path in formats.items())
+        raise DataError(f"the inputs are of different formats ({names}); use one format in a run")
     return sources
 
 
 def _expand(path: str) -> list[str]:
-    """A glob that names no file itself → the paths it matches, sorted, but what unfinished runs left."""
+    """Return the paths that a glob matches, sorted, without what unfinished runs left; else the path."""
     if path == STDIN or os.path.lexists(path) or not glob.has_magic(path):
         return [path]
     matches = glob.glob(path, recursive=True)  # noqa: PTH207 - the pattern may be absolute
-    found = sorted(name for name in matches if not is_leftover(name))
-    if not found:
+    paths = sorted(name for name in matches if not is_leftover(name))
+    if not paths:
         raise DataError(f"no file matches {path!r}; check the pattern")
     # 'data/**' also names the folders on the way: their files are matched by themselves.
-    return [name for name in found if not Path(name).is_dir()] or found
+    return [name for name in paths if not Path(name).is_dir()] or paths
 
 
 def _source(path: str, format: str | None, follow_links: bool) -> Source:  # noqa: A002
@@ -71,12 +69,12 @@ def _source(path: str, format: str | None, follow_links: bool) -> Source:  # noq
         return folder_source(path, follow_links=follow_links)
     if format == FOLDER.name:
         raise DataError(f"{path} is a file, not a folder; leave the format out or name a folder")
-    found = format or format_of(path)
-    if found is None:
+    name = format or format_of(path)
+    if name is None:
         raise DataError(
             f"{path}: the suffix does not say what it holds; "
             f"name the format ({', '.join(FORMATS)}) with --input-format"
         )
     if not os.access(path, os.R_OK):
         raise DataError(f"cannot read {path}: permission denied; check its permissions")
-    return Source(path, found, split_suffix(path)[1] if FORMATS[found].is_stream else None)
+    return Source(path, name, split_suffix(path)[1] if FORMATS[name].is_stream else None)

@@ -1,9 +1,14 @@
-"""A value of a row → text or JSON, and why that may not go."""
+"""A value of a row → text or JSON.
+
+Strings of files that are bytes (all but JSONL) have a surrogate, U+DC80 to U+DCFF, for each byte that is not
+UTF-8, as Python's ``surrogateescape`` does it: so the same bytes can be written again.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from json.encoder import encode_basestring
 from typing import Any
 
 # So deep may lists and objects lie in each other: what walks through them calls itself.
@@ -16,54 +21,65 @@ class RowError(Exception):
 
 
 class Number(str):
-    """A number of a JSON row, in the digits it was written with."""
+    """A number of a row, in the digits it was written with."""
 
     __slots__ = ()
-
-
-def parse_json(text: str) -> Any:
-    """Any JSON, its numbers as :class:`Number`: however many digits they have. Raises ValueError, or
-    RecursionError where it is nested too deeply for Python.
-    """
-    return _DECODER.decode(text)
 
 
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 
 
-def field_text(value: bytes, name: str, errors: str = "strict") -> str:
-    """Bytes of a field → text; RowError where they are not UTF-8 (and ``errors`` is strict)."""
-    try:
-        return value.decode("utf-8", errors)
-    except UnicodeDecodeError:
-        raise RowError(f"column {name!r} is not UTF-8; leave it out with --keep") from None
-
-
-def json_text(value: Any, name: str, errors: str = "strict") -> str:
-    """A value as JSON: numbers of the input in their own digits; what JSON has no form for as text: NaN and
-    infinity, for one. It has no lone surrogate: JSON's own escape stands for it.
-
-    Raises RowError where it holds bytes that are not UTF-8 (and ``errors`` is strict).
+def parse_json(text: str) -> Any:
+    """Return any JSON, its numbers as :class:`Number`: however many digits they have. Raises ValueError, or
+    RecursionError where it is nested too deeply for Python.
     """
+    return _DECODER.decode(text)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON: numbers of the input in their own digits, and as text what JSON has no form for
+    (NaN and infinity, for one).
+    """
+    if isinstance(value, str):
+        is_number = isinstance(value, Number) and value not in _NOT_FINITE
+        return str(value) if is_number else str(encode_basestring(value))
     if isinstance(value, dict):
-        items = [f"{json_text(str(k), name)}: {json_text(v, name, errors)}" for k, v in value.items()]
-        return "{" + ", ".join(items) + "}"
+        return "{" + ", ".join([f"{json_text(str(k))}: {json_text(v)}" for k, v in value.items()]) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join([json_text(v, name, errors) for v in value]) + "]"
-    if isinstance(value, Number) and value not in _NOT_FINITE:
-        return str(value)
+        return "[" + ", ".join(map(json_text, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
-        value = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, bytes):
-        value = field_text(value, name, errors)
-    if not (value is None or isinstance(value, (str, bool, int, float))):
-        value = str(value)
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+        return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
+    if value is None or isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    return str(encode_basestring(str(value)))
+
+
+def cell_text(value: Any) -> str:
+    """Return a value as the text of a cell: strings as they are, anything else as JSON, nothing for None."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json_text(value).strip('"' if isinstance(value, float) else "")
+
+
+def utf8_error(text: str) -> str | None:
+    """Return where a text of a file is not UTF-8; None where it is."""
+    if text.isascii():
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        before = len(text[: error.start].encode())
+        return f"(byte 0x{ord(text[error.start]) - 0xDC00:02x} at position {before})"
+    return None
+
+
+def replaced(text: str) -> str:
+    """Return a text of a file with U+FFFD for what is not UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def depth(value: Any) -> int:
-    """How deep lists and objects lie in each other: 0 for a plain value, 1 for a list of them."""
+    """Return how deep lists and objects lie in each other: 0 for a plain value, 1 for a list of them."""
     deepest, level = 0, [value]
     while level := [v for v in level if isinstance(v, (dict, list))]:
         deepest += 1

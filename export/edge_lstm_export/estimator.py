@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from edge_lstm.answering import reach
@@ -21,7 +19,7 @@ from edge_lstm_export.train.run import (
     Job,
     Report,
     check_fits,
-    one_thread,
+    quiet_thread,
     run_job,
     with_kind,
     with_knowledge,
@@ -83,8 +81,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
         if self.plan is not None:
             check_fits(self.plan, dataset)
-        with one_thread(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with quiet_thread():
             plan = self.plan or self._plan(dataset, len(unlabelled))
             listener = Listener(say=self.callback or (lambda line: None))
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), listener=listener)
@@ -98,16 +95,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _plan(self, dataset: Dataset, unlabelled: int) -> Plan:
-        asked = Asked(
-            preset=self.preset,
-            teacher=self.teacher,
-            words=self.words,
-            length=self.length,
-            epochs=self.epochs,
-            validation=self.validation,
-            balance=self.balance,
-            seed=self.random_state,
-        )
+        options = ("preset", "teacher", "words", "length", "epochs", "validation", "balance")
+        asked = Asked(**{name: getattr(self, name) for name in options}, seed=self.random_state)
         asked = with_kind(asked)
         return make_plan(with_knowledge(facts_of(dataset, unlabelled), dataset, asked), asked)
 
@@ -125,7 +114,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         checkpoint, texts = self.result_.checkpoint, [str(text) for text in X]
         nothing = np.zeros((len(texts), len(checkpoint.labels)), np.float32)
         examples = Examples.from_texts(checkpoint.tokenizer, texts, nothing)
-        with one_thread():
+        with quiet_thread():
             logits = predict_logits(checkpoint.network, examples)
         return probabilities(logits, several=self.several_)
 

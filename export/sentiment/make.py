@@ -14,19 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edge_lstm_export.train.corpus import Corpus
+from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.data import Dataset
-from edge_lstm_export.train.loop import Callbacks, Progress
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import SparseOptions
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
-from edge_lstm_export.train.run import one_thread
+from edge_lstm_export.train.run import Keeper, quiet_thread
 from edge_lstm_export.train.train import Listener, fit
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
-
-from edge_lstm.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -57,35 +53,6 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     return replace(plan, kb=recipe.kb, network=network, sparse=sparse, teachers=(), own_labels=1.0)
 
 
-class Keeper:
-    """Tells how the training goes, and keeps it in a file after every epoch."""
-
-    def __init__(self, path: Path, labels: tuple[str, ...], plan: Plan) -> None:
-        self.path, self.labels, self.plan = path, labels, plan
-        self.listener = Listener(
-            say, self.start, Callbacks(self.keep, on_epoch=lambda epoch: say(str(epoch)))
-        )
-
-    def start(self, corpus: Corpus, network: Network) -> None:
-        """See Listener."""
-        self.tokenizer, self.network = corpus.vocabulary.tokenizer, network
-
-    def keep(self, progress: Progress) -> None:
-        """Write the state of the training."""
-        about, plan = {"progress": progress.plain}, self.plan.to_dict()
-        state = Checkpoint(self.network, self.tokenizer, self.labels, about, plan, state=progress.tensors)
-        save_checkpoint(state, self.path)
-
-    def progress(self) -> Progress | None:
-        """Read the state. Raises DataError where it is of another plan."""
-        if not self.path.exists():
-            return None
-        state = load_checkpoint(self.path)
-        if state.plan != self.plan.to_dict():
-            raise DataError(f"{self.path} is of another plan; delete it to start anew")
-        return Progress(state.training["progress"], dict(state.state))
-
-
 def say(line: str) -> None:
     """Write a line to stderr."""
     sys.stderr.write(f"{line}\n")
@@ -103,14 +70,17 @@ def main() -> None:
     negated, turned = negated_clauses(texts.spans, of_spans)
     more, soft = [*texts.unlabelled, *texts.spans, *negated], np.concatenate([unlabelled, of_spans, turned])
     plan = plan_of(arguments.recipe, texts.dataset)
-    keeper = Keeper(output.with_name(f"{output.name}.partial"), texts.dataset.labels, plan)
-    resume = keeper.progress()
-    with one_thread():
+    partial = output.with_name(f"{output.name}.partial")
+    callbacks = Callbacks(on_epoch=lambda epoch: say(str(epoch)))
+    listener = Listener(say, callbacks=callbacks)
+    keeper = Keeper(partial, texts.dataset.labels, plan, plan.to_dict(), listener)
+    resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None
+    with quiet_thread():
         result = fit(
             texts.dataset, plan, unlabelled=more, soft_labels=soft, listener=keeper.listener, resume=resume
         )
     save_checkpoint(result.checkpoint, output)
-    keeper.path.unlink()
+    partial.unlink()
     say(f"validation {result.validation}\ntest {result.test}")
 
 

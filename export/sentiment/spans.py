@@ -18,26 +18,12 @@ from edge_lstm.text import split_words
 LENGTHS = (0, 1, 1, 2, 3)  # sentences of a span, drawn; 0: a clause of one
 FEWEST_CHARACTERS = 3  # "Ok." is a sentence, ")." is none
 BEFORE, AFTER, MOST_AROUND = 3, 5, 3  # most words before a negation and after it, most such spans of a review
+# fmt: off
 NEGATIONS = (
-    "not",
-    "*n't",
-    "never",
-    "no",
-    "nothing",
-    "nobody",
-    "none",
-    "neither",
-    "nor",
-    "hardly",
-    "barely",
-    "without",
-    "cannot",
-    "lack",
-    "lacks",
-    "fails",
-    "failed",
-    "far",
+    "not", "*n't", "never", "no", "nothing", "nobody", "none", "neither", "nor", "hardly", "barely",
+    "without", "cannot", "lack", "lacks", "fails", "failed", "far",
 )
+# fmt: on
 
 # After a full stop, a question or exclamation mark and what closes it; at the end of a line, which <br> is
 # too.

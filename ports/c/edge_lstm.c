@@ -662,8 +662,6 @@ struct edge_lstm {
     const unsigned char *embedding, *embedding_scale, *w, *r, *b, *w_scale, *r_scale; /* in the file, unaligned */
     const unsigned char *vectors, *vector_scales, *head_weight, *head_scales, *head_bias;
     int group; /* int8: so many products fit in 16 bits where activations are within ±128: 1, 2 or GROUP */
-    int old, buckets;                         /* TODO(model): remove with the package's retrained model, */
-    const unsigned char *pairs, *pairs_scale; /* with what names these four */
     unsigned char kind[128]; /* of ASCII: LETTER, SEPARATOR or MARK */
     /* In the arena: */
     char **names;
@@ -811,8 +809,7 @@ static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
             if (same(key, NAMES[i])) m->metadata[i] = content;
     }
     if (more < 0 || !m->metadata[FORMAT].at) return NOT_A_MODEL;
-    m->old = same(m->metadata[FORMAT], "2"); /* TODO(model) */
-    if (!same(m->metadata[FORMAT], "10") && !m->old) return OTHER;
+    if (!same(m->metadata[FORMAT], "10")) return OTHER;
     if (length_of(file) < 64) return CHANGED;
     file.end -= 64; /* the digest of all before it */
     if (digest_counts && !sha256_is(file, file.end)) return CHANGED;
@@ -868,17 +865,13 @@ static int json_flag(slice object, const char *key, int32_t *flag) {
 /* The network's shape, and that the vocabulary and the thresholds are its own. */
 static const char *read_network(edge_lstm *m) {
     slice network = m->metadata[NETWORK];
-    int32_t bidirectional, layers;
+    int32_t bidirectional;
     if (!json_int(network, "num_words", 1, 1 << 24, &m->ids) || m->ids != m->lines + FIRST_WORD_ID ||
         !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
         !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "labels", 2, 1 << 20, &m->labels) ||
-        !json_flag(network, "bidirectional", &bidirectional))
-        return UNUSABLE;
-    if (m->old) { /* TODO(model) */
-        if (!json_int(network, "layers", 1, 1, &layers) || !json_int(network, "pair_buckets", 1, 1 << 26, &m->buckets))
-            return UNUSABLE;
-    } else if (!json_flag(network, "several", &m->several) || !json_int(network, "ngrams", 0, 1 << 24, &m->ngrams) ||
-               !json_int(network, "ngram_dim", m->ngrams ? 1 : 0, 1 << 16, &m->ngram_dim))
+        !json_flag(network, "bidirectional", &bidirectional) || !json_flag(network, "several", &m->several) ||
+        !json_int(network, "ngrams", 0, 1 << 24, &m->ngrams) ||
+        !json_int(network, "ngram_dim", m->ngrams ? 1 : 0, 1 << 16, &m->ngram_dim))
         return UNUSABLE;
     if (m->several != (m->metadata[SEVERAL].at != NULL)) return UNUSABLE;
     if (!m->ngrams) m->ngram_dim = 0;
@@ -891,39 +884,34 @@ static const char *read_network(edge_lstm *m) {
 
 /* Where the weights lie in the file. int8: two sentinel columns in the embedding, two sentinel units a direction. */
 static const char *find_weights(edge_lstm *m) {
-    int type, head;
+    int type;
     int32_t d = m->directions, n, gates, inputs;
     m->embedding = constant(m, "embedding", FLOAT32, 2, m->ids + 1, m->embedding_dim, 0);
     m->int8 = !m->embedding;
-    type = m->int8 ? INT8 : FLOAT32, head = m->old ? FLOAT32 : type;
+    type = m->int8 ? INT8 : FLOAT32;
     if (m->int8) {
         m->embedding_dim += 2, m->hidden += 2;
         m->embedding = constant(m, "embedding", INT8, 2, m->ids + 1, m->embedding_dim, 0);
         m->embedding_scale = constant(m, "embedding_scale", FLOAT32, 1, 1, 0, 0);
-        m->w_scale = constant(m, m->old ? "lstm0_w_scale" : "lstm_w_scale", FLOAT32, 1, d, 0, 0);
-        m->r_scale = constant(m, m->old ? "lstm0_r_scale" : "lstm_r_scale", FLOAT32, 1, d, 0, 0);
+        m->w_scale = constant(m, "lstm_w_scale", FLOAT32, 1, d, 0, 0);
+        m->r_scale = constant(m, "lstm_r_scale", FLOAT32, 1, d, 0, 0);
         if (!m->embedding_scale || !m->w_scale || !m->r_scale) return GRAPH;
     }
     gates = 4 * m->hidden, n = m->embedding_dim; /* int8: [D, inputs, gates], fp32: [D, gates, inputs] */
-    m->w = constant(m, m->old ? "lstm0_w" : "lstm_w", type, 3, d, m->int8 ? n : gates, m->int8 ? gates : n);
+    m->w = constant(m, "lstm_w", type, 3, d, m->int8 ? n : gates, m->int8 ? gates : n);
     n = m->hidden;
-    m->r = constant(m, m->old ? "lstm0_r" : "lstm_r", type, 3, d, m->int8 ? n : gates, m->int8 ? gates : n);
-    m->b = constant(m, m->old ? "lstm0_b" : "lstm_b", FLOAT32, 2, d, 2 * gates, 0);
+    m->r = constant(m, "lstm_r", type, 3, d, m->int8 ? n : gates, m->int8 ? gates : n);
+    m->b = constant(m, "lstm_b", FLOAT32, 2, d, 2 * gates, 0);
     inputs = pooled_values(m) + m->ngram_dim;
-    m->head_weight = constant(m, "head_w", head, 2, inputs, m->logits, 0);
+    m->head_weight = constant(m, "head_w", type, 2, inputs, m->logits, 0);
     m->head_bias = constant(m, "head_b", FLOAT32, 1, m->logits, 0, 0);
-    m->head_scales = head == INT8 ? constant(m, "head_w_scales", FLOAT32, 2, inputs, 1, 0) : NULL;
-    if (!m->embedding || !m->w || !m->r || !m->b || !m->head_weight || !m->head_bias || (head == INT8 && !m->head_scales))
+    m->head_scales = m->int8 ? constant(m, "head_w_scales", FLOAT32, 2, inputs, 1, 0) : NULL;
+    if (!m->embedding || !m->w || !m->r || !m->b || !m->head_weight || !m->head_bias || (m->int8 && !m->head_scales))
         return GRAPH;
     if (m->ngrams) {
         m->vectors = constant(m, "ngram_vectors", type, 2, m->ngrams, m->ngram_dim, 0);
         m->vector_scales = m->int8 ? constant(m, "ngram_scales", FLOAT32, 1, m->ngram_dim, 0, 0) : m->vectors;
         if (!m->vectors || !m->vector_scales || !read_ngrams(m, NULL)) return GRAPH;
-    }
-    if (m->buckets) { /* TODO(model) */
-        m->pairs = constant(m, "pairs", type, 2, m->logits, m->ids + 1 + m->buckets, 0);
-        m->pairs_scale = m->int8 ? constant(m, "pairs_scale", FLOAT32, 1, 1, 0, 0) : m->pairs;
-        if (!m->pairs || !m->pairs_scale) return GRAPH;
     }
     return NULL;
 }
@@ -1531,19 +1519,6 @@ static float head_weight(const edge_lstm *m, size_t row, size_t i) {
     return m->head_scales ? (float)((const signed char *)m->head_weight)[i] * number(m->head_scales, row) : number(m->head_weight, i);
 }
 
-/* TODO(model): a weight for each word, and for each pair of neighbours by their hash. */
-static float pairs_of(const edge_lstm *m, int32_t l) {
-    float sum = 0;
-    size_t t, k, start = (size_t)m->ids + 1, row = (size_t)l * (start + (size_t)m->buckets), i;
-    for (t = 0; t < m->count; t++)
-        for (k = 0; k < (t ? 2u : 1u); k++) {
-            i = k ? start + (size_t)(((uint64_t)m->id[t - 1] * 40503u + (uint64_t)m->id[t] * 7u + 123457u) % (uint64_t)m->buckets)
-                  : (size_t)m->id[t];
-            sum += m->int8 ? (float)((const signed char *)m->pairs)[row + i] : number(m->pairs, row + i);
-        }
-    return m->int8 ? sum * number(m->pairs_scale, 0) : sum;
-}
-
 static void run(edge_lstm *m, float *probabilities) {
     int32_t d, l, j, pooled = pooled_values(m);
     for (d = 0; d < m->directions; d++) run_lstm(m, d);
@@ -1553,7 +1528,6 @@ static void run(edge_lstm *m, float *probabilities) {
         for (j = 0; j < pooled + m->ngram_dim; j++)
             sum += m->pooled[j] * head_weight(m, (size_t)j, (size_t)j * (size_t)m->logits + (size_t)l);
         m->answer[l] = sum + number(m->head_bias, (size_t)l);
-        if (m->buckets) m->answer[l] += pairs_of(m, l); /* TODO(model) */
     }
     if (m->several) {
         memcpy(probabilities, m->answer, sizeof *probabilities * (size_t)m->logits);

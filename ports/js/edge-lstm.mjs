@@ -150,8 +150,7 @@ function open(data) {
 	}
 	const format = metadata.get("edge_lstm.format");
 	if (format === undefined) throw new ModelError("no model file of edge-lstm, or cut short; copy it again");
-	// TODO(model): format 2 is that of the package's own model, until it is retrained.
-	if (!["10", "2"].includes(format))
+	if (format !== "10")
 		throw new ModelError(`format version ${format.slice(0, 20)} is not supported; export the model again, or use a newer module`);
 	const end = data.length - 64; // where the digest of all before it begins
 	if (sha256(data.subarray(0, end)) !== String.fromCharCode(...data.subarray(end))) throw new ModelError(DAMAGED);
@@ -175,9 +174,7 @@ function describe({ graph, metadata }) {
 	const { separators, marks, replacements, words } = keras ? { separators: FILTERS, marks: "", replacements: {}, words: lines.length } : tokenizer;
 	const network = json("network");
 	const labels = json("labels").map(String);
-	const old = metadata.get("edge_lstm.format") === "2"; // TODO(model), with buckets and layers
-	const { num_words: ids, embedding_dim: embedding, pooling, several = false, ngrams = 0, layers = 1 } = network;
-	const buckets = old ? network.pair_buckets : 0;
+	const { num_words: ids, embedding_dim: embedding, pooling, several, ngrams } = network;
 	const golden = JSON.parse(metadata.get("edge_lstm.golden") ?? "[]");
 	if (!["last", "mean+max"].includes(pooling)) refuse(`pooling ${JSON.stringify(pooling)}`);
 	const thresholds = metadata.has("edge_lstm.several") ? json("several").thresholds : null;
@@ -192,8 +189,7 @@ function describe({ graph, metadata }) {
 		!inRange(words, 0, lines.length) ||
 		lines.length + 4 !== ids ||
 		!inRange(length, 1, 100_000) ||
-		![embedding, network.hidden, old ? buckets : 1].every((value) => inRange(value, 1, 2 ** 31)) ||
-		layers !== 1
+		![embedding, network.hidden].every((value) => inRange(value, 1, 2 ** 31))
 	)
 		throw new ModelError("the file's metadata does not fit together; export it again");
 
@@ -218,16 +214,15 @@ function describe({ graph, metadata }) {
 	model.word = new RegExp(`${marks && `[${those(marks)}]|`}[^ ${those(separators)}${those(marks)}]+`, "gu");
 	model.embedding = take("embedding", [ids + 1, width], Weight);
 	model.embeddingScale = scales("embedding_scale", 1)[0] ?? 1;
-	const lstm = old ? "lstm0" : "lstm";
 	const product = (name, d, n) => {
 		const values = take(name, int8 ? [directions, n, gates] : [directions, gates, n], Weight);
 		return new Product(values, d, n, gates, scales(`${name}_scale`, directions)[d]);
 	};
-	const b = take(`${lstm}_b`, [directions, 2 * gates]);
+	const b = take("lstm_b", [directions, 2 * gates]);
 	model.lstms = Array.from({ length: directions }, (_, d) => {
 		const start = d * gates;
 		const bias = b.slice(2 * start, 2 * start + gates).map((value, j) => value + b[2 * start + gates + j]);
-		return Object.assign(new Lstm(), { input: product(`${lstm}_w`, d, width), recurrent: product(`${lstm}_r`, d, hidden), bias, start });
+		return Object.assign(new Lstm(), { input: product("lstm_w", d, width), recurrent: product("lstm_r", d, hidden), bias, start });
 	});
 	model.pooled = directions * hidden * (pooling === "last" ? 1 : 2);
 	model.ngrams = ngrams ? ngramsOf(graph) : new Map();
@@ -238,14 +233,10 @@ function describe({ graph, metadata }) {
 		model.ngramScales = scales("ngram_scales", model.ngramWidth);
 	}
 	const inputs = model.pooled + model.ngramWidth;
-	const by = old ? [] : scales("head_w_scales", inputs, 1);
-	const head = take("head_w", [inputs, logits], old ? Float32Array : Weight);
+	const by = scales("head_w_scales", inputs, 1);
+	const head = take("head_w", [inputs, logits], Weight);
 	model.headWeight = Float32Array.from(head, (value, i) => value * (by[Math.floor(i / logits)] ?? 1));
 	model.headBias = take("head_b", [logits]);
-	if (buckets) {
-		const pairs = take("pairs", [logits, ids + 1 + buckets], Weight);
-		Object.assign(model, { pairs, buckets, pairRow: ids + 1, pairsScale: scales("pairs_scale", 1)[0] ?? 1 });
-	}
 	return { model, labels, thresholds, network, golden, length, precision: int8 ? "int8" : "fp32" };
 }
 
@@ -589,21 +580,8 @@ export class Classifier {
 			let sum = 0;
 			for (let j = 0; j < pool.length; j++) sum += pool[j] * model.headWeight[j * logits + l];
 			answer[l] += sum;
-			if (model.buckets) answer[l] += this.#pairs(ids, l); // TODO(model)
 		}
 		return answer;
-	}
-
-	/** TODO(model): a weight for each word, and for each pair of neighbours by their hash. */
-	#pairs(ids, l) {
-		const { pairs, buckets, pairRow, pairsScale } = this.#model;
-		const row = l * (pairRow + buckets);
-		let sum = 0;
-		for (let t = 0; t < ids.length; t++) {
-			sum += pairs[row + ids[t]];
-			if (t) sum += pairs[row + pairRow + ((ids[t - 1] * 40503 + ids[t] * 7 + 123457) % buckets)];
-		}
-		return fround(sum * pairsScale);
 	}
 
 	/** The vectors of the n-grams that a text holds, each once, over the square root of its length. */

@@ -15,11 +15,20 @@ from hypothesis import strategies as st
 from model_files import SMALL, edited
 from test_cli import run
 
-from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score, score_files
+from edge_lstm import (
+    Classifier,
+    DamagedModelFileError,
+    DataError,
+    RunOptions,
+    ScoreOptions,
+    score,
+    score_files,
+)
 from edge_lstm.answering import MOST_POINTS, Point, RiskCoverage, chosen_threshold, fewest_texts, is_unsure
-from edge_lstm.evaluation.evaluate import evaluate
+from edge_lstm.evaluation.evaluate import Evaluation, evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.modelfile import ModelFile, describe, open_model, parse_model
+from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "the film the film", "", "not bad, not good"]
@@ -35,6 +44,12 @@ def answers(highest: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndar
 def with_curve(curve: RiskCoverage = CURVE, **more: Any) -> ModelFile:
     data = edited({"abstention": json.dumps({**curve.to_dict(), **more})})
     return parse_model(data, Path("curve.onnx"))
+
+
+def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: Any) -> Evaluation:
+    return evaluate(
+        [Classifier.from_model(model)], Labelled(texts, [(label,) for label in labels]), **options
+    )
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 1, width=32), st.booleans()), min_size=1, max_size=80))
@@ -155,7 +170,7 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
     classifier = Classifier.from_model(with_curve())
     expected = classifier.predict(TEXTS)
     rows = [*TEXTS, None]
-    options = ScoreOptions(abstain=0.02, where="unsure", top=2)
+    options = ScoreOptions(abstain=0.02, only_abstained=True, top=2)
     found = list(score(rows, model=classifier, options=options))  # type: ignore[arg-type]
     unsure = [p for p in expected if p.probability < 0.9]
     assert len(found) == len(unsure) > 0
@@ -172,7 +187,9 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
         }
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
-    summary = score_files(source, tmp_path / "out.csv", model=classifier, options=options, workers=1)
+    summary = score_files(
+        source, tmp_path / "out.csv", model=classifier, options=options, run=RunOptions(workers=1)
+    )
     with (tmp_path / "out.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == [row.own["text"] for row in found]
@@ -186,19 +203,18 @@ def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
     curve = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 0), Point(0.9, 500, 0)))
     assert curve.threshold(0.02) == 0
     model = Classifier.from_model(replace(open_model(), abstention=curve))
-    assert list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, where="unsure"))) == []
+    assert list(score(TEXTS, model=model, options=ScoreOptions(abstain=0.02, only_abstained=True))) == []
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (ScoreOptions(where="unsure", threshold=0.0), "is never unsure by itself"),
-        (ScoreOptions(where="unsure"), "is never unsure by itself; add --abstain or --threshold"),
+        (ScoreOptions(only_abstained=True, threshold=0.0), "is never unsure by itself"),
+        (ScoreOptions(only_abstained=True), "is never unsure by itself; add --abstain or --threshold"),
         (
-            ScoreOptions(where="unsure", threshold=0.9, where_label=("pos",)),
-            "has no label; leave out --where",
+            ScoreOptions(only_abstained=True, threshold=0.9, only_label=("pos",)),
+            "has no label; leave out --only-abstained",
         ),
-        (ScoreOptions(where="sure", threshold=0.9), "--where unsure, not 'sure'"),  # type: ignore[arg-type]
         (ScoreOptions(abstain=0.02, threshold=0.5), "leave it out, or --threshold"),
     ],
     ids=str,
@@ -208,37 +224,32 @@ def test_options_that_do_not_go_together(options: ScoreOptions, says: str) -> No
         score(["x"], options=options)
 
 
-def test_a_file_without_a_curve_says_so() -> None:
-    with pytest.raises(DataError, match=r"keras.int8.onnx has no risk-coverage curve"):
-        score(["x"], model=SMALL, options=ScoreOptions(abstain=0.02))
-
-
 def test_evaluate_reports_what_is_answered_and_what_of_it_is_wrong() -> None:
     model = with_curve()
     probabilities = Classifier.from_model(model).probabilities(TEXTS)
     labels = ["pos", "pos", "neg", "neg", "neg"]
-    (result,) = evaluate([model], TEXTS, labels, abstain=0.02).models
+    (result,) = evaluated(model, TEXTS, labels, abstain=0.02).results
     answered = probabilities.max(axis=1) >= np.float32(0.9)
     wrong = answered & (np.array(model.labels)[probabilities.argmax(axis=1)] != labels)
     said = result.to_json()["abstention"]
-    assert (said["wanted"], said["threshold"]) == (0.02, 0.9)
+    assert (said["abstain"], said["threshold"]) == (0.02, 0.9)
     assert said["answered"] == answered.mean()
     assert said["wrong"] == wrong.sum() / answered.sum() > 0
     assert said["wrong_interval"]["low"] < said["wrong"] < said["wrong_interval"]["high"]
-    plain = evaluate([model], TEXTS, labels)
-    assert "abstention" not in plain.models[0].to_json()
+    plain = evaluated(model, TEXTS, labels)
+    assert "abstention" not in plain.results[0].to_json()
     # A threshold that no text reaches leaves nothing to be wrong.
-    (none,) = evaluate([open_model()], TEXTS, labels, threshold=1.0).models
+    (none,) = evaluated(open_model(), TEXTS, labels, threshold=1.0).results
     assert none.to_json()["abstention"]["answered"] == 0
     assert none.to_json()["abstention"]["wrong"] is None
 
 
 def test_the_report_shows_each_threshold_of_the_file() -> None:
     pytest.importorskip("matplotlib")
-    page = report(evaluate([with_curve()], TEXTS, ["pos", "pos", "neg", "neg", "neg"], abstain=0.02))
-    assert "Where the model may be unsure" in page and "found on 1,000 texts (validation part)" in page
-    without = evaluate([open_model(SMALL)], TEXTS, ["pos"] * 5)
-    assert "Where the model may be unsure" not in report(without)
+    page = report(evaluated(with_curve(), TEXTS, ["pos", "pos", "neg", "neg", "neg"], abstain=0.02))
+    assert "<h3>Abstention</h3>" in page and "chosen on 1,000 texts (validation part)" in page
+    without = evaluated(open_model(SMALL), TEXTS, ["pos"] * 5)
+    assert "<h3>Abstention</h3>" not in report(without)
 
 
 def test_a_threshold_that_is_measured_where_it_was_found_is_marked() -> None:
@@ -248,11 +259,10 @@ def test_a_threshold_that_is_measured_where_it_was_found_is_marked() -> None:
     # The order of the texts and their capitals make no other texts of them.
     again = [text.upper() for text in reversed(TEXTS)]
     for texts, same in ((TEXTS, True), (again, True), ([*TEXTS[:4], "Another text."], False)):
-        evaluation = evaluate([model], texts, labels, abstain=0.02)
-        assert evaluation.models[0].to_json()["abstention"]["same_texts"] is same
+        evaluation = evaluated(model, texts, labels, abstain=0.02)
+        assert evaluation.results[0].to_json()["abstention"]["same_texts"] is same
         page = report(evaluation)
-        assert ("found on the same texts" in page) is same
-        assert ("found on 1,000 texts (validation part)" in page) is not same
+        assert ("chosen on these same texts" in page) is same
         assert page.count("*</td>") == (4 if same else 0)  # a row for each of 1, 2, 5 and 10 %
 
 
@@ -278,8 +288,8 @@ def test_the_commands_honour_the_curve(tmp_path: Path) -> None:
     assert json.loads(best.stdout)["label"] is None
     data = tmp_path / "data.csv"
     data.write_text("text,label\n" + "".join(f'"{text}",pos\n' for text in TEXTS))
-    table = run("evaluate", str(model), "-d", str(data)).stdout.decode()
-    assert "without the texts of which the model is unsure" in table
-    refused = run("evaluate", str(SMALL), "-d", str(data), "--abstain", "0.02")
+    table = run("evaluate", str(model), str(data)).stdout.decode()
+    assert "without the texts on which the model abstains" in table
+    refused = run("evaluate", str(SMALL), str(data), "--abstain", "0.02")
     assert refused.returncode == 1 and refused.stderr.startswith(b"error: ")
     assert refused.stderr.count(b"\n") == 1

@@ -29,21 +29,11 @@ def test_probabilities_have_the_promised_shape() -> None:
     assert np.allclose(ALONE.sum(axis=1), 1)
 
 
-def test_ids_have_the_promised_shape() -> None:
-    ids = CLASSIFIER.encode(REVIEWS)
-    assert ids.shape == (len(REVIEWS), 600)
-    assert ids.dtype == np.int32
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.permutations(range(len(REVIEWS))), st.integers(1, 100))
 def test_a_document_scores_the_same_alone_and_in_any_batch(order: list[int], batch_size: int) -> None:
     together = CLASSIFIER.probabilities([REVIEWS[i] for i in order], batch_size=batch_size)
     assert np.array_equal(together, ALONE[order])
-
-
-def test_threads_change_nothing() -> None:
-    assert np.array_equal(Classifier.load(threads=2).probabilities(REVIEWS), ALONE)
 
 
 def test_memory_that_is_kept_or_given_back_changes_nothing() -> None:
@@ -76,17 +66,6 @@ def test_the_status_says_what_to_know_of_a_text() -> None:
     assert of_pieces == ["ok", "empty", "unknown_words"]
 
 
-def test_only_the_end_of_a_long_text_counts() -> None:
-    end = "a dull and tedious film " * 150
-    first, second = CLASSIFIER.probabilities([end, "wonderful " * 50 + end])
-    assert np.array_equal(first, second)
-
-
-def test_no_texts_give_no_rows() -> None:
-    assert CLASSIFIER.probabilities([]).shape == (0, 2)
-    assert CLASSIFIER.predict([]) == []
-
-
 def test_golden_rows_give_the_bits_of_the_machine_that_wrote_them() -> None:
     golden = CLASSIFIER.model.golden
     assert len(golden) >= 5
@@ -112,11 +91,6 @@ def test_the_best_labels_come_in_the_order_of_their_probabilities(values: list[f
 def test_an_unknown_provider_lists_those_available() -> None:
     with pytest.raises(ProviderError, match="available: CPUExecutionProvider"):
         Classifier.load(provider="CUDAExecutionProvider")
-
-
-@pytest.mark.parametrize("name", ["CPU", "cpu", "CPUExecutionProvider"])
-def test_a_provider_may_be_named_briefly(name: str) -> None:
-    assert Classifier.load(provider=name).labels == CLASSIFIER.labels
 
 
 def test_the_public_api_is_all_there() -> None:

@@ -1,7 +1,8 @@
-"""evaluate: models × labelled texts → figures that are right, comparisons, and errors that help."""
+"""evaluate: models × labelled texts → metrics that are right, comparisons, files, and errors that help."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -17,111 +18,115 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, MissingPackageError, OutputError
-from edge_lstm.charts import confusion_chart, coverage, coverage_chart, reliability_chart
-from edge_lstm.evaluation.evaluate import ModelResult, compare, evaluate, parse_label_map
-from edge_lstm.evaluation.report import length_bins, report, write_report
+from edge_lstm import Classifier, DataError, MissingPackageError
+from edge_lstm.charts import coverage
+from edge_lstm.evaluation.evaluate import Evaluation, Result, compare, evaluate, parse_label_map
+from edge_lstm.evaluation.report import report, write_mistakes
 from edge_lstm.evaluation.sources import load_labelled
-from edge_lstm.modelfile import open_model
+from edge_lstm.evaluation.texts import oov_rate
+from edge_lstm.modelfile import ModelFile, open_model
+from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.text import Tokenizer
 
 DRAWS = pytest.mark.skipif(find_spec("matplotlib") is None, reason="drawing needs edge-lstm[report]")
 MODEL = open_model()
+KNOWN = Tokenizer(("the", "film", "good"))
 TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "好", "bad " * 700, "<b>great</b> & odd"]
 LABELS = ["pos", "neg", "pos", "neg", "neg", "pos"]
 
 
-def result(right: list[bool], name: str = "m.onnx") -> ModelResult:
-    """Answers to texts whose true label is 0, right or wrong as given."""
+def labelled(texts: list[str], labels: list[str]) -> Labelled:
+    return Labelled(texts, [(label,) for label in labels])
+
+
+def evaluated(*models: ModelFile, texts: Any = TEXTS, labels: Any = LABELS, **options: Any) -> Evaluation:
+    return evaluate([Classifier.from_model(m) for m in models], labelled(texts, labels), **options)
+
+
+def result(right: list[bool], **changes: Any) -> Result:
+    """Predictions for texts whose true label is the first, right or wrong as given."""
     probabilities = np.array([[0.9, 0.1] if r else [0.2, 0.8] for r in right], dtype=np.float32)
-    return ModelResult(
-        name=name,
-        path=name,
-        sha256="0" * 64,
-        precision="fp32",
-        bytes=1000,
-        labels=("a", "b"),
-        truth=np.zeros(len(right), np.int64),
-        probabilities=probabilities,
-    )
+    truth = np.array([[True, False]] * len(right))
+    values = {"labels": ("a", "b"), "truth": truth, "probabilities": probabilities, **changes}
+    return Result(model=MODEL, name="m.onnx", **values)
 
 
-def test_the_figures_are_those_of_the_answers_of_the_classifier() -> None:
-    found = evaluate([MODEL], TEXTS, LABELS, data="x.csv")
-    (model,) = found.models
-    answers = Classifier.load().predict(TEXTS)
-    assert model.accuracy == sum(a.label == label for a, label in zip(answers, LABELS)) / len(TEXTS)
+def test_the_metrics_are_those_of_the_predictions_of_the_classifier() -> None:
+    evaluation = evaluated(MODEL, data="x.csv")
+    (model,) = evaluation.results
+    predictions = Classifier.load().predict(TEXTS)
+    right = sum(p.label == label for p, label in zip(predictions, LABELS))
+    assert model.accuracy == right / len(TEXTS) == model.scores.micro_f1
     assert model.log_loss == pytest.approx(
-        -np.mean([math.log(a.probabilities[label]) for a, label in zip(answers, LABELS)]), rel=1e-5
+        -np.mean([math.log(p.probabilities[label]) for p, label in zip(predictions, LABELS)]), rel=1e-5
     )
-    assert model.confusion.sum() == len(TEXTS)
-    assert found.statuses == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
+    assert model.confusion.sum() == len(TEXTS) and model.confusion.trace() == right
+    assert evaluation.statuses == {"ok": 3, "empty": 1, "unknown_words": 1, "truncated": 1}
 
 
 def test_models_are_compared_with_the_first_text_by_text() -> None:
-    first, second = result([True] * 7 + [False] * 3), result([True] * 6 + [False, True, True, True])
-    comparison = compare(first, second)
+    comparison = compare(result([True] * 7 + [False] * 3), result([True] * 6 + [False, True, True, True]))
     assert (comparison.test.only_first_right, comparison.test.only_second_right) == (1, 3)
-    assert comparison.difference == pytest.approx(0.2)
+    assert (comparison.difference, comparison.micro_f1) == (pytest.approx(0.2),) * 2
     assert comparison.interval.low < 0.2 < comparison.interval.high
-    assert comparison.other_label == 4
+    assert comparison.disagreements == 4
     assert comparison.largest_change == pytest.approx(0.7)
-
-
-def test_a_model_against_itself_differs_in_nothing() -> None:
-    found = evaluate([MODEL, MODEL], TEXTS, LABELS)
-    (comparison,) = found.comparisons
-    assert (comparison.difference, comparison.other_label, comparison.largest_change) == (0, 0, 0)
-    assert comparison.test.mid_p == 1
 
 
 def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
     turned = replace(MODEL, labels=MODEL.labels[::-1])  # as if the file named its columns the other way
-    straight, other = evaluate([MODEL, turned], TEXTS, LABELS).models
+    straight, other = evaluated(MODEL, turned).results
     assert other.labels == straight.labels
     assert (other.probabilities == straight.probabilities[:, ::-1]).all()
+    (comparison,) = evaluated(MODEL, MODEL).comparisons
+    assert (comparison.difference, comparison.disagreements, comparison.largest_change) == (0, 0, 0)
+    assert comparison.test.mid_p == 1
 
 
 def test_progress_reports_every_text_of_every_model() -> None:
     seen: list[int] = []
-    evaluate([MODEL, MODEL], ["good"] * 1500, ["pos"] * 1500, progress=seen.append)
+    evaluated(MODEL, MODEL, texts=["good"] * 1500, labels=["pos"] * 1500, progress=seen.append)
     assert sum(seen) == 3000 and len(seen) == 4
 
 
-def test_labels_that_the_model_does_not_know_are_listed_with_the_models_own() -> None:
-    with pytest.raises(DataError, match=r"labels 0, 1, the model has neg, pos.*--label-map 0=LABEL,1=LABEL"):
-        evaluate([MODEL], ["a", "b"], ["0", "1"], data="x.csv")
-
-
 def test_a_label_map_says_what_the_datas_labels_mean() -> None:
-    mapped = evaluate(
-        [MODEL],
-        TEXTS,
-        ["1" if x == "pos" else "0" for x in LABELS],
-        label_map=parse_label_map("0=neg, 1=pos"),
-    )
-    assert mapped.models[0].accuracy == evaluate([MODEL], TEXTS, LABELS).models[0].accuracy
+    numbers = ["1" if label == "pos" else "0" for label in LABELS]
+    mapped = evaluated(MODEL, labels=numbers, label_map=parse_label_map("0=neg, 1=pos"))
+    assert mapped.results[0].accuracy == evaluated(MODEL).results[0].accuracy
+    with pytest.raises(DataError, match=r"labels 0, 1, the model has neg, pos.*--label-map 0=LABEL,1=LABEL"):
+        evaluated(MODEL, labels=numbers)
+    for label_map, names in (({"0": "good"}, "neg, pos"), ({"2": "neg"}, "0, 1")):
+        with pytest.raises(DataError, match=names):
+            evaluated(MODEL, labels=numbers, label_map=label_map)
+    for text in ("", "0", "0=", "=neg", "0=neg,0=pos", "0=neg,,"):
+        with pytest.raises(DataError, match="0=neg,1=pos"):
+            parse_label_map(text)
 
 
-@pytest.mark.parametrize("text", ["", "0", "0=", "=neg", "0=neg,0=pos", "0=neg,,"])
-def test_a_label_map_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match="0=neg,1=pos"):
-        parse_label_map(text)
-
-
-@pytest.mark.parametrize(("label_map", "names"), [({"0": "good"}, "neg, pos"), ({"2": "neg"}, "0, 1")])
-def test_a_label_map_of_labels_that_do_not_exist_is_refused(label_map: dict[str, str], names: str) -> None:
-    with pytest.raises(DataError, match=names):
-        evaluate([MODEL], ["a", "b"], ["0", "1"], label_map=label_map)
-
-
-def test_models_of_different_labels_are_not_put_side_by_side() -> None:
+def test_what_cannot_be_evaluated_is_one_line() -> None:
     with pytest.raises(DataError, match="one by one"):
-        evaluate([MODEL, replace(MODEL, labels=("x", "y"))], TEXTS, LABELS)
-
-
-def test_no_text_at_all_is_an_error() -> None:
+        evaluated(MODEL, replace(MODEL, labels=("x", "y")))
     with pytest.raises(DataError, match=r"x\.csv holds no labelled text"):
-        evaluate([MODEL], [], [], data="x.csv")
+        evaluated(MODEL, texts=[], labels=[], data="x.csv")
+
+
+def test_out_of_vocabulary_words_are_counted_over_the_whole_of_every_text() -> None:
+    for length in (2, 600):
+        model = replace(MODEL, tokenizer=Tokenizer(KNOWN.words, length=length), training={})
+        rate = oov_rate(model, ["The film, unseen and good", "what", "!", ""])
+        assert rate.rate == pytest.approx(3 / 6) and rate.without_known_words == 1
+        assert oov_rate(model, ["", "?"]).rate == 0
+
+
+def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
+    texts = ["the film good odd", "good film good film good film good film"]  # 1 of 12 words
+    for expected, other_kind in ((0.06, False), (0.03, True), (None, False)):
+        training = {"data": {"unknown_words": expected}}
+        rate = oov_rate(replace(MODEL, tokenizer=KNOWN, training=training), texts)
+        assert rate.out_of_domain is other_kind
+        assert ("train on some of them" in rate.note) is other_kind
+    without = replace(MODEL, tokenizer=KNOWN, training={})
+    assert oov_rate(without, ["the film is quite unheard of"]).out_of_domain
 
 
 class Page(HTMLParser):
@@ -139,12 +144,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs) -> None:
         self.tags.add(tag)
-        self.references += [
-            str(value)
-            for name, value in attrs
-            if name in ("src", "href", "xlink:href", "style") and "url" in f"{value}"
-        ]
-        self.references += [str(value) for name, value in attrs if name in ("src", "href")]
+        linked = ("src", "href", "xlink:href")
+        outside = [f"{v}" for k, v in attrs if k in linked or (k == "style" and "url" in f"{v}")]
+        self.references += [value for value in outside if not value.startswith("#")]
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -152,24 +154,20 @@ class Page(HTMLParser):
         if tag not in self.VOID:
             assert self.open.pop() == tag
 
-    def handle_startendtag(self, tag: str, attrs) -> None:
-        self.tags.add(tag)
-
     def handle_data(self, data: str) -> None:
         self.text += data
-
-
-STEERS = "red \x1b[31m and \x9b31m turned \u202eround"
 
 
 @pytest.fixture(scope="module")
 def page() -> Page:
     pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
-    hostile = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", STEERS, *TEXTS]
+    steers = "red \x1b[31m and \x9b31m turned \u202eround"
+    texts = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", steers, *TEXTS]
     # All wrong, so that the page shows every one of them.
     other = {"pos": "neg", "neg": "pos"}
-    labels = [other[answer.label] for answer in Classifier.load().predict(hostile)]
-    return Page(report(evaluate([MODEL, MODEL], hostile, labels, data="<x>.csv")))
+    labels = [other[p.label or ""] for p in Classifier.load().predict(texts)]
+    model = replace(MODEL, training={"warnings": ["only 90 <texts>: collect more"]})
+    return Page(report(evaluated(model, model, texts=texts, labels=labels, data="<x>.csv")))
 
 
 def test_the_report_is_one_page_that_loads_and_runs_nothing(page: Page) -> None:
@@ -178,74 +176,69 @@ def test_the_report_is_one_page_that_loads_and_runs_nothing(page: Page) -> None:
     assert "svg" in page.tags and "</span><script>alert(1)</script>" in page.text
 
 
-def test_the_report_shows_what_would_steer_a_screen_as_escapes(page: Page) -> None:
-    assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
-    assert r"red \x1b[31m and \x9b31m turned \u202eround" in page.text
-
-
-def test_the_report_shows_every_part(page: Page) -> None:
+def test_the_report_shows_every_part_and_no_character_that_steers(page: Page) -> None:
     for part in (
-        "on <x>.csv",
-        "95 % interval",
-        "Accuracy by text length",
-        "calibration error",
-        "mistakes of",
+        *("of <x>.csv", "95 % interval", "cal. error", "expected calibration error", "by label"),
+        *("true label (row)", "Mistakes of", "(empty)", "from its training: only 90 <texts>: collect more"),
+        r"red \x1b[31m and \x9b31m turned \u202eround",
     ):
         assert part in page.text
+    assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
 
 
 @DRAWS
 def test_the_report_shows_the_texts_on_which_models_disagree() -> None:
-    found = evaluate([MODEL, MODEL], TEXTS, LABELS)
-    second = replace(found.models[1], probabilities=found.models[1].probabilities[:, ::-1])
-    changed = replace(
-        found, models=(found.models[0], second), comparisons=(compare(found.models[0], second),)
-    )
+    evaluation = evaluated(MODEL, MODEL)
+    first, second = evaluation.results
+    turned = replace(second, probabilities=second.probabilities[:, ::-1])
+    changed = replace(evaluation, results=(first, turned), comparisons=(compare(first, turned),))
     shown = Page(report(changed)).text
-    assert f"{len(TEXTS)} texts to which they give another label" in shown and "(empty)" in shown
+    assert "Texts that get other labels" in shown and f"{len(TEXTS)} texts. The largest change" in shown
 
 
 @DRAWS
-def test_the_report_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    found = evaluate([MODEL], [*TEXTS, "lone \ud800"], [*LABELS, "neg"])
-    write_report(found, tmp_path / "r.html")
-    assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    with pytest.raises(OutputError, match="cannot write"):
-        write_report(found, tmp_path / "missing" / "r.html")
-    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
-
-
-def test_every_text_is_in_one_bin_of_lengths() -> None:
-    found = evaluate([MODEL], TEXTS, LABELS)
-    bins = length_bins(found)
-    assert sum(b.count for b in bins) == len(TEXTS)
-    assert [b.name for b in bins] == ["0", "1 to 9", "600 to 999"]
-
-
-@DRAWS
-@pytest.mark.parametrize("labels", [2, 3, 7, 16])
-def test_charts_draw_any_number_of_labels(labels: int) -> None:
-    names = [f"label number {i} <&>" for i in range(labels)]
-    chart = Page(confusion_chart(np.eye(labels, dtype=np.int64) * 9, names))
-    assert not chart.open and "share" not in chart.text
+@pytest.mark.parametrize("labels", [2, 3, 16, 30])
+def test_a_report_has_any_number_of_labels(labels: int) -> None:
+    names = tuple(f"label number {i} <&>" for i in range(labels))
     rows = np.full((5, labels), 1 / labels, dtype=np.float32)
-    truth = np.zeros(5, np.int64)
-    model = replace(result([True]), labels=tuple(names), truth=truth, probabilities=rows)
-    assert not Page(reliability_chart(model.bins, labels)).open
+    truth = np.zeros((5, labels), np.bool_)
+    truth[:, 1] = True
+    model = result([True], labels=names, truth=truth, probabilities=rows)
+    one = Evaluation(data="x", texts=("a",) * 5, statuses={}, results=(model,), comparisons=())
+    shown = Page(report(one))
+    assert not shown.open
+    assert ("Most frequent confusions" in shown.text) is (labels > 16)
 
 
-@DRAWS
-@pytest.mark.parametrize("n", [1, 3, 1000])
-def test_the_surest_answers_come_first_and_all_answers_last(n: int) -> None:
-    confidence = np.linspace(1, 0.5, n, dtype=np.float32)
-    right = np.arange(n) < n // 2  # the surer half
-    shuffled = np.random.default_rng(0).permutation(n)
-    shares, accuracy = coverage(confidence[shuffled], right[shuffled])
-    assert (shares[-1], accuracy[-1]) == (1.0, right.mean())
-    assert (np.diff(shares) > 0).all()
-    if n == 1000:
-        assert (shares[0], accuracy[0]) == (0.02, 1.0)
-    assert not Page(coverage_chart(confidence, right)).open
+def test_the_surest_predictions_come_first_and_all_of_them_last() -> None:
+    for n in (1, 3, 1000):
+        right = np.arange(n) < n // 2  # the surer half
+        shuffled = np.random.default_rng(0).permutation(n)
+        shares, accuracy = coverage(np.linspace(1, 0.5, n, dtype=np.float32)[shuffled], right[shuffled])
+        assert (shares[-1], accuracy[-1]) == (1.0, right.mean())
+        assert (np.diff(shares) > 0).all()
+
+
+def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Path) -> None:
+    texts = [
+        "A wonderful film.",
+        "Dull!",
+        'Said "excellent"\nand left; a perfect café.',
+        "=1+1 best",
+        "great",
+    ]
+    target = tmp_path / "mistakes.csv"
+    count = write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 5), target)
+    wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts), 1) if p.label != "neg"]
+    wrong.sort(key=lambda item: -item[1].probability)
+    with target.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))
+    assert len(wrong) == count >= 2
+    assert rows == [["row", "label", "guess", "probability", "text"]] + [
+        [str(i), "neg", p.label, f"{p.probability:.4f}", texts[i - 1]] for i, p in wrong
+    ]
+    back = read_labelled(target)
+    assert (back.texts, back.names) == ([texts[i - 1] for i, _ in wrong], ["neg"] * count)
 
 
 def run(*arguments: str, cwd: Path, stdin: Any = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
@@ -265,44 +258,52 @@ def data(tmp_path: Path) -> Path:
 
 
 @DRAWS
-def test_the_command_prints_a_table_that_fits_a_terminal(data: Path) -> None:
-    done = run("--data", "x.jsonl", "--report", "r.html", cwd=data)
+def test_the_command_prints_tables_that_fit_a_terminal(data: Path) -> None:
+    done = run("x.jsonl", "--report", "r.html", cwd=data)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("6 texts of x.jsonl (1 empty, 3 ok, 1 truncated, 1 unknown_words)\n")
-    assert max(map(len, done.stdout.splitlines())) < 80 and not done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) < 80 and not done.stderr
     assert (data / "r.html").exists()
-
-
-def test_the_confusion_matrix_is_printed_where_it_fits(data: Path) -> None:
-    from edge_lstm.cli.evaluate import confusion_table
-    from edge_lstm.cli.tables import WIDTH, width_of
-
-    lines = run("--data", "x.jsonl", cwd=data).stdout.splitlines()
-    matrix = evaluate([MODEL], TEXTS, LABELS).models[0].confusion
+    matrix = evaluated(MODEL).results[0].confusion
     head = next(i for i, line in enumerate(lines) if line.split() == ["true", "label", "neg", "pos"])
     assert [line.split() for line in lines[head + 1 : head + 3]] == [
         [label, *map(str, row)] for label, row in zip(MODEL.labels, matrix)
     ]
-    many = tuple(f"label number {i}" for i in range(20))
-    assert width_of(*confusion_table(replace(result([True]), labels=many))) > WIDTH
 
 
-def test_the_command_answers_in_json(data: Path) -> None:
-    answer = json.loads(run("--data", "x.jsonl", "--json", cwd=data).stdout)
-    found = evaluate([MODEL], TEXTS, LABELS)
-    assert answer["models"][0]["accuracy"] == found.models[0].accuracy
-    assert answer["models"][0]["sha256"] == MODEL.sha256()
+def test_models_stand_before_the_data(data: Path) -> None:
+    (data / "m.onnx").write_bytes(MODEL.data)
+    result = json.loads(run("m.onnx", str(MODEL.path), "x.jsonl", "--json", cwd=data).stdout)
+    assert [model["name"] for model in result["models"]] == ["m.onnx", MODEL.path.name]
+    assert result["models"][0]["accuracy"] == evaluated(MODEL).results[0].accuracy
+    assert result["models"][0]["sha256"] == MODEL.sha256()
+    assert result["comparisons"][0]["disagreements"] == 0
 
 
-def test_standard_input_and_odd_suffixes_are_read_by_their_format(data: Path) -> None:
-    wanted = run("--data", "x.jsonl", "--json", cwd=data).stdout
+def test_a_file_is_read_by_its_suffix_by_its_format_and_by_its_split(data: Path) -> None:
+    expected = run("x.jsonl", "--json", cwd=data).stdout
     (data / "x.log").write_bytes((data / "x.jsonl").read_bytes())
-    assert run("--data", "x.log", "--input-format", "jsonl", "--json", cwd=data).stdout == wanted.replace(
-        "x.jsonl", "x.log"
-    )
+    by_format = run("x.log", "--input-format", "jsonl", "--json", cwd=data).stdout
+    assert by_format == expected.replace("x.jsonl", "x.log")
     with (data / "x.jsonl").open("rb") as file:
-        done = run("--data", "-", "--input-format", "jsonl", "--json", cwd=data, stdin=file)
-    assert done.stdout == wanted.replace("x.jsonl", "-")
+        done = run("-", "--input-format", "jsonl", "--json", cwd=data, stdin=file)
+    assert done.stdout == expected.replace("x.jsonl", "-")
+    assert json.loads(run("folder", "--split", "train", "--json", cwd=data).stdout)["texts"] == 2
+
+
+def test_mistakes_are_of_one_model_and_over_nothing_that_is_read(data: Path) -> None:
+    (data / "m.onnx").write_bytes(MODEL.data)
+    for arguments, says in (
+        (["m.onnx", "m.onnx", "x.jsonl", "--mistakes", "m.csv"], "of one model; name one"),
+        (["m.onnx", "x.jsonl", "--mistakes", "x.jsonl"], "is one of the inputs"),
+        (["x.jsonl", "--report", "r", "--mistakes", "r"], "two outputs are one"),
+        (["x.jsonl", "--mistakes", "m.xlsx"], "give a name that ends in .csv"),
+        (["m.onnx"], "name the labelled data last"),
+    ):
+        done = run(*arguments, cwd=data)
+        assert done.returncode == 1 and says in done.stderr, done.stderr
+    assert sorted(path.name for path in data.iterdir()) == ["folder", "m.onnx", "x.jsonl"]
 
 
 def test_the_download_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,9 +322,3 @@ def test_archives_of_reviews_are_read_on_a_device_too(tmp_path: Path) -> None:
                 member.size = 4
                 archive.addfile(member, io.BytesIO(f"{label}!".encode()))
     assert load_labelled(str(path)).names == ["neg", "pos"]
-
-
-def test_a_folder_with_parts_is_read_by_its_part(data: Path) -> None:
-    by_part = run("--data", "folder", "--split", "train", "--json", cwd=data)
-    assert json.loads(by_part.stdout)["texts"] == 2
-    assert json.loads(run("--data", "folder/test", "--json", cwd=data).stdout)["texts"] == 2

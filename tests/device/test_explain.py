@@ -1,9 +1,10 @@
-"""explain: what each word or sentence did to an answer."""
+"""explain: what each word did to an answer."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from model_files import SMALL
 
 from edge_lstm import Classifier, DataError
-from edge_lstm.cli.explain import coloured, readable, report_page
-from edge_lstm.explain import explain
+from edge_lstm.cli.explain import coloured, readable
+from edge_lstm.explain import explain, explanation_page
 from edge_lstm.text import split_words, word_spans
 
 CLASSIFIER = Classifier.load(SMALL)  # a word that it does not know is unknown, and not its pieces
@@ -40,47 +41,29 @@ def test_word_spans_are_where_the_words_of_the_rule_stand(text: str) -> None:
 
 def test_the_effect_of_a_word_is_what_leaving_it_out_of_the_text_changes() -> None:
     found = explain(CLASSIFIER, TEXT)
-    assert [part.text for part in found.parts] == [TEXT[a:b] for a, b in word_spans(TEXT)]
-    for part in found.parts:
-        without = TEXT[: part.start] + " " + TEXT[part.end :]
-        assert part.text == TEXT[part.start : part.end]
-        assert part.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+    assert [word.text for word in found.words] == [TEXT[a:b] for a, b in word_spans(TEXT)]
+    for word in found.words:
+        without = TEXT[: word.start] + " " + TEXT[word.end :]
+        assert word.text == TEXT[word.start : word.end]
+        assert word.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
         change = log_odds(TEXT, found.label) - log_odds(without, found.label)
-        assert part.effect == pytest.approx(change, abs=1e-5)
+        assert word.effect == pytest.approx(change, abs=1e-5)
 
 
-def test_the_answer_is_that_of_predict() -> None:
+def test_the_prediction_is_that_of_predict() -> None:
     found, answer = explain(CLASSIFIER, TEXT), CLASSIFIER.predict([TEXT])[0]
     assert (found.label, found.probability, found.status) == (answer.label, answer.probability, "ok")
-    assert found.probabilities == answer.probabilities and found.answer == answer.label
+    assert found.probabilities == answer.probabilities and found.predicted == answer.label
+    first, second = (explain(CLASSIFIER, TEXT, label=label) for label in LABELS)
+    assert [word.effect for word in first.words] == pytest.approx([-word.effect for word in second.words])
+    assert first.predicted == second.predicted
 
 
-def test_effects_of_one_of_two_labels_are_those_of_the_other_turned_round() -> None:
-    one, other = (explain(CLASSIFIER, TEXT, label=label) for label in LABELS)
-    assert [part.effect for part in one.parts] == pytest.approx([-part.effect for part in other.parts])
-    assert one.answer == other.answer
-
-
-def test_sentences_cover_all_words_and_each_is_left_out_whole() -> None:
-    text = 'Mr. Fox is "good." Is he? Yes!<br /><br />No stop here\n\n... Wait… what'
-    found = explain(CLASSIFIER, text, by="sentence")
-    assert [part.text for part in found.parts] == [
-        'Mr. Fox is "good', "Is he", "Yes!<br /><br", "No stop here", "Wait…", "what",
-    ]  # fmt: skip
-    for part in found.parts:
-        without = text[: part.start] + " " + text[part.end :]
-        assert part.probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
-
-
-@pytest.mark.parametrize("text", ["", " \n", "...", "<>"])
-def test_a_text_without_words_has_no_parts(text: str) -> None:
-    found = explain(CLASSIFIER, text)
-    assert (found.parts, found.status) == ((), "empty")
-
-
-def test_unknown_words_are_marked() -> None:
-    found = explain(CLASSIFIER, "good qwxyz")
-    assert [part.known for part in found.parts] == [True, False]
+def test_a_text_without_words_has_no_parts_and_unknown_words_are_marked() -> None:
+    for text in ("", " \n", "...", "<>"):
+        found = explain(CLASSIFIER, text)
+        assert (found.words, found.status) == ((), "empty")
+    assert [word.known for word in explain(CLASSIFIER, "good qwxyz").words] == [True, False]
 
 
 def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
@@ -88,11 +71,11 @@ def test_of_a_text_too_long_only_the_part_that_is_read_has_effects() -> None:
     text = " ".join(["terrible"] * 30 + ["wonderful"] * length)
     found = explain(CLASSIFIER, text)
     assert found.status == "truncated"
-    assert [part.read for part in found.parts] == [False] * 30 + [True] * length
-    assert not any(part.effect for part in found.parts[:30])
+    assert [word.read for word in found.words] == [False] * 30 + [True] * length
+    assert not any(word.effect for word in found.words[:30])
     # Leaving out the last word lets the last "terrible" in, as it would in the text itself.
     without = text.removesuffix(" wonderful")
-    assert found.parts[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
+    assert found.words[-1].probability == CLASSIFIER.predict([without])[0].probabilities[found.label]
 
 
 def test_effects_stay_finite_where_the_model_is_sure() -> None:
@@ -101,27 +84,20 @@ def test_effects_stay_finite_where_the_model_is_sure() -> None:
             return np.array([[1.0, 0.0] if len(row) > 2 else [0.0, 1.0] for row in rows], dtype=np.float32)
 
     found = explain(Sure(CLASSIFIER.model, CLASSIFIER._session), "two words")
-    assert all(math.isfinite(part.effect) and part.effect > 10 for part in found.parts)
+    assert all(math.isfinite(word.effect) and word.effect > 10 for word in found.words)
 
 
-def test_progress_reaches_all_rows() -> None:
-    seen: list[tuple[int, int]] = []
-    explain(CLASSIFIER, "good " * 150, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (151, 151) and len(seen) == 3
-
-
-def test_a_label_or_part_that_does_not_exist_is_refused() -> None:
+def test_a_label_that_does_not_exist_is_refused() -> None:
     with pytest.raises(DataError, match="neg, pos"):
         explain(CLASSIFIER, "x", label="other")
-    with pytest.raises(DataError, match="word or sentence"):
-        explain(CLASSIFIER, "x", by="letter")  # type: ignore[arg-type]
 
 
 def test_the_page_shows_the_whole_text_and_runs_nothing_of_it() -> None:
     text = "A <script>alert('wonderful')</script> film & more, qwxyz"
-    page = report_page(explain(CLASSIFIER, text))
+    page = explanation_page(explain(CLASSIFIER, text))
     assert "<script" not in page and "http" not in page
-    assert "&lt;" in page and "wonderful" in page and "Underlined" in page and "Grey" not in page
+    assert "&lt;" in page and "wonderful" in page and '<span class="unknown"' in page
+    assert 'class="unread"' not in page
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -130,36 +106,27 @@ def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[byte
 
 
 def test_the_command_is_plain_through_a_pipe_and_fits_80_columns() -> None:
-    for by in ("word", "sentence"):
-        done = run(TEXT + " And one more sentence " * 9, "--by", by)
-        assert done.returncode == 0 and not done.stderr
-        assert b"\x1b" not in done.stdout
-        assert max(map(len, done.stdout.decode().splitlines())) < 80
-
-
-def test_standard_input_gives_what_an_argument_gives() -> None:
-    assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
+    done = run(TEXT + " And one more sentence " * 9)
+    assert done.returncode == 0 and not done.stderr
+    assert b"\x1b" not in done.stdout
+    assert max(map(len, done.stdout.decode().splitlines())) < 80
 
 
 def test_the_command_answers_in_json_and_writes_a_page(tmp_path: Path) -> None:
     page = tmp_path / "e.html"
     answer = json.loads(run(TEXT, "--json", "--report", str(page)).stdout)
-    assert answer["parts"][0]["text"] == "Dull" and answer["by"] == "word"
+    assert answer["words"][0]["text"] == "Dull"
     assert page.read_text().startswith("<!doctype html>")
+    assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
 
 
-def test_the_terminal_and_the_page_show_the_same_text_in_the_same_colours() -> None:
+def test_the_terminal_shows_the_whole_text_and_colours_what_moved_it() -> None:
     found = explain(CLASSIFIER, TEXT)
-    text = coloured(found)
-    assert text.plain == TEXT
-    tinted = [text.plain[s.start : s.end] for s in text.spans if s.style.bgcolor]  # type: ignore[union-attr]
-    strongest = max(abs(part.effect) for part in found.parts)
-    assert tinted == [part.text for part in found.parts if abs(part.effect) >= 0.05 * strongest]
-    assert [text.plain[s.start : s.end] for s in text.spans if s.style.underline] == ["qwxyz"]  # type: ignore[union-attr]
-    page = report_page(found)
-    for span in text.spans:
-        style = span.style.get_html_style()  # type: ignore[union-attr]
-        assert f'<span style="{style}" title="effect ' in page
+    shown = coloured(found)
+    assert re.sub("\x1b[^m]*m", "", shown) == TEXT
+    tinted = re.findall(r"\x1b\[30;48;5;\d+[;\d]*m(.*?)\x1b\[0m", shown)
+    assert tinted == [word.text for word in found.words if abs(found.strength(word)) >= 0.05]
+    assert re.findall(r";?4m(.*?)\x1b", shown) == ["qwxyz"]
 
 
 def test_a_pipe_does_not_wait_for_rich() -> None:

@@ -16,8 +16,7 @@ from model_files import DATA, SMALL, edited
 from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, onnx_file, score, score_files
 from edge_lstm.errors import DamagedModelFileError, DataError
 from edge_lstm.evaluation.evaluate import evaluate
-from edge_lstm.evaluation.several import evaluate_several
-from edge_lstm.evaluation.several_report import write_several_report
+from edge_lstm.evaluation.report import report
 from edge_lstm.explain import explain
 from edge_lstm.metrics import set_scores
 from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
@@ -102,7 +101,7 @@ def test_score_joins_the_labels_in_one_column(classifier: Classifier) -> None:
     rows = list(score([GOOD, BAD], model=with_thresholds(1e-4, 0.5)))
     assert [row.label for row in rows] == ["pos|neg", "neg"]
     assert [row.status for row in rows] == ["ok", "ok"]
-    only = score([GOOD, BAD], model=with_thresholds(1e-4, 0.5), options=ScoreOptions(where_label=("pos",)))
+    only = score([GOOD, BAD], model=with_thresholds(1e-4, 0.5), options=ScoreOptions(only_label=("pos",)))
     assert [row.label for row in only] == ["pos|neg"]
     assert next(iter(score([GOOD], model=with_thresholds(1.0, 1.0)))).label is None
 
@@ -124,8 +123,8 @@ def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, float
 
 
 def test_rows_that_are_unsure_cannot_be_asked_for(classifier: Classifier) -> None:
-    with pytest.raises(DataError, match="is unsure of none; leave --where out"):
-        score([GOOD], model=classifier, options=ScoreOptions(where="unsure"))
+    with pytest.raises(DataError, match="is unsure of none; leave --only-abstained out"):
+        score([GOOD], model=classifier, options=ScoreOptions(only_abstained=True))
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
@@ -142,7 +141,7 @@ def test_the_answers_are_never_taken_for_the_labels_that_the_file_has(
 def test_explain_is_about_having_the_label_or_not(classifier: Classifier) -> None:
     explained = explain(classifier, GOOD)
     assert explained.label == "pos"
-    words = {part.text: part.effect for part in explained.parts}
+    words = {word.text: word.effect for word in explained.words}
     assert words["wonderful"] > 0
 
 
@@ -157,30 +156,29 @@ def test_scores_of_label_sets() -> None:
 
 
 def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
-    models = [parse_model(several([1e-4, 0.5]), HERE), parse_model(several(), HERE)]
-    found = evaluate_several(models, [GOOD, BAD], [("pos",), ("neg",)], data="two")
-    first, second = found.models
-    assert first.scores.subset_accuracy == 0.5  # one label too many
-    assert second.scores.subset_accuracy == 1.0
+    classifiers = [with_thresholds(1e-4, 0.5), with_thresholds(0.4, 0.6)]
+    evaluation = evaluate(classifiers, Labelled([GOOD, BAD], [("pos",), ("neg",)], several=True), data="two")
+    first, second = evaluation.results
+    assert first.accuracy == 0.5  # one label too many
+    assert second.accuracy == 1.0
     assert first.scores.micro_f1 == pytest.approx(2 * 2 / (2 + 3))
-    assert found.comparisons[0].other_labels == 1
-    values = json.loads(json.dumps(found.to_json()))
+    assert evaluation.comparisons[0].disagreements == 1
+    values = json.loads(json.dumps(evaluation.to_json()))
     assert values["models"][0]["labels"][0]["threshold"] == 1e-4
-    assert values["labels_of_a_text"] == 1
-    write_several_report(found, tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text()
-    assert "micro F1" in page
-    assert "pos, " in page or "neg, " in page  # the text with one label too many
-    assert "<script" not in page
+    assert values["labels_per_text"] == 1
+    page = report(evaluation)
+    assert "micro F1" in page and "<script" not in page
+    assert "pos|neg" in page or "neg|pos" in page  # the text with one label too many
 
 
-def test_evaluate_takes_texts_of_the_models_kind_only() -> None:
-    with pytest.raises(DataError, match="gives one label a text"):
-        evaluate_several([open_model(embedded_model())], [GOOD], [("pos",)])
-    with pytest.raises(DataError, match="gives several labels a text"):
-        evaluate([parse_model(several(), HERE)], [GOOD], ["pos"])
+def test_evaluate_takes_texts_of_the_models_kind_only(classifier: Classifier) -> None:
+    sets = Labelled([GOOD], [("pos", "neg")], several=True)
+    with pytest.raises(DataError, match="gives one label per text"):
+        evaluate([Classifier.load()], sets)
+    with pytest.raises(DataError, match="one by one"):
+        evaluate([classifier, Classifier.load()], Labelled([GOOD], [("pos",)]))
     with pytest.raises(DataError, match="sad"):
-        evaluate_several([parse_model(several(), HERE)], [GOOD], [("pos", "sad")])
+        evaluate([classifier], Labelled([GOOD], [("pos", "sad")], several=True))
 
 
 @pytest.mark.parametrize(

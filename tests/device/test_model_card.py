@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from edge_lstm.cli import run
+from edge_lstm.cli.inspect import overview
 from edge_lstm.errors import DataError
 from edge_lstm.model_card import model_card
-from edge_lstm.modelfile import ModelFile, open_model
+from edge_lstm.modelfile import open_model
 
 MODEL = open_model()
 PAGE = Path(__file__).parents[2] / "docs" / "models" / "sentiment.md"
@@ -45,14 +46,15 @@ def test_the_front_matter_says_what_the_metadata_says() -> None:
     }
 
 
-def test_accuracy_stands_with_its_interval_and_its_calibration() -> None:
-    test = MODEL.training["test"]
+def test_accuracy_stands_with_its_interval_and_what_is_odd_about_the_data() -> None:
+    test, card = MODEL.training["test"], model_card(MODEL)
     low, high = test["interval"]
     assert (
-        f"| test | 25,000 | {test['accuracy']:.2%} | {low:.2%} to {high:.2%} | {test['macro_f1']:.2%} | "
-        f"{test['log_loss']:.4f} | {test['calibration_error']:.2%} |"
-    ) in model_card(MODEL)
-    assert "before the network was quantized" in model_card(MODEL)
+        f"| test | 25,000 | {test['accuracy']:.2%} | {test['macro_f1']:.2%} | "
+        f"{test['calibration_error']:.2%} | {low:.2%} to {high:.2%} |"
+    ) in card
+    assert MODEL.training["warnings"][0] in card
+    assert "before the network was quantized" in card
     assert "before the network was quantized" not in card_with(quantization=None)
 
 
@@ -61,10 +63,6 @@ def test_another_file_has_no_licence_but_what_its_owner_writes() -> None:
     assert "license: mit" not in card and "The file does not say" in card
     assert "film reviews" not in card
     assert "film reviews" in model_card(MODEL)
-
-
-def test_what_is_odd_about_the_data_is_a_limit() -> None:
-    assert MODEL.training["warnings"][0] in model_card(MODEL)
 
 
 @pytest.mark.parametrize(
@@ -100,42 +98,31 @@ def test_a_file_cannot_write_its_own_card() -> None:
     assert not re.search(r"(?<!\\)<script|(?<!\\)\[here", re.sub("`[^`]*`", "", body.replace("\\`", "")))
     (row,) = (line for line in card.splitlines() if line.endswith("| 50.00% | – |"))
     assert row.count("|") - row.count("\\|") == 6
+    assert "\u202e" not in card_with(labels=("\u202e", "pos"))
 
 
-def test_the_card_of_several_labels_a_text_says_what_runs_it_and_what_it_answers() -> None:
-    one, several = card_with(), card_with(thresholds=(0.5, 0.4))
+def test_the_card_of_several_labels_per_text_says_what_runs_it_and_what_it_gives() -> None:
+    scores = {"texts": 1000, "micro_f1": 0.51, "macro_f1": 0.42, "subset_accuracy": 0.33, "labels": {}}
+    training = {"validation": scores, "temperature": 1.0}
+    one, several = card_with(), card_with(thresholds=(0.5, 0.4), training=training)
     for card, code in ((one, "].label\n"), (several, "].labels\n")):
         assert "edge-lstm page" in card and "ports/js" in card and "ports/c" in card and code in card
         assert f'predict("A text."){code[1:-1]};' in card
     assert "every label that reaches the threshold" in several and "threshold" not in one
-    assert "gets one of them" in one and "gets one of them" not in several
-    assert "may get none of them" in several
+    assert "gets one of them" in one and "may get none of them" in several
+    assert "| texts | number | micro F1 | macro F1 | all labels right |" in several
+    assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in several
+    assert "calibration error" not in several
 
 
-def test_the_scores_of_several_labels_a_text_are_in_its_card() -> None:
-    scores = {"texts": 1000, "micro_f1": 0.51, "macro_f1": 0.42, "subset_accuracy": 0.33, "labels": {}}
-    card = card_with(thresholds=(0.5, 0.4), training={"validation": scores, "temperature": 1.0})
-    assert "| texts | number | micro F1 | macro F1 | all labels right |" in card
-    assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in card
-    assert "calibration error" not in card
-
-
-def test_the_ngrams_are_in_the_card() -> None:
+def test_the_network_and_the_vocabulary_are_in_the_card() -> None:
     network = {"hidden": 64, "ngrams": 20_000, "ngram_dim": 48}
     assert "vectors of 48 dimensions for 20,000 words and pairs of words" in card_with(network=network)
     assert "pairs of words" not in card_with(network={"hidden": 64})
-
-
-def test_a_word_outside_the_vocabulary_is_read_in_pieces_where_the_file_has_pieces() -> None:
-    assert "read in pieces" in card_with()
+    assert "are read as subwords" in card_with()
     keras = replace(MODEL.tokenizer, pieces=None)
-    assert "read in pieces" not in card_with(tokenizer=keras)
     assert "Words outside its vocabulary tell it nothing" in card_with(tokenizer=keras)
-
-
-def test_a_card_of_many_labels_stays_a_card() -> None:
-    labels = tuple(f"label {i}" for i in range(2000))
-    assert len(card_with(labels=labels)) < 10_000
+    assert len(card_with(labels=tuple(f"label {i}" for i in range(2000)))) < 10_000
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["x.safetensors"]])
@@ -144,8 +131,15 @@ def test_a_card_is_markdown_and_of_a_model_file(arguments: list[str]) -> None:
         run(["inspect", "--card", *arguments])
 
 
-def test_model_files_without_names_of_their_own_are_no_special_case(tmp_path: Path) -> None:
-    path = tmp_path / "strange `name` | of \u202e a file.onnx"
-    path.write_bytes(MODEL.data)
-    model: ModelFile = open_model(path)
-    assert "\u202e" not in model_card(model)
+def test_inspect_begins_with_ten_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(overview(MODEL)) == [
+        *("model", "labels", "accuracy", "size", "words", "length", "quantization", "abstention", "sha256"),
+        "made with",
+    ]
+    several = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
+    assert "neg 0.500, pos 0.400" in several["abstention"]
+    assert several["quantization"] == "none" and "edge-lstm evaluate" in several["accuracy"]
+    run(["inspect"])
+    shown = capsys.readouterr().out
+    assert MODEL.sha256() in shown and f"{len(MODEL.data):,} bytes, int8" in shown
+    assert max(map(len, shown.splitlines())) < 80

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from edge_lstm.modelfile import embedded_model
-
 # Of Python alone: that native code asks for no address is seen under strace.
 REFUSE = """
 import os, sys
@@ -31,8 +29,7 @@ COMMANDS = {
     "explain": "explain hi",
     "score": "score t.csv -o o.csv -q -w 1",
     "score, two workers": "score t.csv -o o.csv -q -w 2",
-    "evaluate": "evaluate -d t.csv",
-    "suggest": f"suggest {embedded_model()} t.csv -o s.csv",
+    "evaluate": "evaluate t.csv",
     "latency": "latency --runs 5 --cold-starts 1",
     "inspect": "inspect",
     "page": "page -o p.html",

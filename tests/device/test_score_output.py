@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import Classifier, DataError, OutputError, ScoreOptions, Summary, score_files
-from edge_lstm.scoring import files, resume
+from edge_lstm import Classifier, DataError, OutputError, RunOptions, ScoreOptions, Summary, score_files
+from edge_lstm.scoring import resume
 from edge_lstm.scoring.output import FileOutput
 
 ROWS = 400
@@ -29,19 +29,14 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> Callable[..., Summary]:
+def run(tmp_path: Path, classifier: Classifier) -> Callable[..., Summary]:
     """Scores in.csv (ten blocks) into a file, noting every block."""
-    monkeypatch.setattr(files, "BLOCK_ROWS", ROWS // 10)
     write_input(tmp_path / "in.csv")
 
     def run(name: str = "out.csv", **options: Any) -> Summary:
-        return score_files(
-            tmp_path / "in.csv",
-            tmp_path / name,
-            model=classifier,
-            workers=1,
-            **{"checkpoint_seconds": 0, **options},
-        )
+        chosen = {key: options.pop(key) for key in ("checkpoint_seconds", "resume") if key in options}
+        run = RunOptions(**{"workers": 1, "chunk_rows": ROWS // 10, "checkpoint_seconds": 0, **chosen})
+        return score_files(tmp_path / "in.csv", tmp_path / name, model=classifier, run=run, **options)
 
     return run
 
@@ -259,20 +254,16 @@ PARTIAL, JOURNAL = "out.csv.partial", "out.csv.resume.json"
         (damage(JOURNAL, lambda data: b"[]"), "is damaged, or no journal"),
         (damage(JOURNAL, lambda data: b"{}"), "is damaged, or no journal"),
         (damage(JOURNAL, lambda data: b'"\xff"'), "is damaged, or no journal"),
-        (damage(JOURNAL, lambda data: b'{"sha256": 1, "run": 2, "position": 3}'), "is damaged, or no"),
+        (damage(JOURNAL, lambda data: b'{"sha256": 1, "run": 2, "rows": 3}'), "is damaged, or no"),
         (damage(JOURNAL, lambda data: b"[" * 100_000), "is damaged, or no journal"),
         (damage(JOURNAL, lambda data: b'{"a":' * 100_000), "is damaged, or no journal"),
-        (damage(JOURNAL, lambda data: data.replace(b'"offset": ', b'"offset": 1')), "is damaged, or"),
-        (forge(lambda content: content.update(position=7)), "is damaged, or no journal"),
+        (damage(JOURNAL, lambda data: data.replace(b'"rows": ', b'"rows": 1')), "is damaged, or"),
+        (forge(lambda content: content.update(rows="7")), "is damaged, or no journal"),
         (forge(lambda content: content.update(more=7)), "is damaged, or no journal"),
-        (
-            forge(lambda content: content["position"].update(offset=content["position"]["offset"] + 1)),
-            "input",
-        ),
-        (forge(lambda content: content["position"].update(offset=10**9)), "input was changed"),
-        (forge(lambda content: content["position"].update(source=5)), "input was changed"),
-        (forge(lambda content: content["position"].update(source=-1)), "input was changed"),
-        (forge(lambda content: content["position"].update(row=0)), "input was changed"),
+        (forge(lambda content: content.update(rows=content["rows"] + 1)), "input was changed"),
+        (forge(lambda content: content.update(rows=10**9)), "input was changed"),
+        (forge(lambda content: content.update(rows=-1)), "input was changed"),
+        (forge(lambda content: content.update(input_sha256="0")), "input was changed"),
         (forge(lambda content: content.update(output_bytes=content["output_bytes"] - 100)), "does not hold"),
         (forge(lambda content: content.update(output_bytes=10**9)), "is shorter than"),
         (same_size_and_time, "an input was changed since the run was started"),
@@ -305,7 +296,9 @@ def test_bytes_behind_what_the_journal_speaks_of_are_forgotten(
 def test_the_summary_is_no_input_of_a_run_into_a_pipe(tmp_path: Path) -> None:
     write_input(tmp_path / "in.csv")
     with pytest.raises(DataError, match="is one of the inputs"):
-        score_files(tmp_path / "in.csv", "/dev/null", format="csv", also_written=[tmp_path / "in.csv"])
+        score_files(
+            tmp_path / "in.csv", "/dev/null", format="csv", run=RunOptions(also_written=[tmp_path / "in.csv"])
+        )
 
 
 def test_a_refused_row_leaves_nothing_in_the_way_of_the_corrected_input(
@@ -327,8 +320,3 @@ def test_dev_stdout_is_a_stream_wherever_it_leads(
     assert capfd.readouterr().out.count("\n") == ROWS + 1
     assert Path("/dev/stdout").is_symlink()
     assert not list(Path("/dev").glob("stdout.*"))
-
-
-def test_low_memory_is_one_worker(run: Callable[..., Summary]) -> None:
-    with pytest.raises(DataError, match="low memory means one worker"):
-        score_files("in.csv", "out.csv", low_memory=True, workers=2)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import ScoreOptions, score_files
+from edge_lstm import RunOptions, ScoreOptions, score_files
 from edge_lstm.tables import read_rows
-from edge_lstm.tables.values import Number, RowError, depth, json_text
+from edge_lstm.tables.values import Number, depth, json_text
 
 arrow = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
@@ -20,7 +20,9 @@ import pyarrow.parquet as pq  # noqa: E402
 
 def scored(table: Any, tmp_path: Path, target: str, **options: Any) -> list[dict[str, Any]]:
     pq.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=False)
-    score_files(tmp_path / "in.parquet", tmp_path / target, workers=1, options=ScoreOptions(**options))
+    score_files(
+        tmp_path / "in.parquet", tmp_path / target, run=RunOptions(workers=1), options=ScoreOptions(**options)
+    )
     return read(tmp_path / target)
 
 
@@ -120,7 +122,7 @@ def test_a_string_that_is_not_utf8_is_no_traceback(tmp_path: Path, target: str) 
     rows = scored(table(x=forged), tmp_path, target) if target != "out.parquet" else None
     if rows is None:
         pq.write_table(table(x=forged), tmp_path / "in.parquet")
-        score_files(tmp_path / "in.parquet", tmp_path / target, workers=1)
+        score_files(tmp_path / "in.parquet", tmp_path / target, run=RunOptions(workers=1))
         assert pq.read_table(tmp_path / target)["x"].cast(arrow.binary()).to_pylist() == [b"ok", b"\xff\xfe"]
         return
     assert rows[0]["x"] == "ok"
@@ -142,14 +144,19 @@ def test_a_text_that_is_not_utf8_is_an_error_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["out.parquet", "out.jsonl"])
 def test_bytes_of_another_column_that_are_not_utf8_make_an_error_row(tmp_path: Path, target: str) -> None:
     (tmp_path / "in.csv").write_bytes(b"id,text\ncaf\xe9,good\n2,bad\n")
-    summary = score_files(tmp_path / "in.csv", tmp_path / target, workers=1)
+    summary = score_files(tmp_path / "in.csv", tmp_path / target, run=RunOptions(workers=1))
     first, second = read(tmp_path / target)
     assert first["error"] == "column 'id' is not UTF-8; leave it out with --keep"
     assert (first["label"], first["status"]) == (None, "error")
     assert (second["id"], second["status"]) == ("2", "ok")
     assert summary.errors == 1
     # What is not written is not looked at.
-    score_files(tmp_path / "in.csv", tmp_path / target, workers=1, options=ScoreOptions(keep=("text",)))
+    score_files(
+        tmp_path / "in.csv",
+        tmp_path / target,
+        run=RunOptions(workers=1),
+        options=ScoreOptions(keep=("text",)),
+    )
     assert [row["status"] for row in read(tmp_path / target)] == ["ok", "ok"]
 
 
@@ -163,7 +170,10 @@ def test_names_that_repeat_are_told_apart_by_number(tmp_path: Path) -> None:
     for number, label in (("1", "pos"), ("2", "neg")):
         for target in ("o.csv", "o.jsonl", "o.parquet"):
             score_files(
-                tmp_path / "a.parquet", tmp_path / target, reading=ReadOptions(text_column=number), workers=1
+                tmp_path / "a.parquet",
+                tmp_path / target,
+                reading=ReadOptions(text_column=number),
+                run=RunOptions(workers=1),
             )
             [row] = read(tmp_path / target)
             assert row["label"] == label
@@ -179,8 +189,8 @@ def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, cont
         pq.write_table(empty, tmp_path / name)
     else:
         (tmp_path / name).write_text(content)
-    options = ScoreOptions(where_label=("pos",)) if name == "in.jsonl" else ScoreOptions()
-    score_files(tmp_path / name, tmp_path / "out.parquet", workers=1, options=options)
+    options = ScoreOptions(only_label=("pos",)) if name == "in.jsonl" else ScoreOptions()
+    score_files(tmp_path / name, tmp_path / "out.parquet", run=RunOptions(workers=1), options=options)
     written = pq.read_table(tmp_path / "out.parquet")
     assert written.num_rows == 0
     assert written.column_names[-4:] == ["label", "probability", "status", "error"]
@@ -196,16 +206,12 @@ def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, cont
         (-math.inf, '"-Infinity"'),
         (Number("NaN"), '"NaN"'),
         (Number("1.50"), "1.50"),
-        ("é\ud800", '"é\\ud800"'),
-        ({"\ud800": [b"a", None, True]}, '{"\\ud800": ["a", null, true]}'),
+        ({"é": ["a", None, True, 1.5]}, '{"é": ["a", null, true, 1.5]}'),
     ],
 )
 def test_json_text_is_json(value: Any, text: str) -> None:
-    assert json_text(value, "x") == text
+    assert json_text(value) == text
     json.loads(text)
-    with pytest.raises(RowError, match="column 'x' is not UTF-8"):
-        json_text([b"\xff"], "x")
-    assert json_text([b"\xff"], "x", "replace") == '["\ufffd"]'
 
 
 def test_depth_counts_levels() -> None:

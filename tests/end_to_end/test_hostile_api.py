@@ -15,7 +15,6 @@ import pytest
 
 import edge_lstm
 from edge_lstm import Classifier, ModelFileError
-from edge_lstm.cli import main
 
 CLASSIFIER = Classifier.load()
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "", "qwxyzzy", "fine " * 700] * 5
@@ -89,15 +88,6 @@ def test_texts_of_any_sequence(make: Any) -> None:
     assert len(CLASSIFIER.predict(make(TEXTS))) == len(TEXTS)
 
 
-def test_texts_of_pandas() -> None:
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"text": TEXTS})
-    assert np.array_equal(CLASSIFIER.probabilities(frame["text"]), ANSWERS)
-    assert np.array_equal(CLASSIFIER.probabilities(frame["text"].astype("string")), ANSWERS)
-    with pytest.raises(TypeError, match="one of its columns"):
-        CLASSIFIER.predict(frame)
-
-
 class Frame:
     """What a data frame of any library has: its items are the names of its columns."""
 
@@ -120,7 +110,7 @@ class Frame:
         ([["fine"]], "not list"),
         (np.array([["fine"]]), "not ndarray"),
     ],
-    ids=str,
+    ids=["text", "bytes", "frame", "mapping", "of bytes", "a None", "a NaN", "of lists", "of two axes"],
 )
 def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str) -> None:
     for call in (CLASSIFIER.predict, CLASSIFIER.probabilities, CLASSIFIER.encode):
@@ -137,29 +127,6 @@ def test_any_string_gets_an_answer(text: str) -> None:
 def test_threads_out_of_range(threads: int) -> None:
     with pytest.raises(ValueError, match="threads must be from 1 to 1024"):
         Classifier.load(threads=threads)
-
-
-def test_no_room_for_threads_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from edge_lstm import classifier
-
-    class NoRoom:
-        ident = None
-
-        def __init__(self, target: Any) -> None:
-            """Never runs."""
-
-        def start(self) -> None:
-            raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(classifier, "Thread", NoRoom)
-    monkeypatch.setattr("sys.argv", ["edge-lstm", "predict", "x", "--threads", "3"])
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().err.startswith(
-        "error: the system does not let this process start 2 more threads;"
-    )
 
 
 @pytest.mark.parametrize(

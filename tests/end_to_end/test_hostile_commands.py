@@ -20,7 +20,6 @@ from model_files import SMALL
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import to_result
 from edge_lstm.latency.settings import Settings
-from edge_lstm.latency.texts import embedded_sample
 from edge_lstm.modelfile import embedded_model
 
 NO_CURVE = str(SMALL)
@@ -91,7 +90,7 @@ def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
         settings = Settings(
             models=(embedded_model(),), runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1
         )
-        document = to_result(measure(settings, embedded_sample())).to_dict()
+        document = to_result(measure(settings)).to_dict()
         change(document)
         (folder / "r.json").write_text(json.dumps(document))
 
@@ -102,16 +101,16 @@ def latency(name: str, *arguments: str, **more: object) -> Case:
     return Case(name=f"latency: {name}", arguments=(*QUICK, *arguments), **more)  # type: ignore[arg-type]
 
 
-def evaluate(name: str, *arguments: str, **more: object) -> Case:
+def evaluate(name: str, *arguments: str, data: str = "text.csv", **more: object) -> Case:
     more.setdefault("given", put(text__csv=ROWS))
-    arguments = arguments if "--data" in arguments else ("--data", "text.csv", *arguments)
-    return Case(name=f"evaluate: {name}", arguments=("evaluate", *arguments), **more)  # type: ignore[arg-type]
+    return Case(name=f"evaluate: {name}", arguments=("evaluate", *arguments, data), **more)  # type: ignore[arg-type]
 
 
 def a(command: str, name: str, *arguments: str, **more: object) -> Case:
     return Case(name=f"{command}: {name}", arguments=(command, *arguments), **more)  # type: ignore[arg-type]
 
 
+# fmt: off
 OPTIONS = [
     latency("no time", "--duration", "-1s", says="is no time"),
     latency("no time at all", "--duration", "", says="is no time"),
@@ -123,11 +122,6 @@ OPTIONS = [
     latency("threads of 5,000 digits", "--threads", "9" * 5000, says="whole numbers"),
     latency("a batch of nothing", "--batch-size", "0", says="whole numbers"),
     latency("batches without a common multiple", "--batch-size", "7,64,121", says="divide each other"),
-    latency("no length", "--length", "0", says="whole numbers"),
-    latency("a length beyond the model's", "--length", "601", says="1 to 600"),
-    latency("a CPU that is not there", "--pin", "4096", says="cannot pin"),
-    latency("CPUs backwards", "--pin", "3-1", says="CPU numbers"),
-    latency("all the CPUs there can be", "--pin", "0-99999", says="CPU numbers"),
     latency("no provider", "--provider", "", says="provider"),
     latency("an unknown provider", "--provider", "CPU,Abacus", says="Abacus"),
     latency("no runs", "--runs", "0", exit=2),
@@ -136,36 +130,19 @@ OPTIONS = [
     latency("a model twice", "m.onnx", "m.onnx", given=model, says="twice"),
     latency("a model and a link to it", "m.onnx", "link.onnx", given=models, says="twice"),
     latency("a model that is not there", "no.onnx", says="no model file at no.onnx"),
-    latency("texts that are not there", "--data", "no.txt", says="no.txt"),
+    latency("texts that are not there", "--texts", "no.txt", says="no.txt"),
     latency("a folder as model", ".", says="folder"),
-    latency("no texts", "--data", "e.txt", given=put(e__txt=""), says="no texts"),
-    latency("no such format", "--data", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
-    latency("no such column", "--data", "t.csv", "--text-column", "no", given=put(t__csv=ROWS), says="no"),
-    latency("texts from a folder without any", "--data", ".", says="."),
+    latency("no texts", "--texts", "e.txt", given=put(e__txt=""), says="no texts"),
+    latency("no such format", "--texts", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
+    latency("no such column", "--texts", "t.csv", "--text-column", "no", given=put(t__csv=ROWS), says="no"),
+    latency("texts from a folder without any", "--texts", ".", says="."),
     latency("a limit without a comparison", "--fail-above", "5%", says="--compare"),
-    latency("wheels without a device", "--wheels", ".", says="--ssh"),
-    latency("a device that is an option", "--ssh", "-oProxyCommand=touch x", says="is no host"),
-    latency("a device without a name", "--ssh", "", says="is no host"),
     a("latency", "one result to compare", "--compare", "a.json", exit=2),
-    a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read b.json"),
-    a(
-        "latency",
-        "results that are none",
-        "--compare",
-        "a.json",
-        "a.json",
-        given=put(a__json='{"schema": "edge-lstm.latency", "version": 1}'),
-        says="missing",
-    ),
-    a(
-        "latency",
-        "a result nested deeply",
-        "--compare",
-        "a.json",
-        "a.json",
-        given=put(a__json="[" * 100_000),
-        says="a.json",
-    ),
+    a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read a.json"),
+    a("latency", "results that are none", "--compare", "a.json", "a.json",
+      given=put(a__json='{"schema": "edge-lstm.latency", "version": 1}'), says="missing"),
+    a("latency", "a result nested deeply", "--compare", "a.json", "a.json", given=put(a__json="[" * 100_000),
+      says="a.json"),
     *(
         a("latency", f"a result {what}", "--show", "r.json", given=result_with(change), says="measure again")
         for what, change in (
@@ -187,16 +164,16 @@ OPTIONS = [
     ),
     a("latency", "a result that is a model", "--compare", "m.onnx", "m.onnx", given=model, says="not JSON"),
     a("latency", "a result that is a folder", "--compare", ".", ".", says="directory"),
-    evaluate("no labels", "--data", "t.txt", given=put(t__txt="a film\n"), says="label"),
-    evaluate(
-        "labels the model does not know", given=put(text__csv="text,label\na,1\nb,0\n"), says="--label-map"
-    ),
+    evaluate("no labels", data="t.txt", given=put(t__txt="a film\n"), says="label"),
+    evaluate("labels the model does not know", given=put(text__csv="text,label\na,1\nb,0\n"),
+             says="--label-map"),
     evaluate("a label map of nothing", "--label-map", "=", says="label map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
     evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
     evaluate("a report that is a folder", "--report", ".", says="is a folder"),
-    evaluate("no such file", "--data", "no.csv", says="no.csv"),
+    evaluate("no such file", data="no.csv", says="no.csv"),
     evaluate("no such model", "no.onnx", says="no model file"),
+    evaluate("a model and no data", data="m.onnx", says="name the labelled data last"),
     evaluate("a batch of nothing", "--batch-size", "0", exit=2),
     evaluate("a batch beyond all memory", "--batch-size", "1000000000", exit=0),
     evaluate("a part of what has none", "--split", "nonsense", says="no parts"),
@@ -210,44 +187,29 @@ OPTIONS = [
     a("predict", "more labels than there are", "--top", "3", "x", says="ask for 1 to 2"),
     a("predict", "no wrong answer", "--abstain", "0", "x", says="above 0 and below 1"),
     a("predict", "a share that is no number", "--abstain", "nan", "x", says="give --abstain 0.02"),
-    a(
-        "predict",
-        "a share of a file without a curve",
-        "-m",
-        NO_CURVE,
-        "--abstain",
-        "0.02",
-        "x",
-        says="or give --thr",
-    ),
+    a("predict", "a share of a file without a curve", "-m", NO_CURVE, "--abstain", "0.02", "x",
+      says="or give --thr"),
     a("predict", "two thresholds", "--abstain", "0.02", "--threshold", "0.5", "x", says="leave it out"),
     a("predict", "no label at all", "--top", "0", "x", exit=2),
     a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),
     a("predict", "ten megabytes without a line end", stdin=b"good film " * 1_000_000, exit=0),
     a("predict", "a name of 5,000 letters", "-m", "a" * 5000, "x", says="long"),
-    a("explain", "no such part", "x", "--by", "letter", says="letter"),
     a("explain", "no such label", "x", "--label", "nice", says="nice"),
     a("explain", "no words", "...", exit=0),
-    a("explain", "nothing to list", "x", "--top", "0", exit=2),
+    a("explain", "nothing to list", "x", "--words", "0", exit=2),
     a("explain", "two texts", "a", "b", exit=2),
     a("inspect", "a checkpoint that is not there", "no.safetensors", says="no.safetensors"),
-    a(
-        "inspect",
-        "a checkpoint of zeros",
-        "z.safetensors",
-        given=put(z__safetensors=bytes(100)),
-        says="z.safe",
-    ),
+    a("inspect", "a checkpoint of zeros", "z.safetensors", given=put(z__safetensors=bytes(100)),
+      says="z.safe"),
     a("inspect", "a link in a ring", "ring", given=lambda f: (f / "ring").symlink_to("ring"), says="ring"),
     a("inspect", "a name with a line end", "a\nb.onnx", says="a\\nb.onnx"),
     a("doctor", "a time below zero", "--timeout=-1", exit=2),
     a("doctor", "two models", "a", "b", exit=2),
 ]
-
 FILES = [
     *(
         latency(f"{option} into {what}", option, name, given=given, says=says)
-        for option in ("--output", "--report", "--samples")
+        for option in ("--output", "--report")
         for what, name, given, says in (
             ("no folder", "no/such/x", put(), "cannot write"),
             ("a folder", ".", put(), "folder"),
@@ -257,151 +219,59 @@ FILES = [
     ),
     *(
         latency(f"{option} into a device", option, "null", given=null, exit=0, then=is_a_device("null"))
-        for option in ("--output", "--report", "--samples")
+        for option in ("--output", "--report")
     ),
     evaluate("--report into a device", "--report", "null", given=null, exit=0, then=is_a_device("null")),
-    a(
-        "explain",
-        "--report into a device",
-        "A fine film.",
-        "--report",
-        "null",
-        given=null,
-        exit=0,
-        then=is_a_device("null"),
-    ),
+    a("explain", "--report into a device", "A fine film.", "--report", "null", given=null, exit=0,
+      then=is_a_device("null")),
     *(
         latency(f"{option} over a link", option, "out", given=special, exit=0, changes=frozenset({"out"}))
-        for option in ("--output", "--report", "--samples")
+        for option in ("--output", "--report")
     ),
     evaluate("--report over a link", "--report", "out", given=special, exit=0, changes=frozenset({"out"})),
     latency("two outputs of one name", "--output", "x", "--report", "x", says="one file"),
-    latency(
-        "the result over its model", "m.onnx", "--output", "m.onnx", given=model, says="one of the inputs"
-    ),
-    latency(
-        "the samples over the texts",
-        "--data",
-        "t.txt",
-        "--samples",
-        "t.txt",
-        given=put(t__txt="a film\n"),
-        says="one of the inputs",
-    ),
-    latency(
-        "the report over its model's link",
-        "m.onnx",
-        "--report",
-        "link.onnx",
-        given=models,
-        says="one of the inputs",
-    ),
+    latency("the result over its model", "m.onnx", "--output", "m.onnx", given=model,
+            says="one of the inputs"),
+    latency("the report over its model's link", "m.onnx", "--report", "link.onnx", given=models,
+            says="one of the inputs"),
     evaluate("the report over the texts", "--report", "text.csv", says="one of the inputs"),
-    evaluate(
-        "the report over the model",
-        "m.onnx",
-        "--report",
-        "m.onnx",
-        given=lambda f: (model(f), put(text__csv=ROWS)(f)),
-        says="one of the inputs",
-    ),
-    a(
-        "explain",
-        "the page over the model",
-        "x",
-        "-m",
-        "m.onnx",
-        "--report",
-        "m.onnx",
-        given=model,
-        says="one of the inputs",
-    ),
-    latency(
-        "a name that is not UTF-8",
-        "--output",
-        os.fsdecode(b"r\xff.json"),
-        exit=0,
-        leaves=frozenset({os.fsdecode(b"r\xff.json")}),
-    ),
-    latency(
-        "a name with a line end",
-        "--output",
-        "a\nb.json",
-        exit=0,
-        leaves=frozenset({"a\nb.json"}),
-        then=is_json("a\nb.json"),
-    ),
+    evaluate("the report over the model", "m.onnx", "--report", "m.onnx",
+             given=lambda f: (model(f), put(text__csv=ROWS)(f)), says="one of the inputs"),
+    a("explain", "the page over the model", "x", "-m", "m.onnx", "--report", "m.onnx", given=model,
+      says="one of the inputs"),
+    latency("a name that is not UTF-8", "--output", os.fsdecode(b"r\xff.json"), exit=0,
+            leaves=frozenset({os.fsdecode(b"r\xff.json")})),
+    latency("a name with a line end", "--output", "a\nb.json", exit=0, leaves=frozenset({"a\nb.json"}),
+            then=is_json("a\nb.json")),
 ]
-
 PLACES = [
     Case(name="latency > /dev/full", shell=f"$EL {' '.join(QUICK)} > /dev/full", says="No space left"),
-    Case(
-        name="latency --json > /dev/full",
-        shell=f"$EL {' '.join(QUICK)} --json > /dev/full",
-        says="No space left",
-    ),
+    Case(name="latency --json > /dev/full", shell=f"$EL {' '.join(QUICK)} --json > /dev/full",
+         says="No space left"),
     Case(name="latency >&-", shell=f"$EL {' '.join(QUICK)} >&-", says="standard output is closed"),
-    Case(
-        name="latency >&- with a file for the result",
-        shell=f"$EL {' '.join(QUICK)} -o r.json >&-",
-        exit=0,
-        leaves=frozenset({"r.json"}),
-        then=is_json("r.json"),
-    ),
+    Case(name="latency >&- with a file for the result", shell=f"$EL {' '.join(QUICK)} -o r.json >&-", exit=0,
+         leaves=frozenset({"r.json"}), then=is_json("r.json")),
     Case(name="latency 2>&-", shell=f"$EL {' '.join(QUICK)} 2>&-", exit=0, says="p50"),
     Case(name="latency <&- 2>&-", shell=f"$EL {' '.join(QUICK)} <&- 2>&-", exit=0, says="p50"),
-    Case(
-        name="latency with cold starts <&- 2>&-",
-        shell="$EL latency --runs 20 --cold-starts 1 <&- 2>&-",
-        exit=0,
-    ),
-    Case(
-        name="latency -o /dev/stdout",
-        shell=f"$EL {' '.join(QUICK)} -o /dev/stdout | cat > r",
-        exit=0,
-        leaves=frozenset({"r"}),
-    ),
-    Case(
-        name="latency in ASCII",
-        shell=f"$EL {' '.join(QUICK)}",
-        exit=0,
-        says="a text, ms",
-        environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
-    ),
-    Case(
-        name="latency in latin-1",
-        shell=f"$EL {' '.join(QUICK)} --json",
-        exit=0,
-        environment={"PYTHONIOENCODING": "latin-1"},
-    ),
-    Case(
-        name="evaluate in ASCII, a name with letters that it lacks",
-        shell="mv t.csv tü.csv; $EL evaluate -d tü.csv",
-        given=put(t__csv=ROWS),
-        exit=0,
-        says="\\u00fc",
-        changes=frozenset({"t.csv"}),
-        leaves=frozenset({"tü.csv"}),
-        environment={"PYTHONIOENCODING": "ascii"},
-    ),
-    Case(
-        name="evaluate >&-",
-        shell="$EL evaluate -d t.csv >&-",
-        given=put(t__csv=ROWS),
-        says="output is closed",
-    ),
-    Case(
-        name="evaluate > /dev/full",
-        shell="$EL evaluate -d t.csv >/dev/full",
-        given=put(t__csv=ROWS),
-        says="No space",
-    ),
-    Case(name="evaluate 2>&- <&-", shell="$EL evaluate -d t.csv 2>&- <&-", given=put(t__csv=ROWS), exit=0),
-    Case(
-        name="a working folder that is gone",
-        shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1",
-        exit=0,
-    ),
+    Case(name="latency with cold starts <&- 2>&-", shell="$EL latency --runs 20 --cold-starts 1 <&- 2>&-",
+         exit=0),
+    Case(name="latency -o /dev/stdout", shell=f"$EL {' '.join(QUICK)} -o /dev/stdout | cat > r", exit=0,
+         leaves=frozenset({"r"})),
+    Case(name="latency in ASCII", shell=f"$EL {' '.join(QUICK)}", exit=0, says="per text, ms",
+         environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
+    Case(name="latency in latin-1", shell=f"$EL {' '.join(QUICK)} --json", exit=0,
+         environment={"PYTHONIOENCODING": "latin-1"}),
+    Case(name="evaluate in ASCII, a name with letters that it lacks",
+         shell="mv t.csv tü.csv; $EL evaluate tü.csv", given=put(t__csv=ROWS), exit=0, says="\\u00fc",
+         changes=frozenset({"t.csv"}), leaves=frozenset({"tü.csv"}),
+         environment={"PYTHONIOENCODING": "ascii"}),
+    Case(name="evaluate >&-", shell="$EL evaluate t.csv >&-", given=put(t__csv=ROWS),
+         says="output is closed"),
+    Case(name="evaluate > /dev/full", shell="$EL evaluate t.csv >/dev/full", given=put(t__csv=ROWS),
+         says="No space"),
+    Case(name="evaluate 2>&- <&-", shell="$EL evaluate t.csv 2>&- <&-", given=put(t__csv=ROWS), exit=0),
+    Case(name="a working folder that is gone",
+         shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1", exit=0),
     Case(name="no room for another process", shell=f"ulimit -u 1; $EL {' '.join(QUICK)}", exit=(0, 1)),
     *(
         Case(
@@ -411,12 +281,12 @@ PLACES = [
             says="-n)",
         )
         for n in (5, 6)
-        for line in ("predict hi", "evaluate -d t.csv", "score t.csv -w 1", "latency --runs 5")
+        for line in ("predict hi", "evaluate t.csv", "score t.csv -w 1", "latency --runs 5")
     ),
     *(
         Case(name=f"{kb} kB: {line}", shell=f"ulimit -v {kb}; $EL {line}", given=put(t__csv=ROWS), says=" MB")
         for kb in (80_000, 100_000, 120_000, 140_000, 158_000)
-        for line in ("predict hi", "evaluate -d t.csv")
+        for line in ("predict hi", "evaluate t.csv")
     ),
     *(
         Case(
@@ -431,16 +301,14 @@ PLACES = [
             "predict -m m.onnx hi",
             "inspect m.onnx",
             "page m.onnx -o p.html",
-            "evaluate m.onnx -d t.csv",
+            "evaluate m.onnx t.csv",
         )
     ),
     Case(name="few open files", shell=f"ulimit -n 12; $EL {' '.join(QUICK)}", exit=(0, 1)),
-    Case(
-        name="no core, no file larger than 100 blocks",
-        shell=f"ulimit -f 4; $EL {' '.join(QUICK)} -o r.json",
-        says="no space",
-    ),
+    Case(name="no core, no file larger than 100 blocks",
+         shell=f"ulimit -f 4; $EL {' '.join(QUICK)} -o r.json", says="no space"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize("case", [*OPTIONS, *FILES, *PLACES], ids=str)

@@ -7,9 +7,8 @@ as whoever makes them on purpose would give them.
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from hostile import Case, check
 from model_files import DATA, SMALL, edited, entry, field
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_lstm import Classifier, EdgeLSTMError
+from edge_lstm import EdgeLSTMError
 from edge_lstm.modelfile import FORMAT_VERSION, open_model, parse_model
 from edge_lstm.text import Tokenizer
 
@@ -29,7 +28,6 @@ MODEL = open_model(SMALL)
 METADATA = MODEL.onnx.metadata
 WORDS = tuple(METADATA["edge_lstm.vocabulary"].split("\n"))
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fine, the script is not."]
-ANSWERS = Classifier.from_model(MODEL).probabilities(TEXTS)
 
 
 @dataclass(frozen=True)
@@ -104,20 +102,12 @@ def as_external(g: onnx.GraphProto) -> None:
     tensor.external_data.add(key="location", value="../../../etc/passwd")
 
 
-def other_output(**changes: Any) -> Callable[[onnx.GraphProto], object]:
-    def apply(g: onnx.GraphProto) -> None:
-        settings = {"name": "probabilities", "elem_type": TensorProto.FLOAT, "shape": ["batch", 2], **changes}
-        g.output[0].CopyFrom(helper.make_tensor_value_info(**settings))
-
-    return apply
-
-
-def other_input(**changes: Any) -> Callable[[onnx.GraphProto], object]:
-    def apply(g: onnx.GraphProto) -> None:
-        settings = {"name": "input_ids", "elem_type": TensorProto.INT32, "shape": ["batch", 600], **changes}
-        g.input[0].CopyFrom(helper.make_tensor_value_info(**settings))
-
-    return apply
+def other_value(values: str, **changes: Any) -> Callable[[onnx.GraphProto], object]:
+    """A graph whose input or output is another one. values: "input" or "output"."""
+    ids = {"name": "input_ids", "elem_type": TensorProto.INT32, "shape": ["batch", 600]}
+    answers = {"name": "probabilities", "elem_type": TensorProto.FLOAT, "shape": ["batch", 2]}
+    value = helper.make_tensor_value_info(**{**(ids if values == "input" else answers), **changes})
+    return lambda g: getattr(g, values)[0].CopyFrom(value)
 
 
 def asks_for_all_memory(g: onnx.GraphProto) -> None:
@@ -162,16 +152,13 @@ def foreign() -> bytes:
 
 CHANGED = "changed after it was written"
 APART = "does not fit together"
+# fmt: off
 HOSTILE = [
     # After the export, with the digest of before.
     metadata("labels exchanged", CHANGED, {"labels": '["pos","neg"]'}, digest="old"),
     metadata("the first word removed", CHANGED, {"vocabulary": "\n".join(WORDS[1:])}, digest="old"),
-    metadata(
-        "two words exchanged",
-        CHANGED,
-        {"vocabulary": "\n".join([WORDS[1], WORDS[0], *WORDS[2:]])},
-        digest="old",
-    ),
+    metadata("two words exchanged", CHANGED, {"vocabulary": "\n".join([WORDS[1], WORDS[0], *WORDS[2:]])},
+             digest="old"),
     metadata("another length", CHANGED, {"tokenizer": tokenizer(length=599)}, digest="old"),
     metadata("other training data", CHANGED, {"training": "{}"}, digest="old"),
     metadata("no digest", CHANGED, {}, digest="none"),
@@ -190,20 +177,14 @@ HOSTILE = [
     metadata("a label that is a lone surrogate", "surrogate", {"labels": '["a","\\ud800"]'}),
     metadata("labels are no JSON", APART, {"labels": "[1"}),
     # Text rule and vocabulary.
-    metadata(
-        "a vocabulary longer than the network's", "another size", {"vocabulary": "\n".join([*WORDS, "x1"])}
-    ),
-    metadata(
-        "and a network that says so",
-        "more words than the embedding",
-        {"vocabulary": "\n".join([*WORDS, "x1", "x2"]), "network": network(num_words=len(WORDS) + 6)},
-    ),
-    metadata(
-        "fewer lines than words", "more than its vocabulary's lines", {"tokenizer": subwords(words=10**6)}
-    ),
-    metadata(
-        "another rule for unknown words", "unknown_words", {"tokenizer": subwords(unknown_words="none")}
-    ),
+    metadata("a vocabulary longer than the network's", "another size",
+             {"vocabulary": "\n".join([*WORDS, "x1"])}),
+    metadata("and a network that says so", "more words than the embedding",
+             {"vocabulary": "\n".join([*WORDS, "x1", "x2"]), "network": network(num_words=len(WORDS) + 6)}),
+    metadata("fewer lines than words", "more than its vocabulary's lines",
+             {"tokenizer": subwords(words=10**6)}),
+    metadata("another rule for unknown words", "unknown_words",
+             {"tokenizer": subwords(unknown_words="none")}),
     metadata("a word twice", "twice", {"vocabulary": "\n".join([*WORDS[:-1], WORDS[0]])}),
     metadata("oov_id 1,000,000", "oov_id", {"tokenizer": tokenizer(oov_id=10**6)}),
     metadata("oov_id -1", "oov_id", {"tokenizer": tokenizer(oov_id=-1)}),
@@ -221,16 +202,10 @@ HOSTILE = [
     metadata("units without number", "hidden", {"network": network(hidden="x")}),
     metadata("NaN in the metadata", "NaN is no number", {"training": '{"seed": NaN}'}),
     metadata("golden rows are a number", "no list", {"golden": "7"}),
-    metadata(
-        "a golden row of other ids",
-        "id of no word",
-        {"golden": '[{"text":"","ids":[99999],"probabilities":[1,0]}]'},
-    ),
-    metadata(
-        "a golden row of three answers",
-        "for each label",
-        {"golden": '[{"text":"","ids":[1],"probabilities":[1,0,0]}]'},
-    ),
+    metadata("a golden row of other ids", "id of no word",
+             {"golden": '[{"text":"","ids":[99999],"probabilities":[1,0]}]'}),
+    metadata("a golden row of three answers", "for each label",
+             {"golden": '[{"text":"","ids":[1],"probabilities":[1,0,0]}]'}),
     metadata("a golden row without ids", "missing", {"golden": '[{"text":""}]'}),
     metadata("a format number of 5,000 digits", "is not a number", {"format": "1" * 5000}),
     metadata("a format number of other digits", "is not a number", {"format": "١"}),
@@ -238,72 +213,52 @@ HOSTILE = [
     metadata("a later format", "upgrade", {"format": str(FORMAT_VERSION + 1)}),
     metadata("an earlier format", "made by a version before 1.0; export it again", {"format": "3"}),
     metadata("another digest", CHANGED, {"digest": "0" * 64}, digest="old"),
-    Hostile(
-        "a metadata key twice", "twice", lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))
-    ),
+    Hostile("a metadata key twice", "twice",
+            lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),
     Hostile("an opset twice", "two opsets", lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
     Hostile("local functions", "not one of a model's", lambda: edited(after=field(25, field(1, b"Add")))),
     Hostile("operators of another domain", "another domain", lambda: edited(opsets={"": 17, "com.evil": 1})),
     # The graph.
-    graph("another input", "asks for another input", other_input(name="tokens")),
-    graph("an input of another type", "asks for another input", other_input(elem_type=TensorProto.INT64)),
-    graph("an input of another shape", "asks for another input", other_input(shape=["batch", 600, 1])),
-    graph("a free length", "asks for another input", other_input(shape=["batch", "length"])),
-    graph("a batch of 1,000,000,000", "asks for another input", other_input(shape=[10**9, 600])),
-    graph("an input of 200,000,000 columns", "another length", other_input(shape=["batch", 200_000_000])),
-    graph("another output", "output is not probabilities", other_output(name="logits")),
-    graph(
-        "an output of another type", "output is not probabilities", other_output(elem_type=TensorProto.DOUBLE)
-    ),
-    graph("an output that is a scalar", "output is not probabilities", other_output(shape=[])),
-    graph("an output of three columns", "output is not probabilities", other_output(shape=["batch", 3])),
+    graph("another input", "asks for another input", other_value("input", name="tokens")),
+    graph("an input of another type", "asks for another input",
+          other_value("input", elem_type=TensorProto.INT64)),
+    graph("an input of another shape", "asks for another input",
+          other_value("input", shape=["batch", 600, 1])),
+    graph("a free length", "asks for another input", other_value("input", shape=["batch", "length"])),
+    graph("a batch of 1,000,000,000", "asks for another input", other_value("input", shape=[10**9, 600])),
+    graph("an input of 200,000,000 columns", "another length",
+          other_value("input", shape=["batch", 200_000_000])),
+    graph("another output", "output is not probabilities", other_value("output", name="logits")),
+    graph("an output of another type", "output is not probabilities",
+          other_value("output", elem_type=TensorProto.DOUBLE)),
+    graph("an output that is a scalar", "output is not probabilities", other_value("output", shape=[])),
+    graph("an output of three columns", "output is not probabilities",
+          other_value("output", shape=["batch", 3])),
     graph("two outputs", "output is not probabilities", lambda g: g.output.extend([g.output[0]])),
     graph("external data", "not in the file", as_external),
-    graph(
-        "a constant of 10^15 bytes",
-        "as large as its shape",
-        lambda g: constant("embedding")(g).dims.extend([10**9]),
-    ),
-    graph(
-        "a constant of negative size",
-        "as large as its shape",
-        lambda g: constant("embedding")(g).dims.extend([-1]),
-    ),
-    graph(
-        "a constant of 1,000 axes",
-        "too many axes",
-        lambda g: constant("embedding")(g).dims.extend([1] * 1_000),
-    ),
+    graph("a constant of 10^15 bytes", "as large as its shape",
+          lambda g: constant("embedding")(g).dims.extend([10**9])),
+    graph("a constant of negative size", "as large as its shape",
+          lambda g: constant("embedding")(g).dims.extend([-1])),
+    graph("a constant of 1,000 axes", "too many axes",
+          lambda g: constant("embedding")(g).dims.extend([1] * 1_000)),
     graph("a sparse constant", "sparse", lambda g: g.sparse_initializer.add()),
-    graph(
-        "an embedding with fewer rows than words",
-        "more words than the embedding",
-        replaced("embedding", lambda e: e[:50]),
-    ),
-    graph(
-        "a constant made of nothing",
-        "'ConstantOfShape' is not one",
-        with_nodes(helper.make_node("ConstantOfShape", ["axis_1"], ["all_memory"])),
-    ),
+    graph("an embedding with fewer rows than words", "more words than the embedding",
+          replaced("embedding", lambda e: e[:50])),
+    graph("a constant made of nothing", "'ConstantOfShape' is not one",
+          with_nodes(helper.make_node("ConstantOfShape", ["axis_1"], ["all_memory"]))),
     graph("a loop", "'Loop' is not one", with_nodes(helper.make_node("Loop", ["", ""], ["x"]))),
-    graph(
-        "an operator of another domain",
-        "'evil.Add' is not one",
-        with_nodes(helper.make_node("Add", ["a"], ["b"], domain="evil")),
-    ),
-    graph(
-        "10,000 operators",
-        "too many operators",
-        with_nodes(*[helper.make_node("Cast", ["a"], [f"b{i}"], to=1) for i in range(10_000)]),
-    ),
+    graph("an operator of another domain", "'evil.Add' is not one",
+          with_nodes(helper.make_node("Add", ["a"], ["b"], domain="evil"))),
+    graph("10,000 operators", "too many operators",
+          with_nodes(*[helper.make_node("Cast", ["a"], [f"b{i}"], to=1) for i in range(10_000)])),
     graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
     # What only the run shows.
     graph("all memory asked for", "needs more memory", asks_for_all_memory),
     graph("NaN answers", "not probabilities", replaced("head_b", lambda b: b * np.nan)),
-    graph(
-        "an operator without its input", "cannot load", with_nodes(helper.make_node("Add", ["a", "b"], ["c"]))
-    ),
+    graph("an operator without its input", "cannot load",
+          with_nodes(helper.make_node("Add", ["a", "b"], ["c"]))),
     graph("shapes that do not fit", "cannot", replaced("head_w", lambda w: w[:-1])),
     graph("an index out of range", "cannot run", reads_beyond_the_embedding),
     # No model file at all.
@@ -311,12 +266,10 @@ HOSTILE = [
     Hostile("a text", "not an ONNX file", lambda: b"not a model"),
     Hostile("zeros", "not an ONNX file", lambda: b"\0" * 10_000),
     Hostile("ONNX of another project", "not a model file of edge-lstm", foreign),
-    Hostile(
-        "a field that claims 2^60 bytes",
-        "cut short",
-        lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f",
-    ),
+    Hostile("a field that claims 2^60 bytes", "cut short",
+            lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=str)
@@ -390,36 +343,6 @@ def test_a_label_that_steers_the_terminal_is_shown_as_an_escape(
         )
         shown = check(case, tmp_path, monkeypatch).stdout.decode()
         assert all(line.isprintable() for line in shown.replace("\t", " ").splitlines()), shown
-
-
-def differing(data: bytes) -> str | None:
-    """What a damaged file answers: an error (None), the same answers (None), or what else it does."""
-    try:
-        answers = Classifier.from_model(parse_model(data, Path("m.onnx"))).probabilities(TEXTS)
-    except EdgeLSTMError as error:
-        return "more than one line" if "\n" in str(error) else None
-    return None if np.array_equal(answers, ANSWERS) else "another answer"
-
-
-def changes(count: int, seed: int) -> Iterator[tuple[int, int]]:
-    """Places in the file and what is there instead; half of them outside the large constants."""
-    draw = random.Random(seed)
-    names = [*range(2000), *range(len(DATA) - 20_000, len(DATA))]
-    for n in range(count):
-        at = draw.randrange(len(DATA)) if n % 2 else draw.choice(names)
-        yield at, DATA[at] ^ draw.randrange(1, 256)
-
-
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_a_changed_byte_gives_an_error_or_the_same_answer(count: int) -> None:
-    slowest = 0.0
-    for at, value in changes(count, seed=count):
-        data = bytearray(DATA)
-        data[at] = value
-        start = time.process_time()
-        assert differing(bytes(data)) is None, (at, value)
-        slowest = max(slowest, time.process_time() - start)
-    assert slowest < 5  # seconds of this process's own: one that runs away
 
 
 @pytest.mark.parametrize("step", [997, pytest.param(20, marks=pytest.mark.slow)])

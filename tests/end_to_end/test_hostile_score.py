@@ -98,8 +98,7 @@ OPTIONS = [
         arguments=score("--model", str(SMALL), "--abstain", "0.02"),
         says="or give --threshold",
     ),
-    Case(name="rows that are never unsure", arguments=score("--where", "unsure"), says="add --abstain"),
-    Case(name="rows of another kind", arguments=score("--where", "sure"), says="--where unsure"),
+    Case(name="rows that are never unsure", arguments=score("--only-abstained"), says="add --abstain"),
     Case(name="more labels than there are", arguments=score("--top", "3"), says="ask for 1 to 2"),
     Case(name="no input", arguments=("score",), exit=2),
     Case(
@@ -112,7 +111,7 @@ OPTIONS = [
         says="the column 'text' is to be kept twice; name it once",
     ),
     Case(name="a column to keep that is not there", arguments=score("--keep", "x"), says="has no column 'x'"),
-    Case(name="a label that is not there", arguments=score("--where-label", "x"), says="has no label 'x'"),
+    Case(name="a label that is not there", arguments=score("--only-label", "x"), says="has no label 'x'"),
     Case(
         name="Parquet into a pipe", arguments=("score", "a.csv", "--format", "parquet"), says="a file with -o"
     ),

@@ -27,66 +27,41 @@ def data(folder: Path) -> None:
     (folder / "newer.onnx").write_bytes(edited({**changes, "format": "11"}))
 
 
+# fmt: off
 CASES = [
-    Case(
-        name="a label column that is not there", arguments=(*SEVERAL, "--label-column", "mood"), says="mood"
-    ),
-    Case(
-        name="a separator of nothing", arguments=(*TRAIN, "--label-separator", ""), says="separator is empty"
-    ),
-    Case(
-        name="columns and a separator",
-        arguments=(*SEVERAL, "--label-columns", "a,b"),
-        says="leave --label-column and -separator out",
-    ),
-    Case(
-        name="a column that is neither 0 nor 1",
-        arguments=("train", "columns.csv", "-o", "m.safetensors", "--label-columns", "a,b"),
-        says="'b' is 'maybe', not 0 or 1",
-    ),
+    Case(name="a label column that is not there", arguments=(*SEVERAL, "--label-column", "mood"),
+         says="mood"),
+    Case(name="a separator of nothing", arguments=(*TRAIN, "--label-separator", ""),
+         says="separator is empty"),
+    Case(name="columns and a separator", arguments=(*SEVERAL, "--label-columns", "a,b"),
+         says="leave --label-column and -separator out"),
+    Case(name="a column that is neither 0 nor 1",
+         arguments=("train", "columns.csv", "-o", "m.safetensors", "--label-columns", "a,b"),
+         says="'b' is 'maybe', not 0 or 1"),
     Case(name="rare labels", arguments=(*SEVERAL, "--balance"), says="--balance is for one label per text"),
-    Case(
-        name="no teacher for unlabelled texts",
-        arguments=(*SEVERAL, "--unlabelled", "d.csv", "--teacher", "none"),
-        says="labels no text; leave it out",
-    ),
-    Case(
-        name="a test file of other labels",
-        arguments=(*SEVERAL, "--test", "one.csv"),
-        says="which the training texts have not",
-    ),
-    Case(
-        name="a model of one label on texts of several",
-        arguments=("evaluate", "--data", "d.csv", "--label-separator", "|"),
-        says="gives one label a text",
-    ),
-    Case(
-        name="labels that the model does not know",
-        arguments=("evaluate", "several.onnx", "--data", "d.csv"),
-        says="the model has neg, pos",
-    ),
-    Case(
-        name="a default share for a model of several labels",
-        arguments=("quantize", "several.onnx", "-o", "q.onnx", "--abstain", "0.02"),
-        says="leave it out",
-    ),
-    Case(
-        name="abstention of several labels",
-        arguments=("predict", "-m", "several.onnx", "--abstain", "0.02", "text"),
-        says="leave --abstain and --threshold out",
-    ),
-    Case(
-        name="unsure rows of several labels",
-        arguments=("score", "d.csv", "-m", "several.onnx", "--where", "unsure", "-o", "o.csv"),
-        says="unsure of none",
-    ),
+    Case(name="no teacher for unlabelled texts",
+         arguments=(*SEVERAL, "--unlabelled", "d.csv", "--teacher", "none"),
+         says="labels no text; leave it out"),
+    Case(name="a test file of other labels", arguments=(*SEVERAL, "--test", "one.csv"),
+         says="which the training texts have not"),
+    Case(name="a model of one label on texts of several",
+         arguments=("evaluate", "d.csv", "--label-separator", "|"), says="gives one label per text"),
+    Case(name="labels that the model does not know",
+         arguments=("evaluate", "several.onnx", "d.csv"), says="the model has neg, pos"),
+    Case(name="a default share for a model of several labels",
+         arguments=("quantize", "several.onnx", "-o", "q.onnx", "--abstain", "0.02"), says="leave it out"),
+    Case(name="abstention of several labels",
+         arguments=("predict", "-m", "several.onnx", "--abstain", "0.02", "text"),
+         says="leave --abstain and --threshold out"),
+    Case(name="unsure rows of several labels",
+         arguments=("score", "d.csv", "-m", "several.onnx", "--only-abstained", "-o", "o.csv"),
+         says="unsure of none"),
     Case(name="a newer file", arguments=("predict", "-m", "newer.onnx", "text"), says="upgrade with"),
-    Case(
-        name="a label that the model does not have",
-        arguments=("score", "d.csv", "-m", "several.onnx", "--where-label", "neg|pos", "-o", "o.csv"),
-        says="no label 'neg|pos'",
-    ),
+    Case(name="a label that the model does not have",
+         arguments=("score", "d.csv", "-m", "several.onnx", "--only-label", "neg|pos", "-o", "o.csv"),
+         says="no label 'neg|pos'"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -30,21 +30,21 @@ CONDITIONS: dict[str, tuple[str, int, str]] = {
     "input and error closed": ("<&- 2>&-", 0, ""),
 }
 FRENCH = "Un café 😀 déjà vu"
+# fmt: off
 CASES = [
     *(
         Case(name=f"{name}: {condition}", shell=f"{line} {redirection}", exit=code, says=says)
         for name, line in COMMANDS.items()
         for condition, (redirection, code, says) in CONDITIONS.items()
     ),
-    Case(
-        name="predict without texts, input closed", shell="$EL predict <&-", says="standard input is closed"
-    ),
+    Case(name="predict without texts, input closed", shell="$EL predict <&-",
+         says="standard input is closed"),
     Case(name="explain without text, input closed", shell="$EL explain <&-", says="standard input is closed"),
-    Case(
-        name="a model's name of two lines", arguments=("predict", "-m", "a\nb.onnx", "x"), says="a\\nb.onnx"
-    ),
+    Case(name="a model's name of two lines", arguments=("predict", "-m", "a\nb.onnx", "x"),
+         says="a\\nb.onnx"),
     Case(name="a model's name that steers", arguments=("inspect", "a\x1b[2Jb.onnx"), says="a\\x1b[2Jb.onnx"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -11,6 +11,7 @@ import json
 import lzma
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,15 @@ def refused(name: str, given: Prepare, source: str, says: str, *options: str, ta
 
 ROWS = b"id,text\n" + b"".join(b"%d,a wonderful film\n" % i for i in range(500))
 HALVES = ROWS[: len(ROWS) // 2], ROWS[len(ROWS) // 2 :]
-COMPRESS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
+if find_spec("zstandard"):
+    import zstandard
+
+    COMPRESS["zst"] = zstandard.ZstdCompressor(write_checksum=True).compress
 
 
 def members(kind: str, damage: Callable[[bytes, bytes], bytes]) -> Prepare:
@@ -507,7 +516,7 @@ def evaluated(
         return Case(name=f"evaluate: {name}", shell=shell, given=given, exit=code, says=says)
     return Case(
         name=f"evaluate: {name}",
-        arguments=("evaluate", "--data", *arguments),
+        arguments=("evaluate", *arguments),
         given=given,
         exit=code,
         says=says,
@@ -519,19 +528,19 @@ EVALUATE = [
     evaluated(
         "a pipe of two columns",
         PAIR,
-        shell="cat a.csv | $EL evaluate --data - --input-format csv --label-column mood",
+        shell="cat a.csv | $EL evaluate - --input-format csv --label-column mood",
         says="2 texts",
     ),
     evaluated(
         "a pipe, the label by number",
         PAIR,
-        shell="cat a.csv | $EL evaluate --data - --input-format csv --label-column 2",
+        shell="cat a.csv | $EL evaluate - --input-format csv --label-column 2",
         says="2 texts",
     ),
     evaluated(
         "an empty pipe",
         put(),
-        shell="$EL evaluate --data - --input-format csv < /dev/null",
+        shell="$EL evaluate - --input-format csv < /dev/null",
         code=1,
         says="is empty",
     ),

@@ -362,7 +362,6 @@ EXPORTS = [
     export_of("opset 22", tiny, "--opset", "22", says="opset"),
     export_of("length 0", tiny, "--length", "0", says="length"),
     export_of("length 10^9", tiny, "--length", "1000000000", says="length"),
-    export_of("batch 2", tiny, "--batch", "2", says="batch"),
     export_of("int4", tiny, "--quantize", "int4", exit=2, says="int8"),
     export_of("--max-drop nan", tiny, *INT8, "--max-drop", "nan", says="--max-drop"),
     export_of("--max-drop -1", tiny, *INT8, "--max-drop", "-1", exit=2, says="--max-drop"),

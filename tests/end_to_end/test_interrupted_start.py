@@ -14,7 +14,7 @@ DEVICE = ["edge_lstm.cli", "typer", "typer.main", "numpy", "numpy.linalg", "onnx
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "predict": (["predict", "x"], DEVICE),
     "explain": (["explain", "x"], ["typer", "onnxruntime", "edge_lstm.explain"]),
-    "evaluate": (["evaluate", "--data", "../x.csv"], ["edge_lstm.cli.evaluate", "numpy"]),
+    "evaluate": (["evaluate", "../x.csv"], ["edge_lstm.cli.evaluate", "numpy"]),
     "score": (["score", "../x.csv", "-o", "y.csv"], ["edge_lstm.cli.score", "numpy"]),
     "latency": (["latency", "--runs", "1"], ["edge_lstm.cli.latency", "numpy", "onnxruntime"]),
     "inspect": (["inspect"], ["edge_lstm.cli.inspect", "edge_lstm.modelfile"]),
@@ -36,21 +36,25 @@ sys.meta_path.insert(0, Hook())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+# The signals in turn: at which import one comes, and which one it is, have nothing to do with each other.
+MOMENTS = [(name, module) for name, (_, modules) in COMMANDS.items() for module in modules]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "module"),
-    [(arguments, module) for arguments, modules in COMMANDS.values() for module in modules],
-    ids=[f"{name}-{module}" for name, (_, modules) in COMMANDS.items() for module in modules],
+    ("name", "module", "number"),
+    [(name, module, SIGNALS[i % 2]) for i, (name, module) in enumerate(MOMENTS)],
+    ids=[f"{name}-{module}" for name, module in MOMENTS],
 )
 def test_a_signal_during_an_import_ends_the_command_without_a_word(
-    arguments: list[str], module: str, number: int, tmp_path: Path
+    name: str, module: str, number: int, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(HOOK)
     (tmp_path / "x.csv").write_text("text,label\ngood,pos\nbad,neg\n")
     folder = tmp_path / "work"
     folder.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "edge_lstm", *arguments],
+        [sys.executable, "-m", "edge_lstm", *COMMANDS[name][0]],
         cwd=folder,
         capture_output=True,
         timeout=120,

@@ -46,7 +46,7 @@ def shell_commands(text: str) -> Iterator[list[str]]:
 def options_of(name: str) -> set[str]:
     """The options that a command takes."""
     entry = cli.COMMANDS[name]
-    command = cli._command(name, import_module(entry.module).command, entry.summary)
+    command = cli._command(name, import_module(f"{entry.package}.cli.{name}").command, entry.summary)
     context = command.make_context(name, [], resilient_parsing=True)
     return {option for parameter in command.get_params(context) for option in parameter.opts}
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from edge_lstm_export import quickstart
 
 from edge_lstm import Classifier
 from edge_lstm.cli import COMMANDS, run
@@ -34,20 +33,6 @@ def test_the_quickstart_does_everything_once(tmp_path: Path) -> None:
     assert max(len(line) for line in done.stdout.splitlines() if line.startswith(("→", "  "))) <= 90
     assert Classifier.load(tmp_path / "quickstart" / "tickets.onnx").labels == ("billing", "bug", "question")
     assert len((tmp_path / "quickstart" / "scored.csv").read_text(encoding="utf-8").splitlines()) == 601
-
-
-def test_the_embedded_model_is_shown_where_it_is_right_and_where_it_is_wrong() -> None:
-    classifier = Classifier.load()
-    right, wrong = quickstart.judged(classifier, quickstart.SENTENCES)
-    assert len(right) >= quickstart.RIGHT_SHOWN
-    step = quickstart._sentiment(classifier)
-    answers = [answer.label for answer in classifier.predict(list(step.arguments[1:]))]
-    truth = dict(quickstart.SENTENCES)
-    hits = [truth[text] == label for text, label in zip(step.arguments[1:], answers)]
-    assert hits == [True] * quickstart.RIGHT_SHOWN + [False] * bool(wrong)
-    assert f"Of {len(quickstart.SENTENCES)} sentences" in step.shown
-    assert f"it gets {len(right)} right" in step.shown
-    assert ("the last one here wrong" in step.shown) == bool(wrong)
 
 
 def test_a_quickstart_that_is_interrupted_ends_and_goes_on_when_it_is_started_again(

@@ -147,10 +147,9 @@ def wait_for_rows(partial: Path, process: subprocess.Popen[bytes]) -> None:
 
 DRIVER = """
 import sys
-from edge_lstm.scoring import files, score_files
-files.BLOCK_ROWS = 100
-if __name__ == "__main__":
-    score_files(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), resume=True, checkpoint_seconds=0)
+from edge_lstm import RunOptions, score_files
+run = RunOptions(workers=int(sys.argv[3]), chunk_rows=100, resume=True, checkpoint_seconds=0)
+score_files(sys.argv[1], sys.argv[2], run=run)
 """
 
 
@@ -249,8 +248,8 @@ def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target:
 MEMORY_DRIVER = """
 import re, sys
 from pathlib import Path
-from edge_lstm import score_files
-score_files(sys.argv[1], sys.argv[2], workers=1)
+from edge_lstm import RunOptions, score_files
+score_files(sys.argv[1], sys.argv[2], run=RunOptions(workers=1))
 print(re.search("VmHWM:\\s*([0-9]+)", Path("/proc/self/status").read_text())[1])
 """
 

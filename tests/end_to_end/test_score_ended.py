@@ -69,7 +69,8 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "imported", ["edge_lstm.cli.streams", "typer.core", "edge_lstm.cli.options", "numpy.core", "scoring.pool"]
+    "imported",
+    ["edge_lstm.cli.streams", "typer.core", "edge_lstm.cli.options", "numpy.core", "scoring.files"],
 )
 def test_while_it_imports(tmp_path: Path, source: Path, number: signal.Signals, imported: str) -> None:
     command = [COMMAND[0], "-X", "importtime", *COMMAND[1:], source, "-o", tmp_path / "out.csv", "-w", "1"]
@@ -114,28 +115,6 @@ def test_twice(tmp_path: Path, source: Path, second: signal.Signals, seconds: fl
     assert code in ENDED
 
 
-NEVER_CLEAN = """
-import sys, time
-from edge_lstm.scoring.pool import Pool
-Pool.close = lambda self: time.sleep(1000)
-from edge_lstm.__main__ import main
-main()
-"""
-
-
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_time_while_it_tidies_up(tmp_path: Path, source: Path, second: signal.Signals) -> None:
-    command = [sys.executable, "-c", NEVER_CLEAN, "score", source, "-o", tmp_path / "out.csv", "-w", "2"]
-    with started(command) as process:
-        workers_of(process)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        assert process.poll() is None
-        process.send_signal(second)
-        code, _ = end_of(process)
-    assert code == 128 + second
-
-
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.5])
 def test_with_a_worker_that_is_stopped(tmp_path: Path, source: Path, seconds: float) -> None:
     with started([*COMMAND, source, "-o", tmp_path / "out.csv", "-w", "2"]) as process:
@@ -172,12 +151,12 @@ def test_nothing_runs_beside_the_workers(tmp_path: Path, source: Path) -> None:
 
 TWO = """
 import sys
-from edge_lstm import Classifier, EdgeLSTMError, score_files
+from edge_lstm import Classifier, EdgeLSTMError, RunOptions, score_files
 classifier = Classifier.load()
 print("ready", flush=True)
 for line in sys.stdin:
     try:
-        rows = score_files("in.csv", "out.csv", model=classifier, workers=1).rows
+        rows = score_files("in.csv", "out.csv", model=classifier, run=RunOptions(workers=1)).rows
         print(f"{rows} rows", flush=True)
     except EdgeLSTMError as error:
         print(error, flush=True)

@@ -1,4 +1,4 @@
-"""Faults at random moments of ``train`` and ``export``, as a program that imports torch once and forks.
+"""Faults at random moments of ``train`` and ``export``, as a program that imports once and forks.
 
     python train_faults.py kills FOLDER SEED COUNT     SIGKILL, then the same command again, or with --resume
     python train_faults.py full FOLDER                 file systems of every size that is too small (root)
@@ -9,6 +9,7 @@ Prints what happened as JSON.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -20,17 +21,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import matplotlib.figure  # noqa: F401 - before the fork, as the rest
 import torch
-from edge_lstm_export.cli import export as _export
-from edge_lstm_export.cli import train as _train
-from edge_lstm_export.onnx import export as _export_onnx
-from edge_lstm_export.train import run as _run
 from safetensors.torch import load_file
 
 from edge_lstm.cli import main
 
-OPTIONS = ("--preset", "tiny", "--epochs", "12", "--teacher", "none")
+OPTIONS = ("--preset", "tiny", "--epochs", "6", "--teacher", "none")
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
 NAMES = {"m.history.json", "m.history.png", "m.safetensors"}
 
@@ -70,6 +66,19 @@ def fork(arguments: Sequence[str], folder: Path, before: Callable[[], None] = la
 
 def wait(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def warm_up(folder: Path) -> None:
+    """Train and export once in this process: whatever that imports, no forked one imports again."""
+    folder.mkdir()
+    checkpoint = str(folder / "m.safetensors")
+    for arguments in (
+        ["train", str(data(folder)), "-o", checkpoint, *OPTIONS],
+        ["export", checkpoint, "-o", str(folder / "m.onnx"), "--quantize", "int8"],
+    ):
+        sys.argv = ["edge-lstm", *arguments]
+        with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+            main()
 
 
 def names(folder: Path) -> set[str]:
@@ -202,7 +211,7 @@ def pairs(top: Path, count: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    assert _train and _export and _run and _export_onnx
     torch.set_num_threads(1)
     what, top, *numbers = sys.argv[1:]
+    warm_up(Path(top) / "warm")
     print(json.dumps({"kills": kills, "full": full, "pairs": pairs}[what](Path(top), *map(int, numbers))))

@@ -75,5 +75,5 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
         run([*command, "--data", str(data)])
     run([*command, "--data", str(data), "--abstain", "0.1"])
     assert "of texts like these 60 (--data of the export)" in capsys.readouterr().out
-    run(["evaluate", str(tmp_path / "m.onnx"), "--data", str(data)])
-    assert "threshold found on the same texts" in capsys.readouterr().out
+    run(["evaluate", str(tmp_path / "m.onnx"), str(data)])
+    assert "threshold chosen on these same texts" in capsys.readouterr().out

@@ -34,16 +34,8 @@ def test_a_training_that_is_repeated_has_the_same_sha256(
     clock = time.perf_counter
     monkeypatch.setattr(time, "perf_counter", lambda: 1000 * clock())
     assert train(trained.rows, "-o", tmp_path / "slow.safetensors", *OPTIONS).returncode == 0
-    line = [
-        sys.executable,
-        "-m",
-        "edge_lstm",
-        "train",
-        trained.rows,
-        "-o",
-        tmp_path / "new.safetensors",
-        *OPTIONS,
-    ]
+    output = tmp_path / "new.safetensors"
+    line = [sys.executable, "-m", "edge_lstm", "train", trained.rows, "-o", output, *OPTIONS]
     subprocess.run(line, env={**os.environ, "PYTHONHASHSEED": "1"}, check=True, capture_output=True)
     for name in ("slow", "new"):
         assert (tmp_path / f"{name}.safetensors").read_bytes() == trained.checkpoint.read_bytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +56,6 @@ def test_parquet_with_columns_that_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": ["good", "bad"], "b": [1, 0], "c": ["x", "y"]}), path)
     data = read(path, text_column="a", label_column="b")
     assert data.labels == ("0", "1") and data.train.labels.argmax(axis=1).tolist() == [1, 0]
-    pq.write_table(pa.table({"text": ["x", "y"], "label": [1.0, float("nan")]}), path)
-    with pytest.raises(DataError, match="row 2: no label"):
-        read(path)
-
-
-def test_a_folder_with_one_folder_a_label(tmp_path: Path) -> None:
-    for label, text in (("yes", "good"), ("no", "bad")):
-        (tmp_path / label).mkdir()
-        write(tmp_path / label / "1.txt", text)
-    data = read(tmp_path)
-    assert (data.labels, data.train.texts) == (("no", "yes"), ("bad", "good"))
 
 
 def test_several_files_are_one_data_set(tmp_path: Path) -> None:
@@ -84,18 +72,9 @@ def test_several_files_are_one_data_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "text,label\n", "no labelled row"),
-        (
-            "a.csv",
-            "text,label\nx,a\ny,\nz,b\nw,\n",
-            r"row 2: no label in 'label' \(and in 1 more of 4 rows\)",
-        ),
         ("a.csv", b"text,label\nx,a\x00b\ny,a\x00c\n", "control character or a line break; rename it"),
         ("a.jsonl", '{"text": "x", "label": "a"}\n{"text": "y", "label": "\\u009b"}\n', "control character"),
         ("a.jsonl", '{"text": "x", "label": "a"}\n{"text": "y", "label": NaN}\n', "row 2: no label"),
-        ("a.jsonl", '{"text": "x", "label": "a"}\n{"text": "y"\n', "row 2"),
-        ("a.txt", "__label__a x\n__label__ both\n", "row 2: __label__ without a name"),
-        ("a.txt", "plain prose, no labels\n", "row 1: the line does not begin with __label__NAME"),
         ("a.bin", b"\x00\x01\x02\xff" * 300, "suffix"),
     ],
 )
@@ -104,16 +83,6 @@ def test_a_file_that_cannot_train_a_classifier_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=said):
         read(write(tmp_path / name, content))
-
-
-def test_lists_and_fasttext_need_no_option(tmp_path: Path) -> None:
-    rows = [{"text": f"t{i} w", "label": ["x", "y"][: i % 3]} for i in range(30)]
-    for path, lines in (
-        ("a.jsonl", map(json.dumps, rows)),
-        ("a.txt", (f"__label__x {'__label__y ' * (i % 2)}t{i}" for i in range(30))),
-    ):
-        data = read(write(tmp_path / path, "\n".join(lines)))
-        assert data.several and data.labels == ("x", "y")
 
 
 def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:

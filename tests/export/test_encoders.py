@@ -18,7 +18,7 @@ from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers import encoder as encoders
-from edge_lstm_export.train.teachers import fine_tuning, reader
+from edge_lstm_export.train.teachers import reader
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 from edge_lstm_export.train.teachers.encoder import (
@@ -27,9 +27,8 @@ from edge_lstm_export.train.teachers.encoder import (
     FineTunedEncoder,
     encoder_words,
 )
-from edge_lstm_export.train.teachers.hub import load_encoder
 from edge_lstm_export.train.teachers.reader import TextReader, forget
-from edge_lstm_export.train.teachers.transformer import read_texts
+from edge_lstm_export.train.teachers.transformer import load_encoder, read_texts
 from made import FILLERS, WORDS, dataset, rows, several_rows, write_csv
 from transformers_made import make_transformer
 
@@ -67,8 +66,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random weights know nothing: a few large steps teach them more than many small ones."""
-    monkeypatch.setattr(fine_tuning, "RATE", 2e-3)
-    monkeypatch.setattr(fine_tuning, "FEWEST_STEPS", 30)
+    monkeypatch.setattr(encoders, "RATE", 2e-3)
+    monkeypatch.setattr(encoders, "FEWEST_STEPS", 30)
 
 
 def split_of(count: int, *, several: bool = False) -> Any:
@@ -105,10 +104,10 @@ def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(encoder: Path, sev
     teacher = FineTunedEncoder(shared, several)
     teacher.read(split.texts)
     model = teacher.fit(np.arange(90), split.labels[:90])
-    found = model.predict_logits(np.arange(90, 120))
+    found = model(np.arange(90, 120))
     assert accuracy(found, split.labels[90:], several) > (0.3 if several else 0.9)
     assert all((value == before[name]).all() for name, value in shared.encoder.state_dict().items()), "a copy"
-    again = teacher.fit(np.arange(90), split.labels[:90]).predict_logits(np.arange(90, 120))
+    again = teacher.fit(np.arange(90), split.labels[:90])(np.arange(90, 120))
     assert np.array_equal(found, again)
 
 
@@ -175,7 +174,7 @@ def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tm
 def test_an_interrupted_training_fine_tunes_no_encoder_twice(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fine_tuning, "FEWEST_STEPS", 3)
+    monkeypatch.setattr(encoders, "FEWEST_STEPS", 3)
     straight = tmp_path / "straight"
     straight.mkdir()
     assert few(straight, encoder).returncode == 0

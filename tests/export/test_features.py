@@ -7,12 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits, put_together
+from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.features import Features, choose_ngrams, with_characters, with_embeddings
-from edge_lstm_export.train.linear import SparseData, SparseWeights, fit_logistic, fit_low_rank, fit_svm
 from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.ngrams import (
+    Features,
+    SparseData,
+    SparseWeights,
+    choose_ngrams,
+    fit_logistic,
+    fit_low_rank,
+    fit_svm,
+    with_characters,
+    with_embeddings,
+)
 from edge_lstm_export.train.options import NetworkConfig, TextOptions
+from edge_lstm_export.train.parts import put_together
 from edge_lstm_export.train.vocabulary import build_vocabulary
 from made import rows
 
@@ -90,7 +100,7 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
 
 
 @pytest.mark.parametrize(
-    "fit", [lambda data: fit_svm(data, 0.5), fit_logistic, lambda data: fit_low_rank(data, 4, 60, 0)]
+    "fit", [lambda data: fit_svm(data, 0.5), fit_logistic, lambda data: fit_low_rank(data, 4, 200, 0)]
 )
 def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     tokenizer = Tokenizer(("one", "two", "none", "all"))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from edge_lstm_export.train.interruption import StopRequest
 from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import DataOptions, Validation
 from edge_lstm_export.train.plan import Asked
 from edge_lstm_export.train.run import Job, plan_job, run_job
 from edge_lstm_export.train.train import Listener
 from made import rows, write_csv
+
+from edge_lstm import signals
 
 MADE = {"m.safetensors", "m.history.json", "m.history.png"}
 # What is told when the signal comes, and whether the state is kept then.
@@ -47,6 +51,19 @@ def expected(job: Job) -> bytes:
     return job.output.read_bytes()
 
 
+@contextmanager
+def handled() -> Iterator[None]:
+    """Signals as the program handles them, whatever a shell or pytest has set."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    signals.handle_signals()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def hit(job: Job, told: str, number: int, folder: Path) -> None:
     """A training that gets the signal when this is told, as the command runs it."""
     seen: list[str] = []
@@ -58,17 +75,16 @@ def hit(job: Job, told: str, number: int, folder: Path) -> None:
             for _ in range(1000):  # a handler runs between two instructions
                 pass
 
-    with StopRequest() as stop:
-        callbacks = Callbacks(
-            on_batch=lambda report: tell(f"batch {report.batch} of epoch {report.epoch}"),
-            on_epoch=lambda record: tell(f"epoch {record.epoch}"),
-            should_stop=stop.requested,
-            deferring=stop.deferred,
-        )
-        listener = Listener(tell, lambda *_: tell("the network"), callbacks)
-        with pytest.raises(KeyboardInterrupt):
-            run_job(job, listener, lambda _: tell("the plan"))
-        assert stop.exit_code == 128 + number
+    callbacks = Callbacks(
+        on_batch=lambda report: tell(f"batch {report.batch} of epoch {report.epoch}"),
+        on_epoch=lambda record: tell(f"epoch {record.epoch}"),
+        should_stop=signals.received,
+        deferring=signals.deferred,
+    )
+    listener = Listener(tell, lambda *_: tell("the network"), callbacks)
+    with handled(), pytest.raises(KeyboardInterrupt):
+        run_job(job, listener, lambda _: tell("the plan"))
+    assert signals.received_exit_code() == 128 + number
     assert seen[-1].startswith(told), "the stage went on"
     assert {path.name for path in folder.iterdir()} <= {"m.safetensors.partial"}
 
@@ -98,23 +114,12 @@ def test_with_a_part_held_out_too_every_moment_leads_to_the_same_bytes(tmp_path:
         assert broken.output.read_bytes() == straight.output.read_bytes()
 
 
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    assert {number: signal.getsignal(number) for number in earlier} == earlier
-
-
-@pytest.mark.usefixtures("handlers")
 def test_a_deferred_signal_is_noted_and_a_second_one_ends_the_program() -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
-    with StopRequest() as stop:
-        with stop.deferred():
-            os.kill(os.getpid(), signal.SIGINT)
-            assert stop.requested()
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
-        assert stop.exit_code == 130
-    with pytest.raises(KeyboardInterrupt), StopRequest():
-        os.kill(os.getpid(), signal.SIGTERM)
-    signal.signal(signal.SIGINT, before)
+    code = (
+        "import os, signal; from edge_lstm import signals; signals.handle_signals()\n"
+        "with signals.deferred():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM); print(signals.received(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGINT); print('alive', flush=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGINT, "True\n")

@@ -68,13 +68,13 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
     own = [answer.labels for answer in Classifier.from_model(fp32).predict(texts)]
     quantized = quantize_int8(fp32, labelled=Labelled(texts, own, several=True), max_drop=100)
-    assert isinstance(quantized.accuracy, gates.SetsChange)
-    assert quantized.accuracy.micro_f1_before == 1.0 and quantized.accuracy.texts == 90
+    assert quantized.accuracy is not None and quantized.accuracy.metric == "micro F1"
+    assert quantized.accuracy.before == 1.0 and quantized.accuracy.texts == 90
     with pytest.raises(CheckError, match="points of micro F1"):
-        gates.check_sets(gates.SetsChange(90, 0.9, 0.8, 0), 5)
+        gates.check_accuracy(gates.AccuracyChange("micro F1", 90, 0.9, 0.8, 0), 5)
     with pytest.raises(CheckError, match="other labels than fp32"):
-        gates.check_sets(gates.SetsChange(1000, 0.9, 0.9, 6), 5)
-    gates.check_sets(gates.SetsChange(90, 0.9, 0.9, 1), 5)
+        gates.check_accuracy(gates.AccuracyChange("micro F1", 1000, 0.9, 0.9, 6), 5)
+    gates.check_accuracy(gates.AccuracyChange("micro F1", 90, 0.9, 0.9, 1), 5)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from edge_lstm_export.train.teachers.base import (
     accuracy,
     cross_fit,
     ensemble,
+    improves,
     log_losses,
     stacked,
     stacking_weights,
@@ -37,7 +38,6 @@ def one_hot(labels: Any, count: int = 2) -> Any:
 class Spy:
     """Notes which rows it learnt and was asked of; answers 1 for each label, and the fold in ``asked_of``."""
 
-    asked: bool = True
     name: str = "spy"
     learnt: list[Any] = field(default_factory=list)
     asked_of: list[Any] = field(default_factory=list)
@@ -47,9 +47,9 @@ class Spy:
 
     def fit(self, rows: Any, labels: Any) -> Any:
         self.learnt.append((rows.tolist(), labels.tolist()))
-        return self
+        return self.predict
 
-    def predict_logits(self, rows: Any) -> Any:
+    def predict(self, rows: Any) -> Any:
         self.asked_of.append(rows.tolist())
         return np.full((len(rows), 2), len(self.learnt), np.float32)
 
@@ -59,17 +59,13 @@ class Known:
     """Answers what it was told, whatever it learns."""
 
     answers: Any
-    asked: bool = True
     name: str = "known"
 
     def read(self, texts: Any) -> None:
         pass
 
     def fit(self, rows: Any, labels: Any) -> Any:
-        return self
-
-    def predict_logits(self, rows: Any) -> Any:
-        return self.answers[rows]
+        return lambda asked: self.answers[asked]
 
 
 def knows(truth: Any, right: float, seed: int, sure: float = 2.0) -> Any:
@@ -120,26 +116,24 @@ def told(*teachers: Any, several: bool = False) -> Any:
     return ensemble(teachers, one_hot(TRUTH), FOLD, NOTHING, several=several, say=lambda line: None)
 
 
-def test_a_teacher_that_nobody_asked_for_stays_only_where_it_helps() -> None:
-    good, better = Known(knows(TRUTH, 0.75, 0)), knows(TRUTH, 0.95, 1)
-    useless = Known(knows(TRUTH, 0.5, 2), asked=False, name="useless")
-    found = told(good, useless)
-    assert [member.name for member in found.members] == ["known"]
-    ((name, with_it, without),) = found.dropped
-    assert name == "useless" and 0.5 < with_it <= 1 and without == found.accuracy
-    found = told(good, Known(better, asked=False, name="better"))
-    assert [member.name for member in found.members] == ["known", "better"] and not found.dropped
-    assert found.members[1].weight > found.members[0].weight and found.accuracy > 0.9
-    assert found.members[0].accuracy == accuracy(good.answers, one_hot(TRUTH), False)
-
-
-def test_a_teacher_that_was_asked_for_stays_unless_it_does_harm() -> None:
+def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
     good = Known(knows(TRUTH, 0.75, 0))
-    kept = told(good, Known(knows(TRUTH, 0.5, 2), name="harmless"))
-    assert [member.name for member in kept.members] == ["known", "harmless"] and not kept.dropped
-    assert kept.members[1].weight < 0.2
+    found = told(good, Known(knows(TRUTH, 0.5, 2), name="harmless"))
+    assert [member.name for member in found.members] == ["known", "harmless"] and not found.dropped
+    assert found.members[1].weight < 0.2
+    assert found.members[0].accuracy == accuracy(good.answers, one_hot(TRUTH), False)
+    found = told(good, Known(knows(TRUTH, 0.95, 1), name="better"))
+    assert found.members[1].weight > found.members[0].weight and found.accuracy > 0.9
     first = told(Known(knows(TRUTH, 0.5, 3)))
     assert len(first.members) == 1  # the first is always there
+
+
+def test_one_more_teacher_improves_where_accuracy_and_log_loss_surely_do() -> None:
+    good, better = knows(TRUTH, 0.75, 0), knows(TRUTH, 0.95, 1)
+    assert improves(better, good, one_hot(TRUTH), False)
+    assert not improves(good, better, one_hot(TRUTH), False) and not improves(
+        good, good, one_hot(TRUTH), False
+    )
 
 
 @settings(max_examples=30)

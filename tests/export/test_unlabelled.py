@@ -63,21 +63,6 @@ def test_texts_that_are_known_are_left_out_and_that_is_said() -> None:
     assert none.texts == () and none.remarks("log.txt")[0].endswith("none is left to label")
 
 
-@pytest.mark.parametrize(
-    ("labelled", "log", "alike"),
-    [
-        (LABELLED, ["die rote Tür", "der grüne Wald", "nichts als Wald"], False),
-        (LABELLED, ["外卖很好吃", "送餐太慢了"], False),
-        (LABELLED, ["the bell", "no door"], True),
-        (["外卖很好吃"], ["很慢"], True),
-    ],
-)
-def test_a_log_of_another_language_is_noticed(labelled: list[str], log: list[str], alike: bool) -> None:
-    said = choose_unlabelled(log, labelled, (), 0).remarks("log.txt")
-    assert bool(said) != alike
-    assert alike or "only 0% of the texts of log.txt" in said[0]
-
-
 TEXTS = ["one two three four five six", "seven eight nine ten", "eleven twelve", "alone", "   "]
 FOLD = np.array([0, 0, 1, 1, 1])
 

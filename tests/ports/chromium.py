@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
+import http.server
 import json
 import os
 import shutil
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--remote-debugging-pipe",
-]
+OFF = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
+FLAGS = ["--headless", "--no-sandbox", "--no-first-run", "--remote-debugging-pipe"]
+FLAGS += [f"--disable-{name}" for name in OFF]
+TYPES = {".mjs": "text/javascript", ".html": "text/html", ".wasm": "application/wasm"}
+
+
+class _Folders(http.server.SimpleHTTPRequestHandler):
+    """Serve several folders, each under its name."""
+
+    def __init__(self, *arguments: Any, folders: dict[str, Path], **more: Any) -> None:
+        self.folders = folders
+        super().__init__(*arguments, **more)
+
+    def translate_path(self, path: str) -> str:
+        name, _, rest = path.lstrip("/").partition("/")
+        return str(self.folders[name] / rest) if name in self.folders else "/nonexistent"
+
+    def guess_type(self, path: Any) -> str:
+        return TYPES.get(Path(str(path)).suffix, "application/octet-stream")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served(**folders: Path) -> Iterator[str]:
+    """Serve the folders on this machine alone → the address, to which the name of one is added."""
+    handler = functools.partial(_Folders, folders=folders)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 class Chromium:
@@ -122,15 +146,9 @@ class Chromium:
 
     def press(self, key: str, code: int, modifiers: int = 0) -> None:
         """A key, down and up."""
+        more = {"key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers}
         for kind in ("keyDown", "keyUp"):
-            self.send(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key=key,
-                code=key,
-                windowsVirtualKeyCode=code,
-                modifiers=modifiers,
-            )
+            self.send("Input.dispatchKeyEvent", type=kind, **more)
 
     def choose(self, selector: str, path: Path) -> None:
         """A file for a file input."""

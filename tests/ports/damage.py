@@ -6,8 +6,7 @@ import json
 import random
 
 from edge_lstm import onnx_file
-from edge_lstm.modelfile import embedded_model
-from tests.model_files import DATA, edited, encode, sealed
+from tests.model_files import DATA, edited
 
 
 def damaged_files() -> list[tuple[str, bytes]]:
@@ -63,7 +62,6 @@ def damaged_files() -> list[tuple[str, bytes]]:
         ("no n-grams", changed("network", ngrams=0)),
         ("wider n-grams", changed("network", ngram_dim=2)),
         ("fewer words", changed("network", num_words=7)),
-        *embedded_files(),
         ("no such graph", edited(graph=b"")),
         ("graph of noise", edited(graph=rng.randbytes(2000))),
         ("graph cut", edited(graph=onnx_file.parse(DATA).graph[:-70])),
@@ -79,22 +77,3 @@ def damaged_files() -> list[tuple[str, bytes]]:
         files.append((f"bit changed at {at}", DATA[:at] + bytes([bit]) + DATA[at + 1 :]))
     files.append(("bytes behind it", DATA + b"\x00"))
     return files
-
-
-def embedded_files() -> list[tuple[str, bytes]]:
-    """TODO(model): the package's own file, of an earlier format, with what only that format had."""
-    onnx = onnx_file.parse(embedded_model().read_bytes())
-    metadata = {key: value for key, value in onnx.metadata.items() if key != "edge_lstm.digest"}
-    network = json.loads(metadata["edge_lstm.network"])
-
-    def changed(**values: str) -> bytes:
-        entries = {f"edge_lstm.{key}": value for key, value in values.items()}
-        return sealed(encode(onnx.graph, {**metadata, **entries}.items()))
-
-    layers, buckets = ({**network, "layers": 2}, {**network, "pair_buckets": 7})
-    return [
-        ("the embedded file as format 1", changed(format="1")),
-        ("the embedded file as format 10", changed(format="10")),
-        ("two layers", changed(network=json.dumps(layers))),
-        ("fewer pairs", changed(network=json.dumps(buckets))),
-    ]

@@ -1,5 +1,5 @@
 /* one_byte MODEL STEP MASK…: opens the file with one byte changed (exclusive or), at every STEP-th place and at each of
- * the last 200, by each mask → how many files were tried, and the places of those that were opened. */
+ * the last 100, by each mask → how many files were tried, and the places of those that were opened. */
 #include "edge_lstm.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ int main(int count, char **arguments) {
     int i;
     if (!edge_lstm_needs(data, size, &error)) return fprintf(stderr, "%s\n", error), 1;
     for (at = 0; at < size; at++)
-        for (i = 3; i < count && (at % step == 0 || at + 200 >= size); i++, tried++) {
+        for (i = 3; i < count && (at % step == 0 || at + 100 >= size); i++, tried++) {
             unsigned char mask = (unsigned char)strtoul(arguments[i], NULL, 10);
             data[at] ^= mask;
             needs = edge_lstm_needs(data, size, &error);

@@ -7,7 +7,7 @@ const data = new Uint8Array(readFileSync(model));
 const opened = [];
 let tried = 0;
 for (let at = 0; at < data.length; at++)
-  for (const mask of at % step === 0 || at + 200 >= data.length ? masks : []) {
+  for (const mask of at % step === 0 || at + 100 >= data.length ? masks : []) {
     data[at] ^= mask;
     tried++;
     try {

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_lstm import Classifier
-from tests.ports.chromium import CHROMIUM, Chromium
+from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
 FOLDER = PROJECT / "ports" / "onnxruntime"
@@ -30,11 +27,6 @@ def onnxruntime_web() -> Path:
         if folder and (dist := Path(folder) / "onnxruntime-web" / "dist").is_dir():
             return dist
     pytest.skip("no onnxruntime-web: npm install --prefix ports/onnxruntime")
-
-
-def test_they_are_short() -> None:
-    for name in ("classify.cpp", "classify.mjs"):
-        assert len((FOLDER / name).read_text().splitlines()) <= 60
 
 
 def test_cpp(cases: list[Case], tmp_path: Path) -> None:
@@ -64,25 +56,6 @@ def test_cpp(cases: list[Case], tmp_path: Path) -> None:
     assert run.returncode == 1 and not run.stdout
 
 
-class _Folders(http.server.SimpleHTTPRequestHandler):
-    """Serves several folders, each under its name."""
-
-    def __init__(self, *arguments: object, folders: dict[str, Path], **more: object) -> None:
-        self.folders = folders
-        super().__init__(*arguments, **more)  # type: ignore[arg-type]
-
-    def translate_path(self, path: str) -> str:
-        name, _, rest = path.lstrip("/").partition("/")
-        return str(self.folders[name] / rest) if name in self.folders else "/nonexistent"
-
-    def guess_type(self, path: object) -> str:
-        types = {".mjs": "text/javascript", ".html": "text/html", ".wasm": "application/wasm"}
-        return types.get(Path(str(path)).suffix, "application/octet-stream")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 def test_onnxruntime_web_in_chromium(cases: list[Case], tmp_path: Path) -> None:
     if not CHROMIUM:
         pytest.skip("no chromium")
@@ -91,10 +64,6 @@ def test_onnxruntime_web_in_chromium(cases: list[Case], tmp_path: Path) -> None:
     chosen = [c for c in cases if c.name in CASES]
     for i, case in enumerate(chosen):
         (tmp_path / f"{i}.onnx").write_bytes(case.path.read_bytes())
-    folders = {"page": tmp_path, "ort": dist, "ports": PROJECT / "ports"}
-    handler = functools.partial(_Folders, folders=folders)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     script = (
         "(async () => { const ort = await import('/ort/ort.wasm.min.mjs'); ort.env.wasm.numThreads = 1;"
         " const { load } = await import('/ports/onnxruntime/classify.mjs');"
@@ -103,14 +72,12 @@ def test_onnxruntime_web_in_chromium(cases: list[Case], tmp_path: Path) -> None:
         " const answer = await predict(text);"
         " all.push({ ...answer, probabilities: [...answer.probabilities.values()] }); } return all; })()"
     )
-    try:
-        with Chromium(tmp_path / "profile") as browser:
-            browser.open(f"http://127.0.0.1:{server.server_port}/page/index.html")
-            for i, case in enumerate(chosen):
-                told = script.replace("NAME", str(i)).replace("TEXTS", json.dumps(case.texts))
-                answers = browser.run(told)
-                assert [a["status"] for a in answers] == case.statuses
-                values = np.array([a["probabilities"] for a in answers])
-                assert np.abs(values - case.probabilities).max() <= 1e-3, case.name
-    finally:
-        server.shutdown()
+    folders = {"page": tmp_path, "ort": dist, "ports": PROJECT / "ports"}
+    with served(**folders) as address, Chromium(tmp_path / "profile") as browser:
+        browser.open(f"{address}/page/index.html")
+        for i, case in enumerate(chosen):
+            told = script.replace("NAME", str(i)).replace("TEXTS", json.dumps(case.texts))
+            answers = browser.run(told)
+            assert [a["status"] for a in answers] == case.statuses
+            values = np.array([a["probabilities"] for a in answers])
+            assert np.abs(values - case.probabilities).max() <= 1e-3, case.name

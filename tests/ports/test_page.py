@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import functools
-import http.server
 import io
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +18,7 @@ from edge_lstm import Classifier
 from edge_lstm.cli import app
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import open_model
-from tests.ports.chromium import CHROMIUM, Chromium
+from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="no chromium")
@@ -102,7 +99,7 @@ def test_words_are_coloured_by_what_they_did(page: Chromium, tiny: Path) -> None
     write(page, TEXT)
     page.wait("document.getElementById('strongest').textContent.includes('Strongest')")
     titles = page.run("[...document.querySelectorAll('#words span')].map(s => [s.textContent, s.title])")
-    effects = [(part.text, part.effect) for part in explain(Classifier.load(tiny), TEXT).parts if part.known]
+    effects = [(word.text, word.effect) for word in explain(Classifier.load(tiny), TEXT).words if word.known]
     told = [(text, float(title.replace("−", "-"))) for text, title in titles if title]
     assert [text for text, _ in told] == [text for text, _ in effects]  # a word may be there twice
     for (text, one), (_, other) in zip(told, effects):
@@ -174,18 +171,6 @@ def test_a_table_dropped_on_it_comes_back_scored(page: Chromium, tiny: Path, tmp
 
 
 @needs_chromium
-def test_a_text_file_is_scored_a_line_a_text(page: Chromium, tmp_path: Path) -> None:
-    (tmp_path / "lines.txt").write_text("A wonderful film.\n\nTerrible, and boring, and bad.")
-    page.drop(tmp_path / "lines.txt")
-    page.wait("document.getElementById('counts').textContent.startsWith('3 rows')")
-    page.wait("!document.getElementById('download').hidden")
-    assert page.run("document.querySelectorAll('#rows tr').length") == 4
-    (tmp_path / "empty.csv").write_bytes(b"")
-    page.drop(tmp_path / "empty.csv")
-    page.wait("document.getElementById('error').textContent.includes('no rows')")
-
-
-@needs_chromium
 def test_it_is_used_from_the_keyboard_and_fits_a_phone(page: Chromium) -> None:
     page.look(360, 700, mobile=True)
     page.run("document.body.focus(); document.getElementById('text').focus()")
@@ -200,7 +185,7 @@ def test_it_is_used_from_the_keyboard_and_fits_a_phone(page: Chromium) -> None:
     ):
         assert element[1], f"{element[0]} has no name"
     write(page, TEXT + " " + "w" * 300)
-    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    page.wait("document.documentElement.scrollWidth <= innerWidth")
 
 
 @needs_chromium
@@ -223,14 +208,6 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def guess_type(self, path: object) -> str:
-        return {".mjs": "text/javascript", ".html": "text/html"}.get(Path(str(path)).suffix, "model/onnx")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @needs_chromium
 def test_the_module_gives_the_answers_in_a_page_and_in_a_worker(
     browser: Chromium, cases: list[Case], tmp_path: Path
@@ -245,24 +222,17 @@ def test_the_module_gives_the_answers_in_a_page_and_in_a_worker(
     chosen = [c for c in cases if c.name in ("embedded", "seed.int8.onnx", "low-rank.fp32.onnx")]
     for i, case in enumerate(chosen):
         (tmp_path / f"{i}.onnx").write_bytes(case.path.read_bytes())
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path))
+    in_page = (
+        "import('./edge-lstm.mjs').then(async ({ Classifier }) => { const c = await Classifier.load(NAME);"
+        " return TEXTS.map((t) => [...c.predict(t).probabilities.values()]); })"
     )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        browser.open(f"http://127.0.0.1:{server.server_port}/index.html")
-        in_page = (
-            "import('./edge-lstm.mjs').then(async ({ Classifier }) => {"
-            " const c = await Classifier.load(NAME);"
-            " return TEXTS.map((t) => [...c.predict(t).probabilities.values()]); })"
-        )
-        in_worker = (
-            "new Promise((done) => { const w = new Worker('./worker.mjs', { type: 'module' });"
-            " w.onmessage = ({ data }) => done(data); w.postMessage([NAME, TEXTS]); })"
-        )
+    in_worker = (
+        "new Promise((done) => { const w = new Worker('./worker.mjs', { type: 'module' });"
+        " w.onmessage = ({ data }) => done(data); w.postMessage([NAME, TEXTS]); })"
+    )
+    with served(page=tmp_path) as address:
+        browser.open(f"{address}/page/index.html")
         for i, case in enumerate(chosen):
             for script in (in_page, in_worker):
                 told = script.replace("NAME", f"'{i}.onnx'").replace("TEXTS", json.dumps(case.texts))
                 assert np.abs(np.array(browser.run(told)) - case.probabilities).max() <= 1e-4, case.name
-    finally:
-        server.shutdown()

@@ -40,37 +40,26 @@ def test_it_needs_numpy_and_the_standard_library_only() -> None:
     assert {name for name in imported if name not in sys.stdlib_module_names} == {"numpy"}
 
 
-def test_it_can_be_read_in_one_sitting() -> None:
-    assert len(SOURCE.read_text().splitlines()) <= 460
-
-
 def test_every_kind_of_model_gives_onnx_runtimes_answers(reference: ModuleType, cases: list[Case]) -> None:
-    for case in cases:
-        model = reference.read(case.path.read_bytes())
-        short = [i for i, text in enumerate(case.texts) if len(text) < 400]
-        longest = [i for i in range(len(case.texts)) if i not in short][-2:]
-        for i in short[::3] + (longest if case.name in ("tiny.fp32.onnx", "seed.int8.onnx") else []):
-            ids, status = reference.encode(model, case.texts[i])
-            assert status == case.statuses[i], (case.name, case.texts[i])
-            answer = reference.probabilities(model, ids)
-            assert reference.labels_of(model, answer) == case.answers[i], (case.name, case.texts[i])
-            assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (case.name, case.texts[i][:80])
-
-
-def test_texts_become_the_same_ids(reference: ModuleType, cases: list[Case]) -> None:
     for case in cases:
         model = reference.read(case.path.read_bytes())
         tokenizer = Classifier.load(case.path).model.tokenizer
         for text in case.texts:
             encoded = tokenizer.encode_text(text)
             assert reference.encode(model, text) == (encoded.ids, encoded.status), text
+        short = [i for i, text in enumerate(case.texts) if len(text) < 400]
+        longest = [i for i in range(len(case.texts)) if i not in short][-2:]
+        for i in short[::3] + (longest if case.name in ("tiny.fp32.onnx", "seed.int8.onnx") else []):
+            answer = reference.probabilities(model, reference.encode(model, case.texts[i])[0])
+            assert reference.labels_of(model, answer) == case.answers[i], (case.name, case.texts[i])
+            assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (case.name, case.texts[i][:80])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_a_thousand_texts(reference: ModuleType, cases: list[Case], precision: str) -> None:
+def test_hundreds_of_texts(reference: ModuleType, cases: list[Case], precision: str) -> None:
     case = next(c for c in cases if c.name == f"tiny.{precision}.onnx")
     rng = random.Random(2)
-    texts = [" ".join(rng.choices(VOCABULARY, k=rng.randrange(13))) for _ in range(1000)]
+    texts = [" ".join(rng.choices(VOCABULARY, k=rng.randrange(13))) for _ in range(300)]
     model = reference.read(case.path.read_bytes())
     answers = [reference.probabilities(model, reference.encode(model, text)[0]) for text in texts]
     expected = Classifier.load(case.path).probabilities(texts)

@@ -13,35 +13,38 @@ if TYPE_CHECKING:
 
 
 def option(
-    metavar: str | None, text: str, panel: str | None = None, *names: str, default: str = "", **settings: Any
+    metavar: str | None,
+    text: str,
+    panel: str | None = None,
+    *names: str,
+    default: str | bool = False,
+    **settings: Any,
 ) -> Any:
-    """An option with its help, a flag without metavar. default: as shown; panel: under which heading."""
-    settings |= {"metavar": metavar, "help": text, "show_default": default or False}
+    """Return an option with its help, a flag without metavar. default: in words, or True for its value;
+    panel: its heading."""
+    settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
 
 
-OutputOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")]
+OutputOption = Annotated[Path, option("FILE", "File to write.", None, "--output", "-o")]
 DataOption = Annotated[
     str | None,
     option("SOURCE", "Labelled data (its test split) for the accuracy gate and the risk-coverage curve."),
 ]
 DataDirOption = Annotated[
-    Path | None, option("FOLDER", "Folder that holds the IMDB archive.  [default: $EDGE_LSTM_DATA]")
+    Path | None, option("FOLDER", "Folder that holds the IMDB archive.", default="$EDGE_LSTM_DATA")
 ]
 DefaultAbstainOption = Annotated[
     float | None,
     option("SHARE", "The file's default: leave out labels until at most this share is wrong, such as 0.02."),
 ]
 MaxDropOption = Annotated[
-    float,
-    typer.Option(
-        "--max-drop", metavar="POINTS", min=0.0, help="Points of accuracy (or micro F1) that int8 may lose."
-    ),
+    float, option("POINTS", "Points of accuracy (or micro F1) that int8 may lose.", default=True, min=0.0)
 ]
 
 
 def check_output(output: Path, read: Iterable[str | Path | None]) -> None:
-    """OutputError or DataError where the output cannot be written, or is one of the files that are read."""
+    """Raise OutputError or DataError where the output cannot be written, or is one of the inputs."""
     from edge_lstm.atomic import check_distinct, check_writable
 
     check_distinct([output], [name for name in read if name is not None])
@@ -51,8 +54,7 @@ def check_output(output: Path, read: Iterable[str | Path | None]) -> None:
 def labelled_texts(
     source: str | None, data_dir: Path | None, several: bool, separator: str | None, columns: str | None
 ) -> Labelled | None:
-    """--data as texts with labels (several where the model gives them): the source's test split, or all of it
-    where it has none."""
+    """Return the labelled texts of --data: the source's test split, or all of it where it has none."""
     if source is None:
         return None
     from edge_lstm.cli.options import column_names

@@ -8,26 +8,18 @@ from typing import Annotated
 import typer
 
 from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption
-from edge_lstm_export.cli.options import (
-    DataDirOption,
-    DataOption,
-    DefaultAbstainOption,
-    MaxDropOption,
-    OutputOption,
-)
+from edge_lstm_export.cli import options
 
 
 def command(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="fp32 model file, made by 'edge-lstm export'.")
-    ],
-    output: OutputOption,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="fp32 file, made by 'edge-lstm export'.")],
+    output: options.OutputOption,
+    data: options.DataOption = None,
+    data_dir: options.DataDirOption = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
-    max_drop: MaxDropOption = 0.3,
-    abstain: DefaultAbstainOption = None,
+    max_drop: options.MaxDropOption = 0.3,
+    abstain: options.DefaultAbstainOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn an fp32 model file into an int8 one: smaller, mostly faster, the same bits in every batch.
@@ -39,12 +31,12 @@ def command(
     from edge_lstm.atomic import write_atomically
     from edge_lstm.modelfile import open_model, parse_model
     from edge_lstm_export.cli.display import print_written, stage
-    from edge_lstm_export.cli.options import check_output, labelled_texts
     from edge_lstm_export.onnx.export import quantize_int8
 
-    check_output(output, [model, data])
+    options.check_output(output, [model, data])
     fp32 = open_model(model)
-    labelled = labelled_texts(data, data_dir, fp32.thresholds is not None, label_separator, label_columns)
+    several = fp32.thresholds is not None
+    labelled = options.labelled_texts(data, data_dir, several, label_separator, label_columns)
     quantized = quantize_int8(fp32, labelled=labelled, max_drop=max_drop, abstain=abstain, say=stage)
     write_atomically(quantized.data, output, parents=True)
     print_written(parse_model(quantized.data, output), None, quantized, as_json=as_json)

@@ -10,18 +10,13 @@ from typing import Annotated
 
 import typer
 
+from edge_lstm_export.cli.options import option
 
-def command(
-    folder: Annotated[
-        Path, typer.Option("--folder", metavar="FOLDER", help="Where the files are written.")
-    ] = Path("quickstart"),
-    texts: Annotated[
-        bool,
-        typer.Option(
-            "--texts-only", help="Only write the example tickets there, for the tutorial, and exit."
-        ),
-    ] = False,
-) -> None:
+Folder = Annotated[Path, option("FOLDER", "Where the files are written.", default=True)]
+TextsOnly = Annotated[bool, option(None, "Only write the tickets, for the tutorial.", None, "--texts-only")]
+
+
+def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) -> None:
     """Everything once, in a minute: train on 120 tickets, export, int8, gates, predictions, a scored file,
     accuracy, latency; then the model in the package. Each step shows the command that does it alone.
     """
@@ -31,7 +26,7 @@ def command(
     from edge_lstm_export.quickstart import steps, write_texts
 
     started = time.perf_counter()
-    if texts:
+    if texts_only:
         for path in write_texts(folder):
             print(f"wrote {printable(str(path))}")
         return

@@ -19,92 +19,71 @@ if TYPE_CHECKING:
     from edge_lstm_export.train.run import Job
 
 _DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"
+_SOURCES = (
+    "Labelled CSV, TSV, JSONL, Parquet or fastText files; or one of imdb, the aclImdb folder or its tar."
+)
+_OUTPUT = "The checkpoint, a .safetensors file; not needed for --dry-run."
+_FORMAT = "csv, tsv, jsonl, parquet or text (fastText), where the name does not say."
+_PRESET = "Size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
+_TEACHER = (
+    "none, sentiment (the model of this package), or a transformer: a folder, or a name on the Hugging Face "
+    "hub."
+)
+_RENAMED = "A classifier's labels by the data's names, such as LABEL_0=neg,LABEL_1=pos."
+_TESTED = "a tenth of the texts, if 2,000 or more"
+
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_SOURCES)]
+Output = Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")]
+Test = Annotated[Path | None, option("FILE", "Labelled texts to test on.", _DATA, default=_TESTED)]
+Format = Annotated[str | None, option("NAME", _FORMAT, _DATA, "--format")]
+TextColumn = Annotated[str | None, option("NAME", "Column of the texts.", _DATA)]
+LabelColumn = Annotated[str | None, option("NAME", "Column of the labels.", _DATA)]
+Suspects = Annotated[Path | None, option("FILE", "List the texts whose label looks wrong, as CSV.", _DATA)]
+Preset = Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")]
+PlanFile = Annotated[Path | None, option("FILE", "Run an edited plan of --dry-run --json.", _MODEL)]
+Epochs = Annotated[
+    int | None, option("N", "Passes over the data, at most.", _MODEL, default="by the data", min=1)
+]
+Balance = Annotated[bool, option(None, "Find rare labels, at the price of accuracy.", _MODEL, "--balance")]
+Teacher = Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default="sentiment, where it helps")]
+TeacherLabels = Annotated[str | None, option("THEIRS=OURS,…", _RENAMED, _TEACHERS)]
+Unlabelled = Annotated[
+    str | None, option("SOURCE", "Texts without labels, for the teachers to label.", _TEACHERS)
+]
+Seed = Annotated[int | None, option("N", "Decides every random choice.", _RUN, default="0", min=0)]
+DryRun = Annotated[bool, option(None, "Show the plan and exit.", _RUN, "--dry-run")]
+Resume = Annotated[
+    bool, option(None, "Continue an interrupted training, with the same options.", _RUN, "--resume")
+]
 
 
 def command(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="Labelled CSV, TSV, JSONL, Parquet or fastText files; or one of imdb, the aclImdb folder or "
-            "its tar.",
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        option(
-            "FILE", "The checkpoint, a .safetensors file; not needed for --dry-run.", _RUN, "--output", "-o"
-        ),
-    ] = None,
-    test: Annotated[
-        Path | None,
-        option("FILE", "Labelled texts to test on.", _DATA, default="a tenth of the texts, if 2,000 or more"),
-    ] = None,
-    input_format: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "csv, tsv, jsonl, parquet or text (fastText), where the name does not say.",
-            _DATA,
-            "--format",
-        ),
-    ] = None,
-    text_column: Annotated[str | None, option("NAME", "Column of the texts.", _DATA)] = None,
-    label_column: Annotated[str | None, option("NAME", "Column of the labels.", _DATA)] = None,
+    sources: Sources,
+    output: Output = None,
+    test: Test = None,
+    input_format: Format = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
-    suspects: Annotated[
-        Path | None, option("FILE", "List the texts whose label looks wrong, as CSV.", _DATA)
-    ] = None,
-    preset: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "Size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example).",
-            _MODEL,
-            default="small",
-        ),
-    ] = None,
-    plan: Annotated[Path | None, option("FILE", "Run an edited plan of --dry-run --json.", _MODEL)] = None,
-    epochs: Annotated[
-        int | None, option("N", "Passes over the data, at most.", _MODEL, default="by the data", min=1)
-    ] = None,
-    balance: Annotated[
-        bool, option(None, "Find rare labels, at the price of accuracy.", _MODEL, "--balance")
-    ] = False,
-    teacher: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "none, sentiment (the model of this package), or a transformer: a folder, or a name on the "
-            "Hugging Face hub.",
-            _TEACHERS,
-            default="sentiment, where it helps",
-        ),
-    ] = None,
-    teacher_labels: Annotated[
-        str | None,
-        option(
-            "THEIRS=OURS,…",
-            "A classifier's labels by the data's names, such as LABEL_0=neg,LABEL_1=pos.",
-            _TEACHERS,
-        ),
-    ] = None,
-    unlabelled: Annotated[
-        str | None, option("SOURCE", "Texts without labels, for the teachers to label.", _TEACHERS)
-    ] = None,
-    seed: Annotated[int | None, option("N", "Decides every random choice.", _RUN, default="0", min=0)] = None,
-    dry_run: Annotated[bool, option(None, "Show the plan and exit.", _RUN, "--dry-run")] = False,
-    resume: Annotated[
-        bool, option(None, "Continue an interrupted training, with the same options.", _RUN, "--resume")
-    ] = False,
+    suspects: Suspects = None,
+    preset: Preset = None,
+    plan: PlanFile = None,
+    epochs: Epochs = None,
+    balance: Balance = False,
+    teacher: Teacher = None,
+    teacher_labels: TeacherLabels = None,
+    unlabelled: Unlabelled = None,
+    seed: Seed = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier from labelled text.
 
     Writes FILE and beside it the history of the training (.history.json, .history.png). What it will do is
-    decided before it runs: see --dry-run. Ctrl-C stops it at the next batch; --resume goes on from there as
-    if nothing had happened.
+    decided before it runs: see --dry-run. Ctrl-C stops it at the next batch; --resume continues there and
+    comes to the same result.
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.train.options import DataOptions
@@ -113,38 +92,23 @@ def command(
 
     if output is None and not dry_run:
         raise typer.BadParameter("give -o FILE.safetensors, where the checkpoint goes")
-    edited = None
-    if plan is not None:
-        decided = {"--preset": preset, "--epochs": epochs, "--teacher": teacher, "--seed": seed}
-        edited = _read_plan(plan, decided | {"--balance": balance or None})
-        seed = edited.seed
-    seed = seed or 0
-    job = Job(
-        tuple(sources),
-        output or Path("model.safetensors"),
-        DataOptions(
-            test=test,
-            seed=seed,
-            show_progress=sys.stderr.isatty(),
-            input_format=input_format,
-            text_column=text_column,
-            label_column=label_column,
-            label_separator=label_separator,
-            label_columns=column_names(label_columns),
-        ),
-        Asked(
-            preset=Asked.preset if preset is None else preset,
-            teacher=teacher,
-            epochs=epochs,
-            balance=balance,
-            seed=seed,
-        ),
-        edited,
-        unlabelled,
-        _renaming(teacher_labels),
-        suspects,
-        resume,
+    decided = {"--preset": preset, "--epochs": epochs, "--teacher": teacher, "--seed": seed}
+    edited = None if plan is None else _read_plan(plan, decided | {"--balance": balance or None})
+    seed = (seed or 0) if edited is None else edited.seed
+    data = DataOptions(
+        test=test,
+        seed=seed,
+        show_progress=sys.stderr.isatty(),
+        input_format=input_format,
+        text_column=text_column,
+        label_column=label_column,
+        label_separator=label_separator,
+        label_columns=column_names(label_columns),
     )
+    size = Asked.preset if preset is None else preset
+    asked = Asked(size, teacher, epochs=epochs, balance=balance, seed=seed)
+    target, names = output or Path("model.safetensors"), _renaming(teacher_labels)
+    job = Job(tuple(sources), target, data, asked, edited, unlabelled, names, suspects, resume)
     if dry_run:
         _show_plan(job, as_json=as_json)
         return
@@ -155,12 +119,11 @@ def command(
 
 def _show_plan(job: Job, *, as_json: bool) -> None:
     from edge_lstm_export.cli.display import TrainingDisplay, print_plan
-    from edge_lstm_export.train.interruption import StopRequest
     from edge_lstm_export.train.run import check_job, plan_job
 
     check_job(job)
     begin = time.monotonic()
-    with TrainingDisplay(StopRequest(), quiet=True) as display:
+    with TrainingDisplay(quiet=True) as display:
         prepared = plan_job(job, display.say)
     if as_json:
         print(json.dumps(prepared.plan.to_dict(), indent=1, ensure_ascii=False))
@@ -169,24 +132,22 @@ def _show_plan(job: Job, *, as_json: bool) -> None:
 
 
 def _train(job: Job, *, as_json: bool) -> None:
-    from edge_lstm.signals import exit_code
+    from edge_lstm.signals import received_exit_code
     from edge_lstm_export.cli.display import TrainingDisplay, message, print_report
-    from edge_lstm_export.train.interruption import StopRequest
     from edge_lstm_export.train.run import run_job
     from edge_lstm_export.train.train import Listener
 
     begin = time.monotonic()
-    with StopRequest() as stop:
-        try:
-            with TrainingDisplay(stop, quiet=as_json) as display:
-                listener = Listener(display.say, display.started, display.callbacks())
-                report = run_job(job, listener, display.prepared)
-        except KeyboardInterrupt as interrupt:
-            advice = "start again with the same command"
-            if job.partial.exists():
-                advice = f"continue with the same command and --resume (state in {job.partial})"
-            message(f"interrupted; {advice}")
-            raise typer.Exit(stop.exit_code or exit_code(interrupt)) from None
+    try:
+        with TrainingDisplay(quiet=as_json) as display:
+            listener = Listener(display.say, display.started, display.callbacks())
+            report = run_job(job, listener, display.prepared)
+    except KeyboardInterrupt:
+        advice = "start again with the same command"
+        if job.partial.exists():
+            advice = f"continue with the same command and --resume (state in {job.partial})"
+        message(f"interrupted; {advice}")
+        raise typer.Exit(received_exit_code()) from None
     if as_json:
         print(json.dumps(report.result.checkpoint.training, ensure_ascii=False))
     else:
@@ -196,28 +157,27 @@ def _train(job: Job, *, as_json: bool) -> None:
 
 
 def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
-    """Raises DataError where the file is no plan, or one of the options, which it decides, is given too."""
+    """Raise DataError where the file is no plan, or one of the options, which it decides, is given too."""
     from edge_lstm.errors import DataError
     from edge_lstm_export.train.plan import Plan
 
+    how = "make one with 'edge-lstm train SOURCE --dry-run --json'"
     try:
         values, reason = json.loads(path.read_text(encoding="utf-8")), ""
     except FileNotFoundError:
-        advice = "make one with 'edge-lstm train SOURCE --dry-run --json'"
-        raise DataError(f"no plan at {path}; {advice}") from None
+        raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:
         values, reason = None, f" ({error})"
     if not isinstance(values, dict):
-        raise DataError(f"{path} is not a plan in JSON{reason}; make one with --dry-run --json")
+        raise DataError(f"{path} is not a plan in JSON{reason}; {how}")
     plan = Plan.from_dict(values)
-    for name, value in options.items():
-        if value is not None:
-            raise DataError(f"--plan decides what {name} does; leave it out, or edit the plan")
+    for name in (name for name, value in options.items() if value is not None):
+        raise DataError(f"--plan decides what {name} does; leave it out, or edit the plan")
     return plan
 
 
 def _renaming(text: str | None) -> dict[str, str]:
-    """``THEIRS=OURS,…`` → their label → ours."""
+    """Return ``THEIRS=OURS,…`` as their label → ours."""
     names: dict[str, str] = {}
     for pair in text.split(",") if text else ():
         theirs, _, ours = (part.strip() for part in pair.partition("="))

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
-from edge_lstm.evaluation.several import truth_of_sets
 from edge_lstm.latency.statistics import Ratio, paired_ratio
 from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
 from edge_lstm.modelfile import ModelFile, parse_model
@@ -34,9 +34,8 @@ Say = Callable[[str], None]  # is told, in a line, what is done next
 DATA_OF_EXPORT = "--data of the export"  # of a risk-coverage curve
 EXAMPLES = "examples"  # of a checkpoint's training: a few texts, which become golden rows
 MOST_EXAMPLES, LONGEST_EXAMPLE = 8, 500  # texts; characters of one
-TIMED_TEXTS = 100  # each TIMED_ROUNDS times on both models
-FEWEST_TIMED = 40  # fewer texts are timed over and over
-TIMED_ROUNDS = 6  # of which the first does not count
+TIMED_TEXTS, FEWEST_TIMED = 100, 40  # of fewer texts each is timed several times
+TIMED_ROUNDS = 6  # of each text and model, of which the first does not count
 # Two runs of the same file differ by a few percent on a shared machine, and a tenth of a short text's time is
 # a few µs: no reason to ship thrice the bytes, and answers whose bits differ from CPU to CPU.
 TIE = 1.1
@@ -44,12 +43,10 @@ TIE = 1.1
 
 @dataclass(frozen=True)
 class Exported:
-    """An fp32 file's bytes; parity: largest |PyTorch - ONNX Runtime| of a probability; answers: float32
-    [n, labels], the file's to the labelled texts, or None where there are none."""
+    """An fp32 file's bytes; parity: the largest |PyTorch - ONNX Runtime| of a probability."""
 
     data: bytes
     parity: float
-    answers: gates.Probabilities | None = None
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,13 @@ class Quantized:
     bytes_after: int
     agreement: gates.Agreement
     batch_comparisons: int
-    accuracy: gates.AccuracyChange | gates.SetsChange | None
+    accuracy: gates.AccuracyChange | None
     micros_before: float
     micros_after: float
     time_ratio: Ratio
 
     def choice(self) -> Choice:
-        """The faster of the two files on this CPU. Where neither is faster by more than TIE with 95 %
+        """Return the faster of the two files on this CPU. Where neither is faster by more than TIE with 95 %
         confidence, the smaller one."""
         ratio = self.time_ratio
         inverse = Ratio(1 / ratio.value, 1 / ratio.high, 1 / ratio.low)
@@ -98,21 +95,25 @@ def export_fp32(
     checkpoint: Checkpoint,
     *,
     length: int | None = None,
-    batch: int | None = None,
+    batch: Literal[1] | None = None,
     opset: int = graph.DEFAULT_OPSET,
     labelled: Labelled | None = None,
     abstain: float | None = None,
     say: Say = lambda line: None,
 ) -> Exported:
-    """A checkpoint → an fp32 model file that answers as PyTorch does.
+    """Make the fp32 model file of a checkpoint; it answers as PyTorch does.
 
     length: columns of the input (default: the checkpoint's); batch: None for a free batch, or 1.
     labelled: texts that the network did not learn from, for the file's risk-coverage curve in the place of
     the checkpoint's. abstain: the file's default, see RiskCoverage.
     Raises DataError for an option out of range, CheckError where a gate fails.
     """
-    _check_shape(length, batch, opset)
-    _check_labelled(labelled, abstain, checkpoint.thresholds)
+    if not graph.MIN_OPSET <= opset <= graph.MAX_OPSET:
+        opsets = f"{graph.MIN_OPSET} to {graph.MAX_OPSET}"
+        raise DataError(f"opset {opset} is not supported; give one from {opsets}")
+    if length is not None and not 1 <= length <= MAX_LENGTH:
+        raise DataError(f"length {length} is out of range; give one from 1 to {MAX_LENGTH:,}")
+    truth = _truth(labelled, abstain, checkpoint.labels, checkpoint.thresholds)
     tokenizer = checkpoint.tokenizer if length is None else replace(checkpoint.tokenizer, length=length)
     config, training = checkpoint.network.config, dict(checkpoint.training)
     texts = golden_texts(tokenizer, training.pop(EXAMPLES, None))
@@ -127,13 +128,13 @@ def export_fp32(
     rows = gates.random_rows(tokenizer) + gates.text_rows(tokenizer, embedded_reviews())
     say(f"comparing with PyTorch on {len(rows)} texts")
     parity = gates.check_parity(checkpoint.network, classifier, rows)
-    answers = None
+    curve = checkpoint.abstention
     if labelled is not None:
         say(f"answering {len(labelled.texts):,} labelled texts")
         answers = classifier.probabilities_of(gates.text_rows(tokenizer, labelled.texts))
-    curve = _curve(checkpoint.abstention, answers, labelled, checkpoint.labels, abstain)
-    description = replace(description, abstention=curve)
-    return Exported(_with_golden_rows(model, description, classifier, texts), parity, answers)
+        curve = _measured_curve(curve, answers, labelled, truth)
+    description = replace(description, abstention=_with_default(curve, abstain))
+    return Exported(_with_golden_rows(model, description, classifier, texts), parity)
 
 
 def quantize_int8(
@@ -142,19 +143,17 @@ def quantize_int8(
     labelled: Labelled | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
-    answers: gates.Probabilities | None = None,
     say: Say = lambda line: None,
 ) -> Quantized:
-    """An fp32 model file → its int8 file, through the gates.
+    """Make the int8 file of an fp32 model file, through the gates.
 
     labelled: texts for the accuracy gate and, with abstain, as in :func:`export_fp32`; max_drop: percentage
     points of accuracy that may be lost.
-    answers: the fp32 file's to the labelled texts where they are known (Exported.answers).
     Raises DataError (not an fp32 file of this project) or CheckError.
     """
     if not 0 <= max_drop <= 100:
         raise DataError(f"--max-drop is a number of points from 0 to 100, not {max_drop}")
-    _check_labelled(labelled, abstain, fp32.thresholds)
+    truth = _truth(labelled, abstain, fp32.labels, fp32.thresholds)
     say("rounding weights to int8")
     model, description = _int8_graph(fp32)
     old, new = Classifier.from_model(fp32), Classifier.from_model(_file(model, description))
@@ -167,12 +166,14 @@ def quantize_int8(
     if labelled is not None:
         rows = gates.text_rows(fp32.tokenizer, labelled.texts)
     say(f"comparing with fp32 on {len(rows):,} texts")
-    before = old.probabilities_of(rows) if answers is None or labelled is None else answers
-    after = new.probabilities_of(rows)
-    accuracy = None if labelled is None else _accuracy([old, new], before, after, labelled, max_drop)
-    curve = _curve(fp32.abstention, after, labelled, fp32.labels, abstain)
+    before, after = old.probabilities_of(rows), new.probabilities_of(rows)
+    accuracy, curve = None, fp32.abstention
+    if labelled is not None:
+        accuracy = gates.check_accuracy(gates.accuracy_change([old, new], before, after, truth), max_drop)
+        curve = _measured_curve(curve, after, labelled, truth)
+    description = replace(description, abstention=_with_default(curve, abstain))
     texts = [row.text for row in fp32.golden] or golden_texts(fp32.tokenizer, None)
-    data = _with_golden_rows(model, replace(description, abstention=curve), new, texts)
+    data = _with_golden_rows(model, description, new, texts)
     say("timing both files")
     times = _times_of_a_text(old, new, rows)
     agreement = gates.agreement([old, new], before, after)
@@ -180,8 +181,8 @@ def quantize_int8(
 
 
 def quantize_if_better(fp32: ModelFile, **options: Any) -> tuple[Quantized | None, Choice]:
-    """:func:`quantize_int8` with its options, and which of the two files to take on this CPU; None where int8
-    fails a gate."""
+    """Return :func:`quantize_int8` with its options, and which of the two files to take on this CPU; None
+    where int8 fails a gate."""
     try:
         quantized = quantize_int8(fp32, **options)
     except CheckError as error:
@@ -189,30 +190,28 @@ def quantize_if_better(fp32: ModelFile, **options: Any) -> tuple[Quantized | Non
     return quantized, quantized.choice()
 
 
-def _check_shape(length: int | None, batch: int | None, opset: int) -> None:
-    """Raise DataError where a file cannot have this length, batch or opset."""
-    if batch not in (None, 1):
-        raise DataError(f"the batch is free or 1, not {batch}; leave --batch out, or give --batch 1")
-    if not graph.MIN_OPSET <= opset <= graph.MAX_OPSET:
-        opsets = f"{graph.MIN_OPSET} to {graph.MAX_OPSET}"
-        raise DataError(f"opset {opset} is not supported; give one from {opsets}")
-    if length is not None and not 1 <= length <= MAX_LENGTH:
-        raise DataError(f"length {length} is out of range; give one from 1 to {MAX_LENGTH:,}")
-
-
-def _check_labelled(
-    labelled: Labelled | None, abstain: float | None, thresholds: tuple[float, ...] | None
-) -> None:
-    """Raise DataError where texts have several labels and the model gives one, or the other way round."""
+def _truth(
+    labelled: Labelled | None,
+    abstain: float | None,
+    labels: Sequence[str],
+    thresholds: tuple[float, ...] | None,
+) -> npt.NDArray[np.bool_]:
+    """Return the label matrix of the texts by the model's labels: bool [n, labels]. DataError where they have
+    several labels and the model gives one, the other way round, or have labels that it does not know."""
+    if abstain is not None and thresholds is not None:
+        raise DataError("--abstain is for models that give one label a text; leave it out")
+    rows = [] if labelled is None else labelled.labels
     if labelled is not None and labelled.several != (thresholds is not None):
         has, gives = ("one label", "several") if thresholds is not None else ("several labels", "one")
         raise DataError(f"the data has {has} a text, the model gives {gives}; give other --data")
-    if abstain is not None and thresholds is not None:
-        raise DataError("--abstain is for models that give one label a text; leave it out")
+    if unknown := sorted({name for names in rows for name in names} - set(labels)):
+        lacking = f"the data has labels the model does not know ({', '.join(unknown[:5])})"
+        raise DataError(f"{lacking}; the model's are {', '.join(labels)}")
+    return np.array([[label in names for label in labels] for names in rows], np.bool_)
 
 
 def _int8_graph(fp32: ModelFile) -> tuple[onnx.ModelProto, graph.Description]:
-    """The int8 graph of an fp32 file, and what it says of itself before it is tested."""
+    """Return the int8 graph of an fp32 file, and its description."""
     if fp32.quantization is not None:
         raise DataError(f"{fp32.path} is int8 already; give an fp32 model file")
     config: NetworkConfig = from_plain(NetworkConfig, fp32.network, f"{fp32.path}: its network")
@@ -232,25 +231,9 @@ def _int8_graph(fp32: ModelFile) -> tuple[onnx.ModelProto, graph.Description]:
     return model, graph.Description(config, *parts, quantization_description(config))
 
 
-def _accuracy(
-    models: Sequence[Classifier],
-    before: gates.Probabilities,
-    after: gates.Probabilities,
-    labelled: Labelled,
-    max_drop: float,
-) -> gates.AccuracyChange | gates.SetsChange:
-    """Two models' accuracies on labelled texts. CheckError where more than ``max_drop`` points are lost."""
-    labels = models[0].labels
-    if labelled.several:
-        truth = truth_of_sets(labelled.labels, labels, {}, "the data")
-        return gates.check_sets(gates.sets_change(models, before, after, truth), max_drop)
-    indices = _label_indices(labelled.names, labels)
-    return gates.check_accuracy(gates.accuracy_change(before, after, indices), max_drop)
-
-
 def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
-    """Texts for the model file's own test: empty, unknown, of everyday words, and the first examples (a list
-    of texts; without any, words of the vocabulary), alone and joined."""
+    """Return texts for the model file's own test: empty, unknown, of everyday words, and the first examples
+    (a list of texts; without any, words of the vocabulary), alone and joined."""
     given = examples if isinstance(examples, list) else []
     texts = [text[:LONGEST_EXAMPLE] for text in given if isinstance(text, str)][:MOST_EXAMPLES]
     if texts:
@@ -262,7 +245,7 @@ def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
 
 
 def _file(model: onnx.ModelProto, description: graph.Description) -> ModelFile:
-    """The model file, as a device opens it. CheckError where it is not valid ONNX."""
+    """Return the model file, as a device opens it. CheckError where it is not valid ONNX."""
     data = graph.describe_in(model, description)
     gates.check_structure(data)
     return parse_model(data, Path("(model being exported)"))
@@ -271,7 +254,7 @@ def _file(model: onnx.ModelProto, description: graph.Description) -> ModelFile:
 def _with_golden_rows(
     model: onnx.ModelProto, description: graph.Description, classifier: Classifier, texts: Sequence[str]
 ) -> bytes:
-    """The model file's bytes, with the answers of this machine to the golden texts."""
+    """Return the model file's bytes, with the answers of this machine to the golden texts."""
     rows = gates.text_rows(description.tokenizer, texts)
     # Nine digits are a float32 exactly; twenty would be a third of the file of a hundred labels.
     answers = [[float(f"{p:.9g}") for p in row] for row in classifier.probabilities_of(rows, batch_size=1)]
@@ -279,44 +262,37 @@ def _with_golden_rows(
     return _file(model, replace(description, golden=golden)).data
 
 
-def _curve(
+def _measured_curve(
     curve: RiskCoverage | None,
-    answers: gates.Probabilities | None,
-    labelled: Labelled | None,
-    labels: Sequence[str],
-    abstain: float | None,
+    answers: gates.Probabilities,
+    labelled: Labelled,
+    truth: npt.NDArray[np.bool_],
 ) -> RiskCoverage | None:
-    """The file's risk-coverage curve: of its own answers to labelled texts, else ``curve``; its default is
-    ``abstain``, else that of ``curve``. DataError where the curve cannot say the threshold for it.
-
-    However few the texts are, they judge: the validation part is drawn from the training texts, often
-    paraphrases by the same writers, and promises more than other texts keep. Texts with several labels have
-    no curve. answers: float32 [n, labels].
-    """
-    default = abstain if abstain is not None or curve is None else curve.default
-    if labelled is not None and not labelled.several and answers is not None:
-        curve = RiskCoverage.of(answers, _label_indices(labelled.names, labels), DATA_OF_EXPORT)
-        curve = replace(curve, sha256=texts_digest(labelled.texts))
-    if default is None:
+    """Return the curve of the answers (float32 [n, labels]) to labelled texts, with the default of ``curve``,
+    however few the texts are: the validation part, drawn from the training texts, promises more than other
+    texts keep. Texts with several labels have no curve."""
+    if labelled.several:
         return curve
-    if curve is None:
+    default = None if curve is None else curve.default
+    measured = RiskCoverage.of(answers, truth.argmax(axis=1), DATA_OF_EXPORT)
+    return replace(measured, default=default, sha256=texts_digest(labelled.texts))
+
+
+def _with_default(curve: RiskCoverage | None, abstain: float | None) -> RiskCoverage | None:
+    """Return the curve with the default ``abstain``, else its own. DataError where the texts are too few to
+    give the threshold for it."""
+    if curve is None and abstain is not None:
         raise DataError("there is no risk-coverage curve for --abstain; add --data LABELLED")
-    curve.threshold(default)
+    if curve is None:
+        return None
+    default = curve.default if abstain is None else abstain
+    if default is not None:
+        curve.threshold(default)
     return replace(curve, default=default)
 
 
-def _label_indices(labels: Sequence[str], names: Sequence[str]) -> gates.Indices:
-    """The places of texts' labels among the model's: int64 [n]. DataError where it lacks one."""
-    index = {label: i for i, label in enumerate(names)}
-    unknown = sorted(set(labels) - set(index))
-    if unknown:
-        lacking = f"the data has labels the model does not know ({', '.join(unknown[:5])})"
-        raise DataError(f"{lacking}; the model's are {', '.join(names)}")
-    return np.array([index[label] for label in labels], dtype=np.int64)
-
-
 def _times_of_a_text(old: Classifier, new: Classifier, rows: gates.Rows) -> tuple[float, float, Ratio]:
-    """Median µs per text at batch 1 of both, and how many times as long ``new`` takes, over the same texts.
+    """Return the median µs per text at batch 1 of both, and how many times as long ``new`` takes.
 
     The two take turns on each text, and each is the first in every other round: a change of the machine's
     clock, or a neighbour, hits both.

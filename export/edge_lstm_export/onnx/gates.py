@@ -30,7 +30,6 @@ LEAST_HEADROOM = 2e-6  # above the error of ONNX Runtime's tanh and sigmoid, whi
 MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 Rows = list[list[int]]
 _FP32_OR_AGAIN = "keep the fp32 file, or train with a lower learning_rate in the plan"
 
@@ -47,28 +46,19 @@ class Agreement:
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy of two models on the same labelled texts, and the difference with its 95 % interval, all
-    as fractions (0.01 = one percentage point)."""
+    """Accuracy (of several labels a text micro F1) of two models on the same labelled texts, 0 to 1.
 
+    changed: texts that get other labels. low, high: the 95 % interval of the difference of accuracies; None
+    of micro F1.
+    """
+
+    metric: str
     texts: int
     before: float
     after: float
-    low: float
-    high: float
-
-    @property
-    def drop(self) -> float:
-        return self.before - self.after
-
-
-@dataclass(frozen=True)
-class SetsChange:
-    """Micro F1 of two models that give several labels, from 0 to 1; changed: texts that they give others."""
-
-    texts: int
-    micro_f1_before: float
-    micro_f1_after: float
     changed: int
+    low: float | None = None
+    high: float | None = None
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
@@ -175,58 +165,45 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
 
 
 def agreement(models: Sequence[Classifier], before: Probabilities, after: Probabilities) -> Agreement:
-    """Two models and their probabilities (float32 [n, labels]) for the same texts → how far they agree."""
+    """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts."""
     difference = np.abs(before.astype(np.float64) - after)
     labels, labels_after = (model.has_labels(answers) for model, answers in zip(models, (before, after)))
     changed = int((labels != labels_after).any(axis=1).sum())
     return Agreement(len(before), float(difference.mean()), float(difference.max()), changed)
 
 
-def sets_change(
+def accuracy_change(
     models: Sequence[Classifier], before: Probabilities, after: Probabilities, truth: npt.NDArray[np.bool_]
-) -> SetsChange:
-    """Of two models that give several labels. truth: bool [n, labels]."""
-    names, pairs = models[0].labels, zip(models, (before, after))
-    first, second = (set_scores(truth, model.has_labels(answers), names).micro_f1 for model, answers in pairs)
-    return SetsChange(len(truth), first, second, agreement(models, before, after).changed)
-
-
-def check_sets(change: SetsChange, max_drop: float) -> SetsChange:
-    """The change. CheckError where micro F1 fell by more than ``max_drop`` points, or more than one text, and
-    more than MOST_OTHER_LABELS of them, get other labels."""
-    drop = (change.micro_f1_before - change.micro_f1_after) * 100
-    if drop > max_drop:
-        raise CheckError(
-            f"int8 loses {drop:.2f} points of micro F1 ({change.micro_f1_before * 100:.2f} % → "
-            f"{change.micro_f1_after * 100:.2f} % on {change.texts:,} texts), more than --max-drop "
-            f"{max_drop:g}; no file was written"
-        )
-    if change.changed > max(1, MOST_OTHER_LABELS * change.texts):
-        raise CheckError(
-            f"int8 gives {change.changed:,} of {change.texts:,} texts other labels than fp32, more than "
-            f"{MOST_OTHER_LABELS:.1%}; no file was written: keep the fp32 file, or train again"
-        )
-    return change
-
-
-def accuracy_change(before: Probabilities, after: Probabilities, truth: Indices) -> AccuracyChange:
-    """Accuracies on the same texts and Wald's 95 % interval of their difference (Agresti, Categorical Data
-    Analysis, 3rd ed., section 11.1.1). truth: int64 [n], indices of the right labels."""
-    right_before, right_after = before.argmax(axis=1) == truth, after.argmax(axis=1) == truth
+) -> AccuracyChange:
+    """Return accuracies on the same texts and Wald's 95 % interval of their difference (Agresti, Categorical
+    Data Analysis, 3rd ed., section 11.1.1), or both micro F1. truth: bool [n, labels]."""
+    changed = agreement(models, before, after).changed
+    pairs = zip(models, (before, after))
+    if models[0].model.thresholds is not None:
+        first, second = (set_scores(truth, m.has_labels(p), m.labels).micro_f1 for m, p in pairs)
+        return AccuracyChange("micro F1", len(truth), first, second, changed)
+    right_before, right_after = (truth[np.arange(len(truth)), p.argmax(axis=1)] for p in (before, after))
     difference = right_after.astype(np.int64) - right_before
     change, half = float(difference.mean()), 1.96 * float(difference.std()) / len(truth) ** 0.5
     shares = float(right_before.mean()), float(right_after.mean())
-    return AccuracyChange(len(truth), *shares, change - half, change + half)
+    return AccuracyChange("accuracy", len(truth), *shares, changed, change - half, change + half)
 
 
 def check_accuracy(change: AccuracyChange, max_drop: float) -> AccuracyChange:
-    """The change. CheckError where accuracy fell by more than ``max_drop`` percentage points."""
-    if change.drop * 100 > max_drop:
+    """Return the change. CheckError where the metric fell by more than ``max_drop`` points, or, of several
+    labels a text, more than one text, and more than MOST_OTHER_LABELS of them, get other labels."""
+    drop = (change.before - change.after) * 100
+    if drop > max_drop:
         step = 100 / change.texts
         few = f" (one text is {step:.2f} points: give more --data, or --max-drop {2 * step:.1f})"
         raise CheckError(
-            f"int8 loses {change.drop * 100:.2f} points of accuracy ({change.before * 100:.2f} % → "
+            f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
             f"{change.after * 100:.2f} % on {change.texts:,} texts), more than --max-drop {max_drop:g}; "
             f"no file was written{few if step > max_drop else ''}"
+        )
+    if change.low is None and change.changed > max(1, MOST_OTHER_LABELS * change.texts):
+        raise CheckError(
+            f"int8 gives {change.changed:,} of {change.texts:,} texts other labels than fp32, more than "
+            f"{MOST_OTHER_LABELS:.1%}; no file was written: keep the fp32 file, or train again"
         )
     return change

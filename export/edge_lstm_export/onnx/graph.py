@@ -8,7 +8,7 @@ the input, T time steps that are run, E embedding, H hidden units, D directions,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -304,36 +304,32 @@ def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
 
 
 def _serialize(model: onnx.ModelProto) -> bytes:
-    """The model's bytes, with the integers of attributes packed: a byte less for each, a third of an n-gram.
-    Every reader of protocol buffers takes both forms; the onnx package writes the longer one."""
-    nodes = _fields(model.graph, "node", map(_serialize_node, model.graph.node))
-    return _without(model, "graph") + _fields(model, "graph", [nodes + _without(model.graph, "node")])
-
-
-def _serialize_node(node: onnx.NodeProto) -> bytes:
-    attributes = [
-        _without(a, "ints") + _fields(a, "ints", [b"".join(map(_varint, a.ints))] if a.ints else [])
-        for a in node.attribute
-    ]
-    return _without(node, "attribute") + _fields(node, "attribute", attributes)
+    """Return the model's bytes, with the integers of attributes packed: a byte less for each, a third of an
+    n-gram. Every reader of protocol buffers takes both forms; the onnx package writes the longer one. Field
+    numbers are those of onnx.proto3, see https://protobuf.dev/programming-guides/encoding/."""
+    nodes = []
+    for node in model.graph.node:
+        attributes = [
+            _without(a, "ints") + (_field(8, b"".join(map(_varint, a.ints))) if a.ints else b"")
+            for a in node.attribute
+        ]
+        nodes.append(_field(1, _without(node, "attribute") + b"".join(_field(5, a) for a in attributes)))
+    return _without(model, "graph") + _field(7, b"".join(nodes) + _without(model.graph, "node"))
 
 
 def _without(message: Any, field: str) -> bytes:
-    """A protocol buffer's bytes without a field."""
+    """Return a protocol buffer's bytes without a field."""
     rest = type(message)()
     rest.CopyFrom(message)
     rest.ClearField(field)
     return bytes(rest.SerializeToString(deterministic=True))
 
 
-def _fields(message: Any, field: str, values: Iterable[bytes]) -> bytes:
-    """A field with each of the values, see https://protobuf.dev/programming-guides/encoding/."""
-    number = message.DESCRIPTOR.fields_by_name[field].number
-    return b"".join(_varint(number << 3 | 2) + _varint(len(value)) + value for value in values)
+def _field(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
 
 
 def _varint(number: int) -> bytes:
-    """A number from 0 on, seven bits a byte."""
     return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
 
 

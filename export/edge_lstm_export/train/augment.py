@@ -9,7 +9,8 @@ far is it" becomes "How distant is it", and a word that no row holds comes into 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,37 +44,29 @@ def augment(
 ) -> AugmentedTexts:
     """Make texts of every one of ``texts``. fold: int64 [n], only texts of one are mixed; synonyms: near
     words of words in lower case, by word."""
-    seen = set(texts)
-    made: list[str] = []
-    source: list[int] = []
-    for i, text in _variants(texts, fold, options.variants, seed):
-        if text.strip() and text not in seen:
-            seen.add(text)
-            made.append(text)
-            source.append(i)
+    variants = _variants(texts, fold, options.variants, seed)
     if synonyms is not None and options.synonyms:
-        for i, text in _with_synonyms(texts, synonyms, options.synonyms, seed):
-            if text not in seen:
-                seen.add(text)
-                made.append(text)
-                source.append(i)
-    return AugmentedTexts(tuple(made), fold[np.array(source, np.int64)])
+        variants = itertools.chain(variants, _with_synonyms(texts, synonyms, options.synonyms, seed))
+    sources: dict[str, int] = {}
+    for i, text in variants:
+        if text.strip():
+            sources.setdefault(text, i)
+    for text in texts:
+        sources.pop(text, None)
+    return AugmentedTexts(tuple(sources), fold[np.array([*sources.values()], np.int64)])
 
 
-def _variants(texts: Sequence[str], fold: Ints, each: int, seed: int) -> list[tuple[int, str]]:
-    """(number of the source, text), ``each`` times per text."""
+def _variants(texts: Sequence[str], fold: Ints, each: int, seed: int) -> Iterator[tuple[int, str]]:
+    """Yield (number of the source, text), ``each`` times per text."""
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
     unsegmented = [spaceless(text) for text in texts]
     units = [list(text) if alone else text.split() for text, alone in zip(texts, unsegmented)]
     members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
-    made = []
     for i, own in enumerate(units):
         for way in rng.random(each if own else 0):
             other = units[int(rng.choice(members[fold[i]]))] or own
-            variant = _variant(own, other, float(way), rng)
-            made.append((i, ("" if unsegmented[i] else " ").join(variant)))
-    return made
+            yield i, ("" if unsegmented[i] else " ").join(_variant(own, other, float(way), rng))
 
 
 def _variant(own: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:
@@ -91,12 +84,13 @@ def _variant(own: list[str], other: list[str], way: float, rng: np.random.Genera
     return [other[j] if change else unit for unit, change, j in zip(own, exchanged, drawn)]
 
 
-def _with_synonyms(texts: Sequence[str], synonyms: Synonyms, each: int, seed: int) -> list[tuple[int, str]]:
-    """(number of the source, text), ``each`` times per text that has words with near ones."""
+def _with_synonyms(
+    texts: Sequence[str], synonyms: Synonyms, each: int, seed: int
+) -> Iterator[tuple[int, str]]:
+    """Yield (number of the source, text), ``each`` times per text that has words with near ones."""
     rng = np.random.default_rng([seed, 0x4E])
     units = [[] if spaceless(text) else text.split() for text in texts]
     near = synonyms(sorted({_word(unit) for own in units for unit in own}))
-    made = []
     for i, own in enumerate(units):
         choices = [near.get(_word(unit), ()) for unit in own]
         for _ in range(each if any(choices) else 0):
@@ -104,8 +98,7 @@ def _with_synonyms(texts: Sequence[str], synonyms: Synonyms, each: int, seed: in
                 choice[int(rng.integers(len(choice)))] if choice and rng.random() < SYNONYM_SHARE else unit
                 for unit, choice in zip(own, choices)
             )
-            made.append((i, " ".join(replaced)))
-    return made
+            yield i, " ".join(replaced)
 
 
 def _word(unit: str) -> str:

@@ -32,16 +32,15 @@ from edge_lstm.metrics import (
     set_scores,
     wilson_interval,
 )
+from edge_lstm_export.train.data import Bools, Floats
 from edge_lstm_export.train.examples import Examples, evaluation_batches
-from edge_lstm_export.train.features import Floats
-from edge_lstm_export.train.linear import SparseWeights, cross_entropy, two_columns
+from edge_lstm_export.train.linear import cross_entropy, two_columns
 from edge_lstm_export.train.network import Network
 
 EVALUATION_BATCH = 64
 # The LSTM's expected weight beside the n-grams, before a validation text was seen, where it learnt from so
 # many texts; of fewer, less. How far the weights are trusted to lie there, in nats.
 LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.2, 2000, 20.0
-_OFFSETS = np.linspace(0, 1, 21)
 
 
 def predict_logits(
@@ -121,7 +120,7 @@ class Scores:
 
 def score(
     logits: Tensor,
-    labels: npt.NDArray[np.bool_],
+    labels: Bools,
     names: tuple[str, ...],
     thresholds: Sequence[float] | None = None,
 ) -> Scores | SetScores:
@@ -221,7 +220,7 @@ def fit_stack(parts: PartLogits, learnt_from: int, *, several: bool) -> Stack:
     return Stack(float(best[0]) * scales[0], float(best[1]) * scales[1], best[2:].astype(np.float32))
 
 
-def balance_offset(logits: Floats, labels: npt.NDArray[np.bool_]) -> Floats:
+def balance_offset(logits: Floats, labels: Bools) -> Floats:
     """What is added to the logits so that rare labels are found: float32 [outputs].
 
     A multiple, 0 to 1, of the logarithm of how rare each label is (logit adjustment; Menon et al., 2021): the
@@ -236,17 +235,5 @@ def balance_offset(logits: Floats, labels: npt.NDArray[np.bool_]) -> Floats:
         predicted = (both + share * rarity).argmax(axis=1)
         return macro_f1(label_scores(confusion_matrix(truth, predicted, len(names)), names))
 
-    best = max(_OFFSETS, key=f1) * rarity
+    best = max(np.linspace(0, 1, 21), key=f1) * rarity
     return np.asarray(best[1:] - best[:1] if logits.shape[1] == 1 else best, np.float32)
-
-
-def put_together(network: Network, stack: Stack, weights: SparseWeights | None) -> None:
-    """Fold the weights of both parts into the head, and set the n-gram vectors. Done once, after training."""
-    with torch.no_grad():
-        pooled = network.config.pooled_dim
-        network.head.weight[:, :pooled].mul_(stack.lstm)
-        network.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))
-        if network.ngrams is not None and weights is not None:
-            network.ngrams.set_vectors(weights.vectors)
-            network.head.weight[:, pooled:] = torch.from_numpy(np.float32(stack.sparse) * weights.head)
-            network.head.bias.add_(torch.from_numpy(np.float32(stack.sparse) * weights.bias))

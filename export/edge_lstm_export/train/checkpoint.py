@@ -87,7 +87,7 @@ def sealed(data: bytes) -> bytes:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raise DataError where the file is missing, damaged or of another kind."""
+    """Read a checkpoint. Raises DataError where the file is missing, damaged or of another kind."""
     if not path.is_file():
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     try:
@@ -112,7 +112,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Path) -> Checkpoint:
-    """The checkpoint of what a file holds. DataError, ValueError, KeyError or TypeError without one."""
+    """Return the checkpoint of a file's contents. Raises DataError, ValueError, KeyError or TypeError."""
     parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "state": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
@@ -135,30 +135,31 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
 
 
 def _set_weights(network: Network, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a network of shapes only its weights. ValueError or RuntimeError where they do not fit."""
+    """Give a blank network its weights. Raises ValueError or RuntimeError where they do not fit."""
     for name, value in weights.items():
         dtype = torch.int64 if name == "ngrams.ids" else torch.float32
-        if value.dtype != dtype:
-            raise ValueError(f"{name} is {value.dtype}, not {dtype}".replace("torch.", ""))
-        if not torch.isfinite(value).all():
-            raise ValueError(f"{name} holds values that are no numbers")
+        if value.dtype != dtype or not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not all {dtype}, or holds values that are no numbers")
     network.load_state_dict(weights, assign=True)
     if network.ngrams is not None:
         network.ngrams.check()
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself, with its parameter table, as plain values."""
+    """Return a checkpoint's description, with its parameter table, as plain values."""
     checkpoint = load_checkpoint(path)
-    labels, words = checkpoint.labels, checkpoint.tokenizer.words
-    columns = ("layer", "output_shape", "parameters")
+    labels, tokenizer, columns = (
+        checkpoint.labels,
+        checkpoint.tokenizer,
+        ("layer", "output_shape", "parameters"),
+    )
     return {
         "path": str(path),
         "bytes": path.stat().st_size,
         "labels": list(labels),
         **({"thresholds": dict(zip(labels, checkpoint.thresholds))} if checkpoint.thresholds else {}),
-        "vocabulary": {"words": len(words), "first": list(words[:10])},
-        "length": checkpoint.tokenizer.length,
+        "vocabulary": {"words": len(tokenizer.words), "first": list(tokenizer.words[:10])},
+        "length": tokenizer.length,
         "network": asdict(checkpoint.network.config),
         "training": checkpoint.training,
         "plan": checkpoint.plan,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,6 @@ from edge_lstm_export.train.augment import augment
 from edge_lstm_export.train.data import Dataset, Ints, Split, folds_of, hold_out
 from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.base import EnsemblePredictions, Teacher, ensemble
 from edge_lstm_export.train.vocabulary import Vocabulary, build_vocabulary, informative_marks
 
 TEACHER_FOLDS = 5  # of the cross-fitting, where rows are held out and no folds are planned
@@ -61,31 +60,11 @@ def prepare(dataset: Dataset, plan: Plan, unlabelled: Sequence[str], words: Pret
     return Corpus(dataset, rows, validation, fold, (*log, *augmented.texts), pool_fold, vocabulary)
 
 
-def ask_teachers(
-    corpus: Corpus, plan: Plan, teachers: Sequence[Teacher], say: Callable[[str], None]
-) -> EnsemblePredictions:
-    """What the plan's teachers predict of rows and pool. Where the folds judge the network too, every fold's
-    model is asked for the whole pool; else a text is labelled by a model that saw none of its sources."""
-    asked = np.ones((corpus.folds, len(corpus.pool)), np.bool_)
-    if not plan.validation.folds:
-        asked = (corpus.pool_fold < 0) | (corpus.pool_fold == np.arange(corpus.folds)[:, None])
-    for teacher in teachers:
-        teacher.read([*corpus.rows.texts, *corpus.pool])
-    several = corpus.dataset.several
-    return ensemble(teachers, corpus.rows.labels, corpus.fold, asked, several=several, say=say)
-
-
 def example_texts(rows: Split, count: int, seed: int) -> list[str]:
     """Short training texts of different labels, for the model file's own test and for people."""
     rng = np.random.default_rng([seed, 0xE1])
     order = rng.permutation(len(rows))
-    short = [i for i in order if len(rows.texts[i].split()) > 0 and len(rows.texts[i]) <= 200]
-    chosen: list[int] = []
-    taken: set[int] = set()
-    for i in short:  # one of each label first
-        label = int(rows.strata[i])
-        if label not in taken:
-            taken.add(label)
-            chosen.append(int(i))
-    chosen += [int(i) for i in short if int(i) not in chosen]
-    return [rows.texts[i] for i in chosen[:count]]
+    short = [int(i) for i in order if rows.texts[i].split() and len(rows.texts[i]) <= 200]
+    _, first = np.unique(rows.strata[short], return_index=True)  # one of each label comes first
+    chosen = dict.fromkeys([short[i] for i in np.sort(first)] + short)
+    return [rows.texts[i] for i in chosen][:count]

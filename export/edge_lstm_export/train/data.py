@@ -128,28 +128,28 @@ def label_names(names: Sequence[str], where: str, *, several: bool = False) -> N
         there = f"one label, {shorten(distinct[0])}" if distinct else "no labelled text"
         raise DataError(f"{where} has {there}; a classifier needs texts of two labels or more")
     for name in distinct:
-        if fault := _fault(name, several):
-            raise DataError(f"{where} has the label {shorten(name)}, {fault}")
-    values = [_number(name) for name in distinct]
-    numbers = [value for value in values if value is not None]
-    numeric = len(numbers) == len(distinct)
-    if len(distinct) > _MANY_VALUES:
-        there = f"{where} has {len(distinct):,} different labels for {len(names):,} texts"
-        if len(distinct) > MOST_LABELS or len(names) < 2 * len(distinct):
-            raise DataError(
-                f"{there}, as ids or free text have; name the column that holds the labels "
-                f"(--label-column; at most {MOST_LABELS:,} labels, several texts of each)"
-            )
-        if numeric and not all(map(float.is_integer, numbers)):
-            raise DataError(
-                f"{there}, all of them numbers; turn them into a few ranges (such as low, middle, high), "
-                "or name another --label-column"
-            )
+        if reason := _fault(name, several):
+            raise DataError(f"{where} has the label {shorten(name)}, {reason}")
+    numbers = [value for name in distinct if (value := _number(name)) is not None]
+    numeric, there = (
+        len(numbers) == len(distinct),
+        f"{len(distinct):,} different labels for {len(names):,} texts",
+    )
+    if len(distinct) > MOST_LABELS or (len(distinct) > _MANY_VALUES and len(names) < 2 * len(distinct)):
+        raise DataError(
+            f"{where} has {there}, as ids or free text have; name the column that holds the labels "
+            f"(--label-column; at most {MOST_LABELS:,} labels, several texts of each)"
+        )
+    if len(distinct) > _MANY_VALUES and numeric and not all(map(float.is_integer, numbers)):
+        raise DataError(
+            f"{where} has {there}, all of them numbers; turn them into a few ranges (such as low, middle, "
+            "high), or name another --label-column"
+        )
     return tuple(name for _, name in sorted(zip(numbers, distinct))) if numeric else tuple(distinct)
 
 
 def _fault(name: str, several: bool) -> str | None:
-    """Why this can be no label; None where it can."""
+    """Return why this can be no label; None where it can."""
     categories = {unicodedata.category(c) for c in name}
     if not name:
         return "which is empty"
@@ -158,10 +158,7 @@ def _fault(name: str, several: bool) -> str | None:
     if categories & _CONTROL:
         return "which holds a control character or a line break; rename it"
     if several and LABEL_JOINT in name:
-        return (
-            f"which holds {LABEL_JOINT!r}, what joins labels; rename it, or separate labels by it "
-            f"(--label-separator '{LABEL_JOINT}')"
-        )
+        return f"which holds {LABEL_JOINT!r}; rename it, or give --label-separator '{LABEL_JOINT}'"
     return None
 
 
@@ -174,11 +171,11 @@ def _number(name: str) -> float | None:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 (hex) of a file, read in pieces."""
+    """Return the sha256 (hex) of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from edge_lstm.text import PAD_ID, Tokenizer
-from edge_lstm_export.train.data import Floats, Ints
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 # Batches whose texts are sorted together. More gives less padding and a less random order.
 _BATCHES_PER_CHUNK = 50

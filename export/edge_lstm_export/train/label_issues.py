@@ -24,8 +24,8 @@ from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.warnings import conflicting
 
 _FOLDS = 5
-# Below the first nothing is listed, below the second nothing is estimated: the model, having seen so little,
-# is wrong too often itself.
+# With fewer texts the model is wrong too often itself: nothing is listed below the first number, nothing is
+# estimated below the second.
 _FEWEST_TEXTS, _FEWEST_FOR_ESTIMATE = 50, 500
 # A sample, so that the check takes seconds: characters of texts of each kind, and texts times labels.
 _MOST_SHORT, _MOST_LONG, _MOST_TEXTS_TIMES_LABELS = 1_000_000, 10_000_000, 150_000
@@ -53,7 +53,7 @@ class LabelIssues:
     interval: Interval | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON: no texts."""
+        """Return plain values, for JSON: no texts."""
         return {
             "judged_texts": self.judged,
             "suspicious_texts": len(self.rows),
@@ -77,7 +77,7 @@ class LabelIssues:
 def find_label_issues(
     split: Split, options: LinearOptions, *, several: bool, seed: int, every_text: bool, say: Say
 ) -> LabelIssues:
-    """Look for labels that are not what the text says, see :func:`likely_labels`.
+    """Find labels that are not what the text says, see :func:`likely_labels`.
 
     Labels of too few texts to cross-fit are left out. Of many texts a random sample is judged, unless
     ``every_text`` is asked for.
@@ -92,21 +92,17 @@ def find_label_issues(
     if len(rows) < _FEWEST_TEXTS or len(columns) < 2:
         return LabelIssues(rows[:0], split.labels[:0], np.zeros((0, 2), np.float32))
     given = split.labels[rows][:, columns]
-    teacher = LinearTeacher(options, several)
-    teacher.read([split.texts[i] for i in rows])
-    fold = stratified_folds(rarest(given), _FOLDS, np.random.default_rng([seed, 0x5B5]))
-    logits = cross_fit(teacher, given, fold, np.zeros((_FOLDS, 0), np.bool_)).labelled
-    p = _calibrated(logits, given, several)
+    p = _probabilities([split.texts[i] for i in rows], given, LinearTeacher(options, several), several, seed)
     likely = likely_labels(p, given, several)
-    pairs = np.stack([(p * given).sum(axis=1), (p * likely).sum(axis=1)], axis=1)
+    chances = np.stack([(p * given).sum(axis=1), (p * likely).sum(axis=1)], axis=1)
     if several:  # of the label that is the most suspicious
         contrary = (np.where(given, 1 - p, p) * (likely != given)).max(axis=1)
-        pairs = np.stack([1 - contrary, contrary], axis=1)
+        chances = np.stack([1 - contrary, contrary], axis=1)
     suspicious = np.flatnonzero((likely != given).any(axis=1))
-    suspicious = suspicious[np.argsort(pairs[suspicious, 0] - pairs[suspicious, 1], kind="stable")]
+    suspicious = suspicious[np.argsort(chances[suspicious, 0] - chances[suspicious, 1], kind="stable")]
     labels = split.labels[rows[suspicious]]
     labels[:, columns] = likely[suspicious]
-    issues = LabelIssues(rows[suspicious], labels, pairs[suspicious], len(rows))
+    issues = LabelIssues(rows[suspicious], labels, chances[suspicious], len(rows))
     if several or len(rows) < _FEWEST_FOR_ESTIMATE:
         return issues
     easy = _easiest(p)
@@ -119,8 +115,7 @@ def likely_labels(chances: Floats, given: Bools, several: bool) -> Bools:
     of the confident joint, where a text may have several labels that of each.
 
     A label is suspicious where another one (of several: the contrary) is likelier, and at least as likely as
-    it is, on average, for the texts that bear it: so a label of which the model is never sure is not
-    suspected as a whole. chances: float32 [n, L], out of fold; given: bool [n, L].
+    it is, on average, for the texts that bear it. chances: float32 [n, L], out of fold; given: bool [n, L].
     """
     usual = (chances * given).sum(axis=0) / np.maximum(given.sum(axis=0), 1)
     if several:
@@ -135,22 +130,22 @@ def likely_labels(chances: Floats, given: Bools, several: bool) -> Bools:
 
 
 def write_label_issues(split: Split, labels: Sequence[str], issues: LabelIssues, path: Path) -> None:
-    """Write a CSV: first the texts that repeat one with other labels, then the rest, the most suspicious
-    first. ``row`` is the text's number where it was read. Raises OutputError."""
-    place = {int(row): i for i, row in enumerate(issues.rows)}
+    """Write a CSV: first the texts that repeat one with other labels, duplicates side by side, then the rest,
+    the most suspicious first. ``row`` is the text's number where it was read. Raises OutputError."""
     conflict = conflicting(split)
     conflicts = np.flatnonzero(conflict)
-    conflicts = conflicts[np.argsort(split.keys[conflicts], kind="stable")]  # duplicates side by side
+    conflicts = conflicts[np.argsort(split.keys[conflicts], kind="stable")]
+    likely = {
+        int(row): [_joined(labels, names), f"{chances[0]:.4f}", f"{chances[1]:.4f}"]
+        for row, names, chances in zip(issues.rows, issues.likely, issues.chances)
+    }
     table = io.StringIO(newline="")
     writer = csv.writer(table)
     writer.writerow(_HEADER)
     for row in map(int, [*conflicts, *issues.rows[~conflict[issues.rows]]]):
-        likely = ["", "", ""]
-        if (i := place.get(row)) is not None:
-            likely = [_joined(labels, issues.likely[i]), *(f"{chance:.4f}" for chance in issues.chances[i])]
         why = "contradiction" if conflict[row] else "prediction"
         given = _joined(labels, split.labels[row])
-        writer.writerow([split.rows[row], given, *likely, why, split.texts[row]])
+        writer.writerow([split.rows[row], given, *likely.get(row, [""] * 3), why, split.texts[row]])
     write_atomically(table.getvalue(), path)
 
 
@@ -159,23 +154,22 @@ def _joined(labels: Sequence[str], row: Bools) -> str:
 
 
 def _sample(split: Split, options: LinearOptions, seed: int) -> Ints:
-    """The rows of a part that takes seconds, each label in its proportion: a smaller one is within every
-    larger one."""
+    """Return the rows of a random part that takes seconds."""
     columns, length = split.labels.shape[1], sum(map(len, split.texts)) / max(1, len(split))
     by_length = (_MOST_SHORT if options.short else _MOST_LONG) / max(1.0, length)
     most = int(min(_MOST_TEXTS_TIMES_LABELS / (1 if columns == 2 else columns), by_length))
-    rng = np.random.default_rng([seed, 0xC0])
-    place = np.empty(len(split))  # of a row among those of its label, from 0 to 1
-    for label in np.unique(split.strata):
-        same = rng.permutation(np.flatnonzero(split.strata == label))
-        place[same] = (np.arange(len(same)) + rng.random()) / len(same)
-    return np.sort(np.argsort(place, kind="stable")[:most])
+    return np.sort(np.random.default_rng([seed, 0xC0]).permutation(len(split))[:most])
 
 
-def _calibrated(logits: Floats, given: Bools, several: bool) -> Floats:
-    """Logits, which leak no label → probabilities, float32 [n, L]: a sigmoid for each label (Platt, 1999)."""
+def _probabilities(
+    texts: Sequence[str], given: Bools, teacher: LinearTeacher, several: bool, seed: int
+) -> Floats:
+    """Return out-of-fold probabilities, float32 [n, L], by a sigmoid a label (Platt, 1999)."""
     from sklearn.linear_model import LogisticRegression
 
+    teacher.read(texts)
+    fold = stratified_folds(rarest(given), _FOLDS, np.random.default_rng([seed, 0x5B5]))
+    logits = cross_fit(teacher, given, fold, np.zeros((_FOLDS, 0), np.bool_)).labelled
     scores = logits if several else logits - logits.mean(axis=1, keepdims=True)
     pairs = [(x[:, None], y) for x, y in zip(scores.T, given.T)]
     columns = [LogisticRegression(C=100.0).fit(x, y).predict_proba(x)[:, 1] for x, y in pairs]
@@ -184,8 +178,8 @@ def _calibrated(logits: Floats, given: Bools, several: bool) -> Floats:
 
 
 def _easiest(chances: Floats) -> Ints:
-    """The rows whose predictions are surest, the same share of the rows of each predicted label: where one
-    label is wrong more often, its texts are less sure as a whole and would all be left out."""
+    """Return the rows whose predictions are surest, the same share of each predicted label: where one label
+    is wrong more often, all its texts are less sure."""
     share = max(_EASIEST, _FEWEST_EASIEST / len(chances))
     predicted, parts = chances.argmax(axis=1), []
     for label in np.unique(predicted):

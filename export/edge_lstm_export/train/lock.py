@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_lstm.atomic import write_error
@@ -15,19 +15,19 @@ from edge_lstm.os_file import NO_FOLLOW, lock
 
 @contextmanager
 def only_run(output: Path) -> Iterator[None]:
-    """Holds ``.NAME.lock`` beside the output within the block. The kernel lets go of it when the process
-    ends, however it ends: an empty file that is left behind locks nobody out.
+    """Lock ``.NAME.lock`` beside the output within the block. The kernel ends the lock with the process, so
+    an empty file that is left behind locks nobody out.
 
-    Raises OutputError where another process holds it, or it cannot be made. File systems that know no locks
-    go without.
+    Raises OutputError where another process has the lock, or the file cannot be made. File systems without
+    locks go without.
     """
     path = output.with_name(f".{output.name}.lock")
     try:
         while (handle := _lock(path)) is None:
             pass
     except BlockingIOError:
-        reason = f"another training is writing {output}"
-        raise OutputError(f"{reason}; wait for it, or choose another -o") from None
+        other = f"another training is writing {output}"
+        raise OutputError(f"{other}; wait for it, or choose another -o") from None
     except OSError as error:
         raise write_error(path, error) from None
     try:
@@ -38,8 +38,8 @@ def only_run(output: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int | None:
-    """The file, locked. None where it lost its name: whoever had it may have removed that before the lock was
-    ours, and then it locks nothing. BlockingIOError where another process has the lock; OSError."""
+    """Return the locked file; None where the run that had the lock has removed its name meanwhile, so that
+    it locks nothing. Raises BlockingIOError, OSError."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
     try:
         lock(handle)
@@ -47,10 +47,8 @@ def _lock(path: Path) -> int | None:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             os.close(handle)
             raise
-    try:
+    with suppress(FileNotFoundError):
         if os.path.samestat(os.fstat(handle), path.stat()):
             return handle
-    except FileNotFoundError:
-        pass
     os.close(handle)
     return None

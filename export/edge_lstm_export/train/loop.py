@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,7 +27,7 @@ from edge_lstm_export.train.calibrate import (
 )
 from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.options import LoopOptions
 
 Outcome = Literal["finished", "stopped early"]
@@ -125,33 +124,31 @@ class _Stop(Exception):  # noqa: N818 (no error)
     """The run is ended before its last batch."""
 
 
+@dataclass
 class _Run:
     """The moving parts of one call of fit_network."""
 
-    def __init__(
-        self,
-        network: Network,
-        examples: Examples,
-        options: LoopOptions,
-        seed: int,
-        validation: Examples | None,
-        callbacks: Callbacks,
-    ) -> None:
-        self.network, self.examples, self.options, self.seed = network, examples, options, seed
-        network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
-        self.validation, self.callbacks = validation, callbacks
-        self.several = network.config.several
-        trained = [p for p in network.parameters() if p.requires_grad]
-        embedding = network.embedding.weight
+    network: Network
+    examples: Examples
+    options: LoopOptions
+    seed: int
+    validation: Examples | None
+    callbacks: Callbacks
+
+    def __post_init__(self) -> None:
+        self.network.lstm_in_bfloat16 = self.options.bfloat16 and multiplies_bfloat16()
+        self.several = self.network.config.several
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        embedding = self.network.embedding.weight
         matrices = [p for p in trained if p.ndim > 1 and p is not embedding]
-        decay = options.weight_decay
+        decay = self.options.weight_decay
         groups = [
-            {"params": [embedding], "weight_decay": decay, "share": options.embedding_rate},
+            {"params": [embedding], "weight_decay": decay, "share": self.options.embedding_rate},
             {"params": matrices, "weight_decay": decay, "share": 1.0},
             {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0, "share": 1.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, options.learning_rate, fused=True)
-        self.batches = math.ceil(len(examples) / options.batch_size)  # per epoch
+        self.optimizer = torch.optim.AdamW(groups, self.options.learning_rate, fused=True)
+        self.batches = math.ceil(len(self.examples) / self.options.batch_size)  # per epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}
         self.epoch = 0
@@ -207,15 +204,9 @@ class _Run:
             self.correct += correct
             self.seen += len(rows)
             self.seconds = time.perf_counter() - begin
-            self.callbacks.on_batch(
-                BatchReport(
-                    self.epoch + 1,
-                    self.batch,
-                    self.batches,
-                    self.loss_sum / self.seen,
-                    self.correct / self.seen,
-                )
-            )
+            loss, accuracy = self.loss_sum / self.seen, self.correct / self.seen
+            report = BatchReport(self.epoch + 1, self.batch, self.batches, loss, accuracy)
+            self.callbacks.on_batch(report)
             self.stop_if_asked()
 
     def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
@@ -299,15 +290,6 @@ class _Run:
         except (KeyError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:200]
             raise DataError(f"the saved progress does not fit this training ({reason}); start over") from None
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

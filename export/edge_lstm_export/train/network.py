@@ -13,6 +13,7 @@ by the head beside what the LSTM gives.
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -224,6 +225,15 @@ class NGramVectors(nn.Module):
 def lstm_name(direction: int) -> str:
     """The name of one LSTM among the weights: 0 = forward."""
     return "backwards" if direction else "forwards"  # nn.ModuleDict has a method named forward
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has bfloat16 products (AVX512-BF16, AMX); without, they are slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn.Embedding:

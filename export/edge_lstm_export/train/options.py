@@ -1,15 +1,15 @@
 """What a training can be told: plain values, their ranges and nothing that acts on them.
 
 Every dataclass here is frozen and made of plain values, so that a plan can be printed, edited, kept in a
-checkpoint and compared. A value out of range is a DataError that names the field.
+checkpoint and compared. A value of another type or out of range is a DataError that names the field.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import MAX_LENGTH
@@ -26,8 +26,61 @@ MOST_LABELS = 1000
 MOST_EXACT_LABELS = 16
 
 
+def between(default: Any, least: float, most: float, *, above: bool = False, below: bool = False) -> Any:
+    """A field of :class:`Options` whose number lies from ``least`` to ``most``. above, below: that end itself
+    is excluded."""
+    return field(default=default, metadata={"range": (least, most, above, below)})
+
+
+class Options:
+    """The base of frozen dataclasses whose values are of the declared types and ranges."""
+
+    def __post_init__(self) -> None:
+        types = get_type_hints(type(self))
+        for option in fields(self):  # type: ignore[arg-type] # every subclass is a dataclass
+            if (value := getattr(self, option.name)) is not None:
+                _check(option.name, value, types[option.name], option.metadata.get("range"))
+
+
+def _check(name: str, value: Any, kind: Any, limits: tuple[float, float, bool, bool] | None) -> None:
+    if kind is bool:
+        if type(value) is not bool:
+            raise DataError(f"{name} must be true or false, not {value!r:.40}")
+    elif get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise DataError(f"{name} must be one of {', '.join(get_args(kind))}, not {value!r:.40}")
+    elif limits is not None:
+        if type(value) is not int and (kind is int or type(value) is not float or not math.isfinite(value)):
+            raise DataError(f"{name} must be a {'whole ' if kind is int else ''}number, not {value!r:.40}")
+        least, most, above, below = limits
+        if not least <= value <= most or (above and value == least) or (below and value == most):
+            start, end = "above" if above else "from", "to below" if below else "to"
+            raise DataError(f"{name} must be {start} {least:,} {end} {most:,}, not {value}")
+
+
+def from_plain(kind: type[Any], values: object, where: str) -> Any:
+    """A frozen dataclass of plain values, and of others like it, from a mapping that names each field.
+
+    Raises DataError, which says ``where``, for an unknown name, a missing one, or a value out of range.
+    """
+    if not isinstance(values, dict):
+        raise DataError(f"{where} must be a table of {', '.join(f.name for f in fields(kind))}")
+    types = get_type_hints(kind)
+    names = {field.name for field in fields(kind)}
+    for name in values:
+        if name not in names:
+            raise DataError(f"{where} has no {name!r}; it has {', '.join(sorted(names))}")
+    for name in sorted(names - values.keys()):
+        raise DataError(f"{where} lacks {name!r}; write it with 'edge-lstm train --dry-run --json'")
+    parts = {n: from_plain(types[n], v, f"[{n}]") for n, v in values.items() if is_dataclass(types[n])}
+    try:
+        return kind(**{**values, **parts})
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+
+
 @dataclass(frozen=True)
-class DataOptions:
+class DataOptions(Options):
     """How sources are read.
 
     data_dir: the folder that holds ``imdb`` already.
@@ -40,7 +93,7 @@ class DataOptions:
 
     data_dir: Path | None = None
     test: Path | None = None
-    test_share: float | None = None
+    test_share: float | None = between(None, 0, 1, below=True)
     seed: int = 0
     unlabelled: bool = False
     show_progress: bool = False
@@ -51,27 +104,19 @@ class DataOptions:
     label_columns: tuple[str, ...] = ()
     follow_links: bool = False
 
-    def __post_init__(self) -> None:
-        check_share("the test share", self.test_share or 0.0)
-
 
 @dataclass(frozen=True)
-class TextOptions:
+class TextOptions(Options):
     """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown ones.
     num_words: ids below it are in use; length: ids of a text that the model reads, its last ones."""
 
     rule: Rule = "subwords"
-    num_words: int = 5000
-    length: int = DEFAULT_LENGTH
-
-    def __post_init__(self) -> None:
-        check_one_of("rule", self.rule, get_args(Rule))
-        check_whole("num_words", self.num_words, 5, 10_000_000)
-        check_whole("length", self.length, 1, MAX_LENGTH)
+    num_words: int = between(5000, 5, 10_000_000)
+    length: int = between(DEFAULT_LENGTH, 1, MAX_LENGTH)
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Options):
     """Everything that fixes the network's shape.
 
     num_words: ids below it are in use (``num_words`` of ``keras.datasets.imdb``); the embedding has one
@@ -84,30 +129,21 @@ class NetworkConfig:
     ngrams: words and word pairs that have a vector, ngram_dim wide; 0 leaves that part out.
     """
 
-    num_words: int = 5000
-    embedding_dim: int = 32
-    hidden: int = 100
+    num_words: int = between(5000, 5, 10_000_000)
+    embedding_dim: int = between(32, 1, 4096)
+    hidden: int = between(100, 1, 4096)
     bidirectional: bool = False
     pooling: Pooling = "last"
-    labels: int = 2
-    dropout: float = 0.0
-    ngrams: int = 0
-    ngram_dim: int = 0
+    labels: int = between(2, 2, 100_000)
+    dropout: float = between(0.0, 0, 1, below=True)
+    ngrams: int = between(0, 0, 1_000_000)
+    ngram_dim: int = between(0, 0, 4096)
     several: bool = False
 
     def __post_init__(self) -> None:
-        # Far above what a low-power device runs: a larger value is a slip, or a file that asks for all
-        # memory.
-        check_whole("num_words", self.num_words, 5, 10_000_000)
-        check_whole("embedding_dim", self.embedding_dim, 1, 4096)
-        check_whole("hidden", self.hidden, 1, 4096)
-        check_whole("labels", self.labels, 2, 100_000)
-        check_whole("ngrams", self.ngrams, 0, 1_000_000)
-        check_whole("ngram_dim", self.ngram_dim, 1 if self.ngrams else 0, 4096)
-        check_flag("bidirectional", self.bidirectional)
-        check_flag("several", self.several)
-        check_one_of("pooling", self.pooling, get_args(Pooling))
-        check_number("dropout", self.dropout, 0, 1, below=True)
+        super().__post_init__()
+        if self.ngrams and not self.ngram_dim:
+            raise DataError("ngram_dim must be 1 or more where there are n-grams")
 
     @property
     def directions(self) -> int:
@@ -131,25 +167,19 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
-class LinearOptions:
+class LinearOptions(Options):
     """The linear teacher: TF-IDF of words, word pairs and characters (``short``), or of word 1- to 3-grams
     weighted by naive-Bayes log ratios (long texts). c: inverse regularisation of the linear SVM; bayes: what
     naive Bayes counts beside it; embeddings: the length of a text's meaning beside its n-grams."""
 
     short: bool = True
-    c: float = 0.5
-    bayes: float = 0.0
-    embeddings: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_flag("short", self.short)
-        check_number("c", self.c, 1e-6, 1e6)
-        check_number("bayes", self.bayes, 0, 100)
-        check_number("embeddings", self.embeddings, 0, 100)
+    c: float = between(0.5, 1e-6, 1e6)
+    bayes: float = between(0.0, 0, 100)
+    embeddings: float = between(0.0, 0, 100)
 
 
 @dataclass(frozen=True)
-class SparseOptions:
+class SparseOptions(Options):
     """How the n-gram part is fitted: linear SVMs and naive Bayes on the rows' labels (``svm``), a logistic
     regression on soft targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen
     for that (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a
@@ -158,42 +188,31 @@ class SparseOptions:
     out, as residual does. bayes: what naive Bayes counts beside an SVM; epochs: of low-rank vectors."""
 
     fit: SparseFit = "svm"
-    embeddings: float = 0.0
-    bayes: float = 0.0
-    epochs: int = 20
-
-    def __post_init__(self) -> None:
-        check_one_of("fit", self.fit, get_args(SparseFit))
-        check_number("embeddings", self.embeddings, 0, 100)
-        check_number("bayes", self.bayes, 0, 100)
-        check_whole("epochs", self.epochs, 1, 10_000)
+    embeddings: float = between(0.0, 0, 100)
+    bayes: float = between(0.0, 0, 100)
+    epochs: int = between(20, 1, 10_000)
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Options):
     """Texts made of each training text for teachers to label: pieces of it and mixtures with others, and
     copies with words replaced by near ones (where the teachers know words)."""
 
-    variants: int = 0
-    synonyms: int = 0
-
-    def __post_init__(self) -> None:
-        check_whole("variants", self.variants, 0, 1000)
-        check_whole("synonyms", self.synonyms, 0, 1000)
+    variants: int = between(0, 0, 1000)
+    synonyms: int = between(0, 0, 1000)
 
 
 @dataclass(frozen=True)
-class Validation:
+class Validation(Options):
     """What judges the network: a share of the training texts that is held out, or ``folds``: each text is
     judged by a network that did not learn from its fold, and the written one learns from all. Neither: the
     training loss."""
 
-    share: float = 0.1
-    folds: int = 0
+    share: float = between(0.1, 0, 1, below=True)
+    folds: int = between(0, 0, 20)
 
     def __post_init__(self) -> None:
-        check_share("validation share", self.share)
-        check_whole("folds", self.folds, 0, 20)
+        super().__post_init__()
         if self.folds == 1:
             raise DataError("folds must be 0, or 2 or more, not 1")
         if self.folds and self.share:
@@ -201,7 +220,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class LoopOptions:
+class LoopOptions(Options):
     """The training loop of the LSTM.
 
     epochs: at most so many passes; patience: stop after so many without a better validation loss.
@@ -214,81 +233,15 @@ class LoopOptions:
     bfloat16: run the LSTM in bfloat16 in training where the CPU has such products.
     """
 
-    epochs: int = 6
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    warmup: float = 0.05
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    patience: int = 3
+    epochs: int = between(6, 1, 1_000_000)
+    batch_size: int = between(32, 1, 1_000_000)
+    learning_rate: float = between(2e-3, 0, 1e6, above=True)
+    warmup: float = between(0.05, 0, 1, below=True)
+    weight_decay: float = between(0.01, 0, 1e6)
+    clip: float = between(1.0, 0, 1e6, above=True)
+    patience: int = between(3, 1, 1_000_000)
     bfloat16: bool = True
     word_vectors: bool = False
-    embedding_rate: float = 1.0
-    word_dropout: float = 0.0
-    crops: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            check_whole(name, getattr(self, name), 1, 1_000_000)
-        for name in ("learning_rate", "embedding_rate", "clip"):
-            check_number(name, getattr(self, name), 0, 1e6, above=True)
-        check_number("weight_decay", self.weight_decay, 0, 1e6)
-        for name in ("warmup", "word_dropout"):
-            check_number(name, getattr(self, name), 0, 1, below=True)
-        check_number("crops", self.crops, 0, 1)
-        for name in ("bfloat16", "word_vectors"):
-            check_flag(name, getattr(self, name))
-
-
-def check_share(name: str, share: float) -> None:
-    """DataError where it is no share that can be held out."""
-    check_number(name, share, 0, 1, below=True)
-
-
-def from_plain(kind: type[Any], values: object, where: str) -> Any:
-    """A frozen dataclass of plain values from a mapping that names each of its fields.
-
-    Raises DataError, which says ``where``, for an unknown name, a missing one, or a value out of range.
-    """
-    if not isinstance(values, dict):
-        raise DataError(f"{where} must be a table of {', '.join(f.name for f in fields(kind))}")
-    known = {field.name for field in fields(kind)}
-    for name in values:
-        if name not in known:
-            raise DataError(f"{where} has no {name!r}; it has {', '.join(sorted(known))}")
-    for name in sorted(known - values.keys()):
-        raise DataError(f"{where} lacks {name!r}; write it with 'edge-lstm train --dry-run --json'")
-    try:
-        return kind(**values)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
-
-
-def check_whole(name: str, value: object, least: int, most: int) -> None:
-    if type(value) is not int:
-        raise DataError(f"{name} must be a whole number, not {value!r:.40}")
-    if not least <= value <= most:
-        raise DataError(f"{name} must be from {least} to {most:,}, not {value}")
-
-
-def check_number(
-    name: str, value: object, least: float, most: float, *, above: bool = False, below: bool = False
-) -> None:
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-        raise DataError(f"{name} must be a number, not {value!r:.40}")
-    outside = not least <= value <= most or (above and value == least) or (below and value == most)  # type: ignore[operator]
-    if outside:
-        start, end = "above" if above else "from", "below" if below else ""
-        raise DataError(
-            f"{name} must be {start} {least:g} to {end + ' ' if end else ''}{most:g}, not {value}"
-        )
-
-
-def check_flag(name: str, value: object) -> None:
-    if type(value) is not bool:
-        raise DataError(f"{name} must be true or false, not {value!r:.40}")
-
-
-def check_one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise DataError(f"{name} must be one of {', '.join(choices)}, not {value!r:.40}")
+    embedding_rate: float = between(1.0, 0, 1e6, above=True)
+    word_dropout: float = between(0.0, 0, 1, below=True)
+    crops: float = between(0.0, 0, 1)

@@ -5,51 +5,40 @@ Both are fitted on all rows, or without a fold of them, to be judged by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from edge_lstm_export.train.calibrate import PartLogits, predict_logits
+from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits
 from edge_lstm_export.train.corpus import Corpus
-from edge_lstm_export.train.data import Ints, Split
+from edge_lstm_export.train.data import Floats, Ints, Split
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.features import (
-    Features,
-    Floats,
-    choose_ngrams,
-    log_count_ratio,
-    with_characters,
-    with_embeddings,
-)
-from edge_lstm_export.train.linear import (
+from edge_lstm_export.train.loop import fit_network
+from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.ngrams import (
     RIDGE_OF_RESIDUAL,
+    Features,
     SparseData,
     SparseWeights,
+    choose_ngrams,
     fit_logistic,
     fit_low_rank,
     fit_svm,
+    log_count_ratio,
     merged,
+    with_characters,
+    with_embeddings,
 )
-from edge_lstm_export.train.loop import fit_network
-from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import LoopOptions
 from edge_lstm_export.train.plan import LONG_TEXTS, Plan, fitting_ngrams
 from edge_lstm_export.train.pretrained import PretrainedWords, WordEmbeddings
-from edge_lstm_export.train.teachers.base import EnsemblePredictions
+from edge_lstm_export.train.teachers.base import EnsemblePredictions, Teacher, ensemble
 from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
 
 CANDIDATES = 4  # n-grams that are tried for each one that gets a vector
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What the network learns: float32 [rows, L] and [pool, L], probabilities."""
-
-    rows: Floats
-    pool: Floats
 
 
 class Parts:
@@ -86,7 +75,7 @@ class Parts:
         line = sum(len(entry.encode()) + 1 for entry in entries) / max(1, len(entries))
         fits = fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line)
         long = self.rows.lengths.mean() > LONG_TEXTS
-        ranking = log_count_ratio(self.targets().rows) if long else None
+        ranking = log_count_ratio(self.targets()[0]) if long else None
         counted = self.rows if long else every
         features = choose_ngrams(counted, min(plan.network.ngrams, fits), tokenizer.num_ids, ranking)
         features = features if long else with_characters(features, tokenizer)
@@ -124,17 +113,16 @@ class Parts:
         loop = self.plan.loop
         return loop if len(self.corpus.validation) else replace(loop, patience=loop.epochs)
 
-    def targets(self, fold: int | None = None) -> Targets:
-        """What is learnt. fold: by teachers that saw no label of this fold, for the pool."""
+    def targets(self, fold: int | None = None) -> tuple[Floats, Floats]:
+        """What is learnt: float32 [rows, L] and [pool, L], probabilities. fold: by teachers that saw no label
+        of this fold, for the pool."""
         labels = self.corpus.rows.targets()
         if self.predictions is None:
             nothing = np.zeros((0, labels.shape[1]), np.float32)
-            return Targets(labels, nothing if self.soft_labels is None else self.soft_labels)
+            return labels, nothing if self.soft_labels is None else self.soft_labels
         several, together = self.plan.network.several, self.predictions.predictions
-        of_rows = teacher_probabilities(together.labelled, several)
-        own = np.float32(self.plan.own_labels)
-        pool = teacher_probabilities(together.of_others(fold), several)
-        return Targets(own * labels + (1 - own) * of_rows, pool)
+        own, of_rows = np.float32(self.plan.own_labels), teacher_probabilities(together.labelled, several)
+        return own * labels + (1 - own) * of_rows, teacher_probabilities(together.of_others(fold), several)
 
     def _rows_of(self, fold: int | None) -> tuple[Ints, Ints]:
         """(rows, pool texts) that are learnt from: all, or those that nothing of this fold is in."""
@@ -144,11 +132,11 @@ class Parts:
 
     def learnt(self, fold: int | None = None) -> Examples:
         """The examples of the LSTM: rows and pool with their targets."""
-        targets, (rows, pool) = self.targets(fold), self._rows_of(fold)
-        own = replace(self.rows.subset(rows), targets=targets.rows[rows])
+        (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
+        own = replace(self.rows.subset(rows), targets=of_rows[rows])
         if not len(pool):
             return own
-        return own.joined(replace(self.pool.subset(pool), targets=targets.pool[pool]))
+        return own.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
         """Fit the n-gram part. more: labelled texts beside the rows."""
@@ -194,6 +182,11 @@ class Parts:
             self.plan.sparse.embeddings,
         )
 
+    def logits(self, network: Network, sparse: SparseWeights | None, examples: Examples) -> PartLogits:
+        """What both parts answer."""
+        lstm = predict_logits(network, examples).numpy()
+        return PartLogits(lstm, self.sparse_logits(sparse, examples), examples.targets)
+
     def sparse_logits(self, weights: SparseWeights | None, examples: Examples) -> Floats:
         """float32 [n, outputs]; 0 without an n-gram part."""
         if weights is None or self.features is None:
@@ -217,3 +210,29 @@ class Parts:
             lstm[held] = predict_logits(network, left_out).numpy()
             sparse[held] = self.sparse_logits(self.fit_sparse(k), left_out)
         return PartLogits(lstm, sparse, self.rows.targets)
+
+
+def put_together(network: Network, stack: Stack, weights: SparseWeights | None) -> None:
+    """Fold the weights of both parts into the head, and set the n-gram vectors. Done once, after training."""
+    with torch.no_grad():
+        pooled = network.config.pooled_dim
+        network.head.weight[:, :pooled].mul_(stack.lstm)
+        network.head.bias.mul_(stack.lstm).add_(torch.from_numpy(stack.bias))
+        if network.ngrams is not None and weights is not None:
+            network.ngrams.set_vectors(weights.vectors)
+            network.head.weight[:, pooled:] = torch.from_numpy(np.float32(stack.sparse) * weights.head)
+            network.head.bias.add_(torch.from_numpy(np.float32(stack.sparse) * weights.bias))
+
+
+def ask_teachers(
+    corpus: Corpus, plan: Plan, teachers: Sequence[Teacher], say: Callable[[str], None]
+) -> EnsemblePredictions:
+    """What the plan's teachers predict of rows and pool. Where the folds judge the network too, every fold's
+    model is asked for the whole pool; else a text is labelled by a model that saw none of its sources."""
+    asked = np.ones((corpus.folds, len(corpus.pool)), np.bool_)
+    if not plan.validation.folds:
+        asked = (corpus.pool_fold < 0) | (corpus.pool_fold == np.arange(corpus.folds)[:, None])
+    for teacher in teachers:
+        teacher.read([*corpus.rows.texts, *corpus.pool])
+    several = corpus.dataset.several
+    return ensemble(teachers, corpus.rows.labels, corpus.fold, asked, several=several, say=say)

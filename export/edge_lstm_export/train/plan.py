@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,13 +24,11 @@ from edge_lstm_export.train.options import (
     LinearOptions,
     LoopOptions,
     NetworkConfig,
+    Options,
     SparseOptions,
     TextOptions,
     Validation,
-    check_flag,
-    check_number,
-    check_one_of,
-    check_whole,
+    between,
     from_plain,
 )
 from edge_lstm_export.train.vocabulary import UNSEGMENTED_SHARE
@@ -79,27 +77,20 @@ class Facts:
 def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
     """The facts of a data set, without those that ask a model (see train.ask_teachers)."""
     texts = dataset.train.texts
-    counts: Counter[str] = Counter()
-    words = characters = alone = 0
-    for text in texts:
-        parts = split_marks(text)
-        counts.update(parts)
-        unsegmented = spaceless(text)
-        alone += unsegmented
-        words += len(parts)
-        characters += sum(map(len, parts))
-    repeated = [word for word, count in counts.items() if count > 1]
+    words = [split_marks(text) for text in texts]
+    unsegmented = sum(map(spaceless, texts)) > UNSEGMENTED_SHARE * len(texts)
+    units = sum(sum(map(len, of_text)) if unsegmented else len(of_text) for of_text in words)
+    counts = Counter(word for of_text in words for word in of_text)
     # Half a character (a lone surrogate of broken JSON) gets into no vocabulary, but may be in a text.
-    bytes_of = [len(word.encode("utf-8", "surrogatepass")) + 1 for word in repeated]
-    is_unsegmented = alone > UNSEGMENTED_SHARE * len(texts)
+    repeated = [len(word.encode("utf-8", "surrogatepass")) + 1 for word, n in counts.items() if n > 1]
     return Facts(
         rows=len(texts),
         labels=len(dataset.labels),
         several=dataset.several,
-        words=(characters if is_unsegmented else words) / max(1, len(texts)),
-        unsegmented=is_unsegmented,
+        words=units / max(1, len(texts)),
+        unsegmented=unsegmented,
         repeated_words=len(repeated),
-        word_bytes=float(np.mean(bytes_of)) if bytes_of else Facts.word_bytes,
+        word_bytes=float(np.mean(repeated)) if repeated else Facts.word_bytes,
         unlabelled=unlabelled,
     )
 
@@ -126,7 +117,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Options):
     """What a training does. preset: what it was made from; kb: the largest int8 file, in 1,000 bytes.
 
     network.ngrams is the most n-grams that get a vector: as many as the texts have and ``kb`` leaves.
@@ -139,27 +130,47 @@ class Plan:
     several labels; 0: the best F1. examples: training texts that the model file holds.
     """
 
-    preset: str
-    kb: int
-    text: TextOptions
-    network: NetworkConfig
-    linear: LinearOptions
-    sparse: SparseOptions
-    validation: Validation
-    loop: LoopOptions
+    preset: str = "small"
+    kb: int = between(300, 1, 500_000)
+    text: TextOptions = field(default_factory=TextOptions)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    linear: LinearOptions = field(default_factory=LinearOptions)
+    sparse: SparseOptions = field(default_factory=SparseOptions)
+    validation: Validation = field(default_factory=Validation)
+    loop: LoopOptions = field(default_factory=LoopOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
     teachers: tuple[str, ...] = ()
     word_table: WordTable = "none"
     related_words: bool = False
-    own_labels: float = 1.0
-    unlabelled: int = 0
+    own_labels: float = between(1.0, 0, 1)
+    unlabelled: int = between(0, 0, 10**9)
     balance: bool = False
-    precision: float = 0.0
-    examples: int = EXAMPLES
-    seed: int = 0
+    precision: float = between(0.0, 0, 1)
+    examples: int = between(EXAMPLES, 0, 8)
+    seed: int = between(0, 0, 2**63 - 1)
 
     def __post_init__(self) -> None:
-        check_plan(self)
+        """Raise DataError for a value out of range, and where the parts do not fit together."""
+        super().__post_init__()
+        _preset(self.preset)
+        encoders = False
+        for name in self.teachers:
+            kind, _, source = name.partition(" ")
+            if not (name in (LINEAR, SENTIMENT) or (kind in (PROBE, FINE_TUNED, CLASSIFIER) and source)):
+                raise DataError(
+                    f"the plan names the teacher {name!r}; there are {LINEAR}, {SENTIMENT}, and of a "
+                    f"transformer '{PROBE} NAME', '{FINE_TUNED} NAME' and '{CLASSIFIER} NAME'"
+                )
+            encoders |= kind in (PROBE, FINE_TUNED)
+        if self.word_table == "encoder" and not encoders:
+            raise DataError(
+                "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
+            )
+        fit, network = self.sparse.fit, self.network
+        if network.ngrams and not fit.startswith("low-rank") and network.ngram_dim != network.logits:
+            raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
+        if fit == "residual" and (self.validation.folds or not network.ngrams):
+            raise DataError("sparse fit residual needs n-grams, and a validation without folds")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -173,61 +184,12 @@ class Plan:
             raise DataError(
                 f"the plan is not of format {PLAN_FORMAT}; write it with 'edge-lstm train --dry-run'"
             )
-        for name, kind in _PARTS.items():
-            if name in values:
-                values[name] = from_plain(kind, values[name], f"[{name}]")
-        teachers = values.get("teachers", ())
-        if not isinstance(teachers, (list, tuple)) or not all(isinstance(one, str) for one in teachers):
+        teachers = values.get("teachers", [])
+        if not isinstance(teachers, (list, tuple)) or not all(isinstance(name, str) for name in teachers):
             raise DataError(f"teachers must be a list of names, not {teachers!r:.40}")
-        plan: Plan = from_plain(cls, {**values, "teachers": tuple(teachers)}, "the plan")
-        return plan
-
-
-_PARTS: Mapping[str, type[Any]] = {
-    "text": TextOptions,
-    "network": NetworkConfig,
-    "linear": LinearOptions,
-    "sparse": SparseOptions,
-    "validation": Validation,
-    "loop": LoopOptions,
-    "augmentation": Augmentation,
-}
-
-
-def check_plan(plan: Plan) -> None:
-    """DataError for a value of another type or out of range, and where the parts do not fit together."""
-    _preset(plan.preset)
-    for name, least, most in (
-        ("kb", 1, 500_000),
-        ("unlabelled", 0, 10**9),
-        ("examples", 0, 8),
-        ("seed", 0, 2**63 - 1),
-    ):
-        check_whole(name, getattr(plan, name), least, most)
-    for name in ("own_labels", "precision"):
-        check_number(name, getattr(plan, name), 0, 1)
-    for name in ("balance", "related_words"):
-        check_flag(name, getattr(plan, name))
-    check_one_of("word_table", plan.word_table, get_args(WordTable))
-    for name in plan.teachers:
-        kind, _, source = name.partition(" ")
-        if not (name in (LINEAR, SENTIMENT) or (kind in (PROBE, FINE_TUNED, CLASSIFIER) and source)):
-            raise DataError(
-                f"the plan names the teacher {name!r}; there are {LINEAR}, {SENTIMENT}, and of a transformer "
-                f"'{PROBE} NAME', '{FINE_TUNED} NAME' and '{CLASSIFIER} NAME'"
-            )
-    encoders = [name for name in plan.teachers if name.startswith((f"{PROBE} ", f"{FINE_TUNED} "))]
-    if plan.word_table == "encoder" and not encoders:
-        raise DataError(
-            "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
-        )
-    exact = plan.sparse.fit in ("svm", "logistic", "residual")
-    if plan.network.ngrams and exact and plan.network.ngram_dim != plan.network.logits:
-        raise DataError(
-            f"sparse fit {plan.sparse.fit} needs ngram_dim = {plan.network.logits}, one per logit"
-        )
-    if plan.sparse.fit == "residual" and (plan.validation.folds or not plan.network.ngrams):
-        raise DataError("sparse fit residual needs n-grams, and a validation without folds")
+        if "teachers" in values:
+            values["teachers"] = tuple(teachers)
+        return from_plain(cls, values, "the plan")  # type: ignore[no-any-return]
 
 
 # --- The tables of defaults: benchmarks/decisions.md says what each row is worth ----------------------------
@@ -274,14 +236,10 @@ PRESETS: Mapping[str, Preset] = {
 }
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
 
-LOOPS: Mapping[Kind, LoopOptions] = {
-    "long": LoopOptions(
-        8, 32, 4e-3, patience=3, word_vectors=True, embedding_rate=0.25, word_dropout=0.1, crops=0.7
-    ),
-    "short": LoopOptions(14, 64, 5e-3, patience=14, word_dropout=0.1),
-    "unsegmented": LoopOptions(14, 64, 5e-3, patience=14, word_dropout=0.1),
-    "many labels": LoopOptions(14, 64, 5e-3, patience=14, word_dropout=0.1),
-}
+LONG_LOOP = LoopOptions(
+    8, 32, 4e-3, patience=3, word_vectors=True, embedding_rate=0.25, word_dropout=0.1, crops=0.7
+)
+SHORT_LOOP = LoopOptions(14, 64, 5e-3, patience=14, word_dropout=0.1)
 SEED_LOOP = LoopOptions(6, 64, 4e-3, bfloat16=False)
 DROPOUT = 0.3
 AUGMENTED_EPOCHS = 8  # of many rows, whose augmented texts say the same again
@@ -303,36 +261,37 @@ MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
 
 def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     """Decide a training. Raises DataError for an unknown preset and for what does not go together."""
-    preset = _preset(asked.preset)
+    preset, seed = _preset(asked.preset), asked.preset == "seed"
     if asked.balance and facts.several:
         raise DataError(
             "--balance is for one label per text; leave it out: each label has a threshold of its own"
         )
-    teachers = _teachers(facts, asked)
-    knowing = [name for name in teachers if name != LINEAR]
-    table = _word_table(facts, knowing)
+    if seed and (asked.teacher not in (None, NO_TEACHER) or facts.unlabelled):
+        raise DataError("preset seed learns from labels alone; leave out --teacher and --unlabelled")
+    teachers = () if seed else _teachers(facts, asked)
+    experts = [name for name in teachers if name != LINEAR]
+    table = "none" if seed else _word_table(facts, experts)
     few = facts.rows < FEW_ROWS
-    augmentation = _augmentation(facts, knowing)
+    augmentation = _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
-    if asked.preset == "seed":
-        return _seed_plan(facts, asked, preset)
-    network, text = _network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0)
     pool = facts.rows * (augmentation.variants + augmentation.synonyms) + unlabelled
-    meaning = 0.0 if table == "none" else EMBEDDINGS
+    network, text = _network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0)
+    embeddings = 0.0 if table == "none" else EMBEDDINGS
+    linear = LinearOptions(facts.kind != "long", 1.0 if few else 0.5, BAYES, embeddings)
     return Plan(
         preset=asked.preset,
         kb=preset.kb,
         text=text,
         network=network,
-        linear=LinearOptions(facts.kind != "long", 1.0 if few else 0.5, BAYES, meaning),
-        sparse=_sparse(facts, pool > 0, meaning),
+        linear=LinearOptions() if seed else linear,
+        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
         augmentation=augmentation,
         teachers=teachers,
         word_table=table,
         related_words=table == "sentiment" or (table != "none" and few and not facts.unlabelled),
-        own_labels=1.0 if not teachers else OWN_LABELS if knowing else OWN_LABELS_LINEAR,
+        own_labels=1.0 if not teachers else OWN_LABELS if experts else OWN_LABELS_LINEAR,
         unlabelled=unlabelled,
         balance=asked.balance,
         seed=asked.seed,
@@ -346,69 +305,38 @@ def _preset(name: str) -> Preset:
         raise DataError(f"no preset {name!r}; choose one of {', '.join(PRESETS)}") from None
 
 
-def _seed_plan(facts: Facts, asked: Asked, preset: Preset) -> Plan:
-    """Keras's example: its text rule, its network, no teacher and no n-grams."""
-    if asked.teacher not in (None, NO_TEACHER) or facts.unlabelled:
-        raise DataError("preset seed learns from labels alone; leave out --teacher and --unlabelled")
-    shape = preset.long
-    config = NetworkConfig(
-        num_words=shape.words if asked.words is None else asked.words,
-        embedding_dim=shape.embedding,
-        hidden=shape.hidden,
-        labels=facts.labels,
-        several=facts.several,
-        dropout=DROPOUT,
-    )
-    text = TextOptions(
-        "keras", config.num_words, TextOptions.length if asked.length is None else asked.length
-    )
-    loop = sized(SEED_LOOP, facts.rows)
-    loop = replace(loop, epochs=loop.epochs if asked.epochs is None else asked.epochs)
-    validation = Validation(0.1 if asked.validation is None else asked.validation)
-    return Plan(
-        asked.preset, preset.kb, text, config, LinearOptions(), SparseOptions(), validation, loop,
-        balance=asked.balance, seed=asked.seed,
-    )  # fmt: skip
-
-
 def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
-    if asked.teacher == NO_TEACHER and not facts.unlabelled:
-        asked_for: tuple[str, ...] = ()
-    elif asked.teacher in (None, NO_TEACHER):
-        asked_for = (SENTIMENT,) if facts.sentiment is not None and asked.teacher is None else ()
-    elif asked.teacher == SENTIMENT:
-        asked_for = (SENTIMENT,)
-    else:
-        kinds: tuple[str, ...] = (CLASSIFIER,) if asked.classifier else (PROBE, FINE_TUNED)
-        if facts.rows >= FEW_ROWS and not asked.classifier:
-            kinds = (FINE_TUNED,)  # knows what its vectors do, and reading every text once more takes minutes
-        asked_for = tuple(f"{kind} {asked.teacher}" for kind in kinds)
-        if facts.sentiment is not None:
-            asked_for = (SENTIMENT, *asked_for)
     if facts.rows < FEWEST_TO_CROSS_VALIDATE:
         return ()
+    experts: list[str] = []
+    if asked.teacher == SENTIMENT or (facts.sentiment is not None and asked.teacher != NO_TEACHER):
+        experts.append(SENTIMENT)
+    if asked.teacher not in (None, NO_TEACHER, SENTIMENT):
+        # Of many rows a fine-tuned encoder knows what the probe does, and each reading of them takes minutes.
+        encoder = (PROBE, FINE_TUNED) if facts.rows < FEW_ROWS else (FINE_TUNED,)
+        experts += [f"{kind} {asked.teacher}" for kind in ((CLASSIFIER,) if asked.classifier else encoder)]
     # An SVM for each of many labels takes minutes and says what the n-gram part learns by itself.
-    linear = facts.kind != "many labels" or asked_for or facts.unlabelled
-    return (LINEAR, *asked_for) if linear else asked_for
+    linear = facts.kind != "many labels" or experts or facts.unlabelled
+    return (LINEAR, *experts) if linear else ()
 
 
-def _word_table(facts: Facts, knowing: list[str]) -> WordTable:
+def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     if facts.kind in ("long", "unsegmented") or facts.rows > MOST_TO_AUGMENT:
         return "none"
-    if SENTIMENT in knowing:
+    if SENTIMENT in experts:
         return "sentiment"
-    if any(name.startswith(FINE_TUNED) for name in knowing):
+    if any(name.startswith(FINE_TUNED) for name in experts):
         return "encoder" if not facts.unlabelled else "none"
     return "english" if facts.english >= LEAST_ENGLISH else "none"
 
 
-def _augmentation(facts: Facts, knowing: list[str]) -> Augmentation:
+def _augmentation(facts: Facts, experts: list[str]) -> Augmentation:
     """Texts are made where a teacher knows more than the rows do."""
-    if not knowing or facts.rows > MOST_TO_AUGMENT or facts.kind == "long":
+    if not experts or facts.rows > MOST_TO_AUGMENT or facts.kind == "long":
         return Augmentation()
     few, many_labels = facts.rows < FEW_ROWS, facts.kind == "many labels"
     variants = synonyms = AUGMENTED_MANY_LABELS if many_labels and few and not facts.unlabelled else AUGMENTED
-    if not few and not many_labels and knowing[-1] != SENTIMENT and not facts.unlabelled:
+    if not few and not many_labels and experts[-1] != SENTIMENT and not facts.unlabelled:
         variants, synonyms = AUGMENTED_ENCODER
     fewest = int(np.clip(MOST_TO_AUGMENT // max(1, facts.rows), 1, 3))
     return Augmentation(
@@ -428,14 +356,17 @@ def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
 
 def _validation(facts: Facts, asked: Asked) -> Validation:
     if asked.validation is not None:
-        return Validation(asked.validation)
-    if FEWEST_TO_CROSS_VALIDATE <= facts.rows < FEW_ROWS:
+        return from_plain(Validation, {"share": asked.validation, "folds": 0}, "validation")  # type: ignore[no-any-return]
+    if asked.preset != "seed" and FEWEST_TO_CROSS_VALIDATE <= facts.rows < FEW_ROWS:
         return Validation(0.0, folds=3)
-    return Validation(0.1 if facts.rows >= FEW_ROWS else 0.0)
+    return Validation(0.1 if asked.preset == "seed" or facts.rows >= FEW_ROWS else 0.0)
 
 
 def _loop(facts: Facts, asked: Asked, pool: int) -> LoopOptions:
-    loop = LOOPS[facts.kind]
+    if asked.preset == "seed":
+        loop = sized(SEED_LOOP, facts.rows)
+        return loop if asked.epochs is None else replace(loop, epochs=asked.epochs)
+    loop = LONG_LOOP if facts.kind == "long" else SHORT_LOOP
     if pool and facts.rows >= FEW_ROWS and facts.kind != "long":
         loop = replace(loop, epochs=AUGMENTED_EPOCHS)
     loop = sized(loop, facts.rows + pool)
@@ -465,42 +396,39 @@ _NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES = 6, 2, 16_000, 350
 
 
 def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> tuple[NetworkConfig, TextOptions]:
-    shape = preset.long if facts.kind == "long" else preset.short
-    embedding, hidden, words = shape.embedding, shape.hidden, shape.words
-    if facts.kind == "short" and large:
-        embedding, hidden = (min(*pair) for pair in zip((embedding, hidden), LARGE_VOCABULARY_SHAPE))
+    """large: short texts get a large vocabulary before a small LSTM."""
+    seed, large = asked.preset == "seed", large and facts.kind == "short" and asked.preset != "seed"
+    shape = preset.long if seed or facts.kind == "long" else preset.short
     config = NetworkConfig(
-        num_words=words,
-        embedding_dim=embedding,
-        hidden=hidden,
+        num_words=shape.words,
+        embedding_dim=min(shape.embedding, LARGE_VOCABULARY_SHAPE[0]) if large else shape.embedding,
+        hidden=min(shape.hidden, LARGE_VOCABULARY_SHAPE[1]) if large else shape.hidden,
         bidirectional=shape.bidirectional,
-        pooling="mean+max",
+        pooling="last" if seed else "mean+max",
         labels=facts.labels,
         several=facts.several,
         dropout=DROPOUT,
     )
-    width = config.logits if facts.labels <= MOST_EXACT_LABELS else shape.rank
-    config = replace(config, ngrams=1, ngram_dim=width)
-    if facts.kind == "short" and large:
-        word_bytes = _word_bytes(config, facts.word_bytes)
+    if not seed:
+        width = config.logits if facts.labels <= MOST_EXACT_LABELS else shape.rank
+        config = replace(config, ngrams=1, ngram_dim=width)
+    words = shape.words
+    if large:
+        # A word takes its line, its embedding and its n-gram.
+        word_bytes = config.embedding_dim + 2 + facts.word_bytes + config.ngram_dim + _NGRAM_BYTES
         words = max(words, int(LARGE_VOCABULARY_SHARE * _room(preset.kb, config) / word_bytes))
-    words = words if asked.words is None else asked.words
-    config = replace(config, num_words=words)
-    ngrams = fitting_ngrams(preset.kb, config, min(words, facts.repeated_words), facts.word_bytes)
-    return replace(config, ngrams=ngrams), TextOptions(
-        "subwords", words, TextOptions.length if asked.length is None else asked.length
-    )
+    config = replace(config, num_words=words if asked.words is None else asked.words)
+    if not seed:
+        ids = min(config.num_words, facts.repeated_words)
+        config = replace(config, ngrams=fitting_ngrams(preset.kb, config, ids, facts.word_bytes))
+    length = TextOptions.length if asked.length is None else asked.length
+    return config, TextOptions("keras" if seed else "subwords", config.num_words, length)
 
 
 def fitting_ngrams(kb: int, config: NetworkConfig, ids: int, word_bytes: float) -> int:
     """How many n-grams fit into the file beside a vocabulary of so many ids: all of them, and word pairs."""
     left = _room(kb, config) - ids * (config.embedding_dim + 2 + word_bytes - _ID_BYTES)
     return max(ids, int(left / (config.ngram_dim + _NGRAM_BYTES)))
-
-
-def _word_bytes(config: NetworkConfig, word_bytes: float) -> float:
-    """Of a word in all: its line, its embedding, its n-gram."""
-    return config.embedding_dim + 2 + word_bytes + config.ngram_dim + _NGRAM_BYTES
 
 
 def _room(kb: int, config: NetworkConfig) -> int:
@@ -517,10 +445,10 @@ def _room(kb: int, config: NetworkConfig) -> int:
 
 def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     """(what, value, why) of each decision, for a person."""
-    network, loop = plan.network, plan.loop
+    network, text, loop, each = plan.network, plan.text, plan.loop, plan.augmentation
     lines = [
         ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
-        ("text rule", plan.text.rule, f"{plan.text.num_words:,} ids, the last {plan.text.length} of a text"),
+        ("text rule", text.rule, f"{text.num_words:,} ids, the last {text.length} of a text"),
         (
             "LSTM",
             f"{network.hidden} units{', both directions' if network.bidirectional else ''}",
@@ -528,31 +456,25 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
         ),
     ]
     if network.ngrams:
-        width = (
-            "one column per logit"
-            if network.ngram_dim == network.logits
-            else f"vectors of {network.ngram_dim}"
-        )
+        exact = network.ngram_dim == network.logits
+        width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
         lines.append(("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"))
-    lines.append(("teachers", ", ".join(plan.teachers) or "none", _why_teachers(plan, facts)))
-    if plan.augmentation.variants or plan.augmentation.synonyms:
-        each = plan.augmentation.variants + plan.augmentation.synonyms
-        lines.append(("augmentation", f"{each} texts per row", "a teacher labels them"))
-    if plan.word_table != "none":
-        lines.append(("word embeddings", plan.word_table, "few rows hold few of the words to come"))
-    if plan.validation.folds:
-        judged = f"{plan.validation.folds}-fold cross-validation"
-        lines.append(("validation", judged, f"{facts.rows:,} rows are too few to hold some out"))
-    else:
-        lines.append(("validation", f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"))
-    lines.append(("passes", f"at most {loop.epochs}", f"{loop.batch_size} texts per step"))
-    return lines
-
-
-def _why_teachers(plan: Plan, facts: Facts) -> str:
+    why = f"{plan.own_labels:.0%} of a target is the row's own label"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
         with_it, without = facts.sentiment
-        return f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
-    if not plan.teachers:
-        return "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
-    return f"{plan.own_labels:.0%} of a target is the row's own label"
+        why = f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
+    elif not plan.teachers:
+        why = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
+    lines.append(("teachers", ", ".join(plan.teachers) or "none", why))
+    if each.variants or each.synonyms:
+        count = each.variants + each.synonyms
+        lines.append(("augmentation", f"{count} texts per row", "a teacher labels them"))
+    if plan.word_table != "none":
+        lines.append(("word embeddings", plan.word_table, "few rows hold few of the words to come"))
+    judged, why = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"
+    if plan.validation.folds:
+        judged = f"{plan.validation.folds}-fold cross-validation"
+        why = f"{facts.rows:,} rows are too few to hold some out"
+    lines.append(("validation", judged, why))
+    lines.append(("passes", f"at most {loop.epochs}", f"{loop.batch_size} texts per step"))
+    return lines

@@ -23,7 +23,7 @@ _CHUNK = 4096  # words compared at once
 # The smooth inverse frequency a / (a + p) of Arora, Liang and Ma (2017), "A simple but tough-to-beat baseline
 # for sentence embeddings"; p by Zipf's law from the rank, as model2vec has it, flatter among the first words.
 _SIF, _FIRST_RANK = 1e-4, 10.0
-_BITS, _REACH = 3, 2.0  # a packed value has eight levels, of two standard deviations at most
+BITS = 3  # a packed value has eight levels
 ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 
 
@@ -143,16 +143,9 @@ def _normalised(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9), np.float32)
 
 
-def packed(values: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
-    """values: float32 [words, width] → codes: uint8 [words, width * 3 / 8], scales: float32 [width]."""
-    scales = np.sqrt((values**2).mean(axis=0)).astype(np.float32) * np.float32(2 * _REACH / (2**_BITS - 1))
-    levels = np.round(values / np.maximum(scales, 1e-9) + (2**_BITS - 1) / 2).clip(0, 2**_BITS - 1)
-    bits = (levels.astype(np.uint8)[..., None] >> np.arange(_BITS, dtype=np.uint8)) & 1
-    return np.packbits(bits.reshape(len(values), -1), axis=1), scales
-
-
 def unpacked(codes: npt.NDArray[np.uint8], scales: Floats) -> Floats:
-    """What :func:`packed` has packed: float32 [words, width]."""
-    bits = np.unpackbits(codes, axis=1, count=_BITS * len(scales)).reshape(len(codes), len(scales), _BITS)
-    levels = bits @ (1 << np.arange(_BITS))
-    return np.asarray((levels - (2**_BITS - 1) / 2) * scales, np.float32)
+    """codes: uint8 [words, width * 3 / 8], as tools/word_vectors.py packs them; scales: float32 [width] →
+    float32 [words, width]."""
+    bits = np.unpackbits(codes, axis=1, count=BITS * len(scales)).reshape(len(codes), len(scales), BITS)
+    levels = bits @ (1 << np.arange(BITS))
+    return np.asarray((levels - (2**BITS - 1) / 2) * scales, np.float32)

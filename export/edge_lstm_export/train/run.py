@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from edge_lstm_export.train.plan import (
     facts_of,
     make_plan,
 )
-from edge_lstm_export.train.sources.read import Labeller, read_dataset, read_texts
+from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
 from edge_lstm_export.train.train import SILENT, Listener, Result, fit
 from edge_lstm_export.train.unlabelled import choose_unlabelled
@@ -86,8 +87,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A job whose data are read and whose plan is made."""
+class Inputs:
+    """The data of a job, read, and its plan."""
 
     dataset: Dataset
     facts: Facts
@@ -95,123 +96,138 @@ class Prepared:
     unlabelled: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What a resumed training must have in common with its beginning, by names that a person knows."""
+        digest = hashlib.sha256()
+        for text in (*self.dataset.train.texts, *self.unlabelled):
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        plain = {"data": self.dataset.digest, "texts": digest.hexdigest(), **self.plan.to_dict()}
+        return json.loads(json.dumps(plain))  # type: ignore[no-any-return] # as it comes back from a file
+
 
 @dataclass(frozen=True)
 class Report:
-    """A result and what was measured beside it."""
+    """A result and what it was made from."""
 
     result: Result
-    prepared: Prepared
+    inputs: Inputs
 
 
-def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Prepared:
+def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
     """Read the data and make the plan; nothing is written but ``job.suspects``. Raises DataError,
     MissingPackageError."""
-    asked, labeller = _with_transformer(job, say)
-    dataset = read_dataset(job.sources, job.data, labeller)
-    if asked.classifier:
-        _check_classifier(asked, job, dataset, say)
+    asked = with_kind(job.asked)
+    if job.plan is not None:
+        of_plan = [name.partition(" ")[2] for name in job.plan.teachers if name.startswith(f"{CLASSIFIER} ")]
+        asked = replace(asked, teacher=of_plan[0] if of_plan else None, classifier=bool(of_plan))
+    if job.teacher_labels and not asked.classifier:
+        raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
+    dataset = _read(job, asked, say)
     if not dataset.several or job.suspects is not None:
         dataset = _with_label_issues(job, dataset, say)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
     if job.unlabelled is not None:
         test = dataset.test.texts if dataset.test else ()
-        chosen = choose_unlabelled(
-            read_texts(job.unlabelled, job.data), dataset.train.texts, test, job.data.seed
-        )
+        log = read_texts(job.unlabelled, job.data)
+        chosen = choose_unlabelled(log, dataset.train.texts, test, job.data.seed)
         unlabelled, remarks = chosen.texts, chosen.remarks(job.unlabelled)
     facts = facts_of(dataset, len(unlabelled))
-    if job.plan is not None:
+    if job.plan is None:
+        facts = with_knowledge(facts, dataset, asked)
+    else:
         check_fits(job.plan, dataset)
-        return Prepared(dataset, facts, job.plan, unlabelled, tuple(remarks))
-    facts = with_knowledge(facts, dataset, asked)
-    return Prepared(dataset, facts, make_plan(facts, asked), unlabelled, tuple(remarks))
+    return Inputs(dataset, facts, job.plan or make_plan(facts, asked), unlabelled, tuple(remarks))
 
 
 def run_job(
-    job: Job, listener: Listener = SILENT, prepared: Callable[[Prepared], None] = lambda _: None
+    job: Job, listener: Listener = SILENT, planned: Callable[[Inputs], None] = lambda _: None
 ) -> Report:
     """Train, and write the checkpoint, its history and what else is asked for.
 
     Before the first epoch, after every one and where it is stopped, the state is kept in ``job.partial``,
     from which ``resume`` goes on; the file is removed when the training is complete. An earlier checkpoint
-    under the same name stays until there is a new one. prepared: told the plan before it runs. Raises
+    under the same name stays until there is a new one. planned: told the plan before it runs. Raises
     DataError, OutputError, MissingPackageError and KeyboardInterrupt.
     """
     check_job(job)
-    from sklearn.exceptions import ConvergenceWarning
-
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    with only_run(job.output), warnings.catch_warnings():
-        # Linear models are ended where more steps label no better, which is nothing that a user could mend.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with only_run(job.output), quiet_thread():
         unfinished = _unfinished(job)
         for path in job.files:
             remove_leftovers(path)
-        ready = plan_job(job, listener.say)
-        prepared(ready)
-        return _run(job, ready, unfinished, listener)
-
-
-def _run(job: Job, ready: Prepared, unfinished: Checkpoint | None, listener: Listener) -> Report:
-    identity = _identity(ready)
-    resume = None if unfinished is None else _progress(unfinished, identity, job.partial)
-    teachers = Teachers(
-        ready.plan, ready.dataset.labels, listener.say, cache=job.output, names=dict(job.teacher_labels)
-    )
-    started: list[tuple[Corpus, Network]] = []
-
-    def keep(progress: Progress) -> None:
-        corpus, network = started[0]
-        plain = {"identity": identity, "progress": progress.plain}
-        partial = Checkpoint(
-            network,
-            corpus.vocabulary.tokenizer,
-            ready.dataset.labels,
-            plain,
-            ready.plan.to_dict(),
-            state=progress.tensors,
-        )
-        save_checkpoint(partial, job.partial)
-
-    def start(corpus: Corpus, network: Network) -> None:
-        started.append((corpus, network))
-        listener.started(corpus, network)
-
-    with one_thread():
+        inputs = plan_job(job, listener.say)
+        planned(inputs)
+        dataset, plan = inputs.dataset, inputs.plan
+        keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, listener)
+        teachers = Teachers(plan, dataset.labels, listener.say, cache=job.output, names=job.teacher_labels)
         result = fit(
-            ready.dataset,
-            ready.plan,
-            unlabelled=ready.unlabelled,
+            dataset,
+            plan,
+            unlabelled=inputs.unlabelled,
             teachers=teachers,
-            listener=Listener(listener.say, start, replace(listener.callbacks, keep=keep)),
-            resume=resume,
+            listener=keeper.listener,
+            resume=keeper.progress(unfinished) if unfinished else None,
         )
-        _write(job, result)
+        save_checkpoint(result.checkpoint, job.output)
+        history, title = result.loop.history, f"{job.output.name}: {dataset.name}"
+        write_history(history, job.beside("history.json"), training=result.checkpoint.training)
+        draw_history(history, job.beside("history.png"), title)
+        job.partial.unlink(missing_ok=True)
         teachers.forget()
-    return Report(result, ready)
+    return Report(result, inputs)
+
+
+class Keeper:
+    """Keeps the state of an unfinished training in a file.
+
+    identity: what a resumed training must have in common with its beginning, by names that a person knows;
+    plain values, as they come back from JSON. listener: what keeps the state, and tells the given one.
+    """
+
+    def __init__(
+        self, path: Path, labels: tuple[str, ...], plan: Plan, identity: Mapping[str, Any], listener: Listener
+    ) -> None:
+        self.path, self.labels, self.plan, self.identity = path, labels, plan, identity
+        self._started = listener.started
+        self.listener = Listener(listener.say, self._start, replace(listener.callbacks, keep=self._keep))
+
+    def _start(self, corpus: Corpus, network: Network) -> None:
+        self._tokenizer, self._network = corpus.vocabulary.tokenizer, network
+        self._started(corpus, network)
+
+    def _keep(self, progress: Progress) -> None:
+        plain, plan = {"identity": self.identity, "progress": progress.plain}, self.plan.to_dict()
+        state = Checkpoint(self._network, self._tokenizer, self.labels, plain, plan, state=progress.tensors)
+        save_checkpoint(state, self.path)
+
+    def progress(self, state: Checkpoint) -> Progress:
+        """What was kept. Raises DataError where it is of another training."""
+        earlier = state.training["identity"]
+        for name, value in self.identity.items():
+            if earlier.get(name) != value:
+                raise DataError(
+                    f"{self.path} was begun with another {name} ({earlier.get(name)!r:.60}, now "
+                    f"{value!r:.60}); resume with the same options and data, or start without --resume"
+                )
+        return Progress(state.training["progress"], dict(state.state))
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Two threads share too little work per time step of a small LSTM: they wait for each other."""
+def quiet_thread() -> Iterator[None]:
+    """One thread: two share too little work per time step of a small LSTM, they wait for each other. And no
+    warnings of linear models that are ended where more steps label no better."""
+    from sklearn.exceptions import ConvergenceWarning
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            yield
     finally:
         torch.set_num_threads(before)
-
-
-def _write(job: Job, result: Result) -> None:
-    save_checkpoint(result.checkpoint, job.output)
-    history = result.loop.history
-    write_history(history, job.beside("history.json"), training=result.checkpoint.training)
-    draw_history(
-        history, job.beside("history.png"), f"{job.output.name}: {result.checkpoint.training['data']['name']}"
-    )
-    job.partial.unlink(missing_ok=True)
 
 
 # --- What can be known to fail is refused before the work ---------------------------------------------------
@@ -255,56 +271,26 @@ def _unfinished(job: Job) -> Checkpoint | None:
     return partial
 
 
-def _identity(ready: Prepared) -> dict[str, Any]:
-    """What a resumed training must have in common with its beginning, by names that a person knows."""
-    digest = hashlib.sha256()
-    for text in (*ready.dataset.train.texts, *ready.unlabelled):
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    plain = {"data": ready.dataset.digest, "texts": digest.hexdigest(), **ready.plan.to_dict()}
-    return json.loads(json.dumps(plain))  # type: ignore[no-any-return] # as it comes back from a file
-
-
-def _progress(partial: Checkpoint, identity: Mapping[str, Any], path: Path) -> Progress:
-    """DataError where the state is that of another training."""
-    earlier = partial.training["identity"]
-    for name, value in identity.items():
-        if earlier.get(name) != value:
-            raise DataError(
-                f"{path} was begun with another {name} ({earlier.get(name)!r:.60}, now {value!r:.60}); "
-                "resume with the same options and data, or start without --resume"
-            )
-    return Progress(partial.training["progress"], dict(partial.state))
-
-
 # --- From options to facts ----------------------------------------------------------------------------------
 
 
-def _with_transformer(job: Job, say: Callable[[str], None]) -> tuple[Asked, Labeller | None]:
-    """What was asked, with whether the teacher is a classifier; one labels sources that have no labels."""
-    asked = with_kind(job.asked)
-    if job.plan is not None:
-        of_plan = [name.partition(" ")[2] for name in job.plan.teachers if name.startswith(f"{CLASSIFIER} ")]
-        asked = replace(asked, teacher=of_plan[0] if of_plan else None, classifier=bool(of_plan))
+def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
+    """The data set; a classifier labels sources that have no labels, and must know the labels of others."""
     if not asked.classifier:
-        if job.teacher_labels:
-            raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
-        return asked, None
-    from edge_lstm_export.train.teachers.classifier import label_texts
+        return read_dataset(job.sources, job.data, None)
+    from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 
-    def labelled(texts: Sequence[str]) -> tuple[tuple[str, ...], Bools]:
-        labels, indices = label_texts(str(asked.teacher), job.teacher_labels, say, texts)
+    source = str(asked.teacher)
+
+    def label(texts: Sequence[str]) -> tuple[tuple[str, ...], Bools]:
+        labels, indices = label_texts(source, job.teacher_labels, say, texts)
         return labels, np.eye(len(labels), dtype=np.bool_)[indices]
 
-    return asked, labelled
-
-
-def _check_classifier(asked: Asked, job: Job, dataset: Dataset, say: Callable[[str], None]) -> None:
-    """DataError where the classifier does not know the labels of the data."""
-    from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
-
+    dataset = read_dataset(job.sources, job.data, label)
     if dataset.several:
-        raise DataError(f"the teacher {asked.teacher} knows one label a text; give an encoder")
-    ClassifierTeacher(str(asked.teacher), dataset.labels, job.teacher_labels, say=say)
+        raise DataError(f"the teacher {source} knows one label a text; give an encoder")
+    ClassifierTeacher(source, dataset.labels, job.teacher_labels, say=say)
+    return dataset
 
 
 def with_kind(asked: Asked) -> Asked:
@@ -312,7 +298,7 @@ def with_kind(asked: Asked) -> Asked:
     MissingPackageError."""
     if asked.teacher is None or asked.teacher in (NO_TEACHER, SENTIMENT):
         return asked
-    from edge_lstm_export.train.teachers.hub import check_source, classifier_labels
+    from edge_lstm_export.train.teachers.transformer import check_source, classifier_labels
 
     check_source(asked.teacher)
     return replace(asked, classifier=classifier_labels(asked.teacher) is not None)
@@ -347,16 +333,9 @@ def _with_label_issues(job: Job, dataset: Dataset, say: Callable[[str], None]) -
 
     The validation texts are looked at too: a wrong label there misjudges the epochs. The test split is not.
     """
-    split, labels = dataset.train, dataset.labels
-    short = facts_of(dataset).kind != "long"
-    issues = find_label_issues(
-        split,
-        LinearOptions(short),
-        several=dataset.several,
-        seed=job.data.seed,
-        every_text=job.suspects is not None,
-        say=say,
-    )
+    split, labels, every = dataset.train, dataset.labels, job.suspects is not None
+    options, seed = LinearOptions(facts_of(dataset).kind != "long"), job.data.seed
+    issues = find_label_issues(split, options, several=dataset.several, seed=seed, every_text=every, say=say)
     if job.suspects is not None:
         write_label_issues(split, labels, issues, job.suspects)
     warning = issues.warning(split, labels, job.suspects)

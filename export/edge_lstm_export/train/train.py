@@ -28,20 +28,18 @@ from edge_lstm_export.train.calibrate import (
     fit_temperature,
     predict_logits,
     probabilities,
-    put_together,
     score,
 )
 from edge_lstm_export.train.checkpoint import Checkpoint
-from edge_lstm_export.train.corpus import Corpus, ask_teachers, example_texts, prepare
-from edge_lstm_export.train.data import Bools, Dataset, Split
-from edge_lstm_export.train.features import Floats
-from edge_lstm_export.train.linear import SparseWeights
+from edge_lstm_export.train.corpus import Corpus, example_texts, prepare
+from edge_lstm_export.train.data import Dataset, Floats
 from edge_lstm_export.train.loop import Callbacks, LoopResult, Progress, fit_network
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.parts import Parts
+from edge_lstm_export.train.parts import Parts, ask_teachers, put_together
 from edge_lstm_export.train.plan import Plan
+from edge_lstm_export.train.teachers.base import EnsemblePredictions
 from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.thresholds import UNTUNED, choose_thresholds
+from edge_lstm_export.train.thresholds import choose_thresholds
 from edge_lstm_export.train.warnings import result_warnings, set_warnings
 
 
@@ -94,16 +92,14 @@ def fit(
     KeyboardInterrupt.
     """
     say = listener.say
-    _check_pool(plan, unlabelled, soft_labels)
+    _check_unlabelled(plan, unlabelled, soft_labels)
     if soft_labels is None:
         unlabelled = unlabelled[: plan.unlabelled]
     teachers = teachers or Teachers(plan, dataset.labels, say)
     corpus = prepare(dataset, plan, unlabelled, teachers.words)
-    predictions = None
-    if plan.teachers:
-        predictions = ask_teachers(corpus, plan, teachers.load(), say)
+    predictions = ask_teachers(corpus, plan, teachers.load(), say) if plan.teachers else None
     parts = Parts(corpus, plan, predictions, teachers.words, soft_labels)
-    judged = parts.cross_validate(say) if plan.validation.folds else None
+    crossed = parts.cross_validate(say) if plan.validation.folds else None
     network = parts.new_network()
     listener.started(corpus, network)
     validation = parts.examples(corpus.validation) if len(corpus.validation) else None
@@ -115,80 +111,47 @@ def fit(
         round_to_int8(network)
     residual = parts.fit_residual(network) if plan.sparse.fit == "residual" else None
     if validation is not None:
-        sparse = residual or parts.fit_sparse()
-        judged = PartLogits(
-            predict_logits(network, validation).numpy(),
-            parts.sparse_logits(sparse, validation),
-            validation.targets,
-        )
-    truth = corpus.validation if validation is not None else corpus.rows
-    return _finish(parts, network, loop, judged, truth, residual)
-
-
-def _check_pool(plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None) -> None:
-    """DataError where texts without labels have nobody to label them, or two who do."""
-    if soft_labels is not None:
-        if plan.teachers or len(soft_labels) != len(unlabelled):
-            raise DataError("soft labels are for each unlabelled text, and without other teachers")
-    elif len(unlabelled) and not plan.teachers:
-        raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
-
-
-def _finish(
-    parts: Parts,
-    network: Network,
-    loop: LoopResult,
-    judged: PartLogits | None,
-    truth: Split,
-    residual: SparseWeights | None,
-) -> Result:
-    """Weigh the parts, calibrate, put the network together and measure it. residual: n-grams that were fitted
-    to what the LSTM leaves: their logits are added to its own."""
-    corpus, plan = parts.corpus, parts.plan
-    several, learnt_from = plan.network.several, len(parts.rows) + len(parts.pool)
-    stack, temperature, judgement = expected_stack(learnt_from, network.config.logits), 1.0, Judgement()
-    added = parts.features is None or residual is not None
-    if added:
-        stack = Stack(1.0, 0.0 if residual is None else 1.0, stack.bias)
-    if judged is not None:
-        weights = stack if added else fit_stack(judged, learnt_from, several=several)
-        stack, temperature = _calibrated(weights, judged, plan, truth.labels)
-        judgement = _judge(stack.logits(judged), truth, corpus, plan)
-    more = parts.examples(corpus.validation) if len(corpus.validation) else None
-    put_together(network, stack, residual or parts.fit_sparse(more=more))
-    thresholds = judgement.thresholds
-    if several:
-        thresholds = thresholds or (UNTUNED,) * len(corpus.dataset.labels)
+        crossed = parts.logits(network, residual or parts.fit_sparse(), validation)
+    stack, temperature, evaluation = _calibrate(parts, crossed, residual is not None)
+    put_together(network, stack, residual or parts.fit_sparse(more=validation))
+    if plan.network.several:
         # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross one.
         round_to_int8(network)
+    checkpoint = _checkpoint(parts, network, loop, evaluation)
     test = None
-    if corpus.dataset.test is not None:
-        logits = predict_logits(network, parts.examples(corpus.dataset.test))
-        test = score(logits, corpus.dataset.test.labels, corpus.dataset.labels, thresholds)
-    training = _provenance(parts, network, loop) | {
-        "validation": judgement.scores.to_dict() if judgement.scores else None,
-        "cross_validated": judged is not None and truth is corpus.rows,
-        "test": test.to_dict() if test else None,
-        "parts": {"lstm": round(stack.lstm, 4), "ngrams": round(stack.sparse, 4)},
-        "temperature": round(temperature, 6),
-        "warnings": [*corpus.dataset.warnings, *judgement.remarks],
-    }
-    checkpoint = Checkpoint(
-        network,
-        corpus.vocabulary.tokenizer,
-        corpus.dataset.labels,
-        training,
-        plan=plan.to_dict(),
-        abstention=judgement.curve,
-        thresholds=thresholds,
+    if dataset.test is not None:
+        logits = predict_logits(network, parts.examples(dataset.test))
+        test = score(logits, dataset.test.labels, dataset.labels, checkpoint.thresholds)
+    checkpoint.training.update(
+        validation=evaluation.scores.to_dict() if evaluation.scores else None,
+        cross_validated=crossed is not None and validation is None,
+        test=test.to_dict() if test else None,
+        parts={"lstm": round(stack.lstm, 4), "ngrams": round(stack.sparse, 4)},
+        temperature=round(temperature, 6),
+        warnings=[*dataset.warnings, *evaluation.remarks],
     )
-    return Result(checkpoint, loop, judgement.scores, test, (*_dropped(parts), *judgement.remarks))
+    return Result(checkpoint, loop, evaluation.scores, test, (*_dropped(predictions), *evaluation.remarks))
+
+
+def _check_unlabelled(plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None) -> None:
+    if soft_labels is None:
+        if len(unlabelled) and not plan.teachers:
+            raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
+    elif plan.teachers or len(soft_labels) != len(unlabelled):
+        raise DataError("soft labels are for each unlabelled text, and without other teachers")
+
+
+def _dropped(predictions: EnsemblePredictions | None) -> list[str]:
+    return [
+        f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
+        for name, with_it, without in (predictions.dropped if predictions else ())
+    ]
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What the texts say that no part had learnt from: scores, the risk-coverage curve or, where a text may
-    have several labels, the threshold of each, and remarks."""
+class Evaluation:
+    """How good the network is on texts that no part had learnt from: scores, the risk-coverage curve or,
+    where a text may have several labels, the threshold of each, and remarks."""
 
     scores: Scores | SetScores | None = None
     curve: RiskCoverage | None = None
@@ -196,39 +159,48 @@ class Judgement:
     remarks: tuple[str, ...] = ()
 
 
-def _judge(logits: Floats, truth: Split, corpus: Corpus, plan: Plan) -> Judgement:
-    """logits: float32 [n, outputs], calibrated."""
-    answers = probabilities(torch.from_numpy(logits), several=plan.network.several)
-    thresholds = None
-    if plan.network.several:
-        thresholds = choose_thresholds(truth.labels, answers, plan.precision or None)
-    scores = score(torch.from_numpy(logits), truth.labels, corpus.dataset.labels, thresholds)
-    if isinstance(scores, SetScores):
-        return Judgement(scores, None, thresholds, tuple(set_warnings(scores)))
-    crossed = truth is corpus.rows
-    remarks = tuple(result_warnings(scores, answers, truth.labels, cross_validated=crossed))
-    where = "training texts, cross-validated" if crossed else "validation part"
-    return Judgement(scores, RiskCoverage.of(answers, truth.labels.argmax(axis=1), where), None, remarks)
-
-
-def _dropped(parts: Parts) -> list[str]:
-    """What to know of teachers that were asked and are not used."""
-    dropped = () if parts.predictions is None else parts.predictions.dropped
-    return [
-        f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
-        for name, with_it, without in dropped
-    ]
-
-
-def _calibrated(stack: Stack, judged: PartLogits, plan: Plan, labels: Bools) -> tuple[Stack, float]:
-    """The weights of the parts, divided by the temperature; with an offset for rare labels, if planned."""
-    several = plan.network.several
-    logits, targets = torch.from_numpy(stack.logits(judged)), torch.from_numpy(judged.targets)
-    temperature = fit_temperature(logits, targets, several=several)
+def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> tuple[Stack, float, Evaluation]:
+    """(weights of the parts, temperature that is in them, how good they are). unseen: of the validation
+    texts, or of the rows by cross-validation. residual: the n-grams' logits are added to the LSTM's own."""
+    corpus, plan, examples = parts.corpus, parts.plan, len(parts.rows) + len(parts.pool)
+    several, labels = plan.network.several, corpus.dataset.labels
+    stack = expected_stack(examples, parts.config.logits)
+    if residual or parts.features is None:
+        stack = Stack(1.0, float(residual), stack.bias)
+    elif unseen is not None:
+        stack = fit_stack(unseen, examples, several=several)
+    if unseen is None:
+        return stack, 1.0, Evaluation()
+    truth = corpus.validation if len(corpus.validation) else corpus.rows
+    targets = torch.from_numpy(unseen.targets)
+    temperature = fit_temperature(torch.from_numpy(stack.logits(unseen)), targets, several=several)
     stack = stack.divided(temperature)
     if plan.balance and not several:
-        stack = replace(stack, bias=stack.bias + balance_offset(stack.logits(judged), labels))
-    return stack, temperature
+        stack = replace(stack, bias=stack.bias + balance_offset(stack.logits(unseen), truth.labels))
+    logits = torch.from_numpy(stack.logits(unseen))
+    chances = probabilities(logits, several=several)
+    thresholds = choose_thresholds(truth.labels, chances, plan.precision or None) if several else None
+    scores = score(logits, truth.labels, labels, thresholds)
+    if isinstance(scores, SetScores):
+        return stack, temperature, Evaluation(scores, None, thresholds, tuple(set_warnings(scores)))
+    crossed = truth is corpus.rows
+    remarks = tuple(result_warnings(scores, cross_validated=crossed))
+    where = "training texts, cross-validated" if crossed else "validation part"
+    curve = RiskCoverage.of(chances, truth.labels.argmax(axis=1), where)
+    return stack, temperature, Evaluation(scores, curve, None, remarks)
+
+
+def _checkpoint(parts: Parts, network: Network, loop: LoopResult, evaluation: Evaluation) -> Checkpoint:
+    corpus, plan = parts.corpus, parts.plan
+    return Checkpoint(
+        network,
+        corpus.vocabulary.tokenizer,
+        corpus.dataset.labels,
+        _provenance(parts, network, loop),
+        plan.to_dict(),
+        evaluation.thresholds,
+        evaluation.curve,
+    )
 
 
 def _provenance(parts: Parts, network: Network, loop: LoopResult) -> dict[str, Any]:

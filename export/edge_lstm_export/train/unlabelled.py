@@ -1,14 +1,13 @@
-"""The texts without a label that teachers label: of a log of any length, as many as are worth their time, in
-memory that does not grow with it.
+"""Choose the unlabelled texts that teachers label, in memory that does not grow with the log.
 
 Of a long log those come first that are similar to the labelled texts, by the cosine of TF-IDF vectors of
-words and word pairs (characters and their pairs in unsegmented scripts). The threshold is what nine in ten of
-the labelled texts reach with another one. Among the texts above it a random part is as diverse as they are.
+words and word pairs (characters and their pairs in unsegmented scripts). The threshold is the similarity that
+nine in ten of the labelled texts reach with another labelled text. Of the texts above it a random part is
+taken, which is as diverse as they are.
 """
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ MOST_TEXTS = 20_000  # different texts to label: of more, those similar to the l
 MOST_COMPARED = 60_000  # different texts that are compared with them: of more, a random part
 _MOST_LABELLED = 1_000  # labelled texts that others are compared with, a random part
 _FAR_SHARE = 0.1  # of the labelled texts, that are less similar to each other than the threshold
-_FEWEST_SHARING = 0.2  # of the texts, that share a word with the labelled ones where both are of one language
 _MOST_WORDS = 100  # of a text, that are compared
 _COLUMNS, _CHUNK = 1 << 18, 2_000
 _NUMBER = re.compile(r"\d+")
@@ -33,14 +31,13 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class UnlabelledTexts:
-    """texts: what is labelled, each once. lines: how many texts there were; labelled: how many of these are
-    left out as labelled or test texts. sharing: the share of ``texts`` that have a word in common with the
-    labelled ones, 0 to 1. similar: how many of ``texts`` are similar to these, where that decided."""
+    """texts: to be labelled, each once. lines: how many texts there were; labelled: how many of these are
+    left out as labelled or test texts. similar: how many of ``texts`` are similar to the labelled ones; None
+    where all texts are taken."""
 
     texts: tuple[str, ...] = ()
     lines: int = 0
     labelled: int = 0
-    sharing: float = 1.0
     similar: int | None = None
 
     def remarks(self, source: str) -> list[str]:
@@ -48,20 +45,11 @@ class UnlabelledTexts:
         lines = []
         if self.labelled:
             rest = "they are left out" if self.texts else "none is left to label"
-            lines.append(
-                f"{self.labelled:,} of {self.lines:,} texts of {source} are among the labelled or the "
-                f"test texts; {rest}"
-            )
+            of = f"{self.labelled:,} of {self.lines:,} texts of {source}"
+            lines.append(f"{of} are among the labelled or the test texts; {rest}")
         if self.similar is not None:
-            lines.append(
-                f"of {self.lines:,} texts of {source} {len(self.texts):,} are labelled, {self.similar:,} of "
-                "them similar to the labelled ones"
-            )
-        if self.sharing < _FEWEST_SHARING:
-            lines.append(
-                f"only {self.sharing:.0%} of the texts of {source} have words (or characters, in an "
-                "unsegmented script) in common with the labelled ones; are they of one language and kind?"
-            )
+            of = f"of {self.lines:,} texts of {source} {len(self.texts):,} are labelled"
+            lines.append(f"{of}, {self.similar:,} of them similar to the labelled ones")
         return lines
 
 
@@ -73,10 +61,7 @@ def choose_unlabelled(
     depends on ``seed`` and on what the texts are, not on how often they occur."""
     left_out = {*labelled, *test}
     lines = repeated = 0
-    # The texts with the smallest keys, the largest key on top. A text that left it stays out when it comes
-    # again: its key is above the top.
-    heap: list[tuple[int, int, str]] = []
-    keys: set[int] = set()
+    sample: dict[int, tuple[int, str]] = {}  # key drawn by seed and text → (place, text)
     for text in texts:
         lines += 1
         if text in left_out:
@@ -84,22 +69,24 @@ def choose_unlabelled(
             continue
         encoded = text.encode("utf-8", "surrogatepass")
         key = int.from_bytes(blake2b(encoded, digest_size=8, key=b"%d" % seed).digest(), "little")
-        if key in keys or (len(heap) == MOST_COMPARED and key > -heap[0][0]):
-            continue
-        keys.add(key)
-        heapq.heappush(heap, (-key, lines, text))
-        if len(heap) > MOST_COMPARED:
-            keys.discard(-heapq.heappop(heap)[0])
-    similar = None
-    if len(heap) > MOST_TEXTS:
-        # The smallest key of each form, and these in the order of the keys, which is a random one.
-        drawn = sorted({_NUMBER.sub("0", item[2]): item for item in sorted(heap)}.values(), reverse=True)
-        order, above = similar_first([text for _, _, text in drawn], labelled, seed)
-        heap, similar = [drawn[i] for i in order[:MOST_TEXTS]], min(above, MOST_TEXTS)
-    chosen = tuple(text for _, _, text in sorted(heap, key=lambda item: item[1]))
-    words = {unit for text in labelled for unit in _units(text)}
-    sharing = sum(not words.isdisjoint(_units(text)) for text in chosen) / len(chosen) if chosen else 1.0
-    return UnlabelledTexts(chosen, lines, repeated, sharing, similar)
+        sample.setdefault(key, (lines, text))
+        if len(sample) > 2 * MOST_COMPARED:
+            sample = _smallest(sample)
+    chosen, similar = list(_smallest(sample).values()), None
+    if len(chosen) > MOST_TEXTS:
+        forms: dict[str, tuple[int, str]] = {}
+        for place, text in chosen:
+            forms.setdefault(_NUMBER.sub("0", text), (place, text))
+        different = list(forms.values())
+        order, above = similar_first([text for _, text in different], labelled, seed)
+        chosen, similar = [different[i] for i in order[:MOST_TEXTS]], min(above, MOST_TEXTS)
+    return UnlabelledTexts(tuple(text for _, text in sorted(chosen)), lines, repeated, similar)
+
+
+def _smallest(sample: dict[int, tuple[int, str]]) -> dict[int, tuple[int, str]]:
+    """Return the texts of the smallest keys, by rising key: a random part, the same however often each text
+    occurs."""
+    return dict(sorted(sample.items())[:MOST_COMPARED])
 
 
 def similar_first(texts: Sequence[str], labelled: Sequence[str], seed: int) -> tuple[Ints, int]:
@@ -109,8 +96,8 @@ def similar_first(texts: Sequence[str], labelled: Sequence[str], seed: int) -> t
 
     labelled = list(dict.fromkeys(labelled))  # a copy is similar whatever else is not
     if len(labelled) > _MOST_LABELLED:
-        chosen = np.random.default_rng([seed, 0x6E]).permutation(len(labelled))[:_MOST_LABELLED]
-        labelled = [labelled[i] for i in np.sort(chosen)]
+        part = np.random.default_rng([seed, 0x6E]).permutation(len(labelled))[:_MOST_LABELLED]
+        labelled = [labelled[i] for i in np.sort(part)]
     hashing = {"n_features": _COLUMNS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     vectorizer = HashingVectorizer(analyzer=_features, binary=True, **hashing)
     vectors = TfidfTransformer().fit_transform(vectorizer.transform([*texts, *labelled]))
@@ -128,13 +115,8 @@ def similar_first(texts: Sequence[str], labelled: Sequence[str], seed: int) -> t
 
 
 def _largest(matrix: Any) -> Floats:
-    """Of each row of a sparse matrix."""
+    """Return the largest value of each row of a sparse matrix."""
     return np.asarray(matrix.max(axis=1).todense(), np.float32).ravel()
-
-
-def _units(text: str) -> list[str]:
-    """Words of more than one letter; characters of unsegmented scripts."""
-    return list(text) if spaceless(text) else [word for word in split_marks(text) if len(word) > 1]
 
 
 def _features(text: str) -> list[str]:

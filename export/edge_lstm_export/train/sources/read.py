@@ -1,4 +1,4 @@
-"""Which reader reads a SOURCE, by what it is: a name, a folder, an archive, labelled files."""
+"""Read a SOURCE by what it is: a name, a folder, an archive, labelled files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edge_lstm_export.train.warnings import checked
 
 IMDB = "imdb"
 SOURCES = "imdb, the aclImdb folder or its tar, or a labelled CSV, TSV, JSONL, Parquet or fastText file"
-TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are judged by cross-validation
+TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are cross-validated
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
 Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
 
@@ -43,12 +43,13 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
         raise DataError(f"{alone[0]} is a data set by itself; give it alone, or labelled files only")
     for source in sources:
         _check_there(source)
+    paths = [Path(source) for source in sources]
     if alone:
         dataset = _read_alone(alone[0], options)
-    elif labeller is not None and not any(_has_labels(Path(source), options) for source in sources):
-        dataset = _label(labeller, sources, options)
+    elif labeller is not None and not any(_has_labels(path, options) for path in paths):
+        dataset = _label(labeller, paths, options)
     else:
-        dataset = _read_files(sources, options)
+        dataset = _read_files(paths, options)
     share = options.test_share
     if share is None:
         share = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
@@ -62,7 +63,7 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
 
 def read_texts(source: str, options: DataOptions) -> Iterator[str]:
     """Yield the texts of a source without their labels: IMDB's unlabelled part, or every text of a file,
-    which may call its column of texts otherwise than the labelled ones.
+    whose column of texts may have another name than that of the labelled ones.
 
     Raises DataError where there is none.
     """
@@ -85,8 +86,7 @@ def read_texts(source: str, options: DataOptions) -> Iterator[str]:
 
 
 def _has_parts(source: str) -> bool:
-    """Whether it has training and test texts, as IMDB, its folder or its tar; else its labels are those of a
-    file, or of the folders in a folder."""
+    """Return whether it has training and test texts, as IMDB, its folder or its tar."""
     return source == IMDB or source.lower().endswith(TAR_SUFFIXES) or (Path(source) / "train").is_dir()
 
 
@@ -104,18 +104,17 @@ def _read_alone(source: str, options: DataOptions) -> Dataset:
         path, name = find_imdb(options.data_dir, show_progress=options.show_progress), IMDB
     if path.is_file():
         return read_review_tar(path, name, unlabelled=options.unlabelled)
-    return read_review_folder(path, name, unlabelled=options.unlabelled, follow_links=options.follow_links)
+    return read_review_folder(path, name, unlabelled=options.unlabelled)
 
 
-def _read_files(sources: Sequence[str], options: DataOptions) -> Dataset:
-    paths = [Path(source) for source in sources]
+def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     parts = [_read_labelled(path, options) for path in paths]
     several = any(part.several for part in parts)
     if several and not all(part.several for part in parts):
         parts = [_read_labelled(path, options, several=True) for path in paths]
     texts = [text for part in parts for text in part.texts]
     rows = [row for part in parts for row in part.labels]
-    where = " + ".join(sources)
+    where = " + ".join(map(str, paths))
     labels = data.label_names([name for row in rows for name in row], where, several=several)
     train, digest = data.make_split(texts, rows, labels, where), _digest(paths, parts)
     lacking = [shorten(name) for name in options.label_columns if name not in labels and not name.isdigit()]
@@ -123,12 +122,12 @@ def _read_files(sources: Sequence[str], options: DataOptions) -> Dataset:
     return Dataset(_name(paths), labels, train, None, digest, several, warnings=warnings)
 
 
-def _label(labeller: Labeller, sources: Sequence[str], options: DataOptions) -> Dataset:
-    paths, reading = [Path(source) for source in sources], ReadOptions(options.text_column)
+def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> Dataset:
+    reading = ReadOptions(options.text_column)
     inputs = (open_inputs([path], format=_format(path, options), options=reading) for path in paths)
     texts = tuple(dict.fromkeys(row.text for each in inputs for row in each.rows() if row.text))
     if not texts:
-        raise DataError(f"{' + '.join(sources)} has no text; check the file")
+        raise DataError(f"{' + '.join(map(str, paths))} has no text; check the file")
     names, labels = labeller(texts)
     return Dataset(_name(paths), names, Split(texts, labels), None, _digest(paths), several=False)
 
@@ -154,7 +153,6 @@ def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -
         label_separator=options.label_separator,
         label_columns=options.label_columns,
         several=several or None,
-        follow_links=options.follow_links,
     )
 
 
@@ -169,7 +167,7 @@ def _name(paths: Sequence[Path]) -> str:
 
 
 def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
-    """sha256 (hex) of a file, or of what was read of a folder; of several, of their digests."""
+    """Return the sha256 (hex) of a file, or of the texts of a folder; of several, of their digests."""
     digests = [
         data.file_digest(path) if path.is_file() else data.texts_digest(part.texts, part.labels)
         for path, part in zip_longest(paths, parts)
@@ -178,7 +176,7 @@ def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
 
 
 def _format(path: Path, options: DataOptions) -> str | None:
-    """The format that is given; text where a file of an unknown suffix begins as fastText's do."""
+    """Return the format that is given; text where a file of an unknown suffix begins as fastText's do."""
     if options.input_format is not None:
         return named(options.input_format).name
     if path.is_file():

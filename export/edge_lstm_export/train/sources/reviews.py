@@ -17,26 +17,25 @@ from edge_lstm_export.train.data import Dataset, Names, file_digest, label_names
 _UNLABELLED = "unsup"
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/([^/]+)/[^/]+\.txt", re.DOTALL)
 _LARGEST_TEXT = 16 << 20  # bytes
+_TOO_LARGE = f"is larger than {_LARGEST_TEXT >> 20} MiB, no text; remove it"
 _LAYOUT = "train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has"
 
 
-def read_review_folder(
-    folder: Path, name: str, *, unlabelled: bool = True, follow_links: bool = False
-) -> Dataset:
+def read_review_folder(folder: Path, name: str, *, unlabelled: bool = True) -> Dataset:
     """Read the unpacked folder. The digest is over paths and contents, in order of the paths.
 
-    Raises DataError where it has another layout, or holds symbolic links that are not to be followed.
+    Raises DataError where it has another layout, or holds symbolic links.
     """
     digest = hashlib.sha256()
     files: dict[str, bytes] = {}
     for path in sorted(folder.glob("*/*/*.txt")):
         inside = path.relative_to(folder).as_posix()
-        if not _is_read(inside, unlabelled) or not path.is_file():
+        if not _is_review(inside, unlabelled) or not path.is_file():
             continue
-        if not follow_links and any(p.is_symlink() for p in (path, path.parent, path.parent.parent)):
+        if any(p.is_symlink() for p in (path, path.parent, path.parent.parent)):
             raise DataError(f"{path} is behind a symbolic link; copy what it leads to")
         if path.stat().st_size > _LARGEST_TEXT:
-            raise DataError(f"{path} is larger than {_LARGEST_TEXT >> 20} MiB, no text; remove it")
+            raise DataError(f"{path} {_TOO_LARGE}")
         files[inside] = path.read_bytes()
         digest.update(f"{inside}\0{len(files[inside])}\0".encode("utf-8", "surrogatepass"))
         digest.update(files[inside])
@@ -48,47 +47,44 @@ def read_review_tar(path: Path, name: str, *, unlabelled: bool = True) -> Datase
 
     Raises DataError where it is no tar, is cut short, or holds what such an archive does not.
     """
-    digest = file_digest(path)
     try:
         with tarfile.open(path, "r:*") as tar:
-            files = dict(_texts(tar, path, unlabelled))
+            files = dict(_reviews(tar, path, unlabelled))
             _check_end(tar, path)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).partition("\n")[0].rstrip(":")
         raise DataError(f"{path} is not a complete tar archive ({reason}); download it again") from None
-    return _dataset(files, name, str(path), digest)
+    return _dataset(files, name, str(path), file_digest(path))
 
 
-def _is_read(name: str, unlabelled: bool) -> bool:
+def _is_review(name: str, unlabelled: bool) -> bool:
     match = _REVIEW.fullmatch(name)
     return match is not None and (unlabelled or match[2] != _UNLABELLED)
 
 
-def _texts(tar: tarfile.TarFile, path: Path, unlabelled: bool) -> Iterator[tuple[str, bytes]]:
-    """Yield (train/LABEL/NAME.txt, content) of each text of the tar. Names only choose the split; nothing is
-    written anywhere."""
+def _reviews(tar: tarfile.TarFile, path: Path, unlabelled: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield (train/LABEL/NAME.txt, content) of each text of the tar. Nothing is written anywhere."""
     for member in tar:
         parts = member.name.split("/")
         if ".." in parts or member.name.startswith("/"):
             raise DataError(f"{path} holds the path {member.name!r}, which leads out of it; do not use it")
-        if not _is_read(member.name, unlabelled) or member.isdir():
+        if not _is_review(member.name, unlabelled) or member.isdir():
             continue
         if not member.isfile():
-            why = "is a link or device, no text; pack the files themselves"
-            raise DataError(f"{path}: {member.name!r} {why}")
+            raise DataError(
+                f"{path}: {member.name!r} is a link or device, no text; pack the files themselves"
+            )
         if member.size > _LARGEST_TEXT:
-            raise DataError(f"{path}: {member.name!r} is larger than {_LARGEST_TEXT >> 20} MiB, no text")
+            raise DataError(f"{path}: {member.name!r} {_TOO_LARGE}")
         if (content := tar.extractfile(member)) is not None:
             yield "/".join(parts[-3:]), content.read()
 
 
 def _check_end(tar: tarfile.TarFile, path: Path) -> None:
-    """Raise DataError where the tar is cut between two of its members, which tarfile takes for its end.
-
-    A tar ends in two blocks of zeros, of which tarfile has read one, and a compressed one in a checksum.
-    """
+    """Raise DataError where the tar is cut between two members, which tarfile takes for its end: a tar ends
+    in two blocks of zeros, of which tarfile has read one, and a compressed one in a checksum."""
     stream = tar.fileobj
     assert stream is not None
     if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -99,18 +95,15 @@ def _check_end(tar: tarfile.TarFile, path: Path) -> None:
 
 def _dataset(files: dict[str, bytes], name: str, where: str, digest: str) -> Dataset:
     texts: dict[str, list[str]] = {"train": [], "test": [], _UNLABELLED: []}
-    names: dict[str, list[Names]] = {"train": [], "test": []}
+    names: dict[str, list[Names]] = {"train": [], "test": [], _UNLABELLED: []}
     damaged = 0
     # In order of the names: an archive's own order would decide what a seed means.
     for inside, content in sorted(files.items()):
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text, damaged = content.decode("utf-8-sig", "replace"), damaged + 1
         split, label, _ = inside.split("/")
-        texts[_UNLABELLED if label == _UNLABELLED else split].append(text)
-        if label != _UNLABELLED:
-            names[split].append((label,))
+        part = _UNLABELLED if label == _UNLABELLED else split
+        texts[part].append(content.decode("utf-8-sig", "replace"))
+        names[part].append((label,))
+        damaged += "\ufffd" in texts[part][-1]
     if not names["train"]:
         raise DataError(f"{where} holds no texts in {_LAYOUT}")
     labels = label_names([label for (label,) in names["train"]], where)

@@ -25,32 +25,23 @@ Say = Callable[[str], None]
 # decide.
 _PRIOR = 1.0
 _LARGEST_LOGIT = 20.0
+C = 10.0  # inverse regularisation of a logistic regression on vectors of length 1
+UNSEEN = 1e-6  # the probability of a label that no row has
 
 
-class Model(Protocol):
-    """A teacher that has learnt."""
-
-    def predict_logits(self, rows: Ints) -> Floats:
-        """rows: numbers of texts among those that the teacher read → float32 [rows, L]."""
+Predict = Callable[[Ints], Floats]  # numbers of texts among those that a teacher read → logits [rows, L]
 
 
 class Teacher(Protocol):
-    """Something that learns labels of texts, or knows them.
-
-    name: for people. asked: the user named it, so that it is kept unless it makes predictions worse; else it
-    is kept only if it makes them better.
-    """
+    """Something that learns labels of texts, or knows them. name: for people."""
 
     @property
     def name(self) -> str: ...
 
-    @property
-    def asked(self) -> bool: ...
-
     def read(self, texts: Sequence[str]) -> None:
         """Take the texts that are to be learnt from and labelled: the labelled ones first. Called once."""
 
-    def fit(self, rows: Ints, labels: Bools) -> Model:
+    def fit(self, rows: Ints, labels: Bools) -> Predict:
         """Learn from some of the texts. labels: bool [rows, L], at least one True in two columns or more."""
 
 
@@ -109,7 +100,7 @@ def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Pred
         if labels[rest].any(axis=0).sum() < 2:
             others[k, more] = 0  # nothing to learn: no opinion
             continue
-        logits = _bounded(teacher.fit(rest, labels[rest]).predict_logits(np.concatenate([rows, n + more])))
+        logits = _bounded(teacher.fit(rest, labels[rest])(np.concatenate([rows, n + more])))
         labelled[rows], others[k, more] = logits[: len(rows)], logits[len(rows) :]
     return Predictions(labelled, others)
 
@@ -117,7 +108,8 @@ def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Pred
 def ensemble(
     teachers: Sequence[Teacher], labels: Bools, fold: Ints, asked: Bools, *, several: bool, say: Say
 ) -> EnsemblePredictions:
-    """Cross-fit each teacher, keep those that help, and weigh them by the log loss of the labelled texts.
+    """Cross-fit each teacher, drop those that do harm, and weigh the others by the log loss of the labelled
+    texts.
 
     The first teacher is always kept. several: a text may have several labels.
     """
@@ -127,11 +119,11 @@ def ensemble(
     for teacher in teachers:
         say(f"teacher {teacher.name}")
         part = cross_fit(teacher, labels, fold, asked)
-        if parts:
-            before = [each.labelled for each in parts]
+        before = [each.labelled for each in parts]
+        with_it = stacked([*before, part.labelled], labels, several)
+        if before:
             without = stacked(before, labels, several)
-            with_it = stacked([*before, part.labelled], labels, several)
-            if not improves(with_it, without, labels, several, errors=-1.0 if teacher.asked else 2.0):
+            if log_loss_gain(with_it, without, labels, several) < -1:
                 rates = [accuracy(logits, labels, several) for logits in (with_it, without)]
                 dropped.append((teacher.name, rates[0], rates[1]))
                 continue
@@ -141,8 +133,9 @@ def ensemble(
     weights = stacking_weights(labelled, labels, several)
     together = Predictions(_mixed(weights, labelled), _mixed(weights, [part.others for part in parts]))
     rates = [accuracy(logits, labels, several) for logits in (together.labelled, *labelled)]
-    members = tuple(map(Member, names, weights, rates[1:]))
-    return EnsemblePredictions(together, members, tuple(dropped), rates[0])
+    return EnsemblePredictions(
+        together, tuple(map(Member, names, weights, rates[1:])), tuple(dropped), rates[0]
+    )
 
 
 def stacked(parts: Sequence[Floats], labels: Bools, several: bool) -> Floats:
@@ -167,15 +160,17 @@ def stacking_weights(parts: Sequence[Floats], labels: Bools, several: bool) -> l
     return [float(weight) for weight in least.x]
 
 
-def improves(with_it: Floats, without: Floats, labels: Bools, several: bool, *, errors: float) -> bool:
-    """Whether predictions are better with one more teacher than without: a paired test on log losses.
+def improves(with_it: Floats, without: Floats, labels: Bools, several: bool) -> bool:
+    """Whether predictions of one more teacher are surely better: the accuracy rises, and the mean log loss
+    falls by two standard errors or more."""
+    better = accuracy(with_it, labels, several) > accuracy(without, labels, several)
+    return better and log_loss_gain(with_it, without, labels, several) >= 2
 
-    The mean gain must exceed ``errors`` standard errors; above 0 the accuracy must rise too.
-    """
+
+def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:
+    """By how many standard errors the mean log loss falls: a paired test."""
     gain = log_losses(without, labels, several) - log_losses(with_it, labels, several)
-    if errors > 0 and not accuracy(with_it, labels, several) > accuracy(without, labels, several):
-        return False
-    return bool(gain.mean() >= errors * gain.std() / max(1, len(labels)) ** 0.5)
+    return float(gain.mean() / max(1e-12, gain.std() / max(1, len(labels)) ** 0.5))
 
 
 def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
@@ -196,6 +191,35 @@ def accuracy(logits: Floats, labels: Bools, several: bool) -> float:
 def probabilities(logits: Floats, several: bool) -> Floats:
     """Logits → probabilities, float32 [n, L]."""
     return np.asarray(expit(logits) if several else softmax(logits, axis=1), np.float32)
+
+
+def log_chances(logits: Floats, several: bool) -> Floats:
+    """What is predicted for outputs of a softmax or, of several labels, of sigmoids: float32 [n, L]."""
+    return np.asarray(logits if several else log_softmax(logits, axis=1), np.float32)
+
+
+def fit_layer(x: Floats, labels: Bools, several: bool) -> tuple[Floats, Floats]:
+    """A logistic regression as a layer: weights float32 [L, width] and bias [L].
+
+    x: float32 [n, width]; labels: bool [n, L]; several: one regression for each label. A label that no row
+    has is as good as impossible, one that all have as good as certain.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    weights = np.zeros((labels.shape[1], x.shape[1]), np.float32)
+    bias = np.where(labels.all(axis=0), -np.log(UNSEEN), np.log(UNSEEN)).astype(np.float32)
+    model = LogisticRegression(C=C, max_iter=300, tol=1e-3)
+    if several:
+        for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
+            model.fit(x, labels[:, column])
+            weights[column], bias[column] = model.coef_[0], model.intercept_[0]
+        return weights, bias
+    model.fit(x, labels.argmax(axis=1))
+    layer = [model.coef_, model.intercept_]
+    if len(model.classes_) == 2:  # one logit stands for two
+        layer = [np.concatenate([-values / 2, values / 2]) for values in layer]
+    weights[model.classes_], bias[model.classes_] = layer
+    return weights, bias
 
 
 def _bounded(logits: Floats) -> Floats:

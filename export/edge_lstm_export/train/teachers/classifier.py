@@ -12,17 +12,14 @@ from scipy.special import log_softmax, logsumexp
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.teachers.base import Say
-from edge_lstm_export.train.teachers.encoder import LogitModel
-from edge_lstm_export.train.teachers.hub import classifier_labels, load_classifier
+from edge_lstm_export.train.teachers.base import Predict, Say, log_chances
 from edge_lstm_export.train.teachers.reader import TextReader
+from edge_lstm_export.train.teachers.transformer import classifier_labels, load_classifier
 
 
 class ClassifierTeacher:
     """source: a folder, or a name on the hub. names: its label → the data's, where they differ; the
     probabilities of those that are one label of the data are added. Raises DataError."""
-
-    asked = True
 
     def __init__(
         self, source: str, labels: Sequence[str], names: Mapping[str, str], *, say: Say = lambda line: None
@@ -40,16 +37,17 @@ class ClassifierTeacher:
     def read(self, texts: Sequence[str]) -> None:
         self._texts = list(texts)
 
-    def fit(self, rows: Ints, labels: Bools) -> LogitModel:
+    def fit(self, rows: Ints, labels: Bools) -> Predict:
         """Nothing is learnt. Raises DataError where a text has not one label."""
         if (labels.sum(axis=1) != 1).any():
             raise DataError(f"the teacher {self.source} knows one label a text; give an encoder")
-        return LogitModel(lambda asked: self.logits([self._texts[row] for row in asked]), False)
+        return lambda asked: self.logits([self._texts[row] for row in asked])
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logarithms of the labels' probabilities: float32 [n, L]."""
         logits = log_softmax(self._reader.outputs(texts), axis=1)
-        return np.stack([logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1)
+        sums = np.stack([logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1)
+        return log_chances(sums, several=False)
 
 
 def label_texts(

@@ -1,32 +1,47 @@
-"""An encoder as a teacher: a linear probe on its frozen vectors, or fine-tuned on the labelled texts.
+"""An encoder as a teacher: a linear probe on its frozen vectors, or fine-tuned on the labelled texts: a copy
+with a linear layer above it, which begins as the probe's regression.
 
 Frozen it knows what texts are about, fine-tuned what the labels are about. The probe takes seconds.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
 
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.base import Say
-from edge_lstm_export.train.teachers.fine_tuning import EncoderWithHead, fine_tune
-from edge_lstm_export.train.teachers.hub import load_encoder, source_digest
-from edge_lstm_export.train.teachers.reader import TextReader, forget
-from edge_lstm_export.train.teachers.transformer import Transformer
+from edge_lstm_export.train.teachers.base import Predict, Say, fit_layer, log_chances
+from edge_lstm_export.train.teachers.reader import Progress, TextReader
+from edge_lstm_export.train.teachers.transformer import (
+    Transformer,
+    load_encoder,
+    precision,
+    source_digest,
+    threads,
+)
 
-C = 10.0  # inverse regularisation, for vectors of length 1
-UNSEEN = 1e-6  # the probability of a label that no row has
 # To be raised with every change that may give a text another prediction.
 _VERSION = 1
+BATCH, RATE, HEAD_RATE, WARMUP = 32, 1e-4, 1e-3, 0.06
+PASSES, FEWEST_STEPS = 2, 60
+CROP = 128  # word pieces of a text that a step reads
+MOST_PIECES = 1_000_000  # word pieces that are learnt from, in all: some five minutes
+_MINILM = 384  # hidden states of the encoder for which the rate was found
+_SIMILAR = 16  # batches of texts that are sorted by length together
 
 
 class EncoderReader:
@@ -44,46 +59,8 @@ class EncoderReader:
         return np.asarray(means / lengths[:, None], np.float32), lengths
 
 
-@dataclass(frozen=True)
-class LogitModel:
-    """logits: rows → float32 [rows, L], see base.Model; several: a text may have several labels."""
-
-    logits: Callable[[Ints], Floats]
-    several: bool
-
-    def predict_logits(self, rows: Ints) -> Floats:
-        logits = self.logits(rows)
-        return np.asarray(logits if self.several else log_softmax(logits, axis=1), np.float32)
-
-
-def fit_layer(x: Floats, labels: Bools, several: bool) -> tuple[Floats, Floats]:
-    """A logistic regression as a layer: weights float32 [L, width] and bias [L].
-
-    x: float32 [n, width]; labels: bool [n, L]; several: one regression for each label. A label that no row
-    has is as good as impossible, one that all have as good as certain.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    weights = np.zeros((labels.shape[1], x.shape[1]), np.float32)
-    bias = np.where(labels.all(axis=0), -np.log(UNSEEN), np.log(UNSEEN)).astype(np.float32)
-    model = LogisticRegression(C=C, max_iter=300, tol=1e-3)
-    if several:
-        for column in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
-            model.fit(x, labels[:, column])
-            weights[column], bias[column] = model.coef_[0], model.intercept_[0]
-        return weights, bias
-    model.fit(x, labels.argmax(axis=1))
-    layer = [model.coef_, model.intercept_]
-    if len(model.classes_) == 2:  # one logit stands for two
-        layer = [np.concatenate([-values / 2, values / 2]) for values in layer]
-    weights[model.classes_], bias[model.classes_] = layer
-    return weights, bias
-
-
 class EncoderProbe:
     """A logistic regression on the frozen encoder's vectors, of length 1."""
-
-    asked = True
 
     def __init__(self, reader: EncoderReader, several: bool) -> None:
         self.reader, self.several = reader, several
@@ -92,9 +69,9 @@ class EncoderProbe:
     def read(self, texts: Sequence[str]) -> None:
         self._texts = list(texts)
 
-    def fit(self, rows: Ints, labels: Bools) -> LogitModel:
+    def fit(self, rows: Ints, labels: Bools) -> Predict:
         weights, bias = fit_layer(self._vectors(rows), labels, self.several)
-        return LogitModel(lambda asked: self._vectors(asked) @ weights.T + bias, self.several)
+        return lambda asked: log_chances(self._vectors(asked) @ weights.T + bias, self.several)
 
     def _vectors(self, rows: Ints) -> Floats:
         return self.reader.vectors([self._texts[row] for row in rows])[0]
@@ -103,8 +80,6 @@ class EncoderProbe:
 class FineTunedEncoder:
     """The encoder, fine-tuned anew in each fit. cache: beside this path predictions stay on disk until
     :meth:`forget`, so that an interrupted training fine-tunes none of its encoders twice."""
-
-    asked = True
 
     def __init__(
         self,
@@ -122,19 +97,14 @@ class FineTunedEncoder:
         self._texts = list(texts)
         self._source = source_digest(self.reader.source) if self.cache else ""
 
-    def fit(self, rows: Ints, labels: Bools) -> LogitModel:
+    def fit(self, rows: Ints, labels: Bools) -> Predict:
         """Fine-tune when the model first predicts, unless what it predicts is on disk; predictions raise
         OutputError."""
         texts = [self._texts[row] for row in rows]
         made_of = [_VERSION, self._source, self.seed, self.several, texts, labels.tolist()]
         key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
         reader = TextReader(lambda: self._tune(texts, labels), self.say, cache=self.cache, key=key)
-        return LogitModel(lambda asked: reader.outputs([self._texts[row] for row in asked]), self.several)
-
-    def forget(self) -> None:
-        """Remove the predictions on disk."""
-        if self.cache is not None:
-            forget(self.cache)
+        return lambda asked: log_chances(reader.outputs([self._texts[i] for i in asked]), self.several)
 
     def _tune(self, texts: list[str], labels: Bools) -> EncoderWithHead:
         vectors, lengths = self.reader.vectors(texts)
@@ -143,6 +113,91 @@ class FineTunedEncoder:
         model = EncoderWithHead(self.reader.encoder, weights / lengths.mean(), bias)
         fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=self.say)
         return model
+
+
+class EncoderWithHead(Transformer):
+    """weights: float32 [L, hidden], bias: float32 [L]: what the head begins as."""
+
+    def __init__(self, encoder: Transformer, weights: Floats, bias: Floats) -> None:
+        super().__init__(copy.deepcopy(encoder.body), encoder.tokenizer)
+        self.head = nn.Linear(self.width, len(bias))
+        self.width = len(bias)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(weights))
+            self.head.bias.copy_(torch.from_numpy(bias))
+
+    def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
+        """pieces, mask: int64 [B, T] → logits float32 [B, L]."""
+        logits: Tensor = self.head(functional.dropout(super().forward(pieces, mask), 0.1, self.training))
+        return logits
+
+
+def fine_tune(
+    model: EncoderWithHead, texts: Sequence[str], labels: Bools, *, several: bool, seed: int, say: Say
+) -> None:
+    """Fine-tune in place on texts with labels, bool [n, L]; several: a text may have several of them. Word
+    embeddings stay as they are, since few texts hold few of them; of a long text a step reads a random part.
+    """
+    pieces = model.tokenize(texts)
+    longest = min(CROP, model.most_pieces)
+    lengths = np.array([min(len(ids), longest) for ids in pieces], np.int64)
+    steps = max(FEWEST_STEPS, PASSES * math.ceil(len(texts) / BATCH))
+    steps = min(steps, math.ceil(MOST_PIECES / (BATCH * max(1.0, float(lengths.mean())))))
+    optimizer = torch.optim.AdamW(_parameters(model), betas=(0.9, 0.98))
+    warmup = max(1, round(WARMUP * steps))
+    schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup) * (1 - step / steps))
+    targets = torch.from_numpy(labels.astype(np.float32))
+    rng = np.random.default_rng([seed, 0x7D])
+    progress = Progress(f"fine-tuning on {len(texts):,} texts", say)
+    model.train()
+    with torch.random.fork_rng(devices=[]), threads(model):
+        torch.manual_seed(seed)
+        for step, rows in enumerate(itertools.islice(_batches(lengths, rng), steps), 1):
+            crops = [_crop(pieces[row], longest, rng) for row in rows]
+            with precision():
+                logits = model(*model.batch(crops)).float()
+            if several:
+                mean = functional.binary_cross_entropy_with_logits(logits, targets[rows])
+                loss = mean * targets.shape[1]
+            else:
+                loss = functional.cross_entropy(logits, targets[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            progress.at(step / steps)
+    model.eval()
+
+
+def _parameters(model: EncoderWithHead) -> list[dict[str, Any]]:
+    """What learns, in groups for the optimizer. A wider encoder than MiniLM learns more slowly."""
+    if (table := model.word_table) is not None:
+        table.requires_grad_(False)
+    body = [p for p in model.body.parameters() if p.requires_grad]
+    rate = RATE * min(1.0, math.sqrt(_MINILM / model.body.config.hidden_size))
+    return [
+        {"params": [p for p in body if p.ndim > 1], "weight_decay": 0.01, "lr": rate},
+        {"params": [p for p in body if p.ndim == 1], "weight_decay": 0.0, "lr": rate},
+        {"params": list(model.head.parameters()), "weight_decay": 0.0, "lr": HEAD_RATE},
+    ]
+
+
+def _batches(lengths: Ints, rng: np.random.Generator) -> Iterator[Ints]:
+    """Rows of batches of about one length, pass after pass: of as many texts as several batches hold, drawn
+    together, the shortest, the next ones, and so on."""
+    while True:
+        order, batches = rng.permutation(len(lengths)), []
+        for i in range(0, len(order), _SIMILAR * BATCH):
+            some = order[i : i + _SIMILAR * BATCH]
+            some = some[np.argsort(lengths[some], kind="stable")]
+            batches += [some[j : j + BATCH] for j in range(0, len(some), BATCH)]
+        yield from (batches[i] for i in rng.permutation(len(batches)))
+
+
+def _crop(ids: Ints, size: int, rng: np.random.Generator) -> Ints:
+    start = int(rng.integers(0, max(1, len(ids) - size + 1)))
+    return ids[start : start + size]
 
 
 def encoder_words(encoder: Transformer) -> PretrainedWords | None:

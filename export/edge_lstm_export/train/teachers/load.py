@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from edge_lstm.errors import DataError
 from edge_lstm_export.train import plan as plans
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.options import MOST_EXACT_LABELS, LinearOptions
@@ -17,6 +16,7 @@ from edge_lstm_export.train.teachers import encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher, accuracy, cross_fit, improves, stacked
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
+from edge_lstm_export.train.teachers.reader import forget
 from edge_lstm_export.train.teachers.sentiment import SentimentTeacher, sentiment_words
 
 MOST_ASKED = 1_999  # rows that show whether the sentiment model knows their labels
@@ -34,10 +34,9 @@ class Teachers:
         say: Say = lambda line: None,
         *,
         cache: Path | None = None,
-        names: dict[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.plan, self.labels, self.say, self.cache, self.names = plan, labels, say, cache, names or {}
-        self._tuned: list[encoder.FineTunedEncoder] = []
 
     @cached_property
     def words(self) -> PretrainedWords | None:
@@ -50,36 +49,30 @@ class Teachers:
 
     @cached_property
     def _reader(self) -> encoder.EncoderReader:
-        for name in self.plan.teachers:
-            if " " in name:
-                return encoder.EncoderReader(name.partition(" ")[2], self.say)
-        raise DataError("the plan names no transformer")
+        """Of the plan's encoder, which there is, or the plan would be none."""
+        source = next(name.partition(" ")[2] for name in self.plan.teachers if " " in name)
+        return encoder.EncoderReader(source, self.say)
 
     def load(self) -> list[Teacher]:
-        """In the plan's order. Raises DataError for a name that is none, MissingPackageError."""
-        return [self._teacher(name) for name in self.plan.teachers]
+        """In the plan's order. Raises DataError where one cannot be read, MissingPackageError."""
+        return [self._teacher(*name.partition(" ")[::2]) for name in self.plan.teachers]
 
-    def _teacher(self, name: str) -> Teacher:
-        several, (kind, _, source) = self.plan.network.several, name.partition(" ")
-        if name == plans.LINEAR:
+    def _teacher(self, kind: str, source: str) -> Teacher:
+        several, seed = self.plan.network.several, self.plan.seed
+        if kind == plans.LINEAR:
             return LinearTeacher(self.plan.linear, several, self.words)
-        if name == plans.SENTIMENT:
+        if kind == plans.SENTIMENT:
             return SentimentTeacher(several)
-        if kind == plans.PROBE and source:
+        if kind == plans.PROBE:
             return encoder.EncoderProbe(self._reader, several)
-        if kind == plans.FINE_TUNED and source:
-            seed = self.plan.seed
-            tuned = encoder.FineTunedEncoder(self._reader, several, seed=seed, cache=self.cache, say=self.say)
-            self._tuned.append(tuned)
-            return tuned
-        if kind == plans.CLASSIFIER and source:
-            return ClassifierTeacher(source, self.labels, self.names, say=self.say)
-        raise DataError(f"no teacher {name!r}; see plan.check_plan")
+        if kind == plans.FINE_TUNED:
+            return encoder.FineTunedEncoder(self._reader, several, seed=seed, cache=self.cache, say=self.say)
+        return ClassifierTeacher(source, self.labels, self.names, say=self.say)
 
     def forget(self) -> None:
         """Remove what an interrupted training would have gone on from."""
-        for teacher in self._tuned:
-            teacher.forget()
+        if self.cache is not None:
+            forget(self.cache)
 
 
 def sentiment_improves(
@@ -108,11 +101,11 @@ def sentiment_improves(
 
     alone = logits(SentimentTeacher(False))
     frequent = np.broadcast_to(np.log(labels.mean(axis=0).clip(1e-6)), alone.shape).astype(np.float32)
-    if not improves(alone, frequent, labels, False, errors=2.0):
+    if not improves(alone, frequent, labels, False):
         return None
     options = LinearOptions(bayes=plans.BAYES, embeddings=plans.EMBEDDINGS)
     without = stacked([logits(LinearTeacher(options, False, words))], labels, False)
     with_it = stacked([without, alone], labels, False)
-    if not improves(with_it, without, labels, False, errors=2.0):
+    if not improves(with_it, without, labels, False):
         return None
     return accuracy(with_it, labels, False), accuracy(without, labels, False)

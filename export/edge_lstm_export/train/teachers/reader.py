@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,20 +31,15 @@ class TextReader:
     def __init__(
         self, load: Callable[[], Transformer], say: Say, *, cache: Path | None = None, key: str = ""
     ) -> None:
-        self._load, self._say, self._cache, self._key = load, say, cache, key
+        self._load, self._say, self._cache, self._key = lru_cache(load), say, cache, key
         self._memo: dict[str, Floats] = {}
-
-    @cached_property
-    def model(self) -> Transformer:
-        """The transformer, loaded when it is first asked for."""
-        return self._load()
 
     def outputs(self, texts: Sequence[str]) -> Floats:
         """float32 [n, width], see transformer.read_texts. Raises OutputError."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
             self._memo.update(zip(new, self._outputs(new)))
         if not texts:
-            return np.zeros((0, self.model.width), np.float32)
+            return np.zeros((0, self._load().width), np.float32)
         return np.stack([self._memo[text] for text in texts])
 
     def _outputs(self, texts: list[str]) -> Floats:
@@ -53,9 +47,7 @@ class TextReader:
         path = self._cache and self._cache.with_name(f"{self._cache.name}.{key[:12]}.partial")
         outputs = _stored(path, key) if path else None
         if outputs is None:
-            model = self.model
-            progress = Progress(f"reading {len(texts):,} texts", self._say)
-            outputs = read_texts(model, texts, progress.at)
+            outputs = read_texts(self._load(), texts, Progress(f"reading {len(texts):,} texts", self._say).at)
             if path:
                 write_atomically(save({"outputs": outputs}, {"key": key}), path, parents=True)
         return outputs
@@ -79,20 +71,15 @@ def forget(cache: Path) -> None:
 
 
 class Progress:
-    """Says how long the rest will take: after one measured batch, then every half minute; nothing where that
-    is less. The first batch is slower than all later ones, so it only starts the clock."""
+    """Tells every half minute how much of a long task is done, and how long the rest will take."""
 
     def __init__(self, what: str, say: Say) -> None:
-        self._what, self._say = what, say
-        self._first: tuple[float, float] | None = None
-        self._last = -math.inf
+        self.what, self.say = what, say
+        self.begin = self.last = time.monotonic()
 
     def at(self, share: float) -> None:
-        """Called after each batch. share: of the work that is done, 0 to 1."""
+        """Called after each batch. share: of the work that is done, above 0 to 1."""
         now = time.monotonic()
-        begin, first = self._first = self._first or (now, share)
-        left = (now - begin) * (1 - share) / max(1e-9, share - first)
-        if left > _SAY_EVERY and now - self._last > _SAY_EVERY:
-            shown = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-            self._say(f"teacher: {self._what}, {share:.0%} done, about {shown} left")
-            self._last = now
+        if now - self.last > _SAY_EVERY:
+            left, self.last = (now - self.begin) * (1 - share) / share, now
+            self.say(f"teacher: {self.what}, {share:.0%} done, about {left / 60:.1f} min left")

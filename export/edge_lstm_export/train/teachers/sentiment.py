@@ -15,7 +15,7 @@ from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, spaceless
 from edge_lstm_export.train.data import Bools, Ints
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.encoder import LogitModel, fit_layer
+from edge_lstm_export.train.teachers.base import Predict, fit_layer, log_chances
 
 _LEAST = 1e-4  # of a probability: what is beyond says no more of how sure it is
 _SCALE = 3.0  # so that a text's number is about 1 in size, as vectors of length 1 are
@@ -24,7 +24,7 @@ _SCALE = 3.0  # so that a text's number is about 1 in size, as vectors of length
 class SentimentTeacher:
     """See base.Teacher. several: a text may have several labels."""
 
-    name, asked = "sentiment model", True
+    name = "sentiment model"
 
     def __init__(self, several: bool) -> None:
         self.several = several
@@ -34,9 +34,9 @@ class SentimentTeacher:
         logits = np.log(probabilities[:, 1:] / probabilities[:, :1])
         self._features = np.asarray(logits / _SCALE, np.float32)  # [texts, 1]
 
-    def fit(self, rows: Ints, labels: Bools) -> LogitModel:
+    def fit(self, rows: Ints, labels: Bools) -> Predict:
         weights, bias = fit_layer(self._features[rows], labels, self.several)
-        return LogitModel(lambda asked: self._features[asked] @ weights.T + bias, self.several)
+        return lambda asked: log_chances(self._features[asked] @ weights.T + bias, self.several)
 
 
 def sentiment_words() -> PretrainedWords:

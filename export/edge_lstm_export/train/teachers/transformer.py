@@ -1,35 +1,50 @@
-"""A pretrained transformer that reads texts: an encoder, or a classifier.
+"""A pretrained transformer that reads texts, an encoder or a classifier: a folder in the form of the Hugging
+Face hub, or a name on the hub.
 
-Of an encoder's last layer the mean over the text is taken, as Sentence-BERT does (Reimers & Gurevych, 2019).
-Where a transformer comes from: hub.py; how its outputs are kept: reader.py; how it learns: fine_tuning.py.
+Weights are read from safetensors only, code that comes with a model is never run, and only a name on the hub
+opens a connection.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edge_lstm.errors import DataError, EdgeLSTMError
+from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
-from edge_lstm_export.train.data import Floats, Ints
-from edge_lstm_export.train.loop import multiplies_bfloat16
+from edge_lstm_export.train.data import Floats, Ints, file_digest
+from edge_lstm_export.train.network import multiplies_bfloat16
 
+# owner/name, or a name from the days before owners.
+_HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
+_FOLDER = "a folder with config.json, tokenizer.json and model.safetensors"
 WINDOW, MOST_WINDOWS = 254, 3  # word pieces read at once; parts of a longer text, spread over it evenly
 _BATCH = 32  # windows of full length that are read at once
 _WIDE = 256  # hidden states from which one product keeps several cores busy
 
 
 class Transformer(nn.Module):
-    """Word pieces and their mask, int64 [B, T] → float32 [B, width]."""
+    """Word pieces and their mask, int64 [B, T] → float32 [B, width]: of a classifier the logits of all labels
+    that it knows, of an encoder the mean of its last layer over the text, as Sentence-BERT has it (Reimers &
+    Gurevych, 2019)."""
 
-    def __init__(self, body: Any, tokenizer: Any, width: int) -> None:
+    def __init__(self, body: Any, tokenizer: Any) -> None:
         super().__init__()
-        self.body, self.tokenizer, self.width = body, tokenizer, width
+        self.body, self.tokenizer = body, tokenizer
+        self.is_classifier = type(body).__name__.endswith("ForSequenceClassification")
+        self.width: int = body.config.num_labels if self.is_classifier else body.config.hidden_size
         plain = tokenizer("a", add_special_tokens=False)["input_ids"]
         framed = tokenizer("a")["input_ids"]
         start = next(i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
@@ -37,6 +52,15 @@ class Transformer(nn.Module):
         positions = getattr(body.config, "max_position_embeddings", None) or 1_000_000
         # Two are lost where positions count from the padding's id, as RoBERTa's do.
         self.most_pieces = max(1, positions - 2 - len(framed) + len(plain))
+
+    def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
+        """pieces, mask: int64 [B, T] → float32 [B, width]."""
+        output = self.body(input_ids=pieces, attention_mask=mask)
+        if self.is_classifier:
+            return output.logits.float()  # type: ignore[no-any-return]
+        weight = mask.unsqueeze(2).float()
+        mean: Tensor = (output.last_hidden_state.float() * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
+        return mean
 
     @property
     def word_table(self) -> Tensor | None:
@@ -60,29 +84,6 @@ class Transformer(nn.Module):
         mask = [torch.ones_like(ids) for ids in framed]
         pad = nn.utils.rnn.pad_sequence
         return pad(framed, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0), pad(mask, True)
-
-
-class Encoder(Transformer):
-    """Gives the mean of the last layer over the text, float32 [B, hidden]."""
-
-    def __init__(self, body: Any, tokenizer: Any) -> None:
-        super().__init__(body, tokenizer, body.config.hidden_size)
-
-    def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
-        states: Tensor = self.body(input_ids=pieces, attention_mask=mask).last_hidden_state.float()
-        weight = mask.unsqueeze(2).float()
-        return (states * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
-
-
-class SequenceClassifier(Transformer):
-    """Gives the logits of all labels that it knows, float32 [B, labels]."""
-
-    def __init__(self, body: Any, tokenizer: Any) -> None:
-        super().__init__(body, tokenizer, body.config.num_labels)
-
-    def forward(self, pieces: Tensor, mask: Tensor) -> Tensor:
-        logits: Tensor = self.body(input_ids=pieces, attention_mask=mask).logits.float()
-        return logits
 
 
 def read_texts(model: Transformer, texts: Sequence[str], progress: Callable[[float], None]) -> Floats:
@@ -132,3 +133,98 @@ def threads(model: Transformer) -> Iterator[None]:
 def precision() -> AbstractContextManager[Any]:
     """bfloat16 products where the CPU has them; elsewhere they are slower than float32."""
     return torch.autocast("cpu", torch.bfloat16) if multiplies_bfloat16() else nullcontext()
+
+
+# --- Where it comes from ------------------------------------------------------------------------------------
+
+
+def check_source(source: str) -> None:
+    """Ask before an hour of training whether there is a model. Raises DataError, MissingPackageError."""
+    _configuration(source)
+    folder = Path(source)
+    if not folder.is_dir():
+        return
+    if not any(folder.glob("*.safetensors")):
+        unsafe = [path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".h5")]
+        weights = f"weights in {unsafe[0]}, which can hold code" if unsafe else "no weights"
+        raise DataError(f"{source} has {weights}; give {_FOLDER} (save_pretrained writes them)")
+    if not (folder / "tokenizer.json").is_file() and not any(folder.glob("vocab*")):
+        raise DataError(f"{source} has no tokenizer; save the model's tokenizer there too")
+
+
+def classifier_labels(source: str) -> tuple[str, ...] | None:
+    """The labels of a classifier, in the order of its outputs; None where the source is an encoder.
+    DataError where it does not choose one label of several."""
+    config = _configuration(source)
+    if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
+        return None
+    if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
+        raise DataError(f"the teacher {source} does not choose one label of several; give an encoder")
+    return tuple(str(config.id2label[i]) for i in range(config.num_labels))
+
+
+def load_encoder(source: str) -> Transformer:
+    """Raises DataError where it cannot be read, MissingPackageError without transformers."""
+    return Transformer(*_load(source, "AutoModel"))
+
+
+def load_classifier(source: str) -> Transformer:
+    """Raises DataError where it cannot be read, MissingPackageError without transformers."""
+    return Transformer(*_load(source, "AutoModelForSequenceClassification"))
+
+
+def source_digest(source: str) -> str:
+    """sha256 (hex) of a folder's configuration, tokenizer and weights; for a name on the hub, the name."""
+    digest, folder = hashlib.sha256(), Path(source)
+    if not folder.is_dir():
+        return f"hub: {source}"
+    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
+        try:
+            digest.update(f"{path.name} {file_digest(path)}".encode())
+        except OSError as error:
+            raise DataError(f"cannot read {path} ({error.strerror}); give another --teacher") from None
+    return digest.hexdigest()
+
+
+def _configuration(source: str) -> Any:
+    with needs("transformers", "a transformer as teacher"):
+        import transformers
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it counts its retries aloud
+    # Of a model without safetensors, transformers would ask a service to convert it.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    if not Path(source).is_dir() and not _HUB_NAME.fullmatch(source):
+        raise DataError(f"no teacher {source!r}: no folder, and no name on the hub; give {_FOLDER}")
+    with _errors_of(source):
+        return transformers.AutoConfig.from_pretrained(source, **_options(source))
+
+
+def _load(source: str, kind: str) -> tuple[Any, Any]:
+    """The model and its tokenizer."""
+    _configuration(source)
+    import transformers
+
+    options = _options(source)
+    with _errors_of(source):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
+        return getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options), tokenizer
+
+
+def _options(source: str) -> dict[str, bool]:
+    return {"trust_remote_code": False, "local_files_only": Path(source).is_dir()}
+
+
+@contextmanager
+def _errors_of(source: str) -> Iterator[None]:
+    """Whatever transformers raises, as a DataError of one line."""
+    try:
+        yield
+    except EdgeLSTMError:
+        raise
+    except Exception as error:
+        if not Path(source).is_dir():
+            reason = "no such folder, and not to be had from the Hugging Face hub"
+            raise DataError(f"no teacher {source!r}: {reason}; give {_FOLDER}") from None
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"cannot use the teacher in {source} ({reason}); give {_FOLDER}") from None

@@ -1,0 +1,58 @@
+"""``edge-lstm suggest``: which texts of a log to label next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.options import InputFormatOption, TextColumnOption, ThreadsOption
+from edge_lstm_export.cli.options import option
+
+ModelFileArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.")]
+InputsArgument = Annotated[list[str], typer.Argument(metavar="FILE...", help="Texts, as score reads them.")]
+OutputOption = Annotated[Path, option("FILE", "CSV with the columns text and label.", None, "--output", "-o")]
+CountOption = Annotated[int, option("N", "Texts to label.", None, "--count", "-n", default="50", min=1)]
+LabelledOption = Annotated[
+    list[Path] | None,
+    option("FILE", "Labelled texts: they and what resembles them are left out; repeatable."),
+]
+
+
+def command(
+    model: ModelFileArgument,
+    inputs: InputsArgument,
+    output: OutputOption,
+    count: CountOption = 50,
+    labelled: LabelledOption = None,
+    input_format: InputFormatOption = None,
+    text_column: TextColumnOption = None,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Choose the texts that are most worth labelling next: those the model is unsure of, no two alike.
+
+    The label column holds the predicted label: correct it in a spreadsheet, add the rows to your labelled
+    ones, and train again. Of more than 20,000 different texts a random part is looked at.
+    """
+    from edge_lstm.atomic import check_distinct, check_writable
+    from edge_lstm.classifier import Classifier
+    from edge_lstm.tables import read_rows
+    from edge_lstm_export.suggest import suggest, write_suggestions
+
+    check_writable(output)
+    check_distinct([output], [model, *(name for name in inputs if name != "-"), *(labelled or ())])
+    classifier = Classifier.load(model, threads=threads)
+    have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
+    rows = read_rows(inputs, format=input_format, text_column=text_column)
+    chosen, texts, classified = suggestions = suggest(
+        classifier, (row.text for row in rows if row.text), count, labelled=have_labels
+    )
+    copy = write_suggestions(suggestions, output)
+    part = f" ({classified:,} of them, drawn at random, were looked at)" if classified < texts else ""
+    alike = "; the others are too much like them" if len(chosen) < min(count, texts) else ""
+    print(wrapped(f"{output}: {len(chosen):,} of {texts:,} different texts{part}{alike}"))
+    if copy is not None:
+        print(wrapped(f"The earlier {output.name} may hold labels of yours: it is kept as {copy.name}."))
+    print(wrapped("Correct the column label, then train on these rows and the earlier ones together."))

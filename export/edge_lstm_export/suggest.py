@@ -1,0 +1,134 @@
+"""Which texts to label next: those that a model is unsure of, and no two that say the same.
+
+A model learns most from labels that it cannot predict. But the texts that it is least sure of are many times
+the same one, or odd ones that nothing else is like. So the unsure ones are divided into as many clusters as
+texts are asked for, weighted by how unsure the model is (1 less the margin between its two likeliest labels;
+Scheffer et al., 2001), and each cluster gives the text that stands for it (Zhdanov, 2019).
+"""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import io
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from edge_lstm.atomic import is_stream, write_atomically, write_error
+from edge_lstm.classifier import Classifier
+from edge_lstm.errors import DataError
+from edge_lstm.text import text_key
+
+POOL = 20_000  # texts that are classified: of more, a random part, so that any log takes flat memory and time
+SHORTLIST, FEWEST = 20, 500  # the least sure texts that are compared: so many times those asked for, at least
+MOST_CLUSTERS = 200
+NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts as a copy of another
+
+
+class Suggestions(NamedTuple):
+    """rows: (text, predicted label), the most worth labelling first. texts: different ones that were read and
+    are not labelled already; classified: how many of them were looked at."""
+
+    rows: list[tuple[str, str]]
+    texts: int
+    classified: int
+
+
+def suggest(
+    classifier: Classifier, texts: Iterable[str], count: int, *, labelled: Sequence[str] = ()
+) -> Suggestions:
+    """Choose at most ``count`` texts to label next, different from the ``labelled`` ones and from each other.
+
+    The order of the texts decides nothing. Raise DataError where there is none that is not labelled already.
+    """
+    seen = set(map(text_key, labelled))
+    already = len(seen)
+
+    def different() -> Iterator[tuple[int, str]]:
+        for text in texts:
+            key = text_key(text)
+            if text.strip() and key not in seen:
+                seen.add(key)
+                yield key, text
+
+    # Keys are hashes, so the smallest are a random part.
+    pool = [text for _, text in heapq.nsmallest(POOL, different())]
+    if not pool:
+        raise DataError("there is no text that is not labelled already; give a file with other texts")
+    probabilities = classifier.probabilities(pool)
+    two = np.sort(probabilities, axis=1)[:, -2:].astype(np.float64)
+    unsure = 1 - (two[:, 1] - two[:, 0])
+    order = np.argsort(-unsure, kind="stable")[: max(FEWEST, SHORTLIST * count)]
+    chosen = order[_diverse([pool[i] for i in order], unsure[order] + 1e-9, labelled, count)]
+    best = probabilities.argmax(axis=1)
+    rows = [(pool[i], classifier.labels[best[i]]) for i in chosen.tolist()]
+    return Suggestions(rows, len(seen) - already, len(pool))
+
+
+def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count: int) -> list[int]:
+    """Places of the texts to label: of each cluster the one that stands for it, then the least sure of
+    the others, without near-copies. weights: float64 [texts]."""
+    vectorizer = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
+    )
+    vectors = vectorizer.transform(map(_encodable, texts))
+    clusters = min(count, MOST_CLUSTERS, len(texts))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer different vectors than clusters: near-copies, left out below
+        k_means = KMeans(clusters, n_init=3, random_state=0).fit(vectors, sample_weight=weights)
+    cluster, centres = k_means.labels_, k_means.cluster_centers_
+    worth = weights * np.asarray(vectors.multiply(centres[cluster]).sum(axis=1)).ravel()
+    by_worth = np.argsort(-worth, kind="stable")
+    is_further = np.ones(len(texts), np.bool_)  # not the one that stands for its cluster
+    is_further[by_worth[np.unique(cluster[by_worth], return_index=True)[1]]] = False
+    nearest = np.zeros(len(texts))  # the cosine to the nearest text that is chosen or labelled
+    for start in range(0, len(labelled), 1000):
+        cosine = vectors @ vectorizer.transform(map(_encodable, labelled[start : start + 1000])).T
+        nearest = np.maximum(nearest, cosine.max(axis=1).toarray().ravel())
+    chosen: list[int] = []
+    for i in np.lexsort((-weights, is_further)).tolist():
+        if nearest[i] < NEAR_COPY and len(chosen) < count:
+            chosen.append(i)
+            nearest = np.maximum(nearest, (vectors @ vectors[i].T).toarray().ravel())
+    return chosen
+
+
+def write_suggestions(suggestions: Suggestions, path: Path) -> Path | None:
+    """Write a CSV file with the columns text and label, the predicted one, for a person to correct.
+
+    An earlier file may hold what a person has corrected: where it differs it is kept under the name that is
+    returned. Raise OutputError.
+    """
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
+    data = lines.getvalue().encode("utf-8", "replace")
+    try:
+        is_there = not is_stream(path) and path.exists() and path.read_bytes() != data
+        copy = _keep(path) if is_there else None
+    except OSError as error:
+        raise write_error(path, error) from None
+    write_atomically(data, path)
+    return copy
+
+
+def _keep(path: Path) -> Path:
+    """A second name of the file, with the first free number; it takes no room that a disk may lack."""
+    for number in itertools.count(1):
+        copy = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        with suppress(FileExistsError):
+            os.link(path, copy)
+            break
+    return copy
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,370 @@
+"""The n-gram part of the network: what it reads of a text, and how its vectors are fitted, linear in it.
+
+A text is few words, so which words they are decides most, and a linear model on words, word pairs and
+characters decides it best. Where labels are few an n-gram's vector is its part of each logit, where they are
+many a vector of a lower rank.
+
+Character n-grams (2 to 5 within a word) and word embeddings count in the fit only. A word's own are fixed, so
+they are added into the word's vector, and a word that came up once still says what its characters say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from scipy.optimize import minimize
+from torch.nn import functional
+
+from edge_lstm.text import PAD_ID, START_ID, Tokenizer
+from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.linear import Matrix, cross_entropy, svm_and_bayes
+
+Doubles = npt.NDArray[np.float64]
+CHARACTERS = 2, 5
+FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
+# (the text of each pair, its column, how many texts hold each column) → float64 [columns], see choose_ngrams.
+Ranking = Callable[[Ints, Ints, Ints], npt.NDArray[np.float64]]
+_TEXTS_AT_A_TIME = 20_000
+_PAIR_BASE = 2**31  # a pair's key: left id · _PAIR_BASE + right id
+C = 0.5  # inverse regularisation of the SVMs
+RIDGE, RIDGE_OF_RESIDUAL, LOGISTIC_STEPS = 1e-4, 1e-6, 50
+# Of vectors of a lower rank: texts per step, peak learning rate, share of a text's n-grams that a step leaves
+# out, and how much of a target goes to all labels.
+BATCH, RATE, DROPOUT, SMOOTHING = 64, 0.01, 0.5, 0.05
+
+
+@dataclass(frozen=True)
+class Features:
+    """The n-grams of a network and what else its fit reads of a text.
+
+    keys: int64 [n] ascending, words' ids and pairs' keys, one row of the network's vectors each; words: how
+    many of them are words. characters: float32 [n, m], CSR: how often an n-gram holds a character n-gram;
+    None for long texts, which hold enough words. embeddings: float32 [n, width], what a word adds to the
+    meaning of a text; None where nothing is known.
+    """
+
+    keys: Ints
+    words: int
+    characters: Matrix | None = None
+    embeddings: Floats | None = None
+
+    @property
+    def ids(self) -> Ints:
+        """int64 [n, 2], as network.NGramVectors takes them."""
+        first = np.where(self.keys < _PAIR_BASE, self.keys, self.keys // _PAIR_BASE)
+        return np.stack([first, np.where(self.keys < _PAIR_BASE, 0, self.keys % _PAIR_BASE)], axis=1)
+
+    def held(self, examples: Examples) -> Matrix:
+        """float32 [texts, n], CSR: 1 for each n-gram that a text holds."""
+        blocks = [self._held(*block) for block in _blocks(examples)]
+        return sparse.vstack([sparse.csr_matrix((0, len(self.keys)), dtype=np.float32), *blocks], "csr")
+
+    def _held(self, texts: int, owner: Ints, ids: Ints) -> Matrix:
+        left, pairs = _pairs(owner, ids)
+        owner, keys = np.concatenate([owner, left]), np.concatenate([ids, pairs])
+        place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        inside = self.keys[place] == keys
+        rows, columns = _each_once(owner[inside], place[inside], len(self.keys))
+        return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (texts, len(self.keys)))
+
+    def best(self, vectors: Floats, held: Matrix, most: int) -> Features:
+        """Keep ``most``: the first words and then the pairs that move most logits, by the length of their
+        vectors times the root of their texts. vectors: float32 [n, outputs]; held: float32 [texts, n]."""
+        words = min(self.words, most)
+        worth = np.linalg.norm(vectors, axis=1) * np.sqrt(held.getnnz(axis=0))
+        pairs = np.argsort(-worth[self.words :], kind="stable")[: most - words]
+        keys = np.concatenate([self.keys[:words], np.sort(self.keys[self.words :][pairs])])
+        return replace(self, keys=keys, words=words)
+
+    def matrix(self, held: Matrix) -> Matrix:
+        """held: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the fit."""
+        blocks = [held]
+        if self.characters is not None:
+            blocks.append(held @ self.characters)
+        if self.embeddings is not None:
+            blocks.append(sparse.csr_matrix(held @ self.embeddings))
+        return sparse.hstack(blocks).tocsr()
+
+    def folded(self, weights: Floats) -> Floats:
+        """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs], those of the
+        characters and embeddings added into the words'."""
+        count = len(self.keys)
+        total, start = weights[:count], count
+        for block in (self.characters, self.embeddings):
+            if block is not None:
+                total = total + block @ weights[start : start + block.shape[1]]
+                start += block.shape[1]
+        return np.asarray(total, np.float32)
+
+
+def choose_ngrams(examples: Examples, most: int, num_ids: int, scores: Ranking | None = None) -> Features:
+    """The n-grams that get a vector, at most ``most``.
+
+    Every id below ``num_ids`` that is not the padding's or the start's (a word that occurs in no text has its
+    characters), then the word pairs of most worth that occur in two texts or more: those in most texts, or
+    with ``scores`` those that tell labels apart.
+    """
+    owner, pairs = _pairs_of(examples)
+    words = np.setdiff1d(np.arange(num_ids), (PAD_ID, START_ID))[:most]
+    keys, column, texts = np.unique(pairs, return_inverse=True, return_counts=True)
+    worth = texts.astype(np.float64) if scores is None else scores(owner, column, texts)
+    worth[texts < FEWEST_TEXTS] = -1
+    best = np.argsort(-worth, kind="stable")[: max(0, most - len(words))]
+    chosen = np.sort(keys[best[worth[best] > 0]])
+    return Features(np.concatenate([words, chosen]).astype(np.int64), len(words))
+
+
+def log_count_ratio(targets: Floats) -> Ranking:
+    """Rank n-grams by |log-count ratio| times the root of their texts, the largest over the labels against
+    the rest (the ratio is NB-SVM's; Wang & Manning, 2012). targets: float32 [texts, L]."""
+
+    def scores(owner: Ints, column: Ints, texts: Ints) -> npt.NDArray[np.float64]:
+        inside = np.stack([np.bincount(column, label[owner], len(texts)) for label in targets.T], axis=1) + 1
+        outside = texts[:, None] - inside + 2
+        sizes = targets.sum(axis=0)
+        ratios = np.log(inside / outside) - np.log((sizes + 1) / (len(targets) - sizes + 1))
+        return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
+
+    return scores
+
+
+def with_characters(features: Features, tokenizer: Tokenizer) -> Features:
+    """The features with the character n-grams of words and subwords: of ``<word>`` for a word."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    entries = ["", "", "", "", *(f"<{word}>" for word in tokenizer.words), *(tokenizer.pieces or ())]
+    pairs = len(features.keys) - features.words  # which have no characters of their own
+    texts = [entries[i] if i < len(entries) else "" for i in features.keys[: features.words]] + [""] * pairs
+    counter = CountVectorizer(analyzer="char", ngram_range=CHARACTERS, lowercase=False, dtype=np.float32)
+    return replace(features, characters=counter.fit_transform([*texts, "<>"])[:-1])
+
+
+def with_embeddings(features: Features, embeddings: Floats) -> Features:
+    """The features with what words mean. embeddings: float32 [ids, width], 0 where nothing is known."""
+    table = np.zeros((len(features.keys), embeddings.shape[1]), np.float32)
+    table[: features.words] = embeddings[features.keys[: features.words]]
+    return replace(features, embeddings=table)
+
+
+# --- How the vectors are fitted -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SparseWeights:
+    """Logits of an n-gram part: (sum of a text's vectors / sqrt(length)) @ head.T + bias. vectors: float32
+    [n, width]; head: float32 [logits, width]; bias: float32 [logits]."""
+
+    vectors: Floats
+    head: Floats
+    bias: Floats
+
+    def logits(self, held: Matrix, lengths: Ints) -> Floats:
+        """held: float32 [texts, n], what each text holds → float32 [texts, logits]."""
+        total = np.asarray(held @ self.vectors)
+        return np.asarray(total / np.sqrt(lengths)[:, None] @ self.head.T + self.bias, np.float32)
+
+
+@dataclass(frozen=True)
+class SparseData:
+    """What the n-gram part is fitted to. held: float32 [texts, n]; lengths: int64 [texts], in tokens;
+    targets: float32 [texts, L]; several: a text may have several labels; embeddings: the length of a text's
+    meaning beside its n-grams, which have length 1, and its characters, which have too."""
+
+    features: Features
+    held: Matrix
+    lengths: Ints
+    targets: Floats
+    several: bool = False
+    embeddings: float = 0.0
+
+    @property
+    def labels(self) -> Bools:
+        """bool [texts, L]: the labels by the targets: the largest, of several those above one half."""
+        if self.several:
+            return np.asarray(self.targets > 0.5)
+        return np.asarray(np.eye(self.targets.shape[1], dtype=np.bool_)[self.targets.argmax(axis=1)])
+
+    @property
+    def outputs(self) -> int:
+        """Columns of logits: one for two labels of which a text has one."""
+        return 1 if self.targets.shape[1] == 2 and not self.several else self.targets.shape[1]
+
+    def weighted(self) -> tuple[Matrix, Floats]:
+        """(float32 [texts, columns] CSR, float32 [columns]): the columns times inverse document frequency
+        over the root of the text's length, and those weights.
+
+        Each block of columns is scaled so that a mean text has length 1 in it, else the many characters would
+        drown the n-grams.
+        """
+        x = self.features.matrix(self.held)
+        n = len(self.features.keys)
+        width = 0 if self.features.embeddings is None else self.features.embeddings.shape[1]
+        dense = x.shape[1] - width
+        texts = np.bincount(x.indices, minlength=x.shape[1])
+        weights = np.log(x.shape[0] / np.maximum(1, texts)) + 1
+        weights[texts == 0] = 0
+        weights[n:][texts[n:] < FEWEST_TEXTS] = 0
+        weights[dense:] = 1
+        by_length = sparse.diags((1 / np.sqrt(self.lengths)).astype(np.float32))
+        scaled = (by_length @ x @ sparse.diags(weights)).tocsr()
+        squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / max(1, x.shape[0])
+        for block, size in ((slice(n), 1.0), (slice(n, dense), 1.0), (slice(dense, None), self.embeddings)):
+            weights[block] *= size / max(float(squares[block].sum()), 1e-9) ** 0.5
+        return (by_length @ x @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
+
+
+def fit_svm(data: SparseData, bayes: float) -> SparseWeights:
+    """A linear SVM for each label against the rest and, ``bayes`` times as strong, complement naive Bayes
+    (Rennie et al., 2003), which needs fewer texts: one column per logit."""
+    x, weights = data.weighted()
+    counts = x if data.features.embeddings is None else x[:, : -data.features.embeddings.shape[1]]
+    bayes = 0.0 if data.several else bayes
+    coefficients, bias = svm_and_bayes(x, counts, data.labels, data.several, C, bayes)
+    folded = data.features.folded(np.asarray(coefficients * weights[:, None], np.float32))
+    return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), np.asarray(bias, np.float32))
+
+
+def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = RIDGE) -> SparseWeights:
+    """A logistic regression on soft targets: one column per logit. It learns from what teachers are unsure of
+    too, where an SVM would take a text wholly for its likeliest label. beside: float32 [texts, outputs],
+    logits that its own are added to."""
+    x, weights = data.weighted()
+    transposed = sparse.csr_matrix(x.T)
+    texts, outputs = len(data.targets), data.outputs
+    # One logit stands for two that are each half of it.
+    ridge = ridge / 2 if outputs == 1 else ridge
+    fixed = np.zeros((texts, outputs), np.float32) if beside is None else beside
+
+    def loss(flat: Doubles) -> tuple[float, Doubles]:
+        w = flat.reshape(-1, outputs).astype(np.float32)
+        nats, slope = cross_entropy(x @ w[:-1] + w[-1] + fixed, data.targets, several=data.several)
+        slope = slope.astype(np.float32)
+        gradient = np.concatenate([transposed @ slope, slope.sum(axis=0, keepdims=True)]) / texts
+        gradient[:-1] += ridge * w[:-1]
+        return nats / texts + 0.5 * ridge * float((w[:-1] ** 2).sum()), gradient.astype(np.float64).ravel()
+
+    begin = np.zeros((x.shape[1] + 1) * outputs)
+    best = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": LOGISTIC_STEPS}).x
+    w = best.reshape(-1, outputs).astype(np.float32)
+    return SparseWeights(
+        data.features.folded(w[:-1] * weights[:, None]), np.eye(outputs, dtype=np.float32), w[-1].copy()
+    )
+
+
+def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> SparseWeights:
+    """Vectors of ``width`` and a head for many labels, by AdamW on the targets. Steps drop half of a text's
+    n-grams."""
+    x, rng = data.features.matrix(data.held), np.random.default_rng([seed, 0x3A])
+    root = torch.from_numpy(np.sqrt(data.lengths).astype(np.float32)).unsqueeze(1)
+    targets = torch.from_numpy(data.targets)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
+        head = torch.nn.Linear(width, targets.shape[1])
+    groups: list[dict[str, Any]] = [
+        {"params": [vectors], "weight_decay": 0.0},
+        {"params": list(head.parameters())},
+    ]
+    optimizer = torch.optim.AdamW(groups, RATE, fused=True)
+    steps = epochs * -(-len(targets) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=max(20, steps), pct_start=0.1)
+    table = vectors.detach().numpy()  # the same memory
+    for _ in range(epochs):
+        order = rng.permutation(len(targets))
+        shuffled = x[order]
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = _dropped(shuffled, start, len(rows), rng)
+            # PyTorch's embedding_bag takes several times as long for its gradient.
+            total = torch.from_numpy(batch @ table).requires_grad_()
+            logits = head(total / root[rows])
+            if data.several:
+                loss = functional.binary_cross_entropy_with_logits(logits, targets[rows], reduction="sum")
+                loss = loss / len(rows)
+            else:
+                loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            assert total.grad is not None
+            vectors.grad = torch.from_numpy(batch.T @ total.grad.numpy())
+            optimizer.step()
+            schedule.step()
+    table[np.bincount(x.indices, minlength=len(table)) == 0] = 0  # in no text, never trained
+    weight, bias = (value.detach().numpy().copy() for value in (head.weight, head.bias))
+    return SparseWeights(data.features.folded(table), weight, bias)
+
+
+def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> SparseWeights:
+    """Vectors as wide as the first's for the mean of both's logits, the second's made as large as the
+    first's.
+
+    Kept are the directions in which the logits of the texts differ most (singular value decomposition).
+    """
+    count, width = first.head.shape
+    by_length = np.sqrt(data.lengths)[:, None]
+    total, bias = np.zeros((len(data.features.keys), count), np.float32), np.zeros(count, np.float32)
+    scale = None
+    for weights in (first, second):
+        vectors = weights.vectors @ weights.head.T
+        vectors = vectors if data.several else vectors - vectors.mean(axis=1, keepdims=True)
+        spread = max(1e-6, float(np.std((data.held @ vectors) / by_length)))
+        scale = scale or spread
+        total += np.float32(0.5 * scale / spread) * vectors
+        bias += np.float32(0.5 * scale / spread) * weights.bias
+    _, _, axes = np.linalg.svd((data.held @ total) / by_length, full_matrices=False)
+    head = np.zeros((count, width), np.float32)
+    head[:, : len(axes)] = axes[:width].T
+    return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
+
+
+def _dropped(x: Matrix, start: int, rows: int, rng: np.random.Generator) -> Matrix:
+    """Rows of a CSR matrix with a random share of their entries left out, the others scaled up."""
+    ends = x.indptr[start : start + rows + 1]
+    inside = slice(ends[0], ends[-1])
+    stays = rng.random(inside.stop - inside.start) >= DROPOUT
+    counts = np.concatenate([[0], np.cumsum(stays)])
+    parts = x.data[inside][stays] / np.float32(1 - DROPOUT), x.indices[inside][stays], counts[ends - ends[0]]
+    return sparse.csr_matrix(parts, (rows, x.shape[1]))
+
+
+# --- Counting -----------------------------------------------------------------------------------------------
+
+
+def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints]]:
+    """Yield (texts, the text of each id, ids) of some texts at a time: all at once would take gigabytes."""
+    for start in range(0, len(examples), _TEXTS_AT_A_TIME):
+        offsets = examples.offsets[start : start + _TEXTS_AT_A_TIME + 1]
+        owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        yield len(offsets) - 1, owner, examples.ids[offsets[0] : offsets[-1]].astype(np.int64)
+
+
+def _pairs(owner: Ints, ids: Ints) -> tuple[Ints, Ints]:
+    """(text, key) of each pair of neighbours, int64 [n] each."""
+    same = owner[:-1] == owner[1:]
+    return owner[:-1][same], (ids[:-1] * _PAIR_BASE + ids[1:])[same]
+
+
+def _pairs_of(examples: Examples) -> tuple[Ints, Ints]:
+    """(text, key) of the pairs, int64 [n] each, each once per text."""
+    parts, first = [(np.zeros(0, np.int64), np.zeros(0, np.int64))], 0
+    for texts, owner, ids in _blocks(examples):
+        owner, pairs = _pairs(owner, ids)
+        keys, place = np.unique(pairs, return_inverse=True)
+        owner, place = _each_once(owner, place.reshape(-1), len(keys))
+        parts.append((owner + first, keys[place]))
+        first += texts
+    return np.concatenate([owner for owner, _ in parts]), np.concatenate([keys for _, keys in parts])
+
+
+def _each_once(rows: Ints, columns: Ints, width: int) -> tuple[Ints, Ints]:
+    """Return the different (row, column) in ascending order, int64 [n] each; columns are below ``width``."""
+    both = np.sort(rows * width + columns)
+    both = both[np.diff(both, prepend=-1) != 0]  # numpy's unique hashes, which takes several times as long
+    return both // max(1, width), both % max(1, width)

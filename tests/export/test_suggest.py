@@ -1,0 +1,124 @@
+"""Which texts to label next: unsure ones, different ones, and no labelled one."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from edge_lstm_export.suggest import POOL, Suggestions, suggest, write_suggestions
+
+from edge_lstm.classifier import Classifier
+from edge_lstm.cli import run
+from edge_lstm.errors import DataError, OutputError
+from edge_lstm.modelfile import embedded_model
+
+PLACES = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty"]
+
+
+def model(sure: dict[str, float]) -> Classifier:
+    """Answers a text with the probability of yes that is given for its first word, else 0.99."""
+
+    def probabilities(texts: Sequence[str]) -> Any:
+        yes = np.array([sure.get(text.split()[0], 0.99) for text in texts], np.float32)
+        return np.stack([1 - yes, yes], axis=1)
+
+    return cast(Classifier, SimpleNamespace(labels=("no", "yes"), probabilities=probabilities))
+
+
+def test_the_least_sure_texts_come_first_with_the_predicted_label() -> None:
+    texts = ["clear as day", "doubtful case", "maybe tomorrow", "obvious thing"]
+    suggestions = suggest(model({"doubtful": 0.5, "maybe": 0.3}), texts, 2)
+    assert suggestions == Suggestions([("doubtful case", "no"), ("maybe tomorrow", "no")], 4, 4)
+
+
+def test_no_two_say_the_same_and_none_is_labelled() -> None:
+    texts = [f"doubtful whether the parcel number {i} has arrived" for i in range(30)]
+    texts += ["doubtful about the invoice", "clear", "Doubtful about the invoice!", "labelled one already"]
+    answers = model({"doubtful": 0.5, "labelled": 0.5})
+    chosen = [text for text, _ in suggest(answers, texts, 20, labelled=["Labelled one, already"]).rows]
+    assert sum("parcel" in text for text in chosen) == 1
+    assert sum("invoice" in text for text in chosen) == 1
+    assert not any("already" in text for text in chosen)
+    assert len(chosen) == 3
+
+
+def test_each_kind_of_unsure_text_is_asked_for_before_a_second() -> None:
+    texts = [f"doubtful {place} parcel {place * 4}" for place in PLACES]
+    texts += [f"doubtful invoice {place * 3} charged" for place in PLACES]
+    two = [text for text, _ in suggest(model({"doubtful": 0.5}), texts, 2).rows]
+    assert sorted("parcel" in text for text in two) == [False, True]
+    assert len(suggest(model({"doubtful": 0.5}), texts, 100).rows) > 15
+
+
+def test_neither_the_order_nor_the_number_of_texts_matters() -> None:
+    texts = [f"text {i:x}{i * 7919:o}" for i in range(POOL + 500)]
+    first, second = suggest(model({}), texts, 3), suggest(model({}), texts[::-1], 3)
+    assert first == second
+    assert (first.texts, first.classified, len(first.rows)) == (POOL + 500, POOL, 3)
+
+
+@pytest.mark.parametrize("texts", [[], [" ", ""], ["seen", "SEEN!"]])
+def test_nothing_to_choose_from_is_one_line(texts: list[str]) -> None:
+    with pytest.raises(DataError, match="not labelled already; give"):
+        suggest(model({}), texts, 3, labelled=["seen"])
+
+
+def test_texts_of_any_script_are_written_whole(tmp_path: Path) -> None:
+    texts = ["好吃", 'a "quoted", text\nof two lines', "half \ud800 a character"]
+    write_suggestions(suggest(model({}), texts, 3), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["text"] for row in rows} == {*texts[:2], "half ? a character"}
+
+
+def test_labels_that_a_person_corrected_are_kept(tmp_path: Path) -> None:
+    suggestions = Suggestions([("doubtful case", "no")], 1, 1)
+    output = tmp_path / "out.csv"
+    assert write_suggestions(suggestions, output) is None
+    assert write_suggestions(suggestions, output) is None  # the same again: nobody has touched it
+    predicted = output.read_text()
+    for number, corrected in enumerate(("text,label\ndoubtful case,yes\n", "text,label\n"), 1):
+        output.write_text(corrected)
+        assert write_suggestions(suggestions, output) == tmp_path / f"out.{number}.csv"
+        assert output.read_text() == predicted
+        assert (tmp_path / f"out.{number}.csv").read_text() == corrected
+    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", "out.1.csv", "out.2.csv"}
+    with pytest.raises(OutputError):
+        write_suggestions(suggestions, tmp_path / "missing" / "out.csv")
+
+
+def test_runs_at_the_same_moment_lose_no_corrected_label(tmp_path: Path) -> None:
+    output = tmp_path / "out.csv"
+    output.write_text("mine")
+    with ThreadPoolExecutor(8) as pool:
+        copies = [
+            *pool.map(lambda i: write_suggestions(Suggestions([(f"{i}", "no")], 1, 1), output), range(24))
+        ]
+    kept = [path for path in copies if path is not None]
+    assert len(set(kept)) == len(kept)
+    assert "mine" in {path.read_text() for path in kept}
+
+
+def test_the_command_reads_a_log_and_writes_what_train_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, output = tmp_path / "log.txt", tmp_path / "to_label.csv"
+    log.write_text("a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n")
+    output.write_text("text,label\nmine,neg\n")
+    command = ["suggest", str(embedded_model()), str(log), "-n", "2", "-o", str(output)]
+    assert run(command) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 of 3 different texts" in shown
+    assert "may hold labels of yours: it is kept as to_label.1.csv." in shown
+    assert (tmp_path / "to_label.1.csv").read_text() == "text,label\nmine,neg\n"
+    rows = list(csv.DictReader(output.open(encoding="utf-8")))
+    assert len(rows) == 2
+    assert {row["label"] for row in rows} <= {"pos", "neg"}
+    assert run(command) == 0
+    assert "kept as" not in capsys.readouterr().out
