@@ -888,8 +888,8 @@ static uint64_t packed_size(const edge_lstm *m, int32_t inputs, int32_t most) {
 
 static void lay_out_model(edge_lstm *m, memory *all) {
     size_t slots = 2, gram_slots = 2, d;
-    while (slots * 2 < (size_t)m->lines * 3) slots *= 2;
-    while (gram_slots * 2 < (size_t)m->ngrams * 3) gram_slots *= 2;
+    while (slots * 3 < (size_t)m->lines * 4) slots *= 2;
+    while (gram_slots * 3 < (size_t)m->ngrams * 4) gram_slots *= 2;
     m->slot_mask = (uint32_t)(slots - 1), m->gram_mask = (uint32_t)(gram_slots - 1);
     m->units = (m->hidden + m->kernel->lanes - 1) / m->kernel->lanes * m->kernel->lanes;
     take(all, 1, sizeof *m);
@@ -1526,8 +1526,8 @@ void edge_lstm_predict_many(edge_lstm_worker *w, const char *const *texts, const
             begin(w->model, readings[active]);
         }
         if (!active) return;
-        steps = readings[0]->count - readings[0]->at;
-        for (t = 1; t < active; t++)
+        steps = (size_t)-1;
+        for (t = 0; t < active; t++)
             if (readings[t]->count - readings[t]->at < steps) steps = readings[t]->count - readings[t]->at;
         while (steps--) advance(w->model, readings, active);
         for (t = active - 1; t >= 0; t--)

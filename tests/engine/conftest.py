@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_lstm import Classifier
-from tests.ports.conftest import KINDS, LABELS, Kind, trained
+from tests.ports.conftest import KINDS, LABELS, Kind, damaged, tiny, trained  # noqa: F401
 from tests.ports.texts import TEXTS, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ Compile = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
-    """A function: compiler and flags → the program ``answers``, compiled once each."""
+    """A function: compiler, flags and sources → a program, by default ``answers``, compiled once each."""
     folder = tmp_path_factory.mktemp("engine")
     programs: dict[tuple[str, ...], Path] = {}
 
@@ -91,14 +91,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         tool = command[0]
         if not shutil.which(tool):
             pytest.skip(f"no {tool}")
-        if command not in programs:
-            program = folder / f"program{len(programs)}"
-            run = subprocess.run(
-                [*command, f"-I{ENGINE}", *sources, "-o", str(program)], capture_output=True, text=True
-            )
+        if (key := (*command, *sources)) not in programs:
+            programs[key] = folder / f"program{len(programs)}"
+            whole = [*command, f"-I{ENGINE}", *sources, "-o", str(programs[key])]
+            run = subprocess.run(whole, capture_output=True, text=True)
             assert run.returncode == 0, run.stderr
-            programs[command] = program
-        return programs[command]
+        return programs[key]
 
     return compile_with
 
@@ -133,11 +131,3 @@ def zig() -> list[str]:
         return ["zig", "cc"]
     run = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True)
     return [sys.executable, "-m", "ziglang", "cc"] if run.returncode == 0 else []
-
-
-@pytest.fixture(scope="session")
-def damaged() -> list[tuple[str, bytes]]:
-    """Files that the engine may not answer with: (what is wrong, bytes)."""
-    from tests.ports.damage import damaged_files
-
-    return damaged_files()
