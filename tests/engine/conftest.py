@@ -7,15 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_lstm import Classifier
-from tests.ports.conftest import KINDS, LABELS, Kind, damaged, tiny, trained  # noqa: F401
+from tests.ports.conftest import LABELS, Case, Kind, case, cases, damaged, tiny, trained  # noqa: F401
 from tests.ports.texts import TEXTS, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
@@ -23,11 +21,6 @@ ENGINE, HERE = PROJECT / "engine", Path(__file__).parent
 SOURCES = [str(HERE / "answers.c"), str(ENGINE / "edge_lstm.c")]
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-Wconversion"]
 SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
-SHAPES = {
-    **KINDS,
-    "two directions": Kind({"preset": "base"}, LABELS),
-    "three labels": Kind({"preset": "small"}, ["a", "b", "c"]),
-}
 
 
 def _texts() -> list[bytes]:
@@ -39,43 +32,19 @@ def _texts() -> list[bytes]:
 
 
 RECORDS = _texts()
+DECODED = [record.decode("utf-8", "replace") for record in RECORDS]
 
 Bits = npt.NDArray[np.uint32]  # of probabilities, [texts, labels]
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model file and what ONNX Runtime answers to RECORDS; probabilities: [texts, labels]."""
-
-    name: str
-    path: Path
-    statuses: list[str]
-    probabilities: npt.NDArray[np.float32]
-
-
-def described(name: str, path: Path) -> Model:
-    """The file with ONNX Runtime's answers, one text at a time."""
-    classifier = Classifier.load(path)
-    predictions = classifier.predict([text.decode("utf-8", "replace") for text in RECORDS], batch_size=1)
-    return Model(
-        name,
-        path,
-        [str(prediction.status) for prediction in predictions],
-        np.array([[*prediction.probabilities.values()] for prediction in predictions], np.float32),
-    )
-
-
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
-    """fp32 and int8 files of every shape."""
-    folder, files = tmp_path_factory.mktemp("models"), []
-    for name, kind in SHAPES.items():
-        classifier = trained(kind)
-        for precision in ("fp32", "int8"):
-            path = folder / f"{name.replace(' ', '-')}.{precision}.onnx"
-            classifier.export(path, quantize="int8" if precision == "int8" else None)
-            files.append(described(path.name, path))
-    return files
+def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[Case]:  # noqa: F811
+    """fp32 and int8 files of every kind and of two directions, with ONNX Runtime's answers to RECORDS."""
+    paths = {each.name: each.path for each in cases if each.name != "embedded"}
+    both, folder = trained(Kind({"preset": "base"}, LABELS)), tmp_path_factory.mktemp("models")
+    for name, quantize in (("both.fp32.onnx", None), ("both.int8.onnx", "int8")):
+        paths[name] = both.export(folder / name, quantize=quantize)
+    return [case(name, path, DECODED) for name, path in paths.items()]
 
 
 Compile = Callable[..., Path]

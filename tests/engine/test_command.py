@@ -12,7 +12,8 @@ import pytest
 from edge_lstm import Classifier
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.printable import printable
-from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile, Model
+from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile
+from tests.ports.conftest import Case
 
 SOURCES = [str(ENGINE / "main.c"), str(ENGINE / "edge_lstm.c")]
 LINES = [b"A wonderful film.\r", b"", b"  ", b"\xff\xfe never \xe2\x82 again", b"bad\x00film", b"good\r\r"]
@@ -26,7 +27,7 @@ def command(compiled: Compile, monkeypatch: pytest.MonkeyPatch) -> Path:
     return compiled("gcc", *STRICT, *SANITIZED, sources=SOURCES)
 
 
-def test_lines_are_answered_as_predict_answers_them(command: Path, models: list[Model]) -> None:
+def test_lines_are_answered_as_predict_answers_them(command: Path, models: list[Case]) -> None:
     texts = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in LINES]
     for model in models:
         run = subprocess.run([command, "--all", model.path], input=b"\n".join(LINES), capture_output=True)
@@ -39,7 +40,7 @@ def test_lines_are_answered_as_predict_answers_them(command: Path, models: list[
             assert row[1] == f"{max(map(float, row[3:])):.6f}"
 
 
-def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[Model]) -> None:
+def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[Case]) -> None:
     path = models[0].path
     run = subprocess.run(
         [command, "--kernel", "plain", path, "good\nfilm", ""], capture_output=True, text=True
@@ -50,7 +51,7 @@ def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[M
 
 
 def test_what_is_no_model_is_refused_in_one_line(
-    command: Path, damaged: list[tuple[str, bytes]], models: list[Model], tmp_path: Path
+    command: Path, damaged: list[tuple[str, bytes]], models: list[Case], tmp_path: Path
 ) -> None:
     path = tmp_path / "damaged.onnx"
     for what, data in damaged:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.engine.conftest import PROJECT, RECORDS, Model, answers
+from tests.engine.conftest import DECODED, PROJECT, answers
+from tests.ports.conftest import Case
 
 MOST_BYTES = 400_000
 
@@ -51,34 +52,32 @@ def python(installed: Path, code: str, *arguments: object, told: bytes = b"") ->
 READ = "import sys, json, edge_lstm_native as e; m = e.Model(sys.argv[1]); texts = json.load(sys.stdin); "
 
 
-def test_it_gives_the_engines_bits(installed: Path, program: list[str], models: list[Model]) -> None:
-    texts = [record.decode("utf-8", "replace") for record in RECORDS]
+def test_it_gives_the_engines_bits(installed: Path, program: list[str], models: list[Case]) -> None:
     for model in models:
-        told = json.dumps(texts).encode()
+        told = json.dumps(DECODED).encode()
         out = python(installed, READ + "print(bytes(m.probabilities(texts)).hex())", model.path, told=told)
-        bits = np.frombuffer(bytes.fromhex(out), np.uint32).reshape(len(texts), -1)
+        bits = np.frombuffer(bytes.fromhex(out), np.uint32).reshape(len(DECODED), -1)
         assert (bits == answers(program, model.path)[2]).all(), model.name
 
 
-def test_labels_statuses_and_several_labels(installed: Path, models: list[Model]) -> None:
+def test_labels_statuses_and_several_labels(installed: Path, models: list[Case]) -> None:
     from edge_lstm import Classifier
 
-    texts = [record.decode("utf-8", "replace") for record in RECORDS]
     for model in models:
         out = python(
             installed,
             READ + "print(json.dumps(m.predict(texts)))",
             model.path,
-            told=json.dumps(texts).encode(),
+            told=json.dumps(DECODED).encode(),
         )
-        expected = Classifier.load(model.path).predict(texts, batch_size=1)
+        expected = Classifier.load(model.path).predict(DECODED, batch_size=1)
         for (label, probability, status), answer in zip(json.loads(out), expected, strict=True):
             assert (tuple(label) if isinstance(label, list) else (label,)) == answer.labels
             assert status == answer.status and abs(probability - answer.probability) <= 1e-6
 
 
 def test_the_buffer_is_numpys_without_a_copy(
-    installed: Path, models: list[Model], monkeypatch: pytest.MonkeyPatch
+    installed: Path, models: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(installed)
     model = importlib.import_module("edge_lstm_native").Model(models[0].path.read_bytes())
@@ -109,8 +108,8 @@ print(len(wrong), os.wait()[1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list[Model]) -> None:
-    texts = json.dumps([record.decode("utf-8", "replace")[:500] for record in RECORDS]).encode()
+def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list[Case]) -> None:
+    texts = json.dumps([text[:500] for text in DECODED]).encode()
     assert python(installed, READ + THREADS, models[1].path, told=texts) == "0 0\n"
 
 
@@ -125,13 +124,13 @@ def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list
         ("e.Model(sys.argv[1], kernel='altivec')", "ValueError: this machine has no such kernel"),
     ],
 )
-def test_wrong_arguments(installed: Path, models: list[Model], call: str, error: str) -> None:
+def test_wrong_arguments(installed: Path, models: list[Case], call: str, error: str) -> None:
     code = "import sys, edge_lstm_native as e; m = e.Model(sys.argv[1])\n"
     code += f"try: {call}\nexcept Exception as x: print(type(x).__name__, x, sep=': ')"
     assert python(installed, code, models[0].path).startswith(error)
 
 
-def test_lines_of_standard_input(installed: Path, models: list[Model]) -> None:
+def test_lines_of_standard_input(installed: Path, models: list[Case]) -> None:
     lines = b"A wonderful film.\r\n\nnever \xff again \xed\xa0\x80\nno end"
     command = [sys.executable, "-m", "edge_lstm_native"]
     environment = {**os.environ, "PYTHONPATH": str(installed)}

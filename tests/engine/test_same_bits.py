@@ -13,23 +13,23 @@ import numpy as np
 import pytest
 
 from tests.engine.conftest import (
+    DECODED,
     HERE,
     PROJECT,
     RECORDS,
     SANITIZED,
     STRICT,
     Compile,
-    Model,
     answers,
-    described,
     kernels,
     zig,
 )
+from tests.ports.conftest import Case, case
 
 TOLERANCE = 1e-6  # of a probability, against ONNX Runtime on AVX2
 
 
-def test_answers_are_those_of_onnx_runtime(program: list[str], models: list[Model]) -> None:
+def test_answers_are_those_of_onnx_runtime(program: list[str], models: list[Case]) -> None:
     for model in models:
         statuses, _, bits = answers(program, model.path)
         apart = np.abs(bits.view(np.float32) - model.probabilities)
@@ -39,7 +39,7 @@ def test_answers_are_those_of_onnx_runtime(program: list[str], models: list[Mode
 
 
 def test_every_kernel_gives_the_same_bits_alone_and_side_by_side(
-    program: list[str], models: list[Model]
+    program: list[str], models: list[Case]
 ) -> None:
     names = kernels(program)
     assert names[-1] == "plain" and (platform.machine() != "x86_64" or "sse2" in names)
@@ -52,8 +52,8 @@ def test_every_kernel_gives_the_same_bits_alone_and_side_by_side(
                 assert (other == bits).all(), (model.name, kernel, many)
 
 
-def test_any_number_of_texts_in_any_order(program: list[str], models: list[Model]) -> None:
-    model = next(model for model in models if model.name == "two-directions.int8.onnx")
+def test_any_number_of_texts_in_any_order(program: list[str], models: list[Case]) -> None:
+    model = next(model for model in models if model.name == "both.int8.onnx")
     _, _, bits = answers(program, model.path)
     for count in range(12):
         order = [(7 * i + count) % len(RECORDS) for i in range(count)]
@@ -61,7 +61,7 @@ def test_any_number_of_texts_in_any_order(program: list[str], models: list[Model
         assert not count or (other == bits[order]).all(), count
 
 
-def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, models: list[Model]) -> None:
+def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, models: list[Case]) -> None:
     if "avx512-vnni" not in kernels(program):
         pytest.skip("no AVX-512 VNNI, by which it is tried")
     flags = ("gcc", "-std=c99", "-O2", "-mavx2")
@@ -74,18 +74,20 @@ def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, mod
 
 BUILDS = {
     "gnu11, contraction asked for": ("gcc", "-std=gnu11", "-O3", "-march=native", "-ffp-contract=fast"),
-    "no optimisation": ("gcc", "-std=c99", "-O0"),
     "size": ("gcc", "-std=c99", "-Os"),
     "sanitizers": ("gcc", *STRICT, *SANITIZED),
     "clang": ("clang", "-std=c99", "-O3"),
     "clang 14": ("clang-14", *STRICT, "-O2"),
     "clang, native": ("clang-14", "-std=gnu11", "-O3", "-march=native"),
 }
+QUICK = ("gnu11, contraction asked for",)
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize(
+    "build", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in BUILDS]
+)
 def test_every_compiler_gives_the_same_bits(
-    program: list[str], compiled: Compile, models: list[Model], build: str
+    program: list[str], compiled: Compile, models: list[Case], build: str
 ) -> None:
     other = [str(compiled(*BUILDS[build]))]
     for model in models:
@@ -111,9 +113,11 @@ MACHINES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
 }
 
 
+@pytest.mark.slow
+@pytest.mark.emulated
 @pytest.mark.parametrize("name", MACHINES)
 def test_every_machine_gives_the_same_bits(
-    program: list[str], compiled: Compile, models: list[Model], name: str
+    program: list[str], compiled: Compile, models: list[Case], name: str
 ) -> None:
     compiler, emulator, names = MACHINES[name]
     if emulator and not shutil.which(emulator[0]):
@@ -129,7 +133,7 @@ def test_every_machine_gives_the_same_bits(
 
 @pytest.mark.parametrize("flag", ["-msimd128", "-mno-simd128"])
 def test_webassembly_gives_the_same_bits(
-    program: list[str], compiled: Compile, models: list[Model], flag: str
+    program: list[str], compiled: Compile, models: list[Case], flag: str
 ) -> None:
     if not zig() or not shutil.which("node"):
         pytest.skip("no zig or no node")
@@ -142,10 +146,10 @@ def test_webassembly_gives_the_same_bits(
             assert (got[2] == answers(program, model.path)[2]).all(), model.name
 
 
-def test_weights_of_all_eight_bits(program: list[str], models: list[Model], tmp_path: Path) -> None:
+def test_weights_of_all_eight_bits(program: list[str], models: list[Case], tmp_path: Path) -> None:
     """Export writes weights up to 64. Larger ones are added up exactly too."""
     rng = np.random.default_rng(1)
-    for name in ("tiny.int8.onnx", "two-directions.int8.onnx"):
+    for name in ("tiny.int8.onnx", "both.int8.onnx"):
         source = next(model for model in models if model.name == name)
         data = source.path.read_bytes()
         for constant in constants(data, b"lstm_w", b"lstm_r"):
@@ -153,7 +157,7 @@ def test_weights_of_all_eight_bits(program: list[str], models: list[Model], tmp_
         data = data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
         path = tmp_path / name
         path.write_bytes(data)
-        model = described(name, path)
+        model = case(name, path, DECODED)
         bits = answers(program, path, "plain")[2]
         assert np.abs(bits.view(np.float32) - model.probabilities).max() < 1e-3
         for kernel in kernels(program):
