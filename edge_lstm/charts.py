@@ -22,14 +22,11 @@ import numpy.typing as npt
 from edge_lstm.extras import needs
 from edge_lstm.html import BAD, GOOD, INK, LINE, MUTED
 from edge_lstm.metrics import CalibrationBin
-from edge_lstm.printable import printable
 
 Floats = npt.NDArray[np.float64]
 
 WIDTH = 860.0  # of a drawing as wide as the page, in CSS pixels
 SMALL = 300.0  # of one that stands beside others
-NAME_LETTERS = 30
-BINS = 120
 MOST_DOTS = 1000
 
 _STYLE = {
@@ -48,14 +45,9 @@ _STYLE = {
     "axes.unicode_minus": False,
     "grid.color": LINE,
     "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "xtick.major.size": 0,
-    "xtick.minor.size": 0,
-    "ytick.major.size": 0,
-    "ytick.minor.size": 0,
+    **{f"{axis}tick.color": MUTED for axis in "xy"},
+    **{f"{axis}tick.labelsize": 10 for axis in "xy"},
+    **{f"{axis}tick.{kind}.size": 0 for axis in "xy" for kind in ("major", "minor")},
     "figure.facecolor": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
@@ -106,29 +98,11 @@ def to_svg(axes: Any, title: str) -> str:
     return head + body[body.index(">") + 1 :].strip()
 
 
-def clip(label: str, most: int = NAME_LETTERS) -> str:
-    """The label on one line, cut off with … where it is longer than ``most`` characters."""
-    shown = printable(label)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
-
-
 def milliseconds(us: float) -> str:
     """µs → a short label in µs, ms or s."""
     if us < 1000:
         return f"{us:.3g} µs" if us < 100 else f"{us:.0f} µs"
     return f"{us / 1e3:.3g} ms" if us < 999_500 else f"{us / 1e6:.3g} s"
-
-
-def _time_axis(axis: Any, low: float, high: float, *, logarithmic: bool) -> None:
-    """Round numbers from ``low`` to ``high`` µs, with their units."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-    if logarithmic and high / low >= 3:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 500 else (1,), numticks=20))
-    else:
-        axis.set_major_locator(MaxNLocator(6))
-    axis.set_major_formatter(FuncFormatter(lambda us, _: milliseconds(us) if us else "0"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _percent_axis(axis: Any, most: int = 6) -> None:
@@ -142,12 +116,11 @@ def _percent_axis(axis: Any, most: int = 6) -> None:
 
 
 def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
-    """Accuracy against confidence, the gap between them, and below it how many texts are in each bin."""
+    """Accuracy against confidence, and the gap between them."""
     # The most probable of L labels has at least 1 / L: nothing can be left of that.
     start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
     with style():
-        axes = new_axes(SMALL, SMALL + 60)
-        below = axes.inset_axes((0, -0.33, 1, 0.18))
+        axes = new_axes(SMALL, SMALL)
         for b in bins:
             low = max(b.low, start)
             bar: dict[str, Any] = {"align": "edge", "width": (b.high - low) * 0.96}
@@ -155,20 +128,15 @@ def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
             colour, shade = (BAD, 0.6) if b.accuracy < b.confidence else (GOOD, 0.35)
             axes.bar(low, met, color=GOOD, alpha=0.85, **bar)
             axes.bar(low, gap, bottom=met, color=colour, alpha=shade, **bar)
-            below.bar(low, b.count, color=MUTED, alpha=0.6, **bar)
         axes.plot((start, 1), (start, 1), color=INK, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(xlim=(start, 1), ylim=(0, 1), ylabel="accuracy")
+        axes.set(xlim=(start, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
         _percent_axis(axes.yaxis, 5)
         _percent_axis(axes.xaxis)
-        below.set(xlim=(start, 1), xticks=(), yticks=(), xlabel="confidence", ylabel="texts")
-        below.grid(visible=False)
         return to_svg(axes, "reliability diagram")
 
 
 def coverage_chart(
-    confidence: npt.NDArray[np.float32],
-    right: npt.NDArray[np.bool_],
-    answered: npt.NDArray[np.bool_] | None = None,
+    confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_], answered: npt.NDArray[np.bool_]
 ) -> str:
     """Accuracy among the surest predictions, from a few of them to all: what abstaining on the rest buys.
 
@@ -180,7 +148,7 @@ def coverage_chart(
         axes = new_axes(SMALL, SMALL)
         axes.plot(shares, accuracy, color=GOOD, linewidth=2.5, marker="o", markersize=3)
         floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
-        if answered is not None and answered.any() and not answered.all():
+        if answered.any() and not answered.all():
             axes.axvline(float(answered.mean()), color=BAD, linewidth=1.5, linestyle="--")
         axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered (coverage)")
         axes.set_ylabel("accuracy")
@@ -200,50 +168,9 @@ def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) 
 
 
 @dataclass(frozen=True)
-class Distribution:
-    """Times of one setting: samples in µs, and the percentiles to mark (name, µs)."""
-
-    name: str
-    samples_us: Floats
-    marks: tuple[tuple[str, float], ...]
-    colour: str
-
-
-def distribution_chart(settings: Sequence[Distribution]) -> str:
-    """One hill for each setting, all on one logarithmic axis, with its percentiles marked."""
-    low = min(float(one.samples_us.min()) for one in settings) * 0.95
-    high = max(float(one.samples_us.max()) for one in settings) * 1.05
-    edges = np.geomspace(low, high, BINS + 1)
-    with style():
-        axes = new_axes(WIDTH, 84 * len(settings) + 44)
-        axes.set_xscale("log")
-        for row, one in enumerate(reversed(settings)):
-            counts, _ = np.histogram(one.samples_us, edges)
-            # A root keeps single slow runs visible beside thousands of fast ones.
-            heights = row + 0.6 * np.sqrt(counts / counts.max())
-            axes.stairs(heights, edges, baseline=row, fill=True, color=one.colour, alpha=0.75, linewidth=0)
-            axes.plot((low, high), (row, row), color=LINE, linewidth=1)
-            end = 0.0
-            for name, us in one.marks:
-                axes.plot((us, us), (row - 0.04, row + 0.66), color=INK, linewidth=1.2)
-                if us > end:  # a label that would lie on the one before is left to the table
-                    label = f"{name} {milliseconds(us)}"
-                    axes.text(us, row + 0.67, f" {label}", size=10)
-                    end = us * (high / low) ** (7 * len(label) / (0.8 * WIDTH))
-        axes.set_yticks(range(len(settings)), [clip(one.name) for one in reversed(settings)], color=INK)
-        axes.set(xlim=(low, high), ylim=(-0.08, len(settings) - 0.02))
-        axes.set_xlabel("time of a run, logarithmic; height: √ of the runs")
-        _time_axis(axes.xaxis, low, high, logarithmic=True)
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
-        return to_svg(axes, "distribution of the times")
-
-
-@dataclass(frozen=True)
 class LengthCurve:
     """Texts of one setting by length: tokens and µs of each, and the line through them."""
 
-    name: str
     tokens: Floats
     times_us: Floats
     fixed_us: float
@@ -265,6 +192,6 @@ def length_curve_chart(settings: Sequence[LengthCurve]) -> str:
             ends = np.array((0.0, longest))
             axes.plot(ends, one.fixed_us + one.per_token_us * ends, color=one.colour, linewidth=1.8)
         axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens of the text")
-        _time_axis(axes.yaxis, 0, slowest, logarithmic=False)
+        axes.yaxis.set_major_formatter(lambda us, _: milliseconds(us) if us else "0")
         axes.grid(visible=False, axis="x")
         return to_svg(axes, "time by length of the text")

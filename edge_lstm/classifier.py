@@ -189,10 +189,6 @@ class Classifier:
         units = int(network["hidden"]) * (2 if network.get("bidirectional") else 1)
         return BATCH_SIZE_OF_WIDE if units > WIDE else BATCH_SIZE_OF_NARROW
 
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Texts → token ids: int32 [n, length], 0 = padding, on the right."""
-        return self.model.tokenizer.encode(_check_texts(texts))
-
     def probabilities(
         self, texts: Sequence[str], *, batch_size: int | None = None
     ) -> npt.NDArray[np.float32]:
@@ -361,8 +357,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
                 f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
             ) from error
         raise ModelFileError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {model.path}: {reason}; "
-            "upgrade onnxruntime or export the model with a lower --opset"
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {model.path}: {reason}; upgrade onnxruntime"
         ) from error
 
 

@@ -8,24 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from html import escape
-from typing import Any
+from dataclasses import dataclass
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.html import page, table
 from edge_lstm.metrics import SMALLEST_PROBABILITY
 from edge_lstm.text import START_ID, Status
 
 WEAK = 0.05  # of the strongest effect: what is below stays without colour
-LISTED = 20  # words in the page's table
-_STYLE = """
-.reading { font-size: 1.13rem; line-height: 1.9; max-width: 72ch; }
-.reading span { border-radius: 3px; padding: 1px 0; }
-.unknown { text-decoration: underline; }
-.unread { color: var(--muted); }
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +72,6 @@ class Explanation:
             at = word.end
         yield self.text[at:], None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``edge-lstm explain --json``."""
-        return asdict(self)
-
 
 def explain(classifier: Classifier, text: str, *, label: str | None = None) -> Explanation:
     """Leave out each word of a text in turn.
@@ -132,47 +118,6 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
         status=encoded.status,
         words=tuple(words),
     )
-
-
-def explanation_page(explanation: Explanation) -> str:
-    """The text with its colours and the strongest parts: HTML that loads nothing and runs no script."""
-    title = f"{explanation.label} {explanation.probability:.1%}"
-    return page(title, _body(explanation, title), style=_STYLE)
-
-
-def _body(explanation: Explanation, title: str) -> Iterator[str]:
-    label = escape(explanation.label)
-    others = ", ".join(f"{escape(name)} {value:.1%}" for name, value in explanation.probabilities.items())
-    yield f"<h1>{escape(title)}</h1>"
-    yield (
-        f'<p class="muted">{others}; status {explanation.status}. Blue moves towards {label}, orange away '
-        "from it. Underlined: not in the vocabulary. Grey: not read, because the text is too long.</p>"
-    )
-    spans = (
-        escape(text) if word is None else _span(word, explanation.strength(word))
-        for text, word in explanation.pieces()
-    )
-    yield f'<p class="reading text">{"".join(spans)}</p>'
-    yield "<h2>What moved the prediction most</h2>"
-    rows = [
-        (escape(" ".join(word.text.split())), f"{word.effect:+.3f}", f"{word.probability:.2%}")
-        for word in explanation.strongest(LISTED)
-    ]
-    yield table(("word", "effect", f"{explanation.label} without it"), rows, numbers=(1, 2))
-    yield (
-        '<p class="muted">Each word was left out in turn. The effect is the change of the '
-        f"log-odds of {label}: +1 multiplies its odds by 2.7. It shows what the model reacts to, not why; "
-        "words that only work together each show a part of it.</p>"
-    )
-
-
-def _span(word: Word, strength: float) -> str:
-    rgb = "37,99,168" if strength > 0 else "217,119,43"  # GOOD and BAD of html.py
-    opacity = 0.2 + 0.5 * abs(strength)
-    tint = f"background:rgba({rgb},{opacity:.2f})" if abs(strength) >= WEAK else ""
-    names = " ".join(["unknown"] * (not word.known) + ["unread"] * (not word.read))
-    title = f"effect {word.effect:+.3f}, without it {word.probability:.2%}"
-    return f'<span class="{names}" style="{tint}" title="{title}">{escape(word.text)}</span>'
 
 
 def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> float:

@@ -62,8 +62,6 @@ figcaption {{ max-width: 75ch; }}
 svg {{ display: block; width: 100%; height: auto; }}
 .wide > svg {{ min-width: min(var(--width), 600px); }}
 svg text {{ font-family: inherit !important; }}
-details summary {{ cursor: pointer; }}
-details[open] summary {{ color: var(--muted); }}
 .text {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
 .swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }}
 @media (max-width: 600px) {{ body {{ padding: 16px 14px 40px; }} h1 {{ font-size: 1.4rem; }} }}
@@ -77,13 +75,13 @@ details[open] summary {{ color: var(--muted); }}
 """
 
 
-def page(title: str, body: Iterable[str], *, style: str = "") -> str:
-    """The whole document; ``body`` is HTML, ``title`` is text, ``style`` more CSS. Control characters and
-    marks of direction in it become escapes."""
+def page(title: str, body: Iterable[str]) -> str:
+    """The whole document; ``body`` is HTML, ``title`` is text. Control characters and marks of direction
+    become escapes."""
     document = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
@@ -119,10 +117,3 @@ def figure(svg: str, caption: str) -> str:
 def swatch(i: int) -> str:
     """A patch in the colour of the ith series."""
     return f'<span class="swatch" style="background:var(--series-{i % len(SERIES)})"></span>'
-
-
-def legend(names: Sequence[tuple[int, str]]) -> str:
-    """The series and their names; nothing for a single one."""
-    if len(names) < 2:
-        return ""
-    return f'<p class="muted">{"".join(f"{swatch(i)}{escape(name)}&emsp;" for i, name in names)}</p>'

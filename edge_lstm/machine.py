@@ -18,13 +18,11 @@ X86_FEATURES = (
     "sse4_1", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8",
 )
 ARM_FEATURES = ("neon", "asimd", "atomics", "asimdhp", "asimddp", "i8mm", "bf16", "sve")
-# Main ID Register part numbers (implementer 0x41, Arm) of cores found in small devices and servers.
+# Main ID Register part numbers (implementer 0x41, Arm) of cores found in small devices.
 ARM_CORES = {
     "0xc07": "Cortex-A7", "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55",
     "0xd07": "Cortex-A57", "0xd08": "Cortex-A72", "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75",
-    "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd0d": "Cortex-A77", "0xd40": "Neoverse-V1",
-    "0xd41": "Cortex-A78", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd49": "Neoverse-N2",
-    "0xd4f": "Neoverse-V2",
+    "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd41": "Cortex-A78",
 }
 # fmt: on
 _NO_LIMIT = 2**60  # cgroup version 1 writes a number near 2**63 for "no limit"

@@ -78,13 +78,11 @@ class McNemar:
     """McNemar's test: are two classifiers equally often right on the same texts?
 
     Only texts on which exactly one of them is right say anything about that.
-    exact: two-sided exact p-value, conservative; mid_p: Lancaster's mid-p value, nearer to the nominal
-    level and the one to read (Fagerland, Lydersen & Laake 2013).
+    mid_p: Lancaster's two-sided mid-p value (Fagerland, Lydersen & Laake 2013).
     """
 
     only_first_right: int
     only_second_right: int
-    exact: float
     mid_p: float
 
 
@@ -198,15 +196,15 @@ def wilson_interval(successes: int, n: int) -> Interval:
 
 
 def mcnemar(only_first_right: int, only_second_right: int) -> McNemar:
-    """McNemar's exact and mid-p test from the two counts of texts on which exactly one is right."""
+    """McNemar's mid-p test from the two counts of texts on which exactly one is right."""
     n, k = only_first_right + only_second_right, min(only_first_right, only_second_right)
     # Under the null hypothesis k is binomial(n, 1/2). Logarithms, since 2**n overflows from n = 1024.
     terms = [
         math.exp(math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2))
         for i in range(k + 1)
     ]
-    tail = 2 * math.fsum(terms)
-    return McNemar(only_first_right, only_second_right, min(1.0, tail), min(1.0, tail - terms[-1]))
+    mid_p = 2 * math.fsum(terms) - terms[-1]
+    return McNemar(only_first_right, only_second_right, min(1.0, mid_p))
 
 
 def paired_difference_interval(only_first_right: int, only_second_right: int, n: int) -> Interval:

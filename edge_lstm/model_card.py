@@ -37,7 +37,8 @@ def model_card(model: ModelFile) -> str:
     publish = "The file does not say. Add it here and as `license:` in the front matter before you publish."
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        front_matter=_front_matter(model, name, "license: mit\n" if is_embedded else ""),
+        licence_tag="license: mit\n" if is_embedded else "",
+        tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(name),
         kind=_kind(model),
         bytes=f"{len(model.data):,}",
@@ -60,24 +61,6 @@ def accuracy_line(model: ModelFile) -> str:
         where = "; measured before quantization" if model.quantization else ""
         return f"{values} on {_show(scores, 'texts', ',')} {title} texts{where}"
     return ""
-
-
-def _front_matter(model: ModelFile, name: str, licence: str) -> str:
-    """YAML, of which JSON is a part."""
-    tags = json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"])
-    lines = f"---\n{licence}library_name: edge-lstm\npipeline_tag: text-classification\ntags: {tags}\n"
-    test, data = _part(model.training, "test"), _part(model.training, "data")
-    keys = {"accuracy": "accuracy", "f1": "macro_f1"}
-    metrics = [{"type": kind, "value": test[key]} for kind, key in keys.items() if _is_number(test.get(key))]
-    if metrics:
-        dataset = printable(data["name"]) if isinstance(data.get("name"), str) else "unknown"
-        result = {
-            "task": {"type": "text-classification"},
-            "dataset": {"name": dataset, "type": dataset, "split": "test"},
-            "metrics": metrics,
-        }
-        lines += f"model-index: {json.dumps([{'name': printable(name), 'results': [result]}])}\n"
-    return lines + "---"
 
 
 def _kind(model: ModelFile) -> str:

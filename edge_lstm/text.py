@@ -358,10 +358,6 @@ class Tokenizer:
             words, known = words - 1 + len(parts), known + sum(piece is not None for _, _, piece in parts)
         return words, known
 
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Texts → ids: int32 [n, length], 0 = padding, on the right."""
-        return to_matrix([self.encode_text(text).ids for text in texts], self.length)
-
     def to_metadata(self) -> dict[str, Any]:
         """The rule in words and numbers, for the model file: enough to re-implement it."""
         ends = {

@@ -200,27 +200,17 @@ def _one_line(debug: bool) -> Iterator[None]:
         if debug or (isinstance(error, RuntimeError) and not limit_met(error)):
             raise
         abandon_output()
-        _fail(limit_met(error) or _in_words(error))
+        print(f"error: {printable(limit_met(error) or _in_words(error))}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, EdgeLSTMError):
         return str(error)
     if isinstance(error, ImportError):
-        missing = missing_package(error)
-        return (
-            str(missing) if missing else f"{_first_line(error)}; run 'edge-lstm doctor' or install it again"
-        )
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.strerror or error} {error.filename}; check the path, its permissions and the disk"
-    strerror = error.strerror if isinstance(error, OSError) else None
-    return f"{strerror or error}; check the path, its permissions and the disk"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _fail(message: str) -> None:
-    print(f"error: {printable(message)}", file=sys.stderr)
-    sys.exit(1)
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return str(missing_package(error) or f"{line}; run 'edge-lstm doctor' or install it again")
+    what, name = str(error), ""
+    if isinstance(error, OSError):
+        what, name = error.strerror or what, f" {error.filename}" if error.filename else ""
+    return f"{what}{name}; check the path, its permissions and the disk"

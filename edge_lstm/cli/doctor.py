@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +43,7 @@ def command(
     from edge_lstm.doctor.checks import examine
 
     diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
-    print(to_json(diagnosis.to_json(), indent=2) if as_json else "\n".join(_lines(diagnosis)))
+    print(to_json(asdict(diagnosis), indent=2) if as_json else "\n".join(_lines(diagnosis)))
     if not diagnosis.fit:
         sys.exit(1)
 

@@ -48,29 +48,15 @@ FilesArgument = Annotated[
 ]
 MistakesOption = Annotated[
     Path | None,
-    typer.Option(
-        "--mistakes",
-        metavar="FILE.csv",
-        help="Write the texts that are predicted wrongly, with both labels, to correct and train on.",
-        show_default=False,
-    ),
+    typer.Option("--mistakes", metavar="FILE.csv", help="Write the wrong predictions, to correct them."),
 ]
 LabelMapOption = Annotated[
     str | None,
-    typer.Option(
-        "--label-map",
-        metavar="DATA=MODEL,...",
-        help="The model's labels for the data's, where they differ: 0=neg,1=pos.",
-    ),
+    typer.Option("--label-map", metavar="DATA=MODEL,...", help="Where labels differ: 0=neg,1=pos."),
 ]
 SplitOption = Annotated[
     str | None,
-    typer.Option(
-        "--split",
-        metavar="NAME",
-        help="Split of a source that has splits.  [default: test]",
-        show_default=False,
-    ),
+    typer.Option("--split", metavar="NAME", help="Split of a source that has some.  [default: test]"),
 ]
 DataDirOption = Annotated[
     Path | None,
@@ -104,8 +90,11 @@ def command(
     of these answers are wrong. For a model that gives several labels per text: micro and macro F1, the share
     of texts that are exactly right, and each label's threshold.
     """
+    from edge_lstm.atomic import write_atomically
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
+    from edge_lstm.evaluation.report import report as report_page
+    from edge_lstm.evaluation.report import write_mistakes
     from edge_lstm.evaluation.sources import load_labelled
 
     *models, data = files
@@ -132,7 +121,10 @@ def command(
             classifiers, labelled, data=data, label_map=names, abstain=abstain, threshold=threshold,
             batch_size=batch_size, progress=progress.advance,
         )  # fmt: skip
-    _write(evaluation, report, mistakes)
+    if report is not None:
+        write_atomically(report_page(evaluation), report)
+    if mistakes is not None:
+        write_mistakes(evaluation, mistakes)
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
     else:
@@ -160,43 +152,29 @@ def _check_files(models: list[str], data: str, report: Path | None, mistakes: Pa
         check_drawable()
 
 
-def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:
-    from edge_lstm.evaluation.report import write_mistakes, write_report
-
-    if report is not None:
-        write_report(evaluation, report)
-    if mistakes is not None:
-        write_mistakes(evaluation, mistakes)
-
-
 def _show(evaluation: Evaluation) -> None:
     from edge_lstm.evaluation import summary
 
     names = [short(result.name, NAME_WIDTH) for result in evaluation.results]
     print(wrapped(summary.texts_line(evaluation)), end="\n\n")
     _print(summary.models_table(evaluation, names))
-    rows = [(name, r.abstention) for name, r in zip(names, evaluation.results)]
-    abstentions = [(name, row) for name, row in rows if row is not None]
-    if abstentions:
-        _print(summary.abstention_table(abstentions), "without the texts on which the model abstains")
-        if any(row.same_texts for _, row in abstentions):
-            print(wrapped(summary.SAME_TEXTS), end="\n\n")
+    abstention = summary.abstention_table(evaluation, names)
+    if abstention.rows:
+        _print(abstention, "without the texts on which the model abstains")
     if notes := summary.notes(evaluation, names):
         print("\n".join(map(wrapped, notes)), end="\n\n")
     for name, result in zip(names, evaluation.results):
         _print(summary.labels_table(result), f"{name} by label")
-        if not evaluation.several and fits(confusion := summary.confusion_table(result)):
+        if evaluation.several:
+            continue
+        confusion = summary.confusion_table(result)
+        if width_of(*_cut(confusion)) <= WIDTH:
             _print(confusion, f"{name}: texts by true label (row) and predicted label (column)")
     for comparison in evaluation.comparisons:
         print(printable(f"{comparison.second} against {comparison.first}"))
         for name, value in summary.comparison_rows(evaluation, comparison):
             print(f"  {name:<10} {value}")
         print()
-
-
-def fits(table: Table) -> bool:
-    """Whether a table fits a terminal of 80 columns."""
-    return width_of(*_cut(table)) <= WIDTH
 
 
 def _print(table: Table, title: str = "") -> None:

@@ -1,15 +1,16 @@
-"""``edge-lstm explain``: which words of a text moved the prediction, on a terminal and as an HTML page."""
+"""``edge-lstm explain``: which words of a text moved the prediction."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ReportOption, ThreadsOption
+from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption
 from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -36,7 +37,6 @@ def command(
     model: ModelOption = None,
     label: LabelOption = None,
     words: WordsOption = 12,
-    report: ReportOption = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
@@ -46,20 +46,14 @@ def command(
     The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. On a terminal the text is
     coloured, blue towards the label and orange away from it.
     """
-    from edge_lstm.atomic import check_distinct, check_writable, write_atomically
     from edge_lstm.classifier import Classifier
-    from edge_lstm.explain import explain, explanation_page
+    from edge_lstm.explain import explain
 
-    if report is not None:
-        check_writable(report)
-        check_distinct([report], [model] if model else [])
     classifier = Classifier.load(model, threads=threads, provider=provider)
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
     explanation = explain(classifier, text, label=label)
-    if report is not None:
-        write_atomically(explanation_page(explanation), report)
-    print(to_json(explanation.to_json(), indent=2) if as_json else "\n".join(_lines(explanation, words)))
+    print(to_json(asdict(explanation), indent=2) if as_json else "\n".join(_lines(explanation, words)))
 
 
 def _lines(explanation: Explanation, most: int) -> Iterator[str]:

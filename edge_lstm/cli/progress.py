@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge_lstm.signals import held
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _AFTER_SECONDS = 0.5  # what is done by then needs no bar, nor the time that rich takes to be imported
 _LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
+
+BarT = TypeVar("BarT", bound="Bar")
 
 
 class Bar:
@@ -24,7 +26,7 @@ class Bar:
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> Bar:
+    def __enter__(self: BarT) -> BarT:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -32,7 +34,7 @@ class Bar:
             self._bar.stop()
             self._bar = None
 
-    def show(self, text: str, fraction: float | None) -> None:
+    def draw(self, text: str, fraction: float | None) -> None:
         """fraction: of the work that is done, None where its end is not known."""
         if not self.is_shown or time.monotonic() < self._from:
             return
@@ -58,7 +60,7 @@ class Bar:
         self._bar.start()
 
 
-class ProgressBar:
+class ProgressBar(Bar):
     """``label  1,024 of 25,000`` and a bar.
 
     >>> with ProgressBar("evaluating", 25_000) as progress:
@@ -66,47 +68,29 @@ class ProgressBar:
     """
 
     def __init__(self, label: str, total: int) -> None:
-        self._bar = Bar()
-        self._label = label
-        self._total = total
-        self._done = 0
-
-    def __enter__(self) -> ProgressBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.__exit__()
-
-    def show(self, done: int, total: int) -> None:
-        """``done`` of ``total`` are done."""
-        self._done, self._total = done, total
-        text = f"{self._label}  {self._done:,} of {self._total:,}"
-        self._bar.show(text, done / total if total else None)
+        super().__init__()
+        self._label, self._total, self._done = label, total, 0
 
     def advance(self, count: int) -> None:
         """``count`` more are done."""
-        self.show(self._done + count, self._total)
+        self._done += count
+        text = f"{self._label}  {self._done:,} of {self._total:,}"
+        self.draw(text, self._done / self._total if self._total else None)
 
 
-class ScoreProgress:
+class ScoreProgress(Bar):
     """Rows, speed and errors of a scoring run: a bar, or a line each half minute."""
 
     def __init__(self) -> None:
-        self._bar = Bar()
+        super().__init__()
         self._next_line = time.monotonic() + _LINE_SECONDS
-
-    def __enter__(self) -> ScoreProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.__exit__()
 
     def show(self, progress: Progress) -> None:
         """Shows how far the run is."""
-        if self._bar.is_shown:
+        if self.is_shown:
             counts = progress.summary
             text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
-            self._bar.show(text, progress.fraction)
+            self.draw(text, progress.fraction)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_SECONDS
             print(_line(progress), file=sys.stderr, flush=True)

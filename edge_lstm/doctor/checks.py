@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from platform import python_implementation, python_version
@@ -51,10 +51,6 @@ class Diagnosis:
     checks: tuple[Check, ...]
     model: dict[str, Any] | None
     golden_rows: list[dict[str, Any]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``edge-lstm doctor --json``."""
-        return asdict(self)
 
 
 def examine(
@@ -216,27 +212,25 @@ def _failure(probe: Probe, stage: str, machine: Machine, packages: dict[str, str
         finding, _, advice = probe.message.rpartition("; ")
         return Check(name, "failed", finding or advice, advice if finding else "give another file")
     if probe.reason == "timeout":
+        finding = f"{what} took too long"
         advice = "try again with a longer --timeout; a worn SD card or too little memory does this"
-        return Check(name, "failed", f"{what} took too long", advice)
-    if probe.reason == "exit":
-        return Check(name, "failed", probe.message or f"{what} failed", "run 'edge-lstm doctor --in-process'")
-    if probe.reason.lower().startswith("sig"):
+    elif probe.reason == "exit":
+        finding, advice = probe.message or f"{what} failed", "run 'edge-lstm doctor --in-process'"
+    elif probe.reason.lower().startswith("sig"):
         finding = f"{what} ended the process with {probe.reason}"
-        return Check(name, "failed", finding, _signal_advice(probe.reason, package, version))
-    finding = f"{what} fails ({probe.reason}: {probe.message})"
-    if stage == "golden":
-        return Check(name, "failed", finding, "its golden rows do not fit the model: export it again")
-    return Check(name, "failed", finding, _import_advice(probe, package, version, machine))
+        advice = _signal_advice(probe.reason, package, version)
+    else:
+        finding = f"{what} fails ({probe.reason}: {probe.message})"
+        advice = "export the model again: its golden rows do not fit it"
+        if stage != "golden":
+            advice = _import_advice(probe, package, version, machine)
+    return Check(name, "failed", finding, advice)
 
 
 def _signal_advice(name: str, package: str, version: str) -> str:
     if name == "SIGILL":
-        raspberry = " (1.21.0 does so on a Raspberry Pi 4, 1.20.1 and 1.21.1 do not)"
-        return (
-            f"{package} {version} uses an instruction that this CPU lacks"
-            f"{raspberry if package == 'onnxruntime' else ''}; "
-            f"install another release: pip install '{package}!={version}'"
-        )
+        fault = f"{package} {version} uses an instruction that this CPU lacks"
+        return f"{fault}; install another release: pip install '{package}!={version}'"
     if name == "SIGINT" and package == "numpy":  # what OpenBLAS does where a thread does not start
         return "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"
     if name == "SIGKILL":

@@ -172,7 +172,6 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
                 "ids_match": opened.tokenizer.encode_text(row.text).ids == list(row.ids),
                 "identical": bool((alone == expected).all()),
                 "difference": difference if math.isfinite(difference) else 1.0,
-                "label_matches": int(alone.argmax()) == int(expected.argmax()),
                 "same_in_a_batch": bool((alone == in_a_batch).all()),
             }
         )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import SHOWN_RISKS, is_unsure, reach
+from edge_lstm.answering import is_unsure, reach
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.texts import OovRate, oov_rate
@@ -136,10 +136,6 @@ class Result:
         right = self._true_probabilities.astype(np.float64)
         return float(-np.log(np.clip(right, SMALLEST_PROBABILITY, 1.0)).sum(axis=1).mean())
 
-    def names(self, matrix: Bools, text: int) -> list[str]:
-        """The labels of one text. matrix: truth or predicted."""
-        return [self.labels[i] for i in np.flatnonzero(matrix[text]).tolist()]
-
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the texts' predictions."""
         model, scores = self.model, self.scores
@@ -194,28 +190,17 @@ class Result:
     @property
     def abstention(self) -> Abstention | None:
         """What the threshold comes to; None where no text is left out."""
-        return self.abstention_at(self.threshold, self.abstain) if self.threshold else None
-
-    def abstention_at(self, threshold: float, abstain: float | None) -> Abstention:
-        """What another threshold comes to."""
-        is_answered = ~is_unsure(self.confidence, threshold)
-        answered, wrong = int(is_answered.sum()), int((is_answered & ~self.correct).sum())
+        if not self.threshold:
+            return None
+        answered, wrong = int(self.answered.sum()), int((self.answered & ~self.correct).sum())
         return Abstention(
-            abstain=abstain,
-            threshold=threshold,
+            abstain=self.abstain,
+            threshold=self.threshold,
             answered=answered / len(self.truth),
             wrong=wrong / answered if answered else None,
             wrong_interval=wilson_interval(wrong, answered) if answered else None,
-            same_texts=self.same_texts and abstain is not None,
+            same_texts=self.same_texts and self.abstain is not None,
         )
-
-    def abstentions(self) -> list[Abstention]:
-        """What the file's thresholds for usual shares of wrong answers come to, and that in use."""
-        curve = self.model.abstention
-        shares = sorted({*SHOWN_RISKS, *([self.abstain] if self.abstain else [])}) if curve else []
-        points = [(share, point) for share in shares if curve and (point := curve.promised(share))]
-        rows = [self.abstention_at(point.threshold, share) for share, point in points]
-        return rows + ([self.abstention] if self.abstention and self.abstain is None else [])
 
 
 @dataclass(frozen=True, kw_only=True)

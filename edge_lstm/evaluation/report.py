@@ -21,13 +21,8 @@ from edge_lstm.html import figure, page, swatch, table
 
 MATRIX_LABELS = 16  # more labels, and the page shows the most frequent confusions instead of the matrix
 SHOWN_TEXTS = 25  # of mistakes and disagreements
-EXCERPT = 240  # characters of a text that are shown before it is opened
+EXCERPT = 240  # characters of a text that are shown
 MISTAKE_COLUMNS = ("row", "label", "guess", "probability", "text")
-
-
-def write_report(evaluation: Evaluation, path: Path) -> None:
-    """Write the page. It holds the texts it shows. Raise OutputError where it cannot be written."""
-    write_atomically(report(evaluation), path)
 
 
 def write_mistakes(evaluation: Evaluation, path: Path) -> int:
@@ -50,7 +45,7 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> int:
 
 
 def report(evaluation: Evaluation) -> str:
-    """The page: HTML that loads nothing, reads no network and runs no script."""
+    """The page: HTML that loads nothing and runs no script. It holds the texts it shows."""
     names = " and ".join(result.name for result in evaluation.results)
     return page(f"{names} on {evaluation.data}", _body(evaluation, names))
 
@@ -63,6 +58,9 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
     models = summary.models_table(evaluation, names)
     rows = [(swatch(i) + escape(name), *map(escape, cells)) for i, (name, *cells) in enumerate(models.rows)]
     yield table(models.header, rows, numbers=range(1, len(models.header)))
+    abstention = summary.abstention_table(evaluation, names)
+    if abstention.rows:
+        yield _table(abstention)
     lines = summary.notes(evaluation, names)
     lines += [f"{r.name}, from its training: {warning}" for r in results for warning in r.training_warnings]
     yield f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
@@ -71,10 +69,9 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
         yield _table(summary.labels_table(result))
         if not evaluation.several:
             yield from _one_label(result)
-    for comparison, second in zip(evaluation.comparisons, results[1:]):
+    for comparison in evaluation.comparisons:
         yield f"<h2>{escape(comparison.second)} against {escape(comparison.first)}</h2>"
         yield _table(summary.Table(("", ""), list(summary.comparison_rows(evaluation, comparison))), ())
-        yield from _disagreements(evaluation, results[0], second)
     for result in results:
         yield from _mistakes(evaluation, result)
     files = " ".join(f"{escape(r.name)}: sha256 {r.model.sha256()}." for r in results)
@@ -101,17 +98,6 @@ def _one_label(result: Result) -> Iterator[str]:
         + (" Dashed: the texts that are answered here." if result.threshold else ""),
     )
     yield "</div>"
-    rows = result.abstentions()
-    if not rows:
-        return
-    curve = result.model.abstention
-    source = f" chosen on {curve.texts:,} texts ({escape(curve.data)})" if curve else ""
-    yield "<h3>Abstention</h3>"
-    yield (
-        f'<p class="muted">The threshold{source} for each allowed share of wrong answers, and what it comes '
-        f"to on these texts. {summary.SAME_TEXTS if any(row.same_texts for row in rows) else ''}</p>"
-    )
-    yield _table(summary.abstention_table([(result.name, row) for row in rows]))
 
 
 def _confusion_matrix(result: Result) -> str:
@@ -139,57 +125,23 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Iterator[str]:
         yield "<p>None.</p>"
         return
     yield (
-        f'<p class="muted">{_count(wrong)} The model is surest of the first ones: look here for wrong labels '
-        "in the data, and for what the model cannot read (irony, negation, unknown topics).</p>"
+        f'<p class="muted">{len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the surest first: look here '
+        "for wrong labels in the data, and for what the model cannot read (irony, negation, …).</p>"
     )
-    yield _texts(evaluation, wrong, [result])
-
-
-def _disagreements(evaluation: Evaluation, first: Result, second: Result) -> Iterator[str]:
-    apart = np.flatnonzero((first.predicted != second.predicted).any(axis=1))
-    if not len(apart):
-        return
-    change = np.abs(first.probabilities - second.probabilities).max(axis=1)
-    apart = apart[np.argsort(-change[apart], kind="stable")]
-    yield "<h3>Texts that get other labels</h3>"
-    yield f'<p class="muted">{_count(apart)} The largest change comes first; bold is right.</p>'
-    yield _texts(evaluation, apart, [first, second])
-
-
-def _count(rows: npt.NDArray[np.int64]) -> str:
-    return f"{len(rows):,} texts" + (
-        f", of which {SHOWN_TEXTS} are shown." if len(rows) > SHOWN_TEXTS else "."
-    )
-
-
-def _texts(evaluation: Evaluation, rows: npt.NDArray[np.int64], results: Sequence[Result]) -> str:
-    """The first of these texts: number, true label, each model's prediction and probability, the text."""
-    first, cells = results[0], []
-    for i in rows[:SHOWN_TEXTS].tolist():
-        row = [f"{i + 1:,}", escape(summary.label_names(first, first.truth, i)) or _NONE]
-        for result in results:
-            label = escape(summary.label_names(result, result.predicted, i)) or _NONE
-            label = f"<b>{label}</b>" if result.correct[i] else label
-            row.append(label if evaluation.several else f"{label}&nbsp;{result.confidence[i]:.1%}")
-        cells.append([*row, _excerpt(evaluation.texts[i])])
-    names = [result.name for result in results] if len(results) > 1 else ["predicted"]
-    return table(("text", "label", *names, ""), cells, numbers=(0,))
+    cells = []
+    for i in wrong[:SHOWN_TEXTS].tolist():
+        true, label = (
+            escape(summary.label_names(result, matrix, i)) or _NONE
+            for matrix in (result.truth, result.predicted)
+        )
+        predicted = label if evaluation.several else f"{label}&nbsp;{result.confidence[i]:.1%}"
+        text = evaluation.texts[i] if evaluation.texts[i].strip() else "(empty)"
+        excerpt = text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
+        cells.append((f"{i + 1:,}", true, predicted, f'<span class="text">{escape(excerpt)}</span>'))
+    yield table(("text", "label", "predicted", ""), cells, numbers=(0,))
 
 
 _NONE = '<span class="muted">(none)</span>'
-
-
-def _excerpt(text: str) -> str:
-    """The beginning of a text, and the whole of it to open."""
-    if not text.strip():
-        return '<span class="muted">(empty)</span>'
-    if len(text) <= EXCERPT:
-        return f'<span class="text">{escape(text)}</span>'
-    start = text[:EXCERPT].rsplit(" ", 1)[0]
-    return (
-        f'<details><summary class="text">{escape(start)} …</summary>'
-        f'<span class="text">…{escape(text[len(start) :])}</span></details>'
-    )
 
 
 def _surest_mistakes(result: Result) -> npt.NDArray[np.int64]:

@@ -11,8 +11,6 @@ from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.formats import named
 from edge_lstm.tables.labelled import Labelled, read_labelled
 
-# Read by edge_lstm_export only: the IMDB download, its tar, Keras's arrays.
-_WORKSTATION_SUFFIXES = TAR_SUFFIXES
 DEFAULT_SPLIT = "test"
 
 
@@ -44,7 +42,7 @@ def load_labelled(
     path = Path(source)
     if input_format is not None:
         named(input_format)
-    if (source == "imdb" and not path.exists()) or source.lower().endswith(_WORKSTATION_SUFFIXES):
+    if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
         read = _from_dataset(source, split or DEFAULT_SPLIT, data_dir, show_progress)
         return replace(read, several=bool(several))
     part = path / (split or DEFAULT_SPLIT)

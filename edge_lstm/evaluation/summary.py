@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_lstm.answering import LABEL_JOINT
-from edge_lstm.evaluation.evaluate import Abstention, Bools, Comparison, Evaluation, Result
+from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
 from edge_lstm.metrics import Interval
 
 SAME_TEXTS = "* threshold chosen on these same texts; on others more may be wrong"
@@ -77,11 +77,12 @@ def confused_pairs_table(result: Result, most: int = 20) -> Table:
     return Table(("true label", "predicted", "texts"), list(rows))
 
 
-def abstention_table(rows: Sequence[tuple[str, Abstention]]) -> Table:
-    """What thresholds come to; a ``*`` marks one that was chosen on these texts (SAME_TEXTS). rows: model or
-    other name, and its abstention."""
+def abstention_table(evaluation: Evaluation, names: Sequence[str]) -> Table:
+    """A row for each model that abstains; a ``*`` marks a threshold that was chosen on these texts."""
     cells: list[Sequence[str]] = []
-    for name, row in rows:
+    for name, row in zip(names, (result.abstention for result in evaluation.results)):
+        if row is None:
+            continue
         wrong, span = "–", "–"
         if row.wrong is not None and row.wrong_interval is not None:
             wrong, span = f"{row.wrong:.2%}{'*' * row.same_texts}", _span(row.wrong_interval)
@@ -109,12 +110,14 @@ def comparison_rows(evaluation: Evaluation, comparison: Comparison) -> list[tupl
 
 def notes(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
     """What to know of the texts before believing the metrics."""
-    return [f"{name}: {r.oov.note}" for name, r in zip(names, evaluation.results) if r.oov]
+    lines = [f"{name}: {r.oov.note}" for name, r in zip(names, evaluation.results) if r.oov]
+    flatters = any(r.abstention and r.abstention.same_texts for r in evaluation.results)
+    return [SAME_TEXTS] * flatters + lines
 
 
 def label_names(result: Result, matrix: Bools, text: int) -> str:
     """The labels of one text in one cell. matrix: truth or predicted."""
-    return LABEL_JOINT.join(result.names(matrix, text))
+    return LABEL_JOINT.join(result.labels[i] for i in np.flatnonzero(matrix[text]).tolist())
 
 
 def _span(interval: Interval) -> str:

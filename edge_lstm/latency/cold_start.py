@@ -18,7 +18,6 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 TIMEOUT_S = 900  # a fresh process under emulation takes a minute; beyond this it hangs
-PHASES = ("python", "imports", "load", "first")
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,10 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of a fresh process, in bytes: resident before and after loading, after all texts, and the
-    most it ever was. None where the system does not say (only Linux does).
+    """Memory of a fresh process, in bytes: resident after all texts, and the most it ever was. None where the
+    system does not say (only Linux does).
     """
 
-    imported: int | None
-    loaded: int | None
     steady: int | None
     peak: int | None
 
@@ -101,19 +98,17 @@ def child() -> None:
     from edge_lstm.classifier import Classifier
 
     imported = time.monotonic_ns()
-    memory = [_resident("VmRSS")]
     request = json.load(sys.stdin.buffer)
     texts = request["texts"]
     begun = time.monotonic_ns()
     classifier = Classifier.load(request["model"], threads=request["threads"], provider=request["provider"])
     loaded = time.monotonic_ns()
-    memory.append(_resident("VmRSS"))
     classifier.predict(texts[:1])
     answered = time.monotonic_ns()
     size = request.get("batch_size", 1)
     for start in range(0, len(texts), size):
         classifier.predict(texts[start : start + size], batch_size=size)
-    memory += [_resident("VmRSS"), _resident("VmHWM")]
+    memory = [_resident("VmRSS"), _resident("VmHWM")]
     # The spans leave out imported → begun: reading the request is the parent's business.
     spans = [imported - _ENTERED, loaded - begun, answered - loaded]
     json.dump({"entered": _ENTERED, "spans": spans, "memory": memory}, sys.stdout)

@@ -10,15 +10,14 @@ import numpy as np
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.latency.statistics import interval, resampled_medians, samples_needed
-from edge_lstm.latency.terminal import ms, plain, shorten, wrapped
+from edge_lstm.latency.summary import Table, ms, table_lines, wrapped
+
+TOO_SLOW = "too slow"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One setting, then and now: medians in µs, their ratio (above 1: slower) with its 95 % interval.
-
-    failed: slower by more than the limit, beyond noise: the whole interval lies above it.
-    """
+    """One setting, then and now: medians in µs, their ratio (above 1: slower) with its 95 % interval."""
 
     name: str
     old_us: float
@@ -27,22 +26,20 @@ class Row:
     low: float
     high: float
     verdict: str
-    failed: bool
 
 
 @dataclass(frozen=True)
 class Comparison:
     """fail_above: the limit as a part (0.05: 5 %), or None; notes: what makes the two less comparable."""
 
-    old_created: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     fail_above: float | None
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        """The settings that got slower by more than the limit."""
-        return tuple(row for row in self.rows if row.failed)
+        """The settings that got slower by more than the limit, beyond noise: the interval lies above it."""
+        return tuple(row for row in self.rows if row.verdict == TOO_SLOW)
 
 
 def compare(old: Result, new: Result, fail_above: float | None = None) -> Comparison:
@@ -54,10 +51,10 @@ def compare(old: Result, new: Result, fail_above: float | None = None) -> Compar
         raise DataError("the two results answered different texts; measure again with the same --texts")
     pairs = _pairs(old.settings, new.settings)
     if not pairs:
-        names = ", ".join(str(one.name) for one in old.settings[:3])
+        names = ", ".join(one.name for one in old.settings[:3])
         raise DataError(f"the two results share no setting ({names}, …); measure with the same options")
     rows = tuple(_row(before, after, fail_above) for before, after in pairs)
-    return Comparison(str(old.created), rows, tuple(_notes(old, new, len(pairs))), fail_above)
+    return Comparison(rows, tuple(_notes(old, new, len(pairs))), fail_above)
 
 
 def check(comparison: Comparison) -> None:
@@ -100,14 +97,13 @@ def _row(before: SettingResult, after: SettingResult, fail_above: float | None) 
         draws.append(resampled_medians(samples, one.samples.block_runs, np.random.default_rng(seed)))
     low, high = interval(draws[1] / draws[0])
     ratio = medians[1] / medians[0]
-    failed = fail_above is not None and low > 1 + fail_above
     verdict = _verdict(ratio, low, high, fail_above)
-    return Row(str(after.name), medians[0], medians[1], ratio, low, high, verdict, failed)
+    return Row(after.name, medians[0], medians[1], ratio, low, high, verdict)
 
 
 def _verdict(ratio: float, low: float, high: float, fail_above: float | None) -> str:
     if fail_above is not None and low > 1 + fail_above:
-        return "too slow"
+        return TOO_SLOW
     if fail_above is not None and ratio > 1 + fail_above:
         return "undecided"  # beyond the limit, but within the noise
     if low > 1:
@@ -117,14 +113,13 @@ def _verdict(ratio: float, low: float, high: float, fail_above: float | None) ->
 
 def _notes(old: Result, new: Result, pairs: int) -> list[str]:
     notes = []
-    for name, key in (("CPU", "cpu"), ("number of cores", "cores"), ("architecture", "architecture")):
-        then, now = getattr(old.machine, key), getattr(new.machine, key)
+    for name, then, now in (
+        ("CPU", old.machine.cpu, new.machine.cpu),
+        ("number of cores", old.machine.cores, new.machine.cores),
+        *((name, old.versions.get(name), new.versions.get(name)) for name in ("onnxruntime", "python")),
+    ):
         if now != then:
             notes.append(f"another {name}: {then} then, {now} now")
-    for package in ("onnxruntime", "python", "numpy"):
-        then, now = old.versions.get(package), new.versions.get(package)
-        if now != then:
-            notes.append(f"another {package}: {then} then, {now} now")
     for result, when in ((old, "then"), (new, "now")):
         notes += [f"{when}: {warning.text}" for warning in result.warnings]
     left = max(len(old.settings), len(new.settings)) - pairs
@@ -133,21 +128,16 @@ def _notes(old: Result, new: Result, pairs: int) -> list[str]:
     return notes
 
 
-def to_text(comparison: Comparison, *, unicode: bool = True) -> str:
+def to_text(comparison: Comparison) -> str:
     """The comparison for a terminal of 80 columns."""
-    heads = ("then", "now", "ratio", "95 % CI")
-    lines = [_line("p50 per run, ms", *heads, "verdict")]
-    for name, row in zip(shorten([row.name for row in comparison.rows], 21), comparison.rows):
-        interval_text = f"{row.low:.3f}–{row.high:.3f}"
-        cells = (ms(row.old_us), ms(row.new_us), f"{row.ratio:.3f}", interval_text, row.verdict)
-        lines.append(_line(name, *cells))
+    header = ("p50 per run, ms", "then", "now", "ratio", "95 % CI", "verdict")
+    cells = [
+        (r.name, ms(r.old_us), ms(r.new_us), f"{r.ratio:.3f}", f"{r.low:.3f}–{r.high:.3f}", r.verdict)
+        for r in comparison.rows
+    ]
+    lines = table_lines(Table(header, list(cells)))
     if any(row.verdict == "undecided" for row in comparison.rows):
         lines.append("undecided: beyond the limit, but within the noise; measure longer")
     for note in comparison.notes:
         lines += wrapped(note)
-    text = "\n".join(lines)
-    return text if unicode else plain(text)
-
-
-def _line(name: str, old: str, new: str, ratio: str, limits: str, verdict: str) -> str:
-    return f"{name:<22}{old:>8}{new:>8}{ratio:>8}{limits:>14}  {verdict}"
+    return "\n".join(lines)

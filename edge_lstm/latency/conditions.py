@@ -6,8 +6,8 @@ Everything is read from files of Linux (``/proc``, ``/sys``); what a machine doe
 
 from __future__ import annotations
 
-import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +48,8 @@ def state(root: Path = ROOT) -> State:
     """Read what the machine is doing now."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     frequency = [root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq" for cpu in cpus]
-    load = (_text(root / "proc/loadavg") or "").split()[:1]
     return State(
-        load_average=_float(load[0]) if load else None,
+        load_average=_load_average(root),
         mhz=_mean_mhz([path / "scaling_cur_freq" for path in frequency]),
         max_mhz=_mean_mhz([path / "scaling_max_freq" for path in frequency]),
         governor=_text(frequency[0] / "scaling_governor"),
@@ -113,31 +112,30 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _float(text: str | None) -> float | None:
+def _number(text: str | None, base: int = 10) -> int | None:
     try:
-        value = float(text or "")
+        number = int(text or "", base)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return number if abs(number) < 2**63 else None
 
 
-def _integer(text: str | None, base: int = 10) -> int | None:
-    try:
-        return int(text or "", base)
-    except ValueError:
-        return None
+def _load_average(root: Path) -> float | None:
+    """Of the last minute (proc(5), /proc/loadavg)."""
+    match = re.match(r"\d{1,9}\.\d{1,9}\b", _text(root / "proc/loadavg") or "")
+    return float(match[0]) if match else None
 
 
 def _mean_mhz(paths: Sequence[Path]) -> float | None:
     """The files hold kHz (kernel documentation, admin-guide/pm/cpufreq)."""
-    values = [value for path in paths if (value := _float(_text(path)))]
+    values = [value for path in paths if (value := _number(_text(path)))]
     return sum(values) / len(values) / 1000 if values else None
 
 
 def _throttled(root: Path) -> tuple[str, ...] | None:
     """Flags of the Raspberry Pi firmware that are up now."""
     for folder in ("soc/soc:firmware", "axi/axi:firmware"):
-        bits = _integer(_text(root / f"sys/devices/platform/{folder}/get_throttled"), 16)
+        bits = _number(_text(root / f"sys/devices/platform/{folder}/get_throttled"), 16)
         if bits is not None:
             return tuple(name for bit, name in THROTTLED_NOW.items() if bits >> bit & 1)
     return None
@@ -146,7 +144,7 @@ def _throttled(root: Path) -> tuple[str, ...] | None:
 def _throttle_count(root: Path) -> int | None:
     """Times x86 CPUs slowed themselves down for heat since the system started."""
     files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
-    counts = [count for file in files if (count := _integer(_text(file))) is not None]
+    counts = [count for file in files if (count := _number(_text(file))) is not None]
     return sum(counts) if counts else None
 
 
@@ -154,7 +152,7 @@ def _quota_stops(root: Path) -> int | None:
     stops = []
     for text in group_files(root, "cpu", "cpu.stat"):
         words = [line.split() for line in text.splitlines()]
-        stops += [_integer(pair[1]) for pair in words if pair[:1] == ["nr_throttled"] and len(pair) > 1]
+        stops += [_number(pair[1]) for pair in words if pair[:1] == ["nr_throttled"] and len(pair) > 1]
     return max((count for count in stops if count is not None), default=None)
 
 
@@ -162,5 +160,5 @@ def _steal(root: Path) -> float | None:
     """Seconds in which the host of this virtual machine ran others, on all CPUs (proc(5), /proc/stat)."""
     fields = (_text(root / "proc/stat") or "").splitlines()[:1]
     numbers = fields[0].split() if fields else []
-    ticks = _integer(numbers[8]) if len(numbers) > 8 else None
+    ticks = _number(numbers[8]) if len(numbers) > 8 else None
     return None if ticks is None else ticks / 100

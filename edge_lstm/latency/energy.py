@@ -1,4 +1,4 @@
-"""Energy per text, from a meter and from nothing else: RAPL, an INA or another sensor, a battery.
+"""Energy per text, from a meter and from nothing else: RAPL, an INA or another sensor.
 
 Counters (RAPL, some sensors) are read before and after. Power sensors are read between runs and added
 up over time. The machine at rest is measured first, so that both are known: what a text costs in all,
@@ -22,19 +22,17 @@ REST_PART = 0.3  # of the time, at rest
 class Meter:
     """Something under /sys that measures energy or power.
 
-    kind: "rapl", "sensor" or "battery"; scope: what it measures.
+    scope: what it measures.
     path: the file of the counter (µJ) or power (µW); where power is voltage × current, of the voltage,
-    and ``current`` that of the current. scale: what the value (or product) is multiplied by to be J or W.
+    and ``current`` that of the current.
     wrap_j: the value at which a counter starts again, 0 where it says none.
     """
 
-    kind: str
     name: str
     scope: str
     path: Path
     is_counter: bool
     current: Path | None = None
-    scale: float = 1e-6
     wrap_j: float = 0.0
 
     def read(self) -> float | None:
@@ -43,22 +41,20 @@ class Meter:
             value = float(self.path.read_text())
             if self.current is not None:
                 value *= float(self.current.read_text())
-            return abs(value) * self.scale  # some batteries count discharging as negative
+            return value / 1e6
         except (OSError, ValueError):
             return None
 
 
 @dataclass(frozen=True)
 class Energy:
-    """What the meter said over ``seconds`` of work.
+    """What the meter said.
 
     joules_per_text: all that the meter saw; above_rest: less what it sees at rest in the same time.
     """
 
     meter: str
     scope: str
-    seconds: float
-    texts: int
     watts: float
     rest_watts: float
     joules_per_text: float
@@ -67,14 +63,14 @@ class Energy:
 
 def find_meters(root: Path = ROOT) -> tuple[tuple[Meter, ...], str]:
     """Meters that can be read, the best first, and a line that says what there is or why there is none."""
-    candidates = [*_rapl(root), *_sensors(root), *_batteries(root)]
+    candidates = [*_rapl(root), *_sensors(root)]
     usable = tuple(meter for meter in candidates if meter.read() is not None)
     if usable:
         return usable, f"energy from {usable[0].name} ({usable[0].scope})"
     if candidates:
         first = candidates[0]
         return (), f"no energy: {first.name} cannot be read; run as root or allow reading {first.path}"
-    return (), "no energy: this machine has no meter under /sys (RAPL, power sensor, battery in use)"
+    return (), "no energy: this machine has no meter under /sys (RAPL, power sensor)"
 
 
 def _text(path: Path) -> str:
@@ -93,7 +89,7 @@ def _rapl(root: Path) -> list[Meter]:
             scope = "the whole platform" if name == "psys" else "the CPU package"
             wrap = _text(zone / "max_energy_range_uj")
             wrap_j = int(wrap) / 1e6 if wrap.isdecimal() else 0.0
-            meters.append(Meter("rapl", f"RAPL {name}", scope, zone / "energy_uj", True, wrap_j=wrap_j))
+            meters.append(Meter(f"RAPL {name}", scope, zone / "energy_uj", True, wrap_j=wrap_j))
     return sorted(meters, key=lambda meter: meter.scope != "the whole platform")
 
 
@@ -104,27 +100,12 @@ def _sensors(root: Path) -> list[Meter]:
         name = _text(chip / "name") or chip.name
         scope = "what the sensor is wired to"
         if (chip / "energy1_input").exists():
-            meters.append(Meter("sensor", name, scope, chip / "energy1_input", True))
+            meters.append(Meter(name, scope, chip / "energy1_input", True))
         elif (chip / "power1_input").exists():
-            meters.append(Meter("sensor", name, scope, chip / "power1_input", False))
+            meters.append(Meter(name, scope, chip / "power1_input", False))
         elif name.startswith("ina") and (chip / "in1_input").exists() and (chip / "curr1_input").exists():
             # hwmon gives mV and mA, whose product is µW.
-            meters.append(Meter("sensor", name, scope, chip / "in1_input", False, chip / "curr1_input"))
-    return meters
-
-
-def _batteries(root: Path) -> list[Meter]:
-    """A battery that is being emptied: the whole device's power."""
-    meters = []
-    for supply in sorted((root / "sys/class/power_supply").glob("*")):
-        if _text(supply / "type") != "Battery" or _text(supply / "status") != "Discharging":
-            continue
-        power, volts, amperes = (supply / f"{name}_now" for name in ("power", "voltage", "current"))
-        about = ("battery", supply.name, "the whole device")
-        if power.exists():
-            meters.append(Meter(*about, power, False))
-        elif volts.exists() and amperes.exists():
-            meters.append(Meter(*about, volts, False, amperes, 1e-12))  # µV and µA
+            meters.append(Meter(name, scope, chip / "in1_input", False, chip / "curr1_input"))
     return meters
 
 
@@ -140,7 +121,7 @@ def measure_energy(meter: Meter, run: Callable[[], int], seconds: float) -> Ener
     joules, elapsed, texts = work
     rest_watts = rest[0] / rest[1]
     return Energy(
-        meter.name, meter.scope, elapsed, texts, joules / elapsed, rest_watts,
+        meter.name, meter.scope, joules / elapsed, rest_watts,
         joules / texts, (joules - rest_watts * elapsed) / texts,
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ STEADY_BLOCKS = 4
 MOST_BLOCKS = 512  # kept of each setting; a longer run keeps every 2nd, 4th … block
 MEMORY_TEXTS = 1000
 MINUTE_S = 60.0
+SEED = 0  # of the order of texts and settings
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, 0 to 1."""
@@ -86,10 +87,6 @@ class Measured:
             self.every *= 2
             self.blocks = [kept for kept in self.blocks if kept.number % self.every == 0]
 
-    def is_steady(self) -> bool:
-        """Whether the last blocks of the warm-up took as long as the blocks before them."""
-        return is_steady([block.total_ns for block in self.warm_up])
-
 
 @dataclass
 class Measurement:
@@ -119,7 +116,7 @@ def measure(
     measured, sample = _load(settings, sample)
     _cold_starts(settings, measured, sample, tell)
     measurement = Measurement(settings, sample, states, measured, note)
-    rng = random.Random(settings.seed)
+    rng = random.Random(SEED)
     collecting = gc.isenabled()
     gc.collect()
     gc.freeze()  # what lives now is not searched for garbage again while the clock runs
@@ -159,8 +156,9 @@ def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> t
     return sum(map(len, rows)), encoded - begun, answered - encoded
 
 
-def is_steady(times: Sequence[float]) -> bool:
+def is_steady(blocks: Sequence[Block]) -> bool:
     """Whether the last blocks took as long as the blocks before them."""
+    times = [block.total_ns for block in blocks]
     if len(times) < 2 * STEADY_BLOCKS:
         return False
     last = float(np.median(times[-STEADY_BLOCKS:]))
@@ -172,10 +170,9 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Measured], Sa
     """A classifier for each setting, those that load alike sharing one; and the texts."""
     loaded: dict[tuple[Path, int, str], Classifier] = {}
     for setting in settings.each:
+        model, threads, provider = setting.process
         if setting.process not in loaded:
-            loaded[setting.process] = Classifier.load(
-                setting.model, threads=setting.threads, provider=setting.provider
-            )
+            loaded[setting.process] = Classifier.load(model, threads=threads, provider=provider)
     sample = sample or texts_of(loaded[settings.each[0].process].model)
     measured = []
     for setting in settings.each:
@@ -189,18 +186,17 @@ def _cold_starts(settings: Settings, measured: Sequence[Measured], sample: Sampl
     """Fresh processes, in random turns; settings that load alike share their cold starts."""
     if settings.cold_starts < 1:
         return
-    rng = random.Random(settings.seed)
+    rng = random.Random(SEED)
     shared: dict[tuple[Path, int, str], list[ColdStart]] = {}
     for one in measured:
         one.cold = shared.setdefault(one.setting.process, [])
     turns = [process for process in shared for _ in range(settings.cold_starts)]
     rng.shuffle(turns)
-    steps = len(turns) + len(measured)
     for done, process in enumerate(turns):
-        tell("cold starts", done / steps)
+        tell("cold starts", done / len(turns))
         shared[process].append(cold_start(*process, rng.choice(sample.texts)))
-    for done, one in enumerate(measured, len(turns)):
-        tell("memory", done / steps)
+    for done, one in enumerate(measured):
+        tell("memory", done / len(measured))
         texts = sample.texts[:MEMORY_TEXTS]
         one.memory = memory_of(*one.setting.process, one.setting.batch_size, texts)
 
@@ -222,7 +218,7 @@ def _warm_up(
         waiting = [
             one
             for one in waiting
-            if not (enough and one.is_steady()) and len(one.warm_up) < settings.max_warm_up_blocks
+            if not (enough and is_steady(one.warm_up)) and len(one.warm_up) < settings.max_warm_up_blocks
         ]
 
 

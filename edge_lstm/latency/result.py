@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.latency import statistics
-from edge_lstm.latency.cold_start import PHASES, ColdStart, Memory
+from edge_lstm.latency.cold_start import ColdStart, Memory
 from edge_lstm.latency.conditions import ConditionWarning, State, condition_warnings
 from edge_lstm.latency.energy import Energy
-from edge_lstm.latency.measure import Measured, Measurement
+from edge_lstm.latency.measure import Measured, Measurement, is_steady
 from edge_lstm.latency.statistics import Floats, LengthFit
 from edge_lstm.latency.typed_json import FormatError, from_json, to_json
 from edge_lstm.machine import Machine, this_machine
@@ -39,18 +38,6 @@ class Texts:
     count: int
     sha256: str
     tokens: tuple[float, float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What was asked for; runs is None where duration_s is given. block_texts: texts of a block."""
-
-    runs: int | None
-    duration_s: float | None
-    interval_s: float
-    cold_starts: int
-    seed: int
-    block_texts: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,28 +61,6 @@ class Times:
     p95_us: float | None
     p99_us: float | None
     max_us: float
-
-    def percentile(self, which: int) -> float | None:
-        """One of statistics.PERCENTILES, in µs."""
-        value: float | None = getattr(self, f"p{which}_us")
-        return value
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColdStarts:
-    """Start of a process → first answer, in ms, and its phases: median, shortest, longest."""
-
-    processes: int
-    python_ms: tuple[float, float, float]
-    imports_ms: tuple[float, float, float]
-    load_ms: tuple[float, float, float]
-    first_ms: tuple[float, float, float]
-    total_ms: tuple[float, float, float]
-
-    @property
-    def phases(self) -> tuple[tuple[float, float, float], ...]:
-        """Python starts, imports, loads the model, answers the first text."""
-        return self.python_ms, self.imports_ms, self.load_ms, self.first_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +88,9 @@ class Samples:
 class SettingResult:
     """One setting: how it was run, and its times.
 
-    warm_up_blocks: until times were steady, or given up to be. both, encode, run: text → answer, text → ids,
-    ids → answer, of a run. spread: interquartile range of the blocks' time per token, as part of the median.
+    warm_up_blocks: until times were steady, or given up to be. cold_starts: one for each fresh process.
+    both, encode, run: text → answer, text → ids, ids → answer, of a run. spread: interquartile range of the
+    blocks' time per token, as part of the median.
     """
 
     name: str
@@ -132,7 +98,7 @@ class SettingResult:
     threads: int
     batch_size: int
     provider: str
-    cold_start: ColdStarts | None
+    cold_starts: tuple[ColdStart, ...]
     memory: Memory | None
     warm_up_blocks: int
     runs: int
@@ -163,12 +129,13 @@ class RatioResult:
 class Result:
     """A whole measurement.
 
-    created: ISO 8601, UTC; versions: of the packages; seconds: of the steady-state part; states: before, each
-    minute, after; energy_note: which meter, or why none; warnings: reasons to distrust the times.
+    created: ISO 8601, UTC; interval_s: pause before each run; seconds: of the
+    steady-state part; states: before, each minute, after; versions: of the packages; energy_note: which
+    meter, or why none; warnings: reasons to distrust the times.
     """
 
     created: str
-    plan: Plan
+    interval_s: float
     seconds: float
     texts: Texts
     machine: Machine
@@ -206,10 +173,6 @@ class Result:
     def dumps(self) -> str:
         """The result as one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False) + "\n"
-
-    def write(self, path: Path) -> None:
-        """Write the JSON, whole or not at all. Raises OutputError."""
-        write_atomically(self.dumps(), path)
 
 
 def parse_result(text: str, name: str) -> Result:
@@ -257,14 +220,7 @@ def to_result(measurement: Measurement) -> Result:
     machine, states = this_machine(), tuple(measurement.states)
     result = Result(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        plan=Plan(
-            runs=settings.runs if settings.duration_s is None else None,
-            duration_s=settings.duration_s,
-            interval_s=settings.interval_s,
-            cold_starts=settings.cold_starts,
-            seed=settings.seed,
-            block_texts=settings.block_texts(len(sample.texts)),
-        ),
+        interval_s=settings.interval_s,
         seconds=measurement.seconds,
         texts=Texts(
             source=sample.source,
@@ -280,8 +236,8 @@ def to_result(measurement: Measurement) -> Result:
             *_warnings(measurement),
             *condition_warnings(machine, states, measurement.seconds),
         ),
-        settings=tuple(_setting_result(one, settings.seed) for one in measured),
-        ratios=_ratios(measured, settings.seed),
+        settings=tuple(_setting_result(one) for one in measured),
+        ratios=_ratios(measured),
     )
     # What is shown here is what is written: both with the digits of the file.
     return from_json(Result, to_json(result, DIGITS))
@@ -292,7 +248,7 @@ def _warnings(measurement: Measurement) -> list[ConditionWarning]:
     warnings = []
     if measurement.interrupted:
         warnings.append(ConditionWarning("interrupted", "interrupted: these are the results until then"))
-    unsteady = [one.setting.name for one in measurement.measured if not one.is_steady()]
+    unsteady = [one.setting.name for one in measurement.measured if not is_steady(one.warm_up)]
     if unsteady:
         text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
         warnings.append(ConditionWarning("unsteady", text))
@@ -304,7 +260,7 @@ def _warnings(measurement: Measurement) -> list[ConditionWarning]:
     return warnings
 
 
-def _setting_result(one: Measured, seed: int) -> SettingResult:
+def _setting_result(one: Measured) -> SettingResult:
     setting, model = one.setting, one.classifier.model
     rows = np.concatenate([block.rows for block in one.blocks])
     encode, run = rows[:, 2] / 1e3, rows[:, 3] / 1e3
@@ -320,18 +276,18 @@ def _setting_result(one: Measured, seed: int) -> SettingResult:
         threads=setting.threads,
         batch_size=setting.batch_size,
         provider=setting.provider,
-        cold_start=_cold_starts(one.cold),
+        cold_starts=tuple(one.cold),
         memory=one.memory,
         warm_up_blocks=len(one.warm_up),
         runs=one.runs,
         texts=texts,
-        both=_times(encode + run, block_runs, seed, one.max_ns / 1e3),
-        encode=_times(encode, block_runs, seed),
-        run=_times(run, block_runs, seed),
+        both=_times(encode + run, block_runs, one.max_ns / 1e3),
+        encode=_times(encode, block_runs),
+        run=_times(run, block_runs),
         texts_per_second=texts / (one.total_ns / 1e9),
         cpu_us_per_text=one.cpu_ns / 1e3 / texts,
         spread=spread_of(one),
-        length_fit=_length_fit(one, rows, seed) if setting.batch_size == 1 else None,
+        length_fit=_length_fit(one, rows) if setting.batch_size == 1 else None,
         energy=one.energy,
         samples=Samples(
             every=one.every,
@@ -344,30 +300,20 @@ def _setting_result(one: Measured, seed: int) -> SettingResult:
     )
 
 
-def _times(samples: Floats, block: int, seed: int, longest: float | None = None) -> Times:
+def _times(samples: Floats, block: int, longest: float | None = None) -> Times:
     percentiles = {f"p{which}_us": statistics.percentile(samples, which) for which in statistics.PERCENTILES}
     return Times(
         mean_us=float(samples.mean()),
-        p50_ci_us=statistics.median_interval(samples, block, seed),
+        p50_ci_us=statistics.median_interval(samples, block),
         max_us=float(samples.max()) if longest is None else longest,
         **percentiles,
     )
 
 
-def _cold_starts(cold: Sequence[ColdStart]) -> ColdStarts | None:
-    if not cold:
-        return None
-    phases = {}
-    for name in (*PHASES, "total"):
-        values = [getattr(start, f"{name}_ms") for start in cold]
-        phases[f"{name}_ms"] = (float(np.median(values)), min(values), max(values))
-    return ColdStarts(processes=len(cold), **phases)
-
-
-def _length_fit(one: Measured, rows: npt.NDArray[np.int64], seed: int) -> LengthFit | None:
+def _length_fit(one: Measured, rows: npt.NDArray[np.int64]) -> LengthFit | None:
     """A line through the texts' medians; None where the lengths are alike. rows: see Block."""
     texts, medians = statistics.per_text(rows[:, 0], rows[:, 2:].sum(axis=1) / 1e3)
-    return statistics.fit_length(np.array(one.tokens, dtype=np.float64)[texts], medians, seed)
+    return statistics.fit_length(np.array(one.tokens, dtype=np.float64)[texts], medians)
 
 
 def spread_of(one: Measured) -> float | None:
@@ -378,7 +324,7 @@ def spread_of(one: Measured) -> float | None:
     return float((high - low) / middle)
 
 
-def _ratios(measured: Sequence[Measured], seed: int) -> tuple[RatioResult, ...]:
+def _ratios(measured: Sequence[Measured]) -> tuple[RatioResult, ...]:
     """Each setting against the first: how many times as long it takes for the same texts."""
     ratios = []
     first = {block.number: block.total_ns for block in measured[0].blocks}
@@ -386,7 +332,7 @@ def _ratios(measured: Sequence[Measured], seed: int) -> tuple[RatioResult, ...]:
         times = {block.number: block.total_ns for block in one.blocks}
         numbers = sorted(times.keys() & first.keys())
         mine, others = (np.array([of[n] for n in numbers], np.float64) for of in (times, first))
-        ratio = statistics.paired_ratio(mine, others, seed)
+        ratio = statistics.paired_ratio(mine, others)
         if ratio is not None:
             name, against = one.setting.name, measured[0].setting.name
             ratios.append(RatioResult(name=name, against=against, **asdict(ratio)))

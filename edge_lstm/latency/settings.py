@@ -68,7 +68,6 @@ class Settings:
     duration_s: float | None = None
     interval_s: float = 0.0
     cold_starts: int = 5
-    seed: int = 0
     energy_s: float = 10.0
     warm_up_s: float = 0.5
     max_warm_up_blocks: int = 40
@@ -151,14 +150,6 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
     if not numbers or not all(1 <= number <= MOST for number in numbers):
         raise DataError(f"{option} {text[:40]!r}: expected whole numbers from 1 on, such as 1 or 1,2,4")
     return tuple(dict.fromkeys(numbers))
-
-
-def parse_providers(text: str) -> tuple[str, ...]:
-    """'CPU, XNNPACK' → ('CPU', 'XNNPACK'). Raises DataError."""
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise DataError(f"--provider {text[:40]!r}: expected names of providers, such as CPU or CPU,XNNPACK")
-    return tuple(dict.fromkeys(names))
 
 
 def parse_percent(text: str, option: str) -> float:

@@ -103,20 +103,13 @@ def paired_ratio(mine: Floats, others: Floats, seed: int = 0) -> Ratio | None:
 
 @dataclass(frozen=True)
 class LengthFit:
-    """Time of a text = fixed + per_token × its tokens, in µs, with 95 % intervals over the texts.
-
-    r2: the part of the variance between texts that the line explains.
-    """
+    """Time of a text = fixed + per_token × its tokens, in µs."""
 
     fixed_us: float
-    fixed_ci_us: tuple[float, float]
     per_token_us: float
-    per_token_ci_us: tuple[float, float]
-    r2: float
-    texts: int
 
 
-def fit_length(tokens: Floats, times_us: Floats, seed: int = 0) -> LengthFit | None:
+def fit_length(tokens: Floats, times_us: Floats) -> LengthFit | None:
     """A line through (tokens, time) of texts, each the median over its runs, with least relative errors:
     a disturbance costs a long text more, so that with plain squares the longest would bend the line.
 
@@ -124,26 +117,8 @@ def fit_length(tokens: Floats, times_us: Floats, seed: int = 0) -> LengthFit | N
     """
     if len(np.unique(tokens)) < FIT_MIN_LENGTHS or np.ptp(tokens) < FIT_MIN_RANGE:
         return None
-    n = len(tokens)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
-    # The first row is the sample itself.
-    weights = np.vstack([np.ones((1, n)), draws]) / np.maximum(times_us, 1e-9) ** 2
-    weights /= weights.sum(axis=1, keepdims=True)
-    mean_x, mean_y = weights @ tokens, weights @ times_us
-    var_x = weights @ tokens**2 - mean_x**2
-    slope = (weights @ (tokens * times_us) - mean_x * mean_y) / np.maximum(var_x, 1e-12)
-    fixed = mean_y - slope * mean_x
-    rest = times_us - (fixed[0] + slope[0] * tokens)
-    total = float(weights[0] @ (times_us - mean_y[0]) ** 2)
-    return LengthFit(
-        float(fixed[0]),
-        interval(fixed[1:]),
-        float(slope[0]),
-        interval(slope[1:]),
-        1 - float(weights[0] @ rest**2) / total if total else 1.0,
-        n,
-    )
+    slope, fixed = np.polyfit(tokens, times_us, 1, w=1 / np.maximum(times_us, 1e-9))
+    return LengthFit(float(fixed), float(slope))
 
 
 def per_text(text: npt.NDArray[np.int64], values: Floats) -> tuple[npt.NDArray[np.int64], Floats]:

@@ -31,8 +31,7 @@ def from_json(kind: type[T], value: Any, where: str = "the whole") -> T:
     return cast(T, _decode(kind, value, where))
 
 
-def _decode(kind: Any, content: Any, where: str) -> Any:
-    value = content
+def _decode(kind: Any, value: Any, where: str) -> Any:
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):  # of a type and None, no other is used
         return None if value is None else _decode(inner[0], value, where)
@@ -41,11 +40,8 @@ def _decode(kind: Any, content: Any, where: str) -> Any:
         raise FormatError(f"{where} is missing or of the wrong type")
     if is_dataclass(kind):
         prefix = "" if where == "the whole" else f"{where}."
-        decoded = {
-            name: _decode(hint, value.get(name), prefix + name)
-            for name, hint in _hints(cast(Any, kind)).items()
-        }
-        return cast(Any, kind)(**decoded)
+        hints, made = _hints(cast(Any, kind)).items(), cast(Any, kind)
+        return made(**{name: _decode(hint, value.get(name), prefix + name) for name, hint in hints})
     if origin is tuple:
         if inner[-1] is not Ellipsis and len(value) != len(inner):
             raise FormatError(f"{where} is of the wrong length")

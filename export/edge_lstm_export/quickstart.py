@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
@@ -22,10 +21,18 @@ SENTENCES = (
     "Dull, far too long, and the ending makes no sense.",
     "Slow at first, and then one of the best hours of cinema that I know.",
 )
+SHOWN = (
+    "The accuracy is cross-validated: each ticket was predicted by a network that had not seen it.",
+    "The file answers as PyTorch does. 'chosen': which was written. Another CPU may choose otherwise.",
+    "Label, probability and status of each text.",
+    "A row out for each row in, on all cores; after a kill, --resume goes on to the same bytes.",
+    "Accuracy with its interval, and which labels are mistaken for which.",
+    "A cold start, a text and a token, each measured by itself.",
+    "It learnt from film reviews. Before you use it, measure it on your own texts with 'evaluate'.",
+)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One stage: its title, the arguments of ``edge-lstm`` that do it alone, and what it has shown."""
 
     title: str
@@ -45,41 +52,21 @@ def write_texts(folder: Path) -> list[Path]:
     return list(texts)
 
 
-def steps(folder: Path) -> Iterator[Step]:
-    """Yield the steps from labelled tickets to a measured model in ``folder``, then the embedded model. Each
-    is to be run before the next one is asked for."""
+def steps(folder: Path) -> list[Step]:
+    """Return the steps from labelled tickets to a measured model in ``folder``, then the embedded model."""
     write_texts(folder)
     names = ("tickets.csv", "test.csv", "log.txt", "scored.csv", "tickets.safetensors", "tickets.onnx")
     tickets, test, log, scored, checkpoint, model = (str(folder / name) for name in names)
     resume = ["--resume"] if Path(f"{checkpoint}.partial").exists() else []
-    yield Step(
-        "Train on 120 support tickets",
-        ("train", tickets, "-o", checkpoint, *resume),
-        "The accuracy is cross-validated: each ticket was predicted by a network that had not seen it.",
-    )
     # Of sixty tickets one is 1.7 points, and one near the border may change its label.
-    yield Step(
-        "Export: PyTorch → ONNX → int8, through the gates",
-        ("export", checkpoint, "-o", model, "--quantize", "auto", "--data", test, "--max-drop", "2"),
-        "The file answers as PyTorch does. 'chosen' says which of fp32 and int8 was written. A device may "
-        "have another CPU: measure there.",
-    )
-    predict = ("predict", "-m", model, *NEW_TICKETS)
-    yield Step("Classify", predict, "Label, probability and status of each text.")
-    shown = "A row out for each row in, on all cores; after a kill, --resume goes on to the same bytes."
-    yield Step("Score a file", ("score", log, "-o", scored, "-m", model), shown)
-    yield Step(
-        "Is it right on tickets that it has not seen?",
-        ("evaluate", model, test),
-        "Accuracy with its interval, and which labels are mistaken for which.",
-    )
-    yield Step(
-        "How fast is it here?",
-        ("latency", model, "--texts", tickets, "--runs", "1200"),
-        "A cold start, a text and a token, each measured by itself.",
-    )
-    yield Step(
-        "The model in the package: is a film review positive?",
-        ("predict", *SENTENCES),
-        "It learnt from film reviews. Before you use it, measure it on your own texts with 'evaluate'.",
-    )
+    to_int8 = ("--quantize", "auto", "--data", test, "--max-drop", "2")
+    rows = [
+        ("Train on 120 support tickets", ("train", tickets, "-o", checkpoint, *resume)),
+        ("Export: PyTorch → ONNX → int8, through the gates", ("export", checkpoint, "-o", model, *to_int8)),
+        ("Classify", ("predict", "-m", model, *NEW_TICKETS)),
+        ("Score a file", ("score", log, "-o", scored, "-m", model)),
+        ("Is it right on tickets that it has not seen?", ("evaluate", model, test)),
+        ("How fast is it here?", ("latency", model, "--texts", tickets, "--runs", "1200")),
+        ("The model in the package: is a film review positive?", ("predict", *SENTENCES)),
+    ]
+    return [Step(title, arguments, shown) for (title, arguments), shown in zip(rows, SHOWN, strict=True)]

@@ -11,11 +11,8 @@ from __future__ import annotations
 import csv
 import heapq
 import io
-import itertools
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +20,11 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from edge_lstm.atomic import is_stream, write_atomically, write_error
+from edge_lstm.atomic import write_atomically
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.text import text_key
+from edge_lstm_export.train.data import well_formed
 
 POOL = 20_000  # texts that are classified: of more, a random part, so that any log takes flat memory and time
 SHORTLIST, FEWEST = 20, 500  # the least sure texts that are compared: so many times those asked for, at least
@@ -80,19 +78,19 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
     vectorizer = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 3), n_features=2**12, binary=True, alternate_sign=False
     )
-    vectors = vectorizer.transform(map(_encodable, texts))
+    vectors = vectorizer.transform(map(well_formed, texts))
     clusters = min(count, MOST_CLUSTERS, len(texts))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer different vectors than clusters: near-copies, left out below
         k_means = KMeans(clusters, n_init=3, random_state=0).fit(vectors, sample_weight=weights)
-    cluster, centres = k_means.labels_, k_means.cluster_centers_
-    worth = weights * np.asarray(vectors.multiply(centres[cluster]).sum(axis=1)).ravel()
-    by_worth = np.argsort(-worth, kind="stable")
+    cluster = k_means.labels_
+    to_centre = np.asarray(vectors.multiply(k_means.cluster_centers_[cluster]).sum(axis=1)).ravel()
+    by_worth = np.argsort(-weights * to_centre, kind="stable")
     is_further = np.ones(len(texts), np.bool_)  # not the one that stands for its cluster
     is_further[by_worth[np.unique(cluster[by_worth], return_index=True)[1]]] = False
     nearest = np.zeros(len(texts))  # the cosine to the nearest text that is chosen or labelled
     for start in range(0, len(labelled), 1000):
-        cosine = vectors @ vectorizer.transform(map(_encodable, labelled[start : start + 1000])).T
+        cosine = vectors @ vectorizer.transform(map(well_formed, labelled[start : start + 1000])).T
         nearest = np.maximum(nearest, cosine.max(axis=1).toarray().ravel())
     chosen: list[int] = []
     for i in np.lexsort((-weights, is_further)).tolist():
@@ -102,33 +100,9 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
     return chosen
 
 
-def write_suggestions(suggestions: Suggestions, path: Path) -> Path | None:
-    """Write a CSV file with the columns text and label, the predicted one, for a person to correct.
-
-    An earlier file may hold what a person has corrected: where it differs it is kept under the name that is
-    returned. Raise OutputError.
-    """
+def write_suggestions(suggestions: Suggestions, path: Path) -> None:
+    """Write a CSV file with the columns text and label, the predicted one, for a person to correct. Raise
+    OutputError."""
     lines = io.StringIO(newline="")
     csv.writer(lines).writerows([("text", "label"), *suggestions.rows])
-    data = lines.getvalue().encode("utf-8", "replace")
-    try:
-        is_there = not is_stream(path) and path.exists() and path.read_bytes() != data
-        copy = _keep(path) if is_there else None
-    except OSError as error:
-        raise write_error(path, error) from None
-    write_atomically(data, path)
-    return copy
-
-
-def _keep(path: Path) -> Path:
-    """A second name of the file, with the first free number; it takes no room that a disk may lack."""
-    for number in itertools.count(1):
-        copy = path.with_name(f"{path.stem}.{number}{path.suffix}")
-        with suppress(FileExistsError):
-            os.link(path, copy)
-            break
-    return copy
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+    write_atomically(lines.getvalue().encode("utf-8", "replace"), path)

@@ -32,7 +32,7 @@ def complete(line: str, *, program: str = "from edge_lstm.__main__ import main; 
         ("edge-lstm ", list(COMMANDS)),
         ("edge-lstm pre", ["predict"]),
         ("edge-lstm predict --j", ["--json"]),
-        ("edge-lstm explain --re", ["--report"]),
+        ("edge-lstm explain --wo", ["--words"]),
         ("edge-lstm nonsense --j", []),
     ],
 )

@@ -187,16 +187,6 @@ def test_the_report_shows_every_part_and_no_character_that_steers(page: Page) ->
 
 
 @DRAWS
-def test_the_report_shows_the_texts_on_which_models_disagree() -> None:
-    evaluation = evaluated(MODEL, MODEL)
-    first, second = evaluation.results
-    turned = replace(second, probabilities=second.probabilities[:, ::-1])
-    changed = replace(evaluation, results=(first, turned), comparisons=(compare(first, turned),))
-    shown = Page(report(changed)).text
-    assert "Texts that get other labels" in shown and f"{len(TEXTS)} texts. The largest change" in shown
-
-
-@DRAWS
 @pytest.mark.parametrize("labels", [2, 3, 16, 30])
 def test_a_report_has_any_number_of_labels(labels: int) -> None:
     names = tuple(f"label number {i} <&>" for i in range(labels))

@@ -7,7 +7,6 @@ import math
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from model_files import SMALL
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.cli.explain import coloured, readable
-from edge_lstm.explain import explain, explanation_page
+from edge_lstm.explain import explain
 from edge_lstm.text import split_words, word_spans
 
 CLASSIFIER = Classifier.load(SMALL)  # a word that it does not know is unknown, and not its pieces
@@ -92,14 +91,6 @@ def test_a_label_that_does_not_exist_is_refused() -> None:
         explain(CLASSIFIER, "x", label="other")
 
 
-def test_the_page_shows_the_whole_text_and_runs_nothing_of_it() -> None:
-    text = "A <script>alert('wonderful')</script> film & more, qwxyz"
-    page = explanation_page(explain(CLASSIFIER, text))
-    assert "<script" not in page and "http" not in page
-    assert "&lt;" in page and "wonderful" in page and '<span class="unknown"' in page
-    assert 'class="unread"' not in page
-
-
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "edge_lstm", "explain", *arguments]
     return subprocess.run(command, capture_output=True, input=stdin)
@@ -112,11 +103,9 @@ def test_the_command_is_plain_through_a_pipe_and_fits_80_columns() -> None:
     assert max(map(len, done.stdout.decode().splitlines())) < 80
 
 
-def test_the_command_answers_in_json_and_writes_a_page(tmp_path: Path) -> None:
-    page = tmp_path / "e.html"
-    answer = json.loads(run(TEXT, "--json", "--report", str(page)).stdout)
+def test_the_command_answers_in_json() -> None:
+    answer = json.loads(run(TEXT, "--json").stdout)
     assert answer["words"][0]["text"] == "Dull"
-    assert page.read_text().startswith("<!doctype html>")
     assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
 
 

@@ -66,8 +66,6 @@ def test_the_fit_finds_fixed_cost_and_cost_per_token(fixed: float, per_token: fl
     assert fit is not None
     assert fit.per_token_us == pytest.approx(per_token, rel=1e-3)
     assert fit.fixed_us == pytest.approx(fixed, abs=0.05 * per_token)
-    assert fit.per_token_ci_us[0] <= fit.per_token_us <= fit.per_token_ci_us[1]
-    assert fit.r2 > 0.99
 
 
 def test_one_long_text_that_was_disturbed_does_not_bend_the_line() -> None:

@@ -56,8 +56,8 @@ def test_intervals_and_tests_give_published_figures() -> None:
         assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
     assert wilson_interval(0, 20).low == 0 and wilson_interval(20, 20).high == 1
     # Fagerland, Lydersen & Laake 2013: airway hyper-responsiveness, 1 and 7 discordant pairs.
-    assert (round(mcnemar(1, 7).exact, 4), round(mcnemar(1, 7).mid_p, 4)) == (0.0703, 0.0391)
-    assert (mcnemar(0, 0).exact, mcnemar(0, 0).mid_p) == (1, 1)
+    assert round(mcnemar(1, 7).mid_p, 4) == 0.0391
+    assert mcnemar(0, 0).mid_p == 1
     assert mcnemar(6000, 6000).mid_p == pytest.approx(1)
     # Bonett & Price: (b + 1, c + 1) of n + 2, by hand for 1 and 7 of 21.
     interval = paired_difference_interval(1, 7, 21)
@@ -69,7 +69,6 @@ def test_intervals_and_tests_give_published_figures() -> None:
 def test_mcnemar_does_not_care_which_comes_first_and_agrees_with_exact_arithmetic(b: int, c: int) -> None:
     n, k = b + c, min(b, c)
     below, at = sum(math.comb(n, i) for i in range(k + 1)), math.comb(n, k)
-    assert mcnemar(b, c).exact == pytest.approx(min(1.0, 2 * below / 2**n), rel=1e-9)
     assert mcnemar(b, c).mid_p == pytest.approx((2 * below - at) / 2**n, rel=1e-9)
     assert mcnemar(c, b).mid_p == mcnemar(b, c).mid_p
 

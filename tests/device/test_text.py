@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.text import FILTERS, Tokenizer, split_words
+from edge_lstm.text import FILTERS, Tokenizer, split_words, to_matrix
 
 TOKENIZER = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
 
@@ -49,17 +49,9 @@ def test_ids_are_those_of_keras(text: str, ids: list[int], status: str) -> None:
 
 
 def test_the_matrix_is_padded_on_the_right() -> None:
-    matrix = TOKENIZER.encode(["the film", ""])
+    matrix = to_matrix([TOKENIZER.encode_text(text).ids for text in ("the film", "")], 8)
     assert matrix.dtype == np.int32
     assert matrix.tolist() == [[1, 4, 5, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
-
-
-@given(st.lists(st.text(), max_size=5))
-def test_a_text_has_the_same_ids_alone_and_among_others(texts: list[str]) -> None:
-    matrix = TOKENIZER.encode(texts)
-    assert matrix.shape == (len(texts), 8)
-    for row, text in zip(matrix, texts):
-        assert np.array_equal(row, TOKENIZER.encode([text])[0])
 
 
 @given(st.lists(st.sampled_from(["good ", "film.", "qwxy", " ", "ΑΣ", "'", "x" * 40]), max_size=8))

@@ -222,8 +222,6 @@ FILES = [
         for option in ("--output", "--report")
     ),
     evaluate("--report into a device", "--report", "null", given=null, exit=0, then=is_a_device("null")),
-    a("explain", "--report into a device", "A fine film.", "--report", "null", given=null, exit=0,
-      then=is_a_device("null")),
     *(
         latency(f"{option} over a link", option, "out", given=special, exit=0, changes=frozenset({"out"}))
         for option in ("--output", "--report")
@@ -237,8 +235,6 @@ FILES = [
     evaluate("the report over the texts", "--report", "text.csv", says="one of the inputs"),
     evaluate("the report over the model", "m.onnx", "--report", "m.onnx",
              given=lambda f: (model(f), put(text__csv=ROWS)(f)), says="one of the inputs"),
-    a("explain", "the page over the model", "x", "-m", "m.onnx", "--report", "m.onnx", given=model,
-      says="one of the inputs"),
     latency("a name that is not UTF-8", "--output", os.fsdecode(b"r\xff.json"), exit=0,
             leaves=frozenset({os.fsdecode(b"r\xff.json")})),
     latency("a name with a line end", "--output", "a\nb.json", exit=0, leaves=frozenset({"a\nb.json"}),

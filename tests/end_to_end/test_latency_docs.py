@@ -27,7 +27,7 @@ def keys(value: Any) -> Iterator[str]:
 
 def test_every_key_of_a_result_is_described_and_every_described_one_is_there() -> None:
     result = measure(Settings(models=(embedded_model(),), runs=64, cold_starts=1))
-    result.measured[0].energy = Energy("RAPL", "CPU", 1.0, 1, 1.0, 1.0, 1.0, 1.0)
+    result.measured[0].energy = Energy("RAPL", "CPU", 1.0, 1.0, 1.0, 1.0)
     document = to_result(result).to_dict()
     document["ratios"] = [{"name": "a", "against": "b", "value": 1.0, "low": 1.0, "high": 1.0}]
     document["warnings"] = [{"code": "x", "text": "y"}]

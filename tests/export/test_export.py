@@ -190,7 +190,7 @@ def quantized() -> Quantized:
     ("ratio", "takes", "because"),
     [
         ((1.20, 1.12, 1.28), "fp32", "int8 takes 1.20 times as long, 95 %: 1.12 to 1.28"),
-        ((0.50, 0.45, 0.55), "int8", "fp32 takes 2.00 times as long"),
+        ((0.50, 0.45, 0.55), "int8", "int8 takes 0.50 times as long"),
         ((1.08, 1.07, 1.09), "int8", "the smaller one"),  # sure, and too little
         ((1.30, 1.01, 1.60), "int8", "the smaller one"),  # much, and unsure
         ((0.97, 0.96, 0.98), "int8", "the smaller one"),
@@ -205,15 +205,9 @@ def test_the_faster_file_is_chosen_and_in_a_tie_the_smaller_one(
         assert replace(found, bytes_after=found.bytes_before + 1).choice().precision == "fp32"
 
 
-@pytest.mark.parametrize("opset", [13, 17, 18, 21])
-def test_every_supported_opset_gives_the_same_answers(opset: int) -> None:
-    file = opened(export_fp32(make_checkpoint(64), opset=opset).data)
-    assert describe(file)["opsets"]["ai.onnx"] == opset and file.onnx.ir_version <= 10
-    assert opset != 17 or opened(export_fp32(make_checkpoint(64)).data).onnx.opsets[""] == 17
-
-
 def test_a_fixed_batch_and_another_length() -> None:
     file, free = (opened(export_fp32(make_checkpoint(), length=20, batch=n).data) for n in (1, None))
+    assert file.onnx.opsets[""] == 17 and file.onnx.ir_version <= 10
     assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": [1, 20]}]
     texts = ["word1 word2", "word3 " * 30, ""]
     fixed, others = (Classifier.from_model(model).probabilities(texts) for model in (file, free))

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from edge_lstm_export.train.data import Split
-from edge_lstm_export.train.label_issues import LabelIssues, find_label_issues
-from edge_lstm_export.train.options import LinearOptions
+from edge_lstm_export.train.label_issues import HEADER, label_issues
 from made import several_rows
 
 NAMES = ("fruit", "metal", "water")
@@ -33,34 +31,27 @@ def one_hot(labels: Any, count: int = 3) -> Any:
     return np.eye(count, dtype=np.bool_)[labels]
 
 
-def find(data: Split, *, several: bool = False, every_text: bool = False, say: Any = print) -> LabelIssues:
-    return find_label_issues(data, LinearOptions(), several=several, seed=0, every_text=every_text, say=say)
-
-
-@pytest.fixture(scope="module")
-def noisy() -> tuple[Split, Any, LabelIssues]:
-    data, wrong = made(600, flipped=0.15)
-    return data, wrong, find(data)
+def find(data: Split, *, several: bool = False, labels: tuple[str, ...] = NAMES) -> list[Any]:
+    rows = label_issues(data, labels, several=several, long=False, seed=0)
+    return [dict(zip(HEADER, row)) for row in rows]
 
 
 def test_right_labels_are_not_suspected() -> None:
-    data, _ = made(600)
-    found = find(data)
-    assert (found.judged, found.wrong) == (600, 0.0) and len(found.rows) < 9
-    assert found.warning(data, NAMES, None) is None
+    assert len(find(made(600)[0])) < 9
 
 
-def test_wrong_labels_are_found_and_their_share_is_told(noisy: tuple[Split, Any, LabelIssues]) -> None:
-    data, wrong, found = noisy
-    assert wrong[found.rows].mean() > 0.9 and wrong[found.rows].sum() > 0.75 * wrong.sum()
-    assert found.interval is not None and found.interval.low < wrong.mean() < found.interval.high
-    truth = one_hot((data.labels.argmax(axis=1) - wrong) % 3)
-    assert (found.likely == truth[found.rows])[wrong[found.rows]].all()
-    said = found.warning(data, NAMES, None)
-    assert said is not None and "of the labels look wrong" in said and "--suspects FILE" in said
-    assert (np.diff(found.chances[:, 1] - found.chances[:, 0]) <= 1e-6).all(), "the most suspicious first"
-    assert found.to_dict()["suspicious_texts"] == len(found.rows)
-    assert find(data).rows.tolist() == found.rows.tolist(), "the same data give the same suspects"
+def test_wrong_labels_are_found_the_most_suspicious_first() -> None:
+    data, wrong = made(600, flipped=0.15)
+    issues = find(data)
+    places = np.array([row["row"] - 1 for row in issues])
+    assert wrong[places].mean() > 0.9 and wrong[places].sum() > 0.75 * wrong.sum()
+    truth = (data.labels.argmax(axis=1) - wrong) % 3
+    for row, place in zip(issues, places.tolist()):
+        assert row["text"] == data.texts[place] and row["why"] == "prediction"
+        assert not wrong[place] or row["likely_label"] == NAMES[truth[place]]
+    odds = [float(row["label_probability"]) - float(row["likely_probability"]) for row in issues]
+    assert (np.diff(odds) >= -2e-4).all()
+    assert find(data) == issues, "the same data give the same suspects"
 
 
 def test_of_several_labels_those_are_found_that_are_missing_or_too_many() -> None:
@@ -70,18 +61,18 @@ def test_of_several_labels_those_are_found_that_are_missing_or_too_many() -> Non
     given = truth.copy()
     wrong = np.arange(0, 400, 16)
     given[wrong, wrong // 16 % 3] ^= True
-    found = find(Split(tuple(text for text, _ in table), given), several=True)
-    assert found.wrong is None and found.warning(Split((), given[:0]), names, None) is None
-    caught = np.isin(found.rows, wrong)
-    assert caught.mean() > 0.8 and caught.sum() > 0.7 * len(wrong)
-    assert (found.likely == truth[found.rows])[caught].all()
+    data = Split(tuple(text for text, _ in table), given)
+    issues = [row for row in find(data, several=True, labels=names) if row["why"] == "prediction"]
+    caught = [row for row in issues if row["row"] - 1 in wrong]
+    assert len(caught) > 0.8 * len(issues) and len(caught) > 0.7 * len(wrong)
+    for row in caught:
+        expected = [name for name, has in zip(names, truth[row["row"] - 1]) if has]
+        assert row["likely_label"] == "|".join(expected)
 
 
 def test_few_texts_are_not_judged_and_rare_labels_are_left_out() -> None:
-    few = find(made(40)[0])
-    assert (few.judged, few.wrong, len(few.rows)) == (0, None, 0)
-    some = find(made(200, flipped=0.2)[0])
-    assert (some.judged, some.wrong) == (200, None), "enough to list, too few to estimate"
+    assert find(made(40, flipped=0.2)[0]) == []
     data, _ = made(200)
     labels = np.concatenate([np.pad(data.labels, ((0, 0), (0, 3))), one_hot([3, 4], 6)])
-    assert find(Split((*data.texts, "a b", "c d"), labels)).judged == 200
+    rare = Split((*data.texts, "a b", "c d"), labels)
+    assert not {201, 202} & {row["row"] for row in find(rare, labels=(*NAMES, "x", "y", "z"))}

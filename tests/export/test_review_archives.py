@@ -1,4 +1,4 @@
-"""The review layout, as a folder and as a tar that is never unpacked. More hostile archives are in
+"""The reviews: a tar that is never unpacked. More hostile archives are in
 tests/end_to_end/test_hostile_train.py."""
 
 from __future__ import annotations
@@ -50,13 +50,6 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def unpack(folder: Path) -> Path:
-    for name, content in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder / "aclImdb"
-
-
 @pytest.mark.parametrize(
     ("name", "mode"), [("a.tar", "w:"), ("a.tar.gz", "w:gz"), ("a.tbz2", "w:bz2"), ("a.tar.xz", "w:xz")]
 )
@@ -73,14 +66,22 @@ def test_a_tar_of_any_compression_gives_texts_labels_and_splits(tmp_path: Path, 
     assert turned.train.texts == data.train.texts, "the order of a tar does not matter"
 
 
-def test_the_folder_and_its_tar_are_the_same_data(tmp_path: Path) -> None:
-    tar, folder = read(write(tmp_path / "a.tar.gz", tar_bytes(FILES))), unpack(tmp_path)
-    found = read(folder)
-    assert (found.train.texts, found.unlabelled) == (tar.train.texts, tar.unlabelled)
-    assert found.test is not None and tar.test is not None and found.test.texts == tar.test.texts
-    assert read(folder).digest == found.digest
+def test_of_the_folder_the_parts_are_given(tmp_path: Path) -> None:
+    tar = read(write(tmp_path / "a.tar.gz", tar_bytes(FILES)))
+    for name, content in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    folder = tmp_path / "aclImdb"
+    with pytest.raises(DataError, match=r"has parts; train on .*train, with --test .*test"):
+        read(folder)
+    parts = read(folder / "train", test=folder / "test")
+    assert (parts.labels, parts.test and parts.test.counts()) == (tar.labels, [1, 1])
+    assert sorted(zip(parts.train.texts, parts.train.strata)) == sorted(
+        zip(tar.train.texts, tar.train.strata)
+    )
+    digest = read(folder / "train").digest
     (folder / "train/pos/2_10.txt").write_text("A fine film")
-    assert read(folder).digest != found.digest, "it changes with a text"
+    assert read(folder / "train").digest != digest, "it changes with a text"
 
 
 def test_a_text_that_is_not_utf_8_is_read_and_reported(tmp_path: Path) -> None:
@@ -98,9 +99,9 @@ def test_imdb_is_found_in_the_folder_that_is_given(tmp_path: Path, monkeypatch: 
     # Its digest is not that of the original: it is reported.
     assert given.digest == read("imdb").digest == hashlib.sha256(content).hexdigest()
     assert given.name == "imdb"
-    (tmp_path / "train").mkdir()
+    write(tmp_path / "empty.tar", tar_bytes({"README": b"no reviews"}, "w:"))
     with pytest.raises(DataError, match="train/LABEL"):
-        read(tmp_path)
+        read(tmp_path / "empty.tar")
 
 
 def test_imdb_is_downloaded_once_with_its_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

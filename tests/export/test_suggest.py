@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +14,7 @@ from edge_lstm_export.suggest import POOL, Suggestions, suggest, write_suggestio
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.cli import run
-from edge_lstm.errors import DataError, OutputError
+from edge_lstm.errors import DataError
 from edge_lstm.modelfile import embedded_model
 
 PLACES = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty"]
@@ -77,48 +76,19 @@ def test_texts_of_any_script_are_written_whole(tmp_path: Path) -> None:
     assert {row["text"] for row in rows} == {*texts[:2], "half ? a character"}
 
 
-def test_labels_that_a_person_corrected_are_kept(tmp_path: Path) -> None:
-    suggestions = Suggestions([("doubtful case", "no")], 1, 1)
-    output = tmp_path / "out.csv"
-    assert write_suggestions(suggestions, output) is None
-    assert write_suggestions(suggestions, output) is None  # the same again: nobody has touched it
-    predicted = output.read_text()
-    for number, corrected in enumerate(("text,label\ndoubtful case,yes\n", "text,label\n"), 1):
-        output.write_text(corrected)
-        assert write_suggestions(suggestions, output) == tmp_path / f"out.{number}.csv"
-        assert output.read_text() == predicted
-        assert (tmp_path / f"out.{number}.csv").read_text() == corrected
-    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", "out.1.csv", "out.2.csv"}
-    with pytest.raises(OutputError):
-        write_suggestions(suggestions, tmp_path / "missing" / "out.csv")
-
-
-def test_runs_at_the_same_moment_lose_no_corrected_label(tmp_path: Path) -> None:
-    output = tmp_path / "out.csv"
-    output.write_text("mine")
-    with ThreadPoolExecutor(8) as pool:
-        copies = [
-            *pool.map(lambda i: write_suggestions(Suggestions([(f"{i}", "no")], 1, 1), output), range(24))
-        ]
-    kept = [path for path in copies if path is not None]
-    assert len(set(kept)) == len(kept)
-    assert "mine" in {path.read_text() for path in kept}
-
-
 def test_the_command_reads_a_log_and_writes_what_train_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log, output = tmp_path / "log.txt", tmp_path / "to_label.csv"
     log.write_text("a wonderful film\nthe worst of all\nneither good nor bad\nA wonderful film.\n\n")
-    output.write_text("text,label\nmine,neg\n")
     command = ["suggest", str(embedded_model()), str(log), "-n", "2", "-o", str(output)]
     assert run(command) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "2 of 3 different texts" in shown
-    assert "may hold labels of yours: it is kept as to_label.1.csv." in shown
-    assert (tmp_path / "to_label.1.csv").read_text() == "text,label\nmine,neg\n"
     rows = list(csv.DictReader(output.open(encoding="utf-8")))
     assert len(rows) == 2
     assert {row["label"] for row in rows} <= {"pos", "neg"}
-    assert run(command) == 0
-    assert "kept as" not in capsys.readouterr().out
+    output.write_text("text,label\nmine,neg\n")
+    with pytest.raises(DataError, match="may hold labels of yours; give another -o"):
+        run(command)
+    assert output.read_text() == "text,label\nmine,neg\n"

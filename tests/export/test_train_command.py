@@ -63,7 +63,6 @@ def test_the_checkpoint_tells_how_it_was_made(trained: Trained) -> None:
     assert (training["preset"], training["seed"], training["outcome"]) == ("tiny", 0, "finished")
     assert training["temperature"] > 0 and training["parts"]["ngrams"] > 0
     assert {*training["examples"]} < {text for text, _ in rows(60)}
-    assert any("only 60 training texts" in warning for warning in training["warnings"])
     assert all(f"note: {warning}" in trained.result.stderr for warning in training["warnings"])
     shown = json.loads(command("inspect", trained.checkpoint, "--json").stdout)
     assert shown["plan"]["teachers"] == ["linear"] and shown["training"] == training
@@ -129,7 +128,6 @@ def test_suspicious_labels_are_listed_on_request(tmp_path: Path) -> None:
     source, listed = write_csv(tmp_path / "d.csv", table), tmp_path / "suspects.csv"
     result = train(source, "-o", tmp_path / "m.safetensors", "--suspects", listed, "--dry-run")
     assert result.returncode == 0, result.stderr
-    assert "of the labels look wrong" in result.stderr and f"the texts that {listed} lists" in result.stderr
     with listed.open(newline="") as file:
         found = list(csv.DictReader(file))
     assert [row["why"] for row in found[:3]] == ["contradiction"] * 3, "side by side, first of all"

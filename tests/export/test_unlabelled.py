@@ -11,56 +11,44 @@ from edge_lstm_export.train.augment import AugmentedTexts, augment
 from edge_lstm_export.train.options import Augmentation
 from edge_lstm_export.train.unlabelled import choose_unlabelled
 
-LABELLED = ["a red door", "the green wall"]
+LEFT_OUT = {"a red door", "the green wall", "the moon"}
 
 
 @pytest.fixture
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unlabelled, "MOST_TEXTS", 50)
-    monkeypatch.setattr(unlabelled, "MOST_COMPARED", 300)
+
+
+def choose(texts: Sequence[str], seed: int = 0) -> tuple[tuple[str, ...], list[str]]:
+    return choose_unlabelled(texts, LEFT_OUT, seed, "log.txt")
 
 
 @pytest.mark.usefixtures("_few")
 def test_of_a_long_log_a_part_is_read_whatever_is_repeated() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     texts = [f"the text {a}{b}" for a in letters for b in letters]
-    found = choose_unlabelled([*texts, *texts, *texts[:100]], LABELLED, (), 0)
-    assert len(found.texts) == len(set(found.texts)) == 50
-    assert list(found.texts) == sorted(found.texts, key=texts.index)
-    assert found.texts == choose_unlabelled(texts, LABELLED, (), 0).texts
-    assert found.texts != choose_unlabelled(texts, LABELLED, (), 1).texts
-    assert set(found.texts) == set(choose_unlabelled(texts[::-1], LABELLED, (), 0).texts)
-    (said,) = found.remarks("log.txt")
-    assert said.startswith(f"of 1,452 texts of log.txt 50 are labelled, {found.similar} of them similar to")
-
-
-@pytest.mark.usefixtures("_few")
-def test_of_a_long_log_those_similar_to_the_labelled_texts_are_read() -> None:
-    near = [f"is the {colour} {thing} shut" for colour in "abcdefg" for thing in ("door", "wall", "gate")]
-    far = [f"{a}{b}{a} {b}{a}{b} {a}{a}{b}" for a in "pqrstuvwxyz" for b in "klmnopqrst"]
-    labelled = ["is the red door shut", "is the green wall shut", "is the old gate shut"]
-    found = choose_unlabelled([*far, *near], labelled, (), 0)
-    assert len(found.texts) == 50 and set(near) <= set(found.texts)
-    assert found.similar is not None and len(near) <= found.similar < 50
+    chosen, (said,) = choose([*texts, *texts, *texts[:100]])
+    assert len(chosen) == len(set(chosen)) == 50
+    assert list(chosen) == sorted(chosen, key=texts.index)
+    assert chosen == choose(texts)[0] != choose(texts, seed=1)[0]
+    assert set(chosen) == set(choose(texts[::-1])[0])
+    assert said == "of 1,452 texts of log.txt 50 are labelled, drawn at random"
 
 
 @pytest.mark.usefixtures("_few")
 def test_texts_that_differ_in_numbers_alone_are_one() -> None:
-    orders = [f"the order {i} of {i} doors" for i in range(200)]
+    orders = [f"the order {i} of {i} doors" for i in range(95)]
     others = ["the red house", "a red wall", "the green hedge"]
-    found = choose_unlabelled([*orders, *others], LABELLED, (), 0)
-    assert len(found.texts) == 4 and set(others) <= set(found.texts)
+    chosen, _ = choose([*orders, *others])
+    assert len(chosen) == 4 and set(others) <= set(chosen)
 
 
 def test_texts_that_are_known_are_left_out_and_that_is_said() -> None:
-    found = choose_unlabelled(
-        ["a red door", "the moon", "a new wall", "a new wall"], LABELLED, ["the moon"], 0
-    )
-    assert found.texts == ("a new wall",)
-    (said,) = found.remarks("log.txt")
+    chosen, (said,) = choose(["a red door", "the moon", "a new wall", "a new wall"])
+    assert chosen == ("a new wall",)
     assert "2 of 4 texts of log.txt are among the labelled or the test texts; they" in said
-    none = choose_unlabelled(["the moon"] * 3, LABELLED, ["the moon"], 0)
-    assert none.texts == () and none.remarks("log.txt")[0].endswith("none is left to label")
+    none, remarks = choose(["the moon"] * 3)
+    assert none == () and remarks[0].endswith("none is left to label")
 
 
 TEXTS = ["one two three four five six", "seven eight nine ten", "eleven twelve", "alone", "   "]

@@ -33,21 +33,14 @@ def test_plenty_of_balanced_texts_need_no_warning() -> None:
 def test_what_often_spoils_a_training_is_said() -> None:
     few = split(*((f"text {i}", int(i > 85)) for i in range(90)), ("text 3", 1))
     said = warnings(few, split(("text 1", 0), ("new", 1)))
-    assert "only 91 training texts" in said
     assert "few training texts of b (5)" in said
-    assert "labels are out of balance (a 94.5% to b 5.5%)" in said
     assert "2 training texts repeat one with other labels: decide which are right (--suspects FILE" in said
     assert "1 test texts are training texts too" in said
-    assert "'nan' may stand for a missing one" in warnings(few, labels=("a", "nan"))
     assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in warnings(
         few, labels=("A  B", "a b")
     )
     twins = warnings(few, labels=("caf\u00e9", "cafe\u0301"))
     assert "'caf\\xe9' and 'cafe\\u0301' differ" in twins  # which look the same
-    three = split(*((f"text {i}", i % 3) for i in range(90)), labels=("a", "b", "a| b"))
-    joined = "the label a| b looks like several: if it is, add --label-separator '|'"
-    assert joined in warnings(three, labels=("a", "b", "a| b"))
-    assert "looks like several" not in warnings(three, labels=("a", "b", "a|c"))
 
 
 def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> None:
@@ -66,17 +59,14 @@ def test_texts_that_are_all_the_same_train_nothing() -> None:
 # --- Of a result --------------------------------------------------------------------------------------------
 
 
-def said(answers: list[int], labels: list[int], **more: Any) -> str:
+def said(answers: list[int], labels: list[int]) -> str:
     logits = torch.nn.functional.one_hot(torch.tensor(answers), 2).float() * 5
     measured: Any = score(logits, np.eye(2, dtype=np.bool_)[labels], ("no", "yes"))
-    return "\n".join(result_warnings(measured, **more))
+    return "\n".join(result_warnings(measured))
 
 
-def test_a_result_is_warned_of_where_texts_are_few_or_answers_always_the_same() -> None:
+def test_a_result_is_warned_of_where_answers_are_always_the_same() -> None:
     assert said([0, 1] * 500, [0, 1] * 500) == ""
-    # Wilson's interval of 10 right ones of 10 is 72.2 % to 100 %.
-    assert "100% ± 14 points in validation on 10 texts: collect more" in said([0, 1] * 5, [0, 1] * 5)
-    assert "in cross-validation on 10" in said([0, 1] * 5, [0, 1] * 5, cross_validated=True)
     text = said([0] * 1000, [0] * 950 + [1] * 50)
     assert "not shown to be better than always predicting no (95.0% against 95.0%)" in text
     assert "yes is never predicted" in text

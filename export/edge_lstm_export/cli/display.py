@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.answering import SHOWN_RISKS, RiskCoverage
+from edge_lstm.answering import SHOWN_RISKS
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.run import Inputs, Job, Report
 
-_WEAKEST = 3  # labels that are named
 _COLUMN, _WIDTH = 17, 80  # of a plan
 
 
@@ -47,9 +46,9 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
     from edge_lstm_export.train.plan import explain
 
     dataset, facts = prepared.dataset, prepared.facts
-    unit = "characters" if facts.unsegmented else "words"
     counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
     several = ", several per text" if facts.several else ""
+    unit = "characters" if facts.unsegmented else "words"
     rows = [
         ("source", dataset.name),
         ("texts", f"{facts.rows:,} training, {len(dataset.test or ()):,} test"),
@@ -59,9 +58,9 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
         ("", ""),
         *((name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)),
     ]
+    wrapper = textwrap.TextWrapper(_WIDTH, subsequent_indent=" " * _COLUMN, break_on_hyphens=False)
     for name, value in rows:
-        text = f"{name:<{_COLUMN - 1}} {printable(value)}"
-        print(textwrap.fill(text, _WIDTH, subsequent_indent=" " * _COLUMN))
+        print(wrapper.fill(f"{name:<{_COLUMN - 1}} {printable(value)}"))
     print(f"\nplanned in {duration(seconds)}; --dry-run --json writes the plan, --plan FILE runs it")
     for line in (*dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
@@ -88,10 +87,12 @@ class TrainingDisplay:
 
     def say(self, line: str) -> None:
         """Show that a stage begins, or got so far."""
-        if self._status is not None:
-            self._show(line)
-        else:
+        if self._status is None:
             message(line)
+        else:
+            from rich.text import Text
+
+            self._status.update(Text(printable(line)))
         if received():  # where a library has swallowed what was raised
             raise KeyboardInterrupt
 
@@ -118,7 +119,7 @@ class TrainingDisplay:
     def _batch(self, report: BatchReport) -> None:
         if self._status is not None:
             done = f"{report.batch / report.batches:4.0%}  loss {report.loss:.4f}"
-            self._show(f"epoch {report.epoch} {done}  accuracy {report.accuracy:.1%}")
+            self.say(f"epoch {report.epoch} {done}  accuracy {report.accuracy:.1%}")
 
     def _epoch(self, record: EpochRecord) -> None:
         line = f"epoch {record.epoch}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
@@ -126,11 +127,6 @@ class TrainingDisplay:
             line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
         if not self._quiet:
             self._print(f"{line}  {record.seconds:.0f} s")
-
-    def _show(self, line: str) -> None:
-        from rich.text import Text
-
-        self._status.update(Text(printable(line)))
 
     def _print(self, line: str) -> None:
         if self._status is not None:
@@ -144,17 +140,13 @@ def print_report(job: Job, report: Report, seconds: float) -> None:
     result = report.result
     if result.validation is not None:
         print(score_line("cross-validated" if result.cross_validated else "validation", result.validation))
-        weakest = sorted(result.validation.labels, key=lambda row: row.f1)[:_WEAKEST]
-        names = [f"{shorten(row.label, 15)} F1 {row.f1:.1%}" for row in weakest]
-        print(f"weakest labels {', '.join(names)}")
+        weakest = sorted(result.validation.labels, key=lambda row: row.f1)[:3]
+        print("weakest labels", ", ".join(f"{shorten(row.label, 15)} F1 {row.f1:.1%}" for row in weakest))
     if result.test is not None:
         print(score_line("test", result.test))
     if curve := result.checkpoint.abstention:
-        answered = [
-            f"{share:g} answers {point.answered / curve.texts:.0%}"
-            for share in SHOWN_RISKS
-            if (point := curve.promised(share))
-        ]
+        promised = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
+        answered = [f"{share:g} answers {point.answered / curve.texts:.0%}" for share, point in promised]
         print(f"--abstain {', '.join(answered)}" if answered else "too few texts for --abstain")
     print(f"checkpoint {printable(str(job.output))}")
     print(f"history    {printable(str(job.beside('history.json')))}, {job.beside('history.png').name}")
@@ -181,7 +173,7 @@ def print_written(
     """Print the measurements of ``export`` and ``quantize``, and the file's name.
 
     as_json: one object, sizes in bytes, times in µs, accuracies from 0 to 1 (before: fp32, after: int8).
-    choice: which file ``--quantize auto`` chose, and why; without it, that fp32 would be faster here, if so.
+    choice: which file ``--quantize auto`` chose, and why.
     """
     if as_json:
         content: dict[str, Any] = {"output": str(file.path)}
@@ -199,21 +191,11 @@ def print_written(
         _print_quantized(quantized)
     if choice is not None:
         print(f"chosen  {choice.precision}: {choice.reason}")
-    elif quantized is not None and (faster := quantized.choice()).precision == "fp32":
-        print(f"note: fp32 is {faster.reason}; --quantize auto of 'edge-lstm export' would write it")
-    if file.abstention is not None:
-        print(printable(f"abstain {_promise(file.abstention)}"))
-    print(f"wrote   {printable(str(file.path))}")
-
-
-def _promise(curve: RiskCoverage) -> str:
-    alike = f"texts like these {curve.texts:,} ({curve.data})"
-    if curve.default is not None:
+    if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
-        return f"at most {curve.default:.3g} wrong from a probability of {least:.4g} on, of {alike}"
-    if any(map(curve.promised, SHOWN_RISKS)):
-        return f"--abstain SHARE holds for {alike}"
-    return f"{alike} are too few for --abstain; give --data with more"
+        texts = f"texts like these {curve.texts:,} ({curve.data})"
+        print(f"abstain at most {curve.default:.3g} wrong from a probability of {least:.4g} on, of {texts}")
+    print(f"wrote   {printable(str(file.path))}")
 
 
 def _print_quantized(result: Quantized) -> None:
@@ -225,8 +207,7 @@ def _print_quantized(result: Quantized) -> None:
     print(f"same    labels of {same}, probabilities within {agree.max_difference:.4f}")
     print(f"        bits alone and in batches, {result.batch_comparisons:,} comparisons")
     if change is not None:
-        points, interval = (change.after - change.before) * 100, ""
+        points = f"{(change.after - change.before) * 100:+.2f} points"
         if change.low is not None and change.high is not None:
-            interval = f" (95 %: {change.low * 100:+.2f} to {change.high * 100:+.2f})"
-        both = f"{change.before:.2%} → {change.after:.2%}, {points:+.2f} points{interval}"
-        print(f"{change.metric} {both}")
+            points += f" (95 %: {change.low * 100:+.2f} to {change.high * 100:+.2f})"
+        print(f"{change.metric} {change.before:.2%} → {change.after:.2%}, {points}")

@@ -22,9 +22,7 @@ def command(
         int | None, option("N", "Token ids a text may have.", default="the checkpoint's")
     ] = None,
     fixed_batch: Annotated[bool, option(None, "One text a run.", None, "--fixed-batch")] = False,
-    opset: Annotated[int, option("N", "ONNX operator set, 13 to 21.", default=True)] = 17,
     data: options.DataOption = None,
-    data_dir: options.DataDirOption = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     max_drop: options.MaxDropOption = 0.3,
@@ -50,17 +48,17 @@ def command(
     options.check_output(output, [checkpoint, data])
     loaded = load_checkpoint(checkpoint)
     several = loaded.thresholds is not None
-    labelled = options.labelled_texts(data, data_dir, several, label_separator, label_columns)
-    shape: dict[str, Any] = {"length": length, "batch": 1 if fixed_batch else None, "opset": opset}
-    gates: dict[str, Any] = {"labelled": labelled, "abstain": abstain, "say": stage}
-    curve = {} if quantize == "int8" else gates  # no fp32 file is written
-    exported = export_fp32(loaded, **shape, **{**curve, "say": stage})
+    labelled = options.labelled_texts(data, several, label_separator, label_columns)
+    data_options: dict[str, Any] = {"labelled": labelled, "abstain": abstain}
+    curve = {} if quantize == "int8" else data_options  # no fp32 file is written
+    batch: Literal[1] | None = 1 if fixed_batch else None
+    exported = export_fp32(loaded, length=length, batch=batch, say=stage, **curve)
     quantized, choice, written = None, None, exported.data
     fp32 = parse_model(written, checkpoint)
     if quantize == "auto":
-        quantized, choice = quantize_if_better(fp32, max_drop=max_drop, **gates)
+        quantized, choice = quantize_if_better(fp32, max_drop=max_drop, say=stage, **data_options)
     elif quantize == "int8":
-        quantized = quantize_int8(fp32, max_drop=max_drop, **gates)
+        quantized = quantize_int8(fp32, max_drop=max_drop, say=stage, **data_options)
     if quantized is not None and (choice is None or choice.precision == "int8"):
         written = quantized.data
     write_atomically(written, output, parents=True)

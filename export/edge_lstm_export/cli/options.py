@@ -31,9 +31,6 @@ DataOption = Annotated[
     str | None,
     option("SOURCE", "Labelled data (its test split) for the accuracy gate and the risk-coverage curve."),
 ]
-DataDirOption = Annotated[
-    Path | None, option("FOLDER", "Folder that holds the IMDB archive.", default="$EDGE_LSTM_DATA")
-]
 DefaultAbstainOption = Annotated[
     float | None,
     option("SHARE", "The file's default: leave out labels until at most this share is wrong, such as 0.02."),
@@ -52,7 +49,7 @@ def check_output(output: Path, read: Iterable[str | Path | None]) -> None:
 
 
 def labelled_texts(
-    source: str | None, data_dir: Path | None, several: bool, separator: str | None, columns: str | None
+    source: str | None, several: bool, separator: str | None, columns: str | None
 ) -> Labelled | None:
     """Return the labelled texts of --data: the source's test split, or all of it where it has none."""
     if source is None:
@@ -60,10 +57,5 @@ def labelled_texts(
     from edge_lstm.cli.options import column_names
     from edge_lstm.evaluation.sources import load_labelled
 
-    return load_labelled(
-        source,
-        data_dir=data_dir,
-        label_separator=separator,
-        label_columns=column_names(columns),
-        several=several or None,
-    )
+    names = column_names(columns)
+    return load_labelled(source, label_separator=separator, label_columns=names, several=several or None)

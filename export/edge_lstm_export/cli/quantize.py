@@ -15,7 +15,6 @@ def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="fp32 file, made by 'edge-lstm export'.")],
     output: options.OutputOption,
     data: options.DataOption = None,
-    data_dir: options.DataDirOption = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     max_drop: options.MaxDropOption = 0.3,
@@ -36,7 +35,7 @@ def command(
     options.check_output(output, [model, data])
     fp32 = open_model(model)
     several = fp32.thresholds is not None
-    labelled = options.labelled_texts(data, data_dir, several, label_separator, label_columns)
+    labelled = options.labelled_texts(data, several, label_separator, label_columns)
     quantized = quantize_int8(fp32, labelled=labelled, max_drop=max_drop, abstain=abstain, say=stage)
     write_atomically(quantized.data, output, parents=True)
     print_written(parse_model(quantized.data, output), None, quantized, as_json=as_json)

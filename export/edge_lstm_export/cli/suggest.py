@@ -36,12 +36,15 @@ def command(
     The label column holds the predicted label: correct it in a spreadsheet, add the rows to your labelled
     ones, and train again. Of more than 20,000 different texts a random part is looked at.
     """
-    from edge_lstm.atomic import check_distinct, check_writable
+    from edge_lstm.atomic import check_distinct, check_writable, is_stream
     from edge_lstm.classifier import Classifier
+    from edge_lstm.errors import DataError
     from edge_lstm.tables import read_rows
     from edge_lstm_export.suggest import suggest, write_suggestions
 
     check_writable(output)
+    if output.exists() and not is_stream(output):
+        raise DataError(f"{output} may hold labels of yours; give another -o, or delete it")
     check_distinct([output], [model, *(name for name in inputs if name != "-"), *(labelled or ())])
     classifier = Classifier.load(model, threads=threads)
     have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
@@ -49,10 +52,8 @@ def command(
     chosen, texts, classified = suggestions = suggest(
         classifier, (row.text for row in rows if row.text), count, labelled=have_labels
     )
-    copy = write_suggestions(suggestions, output)
+    write_suggestions(suggestions, output)
     part = f" ({classified:,} of them, drawn at random, were looked at)" if classified < texts else ""
     alike = "; the others are too much like them" if len(chosen) < min(count, texts) else ""
     print(wrapped(f"{output}: {len(chosen):,} of {texts:,} different texts{part}{alike}"))
-    if copy is not None:
-        print(wrapped(f"The earlier {output.name} may hold labels of yours: it is kept as {copy.name}."))
     print(wrapped("Correct the column label, then train on these rows and the earlier ones together."))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"
 _SOURCES = (
-    "Labelled CSV, TSV, JSONL, Parquet or fastText files; or one of imdb, the aclImdb folder or its tar."
+    "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with one per label; or imdb, or its tar."
 )
 _OUTPUT = "The checkpoint, a .safetensors file; not needed for --dry-run."
 _FORMAT = "csv, tsv, jsonl, parquet or text (fastText), where the name does not say."
@@ -35,7 +35,7 @@ _TESTED = "a tenth of the texts, if 2,000 or more"
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_SOURCES)]
 Output = Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")]
 Test = Annotated[Path | None, option("FILE", "Labelled texts to test on.", _DATA, default=_TESTED)]
-Format = Annotated[str | None, option("NAME", _FORMAT, _DATA, "--format")]
+Format = Annotated[str | None, option("NAME", _FORMAT, _DATA, "--input-format")]
 TextColumn = Annotated[str | None, option("NAME", "Column of the texts.", _DATA)]
 LabelColumn = Annotated[str | None, option("NAME", "Column of the labels.", _DATA)]
 Suspects = Annotated[Path | None, option("FILE", "List the texts whose label looks wrong, as CSV.", _DATA)]

@@ -79,16 +79,11 @@ class Quantized:
         """Return the faster of the two files on this CPU. Where neither is faster by more than TIE with 95 %
         confidence, the smaller one."""
         ratio = self.time_ratio
-        inverse = Ratio(1 / ratio.value, 1 / ratio.high, 1 / ratio.low)
-        int8, fp32 = (
-            f"takes {r.value:.2f} times as long, 95 %: {r.low:.2f} to {r.high:.2f}" for r in (ratio, inverse)
-        )
-        if ratio.low > TIE:
-            return Choice("fp32", f"the faster one on this CPU (int8 {int8})")
-        if inverse.low > TIE:
-            return Choice("int8", f"the faster one on this CPU (fp32 {fp32})")
+        times = f"int8 takes {ratio.value:.2f} times as long, 95 %: {ratio.low:.2f} to {ratio.high:.2f}"
+        if ratio.low > TIE or ratio.high < 1 / TIE:
+            return Choice("fp32" if ratio.low > TIE else "int8", f"the faster one on this CPU ({times})")
         smaller: Literal["fp32", "int8"] = "int8" if self.bytes_after < self.bytes_before else "fp32"
-        return Choice(smaller, f"the smaller one, no large difference here (int8 {int8})")
+        return Choice(smaller, f"the smaller one, no large difference here ({times})")
 
 
 def export_fp32(
@@ -96,7 +91,6 @@ def export_fp32(
     *,
     length: int | None = None,
     batch: Literal[1] | None = None,
-    opset: int = graph.DEFAULT_OPSET,
     labelled: Labelled | None = None,
     abstain: float | None = None,
     say: Say = lambda line: None,
@@ -108,9 +102,6 @@ def export_fp32(
     the checkpoint's. abstain: the file's default, see RiskCoverage.
     Raises DataError for an option out of range, CheckError where a gate fails.
     """
-    if not graph.MIN_OPSET <= opset <= graph.MAX_OPSET:
-        opsets = f"{graph.MIN_OPSET} to {graph.MAX_OPSET}"
-        raise DataError(f"opset {opset} is not supported; give one from {opsets}")
     if length is not None and not 1 <= length <= MAX_LENGTH:
         raise DataError(f"length {length} is out of range; give one from 1 to {MAX_LENGTH:,}")
     truth = _truth(labelled, abstain, checkpoint.labels, checkpoint.thresholds)
@@ -122,18 +113,18 @@ def export_fp32(
     linear = checkpoint.plan.get("linear")
     long = isinstance(linear, dict) and linear.get("short") is False  # a plan for long texts
     block = graph.pooling_block(config, tokenizer.length, long=long)
-    model = graph.build(weights, config, tokenizer.length, batch=batch, opset=opset, block=block)
+    model = graph.build(weights, config, tokenizer.length, batch=batch, block=block)
     description = graph.Description(config, tokenizer, checkpoint.labels, training, checkpoint.thresholds)
     classifier = Classifier.from_model(_file(model, description))
     rows = gates.random_rows(tokenizer) + gates.text_rows(tokenizer, embedded_reviews())
     say(f"comparing with PyTorch on {len(rows)} texts")
     parity = gates.check_parity(checkpoint.network, classifier, rows)
-    curve = checkpoint.abstention
+    measured = None
     if labelled is not None:
         say(f"answering {len(labelled.texts):,} labelled texts")
         answers = classifier.probabilities_of(gates.text_rows(tokenizer, labelled.texts))
-        curve = _measured_curve(curve, answers, labelled, truth)
-    description = replace(description, abstention=_with_default(curve, abstain))
+        measured = answers, labelled, truth
+    description = replace(description, abstention=_curve(checkpoint.abstention, measured, abstain))
     return Exported(_with_golden_rows(model, description, classifier, texts), parity)
 
 
@@ -167,11 +158,11 @@ def quantize_int8(
         rows = gates.text_rows(fp32.tokenizer, labelled.texts)
     say(f"comparing with fp32 on {len(rows):,} texts")
     before, after = old.probabilities_of(rows), new.probabilities_of(rows)
-    accuracy, curve = None, fp32.abstention
+    accuracy = measured = None
     if labelled is not None:
         accuracy = gates.check_accuracy(gates.accuracy_change([old, new], before, after, truth), max_drop)
-        curve = _measured_curve(curve, after, labelled, truth)
-    description = replace(description, abstention=_with_default(curve, abstain))
+        measured = after, labelled, truth
+    description = replace(description, abstention=_curve(fp32.abstention, measured, abstain))
     texts = [row.text for row in fp32.golden] or golden_texts(fp32.tokenizer, None)
     data = _with_golden_rows(model, description, new, texts)
     say("timing both files")
@@ -216,15 +207,8 @@ def _int8_graph(fp32: ModelFile) -> tuple[onnx.ModelProto, graph.Description]:
         raise DataError(f"{fp32.path} is int8 already; give an fp32 model file")
     config: NetworkConfig = from_plain(NetworkConfig, fp32.network, f"{fp32.path}: its network")
     original = onnx.load_model_from_string(fp32.data)
-    model = graph.build(
-        read_weights(original, config),
-        config,
-        fp32.tokenizer.length,
-        int8=True,
-        batch=fp32.batch,
-        opset=fp32.onnx.opsets[""],
-        block=graph.pooling_block_of(original),
-    )
+    weights, block = read_weights(original, config), graph.pooling_block_of(original)
+    model = graph.build(weights, config, fp32.tokenizer.length, int8=True, batch=fp32.batch, block=block)
     if not any(node.op_type == "DynamicQuantizeLSTM" for node in model.graph.node):
         raise CheckError("the LSTM was not quantized; no file was written")
     parts = fp32.tokenizer, fp32.labels, fp32.training, fp32.thresholds
@@ -262,30 +246,27 @@ def _with_golden_rows(
     return _file(model, replace(description, golden=golden)).data
 
 
-def _measured_curve(
+def _curve(
     curve: RiskCoverage | None,
-    answers: gates.Probabilities,
-    labelled: Labelled,
-    truth: npt.NDArray[np.bool_],
+    measured: tuple[gates.Probabilities, Labelled, npt.NDArray[np.bool_]] | None,
+    abstain: float | None,
 ) -> RiskCoverage | None:
-    """Return the curve of the answers (float32 [n, labels]) to labelled texts, with the default of ``curve``,
-    however few the texts are: the validation part, drawn from the training texts, promises more than other
-    texts keep. Texts with several labels have no curve."""
-    if labelled.several:
-        return curve
-    default = None if curve is None else curve.default
-    measured = RiskCoverage.of(answers, truth.argmax(axis=1), DATA_OF_EXPORT)
-    return replace(measured, default=default, sha256=texts_digest(labelled.texts))
+    """Return the file's curve: that of the answers (float32 [n, labels]) to labelled texts, else ``curve``,
+    with the default ``abstain``, else that of ``curve``. Texts with several labels have none.
 
-
-def _with_default(curve: RiskCoverage | None, abstain: float | None) -> RiskCoverage | None:
-    """Return the curve with the default ``abstain``, else its own. DataError where the texts are too few to
-    give the threshold for it."""
-    if curve is None and abstain is not None:
-        raise DataError("there is no risk-coverage curve for --abstain; add --data LABELLED")
+    However few the labelled texts are, theirs replaces the other: the validation part, drawn from the
+    training texts, promises more than other texts keep. DataError where the texts are too few to give the
+    threshold for the default.
+    """
+    default = curve.default if abstain is None and curve is not None else abstain
+    if measured is not None and not measured[1].several:
+        answers, labelled, truth = measured
+        curve = RiskCoverage.of(answers, truth.argmax(axis=1), DATA_OF_EXPORT)
+        curve = replace(curve, sha256=texts_digest(labelled.texts))
     if curve is None:
+        if default is not None:
+            raise DataError("there is no risk-coverage curve for --abstain; add --data LABELLED")
         return None
-    default = curve.default if abstain is None else abstain
     if default is not None:
         curve.threshold(default)
     return replace(curve, default=default)

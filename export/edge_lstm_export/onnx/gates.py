@@ -64,12 +64,9 @@ class AccuracyChange:
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
     """Token ids that try the graph: lengths 1, 2, N - 1, N and one cut from N + 1, and some between."""
     rng, n = np.random.default_rng(seed), tokenizer.length
-    lengths = sorted({1, min(2, n), max(1, n - 1), n, *rng.integers(1, n + 1, size=11).tolist()})
-    rows = [
-        [START_ID, *rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist()]
-        for size in (*lengths, n + 1)
-    ]
-    return [row[-n:] for row in rows]
+    sizes = [*sorted({1, min(2, n), max(1, n - 1), n, *rng.integers(1, n + 1, size=11).tolist()}), n + 1]
+    ids = [rng.integers(OOV_ID, tokenizer.num_ids, size=size - 1).tolist() for size in sizes]
+    return [[START_ID, *row][-n:] for row in ids]
 
 
 def text_rows(tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
@@ -96,9 +93,8 @@ def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
         exact = network_probabilities(copy.deepcopy(network).double(), rows)
         most = max(most, TIMES_OWN_ERROR * float(np.abs(expected - exact).max()))
     if not worst <= most:  # written so that NaN fails
-        raise CheckError(
-            f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {most:.0e}; no file was written"
-        )
+        differ = f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {most:.0e}"
+        raise CheckError(f"{differ}; no file was written")
     return worst
 
 
@@ -130,9 +126,8 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
             together = classifier.probabilities_of([rows[i] for i in chosen], batch_size=size)
             if not np.array_equal(together, alone[chosen]):
                 change = f"{np.abs(together - alone[chosen]).max():.1e} in a batch of {size}"
-                raise CheckError(
-                    f"a text's probabilities change by {change}; no file was written: {_FP32_OR_AGAIN}"
-                )
+                what = f"a text's probabilities change by {change}"
+                raise CheckError(f"{what}; no file was written: {_FP32_OR_AGAIN}")
     return len(rows) * len(BATCH_SIZES)
 
 
@@ -192,18 +187,15 @@ def accuracy_change(
 def check_accuracy(change: AccuracyChange, max_drop: float) -> AccuracyChange:
     """Return the change. CheckError where the metric fell by more than ``max_drop`` points, or, of several
     labels a text, more than one text, and more than MOST_OTHER_LABELS of them, get other labels."""
-    drop = (change.before - change.after) * 100
+    drop, texts = (change.before - change.after) * 100, f"{change.texts:,} texts"
     if drop > max_drop:
         step = 100 / change.texts
         few = f" (one text is {step:.2f} points: give more --data, or --max-drop {2 * step:.1f})"
-        raise CheckError(
-            f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
-            f"{change.after * 100:.2f} % on {change.texts:,} texts), more than --max-drop {max_drop:g}; "
-            f"no file was written{few if step > max_drop else ''}"
-        )
+        lost = f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
+        lost += f"{change.after * 100:.2f} % on {texts}), more than --max-drop {max_drop:g}"
+        raise CheckError(f"{lost}; no file was written{few if step > max_drop else ''}")
     if change.low is None and change.changed > max(1, MOST_OTHER_LABELS * change.texts):
-        raise CheckError(
-            f"int8 gives {change.changed:,} of {change.texts:,} texts other labels than fp32, more than "
-            f"{MOST_OTHER_LABELS:.1%}; no file was written: keep the fp32 file, or train again"
-        )
+        other = f"int8 gives {change.changed:,} of {texts} other labels than fp32"
+        advice = "no file was written: keep the fp32 file, or train again"
+        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {advice}")
     return change

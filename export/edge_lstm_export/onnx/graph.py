@@ -21,19 +21,12 @@ from edge_lstm.answering import RiskCoverage
 from edge_lstm.model_checks import GoldenRow
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
 from edge_lstm.text import Tokenizer
-from edge_lstm_export.onnx.quantize import (
-    Array,
-    LstmWeights,
-    add_sentinels,
-    pad_head,
-    quantize_embedding,
-    to_int8,
-)
+from edge_lstm_export.onnx import quantize
+from edge_lstm_export.onnx.quantize import Array, LstmWeights, to_int8
 from edge_lstm_export.onnx.weights import GraphWeights
 from edge_lstm_export.train.options import NetworkConfig
 
-DEFAULT_OPSET = 17  # every ONNX Runtime since 1.16 reads it
-MIN_OPSET, MAX_OPSET = 13, 21  # before 13, ReduceSum and Squeeze took their axes as attributes
+OPSET = 17  # every ONNX Runtime since 1.16 reads it
 MICROSOFT_DOMAIN = "com.microsoft"
 # The maximum of long texts is taken over blocks of so many steps first: ONNX Runtime's ReduceMax over the
 # first axis takes three times as long as over a middle one. Not so the mean: the order in which a middle axis
@@ -45,7 +38,6 @@ POOLING_BLOCK = 8
 class GraphBuilder:
     """Collects nodes and constants; every method returns the name of its (first) output."""
 
-    opset: int
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -66,10 +58,12 @@ class GraphBuilder:
         return outputs[0]
 
     def reduce_max(self, value: str, output: str, *, axis: int = 0, keepdims: int = 0) -> str:
-        """Add a maximum over an axis, which became an input with opset 18."""
-        if self.opset < 18:
-            return self.add("ReduceMax", [value], output, axes=[axis], keepdims=keepdims)
-        return self.add("ReduceMax", [value, self.ints(f"axis_{axis}", axis)], output, keepdims=keepdims)
+        """Add a maximum over an axis."""
+        return self.add("ReduceMax", [value], output, axes=[axis], keepdims=keepdims)
+
+    def cast(self, value: str, output: str, kind: int = TensorProto.FLOAT) -> str:
+        """Add a conversion to another type."""
+        return self.add("Cast", [value], output, to=kind)
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,6 @@ def build(
     *,
     int8: bool = False,
     batch: int | None = None,
-    opset: int = DEFAULT_OPSET,
     block: int = 1,
 ) -> onnx.ModelProto:
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
@@ -101,17 +94,18 @@ def build(
     int8: see quantize.py for what it does and promises. batch: None for a free one. block: steps that are
     pooled at a time, see :func:`pooling_block`.
     """
-    g = GraphBuilder(opset)
+    g = GraphBuilder()
     steps, lengths = _add_lengths(g, block)
     lstm, head = weights.lstm, weights.head_weight
     if int8:
-        lstm, head = add_sentinels(lstm), pad_head(head, config.hidden, config.pooled_dim)
+        lstm = quantize.add_sentinels(lstm)
+        head = quantize.pad_head(head, config.hidden, config.pooled_dim)
     embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
     outputs, pooled = _add_lstm(g, lstm, embedded, lengths, int8=int8)
     parts, column = 1, ""
     if config.pooling != "last" or config.ngrams:
         column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
-        column = g.add("Cast", [column], "lengths_float", to=TensorProto.FLOAT)  # B, 1
+        column = g.cast(column, "lengths_float")  # B, 1
     if config.pooling != "last":
         parts, pooled = 2, _add_mean_and_max(g, outputs, column, lstm, block)
     moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
@@ -167,7 +161,7 @@ def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool)
     """Add the look-up → the embedded steps: [T, B, E], two columns more with sentinels."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    values, scale = quantize_embedding(embedding)
+    values, scale = quantize.quantize_embedding(embedding)
     gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")
     return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
 
@@ -232,10 +226,11 @@ def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: boo
     if not int8:
         return g.add("MatMul", [present, g.constant("ngram_vectors", vectors)], "ngram_sums")
     values, scales = to_int8(vectors, 0)  # a scale a column: logits differ in size
-    bits = g.add("Cast", [present], "ngrams_present_uint8", to=TensorProto.UINT8)
+    bits = g.cast(present, "ngrams_present_uint8", TensorProto.UINT8)
     total = g.add("MatMulInteger", [bits, g.constant("ngram_vectors", values)], "ngram_sums_int")
-    wide = g.add("Cast", [total], "ngram_sums_float", to=TensorProto.FLOAT)
-    return g.add("Mul", [wide, g.constant("ngram_scales", scales[0])], "ngram_sums")
+    return g.add(
+        "Mul", [g.cast(total, "ngram_sums_float"), g.constant("ngram_scales", scales[0])], "ngram_sums"
+    )
 
 
 def _add_int8_head(g: GraphBuilder, head: Array) -> str:
@@ -246,7 +241,7 @@ def _add_int8_head(g: GraphBuilder, head: Array) -> str:
     with it a single row is multiplied in another order than several.
     """
     values, scales = to_int8(head, 1)
-    wide = g.add("Cast", [g.constant("head_w", values)], "head_w_wide", to=TensorProto.FLOAT)
+    wide = g.cast(g.constant("head_w", values), "head_w_wide")
     return g.add("Mul", [wide, g.constant("head_w_scales", scales)], "head_w_float")
 
 
@@ -269,7 +264,7 @@ def _assemble(
     inputs = [info(INPUT_NAME, TensorProto.INT32, [rows, length])]
     outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, [rows, config.labels])]
     graph = helper.make_graph(g.nodes, "edge_lstm", inputs, outputs, g.constants)
-    opsets = [helper.make_opsetid("", g.opset)]
+    opsets = [helper.make_opsetid("", OPSET)]
     return helper.make_model(
         graph,
         producer_name=modelfile.PRODUCER,

@@ -119,13 +119,18 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
         parts[part][rest] = value
     config: NetworkConfig = from_plain(NetworkConfig, description["network"], f"{path}: its network")
     network = Network(config, blank=True)
-    _set_weights(network, parts["network"])
+    for name, value in parts["network"].items():
+        dtype = torch.int64 if name == "ngrams.ids" else torch.float32
+        if value.dtype != dtype or not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not all {dtype}, or holds values that are no numbers")
+    network.load_state_dict(parts["network"], assign=True)
+    if network.ngrams is not None:
+        network.ngrams.check()
     tokenizer = tokenizer_from(description["tokenizer"], description["vocabulary"])
-    if tokenizer.num_ids != config.num_words:
-        raise ValueError(f"{tokenizer.num_ids:,} ids for a network of {config.num_words:,}")
     labels = labels_from(description["labels"])
-    if len(labels) != config.labels:
-        raise ValueError(f"{len(labels)} labels for {config.labels} answers")
+    if (tokenizer.num_ids, len(labels)) != (config.num_words, config.labels):
+        sizes = f"{config.num_words:,} ids and {config.labels} labels"
+        raise ValueError(f"{tokenizer.num_ids:,} ids and {len(labels)} labels for a network of {sizes}")
     thresholds = thresholds_from(description, labels) if config.several else None
     training, plan, curve = description["training"], description["plan"], description["abstention"]
     if not isinstance(training, dict) or not isinstance(plan, dict):
@@ -134,25 +139,11 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     return Checkpoint(network.eval(), tokenizer, labels, training, plan, thresholds, curve, parts["state"])
 
 
-def _set_weights(network: Network, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a blank network its weights. Raises ValueError or RuntimeError where they do not fit."""
-    for name, value in weights.items():
-        dtype = torch.int64 if name == "ngrams.ids" else torch.float32
-        if value.dtype != dtype or not torch.isfinite(value).all():
-            raise ValueError(f"{name} is not all {dtype}, or holds values that are no numbers")
-    network.load_state_dict(weights, assign=True)
-    if network.ngrams is not None:
-        network.ngrams.check()
-
-
 def describe_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint's description, with its parameter table, as plain values."""
     checkpoint = load_checkpoint(path)
-    labels, tokenizer, columns = (
-        checkpoint.labels,
-        checkpoint.tokenizer,
-        ("layer", "output_shape", "parameters"),
-    )
+    labels, tokenizer = checkpoint.labels, checkpoint.tokenizer
+    table = checkpoint.network.parameter_table()
     return {
         "path": str(path),
         "bytes": path.stat().st_size,
@@ -163,5 +154,5 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "network": asdict(checkpoint.network.config),
         "training": checkpoint.training,
         "plan": checkpoint.plan,
-        "layers": [dict(zip(columns, row)) for row in checkpoint.network.parameter_table()],
+        "layers": [{"layer": name, "output_shape": shape, "parameters": n} for name, shape, n in table],
     }

@@ -100,10 +100,8 @@ def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, wher
     """Make a split of texts and the label names of each. Raises DataError for a name not in ``labels``."""
     index = {label: i for i, label in enumerate(labels)}
     if unknown := sorted({name for row in names for name in row} - index.keys()):
-        raise DataError(
-            f"{where} has the label {shorten(unknown[0])}, which the training texts have not; "
-            f"use the same labels in both: {', '.join(map(shorten, labels))}"
-        )
+        name, same = shorten(unknown[0]), f"use the same labels in both: {', '.join(map(shorten, labels))}"
+        raise DataError(f"{where} has the label {name}, which the training texts have not; {same}")
     matrix = np.zeros((len(names), len(labels)), np.bool_)
     for row, text_labels in zip(matrix, names):
         row[[index[name] for name in text_labels]] = True
@@ -130,22 +128,15 @@ def label_names(names: Sequence[str], where: str, *, several: bool = False) -> N
     for name in distinct:
         if reason := _fault(name, several):
             raise DataError(f"{where} has the label {shorten(name)}, {reason}")
-    numbers = [value for name in distinct if (value := _number(name)) is not None]
-    numeric, there = (
-        len(numbers) == len(distinct),
-        f"{len(distinct):,} different labels for {len(names):,} texts",
-    )
+    numbers = _numbers(distinct)
+    there = f"{len(distinct):,} different labels for {len(names):,} texts"
     if len(distinct) > MOST_LABELS or (len(distinct) > _MANY_VALUES and len(names) < 2 * len(distinct)):
-        raise DataError(
-            f"{where} has {there}, as ids or free text have; name the column that holds the labels "
-            f"(--label-column; at most {MOST_LABELS:,} labels, several texts of each)"
-        )
-    if len(distinct) > _MANY_VALUES and numeric and not all(map(float.is_integer, numbers)):
-        raise DataError(
-            f"{where} has {there}, all of them numbers; turn them into a few ranges (such as low, middle, "
-            "high), or name another --label-column"
-        )
-    return tuple(name for _, name in sorted(zip(numbers, distinct))) if numeric else tuple(distinct)
+        advice = f"name another --label-column (at most {MOST_LABELS:,} labels, several texts of each)"
+        raise DataError(f"{where} has {there}, as ids or free text have; {advice}")
+    if len(distinct) > _MANY_VALUES and numbers and not all(map(float.is_integer, numbers)):
+        advice = "turn them into a few ranges (low, middle, high), or name another --label-column"
+        raise DataError(f"{where} has {there}, all of them numbers; {advice}")
+    return tuple(name for _, name in sorted(zip(numbers, distinct))) if numbers else tuple(distinct)
 
 
 def _fault(name: str, several: bool) -> str | None:
@@ -162,21 +153,18 @@ def _fault(name: str, several: bool) -> str | None:
     return None
 
 
-def _number(name: str) -> float | None:
+def _numbers(names: Sequence[str]) -> list[float]:
+    """Return the values of names that are all numbers; else none."""
     try:
-        value = float(name)
+        values = [float(name) for name in names]
     except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+        return []
+    return values if all(map(math.isfinite, values)) else []
 
 
 def file_digest(path: Path) -> str:
     """Return the sha256 (hex) of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def texts_digest(texts: Iterable[str], names: Iterable[Names]) -> str:

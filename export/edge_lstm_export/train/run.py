@@ -25,11 +25,11 @@ from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_
 from edge_lstm_export.train.corpus import Corpus
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.history import draw_history, write_history
-from edge_lstm_export.train.label_issues import find_label_issues, write_label_issues
+from edge_lstm_export.train.label_issues import label_issues, write_label_issues
 from edge_lstm_export.train.lock import only_run
 from edge_lstm_export.train.loop import Progress
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import DataOptions, LinearOptions
+from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.plan import (
     CLASSIFIER,
     LEAST_ENGLISH,
@@ -124,15 +124,17 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     if job.teacher_labels and not asked.classifier:
         raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
     dataset = _read(job, asked, say)
-    if not dataset.several or job.suspects is not None:
-        dataset = _with_label_issues(job, dataset, say)
+    if job.suspects is not None:  # the validation texts too, not the test split
+        long = facts_of(dataset).kind == "long"
+        split, several = dataset.train, dataset.several
+        issues = label_issues(split, dataset.labels, several=several, long=long, seed=job.data.seed)
+        write_label_issues(issues, job.suspects)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
     if job.unlabelled is not None:
-        test = dataset.test.texts if dataset.test else ()
+        left_out = {*dataset.train.texts, *(dataset.test.texts if dataset.test else ())}
         log = read_texts(job.unlabelled, job.data)
-        chosen = choose_unlabelled(log, dataset.train.texts, test, job.data.seed)
-        unlabelled, remarks = chosen.texts, chosen.remarks(job.unlabelled)
+        unlabelled, remarks = choose_unlabelled(log, left_out, job.data.seed, job.unlabelled)
     facts = facts_of(dataset, len(unlabelled))
     if job.plan is None:
         facts = with_knowledge(facts, dataset, asked)
@@ -326,21 +328,3 @@ def check_fits(plan: Plan, dataset: Dataset) -> None:
             f"the plan is for {network.labels} labels, the data have {len(dataset.labels)}, {kind} per text; "
             "make a plan for these data with --dry-run"
         )
-
-
-def _with_label_issues(job: Job, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
-    """The data set with what its labels look like; lists the suspicious ones where that is asked for.
-
-    The validation texts are looked at too: a wrong label there misjudges the epochs. The test split is not.
-    """
-    split, labels, every = dataset.train, dataset.labels, job.suspects is not None
-    options, seed = LinearOptions(facts_of(dataset).kind != "long"), job.data.seed
-    issues = find_label_issues(split, options, several=dataset.several, seed=seed, every_text=every, say=say)
-    if job.suspects is not None:
-        write_label_issues(split, labels, issues, job.suspects)
-    warning = issues.warning(split, labels, job.suspects)
-    return replace(
-        dataset,
-        warnings=dataset.warnings + ((warning,) if warning else ()),
-        checks={**dataset.checks, **issues.to_dict()},
-    )

@@ -40,7 +40,7 @@ from edge_lstm_export.train.plan import Plan
 from edge_lstm_export.train.teachers.base import EnsemblePredictions
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.thresholds import choose_thresholds
-from edge_lstm_export.train.warnings import result_warnings, set_warnings
+from edge_lstm_export.train.warnings import result_warnings
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,10 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> tuple
     chances = probabilities(logits, several=several)
     thresholds = choose_thresholds(truth.labels, chances, plan.precision or None) if several else None
     scores = score(logits, truth.labels, labels, thresholds)
+    remarks = tuple(result_warnings(scores))
     if isinstance(scores, SetScores):
-        return stack, temperature, Evaluation(scores, None, thresholds, tuple(set_warnings(scores)))
-    crossed = truth is corpus.rows
-    remarks = tuple(result_warnings(scores, cross_validated=crossed))
-    where = "training texts, cross-validated" if crossed else "validation part"
+        return stack, temperature, Evaluation(scores, None, thresholds, remarks)
+    where = "training texts, cross-validated" if truth is corpus.rows else "validation part"
     curve = RiskCoverage.of(chances, truth.labels.argmax(axis=1), where)
     return stack, temperature, Evaluation(scores, curve, None, remarks)
 

@@ -1,36 +1,39 @@
-"""Find the Large Movie Review Dataset (Maas et al., 2011): in a folder at hand, or at its address."""
+"""The Large Movie Review Dataset (Maas et al., 2011): its tar, found or downloaded, and read without
+unpacking. It holds ``train/LABEL/*.txt``, ``test/LABEL/*.txt``, and ``train/unsup/*.txt`` without a label."""
 
 from __future__ import annotations
 
+import lzma
 import os
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from edge_lstm.errors import DataError, OutputError
+from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
+from edge_lstm_export.train.data import Dataset, file_digest, label_names, make_split
 
-ARCHIVE, FOLDER = "aclImdb_v1.tar.gz", "aclImdb"
+ARCHIVE = "aclImdb_v1.tar.gz"
 URL = f"https://ai.stanford.edu/~amaas/data/sentiment/{ARCHIVE}"
 SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 DATA_VARIABLE = "EDGE_LSTM_DATA"
 _BY_HAND = f"download {ARCHIVE} yourself and name its folder in {DATA_VARIABLE}"
+_UNLABELLED = "unsup"
+_REVIEW = re.compile(r"(?:.*/)?(train|test)/([^/]+)/[^/]+\.txt", re.DOTALL)
+_LARGEST_TEXT = 16 << 20  # bytes
 
 
 def find_imdb(data_dir: Path | None = None, *, show_progress: bool = False) -> Path:
-    """Return the archive, or the unpacked folder.
-
-    data_dir, or else the folder that the environment variable EDGE_LSTM_DATA names, must hold the archive
-    (any digest: it may have been packed again) or the folder ``aclImdb``. Without either, the archive is
-    downloaded once, its digest checked, into the platform's cache folder.
-
-    Raises DataError where it is not there or cannot be downloaded, OutputError where it cannot be kept.
-    """
-    folder = data_dir or os.environ.get(DATA_VARIABLE)
-    if not folder:
+    """Return the tar in ``data_dir``, or else in the folder that EDGE_LSTM_DATA names (any digest: it may
+    have been packed again). Without either it is downloaded once into the platform's cache folder, its digest
+    checked. Raises DataError where it is not there or cannot be downloaded."""
+    if not (folder := data_dir or os.environ.get(DATA_VARIABLE)):
         return _download(show_progress=show_progress)
-    for path in (Path(folder, ARCHIVE), Path(folder, FOLDER)):
-        if path.exists():
-            return path
-    raise DataError(f"no {ARCHIVE} and no folder {FOLDER} in {folder}; give a folder that holds one of them")
+    if not (path := Path(folder, ARCHIVE)).exists():
+        raise DataError(f"no {ARCHIVE} in {folder}; give a folder that holds it")
+    return path
 
 
 def _download(*, show_progress: bool) -> Path:
@@ -43,11 +46,69 @@ def _download(*, show_progress: bool) -> Path:
         return Path(pooch.retrieve(URL, f"sha256:{SHA256}", ARCHIVE, cache, progressbar=show_progress))
     except ValueError:  # the digest: pooch has removed what it received
         raise DataError(f"what {URL} sent is not the known archive; try again, or {_BY_HAND}") from None
-    except PermissionError as error:
-        raise OutputError(f"cannot keep the download in {cache} ({error.strerror}); {_BY_HAND}") from None
-    except OSError as error:  # requests' errors are OSErrors too, the cause in several layers of text
-        cause: BaseException = error
-        while cause.__context__ is not None:
-            cause = cause.__context__
-        reason = " ".join(str(cause).split())[:120] or type(cause).__name__
-        raise DataError(f"cannot download {URL} ({reason}); {_BY_HAND}") from None
+    except OSError as error:  # requests' errors are OSErrors too
+        reason = " ".join(str(error).split())[-200:] or type(error).__name__
+        raise DataError(f"cannot download {URL} into {cache} ({reason}); {_BY_HAND}") from None
+
+
+def read_review_tar(path: Path, name: str, *, unlabelled: bool = True) -> Dataset:
+    """Read the tar (plain, gzip, bzip2 or xz) from front to end. The digest is that of the file.
+
+    Raises DataError where it is no tar, is cut short, or holds what such an archive does not.
+    """
+    try:
+        with tarfile.open(path, "r:*") as tar:
+            files = dict(_reviews(tar, path, unlabelled))
+            _check_end(tar, path)
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise DataError(f"{path} is not a complete tar archive ({reason}); download it again") from None
+    texts: dict[str, list[str]] = {"train": [], "test": [], _UNLABELLED: []}
+    names: dict[str, list[str]] = {"train": [], "test": [], _UNLABELLED: []}
+    # In order of the names: the tar's own order would decide what a seed means.
+    for (split, label, _), content in sorted(files.items()):
+        part = _UNLABELLED if label == _UNLABELLED else split
+        texts[part].append(content.decode("utf-8-sig", "replace"))
+        names[part].append(label)
+    if not names["train"]:
+        raise DataError(f"{path} holds no texts in train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has")
+    labels = label_names(names["train"], str(path))
+    train, test = (
+        make_split(texts[part], [(label,) for label in names[part]], labels, f"{path}, {part}")
+        for part in ("train", "test")
+    )
+    damaged = sum("\ufffd" in text for part in texts.values() for text in part)
+    warnings = (f"{damaged} texts are not UTF-8: what could not be read became U+FFFD",) if damaged else ()
+    more, digest = tuple(texts[_UNLABELLED]), file_digest(path)
+    return Dataset(name, labels, train, test if len(test) else None, digest, False, more, warnings)
+
+
+def _reviews(tar: tarfile.TarFile, path: Path, unlabelled: bool) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """Yield (train or test, label, name) and content of each text of the tar. Nothing is written anywhere."""
+    for member in tar:
+        parts = member.name.split("/")
+        if ".." in parts or member.name.startswith("/"):
+            raise DataError(f"{path} holds the path {member.name!r}, which leads out of it; do not use it")
+        match = _REVIEW.fullmatch(member.name)
+        if match is None or member.isdir() or (match[2] == _UNLABELLED and not unlabelled):
+            continue
+        where = f"{path}: {member.name!r} is"
+        if not member.isfile():
+            raise DataError(f"{where} a link or device, no text; pack the files themselves")
+        if member.size > _LARGEST_TEXT:
+            raise DataError(f"{where} larger than {_LARGEST_TEXT >> 20} MiB, no text; remove it")
+        if (content := tar.extractfile(member)) is not None:
+            yield tuple(parts[-3:]), content.read()
+
+
+def _check_end(tar: tarfile.TarFile, path: Path) -> None:
+    """Raise DataError where the tar is cut between two members, which tarfile takes for its end: a tar ends
+    in two blocks of zeros, of which tarfile has read one, and a compressed one in a checksum."""
+    stream = tar.fileobj
+    assert stream is not None
+    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DataError(f"{path} is cut short; download it again")
+    while stream.read(1 << 20):
+        pass

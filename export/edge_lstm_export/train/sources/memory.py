@@ -14,11 +14,7 @@ _COLLECTIONS = (set, frozenset, list, tuple, np.ndarray)
 
 
 def dataset_from(
-    texts: Iterable[str],
-    labels: Any,
-    name: str = "texts",
-    *,
-    unlabelled: Iterable[str] = (),
+    texts: Iterable[str], labels: Any, name: str = "texts", *, unlabelled: Iterable[str] = ()
 ) -> Dataset:
     """Make a data set of texts and their labels.
 
@@ -39,8 +35,7 @@ def dataset_from(
     all_labels = columns or label_names(flat, name, several=several)
     checked, more = _read_texts(texts, name), _read_texts(unlabelled, f"{name}, unlabelled")
     if len(checked) != len(names):
-        counts = f"{len(checked):,} texts but labels of {len(names):,}"
-        raise DataError(f"{name}: {counts}; give one entry for each text")
+        raise DataError(f"{name}: {len(checked):,} texts but labels of {len(names):,}; give one for each")
     train, digest = make_split(checked, names, all_labels, name), texts_digest(checked, names)
     return Dataset(name, all_labels, train, None, digest, several, more)
 
@@ -76,8 +71,7 @@ def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
                 raise DataError(f"{where}: {both} are two labels of the same name; use one type")
         names.append(tuple(map(str, row)))
         if len(set(names[-1])) < len(row):
-            advice = "give a matrix of 0 and 1 as a NumPy array"
-            raise DataError(f"{where}: label {i} names a label twice; {advice}")
+            raise DataError(f"{where}: label {i} names a label twice; give a matrix of 0 and 1 as an array")
     return names, None
 
 

@@ -9,9 +9,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.compression import TAR_SUFFIXES
-from edge_lstm.tables.formats import format_of, named
+from edge_lstm.tables.formats import format_of
 from edge_lstm.tables.labelled import Labelled, has_labels, read_labelled
 from edge_lstm.tables.lines import FASTTEXT_PREFIX, TEXT
 from edge_lstm.tables.reader import open_inputs
@@ -19,12 +18,11 @@ from edge_lstm.tables.schema import STDIN, ReadOptions
 from edge_lstm_export.train import data
 from edge_lstm_export.train.data import Bools, Dataset, Names, Split, well_formed
 from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.sources.imdb import find_imdb
-from edge_lstm_export.train.sources.reviews import read_review_folder, read_review_tar
+from edge_lstm_export.train.sources.imdb import find_imdb, read_review_tar
 from edge_lstm_export.train.warnings import checked
 
 IMDB = "imdb"
-SOURCES = "imdb, the aclImdb folder or its tar, or a labelled CSV, TSV, JSONL, Parquet or fastText file"
+SOURCES = "imdb or its tar, a folder with one of .txt files per label, or a labelled file (CSV, JSONL, …)"
 TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are cross-validated
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
 Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
@@ -38,11 +36,11 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
 
     Raises DataError where a source is missing, damaged, of no known kind, or cannot train a classifier.
     """
+    for source in sources:
+        _check_there(source)
     alone = [source for source in sources if _has_parts(source)]
     if alone and len(sources) > 1:
         raise DataError(f"{alone[0]} is a data set by itself; give it alone, or labelled files only")
-    for source in sources:
-        _check_there(source)
     paths = [Path(source) for source in sources]
     if alone:
         dataset = _read_alone(alone[0], options)
@@ -50,9 +48,8 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
         dataset = _label(labeller, paths, options)
     else:
         dataset = _read_files(paths, options)
-    share = options.test_share
-    if share is None:
-        share = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
+    share = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
+    share = share if options.test_share is None else options.test_share
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and share:
@@ -67,7 +64,7 @@ def read_texts(source: str, options: DataOptions) -> Iterator[str]:
 
     Raises DataError where there is none.
     """
-    if _has_parts(source) or Path(source).is_dir():
+    if _has_parts(source):
         texts = iter(_read_alone(source, replace(options, unlabelled=True)).unlabelled)
     else:
         given = None if format_of(source) else options.input_format
@@ -86,8 +83,8 @@ def read_texts(source: str, options: DataOptions) -> Iterator[str]:
 
 
 def _has_parts(source: str) -> bool:
-    """Return whether it has training and test texts, as IMDB, its folder or its tar."""
-    return source == IMDB or source.lower().endswith(TAR_SUFFIXES) or (Path(source) / "train").is_dir()
+    """Return whether it has training and test texts, as IMDB or its tar."""
+    return source == IMDB or source.lower().endswith(TAR_SUFFIXES)
 
 
 def _check_there(source: str) -> None:
@@ -96,15 +93,15 @@ def _check_there(source: str) -> None:
         raise DataError(f"no file or folder {source}; a source is {SOURCES}")
     if source == STDIN or not (source == IMDB or path.is_file() or path.is_dir()):
         raise DataError(f"{source} is no file: a training's data are read again; save them to a file")
+    if (path / "train").is_dir():
+        raise DataError(f"{source} has parts; train on {path / 'train'}, with --test {path / 'test'}")
 
 
 def _read_alone(source: str, options: DataOptions) -> Dataset:
-    path, name = Path(source), _name([Path(source)])
+    path, name = Path(source), Path(source).name
     if source == IMDB:
         path, name = find_imdb(options.data_dir, show_progress=options.show_progress), IMDB
-    if path.is_file():
-        return read_review_tar(path, name, unlabelled=options.unlabelled)
-    return read_review_folder(path, name, unlabelled=options.unlabelled)
+    return read_review_tar(path, name, unlabelled=options.unlabelled)
 
 
 def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
@@ -117,8 +114,8 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
     where = " + ".join(map(str, paths))
     labels = data.label_names([name for row in rows for name in row], where, several=several)
     train, digest = data.make_split(texts, rows, labels, where), _digest(paths, parts)
-    lacking = [shorten(name) for name in options.label_columns if name not in labels and not name.isdigit()]
-    warnings = (f"no text has the label {listed(lacking)}: the model will not know it",) if lacking else ()
+    absent = [name for name in options.label_columns if name not in labels and not name.isdigit()]
+    warnings = tuple(f"no text has the label {name}: the model will not know it" for name in absent)
     return Dataset(_name(paths), labels, train, None, digest, several, warnings=warnings)
 
 
@@ -136,8 +133,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     _check_there(str(path))
     part = _read_labelled(path, options, several=dataset.several)
     if part.several and not dataset.several:
-        counts = "several labels a text, the training texts have one"
-        raise DataError(f"{path} has {counts}; label both the same way")
+        raise DataError(f"{path} has several labels a text, the training texts one; label both the same way")
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
     test = data.make_split(part.texts, part.labels, dataset.labels, str(path))
     return replace(dataset, test=test, digest=both)
@@ -157,9 +153,8 @@ def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -
 
 
 def _has_labels(path: Path, options: DataOptions) -> bool:
-    if options.label_column is not None or options.label_separator is not None or options.label_columns:
-        return True
-    return path.is_dir() or has_labels(path, format=_format(path, options), text_column=options.text_column)
+    is_said = options.label_column or options.label_separator or options.label_columns or path.is_dir()
+    return bool(is_said) or has_labels(path, format=_format(path, options), text_column=options.text_column)
 
 
 def _name(paths: Sequence[Path]) -> str:
@@ -177,11 +172,8 @@ def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
 
 def _format(path: Path, options: DataOptions) -> str | None:
     """Return the format that is given; text where a file of an unknown suffix begins as fastText's do."""
-    if options.input_format is not None:
-        return named(options.input_format).name
-    if path.is_file():
+    if options.input_format is None and path.is_file():
         with path.open("rb") as file:
-            start = file.read(4096)
-        if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(FASTTEXT_PREFIX.encode()):
-            return TEXT.name
-    return None
+            start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        return TEXT.name if start.startswith(FASTTEXT_PREFIX.encode()) else None
+    return options.input_format
