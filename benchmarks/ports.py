@@ -35,6 +35,7 @@ from edge_lstm.models import embedded_reviews
 PROJECT = Path(__file__).resolve().parents[1]
 PORTS, MODULE = PROJECT / "ports", PROJECT / "ports" / "js" / "edge-lstm.mjs"
 TIMED = 5  # times that a warm process answers each review
+C_KERNELS = ("plain", "sse2", "avx2", "avx-vnni", "avx512-vnni", "neon", "neon-dot")
 WEB_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 # A script that loads a model, prints the first answer, and then the mean µs of the fastest of the rounds.
 SCRIPT = """
@@ -117,12 +118,12 @@ def random_model(preset: str) -> bytes:
     return quantize_int8(parse_model(export_fp32(checkpoint).data, Path(preset))).data
 
 
-def compile_c(folder: Path, compiler: str, *flags: str) -> Path:
-    """Compile the C port's command with these flags."""
-    program = folder / "-".join(["edge-lstm-c", *(flag.strip("-").replace("=", "") for flag in flags)])
+def compile_c(folder: Path) -> Path:
+    """Compile the C engine's command; it finds the machine's instructions when it runs."""
+    program, engine = folder / "edge-lstm-c", PROJECT / "engine"
     if not program.exists():
-        sources = [PORTS / "c" / "main.c", PORTS / "c" / "edge_lstm.c"]
-        subprocess.run([compiler, "-std=c99", "-O3", *flags, *sources, "-o", program, "-lm"], check=True)
+        sources = [engine / "main.c", engine / "edge_lstm.c"]
+        subprocess.run(["gcc", "-std=c99", "-O3", "-s", *sources, "-o", program], check=True)
     return program
 
 
@@ -142,11 +143,12 @@ def tools(folder: Path) -> Iterator[Tool]:
         script = folder / f"{name.split(',')[0].replace(' ', '-')}.py"
         script.write_text(SCRIPT.format(ports=str(PORTS), load=load))
         yield Tool(name, (sys.executable, str(script)), sum(map(_installed, packages)) / 1000)
-    for name, flags in (("x86-64", ()), ("AVX2", ("-march=haswell",)), ("native", ("-march=native",))):
-        program = compile_c(folder, "gcc", *flags)
-        stripped = folder / f"{program.name}.stripped"
-        subprocess.run(["strip", "-o", stripped, program], check=True)
-        yield Tool(f"C, {name}", (str(program),), stripped.stat().st_size / 1000)
+    program = compile_c(folder)
+    for kernel in C_KERNELS:
+        command = (str(program), "--kernel", kernel)
+        tried = subprocess.run([*command, "--check", embedded_model()], check=False, capture_output=True)
+        if tried.returncode == 0:  # the machine has this kernel
+            yield Tool(f"C, {kernel}", command, program.stat().st_size / 1000)
     node, script = shutil.which("node"), Path(__file__).with_suffix(".mjs")
     for name, urls, shipped in _javascript(f"file://{PORTS}", f"file://{onnxruntime_web()}"):
         if node:

@@ -101,7 +101,7 @@ def test_the_card_of_several_labels_per_text_says_what_runs_it_and_what_it_gives
     training = {"validation": scores, "temperature": 1.0}
     one, several = card_with(), card_with(thresholds=(0.5, 0.4), training=training)
     for card, code in ((one, "].label\n"), (several, "].labels\n")):
-        assert "edge-lstm page" in card and "ports/js" in card and "ports/c" in card and code in card
+        assert "edge-lstm page" in card and "ports/js" in card and "(`engine`)" in card and code in card
         assert f'predict("A text."){code[1:-1]};' in card
     assert "every label that reaches the threshold" in several and "threshold" not in one
     assert "gets one of them" in one and "may get none of them" in several

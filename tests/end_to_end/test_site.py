@@ -83,7 +83,7 @@ def test_a_link_to_what_was_measured_stays_one() -> None:
 def test_a_link_out_of_the_site_becomes_its_text() -> None:
     page = ROOT / "docs" / "index.md"
     assert (
-        SITE["relinked"]("see [`C`](../ports/c) and [data](data.md#a)", page)
+        SITE["relinked"]("see [`C`](../engine) and [data](data.md#a)", page)
         == "see `C` and [data](data.md#a)"
     )
     assert SITE["relinked"]("[there](https://example.org)", page) == "[there](https://example.org)"

@@ -1,4 +1,5 @@
-// one_byte.mjs MODULE MODEL STEP MASK…: as one_byte.c.
+// one_byte.mjs MODULE MODEL STEP MASK…: opens the file with one byte changed (exclusive or), at every STEP-th place and
+// at each of the last 100, by each mask → the places of those that were opened, and how many were tried.
 import { readFileSync } from "node:fs";
 
 const [module, model, step, ...masks] = process.argv.slice(2);

@@ -34,12 +34,11 @@ def test_cpp(cases: list[Case], tmp_path: Path) -> None:
     if headers is None or not shutil.which("g++"):
         pytest.skip("no g++ with onnxruntime's headers: apt-get install g++ libonnxruntime-dev")
     port = tmp_path / "edge_lstm.o"
-    subprocess.run(
-        ["gcc", "-std=c99", "-O1", "-c", PROJECT / "ports" / "c" / "edge_lstm.c", "-o", port], check=True
-    )
+    engine = PROJECT / "engine" / "edge_lstm.c"
+    subprocess.run(["gcc", "-std=c99", "-O1", "-c", engine, "-o", port], check=True)
     program = tmp_path / "classify"
     command = ["g++", "-O1", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{headers}"]
-    command += [str(FOLDER / "classify.cpp"), str(port), "-lonnxruntime", "-lm", "-o", str(program)]
+    command += [str(FOLDER / "classify.cpp"), str(port), "-lonnxruntime", "-o", str(program)]
     subprocess.run(command, check=True)
     for case in cases:
         if case.name not in CASES:

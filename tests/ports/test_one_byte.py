@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 from edge_lstm.errors import ModelFileError
 from edge_lstm.modelfile import parse_model
+from tests.engine.conftest import ENGINE, Compile, compiled  # noqa: F401
 from tests.ports.conftest import Case
-from tests.ports.test_c import Compile, compiled  # noqa: F401
 from tests.ports.test_javascript import MODULE, NODE, needs_node
 from tests.ports.test_reference import reference  # noqa: F401
 
@@ -26,7 +27,7 @@ KINDS = ("several.fp32.onnx", "several-2.int8.onnx", "tiny.int8.onnx", "unsegmen
 def changed_bytes(
     path: Path, tried: tuple[int, tuple[int, ...]], read: Callable[[bytes], object], error: type[Exception]
 ) -> str:
-    """Return what one_byte.c prints: the places of files that were opened, and how many were tried."""
+    """Return what one_byte.mjs prints: the places of files that were opened, and how many were tried."""
     data, (step, masks) = bytearray(path.read_bytes()), tried
     count, opened = 0, []
     for at in range(len(data)):
@@ -40,9 +41,15 @@ def changed_bytes(
     return " ".join(map(str, [*opened, "of", count]))
 
 
-def told(*command: object) -> str:
-    run = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
-    return run.stdout.strip()
+def open_in_c(library: ctypes.CDLL, data: bytes) -> None:
+    """Open the file with the engine; raise ModelFileError where it does not."""
+    error, size = ctypes.c_char_p(), ctypes.c_size_t(len(data))
+    needs = library.edge_lstm_needs(data, size, None, ctypes.byref(error))
+    memory = ctypes.create_string_buffer(needs if needs < 1 << 26 else 0)
+    if not library.edge_lstm_open(
+        data, size, None, memory, ctypes.c_size_t(len(memory)), ctypes.byref(error)
+    ):
+        raise ModelFileError(str(error.value))
 
 
 @pytest.fixture
@@ -60,17 +67,29 @@ def test_no_file_with_a_changed_byte_is_opened(
 ) -> None:
     step, masks = tried
     if reader == "c":
-        compiled: Compile = request.getfixturevalue("compiled")
-        folder, main = MODULE.parents[1] / "c", Path(__file__).with_name("one_byte.c")
-        program = compiled("gcc", "-O2", f"-I{folder}", main=str(main))
+        compile_with: Compile = request.getfixturevalue("compiled")
+        source = str(ENGINE / "edge_lstm.c")
+        library = ctypes.CDLL(
+            str(compile_with("gcc", "-std=c99", "-O2", "-shared", "-fPIC", sources=[source]))
+        )
+        library.edge_lstm_needs.restype, library.edge_lstm_open.restype = ctypes.c_size_t, ctypes.c_void_p
+        open_in_c(library, files[0].read_bytes())
     for path in files:
         if reader == "python":
-            said = changed_bytes(path, tried, lambda data: parse_model(data, Path("m.onnx")), ModelFileError)
+            told = changed_bytes(path, tried, lambda data: parse_model(data, Path("m.onnx")), ModelFileError)
         elif reader == "reference":
             module: ModuleType = request.getfixturevalue("reference")
-            said = changed_bytes(path, tried, module.read, module.ModelError)
+            told = changed_bytes(path, tried, module.read, module.ModelError)
         elif reader == "javascript":
-            said = told(NODE, Path(__file__).with_name("one_byte.mjs"), MODULE, path, step, *masks)
+            command = [
+                NODE,
+                Path(__file__).with_name("one_byte.mjs"),
+                MODULE,
+                path,
+                str(step),
+                *map(str, masks),
+            ]
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
         else:
-            said = told(program, path, step, *masks)
-        assert said.startswith("of "), (path.name, said)
+            told = changed_bytes(path, tried, lambda data: open_in_c(library, data), ModelFileError)
+        assert told.startswith("of "), (path.name, told)

@@ -1,6 +1,7 @@
 /* tiny on a Cortex-M: the model file lies in flash as it is, and answers its golden rows over semihosting.
  *
- * Built and run by ports/cortex-m/run; MODEL is the file's path. No heap, no file system, no operating system. */
+ * Built and run by engine/cortex-m/run; MODEL is the file's path. ARENA, its model's and worker's memory. No
+ * heap, no file system, no operating system. */
 #include "edge_lstm.h"
 
 #include <string.h>
@@ -43,24 +44,28 @@ int main(void) {
         "one of the best films I have seen in years, and I would watch it again tonight."};
     const char *error;
     float probabilities[16], worst = 0;
-    size_t i, rows, wrong, size = (size_t)(model_end - model_start);
+    size_t i, rows, wrong, needs, more, size = (size_t)(model_end - model_start);
     uint32_t *stack = &bss_end;
     edge_lstm *model;
+    edge_lstm_worker *worker = NULL;
     while ((unsigned char *)stack < (unsigned char *)__builtin_frame_address(0) - 256) *stack++ = 0xA5A5A5A5; /* to see how deep it gets */
     systick[1] = 0xFFFFFF, systick[2] = 0, systick[0] = 5;
-    say("model "), say_number(size, 1), say(" bytes, arena ");
-    say_number((uint32_t)edge_lstm_needs(model_start, size, &error), 1), say(" bytes\n");
-    model = edge_lstm_open(model_start, size, arena, sizeof arena, &error);
-    if (!model || edge_lstm_labels(model) > 16) {
-        say("error: "), say(error ? error : "more labels than this program has room for"), say("\n");
+    needs = edge_lstm_needs(model_start, size, NULL, &error);
+    model = edge_lstm_open(model_start, size, NULL, arena, sizeof arena, &error);
+    more = model ? edge_lstm_worker_needs(model) : 0;
+    say("file "), say_number(size, 1), say(" bytes, model "), say_number(needs, 1);
+    say(" bytes, worker "), say_number(more, 1), say(" bytes\n");
+    if (model) worker = edge_lstm_worker_start(model, arena + needs, sizeof arena - needs);
+    if (!worker || edge_lstm_labels(model) > 16) {
+        say("error: "), say(error ? error : "the arena is too small, or there are more than 16 labels"), say("\n");
         semihost(0x18, (const void *)0x20024);
     }
     for (i = 0; i < sizeof texts / sizeof *texts; i++) {
         const int32_t *ids;
         size_t count, best = 0, k;
-        edge_lstm_status status = edge_lstm_encode(model, texts[i], strlen(texts[i]), &ids, &count);
+        edge_lstm_status status = edge_lstm_encode(worker, texts[i], strlen(texts[i]), &ids, &count);
         uint32_t start = systick[2], taken;
-        edge_lstm_run(model, ids, count, probabilities);
+        edge_lstm_run(worker, ids, count, probabilities);
         taken = instructions_since(start);
         for (k = 1; k < edge_lstm_labels(model); k++)
             if (probabilities[k] > probabilities[best]) best = k;
@@ -68,7 +73,7 @@ int main(void) {
         say("\t"), say(edge_lstm_status_name(status)), say("\t"), say_number((uint32_t)count, 1), say(" tokens, ");
         say_number(taken / (uint32_t)count, 1), say(" instructions a token\n");
     }
-    wrong = edge_lstm_check(model, &rows, &worst);
+    wrong = edge_lstm_check(worker, &rows, &worst);
     say_number((uint32_t)(rows - wrong), 1), say(" of "), say_number((uint32_t)rows, 1);
     say(" golden rows, largest difference "), say_number((uint32_t)(worst * 1e9f), 1), say("e-9\n");
     for (stack = &bss_end; *stack == 0xA5A5A5A5; stack++) continue;

@@ -1,25 +1,23 @@
-"""Writes the Unicode tables of ports/c/edge_lstm.c from this Python: lower case, and what is around a sigma.
+"""Write the Unicode tables of edge_lstm.c from this Python: lower case, and what is around a sigma.
 
-    python tools/unicode_table.py          rewrites the block between the marks
-    python tools/unicode_table.py --print  only prints it
+    python engine/unicode_table.py          rewrite the block between the marks
+    python engine/unicode_table.py --print  only print it
 
-The C file then lower-cases as str.lower() of the Python that wrote the table; Unicode's version is beside it.
+The engine then lower-cases as str.lower() of the Python that wrote the table; Unicode's version is beside it.
 """
 
 from __future__ import annotations
 
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[1] / "ports" / "c" / "edge_lstm.c"
-BEGIN, END = "/* tools/unicode_table.py writes from here */\n", "/* to here */\n"
+SOURCE = Path(__file__).with_name("edge_lstm.c")
+BEGIN, END = "/* unicode_table.py writes from here */\n", "/* to here */\n"
 MOST = 1024  # code points in one entry: ten bits
 CODE_POINTS = [*range(0xD800), *range(0xE000, 0x110000)]
-DOTTED_I = 0x130  # the one letter whose lower case is two: i and U+0307
 
 
 def lower_ranges() -> Iterator[tuple[int, int, int, int]]:
@@ -48,14 +46,15 @@ def sigma_class(code_point: int) -> int:
 
 def class_ranges() -> Iterator[tuple[int, int, int]]:
     """(first, count, class) of the code points that are of class 1 or 2."""
-    classes = {c: kind for c in CODE_POINTS if (kind := sigma_class(c))}
-    first, count = 0, 0
-    for c, kind in [*classes.items(), (-1, 0)]:
-        if count and (kind != classes[first] or c != first + count or count == MOST):
-            yield first, count, classes[first]
+    first, count, kind = 0, 0, 0
+    for c in [*CODE_POINTS, 0x110000]:
+        now = sigma_class(c) if c < 0x110000 else 0
+        if count and (now != kind or c != first + count or count == MOST):
+            if kind:
+                yield first, count, kind
             count = 0
         if not count:
-            first = c
+            first, kind = c, now
         count += 1
 
 
@@ -63,28 +62,33 @@ def table() -> str:
     """The C source of both tables."""
     ranges = sorted(lower_ranges())
     assert all(a[0] + a[1] * a[2] <= b[0] + a[2] - 1 for a, b in pairwise(ranges)), "ranges overlap"
-    lower = [f"{{{f}u << 11 | {s - 1}u << 10 | {n - 1}u, {d}}}" for f, n, s, d in ranges]
-    classes = [f"{f}u << 11 | {k - 1}u << 10 | {n - 1}u" for f, n, k in class_ranges()]
+    lower = [f"{{0x{f << 11 | s - 1 << 10 | n - 1:x}, {d}}}" for f, n, s, d in ranges]
+    classes = [f"0x{f << 11 | k - 1 << 10 | n - 1:x}" for f, n, k in class_ranges()]
     return (
         f"/* Of Unicode {unicodedata.unidata_version}. "
-        "First code point, step - 1 (1 bit), count - 1 (10 bits). */\n"
+        "Bits of a range: first code point (21), step - 1 (1), count - 1 (10). */\n"
         "static const struct { uint32_t range; int32_t distance; } LOWER[] = {\n"
         + _wrapped(lower)
-        + "};\n/* First code point, 0 a cased letter or 1 passed over (1 bit), count - 1 (10 bits). */\n"
+        + "};\n/* First code point (21 bits), 0 a cased letter or 1 passed over (1 bit), "
+        "count - 1 (10 bits). */\n"
         "static const uint32_t AROUND_SIGMA[] = {\n" + _wrapped(classes) + "};\n"
     )
 
 
 def _wrapped(entries: list[str]) -> str:
-    text = ", ".join(entry.replace(" ", "_") for entry in entries) + ","
-    lines = textwrap.wrap(text, 118, initial_indent=" " * 4, subsequent_indent=" " * 4)
-    return "\n".join(lines).replace("_", " ") + "\n"
+    lines, line = [], "   "
+    for entry in entries:
+        if len(line) + len(entry) > 116:
+            lines.append(line)
+            line = "   "
+        line += f" {entry},"
+    return "\n".join([*lines, line]) + "\n"
 
 
 def main() -> None:
-    """Rewrites the block."""
+    """Rewrite the block."""
     if "--print" in sys.argv[1:]:
-        print(table(), end="")
+        sys.stdout.write(table())
         return
     text = SOURCE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)

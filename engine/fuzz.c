@@ -1,4 +1,4 @@
-/* fuzz SECONDS SEED MODEL…: damages model files at random, and texts, and runs them: nothing may crash or hang.
+/* fuzz SECONDS SEED MODEL…: damages model files at random, and texts, and runs them with each kernel: nothing may crash or hang.
  *
  * Build it with sanitizers. With -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION the digest is not checked, so that the
  * damage gets behind it; without, every damaged file must be refused. */
@@ -54,8 +54,11 @@ int main(int count, char **arguments) {
     static unsigned char text[3000];
     time_t end;
     unsigned long runs = 0, answers = 0;
+    const char *kernels[8];
+    uint32_t count_kernels = 0;
     double seconds = count > 3 ? atof(arguments[1]) : 0;
     if (count < 4) return fputs("usage: fuzz SECONDS SEED MODEL...\n", stderr), 2;
+    while (count_kernels < 8 && (kernels[count_kernels] = edge_lstm_kernels(count_kernels))) count_kernels++;
     state = strtoull(arguments[2], NULL, 10) * 2 + 1;
     for (end = time(NULL) + (time_t)seconds; time(NULL) < end;) {
         FILE *file = fopen(arguments[3 + chance((uint32_t)count - 3)], "rb");
@@ -68,8 +71,10 @@ int main(int count, char **arguments) {
         for (i = 0; i < 200; i++, runs++) {
             const char *error;
             size_t damaged, needs, k;
-            void *arena;
+            void *arena, *memory;
             edge_lstm *model;
+            edge_lstm_worker *worker;
+            const char *kernel = kernels[chance(count_kernels)];
             unsigned char *copy = malloc(size + 2000);
             if (!copy) return perror("fuzz"), 2;
             memcpy(copy, whole, size);
@@ -77,23 +82,30 @@ int main(int count, char **arguments) {
             if (!(data = malloc(damaged))) return perror("fuzz"), 2; /* no byte more: reading on is an error */
             memcpy(data, copy, damaged);
             free(copy);
-            needs = edge_lstm_needs(data, damaged, &error);
+            needs = edge_lstm_needs(data, damaged, kernel, &error);
             if (!needs && (!error || strchr(error, '\n'))) return fputs("refused without one line\n", stderr), 1;
             if (needs && needs < 1u << 26 && (arena = malloc(needs))) {
-                if ((model = edge_lstm_open(data, damaged, arena, needs, &error))) {
-                    size_t labels = edge_lstm_labels(model), written = chance(sizeof text);
-                    float *probabilities = malloc(labels * sizeof *probabilities);
-                    if (!probabilities) return perror("fuzz"), 2;
-                    for (k = 0; k < written; k++)
+                if ((model = edge_lstm_open(data, damaged, kernel, arena, needs, &error)) &&
+                    (needs = edge_lstm_worker_needs(model)) < 1u << 26 && (memory = malloc(needs))) {
+                    size_t labels = edge_lstm_labels(model), texts = 1 + chance(7), sizes[8];
+                    const char *starts[8];
+                    float *probabilities = malloc(8 * labels * sizeof *probabilities);
+                    if (!probabilities || !(worker = edge_lstm_worker_start(model, memory, needs))) return perror("fuzz"), 2;
+                    for (k = 0; k < sizeof text; k++)
                         text[k] = chance(3) ? (unsigned char)"aeinost lr.\xCE\xA3\xC4\xB0"[chance(15)] : (unsigned char)chance(256);
-                    edge_lstm_predict(model, (const char *)text, written, probabilities);
-                    edge_lstm_check(model, NULL, NULL);
+                    for (k = 0; k < texts; k++) {
+                        size_t from = chance(sizeof text);
+                        starts[k] = (const char *)text + from, sizes[k] = chance((uint32_t)(sizeof text - from));
+                    }
+                    edge_lstm_predict_many(worker, starts, sizes, texts, probabilities, NULL);
+                    edge_lstm_predict(worker, (const char *)text, chance(sizeof text), probabilities);
+                    edge_lstm_check(worker, NULL, NULL);
                     for (k = 0; k < labels; k++) (void)strlen(edge_lstm_label(model, k));
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
                     if (damaged != size || memcmp(data, whole, size)) return fputs("a damaged file was answered\n", stderr), 1;
 #endif
                     answers++;
-                    free(probabilities);
+                    free(probabilities), free(memory);
                 }
                 free(arena);
             }

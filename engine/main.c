@@ -1,0 +1,143 @@
+/* edge-lstm-c MODEL [TEXT…]: answers each text, or each line of standard input, as edge-lstm predict does.
+ *
+ *     --all          every label's probability behind the answer
+ *     --check        runs the file's golden rows instead
+ *     --kernel NAME  takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2, neon-dot, neon, plain
+ *     --time N       answers each text N times and says how long the fastest took, in µs, behind the answer */
+#include "edge_lstm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int all;
+static long repeats;
+
+static void fail(const char *what, const char *why) {
+    fprintf(stderr, "error: %s: %s\n", what, why);
+    exit(1);
+}
+
+static void *room(void *data, size_t size) {
+    data = realloc(data, size);
+    if (!data) fail("memory", "there is not enough");
+    return data;
+}
+
+static char *read_file(const char *path, size_t *size) {
+    size_t most = 1 << 20, got;
+    char *data = room(NULL, most);
+    FILE *file = fopen(path, "rb");
+    if (!file) fail(path, "it cannot be opened; check the path");
+    for (*size = 0; (got = fread(data + *size, 1, most - *size, file)) > 0;)
+        if ((*size += got) == most) data = room(data, most *= 2);
+    if (ferror(file)) fail(path, "it cannot be read; give the path of a model file");
+    fclose(file);
+    return data;
+}
+
+/* A line of any length without its end, in memory that the next one takes; NULL behind the last. */
+static const char *read_line(size_t *size) {
+    static char *data;
+    static size_t most;
+    int c;
+    for (*size = 0; (c = getchar()) != EOF && c != '\n'; data[(*size)++] = (char)c)
+        if (*size == most) data = room(data, most = 2 * most + 1024);
+    if (c == EOF && !*size) return NULL;
+    if (*size && data[*size - 1] == '\r') --*size;
+    return data ? data : "";
+}
+
+/* No control character is in a label. What changes the direction or ends the line is shown as an escape. */
+static void print_label(const char *label) {
+    for (; *label; label++) {
+        const unsigned char *at = (const unsigned char *)label;
+        unsigned c = 0; /* a code point from U+2000 to U+207F, or none */
+        if (at[0] == 0xE2 && (at[1] & 0xFE) == 0x80) c = 0x2000u | (at[1] & 1u) << 6 | (at[2] & 63u);
+        if (at[0] == 0xD8 && at[1] == 0x9C) printf("\\u061c"), label++;
+        else if (c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069))
+            printf("\\u%04x", c), label += 2;
+        else putchar(*label);
+    }
+}
+
+static size_t largest(const float *values, size_t count) {
+    size_t best = 0, i;
+    for (i = 1; i < count; i++)
+        if (values[i] > values[best]) best = i;
+    return best;
+}
+
+/* Those that reach their threshold, the most probable first. left: a copy of the probabilities, which it changes. */
+static void print_labels(const edge_lstm *model, float *left) {
+    size_t labels = edge_lstm_labels(model), i;
+    const char *joint = "";
+    for (i = 0; i < labels; i++)
+        if ((double)left[i] < edge_lstm_threshold(model, i)) left[i] = -1;
+    while (left[i = largest(left, labels)] >= 0) {
+        fputs(joint, stdout), joint = "|";
+        print_label(edge_lstm_label(model, i));
+        left[i] = -1;
+    }
+}
+
+static void answer(const edge_lstm *model, edge_lstm_worker *worker, const char *text, size_t size, float *probabilities) {
+    size_t labels = edge_lstm_labels(model), best, i;
+    double fastest = 0;
+    long k;
+    edge_lstm_status status = edge_lstm_predict(worker, text, size, probabilities);
+    for (k = 0; k < repeats; k++) {
+        clock_t start = clock();
+        double took;
+        edge_lstm_predict(worker, text, size, probabilities);
+        took = (double)(clock() - start) * 1e6 / CLOCKS_PER_SEC;
+        if (!k || took < fastest) fastest = took;
+    }
+    best = largest(probabilities, labels);
+    memcpy(probabilities + labels, probabilities, labels * sizeof *probabilities);
+    if (edge_lstm_threshold(model, 0) > 0) print_labels(model, probabilities + labels);
+    else print_label(edge_lstm_label(model, best));
+    printf("\t%.6f\t%s", (double)probabilities[best], edge_lstm_status_name(status));
+    for (i = 0; all && i < labels; i++) printf("\t%.9g", (double)probabilities[i]);
+    if (repeats) printf("\t%.1f", fastest);
+    putchar('\n');
+    if (fflush(stdout)) fail("standard output", "it cannot be written");
+}
+
+int main(int count, char **arguments) {
+    int check = 0, i = 1;
+    size_t size, needs, rows, wrong;
+    float worst, *probabilities;
+    const char *error, *path, *kernel = NULL, *text, *file;
+    edge_lstm *model;
+    edge_lstm_worker *worker;
+    for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
+        if (!strcmp(arguments[i], "--all")) all = 1;
+        else if (!strcmp(arguments[i], "--check")) check = 1;
+        else if (!strcmp(arguments[i], "--kernel") && i + 1 < count) kernel = arguments[++i];
+        else if (!strcmp(arguments[i], "--time") && i + 1 < count) repeats = atol(arguments[++i]);
+        else break;
+    }
+    if (i >= count || !strncmp(arguments[i], "--", 2))
+        return fputs("usage: edge-lstm-c [--all] [--check] [--kernel NAME] [--time N] MODEL [TEXT...]\n", stderr), 2;
+    path = arguments[i++];
+    file = read_file(path, &size);
+    needs = edge_lstm_needs(file, size, kernel, &error);
+    model = needs ? edge_lstm_open(file, size, kernel, room(NULL, needs), needs, &error) : NULL;
+    if (!model) fail(path, error);
+    needs = edge_lstm_worker_needs(model);
+    worker = edge_lstm_worker_start(model, room(NULL, needs), needs);
+    if (check) {
+        wrong = edge_lstm_check(worker, &rows, &worst);
+        printf("%lu of %lu golden rows, largest difference %.1e\n", (unsigned long)(rows - wrong), (unsigned long)rows,
+               (double)worst);
+        return wrong ? 1 : 0;
+    }
+    probabilities = room(NULL, 2 * edge_lstm_labels(model) * sizeof *probabilities);
+    if (i < count)
+        for (; i < count; i++) answer(model, worker, arguments[i], strlen(arguments[i]), probabilities);
+    else
+        while ((text = read_line(&size))) answer(model, worker, text, size, probabilities);
+    return 0;
+}

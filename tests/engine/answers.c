@@ -1,0 +1,81 @@
+/* answers MODEL KERNEL one|many < RECORDS: of each text its status, its ids and the bits of its probabilities.
+ *
+ * A record is a size in decimal digits, a line feed, and so many bytes. KERNEL: a name, or - for the best; --kernels alone
+ * lists those that run here. many: through edge_lstm_predict_many; ids are then left out. */
+#include "edge_lstm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory is given back when the program ends. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "detect_leaks=0"; }
+
+static void *room(size_t size) {
+    void *memory = malloc(size ? size : 1);
+    if (!memory) fputs("no memory\n", stderr), exit(2);
+    return memory;
+}
+
+static void print_row(edge_lstm_status status, const int32_t *ids, size_t count, const float *probabilities, size_t labels) {
+    size_t i;
+    printf("%s\t", edge_lstm_status_name(status));
+    for (i = 0; i < count; i++) printf(i ? ",%d" : "%d", (int)ids[i]);
+    for (i = 0; i < labels; i++) {
+        uint32_t bits;
+        memcpy(&bits, probabilities + i, 4);
+        printf("\t%08x", (unsigned)bits);
+    }
+    putchar('\n');
+}
+
+int main(int count, char **arguments) {
+    static char *texts[100000];
+    static size_t sizes[100000];
+    size_t size, n = 0, i, labels;
+    const char *error, *kernel;
+    char *file;
+    float *probabilities;
+    edge_lstm_status *statuses;
+    edge_lstm *model;
+    edge_lstm_worker *worker;
+    FILE *source;
+    unsigned long digits;
+    if (count == 2 && !strcmp(arguments[1], "--kernels")) {
+        for (i = 0; edge_lstm_kernels(i); i++) puts(edge_lstm_kernels(i));
+        return 0;
+    }
+    if (count < 4 || !(source = fopen(arguments[1], "rb"))) return fputs("usage: answers MODEL KERNEL one|many\n", stderr), 2;
+    fseek(source, 0, SEEK_END);
+    size = (size_t)ftell(source);
+    rewind(source);
+    file = room(size);
+    if (fread(file, 1, size, source) != size) return 2;
+    fclose(source);
+    kernel = strcmp(arguments[2], "-") ? arguments[2] : NULL;
+    i = edge_lstm_needs(file, size, kernel, &error);
+    if (!i || !(model = edge_lstm_open(file, size, kernel, room(i), i, &error))) return fprintf(stderr, "%s\n", error), 1;
+    i = edge_lstm_worker_needs(model);
+    worker = edge_lstm_worker_start(model, room(i), i);
+    labels = edge_lstm_labels(model);
+    for (; n < 100000 && scanf("%lu", &digits) == 1; n++) {
+        size = (size_t)digits;
+        getchar();
+        texts[n] = room(size), sizes[n] = size;
+        if (fread(texts[n], 1, size, stdin) != size) return 2;
+    }
+    probabilities = room(n * labels * sizeof *probabilities), statuses = room(n * sizeof *statuses);
+    if (!strcmp(arguments[3], "many")) {
+        edge_lstm_predict_many(worker, (const char *const *)texts, sizes, n, probabilities, statuses);
+        for (i = 0; i < n; i++) print_row(statuses[i], NULL, 0, probabilities + i * labels, labels);
+    } else
+        for (i = 0; i < n; i++) {
+            edge_lstm_status status = edge_lstm_predict(worker, texts[i], sizes[i], probabilities);
+            const int32_t *ids;
+            size_t k;
+            edge_lstm_encode(worker, texts[i], sizes[i], &ids, &k);
+            print_row(status, ids, k, probabilities, labels);
+        }
+    return 0;
+}

@@ -1,0 +1,102 @@
+"""Model files of the shapes that presets make, ONNX Runtime's answers, and a program that runs the engine."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.ports.conftest import LABELS, Case, Kind, case, cases, damaged, tiny, trained  # noqa: F401
+from tests.ports.texts import TEXTS, VOCABULARY
+
+PROJECT = Path(__file__).parents[2]
+ENGINE, HERE = PROJECT / "engine", Path(__file__).parent
+SOURCES = [str(HERE / "answers.c"), str(ENGINE / "edge_lstm.c")]
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-Wconversion"]
+SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+
+
+def _texts() -> list[bytes]:
+    """Texts of several scripts, lengths from nothing to more than the limit, and bytes that are no UTF-8."""
+    rng = random.Random(4)
+    made = [" ".join(rng.choices(VOCABULARY, k=k)) for k in [*range(1, 20), 64, 599, 600, 601, 1500]]
+    texts = [text.encode("utf-8", "surrogatepass") for text in [*TEXTS, *made]]
+    return [*texts, b"\xff\xfe good \xe2\x82 film", b"\xf0\x9f\x8e", b"good\xc0\xafbad", b"\xed\xa0\x80 film"]
+
+
+RECORDS = _texts()
+DECODED = [record.decode("utf-8", "replace") for record in RECORDS]
+
+Bits = npt.NDArray[np.uint32]  # of probabilities, [texts, labels]
+
+
+@pytest.fixture(scope="session")
+def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[Case]:  # noqa: F811
+    """fp32 and int8 files of every kind and of two directions, with ONNX Runtime's answers to RECORDS."""
+    paths = {each.name: each.path for each in cases if each.name != "embedded"}
+    both, folder = trained(Kind({"preset": "base"}, LABELS)), tmp_path_factory.mktemp("models")
+    for name, quantize in (("both.fp32.onnx", None), ("both.int8.onnx", "int8")):
+        paths[name] = both.export(folder / name, quantize=quantize)
+    return [case(name, path, DECODED) for name, path in paths.items()]
+
+
+Compile = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+    """A function: compiler, flags and sources → a program, by default ``answers``, compiled once each."""
+    folder = tmp_path_factory.mktemp("engine")
+    programs: dict[tuple[str, ...], Path] = {}
+
+    def compile_with(*command: str, sources: list[str] = SOURCES) -> Path:
+        tool = command[0]
+        if not shutil.which(tool):
+            pytest.skip(f"no {tool}")
+        if (key := (*command, *sources)) not in programs:
+            programs[key] = folder / f"program{len(programs)}"
+            whole = [*command, f"-I{ENGINE}", *sources, "-o", str(programs[key])]
+            run = subprocess.run(whole, capture_output=True, text=True)
+            assert run.returncode == 0, run.stderr
+        return programs[key]
+
+    return compile_with
+
+
+@pytest.fixture(scope="session")
+def program(compiled: Compile) -> list[str]:
+    """The program, of this machine's compiler."""
+    return [str(compiled("gcc", *STRICT, "-O2"))]
+
+
+def kernels(program: list[str]) -> list[str]:
+    """The kernels that run here, the best first."""
+    return subprocess.run([*program, "--kernels"], capture_output=True, text=True, check=True).stdout.split()
+
+
+def answers(
+    program: list[str], path: Path, kernel: str = "-", texts: list[bytes] = RECORDS, many: bool = False
+) -> tuple[list[str], list[str], Bits]:
+    """(statuses, ids, bits) of a program."""
+    records = b"".join(b"%d\n" % len(text) + text for text in texts)
+    command = [*program, str(path), kernel, "many" if many else "one"]
+    run = subprocess.run(command, input=records, capture_output=True)
+    assert run.returncode == 0 and not run.stderr, run.stderr.decode()[:2000]
+    rows = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
+    bits = np.array([[int(word, 16) for word in row[2:]] for row in rows], np.uint32)
+    return [row[0] for row in rows], [row[1] for row in rows], bits
+
+
+def zig() -> list[str]:
+    """The command of zig's C compiler, as the package ziglang or by itself; none where there is neither."""
+    if shutil.which("zig"):
+        return ["zig", "cc"]
+    run = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True)
+    return [sys.executable, "-m", "ziglang", "cc"] if run.returncode == 0 else []

@@ -1,0 +1,83 @@
+"""engine/main.c: the command line answers as predict does, and microcontrollers run the engine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge_lstm import Classifier
+from edge_lstm.answering import LABEL_JOINT
+from edge_lstm.printable import printable
+from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile
+from tests.ports.conftest import Case
+
+SOURCES = [str(ENGINE / "main.c"), str(ENGINE / "edge_lstm.c")]
+LINES = [b"A wonderful film.\r", b"", b"  ", b"\xff\xfe never \xe2\x82 again", b"bad\x00film", b"good\r\r"]
+LINES += ["\ufeffgreat\u2028great\x85".encode(), b"bad film " * 20_000, b"no line end"]
+
+
+@pytest.fixture
+def command(compiled: Compile, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The command, with sanitizers. Its memory is given back when it ends."""
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
+    return compiled("gcc", *STRICT, *SANITIZED, sources=SOURCES)
+
+
+def test_lines_are_answered_as_predict_answers_them(command: Path, models: list[Case]) -> None:
+    texts = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in LINES]
+    for model in models:
+        run = subprocess.run([command, "--all", model.path], input=b"\n".join(LINES), capture_output=True)
+        assert not run.stderr and run.returncode == 0
+        rows = [line.split("\t") for line in run.stdout.decode().split("\n")[:-1]]
+        for row, answer in zip(rows, Classifier.load(model.path).predict(texts, batch_size=1), strict=True):
+            assert row[0] == printable(LABEL_JOINT.join(answer.labels)) and row[2] == answer.status
+            probabilities = [*answer.probabilities.values()]
+            assert [float(p) for p in row[3:]] == pytest.approx(probabilities, abs=1e-6)
+            assert row[1] == f"{max(map(float, row[3:])):.6f}"
+
+
+def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[Case]) -> None:
+    path = models[0].path
+    run = subprocess.run(
+        [command, "--kernel", "plain", path, "good\nfilm", ""], capture_output=True, text=True
+    )
+    assert [row.split("\t")[2] for row in run.stdout.splitlines()] == ["ok", "empty"]
+    run = subprocess.run([command, "--check", path], capture_output=True, text=True)
+    assert re.fullmatch(r"(\d+) of \1 golden rows, largest difference \S+\n", run.stdout)
+
+
+def test_what_is_no_model_is_refused_in_one_line(
+    command: Path, damaged: list[tuple[str, bytes]], models: list[Case], tmp_path: Path
+) -> None:
+    path = tmp_path / "damaged.onnx"
+    for what, data in damaged:
+        path.write_bytes(data)
+        run = subprocess.run([command, path, "good"], capture_output=True, text=True)
+        assert (run.returncode, run.stdout) == (1, ""), (what, run.stdout, run.stderr)
+        assert re.fullmatch(r"error: [^\n]+\n", run.stderr), (what, run.stderr)
+    altivec = ["--kernel", "altivec", models[0].path]
+    for arguments, code in (
+        ([tmp_path / "none"], 1),
+        ([tmp_path], 1),
+        (altivec, 1),
+        ([], 2),
+        (["--what"], 2),
+    ):
+        run = subprocess.run([command, *arguments], capture_output=True, text=True)
+        assert (run.returncode, run.stdout) == (code, "") and run.stderr.count("\n") == 1
+
+
+def test_tiny_fits_a_cortex_m(tiny: Path) -> None:
+    """160 kB of flash and 128 kB of RAM: more does not link. The golden rows are answered on the board."""
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if not shutil.which(tool):
+            pytest.skip(f"no {tool}")
+    run = subprocess.run([ENGINE / "cortex-m" / "run", tiny], capture_output=True, text=True, timeout=120)
+    golden = re.search(r"(\d+) of \1 golden rows, largest difference (\d+)e-9", run.stdout)
+    assert run.returncode == 0 and golden and golden[1] != "0", run.stdout + run.stderr
+    assert int(golden[2]) <= 1_000_000, run.stdout
+    print(run.stdout)

@@ -1,0 +1,142 @@
+"""edge-lstm-native: the engine as a Python module, built here and used without anything else installed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.engine.conftest import DECODED, PROJECT, answers
+from tests.ports.conftest import Case
+
+MOST_BYTES = 400_000
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the module, from a wheel that pip built of engine/python."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    run = subprocess.run([*command, str(PROJECT / "engine" / "python")], capture_output=True, text=True)
+    if "No module named" in run.stderr:
+        pytest.skip("no pip or no setuptools")
+    assert run.returncode == 0, run.stdout + run.stderr
+    (wheel,) = folder.glob("*.whl")
+    assert "-cp310-abi3-" in wheel.name and wheel.stat().st_size <= MOST_BYTES
+    with zipfile.ZipFile(wheel) as file:
+        metadata = next(name for name in file.namelist() if name.endswith("METADATA"))
+        assert b"Requires-Dist" not in file.read(metadata)
+        file.extractall(folder / "installed")
+    return folder / "installed"
+
+
+def python(installed: Path, code: str, *arguments: object, told: bytes = b"") -> str:
+    """What a Python that sees the module, and no other package, prints."""
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        input=told,
+        capture_output=True,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    return run.stdout.decode()
+
+
+READ = "import sys, json, edge_lstm_native as e; m = e.Model(sys.argv[1]); texts = json.load(sys.stdin); "
+
+
+def test_it_gives_the_engines_bits(installed: Path, program: list[str], models: list[Case]) -> None:
+    for model in models:
+        told = json.dumps(DECODED).encode()
+        out = python(installed, READ + "print(bytes(m.probabilities(texts)).hex())", model.path, told=told)
+        bits = np.frombuffer(bytes.fromhex(out), np.uint32).reshape(len(DECODED), -1)
+        assert (bits == answers(program, model.path)[2]).all(), model.name
+
+
+def test_labels_statuses_and_several_labels(installed: Path, models: list[Case]) -> None:
+    from edge_lstm import Classifier
+
+    for model in models:
+        out = python(
+            installed,
+            READ + "print(json.dumps(m.predict(texts)))",
+            model.path,
+            told=json.dumps(DECODED).encode(),
+        )
+        expected = Classifier.load(model.path).predict(DECODED, batch_size=1)
+        for (label, probability, status), answer in zip(json.loads(out), expected, strict=True):
+            assert (tuple(label) if isinstance(label, list) else (label,)) == answer.labels
+            assert status == answer.status and abs(probability - answer.probability) <= 1e-6
+
+
+def test_the_buffer_is_numpys_without_a_copy(
+    installed: Path, models: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(installed)
+    model = importlib.import_module("edge_lstm_native").Model(models[0].path.read_bytes())
+    view = model.probabilities(["good", "bad", "never"])
+    array = np.asarray(view)
+    assert array.shape == (3, len(model.labels)) and array.dtype == np.float32
+    assert np.shares_memory(array, np.frombuffer(view, np.float32))
+    wrong, rows, worst = model.check()
+    assert wrong == 0 and rows > 0 and worst <= 1e-3
+    assert np.asarray(model.probabilities([])).size == 0
+
+
+THREADS = """
+texts = texts * 3
+expected = bytes(m.probabilities(texts))
+import os, threading
+wrong = []
+def run():
+    for _ in range(5):
+        if bytes(m.probabilities(texts)) != expected: wrong.append(1)
+threads = [threading.Thread(target=run) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+if os.fork() == 0:
+    os._exit(bytes(m.probabilities(texts)) != expected)
+print(len(wrong), os.wait()[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list[Case]) -> None:
+    texts = json.dumps([text[:500] for text in DECODED]).encode()
+    assert python(installed, READ + THREADS, models[1].path, told=texts) == "0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("m.predict('text')", "TypeError: texts is one string; give a list of them"),
+        ("m.predict(['a', 1])", "TypeError: texts[1] is no string"),
+        ("e.Model(5)", "TypeError: expected str, bytes or os.PathLike object, not int"),
+        ("e.Model('none')", "FileNotFoundError: [Errno 2] No such file or directory: 'none'"),
+        ("e.Model(b'noise')", "ValueError: not a model file"),
+        ("e.Model(sys.argv[1], kernel='altivec')", "ValueError: this machine has no such kernel"),
+    ],
+)
+def test_wrong_arguments(installed: Path, models: list[Case], call: str, error: str) -> None:
+    code = "import sys, edge_lstm_native as e; m = e.Model(sys.argv[1])\n"
+    code += f"try: {call}\nexcept Exception as x: print(type(x).__name__, x, sep=': ')"
+    assert python(installed, code, models[0].path).startswith(error)
+
+
+def test_lines_of_standard_input(installed: Path, models: list[Case]) -> None:
+    lines = b"A wonderful film.\r\n\nnever \xff again \xed\xa0\x80\nno end"
+    command = [sys.executable, "-m", "edge_lstm_native"]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    run = subprocess.run([*command, models[0].path], input=lines, capture_output=True, env=environment)
+    rows = [line.split("\t") for line in run.stdout.decode().splitlines()]
+    assert [row[2] for row in rows][1] == "empty" and len(rows) == 4 and not run.stderr
+    run = subprocess.run([*command, "none"], input=lines, capture_output=True, env=environment)
+    assert (run.returncode, run.stdout) == (1, b"") and run.stderr.count(b"\n") == 1
+    assert subprocess.run(command, capture_output=True, env=environment).returncode == 2

@@ -1,0 +1,177 @@
+"""The engine gives ONNX Runtime's answers, and the same bits with every kernel, compiler and machine."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.engine.conftest import (
+    DECODED,
+    HERE,
+    PROJECT,
+    RECORDS,
+    SANITIZED,
+    STRICT,
+    Compile,
+    answers,
+    kernels,
+    zig,
+)
+from tests.ports.conftest import Case, case
+
+TOLERANCE = 1e-6  # of a probability, against ONNX Runtime on AVX2
+
+
+def test_answers_are_those_of_onnx_runtime(program: list[str], models: list[Case]) -> None:
+    for model in models:
+        statuses, _, bits = answers(program, model.path)
+        apart = np.abs(bits.view(np.float32) - model.probabilities)
+        assert statuses == model.statuses, model.name
+        assert apart.max() <= TOLERANCE, (model.name, apart.max())
+        assert (bits.view(np.float32).argmax(1) == model.probabilities.argmax(1)).all(), model.name
+
+
+def test_every_kernel_gives_the_same_bits_alone_and_side_by_side(
+    program: list[str], models: list[Case]
+) -> None:
+    names = kernels(program)
+    assert names[-1] == "plain" and (platform.machine() != "x86_64" or "sse2" in names)
+    for model in models:
+        _, ids, bits = answers(program, model.path, "plain")
+        for kernel in names:
+            assert answers(program, model.path, kernel)[1] == ids
+            for many in (False, True):
+                other = answers(program, model.path, kernel, many=many)[2]
+                assert (other == bits).all(), (model.name, kernel, many)
+
+
+def test_any_number_of_texts_in_any_order(program: list[str], models: list[Case]) -> None:
+    model = next(model for model in models if model.name == "both.int8.onnx")
+    _, _, bits = answers(program, model.path)
+    for count in range(12):
+        order = [(7 * i + count) % len(RECORDS) for i in range(count)]
+        other = answers(program, model.path, texts=[RECORDS[i] for i in order], many=True)[2]
+        assert not count or (other == bits[order]).all(), count
+
+
+def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, models: list[Case]) -> None:
+    if "avx512-vnni" not in kernels(program):
+        pytest.skip("no AVX-512 VNNI, by which it is tried")
+    flags = ("gcc", "-std=c99", "-O2", "-mavx2")
+    other = [str(compiled(*flags, sources=[str(HERE / "avx_vnni.c"), str(HERE / "answers.c")]))]
+    for model in models:
+        for many in (False, True):
+            bits = answers(other, model.path, "avx-vnni", many=many)[2]
+            assert (bits == answers(program, model.path)[2]).all(), model.name
+
+
+BUILDS = {
+    "gnu11, contraction asked for": ("gcc", "-std=gnu11", "-O3", "-march=native", "-ffp-contract=fast"),
+    "size": ("gcc", "-std=c99", "-Os"),
+    "sanitizers": ("gcc", *STRICT, *SANITIZED),
+    "clang": ("clang", "-std=c99", "-O3"),
+    "clang 14": ("clang-14", *STRICT, "-O2"),
+    "clang, native": ("clang-14", "-std=gnu11", "-O3", "-march=native"),
+}
+QUICK = ("gnu11, contraction asked for",)
+
+
+@pytest.mark.parametrize(
+    "build", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in BUILDS]
+)
+def test_every_compiler_gives_the_same_bits(
+    program: list[str], compiled: Compile, models: list[Case], build: str
+) -> None:
+    other = [str(compiled(*BUILDS[build]))]
+    for model in models:
+        expected = answers(program, model.path)[2]
+        for kernel in kernels(other):
+            assert (answers(other, model.path, kernel)[2] == expected).all(), (model.name, kernel)
+
+
+FEWER = RECORDS[::3]  # emulated machines are slow
+STATIC = ("-std=c99", "-O2", "-static")
+# Of each: how to compile for it, how to run it, and the kernels that it has (none: this machine's).
+MACHINES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "x86-64 without AVX": (("gcc", *STATIC), ("qemu-x86_64", "-cpu", "Nehalem"), ("sse2", "plain")),
+    "aarch64": (("aarch64-linux-gnu-gcc", *STATIC), ("qemu-aarch64",), ("neon-dot", "neon", "plain")),
+    "aarch64 without dot product": (
+        ("aarch64-linux-gnu-gcc", *STATIC),
+        ("qemu-aarch64", "-cpu", "cortex-a53"),
+        ("neon", "plain"),
+    ),
+    "armhf": (("arm-linux-gnueabihf-gcc", *STATIC), ("qemu-arm",), ("plain",)),
+    "riscv64": (("riscv64-linux-gnu-gcc", *STATIC), ("qemu-riscv64",), ("plain",)),
+    "musl": (("musl-gcc", *STATIC), (), ()),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.emulated
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_machine_gives_the_same_bits(
+    program: list[str], compiled: Compile, models: list[Case], name: str
+) -> None:
+    compiler, emulator, names = MACHINES[name]
+    if emulator and not shutil.which(emulator[0]):
+        pytest.skip(f"no {emulator[0]}")
+    other = [*emulator, str(compiled(*compiler))]
+    assert not names or tuple(kernels(other)) == names
+    for model in models:
+        _, ids, bits = answers(program, model.path, texts=FEWER)
+        for kernel in names or kernels(other):
+            got = answers(other, model.path, kernel, FEWER)
+            assert got[1] == ids and (got[2] == bits).all(), (model.name, kernel)
+
+
+@pytest.mark.parametrize("flag", ["-msimd128", "-mno-simd128"])
+def test_webassembly_gives_the_same_bits(
+    program: list[str], compiled: Compile, models: list[Case], flag: str
+) -> None:
+    if not zig() or not shutil.which("node"):
+        pytest.skip("no zig or no node")
+    module = compiled(*zig(), "-target", "wasm32-wasi", "-std=c99", "-O2", flag)
+    other = ["node", "--no-warnings", str(HERE / "wasi.mjs"), str(module)]
+    assert (kernels(other) == ["wasm-simd", "plain"]) is (flag == "-msimd128")
+    for model in models:
+        for many in (False, True):
+            got = answers(other, model.path, many=many)
+            assert (got[2] == answers(program, model.path)[2]).all(), model.name
+
+
+def test_weights_of_all_eight_bits(program: list[str], models: list[Case], tmp_path: Path) -> None:
+    """Export writes weights up to 64. Larger ones are added up exactly too."""
+    rng = np.random.default_rng(1)
+    for name in ("tiny.int8.onnx", "both.int8.onnx"):
+        source = next(model for model in models if model.name == name)
+        data = source.path.read_bytes()
+        for constant in constants(data, b"lstm_w", b"lstm_r"):
+            data = data.replace(constant, rng.integers(-128, 128, len(constant), np.int8).tobytes())
+        data = data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
+        path = tmp_path / name
+        path.write_bytes(data)
+        model = case(name, path, DECODED)
+        bits = answers(program, path, "plain")[2]
+        assert np.abs(bits.view(np.float32) - model.probabilities).max() < 1e-3
+        for kernel in kernels(program):
+            for many in (False, True):
+                assert (answers(program, path, kernel, many=many)[2] == bits).all(), (name, kernel)
+
+
+def constants(data: bytes, *names: bytes) -> list[bytes]:
+    """The values of a file's constants."""
+    spec = importlib.util.spec_from_file_location("reference", PROJECT / "ports" / "reference.py")
+    assert spec and spec.loader
+    reference = importlib.util.module_from_spec(spec)
+    sys.modules["reference"] = reference
+    spec.loader.exec_module(reference)
+    graph = dict(reference.fields(data))[7]
+    tensors = [dict(reference.fields(value)) for number, value in reference.fields(graph) if number == 5]
+    return [tensor[9] for tensor in tensors if tensor[8] in names]
