@@ -36,7 +36,7 @@ def prepare(data_dir: Path | None, cache: Path, seed: int = 7) -> Path:
     """Return the folder of the texts under `cache`, made where it is not there yet.
 
     left.npy: int32 [n, 600], 0 = padding on the left; lengths.npy, labels.npy (1 = positive): int32 [n];
-    tokens.txt: one text a line, its words. All of the test split, in a fixed random order. The same of the
+    tokens.txt: one text per line, its words. All of the test split, in a fixed random order. The same of the
     training split in train-*.npy, and fasttext-train.txt: `__label__pos word word …`. name.txt says what the
     texts are. The benchmark downloads nothing of IMDB: without a folder the examples are taken.
     """

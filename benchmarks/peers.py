@@ -12,7 +12,7 @@ A process hears and answers one JSON object a line:
         → {"peak_kib": …}
 
 It ends when its input does. A tool is a function that opens its model and returns (prepare, predict): prepare
-gives documents, int32 [n, 600] or one text a row, the form that the tool takes, and is not timed, since a
+gives documents, int32 [n, 600] or one text per row, the form that the tool takes, and is not timed, since a
 tokenizer would give that form; predict returns the probability of the positive label, float32 [batch], and is
 timed. A tool is imported by its own function, so that the cold start and the memory of a peer are its own.
 """

@@ -72,7 +72,7 @@ def from_javascript(model: Path, texts: Sequence[str]) -> Answers:
 
 
 def from_reference(model: Path, texts: Sequence[str]) -> Answers:
-    """Return the reference's answers: some 100 µs a token."""
+    """Return the reference's answers: some 100 µs per token."""
     sys.path.insert(0, str(PORTS))
     import reference
 

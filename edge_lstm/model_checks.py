@@ -68,7 +68,7 @@ def labels_from(value: Any) -> tuple[str, ...]:
 
 
 def thresholds_from(value: Any, labels: Sequence[str]) -> tuple[float, ...]:
-    """The thresholds of a model that gives several labels a text, one for each label."""
+    """The thresholds of a model that gives several labels per text, one for each label."""
     _require(isinstance(value, dict) and isinstance(value["thresholds"], list), "its thresholds are no list")
     thresholds = value["thresholds"]
     _require(len(thresholds) == len(labels), "it does not have a threshold for each label")

@@ -54,7 +54,8 @@ KEY_NETWORK = "edge_lstm.network"  # JSON: the architecture
 KEY_TRAINING = "edge_lstm.training"  # JSON: data, digest, seed, versions, measured accuracy
 KEY_QUANTIZATION = "edge_lstm.quantization"  # JSON; absent in an fp32 file
 KEY_ABSTENTION = "edge_lstm.abstention"  # JSON, see RiskCoverage.to_dict; absent: no curve
-# JSON: {"thresholds": [...]}, a probability a label from which on a text has it. Absent: one label a text.
+# JSON: {"thresholds": [...]}, the probability of each label from which on a text has it.
+# Absent: one label per text.
 KEY_SEVERAL = "edge_lstm.several"
 KEY_GOLDEN = "edge_lstm.golden"  # JSON list of {text, ids, probabilities}
 KEY_DIGEST = "edge_lstm.digest"  # the last entry: its value ends the file, see above
@@ -82,7 +83,7 @@ class ModelFile:
     batch: rows a run takes, or None where the batch is free.
     network, training, quantization: what the file says of itself (``quantization`` is None for fp32).
     abstention: which answers are left out so that few are wrong; None where the file does not say.
-    thresholds: of a model that gives several labels a text, the probability from which on a text has each
+    thresholds: of a model that gives several labels per text, the probability from which on a text has each
         label, above 0 to 1; None: each text has one label, the most probable.
     """
 
@@ -106,7 +107,7 @@ class ModelFile:
             return chosen_threshold(self.abstention, self.path, abstain=abstain, threshold=threshold)
         if abstain is not None or threshold:
             raise DataError(
-                f"{self.path} gives several labels a text, each with a threshold of its own; "
+                f"{self.path} gives several labels per text, each with a threshold of its own; "
                 "leave --abstain and --threshold out"
             )
         return 0.0

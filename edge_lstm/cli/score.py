@@ -139,7 +139,7 @@ def command(
 ) -> None:
     """Classify every row of files: files in, files out.
 
-    Reads and writes text (a document a line), CSV, TSV, JSONL and Parquet, plain or ending in .gz, .bz2,
+    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, plain or ending in .gz, .bz2,
     .xz or .zst. Every input column is kept; label, probability, status and error are added. A
     row without usable text is kept too: its error says why, and the exit code is 3.
 

@@ -119,7 +119,7 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         raise DataError("a row that is unsure has no label; leave out --only-abstained, or --only-label")
     if options.only_abstained and model.thresholds is not None:
         raise DataError(
-            f"{model.path} gives several labels a text and is unsure of none; leave --only-abstained out, "
+            f"{model.path} gives several labels per text and is unsure of none; leave --only-abstained out, "
             "--all-probabilities shows which come near a threshold"
         )
     if options.only_abstained and not threshold and options.abstain is None:

@@ -1,4 +1,4 @@
-"""Text: a document a line. Written as text, a row is what was added to it, tab-separated."""
+"""Text: one document per line. Written as text, a row is what was added to it, tab-separated."""
 
 from __future__ import annotations
 

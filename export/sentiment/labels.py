@@ -1,4 +1,4 @@
-"""The texts that teachers labelled, and the file that keeps their labels: two bytes a text, no text.
+"""The texts that teachers labelled, and the file that keeps their labels: two bytes per text, no text.
 
 safetensors: for each kind of texts (labelled, unlabelled, spans) uint16 [n, 1], the probability of the second
 label times 65,535. Metadata: sha256 of the texts, and how their labels were made.

@@ -1,4 +1,4 @@
-"""A model that gives several labels a text, on the device: what it answers, and how that is measured.
+"""A model that gives several labels per text, on the device: what it answers, and how that is measured.
 
 A model of one label stands in for one: its probabilities, with a threshold for each of its labels.
 """

@@ -1,4 +1,4 @@
-"""Hostile cases of several labels a text: data in no known form, options that contradict, the wrong model."""
+"""Hostile cases of several labels per text: data in no known form, options that contradict each other."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ def test_a_folder_that_is_no_teacher(
     [
         ("--teacher {classifier}", "has no label sea, it has SEA, SHOP; say"),
         ("--teacher {classifier} --teacher-labels NO=sea", "has no label NO; it has SEA, SHOP"),
-        ("--teacher {classifier} --label-separator |", "knows one label a text; give an encoder"),
+        ("--teacher {classifier} --label-separator |", "knows one label per text; give an encoder"),
         ("--teacher no:such", "no folder, and no name on the hub"),
         ("--teacher sentiment --teacher-labels SEA=sea", "add --teacher FOLDER"),
         ("--teacher {encoder} --preset seed", "leave out --teacher"),

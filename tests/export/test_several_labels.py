@@ -53,7 +53,7 @@ def test_the_file_gives_each_text_all_of_its_labels(trained_several: Trained, cl
 @pytest.mark.parametrize("labels", [2, 3, 20])
 @pytest.mark.parametrize("settings", [{}, {"bidirectional": True, "ngrams": 90, "ngram_dim": 3}])
 def test_a_logit_and_a_sigmoid_a_label(labels: int, settings: dict[str, int]) -> None:
-    """Also with two labels, where a model of one label a text has a single logit."""
+    """Also with two labels, where a model of one label per text has a single logit."""
     checkpoint = make_checkpoint(labels=labels, several=True, **settings)
     fp32 = opened(export_fp32(checkpoint).data)
     assert fp32.thresholds == (UNTUNED,) * labels

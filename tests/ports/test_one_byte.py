@@ -54,7 +54,7 @@ def open_in_c(library: ctypes.CDLL, data: bytes) -> None:
 
 @pytest.fixture
 def files(cases: list[Case]) -> list[Path]:
-    """Files of both text rules, fp32 and int8, of one label a text and of several."""
+    """Files of both text rules, fp32 and int8, of one label per text and of several."""
     found = [case.path for case in cases if case.name in KINDS]
     assert len(found) == len(KINDS)
     return found

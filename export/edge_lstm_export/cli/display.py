@@ -154,7 +154,7 @@ def print_report(job: Job, report: Report, seconds: float) -> None:
 
 
 def score_line(name: str, scores: Scores | SetScores) -> str:
-    """Return the accuracy with its interval; of several labels a text F1."""
+    """Return the accuracy with its interval; of several labels per text F1."""
     if isinstance(scores, SetScores):
         f1 = f"micro F1 {scores.micro_f1:.2%}, macro F1 {scores.macro_f1:.2%}"
         return f"{name} {f1} ({scores.texts:,} texts)"

@@ -21,7 +21,7 @@ def command(
     length: Annotated[
         int | None, option("N", "Token ids a text may have.", default="the checkpoint's")
     ] = None,
-    fixed_batch: Annotated[bool, option(None, "One text a run.", None, "--fixed-batch")] = False,
+    fixed_batch: Annotated[bool, option(None, "One text per run.", None, "--fixed-batch")] = False,
     data: options.DataOption = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,

@@ -190,7 +190,7 @@ def _truth(
     """Return the label matrix of the texts by the model's labels: bool [n, labels]. DataError where they have
     several labels and the model gives one, the other way round, or have labels that it does not know."""
     if abstain is not None and thresholds is not None:
-        raise DataError("--abstain is for models that give one label a text; leave it out")
+        raise DataError("--abstain is for models that give one label per text; leave it out")
     rows = [] if labelled is None else labelled.labels
     if labelled is not None and labelled.several != (thresholds is not None):
         has, gives = ("one label", "several") if thresholds is not None else ("several labels", "one")

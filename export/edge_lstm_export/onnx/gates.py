@@ -46,7 +46,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy (of several labels a text micro F1) of two models on the same labelled texts, 0 to 1.
+    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1.
 
     changed: texts that get other labels. low, high: the 95 % interval of the difference of accuracies; None
     of micro F1.
@@ -186,7 +186,7 @@ def accuracy_change(
 
 def check_accuracy(change: AccuracyChange, max_drop: float) -> AccuracyChange:
     """Return the change. CheckError where the metric fell by more than ``max_drop`` points, or, of several
-    labels a text, more than one text, and more than MOST_OTHER_LABELS of them, get other labels."""
+    labels per text, more than one text, and more than MOST_OTHER_LABELS of them, get other labels."""
     drop, texts = (change.before - change.after) * 100, f"{change.texts:,} texts"
     if drop > max_drop:
         step = 100 / change.texts

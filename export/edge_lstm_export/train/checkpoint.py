@@ -37,7 +37,7 @@ class Checkpoint:
 
     training: how it was made (data, seed, versions, metrics), and ``examples``, a few short training texts;
         plan: what was planned (plan.py). Plain values.
-    thresholds: of a network that gives several labels a text, the probability from which on a text has each
+    thresholds: of a network that gives several labels per text, the probability from which on a text has each
         (UNTUNED until they are chosen); None elsewhere.
     abstention: the risk-coverage curve of texts that the network did not learn from; None without any.
     state: tensors that a resumed training needs beside the weights; empty in a finished checkpoint.

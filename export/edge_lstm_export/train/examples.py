@@ -45,7 +45,7 @@ class Examples:
 
     @classmethod
     def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], targets: Floats) -> Examples:
-        """Encode the texts. targets: float32 [n, L], one row a text; else ValueError."""
+        """Encode the texts. targets: float32 [n, L], one row per text; else ValueError."""
         rows = [np.array(tokenizer.encode_text(text).ids, dtype=np.int32) for text in texts]
         if len(rows) != len(targets):
             raise ValueError(f"{len(rows)} texts but {len(targets)} targets")

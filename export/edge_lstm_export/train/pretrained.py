@@ -111,7 +111,7 @@ class PretrainedWords:
         return tuple([word for i in order if (word := self.words[i]) not in excluded][:most])
 
     def synonyms(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Near words of each word, at most NEIGHBOURS, in no order."""
+        """Return the synonyms of each word, at most NEIGHBOURS, in no order."""
         if not self.words:
             return {}
         synonyms = {}

@@ -290,7 +290,7 @@ def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
 
     dataset = read_dataset(job.sources, job.data, label)
     if dataset.several:
-        raise DataError(f"the teacher {source} knows one label a text; give an encoder")
+        raise DataError(f"the teacher {source} knows one label per text; give an encoder")
     ClassifierTeacher(source, dataset.labels, job.teacher_labels, say=say)
     return dataset
 

@@ -223,6 +223,6 @@ def fit_layer(x: Floats, labels: Bools, several: bool) -> tuple[Floats, Floats]:
 
 
 def _bounded(logits: Floats) -> Floats:
-    """No model is surer than e^20 to 1, so that one wrong text cannot decide alone."""
+    """No model is more certain than e^20 to 1, so that one wrong text cannot decide alone."""
     low = np.minimum(logits.max(axis=1, keepdims=True), _LARGEST_LOGIT) - 2 * _LARGEST_LOGIT
     return np.asarray(np.clip(logits, low, _LARGEST_LOGIT), np.float32)

@@ -40,7 +40,7 @@ class ClassifierTeacher:
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """Nothing is learnt. Raises DataError where a text has not one label."""
         if (labels.sum(axis=1) != 1).any():
-            raise DataError(f"the teacher {self.source} knows one label a text; give an encoder")
+            raise DataError(f"the teacher {self.source} knows one label per text; give an encoder")
         return lambda asked: self.logits([self._texts[row] for row in asked])
 
     def logits(self, texts: Sequence[str]) -> Floats:
