@@ -113,7 +113,7 @@ class Frame:
     ids=["text", "bytes", "frame", "mapping", "of bytes", "a None", "a NaN", "of lists", "of two axes"],
 )
 def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str) -> None:
-    for call in (CLASSIFIER.predict, CLASSIFIER.probabilities, CLASSIFIER.encode):
+    for call in (CLASSIFIER.predict, CLASSIFIER.probabilities):
         with pytest.raises(TypeError, match=says):
             call(texts)
 
