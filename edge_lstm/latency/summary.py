@@ -142,7 +142,7 @@ def _percentiles(settings: Sequence[SettingResult]) -> Table:
     fewest = min(len(one.samples.run_us) for one in settings)
     missing = [which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest]
     needs = ", ".join(f"p{which} needs at least {statistics.samples_needed(which):,}" for which in missing)
-    note = f"({needs} runs ({fewest:,} measured))" if missing else ""
+    note = f"({needs} runs; {fewest:,} were measured)" if missing else ""
     return Table((title, "p50", "95 % CI", "mean", "p90", "p95", "p99"), rows, note)
 
 
