@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_is_one_error(tmp_path: Path) -> None:
         for process in children() - before:
             os.kill(process, signal.SIGKILL)
 
-    with pytest.raises(EdgeLSTMError, match=r"a worker process was killed \(SIGKILL\)"):
+    with pytest.raises(EdgeLSTMError, match="a worker process was killed"):
         score_files(source, tmp_path / "out.csv", run=run(2), on_progress=kill)
     assert names(tmp_path) == ["in.csv"]
 

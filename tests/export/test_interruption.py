@@ -60,6 +60,7 @@ def handled() -> Iterator[None]:
     try:
         yield
     finally:
+        signals.handle_signals()  # forgets what came, which another test would take for its own
         for number, handler in before.items():
             signal.signal(number, handler)
 
