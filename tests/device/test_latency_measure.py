@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_files import DATA
 
 from edge_lstm.errors import DataError
 from edge_lstm.latency.measure import Block, Measured, is_steady, measure
@@ -17,7 +18,6 @@ from edge_lstm.latency.settings import Settings, parse_numbers, parse_percent, p
 from edge_lstm.latency.summary import to_text
 from edge_lstm.latency.texts import Sample, shuffled_forever
 from edge_lstm.modelfile import embedded_model
-from tests.model_files import DATA
 
 QUICK = {"runs": 40, "cold_starts": 0, "warm_up_s": 0.0, "max_warm_up_blocks": 1}
 
