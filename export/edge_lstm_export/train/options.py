@@ -88,7 +88,6 @@ class DataOptions(Options):
         share of each label's texts is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
-    follow_links: read what symbolic links inside a folder lead to.
     """
 
     data_dir: Path | None = None
@@ -102,7 +101,6 @@ class DataOptions(Options):
     label_column: str | None = None
     label_separator: str | None = None
     label_columns: tuple[str, ...] = ()
-    follow_links: bool = False
 
 
 @dataclass(frozen=True)
