@@ -58,10 +58,6 @@ SplitOption = Annotated[
     str | None,
     typer.Option("--split", metavar="NAME", help="Split of a source that has some.  [default: test]"),
 ]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Folder that holds the archive of imdb already."),
-]
 
 
 def command(
@@ -78,7 +74,6 @@ def command(
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
     follow_links: FollowLinksOption = False,
-    data_dir: DataDirOption = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
@@ -113,7 +108,6 @@ def command(
         label_columns=column_names(label_columns),
         several=classifiers[0].model.thresholds is not None or None,
         follow_links=follow_links,
-        data_dir=data_dir,
         show_progress=sys.stderr.isatty(),
     )
     with ProgressBar("evaluating", len(labelled.texts) * len(classifiers)) as progress:

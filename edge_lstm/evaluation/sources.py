@@ -25,7 +25,6 @@ def load_labelled(
     label_columns: Sequence[str] = (),
     several: bool | None = None,
     follow_links: bool = False,
-    data_dir: Path | None = None,
     show_progress: bool = False,
 ) -> Labelled:
     """Read the texts and label names of a source.
@@ -35,7 +34,7 @@ def load_labelled(
     split: which part of a source that has parts; None for its test texts, or all of one without parts.
     input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
     label_separator, label_columns, several: of texts with several labels, see read_labelled.
-    data_dir: where ``imdb`` lies already. show_progress: of a download.
+    show_progress: of a download of ``imdb``, where EDGE_LSTM_DATA names no folder that holds it.
 
     Raise DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
@@ -43,7 +42,7 @@ def load_labelled(
     if input_format is not None:
         named(input_format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
-        read = _from_dataset(source, split or DEFAULT_SPLIT, data_dir, show_progress)
+        read = _from_dataset(source, split or DEFAULT_SPLIT, show_progress)
         return replace(read, several=bool(several))
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
@@ -61,12 +60,12 @@ def load_labelled(
     )
 
 
-def _from_dataset(source: str, split: str, data_dir: Path | None, show_progress: bool) -> Labelled:
+def _from_dataset(source: str, split: str, show_progress: bool) -> Labelled:
     from edge_lstm_export.train.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
     # Nothing may be held out of what is measured: test_share=0.
-    options = DataOptions(data_dir, test_share=0.0, show_progress=show_progress)
+    options = DataOptions(test_share=0.0, show_progress=show_progress)
     dataset = read_dataset([source], options)
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:

@@ -140,6 +140,8 @@ def test_evaluate_reads_a_part_of_the_tar_with_its_label_names(tmp_path: Path) -
         expected = {text.decode(): name.split("/")[2] for name, text in FILES.items() if f"{split}/" in name}
         assert len(found.texts) == count
         assert all(expected[text] == label for text, label in zip(found.texts, found.names))
-    assert len(load_labelled("imdb", data_dir=tmp_path).texts) == 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+        assert len(load_labelled("imdb").texts) == 2
     with pytest.raises(DataError, match="no part 'validation'"):
         load_labelled(str(tar), split="validation")
