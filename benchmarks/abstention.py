@@ -19,7 +19,7 @@ from edge_lstm_export import TextClassifier
 
 from benchmarks.sets import DATA, Rows, split
 from edge_lstm import Classifier
-from edge_lstm.answering import SHOWN_RISKS, is_unsure
+from edge_lstm.answering import SHOWN_RISKS, is_abstained
 from edge_lstm.metrics import wilson_interval
 
 HEADER = """\
@@ -40,7 +40,7 @@ def rows(name: str, classifier: Classifier, test: Rows) -> Iterator[str]:
         if point is None:
             yield f"{start} {risk:.0%} | none: {curve.least:.2g} is the least | | | |"
             continue
-        answered = ~is_unsure(probabilities.max(axis=1), point.threshold)
+        answered = ~is_abstained(probabilities.max(axis=1), point.threshold)
         interval = wilson_interval(int(wrong[answered].sum()), int(answered.sum()))
         yield (
             f"{start} {risk:.0%} | {point.threshold:.4f} | {answered.mean():.1%} | "

@@ -33,7 +33,7 @@ CONFIDENCE = 0.9
 MOST_POINTS = 32
 DIGITS = 6  # of a threshold
 SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)  # where a curve is shown to a person
-UNSURE: Literal["unsure"] = "unsure"  # the status of a text without an answer
+ABSTAINED: Literal["abstained"] = "abstained"  # the status of a text without an answer
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class RiskCoverage:
         thresholds = sorted({0.0, *(math.floor(p * scale) / scale for p in highest[chosen].tolist())})
         points: list[Point] = []
         for threshold in thresholds:
-            is_answered = ~is_unsure(highest, threshold)
+            is_answered = ~is_abstained(highest, threshold)
             answered = int(is_answered.sum())
             if not points or answered < points[-1].answered:
                 points.append(Point(threshold, answered, int(wrong[is_answered].sum())))
@@ -182,7 +182,7 @@ def chosen_threshold(
         raise DataError(f"{model}: {error}") from None
 
 
-def is_unsure(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
+def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
     """Which texts get no answer. highest: float32 [n], the probability of each one's best label."""
     import numpy as np
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from edge_lstm.answering import UNSURE, check_top, is_unsure, reach
+from edge_lstm.answering import ABSTAINED, check_top, is_abstained, reach
 from edge_lstm.errors import ModelFileError, ProviderError
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
@@ -45,14 +45,14 @@ class Prediction:
     label: the most probable label, None where the text is unsure; probability: that of the best label.
     probabilities: every label with its probability, in the order of the model's output.
     status: ``ok``, ``empty`` (no words), ``unknown_words`` (no word of the vocabulary) or ``truncated``
-        (only the end of the text was read): such texts get an answer all the same. ``unsure`` takes the place
-        of each where the best label's probability is below the threshold.
+        (only the end of the text was read): such texts get an answer all the same. ``abstained`` takes its
+        place where the best label's probability is below the threshold.
     """
 
     label: str | None
     probability: float
     probabilities: dict[str, float]
-    status: Status | Literal["unsure"]
+    status: Status | Literal["abstained"]
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels with their probabilities, the most probable first; of equal ones
@@ -249,11 +249,11 @@ class Classifier:
         self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32], threshold: float = 0.0
     ) -> Iterator[Prediction]:
         """Encoded texts with their probabilities (float32 [n, labels]) → predictions."""
-        unsure = is_unsure(answers.max(axis=1, initial=0), threshold).tolist()
+        abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
         kept = self.model.thresholds
         thresholds = None if kept is None else dict(zip(self.labels, kept))
         for text, best, row, left_out in zip(
-            encoded, answers.argmax(axis=1).tolist(), answers.tolist(), unsure
+            encoded, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
         ):
             probabilities = dict(zip(self.labels, row))
             if thresholds is not None:
@@ -263,7 +263,7 @@ class Classifier:
                 label=None if left_out else self.labels[best],
                 probability=row[best],
                 probabilities=probabilities,
-                status=UNSURE if left_out else text.status,
+                status=ABSTAINED if left_out else text.status,
             )
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:

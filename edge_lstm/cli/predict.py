@@ -37,7 +37,7 @@ def command(
     """Classify texts: a line for each, "label <tab> probability <tab> status".
 
     The status is ok, empty (no words), unknown_words (no word of the vocabulary) or truncated (only the
-    end of the text was read). With --abstain or --threshold it may be unsure, and there is no label. With
+    end of the text was read). With --abstain or --threshold it may abstain, and there is no label. With
     --top K there are K labels, sure or not, each with its probability, before the status. A model that gives
     several labels per text has all of them in the first column, joined by |, and the highest probability
     after them. With --json, a line holds label, probability, probabilities and status (for several labels

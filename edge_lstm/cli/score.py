@@ -54,7 +54,7 @@ OnlyAbstained = Annotated[
     bool,
     _option(
         "--only-abstained",
-        help="Write only rows whose label is left out, with the guess: for a person to label.",
+        help="Write only abstained rows, with the label left out in `predicted`: for a person to label.",
     ),
 ]
 OnlyLabel = Annotated[
@@ -266,20 +266,20 @@ def _summary_lines(summary: Summary) -> list[str]:
     speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
     lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
     if summary.written != summary.rows:
-        lines.append(f"written:  {summary.written:,} rows (--only-abstained, --only-label)")
+        lines.append(f"written:   {summary.written:,} rows (--only-abstained, --only-label)")
     if summary.labels:
-        lines.append("labels:   " + ", ".join(f"{k} {n:,}" for k, n in sorted(summary.labels.items())))
+        lines.append("labels:    " + ", ".join(f"{k} {n:,}" for k, n in sorted(summary.labels.items())))
     if summary.below_threshold:
-        lines.append(f"unsure:   {summary.below_threshold:,} below the threshold, label left out")
-    statuses = {k: n for k, n in sorted(summary.statuses.items()) if k not in ("ok", "unsure", "error")}
+        lines.append(f"abstained: {summary.below_threshold:,} below the threshold, label left out")
+    statuses = {k: n for k, n in sorted(summary.statuses.items()) if k not in ("ok", "abstained", "error")}
     if statuses:
-        lines.append("status:   " + ", ".join(f"{k} {n:,}" for k, n in statuses.items()))
+        lines.append("status:    " + ", ".join(f"{k} {n:,}" for k, n in statuses.items()))
     if summary.errors:
-        lines.append(f"errors:   {summary.errors:,} rows without usable text, kept with the reason:")
+        lines.append(f"errors:    {summary.errors:,} rows without usable text, kept with the reason:")
         shown = summary.first_errors[:_FIRST_ERRORS]
-        lines += [f"          {problem.source} row {problem.row}: {problem.error}" for problem in shown]
+        lines += [f"           {problem.source} row {problem.row}: {problem.error}" for problem in shown]
         if summary.errors > _FIRST_ERRORS:
-            lines.append("          ...")
+            lines.append("           ...")
     if summary.added_columns and summary.added_columns[0] != "label":
-        lines.append("columns:  " + ", ".join(summary.added_columns))
+        lines.append("columns:   " + ", ".join(summary.added_columns))
     return lines

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import is_unsure, reach
+from edge_lstm.answering import is_abstained, reach
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.texts import OovRate, oov_rate
@@ -185,7 +185,7 @@ class Result:
     @property
     def answered(self) -> Bools:
         """bool [n], the texts on which the model does not abstain."""
-        return ~is_unsure(self.confidence, self.threshold)
+        return ~is_abstained(self.confidence, self.threshold)
 
     @property
     def abstention(self) -> Abstention | None:

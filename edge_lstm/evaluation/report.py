@@ -22,14 +22,14 @@ from edge_lstm.html import figure, page, swatch, table
 MATRIX_LABELS = 16  # more labels, and the page shows the most frequent confusions instead of the matrix
 SHOWN_TEXTS = 25  # of mistakes and disagreements
 EXCERPT = 240  # characters of a text that are shown
-MISTAKE_COLUMNS = ("row", "label", "guess", "probability", "text")
+MISTAKE_COLUMNS = ("row", "label", "predicted", "probability", "text")
 
 
 def write_mistakes(evaluation: Evaluation, path: Path) -> int:
     """Write the first model's mistakes as CSV, the surest first. → how many.
 
     row: the text's number in the data, from 1. label: the true one, by the model's name for it; correct it
-    where it is wrong. guess: the predicted one. probability: see Result.confidence. Several labels are joined
+    where it is wrong. predicted: the model's. probability: see Result.confidence. Several labels are joined
     by LABEL_JOINT. Spreadsheets take the file for UTF-8 by its byte order mark. Raise OutputError.
     """
     result = evaluation.results[0]

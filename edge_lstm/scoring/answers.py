@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import LABEL_JOINT, UNSURE, is_unsure
+from edge_lstm.answering import ABSTAINED, LABEL_JOINT, is_abstained
 from edge_lstm.scoring.columns import ScoreOptions
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Answer(NamedTuple):
         several labels all that the text has, joined by LABEL_JOINT; None where it has none.
     probability, probabilities: float32 values, None for an error row; ``probabilities`` only where all
         are asked for. str() of them is the shortest text that gives the same bits.
-    status: that of the text (see edge_lstm.text), ``unsure`` or ``error``.
-    guess: the label that was left out, where such rows are asked for.
+    status: that of the text (see edge_lstm.text), ``abstained`` or ``error``.
+    predicted: the label that was left out, where such rows are asked for.
     further: the next best labels, each followed by its probability, where they are asked for.
     """
 
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     probabilities: Sequence[Any] | None
     status: str
     error: str | None
-    guess: str | None = None
+    predicted: str | None = None
     further: Sequence[Any] = ()
 
 
@@ -70,8 +70,8 @@ class Answerer:
         else:
             labels = [classifier.labels[i] for i in best.tolist()]
             guesses = labels.copy() if options.only_abstained else guesses
-            for i in np.flatnonzero(is_unsure(highest, options.threshold or 0.0)).tolist():
-                labels[i], statuses[i] = None, UNSURE
+            for i in np.flatnonzero(is_abstained(highest, options.threshold or 0.0)).tolist():
+                labels[i], statuses[i] = None, ABSTAINED
         every = probabilities if options.all_probabilities else repeat(None)
         further = self._further(probabilities)
         scored = map(Answer, labels, highest, every, statuses, repeat(None), guesses, further)
@@ -121,7 +121,7 @@ class Answerer:
     def is_written(self, answer: Answer) -> bool:
         """Whether the row is written at all."""
         if self._options.only_abstained:
-            return answer.status == UNSURE
+            return answer.status == ABSTAINED
         wanted = self._options.only_label
         return not wanted or any(name in wanted for name in self._names(answer.label))
 
@@ -129,10 +129,10 @@ class Answerer:
         """The values of the added columns; None where the row is not written."""
         if not self.is_written(answer):
             return None
-        label, probability, every, status, error, guess, further = answer
+        label, probability, every, status, error, predicted, further = answer
         if every is None:
             every = self._no_probabilities
-        named = (label, guess) if self._options.only_abstained else (label,)
+        named = (label, predicted) if self._options.only_abstained else (label,)
         return (*named, probability, *further, *every, status, error)
 
 

@@ -24,13 +24,13 @@ class ScoreOptions:
 
     keep: input columns to write (names or numbers from 1); None for all, as they came.
     all_probabilities: a column for the probability of each label.
-    threshold: a label whose probability is lower is left out, and the row's status is ``unsure``.
+    threshold: a label whose probability is lower is left out, and the row's status is ``abstained``.
     abstain: the share of labels that may be wrong, which the model file has a threshold for; in place of
         ``threshold``. With neither the model file's own default counts, which is 0 where it says none.
     top: labels to give, the most probable first; beyond the first each has a column and one for its
         probability.
     only_label: write only rows that got one of these labels; empty for all rows.
-    only_abstained: write only the rows that are unsure, with the label that was left out as ``guess``.
+    only_abstained: write only the abstained rows, with the label that was left out as ``predicted``.
     prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken, and of several labels a
         text where a column holds the labels already: ``evaluate`` would take the answers for them.
     on_error: ``keep`` rows without usable text and say why, or ``fail`` at the first.
@@ -116,15 +116,15 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     check_top(options.top, len(labels))
     threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained and options.only_label:
-        raise DataError("a row that is unsure has no label; leave out --only-abstained, or --only-label")
+        raise DataError("an abstained row has no label; leave out --only-abstained, or --only-label")
     if options.only_abstained and model.thresholds is not None:
         raise DataError(
-            f"{model.path} gives several labels per text and is unsure of none; leave --only-abstained out, "
+            f"{model.path} gives several labels per text and abstains from none; leave --only-abstained out, "
             "--all-probabilities shows which come near a threshold"
         )
     if options.only_abstained and not threshold and options.abstain is None:
         raise DataError(
-            f"{model.path} is never unsure by itself; add --abstain or --threshold to --only-abstained"
+            f"{model.path} never abstains by itself; add --abstain or --threshold to --only-abstained"
         )
     return replace(options, threshold=threshold, abstain=None)
 
@@ -136,7 +136,7 @@ def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool
     """
     columns = [
         ("label", False),
-        *([("guess", False)] if options.only_abstained else []),
+        *([("predicted", False)] if options.only_abstained else []),
         ("probability", True),
     ]
     for k in range(2, options.top + 1):

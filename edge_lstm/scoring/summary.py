@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_lstm.answering import UNSURE
+from edge_lstm.answering import ABSTAINED
 from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
 from edge_lstm.tables import Chunk
 
@@ -25,8 +25,8 @@ class Summary:
     """The summary of a run; of a resumed one the rows of all its parts.
 
     rows: read; written: into the output (fewer only with ``only_label`` or ``only_abstained``).
-    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, unsure, error).
-    below_threshold: those that are unsure.
+    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, abstained, error).
+    below_threshold: those below the threshold.
     first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done before it.
     """
 
@@ -54,7 +54,7 @@ class Summary:
         self.rows += counts.rows
         self.written += counts.written
         self.errors += counts.statuses["error"]
-        self.below_threshold += counts.statuses[UNSURE]
+        self.below_threshold += counts.statuses[ABSTAINED]
         self.labels.update(counts.labels)
         self.statuses.update(counts.statuses)
         for index, reason in counts.errors[: MAX_LISTED_ERRORS - len(self.first_errors)]:

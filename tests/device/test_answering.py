@@ -24,7 +24,7 @@ from edge_lstm import (
     score,
     score_files,
 )
-from edge_lstm.answering import MOST_POINTS, Point, RiskCoverage, chosen_threshold, fewest_texts, is_unsure
+from edge_lstm.answering import MOST_POINTS, Point, RiskCoverage, chosen_threshold, fewest_texts, is_abstained
 from edge_lstm.evaluation.evaluate import Evaluation, evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.modelfile import ModelFile, describe, open_model, parse_model
@@ -61,7 +61,7 @@ def test_a_point_counts_the_texts_that_its_threshold_answers(rows: list[tuple[fl
     assert curve.points[0].answered == curve.texts == len(rows)
     assert len(curve.points) <= MOST_POINTS + 1
     for point in curve.points:
-        answered = ~is_unsure(highest, point.threshold)
+        answered = ~is_abstained(highest, point.threshold)
         assert (point.answered, point.wrong) == (answered.sum(), (answered & ~right).sum())
     assert RiskCoverage.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
 
@@ -157,7 +157,7 @@ def test_a_text_below_the_threshold_gets_no_label_and_says_so() -> None:
     assert any(p.label is None for p in asked) and any(p.label for p in asked)
     for before, after in zip(sure, asked):
         if before.probability < 0.9:
-            assert (after.label, after.status) == (None, "unsure")
+            assert (after.label, after.status) == (None, "abstained")
             assert after.top(1) == [(before.label, before.probability)]
         else:
             assert after == before
@@ -175,14 +175,14 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
     unsure = [p for p in expected if p.probability < 0.9]
     assert len(found) == len(unsure) > 0
     for row, p in zip(found, unsure):
-        (guess, probability), (second, q) = p.top(2)
+        (predicted, probability), (second, q) = p.top(2)
         assert row.added == {
             "label": None,
-            "guess": guess,
+            "predicted": predicted,
             "probability": probability,
             "label_2": second,
             "p_2": q,
-            "status": "unsure",
+            "status": "abstained",
             "error": None,
         }
     source = tmp_path / "in.jsonl"
@@ -193,9 +193,9 @@ def test_rows_that_are_unsure_can_be_written_alone_with_the_guess(tmp_path: Path
     with (tmp_path / "out.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["text"] for row in written] == [row.own["text"] for row in found]
-    assert [row["guess"] for row in written] == [row.added["guess"] for row in found]
+    assert [row["predicted"] for row in written] == [row.added["predicted"] for row in found]
     assert (summary.written, summary.below_threshold, summary.errors) == (len(unsure), len(unsure), 1)
-    assert summary.statuses["unsure"] == len(unsure)
+    assert summary.statuses["abstained"] == len(unsure)
 
 
 def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
@@ -209,8 +209,8 @@ def test_no_row_is_unsure_of_a_model_that_keeps_to_the_share_anyway() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (ScoreOptions(only_abstained=True, threshold=0.0), "is never unsure by itself"),
-        (ScoreOptions(only_abstained=True), "is never unsure by itself; add --abstain or --threshold"),
+        (ScoreOptions(only_abstained=True, threshold=0.0), "never abstains by itself"),
+        (ScoreOptions(only_abstained=True), "never abstains by itself; add --abstain or --threshold"),
         (
             ScoreOptions(only_abstained=True, threshold=0.9, only_label=("pos",)),
             "has no label; leave out --only-abstained",

@@ -224,7 +224,7 @@ def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Pat
     with target.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
     assert len(wrong) == count >= 2
-    assert rows == [["row", "label", "guess", "probability", "text"]] + [
+    assert rows == [["row", "label", "predicted", "probability", "text"]] + [
         [str(i), "neg", p.label, f"{p.probability:.4f}", texts[i - 1]] for i, p in wrong
     ]
     back = read_labelled(target)

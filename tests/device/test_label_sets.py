@@ -123,7 +123,7 @@ def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, float
 
 
 def test_rows_that_are_unsure_cannot_be_asked_for(classifier: Classifier) -> None:
-    with pytest.raises(DataError, match="is unsure of none; leave --only-abstained out"):
+    with pytest.raises(DataError, match="abstains from none; leave --only-abstained out"):
         score([GOOD], model=classifier, options=ScoreOptions(only_abstained=True))
 
 

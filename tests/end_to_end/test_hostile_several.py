@@ -55,7 +55,7 @@ CASES = [
          says="leave --abstain and --threshold out"),
     Case(name="unsure rows of several labels",
          arguments=("score", "d.csv", "-m", "several.onnx", "--only-abstained", "-o", "o.csv"),
-         says="unsure of none"),
+         says="abstains from none"),
     Case(name="a newer file", arguments=("predict", "-m", "newer.onnx", "text"), says="upgrade with"),
     Case(name="a label that the model does not have",
          arguments=("score", "d.csv", "-m", "several.onnx", "--only-label", "neg|pos", "-o", "o.csv"),

@@ -25,6 +25,7 @@ RETIRED = {
     r"\bnear words\b": "synonyms",
     r"\b(?:torn|surer|taught|lessons?)\b": "the field's word",
     r"\banyone's labels\b": "public data sets",
+    r"[`\"'](?:unsure|guess)[`\"']": "abstained, predicted",
     r"^## None of these\b": "Abstention",
 }
 
