@@ -58,12 +58,12 @@ class Machine:
 
 def this_machine(root: Path = Path("/")) -> Machine:
     """The facts of the machine that this process runs on."""
-    cpu, features = _cpu(_read(root / "proc/cpuinfo"))
-    memory = _memory(_read(root / "proc/meminfo"))
+    cpu, features = _cpu(read_text(root / "proc/cpuinfo"))
+    memory = sizes(read_text(root / "proc/meminfo"))
     cores = os.cpu_count() or 1
     return Machine(
-        board=_read(root / "proc/device-tree/model").strip("\0\n ") or None,
-        system=_system(_read(root / "etc/os-release")),
+        board=read_text(root / "proc/device-tree/model").strip("\0\n ") or None,
+        system=_system(read_text(root / "etc/os-release")),
         kernel=f"{platform.system()} {platform.release()}",
         libc=" ".join(platform.libc_ver()).strip() or None,
         architecture=platform.machine(),
@@ -88,7 +88,7 @@ def available_cores(root: Path = Path("/")) -> int:
 
 def memory_to_use(root: Path = Path("/")) -> int | None:
     """Bytes that this process may use at most: the machine's or its control group's; None: unknown."""
-    total = _memory(_read(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
+    total = sizes(read_text(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
     known = (total, _memory_limit(root))
     return min((size for size in known if size is not None), default=None)
 
@@ -97,7 +97,8 @@ def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A file of the system, empty where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -129,10 +130,10 @@ def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
     return name, tuple(f for f in (*X86_FEATURES, *ARM_FEATURES) if f in flags)
 
 
-def _memory(meminfo: str) -> dict[str, int]:
-    """/proc/meminfo → bytes by name."""
+def sizes(text: str) -> dict[str, int]:
+    """/proc/meminfo or /proc/self/status → bytes by name."""
     found = {}
-    for name, value in _fields(meminfo).items():
+    for name, value in _fields(text).items():
         number = value.split()[0] if value else ""
         if number.isdecimal():
             found[name] = int(number) * 1024
@@ -162,14 +163,14 @@ def group_files(root: Path, controller: str, name: str) -> list[str]:
     Version 2 has one tree; version 1 has one for each controller.
     """
     texts = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", "", ""][:3]
         if controllers and controller not in controllers.split(","):
             continue
         base = root / "sys/fs/cgroup" / (controllers and controller)
         inside = PurePosixPath(path.lstrip("/"))
         for group in (inside, *inside.parents):
-            text = _read(base / group / name).strip()
+            text = read_text(base / group / name).strip()
             if text:
                 texts.append(text)
     return texts

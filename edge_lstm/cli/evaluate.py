@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.notes import WIDTH, wrapped
 from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
@@ -23,18 +23,15 @@ from edge_lstm.cli.options import (
     TextColumnOption,
     ThreadsOption,
     ThresholdOption,
+    check_outputs,
     column_names,
 )
 from edge_lstm.cli.progress import ProgressBar
-from edge_lstm.cli.tables import WIDTH, print_table, short, width_of
+from edge_lstm.cli.tables import fitted, plain_table, print_table
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
     from edge_lstm.evaluation.evaluate import Evaluation
-    from edge_lstm.evaluation.summary import Table
-
-NAME_WIDTH = 23  # so that every table is at most 79 wide
-LABEL_WIDTH = 30
 
 FilesArgument = Annotated[
     list[str],
@@ -91,9 +88,11 @@ def command(
     from edge_lstm.evaluation.report import report as report_page
     from edge_lstm.evaluation.report import write_mistakes
     from edge_lstm.evaluation.sources import load_labelled
+    from edge_lstm.tables.schema import ReadOptions
 
     *models, data = files
-    _check_files(models, data, report, mistakes)
+    check_outputs([report, mistakes], [data, *models], report is not None)
+    _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
     opened: list[str | None] = [*models] or [None]
     classifiers = [Classifier.load(m, threads=threads, provider=provider) for m in opened]
@@ -101,13 +100,12 @@ def command(
     labelled = load_labelled(
         data,
         split=split,
-        input_format=input_format,
-        text_column=text_column,
-        label_column=label_column,
+        options=ReadOptions(
+            text_column, label_column=label_column, format=input_format, follow_links=follow_links
+        ),
         label_separator=label_separator,
         label_columns=column_names(label_columns),
         several=classifiers[0].model.thresholds is not None or None,
-        follow_links=follow_links,
         show_progress=sys.stderr.isatty(),
     )
     with ProgressBar("evaluating", len(labelled.texts) * len(classifiers)) as progress:
@@ -125,57 +123,38 @@ def command(
         _show(evaluation)
 
 
-def _check_files(models: list[str], data: str, report: Path | None, mistakes: Path | None) -> None:
-    """Raise what can be known before the work: an output that cannot be written, or a missing argument."""
-    from edge_lstm.atomic import check_distinct, check_writable
+def _check(models: list[str], data: str, mistakes: Path | None) -> None:
+    """Raise DataError where a name or a number of files is wrong."""
     from edge_lstm.errors import DataError
 
-    written = [path for path in (report, mistakes) if path is not None]
-    for path in written:
-        check_writable(path)
-    check_distinct(written, [data, *models])
     if data.lower().endswith(".onnx"):
         raise DataError(f"{data} is a model file; name the labelled data last: evaluate {data} FILE")
     if mistakes is not None and mistakes.suffix.lower() != ".csv":
         raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if mistakes is not None and len(models) > 1:
         raise DataError("--mistakes are those of one model; name one, or leave --mistakes out")
-    if report is not None:
-        from edge_lstm.charts import check_drawable
-
-        check_drawable()
 
 
 def _show(evaluation: Evaluation) -> None:
-    from edge_lstm.evaluation import summary
+    from edge_lstm.evaluation import report
 
-    names = [short(result.name, NAME_WIDTH) for result in evaluation.results]
-    print(wrapped(summary.texts_line(evaluation)), end="\n\n")
-    _print(summary.models_table(evaluation, names))
-    abstention = summary.abstention_table(evaluation, names)
+    print(wrapped(report.texts_line(evaluation)), end="\n\n")
+    print_table(report.models_table(evaluation))
+    abstention = report.abstention_table(evaluation)
     if abstention.rows:
-        _print(abstention, "without the texts on which the model abstains")
-    if notes := summary.notes(evaluation, names):
+        print_table(abstention, title="without the texts on which the model abstains")
+    if notes := report.notes(evaluation):
         print("\n".join(map(wrapped, notes)), end="\n\n")
-    for name, result in zip(names, evaluation.results):
-        _print(summary.labels_table(result), f"{name} by label")
+    for result in evaluation.results:
+        print_table(report.labels_table(result), title=f"{result.name} by label")
         if evaluation.several:
             continue
-        confusion = summary.confusion_table(result)
-        if width_of(*_cut(confusion)) <= WIDTH:
-            _print(confusion, f"{name}: texts by true label (row) and predicted label (column)")
+        confusion = fitted(report.confusion_table(result))
+        if max(map(len, plain_table(confusion))) <= WIDTH:
+            title = f"{result.name}: texts by true label (row) and predicted label (column)"
+            print_table(confusion, title=title)
     for comparison in evaluation.comparisons:
         print(printable(f"{comparison.second} against {comparison.first}"))
-        for name, value in summary.comparison_rows(evaluation, comparison):
+        for name, value in report.comparison_rows(evaluation, comparison):
             print(f"  {name:<10} {value}")
         print()
-
-
-def _print(table: Table, title: str = "") -> None:
-    print_table(*_cut(table), title=title)
-
-
-def _cut(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Header and rows, with names that are not too long for a terminal."""
-    rows = [[short(name, LABEL_WIDTH), *cells] for name, *cells in table.rows]
-    return [short(name, LABEL_WIDTH) for name in table.header], rows

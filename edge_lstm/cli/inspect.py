@@ -12,6 +12,7 @@ from edge_lstm.cli.options import JsonOption
 from edge_lstm.cli.tables import print_table
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
+from edge_lstm.html import Table
 from edge_lstm.printable import listed, shorten, to_json
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def command(model: ModelArgument = None, as_json: JsonOption = False, card: Card
         facts = describe(opened)
         rows = [(row["operator"], str(row["count"]), f"{row['bytes']:,}") for row in facts["operators"]]
         rows.append(("metadata", "", f"{facts['metadata_bytes']:,}"))
-        print_table(("operator", "count", "bytes"), rows)
+        print_table(Table(("operator", "count", "bytes"), rows))
 
 
 def overview(model: ModelFile) -> dict[str, str]:
@@ -109,5 +110,5 @@ def _show_checkpoint(path: Path, as_json: bool) -> None:
         layers = facts.pop("layers")
         rows = [(row["layer"], row["output_shape"], f"{row['parameters']:,}") for row in layers]
         rows.append(("total trainable parameters", "", f"{sum(row['parameters'] for row in layers):,}"))
-        print_table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1))
+        print_table(Table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1)))
     print(to_json(facts, indent=2))

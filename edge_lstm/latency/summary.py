@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import NamedTuple
 
+from edge_lstm.html import Table
 from edge_lstm.latency import statistics
+from edge_lstm.latency.compare import UNDECIDED, Comparison
 from edge_lstm.latency.result import Result, SettingResult
 
-WIDTH = 80  # of a terminal
 DASH = "–"
-
-
-class Table(NamedTuple):
-    """The first column holds the settings' names, the others numbers; its heading says what they are."""
-
-    header: Sequence[str]
-    rows: list[Sequence[str]]
-    note: str = ""
-
-
-def to_text(result: Result) -> str:
-    """The whole result for a terminal of 80 columns, without colour."""
-    parts = [wrapped(machine_line(result)) + wrapped(texts_line(result))]
-    parts += [table_lines(table) + wrapped(table.note) for table in tables(result)]
-    parts.append([line for note in notes(result) for line in wrapped(note)])
-    return "\n\n".join("\n".join(part) for part in parts if part)
-
-
-def tables(result: Result) -> Iterator[Table]:
-    """Cold start, percentiles, the parts of a text, ratios and energy, as far as they were measured."""
-    settings = result.settings
-    if any(one.cold_starts for one in settings):
-        yield _cold_start(settings)
-    yield _percentiles(settings)
-    yield _parts_of_a_text(settings)
-    if result.ratios:
-        against = result.ratios[0].against
-        rows = [(ratio.name, f"{ratio.value:.3f}", _span(ratio.low, ratio.high)) for ratio in result.ratios]
-        note = f"(times as long as {against} for the same texts, run in turn)"
-        yield Table(("ratio", "ratio", "95 % CI"), list(rows), note)
-    energies = [(one.name, one.energy) for one in settings if one.energy]
-    if energies:
-        cells = [
-            (name, f"{e.joules_per_text * 1e3:.3g}", f"{e.above_rest_joules_per_text * 1e3:.3g}")
-            for name, e in energies
-        ]
-        note = f"({energies[0][1].meter}: {energies[0][1].scope})"
-        yield Table(("energy per text, mJ", "total", "above rest"), list(cells), note)
-
-
-def notes(result: Result) -> list[str]:
-    """Why there is no energy, and the reasons to distrust the times."""
-    energy = [] if any(one.energy for one in result.settings) else [result.energy_note]
-    return [*energy, *(f"warning: {warning.text}" for warning in result.warnings)]
 
 
 def machine_line(result: Result) -> str:
@@ -64,7 +19,7 @@ def machine_line(result: Result) -> str:
     cores, usable = machine.cores, machine.usable_cores
     cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
     board = f"{machine.board}, " if machine.board else ""
-    versions = [f"{name} {result.versions[name]}" for name in ("onnxruntime", "python")]
+    versions = [f"{name} {result.versions.get(name, DASH)}" for name in ("onnxruntime", "python")]
     return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"
 
 
@@ -76,32 +31,43 @@ def texts_line(result: Result) -> str:
     return f"{count} ({texts.source}), {fewest:.0f} to {most:.0f} tokens, median {middle:.0f}"
 
 
-def table_lines(table: Table) -> list[str]:
-    """The lines of a table that fits a terminal, its names shortened where they are too long."""
-    widths = [max(map(len, column)) + 2 for column in list(zip(table.header, *table.rows))[1:]]
-    room = WIDTH - sum(widths)
-    names = shorten([row[0] for row in table.rows], room)
-    width = max(map(len, (table.header[0], *names)))
-    lines = [table.header, *((name, *row[1:]) for name, row in zip(names, table.rows))]
-    return [
-        f"{name:<{width}}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths)) for name, *cells in lines
+def notes(result: Result) -> list[str]:
+    """Why there is no energy, and the reasons to distrust the times."""
+    energy = [] if any(one.energy for one in result.settings) else [result.energy_note]
+    return [*energy, *(f"warning: {warning.text}" for warning in result.warnings)]
+
+
+def tables(result: Result) -> Iterator[Table]:
+    """Cold start, percentiles, the parts of a text, ratios and energy, as far as they were measured."""
+    settings = result.settings
+    if any(one.cold_starts for one in settings):
+        yield _cold_start(settings)
+    yield _percentiles(settings)
+    yield _parts_of_a_text(settings)
+    ratios = [(one.name, one.ratio) for one in settings if one.ratio]
+    if ratios:
+        rows = [(name, f"{ratio.value:.3f}", _span(ratio.low, ratio.high)) for name, ratio in ratios]
+        note = f"(times as long as {settings[0].name} for the same texts, run in turn)"
+        yield Table(("ratio", "ratio", "95 % CI"), rows, note)
+    energies = [(one.name, one.energy) for one in settings if one.energy]
+    if energies:
+        rows = [
+            (name, f"{e.joules_per_text * 1e3:.3g}", f"{e.above_rest_joules_per_text * 1e3:.3g}")
+            for name, e in energies
+        ]
+        note = f"({energies[0][1].meter}: {energies[0][1].scope})"
+        yield Table(("energy per text, mJ", "total", "above rest"), rows, note)
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """The p50 of each setting, then and now."""
+    rows = [
+        (r.name, ms(r.old_us), ms(r.new_us), f"{r.ratio:.3f}", _span(r.low, r.high), r.verdict)
+        for r in comparison.rows
     ]
-
-
-def shorten(names: Sequence[str], width: int) -> list[str]:
-    """Names, cut in the middle where too long, still told apart."""
-    short = [
-        name if len(name) <= width else name[: width // 3] + "…" + name[-(width - width // 3 - 1) :]
-        for name in names
-    ]
-    if len(set(short)) < len(short):
-        return [f"{i}: {name}"[:width] for i, name in enumerate(short, 1)]
-    return short
-
-
-def wrapped(line: str) -> list[str]:
-    """Lines of 80 columns, broken between words."""
-    return textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    undecided = any(row.verdict == UNDECIDED for row in comparison.rows)
+    note = f"{UNDECIDED}: beyond the limit, but within the noise; measure longer" * undecided
+    return Table(("p50 per run, ms", "then", "now", "ratio", "95 % CI", "verdict"), rows, note)
 
 
 def ms(us: float | None) -> str:
@@ -119,7 +85,7 @@ def _span(low: float, high: float) -> str:
 
 def _cold_start(settings: Sequence[SettingResult]) -> Table:
     """The median of each phase, in ms, and the memory in MiB."""
-    rows: list[Sequence[str]] = []
+    rows = []
     for one in settings:
         starts = [(s.total_ms, s.python_ms, s.imports_ms, s.load_ms, s.first_ms) for s in one.cold_starts]
         times = [f"{median(phase):.1f}" for phase in zip(*starts)] or [DASH] * 5
@@ -133,13 +99,13 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
 
 def _percentiles(settings: Sequence[SettingResult]) -> Table:
     """The times of a run, and which percentiles take more runs."""
-    rows: list[Sequence[str]] = []
+    rows = []
     for one in settings:
         both, ci = one.both, one.both.p50_ci_us
         times = map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us))
         rows.append((one.name, ms(both.p50_us), f"{ms(ci[0])}–{ms(ci[1])}" if ci else DASH, *times))
     title = "per batch, ms" if any(one.batch_size > 1 for one in settings) else "per text, ms"
-    fewest = min(len(one.samples.run_us) for one in settings)
+    fewest = min(one.runs for one in settings)
     missing = [which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest]
     needs = ", ".join(f"p{which} needs at least {statistics.samples_needed(which):,}" for which in missing)
     note = f"({needs} runs; {fewest:,} were measured)" if missing else ""
@@ -148,7 +114,7 @@ def _percentiles(settings: Sequence[SettingResult]) -> Table:
 
 def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
     """What of it is the text rule and what the network, and what a token costs."""
-    rows: list[Sequence[str]] = []
+    rows = []
     for one in settings:
         fit = one.length_fit
         line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n" if fit else DASH
