@@ -27,7 +27,7 @@ from edge_lstm.cli.options import (
     column_names,
 )
 from edge_lstm.cli.progress import ProgressBar
-from edge_lstm.cli.tables import fitted, plain_table, print_table
+from edge_lstm.cli.tables import print_table, table_lines
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
@@ -76,17 +76,13 @@ def command(
     batch_size: BatchSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate models on labelled texts: accuracy with its confidence interval, precision, recall and F1
-    of each label, the confusion matrix where it fits, log loss and calibration error; several models side
-    by side with McNemar's test. With --abstain or --threshold, also how many texts are answered and how many
-    of these answers are wrong. For a model that gives several labels per text: micro and macro F1, the share
-    of texts that are exactly right, and each label's threshold.
+    """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 of each label,
+    confusions, log loss and calibration error; several models side by side with McNemar's test. With
+    --abstain or --threshold, also how many texts are answered and how many of these answers are wrong. For a
+    model that gives several labels per text: micro and macro F1, and the share of texts that are right.
     """
-    from edge_lstm.atomic import write_atomically
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
-    from edge_lstm.evaluation.report import report as report_page
-    from edge_lstm.evaluation.report import write_mistakes
     from edge_lstm.evaluation.sources import load_labelled
     from edge_lstm.tables.schema import ReadOptions
 
@@ -97,12 +93,13 @@ def command(
     opened: list[str | None] = [*models] or [None]
     classifiers = [Classifier.load(m, threads=threads, provider=provider) for m in opened]
     classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
+    options = ReadOptions(
+        text_column, follow_links=follow_links, label_column=label_column, format=input_format
+    )
     labelled = load_labelled(
         data,
         split=split,
-        options=ReadOptions(
-            text_column, label_column=label_column, format=input_format, follow_links=follow_links
-        ),
+        options=options,
         label_separator=label_separator,
         label_columns=column_names(label_columns),
         several=classifiers[0].model.thresholds is not None or None,
@@ -113,10 +110,7 @@ def command(
             classifiers, labelled, data=data, label_map=names, abstain=abstain, threshold=threshold,
             batch_size=batch_size, progress=progress.advance,
         )  # fmt: skip
-    if report is not None:
-        write_atomically(report_page(evaluation), report)
-    if mistakes is not None:
-        write_mistakes(evaluation, mistakes)
+    _write(evaluation, report, mistakes)
     if as_json:
         print(to_json(evaluation.to_json(), indent=2))
     else:
@@ -135,6 +129,16 @@ def _check(models: list[str], data: str, mistakes: Path | None) -> None:
         raise DataError("--mistakes are those of one model; name one, or leave --mistakes out")
 
 
+def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:
+    from edge_lstm.atomic import write_atomically
+    from edge_lstm.evaluation import report as reports
+
+    if report is not None:
+        write_atomically(reports.report(evaluation), report)
+    if mistakes is not None:
+        reports.write_mistakes(evaluation, mistakes)
+
+
 def _show(evaluation: Evaluation) -> None:
     from edge_lstm.evaluation import report
 
@@ -149,8 +153,8 @@ def _show(evaluation: Evaluation) -> None:
         print_table(report.labels_table(result), title=f"{result.name} by label")
         if evaluation.several:
             continue
-        confusion = fitted(report.confusion_table(result))
-        if max(map(len, plain_table(confusion))) <= WIDTH:
+        confusion = report.confusion_table(result)
+        if max(map(len, table_lines(confusion))) <= WIDTH:
             title = f"{result.name}: texts by true label (row) and predicted label (column)"
             print_table(confusion, title=title)
     for comparison in evaluation.comparisons:

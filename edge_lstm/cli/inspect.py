@@ -32,9 +32,8 @@ CardOption = Annotated[
 
 
 def command(model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False) -> None:
-    """Show what a model file is: labels, accuracy, size, vocabulary, abstention, and the operators with the
-    bytes they hold. With --json, everything that the file says about itself. Of a checkpoint (.safetensors),
-    show the plan and the network.
+    """Show what a model file is: labels, accuracy, size, vocabulary, abstention. With --json, show everything
+    that the file says about itself. Of a checkpoint (.safetensors), show the plan and the network.
     """
     from edge_lstm.modelfile import describe, open_model
 
@@ -58,11 +57,6 @@ def command(model: ModelArgument = None, as_json: JsonOption = False, card: Card
         warnings = opened.training.get("warnings")
         for warning in warnings if isinstance(warnings, list) else ():
             print(wrapped(str(warning), name="warning", indent=14))
-        print()
-        facts = describe(opened)
-        rows = [(row["operator"], str(row["count"]), f"{row['bytes']:,}") for row in facts["operators"]]
-        rows.append(("metadata", "", f"{facts['metadata_bytes']:,}"))
-        print_table(Table(("operator", "count", "bytes"), rows))
 
 
 def overview(model: ModelFile) -> dict[str, str]:

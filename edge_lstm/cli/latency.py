@@ -113,17 +113,16 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
     if output is not None:
         write_atomically(result.dumps(), output)
     with held():  # a Ctrl-C while this is imported may not cost what was measured
-        from edge_lstm.latency import summary
-        from edge_lstm.latency.report import report as report_page
+        from edge_lstm.latency import report as reports
     if report is not None:
-        write_atomically(report_page(result), report)
+        write_atomically(reports.report(result), report)
     if as_json:
         print(result.dumps(), end="")
     elif not ((output or report) and is_closed(sys.stdout)):  # where a file has it, nothing is lost
-        print(f"{wrapped(summary.machine_line(result))}\n{wrapped(summary.texts_line(result))}\n")
-        for table in summary.tables(result):
+        print(f"{wrapped(reports.machine_line(result))}\n{wrapped(reports.texts_line(result))}\n")
+        for table in reports.tables(result):
             print_table(table)
-        for note in summary.notes(result):
+        for note in reports.notes(result):
             print(wrapped(note))
 
 
@@ -131,8 +130,8 @@ def _compare(old_file: Path, new_file: Path, fail_above: float | None, as_json: 
     from dataclasses import asdict
 
     from edge_lstm.latency.compare import check, compare
+    from edge_lstm.latency.report import comparison_table
     from edge_lstm.latency.result import read_result
-    from edge_lstm.latency.summary import comparison_table
     from edge_lstm.printable import to_json
 
     comparison = compare(read_result(old_file), read_result(new_file), fail_above)

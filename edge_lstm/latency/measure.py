@@ -28,7 +28,6 @@ from edge_lstm.text import texts_digest
 
 MEMORY_TEXTS = 1000
 MINUTE_S = 60.0
-SPREAD = 0.20  # interquartile range of the same work's times, as part of their median
 SEED = 0  # of the order of texts and settings
 
 Progress = Callable[[str, float], None]
@@ -122,11 +121,6 @@ def _warnings(recordings: Sequence[Recording], interrupted: bool) -> Iterator[Co
     if unsteady := [one.setting.name for one in recordings if not is_steady(one.warm_up)]:
         text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
         yield ConditionWarning("unsteady", text)
-    spreads = {one.setting.name: one.spread or 0.0 for one in recordings}
-    if max(spreads.values()) > SPREAD:
-        names = listed([name for name, spread in spreads.items() if spread > SPREAD], 2)
-        text = f"the time per token varied by {max(spreads.values()):.0%} of its median ({names})"
-        yield ConditionWarning("spread", text)
 
 
 def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], Sample]:

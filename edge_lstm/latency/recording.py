@@ -73,15 +73,6 @@ class Recording:
             self.every *= 2
             self.blocks = [kept for kept in self.blocks if kept.number % self.every == 0]
 
-    @property
-    def spread(self) -> float | None:
-        """Interquartile range of the blocks' time per token over their median; None under MIN_BLOCKS."""
-        if len(self.blocks) < statistics.MIN_BLOCKS:
-            return None
-        times = [block.total_ns / block.rows[:, 1].sum() for block in self.blocks]
-        low, middle, high = np.percentile(times, [25, 50, 75])
-        return float((high - low) / middle)
-
     def ratio_to(self, other: Recording) -> Ratio | None:
         """How many times as long it takes for the same blocks of texts."""
         theirs = {block.number: block.total_ns for block in other.blocks}
@@ -119,7 +110,6 @@ class Recording:
             run=_times(run, block),
             texts_per_second=texts / (self.total_ns / 1e9),
             cpu_us_per_text=self.cpu_ns / 1e3 / texts,
-            spread=self.spread,
             ratio=None if self is first else self.ratio_to(first),
             length_fit=statistics.fit_length(tokens, medians) if alone else None,
             energy=self.energy,

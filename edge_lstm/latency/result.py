@@ -58,7 +58,6 @@ class SettingResult:
 
     cold_starts: one for each fresh process. warm_up_blocks: until times were steady, or given up to be.
     both, encode, run: text → answer, text → ids, ids → answer, of a run.
-    spread: interquartile range of the blocks' time per token, as part of the median.
     ratio: to the first setting, over the same blocks of texts; None for the first.
     by_text: in batches of one, tokens and median µs of each text.
     """
@@ -78,7 +77,6 @@ class SettingResult:
     run: Times
     texts_per_second: float
     cpu_us_per_text: float
-    spread: float | None
     ratio: Ratio | None
     length_fit: LengthFit | None
     energy: Energy | None
