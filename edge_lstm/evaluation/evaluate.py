@@ -72,26 +72,23 @@ class OovRate:
     """rate: share of the texts' words that are out of the vocabulary, from 0 to 1.
 
     expected: the same of new texts like the training's; None where the model does not say it.
+    out_of_domain: whether these are texts of another kind than the training's.
     """
 
     rate: float
     expected: float | None
+    out_of_domain: bool
 
     @classmethod
     def of(cls, model: ModelFile, texts: Sequence[str]) -> OovRate:
         """Count the words of every text, the whole of it."""
         words, known = map(sum, zip(*map(model.tokenizer.count_words, texts)))
+        rate = 1 - known / words if words else 0.0
         data = model.training.get("data")
         expected = data.get("unknown_words") if isinstance(data, dict) else None
-        number = float(expected) if isinstance(expected, (int, float)) else None
-        return cls(1 - known / words if words else 0.0, number)
-
-    @property
-    def out_of_domain(self) -> bool:
-        """Whether these are texts of another kind than the training's."""
-        if self.expected is None:
-            return self.rate > OOV_MANY
-        return self.rate > OOV_TIMES * self.expected + OOV_POINTS
+        if not isinstance(expected, (int, float)):
+            return cls(rate, None, rate > OOV_MANY)
+        return cls(rate, float(expected), rate > OOV_TIMES * expected + OOV_POINTS)
 
     @property
     def note(self) -> str:
@@ -194,7 +191,7 @@ class Result:
             values |= {"calibration_error": self.calibration_error, "confusion": self.confusion.tolist()}
             values["calibration"] = [asdict(b) for b in self.bins]
         values |= {"macro_f1": scores.macro_f1, "log_loss": self.log_loss, "labels": labels}
-        oov = self.oov and {**asdict(self.oov), "out_of_domain": self.oov.out_of_domain}
+        oov = self.oov and asdict(self.oov)
         return {**values, "oov": oov, "training_warnings": self.training_warnings}
 
     @property
