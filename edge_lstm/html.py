@@ -74,7 +74,7 @@ figcaption {{ max-width: 75ch; }}
 svg {{ display: block; width: 100%; height: auto; }}
 .wide > svg {{ min-width: min(var(--width), 600px); }}
 svg text {{ font-family: inherit !important; }}
-.text {{ display: block; min-width: 16em; white-space: pre-wrap; overflow-wrap: anywhere; }}
+.text {{ display: block; min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
 .swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }}
 @media (max-width: 600px) {{ body {{ padding: 16px 14px 40px; }} h1 {{ font-size: 1.4rem; }} }}
 @media print {{
