@@ -27,9 +27,8 @@ WIDTH = 860.0  # of a drawing as wide as the page, in CSS pixels
 SMALL = 300.0  # of one that stands beside others
 MOST_DOTS = 1000
 
+_TICKS = {"color": MUTED, "labelsize": 10, "major.size": 0}
 _STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; its letters are wider than most
     "font.size": 11,
     "text.color": INK,
     "text.parse_math": False,  # a file may be called $x$
@@ -40,12 +39,8 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.unicode_minus": False,
     "grid.color": LINE,
-    "grid.linewidth": 0.8,
-    **{f"{axis}tick.color": MUTED for axis in "xy"},
-    **{f"{axis}tick.labelsize": 10 for axis in "xy"},
-    **{f"{axis}tick.{kind}.size": 0 for axis in "xy" for kind in ("major", "minor")},
+    **{f"{axis}tick.{name}": value for axis in "xy" for name, value in _TICKS.items()},
     "figure.facecolor": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
