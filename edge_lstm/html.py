@@ -29,22 +29,30 @@ _LIGHT, _DARK = (
 )
 
 
-class Html(str):
-    """Text that is HTML already; any other text is escaped."""
+class Tinted(str):
+    """Text on a ground of a series' colour. percent: how strong."""
 
-    __slots__ = ()
+    series: int
+    percent: float
+
+    def __new__(cls, text: str, series: int, percent: float) -> Tinted:
+        """The text with its ground."""
+        self = super().__new__(cls, text)
+        self.series, self.percent = series, percent
+        return self
 
 
 class Table(NamedTuple):
-    """A table for the terminal and the page. rows: text, or Html for the page alone.
+    """A table of plain text, for the terminal and the page.
 
-    text: columns that are set to the left; the others hold numbers. note: a line below it.
+    text: columns that are set to the left; the others hold numbers. title, note: lines above and below it.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
     text: Collection[int] = (0,)
+    title: str = ""
 
 
 _STYLE = f"""
@@ -74,7 +82,7 @@ figcaption {{ max-width: 75ch; }}
 svg {{ display: block; width: 100%; height: auto; }}
 .wide > svg {{ min-width: min(var(--width), 600px); }}
 svg text {{ font-family: inherit !important; }}
-.text {{ display: block; min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
+td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
 .swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }}
 @media (max-width: 600px) {{ body {{ padding: 16px 14px 40px; }} h1 {{ font-size: 1.4rem; }} }}
 @media print {{
@@ -104,7 +112,7 @@ def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Seque
 
 
 def table(cells: Table, series: Sequence[str] = ()) -> str:
-    """A table that scrolls by itself where it is too wide, and its note.
+    """A table with its title and note; it scrolls by itself where it is too wide.
 
     series: names of rows that get a patch of their colour, in the order of the colours.
     """
@@ -114,14 +122,23 @@ def table(cells: Table, series: Sequence[str] = ()) -> str:
     }
 
     def row(tag: str, values: Sequence[str]) -> str:
-        shown = [value if isinstance(value, Html) else escape(value) for value in values]
+        shown = list(map(_cell, values))
         shown[0] = patches.get(values[0], "") + shown[0]
         classes = ("" if i in cells.text else ' class="number"' for i in range(len(values)))
         return f"<tr>{''.join(f'<{tag}{name}>{value}</{tag}>' for name, value in zip(classes, shown))}</tr>"
 
-    head, body = row("th", cells.header), "".join(row("td", values) for values in cells.rows)
+    title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
+    head = f"<thead>{row('th', cells.header)}</thead>" if any(cells.header) else ""
+    body = f"<tbody>{''.join(row('td', values) for values in cells.rows)}</tbody>"
     note = f'<p class="muted">{escape(cells.note)}</p>' if cells.note else ""
-    return f'<div class="wide"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>{note}'
+    return f'{title}<div class="wide"><table>{head}{body}</table></div>{note}'
+
+
+def _cell(value: str) -> str:
+    if isinstance(value, Tinted):
+        tint = f"color-mix(in srgb, var(--series-{value.series}) {value.percent:.0f}%, transparent)"
+        return f'<span class="cell" style="background:{tint}">{escape(value)}</span>'
+    return escape(value)
 
 
 def items(lines: Iterable[str]) -> str:

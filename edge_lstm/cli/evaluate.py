@@ -28,7 +28,7 @@ from edge_lstm.cli.options import (
 )
 from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.cli.tables import print_table, table_lines
-from edge_lstm.printable import printable, to_json
+from edge_lstm.printable import to_json
 
 if TYPE_CHECKING:
     from edge_lstm.evaluation.evaluate import Evaluation
@@ -140,25 +140,9 @@ def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -
 
 
 def _show(evaluation: Evaluation) -> None:
-    from edge_lstm.evaluation import report
+    from edge_lstm.evaluation.report import tables, texts_line
 
-    print(wrapped(report.texts_line(evaluation)), end="\n\n")
-    print_table(report.models_table(evaluation))
-    abstention = report.abstention_table(evaluation)
-    if abstention.rows:
-        print_table(abstention, title="without the texts on which the model abstains")
-    if notes := report.notes(evaluation):
-        print("\n".join(map(wrapped, notes)), end="\n\n")
-    for result in evaluation.results:
-        print_table(report.labels_table(result), title=f"{result.name} by label")
-        if evaluation.several:
-            continue
-        confusion = report.confusion_table(result)
-        if max(map(len, table_lines(confusion))) <= WIDTH:
-            title = f"{result.name}: texts by true label (row) and predicted label (column)"
-            print_table(confusion, title=title)
-    for comparison in evaluation.comparisons:
-        print(printable(f"{comparison.second} against {comparison.first}"))
-        for name, value in report.comparison_rows(evaluation, comparison):
-            print(f"  {name:<10} {value}")
-        print()
+    print(wrapped(texts_line(evaluation)), end="\n\n")
+    for table in tables(evaluation):
+        if max(map(len, table_lines(table))) <= WIDTH:  # a matrix of many labels is for the page
+            print_table(table)

@@ -9,10 +9,10 @@ from edge_lstm.html import Table
 from edge_lstm.printable import printable
 
 
-def print_table(table: Table, *, title: str = "") -> None:
-    """Print a table, its note and a blank line."""
-    title_lines = [printable(title)] if title else []
-    print("\n".join([*title_lines, *table_lines(table)]))
+def print_table(table: Table) -> None:
+    """Print a table with its title and note, and a blank line."""
+    title = [wrapped(table.title)] if table.title else []
+    print("\n".join([*title, *table_lines(table)]))
     print(f"{wrapped(table.note)}\n" if table.note else "")
 
 
@@ -31,7 +31,7 @@ def table_lines(table: Table) -> list[str]:
             f"{cell:<{width}}" if i in table.text else f"{cell:>{width}}"
             for i, (cell, width) in enumerate(zip(row, widths))
         ).rstrip()
-        for row in cells
+        for row in cells[not any(table.header) :]
     ]
 
 

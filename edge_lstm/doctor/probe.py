@@ -138,10 +138,7 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
         "stage": "model",
         "finding": f"{opened.path.name}: {opened.precision}, {len(opened.data) / 1000:,.0f} kB, "
         f"{len(opened.labels)} labels, {len(opened.tokenizer.words):,} words",
-        "path": str(opened.path),
-        "bytes": len(opened.data),
-        "sha256": opened.sha256(),
-        "precision": opened.precision,
+        **opened.facts(),
         "labels": list(opened.labels),
         "vocabulary": len(opened.tokenizer.words),
     }

@@ -172,14 +172,8 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the texts' predictions."""
-        model, scores = self.model, self.scores
-        values: dict[str, Any] = {
-            "name": self.name,
-            "path": str(model.path),
-            "sha256": model.sha256(),
-            "precision": model.precision,
-            "bytes": len(model.data),
-        }
+        scores = self.scores
+        values: dict[str, Any] = {"name": self.name, **self.model.facts()}
         labels = [asdict(row) for row in scores.labels]
         if self.thresholds is not None:
             values |= {"micro_f1": scores.micro_f1, "subset_accuracy": self.accuracy}

@@ -17,7 +17,7 @@ from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.atomic import write_atomically
 from edge_lstm.charts import coverage_chart, reliability_chart
 from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
-from edge_lstm.html import Html, Table, figure, items, page, table
+from edge_lstm.html import Table, Tinted, figure, items, page, table
 from edge_lstm.metrics import Interval
 
 SIGNIFICANT = 0.05  # of McNemar's mid-p value
@@ -35,8 +35,21 @@ def texts_line(evaluation: Evaluation) -> str:
     return f"{len(evaluation.texts):,} texts of {evaluation.data}{several} ({statuses})"
 
 
-def models_table(evaluation: Evaluation) -> Table:
-    """A row for each model."""
+def tables(evaluation: Evaluation) -> Iterator[Table]:
+    """Of the models, of each one's labels and confusions, and of each comparison."""
+    yield _models(evaluation)
+    if any(result.abstention for result in evaluation.results):
+        yield _abstentions(evaluation)
+    for result in evaluation.results:
+        yield _labels(result)
+        if not evaluation.several:
+            yield _confusions(result) if len(result.labels) <= MATRIX_LABELS else _confused_pairs(result)
+    for comparison in evaluation.comparisons:
+        yield _comparison(evaluation, comparison)
+
+
+def _models(evaluation: Evaluation) -> Table:
+    """A row for each model; below them, whether it knows the words of the texts."""
     rows = []
     for result in evaluation.results:
         size, accuracy, loss = f"{len(result.model.data) / 1000:,.0f} kB", result.accuracy, result.log_loss
@@ -46,12 +59,13 @@ def models_table(evaluation: Evaluation) -> Table:
         else:
             span, calibration = _span(result.interval), f"{result.calibration_error:.2%}"
             rows.append((result.name, size, f"{accuracy:.2%}", span, f"{loss:.4f}", calibration))
+    note = " ".join(f"{result.name}: {result.oov.note}." for result in evaluation.results if result.oov)
     if evaluation.several:
-        return Table(("model", "size", "micro F1", "macro F1", "all right", "log loss"), rows)
-    return Table(("model", "size", "accuracy", "95 % interval", "log loss", "cal. error"), rows)
+        return Table(("model", "size", "micro F1", "macro F1", "all right", "log loss"), rows, note)
+    return Table(("model", "size", "accuracy", "95 % interval", "log loss", "cal. error"), rows, note)
 
 
-def abstention_table(evaluation: Evaluation) -> Table:
+def _abstentions(evaluation: Evaluation) -> Table:
     """A row for each model that abstains; a ``*`` marks a threshold that was chosen on these texts."""
     rows, note = [], ""
     for result in evaluation.results:
@@ -65,10 +79,11 @@ def abstention_table(evaluation: Evaluation) -> Table:
         rows.append((result.name, allowed, f"{row.threshold:.6g}", f"{row.answered:.2%}", wrong, span))
         if row.same_texts:
             note = "* threshold chosen on these same texts; on others more may be wrong"
-    return Table(("model", "allowed", "threshold", "answered", "wrong", "95 % interval"), rows, note)
+    header = ("model", "allowed", "threshold", "answered", "wrong", "95 % interval")
+    return Table(header, rows, note, title="without the texts on which the model abstains")
 
 
-def labels_table(result: Result) -> Table:
+def _labels(result: Result) -> Table:
     """A row for each label, the last their mean (macro F1)."""
     thresholds = [f"{value:.3f}" for value in result.thresholds or ()]
     rows: list[tuple[str, ...]] = []
@@ -76,36 +91,49 @@ def labels_table(result: Result) -> Table:
         scores = f"{row.precision:.2%}", f"{row.recall:.2%}", f"{row.f1:.2%}", f"{row.support:,}"
         rows.append((row.label, *thresholds[i : i + 1], *scores))
     rows.append(("mean", *[""] * bool(thresholds), "", "", f"{result.scores.macro_f1:.2%}", ""))
-    return Table(("label", *["threshold"] * bool(thresholds), "precision", "recall", "F1", "texts"), rows)
+    header = ("label", *["threshold"] * bool(thresholds), "precision", "recall", "F1", "texts")
+    return Table(header, rows, title=f"{result.name} by label")
 
 
-def confusion_table(result: Result) -> Table:
-    """A row for each true label, a column for each predicted one."""
-    counts = zip(result.labels, result.confusion.tolist())
-    rows = [(label, *(f"{count:,}" for count in row)) for label, row in counts]
-    return Table(("true label", *result.labels), rows)
+def _confusions(result: Result) -> Table:
+    """A row for each true label, a column for each predicted one, with the tint of its share of the row."""
+    confusion = result.confusion
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    tints = (80 * np.sqrt(shares)).tolist()  # a square root keeps the few mistakes of a good model visible
+    rows = [
+        (label, *(Tinted(f"{count:,}", int(i != j), tints[i][j]) for j, count in enumerate(counts)))
+        for i, (label, counts) in enumerate(zip(result.labels, confusion.tolist()))
+    ]
+    title = f"{result.name}: texts by true label (row) and predicted label (column)"
+    return Table(("true label", *result.labels), rows, title=title)
 
 
-def comparison_rows(evaluation: Evaluation, comparison: Comparison) -> list[tuple[str, str]]:
+def _confused_pairs(result: Result) -> Table:
+    """The most frequent confusions: true label, predicted label, texts."""
+    mistakes = result.confusion.copy()
+    np.fill_diagonal(mistakes, 0)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:SHOWN_PAIRS]
+    pairs = (divmod(int(i), len(result.labels)) for i in order if mistakes.flat[i])
+    rows = [(result.labels[i], result.labels[j], f"{mistakes[i, j]:,}") for i, j in pairs]
+    title = f"{result.name}: most frequent confusions"
+    return Table(("true label", "predicted", "texts"), rows, text=(0, 1), title=title)
+
+
+def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     """The second model against the first: name and value."""
     test, n = comparison.test, len(evaluation.texts)
     span = f"{comparison.interval.low * 100:+.2f} to {comparison.interval.high * 100:+.2f}"
     difference = f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"
     verdict = "a significant difference" if test.mid_p < SIGNIFICANT else "no significant difference"
     rows = [("micro F1", f"{comparison.micro_f1 * 100:+.2f} points")] if evaluation.several else []
-    return [
-        *rows,
+    rows += [
         ("all right" if evaluation.several else "accuracy", difference),
         ("McNemar", f"p = {test.mid_p:.2g}, {verdict}"),
         ("right", f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"),
         ("labels", f"{comparison.disagreements:,} of {n:,} texts get other labels"),
         ("change", f"of a probability, at most {comparison.largest_change:.2g}"),
     ]
-
-
-def notes(evaluation: Evaluation) -> list[str]:
-    """What to know of the texts before believing the metrics."""
-    return [f"{result.name}: {result.oov.note}" for result in evaluation.results if result.oov]
+    return Table(("", ""), rows, text=(0, 1), title=f"{comparison.second} against {comparison.first}")
 
 
 def report(evaluation: Evaluation) -> str:
@@ -122,30 +150,18 @@ def report(evaluation: Evaluation) -> str:
 
 def _body(evaluation: Evaluation) -> Iterator[str]:
     results = evaluation.results
-    yield table(models_table(evaluation), [result.name for result in results])
-    abstention = abstention_table(evaluation)
-    if abstention.rows:
-        yield table(abstention)
-    training = [f"{r.name}, from its training: {warning}" for r in results for warning in r.training_warnings]
-    yield items([*notes(evaluation), *training])
+    if warnings := [f"{r.name}, from its training: {line}" for r in results for line in r.training_warnings]:
+        yield items(warnings)
+    for cells in tables(evaluation):
+        yield table(cells, [result.name for result in results])
     for result in results:
-        yield f"<h2>{escape(result.name)} by label</h2>{table(labels_table(result))}"
         if not evaluation.several:
-            yield from _one_label(result)
-    for comparison in evaluation.comparisons:
-        yield f"<h2>{escape(comparison.second)} against {escape(comparison.first)}</h2>"
-        yield table(Table(("", ""), comparison_rows(evaluation, comparison), text=(0, 1)))
-    for result in results:
-        yield from _mistakes(evaluation, result)
+            yield from _figures(result)
+        yield table(_mistakes(evaluation, result))
 
 
-def _one_label(result: Result) -> Iterator[str]:
-    """Confusions, calibration and abstention, which only one label per text has."""
-    if len(result.labels) <= MATRIX_LABELS:
-        yield "<h3>Texts by true label (row) and predicted label (column)</h3>"
-        yield table(_tinted(confusion_table(result), result.confusion))
-    else:
-        yield "<h3>Most frequent confusions</h3>" + table(_confused_pairs(result))
+def _figures(result: Result) -> Iterator[str]:
+    """Calibration and abstention, which only one label per text has."""
     calibration = (
         "Accuracy of the predictions of each probability. On the line, the probability is what it says; "
         "orange: the model is too sure; light blue: it is not sure enough. Mean gap: "
@@ -154,54 +170,27 @@ def _one_label(result: Result) -> Iterator[str]:
     coverage = "Accuracy where only the surest predictions are used and a person does the rest."
     if result.threshold:
         coverage += " Dashed: the texts that are answered here."
-    yield '<div class="figures">'
+    yield f'<h2>Probabilities of {escape(result.name)}</h2><div class="figures">'
     yield figure(reliability_chart(result.bins, len(result.labels)), calibration)
     yield figure(coverage_chart(result.confidence, result.correct, result.answered), coverage)
     yield "</div>"
 
 
-def _tinted(cells: Table, confusion: npt.NDArray[np.int64]) -> Table:
-    """Each count of a confusion matrix with the tint of its share of the row."""
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    percent = 80 * np.sqrt(shares)  # a square root keeps the few mistakes of a good model visible
-
-    def cell(i: int, j: int, count: str) -> str:
-        tint = f"color-mix(in srgb, var(--series-{int(i != j)}) {percent[i, j]:.0f}%, transparent)"
-        return Html(f'<span class="cell" style="background:{tint}">{count}</span>')
-
-    rows = [(name, *(cell(i, j, n) for j, n in enumerate(row))) for i, (name, *row) in enumerate(cells.rows)]
-    return cells._replace(rows=rows)
-
-
-def _confused_pairs(result: Result) -> Table:
-    """The most frequent confusions: true label, predicted label, texts."""
-    mistakes = result.confusion.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:SHOWN_PAIRS]
-    pairs = (divmod(int(i), len(result.labels)) for i in order if mistakes.flat[i])
-    rows = [(result.labels[i], result.labels[j], f"{mistakes[i, j]:,}") for i, j in pairs]
-    return Table(("true label", "predicted", "texts"), rows, text=(0, 1))
-
-
-def _mistakes(evaluation: Evaluation, result: Result) -> Iterator[str]:
+def _mistakes(evaluation: Evaluation, result: Result) -> Table:
     wrong = _surest_mistakes(result)
-    yield f"<h2>Mistakes of {escape(result.name)}</h2>"
-    if not len(wrong):
-        yield "<p>None.</p>"
-        return
-    yield (
-        f'<p class="muted">{len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the surest first: look here '
-        "for wrong labels in the data, and for what the model cannot read (irony, negation, …).</p>"
-    )
     rows = []
     for i in wrong[:SHOWN_TEXTS].tolist():
         true, predicted = (_label_names(result, matrix, i) for matrix in (result.truth, result.predicted))
         sure = "" if evaluation.several else f"\u00a0{result.confidence[i]:.1%}"
         text = evaluation.texts[i] if evaluation.texts[i].strip() else "(empty)"
-        excerpt = escape(text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…")
-        shown = Html(f'<span class="text">{excerpt}</span>')
-        rows.append((f"{i + 1:,}", true or "(none)", (predicted or "(none)") + sure, shown))
-    yield table(Table(("text", "label", "predicted", ""), rows, text=(1, 2, 3)))
+        excerpt = text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
+        rows.append((f"{i + 1:,}", true or "(none)", (predicted or "(none)") + sure, excerpt))
+    note = (
+        f"({len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the surest first: look for wrong labels in the "
+        "data, and for what the model cannot read: irony, negation, …)"
+    )
+    header = ("text", "label", "predicted", "")
+    return Table(header, rows, note, (1, 2, 3), f"Mistakes of {result.name}")
 
 
 def write_mistakes(evaluation: Evaluation, path: Path) -> int:

@@ -82,7 +82,7 @@ class Recording:
 
     def to_result(self, first: Recording) -> SettingResult:
         """The summary. first: the setting that the others are compared with."""
-        setting, model = self.setting, self.classifier.model
+        setting = self.setting
         rows = np.concatenate([block.rows for block in self.blocks])
         encode, run = rows[:, 2] / 1e3, rows[:, 3] / 1e3
         block, texts = len(self.blocks[0].rows), self.runs * setting.batch_size
@@ -91,12 +91,7 @@ class Recording:
         alone = setting.batch_size == 1
         return SettingResult(
             name=setting.name,
-            model=Model(
-                path=str(setting.model),
-                sha256=model.sha256(),
-                bytes=len(model.data),
-                precision=model.precision,
-            ),
+            model=Model(**self.classifier.model.facts()),
             threads=setting.threads,
             batch_size=setting.batch_size,
             provider=setting.provider,

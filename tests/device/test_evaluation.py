@@ -168,7 +168,7 @@ def test_a_report_has_any_number_of_labels(labels: int) -> None:
     truth[:, 1] = True
     model = result([True], labels=names, truth=truth, probabilities=rows)
     one = Evaluation(data="x", texts=("a",) * 5, statuses={}, results=(model,), comparisons=())
-    assert ("Most frequent confusions" in Page(report(one)).text) is (labels > 16)
+    assert ("most frequent confusions" in Page(report(one)).text) is (labels > 16)
 
 
 def test_the_surest_predictions_come_first_and_all_of_them_last() -> None:
