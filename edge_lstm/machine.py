@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -105,39 +106,23 @@ def read_text(path: Path) -> str:
         return ""
 
 
-def _fields(text: str) -> dict[str, str]:
-    """The first value of each ``name : value`` line."""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(name.strip(), value.strip())
-    return fields
-
-
 def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
     """/proc/cpuinfo → the CPU's name and its features; x86 and ARM name them differently."""
-    fields = _fields(cpuinfo)
+    fields = dict(
+        reversed(re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", cpuinfo, re.MULTILINE))
+    )  # of the first CPU
     name = fields.get("model name") or fields.get("Model")
-    if "CPU part" in fields:
-        # Big and little cores: one line "CPU part" each.
-        parts = [
-            line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("CPU part")
-        ]
-        names = (ARM_CORES.get(part.lower(), f"ARM part {part}") for part in dict.fromkeys(parts))
-        name = " + ".join(names) if fields.get("CPU implementer", "0x41") == "0x41" else name
+    # Big and little cores: one line "CPU part" each.
+    parts = dict.fromkeys(re.findall(r"^CPU part[ \t]*:[ \t]*(\S+)", cpuinfo, re.MULTILINE))
+    if parts and fields.get("CPU implementer", "0x41") == "0x41":
+        name = " + ".join(ARM_CORES.get(part.lower(), f"ARM part {part}") for part in parts)
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     return name, tuple(f for f in (*X86_FEATURES, *ARM_FEATURES) if f in flags)
 
 
 def sizes(text: str) -> dict[str, int]:
     """/proc/meminfo or /proc/self/status → bytes by name."""
-    found = {}
-    for name, value in _fields(text).items():
-        number = value.split()[0] if value else ""
-        if number.isdecimal():
-            found[name] = int(number) * 1024
-    return found
+    return {name: int(kb) * 1024 for name, kb in re.findall(r"^(\w+):\s+(\d{1,18}) kB$", text, re.MULTILINE)}
 
 
 def _physical_memory(root: Path) -> int | None:
@@ -151,10 +136,8 @@ def _physical_memory(root: Path) -> int | None:
 
 
 def _system(os_release: str) -> str:
-    for line in os_release.splitlines():
-        if line.startswith("PRETTY_NAME="):
-            return line.partition("=")[2].strip().strip("\"'")
-    return platform.platform(terse=True)
+    name = re.search(r"^PRETTY_NAME=[\"']?([^\"'\n]*)", os_release, re.MULTILINE)
+    return name[1] if name else platform.platform(terse=True)
 
 
 def group_files(root: Path, controller: str, name: str) -> list[str]:
