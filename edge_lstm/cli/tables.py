@@ -21,7 +21,7 @@ def table_lines(table: Table) -> list[str]:
     leave room."""
     cells = [[printable(cell) for cell in row] for row in (table.header, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
-    room = max(WIDTH - sum(width + 2 for width in widths[1:]), 8)
+    room = max(WIDTH - sum(width + 2 for width in widths[1:]), len(cells[0][0]), 8)
     if widths[0] > room:
         widths[0] = room
         names = _short([row[0] for row in cells[1:]], room)

@@ -100,7 +100,9 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
         rows.append((one.name, *times, *mib))
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
     count = max(len(one.cold_starts) for one in settings)
-    return Table(header, rows, f"(median of {count} new processes; memory in MiB after all texts)")
+    return Table(
+        header, rows, f"(median of {count} new process{'es' * (count > 1)}; memory in MiB after all texts)"
+    )
 
 
 def _percentiles(settings: Sequence[SettingResult]) -> Table:

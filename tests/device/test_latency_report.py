@@ -6,6 +6,8 @@ from copy import deepcopy
 import pytest
 from pages import Page
 
+from edge_lstm.cli.tables import table_lines
+from edge_lstm.html import Table
 from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure
 from edge_lstm.latency.result import parse_result
@@ -79,3 +81,10 @@ def test_energy_is_shown_where_there_is_any(sweep: dict) -> None:
     }  # fmt: skip
     text = Page(report(sweep)).text
     assert "1.23" in text and "RAPL package-0" in text
+
+
+def test_names_that_are_too_long_for_a_terminal_are_cut_and_still_told_apart() -> None:
+    alike = [f"{'x' * 60}{i}{'y' * 60}" for i in range(3)]
+    for names in (alike, ["short", *alike], [f"{name}.onnx" for name in "abc"]):
+        lines = table_lines(Table(("model", "p50"), [(name, "1.000") for name in names]))
+        assert len(set(lines)) == len(names) + 1 and max(map(len, lines)) < 80
