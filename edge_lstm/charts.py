@@ -10,9 +10,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -29,9 +27,8 @@ WIDTH = 860.0  # of a drawing as wide as the page, in CSS pixels
 SMALL = 300.0  # of one that stands beside others
 MOST_DOTS = 1000
 
+_TICKS = {"color": MUTED, "labelsize": 10, "major.size": 0}
 _STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; its letters are wider than most
     "font.size": 11,
     "text.color": INK,
     "text.parse_math": False,  # a file may be called $x$
@@ -42,12 +39,8 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.unicode_minus": False,
     "grid.color": LINE,
-    "grid.linewidth": 0.8,
-    **{f"{axis}tick.color": MUTED for axis in "xy"},
-    **{f"{axis}tick.labelsize": 10 for axis in "xy"},
-    **{f"{axis}tick.{kind}.size": 0 for axis in "xy" for kind in ("major", "minor")},
+    **{f"{axis}tick.{name}": value for axis in "xy" for name, value in _TICKS.items()},
     "figure.facecolor": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "edge-lstm",  # the same drawing has the same bytes
@@ -55,72 +48,17 @@ _STYLE = {
 
 
 def check_drawable() -> None:
-    """Raises MissingPackageError where matplotlib is not installed: known before the work, not after it."""
+    """Raise MissingPackageError where matplotlib is not installed: known before the work, not after it."""
     with needs("report", "a report"):
         import matplotlib  # noqa: F401
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """How everything is drawn. Charts are made and written in it."""
-    check_drawable()
-    import matplotlib
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # caches of fonts are nobody's concern
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that its font lacks: the browser's has them
-        yield
-
-
-def new_axes(width: float, height: float) -> Any:
-    """Axes of a figure of its own, in CSS pixels."""
-    from matplotlib.figure import Figure
-
-    # An SVG has 72 points in an inch, and one of them is taken for a pixel.
-    return Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained").add_subplot()
-
-
-def to_svg(axes: Any, title: str) -> str:
-    """The figure as an SVG element; ``title`` is what a screen reader says of it."""
-    buffer = io.StringIO()
-    figure = axes.figure
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    body = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    # Names of groups are nobody's, and would be there twice in a page of two drawings.
-    body = re.sub(r'<g id="[^"]*">', "<g>", body)
-    width, height = (float(size) * 72 for size in figure.get_size_inches())
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
-        f'aria-label="{escape(title)}">'
-    )
-    return head + body[body.index(">") + 1 :].strip()
-
-
-def milliseconds(us: float) -> str:
-    """µs → a short label in µs, ms or s."""
-    if us < 1000:
-        return f"{us:.3g} µs" if us < 100 else f"{us:.0f} µs"
-    return f"{us / 1e3:.3g} ms" if us < 999_500 else f"{us / 1e6:.3g} s"
-
-
-def _percent_axis(axis: Any, most: int = 6) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-    axis.set_major_locator(MaxNLocator(most, steps=(1, 2, 2.5, 5, 10)))
-    axis.set_major_formatter(PercentFormatter(1, decimals=None))
-
-
-# ---- evaluation
 
 
 def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
     """Accuracy against confidence, and the gap between them."""
     # The most probable of L labels has at least 1 / L: nothing can be left of that.
     start = math.floor(len(bins) / labels) / len(bins) if labels <= 3 else 0.0
-    with style():
-        axes = new_axes(SMALL, SMALL)
+
+    def draw(axes: Any) -> None:
         for b in bins:
             low = max(b.low, start)
             bar: dict[str, Any] = {"align": "edge", "width": (b.high - low) * 0.96}
@@ -130,9 +68,8 @@ def reliability_chart(bins: Sequence[CalibrationBin], labels: int) -> str:
             axes.bar(low, gap, bottom=met, color=colour, alpha=shade, **bar)
         axes.plot((start, 1), (start, 1), color=INK, linestyle=(0, (4, 3)), linewidth=1)
         axes.set(xlim=(start, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
-        _percent_axis(axes.yaxis, 5)
-        _percent_axis(axes.xaxis)
-        return to_svg(axes, "reliability diagram")
+
+    return _drawn(draw, "reliability diagram", SMALL, SMALL, percent=True)
 
 
 def coverage_chart(
@@ -144,17 +81,16 @@ def coverage_chart(
     texts on which the model does not abstain: their share is marked.
     """
     shares, accuracy = coverage(confidence, right)
-    with style():
-        axes = new_axes(SMALL, SMALL)
+
+    def draw(axes: Any) -> None:
         axes.plot(shares, accuracy, color=GOOD, linewidth=2.5, marker="o", markersize=3)
-        floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
         if answered.any() and not answered.all():
             axes.axvline(float(answered.mean()), color=BAD, linewidth=1.5, linestyle="--")
-        axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel="share of texts answered (coverage)")
-        axes.set_ylabel("accuracy")
-        _percent_axis(axes.xaxis, 5)
-        _percent_axis(axes.yaxis, 5)
-        return to_svg(axes, "accuracy of the surest predictions")
+        floor = min(0.9, math.floor(float(accuracy.min()) * 10) / 10)
+        label = "share of texts answered (coverage)"
+        axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel=label, ylabel="accuracy")
+
+    return _drawn(draw, "accuracy of the surest predictions", SMALL, SMALL, percent=True)
 
 
 def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -164,34 +100,58 @@ def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) 
     return kept / len(order), np.cumsum(right[order])[kept - 1] / kept
 
 
-# ---- latency
+def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> str:
+    """Time against tokens: a dot for each text (of 1,000 at most), a line for each setting.
 
-
-@dataclass(frozen=True)
-class LengthCurve:
-    """Texts of one setting by length: tokens and µs of each, and the line through them."""
-
-    tokens: Floats
-    times_us: Floats
-    fixed_us: float
-    per_token_us: float
-    colour: str
-
-
-def length_curve_chart(settings: Sequence[LengthCurve]) -> str:
-    """Time against tokens: a dot for each text (of 1,000 at most), a line for each setting."""
-    longest = max(float(one.tokens.max()) for one in settings)
+    curves: float64 [texts, 2], tokens and seconds; the line's start and slope; a colour.
+    """
+    longest = max(float(texts[:, 0].max()) for texts, _, _ in curves)
     # A single text that met a disturbance would flatten all others: the axis ends at the 99th part.
-    slowest = max(float(np.percentile(one.times_us, 99)) for one in settings) * 1.12
-    with style():
-        axes = new_axes(WIDTH, 380)
-        for one in settings:
-            some = slice(None, None, -(-len(one.tokens) // MOST_DOTS))
-            dots = np.minimum(one.times_us[some], slowest)
-            axes.plot(one.tokens[some], dots, ".", color=one.colour, alpha=0.5, markersize=6, clip_on=False)
-            ends = np.array((0.0, longest))
-            axes.plot(ends, one.fixed_us + one.per_token_us * ends, color=one.colour, linewidth=1.8)
+    slowest = max(float(np.percentile(texts[:, 1], 99)) for texts, _, _ in curves) * 1.12
+
+    def draw(axes: Any) -> None:
+        from matplotlib.ticker import EngFormatter
+
+        for texts, (start, slope), colour in curves:
+            tokens, times = texts[:: -(-len(texts) // MOST_DOTS)].T
+            dots = np.minimum(times, slowest)
+            axes.plot(tokens, dots, ".", color=colour, alpha=0.5, markersize=6, clip_on=False)
+            axes.plot((0, longest), (start, start + slope * longest), color=colour, linewidth=1.8)
         axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens of the text")
-        axes.yaxis.set_major_formatter(lambda us, _: milliseconds(us) if us else "0")
+        axes.yaxis.set_major_formatter(EngFormatter("s"))
         axes.grid(visible=False, axis="x")
-        return to_svg(axes, "time by length of the text")
+
+    return _drawn(draw, "time by length of the text", WIDTH, 380)
+
+
+def _drawn(
+    draw: Callable[[Any], None], title: str, width: float, height: float, percent: bool = False
+) -> str:
+    """An SVG element. draw: draws on matplotlib's axes. title: what a screen reader says of it.
+
+    width, height: in CSS pixels. percent: whether both axes are shares.
+    """
+    check_drawable()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # caches of fonts are nobody's concern
+    buffer = io.StringIO()
+    with rc_context(_STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that its font lacks: the browser's has them
+        # An SVG has 72 points in an inch, and one of them is taken for a pixel.
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        for axis in (axes.xaxis, axes.yaxis) if percent else ():
+            axis.set_major_locator(MaxNLocator(5, steps=(1, 2, 2.5, 5, 10)))
+            axis.set_major_formatter(PercentFormatter(1, decimals=None))
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # Names of groups are nobody's, and would be there twice in a page of two drawings.
+    body = re.sub(r'<g id="[^"]*">', "<g>", buffer.getvalue().partition("</metadata>")[2].strip())
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
+        f'aria-label="{escape(title)}">{body}'
+    )

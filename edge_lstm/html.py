@@ -1,42 +1,63 @@
-"""One self-contained HTML page: its frame, its style, its tables. Nothing is loaded from anywhere."""
+"""Tables, and one self-contained HTML page: its frame, its style. Nothing is loaded from anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
+from typing import NamedTuple
 
 from edge_lstm.printable import visible
 
-INK, MUTED, LINE, PAPER = "#1d2430", "#5d6778", "#d5dae2", "#ffffff"
-# Told apart by people who see no red or no green, and in grey print: blue, orange, green, purple, red, grey.
-SERIES = ("#2563a8", "#d9772b", "#3c8a5b", "#7d57a3", "#b03a4a", "#66707f")
-GOOD, BAD = SERIES[0], SERIES[1]
-# The same on dark paper: each as far from its paper as the other is from white.
-_DARK = {
-    INK: "#e3e8ef",
-    MUTED: "#9aa5b5",
-    LINE: "#343d4b",
-    PAPER: "#12161d",
-    **dict(zip(SERIES, ("#5b9be0", "#e2904e", "#5fb383", "#a98ad0", "#df7280", "#8d98a8"))),
+# By name, on white and on dark paper, each as far from its paper. People who see no red or no green tell the
+# series (blue, orange, green, purple, red, grey) apart, also in grey print.
+_COLOURS = {
+    "ink": ("#1d2430", "#e3e8ef"),
+    "muted": ("#5d6778", "#9aa5b5"),
+    "line": ("#d5dae2", "#343d4b"),
+    "paper": ("#ffffff", "#12161d"),
+    "series-0": ("#2563a8", "#5b9be0"),
+    "series-1": ("#d9772b", "#e2904e"),
+    "series-2": ("#3c8a5b", "#5fb383"),
+    "series-3": ("#7d57a3", "#a98ad0"),
+    "series-4": ("#b03a4a", "#df7280"),
+    "series-5": ("#66707f", "#8d98a8"),
 }
-_NAMES = {
-    INK: "ink",
-    MUTED: "muted",
-    LINE: "line",
-    PAPER: "paper",
-    **{colour: f"series-{i}" for i, colour in enumerate(SERIES)},
-}
+INK, MUTED, LINE, PAPER, *SERIES = (light for light, _ in _COLOURS.values())
+GOOD, BAD = SERIES[:2]
+_LIGHT, _DARK = (
+    " ".join(f"--{name}: {pair[paper]};" for name, pair in _COLOURS.items()) for paper in range(2)
+)
 
 
-def _variables(dark: bool) -> str:
-    values = {name: _DARK[colour] if dark else colour for colour, name in _NAMES.items()}
-    tint = "#1b222c" if dark else "#f4f6f9"
-    return " ".join(f"--{name}: {value};" for name, value in {**values, "tint": tint}.items())
+class Tinted(str):
+    """Text on a ground of a series' colour. percent: how strong."""
+
+    series: int
+    percent: float
+
+    def __new__(cls, text: str, series: int, percent: float) -> Tinted:
+        """The text with its ground."""
+        self = super().__new__(cls, text)
+        self.series, self.percent = series, percent
+        return self
+
+
+class Table(NamedTuple):
+    """A table of plain text, for the terminal and the page.
+
+    text: columns that are set to the left; the others hold numbers. title, note: lines above and below it.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    text: Collection[int] = (0,)
+    title: str = ""
 
 
 _STYLE = f"""
-:root {{ {_variables(False)} --good: var(--series-0); --bad: var(--series-1); color-scheme: light dark; }}
-@media screen and (prefers-color-scheme: dark) {{ :root {{ {_variables(True)} }} }}
+:root {{ {_LIGHT} color-scheme: light dark; }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}
 :root {{ color: var(--ink); background: var(--paper); font: 15px/1.5 system-ui, "Segoe UI", Roboto,
   "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }}
 body {{ max-width: 1040px; margin: 0 auto; padding: 28px 24px 60px; overflow-wrap: break-word; }}
@@ -45,14 +66,13 @@ h2 {{ font-size: 1.25rem; margin: 40px 0 6px; padding-top: 14px; border-top: 1px
 h3 {{ font-size: 1rem; margin: 18px 0 4px; }}
 p {{ margin: 4px 0 10px; max-width: 75ch; }}
 .muted, figcaption, footer {{ color: var(--muted); font-size: 0.87rem; }}
-footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px; }}
-footer {{ overflow-wrap: anywhere; }}
+footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px; overflow-wrap: anywhere; }}
 .wide {{ overflow-x: auto; }} /* what is wider than a phone scrolls by itself, not the page */
 table {{ border-collapse: collapse; margin: 8px 0 14px; width: 100%; }}
 th, td {{ text-align: left; padding: 5px 12px 5px 0; vertical-align: top; }}
 th, td {{ border-bottom: 1px solid var(--line); }}
 th {{ color: var(--muted); font-weight: 600; font-size: 0.87rem; white-space: nowrap; }}
-td:first-child {{ min-width: 7em; }}
+td:first-child:not(.number) {{ min-width: 7em; }}
 .number {{ text-align: right; white-space: nowrap; }}
 .cell {{ display: block; padding: 0 6px; border-radius: 3px; }}
 .figures {{ display: flex; flex-wrap: wrap; gap: 12px 26px; align-items: flex-start; }}
@@ -62,7 +82,7 @@ figcaption {{ max-width: 75ch; }}
 svg {{ display: block; width: 100%; height: auto; }}
 .wide > svg {{ min-width: min(var(--width), 600px); }}
 svg text {{ font-family: inherit !important; }}
-.text {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+td:last-child:not(.number) {{ min-width: 11em; white-space: pre-wrap; overflow-wrap: anywhere; }}
 .swatch {{ display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }}
 @media (max-width: 600px) {{ body {{ padding: 16px 14px 40px; }} h1 {{ font-size: 1.4rem; }} }}
 @media print {{
@@ -75,45 +95,61 @@ svg text {{ font-family: inherit !important; }}
 """
 
 
-def page(title: str, body: Iterable[str]) -> str:
-    """The whole document; ``body`` is HTML, ``title`` is text. Control characters and marks of direction
-    become escapes."""
-    document = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
+def page(title: str, subtitle: Sequence[str], body: Iterable[str], footer: Sequence[str]) -> str:
+    """The whole document. title, subtitle, footer: lines of text. body: HTML.
+
+    Control characters and marks of direction become escapes.
+    """
+    lines = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
+        f'<h1>{escape(title)}</h1>\n<p class="muted">{"<br>".join(map(escape, subtitle))}</p>',
+        *body,
+        f"<footer>{'<br>'.join(map(escape, footer))}</footer>\n</body>\n</html>\n",
     )
-    return visible(document)
+    return visible("\n".join(lines))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
-    """header: text; rows: HTML cells; numbers: columns that are set to the right."""
+def table(cells: Table, series: Sequence[str] = ()) -> str:
+    """A table with its title and note; it scrolls by itself where it is too wide.
 
-    def cells(tag: str, values: Sequence[str]) -> str:
-        return "".join(
-            f'<{tag} class="number">{value}</{tag}>' if i in numbers else f"<{tag}>{value}</{tag}>"
-            for i, value in enumerate(values)
-        )
+    series: names of rows that get a patch of their colour, in the order of the colours.
+    """
+    patches = {
+        name: f'<span class="swatch" style="background:var(--series-{i % len(SERIES)})"></span>'
+        for i, name in enumerate(series)
+    }
 
-    head = f"<tr>{cells('th', [escape(name) for name in header])}</tr>"
-    return (
-        f'<div class="wide"><table><thead>{head}</thead><tbody>'
-        + "".join(f"<tr>{cells('td', r)}</tr>" for r in rows)
-        + "</tbody></table></div>"
-    )
+    def row(tag: str, values: Sequence[str]) -> str:
+        shown = list(map(_cell, values))
+        shown[0] = patches.get(values[0], "") + shown[0]
+        classes = ("" if i in cells.text else ' class="number"' for i in range(len(values)))
+        return f"<tr>{''.join(f'<{tag}{name}>{value}</{tag}>' for name, value in zip(classes, shown))}</tr>"
+
+    title = f"<h2>{escape(cells.title)}</h2>" if cells.title else ""
+    head = f"<thead>{row('th', cells.header)}</thead>" if any(cells.header) else ""
+    body = f"<tbody>{''.join(row('td', values) for values in cells.rows)}</tbody>"
+    note = f'<p class="muted">{escape(cells.note)}</p>' if cells.note else ""
+    return f'{title}<div class="wide"><table>{head}{body}</table></div>{note}'
+
+
+def _cell(value: str) -> str:
+    if isinstance(value, Tinted):
+        tint = f"color-mix(in srgb, var(--series-{value.series}) {value.percent:.0f}%, transparent)"
+        return f'<span class="cell" style="background:{tint}">{escape(value)}</span>'
+    return escape(value)
+
+
+def items(lines: Iterable[str]) -> str:
+    """A list of lines of text."""
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
 def figure(svg: str, caption: str) -> str:
     """A drawing with what it shows, in words. Its colours become those of light or dark paper."""
-    for colour, name in _NAMES.items():
-        svg = svg.replace(colour, f"var(--{name})")
+    for name, (light, _) in _COLOURS.items():
+        svg = svg.replace(light, f"var(--{name})")
     width = svg.partition(' width="')[2].partition('"')[0]
     size = f"--width: {width}px; max-width: min(100%, {width}px)"
     return f'<figure style="{size}"><div class="wide">{svg}</div><figcaption>{caption}</figcaption></figure>'
-
-
-def swatch(i: int) -> str:
-    """A patch in the colour of the ith series."""
-    return f'<span class="swatch" style="background:var(--series-{i % len(SERIES)})"></span>'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -58,12 +59,12 @@ class Machine:
 
 def this_machine(root: Path = Path("/")) -> Machine:
     """The facts of the machine that this process runs on."""
-    cpu, features = _cpu(_read(root / "proc/cpuinfo"))
-    memory = _memory(_read(root / "proc/meminfo"))
+    cpu, features = _cpu(read_text(root / "proc/cpuinfo"))
+    memory = sizes(read_text(root / "proc/meminfo"))
     cores = os.cpu_count() or 1
     return Machine(
-        board=_read(root / "proc/device-tree/model").strip("\0\n ") or None,
-        system=_system(_read(root / "etc/os-release")),
+        board=read_text(root / "proc/device-tree/model").strip("\0\n ") or None,
+        system=_system(read_text(root / "etc/os-release")),
         kernel=f"{platform.system()} {platform.release()}",
         libc=" ".join(platform.libc_ver()).strip() or None,
         architecture=platform.machine(),
@@ -88,7 +89,7 @@ def available_cores(root: Path = Path("/")) -> int:
 
 def memory_to_use(root: Path = Path("/")) -> int | None:
     """Bytes that this process may use at most: the machine's or its control group's; None: unknown."""
-    total = _memory(_read(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
+    total = sizes(read_text(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
     known = (total, _memory_limit(root))
     return min((size for size in known if size is not None), default=None)
 
@@ -97,46 +98,31 @@ def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A file of the system, empty where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
 
-def _fields(text: str) -> dict[str, str]:
-    """The first value of each ``name : value`` line."""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(name.strip(), value.strip())
-    return fields
-
-
 def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
     """/proc/cpuinfo → the CPU's name and its features; x86 and ARM name them differently."""
-    fields = _fields(cpuinfo)
+    fields = dict(
+        reversed(re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", cpuinfo, re.MULTILINE))
+    )  # of the first CPU
     name = fields.get("model name") or fields.get("Model")
-    if "CPU part" in fields:
-        # Big and little cores: one line "CPU part" each.
-        parts = [
-            line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("CPU part")
-        ]
-        names = (ARM_CORES.get(part.lower(), f"ARM part {part}") for part in dict.fromkeys(parts))
-        name = " + ".join(names) if fields.get("CPU implementer", "0x41") == "0x41" else name
+    # Big and little cores: one line "CPU part" each.
+    parts = dict.fromkeys(re.findall(r"^CPU part[ \t]*:[ \t]*(\S+)", cpuinfo, re.MULTILINE))
+    if parts and fields.get("CPU implementer", "0x41") == "0x41":
+        name = " + ".join(ARM_CORES.get(part.lower(), f"ARM part {part}") for part in parts)
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     return name, tuple(f for f in (*X86_FEATURES, *ARM_FEATURES) if f in flags)
 
 
-def _memory(meminfo: str) -> dict[str, int]:
-    """/proc/meminfo → bytes by name."""
-    found = {}
-    for name, value in _fields(meminfo).items():
-        number = value.split()[0] if value else ""
-        if number.isdecimal():
-            found[name] = int(number) * 1024
-    return found
+def sizes(text: str) -> dict[str, int]:
+    """/proc/meminfo or /proc/self/status → bytes by name."""
+    return {name: int(kb) * 1024 for name, kb in re.findall(r"^(\w+):\s+(\d{1,18}) kB$", text, re.MULTILINE)}
 
 
 def _physical_memory(root: Path) -> int | None:
@@ -150,10 +136,8 @@ def _physical_memory(root: Path) -> int | None:
 
 
 def _system(os_release: str) -> str:
-    for line in os_release.splitlines():
-        if line.startswith("PRETTY_NAME="):
-            return line.partition("=")[2].strip().strip("\"'")
-    return platform.platform(terse=True)
+    name = re.search(r"^PRETTY_NAME=[\"']?([^\"'\n]*)", os_release, re.MULTILINE)
+    return name[1] if name else platform.platform(terse=True)
 
 
 def group_files(root: Path, controller: str, name: str) -> list[str]:
@@ -162,14 +146,14 @@ def group_files(root: Path, controller: str, name: str) -> list[str]:
     Version 2 has one tree; version 1 has one for each controller.
     """
     texts = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", "", ""][:3]
         if controllers and controller not in controllers.split(","):
             continue
         base = root / "sys/fs/cgroup" / (controllers and controller)
         inside = PurePosixPath(path.lstrip("/"))
         for group in (inside, *inside.parents):
-            text = _read(base / group / name).strip()
+            text = read_text(base / group / name).strip()
             if text:
                 texts.append(text)
     return texts

@@ -121,6 +121,11 @@ class ModelFile:
         """Digest of the whole file: what a result names to say which model gave it."""
         return hashlib.sha256(self.data).hexdigest()
 
+    def facts(self) -> dict[str, Any]:
+        """What a result says of the file: path, digest, size in bytes and precision."""
+        size = len(self.data)
+        return {"path": str(self.path), "sha256": self.sha256(), "bytes": size, "precision": self.precision}
+
 
 def embedded_model() -> Path:
     """Path of the model that is installed with the package."""
@@ -286,11 +291,8 @@ def describe(model: ModelFile) -> dict[str, Any]:
         by_operator[name] += sum(constants.pop(i).nbytes for i in node.inputs if i in constants)
     metadata_bytes = sum(len(k.encode()) + len(v.encode()) for k, v in model.onnx.metadata.items())
     return {
-        "path": str(model.path),
-        "sha256": model.sha256(),
-        "bytes": len(model.data),
+        **model.facts(),
         "format": int(model.onnx.metadata[KEY_FORMAT]),
-        "precision": model.precision,
         "ir_version": model.onnx.ir_version,
         "opsets": {domain or "ai.onnx": version for domain, version in model.onnx.opsets.items()},
         "inputs": [{"name": v.name, "dtype": v.dtype, "shape": list(v.shape)} for v in graph.inputs],

@@ -12,6 +12,7 @@ from edge_lstm.cli.options import JsonOption
 from edge_lstm.cli.tables import print_table
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
+from edge_lstm.html import Table
 from edge_lstm.printable import listed, shorten, to_json
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ CardOption = Annotated[
 
 
 def command(model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False) -> None:
-    """Show what a model file is: labels, accuracy, size, vocabulary, abstention, and the operators with the
-    bytes they hold. With --json, everything that the file says about itself. Of a checkpoint (.safetensors),
-    show the plan and the network.
+    """Show what a model file is: labels, accuracy, size, vocabulary, abstention. With --json, show everything
+    that the file says about itself. Of a checkpoint (.safetensors), show the plan and the network.
     """
     from edge_lstm.modelfile import describe, open_model
 
@@ -57,11 +57,6 @@ def command(model: ModelArgument = None, as_json: JsonOption = False, card: Card
         warnings = opened.training.get("warnings")
         for warning in warnings if isinstance(warnings, list) else ():
             print(wrapped(str(warning), name="warning", indent=14))
-        print()
-        facts = describe(opened)
-        rows = [(row["operator"], str(row["count"]), f"{row['bytes']:,}") for row in facts["operators"]]
-        rows.append(("metadata", "", f"{facts['metadata_bytes']:,}"))
-        print_table(("operator", "count", "bytes"), rows)
 
 
 def overview(model: ModelFile) -> dict[str, str]:
@@ -109,5 +104,5 @@ def _show_checkpoint(path: Path, as_json: bool) -> None:
         layers = facts.pop("layers")
         rows = [(row["layer"], row["output_shape"], f"{row['parameters']:,}") for row in layers]
         rows.append(("total trainable parameters", "", f"{sum(row['parameters'] for row in layers):,}"))
-        print_table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1))
+        print_table(Table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1)))
     print(to_json(facts, indent=2))

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_lstm.cli.options import JsonOption
-from edge_lstm.latency.settings import Settings
-from edge_lstm.printable import printable
+from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.options import (
+    InputFormatOption,
+    JsonOption,
+    ReportOption,
+    TextColumnOption,
+    check_outputs,
+)
+from edge_lstm.cli.tables import print_table
 from edge_lstm.signals import held, received_exit_code
 
 if TYPE_CHECKING:
@@ -26,10 +32,13 @@ _MODELS = typer.Argument(
     metavar="[MODEL]...", help="Model files, side by side.  [default: the embedded model]", show_default=False
 )
 _TEXTS = _option("--texts", "FILE", "Texts, as score reads them.  [default: examples of the model]")
-_DURATION = _option("--duration", "TIME", "Measure this long instead (30s, 2h), all settings together.")
+_DURATION = _option("--duration", "SECONDS", "Measure this long instead, all settings together.")
+_INTERVAL = _option("--interval", "SECONDS", "Pause before each run.")
+_THREADS = _option("--threads", "N,...", "Threads inside one run.")
+_BATCH_SIZE = _option("--batch-size", "N,...", "Texts per run.")
+_PROVIDER = _option("--provider", "NAME,...", "Execution providers.")
 _COLD = _option("--cold-starts", "N", "New processes to time; 0 leaves cold start and memory out.", least=0)
 _OUTPUT = _option("--output", "FILE", "Write the result as JSON (docs/latency.md).", "-o")
-_REPORT = _option("--report", "FILE", "Write a report, one HTML page that opens offline.")
 _SHOW = _option("--show", "RESULT", "Show a result of --output instead of measuring.")
 _COMPARE = _option("--compare", "OLD NEW", "Compare two results of --output instead of measuring.")
 _FAIL_ABOVE = _option(
@@ -40,47 +49,34 @@ _FAIL_ABOVE = _option(
 def command(
     models: Annotated[list[Path] | None, _MODELS] = None,
     texts: Annotated[Path | None, _TEXTS] = None,
-    text_column: Annotated[str | None, _option("--text-column", "NAME", "Column of the text.")] = None,
-    input_format: Annotated[str | None, _option("--input-format", "NAME", "Format of --texts.")] = None,
-    runs: Annotated[int, _option("--runs", "N", "Timed runs; p99 needs 1,000.", least=1)] = Settings.runs,
-    duration: Annotated[str | None, _DURATION] = None,
-    interval: Annotated[str, _option("--interval", "TIME", "Pause before each run (20ms, 1s).")] = "0",
-    threads: Annotated[str, _option("--threads", "N,...", "Threads inside one run.")] = "1",
-    batch_size: Annotated[str, _option("--batch-size", "N,...", "Texts per run.")] = "1",
-    provider: Annotated[
-        str, _option("--provider", "NAME,...", "Execution providers.")
-    ] = "CPUExecutionProvider",
-    cold_starts: Annotated[int, _COLD] = Settings.cold_starts,
+    text_column: TextColumnOption = None,
+    input_format: InputFormatOption = None,
+    runs: Annotated[int, _option("--runs", "N", "Timed runs; p99 needs 1,000.", least=1)] = 2000,
+    duration: Annotated[float | None, _DURATION] = None,
+    interval: Annotated[float, _INTERVAL] = 0,
+    threads: Annotated[str, _THREADS] = "1",
+    batch_size: Annotated[str, _BATCH_SIZE] = "1",
+    provider: Annotated[str, _PROVIDER] = "CPUExecutionProvider",
+    cold_starts: Annotated[int, _COLD] = 5,
     output: Annotated[Path | None, _OUTPUT] = None,
     as_json: JsonOption = False,
-    report: Annotated[Path | None, _REPORT] = None,
+    report: ReportOption = None,
     show: Annotated[Path | None, _SHOW] = None,
     compare: Annotated[tuple[Path, Path] | None, _COMPARE] = None,
-    fail_above: Annotated[str | None, _FAIL_ABOVE] = None,
+    fail_above: Annotated[float | None, _FAIL_ABOVE] = None,
 ) -> None:
     """Measure how fast this machine answers: cold start, load, and steady state, over varied real texts.
 
     Several models, or several values of an option separated by commas, are measured in random turns and
     compared.
     """
-    from edge_lstm.atomic import check_distinct, check_writable
     from edge_lstm.errors import DataError
-    from edge_lstm.latency.settings import parse_numbers, parse_time
-    from edge_lstm.modelfile import embedded_model
 
     if fail_above is not None and compare is None:
         raise DataError("--fail-above is for comparing; give --compare OLD NEW")
     if compare is not None and (report or output):
         raise DataError("--compare prints; leave --report and --output out, or send --json to a file")
-    written = [path for path in (output, report) if path is not None]
-    for path in written:
-        check_writable(path)
-    read = (*(models or ()), *(path for path in (texts, show, *(compare or ())) if path is not None))
-    check_distinct(written, read)
-    if report is not None:
-        from edge_lstm.charts import check_drawable
-
-        check_drawable()
+    check_outputs([output, report], [*(models or ()), texts, show, *(compare or ())], report is not None)
     if compare is not None:
         _compare(*compare, fail_above, as_json)
         return
@@ -90,8 +86,8 @@ def command(
         _show(read_result(show), output, as_json, report)
         return
     from edge_lstm.latency.measure import measure
-    from edge_lstm.latency.result import to_result
-    from edge_lstm.latency.texts import read_texts
+    from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
+    from edge_lstm.modelfile import embedded_model
 
     settings = Settings(
         models=tuple(models or ()) or (embedded_model(),),
@@ -99,12 +95,12 @@ def command(
         batch_sizes=parse_numbers(batch_size, "--batch-size"),
         providers=tuple(dict.fromkeys(name.strip() for name in provider.split(","))),
         runs=runs,
-        duration_s=None if duration is None else parse_time(duration, "--duration"),
-        interval_s=parse_time(interval, "--interval"),
+        duration_s=duration,
+        interval_s=interval,
         cold_starts=cold_starts,
     )
     sample = None if texts is None else read_texts(texts, text_column=text_column, input_format=input_format)
-    result = to_result(measure(settings, sample, progress=_progress()))
+    result = measure(settings, sample, progress=_progress())
     _show(result, output, as_json, report)
     if result.is_interrupted:
         raise typer.Exit(received_exit_code())
@@ -117,27 +113,34 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
     if output is not None:
         write_atomically(result.dumps(), output)
     with held():  # a Ctrl-C while this is imported may not cost what was measured
-        from edge_lstm.latency.report import report as report_page
-        from edge_lstm.latency.summary import to_text
+        from edge_lstm.latency import report as reports
     if report is not None:
-        write_atomically(report_page(result), report)
+        write_atomically(reports.report(result), report)
     if as_json:
         print(result.dumps(), end="")
     elif not ((output or report) and is_closed(sys.stdout)):  # where a file has it, nothing is lost
-        print("\n".join(map(printable, to_text(result).split("\n"))))
+        print(f"{wrapped(reports.machine_line(result))}\n{wrapped(reports.texts_line(result))}\n")
+        for table in reports.tables(result):
+            print_table(table)
+        for note in reports.notes(result):
+            print(wrapped(note))
 
 
-def _compare(old_file: Path, new_file: Path, fail_above: str | None, as_json: bool) -> None:
+def _compare(old_file: Path, new_file: Path, fail_above: float | None, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from edge_lstm.latency.compare import check, compare, to_text
+    from edge_lstm.latency.compare import check, compare
+    from edge_lstm.latency.report import comparison_table
     from edge_lstm.latency.result import read_result
-    from edge_lstm.latency.settings import parse_percent
     from edge_lstm.printable import to_json
 
-    limit = None if fail_above is None else parse_percent(fail_above, "--fail-above")
-    comparison = compare(read_result(old_file), read_result(new_file), limit)
-    print(to_json(asdict(comparison), indent=2) if as_json else to_text(comparison))
+    comparison = compare(read_result(old_file), read_result(new_file), fail_above)
+    if as_json:
+        print(to_json(asdict(comparison), indent=2))
+    else:
+        print_table(comparison_table(comparison))
+        for note in comparison.notes:
+            print(wrapped(note))
     check(comparison)
 
 

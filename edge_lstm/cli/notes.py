@@ -6,8 +6,9 @@ import shutil
 import sys
 import textwrap
 
-from edge_lstm.cli.tables import WIDTH
 from edge_lstm.printable import printable
+
+WIDTH = 79  # through a pipe
 
 
 def columns() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -135,3 +136,18 @@ FollowLinksOption = Annotated[
 def column_names(given: str | None) -> tuple[str, ...]:
     """``a,b`` → ("a", "b"); none where nothing is given."""
     return tuple(name.strip() for name in given.split(",")) if given is not None else ()
+
+
+def check_outputs(written: Iterable[Path | None], read: Iterable[str | Path | None], report: bool) -> None:
+    """Raise before the work what an output or a report would raise after it: OutputError, DataError or
+    MissingPackageError."""
+    from edge_lstm.atomic import check_distinct, check_writable
+
+    outputs = [path for path in written if path is not None]
+    for path in outputs:
+        check_writable(path)
+    check_distinct(outputs, [name for name in read if name is not None])
+    if report:
+        from edge_lstm.charts import check_drawable
+
+        check_drawable()

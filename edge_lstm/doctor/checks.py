@@ -202,54 +202,48 @@ _DOING = {
     "session": "loading the model into ONNX Runtime",
     "golden": "running the golden rows",
 }
+# A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → what to do; the first pattern that it holds.
+_ADVICE = (
+    ("^[a-z]+ timeout", "try again with a longer --timeout; a worn SD card or too little memory does this"),
+    ("^[a-z]+ exit", "run 'edge-lstm doctor --in-process'"),
+    ("SIGILL", "it has an instruction that this CPU lacks; try another: pip install '{package}!={version}'"),
+    # What OpenBLAS does where a thread does not start.
+    ("SIGINT", "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"),
+    ("SIGKILL", "the system ended it, most likely for lack of memory: stop other programs or add swap"),
+    ("^golden [A-Z][a-z]", "export the model again: its golden rows do not fit it"),
+    (
+        "No module named '{package}'.*32 bits",
+        "there is none for 32-bit systems: install a 64-bit system image",
+    ),
+    (
+        "No module named '{package}'.*musl",
+        "there is none for musl (Alpine): use a system with glibc (Debian)",
+    ),
+    ("No module named '{package}'", "install it: pip install {package}"),
+    ("GLIBC", "it was built for a newer system: pip install '{package}<{version}', or upgrade the system"),
+    ("executable stack", "this system's C library refuses it: pip install '{package}!={version}'"),
+    ("_ARRAY_API|Error.*numpy", "the packages do not fit together: pip install --upgrade onnxruntime numpy"),
+    ("", "reinstall it: pip install --force-reinstall --no-cache-dir {package}"),
+)
 
 
 def _failure(probe: Probe, stage: str, machine: Machine, packages: dict[str, str]) -> Check:
     what, name = _DOING[stage], "golden rows" if stage == "golden" else stage
-    package = "numpy" if stage == "numpy" else "onnxruntime"
-    version = packages.get(package, "")
-    if probe.reason == "EdgeLSTMError":  # its text says both, what is wrong and what to do
-        finding, _, advice = probe.message.rpartition("; ")
+    reason, message = probe.reason, probe.message
+    if reason == "EdgeLSTMError":  # its text says both, what is wrong and what to do
+        finding, _, advice = message.rpartition("; ")
         return Check(name, "failed", finding or advice, advice if finding else "give another file")
-    if probe.reason == "timeout":
+    if reason == "timeout":
         finding = f"{what} took too long"
-        advice = "try again with a longer --timeout; a worn SD card or too little memory does this"
-    elif probe.reason == "exit":
-        finding, advice = probe.message or f"{what} failed", "run 'edge-lstm doctor --in-process'"
-    elif probe.reason.lower().startswith("sig"):
-        finding = f"{what} ended the process with {probe.reason}"
-        advice = _signal_advice(probe.reason, package, version)
+    elif reason == "exit":
+        finding = message or f"{what} failed"
+    elif reason.lower().startswith("sig"):
+        finding = f"{what} ended the process with {reason}"
     else:
-        finding = f"{what} fails ({probe.reason}: {probe.message})"
-        advice = "export the model again: its golden rows do not fit it"
-        if stage != "golden":
-            advice = _import_advice(probe, package, version, machine)
-    return Check(name, "failed", finding, advice)
-
-
-def _signal_advice(name: str, package: str, version: str) -> str:
-    if name == "SIGILL":
-        fault = f"{package} {version} uses an instruction that this CPU lacks"
-        return f"{fault}; install another release: pip install '{package}!={version}'"
-    if name == "SIGINT" and package == "numpy":  # what OpenBLAS does where a thread does not start
-        return "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"
-    if name == "SIGKILL":
-        return "the system ended it, most likely for lack of memory: stop other programs or add swap"
-    return f"reinstall it: pip install --force-reinstall --no-cache-dir {package}"
-
-
-def _import_advice(probe: Probe, package: str, version: str, machine: Machine) -> str:
-    message = probe.message
-    if probe.reason == "ModuleNotFoundError" and f"'{package}'" in message:
-        if machine.bits == 32:
-            return "there is none for 32-bit systems: install a 64-bit system image"
-        if "musl" in str(sysconfig.get_config_var("SOABI")):
-            return "there is none for musl (Alpine): use a system with glibc, such as Debian"
-        return f"install it: pip install {package}"
-    if "GLIBC" in message:
-        return f"it was built for a newer system: pip install '{package}<{version}', or upgrade the system"
-    if "executable stack" in message:
-        return f"this release does not load on this system's C library: pip install '{package}!={version}'"
-    if "_ARRAY_API" in message or "numpy" in message:
-        return "the two packages do not fit together: pip install --upgrade onnxruntime numpy"
-    return f"reinstall it: pip install --force-reinstall --no-cache-dir {package}"
+        finding = f"{what} fails ({reason}: {message})"
+    package = "numpy" if stage == "numpy" else "onnxruntime"
+    known = {"package": package, "version": packages.get(package, "")}
+    system = f"{machine.bits} bits, {sysconfig.get_config_var('SOABI')}"
+    failure = f"{stage} {reason}: {message} ({system})"
+    advice = next(text for pattern, text in _ADVICE if re.search(pattern.format(**known), failure))
+    return Check(name, "failed", finding, advice.format(**known))

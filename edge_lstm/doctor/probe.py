@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +53,16 @@ def run_probe(model: str | None, provider: str, *, timeout: float) -> Probe:
             command, check=False, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired as expired:
-        return _probe(_entries(expired.stdout or b""), "timeout")
+        return _probe((expired.stdout or b"").splitlines(), "timeout")
     except OSError as error:
         return _probe([], "exit", f"cannot start a child process ({error.strerror})")
-    entries, code = _entries(child.stdout), child.returncode
+    lines, code = child.stdout.splitlines(), child.returncode
     if code < 0:
-        return _probe(entries, _signal_name(-code))
+        names = {number.value: number.name for number in signal.Signals}
+        return _probe(lines, names.get(-code, f"signal {-code}"))
     last_words = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
     message = f"the child process ended with code {code}, saying: {last_words[0][:300]}"
-    return _probe(entries, "exit" if code else "", message)
+    return _probe(lines, "exit" if code else "", message)
 
 
 def run_probe_here(model: str | None, provider: str) -> Probe:
@@ -79,24 +80,19 @@ def main(model: str, provider: str) -> None:
         pass  # not on Windows
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not mix with the reports
-    for entry in _guarded(model or None, provider):
-        out.write(json.dumps(entry) + "\n")
+    for line in _guarded(model or None, provider):
+        out.write(line + "\n")
         out.flush()
 
 
-def _entries(stdout: bytes) -> Iterator[dict[str, Any]]:
-    """The child's lines; the last may be cut short where the child was killed."""
-    for line in stdout.splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            return
-
-
-def _probe(entries: Iterable[dict[str, Any]], reason: str = "", message: str = "") -> Probe:
+def _probe(lines: Iterable[str | bytes], reason: str = "", message: str = "") -> Probe:
     """The reports; where none says what failed, ``reason`` says why the process ended."""
     reports: dict[str, dict[str, Any]] = {}
-    for entry in entries:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the last may be cut short where the child was killed
+            break
         stage = entry.pop("stage")
         if "error" in entry:
             return Probe(reports, stage, entry["error"], entry["message"])
@@ -106,28 +102,21 @@ def _probe(entries: Iterable[dict[str, Any]], reason: str = "", message: str = "
     return Probe(reports, _next_stage(reports), reason or "exit", message)
 
 
-def _next_stage(reports: dict[str, Any]) -> str:
+def _next_stage(reports: Collection[str]) -> str:
     return next((stage for stage in STAGES if stage not in reports), STAGES[-1])
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _guarded(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
-    """The stages' reports; an exception becomes the last one, under the name of the stage it ended."""
-    done: dict[str, Any] = {}
+def _guarded(model: str | None, provider: str) -> Iterator[str]:
+    """The stages' reports as JSON; an exception becomes the last one, under the name of its stage."""
+    done = []
     try:
         for entry in _stages(model, provider):
-            done[entry["stage"]] = entry
-            yield entry
+            done.append(entry["stage"])
+            yield json.dumps(entry)
     except Exception as error:  # a broken installation raises anything; all of it is a finding
         message = str(error).strip().splitlines() or [""]
         kind = "EdgeLSTMError" if isinstance(error, EdgeLSTMError) else type(error).__name__
-        yield {"stage": _next_stage(done), "error": kind, "message": message[0][:400]}
+        yield json.dumps({"stage": _next_stage(done), "error": kind, "message": message[0][:400]})
 
 
 def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
@@ -149,10 +138,7 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
         "stage": "model",
         "finding": f"{opened.path.name}: {opened.precision}, {len(opened.data) / 1000:,.0f} kB, "
         f"{len(opened.labels)} labels, {len(opened.tokenizer.words):,} words",
-        "path": str(opened.path),
-        "bytes": len(opened.data),
-        "sha256": opened.sha256(),
-        "precision": opened.precision,
+        **opened.facts(),
         "labels": list(opened.labels),
         "vocabulary": len(opened.tokenizer.words),
     }

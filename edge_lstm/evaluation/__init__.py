@@ -2,7 +2,5 @@
 
 sources.py     what was named → labelled texts
 evaluate.py    models and labelled texts → metrics and comparisons
-texts.py       what to know of the texts before believing the metrics
-summary.py     metrics and comparisons → tables and notes, for the terminal and the page
-report.py      the HTML page, and the mistakes as CSV
+report.py      tables and notes, for the terminal and the page; the HTML page; the mistakes as CSV
 """

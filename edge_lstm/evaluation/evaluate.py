@@ -19,7 +19,6 @@ import numpy.typing as npt
 from edge_lstm.answering import is_abstained, reach
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.evaluation.texts import OovRate, oov_rate
 from edge_lstm.metrics import (
     SMALLEST_PROBABILITY,
     CalibrationBin,
@@ -41,6 +40,10 @@ from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import texts_digest
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
+# So many times the expected share of out-of-vocabulary words, and two points: texts of the same kind by other
+# writers stay below.
+OOV_TIMES, OOV_POINTS = 1.25, 0.02
+OOV_MANY = 0.2  # for models that do not say what share to expect
 
 Bools = npt.NDArray[np.bool_]
 Progress = Callable[[int], None]
@@ -62,6 +65,37 @@ class Abstention:
     wrong: float | None
     wrong_interval: Interval | None
     same_texts: bool
+
+
+@dataclass(frozen=True)
+class OovRate:
+    """rate: share of the texts' words that are out of the vocabulary, from 0 to 1.
+
+    expected: the same of new texts like the training's; None where the model does not say it.
+    out_of_domain: whether these are texts of another kind than the training's.
+    """
+
+    rate: float
+    expected: float | None
+    out_of_domain: bool
+
+    @classmethod
+    def of(cls, model: ModelFile, texts: Sequence[str]) -> OovRate:
+        """Count the words of every text, the whole of it."""
+        words, known = map(sum, zip(*map(model.tokenizer.count_words, texts)))
+        rate = 1 - known / words if words else 0.0
+        data = model.training.get("data")
+        expected = data.get("unknown_words") if isinstance(data, dict) else None
+        if not isinstance(expected, (int, float)):
+            return cls(rate, None, rate > OOV_MANY)
+        return cls(rate, float(expected), rate > OOV_TIMES * expected + OOV_POINTS)
+
+    @property
+    def note(self) -> str:
+        """A line for a person: what it is, and what to do where it is bad."""
+        usual = "" if self.expected is None else f" ({self.expected:.1%} in texts like its training texts)"
+        advice = ". These are texts of another kind: train on some of them too" if self.out_of_domain else ""
+        return f"{self.rate:.1%} of the words are not in its vocabulary{usual}{advice}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +172,8 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the texts' predictions."""
-        model, scores = self.model, self.scores
-        values: dict[str, Any] = {
-            "name": self.name,
-            "path": str(model.path),
-            "sha256": model.sha256(),
-            "precision": model.precision,
-            "bytes": len(model.data),
-        }
+        scores = self.scores
+        values: dict[str, Any] = {"name": self.name, **self.model.facts()}
         labels = [asdict(row) for row in scores.labels]
         if self.thresholds is not None:
             values |= {"micro_f1": scores.micro_f1, "subset_accuracy": self.accuracy}
@@ -157,7 +185,8 @@ class Result:
             values |= {"calibration_error": self.calibration_error, "confusion": self.confusion.tolist()}
             values["calibration"] = [asdict(b) for b in self.bins]
         values |= {"macro_f1": scores.macro_f1, "log_loss": self.log_loss, "labels": labels}
-        return {**values, "oov": self.oov and self.oov.to_json(), "training_warnings": self.training_warnings}
+        oov = self.oov and asdict(self.oov)
+        return {**values, "oov": oov, "training_warnings": self.training_warnings}
 
     @property
     def training_warnings(self) -> list[str]:
@@ -303,7 +332,7 @@ def evaluate(
             threshold=chosen,
             abstain=share,
             same_texts=curve is not None and curve.sha256 == digest,
-            oov=oov_rate(model, labelled.texts),
+            oov=OovRate.of(model, labelled.texts),
         )
         results.append(result)
     return Evaluation(

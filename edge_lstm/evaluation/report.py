@@ -1,10 +1,10 @@
-"""An evaluation as one HTML page, and its mistakes as a CSV file to correct and to train on."""
+"""An evaluation as tables and notes, the same for terminal and page; the HTML page; its mistakes as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -13,16 +13,184 @@ import numpy.typing as npt
 import onnxruntime
 
 from edge_lstm import __version__
+from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.atomic import write_atomically
 from edge_lstm.charts import coverage_chart, reliability_chart
-from edge_lstm.evaluation import summary
-from edge_lstm.evaluation.evaluate import Evaluation, Result
-from edge_lstm.html import figure, page, swatch, table
+from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
+from edge_lstm.html import Table, Tinted, figure, items, page, table
+from edge_lstm.metrics import Interval
 
+SIGNIFICANT = 0.05  # of McNemar's mid-p value
 MATRIX_LABELS = 16  # more labels, and the page shows the most frequent confusions instead of the matrix
-SHOWN_TEXTS = 25  # of mistakes and disagreements
+SHOWN_PAIRS = 20  # of confused labels
+SHOWN_TEXTS = 25  # of mistakes
 EXCERPT = 240  # characters of a text that are shown
 MISTAKE_COLUMNS = ("row", "label", "predicted", "probability", "text")
+
+
+def texts_line(evaluation: Evaluation) -> str:
+    """``60 texts of test.csv (1 empty, 59 ok)``."""
+    statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(evaluation.statuses.items()))
+    several = f", {evaluation.labels_per_text:.2f} labels per text" if evaluation.several else ""
+    return f"{len(evaluation.texts):,} texts of {evaluation.data}{several} ({statuses})"
+
+
+def tables(evaluation: Evaluation) -> Iterator[Table]:
+    """Of the models, of each one's labels and confusions, and of each comparison."""
+    yield _models(evaluation)
+    if any(result.abstention for result in evaluation.results):
+        yield _abstentions(evaluation)
+    for result in evaluation.results:
+        yield _labels(result)
+        if not evaluation.several:
+            yield _confusions(result) if len(result.labels) <= MATRIX_LABELS else _confused_pairs(result)
+    for comparison in evaluation.comparisons:
+        yield _comparison(evaluation, comparison)
+
+
+def _models(evaluation: Evaluation) -> Table:
+    """A row for each model; below them, whether it knows the words of the texts."""
+    rows = []
+    for result in evaluation.results:
+        size, accuracy, loss = f"{len(result.model.data) / 1000:,.0f} kB", result.accuracy, result.log_loss
+        if evaluation.several:
+            f1 = f"{result.scores.micro_f1:.2%}", f"{result.scores.macro_f1:.2%}"
+            rows.append((result.name, size, *f1, f"{accuracy:.2%}", f"{loss:.4f}"))
+        else:
+            span, calibration = _span(result.interval), f"{result.calibration_error:.2%}"
+            rows.append((result.name, size, f"{accuracy:.2%}", span, f"{loss:.4f}", calibration))
+    note = " ".join(f"{result.name}: {result.oov.note}." for result in evaluation.results if result.oov)
+    if evaluation.several:
+        return Table(("model", "size", "micro F1", "macro F1", "all right", "log loss"), rows, note)
+    return Table(("model", "size", "accuracy", "95 % interval", "log loss", "cal. error"), rows, note)
+
+
+def _abstentions(evaluation: Evaluation) -> Table:
+    """A row for each model that abstains; a ``*`` marks a threshold that was chosen on these texts."""
+    rows, note = [], ""
+    for result in evaluation.results:
+        row = result.abstention
+        if row is None:
+            continue
+        wrong, span = "–", "–"
+        if row.wrong is not None and row.wrong_interval is not None:
+            wrong, span = f"{row.wrong:.2%}{'*' * row.same_texts}", _span(row.wrong_interval)
+        allowed = "–" if row.abstain is None else f"{row.abstain:.2%}"
+        rows.append((result.name, allowed, f"{row.threshold:.6g}", f"{row.answered:.2%}", wrong, span))
+        if row.same_texts:
+            note = "* threshold chosen on these same texts; on others more may be wrong"
+    header = ("model", "allowed", "threshold", "answered", "wrong", "95 % interval")
+    return Table(header, rows, note, title="without the texts on which the model abstains")
+
+
+def _labels(result: Result) -> Table:
+    """A row for each label, the last their mean (macro F1)."""
+    thresholds = [f"{value:.3f}" for value in result.thresholds or ()]
+    rows: list[tuple[str, ...]] = []
+    for i, row in enumerate(result.scores.labels):
+        scores = f"{row.precision:.2%}", f"{row.recall:.2%}", f"{row.f1:.2%}", f"{row.support:,}"
+        rows.append((row.label, *thresholds[i : i + 1], *scores))
+    rows.append(("mean", *[""] * bool(thresholds), "", "", f"{result.scores.macro_f1:.2%}", ""))
+    header = ("label", *["threshold"] * bool(thresholds), "precision", "recall", "F1", "texts")
+    return Table(header, rows, title=f"{result.name} by label")
+
+
+def _confusions(result: Result) -> Table:
+    """A row for each true label, a column for each predicted one, with the tint of its share of the row."""
+    confusion = result.confusion
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    tints = (80 * np.sqrt(shares)).tolist()  # a square root keeps the few mistakes of a good model visible
+    rows = [
+        (label, *(Tinted(f"{count:,}", int(i != j), tints[i][j]) for j, count in enumerate(counts)))
+        for i, (label, counts) in enumerate(zip(result.labels, confusion.tolist()))
+    ]
+    title = f"{result.name}: texts by true label (row) and predicted label (column)"
+    return Table(("true label", *result.labels), rows, title=title)
+
+
+def _confused_pairs(result: Result) -> Table:
+    """The most frequent confusions: true label, predicted label, texts."""
+    mistakes = result.confusion.copy()
+    np.fill_diagonal(mistakes, 0)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:SHOWN_PAIRS]
+    pairs = (divmod(int(i), len(result.labels)) for i in order if mistakes.flat[i])
+    rows = [(result.labels[i], result.labels[j], f"{mistakes[i, j]:,}") for i, j in pairs]
+    title = f"{result.name}: most frequent confusions"
+    return Table(("true label", "predicted", "texts"), rows, text=(0, 1), title=title)
+
+
+def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
+    """The second model against the first: name and value."""
+    test, n = comparison.test, len(evaluation.texts)
+    span = f"{comparison.interval.low * 100:+.2f} to {comparison.interval.high * 100:+.2f}"
+    difference = f"{comparison.difference * 100:+.2f} points, 95 % interval {span}"
+    verdict = "a significant difference" if test.mid_p < SIGNIFICANT else "no significant difference"
+    rows = [("micro F1", f"{comparison.micro_f1 * 100:+.2f} points")] if evaluation.several else []
+    rows += [
+        ("all right" if evaluation.several else "accuracy", difference),
+        ("McNemar", f"p = {test.mid_p:.2g}, {verdict}"),
+        ("right", f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"),
+        ("labels", f"{comparison.disagreements:,} of {n:,} texts get other labels"),
+        ("change", f"of a probability, at most {comparison.largest_change:.2g}"),
+    ]
+    return Table(("", ""), rows, text=(0, 1), title=f"{comparison.second} against {comparison.first}")
+
+
+def report(evaluation: Evaluation) -> str:
+    """The page: HTML that loads nothing and runs no script. It holds the texts it shows."""
+    results = evaluation.results
+    versions = f"edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}"
+    return page(
+        f"{' and '.join(result.name for result in results)} on {evaluation.data}",
+        [texts_line(evaluation)],
+        _body(evaluation),
+        [versions, *(f"{result.name}: sha256 {result.model.sha256()}" for result in results)],
+    )
+
+
+def _body(evaluation: Evaluation) -> Iterator[str]:
+    results = evaluation.results
+    if warnings := [f"{r.name}, from its training: {line}" for r in results for line in r.training_warnings]:
+        yield items(warnings)
+    for cells in tables(evaluation):
+        yield table(cells, [result.name for result in results])
+    for result in results:
+        if not evaluation.several:
+            yield from _figures(result)
+        yield table(_mistakes(evaluation, result))
+
+
+def _figures(result: Result) -> Iterator[str]:
+    """Calibration and abstention, which only one label per text has."""
+    calibration = (
+        "Accuracy of the predictions of each probability. On the line, the probability is what it says; "
+        "orange: the model is too sure; light blue: it is not sure enough. Mean gap: "
+        f"{result.calibration_error:.2%} (expected calibration error, {len(result.bins)} bins)."
+    )
+    coverage = "Accuracy where only the surest predictions are used and a person does the rest."
+    if result.threshold:
+        coverage += " Dashed: the texts that are answered here."
+    yield f'<h2>Probabilities of {escape(result.name)}</h2><div class="figures">'
+    yield figure(reliability_chart(result.bins, len(result.labels)), calibration)
+    yield figure(coverage_chart(result.confidence, result.correct, result.answered), coverage)
+    yield "</div>"
+
+
+def _mistakes(evaluation: Evaluation, result: Result) -> Table:
+    wrong = _surest_mistakes(result)
+    rows = []
+    for i in wrong[:SHOWN_TEXTS].tolist():
+        true, predicted = (_label_names(result, matrix, i) for matrix in (result.truth, result.predicted))
+        sure = "" if evaluation.several else f"\u00a0{result.confidence[i]:.1%}"
+        text = evaluation.texts[i] if evaluation.texts[i].strip() else "(empty)"
+        excerpt = text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
+        rows.append((f"{i + 1:,}", true or "(none)", (predicted or "(none)") + sure, excerpt))
+    note = (
+        f"({len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the surest first: look for wrong labels in the "
+        "data, and for what the model cannot read: irony, negation, …)"
+    )
+    header = ("text", "label", "predicted", "")
+    return Table(header, rows, note, (1, 2, 3), f"Mistakes of {result.name}")
 
 
 def write_mistakes(evaluation: Evaluation, path: Path) -> int:
@@ -38,110 +206,10 @@ def write_mistakes(evaluation: Evaluation, path: Path) -> int:
     writer.writerow(MISTAKE_COLUMNS)
     wrong = _surest_mistakes(result).tolist()
     for i in wrong:
-        names = (summary.label_names(result, matrix, i) for matrix in (result.truth, result.predicted))
+        names = (_label_names(result, matrix, i) for matrix in (result.truth, result.predicted))
         writer.writerow([i + 1, *names, f"{result.confidence[i]:.4f}", evaluation.texts[i]])
     write_atomically(buffer.getvalue().encode("utf-8-sig", "replace"), path)
     return len(wrong)
-
-
-def report(evaluation: Evaluation) -> str:
-    """The page: HTML that loads nothing and runs no script. It holds the texts it shows."""
-    names = " and ".join(result.name for result in evaluation.results)
-    return page(f"{names} on {evaluation.data}", _body(evaluation, names))
-
-
-def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
-    results = evaluation.results
-    names = [result.name for result in results]
-    yield f"<h1>{escape(title)}</h1>"
-    yield f'<p class="muted">evaluated on {escape(summary.texts_line(evaluation))}</p>'
-    models = summary.models_table(evaluation, names)
-    rows = [(swatch(i) + escape(name), *map(escape, cells)) for i, (name, *cells) in enumerate(models.rows)]
-    yield table(models.header, rows, numbers=range(1, len(models.header)))
-    abstention = summary.abstention_table(evaluation, names)
-    if abstention.rows:
-        yield _table(abstention)
-    lines = summary.notes(evaluation, names)
-    lines += [f"{r.name}, from its training: {warning}" for r in results for warning in r.training_warnings]
-    yield f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-    for result in results:
-        yield f"<h2>{escape(result.name)} by label</h2>"
-        yield _table(summary.labels_table(result))
-        if not evaluation.several:
-            yield from _one_label(result)
-    for comparison in evaluation.comparisons:
-        yield f"<h2>{escape(comparison.second)} against {escape(comparison.first)}</h2>"
-        yield _table(summary.Table(("", ""), list(summary.comparison_rows(evaluation, comparison))), ())
-    for result in results:
-        yield from _mistakes(evaluation, result)
-    files = " ".join(f"{escape(r.name)}: sha256 {r.model.sha256()}." for r in results)
-    yield f"<footer>edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}. {files}</footer>"
-
-
-def _one_label(result: Result) -> Iterator[str]:
-    """Confusions, calibration and abstention, which only one label per text has."""
-    if len(result.labels) <= MATRIX_LABELS:
-        yield "<h3>Texts by true label (row) and predicted label (column)</h3>"
-        yield _confusion_matrix(result)
-    else:
-        yield "<h3>Most frequent confusions</h3>" + _table(summary.confused_pairs_table(result), (2,))
-    yield '<div class="figures">'
-    yield figure(
-        reliability_chart(result.bins, len(result.labels)),
-        "Accuracy of the predictions of each probability. On the line, the probability is what it says; "
-        "orange: the model is too sure; light blue: it is not sure enough. Mean gap: "
-        f"{result.calibration_error:.2%} (expected calibration error, {len(result.bins)} bins).",
-    )
-    yield figure(
-        coverage_chart(result.confidence, result.correct, result.answered),
-        "Accuracy where only the surest predictions are used and a person does the rest."
-        + (" Dashed: the texts that are answered here." if result.threshold else ""),
-    )
-    yield "</div>"
-
-
-def _confusion_matrix(result: Result) -> str:
-    """Each cell has the tint of its share of the row."""
-    cells = summary.confusion_table(result)
-    shares = result.confusion / np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
-    # A square root keeps the few mistakes of a good model visible.
-    opacity = 0.8 * np.sqrt(shares)
-    rows = [
-        (escape(name), *(_cell(count, i == j, opacity[i, j]) for j, count in enumerate(counts)))
-        for i, (name, *counts) in enumerate(cells.rows)
-    ]
-    return table(cells.header, rows, numbers=range(1, len(cells.header)))
-
-
-def _cell(count: str, is_right: bool, opacity: float) -> str:
-    rgb = "37,99,168" if is_right else "217,119,43"  # GOOD and BAD of html.py
-    return f'<span class="cell" style="background:rgba({rgb},{opacity:.2f})">{count}</span>'
-
-
-def _mistakes(evaluation: Evaluation, result: Result) -> Iterator[str]:
-    wrong = _surest_mistakes(result)
-    yield f"<h2>Mistakes of {escape(result.name)}</h2>"
-    if not len(wrong):
-        yield "<p>None.</p>"
-        return
-    yield (
-        f'<p class="muted">{len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the surest first: look here '
-        "for wrong labels in the data, and for what the model cannot read (irony, negation, …).</p>"
-    )
-    cells = []
-    for i in wrong[:SHOWN_TEXTS].tolist():
-        true, label = (
-            escape(summary.label_names(result, matrix, i)) or _NONE
-            for matrix in (result.truth, result.predicted)
-        )
-        predicted = label if evaluation.several else f"{label}&nbsp;{result.confidence[i]:.1%}"
-        text = evaluation.texts[i] if evaluation.texts[i].strip() else "(empty)"
-        excerpt = text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
-        cells.append((f"{i + 1:,}", true, predicted, f'<span class="text">{escape(excerpt)}</span>'))
-    yield table(("text", "label", "predicted", ""), cells, numbers=(0,))
-
-
-_NONE = '<span class="muted">(none)</span>'
 
 
 def _surest_mistakes(result: Result) -> npt.NDArray[np.int64]:
@@ -150,7 +218,10 @@ def _surest_mistakes(result: Result) -> npt.NDArray[np.int64]:
     return np.asarray(wrong[np.argsort(-result.confidence[wrong], kind="stable")])
 
 
-def _table(cells: summary.Table, numbers: Sequence[int] | None = None) -> str:
-    """A table of plain text; all columns but the first hold numbers where none are named."""
-    columns = range(1, len(cells.header)) if numbers is None else numbers
-    return table(cells.header, (tuple(map(escape, row)) for row in cells.rows), numbers=columns)
+def _label_names(result: Result, matrix: Bools, text: int) -> str:
+    """The labels of one text in one cell. matrix: truth or predicted."""
+    return LABEL_JOINT.join(result.labels[i] for i in np.flatnonzero(matrix[text]).tolist())
+
+
+def _span(interval: Interval) -> str:
+    return f"{interval.low:.2%} to {interval.high:.2%}".replace("%", "")

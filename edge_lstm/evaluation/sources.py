@@ -10,6 +10,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.tables.compression import TAR_SUFFIXES
 from edge_lstm.tables.formats import named
 from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.schema import ReadOptions
 
 DEFAULT_SPLIT = "test"
 
@@ -18,13 +19,10 @@ def load_labelled(
     source: str,
     *,
     split: str | None = None,
-    input_format: str | None = None,
-    text_column: str | None = None,
-    label_column: str | None = None,
+    options: ReadOptions | None = None,
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
-    follow_links: bool = False,
     show_progress: bool = False,
 ) -> Labelled:
     """Read the texts and label names of a source.
@@ -32,15 +30,15 @@ def load_labelled(
     source: a labelled file; a folder with one subfolder for each label, or with such folders for each
         split; or ``imdb`` or its tar where edge-lstm[train] is installed.
     split: which part of a source that has parts; None for its test texts, or all of one without parts.
-    input_format: where a file's suffix does not tell it, or the source is ``-``, standard input.
+    options: how a file or folder is read.
     label_separator, label_columns, several: of texts with several labels, see read_labelled.
     show_progress: of a download of ``imdb``, where EDGE_LSTM_DATA names no folder that holds it.
 
     Raise DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
-    path = Path(source)
-    if input_format is not None:
-        named(input_format)
+    path, options = Path(source), options or ReadOptions()
+    if options.format is not None:
+        named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
         read = _from_dataset(source, split or DEFAULT_SPLIT, show_progress)
         return replace(read, several=bool(several))
@@ -50,13 +48,13 @@ def load_labelled(
         raise DataError(f"{source} {kind}; leave --split out")
     return read_labelled(
         [part if part.is_dir() else path],
-        format=input_format,
-        text_column=text_column,
-        label_column=label_column,
+        format=options.format,
+        text_column=options.text_column,
+        label_column=options.label_column,
         label_separator=label_separator,
         label_columns=label_columns,
         several=several,
-        follow_links=follow_links,
+        follow_links=options.follow_links,
     )
 
 
@@ -65,8 +63,7 @@ def _from_dataset(source: str, split: str, show_progress: bool) -> Labelled:
     from edge_lstm_export.train.sources.read import read_dataset
 
     # Nothing may be held out of what is measured: test_share=0.
-    options = DataOptions(test_share=0.0, show_progress=show_progress)
-    dataset = read_dataset([source], options)
+    dataset = read_dataset([source], DataOptions(test_share=0.0, show_progress=show_progress))
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:
         raise DataError(f"{source} has no part {split!r}; give --split train or --split test")

@@ -1,7 +1,7 @@
 """How fast a machine answers: measure, summarise, report, compare.
 
-settings → measure (steady state) and cold_start (fresh processes) → result, the JSON that everything else
-reads: summary (tables), report (HTML), compare (release gate).
+settings → measure (steady state, a recording for each setting) and cold_start (fresh processes) → result, the
+JSON that everything else reads: report (tables, HTML), compare (release gate).
 
 Nothing is imported here: :mod:`edge_lstm.latency.cold_start` times how long imports take.
 """

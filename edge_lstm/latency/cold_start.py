@@ -15,7 +15,6 @@ import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
 
 TIMEOUT_S = 900  # a fresh process under emulation takes a minute; beyond this it hangs
 
@@ -45,27 +44,18 @@ class Memory:
     peak: int | None
 
 
-def cold_start(model: Path, threads: int, provider: str, text: str) -> ColdStart:
-    """Starts a process, asks it for one answer, and takes the times. Raises ProviderError."""
-    started = time.monotonic_ns()
-    answer = _ask({"model": str(model), "threads": threads, "provider": provider, "texts": [text]})
-    return ColdStart((answer["entered"] - started) / 1e6, *(span / 1e6 for span in answer["spans"]))
-
-
-def memory_of(model: Path, threads: int, provider: str, batch_size: int, texts: Sequence[str]) -> Memory:
-    """Starts a process, lets it answer all texts, and reads its memory. Raises ProviderError."""
-    request = {"model": str(model), "threads": threads, "provider": provider}
-    answer = _ask({**request, "texts": list(texts), "batch_size": batch_size})
-    return Memory(*answer["memory"])
-
-
-def _ask(request: dict[str, Any]) -> dict[str, Any]:
+def fresh_process(
+    model: Path, threads: int, provider: str, texts: Sequence[str], batch_size: int = 1
+) -> tuple[ColdStart, Memory]:
+    """Start a process and let it answer the texts, the first one alone. Raise ProviderError."""
     import subprocess  # not needed, and not to be paid for, in the child
 
     from edge_lstm.errors import ProviderError
 
     # The same import path as here, so that the child runs this very package.
     code = f"import sys; sys.path[:] = {sys.path!r}; from edge_lstm.latency.cold_start import child; child()"
+    request = [str(model), threads, provider, list(texts), batch_size]
+    started = time.monotonic_ns()
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -80,8 +70,9 @@ def _ask(request: dict[str, Any]) -> dict[str, Any]:
         ) from None
     if done.returncode:
         raise ProviderError(f"a fresh process failed: {_why(done.returncode, done.stderr)}")
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    answer = json.loads(done.stdout)
+    spans = (answer["entered"] - started, *answer["spans"])
+    return ColdStart(*(span / 1e6 for span in spans)), Memory(*answer["memory"])
 
 
 def _why(code: int, stderr: bytes) -> str:
@@ -96,30 +87,20 @@ def _why(code: int, stderr: bytes) -> str:
 def child() -> None:
     """In the fresh process: load, answer, report on standard output."""
     from edge_lstm.classifier import Classifier
+    from edge_lstm.machine import read_text, sizes
 
     imported = time.monotonic_ns()
-    request = json.load(sys.stdin.buffer)
-    texts = request["texts"]
+    model, threads, provider, texts, batch_size = json.load(sys.stdin.buffer)
     begun = time.monotonic_ns()
-    classifier = Classifier.load(request["model"], threads=request["threads"], provider=request["provider"])
+    classifier = Classifier.load(model, threads=threads, provider=provider)
     loaded = time.monotonic_ns()
     classifier.predict(texts[:1])
     answered = time.monotonic_ns()
-    size = request.get("batch_size", 1)
-    for start in range(0, len(texts), size):
-        classifier.predict(texts[start : start + size], batch_size=size)
-    memory = [_resident("VmRSS"), _resident("VmHWM")]
+    for start in range(0, len(texts), batch_size):
+        classifier.predict(texts[start : start + batch_size], batch_size=batch_size)
+    # Not ru_maxrss: Linux hands that on from the parent.
+    memory = sizes(read_text(Path("/proc/self/status")))
     # The spans leave out imported → begun: reading the request is the parent's business.
     spans = [imported - _ENTERED, loaded - begun, answered - loaded]
-    json.dump({"entered": _ENTERED, "spans": spans, "memory": memory}, sys.stdout)
-
-
-def _resident(key: str) -> int | None:
-    """VmRSS or VmHWM of this process in bytes. Not ru_maxrss: Linux hands that on from the parent."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(key + ":"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return None
+    reported = {"entered": _ENTERED, "spans": spans, "memory": [memory.get("VmRSS"), memory.get("VmHWM")]}
+    json.dump(reported, sys.stdout)

@@ -7,12 +7,13 @@ and what it costs on top of a machine that is switched on anyway.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lstm.latency.conditions import ROOT
+from edge_lstm.machine import read_text
 
 POLL_S = 0.1  # sensors of this kind refresh several times a second
 REST_PART = 0.3  # of the time, at rest
@@ -22,27 +23,21 @@ REST_PART = 0.3  # of the time, at rest
 class Meter:
     """Something under /sys that measures energy or power.
 
-    scope: what it measures.
-    path: the file of the counter (µJ) or power (µW); where power is voltage × current, of the voltage,
-    and ``current`` that of the current.
-    wrap_j: the value at which a counter starts again, 0 where it says none.
+    scope: what it measures. files: one with the counter (µJ) or the power (µW), or one with mV and one with
+    mA. wrap_j: the value at which a counter starts again, 0 where it says none.
     """
 
     name: str
     scope: str
-    path: Path
+    files: tuple[Path, ...]
     is_counter: bool
-    current: Path | None = None
     wrap_j: float = 0.0
 
     def read(self) -> float | None:
         """J for counters, W otherwise; None where it cannot be read."""
         try:
-            value = float(self.path.read_text())
-            if self.current is not None:
-                value *= float(self.current.read_text())
-            return value / 1e6
-        except (OSError, ValueError):
+            return math.prod(float(read_text(file)) for file in self.files) / 1e6
+        except ValueError:
             return None
 
 
@@ -61,52 +56,41 @@ class Energy:
     above_rest_joules_per_text: float
 
 
-def find_meters(root: Path = ROOT) -> tuple[tuple[Meter, ...], str]:
-    """Meters that can be read, the best first, and a line that says what there is or why there is none."""
+def find_meter(root: Path = Path("/")) -> tuple[Meter | None, str]:
+    """The best meter that can be read, and a line that says what it is or why there is none."""
     candidates = [*_rapl(root), *_sensors(root)]
-    usable = tuple(meter for meter in candidates if meter.read() is not None)
-    if usable:
-        return usable, f"energy from {usable[0].name} ({usable[0].scope})"
+    for meter in candidates:
+        if meter.read() is not None:
+            return meter, f"energy from {meter.name} ({meter.scope})"
     if candidates:
         first = candidates[0]
-        return (), f"no energy: {first.name} cannot be read; run as root or allow reading {first.path}"
-    return (), "no energy: this machine has no meter under /sys (RAPL, power sensor)"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+        return None, f"no energy: {first.name} cannot be read; run as root or allow reading {first.files[0]}"
+    return None, "no energy: this machine has no meter under /sys (RAPL, power sensor)"
 
 
 def _rapl(root: Path) -> list[Meter]:
     """CPU packages; the whole platform (psys) first where there is one."""
     meters = []
     for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:*")):
-        name = _text(zone / "name")
+        name = read_text(zone / "name").strip()
         if (zone / "energy_uj").exists() and zone.name.count(":") == 1:
             scope = "the whole platform" if name == "psys" else "the CPU package"
-            wrap = _text(zone / "max_energy_range_uj")
+            wrap = read_text(zone / "max_energy_range_uj").strip()
             wrap_j = int(wrap) / 1e6 if wrap.isdecimal() else 0.0
-            meters.append(Meter(f"RAPL {name}", scope, zone / "energy_uj", True, wrap_j=wrap_j))
+            meters.append(Meter(f"RAPL {name}", scope, (zone / "energy_uj",), True, wrap_j))
     return sorted(meters, key=lambda meter: meter.scope != "the whole platform")
 
 
-def _sensors(root: Path) -> list[Meter]:
-    """Sensors under hwmon: an energy counter, else power, else voltage × current (INA219, INA3221, …)."""
-    meters = []
+def _sensors(root: Path) -> Iterator[Meter]:
+    """Sensors under hwmon: an energy counter, else power, else voltage and current (INA219, INA3221, …)."""
     for chip in sorted((root / "sys/class/hwmon").glob("hwmon*")):
-        name = _text(chip / "name") or chip.name
-        scope = "what the sensor is wired to"
-        if (chip / "energy1_input").exists():
-            meters.append(Meter(name, scope, chip / "energy1_input", True))
-        elif (chip / "power1_input").exists():
-            meters.append(Meter(name, scope, chip / "power1_input", False))
-        elif name.startswith("ina") and (chip / "in1_input").exists() and (chip / "curr1_input").exists():
-            # hwmon gives mV and mA, whose product is µW.
-            meters.append(Meter(name, scope, chip / "in1_input", False, chip / "curr1_input"))
-    return meters
+        name = read_text(chip / "name").strip() or chip.name
+        for inputs in (("energy1",), ("power1",), ("in1", "curr1")):
+            files = tuple(chip / f"{input_}_input" for input_ in inputs)
+            # Other chips with a voltage and a current measure something else: a fan, a battery.
+            if all(file.exists() for file in files) and (len(files) == 1 or name.startswith("ina")):
+                yield Meter(name, "what the sensor is wired to", files, inputs == ("energy1",))
+                break
 
 
 def measure_energy(meter: Meter, run: Callable[[], int], seconds: float) -> Energy | None:
@@ -135,23 +119,20 @@ def _joules(meter: Meter, run: Callable[[], int], seconds: float) -> tuple[float
     """(J, seconds, texts) of running for about ``seconds``; None where the meter cannot be read."""
     begun = read_at = time.perf_counter()
     last = meter.read()
-    if last is None:
-        return None
     joules, texts = 0.0, 0
-    while True:
+    while last is not None:
         texts += run()
         now = time.perf_counter()
-        over = now - begun >= seconds
-        if over or now - read_at >= POLL_S:
+        is_over = now - begun >= seconds
+        if is_over or now - read_at >= POLL_S:
             value = meter.read()
             if value is None:
-                return None
-            if not meter.is_counter:
-                joules += (last + value) / 2 * (now - read_at)
-            elif value < last:  # the counter went round
-                joules += value - last + meter.wrap_j
+                break
+            if meter.is_counter:
+                joules += value - last + (meter.wrap_j if value < last else 0.0)  # it may have gone round
             else:
-                joules += value - last
+                joules += (last + value) / 2 * (now - read_at)
             last, read_at = value, now
-        if over:
+        if is_over:
             return joules, now - begun, texts
+    return None

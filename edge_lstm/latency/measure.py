@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import gc
+import platform
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+import onnxruntime
 
+from edge_lstm import __version__
 from edge_lstm.classifier import Classifier
-from edge_lstm.latency.cold_start import ColdStart, Memory, cold_start, memory_of
-from edge_lstm.latency.conditions import State, state
-from edge_lstm.latency.energy import Energy, find_meters, measure_energy
-from edge_lstm.latency.settings import Setting, Settings
-from edge_lstm.latency.texts import Sample, shuffled_forever, texts_of
+from edge_lstm.latency.cold_start import ColdStart, fresh_process
+from edge_lstm.latency.conditions import ConditionWarning, State, condition_warnings, state
+from edge_lstm.latency.energy import find_meter, measure_energy
+from edge_lstm.latency.recording import Block, Recording, is_steady
+from edge_lstm.latency.result import Result, Texts
+from edge_lstm.latency.settings import Sample, Settings, texts_of
+from edge_lstm.machine import this_machine
+from edge_lstm.printable import listed
+from edge_lstm.text import texts_digest
 
-# Steady: the median time of the last blocks is this close to that of the blocks before them.
-STEADY = 0.03
-STEADY_BLOCKS = 4
-MOST_BLOCKS = 512  # kept of each setting; a longer run keeps every 2nd, 4th … block
 MEMORY_TEXTS = 1000
 MINUTE_S = 60.0
 SEED = 0  # of the order of texts and settings
@@ -31,117 +34,61 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the part of it that is done, 0 to 1."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """A block of texts as one setting ran it.
-
-    number: the same number, the same texts. rows: int64 [runs, 4]: the text's number (-1 in batches), tokens,
-    ns of text → ids, ns of ids → probabilities.
-    """
-
-    number: int
-    rows: npt.NDArray[np.int64]
-    cpu_ns: int
-
-    @property
-    def total_ns(self) -> int:
-        """Time of all its runs, pauses left out."""
-        return int(self.rows[:, 2:].sum())
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of all its texts."""
-        return int(self.rows[:, 1].sum())
-
-
-@dataclass
-class Measured:
-    """Everything measured of one setting: totals over all runs, and a bounded number of blocks.
-
-    tokens: of each text of the sample, at most those that the model takes.
-    """
-
-    setting: Setting
-    classifier: Classifier
-    tokens: list[int]
-    warm_up: list[Block] = field(default_factory=list)
-    runs: int = 0
-    total_ns: int = 0
-    cpu_ns: int = 0
-    max_ns: int = 0
-    every: int = 1
-    blocks: list[Block] = field(default_factory=list)
-    cold: list[ColdStart] = field(default_factory=list)
-    memory: Memory | None = None
-    energy: Energy | None = None
-
-    def add(self, block: Block) -> None:
-        """Count a block, and keep it if its turn has come."""
-        self.runs += len(block.rows)
-        self.total_ns += block.total_ns
-        self.cpu_ns += block.cpu_ns
-        self.max_ns = max(self.max_ns, int(block.rows[:, 2:].sum(axis=1).max()))
-        if block.number % self.every == 0:
-            self.blocks.append(block)
-        if len(self.blocks) > MOST_BLOCKS:
-            self.every *= 2
-            self.blocks = [kept for kept in self.blocks if kept.number % self.every == 0]
-
-
-@dataclass
-class Measurement:
-    """A finished (or interrupted) measurement. states: before, each minute, after."""
-
-    settings: Settings
-    sample: Sample
-    states: list[State]
-    measured: list[Measured]
-    energy_note: str
-    seconds: float = 0.0
-    interrupted: bool = False
-
-
-def measure(
-    settings: Settings, sample: Sample | None = None, *, progress: Progress | None = None
-) -> Measurement:
+def measure(settings: Settings, sample: Sample | None = None, *, progress: Progress | None = None) -> Result:
     """Run the settings over the texts; None: those of the first model (see texts_of).
 
     Ctrl-C ends it early with what there is, once something is timed.
 
-    Raises DataError, ModelFileError or ProviderError.
+    Raise DataError, ModelFileError or ProviderError.
     """
     tell: Progress = progress or (lambda what, part: None)
     states = [state()]
-    meters, note = find_meters()
-    measured, sample = _load(settings, sample)
-    _cold_starts(settings, measured, sample, tell)
-    measurement = Measurement(settings, sample, states, measured, note)
+    meter, energy_note = find_meter()
+    recordings, sample = _load(settings, sample)
+    _cold_starts(settings, recordings, sample, tell)
     rng = random.Random(SEED)
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.freeze()  # what lives now is not searched for garbage again while the clock runs
-    started = time.perf_counter()
-    try:
-        _warm_up(settings, measured, sample, rng, tell)
+    interrupted = False
+    with _frozen_heap():
         started = time.perf_counter()
-        _steady(measurement, rng, tell)
-    except KeyboardInterrupt:
-        if not any(one.runs for one in measured):
-            raise
-        measurement.interrupted = True
-    finally:
-        gc.unfreeze()
-        if not collecting:
-            gc.disable()
-    measurement.seconds = time.perf_counter() - started
+        try:
+            _warm_up(settings, recordings, sample, rng, tell)
+            started = time.perf_counter()
+            _steady(settings, recordings, sample, rng, states, tell)
+        except KeyboardInterrupt:
+            if not any(one.runs for one in recordings):
+                raise
+            interrupted = True
+        seconds = time.perf_counter() - started
     tell("", 1.0)
     states.append(state())
-    if meters and settings.energy_s > 0 and not measurement.interrupted:
-        for one in measured:
+    if meter is not None and settings.energy_s > 0 and not interrupted:
+        for one in recordings:
             tell(f"energy of {one.setting.name}", 0.0)
-            one.energy = measure_energy(meters[0], _endless_run(one, sample), settings.energy_s)
-    measurement.measured = [one for one in measured if one.runs]
-    return measurement
+            one.energy = measure_energy(meter, _endless_run(one, sample), settings.energy_s)
+    recordings = [one for one in recordings if one.runs]
+    machine, tokens = this_machine(), recordings[0].tokens
+    return Result(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        interval_s=settings.interval_s,
+        seconds=seconds,
+        texts=Texts(
+            source=sample.source,
+            count=len(sample.texts),
+            sha256=texts_digest(sample.texts),
+            tokens=(float(min(tokens)), float(np.median(tokens)), float(max(tokens))),
+        ),
+        machine=machine,
+        versions={
+            "edge_lstm": __version__,
+            "python": platform.python_version(),
+            "onnxruntime": onnxruntime.__version__,
+            "numpy": np.__version__,
+        },
+        states=tuple(states),
+        energy_note=energy_note,
+        warnings=(*_warnings(recordings, interrupted), *condition_warnings(machine, states, seconds)),
+        settings=tuple(one.to_result(recordings[0]) for one in recordings),
+    )
 
 
 def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> tuple[int, int, int]:
@@ -156,17 +103,27 @@ def time_run(classifier: Classifier, texts: Sequence[str], batch_size: int) -> t
     return sum(map(len, rows)), encoded - begun, answered - encoded
 
 
-def is_steady(blocks: Sequence[Block]) -> bool:
-    """Whether the last blocks took as long as the blocks before them."""
-    times = [block.total_ns for block in blocks]
-    if len(times) < 2 * STEADY_BLOCKS:
-        return False
-    last = float(np.median(times[-STEADY_BLOCKS:]))
-    before = float(np.median(times[-2 * STEADY_BLOCKS : -STEADY_BLOCKS]))
-    return abs(last - before) <= STEADY * before
+@contextmanager
+def _frozen_heap() -> Iterator[None]:
+    """What lives now is not searched for garbage again while the clock runs."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
-def _load(settings: Settings, sample: Sample | None) -> tuple[list[Measured], Sample]:
+def _warnings(recordings: Sequence[Recording], interrupted: bool) -> Iterator[ConditionWarning]:
+    """What the times themselves say of their worth."""
+    if interrupted:
+        yield ConditionWarning("interrupted", "interrupted: these are the results until then")
+    if unsteady := [one.setting.name for one in recordings if not is_steady(one.warm_up)]:
+        text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
+        yield ConditionWarning("unsteady", text)
+
+
+def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], Sample]:
     """A classifier for each setting, those that load alike sharing one; and the texts."""
     loaded: dict[tuple[Path, int, str], Classifier] = {}
     for setting in settings.each:
@@ -174,46 +131,46 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Measured], Sa
         if setting.process not in loaded:
             loaded[setting.process] = Classifier.load(model, threads=threads, provider=provider)
     sample = sample or texts_of(loaded[settings.each[0].process].model)
-    measured = []
+    recordings = []
     for setting in settings.each:
         classifier = loaded[setting.process]
         encode = classifier.model.tokenizer.encode_text
-        measured.append(Measured(setting, classifier, [len(encode(text).ids) for text in sample.texts]))
-    return measured, sample
+        recordings.append(Recording(setting, classifier, [len(encode(text).ids) for text in sample.texts]))
+    return recordings, sample
 
 
-def _cold_starts(settings: Settings, measured: Sequence[Measured], sample: Sample, tell: Progress) -> None:
+def _cold_starts(settings: Settings, recordings: Sequence[Recording], sample: Sample, tell: Progress) -> None:
     """Fresh processes, in random turns; settings that load alike share their cold starts."""
     if settings.cold_starts < 1:
         return
     rng = random.Random(SEED)
     shared: dict[tuple[Path, int, str], list[ColdStart]] = {}
-    for one in measured:
-        one.cold = shared.setdefault(one.setting.process, [])
+    for one in recordings:
+        one.cold_starts = shared.setdefault(one.setting.process, [])
     turns = [process for process in shared for _ in range(settings.cold_starts)]
     rng.shuffle(turns)
     for done, process in enumerate(turns):
         tell("cold starts", done / len(turns))
-        shared[process].append(cold_start(*process, rng.choice(sample.texts)))
-    for done, one in enumerate(measured):
-        tell("memory", done / len(measured))
+        shared[process].append(fresh_process(*process, [rng.choice(sample.texts)])[0])
+    for done, one in enumerate(recordings):
+        tell("memory", done / len(recordings))
         texts = sample.texts[:MEMORY_TEXTS]
-        one.memory = memory_of(*one.setting.process, one.setting.batch_size, texts)
+        _, one.memory = fresh_process(*one.setting.process, texts, one.setting.batch_size)
 
 
 def _warm_up(
-    settings: Settings, measured: Sequence[Measured], sample: Sample, rng: random.Random, tell: Progress
+    settings: Settings, recordings: Sequence[Recording], sample: Sample, rng: random.Random, tell: Progress
 ) -> None:
     """Run one block of texts again and again until every setting's time for it is steady."""
     order = shuffled_forever(len(sample.texts), rng)
     chosen = [next(order) for _ in range(settings.block_texts(len(sample.texts)))]
     started = time.perf_counter()
-    waiting = list(measured)
+    waiting = list(recordings)
     while waiting:
-        tell("warm-up", 1 - len(waiting) / len(measured))
+        tell("warm-up", 1 - len(waiting) / len(recordings))
         rng.shuffle(waiting)
         for one in waiting:
-            one.warm_up.append(_run_block(one, sample, len(one.warm_up), chosen, 0.0))
+            one.warm_up.append(run_block(one, sample, len(one.warm_up), chosen))
         enough = time.perf_counter() - started >= settings.warm_up_s
         waiting = [
             one
@@ -222,31 +179,39 @@ def _warm_up(
         ]
 
 
-def _steady(measurement: Measurement, rng: random.Random, tell: Progress) -> None:
+def _steady(
+    settings: Settings,
+    recordings: Sequence[Recording],
+    sample: Sample,
+    rng: random.Random,
+    states: list[State],
+    tell: Progress,
+) -> None:
     """Run blocks until there are enough: every setting runs each block, in random order."""
-    settings, sample = measurement.settings, measurement.sample
     order = shuffled_forever(len(sample.texts), random.Random(rng.random()))
     size = settings.block_texts(len(sample.texts))
     blocks = settings.blocks(size)
-    turns = list(measurement.measured)
+    turns = list(recordings)
     started = time.perf_counter()
     number = 0
     while True:
         elapsed = time.perf_counter() - started
         part = elapsed / settings.duration_s if settings.duration_s is not None else number / blocks
         tell("measuring", min(part, 1.0))
-        if elapsed >= len(measurement.states) * MINUTE_S:
-            measurement.states.append(state())
+        if elapsed >= len(states) * MINUTE_S:
+            states.append(state())
         if number and part >= 1:
             return
         chosen = [next(order) for _ in range(size)]
         rng.shuffle(turns)
         for one in turns:
-            one.add(_run_block(one, sample, number, chosen, settings.interval_s))
+            one.add(run_block(one, sample, number, chosen, settings.interval_s))
         number += 1
 
 
-def _run_block(one: Measured, sample: Sample, number: int, chosen: Sequence[int], interval_s: float) -> Block:
+def run_block(
+    one: Recording, sample: Sample, number: int, chosen: Sequence[int], interval_s: float = 0.0
+) -> Block:
     """Run every text of the block once, in batches of similar length."""
     size = one.setting.batch_size
     if size > 1:
@@ -258,13 +223,21 @@ def _run_block(one: Measured, sample: Sample, number: int, chosen: Sequence[int]
         if interval_s:
             time.sleep(interval_s)
         rows[n, 1:] = time_run(one.classifier, [sample.texts[i] for i in batch], size)
-        rows[n, 0] = batch[0] if size == 1 else -1
+        rows[n, 0] = batch[0]
     return Block(number, rows, time.process_time_ns() - cpu)
 
 
-def _endless_run(one: Measured, sample: Sample) -> Callable[[], int]:
+def shuffled_forever(count: int, rng: random.Random) -> Iterator[int]:
+    """0 … count − 1 in random order, then again in another: every text comes equally often."""
+    order = list(range(count))
+    while True:
+        rng.shuffle(order)
+        yield from order
+
+
+def _endless_run(one: Recording, sample: Sample) -> Callable[[], int]:
     """A function that runs the next batch and returns how many texts it held."""
-    order: Iterator[int] = shuffled_forever(len(sample.texts), random.Random(0))
+    order = shuffled_forever(len(sample.texts), random.Random(SEED))
     size = one.setting.batch_size
 
     def run() -> int:

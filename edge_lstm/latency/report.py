@@ -1,61 +1,168 @@
-"""A latency result as one HTML page that opens offline and prints."""
+"""A latency result as tables and lines, the same for terminal and page; and the HTML page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
-from edge_lstm import charts
-from edge_lstm.html import SERIES, figure, page, swatch, table
-from edge_lstm.latency import summary
-from edge_lstm.latency.result import Result
-from edge_lstm.latency.statistics import per_text
+from edge_lstm.charts import length_chart
+from edge_lstm.html import SERIES, Table, figure, items, page, table
+from edge_lstm.latency import statistics
+from edge_lstm.latency.compare import UNDECIDED, Comparison
+from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.printable import listed
+
+DASH = "–"
+
+
+def machine_line(result: Result) -> str:
+    """CPU, CPUs in use, versions."""
+    machine = result.machine
+    cores, usable = machine.cores, machine.usable_cores
+    cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
+    board = f"{machine.board}, " if machine.board else ""
+    versions = [f"{name} {result.versions.get(name, DASH)}" for name in ("onnxruntime", "python")]
+    return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"
+
+
+def texts_line(result: Result) -> str:
+    """Which texts, how many, how long."""
+    texts = result.texts
+    fewest, middle, most = texts.tokens
+    count = f"{texts.count:,} texts" if texts.count != 1 else "1 text"
+    return f"{count} ({texts.source}), {fewest:.0f} to {most:.0f} tokens, median {middle:.0f}"
+
+
+def notes(result: Result) -> list[str]:
+    """Why there is no energy, and the reasons to distrust the times."""
+    energy = [] if any(one.energy for one in result.settings) else [result.energy_note]
+    return [*energy, *(f"warning: {warning.text}" for warning in result.warnings)]
+
+
+def tables(result: Result) -> Iterator[Table]:
+    """Cold start, percentiles, the parts of a text, ratios and energy, as far as they were measured."""
+    settings = result.settings
+    if any(one.cold_starts for one in settings):
+        yield _cold_start(settings)
+    yield _percentiles(settings)
+    yield _parts_of_a_text(settings)
+    ratios = [(one.name, one.ratio) for one in settings if one.ratio]
+    if ratios:
+        rows = [(name, f"{ratio.value:.3f}", _span(ratio.low, ratio.high)) for name, ratio in ratios]
+        note = f"(times as long as {settings[0].name} for the same texts, run in turn)"
+        yield Table(("ratio", "ratio", "95 % CI"), rows, note)
+    energies = [(one.name, one.energy) for one in settings if one.energy]
+    if energies:
+        rows = [
+            (name, f"{e.joules_per_text * 1e3:.3g}", f"{e.above_rest_joules_per_text * 1e3:.3g}")
+            for name, e in energies
+        ]
+        note = f"({energies[0][1].meter}: {energies[0][1].scope})"
+        yield Table(("energy per text, mJ", "total", "above rest"), rows, note)
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """The p50 of each setting, then and now."""
+    rows = [
+        (r.name, ms(r.old_us), ms(r.new_us), f"{r.ratio:.3f}", _span(r.low, r.high), r.verdict)
+        for r in comparison.rows
+    ]
+    undecided = any(row.verdict == UNDECIDED for row in comparison.rows)
+    note = f"{UNDECIDED}: beyond the limit, but within the noise; measure longer" * undecided
+    return Table(("p50 per run, ms", "then", "now", "ratio", "95 % CI", "verdict"), rows, note)
+
+
+def ms(us: float | None) -> str:
+    """µs → ms with three digits that count; a dash where there is none."""
+    if us is None:
+        return DASH
+    value = us / 1e3
+    digits = 4 if value < 0.1 else 3 if value < 10 else 2 if value < 100 else 0
+    return f"{value:.{digits}f}"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.3f}–{high:.3f}"
+
+
+def _cold_start(settings: Sequence[SettingResult]) -> Table:
+    """The median of each phase, in ms, and the memory in MiB."""
+    rows = []
+    for one in settings:
+        starts = [(s.total_ms, s.python_ms, s.imports_ms, s.load_ms, s.first_ms) for s in one.cold_starts]
+        times = [f"{median(phase):.1f}" for phase in zip(*starts)] or [DASH] * 5
+        sizes = (one.memory.steady, one.memory.peak) if one.memory else (None, None)
+        mib = [DASH if size is None else f"{size / 2**20:.1f}" for size in sizes]
+        rows.append((one.name, *times, *mib))
+    header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
+    count = max(len(one.cold_starts) for one in settings)
+    return Table(
+        header, rows, f"(median of {count} new process{'es' * (count > 1)}; memory in MiB after all texts)"
+    )
+
+
+def _percentiles(settings: Sequence[SettingResult]) -> Table:
+    """The times of a run, and which percentiles take more runs."""
+    rows = []
+    for one in settings:
+        both, ci = one.both, one.both.p50_ci_us
+        times = map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us))
+        rows.append((one.name, ms(both.p50_us), f"{ms(ci[0])}–{ms(ci[1])}" if ci else DASH, *times))
+    title = "per batch, ms" if any(one.batch_size > 1 for one in settings) else "per text, ms"
+    fewest = min(one.runs for one in settings)
+    missing = [which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest]
+    needs = ", ".join(f"p{which} needs at least {statistics.samples_needed(which):,}" for which in missing)
+    note = f"({needs} runs; {fewest:,} were measured)" if missing else ""
+    return Table((title, "p50", "95 % CI", "mean", "p90", "p95", "p99"), rows, note)
+
+
+def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
+    """What of it is the text rule and what the network, and what a token costs."""
+    rows = []
+    for one in settings:
+        fit = one.length_fit
+        line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n" if fit else DASH
+        medians = (one.encode.p50_us, one.run.p50_us)
+        parts = [ms(None if us is None else us / one.batch_size) for us in medians]
+        rows.append((one.name, *parts, ms(one.cpu_us_per_text), f"{one.texts_per_second:,.0f}", line))
+    header = ("of it, per text, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
+    return Table(header, rows)
 
 
 def report(result: Result) -> str:
     """The page: HTML that loads nothing and runs no script."""
-    names = list(dict.fromkeys(Path(one.model.path).name.removesuffix(".onnx") for one in result.settings))
-    title = f"Latency of {listed(names, 3)}"
-    return page(title, _body(title, result))
-
-
-def _body(title: str, result: Result) -> Iterator[str]:
-    yield f"<h1>{escape(title)}</h1>"
+    models = dict.fromkeys(one.model for one in result.settings)
+    digests = [f"{Path(model.path).name}: sha256 {model.sha256}" for model in models]
+    names = listed(list(dict.fromkeys(Path(model.path).name.removesuffix(".onnx") for model in models)), 3)
     measured = f"{result.created}, measured for {result.seconds:.0f} s"
-    lines = [summary.machine_line(result), summary.texts_line(result), measured]
-    yield f'<p class="muted">{"<br>".join(map(escape, lines))}</p>'
-    if not result.warnings:
-        yield "<p>No condition disturbed the measurement.</p>"
-    else:
-        items = "".join(f"<li>{escape(warning.text)}</li>" for warning in result.warnings)
-        yield f"<p><b>Read with care</b></p><ul>{items}</ul>"
-    colours = {one.name: swatch(i) for i, one in enumerate(result.settings)}
-    for cells in summary.tables(result):
-        rows = [(colours.get(name, "") + escape(name), *map(escape, values)) for name, *values in cells.rows]
-        yield table(cells.header, rows, numbers=range(1, len(cells.header)))
-        yield f'<p class="muted">{escape(cells.note)}</p>'
-    yield from _lengths(result)
-    yield f'<p class="muted">{escape(result.energy_note)}.</p>'
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    models = {one.model.path: one.model.sha256 for one in result.settings}
-    digests = "<br>".join(f"{escape(Path(path).name)}: sha256 {sha}" for path, sha in models.items())
-    yield f"<footer>{escape(versions)}<br>{digests}</footer>"
+    return page(
+        f"Latency of {names}",
+        [machine_line(result), texts_line(result), measured],
+        _body(result),
+        [versions, *digests],
+    )
 
 
-def _lengths(result: Result) -> Iterator[str]:
-    """The line through the texts' medians over their tokens."""
-    curves: list[charts.LengthCurve] = []
-    for one, colour in zip(result.settings, SERIES):  # of more settings the colours could not be told apart
-        if fit := one.length_fit:
-            text = np.array(one.samples.text, np.int64)
-            _, times = per_text(text, one.samples.both_us)
-            _, tokens = per_text(text, np.array(one.samples.tokens, np.float64))
-            curves.append(charts.LengthCurve(tokens, times, fit.fixed_us, fit.per_token_us, colour))
+def _body(result: Result) -> Iterator[str]:
+    if result.warnings:
+        yield f"<p><b>Read with care</b></p>{items(warning.text for warning in result.warnings)}"
+    else:
+        yield "<p>No condition disturbed the measurement.</p>"
+    names = [one.name for one in result.settings]
+    for cells in tables(result):
+        yield table(cells, names)
+    # Of more settings than colours the curves could not be told apart.
+    curves = [
+        (np.array(one.by_text) * (1, 1e-6), (fit.fixed_us / 1e6, fit.per_token_us / 1e6), colour)
+        for one, colour in zip(result.settings, SERIES)
+        if (fit := one.length_fit) and one.by_text
+    ]
     if curves:
-        yield "<h2>Time by length</h2>"
         caption = "A dot is a text, the median of its runs; the line is the fit."
-        yield figure(charts.length_curve_chart(curves), caption)
+        yield f"<h2>Time by length</h2>{figure(length_chart(curves), caption)}"
+    yield f'<p class="muted">{escape(result.energy_note)}.</p>'

@@ -1,16 +1,18 @@
-"""What is measured: the models, each way they are run, for how long; and what people type for it."""
+"""What is measured: the models, each way they are run, for how long, on which texts."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 from edge_lstm.errors import DataError
+from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
+from edge_lstm.modelfile import ModelFile, embedded_model
+from edge_lstm.models import embedded_reviews
 
 # The settings take turns on blocks of texts: long enough that a block's own noise is small, short enough
 # that a change of the clock hits all settings alike.
@@ -21,9 +23,38 @@ MOST_TEXTS_OF_A_PASS = 256
 BATCHES_IN_BLOCK = 4
 MAX_BLOCK_TEXTS = 8192
 
-UNITS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-LONGEST_S = 30 * 24 * 3600.0
-MOST = 1_000_000
+MAX_TEXTS = 5000  # more would only cost memory: these are varied enough
+LONGEST_S = 30 * 24 * 3600
+MOST = 1_000_000  # threads or texts of a batch
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Texts and where they are from. Raise DataError where there is none."""
+
+    source: str
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.texts:
+            raise DataError(f"{self.source} holds no texts; give a file with at least one")
+
+
+def texts_of(model: ModelFile) -> Sample:
+    """Return the package's reviews for the package's model, else the examples in the model file."""
+    if model.data == embedded_model().read_bytes():
+        return Sample("the package's reviews", embedded_reviews())
+    texts = tuple(row.text for row in model.golden if row.text)
+    return Sample(f"the examples in {model.path.name}", texts)
+
+
+def read_texts(path: Path, *, text_column: str | None = None, input_format: str | None = None) -> Sample:
+    """Read the first MAX_TEXTS texts of a file or folder that ``score`` reads. Raise DataError."""
+    from edge_lstm.tables.reader import read_rows
+
+    rows = read_rows([path], format=input_format, text_column=text_column)
+    texts = tuple(islice((row.text for row in rows if row.text is not None), MAX_TEXTS))
+    return Sample(path.name or str(path), texts)
 
 
 @dataclass(frozen=True)
@@ -56,18 +87,18 @@ class Settings:
     energy_s: seconds of work that energy is measured over, where there is a meter.
     warm_up_s, max_warm_up_blocks: bounds of the warm-up, which otherwise ends where times are steady.
 
-    Raises DataError where the same model file is given twice, or where no block can hold whole batches of
-    every size.
+    Raise DataError where the same model file is given twice, a time is out of range, or no block can hold
+    whole batches of every size.
     """
 
     models: tuple[Path, ...]
+    runs: int
+    cold_starts: int
     threads: tuple[int, ...] = (1,)
     batch_sizes: tuple[int, ...] = (1,)
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
-    runs: int = 2000  # p99 takes 1,000
     duration_s: float | None = None
     interval_s: float = 0.0
-    cold_starts: int = 5
     energy_s: float = 10.0
     warm_up_s: float = 0.5
     max_warm_up_blocks: int = 40
@@ -75,6 +106,11 @@ class Settings:
     def __post_init__(self) -> None:
         if len({model.resolve() for model in self.models}) < len(self.models):
             raise DataError("a model is given twice; name each model file once")
+        duration = 1.0 if self.duration_s is None else self.duration_s
+        if not (0 <= self.interval_s <= LONGEST_S and 0 < duration <= LONGEST_S):
+            raise DataError(
+                f"duration and interval are seconds above 0; give at most {LONGEST_S:,} (30 days)"
+            )
         self.block_texts(1)
 
     @cached_property
@@ -114,8 +150,6 @@ class Settings:
     def blocks(self, block_texts: int) -> int:
         """Blocks that each setting runs: for ``runs`` of the smallest batch, a median of the largest, and the
         ratio of several settings."""
-        from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
-
         texts = max(self.runs * min(self.batch_sizes), samples_needed(50) * max(self.batch_sizes))
         return max(math.ceil(texts / block_texts), MIN_BLOCKS if len(self.each) > 1 else 1)
 
@@ -130,19 +164,8 @@ def _model_names(models: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def parse_time(text: str, option: str) -> float:
-    """'30m', '20ms', '1.5' (seconds) → seconds. Raises DataError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    if not match or match[2] not in UNITS:
-        raise DataError(f"{option} {text[:40]!r} is no time; write it as 20ms, 30s, 10m or 2h")
-    seconds = float(match[1]) * UNITS[match[2]]
-    if seconds > LONGEST_S:
-        raise DataError(f"{option} {text[:40]!r} is too long; give at most 30 days, 720h")
-    return seconds
-
-
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:
-    """'1,2,4' → (1, 2, 4), each at least 1, none twice. Raises DataError."""
+    """'1,2,4' → (1, 2, 4), each at least 1, none twice. Raise DataError."""
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -150,11 +173,3 @@ def parse_numbers(text: str, option: str) -> tuple[int, ...]:
     if not numbers or not all(1 <= number <= MOST for number in numbers):
         raise DataError(f"{option} {text[:40]!r}: expected whole numbers from 1 on, such as 1 or 1,2,4")
     return tuple(dict.fromkeys(numbers))
-
-
-def parse_percent(text: str, option: str) -> float:
-    """'5%' or '5' → 0.05. Raises DataError."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)\s*%?", text.strip())
-    if not match:
-        raise DataError(f"{option} {text[:40]!r}: expected a percentage, such as 5%")
-    return float(match[1]) / 100

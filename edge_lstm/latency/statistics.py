@@ -1,6 +1,6 @@
 """Numbers out of samples: percentiles, confidence intervals, ratios, the cost of a token.
 
-Every interval is a bootstrap at 95 %, from a fixed seed: the same samples give the same numbers.
+Intervals are 95 % bootstraps from a fixed seed: the same samples give the same numbers.
 """
 
 from __future__ import annotations
@@ -35,46 +35,30 @@ def percentile(samples: Floats, which: int) -> float | None:
     return float(np.percentile(samples, which)) if len(samples) >= samples_needed(which) else None
 
 
-def chunk_of(n: int, block: int) -> npt.NDArray[np.intp]:
-    """Samples in order of time → the chunk each belongs to, the unit that a bootstrap draws: int [n].
-
-    Neighbours in time share the state of the machine, so they are drawn together: a block of texts
-    (``block`` samples) where that leaves enough chunks.
-    """
-    size = block if block and n // block >= MIN_CHUNKS else max(1, n // (2 * MIN_CHUNKS))
-    return np.minimum(np.arange(n) // size, max(0, n // size - 1))
-
-
-def resampled_medians(samples: Floats, block: int, rng: np.random.Generator) -> Floats:
-    """Medians of RESAMPLES draws of chunks: float64 [RESAMPLES]."""
-    order = np.argsort(samples, kind="stable")
-    ordered = samples[order]
-    chunks = chunk_of(len(samples), block)
-    chunk_ordered = chunks[order]
-    count = int(chunks[-1]) + 1
-    medians = np.empty(RESAMPLES)
-    for i in range(RESAMPLES):
-        # The draw as weights on the samples that are sorted already: no sorting per draw.
-        weights = np.bincount(rng.integers(0, count, count), minlength=count)[chunk_ordered]
-        running = np.cumsum(weights)
-        medians[i] = ordered[np.searchsorted(running, running[-1] / 2)]
-    return medians
-
-
-def interval(draws: Floats) -> tuple[float, float]:
-    """95 % interval of bootstrap draws."""
-    low, high = np.percentile(draws, [LOW, HIGH])
-    return float(low), float(high)
-
-
 def median_interval(samples: Floats, block: int = 0, seed: int = 0) -> tuple[float, float] | None:
     """95 % interval of the median; None where there are too few samples.
 
-    samples: float64 [n], in the order of time; block: samples of a block of texts, 0 where there is none.
+    samples: float64 [n], in the order of time. block: samples of a block of texts, 0 where there is none.
+
+    Neighbours in time share the state of the machine, so the bootstrap draws them together: blocks of texts
+    where there are enough.
     """
-    if len(samples) < samples_needed(50):
+    n = len(samples)
+    if n < samples_needed(50):
         return None
-    return interval(resampled_medians(samples, block, np.random.default_rng(seed)))
+    size = block if block and n // block >= MIN_CHUNKS else n // (2 * MIN_CHUNKS)
+    count = n // size
+    order = np.argsort(samples, kind="stable")
+    ordered = samples[order]
+    chunks = np.minimum(order // size, count - 1)
+    rng = np.random.default_rng(seed)
+    medians = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        # The draw as weights on the samples that are sorted already: no sorting per draw.
+        running = np.cumsum(np.bincount(rng.integers(0, count, count), minlength=count)[chunks])
+        medians[i] = ordered[np.searchsorted(running, running[-1] / 2)]
+    low, high = np.percentile(medians, [LOW, HIGH])
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -97,8 +81,17 @@ def paired_ratio(mine: Floats, others: Floats, seed: int = 0) -> Ratio | None:
     logs = np.log(mine / others)
     rng = np.random.default_rng(seed)
     draws = np.median(logs[rng.integers(0, len(logs), (RESAMPLES, len(logs)))], axis=1)
-    low, high = interval(draws)
-    return Ratio(math.exp(float(np.median(logs))), math.exp(low), math.exp(high))
+    return Ratio(*np.exp([np.median(logs), *np.percentile(draws, [LOW, HIGH])]).tolist())
+
+
+def unpaired_ratio(new: tuple[float, float, float], old: tuple[float, float, float]) -> Ratio:
+    """Ratio of two values that were measured apart. new, old: value, low and high end of its 95 % interval.
+
+    The distances of the ends, as logarithms, add up as squares (Donner & Zou 2012).
+    """
+    (n, n_low, n_high), (o, o_low, o_high) = np.log(new), np.log(old)
+    middle, below, above = n - o, math.hypot(n - n_low, o_high - o), math.hypot(n_high - n, o - o_low)
+    return Ratio(*np.exp([middle, middle - below, middle + above]).tolist())
 
 
 @dataclass(frozen=True)
@@ -124,5 +117,5 @@ def fit_length(tokens: Floats, times_us: Floats) -> LengthFit | None:
 def per_text(text: npt.NDArray[np.int64], values: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
     """Samples by text → (texts, the median of each)."""
     order = np.argsort(text, kind="stable")
-    found, starts = np.unique(text[order], return_index=True)
-    return found, np.array([float(np.median(part)) for part in np.split(values[order], starts[1:])])
+    texts, starts = np.unique(text[order], return_index=True)
+    return texts, np.array([float(np.median(part)) for part in np.split(values[order], starts[1:])])

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from model_files import SMALL
+from test_cli import run
 
 from edge_lstm import Classifier, DataError
 from edge_lstm.cli.explain import coloured, readable
@@ -91,22 +92,24 @@ def test_a_label_that_does_not_exist_is_refused() -> None:
         explain(CLASSIFIER, "x", label="other")
 
 
-def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "edge_lstm", "explain", *arguments]
-    return subprocess.run(command, capture_output=True, input=stdin)
+def test_the_command_is_plain_through_a_pipe_fits_80_columns_and_waits_for_no_rich() -> None:
+    text = TEXT + " And one more sentence " * 9
+    code = (
+        f"import sys; sys.argv = ['edge-lstm', 'explain', {text!r}]\n"
+        "from edge_lstm.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not any(name.split('.')[0] == 'rich' for name in sys.modules), 'rich'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout and max(map(len, done.stdout.splitlines())) < 80
 
 
-def test_the_command_is_plain_through_a_pipe_and_fits_80_columns() -> None:
-    done = run(TEXT + " And one more sentence " * 9)
-    assert done.returncode == 0 and not done.stderr
-    assert b"\x1b" not in done.stdout
-    assert max(map(len, done.stdout.decode().splitlines())) < 80
-
-
-def test_the_command_answers_in_json() -> None:
-    answer = json.loads(run(TEXT, "--json").stdout)
+def test_the_command_answers_in_json_and_reads_standard_input() -> None:
+    answer = json.loads(run("explain", TEXT, "--json").stdout)
     assert answer["words"][0]["text"] == "Dull"
-    assert run(stdin=TEXT.encode() + b"\n").stdout == run(TEXT).stdout
+    assert run("explain", stdin=TEXT.encode() + b"\n").stdout == run("explain", TEXT).stdout
 
 
 def test_the_terminal_shows_the_whole_text_and_colours_what_moved_it() -> None:
@@ -118,18 +121,6 @@ def test_the_terminal_shows_the_whole_text_and_colours_what_moved_it() -> None:
     assert re.findall(r";?4m(.*?)\x1b", shown) == ["qwxyz"]
 
 
-def test_a_pipe_does_not_wait_for_rich() -> None:
-    code = (
-        "import sys; sys.argv = ['edge-lstm', 'explain', 'A fine film.']\n"
-        "from edge_lstm.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "assert not any(name.split('.')[0] == 'rich' for name in sys.modules), 'rich'"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 def test_a_text_that_would_steer_the_terminal_does_not() -> None:
     assert readable("a\x1b[31mb\x07\nc") == "a\ufffd[31mb\ufffd\nc"
-    assert b"\x1b" not in run("good\x1b[31m").stdout
+    assert b"\x1b" not in run("explain", "good\x1b[31m").stdout

@@ -36,11 +36,6 @@ def test_the_interval_over_blocks_of_the_same_texts_is_that_of_the_measurement()
     assert passes[1] - passes[0] < (others[1] - others[0]) / 2
 
 
-def test_the_same_samples_give_the_same_interval() -> None:
-    samples = np.random.default_rng(3).normal(100, 10, 500)
-    assert statistics.median_interval(samples) == statistics.median_interval(samples.copy())
-
-
 def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times() -> None:
     rng = np.random.default_rng(4)
     drift = np.linspace(1, 2, 60)
@@ -51,10 +46,19 @@ def test_a_ratio_of_interleaved_blocks_survives_a_drift_that_doubles_all_times()
     assert ratio.low < 0.8 < ratio.high
     assert ratio.high - ratio.low < 0.03
     assert ratio.value == pytest.approx(0.8, abs=0.01)
+    assert statistics.paired_ratio(np.ones(4), np.ones(4)) is None  # of fewer than five blocks
 
 
-def test_no_ratio_from_fewer_than_five_blocks() -> None:
-    assert statistics.paired_ratio(np.ones(4), np.ones(4)) is None
+def test_the_ratio_of_two_runs_covers_the_true_one_about_95_times_in_100() -> None:
+    rng = np.random.default_rng(6)
+    covered = 0
+    for seed in range(100):
+        runs = (scale * rng.lognormal(0, 0.5, 400) for scale in (1.1, 1.0))
+        new, old = ((float(np.median(run)), *statistics.median_interval(run, seed=seed)) for run in runs)
+        ratio = statistics.unpaired_ratio(new, old)
+        assert ratio.value == pytest.approx(new[0] / old[0])
+        covered += ratio.low <= 1.1 <= ratio.high
+    assert 88 <= covered <= 100
 
 
 @settings(deadline=None)  # a slow day is no defect

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from machines import files
 
 from edge_lstm import machine
 
 
 @pytest.mark.parametrize(
-    ("files", "cores"),
+    ("says", "cores"),
     [
         ({}, 8),
         ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "250000 100000\n"}, 2),
@@ -30,10 +31,7 @@ from edge_lstm import machine
     ],
 )
 def test_the_cores_to_use_heed_control_groups(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: dict[str, str], cores: int
 ) -> None:
     monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)))
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert machine.available_cores(tmp_path) == cores
+    assert machine.available_cores(files(tmp_path, says)) == cores

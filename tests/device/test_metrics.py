@@ -22,16 +22,6 @@ from edge_lstm.metrics import (
 )
 
 
-def test_the_confusion_matrix_has_a_row_for_each_true_label_and_a_score_for_each() -> None:
-    confusion = confusion_matrix(np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 0]), 3)
-    assert confusion.tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
-    first, second, third = label_scores(confusion, ("a", "b", "c"))
-    assert (first.precision, first.recall, first.support, first.predicted) == (2 / 4, 2 / 3, 3, 4)
-    assert (second.precision, second.recall, second.f1) == (1 / 2, 1 / 2, 1 / 2)
-    # Never predicted: no precision to speak of, and nothing divided by zero.
-    assert (third.precision, third.recall, third.f1, third.support, third.predicted) == (0, 0, 0, 1, 0)
-
-
 def test_log_loss_is_finite_for_a_prediction_that_was_sure_and_wrong() -> None:
     sure = np.array([[1.0, 0.0], [1.0, 0.0]], dtype=np.float32)
     assert log_loss(np.array([0, 1]), sure) == pytest.approx(-math.log(2**-23) / 2)
