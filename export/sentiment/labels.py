@@ -78,6 +78,6 @@ def with_mean(labels: Floats, mean: float) -> Floats:
     reviews (the prior shift of Saerens et al., 2002).
     """
     logits = logit(np.clip(labels[:, 1], 0.5 / _SCALE, 1 - 0.5 / _SCALE).astype(np.float64))
-    shift = brentq(lambda shift: expit(logits + shift).mean() - mean, -8.0, 8.0)
+    shift = brentq(lambda shift: expit(logits + shift).mean() - mean, -30.0, 30.0)
     second = expit(logits + shift)
     return np.stack([1 - second, second], axis=1).astype(np.float32)
