@@ -14,7 +14,7 @@ import pytest
 from model_files import DATA, SMALL, edited
 
 from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, onnx_file, score, score_files
-from edge_lstm.errors import DamagedModelFileError, DataError
+from edge_lstm.errors import DataError
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.explain import explain
@@ -74,27 +74,6 @@ def test_a_model_of_one_label_answers_as_before() -> None:
 
 def test_inspect_shows_the_thresholds() -> None:
     assert describe(parse_model(several(), HERE))["thresholds"] == {"neg": 0.4, "pos": 0.6}
-
-
-@pytest.mark.parametrize(
-    ("file", "reason"),
-    [
-        (several([0.5]), "threshold for each label"),
-        (several([0.5, 0]), "not above 0 to 1"),
-        (several([0.5, 1.5]), "not above 0 to 1"),
-        (several([0.5, True]), "not above 0 to 1"),
-        (several([0.5, "1"]), "not above 0 to 1"),
-        (several("0.5"), "no list"),
-        (several(several="[]"), "no list"),
-        (several(several=None), "not those of its network"),
-        (several(network=onnx_file.parse(DATA).metadata["edge_lstm.network"]), "not those of its network"),
-        (several(labels='["neg|","pos"]'), "holds '|'"),
-    ],
-)
-def test_thresholds_that_are_none_are_damage(file: bytes, reason: str) -> None:
-    with pytest.raises(DamagedModelFileError) as caught:
-        parse_model(file, HERE)
-    assert reason in str(caught.value)
 
 
 def test_score_joins_the_labels_in_one_column(classifier: Classifier) -> None:

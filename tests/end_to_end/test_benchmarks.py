@@ -42,7 +42,9 @@ def this_python(name: str, cache: Path) -> Environment:
 
 def fake(name: str, *options: str, environment: str = "fake", exact: bool = False) -> Contender:
     runner = ("tests.end_to_end.fake_peer",)
-    return Contender(name, environment, runner, "seed.npz", options=dict.fromkeys(options, "yes"), exact=exact)
+    return Contender(
+        name, environment, runner, "seed.npz", options=dict.fromkeys(options, "yes"), exact=exact
+    )
 
 
 @pytest.fixture
@@ -129,7 +131,14 @@ def test_the_presets_page_has_means_and_ends_of_the_seeds() -> None:
         }
         for seed, share in enumerate((0.91, 0.92))
     ]
-    small = {"name": "small", "files": files, "words": 30.0, "alone": 120.0, "batches": 60.0, "batch_size": 16}
+    small = {
+        "name": "small",
+        "files": files,
+        "words": 30.0,
+        "alone": 120.0,
+        "batches": 60.0,
+        "batch_size": 16,
+    }
     presets = {"conditions": conditions.now(), "texts": 25_000, "presets": [small]}
     page = accuracy.page(presets)
     assert "| small | 300 kB | **91.50 %** (91.00 to 92.00) | 2 | 90.60 to 91.40 | 0.2500 | 1.00% |" in page

@@ -16,6 +16,7 @@ from edge_lstm_export import TextClassifier
 from edge_lstm import Classifier
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.modelfile import embedded_model
+from tests.hostile_files import DAMAGED, UNFIT
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
@@ -130,6 +131,4 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def damaged() -> list[tuple[str, bytes]]:
     """Files that no port may answer with: (what is wrong, bytes)."""
-    from tests.ports.damage import damaged_files
-
-    return damaged_files()
+    return [(hostile.name, hostile.data()) for hostile in (*DAMAGED, *UNFIT)]
