@@ -164,7 +164,7 @@ DAMAGED = [
       for digest in ("", "0" * 64, "g" * 64, "é" * 32)),
     Hostile("a digest in a field that readers skip", CHANGED,
             lambda: b"\x32".join(DATA.rsplit(b"\x72", 1))),
-    Hostile("a digest of another name", CHANGED, lambda: DATA.replace(b"edge_lstm.digest", b"edge_lstm.dikest")),
+    Hostile("a digest of another name", CHANGED, lambda: DATA.replace(b".digest", b".dikest")),
     Hostile("bytes behind the digest", CHANGED, lambda: DATA + field(25, b"")),
     # Labels.
     metadata("labels are a number", "no list of texts", labels="5"),

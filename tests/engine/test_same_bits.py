@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import platform
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 
 from tests.engine.conftest import (
     DECODED,
     HERE,
-    PROJECT,
     RECORDS,
     SANITIZED,
     STRICT,
@@ -167,11 +165,6 @@ def test_weights_of_all_eight_bits(program: list[str], models: list[Case], tmp_p
 
 def constants(data: bytes, *names: bytes) -> list[bytes]:
     """The values of a file's constants."""
-    spec = importlib.util.spec_from_file_location("reference", PROJECT / "ports" / "reference.py")
-    assert spec and spec.loader
-    reference = importlib.util.module_from_spec(spec)
-    sys.modules["reference"] = reference
-    spec.loader.exec_module(reference)
     graph = dict(reference.fields(data))[7]
     tensors = [dict(reference.fields(value)) for number, value in reference.fields(graph) if number == 5]
     return [tensor[9] for tensor in tensors if tensor[8] in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.hostile_files import DAMAGED, UNFIT
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
+sys.path.append(str(PROJECT / "ports"))  # import reference: it is in no package
 ROWS = 60
 LABELS = ["neg", "pos"]
 ODD_LABELS = ["no", 'a "quoted"\u202ename', "日本語", "\\back/slash", "ß", "\u061c\u2069\u202e"]

@@ -7,16 +7,15 @@ import ctypes
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+import reference
 
 from edge_lstm.errors import ModelFileError
 from edge_lstm.modelfile import parse_model
 from tests.engine.conftest import ENGINE, Compile, compiled  # noqa: F401
 from tests.ports.conftest import Case
 from tests.ports.test_javascript import MODULE, NODE, needs_node
-from tests.ports.test_reference import reference  # noqa: F401
 
 # Single bits, and what turns the tag of a metadata entry (0x72) into that of a text which readers skip.
 MASKS = (1, 2, 4, 8, 16, 32, 64, 128, 0x72 ^ 0x12, 0x72 ^ 0x1A, 0x72 ^ 0x22, 0x72 ^ 0x2A)
@@ -78,8 +77,7 @@ def test_no_file_with_a_changed_byte_is_opened(
         if reader == "python":
             told = changed_bytes(path, tried, lambda data: parse_model(data, Path("m.onnx")), ModelFileError)
         elif reader == "reference":
-            module: ModuleType = request.getfixturevalue("reference")
-            told = changed_bytes(path, tried, module.read, module.ModelError)
+            told = changed_bytes(path, tried, reference.read, reference.ModelError)
         elif reader == "javascript":
             command = [
                 NODE,
