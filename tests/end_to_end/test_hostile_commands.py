@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,14 +84,18 @@ def locked(folder: Path) -> None:
         pytest.skip("root may write everywhere")
 
 
+@cache
+def measured() -> str:
+    """A result, as JSON."""
+    quick = {"runs": 20, "cold_starts": 0, "warm_up_s": 0, "max_warm_up_blocks": 1}
+    return json.dumps(to_result(measure(Settings(models=(embedded_model(),), **quick))).to_dict())
+
+
 def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
     """A result that was changed by hand."""
 
     def given(folder: Path) -> None:
-        settings = Settings(
-            models=(embedded_model(),), runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1
-        )
-        document = to_result(measure(settings)).to_dict()
+        document = json.loads(measured())
         change(document)
         (folder / "r.json").write_text(json.dumps(document))
 
@@ -99,6 +104,11 @@ def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
 
 def latency(name: str, *arguments: str, **more: object) -> Case:
     return Case(name=f"latency: {name}", arguments=(*QUICK, *arguments), **more)  # type: ignore[arg-type]
+
+
+def latency_in(name: str, rest: str = "", *, before: str = "", **more: object) -> Case:
+    shell = f"{before}$EL {' '.join(QUICK)} {rest}"
+    return Case(**{"name": f"latency: {name}", "shell": shell, "exit": 0, **more})  # type: ignore[arg-type]
 
 
 def evaluate(name: str, *arguments: str, data: str = "text.csv", **more: object) -> Case:
@@ -241,34 +251,21 @@ FILES = [
             then=is_json("a\nb.json")),
 ]
 PLACES = [
-    Case(name="latency > /dev/full", shell=f"$EL {' '.join(QUICK)} > /dev/full", says="No space left"),
-    Case(name="latency --json > /dev/full", shell=f"$EL {' '.join(QUICK)} --json > /dev/full",
-         says="No space left"),
-    Case(name="latency >&-", shell=f"$EL {' '.join(QUICK)} >&-", says="standard output is closed"),
-    Case(name="latency >&- with a file for the result", shell=f"$EL {' '.join(QUICK)} -o r.json >&-", exit=0,
-         leaves=frozenset({"r.json"}), then=is_json("r.json")),
-    Case(name="latency 2>&-", shell=f"$EL {' '.join(QUICK)} 2>&-", exit=0, says="p50"),
-    Case(name="latency <&- 2>&-", shell=f"$EL {' '.join(QUICK)} <&- 2>&-", exit=0, says="p50"),
-    Case(name="latency with cold starts <&- 2>&-", shell="$EL latency --runs 20 --cold-starts 1 <&- 2>&-",
-         exit=0),
-    Case(name="latency -o /dev/stdout", shell=f"$EL {' '.join(QUICK)} -o /dev/stdout | cat > r", exit=0,
-         leaves=frozenset({"r"})),
-    Case(name="latency in ASCII", shell=f"$EL {' '.join(QUICK)}", exit=0, says="per text, ms",
-         environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
-    Case(name="latency in latin-1", shell=f"$EL {' '.join(QUICK)} --json", exit=0,
-         environment={"PYTHONIOENCODING": "latin-1"}),
+    latency_in(">&- with a file for the result", "-o r.json >&-", leaves=frozenset({"r.json"}),
+               then=is_json("r.json")),
+    latency_in("-o /dev/stdout", "-o /dev/stdout | cat > r", leaves=frozenset({"r"})),
+    latency_in("ASCII", says="per text, ms", environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
+    latency_in("latin-1", "--json", environment={"PYTHONIOENCODING": "latin-1"}),
+    latency_in("no room for another process", before="ulimit -u 1; ", exit=(0, 1)),
+    latency_in("few open files", before="ulimit -n 12; ", exit=(0, 1)),
+    latency_in("no core, no file larger than 4 blocks", "-o r.json", before="ulimit -f 4; ", exit=1,
+               says="no space"),
     Case(name="evaluate in ASCII, a name with letters that it lacks",
          shell="mv t.csv tü.csv; $EL evaluate tü.csv", given=put(t__csv=ROWS), exit=0, says="\\u00fc",
          changes=frozenset({"t.csv"}), leaves=frozenset({"tü.csv"}),
          environment={"PYTHONIOENCODING": "ascii"}),
-    Case(name="evaluate >&-", shell="$EL evaluate t.csv >&-", given=put(t__csv=ROWS),
-         says="output is closed"),
-    Case(name="evaluate > /dev/full", shell="$EL evaluate t.csv >/dev/full", given=put(t__csv=ROWS),
-         says="No space"),
-    Case(name="evaluate 2>&- <&-", shell="$EL evaluate t.csv 2>&- <&-", given=put(t__csv=ROWS), exit=0),
     Case(name="a working folder that is gone",
-         shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1", exit=0),
-    Case(name="no room for another process", shell=f"ulimit -u 1; $EL {' '.join(QUICK)}", exit=(0, 1)),
+         shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1 <&- 2>&-", exit=0),
     *(
         Case(
             name=f"{n} open files: {line}",
@@ -300,9 +297,6 @@ PLACES = [
             "evaluate m.onnx t.csv",
         )
     ),
-    Case(name="few open files", shell=f"ulimit -n 12; $EL {' '.join(QUICK)}", exit=(0, 1)),
-    Case(name="no core, no file larger than 100 blocks",
-         shell=f"ulimit -f 4; $EL {' '.join(QUICK)} -o r.json", says="no space"),
 ]
 # fmt: on
 
