@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,6 @@ class Case:
     statuses: list[str]
     answers: list[str]
     probabilities: npt.NDArray[np.float32]
-
-
-def some_texts(case: Case, step: int) -> Case:
-    """The case with every step-th text, where each takes long."""
-    every = {name: getattr(case, name) for name in ("texts", "statuses", "answers", "probabilities")}
-    return replace(case, **{name: values[::step] for name, values in every.items()})
 
 
 def trained(kind: Kind) -> TextClassifier:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier
-from edge_lstm.cli import app
 from edge_lstm.live_page import build_page
 from edge_lstm.modelfile import open_model
 from tests.ports.chromium import CHROMIUM, Chromium, served
@@ -52,26 +51,18 @@ def shown(browser: Chromium, name: str) -> str:
     return str(browser.run(f"document.getElementById({json.dumps(name)}).innerText"))
 
 
-def test_a_page_is_one_file_of_at_most_250_kb_with_tiny(tiny: Path) -> None:
-    html = build_page(open_model(tiny))
-    assert len(html.encode()) <= 250_000
-    assert html.count("</script>") == 2 and "<link rel=stylesheet" not in html and "src=" not in html
-
-
-def test_the_command_writes_it(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    odd = tmp_path / "<b>{module}&.onnx"
+def test_the_command_writes_one_file_of_at_most_250_kb_with_tiny(tiny: Path, tmp_path: Path) -> None:
+    odd, out = tmp_path / "<b>{module}&.onnx", tmp_path / "out.html"
     odd.write_bytes(tiny.read_bytes())
-    app(["page", str(odd), "-o", str(tmp_path / "out.html")], standalone_mode=False)
-    html = (tmp_path / "out.html").read_text(encoding="utf-8")
+    command = [sys.executable, "-m", "edge_lstm", "page", odd, "-o"]
+    run = subprocess.run([*command, out], capture_output=True, check=True)
+    html = out.read_text(encoding="utf-8")
+    assert run.stdout.decode() == f"wrote {out}: {len(html.encode()):,} bytes, the model in it\n"
+    assert len(html.encode()) <= 250_000 and html.count("</script>") == 2
+    assert "<link rel=stylesheet" not in html and "src=" not in html
     assert "<title>&lt;b&gt;{module}&amp;.onnx</title>" in html and "<b>" not in html
-    size = (tmp_path / "out.html").stat().st_size
-    assert capsys.readouterr().out == f"wrote {tmp_path / 'out.html'}: {size:,} bytes, the model in it\n"
-
-
-def test_a_page_that_goes_to_a_stream_is_all_that_is_written(tiny: Path) -> None:
-    command = [sys.executable, "-m", "edge_lstm", "page", str(tiny), "-o", "/dev/stdout"]
-    run = subprocess.run(command, capture_output=True, check=True)
-    assert run.stdout.decode() == build_page(open_model(tiny)) and run.stderr == b""
+    run = subprocess.run([*command, "/dev/stdout"], capture_output=True, check=True)
+    assert run.stdout.decode() == html and run.stderr == b""  # to a stream goes the page, and nothing else
 
 
 @needs_chromium
