@@ -24,53 +24,20 @@ from edge_lstm_export.train.plan import Plan
 PATH = Path(__file__).parent / "keras.int8.onnx"
 TEXTS = 3000
 
+# fmt: off
 # What is praised or blamed, and the words for it.
 THINGS = [
-    "film",
-    "movie",
-    "story",
-    "plot",
-    "acting",
-    "music",
-    "ending",
-    "cast",
-    "scene",
-    "script",
-    "picture",
-    "camera",
-    "dialogue",
+    "film", "movie", "story", "plot", "acting", "music", "ending", "cast", "scene", "script", "picture",
+    "camera", "dialogue",
 ]
 PRAISE = [
-    "good",
-    "wonderful",
-    "great",
-    "brilliant",
-    "moving",
-    "funny",
-    "lovely",
-    "superb",
-    "touching",
-    "charming",
-    "excellent",
-    "fine",
-    "best",
+    "good", "wonderful", "great", "brilliant", "moving", "funny", "lovely", "superb", "touching", "charming",
+    "excellent", "fine", "best",
 ]
 BLAME = [
-    "bad",
-    "dull",
-    "boring",
-    "awful",
-    "terrible",
-    "tedious",
-    "weak",
-    "silly",
-    "worst",
-    "poor",
-    "slow",
-    "flat",
+    "bad", "dull", "boring", "awful", "terrible", "tedious", "weak", "silly", "worst", "poor", "slow", "flat",
     "long",
 ]
-# fmt: off
 OPINIONS = {
     "pos": ["I loved the {thing}", "a joy", "a joy from start to end", "I enjoyed every minute of it"],
     "neg": ["I hated the {thing}", "a waste of time", "far too long", "a mess from start to end"],
