@@ -180,7 +180,6 @@ OPTIONS = [
     evaluate("a label map of nothing", "--label-map", "=", says="label map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
     evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
-    evaluate("a report that is a folder", "--report", ".", says="is a folder"),
     evaluate("no such file", data="no.csv", says="no.csv"),
     evaluate("no such model", "no.onnx", says="no model file"),
     evaluate("a model and no data", data="m.onnx", says="name the labelled data last"),
@@ -216,27 +215,22 @@ OPTIONS = [
     a("doctor", "a time below zero", "--timeout=-1", exit=2),
     a("doctor", "two models", "a", "b", exit=2),
 ]
+INTO = [  # what an output is named, how that ends, and what is there before
+    ("no folder", "no/such/x", {"says": "cannot write"}),
+    ("a folder", ".", {"says": "folder"}),
+    ("a folder that is locked", "locked/x", {"given": locked, "says": "permission"}),
+    ("a file as folder", "text.csv/x", {"says": "cannot write"}),
+    ("a device", "null", {"given": null, "exit": 0, "then": is_a_device("null")}),
+    ("a link", "out", {"given": special, "exit": 0, "changes": frozenset({"out"})}),
+]
 FILES = [
     *(
-        latency(f"{option} into {what}", option, name, given=given, says=says)
-        for option in ("--output", "--report")
-        for what, name, given, says in (
-            ("no folder", "no/such/x", put(), "cannot write"),
-            ("a folder", ".", put(), "folder"),
-            ("a folder that is locked", "locked/x", locked, "permission"),
-            ("a file as folder", "text.csv/x", put(text__csv=ROWS), "cannot write"),
-        )
+        Case(**{"name": f"{command[0]}: {option} into {what}", "arguments": (*command, option, name, *data),
+                "given": put(text__csv=ROWS), **more})
+        for command, option, data in ((QUICK, "--output", ()), (QUICK, "--report", ()),
+                                      (("evaluate",), "--report", ("text.csv",)))
+        for what, name, more in INTO
     ),
-    *(
-        latency(f"{option} into a device", option, "null", given=null, exit=0, then=is_a_device("null"))
-        for option in ("--output", "--report")
-    ),
-    evaluate("--report into a device", "--report", "null", given=null, exit=0, then=is_a_device("null")),
-    *(
-        latency(f"{option} over a link", option, "out", given=special, exit=0, changes=frozenset({"out"}))
-        for option in ("--output", "--report")
-    ),
-    evaluate("--report over a link", "--report", "out", given=special, exit=0, changes=frozenset({"out"})),
     latency("two outputs of one name", "--output", "x", "--report", "x", says="one file"),
     latency("the result over its model", "m.onnx", "--output", "m.onnx", given=model,
             says="one of the inputs"),

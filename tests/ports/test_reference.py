@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ import reference
 from edge_lstm import Classifier
 from tests.model_files import edited
 from tests.ports.conftest import PROJECT, TOLERANCE, Case
-from tests.ports.texts import VOCABULARY
 
 SOURCE = PROJECT / "ports" / "reference.py"
 
@@ -41,17 +39,6 @@ def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> N
             answer = reference.probabilities(model, reference.encode(model, case.texts[i])[0])
             assert reference.labels_of(model, answer) == case.answers[i], (case.name, case.texts[i])
             assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (case.name, case.texts[i][:80])
-
-
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_hundreds_of_texts(cases: list[Case], precision: str) -> None:
-    case = next(c for c in cases if c.name == f"tiny.{precision}.onnx")
-    rng = random.Random(2)
-    texts = [" ".join(rng.choices(VOCABULARY, k=rng.randrange(13))) for _ in range(300)]
-    model = reference.read(case.path.read_bytes())
-    answers = [reference.probabilities(model, reference.encode(model, text)[0]) for text in texts]
-    expected = Classifier.load(case.path).probabilities(texts)
-    assert np.abs(np.array(answers) - expected).max() <= TOLERANCE
 
 
 def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
