@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm.modelfile import FORMAT_VERSION, parse_model
 from edge_lstm.text import Tokenizer
-from tests.model_files import DATA, SMALL, edited, entry, field
+from tests.model_files import DATA, SMALL, edited, entry, field, several
 
 MODEL = parse_model(DATA, SMALL)
 METADATA = MODEL.onnx.metadata
@@ -57,10 +57,9 @@ def metadata(name: str, says: str, digest: str = "right", /, **changes: str | No
     return Hostile(f"{name} ({digest} digest)", says, lambda: edited(changes, digest=digest))
 
 
-def several(name: str, says: str, thresholds: object, /, **changes: str | None) -> Hostile:
+def thresholds(name: str, says: str, values: object, /, **changes: str | None) -> Hostile:
     """The model as one that gives several labels per text."""
-    told = {"several": json.dumps({"thresholds": thresholds}), "network": network(several=True)}
-    return metadata(name, says, **{**told, **changes})
+    return metadata(name, says, **several(values, **changes))
 
 
 def graph(name: str, says: str, change: Callable[[onnx.GraphProto], object]) -> Hostile:
@@ -178,14 +177,14 @@ DAMAGED = [
     metadata("a C1 control character in a label", "control character", labels='["neg","\u009bpos"]'),
     metadata("labels are no JSON", APART, labels="[1"),
     # Several labels per text.
-    several("one threshold for two labels", "threshold for each label", [0.5]),
-    *(several(f"a threshold of {value!r}", "not above 0 to 1", [0.5, value])
+    thresholds("one threshold for two labels", "threshold for each label", [0.5]),
+    *(thresholds(f"a threshold of {value!r}", "not above 0 to 1", [0.5, value])
       for value in (0, 1.5, True, "1")),
-    several("thresholds are a text", "no list", "0.5"),
-    several("thresholds in a list", "no list", [], several="[]"),
-    several("no thresholds", "not those of its network", [], several=None),
-    several("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
-    several("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
+    thresholds("thresholds are a text", "no list", "0.5"),
+    thresholds("thresholds in a list", "no list", [], several="[]"),
+    thresholds("no thresholds", "not those of its network", [], several=None),
+    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
+    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
     # Text rule and vocabulary.
     metadata("no vocabulary", "'edge_lstm.vocabulary' is missing", vocabulary=None),
     metadata("a vocabulary longer than the network's", "another size", vocabulary="\n".join([*WORDS, "x1"])),
@@ -292,7 +291,7 @@ UNFIT = [
     *(metadata(f"{key} {value}", "", network=network(**{key: value}))
       for key, value in (("pooling", "attention"), ("pooling", "mean"), ("pooling", "max"), ("hidden", 95),
                          ("bidirectional", False), ("ngrams", 7), ("ngrams", 0), ("ngram_dim", 2))),
-    several("several labels of one logit", "", [1, 1]),
+    thresholds("several labels of one logit", "", [1, 1]),
 ]
 # fmt: on
 EVERY_KIND = [

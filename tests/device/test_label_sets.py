@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import DATA, SMALL, edited
+from model_files import SMALL, edited, several
 
-from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, onnx_file, score, score_files
+from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, score, score_files
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
@@ -26,25 +26,13 @@ HERE = Path("model.onnx")
 GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."
 
 
-def several(thresholds: object = (0.4, 0.6), **changes: str | None) -> bytes:
-    """A model file with thresholds for neg and pos."""
-    network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
-    return edited(
-        {
-            "several": json.dumps({"thresholds": thresholds}),
-            "network": json.dumps({**network, "several": True}),
-            **changes,
-        }
-    )
+def with_thresholds(*thresholds: float) -> Classifier:
+    return Classifier.from_model(parse_model(edited(several(thresholds)), HERE))
 
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier.from_model(parse_model(several(), HERE))
-
-
-def with_thresholds(*thresholds: float) -> Classifier:
-    return Classifier.from_model(parse_model(several(thresholds), HERE))
+    return with_thresholds(0.4, 0.6)
 
 
 def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier) -> None:

@@ -42,14 +42,8 @@ def environment(system: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def server(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process that runs command after command."""
-    with subprocess.Popen(
-        [sys.executable, str(SERVER)],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    ) as process:
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    with subprocess.Popen([sys.executable, str(SERVER)], env=environment, **streams) as process:
         yield process
         assert process.stdin is not None
         process.stdin.close()
@@ -114,9 +108,7 @@ def reviews(tmp_path: Path) -> None:
 )
 def test_what_is_taken_away_is_gone(name: str, code: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SHIMS / name)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True)
     assert done.returncode == 1 and b"Error" in done.stderr
 
 

@@ -22,7 +22,6 @@ from edge_lstm_export.train.plan import Facts, Plan
 from benchmarks import ablation, accuracy, conditions, documents, picture, public_sets, run
 from benchmarks.lineup import Contender, Conversion, own_files
 from benchmarks.processes import ROOT, CannotTakePartError, Environment, Workplace
-from benchmarks.sets import ALL, draw
 from edge_lstm.modelfile import embedded_model
 
 
@@ -47,18 +46,15 @@ def fake(name: str, *options: str, environment: str = "fake", exact: bool = Fals
     )
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+def test_a_run_measures_who_can_take_part_and_names_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EDGE_LSTM_DATA", "")  # the examples, also where the archive is at hand
     weights = tmp_path / "seed.npz"
-    weights.write_bytes(b"weights")
     place = Workplace(tmp_path, documents.prepare(None, tmp_path), weights, ensure=this_python)
     place.models.mkdir(parents=True)
-    (place.models / "seed.npz").write_bytes(b"weights")
-    return place
-
-
-def test_a_run_measures_who_can_take_part_and_names_the_others(place: Workplace, tmp_path: Path) -> None:
+    for path in (weights, place.models / "seed.npz"):
+        path.write_bytes(b"weights")
     ours, output = own_files([embedded_model()]), tmp_path / "results"
     peers = (fake(run.REFERENCE), fake("noisy", "noisy"), fake("wrong", "wrong", exact=True))
     absent = (fake("broken", "fails"), fake("absent", environment="missing"))
@@ -125,15 +121,6 @@ def test_the_presets_page_has_means_and_ends_of_the_seeds() -> None:
     assert "| small | 81.5 |" in page
     words = " ".join(ET.fromstring(picture.presets(presets)).itertext())
     assert "small: 91.50 %, 300 kB, 120 µs" in words
-
-
-def test_a_draw_has_every_label_and_is_decided_by_its_seed() -> None:
-    train = [f"word {i}" for i in range(60)], list("aabbbbbbcc" * 6)
-    assert draw(train, ALL, 0) is train
-    texts, labels = draw(train, "5", 0)
-    assert len(set(texts)) == 5 and set(labels) == {"a", "b", "c"}
-    assert (texts, labels) == draw(train, "5", 0) != draw(train, "5", 1)
-    assert sorted(draw(train, "2/label", 0)[1]) == list("aabbcc")
 
 
 def test_public_sets_keeps_a_run_and_does_not_make_it_again(

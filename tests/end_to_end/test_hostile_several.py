@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile import Case, check
-from tests.hostile_files import several
+from tests.model_files import edited, several
 
 TRAIN = "train d.csv -o m.safetensors --preset tiny --epochs 1"
 SEVERAL = f"{TRAIN} --label-separator '|'"
@@ -38,5 +38,5 @@ def test_it_says_so_in_one_line(
     (tmp_path / "d.csv").write_text(f"text,labels\n{ROWS}")
     (tmp_path / "one.csv").write_text("text,label\nx,neg\ny,pos\n")
     (tmp_path / "columns.csv").write_text("text,a,b\nx,1,0\ny,0,maybe\n")
-    (tmp_path / "several.onnx").write_bytes(several("", "", [0.5, 0.5]).data())
+    (tmp_path / "several.onnx").write_bytes(edited(several([0.5, 0.5])))
     check(Case(name="", arguments=tuple(shlex.split(line)), says=says), tmp_path, monkeypatch)

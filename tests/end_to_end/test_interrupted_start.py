@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_lstm import signals
+
 # Command → the modules at whose import a signal comes. The two signals in turn: which one it is, and where it
 # comes, have nothing to do with each other.
 MOMENTS = {
@@ -71,10 +73,9 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     assert done.stdout.split() == ["True", "True"], done.stderr
 
 
-def test_what_the_tests_start_hears_ctrl_c_in_the_background_of_a_script() -> None:
-    child = "import signal; print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)"
-    code = f'import conftest, subprocess, sys; subprocess.run([sys.executable, "-c", "{child}"])'
-    shell = f"trap \"\" INT; exec {sys.executable} -c '{code}'"
-    tests = Path(__file__).parents[1]
-    done = subprocess.run(["bash", "-c", shell], cwd=tests, capture_output=True, text=True)
-    assert done.stdout == "True\n", done.stderr
+def test_handlers_that_a_library_sets_are_put_back() -> None:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    with signals.kept():
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before

@@ -68,24 +68,14 @@ def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]
         assert "\n" not in result["error"] and len(result["error"]) < 300, what
 
 
-def test_the_module_is_small_and_self_contained() -> None:
-    text = MODULE.read_text()
+def test_the_package_is_one_small_module_of_this_version_with_its_types() -> None:
+    text, typed = MODULE.read_text(), (FOLDER / "edge-lstm.d.ts").read_text()
     assert len(text.encode()) <= 29_000
     assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function|WebAssembly\.", text, re.MULTILINE)
-
-
-def test_the_package_names_its_files_and_this_version() -> None:
+    names = r"^export (?:async )?(?:class|function) (\w+)"
+    assert set(re.findall(names, text, re.MULTILINE)) == set(re.findall(names, typed, re.MULTILINE))
     package = json.loads((FOLDER / "package.json").read_text())
-    assert package["version"] == __version__
     entry = package["exports"]["."]
-    assert package["type"] == "module" and "dependencies" not in package
+    assert (package["version"], package["type"]) == (__version__, "module") and "dependencies" not in package
     for path in (entry["types"], entry["default"], package["main"], *package["files"]):
         assert (FOLDER / path).is_file()
-
-
-def test_the_types_name_all_that_the_module_exports() -> None:
-    exported = set(
-        re.findall(r"^export (?:async )?(?:class|function) (\w+)", MODULE.read_text(), re.MULTILINE)
-    )
-    typed = (FOLDER / "edge-lstm.d.ts").read_text()
-    assert exported == set(re.findall(r"^export (?:class|function) (\w+)", typed, re.MULTILINE))
