@@ -23,8 +23,7 @@ ALONE = CLASSIFIER.probabilities(REVIEWS, batch_size=1)
 
 
 def test_probabilities_have_the_promised_shape() -> None:
-    assert ALONE.shape == (len(REVIEWS), len(CLASSIFIER.labels))
-    assert ALONE.dtype == np.float32
+    assert (ALONE.shape, ALONE.dtype) == ((len(REVIEWS), len(CLASSIFIER.labels)), np.float32)
     assert np.allclose(ALONE.sum(axis=1), 1)
 
 

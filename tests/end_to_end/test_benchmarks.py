@@ -6,6 +6,7 @@ import csv
 import json
 import platform
 import random
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -50,11 +51,10 @@ def test_a_run_measures_who_can_take_part_and_names_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGE_LSTM_DATA", "")  # the examples, also where the archive is at hand
-    weights = tmp_path / "seed.npz"
+    (weights := tmp_path / "seed.npz").write_bytes(b"weights")
     place = Workplace(tmp_path, documents.prepare(None, tmp_path), weights, ensure=this_python)
     place.models.mkdir(parents=True)
-    for path in (weights, place.models / "seed.npz"):
-        path.write_bytes(b"weights")
+    shutil.copy(weights, place.models)
     ours, output = own_files([embedded_model()]), tmp_path / "results"
     peers = (fake(run.REFERENCE), fake("noisy", "noisy"), fake("wrong", "wrong", exact=True))
     absent = (fake("broken", "fails"), fake("absent", environment="missing"))

@@ -16,6 +16,12 @@ from edge_lstm.modelfile import parse_model
 from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile
 
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fine, the script is not."]
+COMMANDS = [
+    "inspect m.onnx",
+    "explain a -m m.onnx",
+    "quantize m.onnx -o q",
+    "score t.txt -m m.onnx -o o -w 1",
+]
 
 
 @pytest.mark.parametrize("hostile", [*DAMAGED, *HARMFUL], ids=str)
@@ -36,15 +42,7 @@ def test_predict_says_in_one_line_what_is_wrong(
 
 
 @pytest.mark.parametrize("hostile", EVERY_KIND, ids=str)
-@pytest.mark.parametrize(
-    "line",
-    [
-        "inspect m.onnx",
-        "explain fine -m m.onnx",
-        "quantize m.onnx -o q.onnx",
-        "score t.txt -m m.onnx -o o.csv -w 1",
-    ],
-)
+@pytest.mark.parametrize("line", COMMANDS)
 def test_so_does_every_command(
     line: str, hostile: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

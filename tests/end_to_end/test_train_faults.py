@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).with_name("train_faults.py")
 def faults(*arguments: str | Path) -> dict[str, int]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     line = [sys.executable, PROGRAM, *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, int] = json.loads(done.stdout)
     return found
