@@ -11,7 +11,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,17 +87,23 @@ def check(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
 
 
 def in_process(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Done:
-    """Runs the command's entry point here, with streams of its own."""
-    from edge_lstm.cli import main
-
-    streams = [io.TextIOWrapper(io.BytesIO(case.stdin), encoding="utf-8")]
-    streams += [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
-    code: object = 0
+    """Runs the command's entry point here, in ``folder``."""
     with monkeypatch.context() as patch:
         patch.chdir(folder)
         for name, value in case.environment.items():
             patch.setenv(name, value)
-        patch.setattr(sys, "argv", ["edge-lstm", *case.arguments])
+        return run_here(case.arguments, case.stdin)
+
+
+def run_here(arguments: Sequence[str], stdin: bytes = b"") -> Done:
+    """Runs the command's entry point in this process, with streams of its own."""
+    from edge_lstm.cli import main
+
+    streams = [io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")]
+    streams += [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    code: object = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["edge-lstm", *arguments])
         for name, stream in zip(("stdin", "stdout", "stderr"), streams):
             patch.setattr(sys, name, stream)
         try:
@@ -105,8 +111,7 @@ def in_process(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Don
         except SystemExit as end:
             code = end.code
     exit_code = code if isinstance(code, int) else 0 if code is None else 1
-    _, out, err = (_bytes_of(stream) for stream in streams)
-    return Done(exit_code, out, err)
+    return Done(exit_code, *map(_bytes_of, streams[1:]))
 
 
 def in_bash(case: Case, folder: Path) -> Done:

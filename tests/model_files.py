@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -73,6 +74,16 @@ def edited(
     if digest == "right":
         return sealed(data)
     return data + (entry(KEY_DIGEST, old) if digest == "old" and old is not None else b"")
+
+
+def several(thresholds: object, **changes: str | None) -> dict[str, str | None]:
+    """What to change of the small model for one that gives several labels per text, neg and pos."""
+    network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
+    both = {
+        "several": json.dumps({"thresholds": thresholds}),
+        "network": json.dumps({**network, "several": True}),
+    }
+    return {**both, **changes}
 
 
 def sealed(data: bytes) -> bytes:

@@ -106,30 +106,30 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert done.stdout.count(b"\n") == 1
 
 
-def test_workstation_commands_say_how_to_install_them(tmp_path: Path) -> None:
-    # A path hook that hides the workstation side, as on a device.
-    (tmp_path / "sitecustomize.py").write_text(
+def without(folder: Path, *packages: str) -> str:
+    """A path for PYTHONPATH, with which these packages are not installed."""
+    (folder / "sitecustomize.py").write_text(
         "import sys, importlib.abc\n"
         "class Hide(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in ('torch', 'onnx'):\n"
+        f"        if name.split('.')[0] in {packages!r}:\n"
         "            raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Hide())\n"
     )
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    for arguments in (["train"], ["export", "--help"], ["quantize", "x.onnx", "-o", "y.onnx"]):
-        done = run(*arguments, PYTHONPATH=path)
-        assert done.returncode == 1, done
-        assert done.stderr.decode().count("\n") == 1
-        assert b"pip install 'edge-lstm[train]'" in done.stderr
+    return os.pathsep.join([str(folder), *(part for part in sys.path if part)])
 
 
-def test_a_report_without_matplotlib_says_what_to_install_before_the_work(tmp_path: Path) -> None:
-    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('no matplotlib', name='matplotlib')\n")
-    path = os.pathsep.join([str(tmp_path), *(part for part in sys.path if part)])
+@pytest.mark.parametrize("line", ["train", "export --help", "quantize x.onnx -o y.onnx"])
+def test_workstation_commands_say_how_to_install_them(line: str, tmp_path: Path) -> None:
+    done = run(*line.split(), PYTHONPATH=without(tmp_path, "torch", "onnx"))
+    assert done.returncode == 1, done
+    assert done.stderr.decode().count("\n") == 1
+    assert b"pip install 'edge-lstm[train]'" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["latency", "latency --show none.json", "evaluate none.csv"])
+def test_a_report_without_matplotlib_says_what_to_install_before_the_work(line: str, tmp_path: Path) -> None:
     page = tmp_path / "r.html"
-    for arguments in (["latency"], ["latency", "--show", "none.json"], ["evaluate", "none.csv"]):
-        done = run(*arguments, "--report", str(page), PYTHONPATH=path)
-        assert (done.returncode, done.stdout) == (1, b"")
-        assert done.stderr.decode().endswith("pip install 'edge-lstm[report]'\n")
-    assert not page.exists()
+    done = run(*line.split(), "--report", str(page), PYTHONPATH=without(tmp_path, "matplotlib"))
+    assert (done.returncode, done.stdout) == (1, b"") and not page.exists()
+    assert done.stderr.decode().endswith("pip install 'edge-lstm[report]'\n")

@@ -11,40 +11,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_files import DATA, SMALL, edited
+from model_files import SMALL, edited, several
 
-from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, onnx_file, score, score_files
-from edge_lstm.errors import DamagedModelFileError, DataError
+from edge_lstm import Classifier, ScoreOptions, SeveralPrediction, score, score_files
+from edge_lstm.errors import DataError
 from edge_lstm.evaluation.evaluate import evaluate
 from edge_lstm.evaluation.report import report
 from edge_lstm.explain import explain
 from edge_lstm.metrics import set_scores
-from edge_lstm.modelfile import describe, embedded_model, open_model, parse_model
+from edge_lstm.modelfile import describe, parse_model
 from edge_lstm.tables.labelled import Labelled, read_labelled
 
 HERE = Path("model.onnx")
 GOOD, BAD, MIXED = "A wonderful film, a joy.", "A boring waste of time.", "It is a film."
 
 
-def several(thresholds: object = (0.4, 0.6), **changes: str | None) -> bytes:
-    """A model file with thresholds for neg and pos."""
-    network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
-    return edited(
-        {
-            "several": json.dumps({"thresholds": thresholds}),
-            "network": json.dumps({**network, "several": True}),
-            **changes,
-        }
-    )
+def with_thresholds(*thresholds: float) -> Classifier:
+    return Classifier.from_model(parse_model(edited(several(thresholds)), HERE))
 
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier.from_model(parse_model(several(), HERE))
-
-
-def with_thresholds(*thresholds: float) -> Classifier:
-    return Classifier.from_model(parse_model(several(thresholds), HERE))
+    return with_thresholds(0.4, 0.6)
 
 
 def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier) -> None:
@@ -59,42 +47,16 @@ def test_a_text_has_the_labels_that_reach_their_threshold(classifier: Classifier
     assert (none.label, none.status) == ("pos", "ok")
 
 
-def test_the_probabilities_are_those_of_the_same_graph(classifier: Classifier) -> None:
-    texts = [GOOD, BAD, MIXED, ""]
-    assert np.array_equal(classifier.probabilities(texts), Classifier.load(SMALL).probabilities(texts))
-
-
-def test_a_model_of_one_label_answers_as_before() -> None:
-    answer = Classifier.load().predict([GOOD])[0]
-    assert not isinstance(answer, SeveralPrediction)
-    assert answer.labels == ("pos",)
+def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alone(
+    classifier: Classifier,
+) -> None:
+    texts, one = [GOOD, BAD, MIXED, ""], Classifier.load(SMALL)
+    assert np.array_equal(classifier.probabilities(texts), one.probabilities(texts))
+    answer = one.predict([GOOD])[0]
+    assert not isinstance(answer, SeveralPrediction) and answer.labels == ("pos",)
     assert answer.to_json().keys() == {"label", "probability", "probabilities", "status"}
-    assert "thresholds" not in describe(open_model(embedded_model()))
-
-
-def test_inspect_shows_the_thresholds() -> None:
-    assert describe(parse_model(several(), HERE))["thresholds"] == {"neg": 0.4, "pos": 0.6}
-
-
-@pytest.mark.parametrize(
-    ("file", "reason"),
-    [
-        (several([0.5]), "threshold for each label"),
-        (several([0.5, 0]), "not above 0 to 1"),
-        (several([0.5, 1.5]), "not above 0 to 1"),
-        (several([0.5, True]), "not above 0 to 1"),
-        (several([0.5, "1"]), "not above 0 to 1"),
-        (several("0.5"), "no list"),
-        (several(several="[]"), "no list"),
-        (several(several=None), "not those of its network"),
-        (several(network=onnx_file.parse(DATA).metadata["edge_lstm.network"]), "not those of its network"),
-        (several(labels='["neg|","pos"]'), "holds '|'"),
-    ],
-)
-def test_thresholds_that_are_none_are_damage(file: bytes, reason: str) -> None:
-    with pytest.raises(DamagedModelFileError) as caught:
-        parse_model(file, HERE)
-    assert reason in str(caught.value)
+    assert describe(classifier.model)["thresholds"] == {"neg": 0.4, "pos": 0.6}
+    assert "thresholds" not in describe(one.model)
 
 
 def test_score_joins_the_labels_in_one_column(classifier: Classifier) -> None:
@@ -113,18 +75,14 @@ def test_score_counts_every_label_of_a_text(tmp_path: Path) -> None:
     assert "pos|neg," in (tmp_path / "out.csv").read_text()
 
 
-@pytest.mark.parametrize("options", [{"abstain": 0.1}, {"threshold": 0.9}])
-def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, float]) -> None:
+@pytest.mark.parametrize("options", [{"abstain": 0.1}, {"threshold": 0.9}, {"only_abstained": True}])
+def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, Any]) -> None:
     """Each label has its own threshold, and none is left out for another reason."""
-    with pytest.raises(DataError, match="threshold of its own"):
-        classifier.predict([GOOD], **options)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="threshold of its own"):
-        list(score([GOOD], model=classifier, options=ScoreOptions(**options)))  # type: ignore[arg-type]
-
-
-def test_rows_that_are_unsure_cannot_be_asked_for(classifier: Classifier) -> None:
-    with pytest.raises(DataError, match="abstains from none; leave --only-abstained out"):
-        score([GOOD], model=classifier, options=ScoreOptions(only_abstained=True))
+    with pytest.raises(DataError, match=r"threshold of its own|abstains from none; leave --only-abst"):
+        list(score([GOOD], model=classifier, options=ScoreOptions(**options)))
+    if "only_abstained" not in options:
+        with pytest.raises(DataError, match="threshold of its own"):
+            classifier.predict([GOOD], **options)
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
@@ -188,9 +146,9 @@ def test_evaluate_takes_texts_of_the_models_kind_only(classifier: Classifier) ->
         ("a.csv", 'text,labels\nx,"a, b"\n', {"label_separator": ","}, [("a", "b")]),
         (
             "a.csv",
-            "text,joy,sad\nx,1,0\ny,0,0\nz,true,1.0\n",
-            {"label_columns": ["joy", "sad"]},
-            [("joy",), (), ("joy", "sad")],
+            "text,a,b\nx,1,0\ny,0,0\nz,true,1.0\n",
+            {"label_columns": ["a", "b"]},
+            [("a",), (), ("a", "b")],
         ),
         (
             "a.jsonl",
@@ -218,9 +176,8 @@ def test_lists_of_a_parquet_column(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     table = pa.table({"text": ["x", "y", "z"], "labels": [["a", "b"], [], None]})
     parquet.write_table(table, tmp_path / "a.parquet")
-    assert read_labelled(tmp_path / "a.parquet") == Labelled(
-        ["x", "y", "z"], [("a", "b"), (), ()], several=True
-    )
+    labels = [("a", "b"), (), ()]
+    assert read_labelled(tmp_path / "a.parquet") == Labelled(["x", "y", "z"], labels, several=True)
 
 
 def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:

@@ -24,17 +24,10 @@ def refuse(event, arguments):
 
 sys.addaudithook(refuse)
 """
-COMMANDS = {
-    "predict": "predict hi",
-    "explain": "explain hi",
-    "score": "score t.csv -o o.csv -q -w 1",
-    "score, two workers": "score t.csv -o o.csv -q -w 2",
-    "evaluate": "evaluate t.csv",
-    "latency": "latency --runs 5 --cold-starts 1",
-    "inspect": "inspect",
-    "page": "page -o p.html",
-    "doctor": "doctor",
-}
+COMMANDS = [
+    *("predict hi", "explain hi", "evaluate t.csv", "inspect", "page -o p.html", "doctor"),
+    *("score t.csv -o o.csv -q -w 1", "score t.csv -o o.csv -q -w 2", "latency --runs 5 --cold-starts 1"),
+]
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
@@ -71,7 +64,7 @@ def can_trace() -> bool:
     return strace is not None and subprocess.run([strace, "-qq", "true"], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_device_command_asks_no_address_and_leaves_no_file(tmp_path: Path, command: str) -> None:
     (tmp_path / "t.csv").write_text("text,label\ngood film,pos\nbad film,neg\n")
     code = f"import sys; from edge_lstm.__main__ import main; sys.argv[1:] = {command.split()!r}; main()"

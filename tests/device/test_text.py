@@ -1,32 +1,45 @@
-"""Text → ids: the rule, the special ids, the status."""
+"""Text → ids by both text rules: as the specification says, for any text, and of long ones the last."""
 
 from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.text import FILTERS, Tokenizer, split_words, to_matrix
+from edge_lstm.text import MARKS, Tokenizer, split_marks, split_words, to_matrix
 
-TOKENIZER = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
+sys.path.append(str(Path(__file__).parents[2] / "ports"))
+import reference
 
-
-def keras_rule(text: str) -> list[str]:
-    """The rule as the design words it, written the slow way."""
-    text = text.lower()
-    for character in FILTERS:
-        text = text.replace(character, " ")
-    return [word for word in text.split(" ") if word]
-
-
-@given(st.text())
-def test_words_follow_the_rule_for_any_text(text: str) -> None:
-    assert split_words(text) == keras_rule(text)
+KERAS = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
+WORDS = ("the", "film", "good", "!", "don't")
+SUBWORDS = ("g", "o", "d", "oo", "un", "film", "好", "吃", "好吃", "é")
+PIECES = Tokenizer(WORDS, length=12, pieces=SUBWORDS)
+NAMES = {1: "<s>", 2: "?", **dict(enumerate((*WORDS, *(f"·{piece}" for piece in SUBWORDS)), 4))}
+CHARACTERS = [*"godfilmunTHE 好吃很!?'’.,-\t\u3000\u00a0éxΣς", "İ", "\ud800"]
+TEXTS = st.text(st.sampled_from(CHARACTERS), max_size=40) | st.text()
 
 
-def test_lone_surrogates_do_not_fail() -> None:
-    assert split_words("a \ud800 b") == ["a", "\ud800", "b"]
+def specified(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
+    """(ids, status) by ports/reference.py."""
+    count, spaced = reference.text_rule(tokenizer.to_metadata(), len(tokenizer.words))
+    words = {word: i for i, word in enumerate(tokenizer.words, 4)}
+    pieces = {piece: i for i, piece in enumerate(tokenizer.pieces or (), 4 + count)}
+    model = reference.Model(words, pieces, spaced, tokenizer.length, [], {}, [], {}, {})
+    ids, status = reference.encode(model, text)
+    return ids, str(status)
+
+
+@pytest.mark.parametrize("tokenizer", [KERAS, PIECES], ids=["keras", "pieces"])
+@given(text=TEXTS)
+def test_the_rule_is_what_the_specification_says(tokenizer: Tokenizer, text: str) -> None:
+    encoded = tokenizer.encode_text(text)
+    assert (encoded.ids, encoded.status) == specified(tokenizer, text)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +57,70 @@ def test_lone_surrogates_do_not_fail() -> None:
     ],
 )
 def test_ids_are_those_of_keras(text: str, ids: list[int], status: str) -> None:
-    encoded = TOKENIZER.encode_text(text)
+    encoded = KERAS.encode_text(text)
     assert (encoded.ids, encoded.status) == (ids, status)
 
 
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("The GOOD film!", "<s> the good film !"),
+        ("ungood", "<s> ·un ·g ·oo ·d"),
+        ("filmgood", "<s> ·film ·g ·oo ·d"),
+        ("filmxxgood", "<s> ·film ? ·g ·oo ·d"),
+        ("xx yy", "<s> ? ?"),
+        ("很好吃, good!", "<s> ? ·好吃 good !"),
+        ("don’t don't", "<s> don't don't"),
+        ("“good”…film\u3000GOOD.film;!!", "<s> good film good film ! !"),
+        ("the " * 30 + "ungood", "the the the the the the the the ·un ·g ·oo ·d"),
+    ],
+)
+def test_a_known_word_is_one_id_and_another_is_read_by_its_longest_pieces(text: str, ids: str) -> None:
+    assert " ".join(NAMES[i] for i in PIECES.encode_text(text).ids) == ids
+
+
+@pytest.mark.parametrize("word", ["g" * 10_000, "好吃" * 5_000, "x" * 10_000, "\ud800" * 5])
+def test_a_word_of_any_length_and_kind_is_read(word: str) -> None:
+    assert len(PIECES.encode_text(word).ids) <= 12
+
+
+def test_words_keep_lone_surrogates_and_marks_that_are_words() -> None:
+    assert split_words("a \ud800 b") == ["a", "\ud800", "b"]
+    assert split_marks("a,b!c", "!") == ["a", "b", "!", "c"]
+    assert split_marks("".join(MARKS)) == list(MARKS)
+
+
+def test_the_settings_rebuild_the_rule() -> None:
+    settings, vocabulary = PIECES.to_metadata(), "\n".join((*WORDS, *SUBWORDS))
+    assert Tokenizer.from_metadata(settings, vocabulary) == PIECES
+    for key, value in {"separators": " ", "marks": "!?", "lowercase": "ascii"}.items():
+        with pytest.raises(ValueError, match="is not supported"):
+            Tokenizer.from_metadata({**settings, key: value}, vocabulary)
+
+
+@given(TEXTS)
+def test_the_tokens_of_a_text_are_its_ids(text: str) -> None:
+    wide = Tokenizer(WORDS, length=1000, pieces=SUBWORDS)
+    tokens = wide.tokens(text)
+    assert [i for token in tokens for i in token.ids] == wide.encode_text(text).ids[1:]
+    assert all(a.end <= b.start for a, b in pairwise(tokens))
+
+
+def test_pieces_of_a_script_without_spaces_are_tokens_of_their_own() -> None:
+    text = "Good 很好吃!"
+    tokens = [(text[t.start : t.end], t.known) for t in PIECES.tokens(text)]
+    assert tokens == [("Good", True), ("很", False), ("好吃", True), ("!", True)]
+    assert PIECES.count_words(text) == (4, 3)
+
+
 def test_the_matrix_is_padded_on_the_right() -> None:
-    matrix = to_matrix([TOKENIZER.encode_text(text).ids for text in ("the film", "")], 8)
+    matrix = to_matrix([KERAS.encode_text(text).ids for text in ("the film", "")], 8)
     assert matrix.dtype == np.int32
     assert matrix.tolist() == [[1, 4, 5, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
 
 
 @given(st.lists(st.sampled_from(["good ", "film.", "qwxy", " ", "ΑΣ", "'", "x" * 40]), max_size=8))
 def test_a_long_text_read_from_its_end_has_the_ids_of_the_whole(parts: list[str]) -> None:
-    tokenizer = Tokenizer((*TOKENIZER.words, "ας"), length=8)
-    text = "".join(parts) * 200
-    assert tokenizer.encode_text(text) == tokenizer._encode(text)
+    tokenizer = Tokenizer((*KERAS.words, "ας"), length=8)
+    encoded = tokenizer.encode_text(text := "".join(parts) * 200)
+    assert (encoded.ids, encoded.status) == specified(tokenizer, text)

@@ -71,18 +71,16 @@ class Words(str):
     """A string of another library."""
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        np.array,
-        lambda t: np.array(t, dtype=object),
-        tuple,
-        iter,
-        lambda t: (x for x in t),
-        lambda t: map(Words, t),
-    ],
-    ids=["numpy", "numpy objects", "tuple", "iterator", "generator", "a subclass of str"],
-)
+SEQUENCES = {
+    "numpy": np.array,
+    "numpy objects": lambda t: np.array(t, dtype=object),
+    "tuple": tuple,
+    "iterator": iter,
+    "a subclass of str": lambda t: map(Words, t),
+}
+
+
+@pytest.mark.parametrize("make", SEQUENCES.values(), ids=SEQUENCES)
 def test_texts_of_any_sequence(make: Any) -> None:
     assert np.array_equal(CLASSIFIER.probabilities(make(TEXTS)), ANSWERS)
     assert len(CLASSIFIER.predict(make(TEXTS))) == len(TEXTS)
@@ -110,7 +108,6 @@ class Frame:
         ([["fine"]], "not list"),
         (np.array([["fine"]]), "not ndarray"),
     ],
-    ids=["text", "bytes", "frame", "mapping", "of bytes", "a None", "a NaN", "of lists", "of two axes"],
 )
 def test_what_is_no_sequence_of_strings_is_a_clear_error(texts: Any, says: str) -> None:
     for call in (CLASSIFIER.predict, CLASSIFIER.probabilities):

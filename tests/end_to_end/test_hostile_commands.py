@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -82,14 +83,18 @@ def locked(folder: Path) -> None:
         pytest.skip("root may write everywhere")
 
 
+@cache
+def measured() -> str:
+    """A result, as JSON."""
+    quick = {"runs": 20, "cold_starts": 0, "warm_up_s": 0, "max_warm_up_blocks": 1}
+    return json.dumps(measure(Settings(models=(embedded_model(),), **quick)).to_dict())
+
+
 def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
     """A result that was changed by hand."""
 
     def given(folder: Path) -> None:
-        settings = Settings(
-            models=(embedded_model(),), runs=20, cold_starts=0, warm_up_s=0, max_warm_up_blocks=1
-        )
-        document = measure(settings).to_dict()
+        document = json.loads(measured())
         change(document)
         (folder / "r.json").write_text(json.dumps(document))
 
@@ -98,6 +103,11 @@ def result_with(change: Callable[[dict], object]) -> Callable[[Path], None]:
 
 def latency(name: str, *arguments: str, **more: object) -> Case:
     return Case(name=f"latency: {name}", arguments=(*QUICK, *arguments), **more)  # type: ignore[arg-type]
+
+
+def latency_in(name: str, rest: str = "", *, before: str = "", **more: object) -> Case:
+    shell = f"{before}$EL {' '.join(QUICK)} {rest}"
+    return Case(**{"name": f"latency: {name}", "shell": shell, "exit": 0, **more})  # type: ignore[arg-type]
 
 
 def evaluate(name: str, *arguments: str, data: str = "text.csv", **more: object) -> Case:
@@ -165,7 +175,6 @@ OPTIONS = [
     evaluate("a label map of nothing", "--label-map", "=", says="label map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
     evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
-    evaluate("a report that is a folder", "--report", ".", says="is a folder"),
     evaluate("no such file", data="no.csv", says="no.csv"),
     evaluate("no such model", "no.onnx", says="no model file"),
     evaluate("a model and no data", data="m.onnx", says="name the labelled data last"),
@@ -201,27 +210,22 @@ OPTIONS = [
     a("doctor", "a time below zero", "--timeout=-1", exit=2),
     a("doctor", "two models", "a", "b", exit=2),
 ]
+INTO = [  # what an output is named, how that ends, and what is there before
+    ("no folder", "no/such/x", {"says": "cannot write"}),
+    ("a folder", ".", {"says": "folder"}),
+    ("a folder that is locked", "locked/x", {"given": locked, "says": "permission"}),
+    ("a file as folder", "text.csv/x", {"says": "cannot write"}),
+    ("a device", "null", {"given": null, "exit": 0, "then": is_a_device("null")}),
+    ("a link", "out", {"given": special, "exit": 0, "changes": frozenset({"out"})}),
+]
 FILES = [
     *(
-        latency(f"{option} into {what}", option, name, given=given, says=says)
-        for option in ("--output", "--report")
-        for what, name, given, says in (
-            ("no folder", "no/such/x", put(), "cannot write"),
-            ("a folder", ".", put(), "folder"),
-            ("a folder that is locked", "locked/x", locked, "permission"),
-            ("a file as folder", "text.csv/x", put(text__csv=ROWS), "cannot write"),
-        )
+        Case(**{"name": f"{command[0]}: {option} into {what}", "arguments": (*command, option, name, *data),
+                "given": put(text__csv=ROWS), **more})
+        for command, option, data in ((QUICK, "--output", ()), (QUICK, "--report", ()),
+                                      (("evaluate",), "--report", ("text.csv",)))
+        for what, name, more in INTO
     ),
-    *(
-        latency(f"{option} into a device", option, "null", given=null, exit=0, then=is_a_device("null"))
-        for option in ("--output", "--report")
-    ),
-    evaluate("--report into a device", "--report", "null", given=null, exit=0, then=is_a_device("null")),
-    *(
-        latency(f"{option} over a link", option, "out", given=special, exit=0, changes=frozenset({"out"}))
-        for option in ("--output", "--report")
-    ),
-    evaluate("--report over a link", "--report", "out", given=special, exit=0, changes=frozenset({"out"})),
     latency("two outputs of one name", "--output", "x", "--report", "x", says="one file"),
     latency("the result over its model", "m.onnx", "--output", "m.onnx", given=model,
             says="one of the inputs"),
@@ -236,34 +240,21 @@ FILES = [
             then=is_json("a\nb.json")),
 ]
 PLACES = [
-    Case(name="latency > /dev/full", shell=f"$EL {' '.join(QUICK)} > /dev/full", says="No space left"),
-    Case(name="latency --json > /dev/full", shell=f"$EL {' '.join(QUICK)} --json > /dev/full",
-         says="No space left"),
-    Case(name="latency >&-", shell=f"$EL {' '.join(QUICK)} >&-", says="standard output is closed"),
-    Case(name="latency >&- with a file for the result", shell=f"$EL {' '.join(QUICK)} -o r.json >&-", exit=0,
-         leaves=frozenset({"r.json"}), then=is_json("r.json")),
-    Case(name="latency 2>&-", shell=f"$EL {' '.join(QUICK)} 2>&-", exit=0, says="p50"),
-    Case(name="latency <&- 2>&-", shell=f"$EL {' '.join(QUICK)} <&- 2>&-", exit=0, says="p50"),
-    Case(name="latency with cold starts <&- 2>&-", shell="$EL latency --runs 20 --cold-starts 1 <&- 2>&-",
-         exit=0),
-    Case(name="latency -o /dev/stdout", shell=f"$EL {' '.join(QUICK)} -o /dev/stdout | cat > r", exit=0,
-         leaves=frozenset({"r"})),
-    Case(name="latency in ASCII", shell=f"$EL {' '.join(QUICK)}", exit=0, says="per text, ms",
-         environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
-    Case(name="latency in latin-1", shell=f"$EL {' '.join(QUICK)} --json", exit=0,
-         environment={"PYTHONIOENCODING": "latin-1"}),
+    latency_in(">&- with a file for the result", "-o r.json >&-", leaves=frozenset({"r.json"}),
+               then=is_json("r.json")),
+    latency_in("-o /dev/stdout", "-o /dev/stdout | cat > r", leaves=frozenset({"r"})),
+    latency_in("ASCII", says="per text, ms", environment={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}),
+    latency_in("latin-1", "--json", environment={"PYTHONIOENCODING": "latin-1"}),
+    latency_in("no room for another process", before="ulimit -u 1; ", exit=(0, 1)),
+    latency_in("few open files", before="ulimit -n 12; ", exit=(0, 1)),
+    latency_in("no core, no file larger than 4 blocks", "-o r.json", before="ulimit -f 4; ", exit=1,
+               says="no space"),
     Case(name="evaluate in ASCII, a name with letters that it lacks",
          shell="mv t.csv tü.csv; $EL evaluate tü.csv", given=put(t__csv=ROWS), exit=0, says="\\u00fc",
          changes=frozenset({"t.csv"}), leaves=frozenset({"tü.csv"}),
          environment={"PYTHONIOENCODING": "ascii"}),
-    Case(name="evaluate >&-", shell="$EL evaluate t.csv >&-", given=put(t__csv=ROWS),
-         says="output is closed"),
-    Case(name="evaluate > /dev/full", shell="$EL evaluate t.csv >/dev/full", given=put(t__csv=ROWS),
-         says="No space"),
-    Case(name="evaluate 2>&- <&-", shell="$EL evaluate t.csv 2>&- <&-", given=put(t__csv=ROWS), exit=0),
     Case(name="a working folder that is gone",
-         shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1", exit=0),
-    Case(name="no room for another process", shell=f"ulimit -u 1; $EL {' '.join(QUICK)}", exit=(0, 1)),
+         shell="mkdir q; cd q; rmdir ../q; $EL latency --runs 20 --cold-starts 1 <&- 2>&-", exit=0),
     *(
         Case(
             name=f"{n} open files: {line}",
@@ -295,9 +286,6 @@ PLACES = [
             "evaluate m.onnx t.csv",
         )
     ),
-    Case(name="few open files", shell=f"ulimit -n 12; $EL {' '.join(QUICK)}", exit=(0, 1)),
-    Case(name="no core, no file larger than 100 blocks",
-         shell=f"ulimit -f 4; $EL {' '.join(QUICK)} -o r.json", says="no space"),
 ]
 # fmt: on
 

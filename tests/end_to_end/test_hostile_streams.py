@@ -1,7 +1,6 @@
 """Hostile streams: closed, full, of another encoding; for the commands that answer on standard output.
 
-Each row is a command, the condition it meets, and how it ends. ``score`` and ``latency`` have their own
-tables.
+Each row is a command, the condition it meets, and how it ends. ``score`` has its own table.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ COMMANDS = {
     "predict": "$EL predict 'A fine film.'",
     "predict --json": "$EL predict 'A fine film.' --json",
     "explain": "$EL explain 'A fine film.'",
+    "evaluate": "$EL evaluate t.csv",
+    "latency": "$EL latency --runs 5 --cold-starts 0",
     "inspect": "$EL inspect",
     "doctor": "$EL doctor",
     "help": "$EL --help",
@@ -33,7 +34,8 @@ FRENCH = "Un café 😀 déjà vu"
 # fmt: off
 CASES = [
     *(
-        Case(name=f"{name}: {condition}", shell=f"{line} {redirection}", exit=code, says=says)
+        Case(name=f"{name}: {condition}", shell=f"{line} {redirection}", exit=code, says=says,
+             given=lambda folder: (folder / "t.csv").write_text("text,label\nfine,pos\ndull,neg\n"))
         for name, line in COMMANDS.items()
         for condition, (redirection, code, says) in CONDITIONS.items()
     ),

@@ -23,7 +23,7 @@ from spans import NEGATIONS, random_spans, sentences, spans_around
 from edge_lstm.errors import DataError
 
 
-def test_sentences_and_spans_are_parts_of_their_texts() -> None:
+def test_sentences_and_spans_are_parts_of_their_texts_and_negated_clauses_are_turned() -> None:
     text = 'It ran late. "Too late!" he said.<br /><br />Why? 不错。很好！'
     assert sentences(text) == ["It ran late.", '"Too late!', "he said.", "Why?", "不错。", "很好！"]
     texts = [" ".join(f"Sentence {i} of {j}." for i in range(6)) for j in range(20)]
@@ -33,19 +33,10 @@ def test_sentences_and_spans_are_parts_of_their_texts() -> None:
     assert spans == random_spans(texts, 2, seed=3) != random_spans(texts, 2, seed=4)
     assert random_spans(["One sentence only."], 5, seed=0) == []
     around = spans_around(["I have never seen it. It isn't bad at all, and not dull."] * 2, NEGATIONS, 0)
-    assert around == list(dict.fromkeys(around)) and all(
-        "never" in s or "n't" in s or "not" in s for s in around
-    )
-
-
-def test_what_is_negated_is_turned_and_less_sure() -> None:
-    clauses = ["The plot is dull", "The end is fine", "The rest is so-so"]
-    sure = np.array([[0.9, 0.1], [0.05, 0.95], [0.6, 0.4]], np.float32)
-    texts, turned = negated_clauses(clauses, sure)
-    assert len(texts) == len(turned) > 0 and not set(texts) & set(clauses)
-    assert not any("so-so" in text for text in texts), "the teacher is not sure of it"
-    dull = ["dull" in text for text in texts]
-    assert (turned[dull].argmax(axis=1) == 1).all() and 0.5 < turned[dull].max() < 0.9
+    assert around and all(any(word in span for word in ("never", "n't", "not")) for span in around)
+    texts, turned = negated_clauses(["The plot is dull", "So-so"], np.array([[0.9, 0.1], [0.6, 0.4]]))
+    assert texts and not any("So-so" in text for text in texts), "the teacher is not sure of it"
+    assert (turned.argmax(axis=1) == 1).all() and 0.5 < turned.max() < 0.9
 
 
 @pytest.mark.imdb
@@ -92,7 +83,7 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
     kept = {}
     for name, some in (("unlabelled", texts.unlabelled), ("spans", texts.spans)):
         fine = [[any(said in text for said in FINE)] for text in some]
-        kept[name] = np.array(fine, np.uint16) * 65_535
+        kept[name] = np.where(fine, 60_000, 5_000).astype(np.uint16)
     save_file(kept, tmp_path / "labels.safetensors", {"edge_lstm_soft_labels": texts.digest})
     monkeypatch.setattr(make, "KEPT", tmp_path / "labels.safetensors")
     monkeypatch.setitem(make.RECIPES, "tiny", make.Recipe(100, 400, 14, 0.05, 2))

@@ -17,13 +17,8 @@ from edge_lstm.errors import DataError
 
 @pytest.mark.slow
 def test_the_quickstart_does_everything_once(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "edge_lstm", "quickstart"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "edge_lstm", "quickstart"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     steps = re.findall(r"^\d\. .+\n\$ edge-lstm (\w+)", done.stdout, re.MULTILINE)
     assert steps == ["train", "export", "predict", "score", "evaluate", "latency", "predict"]
@@ -56,8 +51,9 @@ def test_a_quickstart_that_is_interrupted_ends_and_goes_on_when_it_is_started_ag
 def test_the_example_tickets_are_written_and_fit_together(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(["quickstart", "--texts-only", "--folder", str(tmp_path / "new" / "folder")])
     folder = tmp_path / "new" / "folder"
+    line = ["quickstart", "--texts-only", "--folder", str(folder)]
+    run(line)
     assert capsys.readouterr().out.count("wrote") == len(list(folder.iterdir())) == 5
 
     def labelled(name: str) -> dict[str, str]:
@@ -68,12 +64,10 @@ def test_the_example_tickets_are_written_and_fit_together(
     assert labelled("few.csv").items() <= labelled("tickets.csv").items()
     assert labelled("labelled.csv").keys() <= set(log)
     assert not labelled("test.csv").keys() & {*labelled("tickets.csv"), *log}
-    run(["quickstart", "--texts-only", "--folder", str(folder)])  # again: nothing is another file
+    assert (len(labelled("few.csv")), len(labelled("test.csv")), len(set(log))) == (60, 60, 600)
+    run(line)  # again: nothing is another file
     (folder / "log.txt").write_text("mine\n", encoding="utf-8")
     (folder / "few.csv").unlink()
     with pytest.raises(DataError, match=r"log.txt is not the example file"):
-        run(["quickstart", "--texts-only", "--folder", str(folder)])
+        run(line)
     assert (folder / "log.txt").read_text(encoding="utf-8") == "mine\n" and not (folder / "few.csv").exists()
-    (folder / "log.txt").unlink()
-    run(["quickstart", "--texts-only", "--folder", str(folder)])
-    assert (len(labelled("few.csv")), len(labelled("test.csv")), len(set(log))) == (60, 60, 600)

@@ -60,11 +60,6 @@ def test_no_link_of_a_page_leads_nowhere(path: Path) -> None:
     SITE["relinked"](path.read_text(encoding="utf-8"), path)
 
 
-def test_a_link_that_leads_nowhere_is_found() -> None:
-    with pytest.raises(ValueError, match="leads nowhere"):
-        SITE["relinked"]("[there](no-such-page.md)", ROOT / "docs" / "index.md")
-
-
 def test_no_link_of_the_readme_leads_nowhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
@@ -72,21 +67,20 @@ def test_no_link_of_the_readme_leads_nowhere() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def test_a_link_to_what_was_measured_stays_one() -> None:
-    text = "[a](../benchmarks/accuracy.md#seeds) ![b](../benchmarks/results/curve.svg)"
-    assert SITE["relinked"](text, ROOT / "docs" / "data.md") == (
-        "[a](benchmarks/accuracy.md#seeds) ![b](benchmarks/results/curve.svg)"
-    )
-    assert SITE["relinked"]("[c](../docs/data.md)", ROOT / "benchmarks" / "accuracy.md") == "[c](../data.md)"
-
-
-def test_a_link_out_of_the_site_becomes_its_text() -> None:
-    page = ROOT / "docs" / "index.md"
-    assert (
-        SITE["relinked"]("see [`C`](../engine) and [data](data.md#a)", page)
-        == "see `C` and [data](data.md#a)"
-    )
-    assert SITE["relinked"]("[there](https://example.org)", page) == "[there](https://example.org)"
+@pytest.mark.parametrize(
+    ("page", "link", "shown"),
+    [
+        ("docs/data.md", "[a](../benchmarks/accuracy.md#seeds)", "[a](benchmarks/accuracy.md#seeds)"),
+        ("docs/data.md", "![b](../benchmarks/results/curve.svg)", "![b](benchmarks/results/curve.svg)"),
+        ("benchmarks/accuracy.md", "[c](../docs/data.md)", "[c](../data.md)"),
+        ("docs/index.md", "see [`C`](../engine) and [data](data.md#a)", "see `C` and [data](data.md#a)"),
+        ("docs/index.md", "[there](https://example.org)", "[there](https://example.org)"),
+    ],
+)
+def test_a_link_leads_within_the_site_or_becomes_its_text(page: str, link: str, shown: str) -> None:
+    assert SITE["relinked"](link, ROOT / page) == shown
+    with pytest.raises(ValueError, match="leads nowhere"):
+        SITE["relinked"]("[there](no-such-page.md)", ROOT / page)
 
 
 def test_the_menu_has_every_page() -> None:

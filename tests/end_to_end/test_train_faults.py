@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).with_name("train_faults.py")
 def faults(*arguments: str | Path) -> dict[str, int]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     line = [sys.executable, PROGRAM, *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, int] = json.loads(done.stdout)
     return found
@@ -31,7 +31,7 @@ def test_fifty_kills_at_random_moments_of_train_and_of_export(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_pairs_of_trainings_of_one_output(tmp_path: Path) -> None:
-    assert faults("pairs", tmp_path, "10") == {"pairs": 10, "refused": 10}
+    assert faults("pairs", tmp_path, "10") == {"pairs": 10}
 
 
 @pytest.mark.slow

@@ -42,9 +42,8 @@ def test_lines_are_answered_as_predict_answers_them(command: Path, models: list[
 
 def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[Case]) -> None:
     path = models[0].path
-    run = subprocess.run(
-        [command, "--kernel", "plain", path, "good\nfilm", ""], capture_output=True, text=True
-    )
+    line = [command, "--kernel", "plain", path, "good\nfilm", ""]
+    run = subprocess.run(line, capture_output=True, text=True)
     assert [row.split("\t")[2] for row in run.stdout.splitlines()] == ["ok", "empty"]
     run = subprocess.run([command, "--check", path], capture_output=True, text=True)
     assert re.fullmatch(r"(\d+) of \1 golden rows, largest difference \S+\n", run.stdout)

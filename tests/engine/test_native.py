@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_lstm import Classifier
 from tests.engine.conftest import DECODED, PROJECT, answers
 from tests.ports.conftest import Case
 
@@ -52,26 +53,17 @@ def python(installed: Path, code: str, *arguments: object, told: bytes = b"") ->
 READ = "import sys, json, edge_lstm_native as e; m = e.Model(sys.argv[1]); texts = json.load(sys.stdin); "
 
 
-def test_it_gives_the_engines_bits(installed: Path, program: list[str], models: list[Case]) -> None:
+def test_it_gives_the_engines_bits_and_the_labels_of_predict(
+    installed: Path, program: list[str], models: list[Case]
+) -> None:
+    code = READ + "print(json.dumps([bytes(m.probabilities(texts)).hex(), m.predict(texts)]))"
     for model in models:
-        told = json.dumps(DECODED).encode()
-        out = python(installed, READ + "print(bytes(m.probabilities(texts)).hex())", model.path, told=told)
-        bits = np.frombuffer(bytes.fromhex(out), np.uint32).reshape(len(DECODED), -1)
+        out = python(installed, code, model.path, told=json.dumps(DECODED).encode())
+        told, answered = json.loads(out)
+        bits = np.frombuffer(bytes.fromhex(told), np.uint32).reshape(len(DECODED), -1)
         assert (bits == answers(program, model.path)[2]).all(), model.name
-
-
-def test_labels_statuses_and_several_labels(installed: Path, models: list[Case]) -> None:
-    from edge_lstm import Classifier
-
-    for model in models:
-        out = python(
-            installed,
-            READ + "print(json.dumps(m.predict(texts)))",
-            model.path,
-            told=json.dumps(DECODED).encode(),
-        )
         expected = Classifier.load(model.path).predict(DECODED, batch_size=1)
-        for (label, probability, status), answer in zip(json.loads(out), expected, strict=True):
+        for (label, probability, status), answer in zip(answered, expected, strict=True):
             assert (tuple(label) if isinstance(label, list) else (label,)) == answer.labels
             assert status == answer.status and abs(probability - answer.probability) <= 1e-6
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import platform
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 
 from tests.engine.conftest import (
     DECODED,
     HERE,
-    PROJECT,
     RECORDS,
     SANITIZED,
     STRICT,
@@ -38,18 +36,27 @@ def test_answers_are_those_of_onnx_runtime(program: list[str], models: list[Case
         assert (bits.view(np.float32).argmax(1) == model.probabilities.argmax(1)).all(), model.name
 
 
+def check_same_bits(
+    program: list[str], other: list[str], models: list[Case], names: list[str], *, emulated: bool = False
+) -> None:
+    """Hold another program, with each of these kernels, to the bits of the program: alone, and side by side.
+    emulated: alone only, and fewer texts."""
+    texts = RECORDS[::3] if emulated else RECORDS
+    for model in models:
+        _, ids, bits = answers(program, model.path, texts=texts)
+        for kernel in names:
+            for many in (False,) if emulated else (False, True):
+                got = answers(other, model.path, kernel, texts, many)
+                assert many or got[1] == ids, (model.name, kernel)
+                assert (got[2] == bits).all(), (model.name, kernel, many)
+
+
 def test_every_kernel_gives_the_same_bits_alone_and_side_by_side(
     program: list[str], models: list[Case]
 ) -> None:
     names = kernels(program)
     assert names[-1] == "plain" and (platform.machine() != "x86_64" or "sse2" in names)
-    for model in models:
-        _, ids, bits = answers(program, model.path, "plain")
-        for kernel in names:
-            assert answers(program, model.path, kernel)[1] == ids
-            for many in (False, True):
-                other = answers(program, model.path, kernel, many=many)[2]
-                assert (other == bits).all(), (model.name, kernel, many)
+    check_same_bits(program, program, models, names)
 
 
 def test_any_number_of_texts_in_any_order(program: list[str], models: list[Case]) -> None:
@@ -66,10 +73,7 @@ def test_avx_vnni_gives_the_same_bits(program: list[str], compiled: Compile, mod
         pytest.skip("no AVX-512 VNNI, by which it is tried")
     flags = ("gcc", "-std=c99", "-O2", "-mavx2")
     other = [str(compiled(*flags, sources=[str(HERE / "avx_vnni.c"), str(HERE / "answers.c")]))]
-    for model in models:
-        for many in (False, True):
-            bits = answers(other, model.path, "avx-vnni", many=many)[2]
-            assert (bits == answers(program, model.path)[2]).all(), model.name
+    check_same_bits(program, other, models, ["avx-vnni"])
 
 
 BUILDS = {
@@ -90,13 +94,9 @@ def test_every_compiler_gives_the_same_bits(
     program: list[str], compiled: Compile, models: list[Case], build: str
 ) -> None:
     other = [str(compiled(*BUILDS[build]))]
-    for model in models:
-        expected = answers(program, model.path)[2]
-        for kernel in kernels(other):
-            assert (answers(other, model.path, kernel)[2] == expected).all(), (model.name, kernel)
+    check_same_bits(program, other, models, kernels(other))
 
 
-FEWER = RECORDS[::3]  # emulated machines are slow
 STATIC = ("-std=c99", "-O2", "-static")
 # Of each: how to compile for it, how to run it, and the kernels that it has (none: this machine's).
 MACHINES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -124,11 +124,7 @@ def test_every_machine_gives_the_same_bits(
         pytest.skip(f"no {emulator[0]}")
     other = [*emulator, str(compiled(*compiler))]
     assert not names or tuple(kernels(other)) == names
-    for model in models:
-        _, ids, bits = answers(program, model.path, texts=FEWER)
-        for kernel in names or kernels(other):
-            got = answers(other, model.path, kernel, FEWER)
-            assert got[1] == ids and (got[2] == bits).all(), (model.name, kernel)
+    check_same_bits(program, other, models, list(names) or kernels(other), emulated=True)
 
 
 @pytest.mark.parametrize("flag", ["-msimd128", "-mno-simd128"])
@@ -140,10 +136,7 @@ def test_webassembly_gives_the_same_bits(
     module = compiled(*zig(), "-target", "wasm32-wasi", "-std=c99", "-O2", flag)
     other = ["node", "--no-warnings", str(HERE / "wasi.mjs"), str(module)]
     assert (kernels(other) == ["wasm-simd", "plain"]) is (flag == "-msimd128")
-    for model in models:
-        for many in (False, True):
-            got = answers(other, model.path, many=many)
-            assert (got[2] == answers(program, model.path)[2]).all(), model.name
+    check_same_bits(program, other, models, ["-"])
 
 
 def test_weights_of_all_eight_bits(program: list[str], models: list[Case], tmp_path: Path) -> None:
@@ -160,18 +153,11 @@ def test_weights_of_all_eight_bits(program: list[str], models: list[Case], tmp_p
         model = case(name, path, DECODED)
         bits = answers(program, path, "plain")[2]
         assert np.abs(bits.view(np.float32) - model.probabilities).max() < 1e-3
-        for kernel in kernels(program):
-            for many in (False, True):
-                assert (answers(program, path, kernel, many=many)[2] == bits).all(), (name, kernel)
+        check_same_bits(program, program, [model], kernels(program))
 
 
 def constants(data: bytes, *names: bytes) -> list[bytes]:
     """The values of a file's constants."""
-    spec = importlib.util.spec_from_file_location("reference", PROJECT / "ports" / "reference.py")
-    assert spec and spec.loader
-    reference = importlib.util.module_from_spec(spec)
-    sys.modules["reference"] = reference
-    spec.loader.exec_module(reference)
     graph = dict(reference.fields(data))[7]
     tensors = [dict(reference.fields(value)) for number, value in reference.fields(graph) if number == 5]
     return [tensor[9] for tensor in tensors if tensor[8] in names]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from edge_lstm.cli import main
+from hostile import run_here
 
 
 @dataclass(frozen=True)
@@ -32,16 +27,8 @@ class Result:
 
 def command(*arguments: str | Path) -> Result:
     """In this process: importing torch anew each time would take most of the time."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["edge-lstm", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-    assert isinstance(code, int)
-    return Result(code, out.getvalue(), err.getvalue())
+    done = run_here([*map(str, arguments)])
+    return Result(done.exit, done.stdout.decode(), done.stderr.decode())
 
 
 def train(*arguments: str | Path) -> Result:

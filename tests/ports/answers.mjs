@@ -9,7 +9,7 @@ for (const { path, texts } of models) {
     const classifier = await Classifier.load(path);
     const answers = texts.map((text) => {
       const { labels, probability, probabilities, status } = classifier.predict(text);
-      return { labels, probability, probabilities: [...probabilities.values()], status };
+      return { labels, probability, probabilities: [...probabilities], status };
     });
     line = { labels: classifier.labels, answers, check: classifier.check() };
   } catch (error) {

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,22 +22,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 OFF = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", "--remote-debugging-pipe"]
 FLAGS += [f"--disable-{name}" for name in OFF]
-TYPES = {".mjs": "text/javascript", ".html": "text/html", ".wasm": "application/wasm"}
 
 
-class _Folders(http.server.SimpleHTTPRequestHandler):
-    """Serve several folders, each under its name."""
-
-    def __init__(self, *arguments: Any, folders: dict[str, Path], **more: Any) -> None:
-        self.folders = folders
-        super().__init__(*arguments, **more)
-
-    def translate_path(self, path: str) -> str:
-        name, _, rest = path.lstrip("/").partition("/")
-        return str(self.folders[name] / rest) if name in self.folders else "/nonexistent"
-
-    def guess_type(self, path: Any) -> str:
-        return TYPES.get(Path(str(path)).suffix, "application/octet-stream")
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serve files, and log nothing."""
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -45,11 +34,14 @@ class _Folders(http.server.SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def served(**folders: Path) -> Iterator[str]:
     """Serve the folders on this machine alone → the address, to which the name of one is added."""
-    handler = functools.partial(_Folders, folders=folders)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with tempfile.TemporaryDirectory() as root:
+        for name, folder in folders.items():
+            (Path(root) / name).symlink_to(folder.resolve())
+        handler = functools.partial(_Quiet, directory=root)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
 
 
 class Chromium:
@@ -162,13 +154,11 @@ class Chromium:
             data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
             self.send("Input.dispatchDragEvent", type=kind, x=200, y=200, data=data)
 
-    def look(self, width: int = 1000, height: int = 900, *, dark: bool = False, mobile: bool = False) -> None:
-        """The window's size, and light or dark."""
+    def look(self, width: int = 1000, height: int = 900, *, mobile: bool = False) -> None:
+        """The window's size."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
         self.send("Emulation.setDeviceMetricsOverride", **metrics)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.send("Emulation.setEmulatedMedia", features=[scheme])
 
-    def picture(self, *, whole: bool = False) -> bytes:
-        """A PNG of the window, or of the whole page."""
-        return base64.b64decode(self.send("Page.captureScreenshot", captureBeyondViewport=whole)["data"])
+    def picture(self) -> bytes:
+        """A PNG of the window."""
+        return base64.b64decode(self.send("Page.captureScreenshot")["data"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from edge_lstm_export import TextClassifier
 from edge_lstm import Classifier
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.modelfile import embedded_model
+from tests.hostile_files import DAMAGED, UNFIT
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
+sys.path.append(str(PROJECT / "ports"))  # import reference: it is in no package
 ROWS = 60
 LABELS = ["neg", "pos"]
 ODD_LABELS = ["no", 'a "quoted"\u202ename', "日本語", "\\back/slash", "ß", "\u061c\u2069\u202e"]
@@ -61,12 +64,6 @@ class Case:
     statuses: list[str]
     answers: list[str]
     probabilities: npt.NDArray[np.float32]
-
-
-def some_texts(case: Case, step: int) -> Case:
-    """The case with every step-th text, where each takes long."""
-    every = {name: getattr(case, name) for name in ("texts", "statuses", "answers", "probabilities")}
-    return replace(case, **{name: values[::step] for name, values in every.items()})
 
 
 def trained(kind: Kind) -> TextClassifier:
@@ -130,6 +127,4 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def damaged() -> list[tuple[str, bytes]]:
     """Files that no port may answer with: (what is wrong, bytes)."""
-    from tests.ports.damage import damaged_files
-
-    return damaged_files()
+    return [(hostile.name, hostile.data()) for hostile in (*DAMAGED, *UNFIT)]

@@ -39,7 +39,7 @@ def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> N
         assert all(row["ok"] for row in result["check"]), case.name
         assert [answer["status"] for answer in result["answers"]] == case.statuses
         assert ["|".join(answer["labels"]) for answer in result["answers"]] == case.answers
-        answers = np.array([answer["probabilities"] for answer in result["answers"]])
+        answers = np.array([[p for _, p in answer["probabilities"]] for answer in result["answers"]])
         apart = np.abs(answers - case.probabilities).max(axis=1)
         # A unit that is rounded to another side than ONNX Runtime rounds it costs 5e-5 here.
         assert apart.max() <= TOLERANCE, (case.name, case.texts[int(apart.argmax())][:80])
@@ -48,17 +48,12 @@ def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> N
 @needs_node
 @pytest.mark.parametrize("labels", [["1", "0"], ["1", "0.0"], ["__proto__", "a"]])
 def test_probabilities_keep_the_order_of_the_labels(labels: list[str], tmp_path: Path) -> None:
-    path = tmp_path / "m.onnx"
+    path, text = tmp_path / "m.onnx", "A wonderful film."
     path.write_bytes(edited({"labels": json.dumps(labels)}))
-    script = f"""const {{ Classifier }} = await import({json.dumps(str(MODULE))});
-        const classifier = await Classifier.load({json.dumps(str(path))});
-        console.log(JSON.stringify([...classifier.predict("A wonderful film.").probabilities]));"""
-    run = subprocess.run([NODE, "--input-type=module", "-e", script], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    expected = Classifier.load(path).predict(["A wonderful film."])[0].probabilities
-    said = json.loads(run.stdout)
-    assert [label for label, _ in said] == labels == list(expected)
-    assert [p for _, p in said] == pytest.approx(list(expected.values()), abs=1e-6)
+    told, numbers = zip(*in_node([{"path": str(path), "texts": [text]}])[0]["answers"][0]["probabilities"])
+    expected = Classifier.load(path).predict([text])[0].probabilities
+    assert [*told] == labels == [*expected]
+    assert numbers == pytest.approx([*expected.values()], abs=1e-6)
 
 
 @needs_node
@@ -73,24 +68,14 @@ def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]
         assert "\n" not in result["error"] and len(result["error"]) < 300, what
 
 
-def test_the_module_is_small_and_self_contained() -> None:
-    text = MODULE.read_text()
+def test_the_package_is_one_small_module_of_this_version_with_its_types() -> None:
+    text, typed = MODULE.read_text(), (FOLDER / "edge-lstm.d.ts").read_text()
     assert len(text.encode()) <= 29_000
     assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function|WebAssembly\.", text, re.MULTILINE)
-
-
-def test_the_package_names_its_files_and_this_version() -> None:
+    names = r"^export (?:async )?(?:class|function) (\w+)"
+    assert set(re.findall(names, text, re.MULTILINE)) == set(re.findall(names, typed, re.MULTILINE))
     package = json.loads((FOLDER / "package.json").read_text())
-    assert package["version"] == __version__
     entry = package["exports"]["."]
-    assert package["type"] == "module" and "dependencies" not in package
+    assert (package["version"], package["type"]) == (__version__, "module") and "dependencies" not in package
     for path in (entry["types"], entry["default"], package["main"], *package["files"]):
         assert (FOLDER / path).is_file()
-
-
-def test_the_types_name_all_that_the_module_exports() -> None:
-    exported = set(
-        re.findall(r"^export (?:async )?(?:class|function) (\w+)", MODULE.read_text(), re.MULTILINE)
-    )
-    typed = (FOLDER / "edge-lstm.d.ts").read_text()
-    assert exported == set(re.findall(r"^export (?:class|function) (\w+)", typed, re.MULTILINE))

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
-import random
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import reference
 
 from edge_lstm import Classifier
 from tests.model_files import edited
 from tests.ports.conftest import PROJECT, TOLERANCE, Case
-from tests.ports.texts import VOCABULARY
 
 SOURCE = PROJECT / "ports" / "reference.py"
-
-
-@pytest.fixture(scope="session")
-def reference() -> ModuleType:
-    """The module, which is in no package."""
-    spec = importlib.util.spec_from_file_location("edge_lstm_reference", SOURCE)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_it_needs_numpy_and_the_standard_library_only() -> None:
@@ -40,7 +26,7 @@ def test_it_needs_numpy_and_the_standard_library_only() -> None:
     assert {name for name in imported if name not in sys.stdlib_module_names} == {"numpy"}
 
 
-def test_every_kind_of_model_gives_onnx_runtimes_answers(reference: ModuleType, cases: list[Case]) -> None:
+def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> None:
     for case in cases:
         model = reference.read(case.path.read_bytes())
         tokenizer = Classifier.load(case.path).model.tokenizer
@@ -55,17 +41,6 @@ def test_every_kind_of_model_gives_onnx_runtimes_answers(reference: ModuleType, 
             assert np.abs(answer - case.probabilities[i]).max() <= TOLERANCE, (case.name, case.texts[i][:80])
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_hundreds_of_texts(reference: ModuleType, cases: list[Case], precision: str) -> None:
-    case = next(c for c in cases if c.name == f"tiny.{precision}.onnx")
-    rng = random.Random(2)
-    texts = [" ".join(rng.choices(VOCABULARY, k=rng.randrange(13))) for _ in range(300)]
-    model = reference.read(case.path.read_bytes())
-    answers = [reference.probabilities(model, reference.encode(model, text)[0]) for text in texts]
-    expected = Classifier.load(case.path).probabilities(texts)
-    assert np.abs(np.array(answers) - expected).max() <= TOLERANCE
-
-
 def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
     labels = ["\u202eneg", "\u2066pos"]
     golden = [{"text": "\x1b[31m \x9b\u202e", "ids": [1], "probabilities": [0.5, 0.5]}]
@@ -77,9 +52,7 @@ def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
         assert shown and shown.isprintable(), shown
 
 
-def test_what_is_no_model_is_refused_in_one_line(
-    reference: ModuleType, damaged: list[tuple[str, bytes]], tmp_path: Path
-) -> None:
+def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]]) -> None:
     for what, data in damaged:
         with pytest.raises(reference.ModelError) as refused:
             reference.read(data)

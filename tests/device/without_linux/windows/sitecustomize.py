@@ -89,20 +89,9 @@ select.select = _sockets_only
 for _name in ("rename", "replace", "unlink", "remove"):
     setattr(os, _name, _of_a_closed_file(getattr(os, _name)))
 for _name in (
-    *(
-        "fork",
-        "forkpty",
-        "posix_spawn",
-        "statvfs",
-        "fstatvfs",
-        "getuid",
-        "geteuid",
-        "getgid",
-        "sysconf",
-        "mkfifo",
-    ),
-    *("killpg", "getpgid", "setsid", "pread", "pwrite", "fchmod", "getloadavg", "register_at_fork", "nice"),
-    *("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "fdatasync"),
+    *("fork", "forkpty", "posix_spawn", "statvfs", "fstatvfs", "getuid", "geteuid", "getgid", "sysconf"),
+    *("mkfifo", "killpg", "getpgid", "setsid", "pread", "pwrite", "fchmod", "getloadavg", "nice"),
+    *("register_at_fork", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "fdatasync"),
 ):
     if hasattr(os, _name):
         delattr(os, _name)

@@ -1,0 +1,302 @@
+"""Hostile model files: damaged, changed after the export, foreign, or made to do harm.
+
+Each row is a file and a part of the one line that edge-lstm says of it. Most carry a right digest, as whoever
+makes them on purpose would give them. ``DAMAGED`` is refused by everything that reads model files,
+``HARMFUL`` by edge-lstm alone: what only its metadata or its graph for ONNX Runtime shows, the ports do not
+read. ``UNFIT`` is refused by the ports alone: ONNX Runtime runs the graph as it is, whatever is said of it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_lstm.modelfile import FORMAT_VERSION, parse_model
+from edge_lstm.text import Tokenizer
+from tests.model_files import DATA, SMALL, edited, entry, field, several
+
+MODEL = parse_model(DATA, SMALL)
+METADATA = MODEL.onnx.metadata
+WORDS = tuple(METADATA["edge_lstm.vocabulary"].split("\n"))
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A model file, and what edge-lstm says of it."""
+
+    name: str
+    says: str
+    data: Callable[[], bytes]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def tokenizer(**changes: Any) -> str:
+    return json.dumps({**json.loads(METADATA["edge_lstm.tokenizer"]), **changes})
+
+
+def subwords(**changes: Any) -> str:
+    """Settings of the other text rule."""
+    return json.dumps({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
+
+
+def network(**changes: Any) -> str:
+    return json.dumps({**MODEL.network, **changes})
+
+
+def metadata(name: str, says: str, digest: str = "right", /, **changes: str | None) -> Hostile:
+    """The model with other metadata. digest: see :func:`model_files.edited`."""
+    return Hostile(f"{name} ({digest} digest)", says, lambda: edited(changes, digest=digest))
+
+
+def thresholds(name: str, says: str, values: object, /, **changes: str | None) -> Hostile:
+    """The model as one that gives several labels per text."""
+    return metadata(name, says, **several(values, **changes))
+
+
+def graph(name: str, says: str, change: Callable[[onnx.GraphProto], object]) -> Hostile:
+    """The model with another graph and a right digest."""
+
+    def data() -> bytes:
+        model = onnx.load_model_from_string(DATA)
+        change(model.graph)
+        return edited(graph=model.graph.SerializeToString(deterministic=True))
+
+    return Hostile(name, says, data)
+
+
+def constant(name: str) -> Callable[[onnx.GraphProto], onnx.TensorProto]:
+    return lambda g: next(c for c in g.initializer if c.name == name)
+
+
+def replaced(name: str, change: Callable[[Any], Any]) -> Callable[[onnx.GraphProto], object]:
+    """A graph's constant, changed as a numpy array."""
+
+    def apply(g: onnx.GraphProto) -> None:
+        tensor = constant(name)(g)
+        changed = np.ascontiguousarray(change(numpy_helper.to_array(tensor)))
+        tensor.CopyFrom(numpy_helper.from_array(changed, name))
+
+    return apply
+
+
+def with_nodes(*nodes: onnx.NodeProto) -> Callable[[onnx.GraphProto], object]:
+    def apply(g: onnx.GraphProto) -> None:
+        rest = list(g.node)
+        del g.node[:]
+        g.node.extend([*nodes, *rest])
+
+    return apply
+
+
+def as_external(g: onnx.GraphProto) -> None:
+    tensor = constant("embedding")(g)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../etc/passwd")
+
+
+def other_value(values: str, **changes: Any) -> Callable[[onnx.GraphProto], object]:
+    """A graph whose input or output is another one. values: "input" or "output"."""
+    ids = {"name": "input_ids", "elem_type": TensorProto.INT32, "shape": ["batch", 600]}
+    answers = {"name": "probabilities", "elem_type": TensorProto.FLOAT, "shape": ["batch", 2]}
+    value = helper.make_tensor_value_info(**{**(ids if values == "input" else answers), **changes})
+    return lambda g: getattr(g, values)[0].CopyFrom(value)
+
+
+def asks_for_all_memory(g: onnx.GraphProto) -> None:
+    """n values by n values, from the operators that every model has: 16 TB."""
+    n = 2_000_000
+    for name, values in (("many", np.zeros(n, np.float32)), ("column", [n, 1]), ("row", [1, n])):
+        g.initializer.append(numpy_helper.from_array(np.array(values), name))
+    g.node[-1].output[0] = "probabilities_before"
+    g.node.extend(
+        [
+            helper.make_node("ReduceMax", ["logits"], ["highest_logit"], keepdims=0),
+            helper.make_node("Add", ["many", "highest_logit"], ["moved"]),
+            helper.make_node("Reshape", ["moved", "column"], ["as_column"]),
+            helper.make_node("Reshape", ["moved", "row"], ["as_row"]),
+            helper.make_node("Add", ["as_column", "as_row"], ["square"]),
+            helper.make_node("ReduceMax", ["square"], ["square_highest"], keepdims=0),
+            helper.make_node("Add", ["probabilities_before", "square_highest"], ["probabilities"]),
+        ]
+    )
+
+
+def reads_beyond_the_embedding(g: onnx.GraphProto) -> None:
+    g.initializer.append(numpy_helper.from_array(np.array([10**6], np.int32), "million"))
+    at = next(i for i, node in enumerate(g.node) if node.op_type == "Gather")
+    g.node.insert(at, helper.make_node("Add", [g.node[at].input[1], "million"], ["beyond"]))
+    g.node[at + 1].input[1] = "beyond"
+
+
+def foreign() -> bytes:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    made = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "other", [x], [y])
+    return helper.make_model(made, producer_name="pytorch").SerializeToString()
+
+
+CHANGED = "changed after it was written"
+APART = "does not fit together"
+UNSUPPORTED = "is not supported"
+OPERATOR = "is not one of a model's"
+# fmt: off
+DAMAGED = [
+    # After the export, with the digest of before.
+    metadata("labels exchanged", CHANGED, "old", labels='["pos","neg"]'),
+    metadata("the first word removed", CHANGED, "old", vocabulary="\n".join(WORDS[1:])),
+    metadata("two words exchanged", CHANGED, "old", vocabulary="\n".join([WORDS[1], WORDS[0], *WORDS[2:]])),
+    metadata("another length", CHANGED, "old", tokenizer=tokenizer(length=599)),
+    metadata("other training data", CHANGED, "old", training="{}"),
+    *(metadata(f"a space behind {key}", CHANGED, "old", **{key: METADATA[f"edge_lstm.{key}"] + " "})
+      for key in ("network", "quantization", "golden")),
+    metadata("no digest", CHANGED, "none"),
+    *(metadata(f"digest {digest[:2]!r}", CHANGED, "old", digest=digest)
+      for digest in ("", "0" * 64, "g" * 64, "é" * 32)),
+    Hostile("a digest in a field that readers skip", CHANGED,
+            lambda: b"\x32".join(DATA.rsplit(b"\x72", 1))),
+    Hostile("a digest of another name", CHANGED, lambda: DATA.replace(b".digest", b".dikest")),
+    Hostile("bytes behind the digest", CHANGED, lambda: DATA + field(25, b"")),
+    # Labels.
+    metadata("labels are a number", "no list of texts", labels="5"),
+    metadata("labels are null", "no list of texts", labels="null"),
+    metadata("no labels", "fewer than two", labels="[]"),
+    metadata("one label", "fewer than two", labels='["pos"]'),
+    metadata("three labels for two outputs", "another number of labels", labels='["a","b","c"]'),
+    metadata("labels nested 100,000 deep", "nested", labels="[" * 100_000 + "]" * 100_000),
+    metadata("a label that steers a terminal", "control character", labels='["a","\\u001b[31m"]'),
+    metadata("a label that ends for C", "control character", labels='["a\\u0000b","a\\u0000c"]'),
+    metadata("a C1 control character in a label", "control character", labels='["neg","\u009bpos"]'),
+    metadata("labels are no JSON", APART, labels="[1"),
+    # Several labels per text.
+    thresholds("one threshold for two labels", "threshold for each label", [0.5]),
+    *(thresholds(f"a threshold of {value!r}", "not above 0 to 1", [0.5, value])
+      for value in (0, 1.5, True, "1")),
+    thresholds("thresholds are a text", "no list", "0.5"),
+    thresholds("thresholds in a list", "no list", [], several="[]"),
+    thresholds("no thresholds", "not those of its network", [], several=None),
+    thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
+    thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
+    # Text rule and vocabulary.
+    metadata("no vocabulary", "'edge_lstm.vocabulary' is missing", vocabulary=None),
+    metadata("a vocabulary longer than the network's", "another size", vocabulary="\n".join([*WORDS, "x1"])),
+    metadata("and a network that says so", "more words than the embedding",
+             vocabulary="\n".join([*WORDS, "x1", "x2"]), network=network(num_words=len(WORDS) + 6)),
+    metadata("fewer lines than words", "more than its vocabulary's lines", tokenizer=subwords(words=10**6)),
+    metadata("a network of fewer words", "another size", network=network(num_words=7)),
+    metadata("no tokenizer", "'edge_lstm.tokenizer' is missing", tokenizer=None),
+    metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
+    metadata("no tokenizer settings", "missing", tokenizer="{}"),
+    metadata("tokenizer settings are a list", "no object", tokenizer="[]"),
+    metadata("subwords without their settings", "'words' is missing", tokenizer=tokenizer(rule="pieces-1")),
+    *(metadata(f"{key} {value}", UNSUPPORTED, tokenizer=tokenizer(**{key: value}))
+      for key, value in (("rule", "characters"), ("rule", "pieces-2"), ("lowercase", "turkish"),
+                         ("padding", "left"), ("oov_id", 10**6), ("oov_id", -1), ("oov_id", None))),
+    *(metadata(f"a length of {length!r}", "its length", tokenizer=tokenizer(length=length))
+      for length in (0, 200_000_000, "600")),
+    # The rest of the metadata.
+    metadata("no network", "'edge_lstm.network' is missing", network=None),
+    metadata("network is no object", "network is no object", network="7"),
+    metadata("units without number", "hidden", network=network(hidden="x")),
+    metadata("no format", "its metadata is missing", format=None),
+    *(metadata(f"format {number[:5]}", "is not a number", format=number)
+      for number in ("1" * 5000, "١", "-1")),
+    metadata("a later format", "upgrade", format=str(FORMAT_VERSION + 1)),
+    metadata("an earlier format", "made by a version before 1.0; export it again", format="3"),
+    # The graph.
+    Hostile("no graph", "another input (nothing)", lambda: edited(graph=b"")),
+    Hostile("a graph of noise", APART, lambda: edited(graph=random.Random(1).randbytes(2000))),
+    Hostile("a graph that is cut", "field cut short", lambda: edited(graph=MODEL.onnx.graph[:-70])),
+    graph("external data", "not in the file", as_external),
+    *(graph(f"a constant with {name}", says, lambda g, axes=axes: constant("embedding")(g).dims.extend(axes))
+      for name, says, axes in (("10^15 bytes", "as large as its shape", [10**9]),
+                               ("a negative size", "as large as its shape", [-1]),
+                               ("1,000 axes", "too many axes", [1] * 1_000))),
+    graph("an embedding with fewer rows than words", "more words than the embedding",
+          replaced("embedding", lambda e: e[:50])),
+    graph("shapes that do not fit", "cannot", replaced("head_w", lambda w: w[:-1])),
+    # No model file at all.
+    Hostile("empty", "is empty", lambda: b""),
+    Hostile("a text", "not an ONNX file", lambda: b"not a model"),
+    Hostile("zeros", "not an ONNX file", lambda: b"\0" * 10_000),
+    Hostile("noise", "not an ONNX file", lambda: random.Random(1).randbytes(5000)),
+    Hostile("ONNX of another project", "not a model file of edge-lstm", foreign),
+    *(Hostile(f"cut at {at}", "cut short", lambda at=at: DATA[:at]) for at in (100, 5000, len(DATA) - 1)),
+    Hostile("a field that claims 2^60 bytes", "cut short",
+            lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f"),
+]
+HARMFUL = [
+    metadata("labels are a text", "no list of texts", labels='"ab"'),
+    metadata("labels are an object", "no list of texts", labels='{"a":1,"b":2}'),
+    metadata("labels are numbers", "no list of texts", labels="[0,1]"),
+    metadata("a label twice", "twice", labels='["a","a"]'),
+    metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
+    metadata("another rule for unknown words", "unknown_words", tokenizer=subwords(unknown_words="none")),
+    metadata("a word twice", "twice", vocabulary="\n".join([*WORDS[:-1], WORDS[0]])),
+    metadata("another length than the graph's", "another length", tokenizer=tokenizer(length=60)),
+    metadata("training is no object", "training is no object", training="[]"),
+    metadata("quantization is no object", "quantization is no object", quantization="[1]"),
+    metadata("int8 that says it is fp32", "quantization is not that of its graph", quantization=None),
+    metadata("NaN in the metadata", "NaN is no number", training='{"seed": NaN}'),
+    metadata("golden rows are a number", "no list", golden="7"),
+    *(metadata(f"a golden row {name}", says, golden=f'[{{"text":"",{rest}}}]')
+      for name, says, rest in (("of other ids", "id of no word", '"ids":[99999],"probabilities":[1,0]'),
+                               ("of three answers", "for each label", '"ids":[1],"probabilities":[1,0,0]'),
+                               ("without ids", "missing", '"probabilities":[1,0]'))),
+    Hostile("a metadata key twice", "twice",
+            lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
+    Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),
+    Hostile("an opset twice", "two opsets", lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
+    Hostile("local functions", "not one of a model's", lambda: edited(after=field(25, field(1, b"Add")))),
+    Hostile("operators of another domain", "another domain", lambda: edited(opsets={"": 17, "com.evil": 1})),
+    *(graph(f"an input with {name}", "asks for another input", other_value("input", **changes))
+      for name, changes in (("another name", {"name": "tokens"}),
+                            ("another type", {"elem_type": TensorProto.INT64}),
+                            ("another shape", {"shape": ["batch", 600, 1]}),
+                            ("a free length", {"shape": ["batch", "length"]}),
+                            ("a batch of 1,000,000,000", {"shape": [10**9, 600]}))),
+    graph("an input of 200,000,000 columns", "another length",
+          other_value("input", shape=["batch", 200_000_000])),
+    *(graph(f"an output with {name}", "output is not probabilities", other_value("output", **changes))
+      for name, changes in (("another name", {"name": "logits"}),
+                            ("another type", {"elem_type": TensorProto.DOUBLE}),
+                            ("no axes", {"shape": []}), ("three columns", {"shape": ["batch", 3]}))),
+    graph("two outputs", "output is not probabilities", lambda g: g.output.extend([g.output[0]])),
+    graph("a sparse constant", "sparse", lambda g: g.sparse_initializer.add()),
+    graph("a constant made of nothing", f"'ConstantOfShape' {OPERATOR}",
+          with_nodes(helper.make_node("ConstantOfShape", ["axis_1"], ["all_memory"]))),
+    graph("a loop", f"'Loop' {OPERATOR}", with_nodes(helper.make_node("Loop", ["", ""], ["x"]))),
+    graph("an operator of another domain", f"'evil.Add' {OPERATOR}",
+          with_nodes(helper.make_node("Add", ["a"], ["b"], domain="evil"))),
+    graph("10,000 operators", "too many operators",
+          with_nodes(*[helper.make_node("Cast", ["a"], [f"b{i}"], to=1) for i in range(10_000)])),
+    graph("200,000 operators", "far more fields", lambda g: g.node.extend([onnx.NodeProto()] * 200_000)),
+    # What only the run shows.
+    graph("all memory asked for", "needs more memory", asks_for_all_memory),
+    graph("NaN answers", "not probabilities", replaced("head_b", lambda b: b * np.nan)),
+    graph("an operator without its input", "cannot load",
+          with_nodes(helper.make_node("Add", ["a", "b"], ["c"]))),
+    graph("an index out of range", "cannot run", reads_beyond_the_embedding),
+]
+UNFIT = [
+    metadata("format 010", "", format="010"),
+    *(metadata(f"{key} {value}", "", network=network(**{key: value}))
+      for key, value in (("pooling", "attention"), ("pooling", "mean"), ("pooling", "max"), ("hidden", 95),
+                         ("bidirectional", False), ("ngrams", 7), ("ngrams", 0), ("ngram_dim", 2))),
+    thresholds("several labels of one logit", "", [1, 1]),
+]
+# fmt: on
+EVERY_KIND = [
+    hostile
+    for hostile in (*DAMAGED, *HARMFUL)
+    if hostile.name.partition(" (")[0]
+    in {"labels exchanged", "no digest", "no labels", "a later format", "external data", "a loop", "empty"}
+]
