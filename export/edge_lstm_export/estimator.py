@@ -149,17 +149,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError.
         """
         from edge_lstm.atomic import write_atomically
-        from edge_lstm.modelfile import parse_model
-        from edge_lstm_export.onnx.export import export_fp32, quantize_if_better, quantize_int8
+        from edge_lstm_export.onnx.export import export
 
         check_is_fitted(self)
-        data = export_fp32(self.result_.checkpoint, length=length).data
-        if quantize == "int8":
-            data = quantize_int8(parse_model(data, Path(path))).data
-        elif quantize == "auto":
-            quantized, choice = quantize_if_better(parse_model(data, Path(path)))
-            data = quantized.data if quantized is not None and choice.precision == "int8" else data
-        write_atomically(data, Path(path), parents=True)
+        exported = export(self.result_.checkpoint, quantize=quantize, length=length)
+        write_atomically(exported.data, Path(path), parents=True)
         return Path(path)
 
     def save(self, path: str | Path) -> Path:

@@ -117,7 +117,7 @@ def test_workstation_commands_say_how_to_install_them(tmp_path: Path) -> None:
         "sys.meta_path.insert(0, Hide())\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    for arguments in (["train"], ["export", "--help"], ["quantize", "x.onnx", "-o", "y.onnx"]):
+    for arguments in (["train"], ["export", "--help"]):
         done = run(*arguments, PYTHONPATH=path)
         assert done.returncode == 1, done
         assert done.stderr.decode().count("\n") == 1

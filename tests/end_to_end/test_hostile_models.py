@@ -292,7 +292,6 @@ def test_predict_says_in_one_line_what_is_wrong(
 COMMANDS = {
     "inspect": ("inspect", "m.onnx"),
     "explain": ("explain", "fine", "-m", "m.onnx"),
-    "quantize": ("quantize", "m.onnx", "-o", "q.onnx"),
     "score": ("score", "t.txt", "-m", "m.onnx", "-o", "o.csv", "-w", "1"),
 }
 EVERY_KIND = [HOSTILE[i] for i in (0, 6, 12, 20, 30)] + [

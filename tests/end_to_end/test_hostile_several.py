@@ -48,8 +48,6 @@ CASES = [
          arguments=("evaluate", "d.csv", "--label-separator", "|"), says="gives one label per text"),
     Case(name="labels that the model does not know",
          arguments=("evaluate", "several.onnx", "d.csv"), says="the model has neg, pos"),
-    Case(name="a default share for a model of several labels",
-         arguments=("quantize", "several.onnx", "-o", "q.onnx", "--abstain", "0.02"), says="leave it out"),
     Case(name="abstention of several labels",
          arguments=("predict", "-m", "several.onnx", "--abstain", "0.02", "text"),
          says="leave --abstain and --threshold out"),

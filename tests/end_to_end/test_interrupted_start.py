@@ -21,7 +21,6 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
     "doctor": (["doctor"], ["edge_lstm.cli.doctor", "subprocess"]),
     "train": (["train", "../x.csv", "-o", "m.safetensors"], ["edge_lstm_export.cli.train", "numpy", "torch"]),
     "export": (["export", "m.safetensors", "-o", "m.onnx"], ["edge_lstm_export.cli.export", "torch"]),
-    "quantize": (["quantize", "m.onnx", "-o", "n.onnx"], ["edge_lstm_export.cli.quantize"]),
     "help": (["--help"], ["edge_lstm.cli", "typer.core"]),
 }
 # Sends the signal to its own process at the import of a module, as if it had been sent from outside.

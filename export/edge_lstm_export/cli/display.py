@@ -1,4 +1,4 @@
-"""What a person sees of ``train``, ``export`` and ``quantize``: a plan, progress, and a line a result."""
+"""What a person sees of ``train`` and ``export``: a plan, progress, and a line a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_lstm.signals import deferred, received
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
-    from edge_lstm_export.onnx.export import Choice, Exported, Quantized
+    from edge_lstm_export.onnx.export import Exported, Quantized
     from edge_lstm_export.train.calibrate import Scores
     from edge_lstm_export.train.corpus import Corpus
     from edge_lstm_export.train.history import EpochRecord
@@ -162,35 +162,20 @@ def score_line(name: str, scores: Scores | SetScores) -> str:
     return f"{name} accuracy {scores.accuracy:.2%} (95 %: {low:.2%} to {high:.2%}, {scores.texts:,} texts)"
 
 
-def print_written(
-    file: ModelFile,
-    exported: Exported | None,
-    quantized: Quantized | None,
-    choice: Choice | None = None,
-    *,
-    as_json: bool,
-) -> None:
-    """Print the measurements of ``export`` and ``quantize``, and the file's name.
+def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> None:
+    """Print the measurements of ``export``, and the file's name.
 
     as_json: one object, sizes in bytes, times in µs, accuracies from 0 to 1 (before: fp32, after: int8).
-    choice: which file ``--quantize auto`` chose, and why.
     """
     if as_json:
-        content: dict[str, Any] = {"output": str(file.path)}
-        if exported is not None:
-            content |= {"fp32_bytes": len(exported.data), "parity": exported.parity}
-        if quantized is not None:
-            content |= {name: value for name, value in asdict(quantized).items() if name != "data"}
-        if choice is not None:
-            content["choice"] = asdict(choice)
-        print(to_json(content))
+        shown = {name: value for name, value in asdict(exported).items() if name != "data"}
+        print(to_json({"output": str(file.path), **shown}))
         return
-    if exported is not None:
-        print(f"fp32    {len(exported.data):,} bytes, at most {exported.parity:.1e} from PyTorch")
-    if quantized is not None:
-        _print_quantized(quantized)
-    if choice is not None:
-        print(f"chosen  {choice.precision}: {choice.reason}")
+    print(f"fp32    {exported.fp32_bytes:,} bytes, at most {exported.parity:.1e} from PyTorch")
+    if exported.quantized is not None:
+        _print_quantized(exported.fp32_bytes, exported.quantized)
+    if exported.reason:
+        print(f"chosen  {exported.precision}: {exported.reason}")
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
         texts = f"texts like these {curve.texts:,} ({curve.data})"
@@ -198,10 +183,10 @@ def print_written(
     print(f"wrote   {printable(str(file.path))}")
 
 
-def _print_quantized(result: Quantized) -> None:
+def _print_quantized(fp32_bytes: int, result: Quantized) -> None:
     """Print size, time per text, agreement and accuracy, fp32 → int8."""
     times = f"{result.micros_before:,.0f} → {result.micros_after:,.0f} µs per text"
-    print(f"int8    {result.bytes_before:,} → {result.bytes_after:,} bytes, {times}")
+    print(f"int8    {fp32_bytes:,} → {result.int8_bytes:,} bytes, {times}")
     agree, change = result.agreement, result.accuracy
     same = f"{agree.texts - agree.changed:,} of {agree.texts:,} texts"
     print(f"same    labels of {same}, probabilities within {agree.max_difference:.4f}")

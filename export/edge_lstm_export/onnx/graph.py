@@ -8,8 +8,8 @@ the input, T time steps that are run, E embedding, H hidden units, D directions,
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
-from edge_lstm.answering import RiskCoverage
-from edge_lstm.model_checks import GoldenRow
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
-from edge_lstm.text import Tokenizer
 from edge_lstm_export.onnx import quantize
 from edge_lstm_export.onnx.quantize import Array, LstmWeights, to_int8
 from edge_lstm_export.onnx.weights import GraphWeights
@@ -64,20 +61,6 @@ class GraphBuilder:
     def cast(self, value: str, output: str, kind: int = TensorProto.FLOAT) -> str:
         """Add a conversion to another type."""
         return self.add("Cast", [value], output, to=kind)
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a model file says of itself beside its weights."""
-
-    config: NetworkConfig
-    tokenizer: Tokenizer
-    labels: tuple[str, ...]
-    training: dict[str, Any]
-    thresholds: tuple[float, ...] | None = None
-    quantization: dict[str, Any] | None = None
-    golden: tuple[GoldenRow, ...] = ()
-    abstention: RiskCoverage | None = None
 
 
 def build(
@@ -126,12 +109,6 @@ def pooling_block(config: NetworkConfig, length: int, *, long: bool) -> int:
     """Steps that are pooled at a time; the steps that are run are a multiple of it. long: the texts are: of
     short ones, blocks cost more than they save."""
     return POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
-
-
-def pooling_block_of(model: onnx.ModelProto) -> int:
-    """The block that a graph was built with."""
-    blocks = (numpy_helper.to_array(c).item() for c in model.graph.initializer if c.name == "block")
-    return int(next(blocks, 1))
 
 
 def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
@@ -275,26 +252,11 @@ def _assemble(
     )
 
 
-def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
-    """Write the description into the model's metadata → the model file's bytes, with their digest."""
-    tokenizer = description.tokenizer
-    values = {
-        modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
-        modelfile.KEY_TOKENIZER: _json(tokenizer.to_metadata()),
-        modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
-        modelfile.KEY_LABELS: _json(description.labels),
-        modelfile.KEY_NETWORK: _json(asdict(description.config)),
-        modelfile.KEY_TRAINING: _json(description.training),
-        modelfile.KEY_GOLDEN: _json([vars(row) for row in description.golden]),
-    }
-    if description.thresholds is not None:
-        values[modelfile.KEY_SEVERAL] = _json({"thresholds": description.thresholds})
-    if description.abstention is not None:
-        values[modelfile.KEY_ABSTENTION] = _json(description.abstention.to_dict())
-    if description.quantization is not None:
-        values[modelfile.KEY_QUANTIZATION] = _json(description.quantization)
+def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:
+    """Write the description, plain values or text by their keys, into the model's metadata → the model file's
+    bytes, with their digest."""
     del model.metadata_props[:]
-    helper.set_model_props(model, values)
+    helper.set_model_props(model, {key: _text(value) for key, value in description.items()})
     return modelfile.seal(_serialize(model))
 
 
@@ -328,6 +290,9 @@ def _varint(number: int) -> bytes:
     return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
 
 
-def _json(value: Any) -> str:
+def _text(value: Any) -> str:
+    """Return a text as it is, and anything else as JSON."""
+    if isinstance(value, str):
+        return value
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace").decode()  # half a character (a lone surrogate): an escape

@@ -1,4 +1,4 @@
-"""A network's constants as the graph holds them: from PyTorch's weights, or out of an fp32 file."""
+"""A network's constants as the graph holds them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_lstm.errors import DataError
 from edge_lstm_export.onnx.quantize import Array, LstmWeights, to_int8
 from edge_lstm_export.train.options import NetworkConfig
 
-if TYPE_CHECKING:  # they take a while to import: a training needs no onnx, quantizing a file no PyTorch
+if TYPE_CHECKING:
     import torch
-    from onnx import ModelProto
 
     from edge_lstm_export.train.network import Network, Weights
 
@@ -77,36 +75,3 @@ def round_to_int8(network: Network) -> None:
         for name, weight in network.lstm.named_parameters():
             if ".weight" in name:
                 weight.copy_(torch.from_numpy(np.multiply(*to_int8(weight.numpy(), reduced=True))))
-
-
-def read_weights(model: ModelProto, config: NetworkConfig) -> GraphWeights:
-    """The constants of an fp32 graph made by ``graph.build``. DataError where one is missing."""
-    from onnx import numpy_helper
-
-    constants: dict[str, Array] = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
-    try:
-        return GraphWeights(
-            constants["embedding"],
-            LstmWeights(constants["lstm_w"], constants["lstm_r"], constants["lstm_b"]),
-            constants["head_w"],
-            constants["head_b"],
-            _read_ngrams(model) if config.ngrams else None,
-            constants["ngram_vectors"] if config.ngrams else None,
-        )
-    except KeyError as error:
-        advice = "quantize an fp32 file made by 'edge-lstm export'"
-        raise DataError(f"the graph has no constant {error}; {advice}") from None
-
-
-def _read_ngrams(model: ModelProto) -> Array:
-    """The n-grams that graph.build was given: int64 [n, 2]. KeyError where the operator is missing."""
-    from onnx import helper
-
-    for node in model.graph.node:
-        if node.op_type == "TfIdfVectorizer":
-            values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            pool = np.array(values["pool_int64s"], dtype=np.int64)
-            words = values["ngram_counts"][1] if values["max_gram_length"] == 2 else len(pool)
-            alone = np.stack([pool[:words], np.zeros(words, np.int64)], axis=1)
-            return np.concatenate([alone, pool[words:].reshape(-1, 2)])
-    raise KeyError("TfIdfVectorizer")
