@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.answering import SHOWN_RISKS
+from edge_lstm.cli.notes import wrapped
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.run import Inputs, Job, Report
 
-_COLUMN, _WIDTH = 17, 80  # of a plan
+_COLUMN = 17  # of a plan: where values begin
 
 
 def message(text: str) -> None:
@@ -49,19 +49,17 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
     counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
     several = ", several per text" if facts.several else ""
     unit = "characters" if facts.unsegmented else "words"
-    rows = [
+    found = [
         ("source", dataset.name),
         ("texts", f"{facts.rows:,} training, {len(dataset.test or ()):,} test"),
         ("labels", f"{facts.labels}{several}: {listed(counts, 8)}"),
         ("length", f"{facts.words:.0f} {unit} per text on average"),
         *([("unlabelled", f"{facts.unlabelled:,} texts")] if facts.unlabelled else []),
-        ("", ""),
-        *((name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)),
     ]
-    wrapper = textwrap.TextWrapper(_WIDTH, subsequent_indent=" " * _COLUMN, break_on_hyphens=False)
-    for name, value in rows:
-        print(wrapper.fill(f"{name:<{_COLUMN - 1}} {printable(value)}"))
-    print(f"\nplanned in {duration(seconds)}; --dry-run --json writes the plan, --plan FILE runs it")
+    decided = [(name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)]
+    for rows in (found, decided):
+        print("\n".join(wrapped(value, name=name, indent=_COLUMN) for name, value in rows), end="\n\n")
+    print(f"planned in {duration(seconds)}; --dry-run --json writes the plan, --plan FILE runs it")
     for line in (*dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
 

@@ -163,17 +163,16 @@ def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
 
     how = "make one with 'edge-lstm train SOURCE --dry-run --json'"
     try:
-        values, reason = json.loads(path.read_text(encoding="utf-8")), ""
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:
-        values, reason = None, f" ({error})"
+        raise DataError(f"{path} is not a plan in JSON ({error}); {how}") from None
     if not isinstance(values, dict):
-        raise DataError(f"{path} is not a plan in JSON{reason}; {how}")
-    plan = Plan.from_dict(values)
-    for name in (name for name, value in options.items() if value is not None):
-        raise DataError(f"--plan decides what {name} does; leave it out, or edit the plan")
-    return plan
+        raise DataError(f"{path} is not a plan in JSON; {how}")
+    if given := [name for name, value in options.items() if value is not None]:
+        raise DataError(f"--plan decides what {given[0]} does; leave it out, or edit the plan")
+    return Plan.from_dict(values)
 
 
 def _renaming(text: str | None) -> dict[str, str]:
