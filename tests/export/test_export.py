@@ -45,7 +45,7 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     exported = export(checkpoint, quantize="int8")
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngrams" in shape else 1e-5)
     assert exported.quantized is not None and exported.quantized.batch_comparisons > 400
-    assert exported.quantized.agreement.mean_difference < 0.02
+    assert exported.quantized.comparison.mean_difference < 0.02
     file = opened(exported.data)
     graph = onnx.load_model_from_string(exported.data).graph
     operators = {node.op_type for node in graph.node}
@@ -170,10 +170,11 @@ def test_accuracy_is_a_gate() -> None:
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
     answers = Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
     labelled = Labelled(texts, [(a.label or "",) for a in answers])
-    good = export(checkpoint, quantize="int8", labelled=labelled, max_drop=5).quantized
-    assert good is not None and good.accuracy is not None
-    assert good.accuracy.before == 1
-    drop, low, high = 1 - good.accuracy.after, good.accuracy.low, good.accuracy.high
+    quantized = export(checkpoint, quantize="int8", labelled=labelled, max_drop=5).quantized
+    assert quantized is not None
+    good = quantized.comparison.accuracy
+    assert good is not None and good.before == 1
+    drop, low, high = 1 - good.after, good.low, good.high
     assert low is not None and high is not None and low <= -drop <= high
     with pytest.raises(CheckError, match="more than --max-drop"):
         export(checkpoint, quantize="int8", labelled=other_answers())
@@ -219,7 +220,8 @@ def test_export_says_what_it_measured_in_json(tmp_path: Path) -> None:
     assert shown["fp32_bytes"] == output.stat().st_size and 0 <= shown["parity"] <= gates.PARITY_TOLERANCE
     shown = exported("--quantize", "int8")
     assert shown["quantized"]["int8_bytes"] == output.stat().st_size
-    assert shown["quantized"]["agreement"]["texts"] > 90 and shown["quantized"]["accuracy"] is None
+    compared = shown["quantized"]["comparison"]
+    assert compared["texts"] > 90 and compared["accuracy"] is None
     shown = exported("--quantize", "auto")
     assert describe(open_model(output))["precision"] == shown["precision"] and shown["reason"]
 

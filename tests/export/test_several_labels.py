@@ -68,17 +68,18 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     own = [answer.labels for answer in Classifier.from_model(opened(export(checkpoint).data)).predict(texts)]
     labelled = Labelled(texts, own, several=True)
     quantized = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100).quantized
-    assert quantized is not None and quantized.accuracy is not None
-    assert (
-        quantized.accuracy.metric == "micro F1"
-        and quantized.accuracy.before == 1.0
-        and quantized.accuracy.texts == 90
-    )
+    assert quantized is not None and (change := quantized.comparison.accuracy) is not None
+    assert (change.metric, change.before, quantized.comparison.texts) == ("micro F1", 1.0, 90)
+
+    def check(after: float, texts: int, changed: int) -> None:
+        change = gates.AccuracyChange("micro F1", 0.9, after)
+        gates.check_accuracy(gates.Comparison(texts, 0.0, 0.0, changed, change), 5)
+
     with pytest.raises(CheckError, match="points of micro F1"):
-        gates.check_accuracy(gates.AccuracyChange("micro F1", 90, 0.9, 0.8, 0), 5)
+        check(0.8, 90, 0)
     with pytest.raises(CheckError, match="other labels than fp32"):
-        gates.check_accuracy(gates.AccuracyChange("micro F1", 1000, 0.9, 0.9, 6), 5)
-    gates.check_accuracy(gates.AccuracyChange("micro F1", 90, 0.9, 0.9, 1), 5)
+        check(0.9, 1000, 6)
+    check(0.9, 90, 1)
 
 
 @pytest.mark.parametrize(

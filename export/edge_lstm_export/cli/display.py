@@ -185,11 +185,11 @@ def _print_quantized(fp32_bytes: int, result: Quantized) -> None:
     """Print size, time per text, agreement and accuracy, fp32 → int8."""
     times = f"{result.micros_before:,.0f} → {result.micros_after:,.0f} µs per text"
     print(f"int8    {fp32_bytes:,} → {result.int8_bytes:,} bytes, {times}")
-    agree, change = result.agreement, result.accuracy
-    same = f"{agree.texts - agree.changed:,} of {agree.texts:,} texts"
-    print(f"same    labels of {same}, probabilities within {agree.max_difference:.4f}")
+    compared = result.comparison
+    same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
+    print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")
     print(f"        bits alone and in batches, {result.batch_comparisons:,} comparisons")
-    if change is not None:
+    if (change := compared.accuracy) is not None:
         points = f"{(change.after - change.before) * 100:+.2f} points"
         if change.low is not None and change.high is not None:
             points += f" (95 %: {change.low * 100:+.2f} to {change.high * 100:+.2f})"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption, column_names
-from edge_lstm_export.cli.options import OutputOption, option
+from edge_lstm_export.cli.options import option
 
 _QUANTIZE = "int8: quantize as well. auto: write whichever of fp32 and int8 is faster on this CPU."
 _DATA = "Labelled data (its test split) for the accuracy gate and the risk-coverage curve."
@@ -19,7 +19,7 @@ _LENGTH = "Token ids a text may have."
 
 def command(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Made by 'edge-lstm train'.")],
-    output: OutputOption,
+    output: Annotated[Path, option("FILE", "File to write.", None, "--output", "-o")],
     quantize: Annotated[Literal["int8", "auto"] | None, option(None, _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     fixed_batch: Annotated[bool, option(None, "One text per run.", None, "--fixed-batch")] = False,

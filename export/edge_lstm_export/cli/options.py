@@ -1,9 +1,8 @@
-"""Options that the workstation's commands share."""
+"""Options of the workstation's commands."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -20,6 +19,3 @@ def option(
     panel: its heading."""
     settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
-
-
-OutputOption = Annotated[Path, option("FILE", "File to write.", None, "--output", "-o")]

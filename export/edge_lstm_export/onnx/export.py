@@ -42,14 +42,13 @@ TIE = 1.1
 class Quantized:
     """How an int8 file compares with the fp32 one.
 
-    micros_before, micros_after: median time per text at batch 1 on one thread, in µs; time_ratio: how many
-    times as long int8 takes for a text; accuracy: None without labelled data.
+    batch_comparisons: answers alone and in batches, all of the same bits. micros_before, micros_after: median
+    time per text at batch 1 on one thread, in µs; time_ratio: how many times as long int8 takes for a text.
     """
 
     int8_bytes: int
     batch_comparisons: int
-    agreement: gates.Agreement
-    accuracy: gates.AccuracyChange | None
+    comparison: gates.Comparison
     micros_before: float
     micros_after: float
     time_ratio: Ratio
@@ -114,14 +113,10 @@ def export(
         if quantize == "int8":
             raise
         return replace(exported, reason=str(error).partition("; ")[0])  # the rest is advice
-    exported = replace(exported, quantized=quantized)
-    if quantize == "auto":
-        smaller: Precision = "int8" if len(file) < exported.fp32_bytes else "fp32"
-        precision, reason = choose(quantized.time_ratio, smaller)
-        if precision == "fp32":
-            return replace(exported, reason=reason)
-        return replace(exported, data=file, precision="int8", reason=reason)
-    return replace(exported, data=file, precision="int8")
+    precision: Precision = "int8" if len(file) < len(exported.data) else "fp32"  # the smaller one
+    precision, reason = choose(quantized.time_ratio, precision) if quantize == "auto" else ("int8", "")
+    chosen = file if precision == "int8" else exported.data
+    return Exported(chosen, precision, reason, len(exported.data), parity, quantized)
 
 
 def _quantize(
@@ -137,11 +132,11 @@ def _quantize(
         gates.check_headroom(int8.classifier.model.data, rows, int8.tokenizer.length)
     say(f"comparing with fp32 on {len(texts):,} texts")
     models, after = (fp32.classifier, int8.classifier), int8.classifier.probabilities_of(texts)
-    accuracy = data.check_accuracy(models, before, after)
+    comparison = gates.compare(models, before, after, data.truth)
+    gates.check_accuracy(comparison, data.max_drop)
     file = int8.finished(data.curve(after))
     say("timing both files")
-    agreement, times = gates.agreement(models, before, after), _times_of_a_text(*models, texts)
-    return file, Quantized(len(file), comparisons, agreement, accuracy, *times)
+    return file, Quantized(len(file), comparisons, comparison, *_times_of_a_text(*models, texts))
 
 
 def choose(ratio: Ratio, smaller: Precision) -> tuple[Precision, str]:
@@ -164,9 +159,8 @@ class _Draft:
         config, length = checkpoint.network.config, self.tokenizer.length
         linear = checkpoint.plan.get("linear")
         long = isinstance(linear, dict) and linear.get("short") is False  # a plan for long texts
-        block = graph.pooling_block(config, length, long=long)
         weights = weights_from_network(config, checkpoint.network.weights())
-        self._model = graph.build(weights, config, length, int8=int8, batch=batch, block=block)
+        self._model = graph.build(weights, config, length, int8=int8, batch=batch, long=long)
         self.classifier = Classifier.from_model(self._file([], None))
 
     def finished(self, curve: RiskCoverage | None) -> bytes:
@@ -174,10 +168,11 @@ class _Draft:
         texts = golden_texts(self.tokenizer, self.checkpoint.training.get(EXAMPLES))
         rows = gates.text_rows(self.tokenizer, texts)
         # Nine digits are a float32 exactly; twenty would be a third of the file of a hundred labels.
-        answers = [
-            [float(f"{p:.9g}") for p in row] for row in self.classifier.probabilities_of(rows, batch_size=1)
+        answers = self.classifier.probabilities_of(rows, batch_size=1)
+        golden = [
+            {"text": text, "ids": ids, "probabilities": [float(f"{p:.9g}") for p in answer]}
+            for text, ids, answer in zip(texts, rows, answers)
         ]
-        golden = [{"text": t, "ids": r, "probabilities": a} for t, r, a in zip(texts, rows, answers)]
         return self._file(golden, curve).data
 
     def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
@@ -224,18 +219,10 @@ class _Data:
         if unknown := sorted({name for names in rows for name in names} - set(labels)):
             lacking = f"the data has labels the model does not know ({', '.join(unknown[:5])})"
             raise DataError(f"{lacking}; the model's are {', '.join(labels)}")
-        self._truth = np.array([[label in names for label in labels] for names in rows], np.bool_)
+        self.truth = None  # bool [n, labels]
+        if labelled is not None:
+            self.truth = np.array([[label in names for label in labels] for names in rows], np.bool_)
         self._abstain = self._curve.default if abstain is None and self._curve is not None else abstain
-
-    def check_accuracy(
-        self, models: Sequence[Classifier], before: gates.Probabilities, after: gates.Probabilities
-    ) -> gates.AccuracyChange | None:
-        """Return how much accuracy int8 loses, None without labelled texts. CheckError where it is too
-        much."""
-        if self.labelled is None:
-            return None
-        change = gates.accuracy_change(models, before, after, self._truth)
-        return gates.check_accuracy(change, self.max_drop)
 
     def curve(self, answers: gates.Probabilities) -> RiskCoverage | None:
         """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels]; without
@@ -246,8 +233,8 @@ class _Data:
         threshold for the default.
         """
         curve, default = self._curve, self._abstain
-        if self.labelled is not None and not self.labelled.several:
-            curve = RiskCoverage.of(answers, self._truth.argmax(axis=1), "--data of the export")
+        if self.labelled is not None and self.truth is not None and not self.labelled.several:
+            curve = RiskCoverage.of(answers, self.truth.argmax(axis=1), "--data of the export")
             curve = replace(curve, sha256=texts_digest(self.labelled.texts))
         if curve is None:
             if default is not None:

@@ -70,14 +70,15 @@ def build(
     *,
     int8: bool = False,
     batch: int | None = None,
-    block: int = 1,
+    long: bool = False,
 ) -> onnx.ModelProto:
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
 
-    int8: see quantize.py for what it does and promises. batch: None for a free one. block: steps that are
-    pooled at a time, see :func:`pooling_block`.
+    int8: see quantize.py for what it does and promises. batch: None for a free one. long: the texts are; of
+    short ones, pooling by blocks costs more than it saves.
     """
     g = GraphBuilder()
+    block = POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
     steps, lengths = _add_lengths(g, block)
     lstm, head = weights.lstm, weights.head_weight
     if int8:
@@ -94,7 +95,7 @@ def build(
     moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
     width = parts * lstm.directions * lstm.hidden
     values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
-    if weights.ngrams is not None and weights.ngram_vectors is not None:
+    if config.ngrams:
         total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
         mean = g.add("Div", [total, g.add("Sqrt", [column], "lengths_root")], "ngram_mean")
         values = g.add("Concat", [values, mean], "head_inputs", axis=1)
@@ -103,12 +104,6 @@ def build(
     logits = g.add("Add", [product, g.constant("head_b", weights.head_bias)], "logits")  # B, logits
     _add_probabilities(g, config, logits)
     return _assemble(g, config, length, batch, int8=int8)
-
-
-def pooling_block(config: NetworkConfig, length: int, *, long: bool) -> int:
-    """Steps that are pooled at a time; the steps that are run are a multiple of it. long: the texts are: of
-    short ones, blocks cost more than they save."""
-    return POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
 
 
 def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
@@ -187,7 +182,7 @@ def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: boo
     network.NGramVectors. int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2
     too (two products of at most 127 fit the 16 bits in which it adds them)."""
     words = int((ngrams[:, 1] == 0).sum())
-    pairs = ngrams[words:]
+    pairs = ngrams[words:]  # [pairs, 2]
     present = g.add(  # float32 [B, n], 1 where a text holds the n-gram, else 0; padding, 0, is part of none
         "TfIdfVectorizer",
         ["ids"],
@@ -205,9 +200,8 @@ def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: boo
     values, scales = to_int8(vectors, 0)  # a scale a column: logits differ in size
     bits = g.cast(present, "ngrams_present_uint8", TensorProto.UINT8)
     total = g.add("MatMulInteger", [bits, g.constant("ngram_vectors", values)], "ngram_sums_int")
-    return g.add(
-        "Mul", [g.cast(total, "ngram_sums_float"), g.constant("ngram_scales", scales[0])], "ngram_sums"
-    )
+    total = g.cast(total, "ngram_sums_float")
+    return g.add("Mul", [total, g.constant("ngram_scales", scales[0])], "ngram_sums")
 
 
 def _add_int8_head(g: GraphBuilder, head: Array) -> str:

@@ -21,16 +21,16 @@ class GraphWeights:
     """The constants of an fp32 graph.
 
     embedding: float32 [ids, E]. head_weight: float32 [pooled + width, logits], first the rows that read the
-    LSTM; head_bias: float32 [logits]. ngrams, if any: int64 [n, 2], see network.NGramVectors; their vectors:
-    float32 [n, width].
+    LSTM; head_bias: float32 [logits]. ngrams: int64 [n, 2], see network.NGramVectors, n may be 0; their
+    vectors: float32 [n, width].
     """
 
     embedding: Array
     lstm: LstmWeights
     head_weight: Array
     head_bias: Array
-    ngrams: Array | None = None
-    ngram_vectors: Array | None = None
+    ngrams: Array
+    ngram_vectors: Array
 
 
 def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
@@ -50,8 +50,8 @@ def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeight
         LstmWeights(gates("weight_ih"), gates("weight_hh"), b),
         weights["head.weight"].T,
         weights["head.bias"],
-        weights["ngrams.ids"] if config.ngrams else None,
-        weights["ngrams.vectors.weight"][1:] if config.ngrams else None,
+        weights.get("ngrams.ids", np.zeros((0, 2), np.int64)),
+        weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
     )
 
 
