@@ -126,13 +126,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
         """The share of texts whose prediction is right, of several labels all of them; 0 to 1."""
-        if not (check_is_fitted(self), self.several_)[1]:
+        check_is_fitted(self)
+        if self.indicator_ or not self.several_:
             return float(super().score(X, y, sample_weight))
-        if self.indicator_:
-            truth = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-            right = (self.predict(X) == truth).all(axis=1)
-        else:
-            right = np.array([a == {str(label) for label in b} for a, b in zip(self.predict(X), y)])
+        right = [labels == set(map(str, truth)) for labels, truth in zip(self.predict(X), y)]
         return float(np.average(right, weights=sample_weight))
 
     def export(
