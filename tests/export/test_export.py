@@ -14,8 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from commands import command
-from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx import quantize as quantization
+from edge_lstm_export.onnx import gates, weights
 from edge_lstm_export.onnx.export import choose, export
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from hypothesis import given, settings
@@ -106,7 +105,7 @@ def test_the_headroom_is_more_than_rounding(name: str) -> None:
 
 def test_without_sentinels_a_batch_changes_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate can fail: the defect that sentinels cure is really there without them."""
-    monkeypatch.setattr(quantization, "GATE_SIGNS", ((0, 0, 0, 0), (0, 0, 0, 0)))
+    monkeypatch.setattr(weights, "GATE_SIGNS", ((0, 0, 0, 0), (0, 0, 0, 0)))
     with pytest.raises(CheckError, match=r"change by .* in a batch of"):
         export(make_checkpoint(hidden=14), quantize="int8")
 

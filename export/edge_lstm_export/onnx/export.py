@@ -20,8 +20,7 @@ from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer, texts_digest
 from edge_lstm_export.onnx import gates, graph
-from edge_lstm_export.onnx.quantize import quantization_description
-from edge_lstm_export.onnx.weights import weights_from_network
+from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT, weights_from_network
 
 if TYPE_CHECKING:
     from edge_lstm_export.train.checkpoint import Checkpoint
@@ -192,7 +191,15 @@ class _Draft:
         if curve is not None:
             description[modelfile.KEY_ABSTENTION] = curve.to_dict()
         if self.int8:
-            description[modelfile.KEY_QUANTIZATION] = quantization_description(config)
+            description[modelfile.KEY_QUANTIZATION] = {
+                "precision": "int8",
+                "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
+                "embedding": "int8, symmetric per tensor",
+                "head": "int8 weights, symmetric per input; float32 products",
+                **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
+                "sentinel_units": SENTINELS,
+                "promises": ["same bits in every batch", "same bits on every x86 CPU with AVX2 or later"],
+            }
         data = graph.file_bytes(self._model, description)
         gates.check_structure(data)
         return modelfile.parse_model(data, Path("(model being exported)"))

@@ -18,9 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
-from edge_lstm_export.onnx import quantize
-from edge_lstm_export.onnx.quantize import Array, LstmWeights, to_int8
-from edge_lstm_export.onnx.weights import GraphWeights
+from edge_lstm_export.onnx.weights import Array, GraphWeights, embedding_to_int8, to_int8, with_sentinels
 from edge_lstm_export.train.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
@@ -74,32 +72,30 @@ def build(
 ) -> onnx.ModelProto:
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
 
-    int8: see quantize.py for what it does and promises. batch: None for a free one. long: the texts are; of
+    int8: see weights.py for what it does and promises. batch: None for a free one. long: the texts are; of
     short ones, pooling by blocks costs more than it saves.
     """
     g = GraphBuilder()
     block = POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
     steps, lengths = _add_lengths(g, block)
-    lstm, head = weights.lstm, weights.head_weight
     if int8:
-        lstm = quantize.add_sentinels(lstm)
-        head = quantize.pad_head(head, config.hidden, config.pooled_dim)
+        weights = with_sentinels(weights, config.pooled_dim)
     embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
-    outputs, pooled = _add_lstm(g, lstm, embedded, lengths, int8=int8)
+    outputs, pooled = _add_lstm(g, weights, embedded, lengths, int8=int8)
     parts, column = 1, ""
     if config.pooling != "last" or config.ngrams:
         column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
         column = g.cast(column, "lengths_float")  # B, 1
     if config.pooling != "last":
-        parts, pooled = 2, _add_mean_and_max(g, outputs, column, lstm, block)
+        parts, pooled = 2, _add_mean_and_max(g, outputs, column, weights, block)
     moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
-    width = parts * lstm.directions * lstm.hidden
+    width = parts * weights.directions * weights.hidden
     values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
     if config.ngrams:
         total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
         mean = g.add("Div", [total, g.add("Sqrt", [column], "lengths_root")], "ngram_mean")
         values = g.add("Concat", [values, mean], "head_inputs", axis=1)
-    weight = _add_int8_head(g, head) if int8 else g.constant("head_w", head)
+    weight = _add_int8_head(g, weights.head) if int8 else g.constant("head_w", weights.head)
     product = g.add("MatMul", [values, weight], "head_product")
     logits = g.add("Add", [product, g.constant("head_b", weights.head_bias)], "logits")  # B, logits
     _add_probabilities(g, config, logits)
@@ -133,12 +129,12 @@ def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool)
     """Add the look-up → the embedded steps: [T, B, E], two columns more with sentinels."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    values, scale = quantize.quantize_embedding(embedding)
+    values, scale = embedding_to_int8(embedding)
     gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")
     return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
 
 
-def _add_lstm(g: GraphBuilder, lstm: LstmWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
+def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
     direction = "bidirectional" if lstm.directions == 2 else "forward"
     attributes: dict[str, Any] = {"hidden_size": lstm.hidden, "direction": direction}
@@ -156,7 +152,7 @@ def _add_lstm(g: GraphBuilder, lstm: LstmWeights, x: str, lengths: str, *, int8:
     return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
 
 
-def _add_mean_and_max(g: GraphBuilder, outputs: str, lengths: str, lstm: LstmWeights, block: int) -> str:
+def _add_mean_and_max(g: GraphBuilder, outputs: str, lengths: str, lstm: GraphWeights, block: int) -> str:
     """Add mean and maximum over the steps → [2 · D, B, H].
 
     outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM
