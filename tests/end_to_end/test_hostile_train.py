@@ -4,7 +4,6 @@ condition it meets, how it ends, and what it may leave.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
@@ -22,7 +21,7 @@ from edge_lstm_export.train import checkpoint as checkpoints
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import NetworkConfig
 from edge_lstm_export.train.plan import Facts, make_plan
-from hostile import Case, check
+from hostile import Case, check, member, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
 from edge_lstm.text import Tokenizer
@@ -78,22 +77,7 @@ REVIEWS = {
 def tar(
     *extra: tuple[tarfile.TarInfo, bytes], mode: str = "w:gz", change: Callable[[bytes], bytes] = bytes
 ) -> Prepare:
-    def prepare(folder: Path) -> None:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-            for name, content in REVIEWS.items():
-                archive.addfile(member(name, len(content)), io.BytesIO(content))
-            for info, content in extra:
-                archive.addfile(info, io.BytesIO(content))
-        (folder / "d.tar.gz").write_bytes(change(buffer.getvalue()))
-
-    return prepare
-
-
-def member(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.size, info.type, info.linkname = size, kind, link
-    return info
+    return lambda folder: (folder / "d.tar.gz").write_bytes(change(tar_bytes(REVIEWS, mode, extra)))
 
 
 def reviews(folder: Path) -> None:
