@@ -44,7 +44,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 # Of the workstation: a module imports from the floors below, and from its own.
 WORKSTATION_FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
-    frozenset({"estimator", "quickstart", "suggest", "train.run"}),
+    frozenset({"estimator", "suggest", "train.run"}),
     frozenset({"train.train", "train.parts", "train.corpus", "train.label_issues"}),
     frozenset({"train.teachers", "onnx"}),
     frozenset(
@@ -149,7 +149,7 @@ def test_the_workstation_has_seven_floors_and_no_arrow_runs_back_up() -> None:
 
 def test_nothing_below_the_command_line_knows_it() -> None:
     for name in modules(WORKSTATION):
-        if room(name) not in ("cli", "quickstart"):
+        if room(name) != "cli":
             assert not [other for other in GRAPH[name] if room(other) == "cli"], name
 
 

@@ -42,10 +42,8 @@ class GraphBuilder:
         return name
 
     def ints(self, name: str, *values: int) -> str:
-        """Add an int64 vector, as shapes and axes are given; the same name twice is one constant."""
-        if all(constant.name != name for constant in self.constants):
-            self.constant(name, np.array(values, dtype=np.int64))
-        return name
+        """Add an int64 vector, as shapes and axes are given."""
+        return self.constant(name, np.array(values, dtype=np.int64))
 
     def add(self, op_type: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
         """Add an operator, named as its first output."""
@@ -84,7 +82,7 @@ def build(
     outputs, pooled = _add_lstm(g, weights, embedded, lengths, int8=int8)
     parts, column = 1, ""
     if config.pooling != "last" or config.ngrams:
-        column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
+        column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
         column = g.cast(column, "lengths_float")  # B, 1
     if config.pooling != "last":
         parts, pooled = 2, _add_mean_and_max(g, outputs, column, weights, block)

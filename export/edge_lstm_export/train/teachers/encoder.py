@@ -79,7 +79,6 @@ class FineTunedEncoder(Teacher):
     several: bool
     seed: int = 0
     cache: Path | None = None
-    say: Say = lambda line: None
 
     def __post_init__(self) -> None:
         self.name = f"{self.reader.name}, fine-tuned"
@@ -97,7 +96,7 @@ class FineTunedEncoder(Teacher):
             texts = [self.texts[row] for row in asked]
             made_of = [_VERSION, self._source, self.seed, self.several, learnt, labels.tolist(), texts]
             logits = kept_outputs(
-                self.cache, made_of, lambda: read_texts(self._tune(learnt, labels), texts, self.say)
+                self.cache, made_of, lambda: read_texts(self._tune(learnt, labels), texts, self.reader.say)
             )
             return log_chances(logits, self.several)
 
@@ -108,7 +107,7 @@ class FineTunedEncoder(Teacher):
         weights, bias = fit_layer(vectors, labels, self.several)
         # The head reads means that are not of length 1, but of about one length.
         model = EncoderWithHead(self.reader.model, weights / lengths.mean(), bias)
-        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=self.say)
+        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=self.reader.say)
         return model
 
 

@@ -54,7 +54,7 @@ class Teachers:
         return [self._teacher(*name.partition(" ")[::2]) for name in self.plan.teachers]
 
     def _teacher(self, kind: str, source: str) -> Teacher:
-        several, seed = self.plan.network.several, self.plan.seed
+        several = self.plan.network.several
         if kind == plans.LINEAR:
             return LinearTeacher(self.plan.linear, several, self.words)
         if kind == plans.SENTIMENT:
@@ -62,7 +62,7 @@ class Teachers:
         if kind == plans.PROBE:
             return self._reader.probe(several)
         if kind == plans.FINE_TUNED:
-            return encoder.FineTunedEncoder(self._reader, several, seed=seed, cache=self.cache, say=self.say)
+            return encoder.FineTunedEncoder(self._reader, several, self.plan.seed, self.cache)
         return ClassifierTeacher(source, self.labels, self.names, say=self.say)
 
     def forget(self) -> None:

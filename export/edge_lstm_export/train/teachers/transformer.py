@@ -138,13 +138,13 @@ class TextReader:
     """Reads each text once."""
 
     def __init__(self, model: Transformer, say: Say) -> None:
-        self.model, self._say = model, say
+        self.model, self.say = model, say
         self._memo: dict[str, Floats] = {}
 
     def outputs(self, texts: Sequence[str]) -> Floats:
         """float32 [n, width], see :func:`read_texts`."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
-            self._memo.update(zip(new, read_texts(self.model, new, self._say)))
+            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
         return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)
 
 
