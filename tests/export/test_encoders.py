@@ -241,18 +241,14 @@ def test_a_folder_that_is_no_teacher(
         ("--teacher {classifier} --teacher-labels NO=sea", "has no label NO; it has SEA, SHOP"),
         ("--teacher {classifier} --label-separator |", "knows one label per text; give an encoder"),
         ("--teacher no:such", "no folder, and no name on the hub"),
-        ("--teacher sentiment --teacher-labels SEA=sea", "add --teacher FOLDER"),
         ("--teacher {encoder} --preset seed", "leave out --teacher"),
-        ("--teacher none --unlabelled {log}", "--teacher none labels no text"),
-        ("--teacher {encoder} --text-column none", "none"),
     ],
 )
 def test_what_does_not_go_together(
     source: Path, encoder: Path, tmp_path: Path, options: str, said: str
 ) -> None:
-    log = write_csv(tmp_path / "log.csv", rows(9), ("text",))
     table = write_csv(tmp_path / "d.csv", rows(30))
-    given = options.format(classifier=source, encoder=encoder, log=log).split()
+    given = options.format(classifier=source, encoder=encoder).split()
     assert said in train(table, "-o", tmp_path / "m.safetensors", *given).error
     assert not list(tmp_path.glob("m.*"))
 

@@ -51,17 +51,6 @@ def test_the_file_gives_each_text_all_of_its_labels(trained_several: Trained, cl
     assert classifier.model.thresholds == load_checkpoint(trained_several.checkpoint).thresholds
 
 
-@pytest.mark.parametrize("labels", [2, 3, 20])
-@pytest.mark.parametrize("settings", [{}, {"bidirectional": True, "ngrams": 90, "ngram_dim": 3}])
-def test_a_logit_and_a_sigmoid_a_label(labels: int, settings: dict[str, int]) -> None:
-    """Also with two labels, where a model of one label per text has a single logit."""
-    checkpoint = make_checkpoint(labels=labels, several=True, **settings)
-    assert opened(export(checkpoint).data).thresholds == (UNTUNED,) * labels
-    int8 = Classifier.from_model(opened(export(checkpoint, quantize="int8").data))
-    answers = int8.probabilities(["word1 word2", "word3 word4 word5"])
-    assert answers.shape == (2, labels) and not np.allclose(answers.sum(axis=1), 1)
-
-
 def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     checkpoint = make_checkpoint(labels=3, several=True)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
