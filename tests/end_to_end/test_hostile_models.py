@@ -226,6 +226,7 @@ HOSTILE = [
     graph("an input of another shape", "asks for another input",
           other_value("input", shape=["batch", 600, 1])),
     graph("a free length", "asks for another input", other_value("input", shape=["batch", "length"])),
+    graph("a fixed batch", "asks for another input", other_value("input", shape=[1, 600])),
     graph("a batch of 1,000,000,000", "asks for another input", other_value("input", shape=[10**9, 600])),
     graph("an input of 200,000,000 columns", "another length",
           other_value("input", shape=["batch", 200_000_000])),

@@ -173,14 +173,12 @@ def test_the_faster_file_is_chosen_and_in_a_tie_the_smaller_one(
         assert precision == (smaller if takes == "the smaller" else takes) and because in reason
 
 
-def test_a_fixed_batch_and_another_length() -> None:
-    file, free = (opened(export(make_checkpoint(), length=20, batch=n).data) for n in (1, None))
+def test_another_length() -> None:
+    file = opened(export(make_checkpoint(), length=20).data)
     assert file.onnx.opsets[""] == 17 and file.onnx.ir_version <= 10
-    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": [1, 20]}]
+    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 20]}]
     texts = ["word1 word2", "word3 " * 30, ""]
-    fixed, others = (Classifier.from_model(model).probabilities(texts) for model in (file, free))
-    assert np.allclose(fixed, others, atol=1e-6)
-    assert opened(export(make_checkpoint(), batch=1, quantize="int8").data).batch == 1
+    assert np.isfinite(Classifier.from_model(file).probabilities(texts)).all()
 
 
 def test_export_says_what_it_measured_in_json(tmp_path: Path) -> None:

@@ -74,7 +74,6 @@ def export(
     *,
     quantize: Literal["int8", "auto"] | None = None,
     length: int | None = None,
-    batch: Literal[1] | None = None,
     labelled: Labelled | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
@@ -83,8 +82,8 @@ def export(
     """Make the model file of a checkpoint.
 
     quantize: None for fp32; "auto" for whichever of fp32 and int8 is faster on this CPU, see :func:`choose`,
-    and fp32 where int8 fails a gate. length: columns of the input (default: the checkpoint's); batch: None
-    for a free batch, or 1. labelled: texts that the network did not learn from, for the accuracy gate, and
+    and fp32 where int8 fails a gate. length: columns of the input (default: the checkpoint's).
+    labelled: texts that the network did not learn from, for the accuracy gate, and
     for the file's risk-coverage curve in the place of the checkpoint's; max_drop: percentage points of
     accuracy that int8 may lose. abstain: the file's default, see RiskCoverage.
     Raises DataError for an option out of range, CheckError where a gate fails.
@@ -95,7 +94,7 @@ def export(
         raise DataError(f"--max-drop is a number of points from 0 to 100, not {max_drop}")
     data = _Data(checkpoint, labelled, max_drop, abstain)
     say("building the graph")
-    fp32 = _Draft(checkpoint, length, batch)
+    fp32 = _Draft(checkpoint, length)
     rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, embedded_reviews())
     say(f"comparing with PyTorch on {len(rows)} texts")
     parity = gates.check_parity(checkpoint.network, fp32.classifier, rows)
@@ -124,11 +123,10 @@ def _quantize(
     """Make the int8 file. rows: what tries its promises; texts: what it is compared on with the fp32 file,
     whose answers are ``before``, float32 [texts, labels]. Raises CheckError."""
     say("rounding weights to int8")
-    int8 = _Draft(fp32.checkpoint, fp32.tokenizer.length, fp32.batch, int8=True)
+    int8 = _Draft(fp32.checkpoint, fp32.tokenizer.length, int8=True)
     say(f"comparing {len(rows)} texts alone and in batches")
     comparisons = gates.check_batches(int8.classifier, rows)
-    if int8.batch is None:
-        gates.check_headroom(int8.classifier.model.data, rows, int8.tokenizer.length)
+    gates.check_headroom(int8.classifier.model.data, rows, int8.tokenizer.length)
     say(f"comparing with fp32 on {len(texts):,} texts")
     models, after = (fp32.classifier, int8.classifier), int8.classifier.probabilities_of(texts)
     comparison = gates.compare(models, before, after, data.truth)
@@ -150,16 +148,14 @@ def choose(ratio: Ratio, smaller: Precision) -> tuple[Precision, str]:
 class _Draft:
     """A model file without golden rows and curve, and the classifier that answers with it."""
 
-    def __init__(
-        self, checkpoint: Checkpoint, length: int | None, batch: Literal[1] | None, *, int8: bool = False
-    ) -> None:
-        self.checkpoint, self.batch, self.int8 = checkpoint, batch, int8
+    def __init__(self, checkpoint: Checkpoint, length: int | None, *, int8: bool = False) -> None:
+        self.checkpoint, self.int8 = checkpoint, int8
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config, length = checkpoint.network.config, self.tokenizer.length
         linear = checkpoint.plan.get("linear")
         long = isinstance(linear, dict) and linear.get("short") is False  # a plan for long texts
         weights = weights_from_network(config, checkpoint.network.weights())
-        self._model = graph.build(weights, config, length, int8=int8, batch=batch, long=long)
+        self._model = graph.build(weights, config, length, int8=int8, long=long)
         self.classifier = Classifier.from_model(self._file([], None))
 
     def finished(self, curve: RiskCoverage | None) -> bytes:

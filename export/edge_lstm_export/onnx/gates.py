@@ -113,8 +113,6 @@ def network_probabilities(network: Network, rows: Rows, *, batch_size: int = 64)
 
 def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
     """Every row alone and in shuffled batches: the same bits, or CheckError. → comparisons made."""
-    if classifier.model.batch is not None:  # fixed: there is only one way to run
-        return 0
     alone = classifier.probabilities_of(rows, batch_size=1)
     rng = np.random.default_rng(seed)
     for size in BATCH_SIZES:

@@ -65,12 +65,11 @@ def build(
     length: int,
     *,
     int8: bool = False,
-    batch: int | None = None,
     long: bool = False,
 ) -> onnx.ModelProto:
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
 
-    int8: see weights.py for what it does and promises. batch: None for a free one. long: the texts are; of
+    int8: see weights.py for what it does and promises. long: the texts are; of
     short ones, pooling by blocks costs more than it saves.
     """
     g = GraphBuilder()
@@ -97,7 +96,7 @@ def build(
     product = g.add("MatMul", [values, weight], "head_product")
     logits = g.add("Add", [product, g.constant("head_b", weights.head_bias)], "logits")  # B, logits
     _add_probabilities(g, config, logits)
-    return _assemble(g, config, length, batch, int8=int8)
+    return _assemble(g, config, length, int8=int8)
 
 
 def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
@@ -221,13 +220,11 @@ def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> N
         g.add("Softmax", [logits], OUTPUT_NAME, axis=1)
 
 
-def _assemble(
-    g: GraphBuilder, config: NetworkConfig, length: int, batch: int | None, *, int8: bool
-) -> onnx.ModelProto:
+def _assemble(g: GraphBuilder, config: NetworkConfig, length: int, *, int8: bool) -> onnx.ModelProto:
     """Collected nodes → a model with its input and output, IR version and opsets."""
-    rows, info = batch or "batch", helper.make_tensor_value_info
-    inputs = [info(INPUT_NAME, TensorProto.INT32, [rows, length])]
-    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, [rows, config.labels])]
+    info = helper.make_tensor_value_info
+    inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", length])]
+    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", config.labels])]
     graph = helper.make_graph(g.nodes, "edge_lstm", inputs, outputs, g.constants)
     opsets = [helper.make_opsetid("", OPSET)]
     return helper.make_model(
