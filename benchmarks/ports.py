@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import markdown_table
-from edge_lstm.modelfile import embedded_model, open_model, parse_model
+from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.models import embedded_reviews
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -95,7 +95,7 @@ def random_model(preset: str) -> bytes:
     """Return an int8 file of a preset's shape for long texts: the embedded model's words, random weights."""
     import numpy as np
     import torch
-    from edge_lstm_export.onnx.export import export_fp32, quantize_int8
+    from edge_lstm_export.onnx.export import export
     from edge_lstm_export.train.checkpoint import Checkpoint
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.plan import Asked, Facts, make_plan
@@ -115,7 +115,7 @@ def random_model(preset: str) -> bytes:
     network.ngrams.set_vectors(rng.normal(size=(config.ngrams, config.ngram_dim)).astype(np.float32))
     tokenizer = replace(base.tokenizer, words=words, pieces=pieces)
     checkpoint = Checkpoint(network, tokenizer, base.labels, {"data": "none"})
-    return quantize_int8(parse_model(export_fp32(checkpoint).data, Path(preset))).data
+    return export(checkpoint, quantize="int8").data
 
 
 def compile_c(folder: Path) -> Path:

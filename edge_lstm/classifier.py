@@ -209,7 +209,7 @@ class Classifier:
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        step = self.model.batch or batch_size or self.batch_size
+        step = batch_size or self.batch_size
         answers = np.empty((len(rows), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for start in range(0, len(order), step):

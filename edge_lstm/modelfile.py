@@ -80,7 +80,6 @@ class ModelFile:
     """An opened and checked model file.
 
     data: the file's bytes, as ONNX Runtime takes them.
-    batch: rows a run takes, or None where the batch is free.
     network, training, quantization: what the file says of itself (``quantization`` is None for fp32).
     abstention: which answers are left out so that few are wrong; None where the file does not say.
     thresholds: of a model that gives several labels per text, the probability from which on a text has each
@@ -92,7 +91,6 @@ class ModelFile:
     onnx: onnx_file.OnnxFile
     tokenizer: Tokenizer
     labels: tuple[str, ...]
-    batch: int | None
     network: dict[str, Any]
     training: dict[str, Any]
     quantization: dict[str, Any] | None
@@ -170,8 +168,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     onnx = _parse_whole(data, path)
     try:
         graph = onnx_file.parse_graph(onnx.graph)
-        batch, length = _check_input(graph, path)
-        model = _read_metadata(data, path, onnx, batch, length)
+        model = _read_metadata(data, path, onnx, _check_input(graph, path))
         check_graph(onnx, graph, model.tokenizer, model.labels, quantized=model.quantization is not None)
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
@@ -208,11 +205,9 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
     return onnx
 
 
-def _read_metadata(
-    data: bytes, path: Path, onnx: onnx_file.OnnxFile, batch: int | None, length: int
-) -> ModelFile:
-    """What the metadata say, checked. batch, length: of the input. Raises ValueError, KeyError or TypeError
-    where something does not fit."""
+def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: int) -> ModelFile:
+    """What the metadata say, checked. length: of the input. Raises ValueError, KeyError or TypeError where
+    something does not fit."""
     metadata = onnx.metadata
     values = {key: load_json(metadata[key]) for key in _JSON_KEYS if key in metadata}
     tokenizer = tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
@@ -229,7 +224,6 @@ def _read_metadata(
         onnx=onnx,
         tokenizer=tokenizer,
         labels=labels,
-        batch=batch,
         network=network,
         training=training,
         quantization=quantization,
@@ -264,13 +258,13 @@ def _check_format(version: str, path: Path) -> None:
         raise ModelFileError(f"{path} was made by a version before 1.0; export it again")
 
 
-def _check_input(graph: onnx_file.Graph, path: Path) -> tuple[int | None, int]:
-    """The graph's input must be input_ids int32 [batch, length]. → (fixed batch or None, length)"""
+def _check_input(graph: onnx_file.Graph, path: Path) -> int:
+    """The graph's input must be input_ids int32 [batch, length], of a free batch. → length"""
     inputs = graph.inputs
     if [(v.name, v.dtype, len(v.shape)) for v in inputs] == [(INPUT_NAME, "int32", 2)]:
         batch, length = inputs[0].shape
-        if isinstance(length, int) and length > 0 and (batch == 1 or isinstance(batch, str)):
-            return (1 if batch == 1 else None), length
+        if isinstance(length, int) and length > 0 and isinstance(batch, str):
+            return length
     asks = ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs) or "nothing"
     raise NotAModelFileError(
         f"{path} asks for another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "

@@ -11,7 +11,8 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tarfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -158,3 +159,23 @@ def _contents(folder: Path) -> dict[str, bytes]:
         else:
             found[name] = b"<%d>" % (path.lstat().st_mode & 0o170000)
     return found
+
+
+def tar_bytes(
+    files: Mapping[str, bytes], mode: str = "w:gz", extra: Iterable[tuple[tarfile.TarInfo, bytes]] = ()
+) -> bytes:
+    """A tar of these files, and behind them of members of any kind."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
+        for name, content in files.items():
+            tar.addfile(member(name, len(content)), io.BytesIO(content))
+        for info, content in extra:
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def member(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    """What stands in a tar before a file."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = size, kind, link
+    return info

@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--licence", default="Apache-2.0", help="of the encoder")
     asked = parser.parse_args()
     reader = EncoderReader(asked.encoder, print)
-    every = encoder_words(reader.encoder)
+    every = encoder_words(reader.model)
     if every is None:
         raise SystemExit(f"{asked.encoder} has no table of words")
     latin = [i for i, word in enumerate(every.words) if word.isascii()]

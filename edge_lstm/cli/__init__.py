@@ -38,12 +38,11 @@ class CommandEntry(NamedTuple):
     megabytes: int = 160
 
 
-# In the order of the road: train → export → quantize → score → measure.
+# In the order of the road: train → export → score → measure.
 COMMANDS = {
     "quickstart": CommandEntry("Everything once, on example tickets, in a minute.", WORKSTATION, 1500),
     "train": CommandEntry("Train a classifier from labelled text.", WORKSTATION, 1500),
     "export": CommandEntry("Turn a checkpoint into one ONNX model file.", WORKSTATION, 800),
-    "quantize": CommandEntry("Turn an fp32 model file into an int8 one.", WORKSTATION, 800),
     "evaluate": CommandEntry("Measure accuracy on labelled data, models side by side."),
     "predict": CommandEntry("Classify texts given as arguments or lines of standard input."),
     "explain": CommandEntry("Show which words of a text moved the prediction."),
@@ -156,7 +155,7 @@ def root(
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")] = False,
 ) -> None:
     """Turn labelled text into one small ONNX file that classifies on a low-power CPU:
-    train, export, quantize, score, measure.
+    train, export, score, measure.
     """
 
 

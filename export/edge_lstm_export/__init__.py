@@ -1,4 +1,4 @@
-"""The workstation side of edge-lstm: train, export, quantize.
+"""The workstation side of edge-lstm: train and export.
 
 >>> from edge_lstm_export import TextClassifier                              # doctest: +SKIP
 >>> model = TextClassifier(preset="small").fit(texts, labels)                # doctest: +SKIP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,11 +44,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     preset: size of the network and of its file: tiny, small, medium, base, or seed (Keras's example).
     teacher: None (the package's sentiment model where it helps), "none", "sentiment", or a transformer: a
         folder or a name on the Hugging Face hub.
-    plan: a Plan in the place of the one that the data and the options make.
-    epochs, length, words: passes over the texts, ids of a text that are read, ids of the vocabulary; None: by
-        the data. validation: share of the texts that is held out to judge the network.
-    balance: find rare labels at the price of accuracy. random_state: decides every random choice.
-    callback: told what is being done, a line each.
+    plan: a Plan in the place of the one that the data and the other parameters make, for all that they do not
+        say: ``dataclasses.replace(model.plan_, balance=True)``.
+    epochs: passes over the texts; validation: share of them that is held out to judge the network; None: by
+        the data. random_state: decides every random choice. callback: told what is being done, a line each.
 
     Attributes after :meth:`fit`: ``classes_``, the labels, in the order of the columns of
     :meth:`predict_proba`; ``plan_``, what was done; ``report``, what came of it.
@@ -60,16 +60,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         teacher: str | None = None,
         plan: Plan | None = None,
         epochs: int | None = None,
-        length: int | None = None,
-        words: int | None = None,
         validation: float | None = None,
-        balance: bool = False,
         random_state: int = 0,
         callback: Callable[[str], None] | None = None,
     ) -> None:
         self.preset, self.teacher, self.plan = preset, teacher, plan
-        self.epochs, self.length, self.words = epochs, length, words
-        self.validation, self.balance = validation, balance
+        self.epochs, self.validation = epochs, validation
         self.random_state, self.callback = random_state, callback
 
     def fit(self, X: Any, y: Any, *, unlabelled: Sequence[str] = ()) -> TextClassifier:  # noqa: N803
@@ -82,7 +78,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.plan is not None:
             check_fits(self.plan, dataset)
         with quiet_thread():
-            plan = self.plan or self._plan(dataset, len(unlabelled))
+            plan = self.plan or self._make_plan(dataset, len(unlabelled))
             listener = Listener(say=self.callback or (lambda line: None))
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), listener=listener)
         self.plan_, self.several_ = plan, dataset.several
@@ -94,10 +90,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.classes_ = np.array([by_name[name] for name in dataset.labels])
         return self
 
-    def _plan(self, dataset: Dataset, unlabelled: int) -> Plan:
-        options = ("preset", "teacher", "words", "length", "epochs", "validation", "balance")
-        asked = Asked(**{name: getattr(self, name) for name in options}, seed=self.random_state)
-        asked = with_kind(asked)
+    def _make_plan(self, dataset: Dataset, unlabelled: int) -> Plan:
+        asked = Asked(self.preset, self.teacher, epochs=self.epochs, validation=self.validation)
+        asked = with_kind(replace(asked, seed=self.random_state))
         return make_plan(with_knowledge(facts_of(dataset, unlabelled), dataset, asked), asked)
 
     @property
@@ -131,13 +126,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
         """The share of texts whose prediction is right, of several labels all of them; 0 to 1."""
-        if not (check_is_fitted(self), self.several_)[1]:
+        check_is_fitted(self)
+        if self.indicator_ or not self.several_:
             return float(super().score(X, y, sample_weight))
-        if self.indicator_:
-            truth = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-            right = (self.predict(X) == truth).all(axis=1)
-        else:
-            right = np.array([a == {str(label) for label in b} for a, b in zip(self.predict(X), y)])
+        right = [labels == set(map(str, truth)) for labels, truth in zip(self.predict(X), y)]
         return float(np.average(right, weights=sample_weight))
 
     def export(
@@ -149,17 +141,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError.
         """
         from edge_lstm.atomic import write_atomically
-        from edge_lstm.modelfile import parse_model
-        from edge_lstm_export.onnx.export import export_fp32, quantize_if_better, quantize_int8
+        from edge_lstm_export.onnx.export import export
 
         check_is_fitted(self)
-        data = export_fp32(self.result_.checkpoint, length=length).data
-        if quantize == "int8":
-            data = quantize_int8(parse_model(data, Path(path))).data
-        elif quantize == "auto":
-            quantized, choice = quantize_if_better(parse_model(data, Path(path)))
-            data = quantized.data if quantized is not None and choice.precision == "int8" else data
-        write_atomically(data, Path(path), parents=True)
+        exported = export(self.result_.checkpoint, quantize=quantize, length=length)
+        write_atomically(exported.data, Path(path), parents=True)
         return Path(path)
 
     def save(self, path: str | Path) -> Path:

@@ -31,7 +31,7 @@ DEVICE_FLOORS = (
 )
 WORKSTATION_FLOORS = (
     "cli",
-    "estimator quickstart suggest train.run",
+    "estimator suggest train.run",
     "train.train train.parts train.corpus train.label_issues",
     "train.teachers onnx",
     """train.plan train.loop train.calibrate train.linear train.ngrams train.word_vectors train.checkpoint
@@ -107,7 +107,7 @@ def test_every_module_has_a_floor_and_no_arrow_runs_back_up(package: Path) -> No
 
 def test_nothing_below_the_command_line_knows_it() -> None:
     knows = {name.split(".")[1] for name in modules(WORKSTATION) if any(".cli" in o for o in GRAPH[name])}
-    assert knows <= {"cli", "quickstart"}
+    assert knows <= {"cli"}
 
 
 def test_the_device_side_hands_over_to_the_workstation_in_two_places() -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import os
 import pickle
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +46,6 @@ def test_a_pickled_classifier_answers_the_same() -> None:
         assert again._settings == classifier._settings
         assert np.array_equal(again.probabilities(TEXTS), ANSWERS)
     assert np.array_equal(copy.deepcopy(CLASSIFIER).probabilities(TEXTS), ANSWERS)
-
-
-def test_a_classifier_goes_to_worker_processes() -> None:
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for answers in pool.map(CLASSIFIER.probabilities, [TEXTS, TEXTS]):
-            assert np.array_equal(answers, ANSWERS)
 
 
 def test_a_pickle_of_a_changed_model_is_refused() -> None:

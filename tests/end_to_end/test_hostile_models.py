@@ -19,7 +19,6 @@ TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fi
 COMMANDS = [
     "inspect m.onnx",
     "explain a -m m.onnx",
-    "quantize m.onnx -o q",
     "score t.txt -m m.onnx -o o -w 1",
 ]
 

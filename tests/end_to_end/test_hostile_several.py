@@ -24,7 +24,6 @@ CASES = [
     (f"{SEVERAL} --test one.csv", "which the training texts have not"),
     ("evaluate d.csv --label-separator '|'", "gives one label per text"),
     ("evaluate several.onnx d.csv", "the model has neg, pos"),
-    ("quantize several.onnx -o q.onnx --abstain 0.02", "leave it out"),
     ("predict -m several.onnx --abstain 0.02 text", "leave --abstain and --threshold out"),
     ("score d.csv -m several.onnx --only-abstained -o o.csv", "abstains from none"),
     ("score d.csv -m several.onnx --only-label 'neg|pos' -o o.csv", "no label 'neg|pos'"),

@@ -24,7 +24,6 @@ MOMENTS = {
     "doctor": ["subprocess"],
     "train ../x.csv -o m.safetensors": ["edge_lstm_export.cli.train", "numpy", "torch"],
     "export m.safetensors -o m.onnx": ["edge_lstm_export.cli.export", "torch"],
-    "quantize m.onnx -o n.onnx": ["edge_lstm_export.cli.quantize"],
     "--help": ["typer.core"],
 }
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

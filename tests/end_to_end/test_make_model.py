@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import random
 import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import tar_bytes
 from safetensors.numpy import save_file
 
 pytest.importorskip("edge_lstm_export")
@@ -61,17 +60,15 @@ REVIEWS = {"train/pos": 40, "train/neg": 40, "train/unsup": 20, "test/pos": 10, 
 
 def archive(path: Path) -> None:
     """As the Large Movie Review Dataset is packed: reviews of ten sentences, most of which say the label."""
-    rng = random.Random(0)
-    with tarfile.open(path, "w:gz") as packed:
-        for folder, count in REVIEWS.items():
-            for i in range(count):
-                label = folder.partition("/")[2]
-                label = label if label in SAID else rng.choice(sorted(SAID))
-                said = [rng.choice(SAID[label] if n < 7 else SAID["pos"] + SAID["neg"]) for n in range(10)]
-                text = " ".join(f"{rng.choice(OF)} {what}, scene {rng.randrange(1000)}." for what in said)
-                member = tarfile.TarInfo(f"aclImdb/{folder}/{i}_{8 if label == 'pos' else 2}.txt")
-                member.size = len(text)
-                packed.addfile(member, io.BytesIO(text.encode()))
+    rng, files = random.Random(0), {}
+    for folder, count in REVIEWS.items():
+        for i in range(count):
+            label = folder.partition("/")[2]
+            label = label if label in SAID else rng.choice(sorted(SAID))
+            said = [rng.choice(SAID[label] if n < 7 else SAID["pos"] + SAID["neg"]) for n in range(10)]
+            text = " ".join(f"{rng.choice(OF)} {what}, scene {rng.randrange(1000)}." for what in said)
+            files[f"aclImdb/{folder}/{i}_{8 if label == 'pos' else 2}.txt"] = text.encode()
+    path.write_bytes(tar_bytes(files))
 
 
 def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(

@@ -41,7 +41,7 @@ Bits = npt.NDArray[np.uint32]  # of probabilities, [texts, labels]
 def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[Case]:  # noqa: F811
     """fp32 and int8 files of every kind and of two directions, with ONNX Runtime's answers to RECORDS."""
     paths = {each.name: each.path for each in cases if each.name != "embedded"}
-    both, folder = trained(Kind({"preset": "base"}, LABELS)), tmp_path_factory.mktemp("models")
+    both, folder = trained(Kind("base", LABELS)), tmp_path_factory.mktemp("models")
     for name, quantize in (("both.fp32.onnx", None), ("both.int8.onnx", "int8")):
         paths[name] = both.export(folder / name, quantize=quantize)
     return [case(name, path, DECODED) for name, path in paths.items()]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Trained
-from edge_lstm_export.onnx.export import export_fp32, quantize_int8
+from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.options import Validation
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
@@ -40,18 +40,17 @@ def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> Non
     checkpoint = replace(plain, abstention=CURVE)
     save_checkpoint(checkpoint, tmp_path / "c.safetensors")
     assert load_checkpoint(tmp_path / "c.safetensors").abstention == CURVE
-    fp32 = opened(export_fp32(checkpoint, abstain=0.02).data)
-    int8 = opened(quantize_int8(fp32).data)
+    fp32 = opened(export(checkpoint, abstain=0.02).data)
+    int8 = opened(export(checkpoint, quantize="int8", abstain=0.02).data)
     for file in (fp32, int8):
         assert file.abstention == replace(CURVE, default=0.02)
-    assert opened(quantize_int8(fp32, abstain=0.05).data).abstention == replace(CURVE, default=0.05)
     # The graph and the answers are those of a file without.
-    assert opened(export_fp32(plain).data).onnx.graph == fp32.onnx.graph
-    assert opened(export_fp32(plain).data).abstention is None
+    assert opened(export(plain).data).onnx.graph == fp32.onnx.graph
+    assert opened(export(plain).data).abstention is None
     with pytest.raises(DataError, match=r"0\.0058 is the least that they show"):
-        export_fp32(checkpoint, abstain=0.001)
+        export(checkpoint, abstain=0.001)
     with pytest.raises(DataError, match="there is no risk-coverage curve for --abstain; add --data"):
-        export_fp32(plain, abstain=0.02)
+        export(plain, abstain=0.02)
 
 
 def test_the_texts_of_the_export_judge_what_the_validation_part_promised(

@@ -18,17 +18,16 @@ from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers import encoder as encoders
-from edge_lstm_export.train.teachers import reader
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 from edge_lstm_export.train.teachers.encoder import (
-    EncoderProbe,
     EncoderReader,
     FineTunedEncoder,
     encoder_words,
+    forget,
+    kept_outputs,
 )
-from edge_lstm_export.train.teachers.reader import TextReader, forget
-from edge_lstm_export.train.teachers.transformer import load_encoder, read_texts
+from edge_lstm_export.train.teachers.transformer import load_transformer
 from made import FILLERS, WORDS, dataset, rows, several_rows, write_csv
 from transformers_made import make_transformer
 
@@ -78,41 +77,35 @@ def split_of(count: int, *, several: bool = False) -> Any:
 
 
 @pytest.mark.parametrize("several", [True, False])
-def test_a_probe_learns_from_vectors_that_are_read_once(
-    encoder: Path, monkeypatch: pytest.MonkeyPatch, several: bool
-) -> None:
-    read: list[str] = []
-
-    def counted(model: Any, texts: Any, progress: Any) -> Any:
-        read.extend(texts)
-        return read_texts(model, texts, progress)
-
-    monkeypatch.setattr(reader, "read_texts", counted)
+def test_a_probe_learns_from_vectors_that_are_read_once(encoder: Path, several: bool) -> None:
     split, shared = split_of(90, several=several), EncoderReader(str(encoder))
-    for teacher in (EncoderProbe(shared, several), EncoderProbe(shared, several)):
-        teacher.read(split.texts)
-        found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), NOTHING).labelled
-        assert accuracy(found, split.labels, several) > (0.3 if several else 0.6)
-    assert len(read) == len(set(read))
+    teacher, read = shared.probe(several), []
+    shared.model.register_forward_hook(lambda *_: read.append(1))
+    teacher.read(split.texts)
+    batches = len(read)
+    found = cross_fit(teacher, split.labels, folds_of(split, 3, 0), NOTHING).labelled
+    assert accuracy(found, split.labels, several) > (0.3 if several else 0.6)
+    shared.probe(several).read(split.texts)
+    assert len(read) == batches > 0
 
 
 @pytest.mark.usefixtures("_quick")
 @pytest.mark.parametrize("several", [True, False])
 def test_what_is_fine_tuned_answers_texts_that_it_did_not_see(encoder: Path, several: bool) -> None:
     split, shared = split_of(120, several=several), EncoderReader(str(encoder))
-    before = {name: value.clone() for name, value in shared.encoder.state_dict().items()}
+    before = {name: value.clone() for name, value in shared.model.state_dict().items()}
     teacher = FineTunedEncoder(shared, several)
     teacher.read(split.texts)
     model = teacher.fit(np.arange(90), split.labels[:90])
     found = model(np.arange(90, 120))
     assert accuracy(found, split.labels[90:], several) > (0.3 if several else 0.9)
-    assert all((value == before[name]).all() for name, value in shared.encoder.state_dict().items()), "a copy"
+    assert all((value == before[name]).all() for name, value in shared.model.state_dict().items()), "a copy"
     again = teacher.fit(np.arange(90), split.labels[:90])(np.arange(90, 120))
     assert np.array_equal(found, again)
 
 
 def test_its_words_are_those_of_letters_and_near_ones_come_first(encoder: Path) -> None:
-    found = encoder_words(load_encoder(str(encoder)))
+    found = encoder_words(load_transformer(str(encoder)))
     assert found is not None and set(found.words) == {word for own in WORDS.values() for word in own}
     table = np.random.default_rng(0).normal(size=found.table.shape).astype(np.float32) * 0.1
     for label, side in (("sea", 1.0), ("shop", -1.0)):
@@ -196,23 +189,20 @@ def test_an_interrupted_training_fine_tunes_no_encoder_twice(
     assert (tmp_path / "m.safetensors").read_bytes() == (straight / "m.safetensors").read_bytes()
 
 
-def test_outputs_on_disk_are_read_back_only_where_they_are_those(encoder: Path, tmp_path: Path) -> None:
-    loaded: list[str] = []
+def test_outputs_on_disk_are_read_back_only_where_they_are_those(tmp_path: Path) -> None:
+    made: list[str] = []
 
-    def outputs(texts: list[str], key: str = "k") -> Any:
-        def load() -> Any:
-            loaded.append(key)
-            return load_encoder(str(encoder))
+    def outputs(key: str) -> Any:
+        def make() -> Any:
+            made.append(key)
+            return np.full((2, 3), len(key), np.float32)
 
-        return TextReader(load, lambda line: None, cache=tmp_path / "m.safetensors", key=key).outputs(texts)
+        return kept_outputs(tmp_path / "m.safetensors", [key], make)
 
-    first = outputs(["wave", "till", "wave"])
-    assert np.array_equal(first[0], first[2]) and np.array_equal(outputs(["wave", "till"]), first[:2])
-    outputs(["wave", "till"], "another model")
+    assert np.array_equal(outputs("k"), outputs("k")) and outputs("another")[0, 0] == 7
     for path in tmp_path.glob("*.partial"):  # cut, as a full disk leaves it
         path.write_bytes(path.read_bytes()[:-9])
-    assert np.array_equal(outputs(["wave", "till"]), first[:2])
-    assert loaded == ["k", "another model", "k"]
+    assert outputs("k")[0, 0] == 1 and made == ["k", "another", "k"]
     (tmp_path / "other.safetensors.partial").touch()
     forget(tmp_path / "m.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors.partial"]
@@ -251,18 +241,14 @@ def test_a_folder_that_is_no_teacher(
         ("--teacher {classifier} --teacher-labels NO=sea", "has no label NO; it has SEA, SHOP"),
         ("--teacher {classifier} --label-separator |", "knows one label per text; give an encoder"),
         ("--teacher no:such", "no folder, and no name on the hub"),
-        ("--teacher sentiment --teacher-labels SEA=sea", "add --teacher FOLDER"),
         ("--teacher {encoder} --preset seed", "leave out --teacher"),
-        ("--teacher none --unlabelled {log}", "--teacher none labels no text"),
-        ("--teacher {encoder} --text-column none", "none"),
     ],
 )
 def test_what_does_not_go_together(
     source: Path, encoder: Path, tmp_path: Path, options: str, said: str
 ) -> None:
-    log = write_csv(tmp_path / "log.csv", rows(9), ("text",))
     table = write_csv(tmp_path / "d.csv", rows(30))
-    given = options.format(classifier=source, encoder=encoder, log=log).split()
+    given = options.format(classifier=source, encoder=encoder).split()
     assert said in train(table, "-o", tmp_path / "m.safetensors", *given).error
     assert not list(tmp_path.glob("m.*"))
 

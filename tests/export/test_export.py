@@ -14,18 +14,16 @@ import onnxruntime
 import pytest
 import torch
 from commands import command
-from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx import quantize as quantization
-from edge_lstm_export.onnx.export import Choice, Quantized, export_fp32, quantize_if_better, quantize_int8
+from edge_lstm_export.onnx import gates, weights
+from edge_lstm_export.onnx.export import choose, export
 from edge_lstm_export.train.checkpoint import save_checkpoint
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from edge_lstm_export.train.thresholds import UNTUNED
 from made import make_checkpoint, opened, write_csv
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
 from edge_lstm.latency.statistics import Ratio
-from edge_lstm.modelfile import ModelFile, describe, open_model
+from edge_lstm.modelfile import describe, open_model
 from edge_lstm.tables.labelled import Labelled
 
 NGRAMS = {"ngrams": 120, "ngram_dim": 3}
@@ -35,6 +33,7 @@ SHAPES: list[dict[str, Any]] = [
     {"pooling": "last", "bidirectional": True, "labels": 3},
     {"bidirectional": True, **NGRAMS},
     {"labels": 40, "bidirectional": True, **NGRAMS},
+    {"labels": 2, "several": True},  # with one label per text it would have a single logit
     {"labels": 3, "several": True, **NGRAMS},
 ]
 
@@ -42,13 +41,12 @@ SHAPES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     checkpoint = make_checkpoint(**shape)
-    exported = export_fp32(checkpoint)
+    exported = export(checkpoint, quantize="int8")
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngrams" in shape else 1e-5)
-    quantized = quantize_int8(opened(exported.data))
-    assert quantized.batch_comparisons > 400
-    assert quantized.agreement.mean_difference < 0.02
-    file = opened(quantized.data)
-    graph = onnx.load_model_from_string(quantized.data).graph
+    assert exported.quantized is not None and exported.quantized.batch_comparisons > 400
+    assert exported.quantized.comparison.mean_difference < 0.02
+    file = opened(exported.data)
+    graph = onnx.load_model_from_string(exported.data).graph
     operators = {node.op_type for node in graph.node}
     assert "DynamicQuantizeLSTM" in operators
     assert "LSTM" not in operators
@@ -58,26 +56,11 @@ def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     assert constants["embedding"].dtype == np.int8
     assert file.labels == checkpoint.labels
     assert file.golden
-    rows = gates.random_rows(file.tokenizer, seed=7)
+    assert file.thresholds == ((UNTUNED,) * len(file.labels) if "several" in shape else None)
+    rows = [[], *gates.random_rows(file.tokenizer, seed=7)]  # the first of nothing but padding
     answers = [Classifier.from_model(file, threads=n).probabilities_of(rows) for n in (1, 2)]
-    assert np.array_equal(*answers)
-
-
-@settings(max_examples=20, deadline=None)
-@given(rows=st.lists(st.lists(st.integers(1, 199), min_size=1, max_size=60), min_size=2, max_size=20))
-def test_int8_rows_do_not_see_each_other(int8: Classifier, rows: list[list[int]]) -> None:
-    alone = int8.probabilities_of(rows, batch_size=1)
-    assert np.array_equal(int8.probabilities_of(rows, batch_size=len(rows)), alone)
-
-
-@pytest.fixture(scope="module")
-def int8() -> Classifier:
-    # A large embedding and recurrence, so that a scale that moves would show.
-    checkpoint = make_checkpoint(hidden=14, bidirectional=True, seed=1, **NGRAMS)
-    with torch.no_grad():
-        for parameter in checkpoint.network.parameters():
-            parameter.mul_(2)
-    return Classifier.from_model(opened(quantize_int8(opened(export_fp32(checkpoint).data)).data))
+    assert np.array_equal(*answers) and np.isfinite(answers[0]).all()
+    assert np.allclose(answers[0].sum(axis=1), 1) != ("several" in shape)
 
 
 def test_units_that_are_driven_to_their_ends_are_refused() -> None:
@@ -87,11 +70,10 @@ def test_units_that_are_driven_to_their_ends_are_refused() -> None:
         forward = checkpoint.network.lstm["forwards"]
         assert isinstance(forward.bias_ih_l0, torch.Tensor)
         forward.bias_ih_l0.fill_(30)
-    fp32 = opened(export_fp32(checkpoint).data)
     with pytest.raises(CheckError, match="driven to their ends"):
-        quantize_int8(fp32)
-    chosen, choice = quantize_if_better(fp32)
-    assert chosen is None and "ends" in choice.reason and "no file" not in choice.reason
+        export(checkpoint, quantize="int8")
+    chosen = export(checkpoint, quantize="auto")
+    assert chosen.precision == "fp32" and "ends" in chosen.reason and "no file" not in chosen.reason
 
 
 @pytest.mark.parametrize("name", ["Tanh", "Sigmoid"])
@@ -108,10 +90,9 @@ def test_the_headroom_is_more_than_rounding(name: str) -> None:
 
 def test_without_sentinels_a_batch_changes_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate can fail: the defect that sentinels cure is really there without them."""
-    monkeypatch.setattr(quantization, "GATE_SIGNS", ((0, 0, 0, 0), (0, 0, 0, 0)))
-    fp32 = opened(export_fp32(make_checkpoint(hidden=14)).data)
+    monkeypatch.setattr(weights, "GATE_SIGNS", ((0, 0, 0, 0), (0, 0, 0, 0)))
     with pytest.raises(CheckError, match=r"change by .* in a batch of"):
-        quantize_int8(fp32)
+        export(make_checkpoint(hidden=14), quantize="int8")
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -120,7 +101,7 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
 ) -> None:
     checkpoint = make_checkpoint(**shape)
     network, rows = checkpoint.network, gates.random_rows(checkpoint.tokenizer)
-    classifier = Classifier.from_model(opened(export_fp32(checkpoint).data))
+    classifier = Classifier.from_model(opened(export(checkpoint).data))
     monkeypatch.setattr(gates, "PARITY_TOLERANCE", 0.0)
     monkeypatch.setattr(gates, "NGRAM_PARITY_TOLERANCE", 0.0)
     monkeypatch.setattr(gates, "TIMES_OWN_ERROR", 100)  # of small networks that have hardly any
@@ -140,9 +121,9 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(hidden: int, bidire
     """Lengths are a multiple of the block, so steps behind the longest text are run, and none is read."""
     shape = {"hidden": hidden, "bidirectional": bidirectional, "labels": 5}
     checkpoint = replace(make_checkpoint(64, **shape), plan={"linear": {"short": False}})  # of long texts
-    exported = export_fp32(checkpoint)
+    exported = export(checkpoint, quantize="int8")
     assert exported.parity <= 1e-5
-    file = opened(quantize_int8(opened(exported.data)).data)
+    file = opened(exported.data)
     assert "block_shape" in {c.name for c in onnx.load_model_from_string(file.data).graph.initializer}
     classifier = Classifier.from_model(file)
     rows = [[1, *range(4, 3 + n)] for n in (*range(1, 20), 63, 64)]
@@ -151,39 +132,28 @@ def test_pooling_by_blocks_keeps_the_bits_whatever_the_width(hidden: int, bidire
         assert np.array_equal(classifier.probabilities_of(rows, batch_size=size), alone)
 
 
-@pytest.mark.parametrize("length", [60, 64])
-def test_a_text_of_nothing_but_padding_is_no_nan(length: int) -> None:
-    for pooling in ("last", "mean+max"):
-        file = opened(export_fp32(make_checkpoint(pooling=pooling, length=length)).data)
-        answer = Classifier.from_model(file).probabilities_of([[]])
-        assert np.isfinite(answer).all()
-
-
-def other_answers(fp32: ModelFile) -> Labelled:
+def other_answers() -> Labelled:
     """Texts that int8 gives another label than fp32, with the label of fp32."""
     texts = [f"word{i} word{j}" for i in range(60) for j in range(60)]
-    files = (fp32, opened(quantize_int8(fp32).data))
+    files = (opened(export(make_checkpoint(), quantize=kind).data) for kind in (None, "int8"))  # type: ignore[arg-type]
     pairs = zip(texts, *(Classifier.from_model(file).predict(texts) for file in files))
     changed = [(text, (old.label or "",)) for text, old, new in pairs if old.label != new.label]
     return Labelled(*map(list, zip(*changed)))  # type: ignore[arg-type]
 
 
 def test_accuracy_is_a_gate() -> None:
-    fp32 = opened(export_fp32(make_checkpoint()).data)
+    checkpoint = make_checkpoint()
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
-    answers = Classifier.from_model(fp32).predict(texts)
-    good = quantize_int8(fp32, labelled=Labelled(texts, [(a.label or "",) for a in answers]), max_drop=5)
-    assert good.accuracy is not None
-    assert good.accuracy.before == 1
-    drop, low, high = 1 - good.accuracy.after, good.accuracy.low, good.accuracy.high
+    answers = Classifier.from_model(opened(export(checkpoint).data)).predict(texts)
+    labelled = Labelled(texts, [(a.label or "",) for a in answers])
+    quantized = export(checkpoint, quantize="int8", labelled=labelled, max_drop=5).quantized
+    assert quantized is not None
+    good = quantized.comparison.accuracy
+    assert good is not None and good.before == 1
+    drop, low, high = 1 - good.after, good.low, good.high
     assert low is not None and high is not None and low <= -drop <= high
     with pytest.raises(CheckError, match="more than --max-drop"):
-        quantize_int8(fp32, labelled=other_answers(fp32))
-
-
-@pytest.fixture(scope="module")
-def quantized() -> Quantized:
-    return quantize_int8(opened(export_fp32(make_checkpoint()).data))
+        export(checkpoint, quantize="int8", labelled=other_answers())
 
 
 @pytest.mark.parametrize(
@@ -191,51 +161,52 @@ def quantized() -> Quantized:
     [
         ((1.20, 1.12, 1.28), "fp32", "int8 takes 1.20 times as long, 95 %: 1.12 to 1.28"),
         ((0.50, 0.45, 0.55), "int8", "int8 takes 0.50 times as long"),
-        ((1.08, 1.07, 1.09), "int8", "the smaller one"),  # sure, and too little
-        ((1.30, 1.01, 1.60), "int8", "the smaller one"),  # much, and unsure
-        ((0.97, 0.96, 0.98), "int8", "the smaller one"),
+        ((1.08, 1.07, 1.09), "the smaller", "the smaller one"),  # sure, and too little
+        ((1.30, 1.01, 1.60), "the smaller", "the smaller one"),  # much, and unsure
     ],
 )
 def test_the_faster_file_is_chosen_and_in_a_tie_the_smaller_one(
-    quantized: Quantized, ratio: tuple[float, float, float], takes: str, because: str
+    ratio: tuple[float, float, float], takes: str, because: str
 ) -> None:
-    found = replace(quantized, time_ratio=Ratio(*ratio))
-    assert found.choice().precision == takes and because in found.choice().reason
-    if because == "the smaller one":
-        assert replace(found, bytes_after=found.bytes_before + 1).choice().precision == "fp32"
+    for smaller in ("fp32", "int8"):
+        precision, reason = choose(Ratio(*ratio), smaller)  # type: ignore[arg-type]
+        assert precision == (smaller if takes == "the smaller" else takes) and because in reason
 
 
-def test_a_fixed_batch_and_another_length() -> None:
-    file, free = (opened(export_fp32(make_checkpoint(), length=20, batch=n).data) for n in (1, None))
+def test_another_length() -> None:
+    file = opened(export(make_checkpoint(), length=20).data)
     assert file.onnx.opsets[""] == 17 and file.onnx.ir_version <= 10
-    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": [1, 20]}]
+    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 20]}]
     texts = ["word1 word2", "word3 " * 30, ""]
-    fixed, others = (Classifier.from_model(model).probabilities(texts) for model in (file, free))
-    assert np.allclose(fixed, others, atol=1e-6)
-    assert opened(quantize_int8(file).data).batch == 1
+    assert np.isfinite(Classifier.from_model(file).probabilities(texts)).all()
 
 
-def test_export_and_quantize_say_what_they_found_in_json(tmp_path: Path) -> None:
+def test_export_says_what_it_measured_in_json(tmp_path: Path) -> None:
     save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
-    checkpoint, fp32, int8 = (tmp_path / name for name in ("c.safetensors", "m.onnx", "q.onnx"))
-    found = json.loads(command("export", checkpoint, "-o", fp32, "--json").stdout)
-    assert found["fp32_bytes"] == fp32.stat().st_size and 0 <= found["parity"] <= gates.PARITY_TOLERANCE
-    found = json.loads(command("quantize", fp32, "-o", int8, "--json").stdout)
-    assert found["bytes_after"] == int8.stat().st_size
-    assert found["agreement"]["texts"] > 90 and found["accuracy"] is None
-    found = json.loads(command("export", checkpoint, "-o", int8, "--quantize", "auto", "--json").stdout)
-    assert describe(open_model(int8))["precision"] == Choice(**found["choice"]).precision
-    said = command("export", checkpoint, "-o", int8, "--quantize", "auto").stdout.splitlines()
-    assert sum(line.startswith("chosen ") for line in said) == 1
+    output = tmp_path / "m.onnx"
+
+    def exported(*options: str) -> Any:
+        return json.loads(
+            command("export", tmp_path / "c.safetensors", "-o", output, "--json", *options).stdout
+        )
+
+    shown = exported()
+    assert shown["fp32_bytes"] == output.stat().st_size and 0 <= shown["parity"] <= gates.PARITY_TOLERANCE
+    shown = exported("--quantize", "int8")
+    assert shown["quantized"]["int8_bytes"] == output.stat().st_size
+    compared = shown["quantized"]["comparison"]
+    assert compared["texts"] > 90 and compared["accuracy"] is None
+    shown = exported("--quantize", "auto")
+    assert describe(open_model(output))["precision"] == shown["precision"] and shown["reason"]
 
 
 def test_auto_takes_fp32_where_int8_fails_a_gate_and_says_which(tmp_path: Path) -> None:
     save_checkpoint(make_checkpoint(), tmp_path / "c.safetensors")
-    labelled = other_answers(opened(export_fp32(make_checkpoint()).data))
+    labelled = other_answers()
     data = write_csv(tmp_path / "d.csv", list(zip(labelled.texts, labelled.names)))
     given = ("export", tmp_path / "c.safetensors", "-o", tmp_path / "m.onnx", "--data", data, "--quantize")
     said = command(*given, "auto", "--abstain", "0.9").stdout
-    assert "fp32: int8 loses" in said and "no file was written" not in said
+    assert "chosen  fp32: int8 loses" in said and "no file was written" not in said
     file = open_model(tmp_path / "m.onnx")
     assert file.quantization is None and file.abstention is not None and file.abstention.default == 0.9
     (tmp_path / "m.onnx").unlink()

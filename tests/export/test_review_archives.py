@@ -4,8 +4,6 @@ tests/end_to_end/test_hostile_train.py."""
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources import imdb
 from edge_lstm_export.train.sources.read import read_dataset
+from hostile import tar_bytes
 
 from edge_lstm.errors import DataError
 from edge_lstm.evaluation.sources import load_labelled
@@ -29,16 +28,6 @@ FILES = {
     "aclImdb/test/pos/0_8.txt": b"Fine",
     "aclImdb/test/neg/0_2.txt": b"Poor",
 }
-
-
-def tar_bytes(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def read(source: str | Path, **options: Any) -> Dataset:

@@ -11,7 +11,7 @@ import pytest
 from commands import train
 from conftest import Trained
 from edge_lstm_export.onnx import gates
-from edge_lstm_export.onnx.export import export_fp32, quantize_int8
+from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.weights import round_to_int8
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.thresholds import LARGEST, UNTUNED, choose_thresholds
@@ -28,8 +28,9 @@ LABELS = ("anger", "fear", "joy")
 def classifier(trained_several: Trained) -> Classifier:
     """The int8 file."""
     labelled = Labelled(["joyful filler1", "filler2"], [("joy",), ()], several=True)
-    fp32 = opened(export_fp32(load_checkpoint(trained_several.checkpoint), labelled=labelled).data)
-    return Classifier.from_model(opened(quantize_int8(fp32, labelled=labelled, max_drop=100).data))
+    checkpoint = load_checkpoint(trained_several.checkpoint)
+    exported = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100)
+    return Classifier.from_model(opened(exported.data))
 
 
 def test_the_training_says_how_good_it_is(trained_several: Trained) -> None:
@@ -50,31 +51,24 @@ def test_the_file_gives_each_text_all_of_its_labels(trained_several: Trained, cl
     assert classifier.model.thresholds == load_checkpoint(trained_several.checkpoint).thresholds
 
 
-@pytest.mark.parametrize("labels", [2, 3, 20])
-@pytest.mark.parametrize("settings", [{}, {"bidirectional": True, "ngrams": 90, "ngram_dim": 3}])
-def test_a_logit_and_a_sigmoid_a_label(labels: int, settings: dict[str, int]) -> None:
-    """Also with two labels, where a model of one label per text has a single logit."""
-    checkpoint = make_checkpoint(labels=labels, several=True, **settings)
-    fp32 = opened(export_fp32(checkpoint).data)
-    assert fp32.thresholds == (UNTUNED,) * labels
-    int8 = Classifier.from_model(opened(quantize_int8(fp32).data))
-    answers = int8.probabilities(["word1 word2", "word3 word4 word5"])
-    assert answers.shape == (2, labels) and not np.allclose(answers.sum(axis=1), 1)
-
-
 def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
     checkpoint = make_checkpoint(labels=3, several=True)
-    fp32 = opened(export_fp32(checkpoint).data)
     texts = [f"word{i} word{i + 1} word{2 * i}" for i in range(90)]
-    own = [answer.labels for answer in Classifier.from_model(fp32).predict(texts)]
-    quantized = quantize_int8(fp32, labelled=Labelled(texts, own, several=True), max_drop=100)
-    assert quantized.accuracy is not None and quantized.accuracy.metric == "micro F1"
-    assert quantized.accuracy.before == 1.0 and quantized.accuracy.texts == 90
+    own = [answer.labels for answer in Classifier.from_model(opened(export(checkpoint).data)).predict(texts)]
+    labelled = Labelled(texts, own, several=True)
+    quantized = export(checkpoint, quantize="int8", labelled=labelled, max_drop=100).quantized
+    assert quantized is not None and (change := quantized.comparison.accuracy) is not None
+    assert (change.metric, change.before, quantized.comparison.texts) == ("micro F1", 1.0, 90)
+
+    def check(after: float, texts: int, changed: int) -> None:
+        change = gates.AccuracyChange("micro F1", 0.9, after)
+        gates.check_accuracy(gates.Comparison(texts, 0.0, 0.0, changed, change), 5)
+
     with pytest.raises(CheckError, match="points of micro F1"):
-        gates.check_accuracy(gates.AccuracyChange("micro F1", 90, 0.9, 0.8, 0), 5)
+        check(0.8, 90, 0)
     with pytest.raises(CheckError, match="other labels than fp32"):
-        gates.check_accuracy(gates.AccuracyChange("micro F1", 1000, 0.9, 0.9, 6), 5)
-    gates.check_accuracy(gates.AccuracyChange("micro F1", 90, 0.9, 0.9, 1), 5)
+        check(0.9, 1000, 6)
+    check(0.9, 90, 1)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +78,12 @@ def test_int8_may_change_few_labels_and_lose_little_micro_f1() -> None:
 def test_data_of_the_other_kind_is_refused(several: bool, labelled: Labelled) -> None:
     checkpoint = make_checkpoint(labels=3, several=several)
     with pytest.raises(DataError, match="a text, the model gives"):
-        export_fp32(checkpoint, labelled=labelled)
-    with pytest.raises(DataError, match="a text, the model gives"):
-        quantize_int8(opened(export_fp32(checkpoint).data), labelled=labelled)
+        export(checkpoint, labelled=labelled)
+
+
+def test_several_labels_have_no_default_share() -> None:
+    with pytest.raises(DataError, match="leave it out"):
+        export(make_checkpoint(labels=3, several=True), abstain=0.02)
 
 
 def test_a_threshold_has_the_best_f1_or_the_planned_precision() -> None:

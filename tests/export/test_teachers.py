@@ -21,7 +21,7 @@ from edge_lstm_export.train.teachers.base import (
 )
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import sentiment_improves
-from edge_lstm_export.train.teachers.sentiment import SentimentTeacher
+from edge_lstm_export.train.teachers.sentiment import sentiment_teacher
 from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,7 +197,7 @@ OPINIONS = [
 
 
 def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_called() -> None:
-    data, teacher = dataset(OPINIONS), SentimentTeacher(False)
+    data, teacher = dataset(OPINIONS), sentiment_teacher(False)
     teacher.read([*data.train.texts, "A wonderful evening.", ""])
     found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), np.ones((5, 2), np.bool_))
     assert accuracy(found.labelled, data.train.labels, False) > 0.9

@@ -6,7 +6,6 @@ import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,23 +29,24 @@ TOLERANCE = 2e-6  # of a probability, between a port and ONNX Runtime
 
 @dataclass(frozen=True)
 class Kind:
-    """A training. settings: of TextClassifier, beside what keeps it short; several: a text may have several
-    of the labels; spaced: its texts have spaces."""
+    """A training and its file. several: a text may have several of the labels; spaced: its texts have spaces;
+    length: ids of a text that the file reads."""
 
-    settings: dict[str, Any]
+    preset: str
     labels: list[str]
     several: bool = False
     spaced: bool = True
+    length: int | None = None
 
 
 KINDS = {
-    "tiny": Kind({"preset": "tiny"}, LABELS),
-    "short": Kind({"preset": "tiny", "length": 9}, ODD_LABELS),
-    "seed": Kind({"preset": "seed"}, LABELS),
-    "low-rank": Kind({"preset": "tiny"}, [f"label {i}" for i in range(20)]),
-    "several": Kind({"preset": "tiny"}, ODD_LABELS, several=True),
-    "several-2": Kind({"preset": "seed"}, LABELS, several=True),
-    "unsegmented": Kind({"preset": "tiny"}, LABELS, spaced=False),
+    "tiny": Kind("tiny", LABELS),
+    "short": Kind("tiny", ODD_LABELS, length=9),
+    "seed": Kind("seed", LABELS),
+    "low-rank": Kind("tiny", [f"label {i}" for i in range(20)]),
+    "several": Kind("tiny", ODD_LABELS, several=True),
+    "several-2": Kind("seed", LABELS, several=True),
+    "unsegmented": Kind("tiny", LABELS, spaced=False),
 }
 
 
@@ -80,8 +80,7 @@ def trained(kind: Kind) -> TextClassifier:
         texts.append((" " if kind.spaced else "").join(chosen))
         names = [kind.labels[i] for i in places]
         targets.append(set(names) if kind.several else names[0])
-    short: dict[str, Any] = {"epochs": 1, "teacher": "none", "validation": 0.0}
-    model = TextClassifier(**short, **kind.settings).fit(texts, targets)
+    model = TextClassifier(kind.preset, epochs=1, teacher="none", validation=0.0).fit(texts, targets)
     with torch.no_grad():  # after one pass over 60 rows an LSTM says next to nothing
         network = model.result_.checkpoint.network
         network.embedding.weight.mul_(15)
@@ -112,7 +111,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
         model = trained(kind)
         for precision in ("fp32", "int8"):
             path = folder / f"{name}.{precision}.onnx"
-            model.export(path, quantize="int8" if precision == "int8" else None)
+            model.export(path, quantize="int8" if precision == "int8" else None, length=kind.length)
             every.append(case(path.name, path, TEXTS))
     return [*every, case("embedded", embedded_model(), TEXTS)]
 

@@ -1,20 +1,20 @@
-"""What a person sees of ``train``, ``export`` and ``quantize``: a plan, progress, and a line a result."""
+"""What a person sees of ``train`` and ``export``: a plan, progress, and a line a result."""
 
 from __future__ import annotations
 
 import sys
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.answering import SHOWN_RISKS
+from edge_lstm.cli.notes import wrapped
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
-    from edge_lstm_export.onnx.export import Choice, Exported, Quantized
+    from edge_lstm_export.onnx.export import Exported, Quantized
     from edge_lstm_export.train.calibrate import Scores
     from edge_lstm_export.train.corpus import Corpus
     from edge_lstm_export.train.history import EpochRecord
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.run import Inputs, Job, Report
 
-_COLUMN, _WIDTH = 17, 80  # of a plan
+_COLUMN = 17  # of a plan: where values begin
 
 
 def message(text: str) -> None:
@@ -49,19 +49,17 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
     counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
     several = ", several per text" if facts.several else ""
     unit = "characters" if facts.unsegmented else "words"
-    rows = [
+    found = [
         ("source", dataset.name),
         ("texts", f"{facts.rows:,} training, {len(dataset.test or ()):,} test"),
         ("labels", f"{facts.labels}{several}: {listed(counts, 8)}"),
         ("length", f"{facts.words:.0f} {unit} per text on average"),
         *([("unlabelled", f"{facts.unlabelled:,} texts")] if facts.unlabelled else []),
-        ("", ""),
-        *((name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)),
     ]
-    wrapper = textwrap.TextWrapper(_WIDTH, subsequent_indent=" " * _COLUMN, break_on_hyphens=False)
-    for name, value in rows:
-        print(wrapper.fill(f"{name:<{_COLUMN - 1}} {printable(value)}"))
-    print(f"\nplanned in {duration(seconds)}; --dry-run --json writes the plan, --plan FILE runs it")
+    decided = [(name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)]
+    for rows in (found, decided):
+        print("\n".join(wrapped(value, name=name, indent=_COLUMN) for name, value in rows), end="\n\n")
+    print(f"planned in {duration(seconds)}; --dry-run --json writes the plan, --plan FILE runs it")
     for line in (*dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
 
@@ -162,35 +160,20 @@ def score_line(name: str, scores: Scores | SetScores) -> str:
     return f"{name} accuracy {scores.accuracy:.2%} (95 %: {low:.2%} to {high:.2%}, {scores.texts:,} texts)"
 
 
-def print_written(
-    file: ModelFile,
-    exported: Exported | None,
-    quantized: Quantized | None,
-    choice: Choice | None = None,
-    *,
-    as_json: bool,
-) -> None:
-    """Print the measurements of ``export`` and ``quantize``, and the file's name.
+def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> None:
+    """Print the measurements of ``export``, and the file's name.
 
     as_json: one object, sizes in bytes, times in µs, accuracies from 0 to 1 (before: fp32, after: int8).
-    choice: which file ``--quantize auto`` chose, and why.
     """
     if as_json:
-        content: dict[str, Any] = {"output": str(file.path)}
-        if exported is not None:
-            content |= {"fp32_bytes": len(exported.data), "parity": exported.parity}
-        if quantized is not None:
-            content |= {name: value for name, value in asdict(quantized).items() if name != "data"}
-        if choice is not None:
-            content["choice"] = asdict(choice)
-        print(to_json(content))
+        shown = {name: value for name, value in asdict(exported).items() if name != "data"}
+        print(to_json({"output": str(file.path), **shown}))
         return
-    if exported is not None:
-        print(f"fp32    {len(exported.data):,} bytes, at most {exported.parity:.1e} from PyTorch")
-    if quantized is not None:
-        _print_quantized(quantized)
-    if choice is not None:
-        print(f"chosen  {choice.precision}: {choice.reason}")
+    print(f"fp32    {exported.fp32_bytes:,} bytes, at most {exported.parity:.1e} from PyTorch")
+    if exported.quantized is not None:
+        _print_quantized(exported.fp32_bytes, exported.quantized)
+    if exported.reason:
+        print(f"chosen  {exported.precision}: {exported.reason}")
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
         texts = f"texts like these {curve.texts:,} ({curve.data})"
@@ -198,15 +181,15 @@ def print_written(
     print(f"wrote   {printable(str(file.path))}")
 
 
-def _print_quantized(result: Quantized) -> None:
+def _print_quantized(fp32_bytes: int, result: Quantized) -> None:
     """Print size, time per text, agreement and accuracy, fp32 → int8."""
     times = f"{result.micros_before:,.0f} → {result.micros_after:,.0f} µs per text"
-    print(f"int8    {result.bytes_before:,} → {result.bytes_after:,} bytes, {times}")
-    agree, change = result.agreement, result.accuracy
-    same = f"{agree.texts - agree.changed:,} of {agree.texts:,} texts"
-    print(f"same    labels of {same}, probabilities within {agree.max_difference:.4f}")
+    print(f"int8    {fp32_bytes:,} → {result.int8_bytes:,} bytes, {times}")
+    compared = result.comparison
+    same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
+    print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")
     print(f"        bits alone and in batches, {result.batch_comparisons:,} comparisons")
-    if change is not None:
+    if (change := compared.accuracy) is not None:
         points = f"{(change.after - change.before) * 100:+.2f} points"
         if change.low is not None and change.high is not None:
             points += f" (95 %: {change.low * 100:+.2f} to {change.high * 100:+.2f})"

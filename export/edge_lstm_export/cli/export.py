@@ -3,63 +3,67 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption
-from edge_lstm_export.cli import options
+from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption, column_names
 from edge_lstm_export.cli.options import option
 
 _QUANTIZE = "int8: quantize as well. auto: write whichever of fp32 and int8 is faster on this CPU."
+_DATA = "Labelled data (its test split) for the accuracy gate and the risk-coverage curve."
+_MAX_DROP = "Points of accuracy (or micro F1) that int8 may lose."
+_ABSTAIN = "The file's default: leave out labels until at most this share is wrong, such as 0.02."
+_LENGTH = "Token ids a text may have."
 
 
 def command(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Made by 'edge-lstm train'.")],
-    output: options.OutputOption,
+    output: Annotated[Path, option("FILE", "File to write.", None, "--output", "-o")],
     quantize: Annotated[Literal["int8", "auto"] | None, option(None, _QUANTIZE, default="fp32")] = None,
-    length: Annotated[
-        int | None, option("N", "Token ids a text may have.", default="the checkpoint's")
-    ] = None,
-    fixed_batch: Annotated[bool, option(None, "One text per run.", None, "--fixed-batch")] = False,
-    data: options.DataOption = None,
+    length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
+    data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
-    max_drop: options.MaxDropOption = 0.3,
-    abstain: options.DefaultAbstainOption = None,
+    max_drop: Annotated[float, option("POINTS", _MAX_DROP, default=True, min=0.0)] = 0.3,
+    abstain: Annotated[float | None, option("SHARE", _ABSTAIN)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint into one ONNX model file that answers as PyTorch does.
 
     The file is checked by the onnx package and run against PyTorch on real and random texts; where they
-    differ by more than float32 explains, nothing is written. --quantize int8 continues with the gates of
-    'edge-lstm quantize'. --quantize auto writes the faster of both files; the smaller one where they are
-    within a tenth, and fp32 where int8 fails a gate.
+    differ by more than float32 explains, nothing is written.
+
+    --quantize int8 makes it smaller, mostly faster, with the same bits in every batch. It is refused where a
+    text's probabilities differ alone and in batches or, with --data, where it loses more than --max-drop
+    points of accuracy. --quantize auto writes the faster of both files; the smaller one where they are within
+    a tenth, and fp32 where int8 fails a gate.
 
     With --data, the file's risk-coverage curve, from which --abstain of predict, score and evaluate finds
     its threshold, is made from these texts, which the network must not have learnt from.
     """
-    from edge_lstm.atomic import write_atomically
+    from edge_lstm.atomic import check_distinct, check_writable, write_atomically
+    from edge_lstm.evaluation.sources import load_labelled
     from edge_lstm.modelfile import parse_model
-    from edge_lstm_export.cli.display import print_written, stage
-    from edge_lstm_export.onnx.export import export_fp32, quantize_if_better, quantize_int8
+    from edge_lstm_export.cli.display import print_exported, stage
+    from edge_lstm_export.onnx.export import export
     from edge_lstm_export.train.checkpoint import load_checkpoint
 
-    options.check_output(output, [checkpoint, data])
+    check_distinct([output], [name for name in (checkpoint, data) if name is not None])
+    check_writable(output, parents=True)
     loaded = load_checkpoint(checkpoint)
-    several = loaded.thresholds is not None
-    labelled = options.labelled_texts(data, several, label_separator, label_columns)
-    data_options: dict[str, Any] = {"labelled": labelled, "abstain": abstain}
-    curve = {} if quantize == "int8" else data_options  # no fp32 file is written
-    batch: Literal[1] | None = 1 if fixed_batch else None
-    exported = export_fp32(loaded, length=length, batch=batch, say=stage, **curve)
-    quantized, choice, written = None, None, exported.data
-    fp32 = parse_model(written, checkpoint)
-    if quantize == "auto":
-        quantized, choice = quantize_if_better(fp32, max_drop=max_drop, say=stage, **data_options)
-    elif quantize == "int8":
-        quantized = quantize_int8(fp32, max_drop=max_drop, say=stage, **data_options)
-    if quantized is not None and (choice is None or choice.precision == "int8"):
-        written = quantized.data
-    write_atomically(written, output, parents=True)
-    print_written(parse_model(written, output), exported, quantized, choice, as_json=as_json)
+    labelled = None
+    if data is not None:
+        names, several = column_names(label_columns), loaded.thresholds is not None or None
+        labelled = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
+    exported = export(
+        loaded,
+        quantize=quantize,
+        length=length,
+        labelled=labelled,
+        max_drop=max_drop,
+        abstain=abstain,
+        say=stage,
+    )
+    write_atomically(exported.data, output, parents=True)
+    print_exported(parse_model(exported.data, output), exported, as_json=as_json)

@@ -11,22 +11,15 @@ from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import InputFormatOption, TextColumnOption, ThreadsOption
 from edge_lstm_export.cli.options import option
 
-ModelFileArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.")]
-InputsArgument = Annotated[list[str], typer.Argument(metavar="FILE...", help="Texts, as score reads them.")]
-OutputOption = Annotated[Path, option("FILE", "CSV with the columns text and label.", None, "--output", "-o")]
-CountOption = Annotated[int, option("N", "Texts to label.", None, "--count", "-n", default="50", min=1)]
-LabelledOption = Annotated[
-    list[Path] | None,
-    option("FILE", "Labelled texts: they and what resembles them are left out; repeatable."),
-]
+_LABELLED = "Labelled texts: they and what resembles them are left out; repeatable."
 
 
 def command(
-    model: ModelFileArgument,
-    inputs: InputsArgument,
-    output: OutputOption,
-    count: CountOption = 50,
-    labelled: LabelledOption = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="FILE...", help="Texts, as score reads them.")],
+    output: Annotated[Path, option("FILE", "CSV with the columns text and label.", None, "--output", "-o")],
+    count: Annotated[int, option("N", "Texts to label.", None, "--count", "-n", default="50", min=1)] = 50,
+    labelled: Annotated[list[Path] | None, option("FILE", _LABELLED)] = None,
     input_format: InputFormatOption = None,
     text_column: TextColumnOption = None,
     threads: ThreadsOption = 1,

@@ -18,65 +18,48 @@ if TYPE_CHECKING:
     from edge_lstm_export.train.plan import Plan
     from edge_lstm_export.train.run import Job
 
-_DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"
+_DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"  # headings of options
 _SOURCES = (
     "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with one per label; or imdb, or its tar."
 )
 _OUTPUT = "The checkpoint, a .safetensors file; not needed for --dry-run."
 _FORMAT = "csv, tsv, jsonl, parquet or text (fastText), where the name does not say."
+_SUSPECTS = "List the texts whose label looks wrong, as CSV."
 _PRESET = "Size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
+_PLAN = "Run an edited plan of --dry-run --json."
+_BALANCE = "Find rare labels, at the price of accuracy."
 _TEACHER = (
     "none, sentiment (the model of this package), or a transformer: a folder, or a name on the Hugging Face "
     "hub."
 )
 _RENAMED = "A classifier's labels by the data's names, such as LABEL_0=neg,LABEL_1=pos."
-_TESTED = "a tenth of the texts, if 2,000 or more"
-
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_SOURCES)]
-Output = Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")]
-Test = Annotated[Path | None, option("FILE", "Labelled texts to test on.", _DATA, default=_TESTED)]
-Format = Annotated[str | None, option("NAME", _FORMAT, _DATA, "--input-format")]
-TextColumn = Annotated[str | None, option("NAME", "Column of the texts.", _DATA)]
-LabelColumn = Annotated[str | None, option("NAME", "Column of the labels.", _DATA)]
-Suspects = Annotated[Path | None, option("FILE", "List the texts whose label looks wrong, as CSV.", _DATA)]
-Preset = Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")]
-PlanFile = Annotated[Path | None, option("FILE", "Run an edited plan of --dry-run --json.", _MODEL)]
-Epochs = Annotated[
-    int | None, option("N", "Passes over the data, at most.", _MODEL, default="by the data", min=1)
-]
-Balance = Annotated[bool, option(None, "Find rare labels, at the price of accuracy.", _MODEL, "--balance")]
-Teacher = Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default="sentiment, where it helps")]
-TeacherLabels = Annotated[str | None, option("THEIRS=OURS,…", _RENAMED, _TEACHERS)]
-Unlabelled = Annotated[
-    str | None, option("SOURCE", "Texts without labels, for the teachers to label.", _TEACHERS)
-]
-Seed = Annotated[int | None, option("N", "Decides every random choice.", _RUN, default="0", min=0)]
-DryRun = Annotated[bool, option(None, "Show the plan and exit.", _RUN, "--dry-run")]
-Resume = Annotated[
-    bool, option(None, "Continue an interrupted training, with the same options.", _RUN, "--resume")
-]
+_UNLABELLED = "Texts without labels, for the teachers to label."
+_RESUME = "Continue an interrupted training, with the same options."
+_TESTED, _HELPS = "a tenth of the texts, if 2,000 or more", "sentiment, where it helps"
 
 
 def command(
-    sources: Sources,
-    output: Output = None,
-    test: Test = None,
-    input_format: Format = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_SOURCES)],
+    output: Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")] = None,
+    test: Annotated[Path | None, option("FILE", "Labelled texts to test on.", _DATA, default=_TESTED)] = None,
+    input_format: Annotated[str | None, option("NAME", _FORMAT, _DATA)] = None,
+    text_column: Annotated[str | None, option("NAME", "Column of the texts.", _DATA)] = None,
+    label_column: Annotated[str | None, option("NAME", "Column of the labels.", _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
-    suspects: Suspects = None,
-    preset: Preset = None,
-    plan: PlanFile = None,
-    epochs: Epochs = None,
-    balance: Balance = False,
-    teacher: Teacher = None,
-    teacher_labels: TeacherLabels = None,
-    unlabelled: Unlabelled = None,
-    seed: Seed = None,
-    dry_run: DryRun = False,
-    resume: Resume = False,
+    suspects: Annotated[Path | None, option("FILE", _SUSPECTS, _DATA)] = None,
+    preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
+    plan: Annotated[Path | None, option("FILE", _PLAN, _MODEL)] = None,
+    epochs: Annotated[
+        int | None, option("N", "Passes over the data, at most.", _MODEL, default="by the data", min=1)
+    ] = None,
+    balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
+    teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
+    teacher_labels: Annotated[str | None, option("THEIRS=OURS,…", _RENAMED, _TEACHERS)] = None,
+    unlabelled: Annotated[str | None, option("SOURCE", _UNLABELLED, _TEACHERS)] = None,
+    seed: Annotated[int | None, option("N", "Decides every random choice.", _RUN, default="0", min=0)] = None,
+    dry_run: Annotated[bool, option(None, "Show the plan and exit.", _RUN, "--dry-run")] = False,
+    resume: Annotated[bool, option(None, _RESUME, _RUN, "--resume")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier from labelled text.
@@ -163,17 +146,16 @@ def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
 
     how = "make one with 'edge-lstm train SOURCE --dry-run --json'"
     try:
-        values, reason = json.loads(path.read_text(encoding="utf-8")), ""
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:
-        values, reason = None, f" ({error})"
+        raise DataError(f"{path} is not a plan in JSON ({error}); {how}") from None
     if not isinstance(values, dict):
-        raise DataError(f"{path} is not a plan in JSON{reason}; {how}")
-    plan = Plan.from_dict(values)
-    for name in (name for name, value in options.items() if value is not None):
-        raise DataError(f"--plan decides what {name} does; leave it out, or edit the plan")
-    return plan
+        raise DataError(f"{path} is not a plan in JSON; {how}")
+    if given := [name for name, value in options.items() if value is not None]:
+        raise DataError(f"--plan decides what {given[0]} does; leave it out, or edit the plan")
+    return Plan.from_dict(values)
 
 
 def _renaming(text: str | None) -> dict[str, str]:

@@ -1,37 +1,33 @@
-"""Checkpoint → model file, and fp32 model file → int8 model file, through every gate."""
+"""Checkpoint → model file, fp32 or int8, through every gate."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
-import onnx
 
+from edge_lstm import modelfile
 from edge_lstm.answering import RiskCoverage
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError, DataError
 from edge_lstm.latency.statistics import Ratio, paired_ratio
-from edge_lstm.model_checks import MAX_LENGTH, GoldenRow
-from edge_lstm.modelfile import ModelFile, parse_model
+from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer, texts_digest
 from edge_lstm_export.onnx import gates, graph
-from edge_lstm_export.onnx.quantize import quantization_description
-from edge_lstm_export.onnx.weights import read_weights, weights_from_network
-from edge_lstm_export.train.options import NetworkConfig, from_plain
+from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT, weights_from_network
 
-if TYPE_CHECKING:  # takes a while to import: quantizing a file needs no PyTorch
+if TYPE_CHECKING:
     from edge_lstm_export.train.checkpoint import Checkpoint
 
+Precision = Literal["fp32", "int8"]
 Say = Callable[[str], None]  # is told, in a line, what is done next
 
-DATA_OF_EXPORT = "--data of the export"  # of a risk-coverage curve
 EXAMPLES = "examples"  # of a checkpoint's training: a few texts, which become golden rows
 MOST_EXAMPLES, LONGEST_EXAMPLE = 8, 500  # texts; characters of one
 TIMED_TEXTS, FEWEST_TIMED = 100, 40  # of fewer texts each is timed several times
@@ -42,177 +38,214 @@ TIE = 1.1
 
 
 @dataclass(frozen=True)
-class Exported:
-    """An fp32 file's bytes; parity: the largest |PyTorch - ONNX Runtime| of a probability."""
-
-    data: bytes
-    parity: float
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which of an fp32 and an int8 file to take, and why, in words."""
-
-    precision: Literal["fp32", "int8"]
-    reason: str
-
-
-@dataclass(frozen=True)
 class Quantized:
-    """An int8 file and how it compares with its fp32 origin.
+    """How an int8 file compares with the fp32 one.
 
-    micros_before, micros_after: median time per text at batch 1 on one thread, in µs; time_ratio: how many
-    times as long int8 takes for a text; accuracy: None without labelled data.
+    batch_comparisons: answers alone and in batches, all of the same bits. micros_before, micros_after: median
+    time per text at batch 1 on one thread, in µs; time_ratio: how many times as long int8 takes for a text.
     """
 
-    data: bytes
-    bytes_before: int
-    bytes_after: int
-    agreement: gates.Agreement
+    int8_bytes: int
     batch_comparisons: int
-    accuracy: gates.AccuracyChange | None
+    comparison: gates.Comparison
     micros_before: float
     micros_after: float
     time_ratio: Ratio
 
-    def choice(self) -> Choice:
-        """Return the faster of the two files on this CPU. Where neither is faster by more than TIE with 95 %
-        confidence, the smaller one."""
-        ratio = self.time_ratio
-        times = f"int8 takes {ratio.value:.2f} times as long, 95 %: {ratio.low:.2f} to {ratio.high:.2f}"
-        if ratio.low > TIE or ratio.high < 1 / TIE:
-            return Choice("fp32" if ratio.low > TIE else "int8", f"the faster one on this CPU ({times})")
-        smaller: Literal["fp32", "int8"] = "int8" if self.bytes_after < self.bytes_before else "fp32"
-        return Choice(smaller, f"the smaller one, no large difference here ({times})")
+
+@dataclass(frozen=True)
+class Exported:
+    """A model file's bytes, and what was measured on the way.
+
+    reason: why it has this precision, where "auto" chose. parity: the largest |PyTorch - ONNX Runtime| of a
+    probability, in fp32. quantized: None where no int8 file was made.
+    """
+
+    data: bytes
+    precision: Precision
+    reason: str
+    fp32_bytes: int
+    parity: float
+    quantized: Quantized | None = None
 
 
-def export_fp32(
+def export(
     checkpoint: Checkpoint,
     *,
+    quantize: Literal["int8", "auto"] | None = None,
     length: int | None = None,
-    batch: Literal[1] | None = None,
-    labelled: Labelled | None = None,
-    abstain: float | None = None,
-    say: Say = lambda line: None,
-) -> Exported:
-    """Make the fp32 model file of a checkpoint; it answers as PyTorch does.
-
-    length: columns of the input (default: the checkpoint's); batch: None for a free batch, or 1.
-    labelled: texts that the network did not learn from, for the file's risk-coverage curve in the place of
-    the checkpoint's. abstain: the file's default, see RiskCoverage.
-    Raises DataError for an option out of range, CheckError where a gate fails.
-    """
-    if length is not None and not 1 <= length <= MAX_LENGTH:
-        raise DataError(f"length {length} is out of range; give one from 1 to {MAX_LENGTH:,}")
-    truth = _truth(labelled, abstain, checkpoint.labels, checkpoint.thresholds)
-    tokenizer = checkpoint.tokenizer if length is None else replace(checkpoint.tokenizer, length=length)
-    config, training = checkpoint.network.config, dict(checkpoint.training)
-    texts = golden_texts(tokenizer, training.pop(EXAMPLES, None))
-    say("building the graph")
-    weights = weights_from_network(config, checkpoint.network.weights())
-    linear = checkpoint.plan.get("linear")
-    long = isinstance(linear, dict) and linear.get("short") is False  # a plan for long texts
-    block = graph.pooling_block(config, tokenizer.length, long=long)
-    model = graph.build(weights, config, tokenizer.length, batch=batch, block=block)
-    description = graph.Description(config, tokenizer, checkpoint.labels, training, checkpoint.thresholds)
-    classifier = Classifier.from_model(_file(model, description))
-    rows = gates.random_rows(tokenizer) + gates.text_rows(tokenizer, embedded_reviews())
-    say(f"comparing with PyTorch on {len(rows)} texts")
-    parity = gates.check_parity(checkpoint.network, classifier, rows)
-    measured = None
-    if labelled is not None:
-        say(f"answering {len(labelled.texts):,} labelled texts")
-        answers = classifier.probabilities_of(gates.text_rows(tokenizer, labelled.texts))
-        measured = answers, labelled, truth
-    description = replace(description, abstention=_curve(checkpoint.abstention, measured, abstain))
-    return Exported(_with_golden_rows(model, description, classifier, texts), parity)
-
-
-def quantize_int8(
-    fp32: ModelFile,
-    *,
     labelled: Labelled | None = None,
     max_drop: float = 0.3,
     abstain: float | None = None,
     say: Say = lambda line: None,
-) -> Quantized:
-    """Make the int8 file of an fp32 model file, through the gates.
+) -> Exported:
+    """Make the model file of a checkpoint.
 
-    labelled: texts for the accuracy gate and, with abstain, as in :func:`export_fp32`; max_drop: percentage
-    points of accuracy that may be lost.
-    Raises DataError (not an fp32 file of this project) or CheckError.
+    quantize: None for fp32; "auto" for whichever of fp32 and int8 is faster on this CPU, see :func:`choose`,
+    and fp32 where int8 fails a gate. length: columns of the input (default: the checkpoint's).
+    labelled: texts that the network did not learn from, for the accuracy gate, and
+    for the file's risk-coverage curve in the place of the checkpoint's; max_drop: percentage points of
+    accuracy that int8 may lose. abstain: the file's default, see RiskCoverage.
+    Raises DataError for an option out of range, CheckError where a gate fails.
     """
+    if length is not None and not 1 <= length <= MAX_LENGTH:
+        raise DataError(f"length {length} is out of range; give one from 1 to {MAX_LENGTH:,}")
     if not 0 <= max_drop <= 100:
         raise DataError(f"--max-drop is a number of points from 0 to 100, not {max_drop}")
-    truth = _truth(labelled, abstain, fp32.labels, fp32.thresholds)
-    say("rounding weights to int8")
-    model, description = _int8_graph(fp32)
-    old, new = Classifier.from_model(fp32), Classifier.from_model(_file(model, description))
+    data = _Data(checkpoint, labelled, max_drop, abstain)
+    say("building the graph")
+    fp32 = _Draft(checkpoint, length)
     rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, embedded_reviews())
-    say(f"comparing {len(rows)} texts alone and in batches")
-    comparisons = gates.check_batches(new, rows)
-    if new.model.batch is None:
-        say("measuring how far the units stay from their ends")
-        gates.check_headroom(new.model.data, rows, fp32.tokenizer.length)
-    if labelled is not None:
-        rows = gates.text_rows(fp32.tokenizer, labelled.texts)
-    say(f"comparing with fp32 on {len(rows):,} texts")
-    before, after = old.probabilities_of(rows), new.probabilities_of(rows)
-    accuracy = measured = None
-    if labelled is not None:
-        accuracy = gates.check_accuracy(gates.accuracy_change([old, new], before, after, truth), max_drop)
-        measured = after, labelled, truth
-    description = replace(description, abstention=_curve(fp32.abstention, measured, abstain))
-    texts = [row.text for row in fp32.golden] or golden_texts(fp32.tokenizer, None)
-    data = _with_golden_rows(model, description, new, texts)
-    say("timing both files")
-    times = _times_of_a_text(old, new, rows)
-    agreement = gates.agreement([old, new], before, after)
-    return Quantized(data, len(fp32.data), len(data), agreement, comparisons, accuracy, *times)
-
-
-def quantize_if_better(fp32: ModelFile, **options: Any) -> tuple[Quantized | None, Choice]:
-    """Return :func:`quantize_int8` with its options, and which of the two files to take on this CPU; None
-    where int8 fails a gate."""
+    say(f"comparing with PyTorch on {len(rows)} texts")
+    parity = gates.check_parity(checkpoint.network, fp32.classifier, rows)
+    texts = rows if labelled is None else gates.text_rows(fp32.tokenizer, labelled.texts)
+    say(f"answering {len(texts):,} texts")
+    answers = fp32.classifier.probabilities_of(texts)
+    file = fp32.finished(checkpoint.abstention if quantize == "int8" else data.curve(answers))
+    exported = Exported(file, "fp32", "", len(file), parity)
+    if quantize is None:
+        return exported
     try:
-        quantized = quantize_int8(fp32, **options)
+        file, quantized = _quantize(fp32, rows, texts, answers, data, say)
     except CheckError as error:
-        return None, Choice("fp32", str(error).partition("; ")[0])  # the error's second part is advice
-    return quantized, quantized.choice()
+        if quantize == "int8":
+            raise
+        return replace(exported, reason=str(error).partition("; ")[0])  # the rest is advice
+    precision: Precision = "int8" if len(file) < len(exported.data) else "fp32"  # the smaller one
+    precision, reason = choose(quantized.time_ratio, precision) if quantize == "auto" else ("int8", "")
+    chosen = file if precision == "int8" else exported.data
+    return Exported(chosen, precision, reason, len(exported.data), parity, quantized)
 
 
-def _truth(
-    labelled: Labelled | None,
-    abstain: float | None,
-    labels: Sequence[str],
-    thresholds: tuple[float, ...] | None,
-) -> npt.NDArray[np.bool_]:
-    """Return the label matrix of the texts by the model's labels: bool [n, labels]. DataError where they have
-    several labels and the model gives one, the other way round, or have labels that it does not know."""
-    if abstain is not None and thresholds is not None:
-        raise DataError("--abstain is for models that give one label per text; leave it out")
-    rows = [] if labelled is None else labelled.labels
-    if labelled is not None and labelled.several != (thresholds is not None):
-        has, gives = ("one label", "several") if thresholds is not None else ("several labels", "one")
-        raise DataError(f"the data has {has} a text, the model gives {gives}; give other --data")
-    if unknown := sorted({name for names in rows for name in names} - set(labels)):
-        lacking = f"the data has labels the model does not know ({', '.join(unknown[:5])})"
-        raise DataError(f"{lacking}; the model's are {', '.join(labels)}")
-    return np.array([[label in names for label in labels] for names in rows], np.bool_)
+def _quantize(
+    fp32: _Draft, rows: gates.Rows, texts: gates.Rows, before: gates.Probabilities, data: _Data, say: Say
+) -> tuple[bytes, Quantized]:
+    """Make the int8 file. rows: what tries its promises; texts: what it is compared on with the fp32 file,
+    whose answers are ``before``, float32 [texts, labels]. Raises CheckError."""
+    say("rounding weights to int8")
+    int8 = _Draft(fp32.checkpoint, fp32.tokenizer.length, int8=True)
+    say(f"comparing {len(rows)} texts alone and in batches")
+    comparisons = gates.check_batches(int8.classifier, rows)
+    gates.check_headroom(int8.classifier.model.data, rows, int8.tokenizer.length)
+    say(f"comparing with fp32 on {len(texts):,} texts")
+    models, after = (fp32.classifier, int8.classifier), int8.classifier.probabilities_of(texts)
+    comparison = gates.compare(models, before, after, data.truth)
+    gates.check_accuracy(comparison, data.max_drop)
+    file = int8.finished(data.curve(after))
+    say("timing both files")
+    return file, Quantized(len(file), comparisons, comparison, *_times_of_a_text(*models, texts))
 
 
-def _int8_graph(fp32: ModelFile) -> tuple[onnx.ModelProto, graph.Description]:
-    """Return the int8 graph of an fp32 file, and its description."""
-    if fp32.quantization is not None:
-        raise DataError(f"{fp32.path} is int8 already; give an fp32 model file")
-    config: NetworkConfig = from_plain(NetworkConfig, fp32.network, f"{fp32.path}: its network")
-    original = onnx.load_model_from_string(fp32.data)
-    weights, block = read_weights(original, config), graph.pooling_block_of(original)
-    model = graph.build(weights, config, fp32.tokenizer.length, int8=True, batch=fp32.batch, block=block)
-    if not any(node.op_type == "DynamicQuantizeLSTM" for node in model.graph.node):
-        raise CheckError("the LSTM was not quantized; no file was written")
-    parts = fp32.tokenizer, fp32.labels, fp32.training, fp32.thresholds
-    return model, graph.Description(config, *parts, quantization_description(config))
+def choose(ratio: Ratio, smaller: Precision) -> tuple[Precision, str]:
+    """Choose the faster of the two files on this CPU; where neither is faster by more than TIE with 95 %
+    confidence, the smaller one. ratio: how many times as long int8 takes. Return the precision and why."""
+    times = f"int8 takes {ratio.value:.2f} times as long, 95 %: {ratio.low:.2f} to {ratio.high:.2f}"
+    if ratio.low > TIE or ratio.high < 1 / TIE:
+        return "fp32" if ratio.low > TIE else "int8", f"the faster one on this CPU ({times})"
+    return smaller, f"the smaller one, no large difference here ({times})"
+
+
+class _Draft:
+    """A model file without golden rows and curve, and the classifier that answers with it."""
+
+    def __init__(self, checkpoint: Checkpoint, length: int | None, *, int8: bool = False) -> None:
+        self.checkpoint, self.int8 = checkpoint, int8
+        self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
+        config, length = checkpoint.network.config, self.tokenizer.length
+        linear = checkpoint.plan.get("linear")
+        long = isinstance(linear, dict) and linear.get("short") is False  # a plan for long texts
+        weights = weights_from_network(config, checkpoint.network.weights())
+        self._model = graph.build(weights, config, length, int8=int8, long=long)
+        self.classifier = Classifier.from_model(self._file([], None))
+
+    def finished(self, curve: RiskCoverage | None) -> bytes:
+        """Return the model file's bytes, with the answers of this machine to the golden texts."""
+        texts = golden_texts(self.tokenizer, self.checkpoint.training.get(EXAMPLES))
+        rows = gates.text_rows(self.tokenizer, texts)
+        # Nine digits are a float32 exactly; twenty would be a third of the file of a hundred labels.
+        answers = self.classifier.probabilities_of(rows, batch_size=1)
+        golden = [
+            {"text": text, "ids": ids, "probabilities": [float(f"{p:.9g}") for p in answer]}
+            for text, ids, answer in zip(texts, rows, answers)
+        ]
+        return self._file(golden, curve).data
+
+    def _file(self, golden: Sequence[object], curve: RiskCoverage | None) -> modelfile.ModelFile:
+        """Return the model file, as a device opens it. CheckError where it is not valid ONNX."""
+        checkpoint, tokenizer, config = self.checkpoint, self.tokenizer, self.checkpoint.network.config
+        description = {
+            modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
+            modelfile.KEY_TOKENIZER: tokenizer.to_metadata(),
+            modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
+            modelfile.KEY_LABELS: checkpoint.labels,
+            modelfile.KEY_NETWORK: asdict(config),
+            modelfile.KEY_TRAINING: {k: v for k, v in checkpoint.training.items() if k != EXAMPLES},
+            modelfile.KEY_GOLDEN: golden,
+        }
+        if checkpoint.thresholds is not None:
+            description[modelfile.KEY_SEVERAL] = {"thresholds": checkpoint.thresholds}
+        if curve is not None:
+            description[modelfile.KEY_ABSTENTION] = curve.to_dict()
+        if self.int8:
+            description[modelfile.KEY_QUANTIZATION] = {
+                "precision": "int8",
+                "lstm": f"int8 weights, symmetric per tensor, range ±{WEIGHT_LIMIT}; uint8 activations",
+                "embedding": "int8, symmetric per tensor",
+                "head": "int8 weights, symmetric per input; float32 products",
+                **({"ngrams": "int8, symmetric per column; sums in int32"} if config.ngrams else {}),
+                "sentinel_units": SENTINELS,
+                "promises": ["same bits in every batch", "same bits on every x86 CPU with AVX2 or later"],
+            }
+        data = graph.file_bytes(self._model, description)
+        gates.check_structure(data)
+        return modelfile.parse_model(data, Path("(model being exported)"))
+
+
+class _Data:
+    """What labelled texts, if there are any, say of a file.
+
+    DataError where they have several labels and the model gives one, the other way round, or have labels that
+    it does not know.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, labelled: Labelled | None, max_drop: float, abstain: float | None
+    ) -> None:
+        self.labelled, self.max_drop, self._curve = labelled, max_drop, checkpoint.abstention
+        labels, several = checkpoint.labels, checkpoint.thresholds is not None
+        if abstain is not None and several:
+            raise DataError("--abstain is for models that give one label per text; leave it out")
+        rows = [] if labelled is None else labelled.labels
+        if labelled is not None and labelled.several != several:
+            has, gives = ("one label", "several") if several else ("several labels", "one")
+            raise DataError(f"the data has {has} a text, the model gives {gives}; give other --data")
+        if unknown := sorted({name for names in rows for name in names} - set(labels)):
+            lacking = f"the data has labels the model does not know ({', '.join(unknown[:5])})"
+            raise DataError(f"{lacking}; the model's are {', '.join(labels)}")
+        self.truth = None  # bool [n, labels]
+        if labelled is not None:
+            self.truth = np.array([[label in names for label in labels] for names in rows], np.bool_)
+        self._abstain = self._curve.default if abstain is None and self._curve is not None else abstain
+
+    def curve(self, answers: gates.Probabilities) -> RiskCoverage | None:
+        """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels]; without
+        labelled texts the checkpoint's. Texts with several labels have none.
+
+        However few the labelled texts are, theirs replaces the other: the validation part, drawn from the
+        training texts, promises more than other texts keep. DataError where the texts are too few to give the
+        threshold for the default.
+        """
+        curve, default = self._curve, self._abstain
+        if self.labelled is not None and self.truth is not None and not self.labelled.several:
+            curve = RiskCoverage.of(answers, self.truth.argmax(axis=1), "--data of the export")
+            curve = replace(curve, sha256=texts_digest(self.labelled.texts))
+        if curve is None:
+            if default is not None:
+                raise DataError("there is no risk-coverage curve for --abstain; add --data LABELLED")
+            return None
+        if default is not None:
+            curve.threshold(default)
+        return replace(curve, default=default)
 
 
 def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
@@ -226,50 +259,6 @@ def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
         rng = np.random.default_rng(0)
         texts = [" ".join(words[i] for i in rng.integers(0, len(words), size=n)) for n in (1, 8, 80)]
     return ["", "Qwxyzzy!", "This is a good one.", "Not good, not bad: it is what it is.", *texts]
-
-
-def _file(model: onnx.ModelProto, description: graph.Description) -> ModelFile:
-    """Return the model file, as a device opens it. CheckError where it is not valid ONNX."""
-    data = graph.describe_in(model, description)
-    gates.check_structure(data)
-    return parse_model(data, Path("(model being exported)"))
-
-
-def _with_golden_rows(
-    model: onnx.ModelProto, description: graph.Description, classifier: Classifier, texts: Sequence[str]
-) -> bytes:
-    """Return the model file's bytes, with the answers of this machine to the golden texts."""
-    rows = gates.text_rows(description.tokenizer, texts)
-    # Nine digits are a float32 exactly; twenty would be a third of the file of a hundred labels.
-    answers = [[float(f"{p:.9g}") for p in row] for row in classifier.probabilities_of(rows, batch_size=1)]
-    golden = tuple(GoldenRow(t, tuple(r), tuple(a)) for t, r, a in zip(texts, rows, answers))
-    return _file(model, replace(description, golden=golden)).data
-
-
-def _curve(
-    curve: RiskCoverage | None,
-    measured: tuple[gates.Probabilities, Labelled, npt.NDArray[np.bool_]] | None,
-    abstain: float | None,
-) -> RiskCoverage | None:
-    """Return the file's curve: that of the answers (float32 [n, labels]) to labelled texts, else ``curve``,
-    with the default ``abstain``, else that of ``curve``. Texts with several labels have none.
-
-    However few the labelled texts are, theirs replaces the other: the validation part, drawn from the
-    training texts, promises more than other texts keep. DataError where the texts are too few to give the
-    threshold for the default.
-    """
-    default = curve.default if abstain is None and curve is not None else abstain
-    if measured is not None and not measured[1].several:
-        answers, labelled, truth = measured
-        curve = RiskCoverage.of(answers, truth.argmax(axis=1), DATA_OF_EXPORT)
-        curve = replace(curve, sha256=texts_digest(labelled.texts))
-    if curve is None:
-        if default is not None:
-            raise DataError("there is no risk-coverage curve for --abstain; add --data LABELLED")
-        return None
-    if default is not None:
-        curve.threshold(default)
-    return replace(curve, default=default)
 
 
 def _times_of_a_text(old: Classifier, new: Classifier, rows: gates.Rows) -> tuple[float, float, Ratio]:

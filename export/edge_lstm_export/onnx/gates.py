@@ -30,35 +30,33 @@ LEAST_HEADROOM = 2e-6  # above the error of ONNX Runtime's tanh and sigmoid, whi
 MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 Rows = list[list[int]]
 _FP32_OR_AGAIN = "keep the fp32 file, or train with a lower learning_rate in the plan"
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """Two models' answers: how far probabilities differ, and of how many texts (changed) the labels do."""
+class AccuracyChange:
+    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1. low,
+    high: the 95 % interval of the difference of accuracies; None of micro F1."""
+
+    metric: str
+    before: float
+    after: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models' answers to the same texts: how far probabilities differ, and of how many texts (changed)
+    the labels do. accuracy: None without labelled texts."""
 
     texts: int
     mean_difference: float
     max_difference: float
     changed: int
-
-
-@dataclass(frozen=True)
-class AccuracyChange:
-    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1.
-
-    changed: texts that get other labels. low, high: the 95 % interval of the difference of accuracies; None
-    of micro F1.
-    """
-
-    metric: str
-    texts: int
-    before: float
-    after: float
-    changed: int
-    low: float | None = None
-    high: float | None = None
+    accuracy: AccuracyChange | None = None
 
 
 def random_rows(tokenizer: Tokenizer, *, seed: int = 0) -> Rows:
@@ -115,8 +113,6 @@ def network_probabilities(network: Network, rows: Rows, *, batch_size: int = 64)
 
 def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
     """Every row alone and in shuffled batches: the same bits, or CheckError. → comparisons made."""
-    if classifier.model.batch is not None:  # fixed: there is only one way to run
-        return 0
     alone = classifier.probabilities_of(rows, batch_size=1)
     rng = np.random.default_rng(seed)
     for size in BATCH_SIZES:
@@ -159,43 +155,44 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
     return least
 
 
-def agreement(models: Sequence[Classifier], before: Probabilities, after: Probabilities) -> Agreement:
-    """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts."""
+def compare(
+    models: Sequence[Classifier], before: Probabilities, after: Probabilities, truth: Bools | None
+) -> Comparison:
+    """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts.
+    truth: bool [n, labels]."""
     difference = np.abs(before.astype(np.float64) - after)
-    labels, labels_after = (model.has_labels(answers) for model, answers in zip(models, (before, after)))
-    changed = int((labels != labels_after).any(axis=1).sum())
-    return Agreement(len(before), float(difference.mean()), float(difference.max()), changed)
+    labels = [model.has_labels(answers) for model, answers in zip(models, (before, after))]
+    changed = int((labels[0] != labels[1]).any(axis=1).sum())
+    accuracy = None if truth is None else _accuracy_change(models[0], labels, truth)
+    return Comparison(len(before), float(difference.mean()), float(difference.max()), changed, accuracy)
 
 
-def accuracy_change(
-    models: Sequence[Classifier], before: Probabilities, after: Probabilities, truth: npt.NDArray[np.bool_]
-) -> AccuracyChange:
-    """Return accuracies on the same texts and Wald's 95 % interval of their difference (Agresti, Categorical
-    Data Analysis, 3rd ed., section 11.1.1), or both micro F1. truth: bool [n, labels]."""
-    changed = agreement(models, before, after).changed
-    pairs = zip(models, (before, after))
-    if models[0].model.thresholds is not None:
-        first, second = (set_scores(truth, m.has_labels(p), m.labels).micro_f1 for m, p in pairs)
-        return AccuracyChange("micro F1", len(truth), first, second, changed)
-    right_before, right_after = (truth[np.arange(len(truth)), p.argmax(axis=1)] for p in (before, after))
-    difference = right_after.astype(np.int64) - right_before
+def _accuracy_change(model: Classifier, labels: Sequence[Bools], truth: Bools) -> AccuracyChange:
+    """Return both accuracies and Wald's 95 % interval of their difference (Agresti, Categorical Data
+    Analysis, 3rd ed., section 11.1.1), or both micro F1. labels, truth: bool [n, labels]."""
+    if model.model.thresholds is not None:
+        return AccuracyChange("micro F1", *(set_scores(truth, has, model.labels).micro_f1 for has in labels))
+    before, after = ((has & truth).any(axis=1) for has in labels)
+    difference = after.astype(np.int64) - before
     change, half = float(difference.mean()), 1.96 * float(difference.std()) / len(truth) ** 0.5
-    shares = float(right_before.mean()), float(right_after.mean())
-    return AccuracyChange("accuracy", len(truth), *shares, changed, change - half, change + half)
+    shares = float(before.mean()), float(after.mean())
+    return AccuracyChange("accuracy", *shares, change - half, change + half)
 
 
-def check_accuracy(change: AccuracyChange, max_drop: float) -> AccuracyChange:
-    """Return the change. CheckError where the metric fell by more than ``max_drop`` points, or, of several
-    labels per text, more than one text, and more than MOST_OTHER_LABELS of them, get other labels."""
-    drop, texts = (change.before - change.after) * 100, f"{change.texts:,} texts"
+def check_accuracy(comparison: Comparison, max_drop: float) -> None:
+    """Raise CheckError where the metric fell by more than ``max_drop`` points, or, of several labels per
+    text, more than one text, and more than MOST_OTHER_LABELS of them, get other labels."""
+    change = comparison.accuracy
+    if change is None:
+        return
+    drop, texts = (change.before - change.after) * 100, f"{comparison.texts:,} texts"
     if drop > max_drop:
-        step = 100 / change.texts
+        step = 100 / comparison.texts
         few = f" (one text is {step:.2f} points: give more --data, or --max-drop {2 * step:.1f})"
         lost = f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
         lost += f"{change.after * 100:.2f} % on {texts}), more than --max-drop {max_drop:g}"
         raise CheckError(f"{lost}; no file was written{few if step > max_drop else ''}")
-    if change.low is None and change.changed > max(1, MOST_OTHER_LABELS * change.texts):
-        other = f"int8 gives {change.changed:,} of {texts} other labels than fp32"
+    if change.low is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
+        other = f"int8 gives {comparison.changed:,} of {texts} other labels than fp32"
         advice = "no file was written: keep the fp32 file, or train again"
         raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {advice}")
-    return change

@@ -8,8 +8,8 @@ the input, T time steps that are run, E embedding, H hidden units, D directions,
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
-from edge_lstm.answering import RiskCoverage
-from edge_lstm.model_checks import GoldenRow
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
-from edge_lstm.text import Tokenizer
-from edge_lstm_export.onnx import quantize
-from edge_lstm_export.onnx.quantize import Array, LstmWeights, to_int8
-from edge_lstm_export.onnx.weights import GraphWeights
+from edge_lstm_export.onnx.weights import Array, GraphWeights, embedding_to_int8, to_int8, with_sentinels
 from edge_lstm_export.train.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
@@ -47,10 +42,8 @@ class GraphBuilder:
         return name
 
     def ints(self, name: str, *values: int) -> str:
-        """Add an int64 vector, as shapes and axes are given; the same name twice is one constant."""
-        if all(constant.name != name for constant in self.constants):
-            self.constant(name, np.array(values, dtype=np.int64))
-        return name
+        """Add an int64 vector, as shapes and axes are given."""
+        return self.constant(name, np.array(values, dtype=np.int64))
 
     def add(self, op_type: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
         """Add an operator, named as its first output."""
@@ -66,72 +59,44 @@ class GraphBuilder:
         return self.add("Cast", [value], output, to=kind)
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a model file says of itself beside its weights."""
-
-    config: NetworkConfig
-    tokenizer: Tokenizer
-    labels: tuple[str, ...]
-    training: dict[str, Any]
-    thresholds: tuple[float, ...] | None = None
-    quantization: dict[str, Any] | None = None
-    golden: tuple[GoldenRow, ...] = ()
-    abstention: RiskCoverage | None = None
-
-
 def build(
     weights: GraphWeights,
     config: NetworkConfig,
     length: int,
     *,
     int8: bool = False,
-    batch: int | None = None,
-    block: int = 1,
+    long: bool = False,
 ) -> onnx.ModelProto:
     """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
 
-    int8: see quantize.py for what it does and promises. batch: None for a free one. block: steps that are
-    pooled at a time, see :func:`pooling_block`.
+    int8: see weights.py for what it does and promises. long: the texts are; of
+    short ones, pooling by blocks costs more than it saves.
     """
     g = GraphBuilder()
+    block = POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
     steps, lengths = _add_lengths(g, block)
-    lstm, head = weights.lstm, weights.head_weight
     if int8:
-        lstm = quantize.add_sentinels(lstm)
-        head = quantize.pad_head(head, config.hidden, config.pooled_dim)
+        weights = with_sentinels(weights, config.pooled_dim)
     embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
-    outputs, pooled = _add_lstm(g, lstm, embedded, lengths, int8=int8)
+    outputs, pooled = _add_lstm(g, weights, embedded, lengths, int8=int8)
     parts, column = 1, ""
     if config.pooling != "last" or config.ngrams:
-        column = g.add("Unsqueeze", [lengths, g.ints("axis_1", 1)], "lengths_column")
+        column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
         column = g.cast(column, "lengths_float")  # B, 1
     if config.pooling != "last":
-        parts, pooled = 2, _add_mean_and_max(g, outputs, column, lstm, block)
+        parts, pooled = 2, _add_mean_and_max(g, outputs, column, weights, block)
     moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
-    width = parts * lstm.directions * lstm.hidden
+    width = parts * weights.directions * weights.hidden
     values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
-    if weights.ngrams is not None and weights.ngram_vectors is not None:
+    if config.ngrams:
         total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
         mean = g.add("Div", [total, g.add("Sqrt", [column], "lengths_root")], "ngram_mean")
         values = g.add("Concat", [values, mean], "head_inputs", axis=1)
-    weight = _add_int8_head(g, head) if int8 else g.constant("head_w", head)
+    weight = _add_int8_head(g, weights.head) if int8 else g.constant("head_w", weights.head)
     product = g.add("MatMul", [values, weight], "head_product")
     logits = g.add("Add", [product, g.constant("head_b", weights.head_bias)], "logits")  # B, logits
     _add_probabilities(g, config, logits)
-    return _assemble(g, config, length, batch, int8=int8)
-
-
-def pooling_block(config: NetworkConfig, length: int, *, long: bool) -> int:
-    """Steps that are pooled at a time; the steps that are run are a multiple of it. long: the texts are: of
-    short ones, blocks cost more than they save."""
-    return POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
-
-
-def pooling_block_of(model: onnx.ModelProto) -> int:
-    """The block that a graph was built with."""
-    blocks = (numpy_helper.to_array(c).item() for c in model.graph.initializer if c.name == "block")
-    return int(next(blocks, 1))
+    return _assemble(g, config, length, int8=int8)
 
 
 def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
@@ -161,12 +126,12 @@ def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool)
     """Add the look-up → the embedded steps: [T, B, E], two columns more with sentinels."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    values, scale = quantize.quantize_embedding(embedding)
+    values, scale = embedding_to_int8(embedding)
     gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")
     return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
 
 
-def _add_lstm(g: GraphBuilder, lstm: LstmWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
+def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
     direction = "bidirectional" if lstm.directions == 2 else "forward"
     attributes: dict[str, Any] = {"hidden_size": lstm.hidden, "direction": direction}
@@ -184,7 +149,7 @@ def _add_lstm(g: GraphBuilder, lstm: LstmWeights, x: str, lengths: str, *, int8:
     return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
 
 
-def _add_mean_and_max(g: GraphBuilder, outputs: str, lengths: str, lstm: LstmWeights, block: int) -> str:
+def _add_mean_and_max(g: GraphBuilder, outputs: str, lengths: str, lstm: GraphWeights, block: int) -> str:
     """Add mean and maximum over the steps → [2 · D, B, H].
 
     outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM
@@ -210,7 +175,7 @@ def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: boo
     network.NGramVectors. int8: ones and zeros times int8, added up in int32: exact, in any order, and on AVX2
     too (two products of at most 127 fit the 16 bits in which it adds them)."""
     words = int((ngrams[:, 1] == 0).sum())
-    pairs = ngrams[words:]
+    pairs = ngrams[words:]  # [pairs, 2]
     present = g.add(  # float32 [B, n], 1 where a text holds the n-gram, else 0; padding, 0, is part of none
         "TfIdfVectorizer",
         ["ids"],
@@ -228,9 +193,8 @@ def _add_ngram_sums(g: GraphBuilder, ngrams: Array, vectors: Array, *, int8: boo
     values, scales = to_int8(vectors, 0)  # a scale a column: logits differ in size
     bits = g.cast(present, "ngrams_present_uint8", TensorProto.UINT8)
     total = g.add("MatMulInteger", [bits, g.constant("ngram_vectors", values)], "ngram_sums_int")
-    return g.add(
-        "Mul", [g.cast(total, "ngram_sums_float"), g.constant("ngram_scales", scales[0])], "ngram_sums"
-    )
+    total = g.cast(total, "ngram_sums_float")
+    return g.add("Mul", [total, g.constant("ngram_scales", scales[0])], "ngram_sums")
 
 
 def _add_int8_head(g: GraphBuilder, head: Array) -> str:
@@ -256,13 +220,11 @@ def _add_probabilities(g: GraphBuilder, config: NetworkConfig, logits: str) -> N
         g.add("Softmax", [logits], OUTPUT_NAME, axis=1)
 
 
-def _assemble(
-    g: GraphBuilder, config: NetworkConfig, length: int, batch: int | None, *, int8: bool
-) -> onnx.ModelProto:
+def _assemble(g: GraphBuilder, config: NetworkConfig, length: int, *, int8: bool) -> onnx.ModelProto:
     """Collected nodes → a model with its input and output, IR version and opsets."""
-    rows, info = batch or "batch", helper.make_tensor_value_info
-    inputs = [info(INPUT_NAME, TensorProto.INT32, [rows, length])]
-    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, [rows, config.labels])]
+    info = helper.make_tensor_value_info
+    inputs = [info(INPUT_NAME, TensorProto.INT32, ["batch", length])]
+    outputs = [info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", config.labels])]
     graph = helper.make_graph(g.nodes, "edge_lstm", inputs, outputs, g.constants)
     opsets = [helper.make_opsetid("", OPSET)]
     return helper.make_model(
@@ -275,26 +237,11 @@ def _assemble(
     )
 
 
-def describe_in(model: onnx.ModelProto, description: Description) -> bytes:
-    """Write the description into the model's metadata → the model file's bytes, with their digest."""
-    tokenizer = description.tokenizer
-    values = {
-        modelfile.KEY_FORMAT: str(modelfile.FORMAT_VERSION),
-        modelfile.KEY_TOKENIZER: _json(tokenizer.to_metadata()),
-        modelfile.KEY_VOCABULARY: "\n".join((*tokenizer.words, *(tokenizer.pieces or ()))),
-        modelfile.KEY_LABELS: _json(description.labels),
-        modelfile.KEY_NETWORK: _json(asdict(description.config)),
-        modelfile.KEY_TRAINING: _json(description.training),
-        modelfile.KEY_GOLDEN: _json([vars(row) for row in description.golden]),
-    }
-    if description.thresholds is not None:
-        values[modelfile.KEY_SEVERAL] = _json({"thresholds": description.thresholds})
-    if description.abstention is not None:
-        values[modelfile.KEY_ABSTENTION] = _json(description.abstention.to_dict())
-    if description.quantization is not None:
-        values[modelfile.KEY_QUANTIZATION] = _json(description.quantization)
+def file_bytes(model: onnx.ModelProto, description: Mapping[str, Any]) -> bytes:
+    """Write the description, plain values or text by their keys, into the model's metadata → the model file's
+    bytes, with their digest."""
     del model.metadata_props[:]
-    helper.set_model_props(model, values)
+    helper.set_model_props(model, {key: _text(value) for key, value in description.items()})
     return modelfile.seal(_serialize(model))
 
 
@@ -328,6 +275,9 @@ def _varint(number: int) -> bytes:
     return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + _varint(number >> 7)
 
 
-def _json(value: Any) -> str:
+def _text(value: Any) -> str:
+    """Return a text as it is, and anything else as JSON."""
+    if isinstance(value, str):
+        return value
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace").decode()  # half a character (a lone surrogate): an escape

@@ -1,38 +1,67 @@
-"""A network's constants as the graph holds them: from PyTorch's weights, or out of an fp32 file."""
+"""A network's constants as the graph holds them, in float32 and rounded to int8.
+
+int8 keeps two promises: one answer in every batch, on every x86 CPU. The LSTM becomes ONNX Runtime's
+``com.microsoft.DynamicQuantizeLSTM``. It scales activations by the smallest and largest value of the whole
+batch, so a text's answer would depend on its neighbours. **Sentinel units** hold that scale still: two
+embedding columns carry the ends of the range in every row, and two hidden units per direction run to +1 and
+-1, which bounds every other output of an LSTM at every step (|h_t| <= tanh(t), since |c_t| <= t; the
+sentinels reach that bound). Nothing reads them.
+
+**Reduced range**: LSTM weights use [-64, 64]. AVX2 without VNNI adds two products of uint8 and int8 in
+16 bits with saturation (``vpmaddubsw``): 2 · 255 · 64 = 32,640 still fits, 2 · 255 · 127 does not.
+
+N-gram vectors are int8 too, added up as integers: exact, so in any order and on any CPU.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from edge_lstm.errors import DataError
-from edge_lstm_export.onnx.quantize import Array, LstmWeights, to_int8
 from edge_lstm_export.train.options import NetworkConfig
 
-if TYPE_CHECKING:  # they take a while to import: a training needs no onnx, quantizing a file no PyTorch
-    import torch
-    from onnx import ModelProto
-
+if TYPE_CHECKING:
     from edge_lstm_export.train.network import Network, Weights
+
+Array = npt.NDArray[Any]
+
+WEIGHT_LIMIT = 64  # reduced range, see above
+SENTINELS = 2
+SATURATED = 20.0  # sigmoid and tanh of it are 1 to the last bit of float32
+GATE_SIGNS = ((1, 1, 1, 1), (1, 1, 1, -1))  # gates (input, output, forget, cell): h → +1, h → -1
 
 
 @dataclass(frozen=True)
 class GraphWeights:
-    """The constants of an fp32 graph.
+    """The constants of a graph in float32.
 
-    embedding: float32 [ids, E]. head_weight: float32 [pooled + width, logits], first the rows that read the
-    LSTM; head_bias: float32 [logits]. ngrams, if any: int64 [n, 2], see network.NGramVectors; their vectors:
-    float32 [n, width].
+    embedding: [ids, E]. w: [D, 4H, inputs], r: [D, 4H, H], b: [D, 8H] (second half zero): of the LSTM
+    operator, all directions, gates in ONNX's order (input, output, forget, cell). head: [pooled + width,
+    logits], first the rows that read the LSTM; head_bias: [logits]. ngrams: int64 [n, 2], see
+    network.NGramVectors, n may be 0; ngram_vectors: [n, width].
     """
 
     embedding: Array
-    lstm: LstmWeights
-    head_weight: Array
+    w: Array
+    r: Array
+    b: Array
+    head: Array
     head_bias: Array
-    ngrams: Array | None = None
-    ngram_vectors: Array | None = None
+    ngrams: Array
+    ngram_vectors: Array
+
+    @property
+    def directions(self) -> int:
+        """1, or 2 where the LSTM also reads from the end."""
+        return int(self.r.shape[0])
+
+    @property
+    def hidden(self) -> int:
+        """Units of a direction, sentinels among them."""
+        return int(self.r.shape[2])
 
 
 def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
@@ -46,14 +75,15 @@ def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeight
         return np.concatenate([i, o, f, g], axis=1)
 
     bias = gates("bias_ih") + gates("bias_hh")
-    b = np.concatenate([bias, np.zeros_like(bias)], axis=1)
     return GraphWeights(
         weights["embedding.weight"],
-        LstmWeights(gates("weight_ih"), gates("weight_hh"), b),
+        gates("weight_ih"),
+        gates("weight_hh"),
+        np.concatenate([bias, np.zeros_like(bias)], axis=1),
         weights["head.weight"].T,
         weights["head.bias"],
-        weights["ngrams.ids"] if config.ngrams else None,
-        weights["ngrams.vectors.weight"][1:] if config.ngrams else None,
+        weights.get("ngrams.ids", np.zeros((0, 2), np.int64)),
+        weights.get("ngrams.vectors.weight", np.zeros((1, 0), np.float32))[1:],
     )
 
 
@@ -65,48 +95,52 @@ def round_to_int8(network: Network) -> None:
     """
     import torch
 
-    tables: list[tuple[torch.Tensor, int | None]] = [
-        (network.embedding.weight, None),
-        (network.head.weight, 0),
-    ]
-    if network.ngrams is not None:
-        tables.append((network.ngrams.vectors.weight, 0))
     with torch.no_grad():
-        for table, axis in tables:
-            table.copy_(torch.from_numpy(np.multiply(*to_int8(table.numpy(), axis))))
-        for name, weight in network.lstm.named_parameters():
-            if ".weight" in name:
-                weight.copy_(torch.from_numpy(np.multiply(*to_int8(weight.numpy(), reduced=True))))
+        for name, values in network.named_parameters():
+            if "bias" not in name:
+                axis = 0 if name.startswith(("head", "ngrams")) else None
+                rounded = to_int8(values.numpy(), axis, reduced=name.startswith("lstm"))
+                values.copy_(torch.from_numpy(np.multiply(*rounded)))
 
 
-def read_weights(model: ModelProto, config: NetworkConfig) -> GraphWeights:
-    """The constants of an fp32 graph made by ``graph.build``. DataError where one is missing."""
-    from onnx import numpy_helper
+def to_int8(
+    values: Array, axis: int | tuple[int, ...] | None = None, *, reduced: bool = False
+) -> tuple[Array, Array]:
+    """float32, any shape → (int8 of that shape, float32 scales: one for all, of size 1 along ``axis``).
 
-    constants: dict[str, Array] = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}
-    try:
-        return GraphWeights(
-            constants["embedding"],
-            LstmWeights(constants["lstm_w"], constants["lstm_r"], constants["lstm_b"]),
-            constants["head_w"],
-            constants["head_b"],
-            _read_ngrams(model) if config.ngrams else None,
-            constants["ngram_vectors"] if config.ngrams else None,
-        )
-    except KeyError as error:
-        advice = "quantize an fp32 file made by 'edge-lstm export'"
-        raise DataError(f"the graph has no constant {error}; {advice}") from None
+    reduced: in the range of LSTM weights, see above, instead of ±127.
+    """
+    limit = WEIGHT_LIMIT if reduced else 127
+    largest = np.abs(values).max(axis=axis, keepdims=True)
+    scales = np.where(largest > 0, largest / limit, 1).astype(np.float32)
+    return np.clip(np.rint(values / scales), -limit, limit).astype(np.int8), scales
 
 
-def _read_ngrams(model: ModelProto) -> Array:
-    """The n-grams that graph.build was given: int64 [n, 2]. KeyError where the operator is missing."""
-    from onnx import helper
+def embedding_to_int8(embedding: Array) -> tuple[Array, Array]:
+    """float32 [ids, E] → (int8 [ids, E + 2], scale float32 scalar).
 
-    for node in model.graph.node:
-        if node.op_type == "TfIdfVectorizer":
-            values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            pool = np.array(values["pool_int64s"], dtype=np.int64)
-            words = values["ngram_counts"][1] if values["max_gram_length"] == 2 else len(pool)
-            alone = np.stack([pool[:words], np.zeros(words, np.int64)], axis=1)
-            return np.concatenate([alone, pool[words:].reshape(-1, 2)])
-    raise KeyError("TfIdfVectorizer")
+    The last two columns are the sentinels 127 and -128. With both ends in every row the operator's own
+    scale is exactly this one (range / 255, zero at 128), so its rounding changes nothing more.
+    """
+    values, scale = to_int8(embedding)
+    ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
+    return np.concatenate([values, ends], axis=1), scale.reshape(())
+
+
+def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
+    """Add two hidden units per direction and columns for the sentinels of the LSTM's input. pooled: rows of
+    the head that read the LSTM, in blocks of its units; those that would read the sentinels are zeros."""
+    hidden = weights.hidden
+    w, r = (_pad_blocks(_pad_blocks(value, 4, axis=1), 1, axis=2) for value in (weights.w, weights.r))
+    b = _pad_blocks(weights.b, 8, axis=1)
+    for k, signs in enumerate(GATE_SIGNS):
+        for gate, sign in enumerate(signs):
+            b[:, gate * (hidden + SENTINELS) + hidden + k] = sign * SATURATED
+    padded = _pad_blocks(weights.head[:pooled], pooled // hidden, axis=0)
+    return replace(weights, w=w, r=r, b=b, head=np.concatenate([padded, weights.head[pooled:]]))
+
+
+def _pad_blocks(value: Array, blocks: int, *, axis: int) -> Array:
+    """Append two zeros to each of the equal blocks that an axis is made of."""
+    widths = [(0, SENTINELS if a == axis else 0) for a in range(value.ndim)]
+    return np.concatenate([np.pad(block, widths) for block in np.split(value, blocks, axis=axis)], axis=axis)

@@ -14,8 +14,9 @@ from pathlib import Path
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm_export.train.data import Dataset, file_digest, label_names, make_split
+from edge_lstm_export.train.options import DataOptions
 
-ARCHIVE = "aclImdb_v1.tar.gz"
+IMDB, ARCHIVE = "imdb", "aclImdb_v1.tar.gz"
 URL = f"https://ai.stanford.edu/~amaas/data/sentiment/{ARCHIVE}"
 SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 DATA_VARIABLE = "EDGE_LSTM_DATA"
@@ -25,15 +26,48 @@ _REVIEW = re.compile(r"(?:.*/)?(train|test)/([^/]+)/[^/]+\.txt", re.DOTALL)
 _LARGEST_TEXT = 16 << 20  # bytes
 
 
-def find_imdb(data_dir: Path | None = None, *, show_progress: bool = False) -> Path:
-    """Return the tar in ``data_dir``, or else in the folder that EDGE_LSTM_DATA names (any digest: it may
-    have been packed again). Without either it is downloaded once into the platform's cache folder, its digest
-    checked. Raises DataError where it is not there or cannot be downloaded."""
-    if not (folder := data_dir or os.environ.get(DATA_VARIABLE)):
-        return _download(show_progress=show_progress)
-    if not (path := Path(folder, ARCHIVE)).exists():
-        raise DataError(f"no {ARCHIVE} in {folder}; give a folder that holds it")
-    return path
+def read_reviews(source: str, options: DataOptions) -> Dataset:
+    """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is that of the file.
+
+    source: the tar, or ``imdb``: the one in ``options.data_dir``, or else in the folder that EDGE_LSTM_DATA
+    names (any digest: it may have been packed again); without either it is downloaded once into the
+    platform's cache folder, its digest checked.
+
+    Raises DataError where it is not there, cannot be downloaded, is no tar, is cut short, or holds what such
+    an archive does not.
+    """
+    path, name = Path(source), Path(source).name
+    if source == IMDB:
+        folder, name = options.data_dir or os.environ.get(DATA_VARIABLE), IMDB
+        path = Path(folder, ARCHIVE) if folder else _download(show_progress=options.show_progress)
+        if not path.exists():
+            raise DataError(f"no {ARCHIVE} in {folder}; give a folder that holds it")
+    try:
+        with tarfile.open(path, "r:*") as tar:
+            files = dict(_reviews(tar, path, options.unlabelled))
+            _check_end(tar, path)
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise DataError(f"{path} is not a complete tar archive ({reason}); download it again") from None
+    rows: dict[str, list[tuple[str, str]]] = {"train": [], "test": [], _UNLABELLED: []}  # text, label
+    # In order of the names: the tar's own order would decide what a seed means.
+    for (split, label, _), content in sorted(files.items()):
+        part = _UNLABELLED if label == _UNLABELLED else split
+        rows[part].append((content.decode("utf-8-sig", "replace"), label))
+    if not rows["train"]:
+        raise DataError(f"{path} holds no texts in train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has")
+    labels = label_names([label for _, label in rows["train"]], str(path))
+    splits = []
+    for part in ("train", "test"):
+        names = [(label,) for _, label in rows[part]]
+        splits.append(make_split([text for text, _ in rows[part]], names, labels, f"{path}, {part}"))
+    more = tuple(text for text, _ in rows[_UNLABELLED])
+    damaged = sum("\ufffd" in text for part in rows.values() for text, _ in part)
+    warnings = (f"{damaged} texts are not UTF-8: what could not be read became U+FFFD",) if damaged else ()
+    train, test = splits[0], splits[1] if len(splits[1]) else None
+    return Dataset(name, labels, train, test, file_digest(path), False, more, warnings)
 
 
 def _download(*, show_progress: bool) -> Path:
@@ -49,40 +83,6 @@ def _download(*, show_progress: bool) -> Path:
     except OSError as error:  # requests' errors are OSErrors too
         reason = " ".join(str(error).split())[-200:] or type(error).__name__
         raise DataError(f"cannot download {URL} into {cache} ({reason}); {_BY_HAND}") from None
-
-
-def read_review_tar(path: Path, name: str, *, unlabelled: bool = True) -> Dataset:
-    """Read the tar (plain, gzip, bzip2 or xz) from front to end. The digest is that of the file.
-
-    Raises DataError where it is no tar, is cut short, or holds what such an archive does not.
-    """
-    try:
-        with tarfile.open(path, "r:*") as tar:
-            files = dict(_reviews(tar, path, unlabelled))
-            _check_end(tar, path)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        reason = str(error).partition("\n")[0].rstrip(":")
-        raise DataError(f"{path} is not a complete tar archive ({reason}); download it again") from None
-    texts: dict[str, list[str]] = {"train": [], "test": [], _UNLABELLED: []}
-    names: dict[str, list[str]] = {"train": [], "test": [], _UNLABELLED: []}
-    # In order of the names: the tar's own order would decide what a seed means.
-    for (split, label, _), content in sorted(files.items()):
-        part = _UNLABELLED if label == _UNLABELLED else split
-        texts[part].append(content.decode("utf-8-sig", "replace"))
-        names[part].append(label)
-    if not names["train"]:
-        raise DataError(f"{path} holds no texts in train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has")
-    labels = label_names(names["train"], str(path))
-    train, test = (
-        make_split(texts[part], [(label,) for label in names[part]], labels, f"{path}, {part}")
-        for part in ("train", "test")
-    )
-    damaged = sum("\ufffd" in text for part in texts.values() for text in part)
-    warnings = (f"{damaged} texts are not UTF-8: what could not be read became U+FFFD",) if damaged else ()
-    more, digest = tuple(texts[_UNLABELLED]), file_digest(path)
-    return Dataset(name, labels, train, test if len(test) else None, digest, False, more, warnings)
 
 
 def _reviews(tar: tarfile.TarFile, path: Path, unlabelled: bool) -> Iterator[tuple[tuple[str, ...], bytes]]:

@@ -18,10 +18,9 @@ from edge_lstm.tables.schema import STDIN, ReadOptions
 from edge_lstm_export.train import data
 from edge_lstm_export.train.data import Bools, Dataset, Names, Split, well_formed
 from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.sources.imdb import find_imdb, read_review_tar
+from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
 from edge_lstm_export.train.warnings import checked
 
-IMDB = "imdb"
 SOURCES = "imdb or its tar, a folder with one of .txt files per label, or a labelled file (CSV, JSONL, …)"
 TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are cross-validated
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
@@ -38,24 +37,24 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
     """
     for source in sources:
         _check_there(source)
-    alone = [source for source in sources if _has_parts(source)]
-    if alone and len(sources) > 1:
-        raise DataError(f"{alone[0]} is a data set by itself; give it alone, or labelled files only")
+        if _has_parts(source) and len(sources) > 1:
+            raise DataError(f"{source} is a data set by itself; give it alone, or labelled files only")
     paths = [Path(source) for source in sources]
-    if alone:
-        dataset = _read_alone(alone[0], options)
+    if _has_parts(sources[0]):
+        dataset = read_reviews(sources[0], options)
     elif labeller is not None and not any(_has_labels(path, options) for path in paths):
         dataset = _label(labeller, paths, options)
     else:
         dataset = _read_files(paths, options)
-    share = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
-    share = share if options.test_share is None else options.test_share
+    share = options.test_share
+    if share is None:
+        share = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and share:
         train, test = data.hold_out(dataset.train, share, options.seed)
         dataset = replace(dataset, train=train, test=test if len(test) else None)
-    return checked(dataset if options.unlabelled else replace(dataset, unlabelled=()))
+    return checked(dataset)
 
 
 def read_texts(source: str, options: DataOptions) -> Iterator[str]:
@@ -65,7 +64,7 @@ def read_texts(source: str, options: DataOptions) -> Iterator[str]:
     Raises DataError where there is none.
     """
     if _has_parts(source):
-        texts = iter(_read_alone(source, replace(options, unlabelled=True)).unlabelled)
+        texts = iter(read_reviews(source, replace(options, unlabelled=True)).unlabelled)
     else:
         given = None if format_of(source) else options.input_format
         try:
@@ -95,13 +94,6 @@ def _check_there(source: str) -> None:
         raise DataError(f"{source} is no file: a training's data are read again; save them to a file")
     if (path / "train").is_dir():
         raise DataError(f"{source} has parts; train on {path / 'train'}, with --test {path / 'test'}")
-
-
-def _read_alone(source: str, options: DataOptions) -> Dataset:
-    path, name = Path(source), Path(source).name
-    if source == IMDB:
-        path, name = find_imdb(options.data_dir, show_progress=options.show_progress), IMDB
-    return read_review_tar(path, name, unlabelled=options.unlabelled)
 
 
 def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:

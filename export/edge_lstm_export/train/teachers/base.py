@@ -9,9 +9,9 @@ may be added to a row), log odds of each label where it may have several.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,28 +21,42 @@ from scipy.special import expit, log_softmax, softmax
 from edge_lstm_export.train.data import Bools, Floats, Ints
 
 Say = Callable[[str], None]
-# How far the weights of teachers are from equal shares before a text was predicted, in nats: a hundred texts
-# decide.
-_PRIOR = 1.0
+_PRIOR = 1.0  # nats that hold the weights of teachers at equal shares: a hundred texts decide
 _LARGEST_LOGIT = 20.0
 C = 10.0  # inverse regularisation of a logistic regression on vectors of length 1
 UNSEEN = 1e-6  # the probability of a label that no row has
-
-
 Predict = Callable[[Ints], Floats]  # numbers of texts among those that a teacher read → logits [rows, L]
 
 
-class Teacher(Protocol):
+class Teacher(ABC):
     """Something that learns labels of texts, or knows them. name: for people."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     def read(self, texts: Sequence[str]) -> None:
         """Take the texts that are to be learnt from and labelled: the labelled ones first. Called once."""
+        self.texts = list(texts)
 
+    @abstractmethod
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """Learn from some of the texts. labels: bool [rows, L], at least one True in two columns or more."""
+
+
+class Regression(Teacher):
+    """A logistic regression on features. features: texts → float32 [n, width]; several: a text may have
+    several labels."""
+
+    def __init__(self, name: str, features: Callable[[Sequence[str]], Floats], several: bool) -> None:
+        self.name, self.features, self.several = name, features, several
+
+    def read(self, texts: Sequence[str]) -> None:
+        """See Teacher."""
+        self._x = self.features(texts)
+
+    def fit(self, rows: Ints, labels: Bools) -> Predict:
+        """See Teacher."""
+        weights, bias = fit_layer(self._x[rows], labels, self.several)
+        return lambda asked: log_chances(self._x[asked] @ weights.T + bias, self.several)
 
 
 @dataclass(frozen=True)
@@ -114,28 +128,26 @@ def ensemble(
     The first teacher is always kept. several: a text may have several labels.
     """
     names: list[str] = []
-    parts: list[Predictions] = []
+    labelled: list[Floats] = []
+    others: list[Floats] = []
     dropped: list[tuple[str, float, float]] = []
     for teacher in teachers:
         say(f"teacher {teacher.name}")
         part = cross_fit(teacher, labels, fold, asked)
-        before = [each.labelled for each in parts]
-        with_it = stacked([*before, part.labelled], labels, several)
-        if before:
-            without = stacked(before, labels, several)
-            if log_loss_gain(with_it, without, labels, several) < -1:
-                rates = [accuracy(logits, labels, several) for logits in (with_it, without)]
+        if names:
+            both = [stacked(each, labels, several) for each in ([*labelled, part.labelled], labelled)]
+            if log_loss_gain(both[0], both[1], labels, several) < -1:
+                rates = [accuracy(logits, labels, several) for logits in both]
                 dropped.append((teacher.name, rates[0], rates[1]))
                 continue
         names.append(teacher.name)
-        parts.append(part)
-    labelled = [part.labelled for part in parts]
+        labelled.append(part.labelled)
+        others.append(part.others)
     weights = stacking_weights(labelled, labels, several)
-    together = Predictions(_mixed(weights, labelled), _mixed(weights, [part.others for part in parts]))
+    together = Predictions(_mixed(weights, labelled), _mixed(weights, others))
     rates = [accuracy(logits, labels, several) for logits in (together.labelled, *labelled)]
-    return EnsemblePredictions(
-        together, tuple(map(Member, names, weights, rates[1:])), tuple(dropped), rates[0]
-    )
+    members = tuple(map(Member, names, weights, rates[1:]))
+    return EnsemblePredictions(together, members, tuple(dropped), rates[0])
 
 
 def stacked(parts: Sequence[Floats], labels: Bools, several: bool) -> Floats:

@@ -12,12 +12,11 @@ from scipy.special import log_softmax, logsumexp
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.teachers.base import Predict, Say, log_chances
-from edge_lstm_export.train.teachers.reader import TextReader
-from edge_lstm_export.train.teachers.transformer import classifier_labels, load_classifier
+from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
+from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels, load_transformer
 
 
-class ClassifierTeacher:
+class ClassifierTeacher(Teacher):
     """source: a folder, or a name on the hub. names: its label → the data's, where they differ; the
     probabilities of those that are one label of the data are added. Raises DataError."""
 
@@ -25,7 +24,7 @@ class ClassifierTeacher:
         self, source: str, labels: Sequence[str], names: Mapping[str, str], *, say: Say = lambda line: None
     ) -> None:
         self.source, self.name = source, Path(source).name
-        theirs, self._reader = _renamed(source, names), _reader_of(source, say)
+        theirs, self._say = _renamed(source, names), say
         self._columns = [np.flatnonzero([name == label for name in theirs]) for label in labels]
         for label, columns in zip(labels, self._columns):
             if not len(columns):
@@ -34,18 +33,15 @@ class ClassifierTeacher:
                     f"which is which: --teacher-labels {shorten(theirs[0])}={shorten(label)},…"
                 )
 
-    def read(self, texts: Sequence[str]) -> None:
-        self._texts = list(texts)
-
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """Nothing is learnt. Raises DataError where a text has not one label."""
         if (labels.sum(axis=1) != 1).any():
             raise DataError(f"the teacher {self.source} knows one label per text; give an encoder")
-        return lambda asked: self.logits([self._texts[row] for row in asked])
+        return lambda asked: self.logits([self.texts[row] for row in asked])
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logarithms of the labels' probabilities: float32 [n, L]."""
-        logits = log_softmax(self._reader.outputs(texts), axis=1)
+        logits = log_softmax(_reader_of(self.source, self._say).outputs(texts), axis=1)
         sums = np.stack([logsumexp(logits[:, columns], axis=1) for columns in self._columns], axis=1)
         return log_chances(sums, several=False)
 
@@ -68,7 +64,7 @@ def label_texts(
 
 @lru_cache(maxsize=1)  # so that texts that it labelled first are not read again
 def _reader_of(source: str, say: Say) -> TextReader:
-    return TextReader(lambda: load_classifier(source), say)
+    return TextReader(load_transformer(source, classifier=True), say)
 
 
 def _renamed(source: str, names: Mapping[str, str]) -> list[str]:

@@ -11,25 +11,32 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
+from edge_lstm.atomic import write_atomically
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.base import Predict, Say, fit_layer, log_chances
-from edge_lstm_export.train.teachers.reader import Progress, TextReader
+from edge_lstm_export.train.teachers.base import Predict, Regression, Say, Teacher, fit_layer, log_chances
 from edge_lstm_export.train.teachers.transformer import (
+    TextReader,
     Transformer,
-    load_encoder,
+    load_transformer,
     precision,
+    progress,
+    read_texts,
     source_digest,
     threads,
 )
@@ -44,74 +51,63 @@ _MINILM = 384  # hidden states of the encoder for which the rate was found
 _SIMILAR = 16  # batches of texts that are sorted by length together
 
 
-class EncoderReader:
+class EncoderReader(TextReader):
     """An encoder that several teachers share: loaded once, and its vector of a text computed once."""
 
     def __init__(self, source: str, say: Say = lambda line: None) -> None:
-        """source: a folder, or a name on the hub. Raises what ``hub.load_encoder`` raises."""
-        self.source, self.name, self.encoder = source, Path(source).name, load_encoder(source)
-        self._reader = TextReader(lambda: self.encoder, say)
+        """source: a folder, or a name on the hub. Raises what ``load_transformer`` raises."""
+        super().__init__(load_transformer(source), say)
+        self.source, self.name = source, Path(source).name
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths [n]."""
-        means = self._reader.outputs(texts)
+        means = self.outputs(texts)
         lengths = np.linalg.norm(means, axis=1).clip(1e-9)
         return np.asarray(means / lengths[:, None], np.float32), lengths
 
-
-class EncoderProbe:
-    """A logistic regression on the frozen encoder's vectors, of length 1."""
-
-    def __init__(self, reader: EncoderReader, several: bool) -> None:
-        self.reader, self.several = reader, several
-        self.name = f"{reader.name}, linear probe"
-
-    def read(self, texts: Sequence[str]) -> None:
-        self._texts = list(texts)
-
-    def fit(self, rows: Ints, labels: Bools) -> Predict:
-        weights, bias = fit_layer(self._vectors(rows), labels, self.several)
-        return lambda asked: log_chances(self._vectors(asked) @ weights.T + bias, self.several)
-
-    def _vectors(self, rows: Ints) -> Floats:
-        return self.reader.vectors([self._texts[row] for row in rows])[0]
+    def probe(self, several: bool) -> Regression:
+        """A logistic regression on the frozen encoder's vectors, of length 1."""
+        return Regression(f"{self.name}, linear probe", lambda texts: self.vectors(texts)[0], several)
 
 
-class FineTunedEncoder:
-    """The encoder, fine-tuned anew in each fit. cache: beside this path predictions stay on disk until
-    :meth:`forget`, so that an interrupted training fine-tunes none of its encoders twice."""
+@dataclass
+class FineTunedEncoder(Teacher):
+    """The encoder, fine-tuned anew in each fit. cache: beside this path predictions stay on disk, so that an
+    interrupted training fine-tunes none of its encoders twice."""
 
-    def __init__(
-        self,
-        reader: EncoderReader,
-        several: bool,
-        *,
-        seed: int = 0,
-        cache: Path | None = None,
-        say: Say = lambda line: None,
-    ) -> None:
-        self.reader, self.several, self.seed, self.cache, self.say = reader, several, seed, cache, say
-        self.name = f"{reader.name}, fine-tuned"
+    reader: EncoderReader
+    several: bool
+    seed: int = 0
+    cache: Path | None = None
 
-    def read(self, texts: Sequence[str]) -> None:
-        self._texts = list(texts)
-        self._source = source_digest(self.reader.source) if self.cache else ""
+    def __post_init__(self) -> None:
+        self.name = f"{self.reader.name}, fine-tuned"
+
+    @cached_property
+    def _source(self) -> str:
+        return source_digest(self.reader.source) if self.cache else ""
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Fine-tune when the model first predicts, unless what it predicts is on disk; predictions raise
+        """Fine-tune when the model predicts, unless what it predicts is on disk; predictions raise
         OutputError."""
-        texts = [self._texts[row] for row in rows]
-        made_of = [_VERSION, self._source, self.seed, self.several, texts, labels.tolist()]
-        key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-        reader = TextReader(lambda: self._tune(texts, labels), self.say, cache=self.cache, key=key)
-        return lambda asked: log_chances(reader.outputs([self._texts[i] for i in asked]), self.several)
+        learnt = [self.texts[row] for row in rows]
+
+        def predict(asked: Ints) -> Floats:
+            texts = [self.texts[row] for row in asked]
+            made_of = [_VERSION, self._source, self.seed, self.several, learnt, labels.tolist(), texts]
+            logits = kept_outputs(
+                self.cache, made_of, lambda: read_texts(self._tune(learnt, labels), texts, self.reader.say)
+            )
+            return log_chances(logits, self.several)
+
+        return predict
 
     def _tune(self, texts: list[str], labels: Bools) -> EncoderWithHead:
         vectors, lengths = self.reader.vectors(texts)
         weights, bias = fit_layer(vectors, labels, self.several)
         # The head reads means that are not of length 1, but of about one length.
-        model = EncoderWithHead(self.reader.encoder, weights / lengths.mean(), bias)
-        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=self.say)
+        model = EncoderWithHead(self.reader.model, weights / lengths.mean(), bias)
+        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=self.reader.say)
         return model
 
 
@@ -148,7 +144,7 @@ def fine_tune(
     schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup) * (1 - step / steps))
     targets = torch.from_numpy(labels.astype(np.float32))
     rng = np.random.default_rng([seed, 0x7D])
-    progress = Progress(f"fine-tuning on {len(texts):,} texts", say)
+    done = progress(f"fine-tuning on {len(texts):,} texts", say)
     model.train()
     with torch.random.fork_rng(devices=[]), threads(model):
         torch.manual_seed(seed)
@@ -166,7 +162,7 @@ def fine_tune(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            progress.at(step / steps)
+            done(step / steps)
     model.eval()
 
 
@@ -222,3 +218,29 @@ def encoder_words(encoder: Transformer) -> PretrainedWords | None:
         if pieces == [i]:
             place.setdefault(word, i)
     return PretrainedWords(tuple(place), table, np.array(list(place.values()), np.int64), read)
+
+
+def kept_outputs(cache: Path | None, made_of: object, make: Callable[[], Floats]) -> Floats:
+    """What ``make`` returns, float32, or returned before an interruption. cache: beside this path it stays on
+    disk until :func:`forget`; made_of: plain values, all that it depends on. Raises OutputError."""
+    if cache is None:
+        return make()
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+    path = cache.with_name(f"{cache.name}.{key[:12]}.partial")
+    try:
+        with safe_open(path, framework="np") as file:
+            outputs: Floats = file.get_tensor("outputs")
+            if (file.metadata() or {}).get("key") == key:
+                return outputs
+    except (SafetensorError, OSError):
+        pass  # not there, or cut
+    outputs = make()
+    write_atomically(save({"outputs": outputs}, {"key": key}), path, parents=True)
+    return outputs
+
+
+def forget(cache: Path) -> None:
+    """Remove what any :func:`kept_outputs` left beside ``cache``."""
+    for path in list(cache.parent.glob("*.partial")):
+        if path.name.startswith(f"{cache.name}."):
+            path.unlink(missing_ok=True)

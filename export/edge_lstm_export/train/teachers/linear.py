@@ -16,7 +16,7 @@ from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.linear import Matrix, svm_and_bayes, two_columns
 from edge_lstm_export.train.options import LinearOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.base import Predict
+from edge_lstm_export.train.teachers.base import Predict, Teacher
 
 # Words, and every punctuation mark by itself: "!" and "?" say something, and the teacher is not bound to the
 # text rule of the model file.
@@ -26,7 +26,7 @@ FEWEST_TEXTS = 3  # that an n-gram of long texts must occur in
 SMOOTHING = 1.0
 
 
-class LinearTeacher:
+class LinearTeacher(Teacher):
     """A linear model of n-grams; see the module. The texts are read once, whatever is learnt from.
 
     words: whose embeddings are read where the options say so.
@@ -48,8 +48,6 @@ class LinearTeacher:
             words = HashingVectorizer(token_pattern=TOKEN, ngram_range=(1, 2), **plain)
             characters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), **plain)
             self._blocks = [vectorizer.transform(texts).tocsr() for vectorizer in (words, characters)]
-            for block in self._blocks:
-                block.data = 1 + np.log(block.data)
             if self.words is not None and self.options.embeddings:
                 self._embeddings = self.options.embeddings * self.words.text_vectors(texts)
         else:
@@ -59,25 +57,23 @@ class LinearTeacher:
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """See base.Teacher."""
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         if not self.options.short:
             return self._fit_ratios(rows, labels)
-        blocks = [(block[:, columns], idf) for block in self._blocks for columns, idf in [_idf(block[rows])]]
+        blocks = [block[:, np.unique(block[rows].indices)] for block in self._blocks]
+        tf_idf = [TfidfTransformer(sublinear_tf=True).fit(block[rows]) for block in blocks]
 
-        def weighted(rows: Ints) -> Matrix:
-            return sparse.hstack(
-                [_normalised(block[rows] @ sparse.diags(idf)) for block, idf in blocks]
-            ).tocsr()
+        def features(rows: Ints) -> Matrix:
+            parts = [weighting.transform(block[rows]) for weighting, block in zip(tf_idf, blocks)]
+            parts += [] if self._embeddings is None else [self._embeddings[rows]]
+            return sparse.hstack(parts).tocsr()
 
-        def with_embeddings(x: Matrix, rows: Ints) -> Matrix:
-            return x if self._embeddings is None else sparse.hstack([x, self._embeddings[rows]]).tocsr()
-
-        counts = weighted(rows)
-        x = with_embeddings(counts, rows)
+        x = features(rows)
+        counts = x[:, : sum(block.shape[1] for block in blocks)]
         bayes = 0.0 if self.several else self.options.bayes
         weights, bias = svm_and_bayes(x, counts, labels, self.several, self.options.c, bayes)
-        return lambda asked: two_columns(
-            np.asarray(with_embeddings(weighted(asked), asked) @ weights + bias, np.float32)
-        )
+        return lambda asked: two_columns(np.asarray(features(asked) @ weights + bias, np.float32))
 
     def _fit_ratios(self, rows: Ints, labels: Bools) -> Predict:
         """NB-SVM with a logistic loss: one model per label against the rest, one for two labels."""
@@ -100,17 +96,3 @@ class LinearTeacher:
             model = LogisticRegression(C=0.1, max_iter=60, tol=1e-3).fit(scaled, target)
             weights[:, column], bias[column] = model.coef_[0] * ratios, model.intercept_[0]
         return lambda asked: two_columns(np.asarray(block[asked] @ weights + bias, np.float32))
-
-
-def _idf(x: Matrix) -> tuple[Ints, Floats]:
-    """(the columns that these rows have, the inverse document frequency of each, float32)."""
-    counts = np.bincount(x.indices, minlength=x.shape[1])
-    columns = np.flatnonzero(counts)
-    return columns, (np.log((1 + x.shape[0]) / (1 + counts[columns])) + 1).astype(np.float32)
-
-
-def _normalised(x: Matrix) -> Matrix:
-    """The rows scaled to length 1: float32."""
-    lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=1)).ravel())
-    scaled = sparse.diags((1 / np.maximum(lengths, 1e-9)).astype(np.float32)) @ x
-    return scaled.tocsr().astype(np.float32)

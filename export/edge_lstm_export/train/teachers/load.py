@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,27 +17,22 @@ from edge_lstm_export.train.teachers import encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher, accuracy, cross_fit, improves, stacked
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.reader import forget
-from edge_lstm_export.train.teachers.sentiment import SentimentTeacher, sentiment_words
+from edge_lstm_export.train.teachers.sentiment import sentiment_teacher, sentiment_words
 
 MOST_ASKED = 1_999  # rows that show whether the sentiment model knows their labels
 FOLDS = 5
 
 
+@dataclass
 class Teachers:
     """The teachers of one training. cache: beside it an encoder's predictions stay until the training is
     done. names: a classifier's label → the data's, where they differ."""
 
-    def __init__(
-        self,
-        plan: plans.Plan,
-        labels: Sequence[str],
-        say: Say = lambda line: None,
-        *,
-        cache: Path | None = None,
-        names: Mapping[str, str] | None = None,
-    ) -> None:
-        self.plan, self.labels, self.say, self.cache, self.names = plan, labels, say, cache, names or {}
+    plan: plans.Plan
+    labels: Sequence[str]
+    say: Say = lambda line: None
+    cache: Path | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def words(self) -> PretrainedWords | None:
@@ -45,7 +41,7 @@ class Teachers:
             return english()
         if self.plan.word_table == "sentiment":
             return sentiment_words()
-        return encoder.encoder_words(self._reader.encoder) if self.plan.word_table == "encoder" else None
+        return encoder.encoder_words(self._reader.model) if self.plan.word_table == "encoder" else None
 
     @cached_property
     def _reader(self) -> encoder.EncoderReader:
@@ -58,21 +54,21 @@ class Teachers:
         return [self._teacher(*name.partition(" ")[::2]) for name in self.plan.teachers]
 
     def _teacher(self, kind: str, source: str) -> Teacher:
-        several, seed = self.plan.network.several, self.plan.seed
+        several = self.plan.network.several
         if kind == plans.LINEAR:
             return LinearTeacher(self.plan.linear, several, self.words)
         if kind == plans.SENTIMENT:
-            return SentimentTeacher(several)
+            return sentiment_teacher(several)
         if kind == plans.PROBE:
-            return encoder.EncoderProbe(self._reader, several)
+            return self._reader.probe(several)
         if kind == plans.FINE_TUNED:
-            return encoder.FineTunedEncoder(self._reader, several, seed=seed, cache=self.cache, say=self.say)
+            return encoder.FineTunedEncoder(self._reader, several, self.plan.seed, self.cache)
         return ClassifierTeacher(source, self.labels, self.names, say=self.say)
 
     def forget(self) -> None:
         """Remove what an interrupted training would have gone on from."""
         if self.cache is not None:
-            forget(self.cache)
+            encoder.forget(self.cache)
 
 
 def sentiment_improves(
@@ -84,9 +80,8 @@ def sentiment_improves(
     Asked first is whether it alone tells more than the most frequent label does.
     """
     train = dataset.train
-    if dataset.several or len(dataset.labels) > MOST_EXACT_LABELS:
-        return None
-    if not 10 <= len(train) <= plans.MOST_TO_AUGMENT:
+    has_one_of_few = not dataset.several and len(dataset.labels) <= MOST_EXACT_LABELS
+    if not has_one_of_few or not 10 <= len(train) <= plans.MOST_TO_AUGMENT:
         return None
     if len(train) > MOST_ASKED:
         order = np.random.default_rng([seed, 0x5E]).permutation(len(train))
@@ -99,7 +94,7 @@ def sentiment_improves(
         teacher.read(train.texts)
         return cross_fit(teacher, labels, fold, np.zeros((FOLDS, 0), np.bool_)).labelled
 
-    alone = logits(SentimentTeacher(False))
+    alone = logits(sentiment_teacher(False))
     frequent = np.broadcast_to(np.log(labels.mean(axis=0).clip(1e-6)), alone.shape).astype(np.float32)
     if not improves(alone, frequent, labels, False):
         return None

@@ -13,30 +13,23 @@ from onnx import load_model, numpy_helper
 from edge_lstm import Classifier
 from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.text import FIRST_WORD_ID, spaceless
-from edge_lstm_export.train.data import Bools, Ints
+from edge_lstm_export.train.data import Floats
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.base import Predict, fit_layer, log_chances
+from edge_lstm_export.train.teachers.base import Regression
 
 _LEAST = 1e-4  # of a probability: what is beyond says no more of how sure it is
 _SCALE = 3.0  # so that a text's number is about 1 in size, as vectors of length 1 are
 
 
-class SentimentTeacher:
-    """See base.Teacher. several: a text may have several labels."""
+def sentiment_features(texts: Sequence[str]) -> Floats:
+    """float32 [texts, 1]: how sure the model is of praise."""
+    probabilities = Classifier.load().probabilities(texts).clip(_LEAST, 1)
+    return np.asarray(np.log(probabilities[:, 1:] / probabilities[:, :1]) / _SCALE, np.float32)
 
-    name = "sentiment model"
 
-    def __init__(self, several: bool) -> None:
-        self.several = several
-
-    def read(self, texts: Sequence[str]) -> None:
-        probabilities = Classifier.load().probabilities(texts).clip(_LEAST, 1)
-        logits = np.log(probabilities[:, 1:] / probabilities[:, :1])
-        self._features = np.asarray(logits / _SCALE, np.float32)  # [texts, 1]
-
-    def fit(self, rows: Ints, labels: Bools) -> Predict:
-        weights, bias = fit_layer(self._features[rows], labels, self.several)
-        return lambda asked: log_chances(self._features[asked] @ weights.T + bias, self.several)
+def sentiment_teacher(several: bool) -> Regression:
+    """The model as a teacher. several: a text may have several labels."""
+    return Regression("sentiment model", sentiment_features, several)
 
 
 def sentiment_words() -> PretrainedWords:

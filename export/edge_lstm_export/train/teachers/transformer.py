@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -26,12 +27,14 @@ from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
 from edge_lstm_export.train.data import Floats, Ints, file_digest
 from edge_lstm_export.train.network import multiplies_bfloat16
+from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.
 _HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
 _FOLDER = "a folder with config.json, tokenizer.json and model.safetensors"
 WINDOW, MOST_WINDOWS = 254, 3  # word pieces read at once; parts of a longer text, spread over it evenly
 _BATCH = 32  # windows of full length that are read at once
+_SAY_EVERY = 30.0  # seconds
 _WIDE = 256  # hidden states from which one product keeps several cores busy
 
 
@@ -86,11 +89,8 @@ class Transformer(nn.Module):
         return pad(framed, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0), pad(mask, True)
 
 
-def read_texts(model: Transformer, texts: Sequence[str], progress: Callable[[float], None]) -> Floats:
-    """The model's outputs, float32 [n, width]; of a text longer than a window the mean over its windows.
-
-    progress: called with the share of the work that is done, 0 to 1.
-    """
+def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
+    """The model's outputs, float32 [n, width]; of a text longer than a window the mean over its windows."""
     model.eval()
     size = min(WINDOW, model.most_pieces)
     windows = [(row, part) for row, ids in enumerate(model.tokenize(texts)) for part in _windows(ids, size)]
@@ -98,7 +98,7 @@ def read_texts(model: Transformer, texts: Sequence[str], progress: Callable[[flo
     total = np.zeros((len(texts), model.width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
     work = np.cumsum([0, *(len(part) + 2 for _, part in windows)])
-    start = 0
+    start, done = 0, progress(f"reading {len(texts):,} texts", say)
     with torch.inference_mode(), precision(), threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
@@ -106,7 +106,7 @@ def read_texts(model: Transformer, texts: Sequence[str], progress: Callable[[flo
             rows, parts = zip(*windows[start : start + _BATCH * max(1, min(8, size // (2 * length)))])
             np.add.at(total, list(rows), model(*model.batch(parts)).float().numpy())
             start += len(rows)
-            progress(float(work[start] / work[-1]))
+            done(float(work[start] / work[-1]))
     return np.asarray(total / counts, np.float32)
 
 
@@ -119,8 +119,7 @@ def _windows(ids: Ints, size: int) -> list[Ints]:
 
 @contextmanager
 def threads(model: Transformer) -> Iterator[None]:
-    """The products of a wide transformer are large enough for every core; of a small one threads would wait
-    for each other."""
+    """Use every core for a wide transformer, whose products are large enough."""
     before = torch.get_num_threads()
     if model.body.config.hidden_size >= _WIDE:
         torch.set_num_threads(max(before, available_cores()))
@@ -133,6 +132,35 @@ def threads(model: Transformer) -> Iterator[None]:
 def precision() -> AbstractContextManager[Any]:
     """bfloat16 products where the CPU has them; elsewhere they are slower than float32."""
     return torch.autocast("cpu", torch.bfloat16) if multiplies_bfloat16() else nullcontext()
+
+
+class TextReader:
+    """Reads each text once."""
+
+    def __init__(self, model: Transformer, say: Say) -> None:
+        self.model, self.say = model, say
+        self._memo: dict[str, Floats] = {}
+
+    def outputs(self, texts: Sequence[str]) -> Floats:
+        """float32 [n, width], see :func:`read_texts`."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
+            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
+        return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)
+
+
+def progress(what: str, say: Say) -> Callable[[float], None]:
+    """Return what is called with the share of a long task that is done, above 0 to 1: every half minute it
+    says how long the rest will take."""
+    begin = last = time.monotonic()
+
+    def at(share: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > _SAY_EVERY:
+            left, last = (now - begin) * (1 - share) / share, now
+            say(f"teacher: {what}, {share:.0%} done, about {left / 60:.1f} min left")
+
+    return at
 
 
 # --- Where it comes from ------------------------------------------------------------------------------------
@@ -163,14 +191,16 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
     return tuple(str(config.id2label[i]) for i in range(config.num_labels))
 
 
-def load_encoder(source: str) -> Transformer:
+def load_transformer(source: str, *, classifier: bool = False) -> Transformer:
     """Raises DataError where it cannot be read, MissingPackageError without transformers."""
-    return Transformer(*_load(source, "AutoModel"))
+    _configuration(source)
+    import transformers
 
-
-def load_classifier(source: str) -> Transformer:
-    """Raises DataError where it cannot be read, MissingPackageError without transformers."""
-    return Transformer(*_load(source, "AutoModelForSequenceClassification"))
+    kind, options = "AutoModelForSequenceClassification" if classifier else "AutoModel", _options(source)
+    with _errors_of(source):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
+        body = getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options)
+    return Transformer(body, tokenizer)
 
 
 def source_digest(source: str) -> str:
@@ -198,17 +228,6 @@ def _configuration(source: str) -> Any:
         raise DataError(f"no teacher {source!r}: no folder, and no name on the hub; give {_FOLDER}")
     with _errors_of(source):
         return transformers.AutoConfig.from_pretrained(source, **_options(source))
-
-
-def _load(source: str, kind: str) -> tuple[Any, Any]:
-    """The model and its tokenizer."""
-    _configuration(source)
-    import transformers
-
-    options = _options(source)
-    with _errors_of(source):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
-        return getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options), tokenizer
 
 
 def _options(source: str) -> dict[str, bool]:
