@@ -22,7 +22,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
-from edge_lstm_export.train.options import Augmentation, Validation
+from edge_lstm_export.train.options import Validation
 from edge_lstm_export.train.plan import LINEAR, PRESETS, Asked, Facts, facts_of, fitting_ngrams
 from edge_lstm_export.train.run import with_knowledge
 from edge_lstm_export.train.sources.memory import dataset_from
@@ -67,8 +67,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
         "teachers.sentiment",
     ),
     "soft targets": (off(own_labels=1.0), ""),
-    "augmentation": (off(augmentation=Augmentation()), "augment"),
-    "synonyms": (off(augmentation={"synonyms": 0}), "pretrained.PretrainedWords.synonyms"),
+    "augmentation": (off(augmentation=0), "augment"),
     "word table": (off(word_table="none", related_words=False), "pretrained"),
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),

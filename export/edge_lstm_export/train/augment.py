@@ -3,31 +3,26 @@ for thousands of texts near the rows learns what the teacher knows.
 
 A text with words left out, a piece of it, the first half of it with the second half of another, or with words
 exchanged for another's; which way is drawn (after Tang et al., 2019). No variant inherits a label: that of
-"not good" without "not" is another one. Where teachers know words, words are replaced by near ones too: "How
-far is it" becomes "How distant is it", and a word that no row holds comes into a sentence.
+"not good" without "not" is another one.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.text import MARKS, spaceless
-from edge_lstm_export.train.options import Augmentation
+from edge_lstm.text import spaceless
 
 Ints = npt.NDArray[np.int64]
-Synonyms = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 
 # How often each way is taken; the rest are exchanged words.
 LEFT_OUT, PIECE, JOINED = 0.35, 0.25, 0.25
 EXCHANGED_SHARE = 1 / 3  # of a text's words
 LEFT_OUT_SHARE = 0.1, 0.5
 PIECE_SHARE = 0.3, 0.8
-SYNONYM_SHARE = 0.5  # of a text's words that have near ones
 
 
 @dataclass(frozen=True)
@@ -39,16 +34,10 @@ class AugmentedTexts:
     fold: Ints
 
 
-def augment(
-    texts: Sequence[str], fold: Ints, options: Augmentation, synonyms: Synonyms | None, seed: int
-) -> AugmentedTexts:
-    """Make texts of every one of ``texts``. fold: int64 [n], only texts of one are mixed; synonyms: near
-    words of words in lower case, by word."""
-    variants = _variants(texts, fold, options.variants, seed)
-    if synonyms is not None and options.synonyms:
-        variants = itertools.chain(variants, _with_synonyms(texts, synonyms, options.synonyms, seed))
+def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> AugmentedTexts:
+    """Make at most ``each`` texts of every one of ``texts``. fold: int64 [n], only texts of one are mixed."""
     sources: dict[str, int] = {}
-    for i, text in variants:
+    for i, text in _variants(texts, fold, each, seed):
         if text.strip():
             sources.setdefault(text, i)
     for text in texts:
@@ -82,24 +71,3 @@ def _variant(own: list[str], other: list[str], way: float, rng: np.random.Genera
     exchanged = rng.random(len(own)) < EXCHANGED_SHARE
     drawn = rng.integers(0, len(other), len(own))
     return [other[j] if change else unit for unit, change, j in zip(own, exchanged, drawn)]
-
-
-def _with_synonyms(
-    texts: Sequence[str], synonyms: Synonyms, each: int, seed: int
-) -> Iterator[tuple[int, str]]:
-    """Yield (number of the source, text), ``each`` times per text that has words with near ones."""
-    rng = np.random.default_rng([seed, 0x4E])
-    units = [[] if spaceless(text) else text.split() for text in texts]
-    near = synonyms(sorted({_word(unit) for own in units for unit in own}))
-    for i, own in enumerate(units):
-        choices = [near.get(_word(unit), ()) for unit in own]
-        for _ in range(each if any(choices) else 0):
-            replaced = (
-                choice[int(rng.integers(len(choice)))] if choice and rng.random() < SYNONYM_SHARE else unit
-                for unit, choice in zip(own, choices)
-            )
-            yield i, " ".join(replaced)
-
-
-def _word(unit: str) -> str:
-    return unit.strip(MARKS).lower()

@@ -48,7 +48,7 @@ def prepare(dataset: Dataset, plan: Plan, unlabelled: Sequence[str], words: Pret
     folds = plan.validation.folds or (TEACHER_FOLDS if plan.teachers else 1)
     fold = folds_of(rows, folds, plan.seed)
     log = tuple(unlabelled)
-    augmented = augment(rows.texts, fold, plan.augmentation, words.synonyms if words else None, plan.seed)
+    augmented = augment(rows.texts, fold, plan.augmentation, plan.seed)
     marks = informative_marks(rows.texts, rows.labels)
     related = None
     if words is not None and plan.related_words:

@@ -192,15 +192,6 @@ class SparseOptions(Options):
 
 
 @dataclass(frozen=True)
-class Augmentation(Options):
-    """Texts made of each training text for teachers to label: pieces of it and mixtures with others, and
-    copies with words replaced by near ones (where the teachers know words)."""
-
-    variants: int = between(0, 0, 1000)
-    synonyms: int = between(0, 0, 1000)
-
-
-@dataclass(frozen=True)
 class Validation(Options):
     """What judges the network: a share of the training texts that is held out, or ``folds``: each text is
     judged by a network that did not learn from its fold, and the written one learns from all. Neither: the

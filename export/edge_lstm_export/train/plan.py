@@ -20,7 +20,6 @@ from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.options import (
     MOST_EXACT_LABELS,
-    Augmentation,
     LinearOptions,
     LoopOptions,
     NetworkConfig,
@@ -124,10 +123,11 @@ class Plan(Options):
     teachers: in the order in which they are asked, the first always kept: "linear", "sentiment", and of a
     transformer "probe NAME", "fine-tuned NAME" or "classifier NAME". word_table: whose embeddings the n-gram
     part reads; related_words: its words near those of the texts come into the vocabulary too, since few rows
-    hold few of the words to come. own_labels: how much a row's own label counts in its target beside what
-    the teachers predict, 0 to 1. unlabelled: at most so many texts without a label are learnt from. balance:
-    see calibrate.balance_offset. precision: what each label's threshold is to reach, where a text may have
-    several labels; 0: the best F1. examples: training texts that the model file holds.
+    hold few of the words to come. augmentation: texts made of each row, at most. own_labels: how much a row's
+    own label counts in its target beside what the teachers predict, 0 to 1. unlabelled: at most so many texts
+    without a label are learnt from. balance: see calibrate.balance_offset. precision: what each label's
+    threshold is to reach, where a text may have several labels; 0: the best F1. examples: training texts that
+    the model file holds.
     """
 
     preset: str = "small"
@@ -138,7 +138,7 @@ class Plan(Options):
     sparse: SparseOptions = field(default_factory=SparseOptions)
     validation: Validation = field(default_factory=Validation)
     loop: LoopOptions = field(default_factory=LoopOptions)
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: int = between(0, 0, 1000)
     teachers: tuple[str, ...] = ()
     word_table: WordTable = "none"
     related_words: bool = False
@@ -247,10 +247,9 @@ FEWEST_STEPS, MOST_EPOCHS = 500, 40  # a shorter training has not seen enough, w
 
 # Own labels' share in a row's target: beside the linear teacher alone, and beside one that knows more.
 OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
-# Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and how
-# many of one row: variants and synonyms.
-AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER = 4_000, 12_000, (24_000, 80_000)
-MOST_VARIANTS, MOST_SYNONYMS = 40, 20
+# Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
+# most of one row.
+AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 24_000, 40
 # What naive Bayes counts beside an SVM, and the meaning of a text beside its n-grams.
 BAYES, EMBEDDINGS = 0.5, 1.5
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
@@ -274,7 +273,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     few = facts.rows < FEW_ROWS
     augmentation = _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
-    pool = facts.rows * (augmentation.variants + augmentation.synonyms) + unlabelled
+    pool = facts.rows * augmentation + unlabelled
     network, text = _network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0)
     embeddings = 0.0 if table == "none" else EMBEDDINGS
     linear = LinearOptions(facts.kind != "long", 1.0 if few else 0.5, BAYES, embeddings)
@@ -330,19 +329,16 @@ def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     return "english" if facts.english >= LEAST_ENGLISH else "none"
 
 
-def _augmentation(facts: Facts, experts: list[str]) -> Augmentation:
+def _augmentation(facts: Facts, experts: list[str]) -> int:
     """Texts are made where a teacher knows more than the rows do."""
     if not experts or facts.rows > MOST_TO_AUGMENT or facts.kind == "long":
-        return Augmentation()
+        return 0
     few, many_labels = facts.rows < FEW_ROWS, facts.kind == "many labels"
-    variants = synonyms = AUGMENTED_MANY_LABELS if many_labels and few and not facts.unlabelled else AUGMENTED
+    texts = AUGMENTED_MANY_LABELS if many_labels and few and not facts.unlabelled else AUGMENTED
     if not few and not many_labels and experts[-1] != SENTIMENT and not facts.unlabelled:
-        variants, synonyms = AUGMENTED_ENCODER
+        texts = AUGMENTED_ENCODER
     fewest = int(np.clip(MOST_TO_AUGMENT // max(1, facts.rows), 1, 3))
-    return Augmentation(
-        int(np.clip(variants // max(1, facts.rows), fewest, MOST_VARIANTS)),
-        int(np.clip(synonyms // max(1, facts.rows), 3, MOST_SYNONYMS)),
-    )
+    return int(np.clip(texts // max(1, facts.rows), fewest, MOST_OF_A_ROW))
 
 
 def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
@@ -445,7 +441,7 @@ def _room(kb: int, config: NetworkConfig) -> int:
 
 def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     """(what, value, why) of each decision, for a person."""
-    network, text, loop, each = plan.network, plan.text, plan.loop, plan.augmentation
+    network, text, loop = plan.network, plan.text, plan.loop
     lines = [
         ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
         ("text rule", text.rule, f"{text.num_words:,} ids, the last {text.length} of a text"),
@@ -466,9 +462,8 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     elif not plan.teachers:
         why = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
     lines.append(("teachers", ", ".join(plan.teachers) or "none", why))
-    if each.variants or each.synonyms:
-        count = each.variants + each.synonyms
-        lines.append(("augmentation", f"{count} texts per row", "a teacher labels them"))
+    if plan.augmentation:
+        lines.append(("augmentation", f"{plan.augmentation} texts per row", "a teacher labels them"))
     if plan.word_table != "none":
         lines.append(("word embeddings", plan.word_table, "few rows hold few of the words to come"))
     judged, why = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"

@@ -18,7 +18,6 @@ from edge_lstm.text import FIRST_WORD_ID, split_marks
 from edge_lstm_export.train.data import Floats, Ints
 
 WIDTH = 128  # of a word embedding: principal components
-NEIGHBOURS, LEAST_LIKENESS = 12, 0.35  # synonyms of a word: at most so many, of at least this cosine
 _CHUNK = 4096  # words compared at once
 # The smooth inverse frequency a / (a + p) of Arora, Liang and Ma (2017), "A simple but tough-to-beat baseline
 # for sentence embeddings"; p by Zipf's law from the rank, as model2vec has it, flatter among the first words.
@@ -109,21 +108,6 @@ class PretrainedWords:
         likeness = np.concatenate([(part @ vectors.T).max(axis=1) for part in parts])
         excluded, order = set(without), np.argsort(-likeness, kind="stable")
         return tuple([word for i in order if (word := self.words[i]) not in excluded][:most])
-
-    def synonyms(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Return the synonyms of each word, at most NEIGHBOURS, in no order."""
-        if not self.words:
-            return {}
-        synonyms = {}
-        for start in range(0, len(words), _CHUNK // 8):
-            chunk = words[start : start + _CHUNK // 8]
-            likeness = self.vectors(chunk) @ self._word_vectors.T
-            last = min(NEIGHBOURS, likeness.shape[1] - 1)  # the word itself may be among them
-            nearest = np.argpartition(-likeness, last, axis=1)[:, : last + 1]
-            for word, row, places in zip(chunk, likeness, nearest):
-                near = [self.words[i] for i in places if row[i] > LEAST_LIKENESS and self.words[i] != word]
-                synonyms[word] = tuple(near[:NEIGHBOURS])
-        return synonyms
 
 
 @lru_cache(maxsize=1)
