@@ -24,8 +24,8 @@ from typing import Any
 from edge_lstm_export import Plan, TextClassifier, make_plan
 from edge_lstm_export.train.options import Validation
 from edge_lstm_export.train.plan import LINEAR, PRESETS, Asked, Facts, facts_of, fitting_ngrams
-from edge_lstm_export.train.run import with_knowledge
 from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.train import with_knowledge
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, split
 from benchmarks.table import markdown_table

@@ -249,8 +249,8 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
         callback=said.append,
         data=DataOptions(test_share=0.1),
     )
-    assert report.result.test is not None and report.inputs.facts.rows == 72
-    assert load_checkpoint(output).training == report.result.checkpoint.training
+    assert report.test is not None and sum(report.checkpoint.training["data"]["train_texts"].values()) == 72
+    assert load_checkpoint(output).training == report.checkpoint.training
     assert {path.name for path in tmp_path.glob("m.*")} == {
         "m.safetensors",
         "m.history.json",

@@ -10,19 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import (
-    PartLogits,
-    balance_offset,
+from edge_lstm_export.train.calibrate import PartLogits, balance_offset, fit_stack, score
+from edge_lstm_export.train.examples import Examples, evaluation_batches, shuffled_batches
+from edge_lstm_export.train.logits import (
     count_correct,
-    fit_stack,
     fit_temperature,
     log_probabilities,
-    predict_logits,
-    score,
     soft_cross_entropy,
 )
-from edge_lstm_export.train.examples import Examples, evaluation_batches, shuffled_batches
-from edge_lstm_export.train.loop import Callbacks, Progress, fit_network
+from edge_lstm_export.train.loop import Callbacks, Progress, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import LoopOptions, NetworkConfig
 from hypothesis import given

@@ -11,8 +11,7 @@ import pytest
 from edge_lstm_export.train.options import TextOptions
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.pretrained import english
-from edge_lstm_export.train.run import with_knowledge
-from edge_lstm_export.train.train import fit
+from edge_lstm_export.train.train import fit, with_knowledge
 from edge_lstm_export.train.vocabulary import (
     build_vocabulary,
     count_words,
@@ -34,7 +33,7 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
     assert most_frequent(count_words(TEXTS), 5000) == ("the", "film", "a", "b", "end")
     assert most_frequent(count_words(TEXTS), 7) == ("the", "film", "a")
     assert Tokenizer(most_frequent(count_words(TEXTS), 7)).num_ids == 7
-    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 5000, 30)).tokenizer
+    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 5000, 30))
     assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), None, 30)
 
 
@@ -45,7 +44,7 @@ def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Ra
     texts = [*texts, "word"]
     shuffled = rng.sample(texts, len(texts))
     options = TextOptions(rule, 12)
-    assert build_vocabulary(texts, (), options).tokenizer == build_vocabulary(shuffled, (), options).tokenizer
+    assert build_vocabulary(texts, (), options) == build_vocabulary(shuffled, (), options)
 
 
 @pytest.mark.parametrize("rule", ["keras", "subwords"])
@@ -70,7 +69,7 @@ def test_marks_that_tell_labels_apart_are_words() -> None:
     texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so"] * 100
     labels = np.eye(2, dtype=np.bool_)[np.arange(300) % 2]
     assert informative_marks(texts, labels) == "!."
-    found = build_vocabulary(texts, (), TextOptions(num_words=50), "!.").tokenizer
+    found = build_vocabulary(texts, (), TextOptions(num_words=50), "!.")
     assert {"!", "."} <= set(found.words) and "," not in found.words
 
 
@@ -87,8 +86,8 @@ def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:
         asked.append((tuple(words), most))
         return ["film", "cinema"][:most]
 
-    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40)).tokenizer
-    found = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40), related=related).tokenizer
+    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40))
+    found = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40), related=related)
     assert found.words == (*plain.words, "film", "cinema") and found.pieces == plain.pieces
     ((words, most),) = asked
     assert words == plain.words and most == 40 - plain.num_ids

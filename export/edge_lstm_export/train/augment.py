@@ -9,7 +9,6 @@ exchanged for another's; which way is drawn (after Tang et al., 2019). No varian
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,24 +24,16 @@ LEFT_OUT_SHARE = 0.1, 0.5
 PIECE_SHARE = 0.3, 0.8
 
 
-@dataclass(frozen=True)
-class AugmentedTexts:
-    """texts: different from each other and from those they were made of; fold: int64 [n], the fold that all
-    their sources are of."""
-
-    texts: tuple[str, ...]
-    fold: Ints
-
-
-def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> AugmentedTexts:
-    """Make at most ``each`` texts of every one of ``texts``. fold: int64 [n], only texts of one are mixed."""
+def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tuple[str, ...], Ints]:
+    """Make at most ``each`` texts of every one of ``texts``; return them, different from each other and from
+    those, with the fold that all their sources are of. fold: int64 [n], only texts of one are mixed."""
     sources: dict[str, int] = {}
     for i, text in _variants(texts, fold, each, seed):
         if text.strip():
             sources.setdefault(text, i)
     for text in texts:
         sources.pop(text, None)
-    return AugmentedTexts(tuple(sources), fold[np.array([*sources.values()], np.int64)])
+    return tuple(sources), fold[np.array([*sources.values()], np.int64)]
 
 
 def _variants(texts: Sequence[str], fold: Ints, each: int, seed: int) -> Iterator[tuple[int, str]]:

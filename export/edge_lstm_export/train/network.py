@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_lstm_export.train.logits import log_probabilities
 from edge_lstm_export.train.options import NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -118,12 +119,7 @@ class Network(nn.Module):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """logits [B, 1 or L] → [B, L], rows sum to 1 unless a text may have several labels."""
-        if self.config.several:
-            return torch.sigmoid(logits)
-        if self.config.labels == 2:
-            positive = torch.sigmoid(logits)
-            return torch.cat([1 - positive, positive], dim=1)
-        return torch.softmax(logits, dim=1)
+        return torch.sigmoid(logits) if self.config.several else log_probabilities(logits).exp()
 
     def parameter_table(self) -> list[tuple[str, str, int]]:
         """(layer, shape of its output, trainable parameters), as ``model.summary()`` of Keras."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from torch.nn import functional
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.linear import Matrix, cross_entropy, svm_and_bayes
+from edge_lstm_export.train.linear import Matrix, svm_and_bayes
+from edge_lstm_export.train.logits import cross_entropy
 
 Doubles = npt.NDArray[np.float64]
 CHARACTERS = 2, 5
@@ -63,16 +65,13 @@ class Features:
 
     def held(self, examples: Examples) -> Matrix:
         """float32 [texts, n], CSR: 1 for each n-gram that a text holds."""
-        blocks = [self._held(*block) for block in _blocks(examples)]
-        return sparse.vstack([sparse.csr_matrix((0, len(self.keys)), dtype=np.float32), *blocks], "csr")
-
-    def _held(self, texts: int, owner: Ints, ids: Ints) -> Matrix:
-        left, pairs = _pairs(owner, ids)
-        owner, keys = np.concatenate([owner, left]), np.concatenate([ids, pairs])
-        place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
-        inside = self.keys[place] == keys
-        rows, columns = _each_once(owner[inside], place[inside], len(self.keys))
-        return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (texts, len(self.keys)))
+        blocks = [sparse.csr_matrix((0, len(self.keys)), dtype=np.float32)]
+        for texts, owner, ids, pair_owner, pairs in _blocks(examples):
+            owner, keys = np.concatenate([owner, pair_owner]), np.concatenate([ids, pairs])
+            place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+            inside = self.keys[place] == keys
+            blocks.append(_ones(owner[inside], place[inside], (texts, len(self.keys))))
+        return sparse.vstack(blocks, "csr")
 
     def best(self, vectors: Floats, held: Matrix, most: int) -> Features:
         """Keep ``most``: the first words and then the pairs that move most logits, by the length of their
@@ -165,24 +164,31 @@ class SparseWeights:
     head: Floats
     bias: Floats
 
-    def logits(self, held: Matrix, lengths: Ints) -> Floats:
-        """held: float32 [texts, n], what each text holds → float32 [texts, logits]."""
-        total = np.asarray(held @ self.vectors)
-        return np.asarray(total / np.sqrt(lengths)[:, None] @ self.head.T + self.bias, np.float32)
+    def logits(self, features: Features, examples: Examples) -> Floats:
+        """float32 [texts, logits]."""
+        total = np.asarray(features.held(examples) @ self.vectors)
+        return np.asarray(total / examples.roots @ self.head.T + self.bias, np.float32)
 
 
 @dataclass(frozen=True)
 class SparseData:
-    """What the n-gram part is fitted to. held: float32 [texts, n]; lengths: int64 [texts], in tokens;
-    targets: float32 [texts, L]; several: a text may have several labels; embeddings: the length of a text's
-    meaning beside its n-grams, which have length 1, and its characters, which have too."""
+    """What the n-gram part is fitted to. several: a text may have several labels; embeddings: the length of a
+    text's meaning beside its n-grams, which have length 1, and its characters, which have too."""
 
     features: Features
-    held: Matrix
-    lengths: Ints
-    targets: Floats
+    examples: Examples
     several: bool = False
     embeddings: float = 0.0
+
+    @cached_property
+    def held(self) -> Matrix:
+        """float32 [texts, n], see :meth:`Features.held`."""
+        return self.features.held(self.examples)
+
+    @property
+    def targets(self) -> Floats:
+        """float32 [texts, L]."""
+        return self.examples.targets
 
     @property
     def labels(self) -> Bools:
@@ -212,7 +218,7 @@ class SparseData:
         weights[texts == 0] = 0
         weights[n:][texts[n:] < FEWEST_TEXTS] = 0
         weights[dense:] = 1
-        by_length = sparse.diags((1 / np.sqrt(self.lengths)).astype(np.float32))
+        by_length = sparse.diags((1 / self.examples.roots[:, 0]).astype(np.float32))
         scaled = (by_length @ x @ sparse.diags(weights)).tocsr()
         squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / max(1, x.shape[0])
         for block, size in ((slice(n), 1.0), (slice(n, dense), 1.0), (slice(dense, None), self.embeddings)):
@@ -262,7 +268,7 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
     """Vectors of ``width`` and a head for many labels, by AdamW on the targets. Steps drop half of a text's
     n-grams."""
     x, rng = data.features.matrix(data.held), np.random.default_rng([seed, 0x3A])
-    root = torch.from_numpy(np.sqrt(data.lengths).astype(np.float32)).unsqueeze(1)
+    roots = torch.from_numpy(data.examples.roots.astype(np.float32))
     targets = torch.from_numpy(data.targets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -284,7 +290,7 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
             batch = _dropped(shuffled, start, len(rows), rng)
             # PyTorch's embedding_bag takes several times as long for its gradient.
             total = torch.from_numpy(batch @ table).requires_grad_()
-            logits = head(total / root[rows])
+            logits = head(total / roots[rows])
             if data.several:
                 loss = functional.binary_cross_entropy_with_logits(logits, targets[rows], reduction="sum")
                 loss = loss / len(rows)
@@ -308,17 +314,17 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     Kept are the directions in which the logits of the texts differ most (singular value decomposition).
     """
     count, width = first.head.shape
-    by_length = np.sqrt(data.lengths)[:, None]
+    roots = data.examples.roots
     total, bias = np.zeros((len(data.features.keys), count), np.float32), np.zeros(count, np.float32)
     scale = None
     for weights in (first, second):
         vectors = weights.vectors @ weights.head.T
         vectors = vectors if data.several else vectors - vectors.mean(axis=1, keepdims=True)
-        spread = max(1e-6, float(np.std((data.held @ vectors) / by_length)))
+        spread = max(1e-6, float(np.std((data.held @ vectors) / roots)))
         scale = scale or spread
         total += np.float32(0.5 * scale / spread) * vectors
         bias += np.float32(0.5 * scale / spread) * weights.bias
-    _, _, axes = np.linalg.svd((data.held @ total) / by_length, full_matrices=False)
+    _, _, axes = np.linalg.svd((data.held @ total) / roots, full_matrices=False)
     head = np.zeros((count, width), np.float32)
     head[:, : len(axes)] = axes[:width].T
     return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
@@ -337,34 +343,31 @@ def _dropped(x: Matrix, start: int, rows: int, rng: np.random.Generator) -> Matr
 # --- Counting -----------------------------------------------------------------------------------------------
 
 
-def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints]]:
-    """Yield (texts, the text of each id, ids) of some texts at a time: all at once would take gigabytes."""
+def _blocks(examples: Examples) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
+    """Yield (texts, the text of each id, ids, the text of each pair of neighbours, keys of the pairs), int64,
+    of some texts at a time: all at once would take gigabytes."""
     for start in range(0, len(examples), _TEXTS_AT_A_TIME):
         offsets = examples.offsets[start : start + _TEXTS_AT_A_TIME + 1]
         owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        yield len(offsets) - 1, owner, examples.ids[offsets[0] : offsets[-1]].astype(np.int64)
+        ids = examples.ids[offsets[0] : offsets[-1]].astype(np.int64)
+        same = owner[:-1] == owner[1:]
+        yield len(offsets) - 1, owner, ids, owner[:-1][same], (ids[:-1] * _PAIR_BASE + ids[1:])[same]
 
 
-def _pairs(owner: Ints, ids: Ints) -> tuple[Ints, Ints]:
-    """(text, key) of each pair of neighbours, int64 [n] each."""
-    same = owner[:-1] == owner[1:]
-    return owner[:-1][same], (ids[:-1] * _PAIR_BASE + ids[1:])[same]
+def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
+    """float32 CSR: 1 at these places, however often each is named."""
+    matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
+    matrix.data[:] = 1
+    return matrix
 
 
 def _pairs_of(examples: Examples) -> tuple[Ints, Ints]:
-    """(text, key) of the pairs, int64 [n] each, each once per text."""
-    parts, first = [(np.zeros(0, np.int64), np.zeros(0, np.int64))], 0
-    for texts, owner, ids in _blocks(examples):
-        owner, pairs = _pairs(owner, ids)
-        keys, place = np.unique(pairs, return_inverse=True)
-        owner, place = _each_once(owner, place.reshape(-1), len(keys))
-        parts.append((owner + first, keys[place]))
+    """(text, key) of the pairs, int64 [n] each, each once per text, in ascending order."""
+    owners, keys, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    for texts, _, _, owner, pairs in _blocks(examples):
+        different, place = np.unique(pairs, return_inverse=True)
+        held = _ones(owner, place.reshape(-1), (texts, len(different))).tocoo()
+        owners.append(held.row.astype(np.int64) + first)
+        keys.append(different[held.col])
         first += texts
-    return np.concatenate([owner for owner, _ in parts]), np.concatenate([keys for _, keys in parts])
-
-
-def _each_once(rows: Ints, columns: Ints, width: int) -> tuple[Ints, Ints]:
-    """Return the different (row, column) in ascending order, int64 [n] each; columns are below ``width``."""
-    both = np.sort(rows * width + columns)
-    both = both[np.diff(both, prepend=-1) != 0]  # numpy's unique hashes, which takes several times as long
-    return both // max(1, width), both % max(1, width)
+    return np.concatenate(owners), np.concatenate(keys)

@@ -19,11 +19,9 @@ Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
 SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
 
-# More labels than this are ids or a column of numbers: each one is a row of the head and a column of the
-# targets.
-MOST_LABELS = 1000
 # Up to so many labels an n-gram has a column for each logit, with more a vector of a lower rank.
 MOST_EXACT_LABELS = 16
+UNTUNED = 0.5  # the threshold of a label that no validation text has
 
 
 def between(default: Any, least: float, most: float, *, above: bool = False, below: bool = False) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import spaceless, split_marks
-from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Dataset
 from edge_lstm_export.train.options import (
     MOST_EXACT_LABELS,
     LinearOptions,
@@ -30,7 +30,6 @@ from edge_lstm_export.train.options import (
     between,
     from_plain,
 )
-from edge_lstm_export.train.vocabulary import UNSEGMENTED_SHARE
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
 WordTable = Literal["none", "english", "sentiment", "encoder"]
@@ -125,9 +124,8 @@ class Plan(Options):
     part reads; related_words: its words near those of the texts come into the vocabulary too, since few rows
     hold few of the words to come. augmentation: texts made of each row, at most. own_labels: how much a row's
     own label counts in its target beside what the teachers predict, 0 to 1. unlabelled: at most so many texts
-    without a label are learnt from. balance: see calibrate.balance_offset. precision: what each label's
-    threshold is to reach, where a text may have several labels; 0: the best F1. examples: training texts that
-    the model file holds.
+    without a label are learnt from. balance: see calibrate.balance_offset. examples: training texts that the
+    model file holds.
     """
 
     preset: str = "small"
@@ -145,7 +143,6 @@ class Plan(Options):
     own_labels: float = between(1.0, 0, 1)
     unlabelled: int = between(0, 0, 10**9)
     balance: bool = False
-    precision: float = between(0.0, 0, 1)
     examples: int = between(EXAMPLES, 0, 8)
     seed: int = between(0, 0, 2**63 - 1)
 
@@ -162,6 +159,8 @@ class Plan(Options):
                     f"transformer '{PROBE} NAME', '{FINE_TUNED} NAME' and '{CLASSIFIER} NAME'"
                 )
             encoders |= kind in (PROBE, FINE_TUNED)
+        if self.augmentation and not self.teachers:
+            raise DataError("augmented texts need a teacher; set augmentation to 0")
         if self.word_table == "encoder" and not encoders:
             raise DataError(
                 "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
@@ -171,6 +170,16 @@ class Plan(Options):
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
+
+    def check_fits(self, dataset: Dataset) -> None:
+        """Raise DataError where the plan is for other labels."""
+        labels, several = len(dataset.labels), dataset.several
+        if (self.network.labels, self.network.several) != (labels, several):
+            kind = "several labels" if several else "one label"
+            raise DataError(
+                f"the plan is for {self.network.labels} labels, the data have {labels}, {kind} per text; "
+                "make a plan for these data with --dry-run"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -7,21 +7,18 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, MARKS, Tokenizer, spaceless, split_marks, split_words
+from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Bools
 from edge_lstm_export.train.options import TextOptions
 
 # A subword has at most so many characters, and is taken where it occurs in so many different words.
 LONGEST_SUBWORD = 6
 FEWEST_WORDS = 3
 LONGEST_WORD = 60  # characters: a longer one is no word, and is read as subwords
-# Texts are in an unsegmented script where more of their words than this hold a character of one.
-UNSEGMENTED_SHARE = 0.3
 # Of the vocabulary's lines, how many are subwords: of segmented and of unsegmented scripts; and the most,
 # where words leave room.
 SUBWORDS_SHARE, UNSEGMENTED_SUBWORDS_SHARE, MOST_SUBWORDS_SHARE = 0.2, 0.9, 0.4
@@ -30,17 +27,6 @@ SUBWORDS_SHARE, UNSEGMENTED_SUBWORDS_SHARE, MOST_SUBWORDS_SHARE = 0.2, 0.9, 0.4
 LEAST_LOG_ODDS, MARK_ERRORS = 0.2, 3.0
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """tokenizer: the text rule with its words. unknown_words: the share of words outside the vocabulary to
-    expect of new texts like these, 0 to 1."""
-
-    tokenizer: Tokenizer
-    unknown_words: float
-
 
 def build_vocabulary(
     texts: Sequence[str],
@@ -48,23 +34,19 @@ def build_vocabulary(
     options: TextOptions,
     marks: str = MARKS,
     related: Callable[[Sequence[str], int], Sequence[str]] | None = None,
-) -> Vocabulary:
-    """The vocabulary of these texts. Labels are not read.
+) -> Tokenizer:
+    """The text rule with the vocabulary of these texts. Labels are not read.
 
     marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule. related: given the
     words that were chosen, at most so many others that teachers know. Raises DataError where no word is left.
     """
     if options.rule == "keras":
-        counts = count_words(texts)
-        words = most_frequent(counts, options.num_words)
-        unseen = 1 - sum(counts[w] for w in words if counts[w] > 1) / max(1, counts.total())
-        return Vocabulary(Tokenizer(words, options.length), unseen)
+        return Tokenizer(most_frequent(count_words(texts), options.num_words), options.length)
     words, subwords = words_and_subwords([*texts, *unlabelled], options.num_words, marks)
     if related is not None:
         room = options.num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
-    tokenizer = Tokenizer(words, options.length, pieces=subwords)
-    return Vocabulary(tokenizer, unknown_share(tokenizer, texts))
+    return Tokenizer(words, options.length, pieces=subwords)
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -126,17 +108,17 @@ def informative_marks(texts: Sequence[str], labels: Bools) -> str:
     return "".join(sorted(mark for mark, chosen in zip(MARKS, tells) if chosen))
 
 
-def unknown_share(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    """The share of words outside the vocabulary to expect of new texts like these, by the subword rule.
+def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
+    """The share of words outside the vocabulary to expect of new texts like these, 0 to 1.
 
-    Words that occur once stand for those that a next text brings (Good & Turing), and those are not in the
-    vocabulary.
+    Words that occur once stand for those that a next text brings (Good & Turing). By the subword rule those
+    are not in the vocabulary.
     """
-    words = known = 0
-    for text in texts:
-        in_text, in_vocabulary = tokenizer.count_words(text)
-        words, known = words + in_text, known + in_vocabulary
-    return 1 - known / max(1, words)
+    if tokenizer.pieces is None:
+        counts = count_words(texts)
+        return 1 - sum(counts[w] for w in tokenizer.words if counts[w] > 1) / max(1, counts.total())
+    counted = [tokenizer.count_words(text) for text in texts]
+    return 1 - sum(known for _, known in counted) / max(1, sum(words for words, _ in counted))
 
 
 def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
