@@ -67,7 +67,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
         "teachers.sentiment",
     ),
     "soft targets": (off(own_labels=1.0), ""),
-    "augmentation": (off(augmentation=0), "augment"),
+    "augmentation": (off(augmentation=0), "unlabelled.augment"),
     "word table": (off(word_table="none", related_words=False), "pretrained"),
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),

@@ -45,20 +45,19 @@ FLOORS: tuple[frozenset[str], ...] = (
 WORKSTATION_FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"estimator", "quickstart", "suggest", "train.run"}),
-    frozenset({"train.train", "train.parts", "train.corpus", "train.label_issues"}),
-    frozenset({"train.teachers", "onnx"}),
+    frozenset({"train.train"}),
+    frozenset({"train.parts", "train.sources", "train.label_issues", "onnx"}),
+    frozenset(
+        f"train.{name}" for name in ("teachers", "loop", "ngrams", "word_vectors", "checkpoint", "warnings")
+    ),
     frozenset(
         f"train.{name}"
         for name in (
-            *("plan", "loop", "calibrate", "linear", "ngrams", "word_vectors", "checkpoint"),
-            *("sources", "unlabelled", "warnings"),
+            *("plan", "pretrained", "vocabulary", "unlabelled"),
+            *("network", "examples", "calibrate"),
         )
     ),
-    frozenset(
-        f"train.{name}"
-        for name in ("data", "examples", "network", "vocabulary", "pretrained", "augment", "history")
-    ),
-    frozenset({"train.options", "train.thresholds", "train.lock", "train", ""}),
+    frozenset({"train.options", "train.data", "train.logits", "train.linear", "train.history", "train", ""}),
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to evaluate on.
 HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}

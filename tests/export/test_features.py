@@ -47,10 +47,7 @@ def answers(weights: SparseWeights, features: Features, examples: Examples) -> A
 def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
     tokenizer, examples, features = read(2, 30)
     words = features.ids[: features.words]
-    assert (
-        words[:, 0].tolist() == [i for i in range(tokenizer.num_ids) if i not in (0, 1)]
-        and not words[:, 1].any()
-    )
+    assert words[:, 0].tolist() == [*range(2, tokenizer.num_ids)] and not words[:, 1].any()
     pairs = features.ids[features.words :]
     assert len(pairs) and (pairs[:, 1] > 0).all() and (np.diff(features.keys) > 0).all()
     held = features.held(examples)
@@ -131,17 +128,8 @@ def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     data = SparseData(features, examples)
     weights = fit_svm(data, 0.5) if labels < 20 else fit_low_rank(data, 8, 5, 0)
     torch.manual_seed(0)
-    config = NetworkConfig(
-        tokenizer.num_ids,
-        4,
-        5,
-        True,
-        "mean+max",
-        labels,
-        ngrams=len(features.keys),
-        ngram_dim=weights.vectors.shape[1],
-    )
-    network = Network(config).eval()
+    shape = {"ngrams": len(features.keys), "ngram_dim": weights.vectors.shape[1]}
+    network = Network(NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)).eval()
     assert network.ngrams is not None
     network.ngrams.choose(features.ids)
     lstm = predict_logits(network, examples).numpy()

@@ -78,7 +78,7 @@ def hit(job: Job, told: str, number: int, folder: Path) -> None:
     callbacks = Callbacks(
         say=tell,
         started=lambda *_: tell("the network"),
-        on_batch=lambda report: tell(f"batch {report.batch} of epoch {report.epoch}"),
+        on_batch=lambda record, batch, _: tell(f"batch {batch} of epoch {record.epoch}"),
         on_epoch=lambda record: tell(f"epoch {record.epoch}"),
         should_stop=signals.received,
         deferring=signals.deferred,

@@ -50,7 +50,7 @@ GOLDEN: list[tuple[int, int, Values, Values, str]] = [
     (200, 2, LOG, E, "short: linear probe fine-tuned; none; logistic; 3 folds; 14x64; 20; 0.6; 20000"),
     (1_999, 6, EN, NO, "short: linear; english*; svm; 3 folds; 16x64; 0; 0.8; 0"),
     (2_000, 6, EN, NO, "short: linear; english; svm; 10%; 16x64; 0; 0.8; 0"),
-    (5_000, 6, EN, E, "short: linear fine-tuned; encoder; logistic; 10%; 8x64; 4; 0.6; 0"),
+    (5_000, 6, EN, E, "short: linear fine-tuned; encoder; logistic; 10%; 8x64; 20; 0.6; 0"),
     (5_000, 6, EN | MOOD, NO, "short: linear sentiment; sentiment*; logistic; 10%; 8x64; 3; 0.6; 0"),
     (5_000, 2, EN, MUCH, "short: linear; english; svm; 20%; 30x64; 0; 0.8; 0"),
     (30_000, 6, EN, NO, "short: linear; none; svm; 10%; 14x64; 0; 0.8; 0"),
@@ -181,6 +181,11 @@ def changed(**values: Any) -> Values:
         ({"loop": 3}, r"\[loop\] must be a table of epochs"),
         ({"loop__epochs": ...}, r"\[loop\] lacks 'epochs'"),
         ({"loop__speed": 3}, r"\[loop\] has no 'speed'"),
+        ({"loop__epochs": 0}, "epochs must be from 1"),
+        ({"teachers": ["oracle"]}, "the plan names the teacher 'oracle'"),
+        ({"augmentation": 3, "teachers": []}, "augmented texts need a teacher"),
+        ({"word_table": "encoder"}, "set word_table to none"),
+        ({"preset": "best"}, "no preset 'best'"),
         ({"loop__epochs": 1.5}, r"\[loop\]: epochs must be a whole number, not 1.5"),
         ({"loop__learning_rate": float("nan")}, "learning_rate must be a number"),
         ({"loop__learning_rate": 0.0}, "learning_rate must be above 0"),
@@ -256,25 +261,15 @@ def test_an_edited_plan_is_run_and_kept(trained: Trained, tmp_path: Path) -> Non
     assert checkpoint.training["data"]["validation_texts"] == 12
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"loop__epochs": 0}, "epochs must be from 1"),
+def test_a_plan_for_other_labels_gets_one_line(trained: Trained, tmp_path: Path) -> None:
+    """What is no plan at all: tests/end_to_end/test_hostile_train.py."""
+    file = tmp_path / "plan.json"
+    for values, said in (
         ({"network__labels": 3, "network__ngram_dim": 3}, "the plan is for 3 labels, the data have 2"),
         ({"network__several": True, "network__ngram_dim": 2}, "make a plan for these data"),
-        ({"teachers": ["oracle"]}, "the plan names the teacher 'oracle'"),
-        ({"word_table": "encoder"}, "set word_table to none"),
-        ({"preset": "best"}, "no preset 'best'"),
-    ],
-    ids=str,
-)
-def test_a_plan_that_is_none_for_these_data_gets_one_line(
-    trained: Trained, tmp_path: Path, values: Values, said: str
-) -> None:
-    """What is no plan at all: tests/end_to_end/test_hostile_train.py."""
-    (tmp_path / "plan.json").write_text(json.dumps(changed(**values)))
-    result = train(trained.rows, "-o", tmp_path / "m.safetensors", "--plan", tmp_path / "plan.json")
-    assert said in result.error
+    ):
+        file.write_text(json.dumps(changed(**values)))
+        assert said in train(trained.rows, "-o", tmp_path / "m.safetensors", "--plan", file).error
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 

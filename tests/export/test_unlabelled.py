@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export.train import unlabelled
-from edge_lstm_export.train.augment import augment
-from edge_lstm_export.train.unlabelled import choose_unlabelled
+from edge_lstm_export.train.unlabelled import augment, choose_unlabelled
 
 LEFT_OUT = {"a red door", "the green wall", "the moon"}
 

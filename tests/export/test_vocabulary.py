@@ -59,9 +59,8 @@ def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
     words, subwords = words_and_subwords(texts, 400)
     assert "walking" in words and "ing" in subwords and set("walkingteds") <= set(subwords)
     meals = ["这个菜", "那碗汤", "他的面", "你的饭", "我的茶"]
-    words, subwords = words_and_subwords(
-        [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")], 40
-    )
+    praise = [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")]
+    words, subwords = words_and_subwords(praise, 40)
     assert {"好", "吃"} <= set(subwords) and any("好吃" in part for part in subwords)
 
 
@@ -129,10 +128,8 @@ def test_the_table_knows_which_words_are_alike() -> None:
 def test_embeddings_are_of_the_words_of_a_vocabulary_and_a_frequent_word_means_little() -> None:
     found = english().embeddings(["the", "movie", "salamanca", "xyzzy"], 11)
     assert found.vectors.any(axis=1).tolist() == [False] * 4 + [True, True, True] + [False] * 4
-    weights = found.weights[4:8]
-    assert (np.diff(weights) >= 0).all() and weights[3] == 1
-    assert weights[0] < 0.05 < 0.3 < weights[1] < 0.9
-    np.testing.assert_allclose(found.weighted, found.vectors * found.weights[:, None])
+    the, movie, rare = np.linalg.norm(found.weighted[4:7], axis=1)
+    assert the < 0.05 < 0.3 < movie < 0.9 and movie < rare <= 1
 
 
 def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
@@ -141,9 +138,6 @@ def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
     facts = with_knowledge(facts_of(data), data, Asked())
     plan = make_plan(facts, Asked("tiny", "none", epochs=1, validation=0.0))
     assert facts.english > 0.9 and plan.word_table == "english" and plan.related_words
-    accuracy = {}
-    for table in ("english", "none"):
-        test = fit(data, replace(plan, word_table=table, related_words=table != "none")).test
-        assert test is not None
-        accuracy[table] = test.to_dict()["accuracy"]
-    assert accuracy["english"] > 0.75 > accuracy["none"]
+    results = [fit(data, plan), fit(data, replace(plan, word_table="none", related_words=False))]
+    with_it, without = (result.checkpoint.training["test"]["accuracy"] for result in results)
+    assert with_it > 0.75 > without

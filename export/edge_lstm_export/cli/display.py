@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.onnx.export import Choice, Exported, Quantized
     from edge_lstm_export.train.calibrate import Scores
     from edge_lstm_export.train.history import EpochRecord
-    from edge_lstm_export.train.loop import BatchReport, Callbacks
+    from edge_lstm_export.train.loop import Callbacks
     from edge_lstm_export.train.network import Network
     from edge_lstm_export.train.run import Inputs, Job
     from edge_lstm_export.train.train import Result
@@ -123,10 +123,10 @@ class TrainingDisplay:
         count = sum(count for _, _, count in network.parameter_table())
         self.say(f"training {count:,} parameters on {texts:,} texts")
 
-    def _batch(self, report: BatchReport) -> None:
+    def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
         if self._status is not None:
-            done = f"{report.batch / report.batches:4.0%}  loss {report.loss:.4f}"
-            self.say(f"epoch {report.epoch} {done}  accuracy {report.accuracy:.1%}")
+            done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
+            self.say(f"epoch {record.epoch} {done}  accuracy {record.accuracy:.1%}")
 
     def _epoch(self, record: EpochRecord) -> None:
         line = f"epoch {record.epoch}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"

@@ -16,20 +16,9 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from edge_lstm import metrics
 from edge_lstm.answering import RiskCoverage, reach
-from edge_lstm.metrics import (
-    Interval,
-    LabelScores,
-    SetScores,
-    calibration_bins,
-    confusion_matrix,
-    expected_calibration_error,
-    label_scores,
-    log_loss,
-    macro_f1,
-    set_scores,
-    wilson_interval,
-)
+from edge_lstm.metrics import SetScores, macro_f1
 from edge_lstm_export.train.data import Bools, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
 from edge_lstm_export.train.options import UNTUNED
@@ -50,10 +39,10 @@ class Scores:
 
     texts: int
     accuracy: float
-    interval: Interval
+    interval: metrics.Interval
     log_loss: float
     calibration_error: float
-    labels: tuple[LabelScores, ...]
+    labels: tuple[metrics.LabelScores, ...]
 
     @property
     def macro_f1(self) -> float:
@@ -62,13 +51,11 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
+        numbers = ("accuracy", "macro_f1", "log_loss", "calibration_error")
         return {
             "texts": self.texts,
-            "accuracy": round(self.accuracy, 6),
+            **{name: round(getattr(self, name), 6) for name in numbers},
             "interval": [round(self.interval.low, 6), round(self.interval.high, 6)],
-            "macro_f1": round(self.macro_f1, 6),
-            "log_loss": round(self.log_loss, 6),
-            "calibration_error": round(self.calibration_error, 6),
             "labels": {row.label: row.to_dict() for row in self.labels},
         }
 
@@ -83,16 +70,16 @@ def score(
     several labels, the probability from which on a text has each."""
     answers = probabilities(logits, several=thresholds is not None)
     if thresholds is not None:
-        return set_scores(labels, reach(answers, thresholds), names)
+        return metrics.set_scores(labels, reach(answers, thresholds), names)
     predicted, truth = answers.argmax(axis=1), labels.argmax(axis=1)
     right = int((predicted == truth).sum())
     return Scores(
         texts=len(labels),
         accuracy=right / len(labels),
-        interval=wilson_interval(right, len(labels)),
-        log_loss=log_loss(truth, answers),
-        calibration_error=expected_calibration_error(calibration_bins(truth, answers)),
-        labels=label_scores(confusion_matrix(truth, predicted, len(names)), names),
+        interval=metrics.wilson_interval(right, len(labels)),
+        log_loss=metrics.log_loss(truth, answers),
+        calibration_error=metrics.expected_calibration_error(metrics.calibration_bins(truth, answers)),
+        labels=metrics.label_scores(metrics.confusion_matrix(truth, predicted, len(names)), names),
     )
 
 
@@ -170,7 +157,7 @@ def balance_offset(logits: Floats, labels: Bools) -> Floats:
 
     def f1(share: float) -> float:
         predicted = (both + share * rarity).argmax(axis=1)
-        return macro_f1(label_scores(confusion_matrix(truth, predicted, len(names)), names))
+        return macro_f1(metrics.label_scores(metrics.confusion_matrix(truth, predicted, len(names)), names))
 
     best = max(np.linspace(0, 1, 21), key=f1) * rarity
     return np.asarray(best[1:] - best[:1] if logits.shape[1] == 1 else best, np.float32)

@@ -116,7 +116,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
         parts[part][rest] = value
-    config: NetworkConfig = from_plain(NetworkConfig, description["network"], f"{path}: its network")
+    config = from_plain(NetworkConfig, description["network"], f"{path}: its network")
     network = Network(config, blank=True)
     for name, value in parts["network"].items():
         dtype = torch.int64 if name == "ngrams.ids" else torch.float32

@@ -184,13 +184,12 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     has two or more, drawn by ``seed``. Duplicates go the same way. The order is kept."""
     rng = np.random.default_rng([seed, 0x5F1D])
     unique = np.sort(np.unique(split.keys, return_index=True)[1])
-    chosen = [unique[:0]]
+    chosen: list[int] = []
     for label in np.unique(split.strata):
         rows = unique[split.strata[unique] == label]
         if len(rows) > 1 and share > 0:
-            count = min(len(rows) - 1, max(1, round(share * len(rows))))
-            chosen.append(rng.permutation(rows)[:count])
-    mask = np.isin(split.keys, split.keys[np.concatenate(chosen)])
+            chosen += rng.permutation(rows)[: min(len(rows) - 1, max(1, round(share * len(rows))))].tolist()
+    mask = np.isin(split.keys, split.keys[chosen])
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 
 

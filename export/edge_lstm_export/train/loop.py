@@ -32,18 +32,6 @@ _SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")
 
 
 @dataclass(frozen=True)
-class BatchReport:
-    """Where a run is, for a progress bar: epoch and batch count from 1; loss and accuracy of the epoch so
-    far."""
-
-    epoch: int
-    batch: int
-    batches: int
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
 class Progress:
     """A run between two batches: everything needed to continue it bit for bit.
 
@@ -65,14 +53,15 @@ class Callbacks:
 
     say: a stage begins, or got so far. started: the network is made; with its tokenizer, and the number of
     texts that it learns from. keep: called with the run's state before the first batch (unless it is
-    resumed), after every epoch, and where the run is stopped. should_stop: asked after every batch, of the
-    validation too. deferring: entered for as long as it is asked.
+    resumed), after every epoch, and where the run is stopped. on_batch: the epoch so far, and how many of how
+    many batches that is. should_stop: asked after every batch, of the validation too. deferring: entered for
+    as long as it is asked.
     """
 
     say: Callable[[str], None] = _ignore
     started: Callable[[Network, Tokenizer, int], None] = _ignore
     keep: Callable[[Progress], None] = _ignore
-    on_batch: Callable[[BatchReport], None] = _ignore
+    on_batch: Callable[[EpochRecord, int, int], None] = _ignore
     on_epoch: Callable[[EpochRecord], None] = _ignore
     should_stop: Callable[[], bool] = field(default=lambda: False)
     deferring: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -134,19 +123,19 @@ class _Run:
     callbacks: Callbacks
 
     def __post_init__(self) -> None:
-        self.network.lstm_in_bfloat16 = self.options.bfloat16 and multiplies_bfloat16()
-        self.several = self.network.config.several
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        embedding = self.network.embedding.weight
-        matrices = [p for p in trained if p.ndim > 1 and p is not embedding]
+        options, network = self.options, self.network
+        network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
+        self.several = network.config.several
+        trained = [p for p in network.parameters() if p.requires_grad]
+        embedding = network.embedding.weight
         groups = [
-            {"params": [embedding], "share": self.options.embedding_rate},
-            {"params": matrices, "share": 1.0},
+            {"params": [embedding], "share": options.embedding_rate},
+            {"params": [p for p in trained if p.ndim > 1 and p is not embedding], "share": 1.0},
             {"params": [p for p in trained if p.ndim == 1], "share": 1.0, "weight_decay": 0.0},
         ]
-        rate, decay = self.options.learning_rate, self.options.weight_decay
-        self.optimizer = torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
-        self.batches = math.ceil(len(self.examples) / self.options.batch_size)  # per epoch
+        decay = options.weight_decay
+        self.optimizer = torch.optim.AdamW(groups, options.learning_rate, weight_decay=decay, fused=True)
+        self.batches = math.ceil(len(self.examples) / options.batch_size)  # per epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}
         self.epoch = 0
@@ -196,9 +185,13 @@ class _Run:
             self.correct += correct
             self.seen += len(rows)
             self.seconds = time.perf_counter() - begin
-            means = self.loss_sum / self.seen, self.correct / self.seen
-            self.callbacks.on_batch(BatchReport(self.epoch + 1, self.batch, self.batches, *means))
+            self.callbacks.on_batch(self.record(), self.batch, self.batches)
             self.stop_if_asked()
+
+    def record(self, **measured: float) -> EpochRecord:
+        """The epoch so far."""
+        loss, accuracy = self.loss_sum / self.seen, self.correct / self.seen
+        return EpochRecord(self.epoch + 1, loss, accuracy, self.learning_rate(), self.seconds, **measured)
 
     def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
         """One update. Returns the loss and the number of correct answers of the batch [B, T]."""
@@ -227,24 +220,9 @@ class _Run:
     def close_epoch(self) -> None:
         """Measure on the validation texts and keep the weights where they are the best so far."""
         begin = time.perf_counter()
-        loss = accuracy = calibrated_loss = temperature = None
-        if self.validation is not None and len(self.validation):
-            logits = predict_logits(self.network, self.validation, on_batch=self.stop_if_asked)
-            targets = torch.from_numpy(self.validation.targets)
-            loss = float(soft_cross_entropy(logits, targets, several=self.several))
-            accuracy = count_correct(logits, targets, several=self.several) / len(targets)
-            temperature = fit_temperature(logits, targets, several=self.several)
-            calibrated_loss = float(soft_cross_entropy(logits / temperature, targets, several=self.several))
-        record = EpochRecord(
-            epoch=self.epoch + 1,
-            loss=self.loss_sum / self.seen,
-            accuracy=self.correct / self.seen,
-            validation_loss=loss,
-            validation_accuracy=accuracy,
-            calibrated_loss=calibrated_loss,
-            learning_rate=self.learning_rate(),
-            seconds=self.seconds + time.perf_counter() - begin,
-        )
+        measured = self.measure(self.validation) if self.validation else {}
+        self.seconds += time.perf_counter() - begin
+        record = self.record(**measured)
         self.history.append(record)
         if best_of(self.history) is record:
             self.best_weights = self.weights()
@@ -252,6 +230,16 @@ class _Run:
         self.begin_epoch()
         self.callbacks.on_epoch(record)
         self.callbacks.keep(self.progress())
+
+    def measure(self, validation: Examples) -> dict[str, float]:
+        logits = predict_logits(self.network, validation, on_batch=self.stop_if_asked)
+        targets, several = torch.from_numpy(validation.targets), self.several
+        temperature = fit_temperature(logits, targets, several=several)
+        return {
+            "validation_loss": float(soft_cross_entropy(logits, targets, several=several)),
+            "validation_accuracy": count_correct(logits, targets, several=several) / len(targets),
+            "calibrated_loss": float(soft_cross_entropy(logits / temperature, targets, several=several)),
+        }
 
     def weights(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}

@@ -45,12 +45,8 @@ class Network(nn.Module):
         self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
         # One nn.LSTM per direction: each is dense and one-directional, which is 10 times faster on a CPU than
         # packed sequences, and lengths are handled outside (see _direction).
-        self.lstm = nn.ModuleDict(
-            {
-                lstm_name(direction): nn.LSTM(config.embedding_dim, config.hidden, batch_first=True)
-                for direction in range(config.directions)
-            }
-        )
+        directions, size = map(lstm_name, range(config.directions)), (config.embedding_dim, config.hidden)
+        self.lstm = nn.ModuleDict({name: nn.LSTM(*size, batch_first=True) for name in directions})
         self.head = nn.Linear(config.head_inputs, config.logits)
         self.ngrams = NGramVectors(config, blank) if config.ngrams else None
 
@@ -59,10 +55,9 @@ class Network(nn.Module):
         hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
         for lstm in self.lstm.values():
-            parameters = dict(lstm.named_parameters())
-            nn.init.xavier_uniform_(parameters["weight_ih_l0"])
-            nn.init.orthogonal_(parameters["weight_hh_l0"])
-            bias, second_bias = parameters["bias_ih_l0"], parameters["bias_hh_l0"]
+            kernel, recurrent, bias, second_bias = lstm.parameters()
+            nn.init.xavier_uniform_(kernel)
+            nn.init.orthogonal_(recurrent)
             nn.init.zeros_(bias)
             nn.init.ones_(bias[hidden : 2 * hidden])  # gates: input, forget, cell, output
             # Keras (and ONNX, summed) has one bias where PyTorch adds two: the second stays zero.
@@ -70,22 +65,17 @@ class Network(nn.Module):
             second_bias.requires_grad_(False)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        if self.ngrams is not None:
-            with torch.no_grad():
-                self.head.weight[:, self.config.pooled_dim :] = 0
+        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # of the n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B, 1 or
         L]."""
-        read = self.pool(self.embed(ids), lengths)
+        embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
+        read = self.pool(embedded, lengths)
         if self.ngrams is not None:
             read = torch.cat([read, self.ngrams(ids, lengths)], dim=1)
         logits: Tensor = self.head(read)
         return logits
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """ids: int64 [B, T] → [B, T, E], with dropout in training."""
-        return functional.dropout(self.embedding(ids), self.config.dropout, self.training)
 
     def pool(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x: embedded tokens [B, T, E] → what the head reads of the LSTM: [B, pooled_dim]."""
@@ -94,7 +84,8 @@ class Network(nn.Module):
             pooled = torch.cat([last for _, last in read], dim=1)  # B, D·H
         else:
             outputs = torch.cat([output for output, _ in read], dim=2)  # B, T, D·H
-            outputs = outputs * _mask(lengths, x.shape[1]).unsqueeze(2)
+            own = torch.arange(x.shape[1]) < lengths.unsqueeze(1)  # B, T: the text's own tokens
+            outputs = outputs * own.unsqueeze(2)
             mean = outputs.sum(dim=1) / lengths.unsqueeze(1)
             # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file need not
             # tell the two apart.
@@ -123,19 +114,18 @@ class Network(nn.Module):
 
     def parameter_table(self) -> list[tuple[str, str, int]]:
         """(layer, shape of its output, trainable parameters), as ``model.summary()`` of Keras."""
-        c = self.config
+        c, steps = self.config, "" if self.config.pooling == "last" else "T, "
         kind = "Bidirectional LSTM" if c.bidirectional else "LSTM"
-        shape = f"(None, {'' if c.pooling == 'last' else 'T, '}{c.hidden * c.directions})"
         rows = [
-            ("embedding (Embedding)", f"(None, T, {c.embedding_dim})", _count(self.embedding)),
-            (f"lstm ({kind})", shape, _count(self.lstm)),
+            ("embedding (Embedding)", f"T, {c.embedding_dim}", _count(self.embedding)),
+            (f"lstm ({kind})", f"{steps}{c.hidden * c.directions}", _count(self.lstm)),
         ]
         if c.pooling != "last":
-            rows.append((f"pooling ({c.pooling})", f"(None, {c.pooled_dim})", 0))
+            rows.append((f"pooling ({c.pooling})", f"{c.pooled_dim}", 0))
         if self.ngrams is not None:
-            rows.append(("ngrams (Vectors)", f"(None, {c.ngram_dim})", self.ngrams.vectors.weight.numel()))
-        rows.append(("head (Dense)", f"(None, {c.logits})", _count(self.head)))
-        return rows
+            rows.append(("ngrams (Vectors)", f"{c.ngram_dim}", self.ngrams.vectors.weight.numel()))
+        rows.append(("head (Dense)", f"{c.logits}", _count(self.head)))
+        return [(name, f"(None, {shape})", count) for name, shape, count in rows]
 
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""
@@ -241,11 +231,6 @@ def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn
 
 def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-
-def _mask(lengths: Tensor, steps: int) -> Tensor:
-    """lengths [B] → bool [B, T], True on the text's own tokens."""
-    return torch.arange(steps, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
 
 
 def _reverse(x: Tensor, lengths: Tensor) -> Tensor:

@@ -1,11 +1,8 @@
 """The n-gram part of the network: what it reads of a text, and how its vectors are fitted, linear in it.
 
-A text is few words, so which words they are decides most, and a linear model on words, word pairs and
-characters decides it best. Where labels are few an n-gram's vector is its part of each logit, where they are
-many a vector of a lower rank.
-
-Character n-grams (2 to 5 within a word) and word embeddings count in the fit only. A word's own are fixed, so
-they are added into the word's vector, and a word that came up once still says what its characters say.
+Where labels are few an n-gram's vector is its part of each logit, where they are many a vector of a lower
+rank. Character n-grams (2 to 5 within a word) and word embeddings count in the fit only. A word's own are
+fixed, so they are added into its vector, and a word that came up once still says what its characters say.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ from edge_lstm.text import PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.linear import Matrix, svm_and_bayes
-from edge_lstm_export.train.logits import cross_entropy
+from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 
 Doubles = npt.NDArray[np.float64]
 CHARACTERS = 2, 5
@@ -84,12 +81,8 @@ class Features:
 
     def matrix(self, held: Matrix) -> Matrix:
         """held: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the fit."""
-        blocks = [held]
-        if self.characters is not None:
-            blocks.append(held @ self.characters)
-        if self.embeddings is not None:
-            blocks.append(sparse.csr_matrix(held @ self.embeddings))
-        return sparse.hstack(blocks).tocsr()
+        more = [part for part in (self.characters, self.embeddings) if part is not None]
+        return sparse.hstack([held, *(sparse.csr_matrix(held @ part) for part in more)]).tocsr()
 
     def folded(self, weights: Floats) -> Floats:
         """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs], those of the
@@ -195,7 +188,7 @@ class SparseData:
         """bool [texts, L]: the labels by the targets: the largest, of several those above one half."""
         if self.several:
             return np.asarray(self.targets > 0.5)
-        return np.asarray(np.eye(self.targets.shape[1], dtype=np.bool_)[self.targets.argmax(axis=1)])
+        return np.asarray(self.targets.argmax(axis=1)[:, None] == np.arange(self.targets.shape[1]))
 
     @property
     def outputs(self) -> int:
@@ -211,19 +204,19 @@ class SparseData:
         """
         x = self.features.matrix(self.held)
         n = len(self.features.keys)
-        width = 0 if self.features.embeddings is None else self.features.embeddings.shape[1]
-        dense = x.shape[1] - width
+        embedded = self.features.embeddings
+        dense = x.shape[1] - (0 if embedded is None else embedded.shape[1])
         texts = np.bincount(x.indices, minlength=x.shape[1])
         weights = np.log(x.shape[0] / np.maximum(1, texts)) + 1
         weights[texts == 0] = 0
         weights[n:][texts[n:] < FEWEST_TEXTS] = 0
         weights[dense:] = 1
-        by_length = sparse.diags((1 / self.examples.roots[:, 0]).astype(np.float32))
-        scaled = (by_length @ x @ sparse.diags(weights)).tocsr()
+        by_length = sparse.diags((1 / self.examples.roots[:, 0]).astype(np.float32)) @ x
+        scaled = (by_length @ sparse.diags(weights)).tocsr()
         squares = np.asarray(scaled.multiply(scaled).sum(axis=0)).ravel() / max(1, x.shape[0])
         for block, size in ((slice(n), 1.0), (slice(n, dense), 1.0), (slice(dense, None), self.embeddings)):
             weights[block] *= size / max(float(squares[block].sum()), 1e-9) ** 0.5
-        return (by_length @ x @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
+        return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
 
 
 def fit_svm(data: SparseData, bayes: float) -> SparseWeights:
@@ -259,9 +252,8 @@ def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = 
     begin = np.zeros((x.shape[1] + 1) * outputs)
     best = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": LOGISTIC_STEPS}).x
     w = best.reshape(-1, outputs).astype(np.float32)
-    return SparseWeights(
-        data.features.folded(w[:-1] * weights[:, None]), np.eye(outputs, dtype=np.float32), w[-1].copy()
-    )
+    folded = data.features.folded(w[:-1] * weights[:, None])
+    return SparseWeights(folded, np.eye(outputs, dtype=np.float32), w[-1].copy())
 
 
 def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> SparseWeights:
@@ -274,10 +266,7 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
         torch.manual_seed(seed)
         vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
         head = torch.nn.Linear(width, targets.shape[1])
-    groups: list[dict[str, Any]] = [
-        {"params": [vectors], "weight_decay": 0.0},
-        {"params": list(head.parameters())},
-    ]
+    groups: list[dict[str, Any]] = [{"params": [vectors], "weight_decay": 0.0}, {"params": head.parameters()}]
     optimizer = torch.optim.AdamW(groups, RATE, fused=True)
     steps = epochs * -(-len(targets) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=max(20, steps), pct_start=0.1)
@@ -292,8 +281,7 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
             total = torch.from_numpy(batch @ table).requires_grad_()
             logits = head(total / roots[rows])
             if data.several:
-                loss = functional.binary_cross_entropy_with_logits(logits, targets[rows], reduction="sum")
-                loss = loss / len(rows)
+                loss = soft_cross_entropy(logits, targets[rows], several=True)
             else:
                 loss = functional.cross_entropy(logits, targets[rows], label_smoothing=SMOOTHING)
             optimizer.zero_grad()

@@ -8,10 +8,11 @@ checkpoint.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -150,18 +151,15 @@ class Plan(Options):
         """Raise DataError for a value out of range, and where the parts do not fit together."""
         super().__post_init__()
         _preset(self.preset)
-        encoders = False
         for name in self.teachers:
-            kind, _, source = name.partition(" ")
-            if not (name in (LINEAR, SENTIMENT) or (kind in (PROBE, FINE_TUNED, CLASSIFIER) and source)):
+            if not re.fullmatch(f"{LINEAR}|{SENTIMENT}|({PROBE}|{FINE_TUNED}|{CLASSIFIER}) .+", name):
                 raise DataError(
                     f"the plan names the teacher {name!r}; there are {LINEAR}, {SENTIMENT}, and of a "
                     f"transformer '{PROBE} NAME', '{FINE_TUNED} NAME' and '{CLASSIFIER} NAME'"
                 )
-            encoders |= kind in (PROBE, FINE_TUNED)
         if self.augmentation and not self.teachers:
             raise DataError("augmented texts need a teacher; set augmentation to 0")
-        if self.word_table == "encoder" and not encoders:
+        if self.word_table == "encoder" and not any(n.startswith((PROBE, FINE_TUNED)) for n in self.teachers):
             raise DataError(
                 "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
             )
@@ -190,15 +188,14 @@ class Plan(Options):
         """From :meth:`to_dict`. Raises DataError for an unknown or missing name and a value out of range."""
         values = dict(values)
         if values.pop("format", None) != PLAN_FORMAT:
-            raise DataError(
-                f"the plan is not of format {PLAN_FORMAT}; write it with 'edge-lstm train --dry-run'"
-            )
-        teachers = values.get("teachers", [])
-        if not isinstance(teachers, (list, tuple)) or not all(isinstance(name, str) for name in teachers):
-            raise DataError(f"teachers must be a list of names, not {teachers!r:.40}")
+            how = "write it with 'edge-lstm train --dry-run'"
+            raise DataError(f"the plan is not of format {PLAN_FORMAT}; {how}")
         if "teachers" in values:
+            teachers = values["teachers"]
+            if not isinstance(teachers, (list, tuple)) or not all(isinstance(name, str) for name in teachers):
+                raise DataError(f"teachers must be a list of names, not {teachers!r:.40}")
             values["teachers"] = tuple(teachers)
-        return from_plain(cls, values, "the plan")  # type: ignore[no-any-return]
+        return from_plain(cls, values, "the plan")
 
 
 # --- The tables of defaults: benchmarks/decisions.md says what each row is worth ----------------------------
@@ -211,8 +208,7 @@ MOST_UNLABELLED = 20_000  # texts that teachers label
 LEAST_ENGLISH = 0.7  # of the words that the table of English words must know to be used unasked
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """A network: ids of the vocabulary, embedding, LSTM units per direction, and the rank of n-gram vectors
     where labels are many. With the two sentinels of the int8 file, widths suit vector registers."""
 
@@ -223,25 +219,21 @@ class Shape:
     bidirectional: bool = True
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A size: the largest int8 file, and the network by kind of data. Short texts in segmented scripts take a
-    large vocabulary before a small LSTM: ``short`` has what it is at least."""
+class Preset(NamedTuple):
+    """A size: the largest int8 file in 1,000 bytes, and the network by kind of data. Short texts in segmented
+    scripts take a large vocabulary before a small LSTM: ``short`` has what it is at least."""
 
     kb: int
     long: Shape
     short: Shape
-    summary: str
 
 
 PRESETS: Mapping[str, Preset] = {
-    "tiny": Preset(100, Shape(2800, 14, 30, 16, False), Shape(1500, 14, 14, 16), "under 100 kB"),
-    "small": Preset(300, Shape(8000, 14, 62, 32, False), Shape(3000, 30, 46, 32), "under 300 kB"),
-    "medium": Preset(600, Shape(12000, 30, 94, 48, False), Shape(5000, 46, 62, 48), "under 600 kB"),
-    "base": Preset(1000, Shape(16000, 30, 94, 64, True), Shape(8000, 62, 94, 64), "under 1 MB"),
-    "seed": Preset(
-        300, Shape(5000, 32, 100, 0, False), Shape(5000, 32, 100, 0, False), "Keras's IMDB example"
-    ),
+    "tiny": Preset(100, Shape(2800, 14, 30, 16, False), Shape(1500, 14, 14, 16)),
+    "small": Preset(300, Shape(8000, 14, 62, 32, False), Shape(3000, 30, 46, 32)),
+    "medium": Preset(600, Shape(12000, 30, 94, 48, False), Shape(5000, 46, 62, 48)),
+    "base": Preset(1000, Shape(16000, 30, 94, 64), Shape(8000, 62, 94, 64)),
+    "seed": Preset(300, Shape(5000, 32, 100, 0, False), Shape(5000, 32, 100, 0, False)),
 }
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
 
@@ -258,7 +250,7 @@ FEWEST_STEPS, MOST_EPOCHS = 500, 40  # a shorter training has not seen enough, w
 OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
 # most of one row.
-AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 24_000, 40
+AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
 # What naive Bayes counts beside an SVM, and the meaning of a text beside its n-grams.
 BAYES, EMBEDDINGS = 0.5, 1.5
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
@@ -361,7 +353,7 @@ def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
 
 def _validation(facts: Facts, asked: Asked) -> Validation:
     if asked.validation is not None:
-        return from_plain(Validation, {"share": asked.validation, "folds": 0}, "validation")  # type: ignore[no-any-return]
+        return from_plain(Validation, {"share": asked.validation, "folds": 0}, "validation")
     if asked.preset != "seed" and FEWEST_TO_CROSS_VALIDATE <= facts.rows < FEW_ROWS:
         return Validation(0.0, folds=3)
     return Validation(0.1 if asked.preset == "seed" or facts.rows >= FEW_ROWS else 0.0)
@@ -402,13 +394,14 @@ _NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES = 6, 2, 16_000, 350
 
 def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> tuple[NetworkConfig, TextOptions]:
     """large: short texts get a large vocabulary before a small LSTM."""
-    seed, large = asked.preset == "seed", large and facts.kind == "short" and asked.preset != "seed"
+    seed = asked.preset == "seed"
+    large = large and facts.kind == "short" and not seed
     shape = preset.long if seed or facts.kind == "long" else preset.short
+    if large:
+        embedding, hidden = map(min, shape[1:3], LARGE_VOCABULARY_SHAPE)
+        shape = shape._replace(embedding=embedding, hidden=hidden)
     config = NetworkConfig(
-        num_words=shape.words,
-        embedding_dim=min(shape.embedding, LARGE_VOCABULARY_SHAPE[0]) if large else shape.embedding,
-        hidden=min(shape.hidden, LARGE_VOCABULARY_SHAPE[1]) if large else shape.hidden,
-        bidirectional=shape.bidirectional,
+        *(shape.words, shape.embedding, shape.hidden, shape.bidirectional),
         pooling="last" if seed else "mean+max",
         labels=facts.labels,
         several=facts.several,
@@ -451,34 +444,29 @@ def _room(kb: int, config: NetworkConfig) -> int:
 def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     """(what, value, why) of each decision, for a person."""
     network, text, loop = plan.network, plan.text, plan.loop
+    exact = network.ngram_dim == network.logits
+    width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
+    both = ", both directions" if network.bidirectional else ""
+    taught = f"{plan.own_labels:.0%} of a target is the row's own label"
+    if SENTIMENT in plan.teachers and facts.sentiment is not None:
+        with_it, without = facts.sentiment
+        taught = f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
+    elif not plan.teachers:
+        taught = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
+    judged = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"
+    if folds := plan.validation.folds:
+        judged = f"{folds}-fold cross-validation", f"{facts.rows:,} rows are too few to hold some out"
     lines = [
         ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
         ("text rule", text.rule, f"{text.num_words:,} ids, the last {text.length} of a text"),
-        (
-            "LSTM",
-            f"{network.hidden} units{', both directions' if network.bidirectional else ''}",
-            f"on embeddings of {network.embedding_dim}",
-        ),
+        ("LSTM", f"{network.hidden} units{both}", f"on embeddings of {network.embedding_dim}"),
+        ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
+        ("teachers", ", ".join(plan.teachers) or "none", taught),
+        ("augmentation", f"{plan.augmentation} texts per row", "a teacher labels them"),
+        ("word embeddings", plan.word_table, "few rows hold few of the words to come"),
+        ("validation", *judged),
+        ("passes", f"at most {loop.epochs}", f"{loop.batch_size} texts per step"),
     ]
-    if network.ngrams:
-        exact = network.ngram_dim == network.logits
-        width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
-        lines.append(("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"))
-    why = f"{plan.own_labels:.0%} of a target is the row's own label"
-    if SENTIMENT in plan.teachers and facts.sentiment is not None:
-        with_it, without = facts.sentiment
-        why = f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
-    elif not plan.teachers:
-        why = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
-    lines.append(("teachers", ", ".join(plan.teachers) or "none", why))
-    if plan.augmentation:
-        lines.append(("augmentation", f"{plan.augmentation} texts per row", "a teacher labels them"))
-    if plan.word_table != "none":
-        lines.append(("word embeddings", plan.word_table, "few rows hold few of the words to come"))
-    judged, why = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"
-    if plan.validation.folds:
-        judged = f"{plan.validation.folds}-fold cross-validation"
-        why = f"{facts.rows:,} rows are too few to hold some out"
-    lines.append(("validation", judged, why))
-    lines.append(("passes", f"at most {loop.epochs}", f"{loop.batch_size} texts per step"))
-    return lines
+    parts = {"n-grams": network.ngrams, "augmentation": plan.augmentation}
+    parts["word embeddings"] = plan.word_table != "none"
+    return [line for line in lines if parts.get(line[0], True)]

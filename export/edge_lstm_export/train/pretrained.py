@@ -29,15 +29,10 @@ ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 @dataclass(frozen=True)
 class WordEmbeddings:
     """Of each id of a vocabulary. vectors: float32 [ids, width], of length 1, or 0 where nothing is known;
-    weights: float32 [ids], how much it counts in a text's meaning, from 0 to 1."""
+    weighted: the same times how much the word counts in a text's meaning, which is the sum over its words."""
 
     vectors: Floats
-    weights: Floats
-
-    @cached_property
-    def weighted(self) -> Floats:
-        """float32 [ids, width], the terms of a text's meaning, which is their sum."""
-        return np.asarray(self.vectors * self.weights[:, None], np.float32)
+    weighted: Floats
 
 
 @dataclass(frozen=True)
@@ -82,11 +77,10 @@ class PretrainedWords:
         share = 1 / (np.arange(len(self.words)) + _FIRST_RANK)
         share /= max(1e-9, float(share.sum()))
         weight = dict(zip(self.words, (_SIF / (_SIF + share)).tolist()))
+        weights = np.array([weight.get(word, 1.0) for word in words], np.float32)
         around = FIRST_WORD_ID, ids - FIRST_WORD_ID - len(words)
-        return WordEmbeddings(
-            np.pad(_normalised(self.vectors(words) @ components), (around, (0, 0))),
-            np.pad(np.array([weight.get(word, 1.0) for word in words], np.float32), around),
-        )
+        vectors = np.pad(_normalised(self.vectors(words) @ components), (around, (0, 0)))
+        return WordEmbeddings(vectors, vectors * np.pad(weights, around)[:, None])
 
     def text_vectors(self, texts: Sequence[str]) -> Floats:
         """float32 [texts, at most WIDTH], of length 1: the weighted mean of the words' embeddings; 0 where

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
-from edge_lstm.errors import DataError
+from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers, write_error
+from edge_lstm.errors import DataError, OutputError
+from edge_lstm.os_file import NO_FOLLOW, lock
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.train.data import Bools, Dataset
 from edge_lstm_export.train.history import draw_history, write_history
-from edge_lstm_export.train.label_issues import label_issues, write_label_issues
-from edge_lstm_export.train.lock import only_run
+from edge_lstm_export.train.label_issues import write_label_issues
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
@@ -67,9 +70,8 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written."""
-        suspects = () if self.suspects is None else (self.suspects,)
-        history = (self.beside("history.json"), self.beside("history.png"))
-        return (self.output, self.partial, *history, *suspects)
+        history = self.beside("history.json"), self.beside("history.png")
+        return (self.output, self.partial, *history, *([self.suspects] if self.suspects else []))
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,7 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
         raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
     dataset = _read(job, asked, say)
     if job.suspects is not None:  # the validation texts too, not the test split
-        long = facts_of(dataset).kind == "long"
-        split, several = dataset.train, dataset.several
-        issues = label_issues(split, dataset.labels, several=several, long=long, seed=job.data.seed)
-        write_label_issues(issues, job.suspects)
+        write_label_issues(dataset, job.suspects, long=facts_of(dataset).kind == "long", seed=job.data.seed)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
     if job.unlabelled is not None:
@@ -159,28 +158,28 @@ def run_job(
     return result
 
 
+@dataclass
 class Keeper:
     """Keeps the state of an unfinished training in a file.
 
     identity: what a resumed training must have in common with its beginning, by names that a person knows;
-    plain values, as they come back from JSON. callbacks: those that keep the state, and call the given ones.
+    plain values, as they come back from JSON. told: what else is called.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        labels: tuple[str, ...],
-        plan: Plan,
-        identity: Mapping[str, Any],
-        callbacks: Callbacks,
-    ) -> None:
-        self.path, self.labels, self.plan, self.identity = path, labels, plan, identity
-        self._started = callbacks.started
-        self.callbacks = replace(callbacks, started=self._start, keep=self._keep)
+    path: Path
+    labels: tuple[str, ...]
+    plan: Plan
+    identity: Mapping[str, Any]
+    told: Callbacks
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """Those that keep the state, and call the given ones."""
+        return replace(self.told, started=self._start, keep=self._keep)
 
     def _start(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
         self._network, self._tokenizer = network, tokenizer
-        self._started(network, tokenizer, texts)
+        self.told.started(network, tokenizer, texts)
 
     def _keep(self, progress: Progress) -> None:
         plain, plan = {"identity": self.identity, "progress": progress.plain}, self.plan.to_dict()
@@ -199,6 +198,47 @@ class Keeper:
         return Progress(state.training["progress"], dict(state.state))
 
 
+@contextmanager
+def only_run(output: Path) -> Iterator[None]:
+    """Lock ``.NAME.lock`` beside the output within the block. The kernel ends the lock with the process, so
+    an empty file that is left behind locks nobody out.
+
+    Raises OutputError where another process has the lock, or the file cannot be made. File systems without
+    locks go without.
+    """
+    path = output.with_name(f".{output.name}.lock")
+    try:
+        while (handle := _lock(path)) is None:
+            pass
+    except BlockingIOError:
+        other = f"another training is writing {output}"
+        raise OutputError(f"{other}; wait for it, or choose another -o") from None
+    except OSError as error:
+        raise write_error(path, error) from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _lock(path: Path) -> int | None:
+    """Return the locked file; None where the run that had the lock has removed its name meanwhile, so that
+    it locks nothing. Raises BlockingIOError, OSError."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
+    try:
+        lock(handle)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            os.close(handle)
+            raise
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+    os.close(handle)
+    return None
+
+
 # --- What can be known to fail is refused before the work ---------------------------------------------------
 
 
@@ -210,9 +250,8 @@ def check_job(job: Job) -> None:
         raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
     for path in job.files:
         check_writable(path, parents=path != job.suspects)
-    read: list[str | Path] = [*job.sources]
-    read += [path for path in (job.data.test, job.unlabelled) if path is not None]
-    check_distinct(job.files, read)
+    read = (*job.sources, job.data.test, job.unlabelled)
+    check_distinct(job.files, [path for path in read if path is not None])
     if job.plan is None:
         make_plan(Facts(FEWEST_FACTS, 2), replace(job.asked, teacher=None))
 
@@ -222,14 +261,13 @@ def _unfinished(job: Job) -> Checkpoint | None:
 
     Raises DataError where an unfinished training is in the way, is missing, or the file is damaged.
     """
-    if job.partial.exists() and not job.resume:
-        raise DataError(
-            f"{job.partial} holds an unfinished training; add --resume to continue it, "
-            "or delete that file to start anew"
-        )
+    there = job.partial.exists()
+    if there and not job.resume:
+        how = "add --resume to continue it, or delete that file to start anew"
+        raise DataError(f"{job.partial} holds an unfinished training; {how}")
     if not job.resume:
         return None
-    if not job.partial.exists():
+    if not there:
         raise DataError(f"no unfinished training at {job.partial}; start without --resume")
     partial = load_checkpoint(job.partial)
     if not all(isinstance(partial.training.get(name), dict) for name in ("identity", "progress")):

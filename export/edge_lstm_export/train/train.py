@@ -20,21 +20,13 @@ from edge_lstm import __version__
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.onnx.weights import round_to_int8
-from edge_lstm_export.train.calibrate import (
-    Calibration,
-    PartLogits,
-    Scores,
-    Stack,
-    calibrate,
-    expected_stack,
-    fit_stack,
-    score,
-)
+from edge_lstm_export.train import calibrate
+from edge_lstm_export.train.calibrate import Calibration, PartLogits, Scores, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats, Split
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.parts import Parts, prepare, put_together
+from edge_lstm_export.train.parts import Parts, put_together
 from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
@@ -80,16 +72,17 @@ def fit(
     """
     say, several = callbacks.say, plan.network.several
     if soft_labels is None:
-        unlabelled = _for_teachers(plan, unlabelled)
+        if len(unlabelled) and not plan.teachers:
+            raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
+        unlabelled = unlabelled[: plan.unlabelled]
     elif plan.teachers or len(soft_labels) != len(unlabelled):
         raise DataError("soft labels are for each unlabelled text, and without other teachers")
     teachers = teachers or Teachers(plan, dataset.labels, say)
-    corpus = prepare(dataset, plan, unlabelled, teachers.words)
-    parts = Parts(corpus, plan, teachers, soft_labels, say)
+    parts = Parts(dataset, plan, unlabelled, teachers, soft_labels, say)
     unseen = parts.cross_validate(say) if plan.validation.folds else None
     network = parts.new_network()
-    callbacks.started(network, corpus.tokenizer, len(parts.rows) + len(parts.pool))
-    validation = parts.examples(corpus.validation) if len(corpus.validation) else None
+    callbacks.started(network, parts.tokenizer, len(parts.rows) + len(parts.pool))
+    validation = parts.examples(parts.validation) if len(parts.validation) else None
     loop = fit_network(network, parts.learnt(), parts.final_loop, plan.seed, validation, callbacks, resume)
     say("n-grams and calibration")
     if several:
@@ -105,72 +98,62 @@ def fit(
     test = None
     if dataset.test is not None:
         logits = predict_logits(network, parts.examples(dataset.test))
-        test = score(logits, dataset.test.labels, dataset.labels, calibration.thresholds)
-    remarks = list(result_warnings(calibration.scores)) if calibration.scores else []
-    training = {
-        **_provenance(parts, network, loop),
-        "validation": calibration.scores.to_dict() if calibration.scores else None,
-        "cross_validated": unseen is not None and validation is None,
-        "test": test.to_dict() if test else None,
-        "parts": {"lstm": round(calibration.stack.lstm, 4), "ngrams": round(calibration.stack.sparse, 4)},
-        "temperature": round(calibration.temperature, 6),
-        "warnings": [*dataset.warnings, *remarks],
-    }
+        test = calibrate.score(logits, dataset.test.labels, dataset.labels, calibration.thresholds)
+    training = _provenance(parts, network, loop, calibration, test)
     checkpoint = Checkpoint(
-        *(network, corpus.tokenizer, dataset.labels, training, plan.to_dict()),
+        *(network, parts.tokenizer, dataset.labels, training, plan.to_dict()),
         thresholds=calibration.thresholds,
         abstention=calibration.curve,
     )
-    return Result(checkpoint, loop, calibration.scores, test, (*_dropped(parts), *remarks))
+    dropped = parts.predictions.dropped if parts.predictions else ()
+    remarks = (*map(_left_out, dropped), *result_warnings(calibration.scores))
+    return Result(checkpoint, loop, calibration.scores, test, remarks)
 
 
-def _for_teachers(plan: Plan, unlabelled: Sequence[str]) -> Sequence[str]:
-    if len(unlabelled) and not plan.teachers:
-        raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
-    return unlabelled[: plan.unlabelled]
+def _left_out(teacher: tuple[str, float, float]) -> str:
+    name, with_it, without = teacher
+    return f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
 
 
 def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calibration:
     """unseen: of the validation texts, or of the rows by cross-validation. residual: the n-grams' logits are
     added to the LSTM's own."""
-    corpus, plan, examples = parts.corpus, parts.plan, len(parts.rows) + len(parts.pool)
+    plan, examples = parts.plan, len(parts.rows) + len(parts.pool)
     several = plan.network.several
-    stack = expected_stack(examples, parts.config.logits)
+    stack = calibrate.expected_stack(examples, parts.config.logits)
     if residual or parts.features is None:
         stack = Stack(1.0, float(residual), stack.bias)
     elif unseen is not None:
-        stack = fit_stack(unseen, examples, several=several)
+        stack = calibrate.fit_stack(unseen, examples, several=several)
     if unseen is None:
         return Calibration(stack)
-    truth, where = corpus.rows, "training texts, cross-validated"
-    if len(corpus.validation):
-        truth, where = corpus.validation, "validation part"
-    labels, balance = corpus.dataset.labels, plan.balance and not several
-    return calibrate(stack, unseen, truth.labels, labels, where, balance=balance, several=several)
+    truth, where = parts.split, "training texts, cross-validated"
+    if len(parts.validation):
+        truth, where = parts.validation, "validation part"
+    labels, balance = parts.dataset.labels, plan.balance and not several
+    return calibrate.calibrate(stack, unseen, truth.labels, labels, where, balance=balance, several=several)
 
 
-def _dropped(parts: Parts) -> list[str]:
-    return [
-        f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
-        for name, with_it, without in (parts.predictions.dropped if parts.predictions else ())
-    ]
-
-
-def _provenance(parts: Parts, network: Network, loop: LoopResult) -> dict[str, Any]:
+def _provenance(
+    parts: Parts,
+    network: Network,
+    loop: LoopResult,
+    calibration: Calibration,
+    test: Scores | SetScores | None,
+) -> dict[str, Any]:
     """How the network came about, plain values, kept in the checkpoint and the model file. No clock is
     read."""
-    corpus, plan, predictions = parts.corpus, parts.plan, parts.predictions
-    dataset = corpus.dataset
+    dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
     return {
         "data": {
             "name": dataset.name,
             "sha256": dataset.digest,
-            "train_texts": dict(zip(dataset.labels, corpus.rows.counts())),
-            "validation_texts": len(corpus.validation),
+            "train_texts": dict(zip(dataset.labels, parts.split.counts())),
+            "validation_texts": len(parts.validation),
             "test_texts": len(dataset.test or ()),
-            "unlabelled_texts": int((corpus.pool_fold < 0).sum()),
-            "augmented_texts": int((corpus.pool_fold >= 0).sum()),
-            "unknown_words": round(unknown_share(corpus.tokenizer, dataset.train.texts), 4),
+            "unlabelled_texts": int((parts.pool_fold < 0).sum()),
+            "augmented_texts": int((parts.pool_fold >= 0).sum()),
+            "unknown_words": round(unknown_share(parts.tokenizer, dataset.train.texts), 4),
             "checks": dict(dataset.checks),
         },
         "preset": plan.preset,
@@ -184,7 +167,13 @@ def _provenance(parts: Parts, network: Network, loop: LoopResult) -> dict[str, A
         "outcome": loop.outcome,
         "epochs": len(loop.history),
         "best_epoch": loop.best.epoch if loop.best else None,
-        "examples": example_texts(corpus.rows, plan.examples, plan.seed),
+        "examples": example_texts(parts.split, plan.examples, plan.seed),
+        "validation": calibration.scores.to_dict() if calibration.scores else None,
+        "cross_validated": calibration.scores is not None and not len(parts.validation),
+        "test": test.to_dict() if test else None,
+        "parts": {"lstm": round(calibration.stack.lstm, 4), "ngrams": round(calibration.stack.sparse, 4)},
+        "temperature": round(calibration.temperature, 6),
+        "warnings": [*dataset.warnings, *result_warnings(calibration.scores)],
         "versions": {
             "edge-lstm": __version__,
             "python": platform.python_version(),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -51,17 +51,14 @@ def build_vocabulary(
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """How often each word occurs, by Keras's rule."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(split_words(text))
-    return counts
+    return Counter(word for text in texts for word in split_words(text))
 
 
 def most_frequent(counts: Counter[str], num_words: int) -> tuple[str, ...]:
     """The words whose ids are below ``num_words``, most frequent first, equals in order of the alphabet
     (so that the order of the texts decides nothing). Raises DataError where no word is left.
     """
-    return _first_words(sorted(counts, key=lambda word: (-counts[word], word)), num_words)
+    return _first_words(_by_use(counts), num_words)
 
 
 def words_and_subwords(
@@ -74,15 +71,12 @@ def words_and_subwords(
     of all words by the longest subword uses most. They take what few words leave: few texts hold few of the
     next text's words, but many of their parts. Raises DataError where no word is left.
     """
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(split_marks(text, marks))
+    counts = Counter(word for text in texts for word in split_marks(text, marks))
     unsegmented = sum(n for word, n in counts.items() if spaceless(word)) / max(1, counts.total())
     share = UNSEGMENTED_SUBWORDS_SHARE if unsegmented > UNSEGMENTED_SHARE else SUBWORDS_SHARE
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    ranked = [word for word in ranked if len(word) <= LONGEST_WORD] or list(
-        dict.fromkeys(word[:LONGEST_WORD] for word in ranked)
-    )
+    ranked = _by_use(counts)
+    short = [word for word in ranked if len(word) <= LONGEST_WORD]
+    ranked = short or list(dict.fromkeys(word[:LONGEST_WORD] for word in ranked))
     repeated = [word for word in ranked if counts[word] > 1]
     places = num_words - FIRST_WORD_ID
     room = min(round(MOST_SUBWORDS_SHARE * places), places - len(repeated)) if repeated else 0
@@ -129,30 +123,29 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
         for word, count in counts.items()
         if word not in MARKS and len(word) <= 1000
     }
-    characters, parts = Counter[str](), Counter[str]()
+    characters, parts, used = (defaultdict[str, float](float) for _ in range(3))
     for word, weight in weights.items():
         for character in word:
-            characters[character] += weight  # type: ignore[assignment]
+            characters[character] += weight
         for size in range(2, LONGEST_SUBWORD + 1):
             for start in range(len(word) - size + 1):
-                parts[word[start : start + size]] += weight  # type: ignore[assignment]
+                parts[word[start : start + size]] += weight
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
-    worth = Counter({part: n * (len(part) - 1) for part, n in parts.items() if n > 1})
+    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n > 1}
     frequent = [part for part in _by_use(worth) if parts[part] >= FEWEST_WORDS]
     candidates = {*single, *frequent[: 2 * room]}
-    used: Counter[str] = Counter()
     for word, weight in weights.items():
         for part in _longest_first(word, candidates):
-            used[part] += weight  # type: ignore[assignment]
+            used[part] += weight
     longer = [part for part in _by_use(used) if len(part) > 1][:room]
     # Few texts leave room: for parts that stand in a longer one in every word, and for those of two words.
     unused = (part for part in _by_use(worth) if part not in used)
     longer += list(itertools.islice(unused, room - len(longer)))
-    return tuple(sorted([*single, *longer], key=lambda part: (-used[part], part)))
+    return tuple(_by_use({part: used[part] for part in [*single, *longer]}))
 
 
-def _by_use(counts: Counter[str]) -> list[str]:
+def _by_use(counts: Mapping[str, float]) -> list[str]:
     return sorted(counts, key=lambda part: (-counts[part], part))
 
 
@@ -160,13 +153,11 @@ def _longest_first(word: str, subwords: set[str]) -> list[str]:
     """The subwords of a word, the longest first from the left; characters without one are left out."""
     parts, start = [], 0
     while start < len(word):
-        for end in range(min(len(word), start + LONGEST_SUBWORD), start, -1):
-            if word[start:end] in subwords:
-                parts.append(word[start:end])
-                break
-        else:
-            end = start + 1
-        start = end
+        ends = range(min(len(word), start + LONGEST_SUBWORD), start, -1)
+        end = next((end for end in ends if word[start:end] in subwords), None)
+        if end is not None:
+            parts.append(word[start:end])
+        start = end or start + 1
     return parts
 
 
