@@ -15,7 +15,7 @@ LEFT_OUT = {"a red door", "the green wall", "the moon"}
 
 @pytest.fixture
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unlabelled, "MOST_TEXTS", 50)
+    monkeypatch.setattr(unlabelled, "MOST_UNLABELLED", 50)
 
 
 def choose(texts: Sequence[str], seed: int = 0) -> tuple[tuple[str, ...], list[str]]:

@@ -61,10 +61,7 @@ class Scores:
 
 
 def score(
-    logits: Tensor,
-    labels: Bools,
-    names: tuple[str, ...],
-    thresholds: Sequence[float] | None = None,
+    logits: Tensor, labels: Bools, names: tuple[str, ...], thresholds: Sequence[float] | None = None
 ) -> Scores | SetScores:
     """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1. thresholds: of texts that may have
     several labels, the probability from which on a text has each."""

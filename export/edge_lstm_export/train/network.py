@@ -34,21 +34,18 @@ class Network(nn.Module):
         """blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken."""
         super().__init__()
         self.config = config
-        with torch.device("meta") if blank else nullcontext():
-            self._make(config, blank)
-        if not blank:
-            self._initialise()
-
-    def _make(self, config: NetworkConfig, blank: bool) -> None:
         # Training may run the LSTM in bfloat16; answers are always computed in float32.
         self.lstm_in_bfloat16 = False
-        self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
-        # One nn.LSTM per direction: each is dense and one-directional, which is 10 times faster on a CPU than
-        # packed sequences, and lengths are handled outside (see _direction).
-        directions, size = map(lstm_name, range(config.directions)), (config.embedding_dim, config.hidden)
-        self.lstm = nn.ModuleDict({name: nn.LSTM(*size, batch_first=True) for name in directions})
-        self.head = nn.Linear(config.head_inputs, config.logits)
-        self.ngrams = NGramVectors(config, blank) if config.ngrams else None
+        with torch.device("meta") if blank else nullcontext():
+            self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
+            # One nn.LSTM per direction: each is dense and one-directional, which is 10 times faster on a CPU
+            # than packed sequences, and lengths are handled outside (see _direction).
+            directions, size = map(lstm_name, range(config.directions)), (config.embedding_dim, config.hidden)
+            self.lstm = nn.ModuleDict({name: nn.LSTM(*size, batch_first=True) for name in directions})
+            self.head = nn.Linear(config.head_inputs, config.logits)
+            self.ngrams = NGramVectors(config, blank) if config.ngrams else None
+        if not blank:
+            self._initialise()
 
     def _initialise(self) -> None:
         """Keras's defaults: uniform embedding, Glorot kernels, orthogonal recurrence, forget bias 1."""
@@ -137,7 +134,7 @@ class NGramVectors(nn.Module):
 
     ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words come first,
     each part in the order of the ids, none twice. Part of the weights; set it with :meth:`choose`. The
-    vectors are fitted outside the training loop (linear.py) and are zero until then.
+    vectors are fitted outside the training loop (ngrams.py) and are zero until then.
     """
 
     ids: Tensor

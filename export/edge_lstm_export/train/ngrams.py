@@ -7,7 +7,7 @@ fixed, so they are added into its vector, and a word that came up once still say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -28,8 +28,6 @@ from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 Doubles = npt.NDArray[np.float64]
 CHARACTERS = 2, 5
 FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
-# (the text of each pair, its column, how many texts hold each column) → float64 [columns], see choose_ngrams.
-Ranking = Callable[[Ints, Ints, Ints], npt.NDArray[np.float64]]
 _TEXTS_AT_A_TIME = 20_000
 _PAIR_BASE = 2**31  # a pair's key: left id · _PAIR_BASE + right id
 C = 0.5  # inverse regularisation of the SVMs
@@ -96,35 +94,31 @@ class Features:
         return np.asarray(total, np.float32)
 
 
-def choose_ngrams(examples: Examples, most: int, num_ids: int, scores: Ranking | None = None) -> Features:
+def choose_ngrams(examples: Examples, most: int, num_ids: int, targets: Floats | None = None) -> Features:
     """The n-grams that get a vector, at most ``most``.
 
     Every id below ``num_ids`` that is not the padding's or the start's (a word that occurs in no text has its
     characters), then the word pairs of most worth that occur in two texts or more: those in most texts, or
-    with ``scores`` those that tell labels apart.
+    with ``targets``, float32 [texts, L], those that tell labels apart.
     """
-    owner, pairs = _pairs_of(examples)
+    held, keys = _pairs_of(examples)
+    texts = held.getnnz(axis=0)
     words = np.setdiff1d(np.arange(num_ids), (PAD_ID, START_ID))[:most]
-    keys, column, texts = np.unique(pairs, return_inverse=True, return_counts=True)
-    worth = texts.astype(np.float64) if scores is None else scores(owner, column, texts)
+    worth = texts.astype(np.float64) if targets is None else _log_count_ratios(held, targets)
     worth[texts < FEWEST_TEXTS] = -1
     best = np.argsort(-worth, kind="stable")[: max(0, most - len(words))]
     chosen = np.sort(keys[best[worth[best] > 0]])
     return Features(np.concatenate([words, chosen]).astype(np.int64), len(words))
 
 
-def log_count_ratio(targets: Floats) -> Ranking:
-    """Rank n-grams by |log-count ratio| times the root of their texts, the largest over the labels against
-    the rest (the ratio is NB-SVM's; Wang & Manning, 2012). targets: float32 [texts, L]."""
-
-    def scores(owner: Ints, column: Ints, texts: Ints) -> npt.NDArray[np.float64]:
-        inside = np.stack([np.bincount(column, label[owner], len(texts)) for label in targets.T], axis=1) + 1
-        outside = texts[:, None] - inside + 2
-        sizes = targets.sum(axis=0)
-        ratios = np.log(inside / outside) - np.log((sizes + 1) / (len(targets) - sizes + 1))
-        return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
-
-    return scores
+def _log_count_ratios(held: Matrix, targets: Floats) -> Doubles:
+    """float64 [columns]: |log-count ratio| times the root of the texts, the largest over the labels against
+    the rest (the ratio is NB-SVM's; Wang & Manning, 2012)."""
+    texts, sizes = held.getnnz(axis=0), targets.sum(axis=0)
+    inside = held.T.astype(np.float64) @ targets + 1
+    outside = texts[:, None] - inside + 2
+    ratios = np.log(inside / outside) - np.log((sizes + 1) / (len(targets) - sizes + 1))
+    return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
 
 
 def with_characters(features: Features, tokenizer: Tokenizer) -> Features:
@@ -349,8 +343,8 @@ def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> Matrix:
     return matrix
 
 
-def _pairs_of(examples: Examples) -> tuple[Ints, Ints]:
-    """(text, key) of the pairs, int64 [n] each, each once per text, in ascending order."""
+def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
+    """(float32 [texts, n] CSR, 1 for each pair that a text holds; the pairs' keys, int64 [n] ascending)."""
     owners, keys, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for texts, _, _, owner, pairs in _blocks(examples):
         different, place = np.unique(pairs, return_inverse=True)
@@ -358,4 +352,5 @@ def _pairs_of(examples: Examples) -> tuple[Ints, Ints]:
         owners.append(held.row.astype(np.int64) + first)
         keys.append(different[held.col])
         first += texts
-    return np.concatenate(owners), np.concatenate(keys)
+    different, column = np.unique(np.concatenate(keys), return_inverse=True)
+    return _ones(np.concatenate(owners), column.reshape(-1), (len(examples), len(different))), different

@@ -102,8 +102,7 @@ class Parts:
         line = sum(len(entry.encode()) + 1 for entry in entries) / max(1, len(entries))
         most = min(plan.network.ngrams, fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line))
         if self.rows.lengths.mean() > LONG_TEXTS:
-            ranking = ngrams.log_count_ratio(self.targets()[0])
-            features = ngrams.choose_ngrams(self.rows, most, tokenizer.num_ids, ranking)
+            features = ngrams.choose_ngrams(self.rows, most, tokenizer.num_ids, self.targets()[0])
         else:
             features = ngrams.choose_ngrams(self.rows.joined(self.pool), most, tokenizer.num_ids)
             features = ngrams.with_characters(features, tokenizer)
@@ -185,8 +184,7 @@ class Parts:
         assert self.features is not None and network.ngrams is not None
         learnt, most = self.learnt(), len(self.features.keys)
         beside = predict_logits(network, learnt).numpy()
-        ranking = ngrams.log_count_ratio(learnt.targets)
-        candidates = ngrams.choose_ngrams(learnt, CANDIDATES * most, self.config.num_words, ranking)
+        candidates = ngrams.choose_ngrams(learnt, CANDIDATES * most, self.config.num_words, learnt.targets)
         if len(candidates.keys) > most:  # else there is nothing to choose from
             self.features = candidates
             data = self._sparse_data(learnt)

@@ -204,7 +204,7 @@ LONG_TEXTS = 60  # words of a text, the mean: reviews have hundreds, sentences a
 FEW_ROWS = 2000  # below, every row is judged by cross-validation and none is held out
 FEWEST_TO_CROSS_VALIDATE = 10
 MOST_TO_AUGMENT = 20_000  # rows
-MOST_UNLABELLED = 20_000  # texts that teachers label
+MOST_UNLABELLED = 20_000  # different texts of a log that teachers label: of more, a random part
 LEAST_ENGLISH = 0.7  # of the words that the table of English words must know to be used unasked
 
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Ints
+from edge_lstm_export.train.plan import MOST_UNLABELLED
 
-MOST_TEXTS = 20_000  # different texts of a log to label: of more, a random part
 _NUMBER = re.compile(r"\d+")
 # How often each way is taken; the rest are exchanged words.
 LEFT_OUT, PIECE, JOINED = 0.35, 0.25, 0.25
@@ -32,7 +32,7 @@ def choose_unlabelled(
     """Return the different texts, in their order, and what a person should know of them, a line each.
 
     left_out: the labelled and the test texts. source: where the texts are from, for the lines. Of more than
-    MOST_TEXTS a random part is chosen, one of those that differ in numbers alone. The choice depends on
+    MOST_UNLABELLED a random part is chosen, one of those that differ in numbers alone. The choice depends on
     ``seed`` and on what the texts are, not on how often they occur.
     """
     lines = repeated = 0
@@ -45,20 +45,20 @@ def choose_unlabelled(
         encoded = text.encode("utf-8", "surrogatepass")
         key = int.from_bytes(blake2b(encoded, digest_size=8, key=b"%d" % seed).digest(), "little")
         sample.setdefault(key, (lines, text))
-        if len(sample) > 4 * MOST_TEXTS:
-            sample = dict(sorted(sample.items())[: 2 * MOST_TEXTS])
+        if len(sample) > 4 * MOST_UNLABELLED:
+            sample = dict(sorted(sample.items())[: 2 * MOST_UNLABELLED])
     chosen = [sample[key] for key in sorted(sample)]
-    if len(chosen) > MOST_TEXTS:
+    if len(chosen) > MOST_UNLABELLED:
         forms: dict[str, tuple[int, str]] = {}
         for place, text in chosen:
             forms.setdefault(_NUMBER.sub("0", text), (place, text))
-        chosen = list(forms.values())[:MOST_TEXTS]
+        chosen = list(forms.values())[:MOST_UNLABELLED]
     remarks, of = [], f"of {lines:,} texts of {source}"
     if repeated:
         rest = "they are left out" if chosen else "none is left to label"
         remarks.append(f"{repeated:,} {of} are among the labelled or the test texts; {rest}")
-    if len(chosen) == MOST_TEXTS:
-        remarks.append(f"{of} {MOST_TEXTS:,} are labelled, drawn at random")
+    if len(chosen) == MOST_UNLABELLED:
+        remarks.append(f"{of} {MOST_UNLABELLED:,} are labelled, drawn at random")
     return tuple(text for _, text in sorted(chosen)), remarks
 
 
