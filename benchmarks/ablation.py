@@ -55,8 +55,7 @@ def large_vocabulary_off(plan: Plan, facts: Facts) -> Plan:
     shape = PRESETS[plan.preset].short
     network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
     ngrams = fitting_ngrams(plan.kb, network, min(shape.words, facts.repeated_words), facts.word_bytes)
-    text = replace(plan.text, num_words=shape.words)
-    return replace(plan, network=replace(network, ngrams=ngrams), text=text)
+    return replace(plan, network=replace(network, ngrams=ngrams))
 
 
 # Idea → how it is turned off, and the code of its own below edge_lstm_export.train.

@@ -34,7 +34,7 @@ def read(labels: int, each: int, most: int = 500) -> tuple[Tokenizer, Examples, 
     table = rows(labels * each, [f"kind{i:02}" for i in range(labels)])
     texts, names = zip(*table)
     truth = np.array([int(name[-2:]) for name in names])
-    tokenizer = build_vocabulary(texts, (), TextOptions(num_words=400))
+    tokenizer = build_vocabulary(texts, (), TextOptions(), 400)
     examples = Examples.from_texts(tokenizer, texts, np.eye(labels, dtype=np.float32)[truth])
     return tokenizer, examples, with_characters(choose_ngrams(examples, most, tokenizer.num_ids), tokenizer)
 

@@ -33,7 +33,7 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
     assert most_frequent(count_words(TEXTS), 5000) == ("the", "film", "a", "b", "end")
     assert most_frequent(count_words(TEXTS), 7) == ("the", "film", "a")
     assert Tokenizer(most_frequent(count_words(TEXTS), 7)).num_ids == 7
-    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 5000, 30))
+    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 30), 5000)
     assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), None, 30)
 
 
@@ -43,14 +43,14 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
 def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random, rule: Any) -> None:
     texts = [*texts, "word"]
     shuffled = rng.sample(texts, len(texts))
-    options = TextOptions(rule, 12)
-    assert build_vocabulary(texts, (), options) == build_vocabulary(shuffled, (), options)
+    options = TextOptions(rule)
+    assert build_vocabulary(texts, (), options, 12) == build_vocabulary(shuffled, (), options, 12)
 
 
 @pytest.mark.parametrize("rule", ["keras", "subwords"])
 def test_texts_without_a_word_are_refused(rule: Any) -> None:
     with pytest.raises(DataError, match="hold no words"):
-        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule, 50))
+        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule), 50)
 
 
 def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
@@ -68,7 +68,7 @@ def test_marks_that_tell_labels_apart_are_words() -> None:
     texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so"] * 100
     labels = np.eye(2, dtype=np.bool_)[np.arange(300) % 2]
     assert informative_marks(texts, labels) == "!."
-    found = build_vocabulary(texts, (), TextOptions(num_words=50), "!.")
+    found = build_vocabulary(texts, (), TextOptions(), 50, "!.")
     assert {"!", "."} <= set(found.words) and "," not in found.words
 
 
@@ -85,8 +85,8 @@ def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:
         asked.append((tuple(words), most))
         return ["film", "cinema"][:most]
 
-    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40))
-    found = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40), related=related)
+    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(), 40)
+    found = build_vocabulary(["movie good"] * 3, (), TextOptions(), 40, related=related)
     assert found.words == (*plain.words, "film", "cinema") and found.pieces == plain.pieces
     ((words, most),) = asked
     assert words == plain.words and most == 40 - plain.num_ids

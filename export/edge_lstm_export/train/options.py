@@ -104,10 +104,9 @@ class DataOptions(Options):
 @dataclass(frozen=True)
 class TextOptions(Options):
     """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown ones.
-    num_words: ids below it are in use; length: ids of a text that the model reads, its last ones."""
+    length: ids of a text that the model reads, its last ones."""
 
     rule: Rule = "subwords"
-    num_words: int = between(5000, 5, 10_000_000)
     length: int = between(DEFAULT_LENGTH, 1, MAX_LENGTH)
 
 

@@ -80,7 +80,8 @@ class Parts:
             in_texts = sorted({word for text in texts for word in split_marks(text)})
             related = partial(words.related, in_texts)
         marks = informative_marks(self.split.texts, self.split.labels)
-        return build_vocabulary(texts, unlabelled, self.plan.text, marks, related)
+        num_words = self.plan.network.num_words
+        return build_vocabulary(texts, unlabelled, self.plan.text, num_words, marks, related)
 
     def _ask(
         self, teachers: Teachers, pool: Sequence[str], say: Callable[[str], None]

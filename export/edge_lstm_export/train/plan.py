@@ -97,9 +97,9 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
 @dataclass(frozen=True)
 class Asked:
     """What a person asked for; None where the plan decides. preset: one of PRESETS. teacher: "none",
-    "sentiment", or a transformer's folder or hub name (``classifier``: whether it is a classifier). words,
-    length, epochs: see TextOptions and LoopOptions. validation: share that is held out. balance: find rare
-    labels at the price of accuracy."""
+    "sentiment", or a transformer's folder or hub name (``classifier``: whether it is a classifier). words:
+    ids of the vocabulary; length, epochs: see TextOptions and LoopOptions. validation: share that is held
+    out. balance: find rare labels at the price of accuracy."""
 
     preset: str = "small"
     teacher: str | None = None
@@ -275,14 +275,14 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     augmentation = _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
     pool = facts.rows * augmentation + unlabelled
-    network, text = _network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0)
+    length = TextOptions.length if asked.length is None else asked.length
     embeddings = 0.0 if table == "none" else EMBEDDINGS
     linear = LinearOptions(facts.kind != "long", 1.0 if few else 0.5, BAYES, embeddings)
     return Plan(
         preset=asked.preset,
         kb=preset.kb,
-        text=text,
-        network=network,
+        text=TextOptions("keras" if seed else "subwords", length),
+        network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
         linear=LinearOptions() if seed else linear,
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings),
         validation=_validation(facts, asked),
@@ -392,7 +392,7 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 _NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES = 6, 2, 16_000, 350
 
 
-def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> tuple[NetworkConfig, TextOptions]:
+def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> NetworkConfig:
     """large: short texts get a large vocabulary before a small LSTM."""
     seed = asked.preset == "seed"
     large = large and facts.kind == "short" and not seed
@@ -419,8 +419,7 @@ def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> tupl
     if not seed:
         ids = min(config.num_words, facts.repeated_words)
         config = replace(config, ngrams=fitting_ngrams(preset.kb, config, ids, facts.word_bytes))
-    length = TextOptions.length if asked.length is None else asked.length
-    return config, TextOptions("keras" if seed else "subwords", config.num_words, length)
+    return config
 
 
 def fitting_ngrams(kb: int, config: NetworkConfig, ids: int, word_bytes: float) -> int:
@@ -447,21 +446,21 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     exact = network.ngram_dim == network.logits
     width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
     both = ", both directions" if network.bidirectional else ""
-    taught = f"{plan.own_labels:.0%} of a target is the row's own label"
+    why = f"{plan.own_labels:.0%} of a target is the row's own label"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
         with_it, without = facts.sentiment
-        taught = f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
+        why = f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
     elif not plan.teachers:
-        taught = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
+        why = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
     judged = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"
     if folds := plan.validation.folds:
         judged = f"{folds}-fold cross-validation", f"{facts.rows:,} rows are too few to hold some out"
     lines = [
         ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
-        ("text rule", text.rule, f"{text.num_words:,} ids, the last {text.length} of a text"),
+        ("text rule", text.rule, f"{network.num_words:,} ids, the last {text.length} of a text"),
         ("LSTM", f"{network.hidden} units{both}", f"on embeddings of {network.embedding_dim}"),
         ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
-        ("teachers", ", ".join(plan.teachers) or "none", taught),
+        ("teachers", ", ".join(plan.teachers) or "none", why),
         ("augmentation", f"{plan.augmentation} texts per row", "a teacher labels them"),
         ("word embeddings", plan.word_table, "few rows hold few of the words to come"),
         ("validation", *judged),

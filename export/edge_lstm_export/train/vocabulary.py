@@ -32,19 +32,20 @@ def build_vocabulary(
     texts: Sequence[str],
     unlabelled: Sequence[str],
     options: TextOptions,
+    num_words: int,
     marks: str = MARKS,
     related: Callable[[Sequence[str], int], Sequence[str]] | None = None,
 ) -> Tokenizer:
-    """The text rule with the vocabulary of these texts. Labels are not read.
+    """The text rule with the vocabulary of these texts, of ids below ``num_words``. Labels are not read.
 
     marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule. related: given the
     words that were chosen, at most so many others that teachers know. Raises DataError where no word is left.
     """
     if options.rule == "keras":
-        return Tokenizer(most_frequent(count_words(texts), options.num_words), options.length)
-    words, subwords = words_and_subwords([*texts, *unlabelled], options.num_words, marks)
+        return Tokenizer(most_frequent(count_words(texts), num_words), options.length)
+    words, subwords = words_and_subwords([*texts, *unlabelled], num_words, marks)
     if related is not None:
-        room = options.num_words - FIRST_WORD_ID - len(words) - len(subwords)
+        room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
     return Tokenizer(words, options.length, pieces=subwords)
 
