@@ -22,10 +22,10 @@ from pkgutil import resolve_name
 from typing import Any
 
 from edge_lstm_export import Plan, TextClassifier, make_plan
-from edge_lstm_export.train.options import Augmentation, Validation
+from edge_lstm_export.train.options import Validation
 from edge_lstm_export.train.plan import LINEAR, PRESETS, Asked, Facts, facts_of, fitting_ngrams
-from edge_lstm_export.train.run import with_knowledge
 from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.train import with_knowledge
 
 from benchmarks.sets import ALL, DATA, SETS, append, draw, lines, split
 from benchmarks.table import markdown_table
@@ -55,8 +55,7 @@ def large_vocabulary_off(plan: Plan, facts: Facts) -> Plan:
     shape = PRESETS[plan.preset].short
     network = replace(plan.network, num_words=shape.words, embedding_dim=shape.embedding, hidden=shape.hidden)
     ngrams = fitting_ngrams(plan.kb, network, min(shape.words, facts.repeated_words), facts.word_bytes)
-    text = replace(plan.text, num_words=shape.words)
-    return replace(plan, network=replace(network, ngrams=ngrams), text=text)
+    return replace(plan, network=replace(network, ngrams=ngrams))
 
 
 # Idea → how it is turned off, and the code of its own below edge_lstm_export.train.
@@ -67,8 +66,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
         "teachers.sentiment",
     ),
     "soft targets": (off(own_labels=1.0), ""),
-    "augmentation": (off(augmentation=Augmentation()), "augment"),
-    "synonyms": (off(augmentation={"synonyms": 0}), "pretrained.PretrainedWords.synonyms"),
+    "augmentation": (off(augmentation=0), "unlabelled.augment"),
     "word table": (off(word_table="none", related_words=False), "pretrained"),
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),

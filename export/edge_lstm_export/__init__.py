@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from edge_lstm._version import __version__
 
 if TYPE_CHECKING:
-    from edge_lstm_export.estimator import TextClassifier, train_files
+    from edge_lstm_export.estimator import TextClassifier
     from edge_lstm_export.train.plan import Plan, make_plan
+    from edge_lstm_export.train.run import train_files
 
 __all__ = ["Plan", "TextClassifier", "__version__", "make_plan", "train_files"]
 _MODULES = {
     "TextClassifier": "edge_lstm_export.estimator",
-    "train_files": "edge_lstm_export.estimator",
+    "train_files": "edge_lstm_export.train.run",
     "Plan": "edge_lstm_export.train.plan",
     "make_plan": "edge_lstm_export.train.plan",
 }

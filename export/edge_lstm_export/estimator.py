@@ -1,4 +1,4 @@
-"""Training from Python: a classifier with scikit-learn's habits, and the function that the command calls."""
+"""Training from Python: a classifier with scikit-learn's habits."""
 
 from __future__ import annotations
 
@@ -13,20 +13,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from edge_lstm.answering import reach
-from edge_lstm_export.train.calibrate import predict_logits, probabilities
 from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.logits import probabilities
+from edge_lstm_export.train.loop import SILENT, Callbacks, predict_logits
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
-from edge_lstm_export.train.run import (
-    Job,
-    Report,
-    check_fits,
-    quiet_thread,
-    run_job,
-    with_kind,
-    with_knowledge,
-)
 from edge_lstm_export.train.sources.memory import dataset_from
-from edge_lstm_export.train.train import Listener, fit
+from edge_lstm_export.train.train import fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.warnings import checked
 
 if TYPE_CHECKING:
@@ -76,11 +68,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
         if self.plan is not None:
-            check_fits(self.plan, dataset)
+            self.plan.check_fits(dataset)
         with quiet_thread():
             plan = self.plan or self._make_plan(dataset, len(unlabelled))
-            listener = Listener(say=self.callback or (lambda line: None))
-            self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), listener=listener)
+            callbacks = Callbacks(say=self.callback) if self.callback else SILENT
+            self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
         self.plan_, self.several_ = plan, dataset.several
         self.indicator_ = getattr(y, "ndim", 1) == 2
         if dataset.several:
@@ -155,22 +147,3 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         save_checkpoint(self.result_.checkpoint, Path(path))
         return Path(path)
-
-
-def train_files(
-    sources: str | Path | Sequence[str | Path],
-    output: str | Path,
-    *,
-    asked: Asked | None = None,
-    callback: Callable[[str], None] | None = None,
-    **job: Any,
-) -> Report:
-    """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
-
-    sources: one data set, or labelled files; output: FILE.safetensors. asked: preset, teacher, epochs …
-    job: more fields of :class:`edge_lstm_export.train.run.Job`: data, plan, unlabelled, suspects.
-    Raises DataError, OutputError and MissingPackageError.
-    """
-    several = [sources] if isinstance(sources, (str, Path)) else sources
-    made = Job(tuple(map(str, several)), Path(output), asked=asked or Asked(), **job)
-    return run_job(made, Listener(say=callback or (lambda line: None)))

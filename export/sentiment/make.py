@@ -19,8 +19,8 @@ from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import SparseOptions
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
-from edge_lstm_export.train.run import Keeper, quiet_thread
-from edge_lstm_export.train.train import Listener, fit
+from edge_lstm_export.train.run import Keeper
+from edge_lstm_export.train.train import fit, quiet_thread
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
 
@@ -71,13 +71,12 @@ def main() -> None:
     more, soft = [*texts.unlabelled, *texts.spans, *negated], np.concatenate([unlabelled, of_spans, turned])
     plan = plan_of(arguments.recipe, texts.dataset)
     partial = output.with_name(f"{output.name}.partial")
-    callbacks = Callbacks(on_epoch=lambda epoch: say(str(epoch)))
-    listener = Listener(say, callbacks=callbacks)
-    keeper = Keeper(partial, texts.dataset.labels, plan, plan.to_dict(), listener)
+    callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
+    keeper = Keeper(partial, texts.dataset.labels, plan, plan.to_dict(), callbacks)
     resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None
     with quiet_thread():
         result = fit(
-            texts.dataset, plan, unlabelled=more, soft_labels=soft, listener=keeper.listener, resume=resume
+            texts.dataset, plan, unlabelled=more, soft_labels=soft, callbacks=keeper.callbacks, resume=resume
         )
     save_checkpoint(result.checkpoint, output)
     partial.unlink()

@@ -78,7 +78,7 @@ def plan() -> Plan:
     return Plan(
         preset="small",
         kb=250,
-        text=TextOptions("keras", words),
+        text=TextOptions("keras"),
         network=NetworkConfig(
             words, 14, 30, bidirectional=True, pooling="mean+max", dropout=0.3, ngrams=800, ngram_dim=1
         ),

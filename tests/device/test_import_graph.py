@@ -32,12 +32,12 @@ DEVICE_FLOORS = (
 WORKSTATION_FLOORS = (
     "cli",
     "estimator suggest train.run",
-    "train.train train.parts train.corpus train.label_issues",
-    "train.teachers onnx",
-    """train.plan train.loop train.calibrate train.linear train.ngrams train.word_vectors train.checkpoint
-    train.sources train.unlabelled train.warnings""",
-    "train.data train.examples train.network train.vocabulary train.pretrained train.augment train.history",
-    "train.options train.thresholds train.lock train __init__",
+    "train.train",
+    "train.parts train.sources train.label_issues onnx",
+    "train.teachers train.loop train.ngrams train.word_vectors train.checkpoint train.warnings",
+    """train.plan train.pretrained train.vocabulary train.unlabelled train.network train.examples
+    train.calibrate""",
+    "train.options train.data train.logits train.linear train.history train __init__",
 )
 # Where the device side hands over to the workstation: a checkpoint to inspect, a data set to evaluate on.
 HANDS_OVER = {"edge_lstm.cli.inspect", "edge_lstm.evaluation.sources"}

@@ -19,7 +19,6 @@ from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.plan import Asked
 from edge_lstm_export.train.run import Job, run_job
-from edge_lstm_export.train.train import Listener
 from made import make_checkpoint
 
 from edge_lstm.errors import DataError
@@ -40,9 +39,8 @@ def test_a_training_that_is_repeated_has_the_same_sha256(
     for name in ("slow", "new"):
         assert (tmp_path / f"{name}.safetensors").read_bytes() == trained.checkpoint.read_bytes()
     for name in ("a.onnx", "b.onnx"):
-        assert (
-            command("export", trained.checkpoint, "-o", tmp_path / name, "--quantize", "int8").returncode == 0
-        )
+        done = command("export", trained.checkpoint, "-o", tmp_path / name, "--quantize", "int8")
+        assert done.returncode == 0
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
@@ -72,7 +70,7 @@ def test_what_is_damaged_is_not_exported_and_not_resumed(
 
     job = Job((str(trained.rows),), tmp_path / "k.safetensors", asked=Asked("tiny", epochs=2))
     with pytest.raises(KeyboardInterrupt):
-        run_job(job, Listener(callbacks=Callbacks(on_epoch=stop)))
+        run_job(job, Callbacks(on_epoch=stop))
     shutil.copy(trained.checkpoint, tmp_path / "m.safetensors")
     for name in ("m.safetensors", "k.safetensors.partial"):
         whole = (tmp_path / name).read_bytes()

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from edge_lstm_export.train.data import Dataset, Split, folds_of, hold_out, label_names
 from edge_lstm_export.train.options import DataOptions
@@ -49,13 +47,6 @@ def test_the_same_examples_in_any_format_are_the_same_data(tmp_path: Path, name:
     assert [text.strip() for text in data.train.texts] == ["good, very", "bad"]
     assert data.train.labels.tolist() == [[False, True], [True, False]]
     assert data.digest == hashlib.sha256(LABELLED[name].encode()).hexdigest()
-
-
-def test_parquet_with_columns_that_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"a": ["good", "bad"], "b": [1, 0], "c": ["x", "y"]}), path)
-    data = read(path, text_column="a", label_column="b")
-    assert data.labels == ("0", "1") and data.train.labels.argmax(axis=1).tolist() == [1, 0]
 
 
 def test_several_files_are_one_data_set(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits
+from edge_lstm_export.train.calibrate import PartLogits, Stack
 from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.loop import predict_logits
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import (
     Features,
@@ -33,27 +34,20 @@ def read(labels: int, each: int, most: int = 500) -> tuple[Tokenizer, Examples, 
     table = rows(labels * each, [f"kind{i:02}" for i in range(labels)])
     texts, names = zip(*table)
     truth = np.array([int(name[-2:]) for name in names])
-    tokenizer = build_vocabulary(texts, (), TextOptions(num_words=400)).tokenizer
+    tokenizer = build_vocabulary(texts, (), TextOptions(), 400)
     examples = Examples.from_texts(tokenizer, texts, np.eye(labels, dtype=np.float32)[truth])
     return tokenizer, examples, with_characters(choose_ngrams(examples, most, tokenizer.num_ids), tokenizer)
 
 
-def data_of(features: Features, examples: Examples, **more: Any) -> SparseData:
-    return SparseData(features, features.held(examples), examples.lengths, examples.targets, **more)
-
-
 def answers(weights: SparseWeights, features: Features, examples: Examples) -> Any:
-    logits = weights.logits(features.held(examples), examples.lengths)
+    logits = weights.logits(features, examples)
     return (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
 
 
 def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
     tokenizer, examples, features = read(2, 30)
     words = features.ids[: features.words]
-    assert (
-        words[:, 0].tolist() == [i for i in range(tokenizer.num_ids) if i not in (0, 1)]
-        and not words[:, 1].any()
-    )
+    assert words[:, 0].tolist() == [*range(2, tokenizer.num_ids)] and not words[:, 1].any()
     pairs = features.ids[features.words :]
     assert len(pairs) and (pairs[:, 1] > 0).all() and (np.diff(features.keys) > 0).all()
     held = features.held(examples)
@@ -69,7 +63,7 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
     tokenizer, examples, features = read(labels, 30)
     seen, new = examples.subset(np.arange(60)), examples.subset(np.arange(60, 30 * labels))
     new = new if len(new) else seen
-    data = data_of(features, seen)
+    data = SparseData(features, seen)
     if fit == "low rank":
         weights = fit_low_rank(data, 8, 20, seed=0)
         assert np.array_equal(weights.vectors, fit_low_rank(data, 8, 20, seed=0).vectors)
@@ -84,18 +78,17 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
 
 def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> None:
     _, examples, features = read(2, 30)
-    data = data_of(features, examples)
+    data = SparseData(features, examples)
     known = np.where(examples.targets[:, 1:] > 0.5, 20, -20).astype(np.float32)
     nothing = fit_logistic(data, known)
     assert np.abs(nothing.vectors).max() < 1e-3 < np.abs(fit_logistic(data).vectors).max()
     weights = fit_logistic(data, -known / 10)  # wrong logits are outweighed
-    held = features.held(examples)
-    logits = weights.logits(held, examples.lengths) - known / 10
+    logits = weights.logits(features, examples) - known / 10
     assert ((logits[:, 0] > 0) == (known[:, 0] > 0)).all()
-    best = features.best(weights.vectors, held, features.words + 3)
+    best = features.best(weights.vectors, data.held, features.words + 3)
     assert len(best.keys) == features.words + 3 and best.words == features.words
     assert set(best.keys.tolist()) < set(features.keys.tolist())
-    few = features.best(weights.vectors, held, 5)  # fewer than there are words
+    few = features.best(weights.vectors, data.held, 5)  # fewer than there are words
     assert few.words == len(few.keys) == 5
 
 
@@ -108,7 +101,7 @@ def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     targets = np.array([["one" in text, "two" in text, False, True] for text in texts], np.float32)
     examples = Examples.from_texts(tokenizer, texts, targets)
     features = with_characters(choose_ngrams(examples, 60, tokenizer.num_ids), tokenizer)
-    logits = fit(data_of(features, examples, several=True)).logits(features.held(examples), examples.lengths)
+    logits = fit(SparseData(features, examples, several=True)).logits(features, examples)
     assert np.array_equal(logits > 0, targets > 0.5)
 
 
@@ -121,7 +114,7 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
     vectors[FIRST_WORD_ID : FIRST_WORD_ID + 7, 0] = [1, 1, -1, -1, 0, 1, -1]
     plain = with_characters(choose_ngrams(examples, 60, tokenizer.num_ids), tokenizer)
     features = with_embeddings(plain, vectors)
-    data = data_of(features, examples, embeddings=1.5)
+    data = SparseData(features, examples, embeddings=1.5)
     x, _ = data.weighted()
     assert float(x.power(2).sum() / len(texts)) == pytest.approx(1 + 1 + 1.5**2, rel=1e-4)
     new = Examples.from_texts(tokenizer, ["tide", "queue"], targets[:2])  # in no text
@@ -132,24 +125,15 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
 @pytest.mark.parametrize("labels", [2, 3, 20])
 def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     tokenizer, examples, features = read(labels, 6)
-    data = data_of(features, examples)
+    data = SparseData(features, examples)
     weights = fit_svm(data, 0.5) if labels < 20 else fit_low_rank(data, 8, 5, 0)
     torch.manual_seed(0)
-    config = NetworkConfig(
-        tokenizer.num_ids,
-        4,
-        5,
-        True,
-        "mean+max",
-        labels,
-        ngrams=len(features.keys),
-        ngram_dim=weights.vectors.shape[1],
-    )
-    network = Network(config).eval()
+    shape = {"ngrams": len(features.keys), "ngram_dim": weights.vectors.shape[1]}
+    network = Network(NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)).eval()
     assert network.ngrams is not None
     network.ngrams.choose(features.ids)
     lstm = predict_logits(network, examples).numpy()
-    parts = PartLogits(lstm, weights.logits(features.held(examples), examples.lengths), examples.targets)
+    parts = PartLogits(lstm, weights.logits(features, examples), examples.targets)
     stack = Stack(0.3, 1.7, np.linspace(-1, 1, lstm.shape[1]).astype(np.float32))
     put_together(network, stack, weights)
     np.testing.assert_allclose(predict_logits(network, examples).numpy(), stack.logits(parts), atol=2e-4)

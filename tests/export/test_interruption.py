@@ -16,7 +16,6 @@ from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import DataOptions, Validation
 from edge_lstm_export.train.plan import Asked
 from edge_lstm_export.train.run import Job, plan_job, run_job
-from edge_lstm_export.train.train import Listener
 from made import rows, write_csv
 
 from edge_lstm import signals
@@ -77,15 +76,16 @@ def hit(job: Job, told: str, number: int, folder: Path) -> None:
                 pass
 
     callbacks = Callbacks(
-        on_batch=lambda report: tell(f"batch {report.batch} of epoch {report.epoch}"),
+        say=tell,
+        started=lambda *_: tell("the network"),
+        on_batch=lambda record, batch, _: tell(f"batch {batch} of epoch {record.epoch}"),
         on_epoch=lambda record: tell(f"epoch {record.epoch}"),
         should_stop=signals.received,
         deferring=signals.deferred,
     )
-    listener = Listener(tell, lambda *_: tell("the network"), callbacks)
     with handled():
         with pytest.raises(KeyboardInterrupt):
-            run_job(job, listener, lambda _: tell("the plan"))
+            run_job(job, callbacks, lambda _: tell("the plan"))
         assert signals.received_exit_code() == 128 + number
     assert seen[-1].startswith(told), "the stage went on"
     assert {path.name for path in folder.iterdir()} <= {"m.safetensors.partial"}

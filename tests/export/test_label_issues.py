@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from edge_lstm_export.train.data import Split
+from edge_lstm_export.train.data import Dataset, Split
 from edge_lstm_export.train.label_issues import HEADER, label_issues
 from made import several_rows
 
@@ -32,7 +32,7 @@ def one_hot(labels: Any, count: int = 3) -> Any:
 
 
 def find(data: Split, *, several: bool = False, labels: tuple[str, ...] = NAMES) -> list[Any]:
-    rows = label_issues(data, labels, several=several, long=False, seed=0)
+    rows = label_issues(Dataset("", labels, data, None, "", several), long=False, seed=0)
     return [dict(zip(HEADER, row)) for row in rows]
 
 

@@ -10,19 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import (
-    PartLogits,
-    balance_offset,
+from edge_lstm_export.train.calibrate import PartLogits, balance_offset, fit_stack, score
+from edge_lstm_export.train.examples import Examples, evaluation_batches, shuffled_batches
+from edge_lstm_export.train.logits import (
     count_correct,
-    fit_stack,
     fit_temperature,
     log_probabilities,
-    predict_logits,
-    score,
     soft_cross_entropy,
 )
-from edge_lstm_export.train.examples import Examples, evaluation_batches, shuffled_batches
-from edge_lstm_export.train.loop import Callbacks, Progress, fit_network
+from edge_lstm_export.train.loop import Callbacks, Progress, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import LoopOptions, NetworkConfig
 from hypothesis import given
@@ -57,8 +53,7 @@ def network(seed: int = 0, **settings: Any) -> Network:
 
 
 def same(one: Network, other: Network) -> bool:
-    pairs = zip(one.state_dict().values(), other.state_dict().values())
-    return all(torch.equal(a, b) for a, b in pairs)
+    return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
 def of_lengths(lengths: list[int]) -> Examples:
@@ -117,9 +112,8 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(after: int, settings:
     progress = stopped(network(), data, options, after)
     second = fit_network(fresh, data, options, 0, examples(seed=1), resume=progress)
     assert same(fresh, straight)
-    assert [(r.loss, r.validation_loss) for r in second.history] == [
-        (r.loss, r.validation_loss) for r in expected.history
-    ]
+    seen, unbroken = ([(r.loss, r.validation_loss) for r in run.history] for run in (second, expected))
+    assert seen == unbroken
 
 
 def test_progress_of_another_network_is_refused() -> None:
@@ -186,14 +180,11 @@ def test_two_parts_are_weighed_by_what_they_know(several: bool) -> None:
 def test_an_offset_finds_rare_labels(labels: int) -> None:
     rng = np.random.default_rng(0)
     truth = np.array([0] * 180 + [1] * 20) if labels == 2 else np.array([0] * 160 + [1] * 20 + [2] * 20)
-    logits = (one_hot(truth, labels) * 2 + rng.normal(0, 1, (200, labels)) - [0, 2, 2][:labels]).astype(
-        np.float32
-    )
+    right = one_hot(truth, labels)
+    logits = (right * 2 + rng.normal(0, 1, (200, labels)) - [0, 2, 2][:labels]).astype(np.float32)
     logits = logits[:, 1:] - logits[:, :1] if labels == 2 else logits
-    offset = balance_offset(logits, one_hot(truth, labels) > 0)
+    offset = balance_offset(logits, right > 0)
     names = tuple("abc"[:labels])
-    before, after = (
-        score(torch.from_numpy(some), one_hot(truth, labels) > 0, names) for some in (logits, logits + offset)
-    )
+    before, after = (score(torch.from_numpy(x), right > 0, names) for x in (logits, logits + offset))
     assert offset.shape == (logits.shape[1],) and offset[-1] > 0
     assert after.macro_f1 > before.macro_f1

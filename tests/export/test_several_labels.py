@@ -13,8 +13,9 @@ from conftest import Trained
 from edge_lstm_export.onnx import gates
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.onnx.weights import round_to_int8
+from edge_lstm_export.train.calibrate import choose_thresholds
 from edge_lstm_export.train.checkpoint import load_checkpoint
-from edge_lstm_export.train.thresholds import LARGEST, UNTUNED, choose_thresholds
+from edge_lstm_export.train.options import UNTUNED
 from made import make_checkpoint, opened, several_rows, write_csv
 
 from edge_lstm import Classifier, SeveralPrediction
@@ -86,16 +87,14 @@ def test_several_labels_have_no_default_share() -> None:
         export(make_checkpoint(labels=3, several=True), abstain=0.02)
 
 
-def test_a_threshold_has_the_best_f1_or_the_planned_precision() -> None:
+def test_a_threshold_has_the_best_f1() -> None:
     truth = np.array([True] * 300 + [False] * 700)[:, None]
     probabilities = np.concatenate([np.linspace(0.3, 1, 300), np.linspace(0, 0.8, 700)])[:, None]
     (best,) = choose_thresholds(truth, probabilities.astype(np.float32))
-    (sure,) = choose_thresholds(truth, probabilities.astype(np.float32), 0.99)
-    given, surely = probabilities[:, 0] >= best, probabilities[:, 0] >= sure
+    given = probabilities[:, 0] >= best
     f1 = 2 * (given & truth[:, 0]).sum() / (given.sum() + 300)
     grid = [p >= t for t in np.linspace(0.01, 0.99, 99) for p in [probabilities[:, 0]]]
     assert f1 > max(2 * (g & truth[:, 0]).sum() / (g.sum() + 300) for g in grid) - 0.01
-    assert sure > best and truth[surely, 0].mean() > 0.98
 
 
 def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
@@ -107,7 +106,6 @@ def test_a_label_of_few_texts_does_not_get_the_threshold_of_chance() -> None:
     (threshold,) = choose_thresholds(truth, probabilities)
     assert threshold > 0.2
     assert choose_thresholds(np.zeros((500, 1), np.bool_), probabilities) == (UNTUNED,)
-    assert choose_thresholds(truth, probabilities, 0.99) == (LARGEST,)
 
 
 def test_weights_lie_where_int8_has_values(trained_several: Trained) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export.train.data import folds_of
-from edge_lstm_export.train.options import Augmentation, LinearOptions
+from edge_lstm_export.train.options import LinearOptions
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.teachers.base import (
     accuracy,
@@ -219,8 +219,7 @@ def test_it_makes_few_rows_a_better_model_and_its_words_come_in() -> None:
     plans = [make_plan(facts_of(data), each) for each in asked]
     assert plans[0].teachers == ("linear", "sentiment") and plans[0].related_words
     for plan, expected in zip(plans, (True, False)):
-        small = Augmentation(*(min(2, n) for n in (plan.augmentation.variants, plan.augmentation.synonyms)))
-        trained = fit(data, replace(plan, augmentation=small))
+        trained = fit(data, replace(plan, augmentation=min(2, plan.augmentation)))
         known = [teacher["name"] for teacher in trained.checkpoint.training["teachers"]]
         assert ("sentiment model" in known) == expected
         assert ("mediocre" in trained.checkpoint.tokenizer.words) == expected

@@ -208,16 +208,8 @@ def test_a_training_that_is_killed_outright_goes_on_to_the_same_bytes(
 
 
 def test_a_standard_output_that_is_full_costs_no_model(tmp_path: Path, trained: Trained) -> None:
-    line = [
-        sys.executable,
-        "-m",
-        "edge_lstm",
-        "train",
-        trained.rows,
-        *QUICK,
-        "-o",
-        tmp_path / "m.safetensors",
-    ]
+    line = [sys.executable, "-m", "edge_lstm", "train", trained.rows, *QUICK]
+    line += ["-o", tmp_path / "m.safetensors"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 1 and "Traceback" not in done.stderr

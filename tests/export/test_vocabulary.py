@@ -11,8 +11,7 @@ import pytest
 from edge_lstm_export.train.options import TextOptions
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.pretrained import english
-from edge_lstm_export.train.run import with_knowledge
-from edge_lstm_export.train.train import fit
+from edge_lstm_export.train.train import fit, with_knowledge
 from edge_lstm_export.train.vocabulary import (
     build_vocabulary,
     count_words,
@@ -34,7 +33,7 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
     assert most_frequent(count_words(TEXTS), 5000) == ("the", "film", "a", "b", "end")
     assert most_frequent(count_words(TEXTS), 7) == ("the", "film", "a")
     assert Tokenizer(most_frequent(count_words(TEXTS), 7)).num_ids == 7
-    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 5000, 30)).tokenizer
+    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 30), 5000)
     assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), None, 30)
 
 
@@ -44,14 +43,14 @@ def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
 def test_the_order_of_the_texts_does_not_matter(texts: list[str], rng: random.Random, rule: Any) -> None:
     texts = [*texts, "word"]
     shuffled = rng.sample(texts, len(texts))
-    options = TextOptions(rule, 12)
-    assert build_vocabulary(texts, (), options).tokenizer == build_vocabulary(shuffled, (), options).tokenizer
+    options = TextOptions(rule)
+    assert build_vocabulary(texts, (), options, 12) == build_vocabulary(shuffled, (), options, 12)
 
 
 @pytest.mark.parametrize("rule", ["keras", "subwords"])
 def test_texts_without_a_word_are_refused(rule: Any) -> None:
     with pytest.raises(DataError, match="hold no words"):
-        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule, 50))
+        build_vocabulary(["", "!!" if rule == "keras" else " "], (), TextOptions(rule), 50)
 
 
 def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
@@ -60,9 +59,8 @@ def test_subwords_are_learnt_from_words_and_from_unsegmented_scripts() -> None:
     words, subwords = words_and_subwords(texts, 400)
     assert "walking" in words and "ing" in subwords and set("walkingteds") <= set(subwords)
     meals = ["这个菜", "那碗汤", "他的面", "你的饭", "我的茶"]
-    words, subwords = words_and_subwords(
-        [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")], 40
-    )
+    praise = [f"{meal}{how}好吃" for meal in meals for how in ("很", "不", "真")]
+    words, subwords = words_and_subwords(praise, 40)
     assert {"好", "吃"} <= set(subwords) and any("好吃" in part for part in subwords)
 
 
@@ -70,7 +68,7 @@ def test_marks_that_tell_labels_apart_are_words() -> None:
     texts = ["great!" if i % 2 else "fine." for i in range(200)] + ["so, so"] * 100
     labels = np.eye(2, dtype=np.bool_)[np.arange(300) % 2]
     assert informative_marks(texts, labels) == "!."
-    found = build_vocabulary(texts, (), TextOptions(num_words=50), "!.").tokenizer
+    found = build_vocabulary(texts, (), TextOptions(), 50, "!.")
     assert {"!", "."} <= set(found.words) and "," not in found.words
 
 
@@ -87,8 +85,8 @@ def test_words_that_teachers_know_come_in_behind_those_of_the_texts() -> None:
         asked.append((tuple(words), most))
         return ["film", "cinema"][:most]
 
-    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40)).tokenizer
-    found = build_vocabulary(["movie good"] * 3, (), TextOptions(num_words=40), related=related).tokenizer
+    plain = build_vocabulary(["movie good"] * 3, (), TextOptions(), 40)
+    found = build_vocabulary(["movie good"] * 3, (), TextOptions(), 40, related=related)
     assert found.words == (*plain.words, "film", "cinema") and found.pieces == plain.pieces
     ((words, most),) = asked
     assert words == plain.words and most == 40 - plain.num_ids
@@ -123,7 +121,6 @@ def test_the_table_knows_which_words_are_alike() -> None:
     alike = vectors @ vectors.T
     assert alike[0, 1] > 0.6 > 0.2 > alike[0, 2]
     assert known.related(FOOD[:6], FOOD[:6], 20) != known.related(CITY[:6], CITY[:6], 20)
-    assert {"horrible", "awful"} < {*known.synonyms(["terrible"])["terrible"]}
     assert "terrible" not in known.related(["terrible"], ["terrible"], 5)
     assert known.share_of(["a terrible soup"]) == 1.0 and known.share_of(["外卖很好吃"]) == 0
 
@@ -131,10 +128,8 @@ def test_the_table_knows_which_words_are_alike() -> None:
 def test_embeddings_are_of_the_words_of_a_vocabulary_and_a_frequent_word_means_little() -> None:
     found = english().embeddings(["the", "movie", "salamanca", "xyzzy"], 11)
     assert found.vectors.any(axis=1).tolist() == [False] * 4 + [True, True, True] + [False] * 4
-    weights = found.weights[4:8]
-    assert (np.diff(weights) >= 0).all() and weights[3] == 1
-    assert weights[0] < 0.05 < 0.3 < weights[1] < 0.9
-    np.testing.assert_allclose(found.weighted, found.vectors * found.weights[:, None])
+    the, movie, rare = np.linalg.norm(found.weighted[4:7], axis=1)
+    assert the < 0.05 < 0.3 < movie < 0.9 and movie < rare <= 1
 
 
 def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
@@ -143,9 +138,6 @@ def test_words_that_no_row_holds_are_known_by_what_they_mean() -> None:
     facts = with_knowledge(facts_of(data), data, Asked())
     plan = make_plan(facts, Asked("tiny", "none", epochs=1, validation=0.0))
     assert facts.english > 0.9 and plan.word_table == "english" and plan.related_words
-    accuracy = {}
-    for table in ("english", "none"):
-        test = fit(data, replace(plan, word_table=table, related_words=table != "none")).test
-        assert test is not None
-        accuracy[table] = test.to_dict()["accuracy"]
-    assert accuracy["english"] > 0.75 > accuracy["none"]
+    results = [fit(data, plan), fit(data, replace(plan, word_table="none", related_words=False))]
+    with_it, without = (result.checkpoint.training["test"]["accuracy"] for result in results)
+    assert with_it > 0.75 > without

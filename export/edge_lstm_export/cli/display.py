@@ -14,13 +14,14 @@ from edge_lstm.signals import deferred, received
 
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
+    from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported, Quantized
     from edge_lstm_export.train.calibrate import Scores
-    from edge_lstm_export.train.corpus import Corpus
     from edge_lstm_export.train.history import EpochRecord
-    from edge_lstm_export.train.loop import BatchReport, Callbacks
+    from edge_lstm_export.train.loop import Callbacks
     from edge_lstm_export.train.network import Network
-    from edge_lstm_export.train.run import Inputs, Job, Report
+    from edge_lstm_export.train.run import Inputs, Job
+    from edge_lstm_export.train.train import Result
 
 _COLUMN = 17  # of a plan: where values begin
 
@@ -103,21 +104,27 @@ class TrainingDisplay:
         for line in (*prepared.dataset.warnings, *prepared.remarks):
             self._print(f"note: {line}")
 
-    def started(self, corpus: Corpus, network: Network) -> None:
-        """Show the size of the network."""
-        count = sum(count for _, _, count in network.parameter_table())
-        self.say(f"training {count:,} parameters on {len(corpus.rows) + len(corpus.pool):,} texts")
-
     def callbacks(self) -> Callbacks:
-        """Return what the training loop calls."""
+        """Return what the training calls."""
         from edge_lstm_export.train.loop import Callbacks
 
-        return Callbacks(on_batch=self._batch, on_epoch=self._epoch, should_stop=received, deferring=deferred)
+        return Callbacks(
+            say=self.say,
+            started=self._started,
+            on_batch=self._batch,
+            on_epoch=self._epoch,
+            should_stop=received,
+            deferring=deferred,
+        )
 
-    def _batch(self, report: BatchReport) -> None:
+    def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
+        count = sum(count for _, _, count in network.parameter_table())
+        self.say(f"training {count:,} parameters on {texts:,} texts")
+
+    def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
         if self._status is not None:
-            done = f"{report.batch / report.batches:4.0%}  loss {report.loss:.4f}"
-            self.say(f"epoch {report.epoch} {done}  accuracy {report.accuracy:.1%}")
+            done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
+            self.say(f"epoch {record.epoch} {done}  accuracy {record.accuracy:.1%}")
 
     def _epoch(self, record: EpochRecord) -> None:
         line = f"epoch {record.epoch}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
@@ -133,9 +140,8 @@ class TrainingDisplay:
             message(line)
 
 
-def print_report(job: Job, report: Report, seconds: float) -> None:
+def print_report(job: Job, result: Result, seconds: float) -> None:
     """Print how good the network is, and where everything is."""
-    result = report.result
     if result.validation is not None:
         print(score_line("cross-validated" if result.cross_validated else "validation", result.validation))
         weakest = sorted(result.validation.labels, key=lambda row: row.f1)[:3]

@@ -118,13 +118,11 @@ def _train(job: Job, *, as_json: bool) -> None:
     from edge_lstm.signals import received_exit_code
     from edge_lstm_export.cli.display import TrainingDisplay, message, print_report
     from edge_lstm_export.train.run import run_job
-    from edge_lstm_export.train.train import Listener
 
     begin = time.monotonic()
     try:
         with TrainingDisplay(quiet=as_json) as display:
-            listener = Listener(display.say, display.started, display.callbacks())
-            report = run_job(job, listener, display.prepared)
+            result = run_job(job, display.callbacks(), display.prepared)
     except KeyboardInterrupt:
         advice = "start again with the same command"
         if job.partial.exists():
@@ -132,10 +130,10 @@ def _train(job: Job, *, as_json: bool) -> None:
         message(f"interrupted; {advice}")
         raise typer.Exit(received_exit_code()) from None
     if as_json:
-        print(json.dumps(report.result.checkpoint.training, ensure_ascii=False))
+        print(json.dumps(result.checkpoint.training, ensure_ascii=False))
     else:
-        print_report(job, report, time.monotonic() - begin)
-    for remark in report.result.remarks:
+        print_report(job, result, time.monotonic() - begin)
+    for remark in result.remarks:
         message(f"note: {remark}")
 
 

@@ -1,90 +1,34 @@
 """What a network's answers are worth, and what makes them probabilities: scores, temperature, the weights of
-its two parts, the offset for rare labels.
+its two parts, the offset for rare labels, the thresholds of several.
 
 All of it is fitted on texts that the network did not learn from.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from torch import Tensor
-from torch.nn import functional
 
-from edge_lstm.answering import reach
-from edge_lstm.metrics import (
-    Interval,
-    LabelScores,
-    SetScores,
-    calibration_bins,
-    confusion_matrix,
-    expected_calibration_error,
-    label_scores,
-    log_loss,
-    macro_f1,
-    set_scores,
-    wilson_interval,
-)
+from edge_lstm import metrics
+from edge_lstm.answering import RiskCoverage, reach
+from edge_lstm.metrics import SetScores, macro_f1
 from edge_lstm_export.train.data import Bools, Floats
-from edge_lstm_export.train.examples import Examples, evaluation_batches
-from edge_lstm_export.train.linear import cross_entropy, two_columns
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
+from edge_lstm_export.train.options import UNTUNED
 
-EVALUATION_BATCH = 64
+Doubles = npt.NDArray[np.float64]
 # The LSTM's expected weight beside the n-grams, before a validation text was seen, where it learnt from so
 # many texts; of fewer, less. How far the weights are trusted to lie there, in nats.
 LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.2, 2000, 20.0
-
-
-def predict_logits(
-    network: Network, examples: Examples, *, on_batch: Callable[[], None] = lambda: None
-) -> Tensor:
-    """Logits: float32 [n, 1 or L], in the examples' order. Leaves the network in evaluation mode.
-    ``on_batch`` is called after each batch.
-    """
-    network.eval()
-    logits = torch.empty(len(examples), network.config.logits)
-    with torch.inference_mode():
-        for rows in evaluation_batches(examples, EVALUATION_BATCH):
-            logits[torch.from_numpy(rows)] = network(*examples.padded(rows))
-            on_batch()
-    return logits
-
-
-def log_probabilities(logits: Tensor) -> Tensor:
-    """logits [B, 1 or L] → [B, L], of texts with one label each."""
-    if logits.shape[1] == 1:
-        return torch.cat([functional.logsigmoid(-logits), functional.logsigmoid(logits)], dim=1)
-    return functional.log_softmax(logits, dim=1)
-
-
-def probabilities(logits: Tensor, *, several: bool) -> npt.NDArray[np.float32]:
-    """logits [n, 1 or L] → float32 [n, L]."""
-    return (torch.sigmoid(logits) if several else log_probabilities(logits).exp()).numpy()
-
-
-def soft_cross_entropy(logits: Tensor, targets: Tensor, *, several: bool = False) -> Tensor:
-    """Mean cross entropy of a text, in nats; targets [B, L], rows sum to 1. several: targets are 0 to 1 each,
-    and the binary cross entropies of all labels are added up."""
-    if several:
-        each = functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none")
-        return each.sum(dim=1).mean()
-    return -(targets * log_probabilities(logits)).sum(dim=1).mean()
-
-
-def count_correct(logits: Tensor, targets: Tensor, *, several: bool = False) -> int:
-    """How many rows have their largest target as the answer; of several labels, all of them right at a
-    probability of 0.5."""
-    if several:
-        return int(((logits > 0) == (targets > 0.5)).all(dim=1).sum())
-    return int((log_probabilities(logits).argmax(dim=1) == targets.argmax(dim=1)).sum())
+# Of the thresholds: so many texts of a label count as much as what its probabilities say.
+THRESHOLD_PRIOR, SMALLEST_THRESHOLD = 10.0, 1e-4
 
 
 @dataclass(frozen=True)
@@ -95,10 +39,10 @@ class Scores:
 
     texts: int
     accuracy: float
-    interval: Interval
+    interval: metrics.Interval
     log_loss: float
     calibration_error: float
-    labels: tuple[LabelScores, ...]
+    labels: tuple[metrics.LabelScores, ...]
 
     @property
     def macro_f1(self) -> float:
@@ -107,56 +51,33 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
+        numbers = ("accuracy", "macro_f1", "log_loss", "calibration_error")
         return {
             "texts": self.texts,
-            "accuracy": round(self.accuracy, 6),
+            **{name: round(getattr(self, name), 6) for name in numbers},
             "interval": [round(self.interval.low, 6), round(self.interval.high, 6)],
-            "macro_f1": round(self.macro_f1, 6),
-            "log_loss": round(self.log_loss, 6),
-            "calibration_error": round(self.calibration_error, 6),
             "labels": {row.label: row.to_dict() for row in self.labels},
         }
 
 
 def score(
-    logits: Tensor,
-    labels: Bools,
-    names: tuple[str, ...],
-    thresholds: Sequence[float] | None = None,
+    logits: Tensor, labels: Bools, names: tuple[str, ...], thresholds: Sequence[float] | None = None
 ) -> Scores | SetScores:
     """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1. thresholds: of texts that may have
     several labels, the probability from which on a text has each."""
     answers = probabilities(logits, several=thresholds is not None)
     if thresholds is not None:
-        return set_scores(labels, reach(answers, thresholds), names)
+        return metrics.set_scores(labels, reach(answers, thresholds), names)
     predicted, truth = answers.argmax(axis=1), labels.argmax(axis=1)
     right = int((predicted == truth).sum())
     return Scores(
         texts=len(labels),
         accuracy=right / len(labels),
-        interval=wilson_interval(right, len(labels)),
-        log_loss=log_loss(truth, answers),
-        calibration_error=expected_calibration_error(calibration_bins(truth, answers)),
-        labels=label_scores(confusion_matrix(truth, predicted, len(names)), names),
+        interval=metrics.wilson_interval(right, len(labels)),
+        log_loss=metrics.log_loss(truth, answers),
+        calibration_error=metrics.expected_calibration_error(metrics.calibration_bins(truth, answers)),
+        labels=metrics.label_scores(metrics.confusion_matrix(truth, predicted, len(names)), names),
     )
-
-
-def fit_temperature(logits: Tensor, targets: Tensor, *, several: bool = False) -> float:
-    """The number by which logits are best divided so that probabilities mean what they say
-    (Guo et al., 2017): the lowest log loss on texts that did not train the network.
-
-    Few texts say little, and where all of them are classified right the lowest loss is at 0: a normal
-    prior on the logarithm, as wide as a factor of 1.6 is common, holds the answer near 1 then and has
-    no say over thousands of texts. logits: float32 [n, 1 or L]; targets: float32 [n, L].
-    """
-    wide = logits.double()
-
-    def loss(log_temperature: float) -> float:
-        data = soft_cross_entropy(wide / math.exp(log_temperature), targets, several=several)
-        return float(data) * len(targets) + (log_temperature / math.log(1.6)) ** 2 / 2
-
-    best = minimize_scalar(loss, bounds=(-math.log(10), math.log(10)), method="bounded")
-    return math.exp(float(best.x))
 
 
 @dataclass(frozen=True)
@@ -209,7 +130,7 @@ def fit_stack(parts: PartLogits, learnt_from: int, *, several: bool) -> Stack:
     prior = expected_stack(learnt_from, outputs)
     expected = np.array([prior.lstm, prior.sparse, *np.zeros(outputs)])
 
-    def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    def loss(weights: Doubles) -> tuple[float, Doubles]:
         logits = weights[0] * scaled[0] + weights[1] * scaled[1] + weights[2:]
         nats, slope = cross_entropy(logits, parts.targets, several=several)
         gradient = np.array([*(float((slope * part).sum()) for part in scaled), *slope.sum(axis=0)])
@@ -233,7 +154,73 @@ def balance_offset(logits: Floats, labels: Bools) -> Floats:
 
     def f1(share: float) -> float:
         predicted = (both + share * rarity).argmax(axis=1)
-        return macro_f1(label_scores(confusion_matrix(truth, predicted, len(names)), names))
+        return macro_f1(metrics.label_scores(metrics.confusion_matrix(truth, predicted, len(names)), names))
 
     best = max(np.linspace(0, 1, 21), key=f1) * rarity
     return np.asarray(best[1:] - best[:1] if logits.shape[1] == 1 else best, np.float32)
+
+
+def choose_thresholds(truth: Bools, probabilities: Floats) -> tuple[float, ...]:
+    """A threshold for each label, of the best F1: the probability, above 0 to 1, from which on texts have it.
+
+    The best one for the five texts of a rare label is mostly chance. So what counts as a text's label is
+    mixed with its calibrated probability: the more, the fewer texts of the label there are.
+
+    truth: bool [n, L]; probabilities: float32 [n, L], calibrated.
+    """
+    return tuple(map(_threshold, truth.T, probabilities.T.astype(np.float64)))
+
+
+def _threshold(truth: Bools, probabilities: Doubles) -> float:
+    positives = int(truth.sum())
+    if not positives:
+        return UNTUNED
+    trust = THRESHOLD_PRIOR / (THRESHOLD_PRIOR + positives)
+    order = np.argsort(-probabilities, kind="stable")
+    p = probabilities[order]
+    right = np.cumsum((1 - trust) * truth[order] + trust * p)
+    # Texts of the same probability are answered alike: only the last of them can be a border. The threshold
+    # lies half-way to the next one, so that rounding moves no text over it.
+    ends = np.flatnonzero(np.append(p[:-1] > p[1:], True))
+    best = ends[(2 * right / (np.arange(1, len(p) + 1) + right[-1]))[ends].argmax()]
+    border = (p[best] + np.append(p, 0.0)[best + 1]) / 2
+    return float(f"{np.clip(border, SMALLEST_THRESHOLD, 1.0):.5g}")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the network's parts are weighed by, and how good it is then, on texts that it did not learn from.
+    temperature: is in the weights. scores, curve, thresholds: None where there are no such texts; the curve
+    of risk and coverage is of one label per text, the thresholds are of several."""
+
+    stack: Stack
+    temperature: float = 1.0
+    scores: Scores | SetScores | None = None
+    curve: RiskCoverage | None = None
+    thresholds: tuple[float, ...] | None = None
+
+
+def calibrate(
+    stack: Stack,
+    unseen: PartLogits,
+    labels: Bools,
+    names: tuple[str, ...],
+    where: str,
+    *,
+    balance: bool,
+    several: bool,
+) -> Calibration:
+    """Divide the stack by the temperature, add the offset of ``balance``, and measure.
+
+    unseen: logits for texts that no part had learnt from, ``where`` says which; labels: bool [n, L], theirs.
+    """
+    targets = torch.from_numpy(unseen.targets)
+    temperature = fit_temperature(torch.from_numpy(stack.logits(unseen)), targets, several=several)
+    stack = stack.divided(temperature)
+    if balance:
+        stack = replace(stack, bias=stack.bias + balance_offset(stack.logits(unseen), labels))
+    logits = torch.from_numpy(stack.logits(unseen))
+    chances = probabilities(logits, several=several)
+    thresholds = choose_thresholds(labels, chances) if several else None
+    curve = None if several else RiskCoverage.of(chances, labels.argmax(axis=1), where)
+    return Calibration(stack, temperature, score(logits, labels, names, thresholds), curve, thresholds)

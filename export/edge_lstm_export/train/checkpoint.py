@@ -20,8 +20,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.options import NetworkConfig, from_plain
-from edge_lstm_export.train.thresholds import UNTUNED
+from edge_lstm_export.train.options import UNTUNED, NetworkConfig, from_plain
 
 CHECKPOINT_FORMAT = 10  # of release 1.0; lower ones are of the versions before it
 _KEY = "edge_lstm_checkpoint"
@@ -117,7 +116,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
         parts[part][rest] = value
-    config: NetworkConfig = from_plain(NetworkConfig, description["network"], f"{path}: its network")
+    config = from_plain(NetworkConfig, description["network"], f"{path}: its network")
     network = Network(config, blank=True)
     for name, value in parts["network"].items():
         dtype = torch.int64 if name == "ngrams.ids" else torch.float32

@@ -18,13 +18,17 @@ from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
 from edge_lstm.text import text_key
-from edge_lstm_export.train.options import MOST_LABELS
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Names = tuple[str, ...]  # of labels
 
+# Texts are in an unsegmented script where more of their words than this hold a character of one.
+UNSEGMENTED_SHARE = 0.3
+# More labels than this are ids or a column of numbers: each one is a row of the head and a column of the
+# targets.
+MOST_LABELS = 1000
 _MANY_VALUES = 20  # from so many different values on, a label column may be one of ids or of numbers
 _CONTROL = {"Cc", "Zl", "Zp"}  # Unicode categories: control characters, line and paragraph separators
 
@@ -180,13 +184,12 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     has two or more, drawn by ``seed``. Duplicates go the same way. The order is kept."""
     rng = np.random.default_rng([seed, 0x5F1D])
     unique = np.sort(np.unique(split.keys, return_index=True)[1])
-    chosen = [unique[:0]]
+    chosen: list[int] = []
     for label in np.unique(split.strata):
         rows = unique[split.strata[unique] == label]
         if len(rows) > 1 and share > 0:
-            count = min(len(rows) - 1, max(1, round(share * len(rows))))
-            chosen.append(rng.permutation(rows)[:count])
-    mask = np.isin(split.keys, split.keys[np.concatenate(chosen)])
+            chosen += rng.permutation(rows)[: min(len(rows) - 1, max(1, round(share * len(rows))))].tolist()
+    mask = np.isin(split.keys, split.keys[chosen])
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 
 

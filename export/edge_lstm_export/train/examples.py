@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_lstm.text import PAD_ID, Tokenizer
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+from edge_lstm_export.train.data import Floats, Ints
 
 # Batches whose texts are sorted together. More gives less padding and a less random order.
 _BATCHES_PER_CHUNK = 50
@@ -42,6 +40,11 @@ class Examples:
     def lengths(self) -> Ints:
         """int64 [n], in tokens."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def roots(self) -> npt.NDArray[np.float64]:
+        """float64 [n, 1], of the lengths."""
+        return np.sqrt(self.lengths)[:, None]
 
     @classmethod
     def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], targets: Floats) -> Examples:

@@ -20,11 +20,11 @@ class EpochRecord:
     epoch: int
     loss: float
     accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    calibrated_loss: float | None
     learning_rate: float
     seconds: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    calibrated_loss: float | None = None
 
 
 def best_of(history: Sequence[EpochRecord]) -> EpochRecord | None:

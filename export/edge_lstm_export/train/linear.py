@@ -1,7 +1,4 @@
-"""Linear models on sparse columns, and the loss of their logits: SVM, naive Bayes, cross entropy.
-
-Where a text has one of two labels, one column of logits stands for the second label beside 0.
-"""
+"""Linear models on sparse columns: SVM and naive Bayes. One of two labels has one column of weights."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_softmax
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -57,24 +53,6 @@ def bayes_weights(x: Matrix, labels: Bools, outputs: int) -> Floats:
     weights = -np.log(rest / rest.sum(axis=1, keepdims=True)).T
     weights -= weights.mean(axis=1, keepdims=True)
     return np.asarray(weights[:, 1:] - weights[:, :1] if outputs == 1 else weights, np.float32)
-
-
-def cross_entropy(logits: Floats, targets: Floats, *, several: bool) -> tuple[float, Floats]:
-    """(the sum over the texts, in nats, its gradient with respect to the logits [n, outputs]).
-
-    logits: [n, outputs], one column for two labels of which a text has one; targets: [n, L].
-    """
-    if several:
-        return float((np.logaddexp(0, logits) - targets * logits).sum()), expit(logits) - targets
-    both = two_columns(logits)
-    logs = log_softmax(both, axis=1)
-    slope = np.exp(logs) * targets.sum(axis=1, keepdims=True) - targets
-    return -float((targets * logs).sum()), slope[:, -logits.shape[1] :]
-
-
-def two_columns(logits: Floats) -> Floats:
-    """[n, 1 or labels] → [n, labels]: one column is the second of two, beside 0."""
-    return np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
 
 
 def _centred(scores: Floats) -> Floats:

@@ -18,33 +18,17 @@ import torch
 from torch import Tensor
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import OOV_ID, PAD_ID
-from edge_lstm_export.train.calibrate import (
-    count_correct,
-    fit_temperature,
-    predict_logits,
-    soft_cross_entropy,
-)
-from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches
+from edge_lstm.text import OOV_ID, PAD_ID, Tokenizer
+from edge_lstm_export.train.examples import Examples, cropped, evaluation_batches, shuffled_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
+from edge_lstm_export.train.logits import count_correct, fit_temperature, soft_cross_entropy
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.options import LoopOptions
 
+EVALUATION_BATCH = 64
 Outcome = Literal["finished", "stopped early"]
 Tensors = dict[str, Tensor]
 _SUMS = ("epoch", "batch", "loss_sum", "correct", "seen", "seconds")
-
-
-@dataclass(frozen=True)
-class BatchReport:
-    """Where a run is, for a progress bar: epoch and batch count from 1; loss and accuracy of the epoch so
-    far."""
-
-    epoch: int
-    batch: int
-    batches: int
-    loss: float
-    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -65,15 +49,19 @@ def _ignore(*_: Any) -> None:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What a caller hears of a run, and how it ends one.
+    """What a caller hears of a training, and how it ends one. Each may raise KeyboardInterrupt.
 
-    keep: called with the run's state before the first batch (unless it is resumed), after every epoch, and
-    where the run is stopped. should_stop: asked after every batch, of the validation too. deferring: entered
-    for as long as it is asked.
+    say: a stage begins, or got so far. started: the network is made; with its tokenizer, and the number of
+    texts that it learns from. keep: called with the run's state before the first batch (unless it is
+    resumed), after every epoch, and where the run is stopped. on_batch: the epoch so far, and how many of how
+    many batches that is. should_stop: asked after every batch, of the validation too. deferring: entered for
+    as long as it is asked.
     """
 
+    say: Callable[[str], None] = _ignore
+    started: Callable[[Network, Tokenizer, int], None] = _ignore
     keep: Callable[[Progress], None] = _ignore
-    on_batch: Callable[[BatchReport], None] = _ignore
+    on_batch: Callable[[EpochRecord, int, int], None] = _ignore
     on_epoch: Callable[[EpochRecord], None] = _ignore
     should_stop: Callable[[], bool] = field(default=lambda: False)
     deferring: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -84,12 +72,15 @@ SILENT = Callbacks()
 
 @dataclass(frozen=True)
 class LoopResult:
-    """How a run ended; the network holds the best epoch's weights. seconds: of all its parts."""
+    """How a run ended; the network holds the best epoch's weights."""
 
     outcome: Outcome
     history: tuple[EpochRecord, ...]
-    best: EpochRecord | None
-    seconds: float
+
+    @property
+    def best(self) -> EpochRecord | None:
+        """See :func:`best_of`."""
+        return best_of(self.history)
 
 
 def fit_network(
@@ -120,10 +111,6 @@ def fit_network(
             return run.go()
 
 
-class _Stop(Exception):  # noqa: N818 (no error)
-    """The run is ended before its last batch."""
-
-
 @dataclass
 class _Run:
     """The moving parts of one call of fit_network."""
@@ -136,19 +123,19 @@ class _Run:
     callbacks: Callbacks
 
     def __post_init__(self) -> None:
-        self.network.lstm_in_bfloat16 = self.options.bfloat16 and multiplies_bfloat16()
-        self.several = self.network.config.several
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        embedding = self.network.embedding.weight
-        matrices = [p for p in trained if p.ndim > 1 and p is not embedding]
-        decay = self.options.weight_decay
+        options, network = self.options, self.network
+        network.lstm_in_bfloat16 = options.bfloat16 and multiplies_bfloat16()
+        self.several = network.config.several
+        trained = [p for p in network.parameters() if p.requires_grad]
+        embedding = network.embedding.weight
         groups = [
-            {"params": [embedding], "weight_decay": decay, "share": self.options.embedding_rate},
-            {"params": matrices, "weight_decay": decay, "share": 1.0},
-            {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0, "share": 1.0},
+            {"params": [embedding], "share": options.embedding_rate},
+            {"params": [p for p in trained if p.ndim > 1 and p is not embedding], "share": 1.0},
+            {"params": [p for p in trained if p.ndim == 1], "share": 1.0, "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, self.options.learning_rate, fused=True)
-        self.batches = math.ceil(len(self.examples) / self.options.batch_size)  # per epoch
+        decay = options.weight_decay
+        self.optimizer = torch.optim.AdamW(groups, options.learning_rate, weight_decay=decay, fused=True)
+        self.batches = math.ceil(len(self.examples) / options.batch_size)  # per epoch
         self.history: list[EpochRecord] = []
         self.best_weights: Tensors = {}
         self.epoch = 0
@@ -158,21 +145,14 @@ class _Run:
         self.batch, self.loss_sum, self.correct, self.seen, self.seconds = 0, 0.0, 0, 0, 0.0
 
     def go(self) -> LoopResult:
-        outcome = self.outcome()
-        while outcome is None:
-            try:
-                self.run_batches()
-                self.close_epoch()
-                self.stop_if_asked()
-                outcome = self.outcome()
-            except _Stop:
-                self.callbacks.keep(self.progress())
-                raise KeyboardInterrupt from None
+        while (outcome := self.outcome()) is None:
+            self.run_batches()
+            self.close_epoch()
+            self.stop_if_asked()
         if self.best_weights:
             self.network.load_state_dict(self.best_weights)
         self.network.eval()
-        seconds = sum(record.seconds for record in self.history) + self.seconds
-        return LoopResult(outcome, tuple(self.history), best_of(self.history), seconds)
+        return LoopResult(outcome, tuple(self.history))
 
     def outcome(self) -> Outcome | None:
         """How the run has ended, by the epochs that are complete; None where there is more to do."""
@@ -183,7 +163,8 @@ class _Run:
 
     def stop_if_asked(self) -> None:
         if self.callbacks.should_stop():
-            raise _Stop
+            self.callbacks.keep(self.progress())
+            raise KeyboardInterrupt
 
     def run_batches(self) -> None:
         """The epoch's batches, or those that are left of a resumed one."""
@@ -204,10 +185,13 @@ class _Run:
             self.correct += correct
             self.seen += len(rows)
             self.seconds = time.perf_counter() - begin
-            loss, accuracy = self.loss_sum / self.seen, self.correct / self.seen
-            report = BatchReport(self.epoch + 1, self.batch, self.batches, loss, accuracy)
-            self.callbacks.on_batch(report)
+            self.callbacks.on_batch(self.record(), self.batch, self.batches)
             self.stop_if_asked()
+
+    def record(self, **measured: float) -> EpochRecord:
+        """The epoch so far."""
+        loss, accuracy = self.loss_sum / self.seen, self.correct / self.seen
+        return EpochRecord(self.epoch + 1, loss, accuracy, self.learning_rate(), self.seconds, **measured)
 
     def step(self, ids: Tensor, lengths: Tensor, targets: Tensor) -> tuple[float, int]:
         """One update. Returns the loss and the number of correct answers of the batch [B, T]."""
@@ -236,24 +220,9 @@ class _Run:
     def close_epoch(self) -> None:
         """Measure on the validation texts and keep the weights where they are the best so far."""
         begin = time.perf_counter()
-        loss = accuracy = calibrated_loss = temperature = None
-        if self.validation is not None and len(self.validation):
-            logits = predict_logits(self.network, self.validation, on_batch=self.stop_if_asked)
-            targets = torch.from_numpy(self.validation.targets)
-            loss = float(soft_cross_entropy(logits, targets, several=self.several))
-            accuracy = count_correct(logits, targets, several=self.several) / len(targets)
-            temperature = fit_temperature(logits, targets, several=self.several)
-            calibrated_loss = float(soft_cross_entropy(logits / temperature, targets, several=self.several))
-        record = EpochRecord(
-            epoch=self.epoch + 1,
-            loss=self.loss_sum / self.seen,
-            accuracy=self.correct / self.seen,
-            validation_loss=loss,
-            validation_accuracy=accuracy,
-            calibrated_loss=calibrated_loss,
-            learning_rate=self.learning_rate(),
-            seconds=self.seconds + time.perf_counter() - begin,
-        )
+        measured = self.measure(self.validation) if self.validation else {}
+        self.seconds += time.perf_counter() - begin
+        record = self.record(**measured)
         self.history.append(record)
         if best_of(self.history) is record:
             self.best_weights = self.weights()
@@ -261,6 +230,16 @@ class _Run:
         self.begin_epoch()
         self.callbacks.on_epoch(record)
         self.callbacks.keep(self.progress())
+
+    def measure(self, validation: Examples) -> dict[str, float]:
+        logits = predict_logits(self.network, validation, on_batch=self.stop_if_asked)
+        targets, several = torch.from_numpy(validation.targets), self.several
+        temperature = fit_temperature(logits, targets, several=several)
+        return {
+            "validation_loss": float(soft_cross_entropy(logits, targets, several=several)),
+            "validation_accuracy": count_correct(logits, targets, several=several) / len(targets),
+            "calibrated_loss": float(soft_cross_entropy(logits / temperature, targets, several=several)),
+        }
 
     def weights(self) -> Tensors:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -290,6 +269,21 @@ class _Run:
         except (KeyError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0][:200]
             raise DataError(f"the saved progress does not fit this training ({reason}); start over") from None
+
+
+def predict_logits(
+    network: Network, examples: Examples, *, on_batch: Callable[[], None] = lambda: None
+) -> Tensor:
+    """Logits: float32 [n, 1 or L], in the examples' order. Leaves the network in evaluation mode.
+    ``on_batch`` is called after each batch.
+    """
+    network.eval()
+    logits = torch.empty(len(examples), network.config.logits)
+    with torch.no_grad():
+        for rows in evaluation_batches(examples, EVALUATION_BATCH):
+            logits[torch.from_numpy(rows)] = network(*examples.padded(rows))
+            on_batch()
+    return logits
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

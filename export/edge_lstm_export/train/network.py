@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_lstm_export.train.logits import log_probabilities
 from edge_lstm_export.train.options import NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -33,35 +34,27 @@ class Network(nn.Module):
         """blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken."""
         super().__init__()
         self.config = config
-        with torch.device("meta") if blank else nullcontext():
-            self._make(config, blank)
-        if not blank:
-            self._initialise()
-
-    def _make(self, config: NetworkConfig, blank: bool) -> None:
         # Training may run the LSTM in bfloat16; answers are always computed in float32.
         self.lstm_in_bfloat16 = False
-        self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
-        # One nn.LSTM per direction: each is dense and one-directional, which is 10 times faster on a CPU than
-        # packed sequences, and lengths are handled outside (see _direction).
-        self.lstm = nn.ModuleDict(
-            {
-                lstm_name(direction): nn.LSTM(config.embedding_dim, config.hidden, batch_first=True)
-                for direction in range(config.directions)
-            }
-        )
-        self.head = nn.Linear(config.head_inputs, config.logits)
-        self.ngrams = NGramVectors(config, blank) if config.ngrams else None
+        with torch.device("meta") if blank else nullcontext():
+            self.embedding = _table(config.num_words + 1, config.embedding_dim, blank)
+            # One nn.LSTM per direction: each is dense and one-directional, which is 10 times faster on a CPU
+            # than packed sequences, and lengths are handled outside (see _direction).
+            directions, size = map(lstm_name, range(config.directions)), (config.embedding_dim, config.hidden)
+            self.lstm = nn.ModuleDict({name: nn.LSTM(*size, batch_first=True) for name in directions})
+            self.head = nn.Linear(config.head_inputs, config.logits)
+            self.ngrams = NGramVectors(config, blank) if config.ngrams else None
+        if not blank:
+            self._initialise()
 
     def _initialise(self) -> None:
         """Keras's defaults: uniform embedding, Glorot kernels, orthogonal recurrence, forget bias 1."""
         hidden = self.config.hidden
         nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
         for lstm in self.lstm.values():
-            parameters = dict(lstm.named_parameters())
-            nn.init.xavier_uniform_(parameters["weight_ih_l0"])
-            nn.init.orthogonal_(parameters["weight_hh_l0"])
-            bias, second_bias = parameters["bias_ih_l0"], parameters["bias_hh_l0"]
+            kernel, recurrent, bias, second_bias = lstm.parameters()
+            nn.init.xavier_uniform_(kernel)
+            nn.init.orthogonal_(recurrent)
             nn.init.zeros_(bias)
             nn.init.ones_(bias[hidden : 2 * hidden])  # gates: input, forget, cell, output
             # Keras (and ONNX, summed) has one bias where PyTorch adds two: the second stays zero.
@@ -69,22 +62,17 @@ class Network(nn.Module):
             second_bias.requires_grad_(False)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        if self.ngrams is not None:
-            with torch.no_grad():
-                self.head.weight[:, self.config.pooled_dim :] = 0
+        nn.init.zeros_(self.head.weight[:, self.config.pooled_dim :])  # of the n-grams
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B, 1 or
         L]."""
-        read = self.pool(self.embed(ids), lengths)
+        embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
+        read = self.pool(embedded, lengths)
         if self.ngrams is not None:
             read = torch.cat([read, self.ngrams(ids, lengths)], dim=1)
         logits: Tensor = self.head(read)
         return logits
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """ids: int64 [B, T] → [B, T, E], with dropout in training."""
-        return functional.dropout(self.embedding(ids), self.config.dropout, self.training)
 
     def pool(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x: embedded tokens [B, T, E] → what the head reads of the LSTM: [B, pooled_dim]."""
@@ -93,7 +81,8 @@ class Network(nn.Module):
             pooled = torch.cat([last for _, last in read], dim=1)  # B, D·H
         else:
             outputs = torch.cat([output for output, _ in read], dim=2)  # B, T, D·H
-            outputs = outputs * _mask(lengths, x.shape[1]).unsqueeze(2)
+            own = torch.arange(x.shape[1]) < lengths.unsqueeze(1)  # B, T: the text's own tokens
+            outputs = outputs * own.unsqueeze(2)
             mean = outputs.sum(dim=1) / lengths.unsqueeze(1)
             # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file need not
             # tell the two apart.
@@ -118,28 +107,22 @@ class Network(nn.Module):
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """logits [B, 1 or L] → [B, L], rows sum to 1 unless a text may have several labels."""
-        if self.config.several:
-            return torch.sigmoid(logits)
-        if self.config.labels == 2:
-            positive = torch.sigmoid(logits)
-            return torch.cat([1 - positive, positive], dim=1)
-        return torch.softmax(logits, dim=1)
+        return torch.sigmoid(logits) if self.config.several else log_probabilities(logits).exp()
 
     def parameter_table(self) -> list[tuple[str, str, int]]:
         """(layer, shape of its output, trainable parameters), as ``model.summary()`` of Keras."""
-        c = self.config
+        c, steps = self.config, "" if self.config.pooling == "last" else "T, "
         kind = "Bidirectional LSTM" if c.bidirectional else "LSTM"
-        shape = f"(None, {'' if c.pooling == 'last' else 'T, '}{c.hidden * c.directions})"
         rows = [
-            ("embedding (Embedding)", f"(None, T, {c.embedding_dim})", _count(self.embedding)),
-            (f"lstm ({kind})", shape, _count(self.lstm)),
+            ("embedding (Embedding)", f"T, {c.embedding_dim}", _count(self.embedding)),
+            (f"lstm ({kind})", f"{steps}{c.hidden * c.directions}", _count(self.lstm)),
         ]
         if c.pooling != "last":
-            rows.append((f"pooling ({c.pooling})", f"(None, {c.pooled_dim})", 0))
+            rows.append((f"pooling ({c.pooling})", f"{c.pooled_dim}", 0))
         if self.ngrams is not None:
-            rows.append(("ngrams (Vectors)", f"(None, {c.ngram_dim})", self.ngrams.vectors.weight.numel()))
-        rows.append(("head (Dense)", f"(None, {c.logits})", _count(self.head)))
-        return rows
+            rows.append(("ngrams (Vectors)", f"{c.ngram_dim}", self.ngrams.vectors.weight.numel()))
+        rows.append(("head (Dense)", f"{c.logits}", _count(self.head)))
+        return [(name, f"(None, {shape})", count) for name, shape, count in rows]
 
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""
@@ -151,7 +134,7 @@ class NGramVectors(nn.Module):
 
     ids: int64 [ngrams, 2]: the left and the right id of a pair, or an id and 0 for a word; words come first,
     each part in the order of the ids, none twice. Part of the weights; set it with :meth:`choose`. The
-    vectors are fitted outside the training loop (linear.py) and are zero until then.
+    vectors are fitted outside the training loop (ngrams.py) and are zero until then.
     """
 
     ids: Tensor
@@ -245,11 +228,6 @@ def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn
 
 def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-
-def _mask(lengths: Tensor, steps: int) -> Tensor:
-    """lengths [B] → bool [B, T], True on the text's own tokens."""
-    return torch.arange(steps, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
 
 
 def _reverse(x: Tensor, lengths: Tensor) -> Tensor:

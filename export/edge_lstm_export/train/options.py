@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import MAX_LENGTH
@@ -19,11 +19,10 @@ Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
 SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
 
-# More labels than this are ids or a column of numbers: each one is a row of the head and a column of the
-# targets.
-MOST_LABELS = 1000
 # Up to so many labels an n-gram has a column for each logit, with more a vector of a lower rank.
 MOST_EXACT_LABELS = 16
+UNTUNED = 0.5  # the threshold of a label that no validation text has
+T = TypeVar("T")
 
 
 def between(default: Any, least: float, most: float, *, above: bool = False, below: bool = False) -> Any:
@@ -58,19 +57,18 @@ def _check(name: str, value: Any, kind: Any, limits: tuple[float, float, bool, b
             raise DataError(f"{name} must be {start} {least:,} {end} {most:,}, not {value}")
 
 
-def from_plain(kind: type[Any], values: object, where: str) -> Any:
+def from_plain(kind: type[T], values: object, where: str) -> T:
     """A frozen dataclass of plain values, and of others like it, from a mapping that names each field.
 
     Raises DataError, which says ``where``, for an unknown name, a missing one, or a value out of range.
     """
-    if not isinstance(values, dict):
-        raise DataError(f"{where} must be a table of {', '.join(f.name for f in fields(kind))}")
     types = get_type_hints(kind)
-    names = {field.name for field in fields(kind)}
+    if not isinstance(values, dict):
+        raise DataError(f"{where} must be a table of {', '.join(types)}")
     for name in values:
-        if name not in names:
-            raise DataError(f"{where} has no {name!r}; it has {', '.join(sorted(names))}")
-    for name in sorted(names - values.keys()):
+        if name not in types:
+            raise DataError(f"{where} has no {name!r}; it has {', '.join(sorted(types))}")
+    for name in sorted(types.keys() - values.keys()):
         raise DataError(f"{where} lacks {name!r}; write it with 'edge-lstm train --dry-run --json'")
     parts = {n: from_plain(types[n], v, f"[{n}]") for n, v in values.items() if is_dataclass(types[n])}
     try:
@@ -106,10 +104,9 @@ class DataOptions(Options):
 @dataclass(frozen=True)
 class TextOptions(Options):
     """rule: how a text becomes words (edge_lstm.text): Keras's, or words with subwords for unknown ones.
-    num_words: ids below it are in use; length: ids of a text that the model reads, its last ones."""
+    length: ids of a text that the model reads, its last ones."""
 
     rule: Rule = "subwords"
-    num_words: int = between(5000, 5, 10_000_000)
     length: int = between(DEFAULT_LENGTH, 1, MAX_LENGTH)
 
 
@@ -189,15 +186,6 @@ class SparseOptions(Options):
     embeddings: float = between(0.0, 0, 100)
     bayes: float = between(0.0, 0, 100)
     epochs: int = between(20, 1, 10_000)
-
-
-@dataclass(frozen=True)
-class Augmentation(Options):
-    """Texts made of each training text for teachers to label: pieces of it and mixtures with others, and
-    copies with words replaced by near ones (where the teachers know words)."""
-
-    variants: int = between(0, 0, 1000)
-    synonyms: int = between(0, 0, 1000)
 
 
 @dataclass(frozen=True)

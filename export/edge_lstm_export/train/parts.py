@@ -1,91 +1,119 @@
-"""The two parts of the network, the LSTM and the n-grams: what they learn from, and how each is fitted.
+"""The texts of a training, and the two parts of its network: what they learn from, and how each is fitted.
 
-Both are fitted on all rows, or without a fold of them, to be judged by it.
+Both parts are fitted on all rows, or without a fold of them, to be judged by it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
-from edge_lstm_export.train.calibrate import PartLogits, Stack, predict_logits
-from edge_lstm_export.train.corpus import Corpus
-from edge_lstm_export.train.data import Floats, Ints, Split
+from edge_lstm.text import Tokenizer, split_marks
+from edge_lstm_export.train import ngrams
+from edge_lstm_export.train.calibrate import PartLogits, Stack
+from edge_lstm_export.train.data import Dataset, Floats, Ints, Split, folds_of, hold_out
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.loop import fit_network
+from edge_lstm_export.train.loop import fit_network, predict_logits
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.ngrams import (
-    RIDGE_OF_RESIDUAL,
-    Features,
-    SparseData,
-    SparseWeights,
-    choose_ngrams,
-    fit_logistic,
-    fit_low_rank,
-    fit_svm,
-    log_count_ratio,
-    merged,
-    with_characters,
-    with_embeddings,
-)
+from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
 from edge_lstm_export.train.options import LoopOptions
 from edge_lstm_export.train.plan import LONG_TEXTS, Plan, fitting_ngrams
-from edge_lstm_export.train.pretrained import PretrainedWords, WordEmbeddings
-from edge_lstm_export.train.teachers.base import EnsemblePredictions, Teacher, ensemble
+from edge_lstm_export.train.pretrained import PretrainedWords
+from edge_lstm_export.train.teachers.base import EnsemblePredictions, ensemble
 from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
+from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.unlabelled import augment
+from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
 
+TEACHER_FOLDS = 5  # of the cross-fitting, where rows are held out and no folds are planned
 CANDIDATES = 4  # n-grams that are tried for each one that gets a vector
 
 
 class Parts:
-    """The two parts of the network, the LSTM and the n-grams, on all rows or without a fold of them."""
+    """The two parts of the network, the LSTM and the n-grams, on all rows or without a fold of them.
+
+    split, rows: labelled texts that are learnt from, as texts and as ids; validation: those that judge; fold:
+    int64 [rows]. pool: texts without a label, which teachers label: first those of a log, then the augmented
+    ones; pool_fold: int64 [pool], the fold of the rows that a text was made of, -1 for none. predictions: the
+    teachers'; soft_labels: float32 [pool, L], probabilities in their place.
+    """
 
     def __init__(
         self,
-        corpus: Corpus,
+        dataset: Dataset,
         plan: Plan,
-        predictions: EnsemblePredictions | None,
-        words: PretrainedWords | None,
+        unlabelled: Sequence[str],
+        teachers: Teachers,
         soft_labels: Floats | None,
+        say: Callable[[str], None],
     ) -> None:
-        self.corpus, self.plan, self.predictions, self.soft_labels = corpus, plan, predictions, soft_labels
-        tokenizer = corpus.vocabulary.tokenizer
-        self.embeddings: WordEmbeddings | None = None
-        if words is not None:
-            self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids)
-        self.rows = self.examples(corpus.rows)
-        labels = corpus.rows.labels.shape[1]
-        self.pool = Examples.from_texts(
-            tokenizer, corpus.pool, np.zeros((len(corpus.pool), labels), np.float32)
-        )
+        self.dataset, self.plan, self.soft_labels = dataset, plan, soft_labels
+        self.split, self.validation = hold_out(dataset.train, plan.validation.share, plan.seed)
+        folds = plan.validation.folds or (TEACHER_FOLDS if plan.teachers else 1)
+        self.fold = folds_of(self.split, folds, plan.seed)
+        self.folds = int(self.fold.max(initial=0)) + 1  # of few texts fewer
+        augmented, augmented_fold = augment(self.split.texts, self.fold, plan.augmentation, plan.seed)
+        pool = (*unlabelled, *augmented)
+        self.pool_fold = np.concatenate([np.full(len(unlabelled), -1, np.int64), augmented_fold])
+        words = teachers.words
+        self.tokenizer = tokenizer = self._tokenizer(unlabelled, words)
+        self.predictions = self._ask(teachers, pool, say) if plan.teachers else None
+        self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
+        self.rows = self.examples(self.split)
+        unknown = np.zeros((len(pool), plan.network.labels), np.float32)
+        self.pool = Examples.from_texts(tokenizer, pool, unknown)
         self.features = self._features() if plan.network.ngrams else None
-        config = replace(plan.network, num_words=tokenizer.num_ids)
+        self.config = replace(plan.network, num_words=self.tokenizer.num_ids)
         if self.features is not None:
-            config = replace(config, ngrams=len(self.features.keys))
-        self.config = config
+            self.config = replace(self.config, ngrams=len(self.features.keys))
+
+    def _tokenizer(self, unlabelled: Sequence[str], words: PretrainedWords | None) -> Tokenizer:
+        """The vocabulary is that of the whole training split, the validation part with it: that reads no
+        label, and by Keras's rule the ids are then those of Keras's index. The test split is not read."""
+        texts, related = self.dataset.train.texts, None
+        if words is not None and self.plan.related_words:
+            in_texts = sorted({word for text in texts for word in split_marks(text)})
+            related = partial(words.related, in_texts)
+        marks = informative_marks(self.split.texts, self.split.labels)
+        num_words = self.plan.network.num_words
+        return build_vocabulary(texts, unlabelled, self.plan.text, num_words, marks, related)
+
+    def _ask(
+        self, teachers: Teachers, pool: Sequence[str], say: Callable[[str], None]
+    ) -> EnsemblePredictions:
+        """What the teachers predict of rows and pool. Where the folds judge the network too, every fold's
+        model is asked for the whole pool; else a text is labelled by a model that saw none of its sources."""
+        asked = np.ones((self.folds, len(pool)), np.bool_)
+        if not self.plan.validation.folds:
+            asked = (self.pool_fold < 0) | (self.pool_fold == np.arange(self.folds)[:, None])
+        loaded = teachers.load()
+        for teacher in loaded:
+            teacher.read([*self.split.texts, *pool])
+        several = self.dataset.several
+        return ensemble(loaded, self.split.labels, self.fold, asked, several=several, say=say)
 
     def _features(self) -> Features:
-        plan, tokenizer = self.plan, self.corpus.vocabulary.tokenizer
-        every = self.rows.joined(self.pool) if len(self.pool) else self.rows
+        plan, tokenizer = self.plan, self.tokenizer
         entries = (*tokenizer.words, *(tokenizer.pieces or ()))
         line = sum(len(entry.encode()) + 1 for entry in entries) / max(1, len(entries))
-        fits = fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line)
-        long = self.rows.lengths.mean() > LONG_TEXTS
-        ranking = log_count_ratio(self.targets()[0]) if long else None
-        counted = self.rows if long else every
-        features = choose_ngrams(counted, min(plan.network.ngrams, fits), tokenizer.num_ids, ranking)
-        features = features if long else with_characters(features, tokenizer)
+        most = min(plan.network.ngrams, fitting_ngrams(plan.kb, plan.network, tokenizer.num_ids, line))
+        if self.rows.lengths.mean() > LONG_TEXTS:
+            features = ngrams.choose_ngrams(self.rows, most, tokenizer.num_ids, self.targets()[0])
+        else:
+            features = ngrams.choose_ngrams(self.rows.joined(self.pool), most, tokenizer.num_ids)
+            features = ngrams.with_characters(features, tokenizer)
         if self.embeddings is not None and plan.sparse.embeddings:
-            features = with_embeddings(features, self.embeddings.weighted)
+            features = ngrams.with_embeddings(features, self.embeddings.weighted)
         return features
 
     def examples(self, split: Split) -> Examples:
         """The split's texts as ids, with hard targets."""
-        return Examples.from_texts(self.corpus.vocabulary.tokenizer, split.texts, split.targets())
+        return Examples.from_texts(self.tokenizer, split.texts, split.targets())
 
     def new_network(self) -> Network:
         """A network with its first weights, drawn by the seed, and its n-grams."""
@@ -94,12 +122,12 @@ class Parts:
             network = Network(self.config)
         if network.ngrams is not None and self.features is not None:
             network.ngrams.choose(self.features.ids)
-        vectors = None
+        vectors, width = None, self.config.embedding_dim
         if self.embeddings is not None:
-            vectors = first_values(self.embeddings.vectors, self.config.embedding_dim)
+            vectors = first_values(self.embeddings.vectors, width)
         elif self.plan.loop.word_vectors:
             every = self.rows.joined(self.pool)
-            vectors = word_vectors(every, self.config.num_words, self.config.embedding_dim, self.plan.seed)
+            vectors = word_vectors(every, self.config.num_words, width, self.plan.seed)
         if vectors is not None:
             with torch.no_grad():
                 values = torch.from_numpy(vectors)
@@ -111,15 +139,14 @@ class Parts:
     def final_loop(self) -> LoopOptions:
         """The loop's options: without validation texts no epoch is known to be better than the last."""
         loop = self.plan.loop
-        return loop if len(self.corpus.validation) else replace(loop, patience=loop.epochs)
+        return loop if len(self.validation) else replace(loop, patience=loop.epochs)
 
     def targets(self, fold: int | None = None) -> tuple[Floats, Floats]:
         """What is learnt: float32 [rows, L] and [pool, L], probabilities. fold: by teachers that saw no label
         of this fold, for the pool."""
-        labels = self.corpus.rows.targets()
+        labels = self.split.targets()
         if self.predictions is None:
-            nothing = np.zeros((0, labels.shape[1]), np.float32)
-            return labels, nothing if self.soft_labels is None else self.soft_labels
+            return labels, self.pool.targets if self.soft_labels is None else self.soft_labels
         several, together = self.plan.network.several, self.predictions.predictions
         own, of_rows = np.float32(self.plan.own_labels), teacher_probabilities(together.labelled, several)
         return own * labels + (1 - own) * of_rows, teacher_probabilities(together.of_others(fold), several)
@@ -128,32 +155,29 @@ class Parts:
         """(rows, pool texts) that are learnt from: all, or those that nothing of this fold is in."""
         if fold is None:
             return np.arange(len(self.rows)), np.arange(len(self.pool))
-        return np.flatnonzero(self.corpus.fold != fold), np.flatnonzero(self.corpus.pool_fold != fold)
+        return np.flatnonzero(self.fold != fold), np.flatnonzero(self.pool_fold != fold)
 
     def learnt(self, fold: int | None = None) -> Examples:
         """The examples of the LSTM: rows and pool with their targets."""
         (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
         own = replace(self.rows.subset(rows), targets=of_rows[rows])
-        if not len(pool):
-            return own
         return own.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
         """Fit the n-gram part. more: labelled texts beside the rows."""
         if self.features is None:
             return None
-        learnt, rows = self.learnt(fold), len(self._rows_of(fold)[0])
-        learnt = learnt if more is None else learnt.joined(more)
-        options, seed = self.plan.sparse, self.plan.seed
-        data = self._sparse_data(learnt)
+        learnt = self.learnt(fold)
+        data = self._sparse_data(learnt if more is None else learnt.joined(more))
+        options = self.plan.sparse
         if options.fit == "svm":
-            return fit_svm(data, options.bayes)
+            return ngrams.fit_svm(data, options.bayes)
         if options.fit == "logistic":
-            return fit_logistic(data)
-        weights = fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, seed)
+            return ngrams.fit_logistic(data)
+        weights = ngrams.fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, self.plan.seed)
         if options.fit == "low-rank+svm":
-            labelled = self._sparse_data(learnt.subset(np.arange(rows)))
-            weights = merged(weights, fit_svm(labelled, 0.0), labelled)
+            labelled = self._sparse_data(learnt.subset(np.arange(len(self._rows_of(fold)[0]))))
+            weights = ngrams.merged(weights, ngrams.fit_svm(labelled, 0.0), labelled)
         return weights
 
     def fit_residual(self, network: Network) -> SparseWeights:
@@ -161,54 +185,42 @@ class Parts:
         assert self.features is not None and network.ngrams is not None
         learnt, most = self.learnt(), len(self.features.keys)
         beside = predict_logits(network, learnt).numpy()
-        ranking = log_count_ratio(learnt.targets)
-        candidates = choose_ngrams(learnt, CANDIDATES * most, self.config.num_words, ranking)
+        candidates = ngrams.choose_ngrams(learnt, CANDIDATES * most, self.config.num_words, learnt.targets)
         if len(candidates.keys) > most:  # else there is nothing to choose from
             self.features = candidates
             data = self._sparse_data(learnt)
-            weights = fit_logistic(data, beside, RIDGE_OF_RESIDUAL)
+            weights = ngrams.fit_logistic(data, beside, ngrams.RIDGE_OF_RESIDUAL)
             self.features = candidates.best(weights.vectors, data.held, most)
             network.ngrams.choose(self.features.ids)
-        return fit_logistic(self._sparse_data(learnt), beside, RIDGE_OF_RESIDUAL)
+        return ngrams.fit_logistic(self._sparse_data(learnt), beside, ngrams.RIDGE_OF_RESIDUAL)
 
     def _sparse_data(self, examples: Examples) -> SparseData:
         assert self.features is not None
-        return SparseData(
-            self.features,
-            self.features.held(examples),
-            examples.lengths,
-            examples.targets,
-            self.plan.network.several,
-            self.plan.sparse.embeddings,
-        )
+        return SparseData(self.features, examples, self.plan.network.several, self.plan.sparse.embeddings)
 
     def logits(self, network: Network, sparse: SparseWeights | None, examples: Examples) -> PartLogits:
-        """What both parts answer."""
+        """What both parts answer; without an n-gram part it answers 0."""
         lstm = predict_logits(network, examples).numpy()
-        return PartLogits(lstm, self.sparse_logits(sparse, examples), examples.targets)
-
-    def sparse_logits(self, weights: SparseWeights | None, examples: Examples) -> Floats:
-        """float32 [n, outputs]; 0 without an n-gram part."""
-        if weights is None or self.features is None:
-            return np.zeros((len(examples), self.config.logits), np.float32)
-        return weights.logits(self.features.held(examples), examples.lengths)
+        of_ngrams = np.zeros_like(lstm)
+        if sparse is not None and self.features is not None:
+            of_ngrams = sparse.logits(self.features, examples)
+        return PartLogits(lstm, of_ngrams, examples.targets)
 
     def cross_validate(self, say: Callable[[str], None]) -> PartLogits | None:
         """What both parts answer the rows that they did not learn from. None where a fold leaves fewer than
         two labels to learn."""
         shape = (len(self.rows), self.config.logits)
         lstm, sparse = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        for k in range(self.corpus.folds):
-            held = np.flatnonzero(self.corpus.fold == k)
-            rest = self.corpus.rows.labels[self.corpus.fold != k]
+        for k in range(self.folds):
+            held = np.flatnonzero(self.fold == k)
+            rest = self.split.labels[self.fold != k]
             if not len(held) or rest.any(axis=0).sum() < 2:
                 return None
-            say(f"cross-validation {k + 1} of {self.corpus.folds}")
+            say(f"cross-validation {k + 1} of {self.folds}")
             network = self.new_network()
             fit_network(network, self.learnt(k), self.final_loop, self.plan.seed)
-            left_out = self.rows.subset(held)
-            lstm[held] = predict_logits(network, left_out).numpy()
-            sparse[held] = self.sparse_logits(self.fit_sparse(k), left_out)
+            parts = self.logits(network, self.fit_sparse(k), self.rows.subset(held))
+            lstm[held], sparse[held] = parts.lstm, parts.sparse
         return PartLogits(lstm, sparse, self.rows.targets)
 
 
@@ -222,17 +234,3 @@ def put_together(network: Network, stack: Stack, weights: SparseWeights | None) 
             network.ngrams.set_vectors(weights.vectors)
             network.head.weight[:, pooled:] = torch.from_numpy(np.float32(stack.sparse) * weights.head)
             network.head.bias.add_(torch.from_numpy(np.float32(stack.sparse) * weights.bias))
-
-
-def ask_teachers(
-    corpus: Corpus, plan: Plan, teachers: Sequence[Teacher], say: Callable[[str], None]
-) -> EnsemblePredictions:
-    """What the plan's teachers predict of rows and pool. Where the folds judge the network too, every fold's
-    model is asked for the whole pool; else a text is labelled by a model that saw none of its sources."""
-    asked = np.ones((corpus.folds, len(corpus.pool)), np.bool_)
-    if not plan.validation.folds:
-        asked = (corpus.pool_fold < 0) | (corpus.pool_fold == np.arange(corpus.folds)[:, None])
-    for teacher in teachers:
-        teacher.read([*corpus.rows.texts, *corpus.pool])
-    several = corpus.dataset.several
-    return ensemble(teachers, corpus.rows.labels, corpus.fold, asked, several=several, say=say)

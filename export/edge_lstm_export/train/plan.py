@@ -8,19 +8,19 @@ checkpoint.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import spaceless, split_marks
-from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Dataset
 from edge_lstm_export.train.options import (
     MOST_EXACT_LABELS,
-    Augmentation,
     LinearOptions,
     LoopOptions,
     NetworkConfig,
@@ -31,7 +31,6 @@ from edge_lstm_export.train.options import (
     between,
     from_plain,
 )
-from edge_lstm_export.train.vocabulary import UNSEGMENTED_SHARE
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
 WordTable = Literal["none", "english", "sentiment", "encoder"]
@@ -98,9 +97,9 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
 @dataclass(frozen=True)
 class Asked:
     """What a person asked for; None where the plan decides. preset: one of PRESETS. teacher: "none",
-    "sentiment", or a transformer's folder or hub name (``classifier``: whether it is a classifier). words,
-    length, epochs: see TextOptions and LoopOptions. validation: share that is held out. balance: find rare
-    labels at the price of accuracy."""
+    "sentiment", or a transformer's folder or hub name (``classifier``: whether it is a classifier). words:
+    ids of the vocabulary; length, epochs: see TextOptions and LoopOptions. validation: share that is held
+    out. balance: find rare labels at the price of accuracy."""
 
     preset: str = "small"
     teacher: str | None = None
@@ -124,10 +123,10 @@ class Plan(Options):
     teachers: in the order in which they are asked, the first always kept: "linear", "sentiment", and of a
     transformer "probe NAME", "fine-tuned NAME" or "classifier NAME". word_table: whose embeddings the n-gram
     part reads; related_words: its words near those of the texts come into the vocabulary too, since few rows
-    hold few of the words to come. own_labels: how much a row's own label counts in its target beside what
-    the teachers predict, 0 to 1. unlabelled: at most so many texts without a label are learnt from. balance:
-    see calibrate.balance_offset. precision: what each label's threshold is to reach, where a text may have
-    several labels; 0: the best F1. examples: training texts that the model file holds.
+    hold few of the words to come. augmentation: texts made of each row, at most. own_labels: how much a row's
+    own label counts in its target beside what the teachers predict, 0 to 1. unlabelled: at most so many texts
+    without a label are learnt from. balance: see calibrate.balance_offset. examples: training texts that the
+    model file holds.
     """
 
     preset: str = "small"
@@ -138,14 +137,13 @@ class Plan(Options):
     sparse: SparseOptions = field(default_factory=SparseOptions)
     validation: Validation = field(default_factory=Validation)
     loop: LoopOptions = field(default_factory=LoopOptions)
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: int = between(0, 0, 1000)
     teachers: tuple[str, ...] = ()
     word_table: WordTable = "none"
     related_words: bool = False
     own_labels: float = between(1.0, 0, 1)
     unlabelled: int = between(0, 0, 10**9)
     balance: bool = False
-    precision: float = between(0.0, 0, 1)
     examples: int = between(EXAMPLES, 0, 8)
     seed: int = between(0, 0, 2**63 - 1)
 
@@ -153,16 +151,15 @@ class Plan(Options):
         """Raise DataError for a value out of range, and where the parts do not fit together."""
         super().__post_init__()
         _preset(self.preset)
-        encoders = False
         for name in self.teachers:
-            kind, _, source = name.partition(" ")
-            if not (name in (LINEAR, SENTIMENT) or (kind in (PROBE, FINE_TUNED, CLASSIFIER) and source)):
+            if not re.fullmatch(f"{LINEAR}|{SENTIMENT}|({PROBE}|{FINE_TUNED}|{CLASSIFIER}) .+", name):
                 raise DataError(
                     f"the plan names the teacher {name!r}; there are {LINEAR}, {SENTIMENT}, and of a "
                     f"transformer '{PROBE} NAME', '{FINE_TUNED} NAME' and '{CLASSIFIER} NAME'"
                 )
-            encoders |= kind in (PROBE, FINE_TUNED)
-        if self.word_table == "encoder" and not encoders:
+        if self.augmentation and not self.teachers:
+            raise DataError("augmented texts need a teacher; set augmentation to 0")
+        if self.word_table == "encoder" and not any(n.startswith((PROBE, FINE_TUNED)) for n in self.teachers):
             raise DataError(
                 "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
             )
@@ -171,6 +168,16 @@ class Plan(Options):
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
+
+    def check_fits(self, dataset: Dataset) -> None:
+        """Raise DataError where the plan is for other labels."""
+        labels, several = len(dataset.labels), dataset.several
+        if (self.network.labels, self.network.several) != (labels, several):
+            kind = "several labels" if several else "one label"
+            raise DataError(
+                f"the plan is for {self.network.labels} labels, the data have {labels}, {kind} per text; "
+                "make a plan for these data with --dry-run"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -181,15 +188,14 @@ class Plan(Options):
         """From :meth:`to_dict`. Raises DataError for an unknown or missing name and a value out of range."""
         values = dict(values)
         if values.pop("format", None) != PLAN_FORMAT:
-            raise DataError(
-                f"the plan is not of format {PLAN_FORMAT}; write it with 'edge-lstm train --dry-run'"
-            )
-        teachers = values.get("teachers", [])
-        if not isinstance(teachers, (list, tuple)) or not all(isinstance(name, str) for name in teachers):
-            raise DataError(f"teachers must be a list of names, not {teachers!r:.40}")
+            how = "write it with 'edge-lstm train --dry-run'"
+            raise DataError(f"the plan is not of format {PLAN_FORMAT}; {how}")
         if "teachers" in values:
+            teachers = values["teachers"]
+            if not isinstance(teachers, (list, tuple)) or not all(isinstance(name, str) for name in teachers):
+                raise DataError(f"teachers must be a list of names, not {teachers!r:.40}")
             values["teachers"] = tuple(teachers)
-        return from_plain(cls, values, "the plan")  # type: ignore[no-any-return]
+        return from_plain(cls, values, "the plan")
 
 
 # --- The tables of defaults: benchmarks/decisions.md says what each row is worth ----------------------------
@@ -198,12 +204,11 @@ LONG_TEXTS = 60  # words of a text, the mean: reviews have hundreds, sentences a
 FEW_ROWS = 2000  # below, every row is judged by cross-validation and none is held out
 FEWEST_TO_CROSS_VALIDATE = 10
 MOST_TO_AUGMENT = 20_000  # rows
-MOST_UNLABELLED = 20_000  # texts that teachers label
+MOST_UNLABELLED = 20_000  # different texts of a log that teachers label: of more, a random part
 LEAST_ENGLISH = 0.7  # of the words that the table of English words must know to be used unasked
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """A network: ids of the vocabulary, embedding, LSTM units per direction, and the rank of n-gram vectors
     where labels are many. With the two sentinels of the int8 file, widths suit vector registers."""
 
@@ -214,25 +219,21 @@ class Shape:
     bidirectional: bool = True
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A size: the largest int8 file, and the network by kind of data. Short texts in segmented scripts take a
-    large vocabulary before a small LSTM: ``short`` has what it is at least."""
+class Preset(NamedTuple):
+    """A size: the largest int8 file in 1,000 bytes, and the network by kind of data. Short texts in segmented
+    scripts take a large vocabulary before a small LSTM: ``short`` has what it is at least."""
 
     kb: int
     long: Shape
     short: Shape
-    summary: str
 
 
 PRESETS: Mapping[str, Preset] = {
-    "tiny": Preset(100, Shape(2800, 14, 30, 16, False), Shape(1500, 14, 14, 16), "under 100 kB"),
-    "small": Preset(300, Shape(8000, 14, 62, 32, False), Shape(3000, 30, 46, 32), "under 300 kB"),
-    "medium": Preset(600, Shape(12000, 30, 94, 48, False), Shape(5000, 46, 62, 48), "under 600 kB"),
-    "base": Preset(1000, Shape(16000, 30, 94, 64, True), Shape(8000, 62, 94, 64), "under 1 MB"),
-    "seed": Preset(
-        300, Shape(5000, 32, 100, 0, False), Shape(5000, 32, 100, 0, False), "Keras's IMDB example"
-    ),
+    "tiny": Preset(100, Shape(2800, 14, 30, 16, False), Shape(1500, 14, 14, 16)),
+    "small": Preset(300, Shape(8000, 14, 62, 32, False), Shape(3000, 30, 46, 32)),
+    "medium": Preset(600, Shape(12000, 30, 94, 48, False), Shape(5000, 46, 62, 48)),
+    "base": Preset(1000, Shape(16000, 30, 94, 64), Shape(8000, 62, 94, 64)),
+    "seed": Preset(300, Shape(5000, 32, 100, 0, False), Shape(5000, 32, 100, 0, False)),
 }
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
 
@@ -247,10 +248,9 @@ FEWEST_STEPS, MOST_EPOCHS = 500, 40  # a shorter training has not seen enough, w
 
 # Own labels' share in a row's target: beside the linear teacher alone, and beside one that knows more.
 OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
-# Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and how
-# many of one row: variants and synonyms.
-AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER = 4_000, 12_000, (24_000, 80_000)
-MOST_VARIANTS, MOST_SYNONYMS = 40, 20
+# Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
+# most of one row.
+AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
 # What naive Bayes counts beside an SVM, and the meaning of a text beside its n-grams.
 BAYES, EMBEDDINGS = 0.5, 1.5
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
@@ -274,15 +274,15 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     few = facts.rows < FEW_ROWS
     augmentation = _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
-    pool = facts.rows * (augmentation.variants + augmentation.synonyms) + unlabelled
-    network, text = _network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0)
+    pool = facts.rows * augmentation + unlabelled
+    length = TextOptions.length if asked.length is None else asked.length
     embeddings = 0.0 if table == "none" else EMBEDDINGS
     linear = LinearOptions(facts.kind != "long", 1.0 if few else 0.5, BAYES, embeddings)
     return Plan(
         preset=asked.preset,
         kb=preset.kb,
-        text=text,
-        network=network,
+        text=TextOptions("keras" if seed else "subwords", length),
+        network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
         linear=LinearOptions() if seed else linear,
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings),
         validation=_validation(facts, asked),
@@ -330,19 +330,16 @@ def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     return "english" if facts.english >= LEAST_ENGLISH else "none"
 
 
-def _augmentation(facts: Facts, experts: list[str]) -> Augmentation:
+def _augmentation(facts: Facts, experts: list[str]) -> int:
     """Texts are made where a teacher knows more than the rows do."""
     if not experts or facts.rows > MOST_TO_AUGMENT or facts.kind == "long":
-        return Augmentation()
+        return 0
     few, many_labels = facts.rows < FEW_ROWS, facts.kind == "many labels"
-    variants = synonyms = AUGMENTED_MANY_LABELS if many_labels and few and not facts.unlabelled else AUGMENTED
+    texts = AUGMENTED_MANY_LABELS if many_labels and few and not facts.unlabelled else AUGMENTED
     if not few and not many_labels and experts[-1] != SENTIMENT and not facts.unlabelled:
-        variants, synonyms = AUGMENTED_ENCODER
+        texts = AUGMENTED_ENCODER
     fewest = int(np.clip(MOST_TO_AUGMENT // max(1, facts.rows), 1, 3))
-    return Augmentation(
-        int(np.clip(variants // max(1, facts.rows), fewest, MOST_VARIANTS)),
-        int(np.clip(synonyms // max(1, facts.rows), 3, MOST_SYNONYMS)),
-    )
+    return int(np.clip(texts // max(1, facts.rows), fewest, MOST_OF_A_ROW))
 
 
 def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
@@ -356,7 +353,7 @@ def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
 
 def _validation(facts: Facts, asked: Asked) -> Validation:
     if asked.validation is not None:
-        return from_plain(Validation, {"share": asked.validation, "folds": 0}, "validation")  # type: ignore[no-any-return]
+        return from_plain(Validation, {"share": asked.validation, "folds": 0}, "validation")
     if asked.preset != "seed" and FEWEST_TO_CROSS_VALIDATE <= facts.rows < FEW_ROWS:
         return Validation(0.0, folds=3)
     return Validation(0.1 if asked.preset == "seed" or facts.rows >= FEW_ROWS else 0.0)
@@ -395,15 +392,16 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 _NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES = 6, 2, 16_000, 350
 
 
-def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> tuple[NetworkConfig, TextOptions]:
+def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> NetworkConfig:
     """large: short texts get a large vocabulary before a small LSTM."""
-    seed, large = asked.preset == "seed", large and facts.kind == "short" and asked.preset != "seed"
+    seed = asked.preset == "seed"
+    large = large and facts.kind == "short" and not seed
     shape = preset.long if seed or facts.kind == "long" else preset.short
+    if large:
+        embedding, hidden = map(min, shape[1:3], LARGE_VOCABULARY_SHAPE)
+        shape = shape._replace(embedding=embedding, hidden=hidden)
     config = NetworkConfig(
-        num_words=shape.words,
-        embedding_dim=min(shape.embedding, LARGE_VOCABULARY_SHAPE[0]) if large else shape.embedding,
-        hidden=min(shape.hidden, LARGE_VOCABULARY_SHAPE[1]) if large else shape.hidden,
-        bidirectional=shape.bidirectional,
+        *(shape.words, shape.embedding, shape.hidden, shape.bidirectional),
         pooling="last" if seed else "mean+max",
         labels=facts.labels,
         several=facts.several,
@@ -421,8 +419,7 @@ def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> tupl
     if not seed:
         ids = min(config.num_words, facts.repeated_words)
         config = replace(config, ngrams=fitting_ngrams(preset.kb, config, ids, facts.word_bytes))
-    length = TextOptions.length if asked.length is None else asked.length
-    return config, TextOptions("keras" if seed else "subwords", config.num_words, length)
+    return config
 
 
 def fitting_ngrams(kb: int, config: NetworkConfig, ids: int, word_bytes: float) -> int:
@@ -445,36 +442,30 @@ def _room(kb: int, config: NetworkConfig) -> int:
 
 def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     """(what, value, why) of each decision, for a person."""
-    network, text, loop, each = plan.network, plan.text, plan.loop, plan.augmentation
-    lines = [
-        ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
-        ("text rule", text.rule, f"{text.num_words:,} ids, the last {text.length} of a text"),
-        (
-            "LSTM",
-            f"{network.hidden} units{', both directions' if network.bidirectional else ''}",
-            f"on embeddings of {network.embedding_dim}",
-        ),
-    ]
-    if network.ngrams:
-        exact = network.ngram_dim == network.logits
-        width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
-        lines.append(("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"))
+    network, text, loop = plan.network, plan.text, plan.loop
+    exact = network.ngram_dim == network.logits
+    width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
+    both = ", both directions" if network.bidirectional else ""
     why = f"{plan.own_labels:.0%} of a target is the row's own label"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
         with_it, without = facts.sentiment
         why = f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
     elif not plan.teachers:
         why = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
-    lines.append(("teachers", ", ".join(plan.teachers) or "none", why))
-    if each.variants or each.synonyms:
-        count = each.variants + each.synonyms
-        lines.append(("augmentation", f"{count} texts per row", "a teacher labels them"))
-    if plan.word_table != "none":
-        lines.append(("word embeddings", plan.word_table, "few rows hold few of the words to come"))
-    judged, why = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"
-    if plan.validation.folds:
-        judged = f"{plan.validation.folds}-fold cross-validation"
-        why = f"{facts.rows:,} rows are too few to hold some out"
-    lines.append(("validation", judged, why))
-    lines.append(("passes", f"at most {loop.epochs}", f"{loop.batch_size} texts per step"))
-    return lines
+    judged = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"
+    if folds := plan.validation.folds:
+        judged = f"{folds}-fold cross-validation", f"{facts.rows:,} rows are too few to hold some out"
+    lines = [
+        ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
+        ("text rule", text.rule, f"{network.num_words:,} ids, the last {text.length} of a text"),
+        ("LSTM", f"{network.hidden} units{both}", f"on embeddings of {network.embedding_dim}"),
+        ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
+        ("teachers", ", ".join(plan.teachers) or "none", why),
+        ("augmentation", f"{plan.augmentation} texts per row", "a teacher labels them"),
+        ("word embeddings", plan.word_table, "few rows hold few of the words to come"),
+        ("validation", *judged),
+        ("passes", f"at most {loop.epochs}", f"{loop.batch_size} texts per step"),
+    ]
+    parts = {"n-grams": network.ngrams, "augmentation": plan.augmentation}
+    parts["word embeddings"] = plan.word_table != "none"
+    return [line for line in lines if parts.get(line[0], True)]

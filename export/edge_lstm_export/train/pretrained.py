@@ -18,7 +18,6 @@ from edge_lstm.text import FIRST_WORD_ID, split_marks
 from edge_lstm_export.train.data import Floats, Ints
 
 WIDTH = 128  # of a word embedding: principal components
-NEIGHBOURS, LEAST_LIKENESS = 12, 0.35  # synonyms of a word: at most so many, of at least this cosine
 _CHUNK = 4096  # words compared at once
 # The smooth inverse frequency a / (a + p) of Arora, Liang and Ma (2017), "A simple but tough-to-beat baseline
 # for sentence embeddings"; p by Zipf's law from the rank, as model2vec has it, flatter among the first words.
@@ -30,15 +29,10 @@ ENGLISH = Path(__file__).parents[1] / "english.safetensors"
 @dataclass(frozen=True)
 class WordEmbeddings:
     """Of each id of a vocabulary. vectors: float32 [ids, width], of length 1, or 0 where nothing is known;
-    weights: float32 [ids], how much it counts in a text's meaning, from 0 to 1."""
+    weighted: the same times how much the word counts in a text's meaning, which is the sum over its words."""
 
     vectors: Floats
-    weights: Floats
-
-    @cached_property
-    def weighted(self) -> Floats:
-        """float32 [ids, width], the terms of a text's meaning, which is their sum."""
-        return np.asarray(self.vectors * self.weights[:, None], np.float32)
+    weighted: Floats
 
 
 @dataclass(frozen=True)
@@ -83,11 +77,10 @@ class PretrainedWords:
         share = 1 / (np.arange(len(self.words)) + _FIRST_RANK)
         share /= max(1e-9, float(share.sum()))
         weight = dict(zip(self.words, (_SIF / (_SIF + share)).tolist()))
+        weights = np.array([weight.get(word, 1.0) for word in words], np.float32)
         around = FIRST_WORD_ID, ids - FIRST_WORD_ID - len(words)
-        return WordEmbeddings(
-            np.pad(_normalised(self.vectors(words) @ components), (around, (0, 0))),
-            np.pad(np.array([weight.get(word, 1.0) for word in words], np.float32), around),
-        )
+        vectors = np.pad(_normalised(self.vectors(words) @ components), (around, (0, 0)))
+        return WordEmbeddings(vectors, vectors * np.pad(weights, around)[:, None])
 
     def text_vectors(self, texts: Sequence[str]) -> Floats:
         """float32 [texts, at most WIDTH], of length 1: the weighted mean of the words' embeddings; 0 where
@@ -109,21 +102,6 @@ class PretrainedWords:
         likeness = np.concatenate([(part @ vectors.T).max(axis=1) for part in parts])
         excluded, order = set(without), np.argsort(-likeness, kind="stable")
         return tuple([word for i in order if (word := self.words[i]) not in excluded][:most])
-
-    def synonyms(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Return the synonyms of each word, at most NEIGHBOURS, in no order."""
-        if not self.words:
-            return {}
-        synonyms = {}
-        for start in range(0, len(words), _CHUNK // 8):
-            chunk = words[start : start + _CHUNK // 8]
-            likeness = self.vectors(chunk) @ self._word_vectors.T
-            last = min(NEIGHBOURS, likeness.shape[1] - 1)  # the word itself may be among them
-            nearest = np.argpartition(-likeness, last, axis=1)[:, : last + 1]
-            for word, row, places in zip(chunk, likeness, nearest):
-                near = [self.words[i] for i in places if row[i] > LEAST_LIKENESS and self.words[i] != word]
-                synonyms[word] = tuple(near[:NEIGHBOURS])
-        return synonyms
 
 
 @lru_cache(maxsize=1)

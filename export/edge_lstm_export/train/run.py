@@ -5,48 +5,37 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import warnings
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers
-from edge_lstm.errors import DataError
+from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers, write_error
+from edge_lstm.errors import DataError, OutputError
+from edge_lstm.os_file import NO_FOLLOW, lock
+from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edge_lstm_export.train.corpus import Corpus
-from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.data import Bools, Dataset
 from edge_lstm_export.train.history import draw_history, write_history
-from edge_lstm_export.train.label_issues import label_issues, write_label_issues
-from edge_lstm_export.train.lock import only_run
-from edge_lstm_export.train.loop import Progress
+from edge_lstm_export.train.label_issues import write_label_issues
+from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.plan import (
-    CLASSIFIER,
-    LEAST_ENGLISH,
-    NO_TEACHER,
-    SENTIMENT,
-    Asked,
-    Facts,
-    Plan,
-    facts_of,
-    make_plan,
-)
+from edge_lstm_export.train.plan import CLASSIFIER, NO_TEACHER, Asked, Facts, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
-from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
-from edge_lstm_export.train.train import SILENT, Listener, Result, fit
+from edge_lstm_export.train.teachers.load import Teachers
+from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.unlabelled import choose_unlabelled
 
-Bools = npt.NDArray[np.bool_]
+FEWEST_FACTS = 100  # rows of facts that stand in for those that are not read yet
 
 
 @dataclass(frozen=True)
@@ -81,9 +70,8 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written."""
-        suspects = () if self.suspects is None else (self.suspects,)
-        history = (self.beside("history.json"), self.beside("history.png"))
-        return (self.output, self.partial, *history, *suspects)
+        history = self.beside("history.json"), self.beside("history.png")
+        return (self.output, self.partial, *history, *([self.suspects] if self.suspects else []))
 
 
 @dataclass(frozen=True)
@@ -106,14 +94,6 @@ class Inputs:
         return json.loads(json.dumps(plain))  # type: ignore[no-any-return] # as it comes back from a file
 
 
-@dataclass(frozen=True)
-class Report:
-    """A result and what it was made from."""
-
-    result: Result
-    inputs: Inputs
-
-
 def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
     """Read the data and make the plan; nothing is written but ``job.suspects``. Raises DataError,
     MissingPackageError."""
@@ -125,10 +105,7 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
         raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
     dataset = _read(job, asked, say)
     if job.suspects is not None:  # the validation texts too, not the test split
-        long = facts_of(dataset).kind == "long"
-        split, several = dataset.train, dataset.several
-        issues = label_issues(split, dataset.labels, several=several, long=long, seed=job.data.seed)
-        write_label_issues(issues, job.suspects)
+        write_label_issues(dataset, job.suspects, long=facts_of(dataset).kind == "long", seed=job.data.seed)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
     if job.unlabelled is not None:
@@ -139,13 +116,13 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     if job.plan is None:
         facts = with_knowledge(facts, dataset, asked)
     else:
-        check_fits(job.plan, dataset)
+        job.plan.check_fits(dataset)
     return Inputs(dataset, facts, job.plan or make_plan(facts, asked), unlabelled, tuple(remarks))
 
 
 def run_job(
-    job: Job, listener: Listener = SILENT, planned: Callable[[Inputs], None] = lambda _: None
-) -> Report:
+    job: Job, callbacks: Callbacks = SILENT, planned: Callable[[Inputs], None] = lambda _: None
+) -> Result:
     """Train, and write the checkpoint, its history and what else is asked for.
 
     Before the first epoch, after every one and where it is stopped, the state is kept in ``job.partial``,
@@ -159,17 +136,17 @@ def run_job(
         unfinished = _unfinished(job)
         for path in job.files:
             remove_leftovers(path)
-        inputs = plan_job(job, listener.say)
+        inputs = plan_job(job, callbacks.say)
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
-        keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, listener)
-        teachers = Teachers(plan, dataset.labels, listener.say, cache=job.output, names=job.teacher_labels)
+        keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, callbacks)
+        teachers = Teachers(plan, dataset.labels, callbacks.say, cache=job.output, names=job.teacher_labels)
         result = fit(
             dataset,
             plan,
             unlabelled=inputs.unlabelled,
             teachers=teachers,
-            listener=keeper.listener,
+            callbacks=keeper.callbacks,
             resume=keeper.progress(unfinished) if unfinished else None,
         )
         save_checkpoint(result.checkpoint, job.output)
@@ -178,26 +155,31 @@ def run_job(
         draw_history(history, job.beside("history.png"), title)
         job.partial.unlink(missing_ok=True)
         teachers.forget()
-    return Report(result, inputs)
+    return result
 
 
+@dataclass
 class Keeper:
     """Keeps the state of an unfinished training in a file.
 
     identity: what a resumed training must have in common with its beginning, by names that a person knows;
-    plain values, as they come back from JSON. listener: what keeps the state, and tells the given one.
+    plain values, as they come back from JSON. told: what else is called.
     """
 
-    def __init__(
-        self, path: Path, labels: tuple[str, ...], plan: Plan, identity: Mapping[str, Any], listener: Listener
-    ) -> None:
-        self.path, self.labels, self.plan, self.identity = path, labels, plan, identity
-        self._started = listener.started
-        self.listener = Listener(listener.say, self._start, replace(listener.callbacks, keep=self._keep))
+    path: Path
+    labels: tuple[str, ...]
+    plan: Plan
+    identity: Mapping[str, Any]
+    told: Callbacks
 
-    def _start(self, corpus: Corpus, network: Network) -> None:
-        self._tokenizer, self._network = corpus.vocabulary.tokenizer, network
-        self._started(corpus, network)
+    @property
+    def callbacks(self) -> Callbacks:
+        """Those that keep the state, and call the given ones."""
+        return replace(self.told, started=self._start, keep=self._keep)
+
+    def _start(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
+        self._network, self._tokenizer = network, tokenizer
+        self.told.started(network, tokenizer, texts)
 
     def _keep(self, progress: Progress) -> None:
         plain, plan = {"identity": self.identity, "progress": progress.plain}, self.plan.to_dict()
@@ -217,19 +199,44 @@ class Keeper:
 
 
 @contextmanager
-def quiet_thread() -> Iterator[None]:
-    """One thread: two share too little work per time step of a small LSTM, they wait for each other. And no
-    warnings of linear models that are ended where more steps label no better."""
-    from sklearn.exceptions import ConvergenceWarning
+def only_run(output: Path) -> Iterator[None]:
+    """Lock ``.NAME.lock`` beside the output within the block. The kernel ends the lock with the process, so
+    an empty file that is left behind locks nobody out.
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    Raises OutputError where another process has the lock, or the file cannot be made. File systems without
+    locks go without.
+    """
+    path = output.with_name(f".{output.name}.lock")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            yield
+        while (handle := _lock(path)) is None:
+            pass
+    except BlockingIOError:
+        other = f"another training is writing {output}"
+        raise OutputError(f"{other}; wait for it, or choose another -o") from None
+    except OSError as error:
+        raise write_error(path, error) from None
+    try:
+        yield
     finally:
-        torch.set_num_threads(before)
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _lock(path: Path) -> int | None:
+    """Return the locked file; None where the run that had the lock has removed its name meanwhile, so that
+    it locks nothing. Raises BlockingIOError, OSError."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW, 0o666)
+    try:
+        lock(handle)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            os.close(handle)
+            raise
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+    os.close(handle)
+    return None
 
 
 # --- What can be known to fail is refused before the work ---------------------------------------------------
@@ -243,14 +250,10 @@ def check_job(job: Job) -> None:
         raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
     for path in job.files:
         check_writable(path, parents=path != job.suspects)
-    read: list[str | Path] = [*job.sources]
-    read += [path for path in (job.data.test, job.unlabelled) if path is not None]
-    check_distinct(job.files, read)
+    read = (*job.sources, job.data.test, job.unlabelled)
+    check_distinct(job.files, [path for path in read if path is not None])
     if job.plan is None:
         make_plan(Facts(FEWEST_FACTS, 2), replace(job.asked, teacher=None))
-
-
-FEWEST_FACTS = 100  # rows of facts that stand in for those that are not read yet
 
 
 def _unfinished(job: Job) -> Checkpoint | None:
@@ -258,22 +261,18 @@ def _unfinished(job: Job) -> Checkpoint | None:
 
     Raises DataError where an unfinished training is in the way, is missing, or the file is damaged.
     """
-    if job.partial.exists() and not job.resume:
-        raise DataError(
-            f"{job.partial} holds an unfinished training; add --resume to continue it, "
-            "or delete that file to start anew"
-        )
+    there = job.partial.exists()
+    if there and not job.resume:
+        how = "add --resume to continue it, or delete that file to start anew"
+        raise DataError(f"{job.partial} holds an unfinished training; {how}")
     if not job.resume:
         return None
-    if not job.partial.exists():
+    if not there:
         raise DataError(f"no unfinished training at {job.partial}; start without --resume")
     partial = load_checkpoint(job.partial)
     if not all(isinstance(partial.training.get(name), dict) for name in ("identity", "progress")):
         raise DataError(f"{job.partial} holds no unfinished training; start without --resume")
     return partial
-
-
-# --- From options to facts ----------------------------------------------------------------------------------
 
 
 def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
@@ -295,36 +294,20 @@ def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
     return dataset
 
 
-def with_kind(asked: Asked) -> Asked:
-    """What was asked, with whether its teacher is a classifier. Raises DataError where it is no teacher, and
-    MissingPackageError."""
-    if asked.teacher is None or asked.teacher in (NO_TEACHER, SENTIMENT):
-        return asked
-    from edge_lstm_export.train.teachers.transformer import check_source, classifier_labels
+def train_files(
+    sources: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    asked: Asked | None = None,
+    callback: Callable[[str], None] | None = None,
+    **job: Any,
+) -> Result:
+    """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
 
-    check_source(asked.teacher)
-    return replace(asked, classifier=classifier_labels(asked.teacher) is not None)
-
-
-def with_knowledge(facts: Facts, dataset: Dataset, asked: Asked) -> Facts:
-    """The facts with what pretrained models know of the texts."""
-    if facts.kind in ("long", "unsegmented") or facts.several or asked.preset == "seed":
-        return facts
-    from edge_lstm_export.train.pretrained import english
-
-    facts = replace(facts, english=english().share_of(dataset.train.texts))
-    if asked.teacher == NO_TEACHER:
-        return facts
-    words = english() if facts.english >= LEAST_ENGLISH else None
-    return replace(facts, sentiment=sentiment_improves(dataset, asked.seed, words))
-
-
-def check_fits(plan: Plan, dataset: Dataset) -> None:
-    """DataError where an edited plan is for other labels."""
-    network = plan.network
-    if network.labels != len(dataset.labels) or network.several != dataset.several:
-        kind = "several labels" if dataset.several else "one label"
-        raise DataError(
-            f"the plan is for {network.labels} labels, the data have {len(dataset.labels)}, {kind} per text; "
-            "make a plan for these data with --dry-run"
-        )
+    sources: one data set, or labelled files; output: FILE.safetensors. asked: preset, teacher, epochs …
+    job: more fields of :class:`Job`: data, plan, unlabelled, suspects. Raises DataError, OutputError and
+    MissingPackageError.
+    """
+    several = [sources] if isinstance(sources, (str, Path)) else sources
+    made = Job(tuple(map(str, several)), Path(output), asked=asked or Asked(), **job)
+    return run_job(made, Callbacks(say=callback) if callback else SILENT)

@@ -7,53 +7,32 @@ decides everything (plan.py); what is called here are mechanisms that do not kno
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from edge_lstm import __version__
-from edge_lstm.answering import RiskCoverage
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.onnx.weights import round_to_int8
-from edge_lstm_export.train.calibrate import (
-    PartLogits,
-    Scores,
-    Stack,
-    balance_offset,
-    expected_stack,
-    fit_stack,
-    fit_temperature,
-    predict_logits,
-    probabilities,
-    score,
-)
+from edge_lstm_export.train import calibrate
+from edge_lstm_export.train.calibrate import Calibration, PartLogits, Scores, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
-from edge_lstm_export.train.corpus import Corpus, example_texts, prepare
-from edge_lstm_export.train.data import Dataset, Floats
-from edge_lstm_export.train.loop import Callbacks, LoopResult, Progress, fit_network
+from edge_lstm_export.train.data import Dataset, Floats, Split
+from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
-from edge_lstm_export.train.parts import Parts, ask_teachers, put_together
-from edge_lstm_export.train.plan import Plan
-from edge_lstm_export.train.teachers.base import EnsemblePredictions
-from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.thresholds import choose_thresholds
+from edge_lstm_export.train.parts import Parts, put_together
+from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
+from edge_lstm_export.train.pretrained import english
+from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
+from edge_lstm_export.train.teachers.transformer import check_source, classifier_labels
+from edge_lstm_export.train.vocabulary import unknown_share
 from edge_lstm_export.train.warnings import result_warnings
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who is told how a training goes. say: a stage begins, or got so far. started: the network is made.
-    callbacks: of the training loop. Each may raise KeyboardInterrupt."""
-
-    say: Callable[[str], None] = lambda line: None
-    started: Callable[[Corpus, Network], None] = lambda corpus, network: None
-    callbacks: Callbacks = field(default_factory=Callbacks)
-
-
-SILENT = Listener()
 
 
 @dataclass(frozen=True)
@@ -81,7 +60,7 @@ def fit(
     unlabelled: Sequence[str] = (),
     soft_labels: Floats | None = None,
     teachers: Teachers | None = None,
-    listener: Listener = SILENT,
+    callbacks: Callbacks = SILENT,
     resume: Progress | None = None,
 ) -> Result:
     """Run a plan.
@@ -91,133 +70,90 @@ def fit(
     resume: where the training loop was interrupted. Raises DataError, MissingPackageError and
     KeyboardInterrupt.
     """
-    say = listener.say
-    _check_unlabelled(plan, unlabelled, soft_labels)
-    if soft_labels is None:
-        unlabelled = unlabelled[: plan.unlabelled]
-    teachers = teachers or Teachers(plan, dataset.labels, say)
-    corpus = prepare(dataset, plan, unlabelled, teachers.words)
-    predictions = ask_teachers(corpus, plan, teachers.load(), say) if plan.teachers else None
-    parts = Parts(corpus, plan, predictions, teachers.words, soft_labels)
-    crossed = parts.cross_validate(say) if plan.validation.folds else None
-    network = parts.new_network()
-    listener.started(corpus, network)
-    validation = parts.examples(corpus.validation) if len(corpus.validation) else None
-    loop = fit_network(
-        network, parts.learnt(), parts.final_loop, plan.seed, validation, listener.callbacks, resume
-    )
-    say("n-grams and calibration")
-    if plan.network.several:
-        round_to_int8(network)
-    residual = parts.fit_residual(network) if plan.sparse.fit == "residual" else None
-    if validation is not None:
-        crossed = parts.logits(network, residual or parts.fit_sparse(), validation)
-    stack, temperature, evaluation = _calibrate(parts, crossed, residual is not None)
-    put_together(network, stack, residual or parts.fit_sparse(more=validation))
-    if plan.network.several:
-        # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross one.
-        round_to_int8(network)
-    checkpoint = _checkpoint(parts, network, loop, evaluation)
-    test = None
-    if dataset.test is not None:
-        logits = predict_logits(network, parts.examples(dataset.test))
-        test = score(logits, dataset.test.labels, dataset.labels, checkpoint.thresholds)
-    checkpoint.training.update(
-        validation=evaluation.scores.to_dict() if evaluation.scores else None,
-        cross_validated=crossed is not None and validation is None,
-        test=test.to_dict() if test else None,
-        parts={"lstm": round(stack.lstm, 4), "ngrams": round(stack.sparse, 4)},
-        temperature=round(temperature, 6),
-        warnings=[*dataset.warnings, *evaluation.remarks],
-    )
-    return Result(checkpoint, loop, evaluation.scores, test, (*_dropped(predictions), *evaluation.remarks))
-
-
-def _check_unlabelled(plan: Plan, unlabelled: Sequence[str], soft_labels: Floats | None) -> None:
+    say, several = callbacks.say, plan.network.several
     if soft_labels is None:
         if len(unlabelled) and not plan.teachers:
             raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
+        unlabelled = unlabelled[: plan.unlabelled]
     elif plan.teachers or len(soft_labels) != len(unlabelled):
         raise DataError("soft labels are for each unlabelled text, and without other teachers")
+    teachers = teachers or Teachers(plan, dataset.labels, say)
+    parts = Parts(dataset, plan, unlabelled, teachers, soft_labels, say)
+    unseen = parts.cross_validate(say) if plan.validation.folds else None
+    network = parts.new_network()
+    callbacks.started(network, parts.tokenizer, len(parts.rows) + len(parts.pool))
+    validation = parts.examples(parts.validation) if len(parts.validation) else None
+    loop = fit_network(network, parts.learnt(), parts.final_loop, plan.seed, validation, callbacks, resume)
+    say("n-grams and calibration")
+    if several:
+        round_to_int8(network)
+    residual = parts.fit_residual(network) if plan.sparse.fit == "residual" else None
+    if validation is not None:
+        unseen = parts.logits(network, residual or parts.fit_sparse(), validation)
+    calibration = _calibrate(parts, unseen, residual is not None)
+    put_together(network, calibration.stack, residual or parts.fit_sparse(more=validation))
+    if several:
+        # Thresholds lie where many texts are: chosen on what the int8 file holds, few texts cross one.
+        round_to_int8(network)
+    test = None
+    if dataset.test is not None:
+        logits = predict_logits(network, parts.examples(dataset.test))
+        test = calibrate.score(logits, dataset.test.labels, dataset.labels, calibration.thresholds)
+    training = _provenance(parts, network, loop, calibration, test)
+    checkpoint = Checkpoint(
+        *(network, parts.tokenizer, dataset.labels, training, plan.to_dict()),
+        thresholds=calibration.thresholds,
+        abstention=calibration.curve,
+    )
+    dropped = parts.predictions.dropped if parts.predictions else ()
+    remarks = (*map(_left_out, dropped), *result_warnings(calibration.scores))
+    return Result(checkpoint, loop, calibration.scores, test, remarks)
 
 
-def _dropped(predictions: EnsemblePredictions | None) -> list[str]:
-    return [
-        f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
-        for name, with_it, without in (predictions.dropped if predictions else ())
-    ]
+def _left_out(teacher: tuple[str, float, float]) -> str:
+    name, with_it, without = teacher
+    return f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """How good the network is on texts that no part had learnt from: scores, the risk-coverage curve or,
-    where a text may have several labels, the threshold of each, and remarks."""
-
-    scores: Scores | SetScores | None = None
-    curve: RiskCoverage | None = None
-    thresholds: tuple[float, ...] | None = None
-    remarks: tuple[str, ...] = ()
-
-
-def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> tuple[Stack, float, Evaluation]:
-    """(weights of the parts, temperature that is in them, how good they are). unseen: of the validation
-    texts, or of the rows by cross-validation. residual: the n-grams' logits are added to the LSTM's own."""
-    corpus, plan, examples = parts.corpus, parts.plan, len(parts.rows) + len(parts.pool)
-    several, labels = plan.network.several, corpus.dataset.labels
-    stack = expected_stack(examples, parts.config.logits)
+def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calibration:
+    """unseen: of the validation texts, or of the rows by cross-validation. residual: the n-grams' logits are
+    added to the LSTM's own."""
+    plan, examples = parts.plan, len(parts.rows) + len(parts.pool)
+    several = plan.network.several
+    stack = calibrate.expected_stack(examples, parts.config.logits)
     if residual or parts.features is None:
         stack = Stack(1.0, float(residual), stack.bias)
     elif unseen is not None:
-        stack = fit_stack(unseen, examples, several=several)
+        stack = calibrate.fit_stack(unseen, examples, several=several)
     if unseen is None:
-        return stack, 1.0, Evaluation()
-    truth = corpus.validation if len(corpus.validation) else corpus.rows
-    targets = torch.from_numpy(unseen.targets)
-    temperature = fit_temperature(torch.from_numpy(stack.logits(unseen)), targets, several=several)
-    stack = stack.divided(temperature)
-    if plan.balance and not several:
-        stack = replace(stack, bias=stack.bias + balance_offset(stack.logits(unseen), truth.labels))
-    logits = torch.from_numpy(stack.logits(unseen))
-    chances = probabilities(logits, several=several)
-    thresholds = choose_thresholds(truth.labels, chances, plan.precision or None) if several else None
-    scores = score(logits, truth.labels, labels, thresholds)
-    remarks = tuple(result_warnings(scores))
-    if isinstance(scores, SetScores):
-        return stack, temperature, Evaluation(scores, None, thresholds, remarks)
-    where = "training texts, cross-validated" if truth is corpus.rows else "validation part"
-    curve = RiskCoverage.of(chances, truth.labels.argmax(axis=1), where)
-    return stack, temperature, Evaluation(scores, curve, None, remarks)
+        return Calibration(stack)
+    truth, where = parts.split, "training texts, cross-validated"
+    if len(parts.validation):
+        truth, where = parts.validation, "validation part"
+    labels, balance = parts.dataset.labels, plan.balance and not several
+    return calibrate.calibrate(stack, unseen, truth.labels, labels, where, balance=balance, several=several)
 
 
-def _checkpoint(parts: Parts, network: Network, loop: LoopResult, evaluation: Evaluation) -> Checkpoint:
-    corpus, plan = parts.corpus, parts.plan
-    return Checkpoint(
-        network,
-        corpus.vocabulary.tokenizer,
-        corpus.dataset.labels,
-        _provenance(parts, network, loop),
-        plan.to_dict(),
-        evaluation.thresholds,
-        evaluation.curve,
-    )
-
-
-def _provenance(parts: Parts, network: Network, loop: LoopResult) -> dict[str, Any]:
+def _provenance(
+    parts: Parts,
+    network: Network,
+    loop: LoopResult,
+    calibration: Calibration,
+    test: Scores | SetScores | None,
+) -> dict[str, Any]:
     """How the network came about, plain values, kept in the checkpoint and the model file. No clock is
     read."""
-    corpus, plan, predictions = parts.corpus, parts.plan, parts.predictions
-    dataset = corpus.dataset
-    teachers = [] if predictions is None else predictions.members
+    dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
     return {
         "data": {
             "name": dataset.name,
             "sha256": dataset.digest,
-            "train_texts": dict(zip(dataset.labels, corpus.rows.counts())),
-            "validation_texts": len(corpus.validation),
-            "test_texts": len(dataset.test) if dataset.test else 0,
-            "unlabelled_texts": int((corpus.pool_fold < 0).sum()),
-            "augmented_texts": int((corpus.pool_fold >= 0).sum()),
-            "unknown_words": round(corpus.vocabulary.unknown_words, 4),
+            "train_texts": dict(zip(dataset.labels, parts.split.counts())),
+            "validation_texts": len(parts.validation),
+            "test_texts": len(dataset.test or ()),
+            "unlabelled_texts": int((parts.pool_fold < 0).sum()),
+            "augmented_texts": int((parts.pool_fold >= 0).sum()),
+            "unknown_words": round(unknown_share(parts.tokenizer, dataset.train.texts), 4),
             "checks": dict(dataset.checks),
         },
         "preset": plan.preset,
@@ -225,16 +161,67 @@ def _provenance(parts: Parts, network: Network, loop: LoopResult) -> dict[str, A
         "parameters": sum(count for _, _, count in network.parameter_table()),
         "teachers": [
             {"name": one.name, "weight": round(one.weight, 3), "accuracy": round(one.accuracy, 4)}
-            for one in teachers
+            for one in (predictions.members if predictions else ())
         ],
-        "teachers_accuracy": None if predictions is None else round(predictions.accuracy, 4),
+        "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,
         "outcome": loop.outcome,
         "epochs": len(loop.history),
         "best_epoch": loop.best.epoch if loop.best else None,
-        "examples": example_texts(corpus.rows, plan.examples, plan.seed),
+        "examples": example_texts(parts.split, plan.examples, plan.seed),
+        "validation": calibration.scores.to_dict() if calibration.scores else None,
+        "cross_validated": calibration.scores is not None and not len(parts.validation),
+        "test": test.to_dict() if test else None,
+        "parts": {"lstm": round(calibration.stack.lstm, 4), "ngrams": round(calibration.stack.sparse, 4)},
+        "temperature": round(calibration.temperature, 6),
+        "warnings": [*dataset.warnings, *result_warnings(calibration.scores)],
         "versions": {
             "edge-lstm": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
         },
     }
+
+
+def example_texts(rows: Split, count: int, seed: int) -> list[str]:
+    """Short training texts of different labels, for the model file's own test and for people."""
+    order = np.random.default_rng([seed, 0xE1]).permutation(len(rows))
+    short = [int(i) for i in order if rows.texts[i].split() and len(rows.texts[i]) <= 200]
+    _, first = np.unique(rows.strata[short], return_index=True)  # one of each label comes first
+    chosen = dict.fromkeys([short[i] for i in np.sort(first)] + short)
+    return [rows.texts[i] for i in chosen][:count]
+
+
+@contextmanager
+def quiet_thread() -> Iterator[None]:
+    """One thread: two share too little work per time step of a small LSTM, they wait for each other. And no
+    warnings of linear models that are ended where more steps label no better."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def with_kind(asked: Asked) -> Asked:
+    """What was asked, with whether its teacher is a classifier. Raises DataError where it is no teacher, and
+    MissingPackageError."""
+    if asked.teacher is None or asked.teacher in (NO_TEACHER, SENTIMENT):
+        return asked
+    check_source(asked.teacher)
+    return replace(asked, classifier=classifier_labels(asked.teacher) is not None)
+
+
+def with_knowledge(facts: Facts, dataset: Dataset, asked: Asked) -> Facts:
+    """The facts with what pretrained models know of the texts."""
+    if facts.kind in ("long", "unsegmented") or facts.several or asked.preset == "seed":
+        return facts
+    facts = replace(facts, english=english().share_of(dataset.train.texts))
+    if asked.teacher == NO_TEACHER:
+        return facts
+    words = english() if facts.english >= LEAST_ENGLISH else None
+    return replace(facts, sentiment=sentiment_improves(dataset, asked.seed, words))

@@ -1,13 +1,29 @@
-"""Choose the unlabelled texts that teachers label, in memory that does not grow with the log."""
+"""Texts for the teachers to label: some of a log, in memory that does not grow with it, and texts made of the
+labelled ones. A small network that sees a teacher's predictions for thousands of texts near the rows learns
+what the teacher knows.
+
+Made is a text with words left out, a piece of it, the first half of it with the second half of another, or
+with words exchanged for another's; which way is drawn (after Tang et al., 2019). None inherits a label: that
+of "not good" without "not" is another one.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 
-MOST_TEXTS = 20_000  # different texts to label: of more, a random part
+import numpy as np
+
+from edge_lstm.text import spaceless
+from edge_lstm_export.train.data import Ints
+from edge_lstm_export.train.plan import MOST_UNLABELLED
+
 _NUMBER = re.compile(r"\d+")
+# How often each way is taken; the rest are exchanged words.
+LEFT_OUT, PIECE, JOINED = 0.35, 0.25, 0.25
+EXCHANGED_SHARE = 1 / 3  # of a text's words
+LEFT_OUT_SHARE, PIECE_SHARE = (0.1, 0.5), (0.3, 0.8)
 
 
 def choose_unlabelled(
@@ -16,7 +32,7 @@ def choose_unlabelled(
     """Return the different texts, in their order, and what a person should know of them, a line each.
 
     left_out: the labelled and the test texts. source: where the texts are from, for the lines. Of more than
-    MOST_TEXTS a random part is chosen, one of those that differ in numbers alone. The choice depends on
+    MOST_UNLABELLED a random part is chosen, one of those that differ in numbers alone. The choice depends on
     ``seed`` and on what the texts are, not on how often they occur.
     """
     lines = repeated = 0
@@ -29,18 +45,58 @@ def choose_unlabelled(
         encoded = text.encode("utf-8", "surrogatepass")
         key = int.from_bytes(blake2b(encoded, digest_size=8, key=b"%d" % seed).digest(), "little")
         sample.setdefault(key, (lines, text))
-        if len(sample) > 4 * MOST_TEXTS:
-            sample = dict(sorted(sample.items())[: 2 * MOST_TEXTS])
+        if len(sample) > 4 * MOST_UNLABELLED:
+            sample = dict(sorted(sample.items())[: 2 * MOST_UNLABELLED])
     chosen = [sample[key] for key in sorted(sample)]
-    if len(chosen) > MOST_TEXTS:
+    if len(chosen) > MOST_UNLABELLED:
         forms: dict[str, tuple[int, str]] = {}
         for place, text in chosen:
             forms.setdefault(_NUMBER.sub("0", text), (place, text))
-        chosen = list(forms.values())[:MOST_TEXTS]
+        chosen = list(forms.values())[:MOST_UNLABELLED]
     remarks, of = [], f"of {lines:,} texts of {source}"
     if repeated:
         rest = "they are left out" if chosen else "none is left to label"
         remarks.append(f"{repeated:,} {of} are among the labelled or the test texts; {rest}")
-    if len(chosen) == MOST_TEXTS:
-        remarks.append(f"{of} {MOST_TEXTS:,} are labelled, drawn at random")
+    if len(chosen) == MOST_UNLABELLED:
+        remarks.append(f"{of} {MOST_UNLABELLED:,} are labelled, drawn at random")
     return tuple(text for _, text in sorted(chosen)), remarks
+
+
+def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tuple[str, ...], Ints]:
+    """Make at most ``each`` texts of every one of ``texts``; return them, different from each other and from
+    those, with the fold that all their sources are of. fold: int64 [n], only texts of one are mixed."""
+    sources: dict[str, int] = {}
+    for i, text in _variants(texts, fold, each, seed):
+        if text.strip():
+            sources.setdefault(text, i)
+    for text in texts:
+        sources.pop(text, None)
+    return tuple(sources), fold[np.array([*sources.values()], np.int64)]
+
+
+def _variants(texts: Sequence[str], fold: Ints, each: int, seed: int) -> Iterator[tuple[int, str]]:
+    """Yield (number of the source, text), ``each`` times per text."""
+    rng = np.random.default_rng([seed, 0x3D])
+    # Where words have no spaces between them, characters take their place.
+    unsegmented = [spaceless(text) for text in texts]
+    units = [list(text) if alone else text.split() for text, alone in zip(texts, unsegmented)]
+    members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
+    for i, own in enumerate(units):
+        for way in rng.random(each if own else 0):
+            other = units[int(rng.choice(members[fold[i]]))] or own
+            yield i, ("" if unsegmented[i] else " ").join(_variant(own, other, float(way), rng))
+
+
+def _variant(own: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:
+    if way < LEFT_OUT:
+        stays = rng.random(len(own)) >= rng.uniform(*LEFT_OUT_SHARE)
+        return [unit for unit, stay in zip(own, stays) if stay]
+    if way < LEFT_OUT + PIECE:
+        size = max(1, round(len(own) * rng.uniform(*PIECE_SHARE)))
+        start = int(rng.integers(0, len(own) - size + 1))
+        return own[start : start + size]
+    if way < LEFT_OUT + PIECE + JOINED:
+        return [*own[: (len(own) + 1) // 2], *other[len(other) // 2 :]]
+    exchanged = rng.random(len(own)) < EXCHANGED_SHARE
+    drawn = rng.integers(0, len(other), len(own))
+    return [other[j] if change else unit for unit, change, j in zip(own, exchanged, drawn)]

@@ -5,23 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import FIRST_WORD_ID, MARKS, Tokenizer, spaceless, split_marks, split_words
+from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Bools
 from edge_lstm_export.train.options import TextOptions
 
 # A subword has at most so many characters, and is taken where it occurs in so many different words.
 LONGEST_SUBWORD = 6
 FEWEST_WORDS = 3
 LONGEST_WORD = 60  # characters: a longer one is no word, and is read as subwords
-# Texts are in an unsegmented script where more of their words than this hold a character of one.
-UNSEGMENTED_SHARE = 0.3
 # Of the vocabulary's lines, how many are subwords: of segmented and of unsegmented scripts; and the most,
 # where words leave room.
 SUBWORDS_SHARE, UNSEGMENTED_SUBWORDS_SHARE, MOST_SUBWORDS_SHARE = 0.2, 0.9, 0.4
@@ -30,56 +27,39 @@ SUBWORDS_SHARE, UNSEGMENTED_SUBWORDS_SHARE, MOST_SUBWORDS_SHARE = 0.2, 0.9, 0.4
 LEAST_LOG_ODDS, MARK_ERRORS = 0.2, 3.0
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """tokenizer: the text rule with its words. unknown_words: the share of words outside the vocabulary to
-    expect of new texts like these, 0 to 1."""
-
-    tokenizer: Tokenizer
-    unknown_words: float
-
 
 def build_vocabulary(
     texts: Sequence[str],
     unlabelled: Sequence[str],
     options: TextOptions,
+    num_words: int,
     marks: str = MARKS,
     related: Callable[[Sequence[str], int], Sequence[str]] | None = None,
-) -> Vocabulary:
-    """The vocabulary of these texts. Labels are not read.
+) -> Tokenizer:
+    """The text rule with the vocabulary of these texts, of ids below ``num_words``. Labels are not read.
 
     marks: punctuation that is a word (see :func:`informative_marks`), by the subword rule. related: given the
     words that were chosen, at most so many others that teachers know. Raises DataError where no word is left.
     """
     if options.rule == "keras":
-        counts = count_words(texts)
-        words = most_frequent(counts, options.num_words)
-        unseen = 1 - sum(counts[w] for w in words if counts[w] > 1) / max(1, counts.total())
-        return Vocabulary(Tokenizer(words, options.length), unseen)
-    words, subwords = words_and_subwords([*texts, *unlabelled], options.num_words, marks)
+        return Tokenizer(most_frequent(count_words(texts), num_words), options.length)
+    words, subwords = words_and_subwords([*texts, *unlabelled], num_words, marks)
     if related is not None:
-        room = options.num_words - FIRST_WORD_ID - len(words) - len(subwords)
+        room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
         words = (*words, *related(words, room))
-    tokenizer = Tokenizer(words, options.length, pieces=subwords)
-    return Vocabulary(tokenizer, unknown_share(tokenizer, texts))
+    return Tokenizer(words, options.length, pieces=subwords)
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """How often each word occurs, by Keras's rule."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(split_words(text))
-    return counts
+    return Counter(word for text in texts for word in split_words(text))
 
 
 def most_frequent(counts: Counter[str], num_words: int) -> tuple[str, ...]:
     """The words whose ids are below ``num_words``, most frequent first, equals in order of the alphabet
     (so that the order of the texts decides nothing). Raises DataError where no word is left.
     """
-    return _first_words(sorted(counts, key=lambda word: (-counts[word], word)), num_words)
+    return _first_words(_by_use(counts), num_words)
 
 
 def words_and_subwords(
@@ -92,15 +72,12 @@ def words_and_subwords(
     of all words by the longest subword uses most. They take what few words leave: few texts hold few of the
     next text's words, but many of their parts. Raises DataError where no word is left.
     """
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(split_marks(text, marks))
+    counts = Counter(word for text in texts for word in split_marks(text, marks))
     unsegmented = sum(n for word, n in counts.items() if spaceless(word)) / max(1, counts.total())
     share = UNSEGMENTED_SUBWORDS_SHARE if unsegmented > UNSEGMENTED_SHARE else SUBWORDS_SHARE
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    ranked = [word for word in ranked if len(word) <= LONGEST_WORD] or list(
-        dict.fromkeys(word[:LONGEST_WORD] for word in ranked)
-    )
+    ranked = _by_use(counts)
+    short = [word for word in ranked if len(word) <= LONGEST_WORD]
+    ranked = short or list(dict.fromkeys(word[:LONGEST_WORD] for word in ranked))
     repeated = [word for word in ranked if counts[word] > 1]
     places = num_words - FIRST_WORD_ID
     room = min(round(MOST_SUBWORDS_SHARE * places), places - len(repeated)) if repeated else 0
@@ -126,17 +103,17 @@ def informative_marks(texts: Sequence[str], labels: Bools) -> str:
     return "".join(sorted(mark for mark, chosen in zip(MARKS, tells) if chosen))
 
 
-def unknown_share(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    """The share of words outside the vocabulary to expect of new texts like these, by the subword rule.
+def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
+    """The share of words outside the vocabulary to expect of new texts like these, 0 to 1.
 
-    Words that occur once stand for those that a next text brings (Good & Turing), and those are not in the
-    vocabulary.
+    Words that occur once stand for those that a next text brings (Good & Turing). By the subword rule those
+    are not in the vocabulary.
     """
-    words = known = 0
-    for text in texts:
-        in_text, in_vocabulary = tokenizer.count_words(text)
-        words, known = words + in_text, known + in_vocabulary
-    return 1 - known / max(1, words)
+    if tokenizer.pieces is None:
+        counts = count_words(texts)
+        return 1 - sum(counts[w] for w in tokenizer.words if counts[w] > 1) / max(1, counts.total())
+    counted = [tokenizer.count_words(text) for text in texts]
+    return 1 - sum(known for _, known in counted) / max(1, sum(words for words, _ in counted))
 
 
 def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
@@ -147,30 +124,29 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
         for word, count in counts.items()
         if word not in MARKS and len(word) <= 1000
     }
-    characters, parts = Counter[str](), Counter[str]()
+    characters, parts, used = (defaultdict[str, float](float) for _ in range(3))
     for word, weight in weights.items():
         for character in word:
-            characters[character] += weight  # type: ignore[assignment]
+            characters[character] += weight
         for size in range(2, LONGEST_SUBWORD + 1):
             for start in range(len(word) - size + 1):
-                parts[word[start : start + size]] += weight  # type: ignore[assignment]
+                parts[word[start : start + size]] += weight
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
-    worth = Counter({part: n * (len(part) - 1) for part, n in parts.items() if n > 1})
+    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n > 1}
     frequent = [part for part in _by_use(worth) if parts[part] >= FEWEST_WORDS]
     candidates = {*single, *frequent[: 2 * room]}
-    used: Counter[str] = Counter()
     for word, weight in weights.items():
         for part in _longest_first(word, candidates):
-            used[part] += weight  # type: ignore[assignment]
+            used[part] += weight
     longer = [part for part in _by_use(used) if len(part) > 1][:room]
     # Few texts leave room: for parts that stand in a longer one in every word, and for those of two words.
     unused = (part for part in _by_use(worth) if part not in used)
     longer += list(itertools.islice(unused, room - len(longer)))
-    return tuple(sorted([*single, *longer], key=lambda part: (-used[part], part)))
+    return tuple(_by_use({part: used[part] for part in [*single, *longer]}))
 
 
-def _by_use(counts: Counter[str]) -> list[str]:
+def _by_use(counts: Mapping[str, float]) -> list[str]:
     return sorted(counts, key=lambda part: (-counts[part], part))
 
 
@@ -178,13 +154,11 @@ def _longest_first(word: str, subwords: set[str]) -> list[str]:
     """The subwords of a word, the longest first from the left; characters without one are left out."""
     parts, start = [], 0
     while start < len(word):
-        for end in range(min(len(word), start + LONGEST_SUBWORD), start, -1):
-            if word[start:end] in subwords:
-                parts.append(word[start:end])
-                break
-        else:
-            end = start + 1
-        start = end
+        ends = range(min(len(word), start + LONGEST_SUBWORD), start, -1)
+        end = next((end for end in ends if word[start:end] in subwords), None)
+        if end is not None:
+            parts.append(word[start:end])
+        start = end or start + 1
     return parts
 
 

@@ -27,23 +27,23 @@ def checked(dataset: Dataset) -> Dataset:
 
     Duplicates are texts of equal keys (``Split.keys``). Raises DataError where all texts are duplicates.
     """
-    train, test = dataset.train, dataset.test
+    train, test, texts = dataset.train, dataset.test, len(dataset.train)
     different, but = len(np.unique(train.keys)), "but for capitals, punctuation and spaces"
-    if len(train) > 1 and different == 1:
-        same = f"all {len(train):,} training texts of {dataset.name} are the same {but}"
+    if texts > 1 and different == 1:
+        same = f"all {texts:,} training texts of {dataset.name} are the same {but}"
         raise DataError(f"{same}; name the column that holds the texts (--text-column)")
-    repeated, conflicts = len(train) - different, int(conflicting(train).sum())
+    repeated, conflicts = texts - different, int(conflicting(train).sum())
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
     warnings = [*dataset.warnings, *_label_warnings(dataset)]
-    if repeated > _MANY_DUPLICATES * len(train):
-        share = f"{repeated:,} training texts ({repeated / len(train):.1%})"
+    if repeated > _MANY_DUPLICATES * texts:
+        share = f"{repeated:,} training texts ({repeated / texts:.1%})"
         warnings.append(f"{share} repeat another {but}: keep one of each")
     if conflicts:
-        count = f"{conflicts:,} training texts repeat one with other labels"
-        warnings.append(f"{count}: decide which are right (--suspects FILE lists them)")
+        how = "decide which are right (--suspects FILE lists them)"
+        warnings.append(f"{conflicts:,} training texts repeat one with other labels: {how}")
     if shared:
-        count = f"{shared:,} test texts are training texts too"
-        warnings.append(f"{count}, so the test accuracy is too high: remove them from one of the two")
+        so = "so the test accuracy is too high: remove them from one of the two"
+        warnings.append(f"{shared:,} test texts are training texts too, {so}")
     checks = {"repeated_texts": repeated, "contradictory_texts": conflicts, "test_texts_in_training": shared}
     return replace(dataset, warnings=tuple(warnings), checks={**dataset.checks, **checks})
 
@@ -68,8 +68,10 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
         yield f"the labels {listed(twins)} {how}: write them the same way"
 
 
-def result_warnings(scores: Scores | SetScores) -> Iterator[str]:
+def result_warnings(scores: Scores | SetScores | None) -> Iterator[str]:
     """Yield what to know of the result on texts that the network did not learn from."""
+    if scores is None:
+        return
     if not isinstance(scores, SetScores):
         frequent = max(scores.labels, key=lambda row: row.support)
         share = frequent.support / scores.texts

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from edge_lstm_export.train.data import Bools, Floats, Ints
-from edge_lstm_export.train.linear import Matrix, svm_and_bayes, two_columns
+from edge_lstm_export.train.linear import Matrix, svm_and_bayes
+from edge_lstm_export.train.logits import two_columns
 from edge_lstm_export.train.options import LinearOptions
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Teacher
