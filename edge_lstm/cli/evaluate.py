@@ -12,7 +12,6 @@ from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
-    FollowLinksOption,
     InputFormatOption,
     JsonOption,
     LabelColumnOption,
@@ -73,7 +72,6 @@ def command(
     split: SplitOption = None,
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
-    follow_links: FollowLinksOption = False,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
@@ -107,7 +105,6 @@ def command(
         label_separator=label_separator,
         label_columns=column_names(label_columns),
         several=classifiers[0].model.thresholds is not None or None,
-        follow_links=follow_links,
         show_progress=sys.stderr.isatty(),
     )
     with ProgressBar("evaluating", len(labelled.texts) * len(classifiers)) as progress:

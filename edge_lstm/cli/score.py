@@ -13,10 +13,8 @@ from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
     DelimiterOption,
-    FollowLinksOption,
     InputFormatOption,
     ModelOption,
-    NoHeaderOption,
     ProviderOption,
     TextColumnOption,
     ThresholdOption,
@@ -25,7 +23,7 @@ from edge_lstm.cli.options import (
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.scoring import Summary
+    from edge_lstm.scoring import RunOptions, Summary
 
 EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
@@ -124,8 +122,6 @@ def command(
     input_format: InputFormatOption = None,
     output_format: OutputFormat = None,
     delimiter: DelimiterOption = None,
-    no_header: NoHeaderOption = False,
-    follow_links: FollowLinksOption = False,
     workers: Workers = None,
     low_memory: LowMemory = False,
     resume: Resume = False,
@@ -139,9 +135,9 @@ def command(
 ) -> None:
     """Classify every row of files: files in, files out.
 
-    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, plain or ending in .gz, .bz2,
-    .xz or .zst. Every input column is kept; label, probability, status and error are added. A
-    row without usable text is kept too: its error says why, and the exit code is 3.
+    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, plain or ending in .gz. Every
+    input column is kept; label, probability, status and error are added. A row without usable text is kept
+    too: its error says why, and the exit code is 3.
 
     The output gets its name only when it is complete. After an interruption, --resume goes on.
 
@@ -153,65 +149,60 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
-    from edge_lstm.atomic import check_writable, write_atomically
     from edge_lstm.scoring import RunOptions, ScoreOptions
-    from edge_lstm.scoring.pool import CAN_START
-    from edge_lstm.tables.formats import FORMATS
     from edge_lstm.tables.schema import ReadOptions
 
-    _check_choice("--engine", engine, ["local", "ray"])
-    _check_choice("--on-error", on_error, ["keep", "fail"])
-    _check_choice("--input-format", input_format, list(FORMATS))
-    _check_choice("--output-format", output_format, [n for n, each in FORMATS.items() if each.is_writable])
-    _check_engine(inputs, output, engine, address, low_memory=low_memory)
-    if summary_file is not None:
-        check_writable(summary_file)
+    _check_formats(input_format, output_format)
+    # A shell passes \\t as two characters.
+    reading = ReadOptions(text_column, "\t" if delimiter == "\\t" else delimiter, format=input_format)
     options = ScoreOptions(
-        keep=tuple(keep) if keep else None,
-        all_probabilities=all_probabilities,
-        threshold=threshold,
-        abstain=abstain,
-        only_abstained=only_abstained,
-        top=top,
-        only_label=tuple(only_label or ()),
-        prefix=prefix,
-        on_error=on_error,  # type: ignore[arg-type]
-    )
-    reading = ReadOptions(
-        text_column,
-        "\t" if delimiter == "\\t" else delimiter,  # a shell passes \\t as two characters
-        header=not no_header,
-        follow_links=follow_links,
-        format=input_format,
-    )
+        keep=tuple(keep) if keep else None, all_probabilities=all_probabilities, threshold=threshold,
+        abstain=abstain, only_abstained=only_abstained, top=top, only_label=tuple(only_label or ()),
+        prefix=prefix, on_error=on_error,  # type: ignore[arg-type]
+    )  # fmt: skip
     run = RunOptions(
-        workers=workers,
-        low_memory=low_memory,
-        batch_size=batch_size,
-        provider=provider,
-        resume=resume,
-        also_written=[] if summary_file is None else [summary_file],
-    )
+        workers=workers, low_memory=low_memory, batch_size=batch_size, provider=provider, resume=resume,
+        also_written=[] if summary_file is None else [summary_file], address=address,
+    )  # fmt: skip
+    _check_engine(inputs, output, engine, run)
     work = {"model": model, "options": options, "reading": reading, "run": run, "format": output_format}
-    summary = _score(inputs, output, work, engine, address, quiet=quiet)
-    if summary_file is not None:
-        write_atomically(to_json(summary.to_dict(), indent=2) + "\n", summary_file)
-    if not quiet:
-        _say(*_summary_lines(summary))
-        if (workers or 1) > 1 and not CAN_START:
-            _say("workers:  1, this system cannot start more")
-    if summary.errors:
-        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
+    _report(_score(inputs, output, work, engine, quiet=quiet), summary_file, workers, quiet=quiet)
+
+
+def _check_formats(given: str | None, wanted: str | None) -> None:
+    from edge_lstm.tables.reader import FORMATS
+
+    _check_choice("--input-format", given, list(FORMATS))
+    _check_choice("--output-format", wanted, [n for n, each in FORMATS.items() if each.is_writable])
+
+
+def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
+    from edge_lstm.errors import DataError
+
+    if value is not None and value not in allowed:
+        raise DataError(f"{option} cannot be {value!r}; choose one of {', '.join(allowed)}")
+
+
+def _check_engine(inputs: list[str], output: str | None, engine: str, run: RunOptions) -> None:
+    """Raise what can be known before the work."""
+    from edge_lstm.atomic import check_writable
+    from edge_lstm.errors import DataError
+
+    _check_choice("--engine", engine, ["local", "ray"])
+    if engine == "ray" and run.low_memory:
+        raise DataError("--low-memory is for one machine; leave it out with --engine ray")
+    if engine == "ray" and (len(inputs) != 1 or output is None):
+        raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
+    if engine != "ray" and run.address is not None:
+        raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
+    if "-" in inputs and sys.stdin is None:
+        raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
+    for path in run.also_written:
+        check_writable(Path(path))
 
 
 def _score(
-    inputs: list[str],
-    output: str | None,
-    work: dict[str, Any],
-    engine: str,
-    address: str | None,
-    *,
-    quiet: bool,
+    inputs: list[str], output: str | None, work: dict[str, Any], engine: str, *, quiet: bool
 ) -> Summary:
     from edge_lstm.cli.progress import ScoreProgress
     from edge_lstm.scoring import score_files
@@ -224,33 +215,25 @@ def _score(
                 return score_files(inputs, output, **work)
             from edge_lstm.scoring.ray import score_on_cluster
 
-            return score_on_cluster(inputs[0], str(output), address=address, **work)
+            return score_on_cluster(inputs[0], str(output), **work)
     except KeyboardInterrupt as interrupt:
         how = "" if output in (None, "-") else f"; go on with the same command and --resume ({output})"
         _say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
 
 
-def _check_engine(
-    inputs: list[str], output: str | None, engine: str, address: str | None, *, low_memory: bool
-) -> None:
-    from edge_lstm.errors import DataError
+def _report(summary: Summary, path: Path | None, workers: int | None, *, quiet: bool) -> None:
+    from edge_lstm.atomic import write_atomically
+    from edge_lstm.scoring.pool import CAN_START
 
-    if engine == "ray" and low_memory:
-        raise DataError("--low-memory is for one machine; leave it out with --engine ray")
-    if engine == "ray" and (len(inputs) != 1 or output is None):
-        raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-    if engine != "ray" and address is not None:
-        raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
-    if "-" in inputs and sys.stdin is None:
-        raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
-
-
-def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
-    from edge_lstm.errors import DataError
-
-    if value is not None and value not in allowed:
-        raise DataError(f"{option} cannot be {value!r}; choose one of {', '.join(allowed)}")
+    if path is not None:
+        write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
+    if not quiet:
+        _say(*_summary_lines(summary))
+        if (workers or 1) > 1 and not CAN_START:
+            _say("workers:  1, this system cannot start more")
+    if summary.errors:
+        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
 
 
 def _say(*lines: str) -> None:

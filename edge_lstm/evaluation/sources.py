@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.compression import TAR_SUFFIXES
-from edge_lstm.tables.formats import named
 from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.reader import TAR_SUFFIXES, named
 
 DEFAULT_SPLIT = "test"
 
@@ -24,7 +23,6 @@ def load_labelled(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
-    follow_links: bool = False,
     show_progress: bool = False,
 ) -> Labelled:
     """Read the texts and label names of a source.
@@ -56,7 +54,6 @@ def load_labelled(
         label_separator=label_separator,
         label_columns=label_columns,
         several=several,
-        follow_links=follow_links,
     )
 
 

@@ -11,7 +11,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.tables.columns import column_index, distinct, holds_labels
 from edge_lstm.tables.format import OutputColumns
-from edge_lstm.tables.formats import FORMATS
+from edge_lstm.tables.reader import FORMATS
 from edge_lstm.tables.schema import Schema
 
 OnError = Literal["keep", "fail"]
@@ -54,11 +54,9 @@ DEFAULT_SCORE_OPTIONS = ScoreOptions()
 class Plan:
     """A run, decided. Small: it travels to each worker.
 
-    format: the name of the output's. output: its columns, the input's and the added ones, see
-        :func:`added_columns`.
+    format: the name of the output's. output: its columns, the input's and the added ones.
     """
 
-    labels: tuple[str, ...]
     options: ScoreOptions
     format: str
     output: OutputColumns
@@ -72,29 +70,24 @@ def make_plan(
     where: str,
 ) -> Plan:
     """What is asked for, and what the input is → the plan. ``where``: the input's name. DataError."""
-    options, labels = settled(options, model), model.labels
-    kept = None
-    columns: tuple[str, ...] = schema.columns
+    options, kept, columns = settled(options, model), None, schema.columns
     if options.keep is not None:
         kept = tuple(column_index(schema.columns, name, where) for name in options.keep)
-        for i, index in enumerate(kept):
-            if index in kept[:i]:
-                raise DataError(f"the column {schema.columns[index]!r} is to be kept twice; name it once")
+        if len(set(kept)) < len(kept):
+            twice = next(index for index in kept if kept.count(index) > 1)
+            raise DataError(f"the column {schema.columns[twice]!r} is to be kept twice; name it once")
         columns = tuple(schema.columns[i] for i in kept)
     columns = columns if FORMATS[format].may_repeat_names else distinct(columns)
-    # Where the input names no columns, nor does the output.
-    taken = columns if schema.header else ()
-    if model.thresholds is not None and options.prefix is None and holds_labels(taken):
+    if model.thresholds is not None and options.prefix is None and holds_labels(columns):
         options = replace(options, prefix=PREFIX)
-    added = added_columns(taken, labels, options)
     output = OutputColumns(
         schema=schema,
         kept=kept,
         columns=columns,
-        added=added,
-        numbers=tuple(number for _, number in _added(labels, options)),
+        added=added_columns(columns, model.labels, options),
+        numbers=tuple(is_number for _, is_number in _added(model.labels, options)),
     )
-    return Plan(labels=labels, options=options, format=format, output=output)
+    return Plan(options=options, format=format, output=output)
 
 
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
@@ -134,11 +127,10 @@ def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool
 
     ``p_2``, since a label may be called 2.
     """
-    columns = [
-        ("label", False),
-        *([("predicted", False)] if options.only_abstained else []),
-        ("probability", True),
-    ]
+    columns = [("label", False)]
+    if options.only_abstained:
+        columns.append(("predicted", False))
+    columns.append(("probability", True))
     for k in range(2, options.top + 1):
         columns += [(f"label_{k}", False), (f"p_{k}", True)]
     if options.all_probabilities:

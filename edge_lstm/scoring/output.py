@@ -9,6 +9,7 @@ import os
 import select
 import stat
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -160,40 +161,31 @@ class FileOutput:
     def _open_locked(self) -> tuple[io.FileIO, bool]:
         """The partial file, and whether it is a new one."""
         for _ in range(_TRIES):
-            is_new = False
+            is_new = not os.path.lexists(self.partial)
             try:
-                try:
-                    handle = os.open(self.partial, _OPEN)
-                except FileNotFoundError:
-                    handle, is_new = os.open(self.partial, _OPEN | os.O_CREAT | os.O_EXCL, 0o666), True
-            except FileExistsError:
-                continue  # another run was faster
+                file = io.FileIO(os.open(self.partial, _OPEN, 0o666), "r+")
             except OSError as error:
                 if error.errno == errno.ELOOP:
                     raise self._foreign("a symbolic link") from None
                 raise write_error(str(self.partial), error) from None
-            file = io.FileIO(handle, "r+")
-            try:
-                state = os.fstat(handle)
-                if not stat.S_ISREG(state.st_mode):
+            with ExitStack() as unless_locked:
+                unless_locked.callback(file.close)
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise self._foreign("no ordinary file")
-                lock(handle)
-                # Until it was locked, another run may have finished: then this is its output by now.
-                if self._leads_to(handle):
-                    if os.fstat(handle).st_nlink > 1:
-                        raise self._foreign("another file too (a hard link)")
-                    return file, is_new
-            except OSError as error:
-                file.close()
-                if isinstance(error, BlockingIOError):
+                try:
+                    lock(file.fileno())
+                except BlockingIOError:
                     raise OutputError(
                         f"another run is writing {self.path}; wait for it or choose another output"
                     ) from None
-                raise write_error(str(self.partial), error) from None
-            except BaseException:
-                file.close()
-                raise
-            file.close()
+                except OSError as error:
+                    raise write_error(str(self.partial), error) from None
+                # Until it was locked, another run may have finished: then this is its output by now.
+                if self._leads_to(file.fileno()):
+                    if os.fstat(file.fileno()).st_nlink > 1:
+                        raise self._foreign("another file too (a hard link)")
+                    unless_locked.pop_all()
+                    return file, is_new
         raise OutputError(f"{self.partial} is another file each time; choose another output")
 
     def _foreign(self, what: str) -> OutputError:
@@ -210,7 +202,7 @@ class FileOutput:
         return not self._file.closed and self._leads_to(self.descriptor)
 
 
-_OPEN = os.O_RDWR | NO_FOLLOW | NO_WAIT
+_OPEN = os.O_RDWR | os.O_CREAT | NO_FOLLOW | NO_WAIT
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -22,7 +22,7 @@ from edge_lstm import signals
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.machine import available_cores
 from edge_lstm.scoring.worker import Scored, Worker
-from edge_lstm.tables import Chunk
+from edge_lstm.tables.reader import Chunk
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,6 @@ class Entry:
     rows: so many rows are in the first ``output_bytes`` of the output.
     output_sha256, input_sha256: of those bytes, and of the input that was read for these rows.
     counts: the state of the summary.
-    whole: of a run that is done, which file is its output (see :func:`file_identity`); None until then.
     """
 
     rows: int
@@ -36,7 +36,6 @@ class Entry:
     output_sha256: str
     input_sha256: str
     counts: dict[str, Any]
-    whole: list[int] | None = None
 
 
 class Journal:
@@ -86,10 +85,6 @@ class Journal:
                 )
         return entry
 
-    def is_of(self, run: dict[str, Any]) -> bool:
-        """Whether ``run`` is the identity of this run."""
-        return run == self._run
-
     def remove(self) -> None:
         """The run is complete."""
         self.path.unlink(missing_ok=True)
@@ -104,8 +99,7 @@ def read(path: Path) -> tuple[Entry, dict[str, Any]]:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise ValueError("no ordinary file")
             content = json.loads(file.read(_MOST_BYTES))
-        digest = content.pop("sha256")
-        if digest != _digest(content):
+        if content.pop("sha256") != _digest(content):
             raise ValueError("another checksum")
         run = dict(content.pop("run"))
         entry = Entry(**content)
@@ -118,26 +112,13 @@ def read(path: Path) -> tuple[Entry, dict[str, Any]]:
         ) from None
 
 
-def is_finished(path: Path, output: str) -> bool:
-    """Whether a journal was left by a run that is done: killed after its output had its name."""
-    try:
-        entry, _ = read(path)
-        return entry.whole is not None and entry.whole == file_identity(Path(output))
-    except (DataError, OSError):
-        return False
-
-
-def file_identity(path: Path) -> list[int]:
-    """Return what tells a file from another one of the same name, also when it was renamed."""
-    state = os.lstat(path)
-    return [state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns]
-
-
 def fingerprint(source: Source) -> list[Any]:
     """Return path, and size and time of each file: enough to see at once that one was changed or swapped.
     (The digest of all that is read shows the rest.)
     """
-    path, states = Path(_absolute(source.path)), []
+    path, states = Path(source.path), []
+    with suppress(OSError):  # the working folder was removed
+        path = path.absolute()
     for name in source.files or ("",):
         try:
             state = (path / name).stat()
@@ -145,13 +126,6 @@ def fingerprint(source: Source) -> list[Any]:
         except OSError:
             states.append([name, None])
     return [str(path), hashlib.sha256(json.dumps(states).encode()).hexdigest()]
-
-
-def _absolute(path: str) -> str:
-    try:
-        return str(Path(path).absolute())
-    except OSError:  # the working folder was removed
-        return path
 
 
 def _digest(content: dict[str, Any]) -> str:

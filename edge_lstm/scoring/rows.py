@@ -10,8 +10,8 @@ from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.scoring.answers import Answerer
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, settled
+from edge_lstm.scoring.worker import Answerer
 from edge_lstm.tables.columns import find_text_column
 from edge_lstm.tables.jsonl import RAW_COLUMN
 

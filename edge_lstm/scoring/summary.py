@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge_lstm.answering import ABSTAINED
-from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
-from edge_lstm.tables import Chunk
+from edge_lstm.scoring.worker import MAX_LISTED_ERRORS, Counts
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class Summary:
         """Rows of this part per second."""
         return (self.rows - self.resumed_at) / self.seconds if self.seconds else 0.0
 
-    def add(self, chunk: Chunk, source: str, counts: Counts) -> None:
-        """Count a chunk that was written."""
+    def add(self, counts: Counts, source: str, first: int) -> None:
+        """Count a chunk that was written. first: how many rows of its source are before it."""
         self.rows += counts.rows
         self.written += counts.written
         self.errors += counts.statuses["error"]
@@ -58,7 +57,7 @@ class Summary:
         self.labels.update(counts.labels)
         self.statuses.update(counts.statuses)
         for index, reason in counts.errors[: MAX_LISTED_ERRORS - len(self.first_errors)]:
-            self.first_errors.append(RowProblem(source, chunk.first + index + 1, reason))
+            self.first_errors.append(RowProblem(source, first + index + 1, reason))
 
     def merge(self, values: dict[str, Any]) -> None:
         """Add what :meth:`to_dict` says of another part."""

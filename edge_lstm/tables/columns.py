@@ -8,19 +8,8 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import listed
 
 TEXT_NAMES = (
-    "text",
-    "review",
-    "content",
-    "sentence",
-    "comment",
-    "document",
-    "body",
-    "message",
-    "tweet",
-    "review_text",
-    "review_body",
-    "reviewtext",
-    "comment_text",
+    *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
+    *("review_text", "review_body", "reviewtext", "comment_text"),
 )
 LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "labels", "intent")
 

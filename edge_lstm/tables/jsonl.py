@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Broken, Format, OutputColumns, Rows
-from edge_lstm.tables.lines import line_rows
+from edge_lstm.tables.format import Added, Broken, OutputColumns, Rows
+from edge_lstm.tables.lines import TextFormat
 from edge_lstm.tables.schema import BOM, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import HEAD_BYTES, Stream, table_head
-from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, Text, depth, json_text, parse_json, replaced
+from edge_lstm.tables.stream import HEAD_BYTES, table_head
+from edge_lstm.tables.values import (
+    MAX_DEPTH,
+    Number,
+    RowError,
+    Text,
+    depth,
+    json_text,
+    parse_json,
+    replaced,
+    utf8_error,
+)
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -20,17 +30,16 @@ _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _KINDS = {bool: "true or false", Number: "a number", str: "a string", list: "a list", dict: "an object"}
 
 
-class JsonlFormat(Format):
+class JsonlFormat(TextFormat):
     """Files with a JSON object on each line."""
 
     name = "jsonl"
     suffixes = (".jsonl", ".ndjson", ".json")
-    is_unicode = needs_utf8 = True
-    has_fixed_columns = False
+    needs_utf8 = True
 
-    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
+    def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         head = table_head(source, stream)
-        lines = head.removeprefix(BOM).split(b"\n")
+        lines = head.removeprefix(BOM).decode("utf-8", "surrogateescape").split("\n")
         if len(head) >= HEAD_BYTES:
             lines.pop()  # cut by the look, not by the file
         keys: dict[str, None] = {}
@@ -39,17 +48,19 @@ class JsonlFormat(Format):
                 keys.update(dict.fromkeys(_object(line)))
             except RowError:
                 continue  # a bad row is an error row, not the end of the run
-        if not keys or lines[0].strip() == b"[":
+        if not keys or lines[0].strip() == "[":
             is_list = head.lstrip().startswith(b"[")
             hint = f"convert it with: jq -c '.[]' {source.path}" if is_list else "give one JSON object a line"
             raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
         columns = tuple(keys)
-        return Schema(self.name, columns, options.find_text(columns, source))
+        return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
 
-    def rows(self, source: Source, stream: Stream | None, digest: _Hash, schema: Schema) -> Iterator[Any]:
-        return (row for row in line_rows(stream, digest) if not isinstance(row[0], bytes) or row[0].strip())
+    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+        for row, size in super().rows(source, stream, digest, schema):
+            if row is None or isinstance(row, Broken) or row[0].strip():
+                yield row, size
 
-    def parse(self, rows: Any, schema: Schema, keys: Callable[[Any], None]) -> Rows:
+    def parse(self, rows: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
         texts: list[Text] = []
         objects: list[dict[str, Any]] = []
         for row in rows:
@@ -57,9 +68,9 @@ class JsonlFormat(Format):
             try:
                 if isinstance(row, Broken):
                     raise RowError(row.reason)
-                fields = {RAW_COLUMN: row.decode("utf-8", "replace")}
-                parsed = _object(row)
-                keys(parsed)
+                fields = {RAW_COLUMN: replaced(row[0])}
+                parsed = _object(row[0])
+                check_keys(parsed)
                 fields = parsed
                 texts.append((_text(fields, schema.text_column), None))
             except RowError as error:
@@ -67,23 +78,9 @@ class JsonlFormat(Format):
             objects.append(fields)
         return Rows(texts, lambda: [[o.get(n) for n in schema.columns] for o in objects], objects)
 
-    def writer(self, columns: OutputColumns) -> JsonlWriter:
-        return JsonlWriter(columns)
-
-
-class JsonlWriter:
-    """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
-
-    header = b""
-
-    def __init__(self, columns: OutputColumns) -> None:
-        self._columns = columns
-        self._is_unicode = columns.schema.format == JsonlFormat.name
-        self._keys = [json_text(name) + ": " for name in columns.added]
-
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
-        """See Writer."""
-        columns = self._columns
+    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+        """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
+        keys = [json_text(name) + ": " for name in columns.added]
         lines = []
         for i, behind in enumerate(added):
             if behind is None:
@@ -96,12 +93,13 @@ class JsonlWriter:
             # A float32 is written in its shortest digits.
             items += [
                 key + (json_text(value) if value is None or isinstance(value, str) else str(value))
-                for key, value in zip(self._keys, behind)
+                for key, value in zip(keys, behind)
             ]
             lines.append("{" + ", ".join(items) + "}\n")
         text = "".join(lines)
         # JSON has an escape for a lone surrogate.
-        return text.encode("utf-8", "backslashreplace") if self._is_unicode else replaced(text).encode()
+        is_unicode = columns.schema.is_unicode
+        return text.encode("utf-8", "backslashreplace") if is_unicode else replaced(text).encode()
 
 
 def _text(row: dict[str, Any], column: str) -> str:
@@ -113,17 +111,16 @@ def _text(row: dict[str, Any], column: str) -> str:
     raise RowError("the text is null" if text is None else f"the text is {_kind(text)}, not a string")
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: str) -> dict[str, Any]:
+    if where := utf8_error(line):
+        raise RowError(f"the row is not UTF-8 {where}")
     try:
-        row = parse_json(line.decode())
-    except UnicodeDecodeError as error:
-        byte = f"byte 0x{line[error.start]:02x} at position {error.start}"
-        raise RowError(f"the row is not UTF-8 ({byte})") from None
+        row = parse_json(line)
     except RecursionError:
         raise RowError(_TOO_DEEP) from None
     except ValueError as error:
         raise RowError(f"the row is not JSON: {error}") from None
-    if line.count(b"{") + line.count(b"[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
+    if line.count("{") + line.count("[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
         raise RowError(_TOO_DEEP)
     if not isinstance(row, dict):
         raise RowError(f"the row is {_kind(row)}, not an object")

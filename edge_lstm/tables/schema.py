@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.columns import find_text_column
-from edge_lstm.tables.compression import Compression
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
@@ -17,15 +16,14 @@ MAX_ROW_BYTES = 16 * 2**20  # a longer row is no document: it becomes an error r
 class Source:
     """One input. path: a file, ``-`` for standard input, or the top of a folder of ``.txt`` files.
 
-    format: the name of its format. files: of a folder, its ``.txt`` files, relative to it, in order.
-    follow_links: whether symbolic links inside the folder are followed.
+    format: the name of its format. is_gzip: whether it is compressed.
+    files: of a folder, its ``.txt`` files, relative to it, in order.
     """
 
     path: str
     format: str
-    compression: Compression | None = None
+    is_gzip: bool = False
     files: tuple[str, ...] = ()
-    follow_links: bool = False
 
     @property
     def name(self) -> str:
@@ -37,17 +35,13 @@ class Source:
 class ReadOptions:
     """How inputs are read where that is not to be found out.
 
-    text_column: name or number (from 1). delimiter: of CSV and TSV. header: whether such files begin with
-        the names of their columns.
-    follow_links: whether what symbolic links inside a folder lead to is read.
+    text_column: name or number (from 1). delimiter: of CSV and TSV.
     label_column: of labelled data, the column that is not the text: name or number.
     format: its name, where a suffix does not say it.
     """
 
     text_column: str | None = None
     delimiter: str | None = None
-    header: bool = True
-    follow_links: bool = False
     label_column: str | None = None
     format: str | None = None
 
@@ -77,15 +71,15 @@ class Schema:
 
     format: the name of its format. columns: their names; for JSONL the keys of the first rows, in order of
         appearance. text: index of the text column.
-    dialect, header: of CSV and TSV; header: whether the first row holds the names.
-    types: of Parquet, the Arrow schema in Arrow's own form.
+    is_unicode: whether its strings are Unicode by themselves, not bytes that may be no UTF-8 (see values.py).
+    dialect: of CSV and TSV. types: of Parquet, the Arrow schema in Arrow's own form.
     """
 
     format: str
     columns: tuple[str, ...]
     text: int
+    is_unicode: bool = False
     dialect: Dialect | None = None
-    header: bool = True
     types: bytes | None = None
 
     @property

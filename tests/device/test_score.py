@@ -76,16 +76,12 @@ def test_the_values_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path
 
 
 @pytest.mark.parametrize("source", ["text", "csv", "tsv", "jsonl", "parquet", "folder"])
-@pytest.mark.parametrize(
-    "target", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.bz2", "tsv.xz", "csv.zst"]
-)
+@pytest.mark.parametrize("target", ["csv", "tsv", "jsonl", "parquet", "csv.gz"])
 def test_any_format_to_any_other_gives_the_same_answers(
     tmp_path: Path, source: str, target: str, classifier: Classifier
 ) -> None:
     if "parquet" in (source, target):
         pytest.importorskip("pyarrow")
-    if target.endswith("zst"):
-        pytest.importorskip("zstandard")
     texts = [text.replace("\n", " ") for text in TEXTS]
     given_ = make_input(tmp_path, source, texts)
     out = tmp_path / f"out.{target}"
@@ -303,15 +299,13 @@ def interrupted_run(source: Path, out: Path, after: int, **options: object) -> N
         score_files(source, out, on_progress=kill, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.jsonl.xz", "out.parquet", "out.tsv.zst"])
+@pytest.mark.parametrize("target", ["out.csv", "out.jsonl.gz", "out.parquet"])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
     tmp_path: Path, target: str, after: int
 ) -> None:
     if target.endswith("parquet"):
         pytest.importorskip("pyarrow")
-    if target.endswith("zst"):
-        pytest.importorskip("zstandard")
     source = csv_file(tmp_path / "in.csv", TEXTS * 4)
     out = tmp_path / target
     run = RunOptions(workers=1, chunk_rows=4, checkpoint_seconds=0)

@@ -4,14 +4,11 @@ tables at all. Each row is a command, the condition it meets, how it ends, and w
 
 from __future__ import annotations
 
-import bz2
 import csv
 import gzip
 import json
-import lzma
 import os
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -94,71 +91,37 @@ def refused(name: str, given: Prepare, source: str, says: str, *options: str, ta
 
 ROWS = b"id,text\n" + b"".join(b"%d,a wonderful film\n" % i for i in range(500))
 HALVES = ROWS[: len(ROWS) // 2], ROWS[len(ROWS) // 2 :]
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    "gz": gzip.compress,
-    "bz2": bz2.compress,
-    "xz": lzma.compress,
-}
-if find_spec("zstandard"):
-    import zstandard
-
-    COMPRESS["zst"] = zstandard.ZstdCompressor(write_checksum=True).compress
 
 
-def members(kind: str, damage: Callable[[bytes, bytes], bytes]) -> Prepare:
-    """Two compressed members, one behind the other, and then changed."""
-    first, second = (COMPRESS[kind](half) for half in HALVES)
-    return put(**{f"a__csv__{kind}": damage(first, second)})
+def members(damage: Callable[[bytes, bytes], bytes]) -> Prepare:
+    """Two members of a gzip file, one behind the other, and then changed."""
+    first, second = map(gzip.compress, HALVES)
+    return put(a__csv__gz=damage(first, second))
 
 
 def _flipped(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
 
 
+DAMAGED = "is damaged or not of the kind its suffix says"
 COMPRESSED = [
-    case
-    for kind in COMPRESS
-    for case in (
-        refused(
-            f"{kind}: first byte of the second member changed",
-            members(kind, lambda a, b: a + _flipped(b, 0)),
-            f"a.csv.{kind}",
-            "is damaged or not of the kind its suffix says",
-        ),
-        refused(
-            f"{kind}: a byte in the middle of the second member changed",
-            members(kind, lambda a, b: a + _flipped(b, len(b) // 2)),
-            f"a.csv.{kind}",
-            "copy it again",
-        ),
-        refused(
-            f"{kind}: cut within the second member",
-            members(kind, lambda a, b: a + b[:-3]),
-            f"a.csv.{kind}",
-            "is cut short",
-        ),
-        refused(
-            f"{kind}: a text behind the members",
-            members(kind, lambda a, b: a + b + b"and so on"),
-            f"a.csv.{kind}",
-            "is damaged or not of the kind its suffix says",
-        ),
-        refused(
-            f"{kind}: not compressed at all",
-            put(**{f"a__csv__{kind}": ROWS}),
-            f"a.csv.{kind}",
-            "is damaged or not of the kind its suffix says",
-        ),
-        scored(f"{kind}: complete", members(kind, lambda a, b: a + b), f"a.csv.{kind}", *["ok"] * 500),
-    )
-] + [
-    scored(
-        "xz: zeros that pad it",
-        members("xz", lambda a, b: a + bytes(4) + b + bytes(512)),
-        "a.csv.xz",
-        *["ok"] * 500,
+    refused(
+        "gz: first byte of the second member changed",
+        members(lambda a, b: a + _flipped(b, 0)),
+        "a.csv.gz",
+        DAMAGED,
     ),
-    scored("gz: zeros behind it", members("gz", lambda a, b: a + b + bytes(512)), "a.csv.gz", *["ok"] * 500),
+    refused(
+        "gz: a byte in the middle of the second member changed",
+        members(lambda a, b: a + _flipped(b, len(b) // 2)),
+        "a.csv.gz",
+        "copy it again",
+    ),
+    refused("gz: cut within the second member", members(lambda a, b: a + b[:-3]), "a.csv.gz", "is cut short"),
+    refused("gz: a text behind the members", members(lambda a, b: a + b + b"and so on"), "a.csv.gz", DAMAGED),
+    refused("gz: not compressed at all", put(a__csv__gz=ROWS), "a.csv.gz", DAMAGED),
+    scored("gz: complete", members(lambda a, b: a + b), "a.csv.gz", *["ok"] * 500),
+    scored("gz: zeros behind it", members(lambda a, b: a + b + bytes(512)), "a.csv.gz", *["ok"] * 500),
     refused(
         "gz: a gigabyte of zeros",
         put(a__csv__gz=gzip.compress(bytes(2**20)) * 1000),
@@ -412,38 +375,7 @@ FOLDERS = [
         "ok",
         "error",
     ),
-    scored(
-        "a link to a file outside, followed",
-        folder_with(b=lambda path: path.symlink_to("a.txt")),
-        "f",
-        "ok",
-        "ok",
-        options=("--follow-links",),
-    ),
-    scored(
-        "a link that leads nowhere, followed",
-        folder_with(b=lambda path: path.symlink_to("x")),
-        "f",
-        "ok",
-        "error",
-        options=("--follow-links",),
-    ),
-    scored(
-        "a loop of links, followed",
-        folder_with(b=lambda path: path.with_name("b").symlink_to(".")),
-        "f",
-        "ok",
-        options=("--follow-links",),
-    ),
     scored("a pipe without a writer", folder_with(b=os.mkfifo), "f", "ok", "error"),
-    scored(
-        "a device",
-        folder_with(b=lambda path: path.symlink_to("/dev/zero")),
-        "f",
-        "ok",
-        "error",
-        options=("--follow-links",),
-    ),
     scored("a folder called .txt", folder_with(b=lambda path: path.mkdir()), "f", "ok"),
     scored(
         "a name that is not UTF-8",
