@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,81 +28,42 @@ EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
 
 
-def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002 - typer's
-    return typer.Option(*names, metavar=metavar, help=help, show_default=False, **more)
+def _option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
+    """Return an option with its help; a flag without metavar."""
+    return typer.Option(*names, metavar=metavar, help=text, show_default=False, **settings)
 
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...", help="Files, globs, folders of .txt, or - for standard input.", show_default=False
-    ),
-]
-Output = Annotated[
-    str | None,
-    _option("--output", "-o", metavar="FILE", help="Output file.  [default: standard output]"),
-]
+_ALONE = "Write only abstained rows, with the label left out in `predicted`: for a person to label."
+_PREFIX = "Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]"
+_WORKERS = "Processes to start, at most; on Windows there is one.  [default: the cores this process may use]"
+_RESUME = "Go on where an interrupted run stopped; from the start if there is none."
+_FORMAT = "Of the output.  [default: by suffix, else that of the input]"
+_INPUTS = "Files, globs, folders of .txt, or - for standard input."
+
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
+Output = Annotated[str | None, _option("FILE", "Output file.  [default: standard output]", "--output", "-o")]
 Keep = Annotated[
-    list[str] | None,
-    _option("--keep", metavar="NAME", help="Input column to write; may be repeated.  [default: all]"),
+    list[str] | None, _option("NAME", "Input column to write; may be repeated.  [default: all]", "--keep")
 ]
-AllProbabilities = Annotated[bool, _option("--all-probabilities", help="Add the probability of every label.")]
-OnlyAbstained = Annotated[
-    bool,
-    _option(
-        "--only-abstained",
-        help="Write only abstained rows, with the label left out in `predicted`: for a person to label.",
-    ),
-]
+AllProbabilities = Annotated[bool, _option(None, "Add each label's probability.", "--all-probabilities")]
+OnlyAbstained = Annotated[bool, _option(None, _ALONE, "--only-abstained")]
 OnlyLabel = Annotated[
-    list[str] | None,
-    _option("--only-label", metavar="LABEL", help="Write only rows with this label; may be repeated."),
+    list[str] | None, _option("LABEL", "Write only rows with this label; may be repeated.", "--only-label")
 ]
-Prefix = Annotated[
-    str | None,
-    _option(
-        "--prefix",
-        metavar="TEXT",
-        help="Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]",
-    ),
-]
-OutputFormat = Annotated[
-    str | None,
-    _option(
-        "--output-format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"
-    ),
-]
-Workers = Annotated[
-    int | None,
-    _option(
-        *("--workers", "-w"),
-        metavar="N",
-        min=1,
-        help="Processes to start, at most; on Windows there is one.  "
-        "[default: the cores this process may use]",
-    ),
-]
-LowMemory = Annotated[bool, _option("--low-memory", help="One worker and small chunks, for devices.")]
-Resume = Annotated[
-    bool,
-    _option("--resume", help="Go on where an interrupted run stopped; from the start if there is none."),
-]
+Prefix = Annotated[str | None, _option("TEXT", _PREFIX, "--prefix")]
+OutputFormat = Annotated[str | None, _option("NAME", _FORMAT, "--output-format")]
+Workers = Annotated[int | None, _option("N", _WORKERS, "--workers", "-w", min=1)]
+LowMemory = Annotated[bool, _option(None, "One worker and small chunks, for devices.", "--low-memory")]
+Resume = Annotated[bool, _option(None, _RESUME, "--resume")]
 OnError = Annotated[
-    str,
-    typer.Option("--on-error", metavar="keep|fail", help="Rows without usable text: keep them, or stop."),
+    str, _option("keep|fail", "Rows without usable text: keep them (the default), or stop.", "--on-error")
 ]
 Engine = Annotated[
-    str,
-    typer.Option(
-        "--engine", metavar="local|ray", help="This machine, or a Ray cluster: a folder in, a folder out."
-    ),
+    str, _option("local|ray", "This machine, or a Ray cluster: a folder in, a folder out.", "--engine")
 ]
-Address = Annotated[
-    str | None,
-    _option("--address", metavar="ADDRESS", help="Of a Ray cluster (auto, ray://host:10001)."),
-]
-SummaryFile = Annotated[Path | None, _option("--summary", metavar="FILE", help="Write the summary as JSON.")]
-Quiet = Annotated[bool, _option("--quiet", "-q", help="No progress and no summary.")]
+Address = Annotated[str | None, _option("ADDRESS", "Of a Ray cluster (auto, ray://host:10001).", "--address")]
+SummaryFile = Annotated[Path | None, _option("FILE", "Write the summary as JSON.", "--summary")]
+Quiet = Annotated[bool, _option(None, "No progress and no summary.", "--quiet", "-q")]
 
 
 def command(
@@ -152,7 +112,6 @@ def command(
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
 
-    _check_formats(input_format, output_format)
     # A shell passes \\t as two characters.
     reading = ReadOptions(text_column, "\t" if delimiter == "\\t" else delimiter, format=input_format)
     options = ScoreOptions(
@@ -164,31 +123,18 @@ def command(
         workers=workers, low_memory=low_memory, batch_size=batch_size, provider=provider, resume=resume,
         also_written=[] if summary_file is None else [summary_file], address=address,
     )  # fmt: skip
-    _check_engine(inputs, output, engine, run)
+    _check_run(inputs, output, engine, run)
     work = {"model": model, "options": options, "reading": reading, "run": run, "format": output_format}
     _report(_score(inputs, output, work, engine, quiet=quiet), summary_file, workers, quiet=quiet)
 
 
-def _check_formats(given: str | None, wanted: str | None) -> None:
-    from edge_lstm.tables.reader import FORMATS
-
-    _check_choice("--input-format", given, list(FORMATS))
-    _check_choice("--output-format", wanted, [n for n, each in FORMATS.items() if each.is_writable])
-
-
-def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
-    from edge_lstm.errors import DataError
-
-    if value is not None and value not in allowed:
-        raise DataError(f"{option} cannot be {value!r}; choose one of {', '.join(allowed)}")
-
-
-def _check_engine(inputs: list[str], output: str | None, engine: str, run: RunOptions) -> None:
+def _check_run(inputs: list[str], output: str | None, engine: str, run: RunOptions) -> None:
     """Raise what can be known before the work."""
     from edge_lstm.atomic import check_writable
     from edge_lstm.errors import DataError
 
-    _check_choice("--engine", engine, ["local", "ray"])
+    if engine not in ("local", "ray"):
+        raise DataError(f"--engine cannot be {engine!r}; choose local or ray")
     if engine == "ray" and run.low_memory:
         raise DataError("--low-memory is for one machine; leave it out with --engine ray")
     if engine == "ray" and (len(inputs) != 1 or output is None):

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm import atomic, signals
+from edge_lstm import __version__, atomic, signals
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring import resume as journals
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
+from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
 from edge_lstm.scoring.pool import Pool
-from edge_lstm.scoring.resume import Entry, Journal
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Scored, Worker, compressed
+from edge_lstm.scoring.worker import Worker, compressed
 from edge_lstm.tables import reader as tables
 from edge_lstm.tables.format import Format
 from edge_lstm.tables.schema import STDIN, ReadOptions
@@ -168,57 +167,38 @@ class _Run:
         """Write all rows into a pipe or the like."""
         with StreamOutput(self.target) as stream:
             head = self.head
-            for chunk, scored in pool.run(self.opened.chunks(self.run.limits)):
-                stream.write(head + scored[0])
+            for data in self._scored(pool, self.opened.chunks(self.run.limits)):
+                stream.write(head + data)
                 head = b""
-                self._count(pool, chunk, scored)
             stream.write(head)
 
     def into_file(self, pool: Pool, path: str) -> None:
         """Write all rows, from where an unfinished run stopped, into a file that is complete then."""
         # A run over a pipe cannot be resumed: it leaves no journal, and no half of a file.
-        journal = None
-        if not self.opened.once and (self.run.resume or self.run.checkpoint_seconds is not None):
-            journal = Journal(path, self._identity())
-        with FileOutput(path) as file:
-            entry = self._unfinished(file, journal)
+        seconds = self.run.checkpoint_seconds
+        has_journal = not self.opened.once and (self.run.resume or seconds is not None)
+        with FileOutput(path, self._identity() if has_journal else None) as file:
             chunks = self.opened.chunks(self.run.limits)
-            if entry:
-                self.summary.restore(entry.counts)
+            if entry := file.unfinished(resume=self.run.resume):
+                self.summary.add(Summary.from_dict({**entry.counts, "resumed_at": entry.rows}))
                 self._pass(chunks, entry, file.journal)
-                file.go_on(entry.output_bytes, entry.output_sha256)
+                file.go_on(entry)
             else:
-                file.begin()
-                file.write(self.head)
+                file.begin(self.head)
             pool.private_files.append(file.descriptor)
+            begun = time.monotonic()
             try:
-                self._write(pool, chunks, file, journal)
+                for data in self._scored(pool, chunks):
+                    file.write(data)
+                    if seconds is not None and time.monotonic() >= begun + seconds:
+                        file.checkpoint(self.digest, self.summary.to_dict())
+                        begun = time.monotonic()
             except DataError:
-                # Whoever corrects the input has another one, and nothing to go on from.
-                file.is_kept = False
-                if journal:
-                    journal.remove()
+                file.forget()  # whoever corrects the input has another one
                 raise
-            self._complete(file, journal)
-
-    def _unfinished(self, file: FileOutput, journal: Journal | None) -> Entry | None:
-        """Return where an unfinished run of the same output stopped; None where there is none to go on from.
-
-        Raises DataError where there is one that this run would destroy, or is not.
-        """
-        if not os.path.lexists(file.journal):
-            return None
-        if file.is_new:
-            # Of a run that was killed when its output had its name.
-            journals.read(file.journal)
-            file.journal.unlink()
-            return None
-        if not self.run.resume or journal is None:
-            raise DataError(
-                f"{file.path} has an unfinished run; "
-                f"go on with --resume, or delete {file.journal} to start again"
-            )
-        return journal.read()
+            if file.is_kept:
+                file.checkpoint(self.digest, self.summary.to_dict())
+            file.complete(self.format.assemble if self.format.is_assembled else None)
 
     def _pass(self, chunks: Iterator[tables.Chunk], entry: Entry, journal: Path) -> None:
         """Read what an unfinished run has read, which must be the same. Raises DataError where it is not."""
@@ -231,71 +211,39 @@ class _Run:
                 f"delete {journal} and start again"
             )
 
-    def _write(
-        self, pool: Pool, chunks: Iterator[tables.Chunk], file: FileOutput, journal: Journal | None
-    ) -> None:
-        seconds = self.run.checkpoint_seconds
-        next_checkpoint = float("inf") if seconds is None else time.monotonic() + seconds
-        for chunk, scored in pool.run(chunks):
-            file.write(scored[0])
-            self._count(pool, chunk, scored)
+    def _scored(self, pool: Pool, chunks: Iterator[tables.Chunk]) -> Iterator[bytes]:
+        """Yield the bytes of each chunk, counted, and show how far the run is."""
+        for chunk, (data, part) in pool.run(chunks):
+            if self.plan.options.on_error == "fail" and part.first_errors:
+                problem = part.first_errors[0]
+                raise DataError(
+                    f"{problem.source} row {problem.row}: {problem.error}; "
+                    "correct the row, or keep such rows with --on-error keep"
+                )
             self.digest = chunk.digest
-            if journal and seconds is not None and time.monotonic() >= next_checkpoint:
-                self._checkpoint(file, journal)
-                next_checkpoint = time.monotonic() + seconds
-
-    def _complete(self, file: FileOutput, journal: Journal | None) -> None:
-        """Give the output its name."""
-        if journal and file.is_kept:
-            self._checkpoint(file, journal)
-        file.sync()
-        whole = file.partial
-        if self.format.is_assembled:
-            whole = file.assembled
-            whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
-            self.format.assemble(str(file.partial), str(whole))
-            file.sync(whole)
-        file.complete(whole)
-        if journal:
-            journal.remove()
-
-    def _count(self, pool: Pool, chunk: tables.Chunk, scored: Scored) -> None:
-        """Count a chunk that was written, and show how far the run is."""
-        source, counts = self.opened.sources[chunk.source].name, scored[1]
-        if self.plan.options.on_error == "fail" and counts.errors:
-            index, reason = counts.errors[0]
-            raise DataError(
-                f"{source} row {chunk.first + index + 1}: {reason}; "
-                "correct the row, or keep such rows with --on-error keep"
-            )
-        self.summary.workers = pool.used
-        self.summary.add(counts, source, chunk.first)
-        self.summary.seconds = time.monotonic() - self.started
-        if self.on_progress:
-            self.on_progress(Progress(self.summary, chunk.fraction))
+            self.summary.add(part)
+            self.summary.workers, self.summary.seconds = pool.used, time.monotonic() - self.started
+            if self.on_progress:
+                self.on_progress(Progress(self.summary, chunk.fraction))
+            yield data
 
     def _identity(self) -> dict[str, Any]:
-        schema = self.opened.schema
-        return {
-            "inputs": [journals.fingerprint(source) for source in self.opened.sources],
-            "model": self.summary.model_sha256,
-            "options": asdict(self.plan.options),
-            "reading": {**asdict(schema), "types": schema.types and schema.types.hex()},
-            "output format": self.plan.format,
-            "settings": {"chunk": self.run.limits},
-        }
+        """Everything that decides the bytes of the output, as JSON has it."""
+        import onnxruntime
 
-    def _checkpoint(self, file: FileOutput, journal: Journal) -> None:
-        file.sync()
-        entry = Entry(
-            rows=self.summary.rows,
-            output_bytes=file.size,
-            output_sha256=file.digest,
-            input_sha256=self.digest,
-            counts=self.summary.to_dict(),
-        )
-        journal.write(entry)
-        file.is_kept = True
+        schema, options = asdict(self.opened.schema), asdict(self.plan.options)
+        identity = {
+            **{f"the input {s.path}": fingerprint(s) for s in self.opened.sources},
+            "the model": self.summary.model_sha256,
+            **{name.replace("_", "-"): value for name, value in options.items()},
+            **{f"the input's {name}": value for name, value in schema.items()},
+            "the input's types": schema["types"] and schema["types"].hex(),
+            "the output format": self.plan.format,
+            "the chunk": self.run.limits,
+            "edge-lstm": __version__,
+            "onnxruntime": onnxruntime.__version__,
+        }
+        return dict(json.loads(json.dumps(identity)))
 
 
 def _output_format(target: str | None, wanted: str | None, opened: tables.Inputs) -> Format:

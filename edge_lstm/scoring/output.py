@@ -9,14 +9,16 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from edge_lstm import atomic
 from edge_lstm.atomic import ASSEMBLED, JOURNAL, JOURNAL_NEW, PARTIAL
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
+from edge_lstm.scoring.journal import Entry, read_journal, write_error, write_journal
 
 _READ_AT_ONCE = 2**20
 _TRIES = 1000  # to lock what other runs make and rename all the while
@@ -60,75 +62,132 @@ class FileOutput:
     ``<name>.resume.json`` says how far it is. Use it as a context: a partial file that no journal speaks of
     goes with it.
 
-    size, digest: what was written so far: bytes, and their SHA-256.
-    is_new: whether there was no partial file. is_kept: whether it stays where the run ends before its end.
+    is_kept: whether the partial file stays where the run ends before its end.
     """
 
-    def __init__(self, path: str) -> None:
-        """Opens or makes the partial file and locks it; changes nothing in it. Raises OutputError."""
-        self.path = path
-        self.partial, self.journal, self.assembled = (
-            Path(path + suffix) for suffix in (PARTIAL, JOURNAL, ASSEMBLED)
-        )
+    def __init__(self, path: str, run: dict[str, Any] | None = None) -> None:
+        """Open or make the partial file and lock it; change nothing in it. Raises OutputError.
+
+        run: everything that decides the bytes of the output, as JSON has it; None: there is no journal.
+        """
+        self.path, self._run = path, run
+        self.partial, self.journal = Path(path + PARTIAL), Path(path + JOURNAL)
         parent = Path(path).parent
         if not parent.is_dir():
             raise OutputError(f"there is no folder {parent}; create it or choose another output")
         if Path(path).is_dir():
             raise OutputError(f"{path} is a folder; give the path of a file")
-        self._file, self.is_new = self._open_locked()
-        self.size = 0
-        self._digest = hashlib.sha256()
-        self.is_kept = not self.is_new and os.path.lexists(self.journal)
+        self._file, self._is_new = self._open_locked()
+        self._size, self._digest = 0, hashlib.sha256()
+        self.is_kept = not self._is_new and os.path.lexists(self.journal)
 
     def __enter__(self) -> FileOutput:
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self.is_kept and self._is_mine():
-            try:
-                self.partial.unlink(missing_ok=True)
-            except PermissionError:  # nor does it remove one
-                self._file.close()
-                self.partial.unlink(missing_ok=True)
+            self._unless_open(lambda: self.partial.unlink(missing_ok=True))
         self._file.close()
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of everything written, in hexadecimal."""
-        return self._digest.hexdigest()
 
     @property
     def descriptor(self) -> int:
         """Of the partial file."""
         return self._file.fileno()
 
-    def begin(self) -> None:
-        """Forgets whatever the partial file holds."""
-        self._file.truncate(0)
+    def unfinished(self, *, resume: bool) -> Entry | None:
+        """Return where an unfinished run of this output stopped; None where there is none to go on from.
 
-    def go_on(self, size: int, digest: str) -> None:
-        """Goes on behind the first ``size`` bytes, whose SHA-256 is ``digest``. Raises DataError."""
-        left = size
+        Raises DataError where there is one that this run would destroy, or is not.
+        """
+        if not os.path.lexists(self.journal):
+            return None
+        if self._is_new:  # of a run that was killed when its output had its name
+            read_journal(self.journal)
+            self.journal.unlink()
+            return None
+        if not resume or self._run is None:
+            raise DataError(
+                f"{self.path} has an unfinished run; "
+                f"go on with --resume, or delete {self.journal} to start again"
+            )
+        entry, run = read_journal(self.journal)
+        for key in {**run, **self._run}:
+            then, now = run.get(key), self._run.get(key)
+            if then != now:
+                raise DataError(
+                    f"cannot resume: {key} was {then!r} and is {now!r}; "
+                    f"run with what it was started with, or delete {self.journal} and start again"
+                )
+        return entry
+
+    def begin(self, head: bytes) -> None:
+        """Begin with ``head``, whatever the partial file holds."""
+        self._file.truncate(0)
+        self.write(head)
+
+    def go_on(self, entry: Entry) -> None:
+        """Go on behind what an unfinished run has written. Raises DataError where that is not there."""
+        left = entry.output_bytes
         while left and (chunk := self._file.read(min(left, _READ_AT_ONCE))):
             self._digest.update(chunk)
             left -= len(chunk)
-        if left or self.digest != digest:
+        if left or self._digest.hexdigest() != entry.output_sha256:
             what = "is shorter than" if left else "does not hold what"
             raise DataError(f"{self.partial} {what} its journal says; delete {self.journal} and start again")
-        self._file.truncate(size)
-        self.size = size
+        self._size = self._file.truncate(entry.output_bytes)
 
     def write(self, data: bytes) -> None:
-        """Writes bytes behind the others. Raises OutputError."""
+        """Write bytes behind the others. Raises OutputError."""
         try:
             _write_all(self._file, data)
         except OSError as error:
             raise write_error(self.path, error) from None
-        self.size += len(data)
+        self._size += len(data)
         self._digest.update(data)
 
-    def sync(self, assembled: Path | None = None) -> None:
-        """Returns when everything written is on the disk, under the partial file's name, and what was
+    def checkpoint(self, input_sha256: str, counts: dict[str, Any]) -> None:
+        """Note in the journal, if there is one, what was written until now. Raises OutputError.
+
+        input_sha256: of what was read for it. counts: the state of the summary.
+        """
+        if self._run is None:
+            return
+        self._sync()
+        entry = Entry(
+            rows=counts["rows"],
+            output_bytes=self._size,
+            output_sha256=self._digest.hexdigest(),
+            input_sha256=input_sha256,
+            counts=counts,
+        )
+        write_journal(self.journal, self._run, entry)
+        self.is_kept = True
+
+    def complete(self, assemble: Callable[[str, str], None] | None) -> None:
+        """Give the partial file, or what is assembled from it, the output's name. Raises OutputError."""
+        self._sync()
+        whole = self.partial
+        if assemble is not None:
+            whole = Path(self.path + ASSEMBLED)
+            whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
+            assemble(str(self.partial), str(whole))
+            self._sync(whole)
+        try:
+            self._unless_open(lambda: whole.replace(self.path))
+        except OSError as error:
+            raise write_error(self.path, error) from None
+        atomic.sync_folder(Path(self.path).parent)
+        self.forget()
+
+    def forget(self) -> None:
+        """There is nothing to go on from: the run is complete, or its input is wrong."""
+        self.is_kept = False
+        if self._run is not None:
+            for name in (JOURNAL, JOURNAL_NEW):
+                Path(self.path + name).unlink(missing_ok=True)
+
+    def _sync(self, assembled: Path | None = None) -> None:
+        """Return when everything written is on the disk, under the partial file's name, and what was
         assembled from it. Raises OutputError.
         """
         try:
@@ -145,18 +204,12 @@ class FileOutput:
                 f"delete {self.journal} and start again"
             )
 
-    def complete(self, whole: Path) -> None:
-        """Gives a complete file (the partial one, or what was assembled from it) the output's name."""
+    def _unless_open(self, act: Callable[[], object]) -> None:
         try:
-            try:
-                whole.replace(self.path)
-            except PermissionError:  # Windows renames no file that is open
-                self._file.close()
-                whole.replace(self.path)
-        except OSError as error:
-            raise write_error(self.path, error) from None
-        atomic.sync_folder(Path(self.path).parent)
-        self.is_kept = False
+            act()
+        except PermissionError:  # Windows renames and removes no file that is open
+            self._file.close()
+            act()
 
     def _open_locked(self) -> tuple[io.FileIO, bool]:
         """The partial file, and whether it is a new one."""
@@ -230,12 +283,3 @@ def _write_all(file: BinaryIO | io.FileIO, data: bytes) -> None:
             select.select([], [file], [])
         else:
             view = view[written:]
-
-
-def write_error(path: str, error: OSError) -> OutputError:
-    """An OSError of writing → what a person can do about it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(
-            f"no space left for {path}; free some and go on with --resume (from a pipe: start again)"
-        )
-    return atomic.write_error(path, error)

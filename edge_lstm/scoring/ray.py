@@ -46,8 +46,8 @@ def score_on_cluster(
     """Classify every row of every file of a folder, on a cluster, into a folder of the same files.
 
     inputs, output: folders, as paths that every node sees.
-    run: its workers are actors (None: as many as the cluster has CPUs); with its resume, files that an
-        interrupted run has finished are kept; without its address a local cluster is started.
+    run: its workers are actors (None: as many as the cluster has CPUs); without its address a cluster of its
+        own is started; with its resume, files that a run of the same model and options has done are kept.
     format: of the output; None for that of the inputs.
 
     Raises DataError, OutputError, ModelFileError (or a subclass) or MissingPackageError.
@@ -57,21 +57,23 @@ def score_on_cluster(
     source, target = Path(inputs).absolute(), Path(output).absolute()
     names, opened = _input_names(source, reading.format), open_model(model)
     check_distinct([*run.also_written, target], [opened.path, *(source / name for name in names)])
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
+        raise OutputError(f"{target} is not an empty folder; go on with --resume or choose another output")
     # All files get the same columns: those that the first file asks for.
     schema = open_inputs([source / names[0]], options=reading).schema
     plan = make_plan(schema, opened, options, format or schema.format, names[0])
     options = replace(plan.options, prefix=plan.output.added[0].removesuffix("label"))
-    identity = {"inputs": str(source), "model": opened.sha256(), "options": asdict(options), "format": format}
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier.from_model(opened, provider=run.provider)
     arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
-    _begin(target, {**identity, "reading": asdict(reading)}, resume=run.resume)
+    identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        summary, started = Summary(str(output), opened.sha256(), actors), time.monotonic()
+        summary = Summary(str(output), opened.sha256(), actors, added_columns=plan.output.added)
+        started = time.monotonic()
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,
-            fn_constructor_args=(source, target, arguments),
+            fn_constructor_args=(source, target, arguments, identity),
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
         )
@@ -79,7 +81,7 @@ def score_on_cluster(
             note = json.loads(row["note"])
             if "failed" in note:
                 raise DataError(note["failed"])
-            summary.merge(note)
+            summary.add(Summary.from_dict(note))
             summary.seconds = time.monotonic() - started
             if on_progress:
                 on_progress(Progress(summary, number / len(names)))
@@ -112,25 +114,28 @@ def _cluster(address: str | None) -> Iterator[Any]:
 class FileScorer:
     """The actor: one Classifier, one file after the other."""
 
-    def __init__(self, source: Path, target: Path, arguments: dict[str, Any]) -> None:
-        """source, target: the folders. arguments: of score_files; a Classifier is pickled with its file."""
+    def __init__(self, source: Path, target: Path, arguments: dict[str, Any], identity: list[Any]) -> None:
+        """source, target: the folders. arguments: of score_files; a Classifier is pickled with its file.
+        identity: what decides the bytes of the outputs, beside the inputs.
+        """
         self._source, self._target, self._arguments = source, target, arguments
+        self._identity = json.loads(json.dumps(identity))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the note of a file, given by its name, as JSON."""
-        name, format = row["name"], self._arguments["format"]  # noqa: A001
-        source, target = self._source / name, self._target / name
-        if format is not None and format_of(name) != format:
-            target = (target.with_suffix("") if is_gzip(name) else target).with_suffix(
-                FORMATS[format].suffixes[0]
-            )
-        note_path = self._target / NOTES / f"{name}.json"
-        state = source.stat()
-        identity = [state.st_size, state.st_mtime_ns]
-        if note_path.exists() and target.exists():
-            note = json.loads(note_path.read_text())
-            if note["identity"] == identity:
-                return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
+        name, wanted = row["name"], self._arguments["format"]
+        source, target, note_path = (
+            self._source / name,
+            self._target / name,
+            self._target / NOTES / f"{name}.json",
+        )
+        if wanted is not None and format_of(name) != wanted:
+            target = target.with_suffix("") if is_gzip(name) else target
+            target = target.with_suffix(FORMATS[wanted].suffixes[0])
+        identity = [*self._identity, source.stat().st_size, source.stat().st_mtime_ns]
+        note = json.loads(note_path.read_text()) if note_path.exists() and target.exists() else {}
+        if note.get("identity") == identity:
+            return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             note = {**score_files(source, target, **self._arguments).to_dict(), "identity": identity}
@@ -152,19 +157,3 @@ def _input_names(folder: Path, format: str | None) -> list[str]:  # noqa: A002
     if len(set(formats.values())) > 1:
         raise DataError(f"{folder} holds files of different formats; name one: --input-format")
     return list(formats)
-
-
-def _begin(output: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    """Make the output folder. Raises OutputError where it holds something that is not this run's."""
-    path, identity = output / NOTES / "run.json", json.loads(json.dumps(identity))
-    if output.is_file():
-        raise OutputError(f"{output} is a file; --engine ray writes a folder")
-    if resume and path.exists():
-        before = json.loads(path.read_text())
-        if others := [key for key, value in identity.items() if before.get(key) != value]:
-            raise DataError(f"cannot resume: the {others[0]} of {output} was another; choose another output")
-    elif output.is_dir() and any(output.iterdir()):
-        hint = "go on with --resume or choose another output" if path.exists() else "choose another output"
-        raise OutputError(f"the folder {output} is not empty; {hint}")
-    else:
-        write_atomically(json.dumps(identity), path, parents=True)

@@ -51,13 +51,13 @@ def format_of(path: str) -> str | None:
 class Chunk:
     """Some rows that follow each other in one input.
 
-    source: the index of the input. first: how many of its rows are before these. count: how many these are.
+    source: the name of the input. first: how many of its rows are before these. count: how many these are.
     rows: for Format.parse. is_pause: the input has nothing more for now (there may be no rows, then).
     digest: SHA-256 of all that was read of the inputs up to here, in hexadecimal.
     fraction: the part of the inputs that was read, 0 to 1; None where their end is not known.
     """
 
-    source: int
+    source: str
     first: int
     count: int
     rows: Sequence[Any]
@@ -99,7 +99,7 @@ class Inputs:
                 for rows, count, pause in self.format.chunks(source, stream, schema, digest, limits):
                     part = self.format.fraction(source, stream, row + count)
                     done = None if part is None else (index + part) / len(self.sources)
-                    yield Chunk(index, row, count, rows, pause, digest.hexdigest(), done)
+                    yield Chunk(source.name, row, count, rows, pause, digest.hexdigest(), done)
                     row += count
             finally:
                 if stream is not None:
@@ -108,10 +108,11 @@ class Inputs:
     def rows(self) -> Iterator[Row]:
         """Yield every row, in order. Raises DataError where an input cannot be read on."""
         for chunk in self.chunks():
-            name = self.sources[chunk.source].name
             parsed = self.format.parse(chunk.rows, self.schema, lambda _: None)
             for i, ((text, error), values) in enumerate(zip(parsed.texts, parsed.values), chunk.first + 1):
-                yield Row(name, i, dict(zip(self.schema.columns, map(self._value, values))), text, error)
+                yield Row(
+                    chunk.source, i, dict(zip(self.schema.columns, map(self._value, values))), text, error
+                )
 
     def _value(self, value: Any) -> Any:
         is_bytes = isinstance(value, str) and not value.isascii() and not self.schema.is_unicode
