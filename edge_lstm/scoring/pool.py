@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm import signals
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
 _AHEAD = 4  # chunks under way for each process
+_LOOK_SECONDS = 0.1
 # A process can be had, and the package's commands are tested with it.
 CAN_START = hasattr(os, "fork")
 
@@ -95,12 +96,14 @@ class Pool:
         most = _AHEAD * len(self._processes)
         try:
             for chunk in chunks:
-                pending.append((chunk, self._executor.submit(_score, chunk)))
-                while pending and (len(pending) > most or chunk.is_pause or pending[0][1].done()):
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            for done, future in pending:
-                yield done, future.result()
+                with signals.held():  # see _result
+                    pending.append((chunk, self._executor.submit(_score, chunk)))
+                    done = len(list(takewhile(lambda each: each[1].done(), pending)))
+                for _ in range(len(pending) if chunk.is_pause else max(done, len(pending) - most)):
+                    first, future = pending.popleft()
+                    yield first, _result(future)
+            for chunk, future in pending:
+                yield chunk, _result(future)
         except _broken_pool():
             raise EdgeLSTMError(
                 "a worker process was killed, perhaps for want of memory; "
@@ -130,6 +133,18 @@ class Pool:
                 return
             # While signals wait: whatever comes, the processes are ended.
             self._executor, self._processes = executor, list(executor._processes.values())
+
+
+def _result(future: Future[Scored]) -> Scored:
+    """Return what a worker made, or raise what it raised. Ctrl-C is heard between two looks at it: in the
+    middle of one it could leave a lock of the executor locked, whose threads then wait for ever.
+    """
+    from concurrent.futures import wait
+
+    while True:
+        with signals.held():
+            if wait([future], _LOOK_SECONDS).done:
+                return future.result()
 
 
 def _broken_pool() -> type[Exception]:
