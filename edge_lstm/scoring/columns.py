@@ -9,10 +9,9 @@ from typing import Literal, get_args
 from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.tables.columns import column_index, distinct, holds_labels
 from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.reader import FORMATS
-from edge_lstm.tables.schema import Schema
+from edge_lstm.tables.schema import Schema, column_index, distinct, holds_labels
 
 OnError = Literal["keep", "fail"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
@@ -80,13 +79,8 @@ def make_plan(
     columns = columns if FORMATS[format].may_repeat_names else distinct(columns)
     if model.thresholds is not None and options.prefix is None and holds_labels(columns):
         options = replace(options, prefix=PREFIX)
-    output = OutputColumns(
-        schema=schema,
-        kept=kept,
-        columns=columns,
-        added=added_columns(columns, model.labels, options),
-        numbers=tuple(is_number for _, is_number in _added(model.labels, options)),
-    )
+    added = added_columns(columns, model.labels, options)
+    output = OutputColumns(schema=schema, kept=kept, columns=columns, added=added)
     return Plan(options=options, format=format, output=output)
 
 
@@ -122,29 +116,21 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     return replace(options, threshold=threshold, abstain=None)
 
 
-def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool]]:
-    """The added columns in order: name, and whether it holds numbers. Answerer.added gives their values.
+def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreOptions) -> dict[str, bool]:
+    """Names of the added columns in order (their values: Answer.columns), none of which the input has, and
+    whether they hold numbers. Raises DataError.
 
     ``p_2``, since a label may be called 2.
     """
-    columns = [("label", False)]
-    if options.only_abstained:
-        columns.append(("predicted", False))
-    columns.append(("probability", True))
+    names = {"label": False, **({"predicted": False} if options.only_abstained else {}), "probability": True}
     for k in range(2, options.top + 1):
-        columns += [(f"label_{k}", False), (f"p_{k}", True)]
+        names |= {f"label_{k}": False, f"p_{k}": True}
     if options.all_probabilities:
-        columns += [(f"probability_{label}", True) for label in labels]
-    return [*columns, ("status", False), ("error", False)]
-
-
-def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreOptions) -> tuple[str, ...]:
-    """The names of the added columns, so that none is a name of the input. Raises DataError."""
-    names = [name for name, _ in _added(labels, options)]
-    taken = set(columns)
+        names |= {f"probability_{label}": True for label in labels}
+    names |= {"status": False, "error": False}
     for prefix in ("", PREFIX) if options.prefix is None else (options.prefix,):
-        added = tuple(prefix + name for name in names)
-        if taken.isdisjoint(added):
+        added = {prefix + name: is_number for name, is_number in names.items()}
+        clash = sorted(added.keys() & set(columns))
+        if not clash:
             return added
-    clash = sorted(taken.intersection(added))
     raise DataError(f"the input has a column {clash[0]!r} of its own; choose another --prefix")

@@ -155,7 +155,7 @@ class _Run:
             self.target is not None and not self.format.is_assembled and tables.is_gzip(self.target)
         )
         self.head = compressed(self.format.header(self.plan.output), self.is_gzip)
-        self.summary.added_columns = self.plan.output.added
+        self.summary.added_columns = tuple(self.plan.output.added)
         if self.is_stream and self.run.resume:
             raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
         if self.is_stream and self.format.is_assembled:

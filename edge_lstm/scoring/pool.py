@@ -92,6 +92,8 @@ class Pool:
         self._executor = None
 
     def _run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
+        from concurrent.futures.process import BrokenProcessPool
+
         pending: deque[tuple[Chunk, Future[Scored]]] = deque()
         most = _AHEAD * len(self._processes)
         try:
@@ -104,7 +106,7 @@ class Pool:
                     yield first, _result(future)
             for chunk, future in pending:
                 yield chunk, _result(future)
-        except _broken_pool():
+        except BrokenProcessPool:
             raise EdgeLSTMError(
                 "a worker process was killed, perhaps for want of memory; "
                 "go on with --resume and fewer --workers, or --low-memory"
@@ -147,12 +149,6 @@ def _result(future: Future[Scored]) -> Scored:
                 return future.result()
 
 
-def _broken_pool() -> type[Exception]:
-    from concurrent.futures.process import BrokenProcessPool
-
-    return BrokenProcessPool
-
-
 def _begin(worker: Worker, private_files: tuple[int, ...]) -> None:
     """Prepare a worker's process."""
     global _worker
@@ -161,10 +157,8 @@ def _begin(worker: Worker, private_files: tuple[int, ...]) -> None:
     _worker = worker
     for descriptor in private_files:
         os.close(descriptor)
-    try:
+    with suppress(RuntimeError):  # no room for a thread
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    except RuntimeError:
-        pass  # no room for a thread
 
 
 def _end_with_parent() -> None:

@@ -62,14 +62,14 @@ def score_on_cluster(
     # All files get the same columns: those that the first file asks for.
     schema = open_inputs([source / names[0]], options=reading).schema
     plan = make_plan(schema, opened, options, format or schema.format, names[0])
-    options = replace(plan.options, prefix=plan.output.added[0].removesuffix("label"))
+    options = replace(plan.options, prefix=next(iter(plan.output.added)).removesuffix("label"))
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier.from_model(opened, provider=run.provider)
     arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
     identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        summary = Summary(str(output), opened.sha256(), actors, added_columns=plan.output.added)
+        summary = Summary(str(output), opened.sha256(), actors, added_columns=tuple(plan.output.added))
         started = time.monotonic()
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,

@@ -12,8 +12,8 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, settled
 from edge_lstm.scoring.worker import Answerer
-from edge_lstm.tables.columns import find_text_column
-from edge_lstm.tables.jsonl import RAW_COLUMN
+from edge_lstm.tables.lines import RAW_COLUMN
+from edge_lstm.tables.schema import find_text_column
 from edge_lstm.tables.values import Text
 
 
@@ -103,7 +103,7 @@ def _iterator(rows: Any) -> Iterator[Any]:
 def _score(
     rows: Iterator[Any], answerer: Answerer, text_column: str | None, options: ScoreOptions, window: int
 ) -> Iterator[ScoredRow]:
-    added: tuple[str, ...] = ()
+    added: dict[str, bool] = {}
     key: Any = text_column
     number = 0
     while chunk := list(islice(rows, window)):
@@ -124,7 +124,7 @@ def _score(
                 continue
             own = row if options.keep is None else {name: row.get(name) for name in options.keep}
             columns = dict(zip(added, map(_plain, answer.columns)))
-            prefix, probabilities = added[0].removesuffix("label"), None
+            prefix, probabilities = next(iter(added)).removesuffix("label"), None
             if options.all_probabilities and answer.error is None:
                 probabilities = {label: columns[f"{prefix}probability_{label}"] for label in answerer.labels}
             yield ScoredRow(

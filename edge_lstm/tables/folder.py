@@ -25,7 +25,7 @@ class FolderFormat(Format):
     is_stream = is_writable = False
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
-        return Schema(self.name, ("path", "text"), 1)
+        return Schema(self.name, ("path", "text"), 1, rows=len(source.files))
 
     def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
         """A row is path and content."""
@@ -34,9 +34,6 @@ class FolderFormat(Format):
             digest.update(os.fsencode(name) + b"\0" + content)
             row = [name, content.decode("utf-8", "surrogateescape")]
             yield (row if reason is None else Broken(reason, row)), len(content)
-
-    def fraction(self, source: Source, stream: Any, row: int) -> float | None:
-        return row / len(source.files)
 
 
 def folder_source(path: str) -> Source:

@@ -75,15 +75,14 @@ class OutputColumns:
     """The columns of an output. Small: it travels to each worker.
 
     schema: of the input. kept: indexes of its columns to write; None: all.
-    columns: their names in the output. added: the names of the columns behind them.
-    numbers: of each added column, whether it holds float32 values; the others hold text.
+    columns: their names in the output. added: the names of the columns behind them, and whether each holds
+        float32 values; the others hold text.
     """
 
     schema: Schema
     kept: tuple[int, ...] | None
     columns: tuple[str, ...]
-    added: tuple[str, ...]
-    numbers: tuple[bool, ...]
+    added: dict[str, bool]
 
     def pick(self, values: Sequence[Any]) -> Sequence[Any]:
         """Return those values of the input's columns that are written."""
@@ -161,10 +160,6 @@ class Format:
                 fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
             values.append(fields if len(fields) == count else fields + [None] * (count - len(fields)))
         return Rows(texts, lambda: values)
-
-    def fraction(self, source: Source, stream: Any, row: int) -> float | None:
-        """Return the part of an input that was read when so many rows were, 0 to 1; None if unknown."""
-        return stream.fraction  # type: ignore[no-any-return]
 
     def header(self, columns: OutputColumns) -> bytes:
         """Return what stands before the first row of an output. Raises MissingPackageError."""

@@ -9,14 +9,14 @@ from typing import Any
 
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
-from edge_lstm.tables.columns import column_index, find_label_column
 from edge_lstm.tables.format import Row
 from edge_lstm.tables.reader import Inputs, open_inputs
-from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.schema import ReadOptions, column_index, find_label_column
 from edge_lstm.tables.values import Number
 
 FASTTEXT_PREFIX = "__label__"
 UNLABELLED = "unsup"  # the folder of texts without a label, of the reviews
+_NO_LABEL = f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 LabelledText = tuple[str, tuple[str, ...]]
@@ -114,29 +114,32 @@ class _LabelReader:
         several: bool | None,
     ) -> None:
         schema, where = inputs.schema, inputs.sources[0].name
-        _check_choices(column, separator, flags)
+        if separator is not None and not separator.strip():
+            raise DataError(
+                "the label separator is empty or blank; give a character that no label holds, such as '|'"
+            )
+        if flags and (column is not None or separator is not None):
+            raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
+        if len(set(flags)) < len(flags):
+            raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
         self.several = bool(several or flags or separator is not None)
-        self.separator = separator or (LABEL_JOINT if several else None)
-        self.flags: list[str] = []  # the columns of 0 and 1
-        self.column = ""
-        self.lacking = (
-            f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
-        )
-        self.own_labels = _OWN_LABELS.get(schema.format)
-        if self.own_labels is not None:
-            if flags or separator is not None:
-                raise DataError(
-                    f"{where} is {schema.format}, whose labels are in no column; "
-                    "leave --label-columns and --label-separator out"
-                )
+        self._separator = separator or (LABEL_JOINT if several else None)
+        self.lacking = _NO_LABEL
+        self._own_labels = _OWN_LABELS.get(schema.format)
+        self._column, self._flags = "", list[str]()  # of the label, or those of 0 and 1
+        if self._own_labels is not None and (flags or separator is not None):
+            raise DataError(
+                f"{where} is {schema.format}, whose labels are in no column; "
+                "leave --label-columns and --label-separator out"
+            )
+        if self._own_labels is not None:
             return
-        if flags:
-            indexes = [column_index(schema.columns, name, where) for name in flags]
-            self.flags = [schema.columns[i] for i in indexes]
-        else:
+        indexes = [column_index(schema.columns, name, where) for name in flags]
+        self._flags = [schema.columns[i] for i in indexes]
+        if not flags:
             indexes = [find_label_column(schema.columns, column, where)]
-            self.column = schema.columns[indexes[0]]
-            self.lacking = f"no label in {self.column!r}"
+            self._column = schema.columns[indexes[0]]
+            self.lacking = f"no label in {self._column!r}"
         if schema.text in indexes:
             raise DataError(
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
@@ -144,28 +147,30 @@ class _LabelReader:
             )
 
     def read(self, row: Row) -> LabelledText | None:
-        """Return text and labels; None for what is no row of the data."""
-        if self.own_labels is not None:
-            labelled = self.own_labels(row)
-            if labelled is None:
-                return None
-            names = tuple(dict.fromkeys(labelled[1]))
+        """Return text and labels, each once; None for what is no row of the data."""
+        if self._own_labels is None:
+            text, names = row.required_text(), self._names(row)
+        elif (labelled := self._own_labels(row)) is not None:
+            text, names = labelled[0], tuple(dict.fromkeys(labelled[1]))
             self.several = self.several or len(names) > 1
-            return labelled[0], names
-        text, where = row.required_text(), f"{row.source} row {row.number}"
-        if self.flags:
-            return text, tuple(name for name in self.flags if _flag(row.values[name], name, where))
-        value = row.values[self.column]
+        else:
+            return None
+        return text, tuple(dict.fromkeys(names))
+
+    def _names(self, row: Row) -> Sequence[str]:
+        where = f"{row.source} row {row.number}"
+        if self._flags:
+            return [name for name in self._flags if _flag(row.values[name], name, where)]
+        value = row.values[self._column]
         if isinstance(value, list):
             self.several = True
-            names = tuple(map(_label, value))
-            if not all(names):
-                raise DataError(f"{where}: an entry of {self.column!r} is no label; give a list of texts")
-            return text, tuple(dict.fromkeys(names))
+            if not all(names := list(map(_label, value))):
+                raise DataError(f"{where}: an entry of {self._column!r} is no label; give a list of texts")
+            return names
         if self.several and isinstance(value, dict):
-            raise DataError(f"{where}: {self.column!r} holds an object; give a text, or a list of texts")
-        parts = _label(value).split(self.separator) if self.separator else [_label(value)]
-        return text, tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+            raise DataError(f"{where}: {self._column!r} holds an object; give a text, or a list of texts")
+        parts = _label(value).split(self._separator) if self._separator else [_label(value)]
+        return [part.strip() for part in parts if part.strip()]
 
 
 def _line_labels(row: Row) -> LabelledText:
@@ -193,17 +198,6 @@ def _folder_labels(row: Row) -> LabelledText | None:
 
 # The formats whose rows have their labels in no column.
 _OWN_LABELS = {"text": _line_labels, "folder": _folder_labels}
-
-
-def _check_choices(column: str | None, separator: str | None, flags: tuple[str, ...]) -> None:
-    if separator is not None and not separator.strip():
-        raise DataError(
-            "the label separator is empty or blank; give a character that no label holds, such as '|'"
-        )
-    if flags and (column is not None or separator is not None):
-        raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
-    if len(set(flags)) < len(flags):
-        raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
 
 
 def _flag(value: Any, name: str, where: str) -> bool:

@@ -13,7 +13,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import Added, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
-from edge_lstm.tables.values import Number, Text, cell_text, replaced, utf8_error
+from edge_lstm.tables.values import Number, Text, cell_text, replaced, text_or_reason
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -40,7 +40,7 @@ class ParquetFormat(Format):
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         with _open(source.path) as file:
-            types = file.schema_arrow
+            types, count = file.schema_arrow, file.metadata.num_rows
         columns = tuple(types.names)
         text = options.find_text(columns, source)
         field = types.field(text)  # by its index: names may repeat
@@ -50,7 +50,7 @@ class ParquetFormat(Format):
                 f"{source.path}: column {field.name!r} holds {field.type}, not text; "
                 "choose another --text-column"
             )
-        return Schema(self.name, columns, text, types=types.serialize().to_pybytes())
+        return Schema(self.name, columns, text, rows=count, types=types.serialize().to_pybytes())
 
     def chunks(
         self, source: Source, stream: Any, schema: Schema, digest: _Hash, limits: tuple[int, int]
@@ -78,10 +78,6 @@ class ParquetFormat(Format):
         table = pyarrow().ipc.open_stream(rows).read_all()
         texts = [_text(value) for value in plain_values(table.column(schema.text))]
         return Rows(texts, lambda: list(zip(*map(plain_values, table.columns))), table=table)
-
-    def fraction(self, source: Source, stream: Any, row: int) -> float | None:
-        with _open(source.path) as file:
-            return row / max(1, int(file.metadata.num_rows))
 
     def header(self, columns: OutputColumns) -> bytes:
         return _to_bytes(_types(columns).empty_table())
@@ -123,7 +119,7 @@ def _types(columns: OutputColumns) -> Any:
     kinds = [arrow.string()] * len(columns.columns)
     if columns.schema.types is not None:
         kinds = list(columns.pick(arrow.ipc.read_schema(arrow.py_buffer(columns.schema.types)).types))
-    kinds += [arrow.float32() if number else arrow.string() for number in columns.numbers]
+    kinds += [arrow.float32() if is_number else arrow.string() for is_number in columns.added.values()]
     return arrow.schema(list(zip([*columns.columns, *columns.added], kinds)))
 
 
@@ -207,11 +203,9 @@ def _first_line(error: Exception) -> str:
 def _text(value: Any) -> Text:
     if value is None:
         return None, "the text is null"
-    if utf8_error(value):
-        return None, "the text is not UTF-8"
     if len(value) > MAX_ROW_BYTES:
         return None, f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
-    return value, None
+    return text_or_reason(value)
 
 
 PARQUET = ParquetFormat()

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge_lstm.atomic import is_leftover
 from edge_lstm.errors import DataError
-from edge_lstm.tables import csv, folder, jsonl, lines, parquet
+from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.format import Format, Row
 from edge_lstm.tables.schema import STDIN, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
@@ -21,7 +21,7 @@ from edge_lstm.tables.values import replaced
 
 # A new format is a module of its own, and a name in this list.
 FORMATS: dict[str, Format] = {
-    each.name: each for each in (lines.TEXT, csv.CSV, csv.TSV, jsonl.JSONL, parquet.PARQUET, folder.FOLDER)
+    each.name: each for each in (lines.TEXT, csv.CSV, csv.TSV, lines.JSONL, parquet.PARQUET, folder.FOLDER)
 }
 _BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.suffixes}
 # Of archives, which only the workstation reads.
@@ -97,7 +97,7 @@ class Inputs:
             row = 0
             try:
                 for rows, count, pause in self.format.chunks(source, stream, schema, digest, limits):
-                    part = self.format.fraction(source, stream, row + count)
+                    part = stream.fraction if stream else (row + count) / max(1, schema.rows or 0)
                     done = None if part is None else (index + part) / len(self.sources)
                     yield Chunk(source.name, row, count, rows, pause, digest.hexdigest(), done)
                     row += count
