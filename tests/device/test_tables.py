@@ -98,12 +98,6 @@ def test_a_csv_row_without_text_says_why(tmp_path: Path, row: bytes, reason: str
     assert rows[1].error == reason
 
 
-def test_a_quote_that_never_closes_is_an_error_row(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_bytes(b'id,text\n0,first\n1,"open\n2,lost\n')
-    assert [row.error for row in read_rows([path])] == [None, "a quote opens in this row and never closes"]
-
-
 def test_a_folder_is_read_in_order_at_any_depth_and_no_link_in_it_is_followed(tmp_path: Path) -> None:
     for name in ("b.txt", "a/2.txt", "a/1.txt", "a/skip.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
