@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -196,13 +197,13 @@ def _summary_lines(summary: Summary) -> list[str]:
     lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
     if summary.written != summary.rows:
         lines.append(f"written:   {summary.written:,} rows (--only-abstained, --only-label)")
+    statuses = {k: n for k, n in summary.statuses.items() if k not in ("ok", "abstained", "error")}
     if summary.labels:
-        lines.append("labels:    " + ", ".join(f"{k} {n:,}" for k, n in sorted(summary.labels.items())))
+        lines.append(f"labels:    {_counts(summary.labels)}")
     if summary.below_threshold:
         lines.append(f"abstained: {summary.below_threshold:,} below the threshold, label left out")
-    statuses = {k: n for k, n in sorted(summary.statuses.items()) if k not in ("ok", "abstained", "error")}
     if statuses:
-        lines.append("status:    " + ", ".join(f"{k} {n:,}" for k, n in statuses.items()))
+        lines.append(f"status:    {_counts(statuses)}")
     if summary.errors:
         lines.append(f"errors:    {summary.errors:,} rows without usable text, kept with the reason:")
         shown = summary.first_errors[:_FIRST_ERRORS]
@@ -212,3 +213,7 @@ def _summary_lines(summary: Summary) -> list[str]:
     if summary.added_columns and summary.added_columns[0] != "label":
         lines.append("columns:   " + ", ".join(summary.added_columns))
     return lines
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))

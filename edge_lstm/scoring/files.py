@@ -15,7 +15,7 @@ from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
 from edge_lstm.scoring.journal import Entry, fingerprint
-from edge_lstm.scoring.output import FileOutput, StreamOutput, names_of
+from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import Pool
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.scoring.worker import Worker, compressed
@@ -165,12 +165,12 @@ class _Run:
 
     def into_stream(self, pool: Pool) -> None:
         """Write all rows into a pipe or the like."""
-        with StreamOutput(self.target) as stream:
+        with stream_output(self.target) as write:
             head = self.head
             for data in self._scored(pool, self.opened.chunks(self.run.limits)):
-                stream.write(head + data)
+                write(head + data)
                 head = b""
-            stream.write(head)
+            write(head)
 
     def into_file(self, pool: Pool, path: str) -> None:
         """Write all rows, from where an unfinished run stopped, into a file that is complete then."""

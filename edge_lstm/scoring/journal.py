@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
     run: everything that decides the bytes of the output.
     """
     content, new = {"run": run, **asdict(entry)}, Path(f"{path}.new")
-    try:
+    with write_errors(path):
         # What has this name is of a run that was killed while it wrote; a link is not followed.
         new.unlink(missing_ok=True)
         handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
@@ -50,8 +52,6 @@ def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-    except OSError as error:
-        raise write_error(str(path), error) from None
     atomic.sync_folder(path.parent)
 
 
@@ -90,13 +90,21 @@ def fingerprint(source: Source) -> list[int] | str | None:
     return _digest([source.files, states]) if source.files else states[0]
 
 
-def write_error(path: str, error: OSError) -> OutputError:
-    """An OSError of writing → what a person can do about it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(
+@contextmanager
+def write_errors(path: str | Path) -> Iterator[None]:
+    """An OSError of writing in the block becomes an OutputError that says what to do; a pipe without a reader
+    stays one.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise atomic.write_error(path, error) from None
+        raise OutputError(
             f"no space left for {path}; free some and go on with --resume (from a pipe: start again)"
-        )
-    return atomic.write_error(path, error)
+        ) from None
 
 
 def _digest(content: Any) -> str:

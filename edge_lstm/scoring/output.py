@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import select
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -18,7 +17,7 @@ from edge_lstm import atomic
 from edge_lstm.atomic import ASSEMBLED, JOURNAL, JOURNAL_NEW, PARTIAL
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
-from edge_lstm.scoring.journal import Entry, read_journal, write_error, write_journal
+from edge_lstm.scoring.journal import Entry, read_journal, write_errors, write_journal
 
 _READ_AT_ONCE = 2**20
 _TRIES = 1000  # to lock what other runs make and rename all the while
@@ -29,32 +28,25 @@ def names_of(path: str | Path) -> list[str]:
     return [str(path) + suffix for suffix in ("", PARTIAL, JOURNAL, JOURNAL_NEW, ASSEMBLED)]
 
 
-class StreamOutput:
-    """Standard output, a pipe or a device: nothing can be renamed or resumed."""
+@contextmanager
+def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
+    """Open standard output (None), a pipe or a device, and yield what writes bytes into it; that raises
+    OutputError, or BrokenPipeError where the reader is gone.
+    """
+    name = path or "standard output"
+    with write_errors(name):
+        file = _standard_output() if path is None else atomic.open_stream(path)
 
-    def __init__(self, path: str | None) -> None:
-        self.path = path or "standard output"
-        try:
-            self._file = _standard_output() if path is None else atomic.open_stream(path)
-        except OSError as error:
-            raise write_error(self.path, error) from None
+    def write(data: bytes) -> None:
+        with write_errors(name):
+            _write_all(file, data)
+            file.flush()
 
-    def __enter__(self) -> StreamOutput:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if isinstance(self._file, io.FileIO):  # of its own
-            self._file.close()
-
-    def write(self, data: bytes) -> None:
-        """Writes bytes behind the others. Raises OutputError, or BrokenPipeError where the reader is gone."""
-        try:
-            _write_all(self._file, data)
-            self._file.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise write_error(self.path, error) from None
+    try:
+        yield write
+    finally:
+        if isinstance(file, io.FileIO):  # of its own
+            file.close()
 
 
 class FileOutput:
@@ -138,10 +130,8 @@ class FileOutput:
 
     def write(self, data: bytes) -> None:
         """Write bytes behind the others. Raises OutputError."""
-        try:
+        with write_errors(self.path):
             _write_all(self._file, data)
-        except OSError as error:
-            raise write_error(self.path, error) from None
         self._size += len(data)
         self._digest.update(data)
 
@@ -172,10 +162,8 @@ class FileOutput:
             whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
             assemble(str(self.partial), str(whole))
             self._sync(whole)
-        try:
+        with write_errors(self.path):
             self._unless_open(lambda: whole.replace(self.path))
-        except OSError as error:
-            raise write_error(self.path, error) from None
         atomic.sync_folder(Path(self.path).parent)
         self.forget()
 
@@ -190,13 +178,11 @@ class FileOutput:
         """Return when everything written is on the disk, under the partial file's name, and what was
         assembled from it. Raises OutputError.
         """
-        try:
+        with write_errors(self.path):
             os.fsync(self._file.fileno())
             if assembled is not None:
                 with open(assembled, "r+b", opener=_no_link) as file:
                     os.fsync(file.fileno())
-        except OSError as error:
-            raise write_error(self.path, error) from None
         if not self._is_mine():
             self.is_kept = False
             raise OutputError(
@@ -215,24 +201,20 @@ class FileOutput:
         """The partial file, and whether it is a new one."""
         for _ in range(_TRIES):
             is_new = not os.path.lexists(self.partial)
-            try:
+            if self.partial.is_symlink():
+                raise self._foreign("a symbolic link")
+            with write_errors(self.partial):
                 file = io.FileIO(os.open(self.partial, _OPEN, 0o666), "r+")
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    raise self._foreign("a symbolic link") from None
-                raise write_error(str(self.partial), error) from None
             with ExitStack() as unless_locked:
                 unless_locked.callback(file.close)
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise self._foreign("no ordinary file")
-                try:
-                    lock(file.fileno())
-                except BlockingIOError:
-                    raise OutputError(
-                        f"another run is writing {self.path}; wait for it or choose another output"
-                    ) from None
-                except OSError as error:
-                    raise write_error(str(self.partial), error) from None
+                with write_errors(self.partial):
+                    try:
+                        lock(file.fileno())
+                    except BlockingIOError:
+                        hint = "wait for it or choose another output"
+                        raise OutputError(f"another run is writing {self.path}; {hint}") from None
                 # Until it was locked, another run may have finished: then this is its output by now.
                 if self._leads_to(file.fileno()):
                     if os.fstat(file.fileno()).st_nlink > 1:
