@@ -98,9 +98,8 @@ def command(
 
     Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, plain or ending in .gz. Every
     input column is kept; label, probability, status and error are added. A row without usable text is kept
-    too: its error says why, and the exit code is 3.
-
-    The output gets its name only when it is complete. After an interruption, --resume goes on.
+    too: its error says why, and the exit code is 3. The output gets its name only when it is complete; after
+    an interruption, --resume goes on.
 
     Examples:
 

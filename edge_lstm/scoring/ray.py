@@ -1,8 +1,7 @@
-"""``--engine ray``: a folder of files in, a folder of files out, on a Ray cluster through Ray Data.
+"""``--engine ray``: a folder of files in, a folder of files out, on a Ray cluster.
 
-Ray Data reads the names of the input files, maps them over actors that have one Classifier each, and does
-again elsewhere what a lost node had under way. Each input file becomes one output file of its own name,
-written by the local engine, which gives it its name when it is complete; a note beside it says what it holds.
+Ray Data maps the names of the files over actors with one Classifier each, and does again elsewhere what a
+lost node had under way. The local engine writes each file; a note beside it says what it holds.
 """
 
 from __future__ import annotations
@@ -60,8 +59,8 @@ def score_on_cluster(
     if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
         raise OutputError(f"{target} is not an empty folder; go on with --resume or choose another output")
     # All files get the same columns: those that the first file asks for.
-    schema = open_inputs([source / names[0]], options=reading).schema
-    plan = make_plan(schema, opened, options, format or schema.format, names[0])
+    first = open_inputs([source / names[0]], options=reading)
+    plan = make_plan(first.schema, opened, options, format or first.format.name, names[0])
     options = replace(plan.options, prefix=next(iter(plan.output.added)).removesuffix("label"))
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier.from_model(opened, provider=run.provider)
@@ -69,8 +68,8 @@ def score_on_cluster(
     identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        summary = Summary(str(output), opened.sha256(), actors, added_columns=tuple(plan.output.added))
-        started = time.monotonic()
+        started, added = time.monotonic(), tuple(plan.output.added)
+        summary = Summary(str(output), opened.sha256(), actors, added_columns=added)
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,
             fn_constructor_args=(source, target, arguments, identity),
@@ -115,25 +114,20 @@ class FileScorer:
     """The actor: one Classifier, one file after the other."""
 
     def __init__(self, source: Path, target: Path, arguments: dict[str, Any], identity: list[Any]) -> None:
-        """source, target: the folders. arguments: of score_files; a Classifier is pickled with its file.
-        identity: what decides the bytes of the outputs, beside the inputs.
-        """
+        """source, target: folders. arguments: of score_files. identity: what decides the bytes of outputs."""
         self._source, self._target, self._arguments = source, target, arguments
         self._identity = json.loads(json.dumps(identity))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the note of a file, given by its name, as JSON."""
         name, wanted = row["name"], self._arguments["format"]
-        source, target, note_path = (
-            self._source / name,
-            self._target / name,
-            self._target / NOTES / f"{name}.json",
-        )
+        source, target = self._source / name, self._target / name
         if wanted is not None and format_of(name) != wanted:
             target = target.with_suffix("") if is_gzip(name) else target
             target = target.with_suffix(FORMATS[wanted].suffixes[0])
+        path = self._target / NOTES / f"{name}.json"
         identity = [*self._identity, source.stat().st_size, source.stat().st_mtime_ns]
-        note = json.loads(note_path.read_text()) if note_path.exists() and target.exists() else {}
+        note = json.loads(path.read_text()) if path.exists() and target.exists() else {}
         if note.get("identity") == identity:
             return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +135,7 @@ class FileScorer:
             note = {**score_files(source, target, **self._arguments).to_dict(), "identity": identity}
         except EdgeLSTMError as error:
             return {"note": json.dumps({"failed": str(error)})}
-        write_atomically(json.dumps(note), note_path, parents=True)
+        write_atomically(json.dumps(note), path, parents=True)
         return {"note": json.dumps(note)}
 
 
@@ -149,11 +143,10 @@ def _input_names(folder: Path, format: str | None) -> list[str]:  # noqa: A002
     """Return the input files of a folder in order, all of one format. Raises DataError."""
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}; --engine ray reads a folder of files")
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    names = [name for name in names if not (is_leftover(name) or name.startswith((".", "_")))]
-    formats = {name: told for name in names if (told := format or format_of(name))}
-    if not formats:
-        raise DataError(f"{folder} holds no text, CSV, TSV, JSONL or Parquet files; check the path")
-    if len(set(formats.values())) > 1:
-        raise DataError(f"{folder} holds files of different formats; name one: --input-format")
+    paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in paths if not (is_leftover(path) or path.startswith((".", "_")))]
+    formats = {path: told for path in paths if (told := format or format_of(path))}
+    if len(set(formats.values())) != 1:
+        what = "files of different formats" if formats else "no text, CSV, TSV, JSONL or Parquet files"
+        raise DataError(f"{folder} holds {what}; check the path, or name the format with --input-format")
     return list(formats)
