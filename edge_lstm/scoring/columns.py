@@ -49,26 +49,17 @@ class ScoreOptions:
 DEFAULT_SCORE_OPTIONS = ScoreOptions()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A run, decided. Small: it travels to each worker.
-
-    format: the name of the output's. output: its columns, the input's and the added ones.
-    """
-
-    options: ScoreOptions
-    format: str
-    output: OutputColumns
-
-
-def make_plan(
+def plan_output(
     schema: Schema,
     model: ModelFile,
     options: ScoreOptions,
     format: str,  # noqa: A002
     where: str,
-) -> Plan:
-    """What is asked for, and what the input is → the plan. ``where``: the input's name. DataError."""
+) -> tuple[ScoreOptions, OutputColumns]:
+    """What is asked for, and what the input is → the options settled, and the columns of the output.
+
+    format: the name of the output's. where: the input's name. Raises DataError.
+    """
     options, kept, columns = settled(options, model), None, schema.columns
     if options.keep is not None:
         kept = tuple(column_index(schema.columns, name, where) for name in options.keep)
@@ -80,8 +71,7 @@ def make_plan(
     if model.thresholds is not None and options.prefix is None and holds_labels(columns):
         options = replace(options, prefix=PREFIX)
     added = added_columns(columns, model.labels, options)
-    output = OutputColumns(schema=schema, kept=kept, columns=columns, added=added)
-    return Plan(options=options, format=format, output=output)
+    return options, OutputColumns(schema=schema, format=format, kept=kept, columns=columns, added=added)
 
 
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from edge_lstm import __version__, atomic, signals
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, Plan, ScoreOptions, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
 from edge_lstm.scoring.pool import Pool
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.scoring.worker import Worker, compressed
+from edge_lstm.scoring.worker import Answerer, Worker, compressed
 from edge_lstm.tables import reader as tables
-from edge_lstm.tables.format import Format
+from edge_lstm.tables.format import Format, OutputColumns
 from edge_lstm.tables.schema import STDIN, ReadOptions
 
 if TYPE_CHECKING:
@@ -110,8 +110,9 @@ def score_files(
     loaded = None if model is None or isinstance(model, (str, Path)) else model
     opened_model = loaded.model if loaded else open_model(model)  # type: ignore[arg-type]
     writing = _output_format(target, format, opened)
-    plan = make_plan(opened.schema, opened_model, options, writing.name, opened.sources[0].name)
-    work = _Run(opened, plan, target, run, Summary(target, opened_model.sha256()), on_progress)
+    where, summary = opened.sources[0].name, Summary(target, opened_model.sha256())
+    options, columns = plan_output(opened.schema, opened_model, options, writing.name, where)
+    work = _Run(opened, options, columns, target, run, summary, on_progress)
     # No file that is written may be one that is read, or written twice.
     read = [Path(source.path, name) for source in opened.sources for name in source.files or [""]]
     outputs = [] if work.is_stream else names_of(str(target))
@@ -121,14 +122,14 @@ def score_files(
     classifier = loaded or Classifier.from_model(
         opened_model, provider=run.provider, arena=not run.low_memory
     )
-    worker = Worker(classifier, plan, work.is_gzip, run.batch_size)
+    worker = Worker(Answerer(classifier, options, run.batch_size), columns, work.is_gzip)
     with Pool(worker, 1 if run.low_memory else run.workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
         else:
             work.into_file(pool, str(target))
-    work.summary.seconds = time.monotonic() - work.started
-    return work.summary
+    summary.seconds = time.monotonic() - work.started
+    return summary
 
 
 @dataclass
@@ -140,7 +141,8 @@ class _Run:
     """
 
     opened: tables.Inputs
-    plan: Plan
+    options: ScoreOptions
+    columns: OutputColumns
     target: str | None
     run: RunOptions
     summary: Summary
@@ -149,13 +151,13 @@ class _Run:
     digest: str = field(default_factory=lambda: hashlib.sha256().hexdigest())
 
     def __post_init__(self) -> None:
-        self.format = tables.FORMATS[self.plan.format]
+        self.format = tables.FORMATS[self.columns.format]
         self.is_stream = self.target is None or atomic.is_stream(self.target)
         self.is_gzip = (
             self.target is not None and not self.format.is_assembled and tables.is_gzip(self.target)
         )
-        self.head = compressed(self.format.header(self.plan.output), self.is_gzip)
-        self.summary.added_columns = tuple(self.plan.output.added)
+        self.head = compressed(self.format.header(self.columns), self.is_gzip)
+        self.summary.added_columns = tuple(self.columns.added)
         if self.is_stream and self.run.resume:
             raise DataError("--resume needs an output file; standard output and pipes cannot be resumed")
         if self.is_stream and self.format.is_assembled:
@@ -214,7 +216,7 @@ class _Run:
     def _scored(self, pool: Pool, chunks: Iterator[tables.Chunk]) -> Iterator[bytes]:
         """Yield the bytes of each chunk, counted, and show how far the run is."""
         for chunk, (data, part) in pool.run(chunks):
-            if self.plan.options.on_error == "fail" and part.first_errors:
+            if self.options.on_error == "fail" and part.first_errors:
                 problem = part.first_errors[0]
                 raise DataError(
                     f"{problem.source} row {problem.row}: {problem.error}; "
@@ -231,14 +233,15 @@ class _Run:
         """Everything that decides the bytes of the output, as JSON has it."""
         import onnxruntime
 
-        schema, options = asdict(self.opened.schema), asdict(self.plan.options)
+        schema, options = asdict(self.opened.schema), asdict(self.options)
         identity = {
+            "the list of inputs": [s.path for s in self.opened.sources],
             **{f"the input {s.path}": fingerprint(s) for s in self.opened.sources},
             "the model": self.summary.model_sha256,
             **{name.replace("_", "-"): value for name, value in options.items()},
             **{f"the input's {name}": value for name, value in schema.items()},
             "the input's types": schema["types"] and schema["types"].hex(),
-            "the output format": self.plan.format,
+            "the output format": self.columns.format,
             "the chunk": self.run.limits,
             "edge-lstm": __version__,
             "onnxruntime": onnxruntime.__version__,

@@ -22,7 +22,7 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
 from edge_lstm.extras import check_installed
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, is_gzip, open_inputs
@@ -60,15 +60,15 @@ def score_on_cluster(
         raise OutputError(f"{target} is not an empty folder; go on with --resume or choose another output")
     # All files get the same columns: those that the first file asks for.
     first = open_inputs([source / names[0]], options=reading)
-    plan = make_plan(first.schema, opened, options, format or first.format.name, names[0])
-    options = replace(plan.options, prefix=next(iter(plan.output.added)).removesuffix("label"))
+    options, columns = plan_output(first.schema, opened, options, format or first.format.name, names[0])
+    options = replace(options, prefix=next(iter(columns.added)).removesuffix("label"))
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier.from_model(opened, provider=run.provider)
     arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
     identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        started, added = time.monotonic(), tuple(plan.output.added)
+        started, added = time.monotonic(), tuple(columns.added)
         summary = Summary(str(output), opened.sha256(), actors, added_columns=added)
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,

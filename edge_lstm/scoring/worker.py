@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.answering import ABSTAINED, LABEL_JOINT, is_abstained
-from edge_lstm.scoring.columns import Plan, ScoreOptions
+from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.format import OutputColumns, Rows
 from edge_lstm.tables.reader import FORMATS, Chunk
@@ -108,20 +108,19 @@ class Answerer:
 
 
 class Worker:
-    """A classifier and the plan. It can be pickled."""
+    """What answers, and the columns of the output. It can be pickled."""
 
-    def __init__(self, classifier: Classifier, plan: Plan, is_gzip: bool, batch_size: int | None) -> None:
-        self._plan, self._is_gzip = plan, is_gzip
-        self._answerer = Answerer(classifier, plan.options, batch_size)
-        self._forbidden = frozenset(plan.output.added)
+    def __init__(self, answerer: Answerer, output: OutputColumns, is_gzip: bool) -> None:
+        self._answerer, self._output, self._is_gzip = answerer, output, is_gzip
+        self._forbidden = frozenset(output.added)
         # Where columns are fixed, a row with another key would lose it.
-        is_fixed = FORMATS[plan.format].has_fixed_columns and plan.output.kept is None
-        self._allowed = frozenset(plan.output.schema.columns) if is_fixed else None
+        is_fixed = FORMATS[output.format].has_fixed_columns and output.kept is None
+        self._allowed = frozenset(output.schema.columns) if is_fixed else None
 
     def score(self, chunk: Chunk) -> Scored:
         """Classify the rows of a chunk and encode them."""
-        answerer, output = self._answerer, self._plan.output
-        schema, writing = output.schema, FORMATS[self._plan.format]
+        answerer, output = self._answerer, self._output
+        schema, writing = output.schema, FORMATS[output.format]
         rows = FORMATS[schema.format].parse(chunk.rows, schema, self._check_keys)
         if writing.needs_utf8 and schema.format != writing.name and not schema.is_unicode:
             _refuse_bytes(rows, output)

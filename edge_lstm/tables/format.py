@@ -74,12 +74,13 @@ class Rows:
 class OutputColumns:
     """The columns of an output. Small: it travels to each worker.
 
-    schema: of the input. kept: indexes of its columns to write; None: all.
+    schema: of the input. format: the name of the output's. kept: indexes of its columns to write; None: all.
     columns: their names in the output. added: the names of the columns behind them, and whether each holds
         float32 values; the others hold text.
     """
 
     schema: Schema
+    format: str
     kept: tuple[int, ...] | None
     columns: tuple[str, ...]
     added: dict[str, bool]

@@ -331,7 +331,7 @@ def test_resume_refuses_another_run_and_says_what_is_different(tmp_path: Path) -
         file.write("99,more,2024-01-06,1.0\n")
     with pytest.raises(DataError, match=r"the input .*in.csv was \[\d+, \d+\] and is \["):
         score_files(source, out, run=run)
-    with pytest.raises(DataError, match=r"the input .*in.csv was .* and is None"):
+    with pytest.raises(DataError, match=r"the list of inputs was \[.*in.csv'\] and is \["):
         score_files(csv_file(tmp_path / "b.csv", TEXTS), out, run=run)
 
 
