@@ -153,9 +153,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.format = tables.FORMATS[self.columns.format]
         self.is_stream = self.target is None or atomic.is_stream(self.target)
-        self.is_gzip = (
-            self.target is not None and not self.format.is_assembled and tables.is_gzip(self.target)
-        )
+        self.is_gzip = not self.format.is_assembled and tables.is_gzip(self.target or "")
         self.head = compressed(self.format.header(self.columns), self.is_gzip)
         self.summary.added_columns = tuple(self.columns.added)
         if self.is_stream and self.run.resume:
@@ -251,7 +249,7 @@ class _Run:
 
 def _output_format(target: str | None, wanted: str | None, opened: tables.Inputs) -> Format:
     """Return the output's format: the one asked for, else by its suffix, else that of the input."""
-    if wanted is not None and not tables.named(wanted).is_writable:
+    if wanted is not None and not tables.named(wanted).suffixes:
         raise DataError(f"{wanted} is no format of a file; choose another --output-format")
     name = wanted or (tables.format_of(target) if target is not None else None)
     if name is None and target is not None and not atomic.is_stream(target):

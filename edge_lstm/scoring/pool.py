@@ -51,9 +51,6 @@ class Pool:
     def __enter__(self) -> Pool:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     @property
     def used(self) -> int:
         """How many processes score."""
@@ -77,7 +74,7 @@ class Pool:
         else:
             yield from self._run(every)
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the processes at once; what they had under way is lost."""
         if self._executor is None:
             return

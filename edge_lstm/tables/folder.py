@@ -22,7 +22,7 @@ class FolderFormat(Format):
     """The format of a folder as one input. What symbolic links in it lead to is not read."""
 
     name = "folder"
-    is_stream = is_writable = False
+    is_stream = False
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         return Schema(self.name, ("path", "text"), 1, rows=len(source.files))

@@ -97,7 +97,7 @@ Added = Sequence[Sequence[Any] | None]
 class Format:
     """A format of tables. Each has ``schema`` and ``rows``; those that can be written, ``write``.
 
-    name: as an option calls it. suffixes: of its files, in lower case.
+    name: as an option calls it. suffixes: of its files, in lower case; without one, it is read only.
     is_stream: it is read from a stream of bytes, which may be compressed, or a pipe. The others are opened by
         themselves, and their ``stream`` is None; what has no such form of its own is written as JSONL.
     needs_utf8: what is not UTF-8 cannot be written. may_repeat_names: two columns may have one name.
@@ -109,7 +109,7 @@ class Format:
     name: str
     suffixes: tuple[str, ...] = ()
     needs_utf8 = may_repeat_names = is_assembled = False
-    is_stream = is_writable = has_fixed_columns = True
+    is_stream = has_fixed_columns = True
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         """Return what the beginning of an input says. stream: the opened input. Raises DataError."""

@@ -115,9 +115,7 @@ class _LabelReader:
     ) -> None:
         schema, where = inputs.schema, inputs.sources[0].name
         if separator is not None and not separator.strip():
-            raise DataError(
-                "the label separator is empty or blank; give a character that no label holds, such as '|'"
-            )
+            raise DataError("the label separator is empty or blank; give a character that no label holds")
         if flags and (column is not None or separator is not None):
             raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
         if len(set(flags)) < len(flags):
@@ -127,12 +125,10 @@ class _LabelReader:
         self.lacking = _NO_LABEL
         self._own_labels = _OWN_LABELS.get(schema.format)
         self._column, self._flags = "", list[str]()  # of the label, or those of 0 and 1
-        if self._own_labels is not None and (flags or separator is not None):
-            raise DataError(
-                f"{where} is {schema.format}, whose labels are in no column; "
-                "leave --label-columns and --label-separator out"
-            )
         if self._own_labels is not None:
+            if flags or separator is not None:
+                hint = "leave --label-columns and --label-separator out"
+                raise DataError(f"{where} is {schema.format}, whose labels are in no column; {hint}")
             return
         indexes = [column_index(schema.columns, name, where) for name in flags]
         self._flags = [schema.columns[i] for i in indexes]
@@ -149,10 +145,10 @@ class _LabelReader:
     def read(self, row: Row) -> LabelledText | None:
         """Return text and labels, each once; None for what is no row of the data."""
         if self._own_labels is None:
-            text, names = row.required_text(), self._names(row)
+            text, names = row.required_text(), tuple(self._names(row))
         elif (labelled := self._own_labels(row)) is not None:
-            text, names = labelled[0], tuple(dict.fromkeys(labelled[1]))
-            self.several = self.several or len(names) > 1
+            text, names = labelled
+            self.several = self.several or len(set(names)) > 1
         else:
             return None
         return text, tuple(dict.fromkeys(names))

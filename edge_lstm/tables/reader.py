@@ -108,11 +108,9 @@ class Inputs:
     def rows(self) -> Iterator[Row]:
         """Yield every row, in order. Raises DataError where an input cannot be read on."""
         for chunk in self.chunks():
-            parsed = self.format.parse(chunk.rows, self.schema, lambda _: None)
+            parsed, names = self.format.parse(chunk.rows, self.schema, lambda _: None), self.schema.columns
             for i, ((text, error), values) in enumerate(zip(parsed.texts, parsed.values), chunk.first + 1):
-                yield Row(
-                    chunk.source, i, dict(zip(self.schema.columns, map(self._value, values))), text, error
-                )
+                yield Row(chunk.source, i, dict(zip(names, map(self._value, values))), text, error)
 
     def _value(self, value: Any) -> Any:
         is_bytes = isinstance(value, str) and not value.isascii() and not self.schema.is_unicode
