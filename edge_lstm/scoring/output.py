@@ -160,7 +160,8 @@ class FileOutput:
         if assemble is not None:
             whole = Path(self.path + ASSEMBLED)
             whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
-            assemble(str(self.partial), str(whole))
+            with write_errors(self.path):
+                assemble(str(self.partial), str(whole))
             self._sync(whole)
         with write_errors(self.path):
             self._unless_open(lambda: whole.replace(self.path))

@@ -77,8 +77,8 @@ class Stream:
 
         digest: is updated with what was read. Raises DataError.
         """
-        parts: list[bytes] = []  # of a line whose end was not read yet
-        size, quotes, is_first = 0, 0, True
+        rest = b""  # of a line whose end was not read yet
+        size, quotes, is_first = 0, 0, True  # size: of one that is too long; else 0
         while True:
             if self.live and not self._head and self._is_idle():
                 yield None
@@ -88,26 +88,23 @@ class Stream:
             digest.update(data)
             if is_first:
                 data, is_first = data.removeprefix(BOM), False
-            if size > MAX_ROW_BYTES:
+            if size:
                 line, end, data = data.partition(b"\n")
                 size, quotes = size + len(line + end), quotes + line.count(b'"')
                 if not end:
                     continue
                 yield LongLine(size, quotes)
                 size = 0
-            lines, end, rest = data.rpartition(b"\n")
+            lines, end, behind = data.rpartition(b"\n")
             if end:
-                yield b"".join([*parts, lines, end])
-                parts, size = [], 0
-            parts.append(rest)
-            size += len(rest)
-            if size > MAX_ROW_BYTES:
-                quotes = sum(part.count(b'"') for part in parts)
-                parts.clear()
-        if size > MAX_ROW_BYTES:
+                yield rest + lines + end
+            rest = behind if end else rest + behind
+            if len(rest) > MAX_ROW_BYTES:
+                size, quotes, rest = len(rest), rest.count(b'"'), b""
+        if size:
             yield LongLine(size, quotes)
-        elif size:
-            yield b"".join(parts)
+        elif rest:
+            yield rest
 
     def close(self) -> None:
         """Close the input."""
