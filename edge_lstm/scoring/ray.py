@@ -25,7 +25,7 @@ from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, is_gzip, open_inputs
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
 from edge_lstm.tables.schema import ReadOptions
 
 NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
@@ -68,8 +68,8 @@ def score_on_cluster(
     identity = [opened.sha256(), asdict(options), asdict(reading)]
     with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        started, added = time.monotonic(), tuple(columns.added)
-        summary = Summary(str(output), opened.sha256(), actors, added_columns=added)
+        started, summary = time.monotonic(), Summary(str(output), opened.sha256(), actors)
+        summary.added_columns = tuple(columns.added)
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,
             fn_constructor_args=(source, target, arguments, identity),
@@ -123,8 +123,7 @@ class FileScorer:
         name, wanted = row["name"], self._arguments["format"]
         source, target = self._source / name, self._target / name
         if wanted is not None and format_of(name) != wanted:
-            target = target.with_suffix("") if is_gzip(name) else target
-            target = target.with_suffix(FORMATS[wanted].suffixes[0])
+            target = Path(str(target).removesuffix(".gz")).with_suffix(FORMATS[wanted].suffixes[0])
         path = self._target / NOTES / f"{name}.json"
         identity = [*self._identity, source.stat().st_size, source.stat().st_mtime_ns]
         note = json.loads(path.read_text()) if path.exists() and target.exists() else {}
