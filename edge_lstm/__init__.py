@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edge_lstm.classifier import Classifier, Prediction, SeveralPrediction
-    from edge_lstm.scoring import RunOptions, ScoredRow, ScoreOptions, Summary, score, score_files
+    from edge_lstm.scoring import RunOptions, ScoreOptions, Summary, score_files
+    from edge_lstm.scoring.rows import ScoredRow, score
     from edge_lstm.tables import ReadOptions
 
 __all__ = [
@@ -64,12 +65,12 @@ _LAZY = {
     "ReadOptions": "edge_lstm.tables",
     "RunOptions": "edge_lstm.scoring",
     "ScoreOptions": "edge_lstm.scoring",
-    "ScoredRow": "edge_lstm.scoring",
+    "ScoredRow": "edge_lstm.scoring.rows",
     "Classifier": "edge_lstm.classifier",
     "Prediction": "edge_lstm.classifier",
     "SeveralPrediction": "edge_lstm.classifier",
     "Summary": "edge_lstm.scoring",
-    "score": "edge_lstm.scoring",
+    "score": "edge_lstm.scoring.rows",
     "score_files": "edge_lstm.scoring",
 }
 

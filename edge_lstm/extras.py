@@ -13,7 +13,6 @@ EXTRAS = {
     "transformers": ("transformers",),
     "report": ("matplotlib",),
     "parquet": ("pyarrow",),
-    "zstd": ("zstandard",),
     "ray": ("ray", "pyarrow"),
 }
 

@@ -12,7 +12,6 @@ from edge_lstm.cli.notes import WIDTH, wrapped
 from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
-    FollowLinksOption,
     InputFormatOption,
     JsonOption,
     LabelColumnOption,
@@ -70,7 +69,6 @@ def command(
     split: SplitOption = None,
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
-    follow_links: FollowLinksOption = False,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
@@ -93,9 +91,7 @@ def command(
     opened: list[str | None] = [*models] or [None]
     classifiers = [Classifier.load(m, threads=threads, provider=provider) for m in opened]
     classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
-    options = ReadOptions(
-        text_column, follow_links=follow_links, label_column=label_column, format=input_format
-    )
+    options = ReadOptions(text_column, label_column=label_column, format=input_format)
     labelled = load_labelled(
         data,
         split=split,

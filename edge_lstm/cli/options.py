@@ -125,12 +125,6 @@ DelimiterOption = Annotated[
     str | None,
     typer.Option("--delimiter", metavar="CHAR", help="Of CSV input.  [default: found]", show_default=False),
 ]
-NoHeaderOption = Annotated[
-    bool, typer.Option("--no-header", help="CSV and TSV input has no line of column names.")
-]
-FollowLinksOption = Annotated[
-    bool, typer.Option("--follow-links", help="Read what symbolic links inside a folder lead to.")
-]
 
 
 def column_names(given: str | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +13,8 @@ from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
     DelimiterOption,
-    FollowLinksOption,
     InputFormatOption,
     ModelOption,
-    NoHeaderOption,
     ProviderOption,
     TextColumnOption,
     ThresholdOption,
@@ -25,87 +23,48 @@ from edge_lstm.cli.options import (
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.scoring import Summary
+    from edge_lstm.scoring import RunOptions, Summary
 
 EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
 
 
-def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:  # noqa: A002 - typer's
-    return typer.Option(*names, metavar=metavar, help=help, show_default=False, **more)
+def _option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
+    """Return an option with its help; a flag without metavar."""
+    return typer.Option(*names, metavar=metavar, help=text, show_default=False, **settings)
 
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="INPUT...", help="Files, globs, folders of .txt, or - for standard input.", show_default=False
-    ),
-]
-Output = Annotated[
-    str | None,
-    _option("--output", "-o", metavar="FILE", help="Output file.  [default: standard output]"),
-]
+_ALONE = "Write only abstained rows, with the label left out in `predicted`: for a person to label."
+_PREFIX = "Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]"
+_WORKERS = "Processes to start, at most; on Windows there is one.  [default: the cores this process may use]"
+_RESUME = "Go on where an interrupted run stopped; from the start if there is none."
+_FORMAT = "Of the output.  [default: by suffix, else that of the input]"
+_INPUTS = "Files, globs, folders of .txt, or - for standard input."
+
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
+Output = Annotated[str | None, _option("FILE", "Output file.  [default: standard output]", "--output", "-o")]
 Keep = Annotated[
-    list[str] | None,
-    _option("--keep", metavar="NAME", help="Input column to write; may be repeated.  [default: all]"),
+    list[str] | None, _option("NAME", "Input column to write; may be repeated.  [default: all]", "--keep")
 ]
-AllProbabilities = Annotated[bool, _option("--all-probabilities", help="Add the probability of every label.")]
-OnlyAbstained = Annotated[
-    bool,
-    _option(
-        "--only-abstained",
-        help="Write only abstained rows, with the label left out in `predicted`: for a person to label.",
-    ),
-]
+AllProbabilities = Annotated[bool, _option(None, "Add each label's probability.", "--all-probabilities")]
+OnlyAbstained = Annotated[bool, _option(None, _ALONE, "--only-abstained")]
 OnlyLabel = Annotated[
-    list[str] | None,
-    _option("--only-label", metavar="LABEL", help="Write only rows with this label; may be repeated."),
+    list[str] | None, _option("LABEL", "Write only rows with this label; may be repeated.", "--only-label")
 ]
-Prefix = Annotated[
-    str | None,
-    _option(
-        "--prefix",
-        metavar="TEXT",
-        help="Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]",
-    ),
-]
-OutputFormat = Annotated[
-    str | None,
-    _option(
-        "--output-format", metavar="NAME", help="Of the output.  [default: by suffix, else that of the input]"
-    ),
-]
-Workers = Annotated[
-    int | None,
-    _option(
-        *("--workers", "-w"),
-        metavar="N",
-        min=1,
-        help="Processes to start, at most; on Windows there is one.  "
-        "[default: the cores this process may use]",
-    ),
-]
-LowMemory = Annotated[bool, _option("--low-memory", help="One worker and small chunks, for devices.")]
-Resume = Annotated[
-    bool,
-    _option("--resume", help="Go on where an interrupted run stopped; from the start if there is none."),
-]
+Prefix = Annotated[str | None, _option("TEXT", _PREFIX, "--prefix")]
+OutputFormat = Annotated[str | None, _option("NAME", _FORMAT, "--output-format")]
+Workers = Annotated[int | None, _option("N", _WORKERS, "--workers", "-w", min=1)]
+LowMemory = Annotated[bool, _option(None, "One worker and small chunks, for devices.", "--low-memory")]
+Resume = Annotated[bool, _option(None, _RESUME, "--resume")]
 OnError = Annotated[
-    str,
-    typer.Option("--on-error", metavar="keep|fail", help="Rows without usable text: keep them, or stop."),
+    str, _option("keep|fail", "Rows without usable text: keep them (the default), or stop.", "--on-error")
 ]
 Engine = Annotated[
-    str,
-    typer.Option(
-        "--engine", metavar="local|ray", help="This machine, or a Ray cluster: a folder in, a folder out."
-    ),
+    str, _option("local|ray", "This machine, or a Ray cluster: a folder in, a folder out.", "--engine")
 ]
-Address = Annotated[
-    str | None,
-    _option("--address", metavar="ADDRESS", help="Of a Ray cluster (auto, ray://host:10001)."),
-]
-SummaryFile = Annotated[Path | None, _option("--summary", metavar="FILE", help="Write the summary as JSON.")]
-Quiet = Annotated[bool, _option("--quiet", "-q", help="No progress and no summary.")]
+Address = Annotated[str | None, _option("ADDRESS", "Of a Ray cluster (auto, ray://host:10001).", "--address")]
+SummaryFile = Annotated[Path | None, _option("FILE", "Write the summary as JSON.", "--summary")]
+Quiet = Annotated[bool, _option(None, "No progress and no summary.", "--quiet", "-q")]
 
 
 def command(
@@ -124,8 +83,6 @@ def command(
     input_format: InputFormatOption = None,
     output_format: OutputFormat = None,
     delimiter: DelimiterOption = None,
-    no_header: NoHeaderOption = False,
-    follow_links: FollowLinksOption = False,
     workers: Workers = None,
     low_memory: LowMemory = False,
     resume: Resume = False,
@@ -139,11 +96,10 @@ def command(
 ) -> None:
     """Classify every row of files: files in, files out.
 
-    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, plain or ending in .gz, .bz2,
-    .xz or .zst. Every input column is kept; label, probability, status and error are added. A
-    row without usable text is kept too: its error says why, and the exit code is 3.
-
-    The output gets its name only when it is complete. After an interruption, --resume goes on.
+    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, plain or ending in .gz. Every
+    input column is kept; label, probability, status and error are added. A row without usable text is kept
+    too: its error says why, and the exit code is 3. The output gets its name only when it is complete; after
+    an interruption, --resume goes on.
 
     Examples:
 
@@ -153,65 +109,46 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
-    from edge_lstm.atomic import check_writable, write_atomically
     from edge_lstm.scoring import RunOptions, ScoreOptions
-    from edge_lstm.scoring.pool import CAN_START
-    from edge_lstm.tables.formats import FORMATS
     from edge_lstm.tables.schema import ReadOptions
 
-    _check_choice("--engine", engine, ["local", "ray"])
-    _check_choice("--on-error", on_error, ["keep", "fail"])
-    _check_choice("--input-format", input_format, list(FORMATS))
-    _check_choice("--output-format", output_format, [n for n, each in FORMATS.items() if each.is_writable])
-    _check_engine(inputs, output, engine, address, low_memory=low_memory)
-    if summary_file is not None:
-        check_writable(summary_file)
+    # A shell passes \\t as two characters.
+    reading = ReadOptions(text_column, "\t" if delimiter == "\\t" else delimiter, format=input_format)
     options = ScoreOptions(
-        keep=tuple(keep) if keep else None,
-        all_probabilities=all_probabilities,
-        threshold=threshold,
-        abstain=abstain,
-        only_abstained=only_abstained,
-        top=top,
-        only_label=tuple(only_label or ()),
-        prefix=prefix,
-        on_error=on_error,  # type: ignore[arg-type]
-    )
-    reading = ReadOptions(
-        text_column,
-        "\t" if delimiter == "\\t" else delimiter,  # a shell passes \\t as two characters
-        header=not no_header,
-        follow_links=follow_links,
-        format=input_format,
-    )
+        keep=tuple(keep) if keep else None, all_probabilities=all_probabilities, threshold=threshold,
+        abstain=abstain, only_abstained=only_abstained, top=top, only_label=tuple(only_label or ()),
+        prefix=prefix, on_error=on_error,  # type: ignore[arg-type]
+    )  # fmt: skip
     run = RunOptions(
-        workers=workers,
-        low_memory=low_memory,
-        batch_size=batch_size,
-        provider=provider,
-        resume=resume,
-        also_written=[] if summary_file is None else [summary_file],
-    )
+        workers=workers, low_memory=low_memory, batch_size=batch_size, provider=provider, resume=resume,
+        also_written=[] if summary_file is None else [summary_file], address=address,
+    )  # fmt: skip
+    _check_run(inputs, output, engine, run)
     work = {"model": model, "options": options, "reading": reading, "run": run, "format": output_format}
-    summary = _score(inputs, output, work, engine, address, quiet=quiet)
-    if summary_file is not None:
-        write_atomically(to_json(summary.to_dict(), indent=2) + "\n", summary_file)
-    if not quiet:
-        _say(*_summary_lines(summary))
-        if (workers or 1) > 1 and not CAN_START:
-            _say("workers:  1, this system cannot start more")
-    if summary.errors:
-        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
+    _report(_score(inputs, output, work, engine, quiet=quiet), summary_file, workers, quiet=quiet)
+
+
+def _check_run(inputs: list[str], output: str | None, engine: str, run: RunOptions) -> None:
+    """Raise what can be known before the work."""
+    from edge_lstm.atomic import check_writable
+    from edge_lstm.errors import DataError
+
+    if engine not in ("local", "ray"):
+        raise DataError(f"--engine cannot be {engine!r}; choose local or ray")
+    if engine == "ray" and run.low_memory:
+        raise DataError("--low-memory is for one machine; leave it out with --engine ray")
+    if engine == "ray" and (len(inputs) != 1 or output is None):
+        raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
+    if engine != "ray" and run.address is not None:
+        raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
+    if "-" in inputs and sys.stdin is None:
+        raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
+    for path in run.also_written:
+        check_writable(Path(path))
 
 
 def _score(
-    inputs: list[str],
-    output: str | None,
-    work: dict[str, Any],
-    engine: str,
-    address: str | None,
-    *,
-    quiet: bool,
+    inputs: list[str], output: str | None, work: dict[str, Any], engine: str, *, quiet: bool
 ) -> Summary:
     from edge_lstm.cli.progress import ScoreProgress
     from edge_lstm.scoring import score_files
@@ -224,33 +161,25 @@ def _score(
                 return score_files(inputs, output, **work)
             from edge_lstm.scoring.ray import score_on_cluster
 
-            return score_on_cluster(inputs[0], str(output), address=address, **work)
+            return score_on_cluster(inputs[0], str(output), **work)
     except KeyboardInterrupt as interrupt:
         how = "" if output in (None, "-") else f"; go on with the same command and --resume ({output})"
         _say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
 
 
-def _check_engine(
-    inputs: list[str], output: str | None, engine: str, address: str | None, *, low_memory: bool
-) -> None:
-    from edge_lstm.errors import DataError
+def _report(summary: Summary, path: Path | None, workers: int | None, *, quiet: bool) -> None:
+    from edge_lstm.atomic import write_atomically
+    from edge_lstm.scoring.pool import CAN_START
 
-    if engine == "ray" and low_memory:
-        raise DataError("--low-memory is for one machine; leave it out with --engine ray")
-    if engine == "ray" and (len(inputs) != 1 or output is None):
-        raise DataError("--engine ray reads one folder and writes another; give INPUT and -o")
-    if engine != "ray" and address is not None:
-        raise DataError("--address is for --engine ray; leave it out, or add --engine ray")
-    if "-" in inputs and sys.stdin is None:
-        raise DataError("standard input is closed; name a file, or send the rows with < or a pipe")
-
-
-def _check_choice(option: str, value: str | None, allowed: Sequence[str]) -> None:
-    from edge_lstm.errors import DataError
-
-    if value is not None and value not in allowed:
-        raise DataError(f"{option} cannot be {value!r}; choose one of {', '.join(allowed)}")
+    if path is not None:
+        write_atomically(to_json(summary.to_dict(), indent=2) + "\n", path)
+    if not quiet:
+        _say(*_summary_lines(summary))
+        if (workers or 1) > 1 and not CAN_START:
+            _say("workers:  1, this system cannot start more")
+    if summary.errors:
+        raise typer.Exit(EXIT_WITH_ERROR_ROWS)
 
 
 def _say(*lines: str) -> None:
@@ -267,13 +196,13 @@ def _summary_lines(summary: Summary) -> list[str]:
     lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
     if summary.written != summary.rows:
         lines.append(f"written:   {summary.written:,} rows (--only-abstained, --only-label)")
+    statuses = {k: n for k, n in summary.statuses.items() if k not in ("ok", "abstained", "error")}
     if summary.labels:
-        lines.append("labels:    " + ", ".join(f"{k} {n:,}" for k, n in sorted(summary.labels.items())))
+        lines.append(f"labels:    {_counts(summary.labels)}")
     if summary.below_threshold:
         lines.append(f"abstained: {summary.below_threshold:,} below the threshold, label left out")
-    statuses = {k: n for k, n in sorted(summary.statuses.items()) if k not in ("ok", "abstained", "error")}
     if statuses:
-        lines.append("status:    " + ", ".join(f"{k} {n:,}" for k, n in statuses.items()))
+        lines.append(f"status:    {_counts(statuses)}")
     if summary.errors:
         lines.append(f"errors:    {summary.errors:,} rows without usable text, kept with the reason:")
         shown = summary.first_errors[:_FIRST_ERRORS]
@@ -283,3 +212,7 @@ def _summary_lines(summary: Summary) -> list[str]:
     if summary.added_columns and summary.added_columns[0] != "label":
         lines.append("columns:   " + ", ".join(summary.added_columns))
     return lines
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.compression import TAR_SUFFIXES
-from edge_lstm.tables.formats import named
 from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.reader import TAR_SUFFIXES, named
 from edge_lstm.tables.schema import ReadOptions
 
 DEFAULT_SPLIT = "test"
@@ -54,7 +53,6 @@ def load_labelled(
         label_separator=label_separator,
         label_columns=label_columns,
         several=several,
-        follow_links=options.follow_links,
     )
 
 

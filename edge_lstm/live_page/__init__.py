@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.printable import printable
-from edge_lstm.tables.columns import LABEL_NAMES, TEXT_NAMES
+from edge_lstm.tables.schema import LABEL_NAMES, TEXT_NAMES
 
 _HERE = Path(__file__).parent
 MODULE = "edge-lstm.mjs"

@@ -1,30 +1,16 @@
 """Scoring: files in → files out, rows in → rows out.
 
 columns.py        what is asked for and the input's schema → the columns of the output
-worker.py         a chunk → the bytes of its rows (answers.py)
+worker.py         a chunk → the bytes of its rows
 pool.py           chunks over processes, in order, bounded
-output.py         the file under its name only when complete; resume.py: going on after an interruption
+output.py         the file under its name only when complete; journal.py: going on after an interruption
 files.py          all of it together; rows.py: the same for a program's own rows; ray.py: for a cluster
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.files import Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
 
-if TYPE_CHECKING:
-    from edge_lstm.scoring.rows import ScoredRow, score
-
-__all__ = ["Progress", "RunOptions", "ScoreOptions", "ScoredRow", "Summary", "score", "score_files"]
-
-
-def __getattr__(name: str) -> Any:
-    # Imported when it is used, as ONNX Runtime with it.
-    if name not in ("ScoredRow", "score"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from edge_lstm.scoring import rows
-
-    return getattr(rows, name)
+__all__ = ["Progress", "RunOptions", "ScoreOptions", "Summary", "score_files"]

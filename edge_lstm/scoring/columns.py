@@ -9,10 +9,9 @@ from typing import Literal, get_args
 from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
 from edge_lstm.modelfile import ModelFile
-from edge_lstm.tables.columns import column_index, distinct, holds_labels
 from edge_lstm.tables.format import OutputColumns
-from edge_lstm.tables.formats import FORMATS
-from edge_lstm.tables.schema import Schema
+from edge_lstm.tables.reader import FORMATS
+from edge_lstm.tables.schema import Schema, column_index, distinct, holds_labels
 
 OnError = Literal["keep", "fail"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
@@ -50,51 +49,29 @@ class ScoreOptions:
 DEFAULT_SCORE_OPTIONS = ScoreOptions()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A run, decided. Small: it travels to each worker.
-
-    format: the name of the output's. output: its columns, the input's and the added ones, see
-        :func:`added_columns`.
-    """
-
-    labels: tuple[str, ...]
-    options: ScoreOptions
-    format: str
-    output: OutputColumns
-
-
-def make_plan(
+def plan_output(
     schema: Schema,
     model: ModelFile,
     options: ScoreOptions,
     format: str,  # noqa: A002
     where: str,
-) -> Plan:
-    """What is asked for, and what the input is → the plan. ``where``: the input's name. DataError."""
-    options, labels = settled(options, model), model.labels
-    kept = None
-    columns: tuple[str, ...] = schema.columns
+) -> tuple[ScoreOptions, OutputColumns]:
+    """What is asked for, and what the input is → the options settled, and the columns of the output.
+
+    format: the name of the output's. where: the input's name. Raises DataError.
+    """
+    options, kept, columns = settled(options, model), None, schema.columns
     if options.keep is not None:
         kept = tuple(column_index(schema.columns, name, where) for name in options.keep)
-        for i, index in enumerate(kept):
-            if index in kept[:i]:
-                raise DataError(f"the column {schema.columns[index]!r} is to be kept twice; name it once")
+        if len(set(kept)) < len(kept):
+            twice = next(index for index in kept if kept.count(index) > 1)
+            raise DataError(f"the column {schema.columns[twice]!r} is to be kept twice; name it once")
         columns = tuple(schema.columns[i] for i in kept)
     columns = columns if FORMATS[format].may_repeat_names else distinct(columns)
-    # Where the input names no columns, nor does the output.
-    taken = columns if schema.header else ()
-    if model.thresholds is not None and options.prefix is None and holds_labels(taken):
+    if model.thresholds is not None and options.prefix is None and holds_labels(columns):
         options = replace(options, prefix=PREFIX)
-    added = added_columns(taken, labels, options)
-    output = OutputColumns(
-        schema=schema,
-        kept=kept,
-        columns=columns,
-        added=added,
-        numbers=tuple(number for _, number in _added(labels, options)),
-    )
-    return Plan(labels=labels, options=options, format=format, output=output)
+    added = added_columns(columns, model.labels, options)
+    return options, OutputColumns(schema=schema, format=format, kept=kept, columns=columns, added=added)
 
 
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
@@ -129,30 +106,21 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     return replace(options, threshold=threshold, abstain=None)
 
 
-def _added(labels: Sequence[str], options: ScoreOptions) -> list[tuple[str, bool]]:
-    """The added columns in order: name, and whether it holds numbers. Answerer.added gives their values.
+def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreOptions) -> dict[str, bool]:
+    """Names of the added columns in order (their values: Answer.columns), none of which the input has, and
+    whether they hold numbers. Raises DataError.
 
     ``p_2``, since a label may be called 2.
     """
-    columns = [
-        ("label", False),
-        *([("predicted", False)] if options.only_abstained else []),
-        ("probability", True),
-    ]
+    names = {"label": False, **({"predicted": False} if options.only_abstained else {}), "probability": True}
     for k in range(2, options.top + 1):
-        columns += [(f"label_{k}", False), (f"p_{k}", True)]
+        names |= {f"label_{k}": False, f"p_{k}": True}
     if options.all_probabilities:
-        columns += [(f"probability_{label}", True) for label in labels]
-    return [*columns, ("status", False), ("error", False)]
-
-
-def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreOptions) -> tuple[str, ...]:
-    """The names of the added columns, so that none is a name of the input. Raises DataError."""
-    names = [name for name, _ in _added(labels, options)]
-    taken = set(columns)
+        names |= {f"probability_{label}": True for label in labels}
+    names |= {"status": False, "error": False}
     for prefix in ("", PREFIX) if options.prefix is None else (options.prefix,):
-        added = tuple(prefix + name for name in names)
-        if taken.isdisjoint(added):
+        added = {prefix + name: is_number for name, is_number in names.items()}
+        clash = sorted(added.keys() & set(columns))
+        if not clash:
             return added
-    clash = sorted(taken.intersection(added))
     raise DataError(f"the input has a column {clash[0]!r} of its own; choose another --prefix")

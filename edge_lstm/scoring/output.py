@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import select
 import stat
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from edge_lstm import atomic
 from edge_lstm.atomic import ASSEMBLED, JOURNAL, JOURNAL_NEW, PARTIAL
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT, lock
+from edge_lstm.scoring.journal import Entry, read_journal, write_errors, write_journal
 
 _READ_AT_ONCE = 2**20
 _TRIES = 1000  # to lock what other runs make and rename all the while
@@ -26,32 +28,25 @@ def names_of(path: str | Path) -> list[str]:
     return [str(path) + suffix for suffix in ("", PARTIAL, JOURNAL, JOURNAL_NEW, ASSEMBLED)]
 
 
-class StreamOutput:
-    """Standard output, a pipe or a device: nothing can be renamed or resumed."""
+@contextmanager
+def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
+    """Open standard output (None), a pipe or a device, and yield what writes bytes into it; that raises
+    OutputError, or BrokenPipeError where the reader is gone.
+    """
+    name = path or "standard output"
+    with write_errors(name):
+        file = _standard_output() if path is None else atomic.open_stream(path)
 
-    def __init__(self, path: str | None) -> None:
-        self.path = path or "standard output"
-        try:
-            self._file = _standard_output() if path is None else atomic.open_stream(path)
-        except OSError as error:
-            raise write_error(self.path, error) from None
+    def write(data: bytes) -> None:
+        with write_errors(name):
+            _write_all(file, data)
+            file.flush()
 
-    def __enter__(self) -> StreamOutput:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if isinstance(self._file, io.FileIO):  # of its own
-            self._file.close()
-
-    def write(self, data: bytes) -> None:
-        """Writes bytes behind the others. Raises OutputError, or BrokenPipeError where the reader is gone."""
-        try:
-            _write_all(self._file, data)
-            self._file.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise write_error(self.path, error) from None
+    try:
+        yield write
+    finally:
+        if isinstance(file, io.FileIO):  # of its own
+            file.close()
 
 
 class FileOutput:
@@ -59,84 +54,136 @@ class FileOutput:
     ``<name>.resume.json`` says how far it is. Use it as a context: a partial file that no journal speaks of
     goes with it.
 
-    size, digest: what was written so far: bytes, and their SHA-256.
-    is_new: whether there was no partial file. is_kept: whether it stays where the run ends before its end.
+    is_kept: whether the partial file stays where the run ends before its end.
     """
 
-    def __init__(self, path: str) -> None:
-        """Opens or makes the partial file and locks it; changes nothing in it. Raises OutputError."""
-        self.path = path
-        self.partial, self.journal, self.assembled = (
-            Path(path + suffix) for suffix in (PARTIAL, JOURNAL, ASSEMBLED)
-        )
+    def __init__(self, path: str, run: dict[str, Any] | None = None) -> None:
+        """Open or make the partial file and lock it; change nothing in it. Raises OutputError.
+
+        run: everything that decides the bytes of the output, as JSON has it; None: there is no journal.
+        """
+        self.path, self._run = path, run
+        self.partial, self.journal = Path(path + PARTIAL), Path(path + JOURNAL)
         parent = Path(path).parent
         if not parent.is_dir():
             raise OutputError(f"there is no folder {parent}; create it or choose another output")
         if Path(path).is_dir():
             raise OutputError(f"{path} is a folder; give the path of a file")
-        self._file, self.is_new = self._open_locked()
-        self.size = 0
-        self._digest = hashlib.sha256()
-        self.is_kept = not self.is_new and os.path.lexists(self.journal)
+        self._file, self._is_new = self._open_locked()
+        self._size, self._digest = 0, hashlib.sha256()
+        self.is_kept = not self._is_new and os.path.lexists(self.journal)
 
     def __enter__(self) -> FileOutput:
         return self
 
     def __exit__(self, *_: object) -> None:
         if not self.is_kept and self._is_mine():
-            try:
-                self.partial.unlink(missing_ok=True)
-            except PermissionError:  # nor does it remove one
-                self._file.close()
-                self.partial.unlink(missing_ok=True)
+            self._unless_open(lambda: self.partial.unlink(missing_ok=True))
         self._file.close()
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of everything written, in hexadecimal."""
-        return self._digest.hexdigest()
 
     @property
     def descriptor(self) -> int:
         """Of the partial file."""
         return self._file.fileno()
 
-    def begin(self) -> None:
-        """Forgets whatever the partial file holds."""
-        self._file.truncate(0)
+    def unfinished(self, *, resume: bool) -> Entry | None:
+        """Return where an unfinished run of this output stopped; None where there is none to go on from.
 
-    def go_on(self, size: int, digest: str) -> None:
-        """Goes on behind the first ``size`` bytes, whose SHA-256 is ``digest``. Raises DataError."""
-        left = size
+        Raises DataError where there is one that this run would destroy, or is not.
+        """
+        if not os.path.lexists(self.journal):
+            return None
+        if self._is_new:  # of a run that was killed when its output had its name
+            read_journal(self.journal)
+            self.journal.unlink()
+            return None
+        if not resume or self._run is None:
+            raise DataError(
+                f"{self.path} has an unfinished run; "
+                f"go on with --resume, or delete {self.journal} to start again"
+            )
+        entry, run = read_journal(self.journal)
+        for key in {**run, **self._run}:
+            then, now = run.get(key), self._run.get(key)
+            if then != now:
+                raise DataError(
+                    f"cannot resume: {key} was {then!r} and is {now!r}; "
+                    f"run with what it was started with, or delete {self.journal} and start again"
+                )
+        return entry
+
+    def begin(self, head: bytes) -> None:
+        """Begin with ``head``, whatever the partial file holds."""
+        self._file.truncate(0)
+        self.write(head)
+
+    def go_on(self, entry: Entry) -> None:
+        """Go on behind what an unfinished run has written. Raises DataError where that is not there."""
+        left = entry.output_bytes
         while left and (chunk := self._file.read(min(left, _READ_AT_ONCE))):
             self._digest.update(chunk)
             left -= len(chunk)
-        if left or self.digest != digest:
+        if left or self._digest.hexdigest() != entry.output_sha256:
             what = "is shorter than" if left else "does not hold what"
             raise DataError(f"{self.partial} {what} its journal says; delete {self.journal} and start again")
-        self._file.truncate(size)
-        self.size = size
+        self._size = self._file.truncate(entry.output_bytes)
 
     def write(self, data: bytes) -> None:
-        """Writes bytes behind the others. Raises OutputError."""
-        try:
+        """Write bytes behind the others. Raises OutputError."""
+        with write_errors(self.path):
             _write_all(self._file, data)
-        except OSError as error:
-            raise write_error(self.path, error) from None
-        self.size += len(data)
+        self._size += len(data)
         self._digest.update(data)
 
-    def sync(self, assembled: Path | None = None) -> None:
-        """Returns when everything written is on the disk, under the partial file's name, and what was
+    def checkpoint(self, input_sha256: str, counts: dict[str, Any]) -> None:
+        """Note in the journal, if there is one, what was written until now. Raises OutputError.
+
+        input_sha256: of what was read for it. counts: the state of the summary.
+        """
+        if self._run is None:
+            return
+        self._sync()
+        entry = Entry(
+            rows=counts["rows"],
+            output_bytes=self._size,
+            output_sha256=self._digest.hexdigest(),
+            input_sha256=input_sha256,
+            counts=counts,
+        )
+        write_journal(self.journal, self._run, entry)
+        self.is_kept = True
+
+    def complete(self, assemble: Callable[[str, str], None] | None) -> None:
+        """Give the partial file, or what is assembled from it, the output's name. Raises OutputError."""
+        self._sync()
+        whole = self.partial
+        if assemble is not None:
+            whole = Path(self.path + ASSEMBLED)
+            whole.unlink(missing_ok=True)  # of a run that was killed here; a link is not followed
+            with write_errors(self.path):
+                assemble(str(self.partial), str(whole))
+            self._sync(whole)
+        with write_errors(self.path):
+            self._unless_open(lambda: whole.replace(self.path))
+        atomic.sync_folder(Path(self.path).parent)
+        self.forget()
+
+    def forget(self) -> None:
+        """There is nothing to go on from: the run is complete, or its input is wrong."""
+        self.is_kept = False
+        if self._run is not None:
+            for name in (JOURNAL, JOURNAL_NEW):
+                Path(self.path + name).unlink(missing_ok=True)
+
+    def _sync(self, assembled: Path | None = None) -> None:
+        """Return when everything written is on the disk, under the partial file's name, and what was
         assembled from it. Raises OutputError.
         """
-        try:
+        with write_errors(self.path):
             os.fsync(self._file.fileno())
             if assembled is not None:
                 with open(assembled, "r+b", opener=_no_link) as file:
                     os.fsync(file.fileno())
-        except OSError as error:
-            raise write_error(self.path, error) from None
         if not self._is_mine():
             self.is_kept = False
             raise OutputError(
@@ -144,56 +191,37 @@ class FileOutput:
                 f"delete {self.journal} and start again"
             )
 
-    def complete(self, whole: Path) -> None:
-        """Gives a complete file (the partial one, or what was assembled from it) the output's name."""
+    def _unless_open(self, act: Callable[[], object]) -> None:
         try:
-            try:
-                whole.replace(self.path)
-            except PermissionError:  # Windows renames no file that is open
-                self._file.close()
-                whole.replace(self.path)
-        except OSError as error:
-            raise write_error(self.path, error) from None
-        atomic.sync_folder(Path(self.path).parent)
-        self.is_kept = False
+            act()
+        except PermissionError:  # Windows renames and removes no file that is open
+            self._file.close()
+            act()
 
     def _open_locked(self) -> tuple[io.FileIO, bool]:
         """The partial file, and whether it is a new one."""
         for _ in range(_TRIES):
-            is_new = False
-            try:
-                try:
-                    handle = os.open(self.partial, _OPEN)
-                except FileNotFoundError:
-                    handle, is_new = os.open(self.partial, _OPEN | os.O_CREAT | os.O_EXCL, 0o666), True
-            except FileExistsError:
-                continue  # another run was faster
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    raise self._foreign("a symbolic link") from None
-                raise write_error(str(self.partial), error) from None
-            file = io.FileIO(handle, "r+")
-            try:
-                state = os.fstat(handle)
-                if not stat.S_ISREG(state.st_mode):
+            is_new = not os.path.lexists(self.partial)
+            if self.partial.is_symlink():
+                raise self._foreign("a symbolic link")
+            with write_errors(self.partial):
+                file = io.FileIO(os.open(self.partial, _OPEN, 0o666), "r+")
+            with ExitStack() as unless_locked:
+                unless_locked.callback(file.close)
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise self._foreign("no ordinary file")
-                lock(handle)
+                with write_errors(self.partial):
+                    try:
+                        lock(file.fileno())
+                    except BlockingIOError:
+                        hint = "wait for it or choose another output"
+                        raise OutputError(f"another run is writing {self.path}; {hint}") from None
                 # Until it was locked, another run may have finished: then this is its output by now.
-                if self._leads_to(handle):
-                    if os.fstat(handle).st_nlink > 1:
+                if self._leads_to(file.fileno()):
+                    if os.fstat(file.fileno()).st_nlink > 1:
                         raise self._foreign("another file too (a hard link)")
+                    unless_locked.pop_all()
                     return file, is_new
-            except OSError as error:
-                file.close()
-                if isinstance(error, BlockingIOError):
-                    raise OutputError(
-                        f"another run is writing {self.path}; wait for it or choose another output"
-                    ) from None
-                raise write_error(str(self.partial), error) from None
-            except BaseException:
-                file.close()
-                raise
-            file.close()
         raise OutputError(f"{self.partial} is another file each time; choose another output")
 
     def _foreign(self, what: str) -> OutputError:
@@ -210,7 +238,7 @@ class FileOutput:
         return not self._file.closed and self._leads_to(self.descriptor)
 
 
-_OPEN = os.O_RDWR | NO_FOLLOW | NO_WAIT
+_OPEN = os.O_RDWR | os.O_CREAT | NO_FOLLOW | NO_WAIT
 
 
 def _no_link(path: str, flags: int) -> int:
@@ -238,12 +266,3 @@ def _write_all(file: BinaryIO | io.FileIO, data: bytes) -> None:
             select.select([], [file], [])
         else:
             view = view[written:]
-
-
-def write_error(path: str, error: OSError) -> OutputError:
-    """An OSError of writing → what a person can do about it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(
-            f"no space left for {path}; free some and go on with --resume (from a pipe: start again)"
-        )
-    return atomic.write_error(path, error)

@@ -15,20 +15,21 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm import signals
 from edge_lstm.errors import EdgeLSTMError
 from edge_lstm.machine import available_cores
 from edge_lstm.scoring.worker import Scored, Worker
-from edge_lstm.tables import Chunk
+from edge_lstm.tables.reader import Chunk
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _CHUNKS_A_PROCESS = 2  # at least, or it is not worth its start
 _AHEAD = 4  # chunks under way for each process
+_LOOK_SECONDS = 0.1
 # A process can be had, and the package's commands are tested with it.
 CAN_START = hasattr(os, "fork")
 
@@ -49,9 +50,6 @@ class Pool:
 
     def __enter__(self) -> Pool:
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def used(self) -> int:
@@ -76,7 +74,7 @@ class Pool:
         else:
             yield from self._run(every)
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the processes at once; what they had under way is lost."""
         if self._executor is None:
             return
@@ -91,17 +89,21 @@ class Pool:
         self._executor = None
 
     def _run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
+        from concurrent.futures.process import BrokenProcessPool
+
         pending: deque[tuple[Chunk, Future[Scored]]] = deque()
         most = _AHEAD * len(self._processes)
         try:
             for chunk in chunks:
-                pending.append((chunk, self._executor.submit(_score, chunk)))
-                while pending and (len(pending) > most or chunk.is_pause or pending[0][1].done()):
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            for done, future in pending:
-                yield done, future.result()
-        except _broken_pool():
+                with signals.held():  # see _result
+                    pending.append((chunk, self._executor.submit(_score, chunk)))
+                    done = len(list(takewhile(lambda each: each[1].done(), pending)))
+                for _ in range(len(pending) if chunk.is_pause else max(done, len(pending) - most)):
+                    first, future = pending.popleft()
+                    yield first, _result(future)
+            for chunk, future in pending:
+                yield chunk, _result(future)
+        except BrokenProcessPool:
             raise EdgeLSTMError(
                 "a worker process was killed, perhaps for want of memory; "
                 "go on with --resume and fewer --workers, or --low-memory"
@@ -132,10 +134,16 @@ class Pool:
             self._executor, self._processes = executor, list(executor._processes.values())
 
 
-def _broken_pool() -> type[Exception]:
-    from concurrent.futures.process import BrokenProcessPool
+def _result(future: Future[Scored]) -> Scored:
+    """Return what a worker made, or raise what it raised. Ctrl-C is heard between two looks at it: in the
+    middle of one it could leave a lock of the executor locked, whose threads then wait for ever.
+    """
+    from concurrent.futures import wait
 
-    return BrokenProcessPool
+    while True:
+        with signals.held():
+            if wait([future], _LOOK_SECONDS).done:
+                return future.result()
 
 
 def _begin(worker: Worker, private_files: tuple[int, ...]) -> None:
@@ -146,10 +154,8 @@ def _begin(worker: Worker, private_files: tuple[int, ...]) -> None:
     _worker = worker
     for descriptor in private_files:
         os.close(descriptor)
-    try:
+    with suppress(RuntimeError):  # no room for a thread
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    except RuntimeError:
-        pass  # no room for a thread
 
 
 def _end_with_parent() -> None:

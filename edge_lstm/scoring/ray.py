@@ -1,8 +1,7 @@
-"""``--engine ray``: a folder of files in, a folder of files out, on a Ray cluster through Ray Data.
+"""``--engine ray``: a folder of files in, a folder of files out, on a Ray cluster.
 
-Ray Data reads the names of the input files, maps them over actors that have one Classifier each, and does
-again elsewhere what a lost node had under way. Each input file becomes one output file of its own name,
-written by the local engine, which gives it its name when it is complete; a note beside it says what it holds.
+Ray Data maps the names of the files over actors with one Classifier each, and does again elsewhere what a
+lost node had under way. The local engine writes each file; a note beside it says what it holds.
 """
 
 from __future__ import annotations
@@ -11,23 +10,22 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from edge_lstm import signals
 from edge_lstm.atomic import check_distinct, is_leftover, write_atomically
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError, EdgeLSTMError, OutputError
-from edge_lstm.extras import needs
+from edge_lstm.extras import check_installed
 from edge_lstm.modelfile import open_model
-from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, make_plan
+from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
 from edge_lstm.scoring.files import DEFAULT_RUN_OPTIONS, Progress, RunOptions, score_files
 from edge_lstm.scoring.summary import Summary
-from edge_lstm.tables.compression import split_suffix
-from edge_lstm.tables.formats import FORMATS, format_of
-from edge_lstm.tables.reader import DEFAULT_OPTIONS, open_inputs
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, FORMATS, format_of, open_inputs
 from edge_lstm.tables.schema import ReadOptions
 
 NOTES = "_edge_lstm"  # folder of the notes in the output; names with _ are skipped by readers of Parquet
@@ -37,7 +35,6 @@ def score_on_cluster(
     inputs: str | Path,
     output: str | Path,
     *,
-    address: str | None = None,
     model: str | Path | None = None,
     options: ScoreOptions = DEFAULT_SCORE_OPTIONS,
     reading: ReadOptions = DEFAULT_OPTIONS,
@@ -48,44 +45,34 @@ def score_on_cluster(
     """Classify every row of every file of a folder, on a cluster, into a folder of the same files.
 
     inputs, output: folders, as paths that every node sees.
-    address: of a running cluster (``auto``, ``ray://host:10001``); None for a local one of its own.
-    run: its workers are actors (None: as many as the cluster has CPUs); with its resume, files that an
-        interrupted run has finished are kept.
+    run: its workers are actors (None: as many as the cluster has CPUs); without its address a cluster of its
+        own is started; with its resume, files that a run of the same model and options has done are kept.
     format: of the output; None for that of the inputs.
 
     Raises DataError, OutputError, ModelFileError (or a subclass) or MissingPackageError.
     """
-    with needs("ray", "--engine ray"):
-        import ray
-        import ray.data
+    check_installed("ray", "--engine ray")
     run.check()
     source, target = Path(inputs).absolute(), Path(output).absolute()
-    names = _input_names(source, reading.format)
-    opened = open_model(model)
+    names, opened = _input_names(source, reading.format), open_model(model)
     check_distinct([*run.also_written, target], [opened.path, *(source / name for name in names)])
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
+        raise OutputError(f"{target} is not an empty folder; go on with --resume or choose another output")
     # All files get the same columns: those that the first file asks for.
-    schema = open_inputs([source / names[0]], options=reading).schema
-    plan = make_plan(schema, opened, options, format or schema.format, names[0])
-    options = replace(plan.options, prefix=plan.output.added[0].removesuffix("label"))
-    identity = {"inputs": str(source), "model": opened.sha256(), "options": asdict(options), "format": format}
-    _begin(target, json.loads(json.dumps({**identity, "reading": asdict(reading)})), resume=run.resume)
-    classifier = Classifier.from_model(opened, provider=run.provider)
+    first = open_inputs([source / names[0]], options=reading)
+    options, columns = plan_output(first.schema, opened, options, format or first.format.name, names[0])
+    options = replace(options, prefix=next(iter(columns.added)).removesuffix("label"))
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
+    classifier = Classifier.from_model(opened, provider=run.provider)
     arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}
-    is_own = not ray.is_initialized()
-    if is_own:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        with signals.kept():  # without an address Ray would join a cluster that happens to run here
-            ray.init(address=address or "local", log_to_driver=False, logging_level="error")
-    try:
+    identity = [opened.sha256(), asdict(options), asdict(reading)]
+    with _cluster(run.address) as ray:
         actors = min(len(names), run.workers or int(ray.cluster_resources().get("CPU", 1)))
-        summary = Summary(str(output), opened.sha256(), actors)
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # this command has its own progress
-        started = time.monotonic()
+        started, summary = time.monotonic(), Summary(str(output), opened.sha256(), actors)
+        summary.added_columns = tuple(columns.added)
         scored = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(
             FileScorer,
-            fn_constructor_args=(source, target, arguments),
+            fn_constructor_args=(source, target, arguments, identity),
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
         )
@@ -93,11 +80,28 @@ def score_on_cluster(
             note = json.loads(row["note"])
             if "failed" in note:
                 raise DataError(note["failed"])
-            summary.merge(note)
+            summary.add(Summary.from_dict(note))
             summary.seconds = time.monotonic() - started
             if on_progress:
                 on_progress(Progress(summary, number / len(names)))
-        return summary
+    return summary
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Within the block, the package ``ray`` and a cluster; what goes wrong in Ray is one line."""
+    import ray
+    import ray.data
+
+    is_own = not ray.is_initialized()
+    if is_own:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        with signals.kept():  # without an address Ray would join a cluster that happens to run here
+            ray.init(address=address or "local", log_to_driver=False, logging_level="error")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # this command has its own progress
+    try:
+        yield ray
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1][:300]
         raise EdgeLSTMError(f"the cluster gave up: {reason}; go on with --resume") from None
@@ -109,27 +113,28 @@ def score_on_cluster(
 class FileScorer:
     """The actor: one Classifier, one file after the other."""
 
-    def __init__(self, source: Path, target: Path, arguments: dict[str, Any]) -> None:
-        """source, target: the folders. arguments: of score_files; a Classifier is pickled with its file."""
+    def __init__(self, source: Path, target: Path, arguments: dict[str, Any], identity: list[Any]) -> None:
+        """source, target: folders. arguments: of score_files. identity: what decides the bytes of outputs."""
         self._source, self._target, self._arguments = source, target, arguments
+        self._identity = json.loads(json.dumps(identity))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the note of a file, given by its name, as JSON."""
-        name = row["name"]
-        source, target = self._source / name, self._target / _output_name(name, self._arguments["format"])
-        note_path = self._target / NOTES / f"{name}.json"
-        state = source.stat()
-        identity = [state.st_size, state.st_mtime_ns]
-        if note_path.exists() and target.exists():
-            note = json.loads(note_path.read_text())
-            if note["identity"] == identity:
-                return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
+        name, wanted = row["name"], self._arguments["format"]
+        source, target = self._source / name, self._target / name
+        if wanted is not None and format_of(name) != wanted:
+            target = Path(str(target).removesuffix(".gz")).with_suffix(FORMATS[wanted].suffixes[0])
+        path = self._target / NOTES / f"{name}.json"
+        identity = [*self._identity, source.stat().st_size, source.stat().st_mtime_ns]
+        note = json.loads(path.read_text()) if path.exists() and target.exists() else {}
+        if note.get("identity") == identity:
+            return {"note": json.dumps({**note, "resumed_at": note["rows"]})}
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             note = {**score_files(source, target, **self._arguments).to_dict(), "identity": identity}
         except EdgeLSTMError as error:
             return {"note": json.dumps({"failed": str(error)})}
-        write_atomically(json.dumps(note), note_path, parents=True)
+        write_atomically(json.dumps(note), path, parents=True)
         return {"note": json.dumps(note)}
 
 
@@ -137,35 +142,10 @@ def _input_names(folder: Path, format: str | None) -> list[str]:  # noqa: A002
     """Return the input files of a folder in order, all of one format. Raises DataError."""
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}; --engine ray reads a folder of files")
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    names = [name for name in names if not (is_leftover(name) or name.startswith((".", "_")))]
-    formats = {name: told for name in names if (told := format or format_of(name))}
-    if not formats:
-        raise DataError(f"{folder} holds no text, CSV, TSV, JSONL or Parquet files; check the path")
-    if len(set(formats.values())) > 1:
-        raise DataError(f"{folder} holds files of different formats; name one: --input-format")
+    paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in paths if not (is_leftover(path) or path.startswith((".", "_")))]
+    formats = {path: told for path in paths if (told := format or format_of(path))}
+    if len(set(formats.values())) != 1:
+        what = "files of different formats" if formats else "no text, CSV, TSV, JSONL or Parquet files"
+        raise DataError(f"{folder} holds {what}; check the path, or name the format with --input-format")
     return list(formats)
-
-
-def _output_name(name: str, format: str | None) -> str:  # noqa: A002
-    if format is None or format_of(name) == format:
-        return name
-    stem = PurePath(name).with_suffix("") if split_suffix(name)[1] else PurePath(name)
-    return f"{stem.with_suffix('')}{FORMATS[format].suffixes[0]}"
-
-
-def _begin(output: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    """Make the output folder. Raises OutputError where it holds something that is not this run's."""
-    path = output / NOTES / "run.json"
-    if output.is_file():
-        raise OutputError(f"{output} is a file; --engine ray writes a folder")
-    if resume and path.exists():
-        before = json.loads(path.read_text())
-        for key, value in identity.items():
-            if before.get(key) != value:
-                raise DataError(f"cannot resume: the {key} of {output} was another; choose another output")
-        return
-    if output.is_dir() and any(output.iterdir()):
-        hint = "go on with --resume or choose another output" if path.exists() else "choose another output"
-        raise OutputError(f"the folder {output} is not empty; {hint}")
-    write_atomically(json.dumps(identity), path, parents=True)

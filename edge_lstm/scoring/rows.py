@@ -10,10 +10,11 @@ from typing import Any
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.scoring.answers import Answerer
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added_columns, settled
-from edge_lstm.tables.columns import find_text_column
-from edge_lstm.tables.jsonl import RAW_COLUMN
+from edge_lstm.scoring.worker import Answerer
+from edge_lstm.tables.lines import RAW_COLUMN
+from edge_lstm.tables.schema import find_text_column
+from edge_lstm.tables.values import Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def score(
     options = settled(options, classifier.model)
     if window < 1:
         raise DataError(f"the window must be at least 1 row, not {window}")
-    return _score(read, classifier, text_column, options, window, batch_size)
+    return _score(read, Answerer(classifier, options, batch_size), text_column, options, window)
 
 
 def _iterator(rows: Any) -> Iterator[Any]:
@@ -100,25 +101,18 @@ def _iterator(rows: Any) -> Iterator[Any]:
 
 
 def _score(
-    rows: Iterator[Any],
-    classifier: Classifier,
-    text_column: str | None,
-    options: ScoreOptions,
-    window: int,
-    batch_size: int | None,
+    rows: Iterator[Any], answerer: Answerer, text_column: str | None, options: ScoreOptions, window: int
 ) -> Iterator[ScoredRow]:
-    answerer = Answerer(classifier, options, batch_size)
-    added: tuple[str, ...] = ()
+    added: dict[str, bool] = {}
     key: Any = text_column
     number = 0
     while chunk := list(islice(rows, window)):
         if not number:
-            first = chunk[0]
-            names = list(first) if isinstance(first, Mapping) else [text_column or "text"]
+            names = list(chunk[0]) if isinstance(chunk[0], Mapping) else [text_column or "text"]
             if key is None:
                 key = names[find_text_column([str(name) for name in names], None, "the first row")]
             kept = options.keep if options.keep is not None else tuple(map(str, names))
-            added = added_columns(kept, classifier.labels, options)
+            added = added_columns(kept, answerer.labels, options)
         taken = frozenset(added if options.keep is None else ())
         values = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         read = [_text_or_reason(row, key, taken) for row in values]
@@ -126,30 +120,30 @@ def _score(
             number += 1
             if answer.error is not None and options.on_error == "fail":
                 raise DataError(f"row {number}: {answer.error}; correct it, or use on_error='keep'")
-            columns = answerer.added(answer)
-            if columns is None:
+            if not answerer.is_written(answer):
                 continue
             own = row if options.keep is None else {name: row.get(name) for name in options.keep}
-            if not taken.isdisjoint(own):
-                own = {RAW_COLUMN: own}
-            each = answer.probabilities
+            columns = dict(zip(added, map(_plain, answer.columns)))
+            prefix, probabilities = next(iter(added)).removesuffix("label"), None
+            if options.all_probabilities and answer.error is None:
+                probabilities = {label: columns[f"{prefix}probability_{label}"] for label in answerer.labels}
             yield ScoredRow(
-                own=own,
+                own=own if taken.isdisjoint(own) else {RAW_COLUMN: own},
                 label=answer.label,
-                probability=None if answer.probability is None else float(answer.probability),
-                probabilities=None if each is None else dict(zip(classifier.labels, map(float, each))),
+                probability=columns[f"{prefix}probability"],
+                probabilities=probabilities,
                 status=answer.status,
                 error=answer.error,
-                added=dict(zip(added, map(_plain, columns))),
+                added=columns,
             )
 
 
-def _plain(value: Any) -> str | float | None:
+def _plain(value: Any) -> Any:
     """A value of a column; a float32 as a float."""
     return value if value is None or isinstance(value, str) else float(value)
 
 
-def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> tuple[str | None, str | None]:
+def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> Text:
     if not taken.isdisjoint(row):
         name = min(taken.intersection(row))
         return None, f"the row has a key {name!r}, which the first row does not have; choose another prefix"

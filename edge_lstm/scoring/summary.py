@@ -1,4 +1,4 @@
-"""What a run did, in numbers."""
+"""What a run, or a part of it, did, in numbers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edge_lstm.answering import ABSTAINED
-from edge_lstm.scoring.answers import MAX_LISTED_ERRORS, Counts
-from edge_lstm.tables import Chunk
+MAX_LISTED_ERRORS = 20  # enough for a summary, bounded for a file of nothing but errors
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,13 @@ class Summary:
         """Rows of this part per second."""
         return (self.rows - self.resumed_at) / self.seconds if self.seconds else 0.0
 
-    def add(self, chunk: Chunk, source: str, counts: Counts) -> None:
-        """Count a chunk that was written."""
-        self.rows += counts.rows
-        self.written += counts.written
-        self.errors += counts.statuses["error"]
-        self.below_threshold += counts.statuses[ABSTAINED]
-        self.labels.update(counts.labels)
-        self.statuses.update(counts.statuses)
-        for index, reason in counts.errors[: MAX_LISTED_ERRORS - len(self.first_errors)]:
-            self.first_errors.append(RowProblem(source, chunk.first + index + 1, reason))
-
-    def merge(self, values: dict[str, Any]) -> None:
-        """Add what :meth:`to_dict` says of another part."""
+    def add(self, part: Summary) -> None:
+        """Count the rows of another part, behind these."""
         for name in ("rows", "written", "errors", "below_threshold", "resumed_at"):
-            setattr(self, name, getattr(self, name) + values[name])
-        self.labels.update(values["labels"])
-        self.statuses.update(values["statuses"])
-        self.added_columns = tuple(values["added_columns"])
-        problems = [RowProblem(**problem) for problem in values["first_errors"]]
-        self.first_errors = [*self.first_errors, *problems][:MAX_LISTED_ERRORS]
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        self.labels.update(part.labels)
+        self.statuses.update(part.statuses)
+        self.first_errors = [*self.first_errors, *part.first_errors][:MAX_LISTED_ERRORS]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -79,6 +64,13 @@ class Summary:
         values["rows_per_second"] = round(self.rows_per_second, 1)
         return values
 
-    def restore(self, values: dict[str, Any]) -> None:
-        """Begin with what :meth:`to_dict` said of the parts before this one."""
-        self.merge({**values, "resumed_at": values["rows"]})
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Summary:
+        """Return what :meth:`to_dict` said of a part, as far as it is counted."""
+        names = ("rows", "written", "errors", "below_threshold", "resumed_at")
+        return cls(
+            **{name: values[name] for name in names},
+            labels=Counter(values["labels"]),
+            statuses=Counter(values["statuses"]),
+            first_errors=[RowProblem(**problem) for problem in values["first_errors"]],
+        )

@@ -1,11 +1,10 @@
 """Tables of texts in the formats people have them in: text, CSV, TSV, JSONL, Parquet, folders of .txt.
 
-schema.py       what an input is: where it lies, how it is read, its columns (columns.py)
-sources.py      what was named → a list of inputs
-stream.py       an opened file → pieces of whole lines, decompressed (compression.py)
-format.py       what a format does: find columns, read rows, write rows; formats.py: all of them
-lines.py csv.py jsonl.py parquet.py folder.py   a format each (values.py: a value as text or JSON)
-reader.py       all of it together; rows, for whoever wants just those
+schema.py       what an input is: where it lies, how it is read, its columns
+stream.py       an opened file, compressed or not → pieces of whole lines
+format.py       what a format does: find columns, read rows, write rows
+lines.py csv.py parquet.py folder.py   the formats (values.py: a value as text or JSON)
+reader.py       all of it together: what was named → its rows
 labelled.py     texts and labels
 """
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Broken, Format, OutputColumns, Rows, too_long
+from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Rows, too_long
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import HEAD_BYTES, LongLine, Stream, table_head
-from edge_lstm.tables.values import Text, cell_text, text_or_reason, utf8_error
+from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
+from edge_lstm.tables.values import cell_text, utf8_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -30,50 +30,31 @@ _REFUSED, _PASSED = re.compile("\0|\r(?!\n|\\Z)"), re.compile("[\udc00\udc0d]")
 
 class _Lines:
     """The lines of a file for ``csv.reader``, which asks for a further one within a row only while a quote is
-    open.
+    open. Of a row that is too long only the quotes go on: as many as tell where it ends.
 
     size: characters of the row so far; whoever takes a row sets it to 0.
-    too_long: what the blank line just given stands for: a row that is too long to be kept.
     is_open: whether the input ended within a quote. has_passed: whether there are characters to put back.
     """
 
     def __init__(self, pieces: Iterable[bytes | LongLine | None]) -> None:
         self._pieces = pieces
         self.size = 0
-        self.too_long: Broken | None = None
         self.is_open = self.has_passed = False
 
     def __iter__(self) -> Iterator[str]:
-        quotes = -1  # of a row that is too long, those of its lines so far; -1: it is not
-        end = ""
-        for line in self._lines():
-            was_open = self.size > 0
-            self.size += line.size if isinstance(line, LongLine) else len(line)
-            if self.size <= MAX_ROW_BYTES:
-                yield line  # type: ignore[misc]
-                continue
-            if quotes < 0:
-                # Whoever writes so long a row has its quotes in pairs.
-                quotes, end = int(was_open), '"\n' if was_open else "\n"
-            quotes += line.quotes if isinstance(line, LongLine) else line.count('"')
-            if quotes % 2 == 0:
-                self.too_long, quotes = too_long(self.size), -1
-                yield end
-        if quotes >= 0:
-            self.too_long = too_long(self.size)
-            yield end
-        self.is_open = self.size > 0
-
-    def _lines(self) -> Iterator[str | LongLine]:
         for piece in self._pieces:
             if isinstance(piece, LongLine):
-                yield piece
+                self.size += piece.size
+                yield '"' * (piece.quotes % 2)
             elif piece is not None:
                 text = piece.decode("utf-8", "surrogateescape")
                 if "\r" in text or "\0" in text:
                     text, passed = _REFUSED.subn(lambda match: chr(0xDC00 + ord(match[0])), text)
                     self.has_passed |= passed > 0
-                yield from io.StringIO(text, newline="\n")
+                for line in io.StringIO(text, newline="\n"):
+                    self.size += len(line)
+                    yield line if self.size <= MAX_ROW_BYTES else '"' * (line.count('"') % 2)
+        self.is_open = self.size > 0
 
     def put_back(self, fields: list[str]) -> list[str]:
         """Return the fields of a row as they stand in the file."""
@@ -97,7 +78,7 @@ class CsvFormat(Format):
         self.suffixes = suffixes
         self._delimiter = delimiter
 
-    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
+    def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         head = table_head(source, stream)
         body = head.removeprefix(BOM)
         if b"\n" not in body and b"\r" in body:
@@ -106,92 +87,56 @@ class CsvFormat(Format):
             )
         dialect = sniff(body, options.delimiter or self._delimiter)
         lines = _Lines([body])
-        names = lines.put_back(next(lines.rows(dialect.delimiter)) or [""])
+        columns = tuple(lines.put_back(next(lines.rows(dialect.delimiter)) or [""]))
         if lines.is_open and len(head) >= HEAD_BYTES:
             raise DataError(f"{source.name}: the header has a quote that does not close in 1 MiB; check it")
-        if not options.header:
-            names = [str(i) for i in range(1, len(names) + 1)]
-        elif any(map(utf8_error, names)):
+        if any(map(utf8_error, columns)):
             raise DataError(
                 f"{source.name}: its header is not UTF-8; "
                 f"convert it with: iconv -f WINDOWS-1252 -t UTF-8 {source.path}"
             )
         dialect = replace(dialect, bom=head.startswith(BOM))
-        columns = tuple(names)
-        return Schema(self.name, columns, options.find_text(columns, source), dialect, options.header)
+        return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 
-    def rows(self, source: Source, stream: Stream | None, digest: _Hash, schema: Schema) -> Iterator[Any]:
-        assert stream is not None and schema.dialect is not None
-        has_one_column, is_header = len(schema.columns) == 1, schema.header
-        lines = _Lines(stream.pieces(digest))
+    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+        assert schema.dialect is not None
+        lines, is_header = _Lines(stream.pieces(digest)), True
         for fields in lines.rows(schema.dialect.delimiter):
             size, lines.size = lines.size, 0
-            if lines.too_long is not None:
-                yield lines.too_long, 0
-                lines.too_long = None
+            if size > MAX_ROW_BYTES:
+                yield too_long(size), 0
             elif is_header:
                 is_header = False
             elif lines.is_open:
-                reason = "a quote opens in this row and never closes"
                 fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")  # the end of the last line
-                yield Broken(reason, lines.put_back(fields)), size
-            elif fields or has_one_column:
+                yield Broken("a quote opens in this row and never closes", lines.put_back(fields)), size
+            elif fields or len(schema.columns) == 1:
                 yield (lines.put_back(fields) or [""]), size
 
-    def parse(self, rows: Any, schema: Schema, keys: object) -> Rows:
-        """What a row has too much stays with its last column."""
-        count, text_index = len(schema.columns), schema.text
-        delimiter = schema.dialect.delimiter if schema.dialect else ","
-        texts: list[Text] = []
-        values: list[Sequence[Any]] = []
-        for row in rows:
-            fields = row.fields if isinstance(row, Broken) else row
-            if isinstance(row, Broken):
-                texts.append((None, row.reason))
-            elif len(fields) != count:
-                columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
-                texts.append((None, f"the row has {columns}, the header {count}"))
-            else:
-                texts.append(text_or_reason(fields[text_index]))
-            if len(fields) > count:
-                fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
-            values.append(fields if len(fields) == count else fields + [None] * (count - len(fields)))
-        return Rows(texts, lambda: values)
+    def header(self, columns: OutputColumns) -> bytes:
+        dialect = self._dialect(columns)
+        names = join([*columns.columns, *columns.added], dialect).encode("utf-8", "replace")
+        return (BOM if dialect.bom else b"") + names
 
-    def writer(self, columns: OutputColumns) -> CsvWriter:
-        schema = columns.schema
-        is_same = schema.format == self.name and schema.dialect is not None
-        return CsvWriter(columns, schema.dialect if is_same else Dialect(self._delimiter or ","))  # type: ignore[arg-type]
-
-
-class CsvWriter:
-    """dialect: of the output, that of an input of the same format."""
-
-    def __init__(self, columns: OutputColumns, dialect: Dialect) -> None:
-        self._columns = columns
-        self._dialect = dialect
-        # A JSON string may hold half a character; a surrogate of other formats is a byte.
-        self._errors = "replace" if columns.schema.format == "jsonl" else "surrogateescape"
-        self.header = b""
-        if columns.schema.header:
-            names = join([*columns.columns, *columns.added], dialect).encode("utf-8", "replace")
-            self.header = (BOM if dialect.bom else b"") + names
-
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
-        """See Writer."""
-        columns, dialect = self._columns, self._dialect
+    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+        """Values are quoted only where they must be; an input of the same format keeps its dialect."""
+        dialect = self._dialect(columns)
         lines = [
             join([*map(cell_text, columns.pick(own)), *behind], dialect)
             for own, behind in zip(rows.values, added)
             if behind is not None
         ]
-        return "".join(lines).encode("utf-8", self._errors)
+        # A JSON string may hold half a character; a surrogate of other formats is a byte.
+        errors = "replace" if columns.schema.is_unicode else "surrogateescape"
+        return "".join(lines).encode("utf-8", errors)
+
+    def _dialect(self, columns: OutputColumns) -> Dialect:
+        own = columns.schema.dialect if columns.schema.format == self.name else None
+        return own or Dialect(self._delimiter or ",")
 
 
 def join(fields: Iterable[Any], dialect: Dialect) -> str:
-    """Return values as a line, quoted only where they must be. (``csv.writer`` does not quote a carriage
-    return before Python 3.13.)
-    """
+    """Return values as a line. (``csv.writer`` does not quote a carriage return before Python 3.13.)"""
     special, cells = _special(dialect.delimiter), []
     for value in fields:
         cell = "" if value is None else str(value)

@@ -1,16 +1,15 @@
-"""What a format of tables is: one class, and one module for each that has it (see formats.py)."""
+"""What a format of tables does: one class, and one module for each that has it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import Stream
-from edge_lstm.tables.values import Text, utf8_error
+from edge_lstm.tables.values import Text, text_or_reason
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -75,72 +74,56 @@ class Rows:
 class OutputColumns:
     """The columns of an output. Small: it travels to each worker.
 
-    schema: of the input. kept: indexes of its columns to write; None: all.
-    columns: their names in the output. added: the names of the columns behind them.
-    numbers: of each added column, whether it holds float32 values; the others hold text.
+    schema: of the input. format: the name of the output's. kept: indexes of its columns to write; None: all.
+    columns: their names in the output. added: the names of the columns behind them, and whether each holds
+        float32 values; the others hold text.
     """
 
     schema: Schema
+    format: str
     kept: tuple[int, ...] | None
     columns: tuple[str, ...]
-    added: tuple[str, ...]
-    numbers: tuple[bool, ...]
+    added: dict[str, bool]
 
     def pick(self, values: Sequence[Any]) -> Sequence[Any]:
         """Return those values of the input's columns that are written."""
         return values if self.kept is None else [values[i] for i in self.kept]
 
 
-class Writer(Protocol):
-    """Rows and what was added to each → bytes of an output. header: what stands before the first row."""
-
-    header: bytes
-
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
-        """Return the bytes of the rows of a chunk. added: for each the values of the added columns (str, a
-        float32, None), or None where the row is not written.
-        """
-        ...
+# What was added to each row of a chunk (str, a float32, None); None where the row is not written.
+Added = Sequence[Sequence[Any] | None]
 
 
 class Format:
-    """A format of tables. Each has ``schema``, ``rows`` and ``parse``; those that can be written, ``writer``.
+    """A format of tables. Each has ``schema`` and ``rows``; those that can be written, ``write``.
 
-    name: as an option calls it. suffixes: of its files, in lower case. default_output: the format of the
-        output where none is asked for; None: the same.
-    is_stream: it is read from a stream of bytes, which may be compressed, or a pipe.
-    is_unicode: its strings are Unicode by themselves, not bytes that may be no UTF-8 (see values.py).
+    name: as an option calls it. suffixes: of its files, in lower case; without one, it is read only.
+    is_stream: it is read from a stream of bytes, which may be compressed, or a pipe. The others are opened by
+        themselves, and their ``stream`` is None; what has no such form of its own is written as JSONL.
     needs_utf8: what is not UTF-8 cannot be written. may_repeat_names: two columns may have one name.
     has_fixed_columns: each row of an output has the same columns, so one with another cannot be written.
     is_assembled: an output is put together at the end from what was written, so that it cannot be
         compressed, nor go into a pipe.
-    has_labels: rows of labelled data have their labels in a place of their own (see labels); elsewhere they
-        are in columns. lacking_label: what to say of a row without one.
     """
 
     name: str
     suffixes: tuple[str, ...] = ()
-    default_output: str | None = None
-    is_stream = True
-    is_unicode = needs_utf8 = may_repeat_names = is_assembled = has_labels = False
-    is_writable = has_fixed_columns = True
-    lacking_label = ""
+    needs_utf8 = may_repeat_names = is_assembled = False
+    is_stream = has_fixed_columns = True
 
-    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
-        """Return what the beginning of an input says. stream: the opened input, where it is one. Raises
-        DataError.
-        """
+    def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
+        """Return what the beginning of an input says. stream: the opened input. Raises DataError."""
         raise NotImplementedError
 
-    def rows(self, source: Source, stream: Stream | None, digest: _Hash, schema: Schema) -> Iterator[Any]:
-        """Yield each row, as :meth:`parse` takes it, and its size; None for a row where a live input pauses.
+    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+        """Yield each row, its fields or Broken, and its size; None for a row where a live input pauses.
 
         digest: is updated with what was read. Raises DataError.
         """
         raise NotImplementedError
 
     def chunks(
-        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash, limits: tuple[int, int]
+        self, source: Source, stream: Any, schema: Schema, digest: _Hash, limits: tuple[int, int]
     ) -> Iterator[tuple[Sequence[Any], int, bool]]:
         """Yield rows in chunks, how many they are, and whether a live input pauses behind them. A chunk ends
         with the row that reaches one of the limits, rows and size, so that where it ends depends on the input
@@ -158,37 +141,35 @@ class Format:
         if chunk:
             yield chunk, len(chunk), False
 
-    def parse(self, rows: Any, schema: Schema, keys: Callable[[Any], None]) -> Rows:
-        """Return what the rows of a chunk hold. keys: raises RowError where a row of JSONL has keys that it
-        may not have.
+    def parse(self, rows: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+        """Return what the rows of a chunk hold. What a row has too much stays with its last column.
+
+        check_keys: raises RowError where a row of JSONL has keys that it may not have.
         """
-        raise NotImplementedError
+        count, texts, values = len(schema.columns), list[Text](), list[Sequence[Any]]()
+        delimiter = schema.dialect.delimiter if schema.dialect else ","
+        for row in rows:
+            fields = row.fields if isinstance(row, Broken) else row
+            if isinstance(row, Broken):
+                texts.append((None, row.reason))
+            elif len(fields) != count:
+                columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
+                texts.append((None, f"the row has {columns}, the header {count}"))
+            else:
+                texts.append(text_or_reason(fields[schema.text]))
+            if len(fields) > count:
+                fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
+            values.append(fields if len(fields) == count else fields + [None] * (count - len(fields)))
+        return Rows(texts, lambda: values)
 
-    def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
-        """Return text and labels of a row of labelled data, where ``has_labels``; None for a row that is none
-        of the data. Raises DataError.
-        """
-        raise NotImplementedError
+    def header(self, columns: OutputColumns) -> bytes:
+        """Return what stands before the first row of an output. Raises MissingPackageError."""
+        return b""
 
-    def fraction(self, source: Source, stream: Stream | None, row: int) -> float | None:
-        """Return the part of an input that was read when so many rows were, 0 to 1; None if unknown."""
-        return stream.fraction if stream is not None else None
-
-    def writer(self, columns: OutputColumns) -> Writer:
-        """Return what writes rows with these columns. Raises MissingPackageError."""
+    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+        """Return the bytes of the rows of a chunk, as far as they are written."""
         raise NotImplementedError
 
     def assemble(self, partial: str, path: str) -> None:
         """Put the file ``path`` together from all that was written to ``partial``; of ``is_assembled``."""
         raise NotImplementedError
-
-
-def refuse_bytes(rows: Rows, output: OutputColumns) -> None:
-    """Put an error in place of the text of each row with another column that is not UTF-8."""
-    for i, (text, _) in enumerate(rows.texts):
-        if text is None:
-            continue
-        for value, name in zip(output.pick(rows.values[i]), output.columns):
-            if isinstance(value, str) and utf8_error(value):
-                rows.texts[i] = None, f"column {name!r} is not UTF-8; leave it out with --keep"
-                break

@@ -9,11 +9,17 @@ from typing import Any
 
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
-from edge_lstm.tables.columns import column_index, find_label_column
-from edge_lstm.tables.format import Format, Row
+from edge_lstm.tables.format import Row
 from edge_lstm.tables.reader import Inputs, open_inputs
-from edge_lstm.tables.schema import ReadOptions
+from edge_lstm.tables.schema import ReadOptions, column_index, find_label_column
 from edge_lstm.tables.values import Number
+
+FASTTEXT_PREFIX = "__label__"
+UNLABELLED = "unsup"  # the folder of texts without a label, of the reviews
+_NO_LABEL = f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
+_FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+
+LabelledText = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,6 @@ def read_labelled(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
-    follow_links: bool = False,
 ) -> Labelled:
     """Read CSV, TSV, JSONL or Parquet with a text and a label column, text files of ``__label__x text`` lines
     (fastText), or a folder with one folder of ``.txt`` files per label (as ``aclImdb/test``: the label is
@@ -54,26 +59,24 @@ def read_labelled(
     wanted, labels in one text are joined by LABEL_JOINT unless another separator is given.
 
     format: where a file's suffix does not tell it, or it is ``-``, standard input.
-    follow_links: whether what symbolic links inside a folder lead to is read.
     Columns are found by their names where those are plain. Raises DataError with file and row where a row
     has no text, or no label and each needs one, or where its labels have no known form.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
-    options = ReadOptions(text_column=text_column, label_column=label_column, follow_links=follow_links)
+    options = ReadOptions(text_column=text_column, label_column=label_column)
     inputs = open_inputs(given, format=format, options=options)
     reader = _LabelReader(inputs, label_column, label_separator, tuple(label_columns), several=several)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
-    unlabelled, first = 0, ""
+    first = ""  # without a label
     for row in inputs.rows():
         labelled = reader.read(row)
-        if labelled is None:
-            continue
-        texts.append(labelled[0])
-        labels.append(labelled[1])
-        if not labelled[1]:
-            unlabelled, first = unlabelled + 1, first or f"{row.source} row {row.number}: {reader.lacking}"
+        if labelled is not None:
+            texts.append(labelled[0])
+            labels.append(labelled[1])
+            first = first or ("" if labelled[1] else f"{row.source} row {row.number}: {reader.lacking}")
+    unlabelled = labels.count(())
     if len(texts) == unlabelled and (reader.several or not texts):
         raise DataError(f"{inputs.sources[0].name} has no labelled row; check the file")
     if reader.several:
@@ -87,13 +90,13 @@ def read_labelled(
 def has_labels(path: Path, *, format: str | None = None, text_column: str | None = None) -> bool:  # noqa: A002
     """Return whether a file has a column of labels, or a line with one. Raises DataError if unreadable."""
     inputs = open_inputs([path], format=format, options=ReadOptions(text_column=text_column))
+    own_labels = _OWN_LABELS.get(inputs.format.name)
+    if own_labels is not None:
+        return any((own_labels(row) or ("", ()))[1] for row in inputs.rows() if row.text is not None)
     try:
-        if not inputs.format.has_labels:
-            return find_label_column(inputs.schema.columns, None, inputs.sources[0].name) >= 0
+        return find_label_column(inputs.schema.columns, None, inputs.sources[0].name) >= 0
     except DataError:
         return False
-    rows = (row for row in inputs.rows() if row.text is not None)
-    return any((inputs.format.labels(row) or ("", ()))[1] for row in rows)
 
 
 class _LabelReader:
@@ -111,71 +114,86 @@ class _LabelReader:
         several: bool | None,
     ) -> None:
         schema, where = inputs.schema, inputs.sources[0].name
-        self.format = inputs.format
-        _check_choices(where, self.format, column, separator, flags)
+        if separator is not None and not separator.strip():
+            raise DataError("the label separator is empty or blank; give a character that no label holds")
+        if flags and (column is not None or separator is not None):
+            raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
+        if len(set(flags)) < len(flags):
+            raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
         self.several = bool(several or flags or separator is not None)
-        self.separator = separator or (LABEL_JOINT if several else None)
-        self.flags: list[str] = []  # the columns of 0 and 1
-        self.column, self.lacking = "", self.format.lacking_label
-        if self.format.has_labels:
+        self._separator = separator or (LABEL_JOINT if several else None)
+        self.lacking = _NO_LABEL
+        self._own_labels = _OWN_LABELS.get(schema.format)
+        self._column, self._flags = "", list[str]()  # of the label, or those of 0 and 1
+        if self._own_labels is not None:
+            if flags or separator is not None:
+                hint = "leave --label-columns and --label-separator out"
+                raise DataError(f"{where} is {schema.format}, whose labels are in no column; {hint}")
             return
-        if flags:
-            indexes = [column_index(schema.columns, name, where) for name in flags]
-            self.flags = [schema.columns[i] for i in indexes]
-        else:
+        indexes = [column_index(schema.columns, name, where) for name in flags]
+        self._flags = [schema.columns[i] for i in indexes]
+        if not flags:
             indexes = [find_label_column(schema.columns, column, where)]
-            self.column = schema.columns[indexes[0]]
-            self.lacking = f"no label in {self.column!r}"
+            self._column = schema.columns[indexes[0]]
+            self.lacking = f"no label in {self._column!r}"
         if schema.text in indexes:
             raise DataError(
                 f"{where}: {schema.text_column!r} cannot be both the text and the label; "
                 "name the other with --text-column or --label-column"
             )
 
-    def read(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
-        """Return text and labels; None for what is no row of the data."""
-        if self.format.has_labels:
-            labelled = self.format.labels(row)
-            if labelled is None:
-                return None
-            names = tuple(dict.fromkeys(labelled[1]))
-            self.several = self.several or len(names) > 1
-            return labelled[0], names
-        text, where = row.required_text(), f"{row.source} row {row.number}"
-        if self.flags:
-            return text, tuple(name for name in self.flags if _flag(row.values[name], name, where))
-        value = row.values[self.column]
+    def read(self, row: Row) -> LabelledText | None:
+        """Return text and labels, each once; None for what is no row of the data."""
+        if self._own_labels is None:
+            text, names = row.required_text(), tuple(self._names(row))
+        elif (labelled := self._own_labels(row)) is not None:
+            text, names = labelled
+            self.several = self.several or len(set(names)) > 1
+        else:
+            return None
+        return text, tuple(dict.fromkeys(names))
+
+    def _names(self, row: Row) -> Sequence[str]:
+        where = f"{row.source} row {row.number}"
+        if self._flags:
+            return [name for name in self._flags if _flag(row.values[name], name, where)]
+        value = row.values[self._column]
         if isinstance(value, list):
             self.several = True
-            names = tuple(map(_label, value))
-            if not all(names):
-                raise DataError(f"{where}: an entry of {self.column!r} is no label; give a list of texts")
-            return text, tuple(dict.fromkeys(names))
+            if not all(names := list(map(_label, value))):
+                raise DataError(f"{where}: an entry of {self._column!r} is no label; give a list of texts")
+            return names
         if self.several and isinstance(value, dict):
-            raise DataError(f"{where}: {self.column!r} holds an object; give a text, or a list of texts")
-        parts = _label(value).split(self.separator) if self.separator else [_label(value)]
-        return text, tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+            raise DataError(f"{where}: {self._column!r} holds an object; give a text, or a list of texts")
+        parts = _label(value).split(self._separator) if self._separator else [_label(value)]
+        return [part.strip() for part in parts if part.strip()]
 
 
-def _check_choices(
-    where: str, reading: Format, column: str | None, separator: str | None, flags: tuple[str, ...]
-) -> None:
-    if separator is not None and not separator.strip():
-        raise DataError(
-            "the label separator is empty or blank; give a character that no label holds, such as '|'"
-        )
-    if flags and (column is not None or separator is not None):
-        raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
-    if len(set(flags)) < len(flags):
-        raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
-    if reading.has_labels and (flags or separator is not None):
-        raise DataError(
-            f"{where} is {reading.name}, whose labels are in no column; "
-            "leave --label-columns and --label-separator out"
-        )
+def _line_labels(row: Row) -> LabelledText:
+    """``__label__x text``, or several labels before the text."""
+    names, rest = [], row.required_text().lstrip()
+    while rest.startswith(FASTTEXT_PREFIX):
+        first, _, rest = rest.partition(" ")
+        if first == FASTTEXT_PREFIX:
+            raise DataError(f"{row.source} row {row.number}: {FASTTEXT_PREFIX} without a name; name it")
+        names.append(first.removeprefix(FASTTEXT_PREFIX))
+        if rest.lstrip().startswith(FASTTEXT_PREFIX):
+            rest = rest.lstrip()
+    return rest, tuple(names)
 
 
-_FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+def _folder_labels(row: Row) -> LabelledText | None:
+    """The label is the first folder of the path. Files beside the folders belong to no label."""
+    path = Path(row.values["path"])
+    if len(path.parts) == 1 or path.parts[0] == UNLABELLED:
+        return None
+    if row.text is None:
+        raise DataError(f"{Path(row.source, path)}: {row.error}; correct or remove the file")
+    return row.text, path.parts[:1]
+
+
+# The formats whose rows have their labels in no column.
+_OWN_LABELS = {"text": _line_labels, "folder": _folder_labels}
 
 
 def _flag(value: Any, name: str, where: str) -> bool:

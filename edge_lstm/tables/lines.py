@@ -1,35 +1,29 @@
-"""Text: one document per line. Written as text, a row is what was added to it, tab-separated."""
+"""Text, one document per line, and JSONL, one object per line.
+
+Written as text, a row is what was added to it, tab-separated.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Broken, Format, OutputColumns, Row, Rows, too_long
-from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import LongLine, Stream, check_text
-from edge_lstm.tables.values import Text, text_or_reason
+from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Rows, too_long
+from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, ReadOptions, Schema, Source
+from edge_lstm.tables.stream import HEAD_BYTES, LongLine, check_text, table_head
+from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, Text, depth, json_text, replaced, utf8_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-FASTTEXT_PREFIX = "__label__"
 _BREAKS = re.compile("[\t\r\n]")
-
-
-def line_rows(stream: Stream | None, digest: _Hash) -> Iterator[tuple[bytes | Broken | None, int]]:
-    """Yield each line of a stream without its end, and its size (see Format.rows)."""
-    assert stream is not None
-    for piece in stream.pieces(digest):
-        if piece is None:
-            yield None, 0
-        elif isinstance(piece, LongLine):
-            yield too_long(piece.size), 0
-        else:
-            for line in piece.removesuffix(b"\n").split(b"\n"):
-                yield (line if len(line) <= MAX_ROW_BYTES else too_long(len(line))), len(line)
+RAW_COLUMN = "raw"  # of a row that is no JSON object: the row as a string
+_TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
+_DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
+_KINDS = {bool: "true or false", Number: "a number", str: "a string", list: "a list", dict: "an object"}
 
 
 class TextFormat(Format):
@@ -38,59 +32,132 @@ class TextFormat(Format):
     name = "text"
     suffixes = (".txt", ".text", ".ft")
     has_fixed_columns = False
-    has_labels = True
-    lacking_label = f"the line does not begin with {FASTTEXT_PREFIX}NAME; a text file needs it on every line"
 
-    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
-        assert stream is not None
+    def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         check_text(source, stream.head())
         return Schema(self.name, ("text",), 0)
 
-    def rows(self, source: Source, stream: Stream | None, digest: _Hash, schema: Schema) -> Iterator[Any]:
-        return line_rows(stream, digest)
+    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+        """A row is a line without its end, the only field."""
+        for piece in stream.pieces(digest):
+            if piece is None:
+                yield None, 0
+            elif isinstance(piece, LongLine):
+                yield too_long(piece.size), 0
+            else:
+                for line in piece.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n"):
+                    size = len(line)
+                    yield ([line.removesuffix("\r")] if size <= MAX_ROW_BYTES else too_long(size)), size
 
-    def parse(self, rows: Any, schema: Schema, keys: object) -> Rows:
-        texts: list[Text] = []
-        values: list[Sequence[Any]] = []
-        for row in rows:
-            if isinstance(row, Broken):
-                texts.append((None, row.reason))
-                values.append((None,))
-                continue
-            text = row.removesuffix(b"\r").decode("utf-8", "surrogateescape")
-            texts.append(text_or_reason(text))
-            values.append((text,))
-        return Rows(texts, lambda: values)
-
-    def labels(self, row: Row) -> tuple[str, tuple[str, ...]] | None:
-        """``__label__x text``, or several labels before the text."""
-        names, rest = [], row.required_text().lstrip()
-        while rest.startswith(FASTTEXT_PREFIX):
-            first, _, rest = rest.partition(" ")
-            if first == FASTTEXT_PREFIX:
-                raise DataError(f"{row.source} row {row.number}: {FASTTEXT_PREFIX} without a name; name it")
-            names.append(first.removeprefix(FASTTEXT_PREFIX))
-            if rest.lstrip().startswith(FASTTEXT_PREFIX):
-                rest = rest.lstrip()
-        return rest, tuple(names)
-
-    def writer(self, columns: OutputColumns) -> TextWriter:
-        return TextWriter()
-
-
-class TextWriter:
-    """Writes the added columns alone; a tab or a line end in a value becomes a space."""
-
-    header = b""
-
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
-        """See Writer."""
+    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+        """The added columns alone; a tab or a line end in a value becomes a space."""
         lines = [
-            "\t".join(["" if value is None else _BREAKS.sub(" ", str(value)) for value in values])
+            "\t".join(["" if value is None else _BREAKS.sub(" ", str(value)) for value in values]) + "\n"
             for values in added
             if values is not None
         ]
-        return "".join([line + "\n" for line in lines]).encode()
+        return "".join(lines).encode()
 
 
-TEXT = TextFormat()
+class JsonlFormat(TextFormat):
+    """Files with a JSON object on each line."""
+
+    name = "jsonl"
+    suffixes = (".jsonl", ".ndjson", ".json")
+    needs_utf8 = True
+
+    def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
+        head = table_head(source, stream)
+        lines = head.removeprefix(BOM).decode("utf-8", "surrogateescape").split("\n")
+        if len(head) >= HEAD_BYTES:
+            lines.pop()  # cut by the look, not by the file
+        keys: dict[str, None] = {}
+        for line in lines:
+            try:
+                keys.update(dict.fromkeys(_object(line)))
+            except RowError:
+                continue  # a bad row is an error row, not the end of the run
+        if not keys or lines[0].strip() == "[":
+            is_list = head.lstrip().startswith(b"[")
+            hint = f"convert it with: jq -c '.[]' {source.path}" if is_list else "give one JSON object a line"
+            raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
+        columns = tuple(keys)
+        return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
+
+    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+        for row, size in super().rows(source, stream, digest, schema):
+            if row is None or isinstance(row, Broken) or row[0].strip():
+                yield row, size
+
+    def parse(self, rows: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+        texts: list[Text] = []
+        objects: list[dict[str, Any]] = []
+        for row in rows:
+            fields: dict[str, Any] = {}
+            try:
+                if isinstance(row, Broken):
+                    raise RowError(row.reason)
+                fields = {RAW_COLUMN: replaced(row[0])}
+                parsed = _object(row[0])
+                check_keys(parsed)
+                fields = parsed
+                texts.append((_text(fields, schema.text_column), None))
+            except RowError as error:
+                texts.append((None, str(error)))
+            objects.append(fields)
+        return Rows(texts, lambda: [[o.get(n) for n in schema.columns] for o in objects], objects)
+
+    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+        """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
+        keys = [json_text(name) + ": " for name in columns.added]
+        lines = []
+        for i, behind in enumerate(added):
+            if behind is None:
+                continue
+            if rows.objects is not None and columns.kept is None:
+                own = list(rows.objects[i].items())
+            else:
+                own = list(zip(columns.columns, columns.pick(rows.values[i])))
+            items = [f"{json_text(key)}: {json_text(value)}" for key, value in own]
+            # A float32 is written in its shortest digits.
+            items += [
+                key + (json_text(value) if value is None or isinstance(value, str) else str(value))
+                for key, value in zip(keys, behind)
+            ]
+            lines.append("{" + ", ".join(items) + "}\n")
+        text = "".join(lines)
+        # JSON has an escape for a lone surrogate.
+        is_unicode = columns.schema.is_unicode
+        return text.encode("utf-8", "backslashreplace") if is_unicode else replaced(text).encode()
+
+
+def _text(row: dict[str, Any], column: str) -> str:
+    text = row.get(column)
+    if isinstance(text, str) and not isinstance(text, Number):
+        return text
+    if column not in row:
+        raise RowError(f"the row has no {column!r}")
+    raise RowError("the text is null" if text is None else f"the text is {_kind(text)}, not a string")
+
+
+def _object(line: str) -> dict[str, Any]:
+    if where := utf8_error(line):
+        raise RowError(f"the row is not UTF-8 {where}")
+    try:
+        row = _DECODER.decode(line)
+    except RecursionError:
+        raise RowError(_TOO_DEEP) from None
+    except ValueError as error:
+        raise RowError(f"the row is not JSON: {error}") from None
+    if line.count("{") + line.count("[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
+        raise RowError(_TOO_DEEP)
+    if not isinstance(row, dict):
+        raise RowError(f"the row is {_kind(row)}, not an object")
+    return row
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "null")
+
+
+TEXT, JSONL = TextFormat(), JsonlFormat()

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.tables.format import Format, OutputColumns, Rows
+from edge_lstm.tables.format import Added, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
-from edge_lstm.tables.stream import Stream
-from edge_lstm.tables.values import Number, Text, cell_text, replaced, utf8_error
+from edge_lstm.tables.values import Number, Text, cell_text, replaced, text_or_reason
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -38,11 +37,10 @@ class ParquetFormat(Format):
     suffixes = (".parquet", ".pq")
     is_stream = False
     is_assembled = needs_utf8 = True
-    default_output = "jsonl"
 
-    def schema(self, source: Source, stream: Stream | None, options: ReadOptions) -> Schema:
+    def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         with _open(source.path) as file:
-            types = file.schema_arrow
+            types, count = file.schema_arrow, file.metadata.num_rows
         columns = tuple(types.names)
         text = options.find_text(columns, source)
         field = types.field(text)  # by its index: names may repeat
@@ -52,10 +50,10 @@ class ParquetFormat(Format):
                 f"{source.path}: column {field.name!r} holds {field.type}, not text; "
                 "choose another --text-column"
             )
-        return Schema(self.name, columns, text, types=types.serialize().to_pybytes())
+        return Schema(self.name, columns, text, rows=count, types=types.serialize().to_pybytes())
 
     def chunks(
-        self, source: Source, stream: Stream | None, schema: Schema, digest: _Hash, limits: tuple[int, int]
+        self, source: Source, stream: Any, schema: Schema, digest: _Hash, limits: tuple[int, int]
     ) -> Iterator[tuple[Sequence[Any], int, bool]]:
         done = 0
         with _open(source.path) as file:
@@ -71,22 +69,33 @@ class ParquetFormat(Format):
                         yield data, batch.num_rows, False
                         done += batch.num_rows
                 except (pyarrow().ArrowException, OSError) as error:
-                    reason = _first_line(error)
                     raise DataError(
-                        f"{source.path} is damaged after row {done} ({reason}); copy or write it again"
+                        f"{source.path} is damaged after row {done} ({_first_line(error)}); "
+                        "copy or write it again"
                     ) from None
 
-    def parse(self, rows: Any, schema: Schema, keys: object) -> Rows:
+    def parse(self, rows: Any, schema: Schema, check_keys: object) -> Rows:
         table = pyarrow().ipc.open_stream(rows).read_all()
         texts = [_text(value) for value in plain_values(table.column(schema.text))]
         return Rows(texts, lambda: list(zip(*map(plain_values, table.columns))), table=table)
 
-    def fraction(self, source: Source, stream: Stream | None, row: int) -> float | None:
-        with _open(source.path) as file:
-            return row / max(1, int(file.metadata.num_rows))
+    def header(self, columns: OutputColumns) -> bytes:
+        return _to_bytes(_types(columns).empty_table())
 
-    def writer(self, columns: OutputColumns) -> ParquetWriter:
-        return ParquetWriter(columns)
+    def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
+        """Columns of a Parquet input keep their types; those of other formats are strings, exactly what stood
+        in the file (of JSONL, what is no string is its JSON text).
+        """
+        arrow, types = pyarrow(), _types(columns)
+        count = len(columns.columns)
+        own = arrow.schema([types.field(i) for i in range(count)])
+        table = _strings(rows, columns, own) if rows.table is None else _typed(rows.table, columns, own)
+        chosen = [i for i, value in enumerate(added) if value is not None]
+        if len(chosen) < len(added):
+            table = table.take(arrow.array(chosen, arrow.int64()))
+        behind = zip(*[added[i] or () for i in chosen])
+        arrays = [arrow.array(column, kind) for column, kind in zip(behind, types.types[count:])]
+        return _to_bytes(arrow.table([*table.columns, *arrays], schema=types))
 
     def assemble(self, partial: str, path: str) -> None:
         """A row group holds the streams that fill 16 MiB: the same streams give the same bytes."""
@@ -104,58 +113,38 @@ class ParquetFormat(Format):
                         tables = []
 
 
-class ParquetWriter:
-    """Columns of a Parquet input keep their types; those of other formats are strings, exactly what stood in
-    the file (of JSONL, what is no string is its JSON text).
-    """
+def _types(columns: OutputColumns) -> Any:
+    """Return the Arrow schema of an output."""
+    arrow = pyarrow()
+    kinds = [arrow.string()] * len(columns.columns)
+    if columns.schema.types is not None:
+        kinds = list(columns.pick(arrow.ipc.read_schema(arrow.py_buffer(columns.schema.types)).types))
+    kinds += [arrow.float32() if is_number else arrow.string() for is_number in columns.added.values()]
+    return arrow.schema(list(zip([*columns.columns, *columns.added], kinds)))
 
-    def __init__(self, columns: OutputColumns) -> None:
-        self._columns = columns
-        self._is_unicode = columns.schema.format == "jsonl"
-        arrow = pyarrow()
-        kinds = [arrow.string()] * len(columns.columns)
-        if columns.schema.types is not None:
-            types = arrow.ipc.read_schema(arrow.py_buffer(columns.schema.types))
-            kinds = list(columns.pick(types.types))
-        self._own = arrow.schema(list(zip(columns.columns, kinds)))
-        self._added = [arrow.float32() if number else arrow.string() for number in columns.numbers]
-        self._schema = arrow.schema([*self._own, *map(arrow.field, columns.added, self._added)])
-        self.header = _to_bytes(self._schema.empty_table())
 
-    def write(self, rows: Rows, added: Sequence[Sequence[Any] | None]) -> bytes:
-        """See Writer."""
-        arrow = pyarrow()
-        table = self._strings(rows) if rows.table is None else self._typed(rows.table)
-        chosen = [i for i, value in enumerate(added) if value is not None]
-        if len(chosen) < len(added):
-            table = table.take(arrow.array(chosen, arrow.int64()))
-        behind = list(zip(*[added[i] or () for i in chosen])) or [()] * len(self._added)
-        arrays = [arrow.array(column, kind) for column, kind in zip(behind, self._added)]
-        return _to_bytes(arrow.table([*table.columns, *arrays], schema=self._schema))
+def _typed(table: Any, columns: OutputColumns, types: Any) -> Any:
+    """Return the kept columns of a table of the input, with the types of the first input."""
+    table = table if columns.kept is None else table.select(list(columns.kept))
+    try:
+        return table.rename_columns(list(columns.columns)).cast(types)
+    except (pyarrow().ArrowException, ValueError) as error:
+        raise DataError(
+            f"an input has columns of other types than the first ({_first_line(error)}); "
+            "score it in a run of its own"
+        ) from None
 
-    def _typed(self, table: Any) -> Any:
-        """Return the kept columns of a table of the input, with the types of the first input."""
-        columns = self._columns
-        table = table if columns.kept is None else table.select(list(columns.kept))
-        try:
-            return table.rename_columns(list(columns.columns)).cast(self._own)
-        except (pyarrow().ArrowException, ValueError) as error:
-            raise DataError(
-                f"an input has columns of other types than the first ({_first_line(error)}); "
-                "score it in a run of its own"
-            ) from None
 
-    def _strings(self, rows: Rows) -> Any:
-        arrow = pyarrow()
-        cells = [[self._cell(value) for value in self._columns.pick(row)] for row in rows.values]
-        columns = zip(*cells) if cells else [()] * len(self._own)
-        return arrow.table([arrow.array(column, arrow.string()) for column in columns], schema=self._own)
-
-    def _cell(self, value: Any) -> str | None:
+def _strings(rows: Rows, columns: OutputColumns, types: Any) -> Any:
+    def cell(value: Any) -> str | None:
         if value is None:
             return None
         text = cell_text(value)
-        return text.encode("utf-8", "replace").decode() if self._is_unicode else replaced(text)
+        return text.encode("utf-8", "replace").decode() if columns.schema.is_unicode else replaced(text)
+
+    arrow = pyarrow()
+    cells = [[cell(value) for value in columns.pick(row)] for row in rows.values]
+    return arrow.table([arrow.array(column, arrow.string()) for column in zip(*cells)], schema=types)
 
 
 def plain_values(column: Any) -> list[Any]:
@@ -214,11 +203,9 @@ def _first_line(error: Exception) -> str:
 def _text(value: Any) -> Text:
     if value is None:
         return None, "the text is null"
-    if utf8_error(value):
-        return None, "the text is not UTF-8"
     if len(value) > MAX_ROW_BYTES:
         return None, f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
-    return value, None
+    return text_or_reason(value)
 
 
 PARQUET = ParquetFormat()

@@ -1,36 +1,63 @@
-"""Named inputs → checked ones, their rows in order, in chunks or one by one."""
+"""Named inputs (paths, globs, folders, ``-``) → their rows in order, in chunks or one by one."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from edge_lstm.atomic import is_leftover
 from edge_lstm.errors import DataError
+from edge_lstm.tables import csv, folder, lines, parquet
 from edge_lstm.tables.format import Format, Row
-from edge_lstm.tables.formats import FORMATS
-from edge_lstm.tables.schema import ReadOptions, Schema, Source
-from edge_lstm.tables.sources import find_sources
+from edge_lstm.tables.schema import STDIN, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import Stream
 from edge_lstm.tables.values import replaced
 
+# A new format is a module of its own, and a name in this list.
+FORMATS: dict[str, Format] = {
+    each.name: each for each in (lines.TEXT, csv.CSV, csv.TSV, lines.JSONL, parquet.PARQUET, folder.FOLDER)
+}
+_BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.suffixes}
+# Of archives, which only the workstation reads.
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DEFAULT_OPTIONS = ReadOptions()
 LIMITS = (2048, 2**18)  # rows and characters of a chunk
+
+
+def named(name: str) -> Format:
+    """Return the format that an option calls so. Raises DataError."""
+    if name not in FORMATS:
+        raise DataError(f"no format {name!r}; give one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def is_gzip(path: str) -> bool:
+    """Return whether a path's suffix says that the file is compressed."""
+    return path.lower().endswith(".gz")
+
+
+def format_of(path: str) -> str | None:
+    """Return the name of the format that a path's suffix says, compressed or not; None where it says none."""
+    return _BY_SUFFIX.get(PurePath(path[:-3] if is_gzip(path) else path).suffix.lower())
 
 
 @dataclass(frozen=True)
 class Chunk:
     """Some rows that follow each other in one input.
 
-    source: the index of the input. first: how many of its rows are before these. count: how many these are.
+    source: the name of the input. first: how many of its rows are before these. count: how many these are.
     rows: for Format.parse. is_pause: the input has nothing more for now (there may be no rows, then).
     digest: SHA-256 of all that was read of the inputs up to here, in hexadecimal.
     fraction: the part of the inputs that was read, 0 to 1; None where their end is not known.
     """
 
-    source: int
+    source: str
     first: int
     count: int
     rows: Sequence[Any]
@@ -70,9 +97,9 @@ class Inputs:
             row = 0
             try:
                 for rows, count, pause in self.format.chunks(source, stream, schema, digest, limits):
-                    part = self.format.fraction(source, stream, row + count)
+                    part = stream.fraction if stream else (row + count) / max(1, schema.rows or 0)
                     done = None if part is None else (index + part) / len(self.sources)
-                    yield Chunk(index, row, count, rows, pause, digest.hexdigest(), done)
+                    yield Chunk(source.name, row, count, rows, pause, digest.hexdigest(), done)
                     row += count
             finally:
                 if stream is not None:
@@ -81,13 +108,12 @@ class Inputs:
     def rows(self) -> Iterator[Row]:
         """Yield every row, in order. Raises DataError where an input cannot be read on."""
         for chunk in self.chunks():
-            name = self.sources[chunk.source].name
-            parsed = self.format.parse(chunk.rows, self.schema, lambda _: None)
+            parsed, names = self.format.parse(chunk.rows, self.schema, lambda _: None), self.schema.columns
             for i, ((text, error), values) in enumerate(zip(parsed.texts, parsed.values), chunk.first + 1):
-                yield Row(name, i, dict(zip(self.schema.columns, map(self._value, values))), text, error)
+                yield Row(chunk.source, i, dict(zip(names, map(self._value, values))), text, error)
 
     def _value(self, value: Any) -> Any:
-        is_bytes = isinstance(value, str) and not value.isascii() and not self.format.is_unicode
+        is_bytes = isinstance(value, str) and not value.isascii() and not self.schema.is_unicode
         return replaced(value) if is_bytes else value
 
 
@@ -99,10 +125,10 @@ def open_inputs(
 ) -> Inputs:
     """Return paths, globs, folders or ``-`` as inputs, their columns found and compared.
 
-    Raises DataError, or MissingPackageError for Parquet and zstd files without their package.
+    Raises DataError, or MissingPackageError for Parquet without its package.
     """
     options.check()
-    sources = find_sources(paths, format or options.format, follow_links=options.follow_links)
+    sources = _find_sources(paths, format or options.format)
     streams: dict[int, Stream] = {}
     schemas: list[Schema] = []
     for index, source in enumerate(sources):
@@ -134,3 +160,63 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield every row of the inputs, in order; one without a text says why. Raises as :func:`open_inputs`."""
     return open_inputs(paths, format=format, options=ReadOptions(text_column=text_column)).rows()
+
+
+def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Source, ...]:  # noqa: A002
+    """Return what was named as sources, all of one format. Raises DataError."""
+    if not paths:
+        raise DataError("no input; name files, folders, globs or - for standard input")
+    if format is not None:
+        named(format)
+    expanded = [name for path in paths for name in _expand(os.fspath(path))]
+    if STDIN in expanded and len(expanded) > 1:
+        raise DataError("standard input (-) cannot be read together with files; give one or the other")
+    sources = tuple(_source(name, format) for name in expanded)
+    formats = {source.format: source.path for source in sources}
+    if len(formats) > 1:
+        names = ", ".join(f"{path}: {name}" for name, path in formats.items())
+        raise DataError(f"the inputs are of different formats ({names}); use one format in a run")
+    return sources
+
+
+def _expand(path: str) -> list[str]:
+    """Return the paths that a glob matches, sorted, without what unfinished runs left; else the path."""
+    if path == STDIN or os.path.lexists(path) or not glob.has_magic(path):
+        return [path]
+    matches = glob.glob(path, recursive=True)  # noqa: PTH207 - the pattern may be absolute
+    paths = sorted(name for name in matches if not is_leftover(name))
+    if not paths:
+        raise DataError(f"no file matches {path!r}; check the pattern")
+    # 'data/**' also names the folders on the way: their files are matched by themselves.
+    return [name for name in paths if not Path(name).is_dir()] or paths
+
+
+def _source(path: str, format: str | None) -> Source:  # noqa: A002
+    if path == STDIN:
+        if format is not None and not FORMATS[format].is_stream:
+            raise DataError(f"standard input cannot be read as {format}; give the path of a file")
+        return Source(path, format or lines.TEXT.name)
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        where = f", where the link {path} leads" if os.path.islink(path) else ""  # noqa: PTH114
+        name = os.readlink(path) if where else path  # noqa: PTH115
+        raise DataError(f"no such file: {name}{where}; check the path") from None
+    except OSError as error:  # a loop of symbolic links, a folder that may not be searched
+        raise DataError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from None
+    if stat.S_ISDIR(mode):
+        if format not in (None, folder.FOLDER.name):
+            hint = f"name its files, as in '{path}/*.{format}'"
+            raise DataError(f"{path} is a folder, not a {format} file; {hint}")
+        return folder.folder_source(path)
+    if format == folder.FOLDER.name:
+        raise DataError(f"{path} is a file, not a folder; leave the format out or name a folder")
+    told = format or format_of(path)
+    if told is None:
+        raise DataError(
+            f"{path}: the suffix does not say what it holds; "
+            f"name the format ({', '.join(FORMATS)}) with --input-format"
+        )
+    if not os.access(path, os.R_OK):
+        raise DataError(f"cannot read {path}: permission denied; check its permissions")
+    return Source(path, told, FORMATS[told].is_stream and is_gzip(path))

@@ -1,31 +1,35 @@
-"""What an input is: where it lies, how it is read, what its beginning says of its columns."""
+"""What an input is: where it lies, how it is read, and its columns, that of the text among them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.columns import find_text_column
-from edge_lstm.tables.compression import Compression
+from edge_lstm.printable import listed
 
 STDIN = "-"
 BOM = b"\xef\xbb\xbf"
 MAX_ROW_BYTES = 16 * 2**20  # a longer row is no document: it becomes an error row and is not kept in memory
+TEXT_NAMES = (
+    *("text", "review", "content", "sentence", "comment", "document", "body", "message", "tweet"),
+    *("review_text", "review_body", "reviewtext", "comment_text"),
+)
+LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "labels", "intent")
 
 
 @dataclass(frozen=True)
 class Source:
     """One input. path: a file, ``-`` for standard input, or the top of a folder of ``.txt`` files.
 
-    format: the name of its format. files: of a folder, its ``.txt`` files, relative to it, in order.
-    follow_links: whether symbolic links inside the folder are followed.
+    format: the name of its format. is_gzip: whether it is compressed.
+    files: of a folder, its ``.txt`` files, relative to it, in order.
     """
 
     path: str
     format: str
-    compression: Compression | None = None
+    is_gzip: bool = False
     files: tuple[str, ...] = ()
-    follow_links: bool = False
 
     @property
     def name(self) -> str:
@@ -37,17 +41,13 @@ class Source:
 class ReadOptions:
     """How inputs are read where that is not to be found out.
 
-    text_column: name or number (from 1). delimiter: of CSV and TSV. header: whether such files begin with
-        the names of their columns.
-    follow_links: whether what symbolic links inside a folder lead to is read.
+    text_column: name or number (from 1). delimiter: of CSV and TSV.
     label_column: of labelled data, the column that is not the text: name or number.
     format: its name, where a suffix does not say it.
     """
 
     text_column: str | None = None
     delimiter: str | None = None
-    header: bool = True
-    follow_links: bool = False
     label_column: str | None = None
     format: str | None = None
 
@@ -77,18 +77,94 @@ class Schema:
 
     format: the name of its format. columns: their names; for JSONL the keys of the first rows, in order of
         appearance. text: index of the text column.
-    dialect, header: of CSV and TSV; header: whether the first row holds the names.
+    is_unicode: whether its strings are Unicode by themselves, not bytes that may be no UTF-8 (see values.py).
+    rows: how many there are, where that is known. dialect: of CSV and TSV.
     types: of Parquet, the Arrow schema in Arrow's own form.
     """
 
     format: str
     columns: tuple[str, ...]
     text: int
+    is_unicode: bool = False
+    rows: int | None = None
     dialect: Dialect | None = None
-    header: bool = True
     types: bytes | None = None
 
     @property
     def text_column(self) -> str:
         """The name of the text column."""
         return self.columns[self.text]
+
+
+def find_text_column(
+    columns: Sequence[str], wanted: str | None, where: str, *, label: str | None = None
+) -> int:
+    """Index of the text column: the one asked for (by name, else by number from 1), the only one, the
+    only one with a plain name, or of two the one that is not ``label``. Raises DataError that lists the
+    columns.
+    """
+    try:
+        return _find(columns, wanted, where, TEXT_NAMES, "text", "--text-column")
+    except DataError:
+        if wanted is None and label is not None and len(columns) == 2:
+            return 1 - column_index(columns, label, where)
+        raise
+
+
+def find_label_column(columns: Sequence[str], wanted: str | None, where: str) -> int:
+    """Index of the label column, found as :func:`find_text_column` does."""
+    return _find(columns, wanted, where, LABEL_NAMES, "label", "--label-column")
+
+
+def holds_labels(columns: Sequence[str]) -> bool:
+    """Whether one of the columns has a name by which it is taken for that of the labels."""
+    return any(name.strip().lower() in LABEL_NAMES for name in columns)
+
+
+def column_index(columns: Sequence[str], wanted: str, where: str) -> int:
+    """Index of the column called ``wanted``, or else of the column with that number (from 1)."""
+    count = columns.count(wanted)
+    if count == 1:
+        return columns.index(wanted)
+    if count > 1:
+        numbers = ", ".join(str(i) for i, name in enumerate(columns, 1) if name == wanted)
+        raise DataError(f"{where} has {count} columns {wanted!r}; name one by its number: {numbers}")
+    if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 and 1 <= int(wanted) <= len(columns):
+        return int(wanted) - 1
+    raise DataError(f"{where} has no column {wanted!r}; its columns are {_names(columns)}")
+
+
+def distinct(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return column names in UTF-8, with repeated ones numbered."""
+    names = dict[str, None]()
+    for column in columns:
+        name = column = column.encode("utf-8", "replace").decode()
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{column}_{number}"
+        names[name] = None
+    return tuple(names)
+
+
+def _names(columns: Sequence[str]) -> str:
+    return listed([repr(name if len(name) <= 40 else name[:39] + "…") for name in columns], most=20)
+
+
+def _find(
+    columns: Sequence[str], wanted: str | None, where: str, names: Sequence[str], what: str, option: str
+) -> int:
+    if not columns:
+        raise DataError(f"{where} has no columns; give one with the {what}")
+    if wanted is not None:
+        return column_index(columns, wanted, where)
+    if what == "text" and len(columns) == 1:
+        return 0
+    lower = [name.strip().lower() for name in columns]
+    if lower.count(names[0]) == 1:  # 'text' beside 'review' is the text
+        return lower.index(names[0])
+    found = [i for i, name in enumerate(lower) if name in names]
+    if len(found) == 1:
+        return found[0]
+    reason = "several could hold" if found else "none of them plainly holds"
+    raise DataError(f"{where} has the columns {_names(columns)}: {reason} the {what}; name one with {option}")

@@ -1,16 +1,19 @@
-"""One opened input → its bytes in pieces of whole lines, with an eye on input that pauses."""
+"""One opened input, which gzip may have compressed → its bytes in pieces of whole lines, with an eye on input
+that pauses.
+"""
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import select
 import stat
+import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.compression import decompressed, read_error
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, STDIN, Source
 
 if TYPE_CHECKING:
@@ -42,13 +45,17 @@ class Stream:
             # Standard input under a descriptor of its own: closing it here leaves the caller's open.
             self._raw = io.FileIO(os.dup(0) if source.path == STDIN else source.path, "rb")
             state = os.fstat(self._raw.fileno())
-            is_regular = stat.S_ISREG(state.st_mode)
-            self.once = source.path == STDIN or not is_regular
-            self.live = source.compression is None and not is_regular
-            self._size = 0 if self.once else state.st_size
-            self._file = decompressed(io.BufferedReader(self._raw, _PIECE), source.compression)
         except OSError as error:
-            raise read_error(self._name, error) or error from None
+            raise self._read_error(error) from None
+        is_regular = stat.S_ISREG(state.st_mode)
+        self.once = source.path == STDIN or not is_regular
+        self.live = not source.is_gzip and not is_regular
+        self._size = 0 if self.once else state.st_size
+        self._file: IO[bytes] = self._raw
+        if source.is_gzip:
+            self._file = cast(
+                IO[bytes], gzip.GzipFile(fileobj=io.BufferedReader(self._raw, _PIECE), mode="rb")
+            )
 
     @property
     def fraction(self) -> float | None:
@@ -70,8 +77,8 @@ class Stream:
 
         digest: is updated with what was read. Raises DataError.
         """
-        parts: list[bytes] = []  # of a line whose end was not read yet
-        size, quotes, is_first = 0, 0, True
+        rest = b""  # of a line whose end was not read yet
+        size, quotes, is_first = 0, 0, True  # size: of one that is too long; else 0
         while True:
             if self.live and not self._head and self._is_idle():
                 yield None
@@ -81,26 +88,23 @@ class Stream:
             digest.update(data)
             if is_first:
                 data, is_first = data.removeprefix(BOM), False
-            if size > MAX_ROW_BYTES:
+            if size:
                 line, end, data = data.partition(b"\n")
                 size, quotes = size + len(line + end), quotes + line.count(b'"')
                 if not end:
                     continue
                 yield LongLine(size, quotes)
                 size = 0
-            lines, end, rest = data.rpartition(b"\n")
+            lines, end, behind = data.rpartition(b"\n")
             if end:
-                yield b"".join([*parts, lines, end])
-                parts, size = [], 0
-            parts.append(rest)
-            size += len(rest)
-            if size > MAX_ROW_BYTES:
-                quotes = sum(part.count(b'"') for part in parts)
-                parts.clear()
-        if size > MAX_ROW_BYTES:
+                yield rest + lines + end
+            rest = behind if end else rest + behind
+            if len(rest) > MAX_ROW_BYTES:
+                size, quotes, rest = len(rest), rest.count(b'"'), b""
+        if size:
             yield LongLine(size, quotes)
-        elif size:
-            yield b"".join(parts)
+        elif rest:
+            yield rest
 
     def close(self) -> None:
         """Close the input."""
@@ -116,24 +120,32 @@ class Stream:
 
     def _read(self) -> bytes:
         try:
-            # A file's pieces end where they did the last time; a pipe gives what is there.
-            return (self._raw.read(_PIECE) or b"") if self.live else self._file.read(_PIECE)
-        except Exception as error:
-            raise read_error(self._name, error) or error from None
+            return self._file.read(_PIECE) or b""
+        except (OSError, EOFError, zlib.error) as error:
+            raise self._read_error(error) from None
+
+    def _read_error(self, error: Exception) -> DataError:
+        if isinstance(error, EOFError):
+            return DataError(f"{self._name} is cut short: its compressed data ends too early; copy it again")
+        if isinstance(error, (gzip.BadGzipFile, zlib.error)):
+            return DataError(
+                f"{self._name} is damaged or not of the kind its suffix says ({error}); copy it again"
+            )
+        reason = error.strerror if isinstance(error, OSError) else error
+        return DataError(f"cannot read {self._name}: {reason}; check the file and its permissions")
 
 
 def check_text(source: Source, head: bytes) -> None:
     """Raise DataError where the beginning of an input is no text in UTF-8."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200:2].count(0) + head[1:200:2].count(0) > 40:
         hint = f"convert it with: iconv -f UTF-16 -t UTF-8 {source.path}"
-        if source.compression:
+        if source.is_gzip:
             hint = "decompress it and look, or convert it with: iconv -f UTF-16 -t UTF-8"
         raise DataError(f"{source.name} is UTF-16 or binary, not UTF-8 text; {hint}")
 
 
-def table_head(source: Source, stream: Stream | None) -> bytes:
+def table_head(source: Source, stream: Stream) -> bytes:
     """Return the beginning of a table. Raises DataError where it is no text, or empty."""
-    assert stream is not None
     head = stream.head()
     check_text(source, head)
     if not head.removeprefix(BOM).strip():

@@ -24,19 +24,9 @@ class RowError(Exception):
 
 
 class Number(str):
-    """A number of a row, in the digits it was written with."""
+    """A number of a row, in the digits it was written with, however many they are."""
 
     __slots__ = ()
-
-
-_DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
-
-
-def parse_json(text: str) -> Any:
-    """Return any JSON, its numbers as :class:`Number`: however many digits they have. Raises ValueError, or
-    RecursionError where it is nested too deeply for Python.
-    """
-    return _DECODER.decode(text)
 
 
 def json_text(value: Any) -> str:

@@ -14,7 +14,7 @@ PROJECT = Path(__file__).parents[2]
 IMPORTED_AS = {"scikit-learn": "sklearn"}
 
 
-@pytest.mark.parametrize(("extra", "package"), [("zstd", "zstandard"), ("train", "torch"), ("ray", "ray")])
+@pytest.mark.parametrize(("extra", "package"), [("train", "torch"), ("ray", "ray")])
 def test_a_missing_package_is_one_line_that_names_the_extra(extra: str, package: str) -> None:
     with pytest.raises(MissingPackageError) as caught, needs(extra, "this file"):
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)

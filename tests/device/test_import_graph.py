@@ -115,7 +115,7 @@ def test_the_device_side_hands_over_to_the_workstation_in_two_places() -> None:
     assert across <= HANDS_OVER
 
 
-@pytest.mark.parametrize("package", ["torch", "onnx", "pyarrow", "matplotlib", "ray", "zstandard"])
+@pytest.mark.parametrize("package", ["torch", "onnx", "pyarrow", "matplotlib", "ray"])
 def test_nothing_of_the_device_imports_a_heavy_package_when_it_is_imported(package: str) -> None:
     for name, path in modules(DEVICE).items():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_lstm import Classifier, DataError, OutputError, RunOptions, ScoreOptions, score, score_files
+from edge_lstm import Classifier, DataError, RunOptions, ScoreOptions, score, score_files
 from edge_lstm.tables import ReadOptions, open_inputs
 
 TEXTS = ["A wonderful film.", "Dull, and far too long!", "", "好 的", 'He said "no"\nand left.']
@@ -76,16 +76,12 @@ def test_the_values_of_an_input_row_stand_unchanged_in_the_output(tmp_path: Path
 
 
 @pytest.mark.parametrize("source", ["text", "csv", "tsv", "jsonl", "parquet", "folder"])
-@pytest.mark.parametrize(
-    "target", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.bz2", "tsv.xz", "csv.zst"]
-)
+@pytest.mark.parametrize("target", ["csv", "tsv", "jsonl", "parquet", "csv.gz"])
 def test_any_format_to_any_other_gives_the_same_answers(
     tmp_path: Path, source: str, target: str, classifier: Classifier
 ) -> None:
     if "parquet" in (source, target):
         pytest.importorskip("pyarrow")
-    if target.endswith("zst"):
-        pytest.importorskip("zstandard")
     texts = [text.replace("\n", " ") for text in TEXTS]
     given_ = make_input(tmp_path, source, texts)
     out = tmp_path / f"out.{target}"
@@ -241,13 +237,6 @@ def test_an_option_of_another_form_is_refused(
     assert not (tmp_path / "out.csv").exists()
 
 
-@pytest.mark.parametrize("names", [("id", "id"), ("id", "review", "1")])
-def test_a_column_is_kept_once(names: tuple[str, ...], tmp_path: Path) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS)
-    with pytest.raises(DataError, match="the column 'id' is to be kept twice; name it once"):
-        score_files(source, tmp_path / "out.csv", options=ScoreOptions(keep=names))
-
-
 @pytest.mark.parametrize("target", ["out.csv", "out.jsonl", "out.txt", "out.parquet"])
 def test_the_next_best_labels_have_columns_of_their_own(
     tmp_path: Path, classifier: Classifier, target: str
@@ -303,15 +292,13 @@ def interrupted_run(source: Path, out: Path, after: int, **options: object) -> N
         score_files(source, out, on_progress=kill, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("target", ["out.csv", "out.csv.gz", "out.jsonl.xz", "out.parquet", "out.tsv.zst"])
+@pytest.mark.parametrize("target", ["out.csv", "out.jsonl.gz", "out.parquet"])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
     tmp_path: Path, target: str, after: int
 ) -> None:
     if target.endswith("parquet"):
         pytest.importorskip("pyarrow")
-    if target.endswith("zst"):
-        pytest.importorskip("zstandard")
     source = csv_file(tmp_path / "in.csv", TEXTS * 4)
     out = tmp_path / target
     run = RunOptions(workers=1, chunk_rows=4, checkpoint_seconds=0)
@@ -342,16 +329,10 @@ def test_resume_refuses_another_run_and_says_what_is_different(tmp_path: Path) -
         score_files(source, out, run=run, options=ScoreOptions(threshold=0.5))
     with source.open("a") as file:
         file.write("99,more,2024-01-06,1.0\n")
-    with pytest.raises(DataError, match="was changed since the run was started"):
+    with pytest.raises(DataError, match=r"the input .*in.csv was \[\d+, \d+\] and is \["):
         score_files(source, out, run=run)
-    with pytest.raises(DataError, match="inputs are not those"):
+    with pytest.raises(DataError, match=r"the list of inputs was \[.*in.csv'\] and is \["):
         score_files(csv_file(tmp_path / "b.csv", TEXTS), out, run=run)
-
-
-def test_a_device_that_is_full_says_so(tmp_path: Path) -> None:
-    source = csv_file(tmp_path / "in.csv", TEXTS)
-    with pytest.raises(OutputError, match="no space left for /dev/full"):
-        score_files(source, "/dev/full", format="csv", run=RunOptions(workers=1))
 
 
 def test_an_output_that_is_a_loop_of_links_is_replaced_by_the_file(tmp_path: Path) -> None:
@@ -359,19 +340,6 @@ def test_an_output_that_is_a_loop_of_links_is_replaced_by_the_file(tmp_path: Pat
     (tmp_path / "b.csv").symlink_to("a.csv")
     score_files(csv_file(tmp_path / "in.csv", TEXTS), tmp_path / "a.csv", run=RunOptions(workers=1))
     assert len(read_csv(tmp_path / "a.csv")) == len(TEXTS)
-
-
-def test_a_programs_own_rows(classifier: Classifier) -> None:
-    answers = list(score(iter(TEXTS), model=classifier))
-    assert [(row["text"], row["label"]) for row in answers] == [
-        (text, p.label) for text, p in zip(TEXTS, classifier.predict(TEXTS))
-    ]
-    rows = [{"id": i, "review": text} for i, text in enumerate(TEXTS)] + [{"id": 9, "review": None}]
-    answers = list(score(rows, model=classifier, window=2))
-    assert [row["id"] for row in answers] == [0, 1, 2, 3, 4, 9]
-    assert answers[-1]["error"] == "no 'review'"
-    with pytest.raises(DataError, match="row 6: no 'review'"):
-        list(score(rows, model=classifier, options=ScoreOptions(on_error="fail")))
 
 
 def test_low_memory_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_text_that_is_not_utf8_is_an_error_row(tmp_path: Path) -> None:
     )
     pq.write_table(arrow.table({"text": forged}), tmp_path / "a.parquet")
     [row] = read_rows([tmp_path / "a.parquet"])
-    assert (row.text, row.error) == (None, "the text is not UTF-8")
+    assert (row.text, row.error) == (None, "the text is not UTF-8 (byte 0xff at position 0)")
 
 
 @pytest.mark.parametrize("target", ["out.parquet", "out.jsonl"])

@@ -203,22 +203,6 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     os.close(reading)
 
 
-def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    source = write_csv(tmp_path / "in.csv", 5_000)
-    run(source, "-o", tmp_path / "whole.csv", "--quiet")
-    size = (tmp_path / "whole.csv").stat().st_size * 2 // 3
-
-    def limit_files() -> None:
-        # A limit on the size of files fails a write as a full disk does.
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    result = run(source, "-o", tmp_path / "out.csv", "--workers", "1", "--quiet", preexec_fn=limit_files)
-    assert "go on with --resume" in one_error(result)
-    assert run(source, "-o", tmp_path / "out.csv", "--resume").returncode == 0
-    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-
-
 @pytest.mark.parametrize("target", ["csv", "jsonl.gz", "parquet"])
 def test_a_disk_that_is_full_at_any_moment_costs_nothing(tmp_path: Path, target: str) -> None:
     source = write_csv(tmp_path / "in.csv", 1_000)

@@ -51,7 +51,7 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.*"))}
 
 
-def test_resume_keeps_what_is_done_and_refuses_another_run(cluster: Any, tmp_path: Path) -> None:
+def test_resume_keeps_what_the_same_run_has_done(cluster: Any, tmp_path: Path) -> None:
     source = make_inputs(tmp_path / "in", 20)
     target = tmp_path / "out"
     score_on_cluster(source, target)
@@ -61,11 +61,9 @@ def test_resume_keeps_what_is_done_and_refuses_another_run(cluster: Any, tmp_pat
     for path in source.iterdir():
         score_files(path, expected / path.name)
     assert before == outputs(expected)
-    with pytest.raises(OutputError, match="is not empty; go on with --resume"):
+    with pytest.raises(OutputError, match="is not an empty folder; go on with --resume"):
         score_on_cluster(source, target)
     run = RunOptions(resume=True)
-    with pytest.raises(DataError, match="cannot resume: the options"):
-        score_on_cluster(source, target, run=run, options=ScoreOptions(threshold=0.5))
     # As after an interruption: a file is missing, one has changed since.
     (target / "part-03.csv").unlink()
     with (source / "part-05.csv").open("a") as file:
@@ -76,6 +74,8 @@ def test_resume_keeps_what_is_done_and_refuses_another_run(cluster: Any, tmp_pat
     after = outputs(target)
     assert after.pop("part-05.csv").count(b"\n") > before.pop("part-05.csv").count(b"\n")
     assert after == before
+    other = score_on_cluster(source, target, run=run, options=ScoreOptions(threshold=1.0))
+    assert (other.resumed_at, other.below_threshold) == (0, FILES * 20 + 1), "another run keeps nothing"
 
 
 def test_other_formats_and_error_rows(cluster: Any, tmp_path: Path) -> None:

@@ -117,8 +117,8 @@ def values_of(data: bytes, source: Path, folder: Path) -> list[object]:
         return [data]
     path = folder / "values.csv"
     path.write_bytes(data)
-    options = ReadOptions("1", dialect.delimiter, header=False)
-    return [list(row.values.values()) for row in open_inputs([path], options=options).rows()]
+    inputs = open_inputs([path], options=ReadOptions("1", dialect.delimiter))
+    return [inputs.schema.columns, *(row for chunk in inputs.chunks() for row in chunk.rows)]
 
 
 def compare(model: Path, paths: Sequence[Path], folder: Path) -> int:

@@ -9,11 +9,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.compression import TAR_SUFFIXES
-from edge_lstm.tables.formats import format_of
-from edge_lstm.tables.labelled import Labelled, has_labels, read_labelled
-from edge_lstm.tables.lines import FASTTEXT_PREFIX, TEXT
-from edge_lstm.tables.reader import open_inputs
+from edge_lstm.tables.labelled import FASTTEXT_PREFIX, Labelled, has_labels, read_labelled
+from edge_lstm.tables.lines import TEXT
+from edge_lstm.tables.reader import TAR_SUFFIXES, format_of, open_inputs
 from edge_lstm.tables.schema import STDIN, ReadOptions
 from edge_lstm_export.train import data
 from edge_lstm_export.train.data import Bools, Dataset, Names, Split, well_formed

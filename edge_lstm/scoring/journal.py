@@ -1,0 +1,111 @@
+"""The journal of an unfinished run: how far it is, and what it was a run of."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_lstm import atomic
+from edge_lstm.errors import DataError, OutputError
+from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
+from edge_lstm.tables.schema import Source
+
+_MOST_BYTES = 2**28  # a journal is some kilobytes, and 200 bytes for each input
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A point to go on from.
+
+    rows: so many rows are in the first ``output_bytes`` of the output.
+    output_sha256, input_sha256: of those bytes, and of the input that was read for these rows.
+    counts: the state of the summary.
+    """
+
+    rows: int
+    output_bytes: int
+    output_sha256: str
+    input_sha256: str
+    counts: dict[str, Any]
+
+
+def write_journal(path: Path, run: dict[str, Any], entry: Entry) -> None:
+    """Note a point, in place of the last one. What it says must be on the disk before. Raises OutputError.
+
+    run: everything that decides the bytes of the output.
+    """
+    content, new = {"run": run, **asdict(entry)}, Path(f"{path}.new")
+    with write_errors(path):
+        # What has this name is of a run that was killed while it wrote; a link is not followed.
+        new.unlink(missing_ok=True)
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, 0o666)
+        with os.fdopen(handle, "wb") as file:
+            file.write(json.dumps({**content, "sha256": _digest(content)}).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    atomic.sync_folder(path.parent)
+
+
+def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
+    """Return the point of a journal, and the identity of its run. Raises DataError where it is damaged."""
+    try:
+        handle = os.open(path, os.O_RDONLY | NO_FOLLOW | NO_WAIT)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise ValueError("no ordinary file")
+            content = json.loads(file.read(_MOST_BYTES))
+        if content.pop("sha256") != _digest(content):
+            raise ValueError("another checksum")
+        run = dict(content.pop("run"))
+        entry = Entry(**content)
+        if type(entry.rows) is not int:
+            raise TypeError
+        return entry, run
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise DataError(
+            f"{path} is damaged, or no journal of this version; move it away and start again"
+        ) from None
+
+
+def fingerprint(source: Source) -> list[int] | str | None:
+    """Return size and time of a file, or a digest of those of a folder's files: enough to see at once that
+    one was changed or swapped. (The digest of all that is read shows the rest.)
+    """
+    states: list[list[int] | None] = []
+    for name in source.files or ("",):
+        try:
+            state = Path(source.path, name).stat()
+            states.append([state.st_size, state.st_mtime_ns])
+        except OSError:
+            states.append(None)
+    return _digest([source.files, states]) if source.files else states[0]
+
+
+@contextmanager
+def write_errors(path: str | Path) -> Iterator[None]:
+    """An OSError of writing in the block becomes an OutputError that says what to do; a pipe without a reader
+    stays one.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise atomic.write_error(path, error) from None
+        raise OutputError(
+            f"no space left for {path}; free some and go on with --resume (from a pipe: start again)"
+        ) from None
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
