@@ -47,8 +47,8 @@ def sigma_class(code_point: int) -> int:
 
 
 def class_runs() -> str:
-    """The classes of all code points in a row: of each run 4 * its length + its class, in digits of five bits,
-    the highest first, as characters from "?" on; 32 more for a number's last digit."""
+    """The classes of all code points in a row: of each run 4 * its length + its class, in digits of five
+    bits, the highest first, as characters from "?" on; 32 more for a number's last digit."""
     text = ""
     for kind, run in groupby(range(0x110000), key=sigma_class):
         number = 4 * sum(1 for _ in run) + kind

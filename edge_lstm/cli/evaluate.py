@@ -12,6 +12,7 @@ from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
+    EngineOption,
     FollowLinksOption,
     InputFormatOption,
     JsonOption,
@@ -74,6 +75,7 @@ def command(
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
     follow_links: FollowLinksOption = False,
+    engine: EngineOption = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
@@ -96,7 +98,7 @@ def command(
     _check_files(models, data, report, mistakes)
     names = parse_label_map(label_map) if label_map else {}
     opened: list[str | None] = [*models] or [None]
-    classifiers = [Classifier.load(m, threads=threads, provider=provider) for m in opened]
+    classifiers = [Classifier.load(m, engine=engine, threads=threads, provider=provider) for m in opened]
     classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
     labelled = load_labelled(
         data,

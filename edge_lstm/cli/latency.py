@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.options import EngineOption, JsonOption
 from edge_lstm.latency.settings import Settings
 from edge_lstm.printable import printable
 from edge_lstm.signals import held, received_exit_code
@@ -47,6 +47,7 @@ def command(
     interval: Annotated[str, _option("--interval", "TIME", "Pause before each run (20ms, 1s).")] = "0",
     threads: Annotated[str, _option("--threads", "N,...", "Threads inside one run.")] = "1",
     batch_size: Annotated[str, _option("--batch-size", "N,...", "Texts per run.")] = "1",
+    engine: EngineOption = None,
     provider: Annotated[
         str, _option("--provider", "NAME,...", "Execution providers.")
     ] = "CPUExecutionProvider",
@@ -92,12 +93,13 @@ def command(
     from edge_lstm.latency.measure import measure
     from edge_lstm.latency.result import to_result
     from edge_lstm.latency.texts import read_texts
+    from edge_lstm.native import provider_of
 
     settings = Settings(
         models=tuple(models or ()) or (embedded_model(),),
         threads=parse_numbers(threads, "--threads"),
         batch_sizes=parse_numbers(batch_size, "--batch-size"),
-        providers=tuple(dict.fromkeys(name.strip() for name in provider.split(","))),
+        providers=tuple(dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(","))),
         runs=runs,
         duration_s=None if duration is None else parse_time(duration, "--duration"),
         interval_s=parse_time(interval, "--interval"),

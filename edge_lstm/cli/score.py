@@ -95,9 +95,12 @@ OnError = Annotated[
     typer.Option("--on-error", metavar="keep|fail", help="Rows without usable text: keep them, or stop."),
 ]
 Engine = Annotated[
-    str,
-    typer.Option(
-        "--engine", metavar="local|ray", help="This machine, or a Ray cluster: a folder in, a folder out."
+    str | None,
+    _option(
+        "--engine",
+        metavar="NAME",
+        help="onnxruntime; native, by edge-lstm[native]; or ray, a cluster: a folder in, a folder out.  "
+        "[default: EDGE_LSTM_ENGINE, else onnxruntime]",
     ),
 ]
 Address = Annotated[
@@ -130,7 +133,7 @@ def command(
     low_memory: LowMemory = False,
     resume: Resume = False,
     on_error: OnError = "keep",
-    engine: Engine = "local",
+    engine: Engine = None,
     address: Address = None,
     summary_file: SummaryFile = None,
     quiet: Quiet = False,
@@ -154,12 +157,13 @@ def command(
         tail -f app.log | edge-lstm score -
     """
     from edge_lstm.atomic import check_writable, write_atomically
+    from edge_lstm.native import ENGINES, provider_of
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.scoring.pool import CAN_START
     from edge_lstm.tables.formats import FORMATS
     from edge_lstm.tables.schema import ReadOptions
 
-    _check_choice("--engine", engine, ["local", "ray"])
+    _check_choice("--engine", engine, [*ENGINES, "ray"])
     _check_choice("--on-error", on_error, ["keep", "fail"])
     _check_choice("--input-format", input_format, list(FORMATS))
     _check_choice("--output-format", output_format, [n for n, each in FORMATS.items() if each.is_writable])
@@ -188,7 +192,7 @@ def command(
         workers=workers,
         low_memory=low_memory,
         batch_size=batch_size,
-        provider=provider,
+        provider=provider_of(None if engine == "ray" else engine, provider),
         resume=resume,
         also_written=[] if summary_file is None else [summary_file],
     )
@@ -208,7 +212,7 @@ def _score(
     inputs: list[str],
     output: str | None,
     work: dict[str, Any],
-    engine: str,
+    engine: str | None,
     address: str | None,
     *,
     quiet: bool,
@@ -220,7 +224,7 @@ def _score(
     try:
         with ScoreProgress() as progress:
             work["on_progress"] = None if quiet else progress.show
-            if engine == "local":
+            if engine != "ray":
                 return score_files(inputs, output, **work)
             from edge_lstm.scoring.ray import score_on_cluster
 
@@ -232,7 +236,7 @@ def _score(
 
 
 def _check_engine(
-    inputs: list[str], output: str | None, engine: str, address: str | None, *, low_memory: bool
+    inputs: list[str], output: str | None, engine: str | None, address: str | None, *, low_memory: bool
 ) -> None:
     from edge_lstm.errors import DataError
 

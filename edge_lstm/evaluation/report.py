@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from edge_lstm import __version__
 from edge_lstm.atomic import write_atomically
@@ -75,7 +74,7 @@ def _body(evaluation: Evaluation, title: str) -> Iterator[str]:
     for result in results:
         yield from _mistakes(evaluation, result)
     files = " ".join(f"{escape(r.name)}: sha256 {r.model.sha256()}." for r in results)
-    yield f"<footer>edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}. {files}</footer>"
+    yield f"<footer>edge-lstm {__version__}, {escape(results[0].runtime)}. {files}</footer>"
 
 
 def _one_label(result: Result) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from edge_lstm.latency import statistics
 from edge_lstm.latency.result import Result, SettingResult
+from edge_lstm.native import NATIVE
 
 WIDTH = 80  # of a terminal
 DASH = "–"
@@ -64,8 +65,11 @@ def machine_line(result: Result) -> str:
     cores, usable = machine.cores, machine.usable_cores
     cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
     board = f"{machine.board}, " if machine.board else ""
-    versions = [f"{name} {result.versions[name]}" for name in ("onnxruntime", "python")]
-    return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"
+    providers = {setting.provider for setting in result.settings}
+    engines = ["native engine"] if NATIVE in providers else []
+    engines += [f"onnxruntime {result.versions['onnxruntime']}"] if providers != {NATIVE} else []
+    versions = ", ".join([*engines, f"python {result.versions['python']}"])
+    return f"{board}{machine.cpu or machine.architecture}, {cpus}; {versions}"
 
 
 def texts_line(result: Result) -> str:

@@ -41,7 +41,7 @@ class RunOptions:
     low_memory: one worker, small chunks, and no arena (see Classifier.load), for devices.
     chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
     batch_size: texts in one run of the model; None: what is fastest.
-    provider: the execution provider of ONNX Runtime.
+    provider: the execution provider of ONNX Runtime, or native, the engine.
     resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
     checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
     also_written: files that the caller will write; none may be an input or an output of the run.
@@ -252,7 +252,11 @@ class _Run:
             "options": asdict(self.plan.options),
             "reading": {**asdict(schema), "types": schema.types and schema.types.hex()},
             "output format": self.plan.format,
-            "settings": {"compression": self.compression, "chunk": self.run.limits},
+            "settings": {
+                "compression": self.compression,
+                "chunk": self.run.limits,
+                "provider": self.run.provider,
+            },
         }
 
     def _checkpoint(self, file: FileOutput, journal: Journal, whole: Path | None = None) -> None:

@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"scoring", "evaluation", "explain", "doctor", "latency", "live_page"}),  # none knows another
     frozenset({"classifier", "model_card"}),
     frozenset({"modelfile", "tables", "charts"}),
-    frozenset({"model_checks"}),
+    frozenset({"model_checks", "native"}),
     frozenset(
         {
             "answering",
