@@ -96,12 +96,14 @@ def _why(code: int, stderr: bytes) -> str:
 def child() -> None:
     """In the fresh process: load, answer, report on standard output."""
     from edge_lstm.classifier import Classifier
+    from edge_lstm.modelfile import open_model
 
     imported = time.monotonic_ns()
     request = json.load(sys.stdin.buffer)
     texts = request["texts"]
     begun = time.monotonic_ns()
-    classifier = Classifier.load(request["model"], threads=request["threads"], provider=request["provider"])
+    opened = open_model(request["model"])
+    classifier = Classifier.from_model(opened, threads=request["threads"], provider=request["provider"])
     loaded = time.monotonic_ns()
     classifier.predict(texts[:1])
     answered = time.monotonic_ns()

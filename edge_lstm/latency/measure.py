@@ -18,6 +18,7 @@ from edge_lstm.latency.conditions import State, state
 from edge_lstm.latency.energy import Energy, find_meters, measure_energy
 from edge_lstm.latency.settings import Setting, Settings
 from edge_lstm.latency.texts import Sample, shuffled_forever, texts_of
+from edge_lstm.modelfile import open_model
 
 # Steady: the median time of the last blocks is this close to that of the blocks before them.
 STEADY = 0.03
@@ -172,7 +173,9 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Measured], Sa
     for setting in settings.each:
         model, threads, provider = setting.process
         if setting.process not in loaded:
-            loaded[setting.process] = Classifier.load(model, threads=threads, provider=provider)
+            loaded[setting.process] = Classifier.from_model(
+                open_model(model), threads=threads, provider=provider
+            )
     sample = sample or texts_of(loaded[settings.each[0].process].model)
     measured = []
     for setting in settings.each:

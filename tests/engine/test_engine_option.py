@@ -121,6 +121,13 @@ def test_commands_take_it(installed: Path) -> None:
     assert json.loads(timed.stdout)["settings"][0]["provider"] == NATIVE
 
 
+def test_the_option_counts_more_than_the_variable() -> None:
+    """Without the package, so that a process that took the variable's engine would fail."""
+    arguments = ("latency", "--engine", "onnxruntime", "--runs", 20, "--cold-starts", 1, "--json")
+    run = command(*arguments, EDGE_LSTM_ENGINE="native")
+    assert json.loads(run.stdout)["settings"][0]["provider"] == "CPUExecutionProvider", run.stderr
+
+
 def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> None:
     run = command("doctor", "--engine", "native", "--json", path=installed)
     found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
