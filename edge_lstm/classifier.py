@@ -9,17 +9,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from edge_lstm.answering import ABSTAINED, check_top, is_abstained, reach
 from edge_lstm.errors import ModelFileError, ProviderError
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
+from edge_lstm.native import NATIVE, NativeSession, provider_of
 from edge_lstm.text import Encoded, Status, to_matrix
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 # Texts of similar length in one run. What an LSTM keeps of a batch (four numbers a unit, step and text) has
 # to stay in the cache, so networks of more units (of all directions) take fewer texts.
@@ -122,7 +125,11 @@ class Classifier:
     """
 
     def __init__(
-        self, model: ModelFile, session: onnxruntime.InferenceSession, *, settings: _Settings | None = None
+        self,
+        model: ModelFile,
+        session: onnxruntime.InferenceSession | NativeSession,
+        *,
+        settings: _Settings | None = None,
     ) -> None:
         """Use :meth:`load`."""
         self.model = model
@@ -139,6 +146,7 @@ class Classifier:
         cls,
         path: str | Path | None = None,
         *,
+        engine: str | None = None,
         threads: int = 1,
         provider: str = DEFAULT_PROVIDER,
         arena: bool = True,
@@ -146,13 +154,17 @@ class Classifier:
         """Load a model file.
 
         path: the file; None for the embedded model.
+        engine: ``onnxruntime``, or ``native``, with edge-lstm[native], whose probabilities are within 1e-6 of
+            ONNX Runtime's; None for what the variable EDGE_LSTM_ENGINE says, else onnxruntime.
         threads: threads inside one run. The network is small: a second thread rarely helps.
         provider: a CPU execution provider of the installed ONNX Runtime.
         arena: keep the memory of the largest batch so far for the next run. False gives it back to the
             system after every run and takes it anew, page by page, which costs time.
 
-        Raises DataError, ModelFileError (or a subclass) or ProviderError.
+        The native engine takes one thread and no provider. Raises DataError, ModelFileError (or a subclass),
+        ProviderError or MissingPackageError.
         """
+        provider = provider_of(engine, provider)
         return cls.from_model(open_model(path), threads=threads, provider=provider, arena=arena)
 
     @classmethod
@@ -164,11 +176,16 @@ class Classifier:
         provider: str = DEFAULT_PROVIDER,
         arena: bool = True,
     ) -> Classifier:
-        """Like :meth:`load`, from a model file that is already open."""
+        """Like :meth:`load`, from a model file that is already open; provider may also be ``native``."""
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
         settings = _Settings(threads, _check_provider(provider), arena)
         return cls(model, _session(model, settings), settings=settings)
+
+    @property
+    def runtime(self) -> str:
+        """What runs the model, as people call it: ONNX Runtime with its version, or the native engine."""
+        return str(self._session) if isinstance(self._session, NativeSession) else _onnxruntime_name()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -267,7 +284,7 @@ class Classifier:
             )
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-        """ids: int32 [batch, length] → float32 [batch, labels], one call of ONNX Runtime."""
+        """ids: int32 [batch, length] → float32 [batch, labels], one run of the session."""
         if self._process != os.getpid() and self._settings.threads > 1:
             # A fork copies the memory but none of the threads: a run would wait for them without end, and so
             # would the end of the old session, which is kept for that reason.
@@ -282,7 +299,7 @@ class Classifier:
                     "use a smaller --batch-size or another model"
                 ) from error
             raise ModelFileError(
-                f"ONNX Runtime {onnxruntime.__version__} cannot run {self.model.path} "
+                f"{self.runtime} cannot run {self.model.path} "
                 f"({_first_line(error)}); export it again, or try 'edge-lstm doctor'"
             ) from error
         # No comparison with NaN holds.
@@ -298,16 +315,26 @@ class Classifier:
 
 def available_providers() -> list[str]:
     """CPU execution providers of the installed ONNX Runtime."""
+    import onnxruntime
+
     return [name for name in CPU_PROVIDERS if name in onnxruntime.get_available_providers()]
 
 
+def _onnxruntime_name() -> str:
+    import onnxruntime
+
+    return f"ONNX Runtime {onnxruntime.__version__}"
+
+
 def _check_provider(provider: str) -> str:
+    if provider == NATIVE:
+        return provider
     names = {name.lower().removesuffix("executionprovider"): name for name in available_providers()}
     name = names.get(provider.lower().removesuffix("executionprovider"))
     if name is None:
         raise ProviderError(
-            f"execution provider {provider!r} is not a CPU provider of the installed ONNX Runtime "
-            f"{onnxruntime.__version__}; available: {', '.join(names.values())}"
+            f"execution provider {provider!r} is not a CPU provider of the installed {_onnxruntime_name()}; "
+            f"available: {', '.join(names.values())}"
         )
     return name
 
@@ -330,7 +357,11 @@ def _reload(data: bytes, path: Path, settings: dict[str, Any]) -> Classifier:
     return Classifier.from_model(parse_model(data, path), **settings)
 
 
-def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSession:
+def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSession | NativeSession:
+    if settings.provider == NATIVE:
+        return NativeSession(model.data, model.path)
+    import onnxruntime
+
     threads, provider = settings.threads, settings.provider
     _check_room_for(threads - 1)
     options = onnxruntime.SessionOptions()
@@ -357,7 +388,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
                 f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
             ) from error
         raise ModelFileError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {model.path}: {reason}; upgrade onnxruntime"
+            f"{_onnxruntime_name()} cannot load {model.path}: {reason}; upgrade onnxruntime"
         ) from error
 
 
@@ -368,6 +399,8 @@ def _arena_is_bounded() -> bool:
     A graph can be made that asks for any amount, in ways that its file does not show: it gets an error, where
     without a bound the system would end this process, or another one.
     """
+    import onnxruntime
+
     limit = memory_to_use()
     if limit is None:
         return False

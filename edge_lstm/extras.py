@@ -11,6 +11,7 @@ from edge_lstm.errors import MissingPackageError
 EXTRAS = {
     "train": ("torch", "onnx", "safetensors", "sklearn", "scipy", "pooch", "tqdm"),
     "transformers": ("transformers",),
+    "native": ("edge_lstm_native",),
     "report": ("matplotlib",),
     "parquet": ("pyarrow",),
     "ray": ("ray", "pyarrow"),

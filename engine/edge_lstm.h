@@ -27,12 +27,9 @@ extern "C" {
 typedef struct edge_lstm edge_lstm;
 typedef struct edge_lstm_worker edge_lstm_worker;
 
-typedef enum {
-    EDGE_LSTM_OK,
-    EDGE_LSTM_EMPTY,         /* no words */
-    EDGE_LSTM_UNKNOWN_WORDS, /* words, but none of the vocabulary */
-    EDGE_LSTM_TRUNCATED      /* only the end of the text was read */
-} edge_lstm_status;          /* every text gets an answer all the same */
+/* No words; words, but none of the vocabulary; only the end of the text was read. Every text gets an answer all the same. */
+typedef enum { EDGE_LSTM_OK, EDGE_LSTM_EMPTY, EDGE_LSTM_UNKNOWN_WORDS, EDGE_LSTM_TRUNCATED } edge_lstm_status;
+const char *edge_lstm_status_name(edge_lstm_status status); /* "ok", "empty", "unknown_words" or "truncated" */
 
 /* The i-th kernel that this machine runs, the best first: "avx512-vnni", "avx-vnni", "avx2", "sse2", "neon-dot", "neon",
  * "wasm-simd" or "plain". NULL behind the last. */
@@ -51,10 +48,9 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel, voi
 size_t edge_lstm_worker_needs(const edge_lstm *model);
 edge_lstm_worker *edge_lstm_worker_start(const edge_lstm *model, void *memory, size_t memory_size);
 
-/* The name of the kernel in use. */
+/* The kernel in use; how many labels there are, and the i-th one: UTF-8 that ends with a NUL. */
 const char *edge_lstm_kernel(const edge_lstm *model);
 size_t edge_lstm_labels(const edge_lstm *model);
-/* The i-th label: UTF-8 that ends with a NUL. */
 const char *edge_lstm_label(const edge_lstm *model, size_t i);
 /* Of a model that gives several labels a text: the probability from which on a text has the i-th one; it may have none.
  * 0 where each text has one label, the most probable. */
@@ -68,14 +64,11 @@ edge_lstm_status edge_lstm_predict(edge_lstm_worker *worker, const char *text, s
 void edge_lstm_predict_many(edge_lstm_worker *worker, const char *const *texts, const size_t *sizes, size_t count,
                             float *probabilities, edge_lstm_status *statuses);
 
-/* The two halves of predict: text → ids (in the worker, until the next call), ids → probabilities. Ids are 0 to what the
- * file's network has, at least one and at most the file's length of them; others give no answer (0). */
-edge_lstm_status edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size, const int32_t **ids,
-                                  size_t *count);
-int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, float *probabilities);
-
-/* "ok", "empty", "unknown_words" or "truncated". */
-const char *edge_lstm_status_name(edge_lstm_status status);
+/* The two halves of predict: text → ids (in the worker, until the next call), and rows of ids, [count, columns], each filled
+ * up with 0 behind its last → probabilities, [count, labels]. Ids are 0 to what the file's network has, columns at least one
+ * and at most the file's length; others give no answer (0). */
+edge_lstm_status edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size, const int32_t **ids, size_t *count);
+int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, size_t columns, float *probabilities);
 
 /* Runs the file's own test: → how many of its golden rows do not give their ids and, to 0.001, probabilities here.
  * rows: how many there are; worst: the largest difference. Either may be NULL. */

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("edge_lstm.c")
@@ -38,24 +38,26 @@ def lower_ranges() -> Iterator[tuple[int, int, int, int]]:
 
 def sigma_class(code_point: int) -> int:
     """What a code point is to a capital sigma behind it: 2 passed over, 1 a cased letter, 0 neither."""
+    if 0xD800 <= code_point < 0xE000:
+        return 0
     character = chr(code_point)
     if (character + "Σ").lower().endswith("ς"):
         return 1
     return 2 if ("A" + character + "Σ").lower().endswith("ς") else 0
 
 
-def class_ranges() -> Iterator[tuple[int, int, int]]:
-    """(first, count, class) of the code points that are of class 1 or 2."""
-    first, count, kind = 0, 0, 0
-    for c in [*CODE_POINTS, 0x110000]:
-        now = sigma_class(c) if c < 0x110000 else 0
-        if count and (now != kind or c != first + count or count == MOST):
-            if kind:
-                yield first, count, kind
-            count = 0
-        if not count:
-            first, kind = c, now
-        count += 1
+def class_runs() -> str:
+    """The classes of all code points in a row: of each run 4 * its length + its class, in digits of five
+    bits, the highest first, as characters from "?" on; 32 more for a number's last digit."""
+    text = ""
+    for kind, run in groupby(range(0x110000), key=sigma_class):
+        number = 4 * sum(1 for _ in run) + kind
+        digits = [number & 31 | 32]
+        while number := number >> 5:
+            digits.insert(0, number & 31)
+        text += "".join(chr(63 + digit) for digit in digits)
+    assert "??" not in text, "it might be a trigraph"
+    return text
 
 
 def table() -> str:
@@ -63,22 +65,26 @@ def table() -> str:
     ranges = sorted(lower_ranges())
     assert all(a[0] + a[1] * a[2] <= b[0] + a[2] - 1 for a, b in pairwise(ranges)), "ranges overlap"
     lower = [f"{{0x{f << 11 | s - 1 << 10 | n - 1:x}, {d}}}" for f, n, s, d in ranges]
-    classes = [f"0x{f << 11 | k - 1 << 10 | n - 1:x}" for f, n, k in class_ranges()]
     return (
         f"/* Of Unicode {unicodedata.unidata_version}. "
         "Bits of a range: first code point (21), step - 1 (1), count - 1 (10). */\n"
         "static const struct { uint32_t range; int32_t distance; } LOWER[] = {\n"
         + _wrapped(lower)
-        + "};\n/* First code point (21 bits), 0 a cased letter or 1 passed over (1 bit), "
-        "count - 1 (10 bits). */\n"
-        "static const uint32_t AROUND_SIGMA[] = {\n" + _wrapped(classes) + "};\n"
+        + "};\n/* What each code point is to a capital sigma: of each run 4 * its length + NEITHER, CASED or "
+        "PASSED_OVER, in digits of\n * five bits, the highest first, as characters from ? on; 32 more for a "
+        "number's last digit. */\nstatic const char AROUND_SIGMA[] =\n" + _quoted(class_runs()) + ";\n"
     )
+
+
+def _quoted(text: str) -> str:
+    escaped = [text[i : i + 112].replace("\\", "\\\\") for i in range(0, len(text), 112)]
+    return "\n".join(f'    "{line}"' for line in escaped)
 
 
 def _wrapped(entries: list[str]) -> str:
     lines, line = [], "   "
     for entry in entries:
-        if len(line) + len(entry) > 116:
+        if len(line) + len(entry) > 118:
             lines.append(line)
             line = "   "
         line += f" {entry},"

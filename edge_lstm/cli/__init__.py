@@ -35,7 +35,7 @@ class CommandEntry(NamedTuple):
 
     summary: str
     package: str = "edge_lstm"
-    megabytes: int = 160
+    megabytes: int = 175
 
 
 # In the order of the road: train → export → score → measure.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import JsonOption, ModelArgument, ProviderOption
+from edge_lstm.cli.options import EngineOption, JsonOption, ModelArgument, ProviderOption
 from edge_lstm.printable import to_json
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ InProcessOption = Annotated[
 
 def command(
     model: ModelArgument = None,
+    engine: EngineOption = None,
     provider: ProviderOption = "CPUExecutionProvider",
     timeout: TimeoutOption = 60.0,
     in_process: InProcessOption = False,
@@ -41,7 +42,9 @@ def command(
     The exit code is 0 when the device is fit, 1 when it is not.
     """
     from edge_lstm.doctor.checks import examine
+    from edge_lstm.native import provider_of
 
+    provider = provider_of(engine, provider)
     diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
     print(to_json(asdict(diagnosis), indent=2) if as_json else "\n".join(_lines(diagnosis)))
     if not diagnosis.fit:

@@ -12,6 +12,7 @@ from edge_lstm.cli.notes import WIDTH, wrapped
 from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
+    EngineOption,
     InputFormatOption,
     JsonOption,
     LabelColumnOption,
@@ -69,6 +70,7 @@ def command(
     split: SplitOption = None,
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
+    engine: EngineOption = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
@@ -89,7 +91,7 @@ def command(
     _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
     opened: list[str | None] = [*models] or [None]
-    classifiers = [Classifier.load(m, threads=threads, provider=provider) for m in opened]
+    classifiers = [Classifier.load(m, engine=engine, threads=threads, provider=provider) for m in opened]
     classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
     options = ReadOptions(text_column, label_column=label_column, format=input_format)
     labelled = load_labelled(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.options import JsonOption, ModelOption, ProviderOption, ThreadsOption
+from edge_lstm.cli.options import EngineOption, JsonOption, ModelOption, ProviderOption, ThreadsOption
 from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -38,6 +38,7 @@ def command(
     label: LabelOption = None,
     words: WordsOption = 12,
     threads: ThreadsOption = 1,
+    engine: EngineOption = None,
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
 ) -> None:
@@ -49,7 +50,7 @@ def command(
     from edge_lstm.classifier import Classifier
     from edge_lstm.explain import explain
 
-    classifier = Classifier.load(model, threads=threads, provider=provider)
+    classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     if text is None:
         text = decoded(standard_input("type the text; Ctrl-D ends").read())
     explanation = explain(classifier, text, label=label)

@@ -10,6 +10,7 @@ import typer
 
 from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import (
+    EngineOption,
     InputFormatOption,
     JsonOption,
     ReportOption,
@@ -56,6 +57,7 @@ def command(
     interval: Annotated[float, _INTERVAL] = 0,
     threads: Annotated[str, _THREADS] = "1",
     batch_size: Annotated[str, _BATCH_SIZE] = "1",
+    engine: EngineOption = None,
     provider: Annotated[str, _PROVIDER] = "CPUExecutionProvider",
     cold_starts: Annotated[int, _COLD] = 5,
     output: Annotated[Path | None, _OUTPUT] = None,
@@ -88,12 +90,13 @@ def command(
     from edge_lstm.latency.measure import measure
     from edge_lstm.latency.settings import Settings, parse_numbers, read_texts
     from edge_lstm.modelfile import embedded_model
+    from edge_lstm.native import provider_of
 
     settings = Settings(
         models=tuple(models or ()) or (embedded_model(),),
         threads=parse_numbers(threads, "--threads"),
         batch_sizes=parse_numbers(batch_size, "--batch-size"),
-        providers=tuple(dict.fromkeys(name.strip() for name in provider.split(","))),
+        providers=tuple(dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(","))),
         runs=runs,
         duration_s=duration,
         interval_s=interval,

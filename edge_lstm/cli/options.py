@@ -36,6 +36,16 @@ ProviderOption = Annotated[
         help="ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL).",
     ),
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="onnxruntime, or native, by edge-lstm[native]: as right, and not the same bits.  "
+        "[default: EDGE_LSTM_ENGINE, else onnxruntime]",
+        show_default=False,
+    ),
+]
 BatchSizeOption = Annotated[
     int | None,
     typer.Option(

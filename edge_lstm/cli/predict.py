@@ -8,6 +8,7 @@ import typer
 
 from edge_lstm.cli.options import (
     AbstainOption,
+    EngineOption,
     JsonOption,
     ModelOption,
     ProviderOption,
@@ -31,6 +32,7 @@ def command(
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
     threads: ThreadsOption = 1,
+    engine: EngineOption = None,
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
 ) -> None:
@@ -46,7 +48,7 @@ def command(
     from edge_lstm.answering import LABEL_JOINT, check_top
     from edge_lstm.classifier import Classifier, SeveralPrediction
 
-    classifier = Classifier.load(model, threads=threads, provider=provider)
+    classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
     chosen = classifier.threshold(abstain=abstain, threshold=threshold)
     for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):

@@ -39,6 +39,10 @@ _PREFIX = "Before the names of the added columns.  [default: none, or edge_lstm_
 _WORKERS = "Processes to start, at most; on Windows there is one.  [default: the cores this process may use]"
 _RESUME = "Go on where an interrupted run stopped; from the start if there is none."
 _FORMAT = "Of the output.  [default: by suffix, else that of the input]"
+_ENGINE = (
+    "onnxruntime; native, by edge-lstm[native]; or ray, a cluster: a folder in, a folder out.  "
+    "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
+)
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
@@ -59,9 +63,7 @@ Resume = Annotated[bool, _option(None, _RESUME, "--resume")]
 OnError = Annotated[
     str, _option("keep|fail", "Rows without usable text: keep them (the default), or stop.", "--on-error")
 ]
-Engine = Annotated[
-    str, _option("local|ray", "This machine, or a Ray cluster: a folder in, a folder out.", "--engine")
-]
+Engine = Annotated[str | None, _option("NAME", _ENGINE, "--engine")]
 Address = Annotated[str | None, _option("ADDRESS", "Of a Ray cluster (auto, ray://host:10001).", "--address")]
 SummaryFile = Annotated[Path | None, _option("FILE", "Write the summary as JSON.", "--summary")]
 Quiet = Annotated[bool, _option(None, "No progress and no summary.", "--quiet", "-q")]
@@ -87,7 +89,7 @@ def command(
     low_memory: LowMemory = False,
     resume: Resume = False,
     on_error: OnError = "keep",
-    engine: Engine = "local",
+    engine: Engine = None,
     address: Address = None,
     summary_file: SummaryFile = None,
     quiet: Quiet = False,
@@ -109,6 +111,7 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
+    from edge_lstm.native import provider_of
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
 
@@ -120,7 +123,8 @@ def command(
         prefix=prefix, on_error=on_error,  # type: ignore[arg-type]
     )  # fmt: skip
     run = RunOptions(
-        workers=workers, low_memory=low_memory, batch_size=batch_size, provider=provider, resume=resume,
+        workers=workers, low_memory=low_memory, batch_size=batch_size, resume=resume,
+        provider=provider_of(None if engine == "ray" else engine, provider),
         also_written=[] if summary_file is None else [summary_file], address=address,
     )  # fmt: skip
     _check_run(inputs, output, engine, run)
@@ -128,13 +132,14 @@ def command(
     _report(_score(inputs, output, work, engine, quiet=quiet), summary_file, workers, quiet=quiet)
 
 
-def _check_run(inputs: list[str], output: str | None, engine: str, run: RunOptions) -> None:
+def _check_run(inputs: list[str], output: str | None, engine: str | None, run: RunOptions) -> None:
     """Raise what can be known before the work."""
     from edge_lstm.atomic import check_writable
     from edge_lstm.errors import DataError
+    from edge_lstm.native import ENGINES
 
-    if engine not in ("local", "ray"):
-        raise DataError(f"--engine cannot be {engine!r}; choose local or ray")
+    if engine is not None and engine not in (*ENGINES, "ray"):
+        raise DataError(f"--engine cannot be {engine!r}; choose {', '.join(ENGINES)} or ray")
     if engine == "ray" and run.low_memory:
         raise DataError("--low-memory is for one machine; leave it out with --engine ray")
     if engine == "ray" and (len(inputs) != 1 or output is None):
@@ -148,7 +153,7 @@ def _check_run(inputs: list[str], output: str | None, engine: str, run: RunOptio
 
 
 def _score(
-    inputs: list[str], output: str | None, work: dict[str, Any], engine: str, *, quiet: bool
+    inputs: list[str], output: str | None, work: dict[str, Any], engine: str | None, *, quiet: bool
 ) -> Summary:
     from edge_lstm.cli.progress import ScoreProgress
     from edge_lstm.scoring import score_files
@@ -157,7 +162,7 @@ def _score(
     try:
         with ScoreProgress() as progress:
             work["on_progress"] = None if quiet else progress.show
-            if engine == "local":
+            if engine != "ray":
                 return score_files(inputs, output, **work)
             from edge_lstm.scoring.ray import score_on_cluster
 

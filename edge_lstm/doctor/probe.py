@@ -128,6 +128,7 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
 
     from edge_lstm.classifier import Classifier, available_providers
     from edge_lstm.modelfile import open_model
+    from edge_lstm.native import NATIVE
 
     version = onnxruntime.__version__
     finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
@@ -144,7 +145,8 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     }
 
     classifier = Classifier.from_model(opened, provider=provider)
-    yield {"stage": "session", "finding": f"{provider} loads the model", "provider": provider}
+    name = classifier.runtime if provider == NATIVE else provider
+    yield {"stage": "session", "finding": f"{name} loads the model", "provider": provider}
 
     together = classifier.probabilities_of([row.ids for row in opened.golden])
     rows = []

@@ -109,6 +109,7 @@ class Result:
     threshold: below this probability the model abstains; abstain: the share of wrong answers that it was
         chosen for, None where the threshold was given itself or nothing is left out.
     same_texts: the file's risk-coverage curve comes from the evaluated texts.
+    runtime: what ran the model, see Classifier.runtime.
     """
 
     model: ModelFile
@@ -121,6 +122,7 @@ class Result:
     abstain: float | None = None
     same_texts: bool = False
     oov: OovRate | None = None
+    runtime: str = ""
 
     @cached_property
     def predicted(self) -> Bools:
@@ -333,6 +335,7 @@ def evaluate(
             abstain=share,
             same_texts=curve is not None and curve.sha256 == digest,
             oov=OovRate.of(model, labelled.texts),
+            runtime=classifier.runtime,
         )
         results.append(result)
     return Evaluation(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from edge_lstm import __version__
 from edge_lstm.answering import LABEL_JOINT
@@ -139,7 +138,7 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
 def report(evaluation: Evaluation) -> str:
     """The page: HTML that loads nothing and runs no script. It holds the texts it shows."""
     results = evaluation.results
-    versions = f"edge-lstm {__version__}, ONNX Runtime {onnxruntime.__version__}"
+    versions = f"edge-lstm {__version__}, {results[0].runtime}"
     return page(
         f"{' and '.join(result.name for result in results)} on {evaluation.data}",
         [texts_line(evaluation)],

@@ -88,11 +88,12 @@ def child() -> None:
     """In the fresh process: load, answer, report on standard output."""
     from edge_lstm.classifier import Classifier
     from edge_lstm.machine import read_text, sizes
+    from edge_lstm.modelfile import open_model
 
     imported = time.monotonic_ns()
     model, threads, provider, texts, batch_size = json.load(sys.stdin.buffer)
     begun = time.monotonic_ns()
-    classifier = Classifier.load(model, threads=threads, provider=provider)
+    classifier = Classifier.from_model(open_model(model), threads=threads, provider=provider)
     loaded = time.monotonic_ns()
     classifier.predict(texts[:1])
     answered = time.monotonic_ns()

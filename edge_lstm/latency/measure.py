@@ -23,6 +23,7 @@ from edge_lstm.latency.recording import Block, Recording, is_steady
 from edge_lstm.latency.result import Result, Texts
 from edge_lstm.latency.settings import Sample, Settings, texts_of
 from edge_lstm.machine import this_machine
+from edge_lstm.modelfile import open_model
 from edge_lstm.printable import listed
 from edge_lstm.text import texts_digest
 
@@ -129,7 +130,8 @@ def _load(settings: Settings, sample: Sample | None) -> tuple[list[Recording], S
     for setting in settings.each:
         model, threads, provider = setting.process
         if setting.process not in loaded:
-            loaded[setting.process] = Classifier.load(model, threads=threads, provider=provider)
+            opened = open_model(model)
+            loaded[setting.process] = Classifier.from_model(opened, threads=threads, provider=provider)
     sample = sample or texts_of(loaded[settings.each[0].process].model)
     recordings = []
     for setting in settings.each:

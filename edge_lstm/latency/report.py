@@ -14,6 +14,7 @@ from edge_lstm.html import SERIES, Table, figure, items, page, table
 from edge_lstm.latency import statistics
 from edge_lstm.latency.compare import UNDECIDED, Comparison
 from edge_lstm.latency.result import Result, SettingResult
+from edge_lstm.native import NATIVE
 from edge_lstm.printable import listed
 
 DASH = "–"
@@ -25,7 +26,10 @@ def machine_line(result: Result) -> str:
     cores, usable = machine.cores, machine.usable_cores
     cpus = f"{usable} of {cores} CPUs" if usable < cores else f"{cores} CPUs" if cores > 1 else "1 CPU"
     board = f"{machine.board}, " if machine.board else ""
-    versions = [f"{name} {result.versions.get(name, DASH)}" for name in ("onnxruntime", "python")]
+    providers = {setting.provider for setting in result.settings}
+    used = [NATIVE] if NATIVE in providers else []
+    used += ["onnxruntime"] if providers != {NATIVE} else []
+    versions = [f"{name} {result.versions.get(name, '')}".strip() for name in (*used, "python")]
     return f"{board}{machine.cpu or machine.architecture}, {cpus}; {', '.join(versions)}"
 
 

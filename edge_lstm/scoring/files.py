@@ -38,7 +38,7 @@ class RunOptions:
     low_memory: one worker, small chunks, and no arena (see Classifier.load), for devices.
     chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
     batch_size: texts in one run of the model; None: what is fastest.
-    provider: the execution provider of ONNX Runtime.
+    provider: the execution provider of ONNX Runtime, or native, the engine.
     resume: go on where an interrupted run stopped; the final file is that of an uninterrupted one.
     checkpoint_seconds: how much work an interruption may cost; None: all, and nothing is left of it.
     also_written: files that the caller will write; none may be an input or an output of the run.
@@ -241,6 +241,7 @@ class _Run:
             "the input's types": schema["types"] and schema["types"].hex(),
             "the output format": self.columns.format,
             "the chunk": self.run.limits,
+            "the provider": self.run.provider,
             "edge-lstm": __version__,
             "onnxruntime": onnxruntime.__version__,
         }

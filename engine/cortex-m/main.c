@@ -65,7 +65,7 @@ int main(void) {
         size_t count, best = 0, k;
         edge_lstm_status status = edge_lstm_encode(worker, texts[i], strlen(texts[i]), &ids, &count);
         uint32_t start = systick[2], taken;
-        edge_lstm_run(worker, ids, count, probabilities);
+        edge_lstm_run(worker, ids, 1, count, probabilities);
         taken = instructions_since(start);
         for (k = 1; k < edge_lstm_labels(model); k++)
             if (probabilities[k] > probabilities[best]) best = k;

@@ -24,7 +24,7 @@ DEVICE_FLOORS = (
     "scoring evaluation explain doctor latency live_page",  # none knows another
     "classifier model_card",
     "modelfile tables charts",
-    "model_checks",
+    "model_checks native",
     "answering text machine metrics onnx_file html atomic models extras signals",
     "__init__",  # the names of the API, imported when they are asked for
     "errors os_file printable _version",

@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +101,24 @@ def zig() -> list[str]:
         return ["zig", "cc"]
     run = subprocess.run([sys.executable, "-m", "ziglang", "version"], capture_output=True)
     return [sys.executable, "-m", "ziglang", "cc"] if run.returncode == 0 else []
+
+
+MOST_BYTES = 400_000  # of the wheel
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the module, from a wheel that pip built of engine/python."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    run = subprocess.run([*command, str(PROJECT / "engine" / "python")], capture_output=True, text=True)
+    if "No module named" in run.stderr:
+        pytest.skip("no pip or no setuptools")
+    assert run.returncode == 0, run.stdout + run.stderr
+    (wheel,) = folder.glob("*.whl")
+    assert "-cp310-abi3-" in wheel.name and wheel.stat().st_size <= MOST_BYTES
+    with zipfile.ZipFile(wheel) as file:
+        metadata = next(name for name in file.namelist() if name.endswith("METADATA"))
+        assert b"Requires-Dist" not in file.read(metadata)
+        file.extractall(folder / "installed")
+    return folder / "installed"

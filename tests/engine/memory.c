@@ -21,9 +21,9 @@ int main(int count, char **arguments) {
         worker = edge_lstm_worker_start(model, other + i, more);
         if (!worker || edge_lstm_check(worker, NULL, NULL)) return 1;
         edge_lstm_predict(worker, "A wonderful film.", 17, p);
-        if (edge_lstm_run(worker, (const int32_t[]){-1}, 1, p)) return 2;
-        if (edge_lstm_run(worker, (const int32_t[]){1 << 20}, 1, p)) return 2;
-        if (edge_lstm_run(worker, (const int32_t[]){1}, 0, p)) return 2;
+        if (edge_lstm_run(worker, (const int32_t[]){-1}, 1, 1, p)) return 2;
+        if (edge_lstm_run(worker, (const int32_t[]){1 << 20}, 1, 1, p)) return 2;
+        if (edge_lstm_run(worker, (const int32_t[]){1}, 1, 0, p)) return 2;
         small += !edge_lstm_worker_start(model, other + i, more - 1);
         model = edge_lstm_open(file, size, NULL, memory + i, needs - 1, &error);
         small += !model && strstr(error, "memory");

@@ -15,7 +15,7 @@ from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answ
 from tests.ports.conftest import Case
 
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
-LINES = 2100  # edge_lstm.c and .h together, at most
+LINES = 1880  # edge_lstm.c and .h together, at most
 
 
 def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> None:
@@ -67,11 +67,11 @@ def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
         if 0xD800 <= c < 0xE000 or c == 0x130 or unicodedata.category(chr(c)) == "Cn":
             continue
         lower, around = map(int, line.split())
-        character, expected = chr(c), 2
+        character, expected = chr(c), 0
         if (character + "Σ").lower().endswith("ς"):
-            expected = 0
-        elif ("A" + character + "Σ").lower().endswith("ς"):
             expected = 1
+        elif ("A" + character + "Σ").lower().endswith("ς"):
+            expected = 2
         if chr(lower) != character.lower() or around != expected:
             wrong.append(c)
     # A later Unicode than the table's: only letters that the table does not know may differ.

@@ -7,35 +7,14 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_lstm import Classifier
-from tests.engine.conftest import DECODED, PROJECT, answers
+from tests.engine.conftest import DECODED, answers
 from tests.ports.conftest import Case
-
-MOST_BYTES = 400_000
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the module, from a wheel that pip built of engine/python."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder)]
-    run = subprocess.run([*command, str(PROJECT / "engine" / "python")], capture_output=True, text=True)
-    if "No module named" in run.stderr:
-        pytest.skip("no pip or no setuptools")
-    assert run.returncode == 0, run.stdout + run.stderr
-    (wheel,) = folder.glob("*.whl")
-    assert "-cp310-abi3-" in wheel.name and wheel.stat().st_size <= MOST_BYTES
-    with zipfile.ZipFile(wheel) as file:
-        metadata = next(name for name in file.namelist() if name.endswith("METADATA"))
-        assert b"Requires-Dist" not in file.read(metadata)
-        file.extractall(folder / "installed")
-    return folder / "installed"
 
 
 def python(installed: Path, code: str, *arguments: object, told: bytes = b"") -> str:

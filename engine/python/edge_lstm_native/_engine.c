@@ -176,18 +176,48 @@ static PyObject *run(Model *self, const texts *t, edge_lstm_status *statuses) {
     return out;
 }
 
+static PyObject *as_floats(PyObject *bytes, Py_ssize_t rows, size_t labels) { /* takes the reference */
+    PyObject *view = bytes ? PyMemoryView_FromObject(bytes) : NULL, *cast = NULL;
+    if (view && !rows) cast = PyObject_CallMethod(view, "cast", "s", "f");
+    else if (view) cast = PyObject_CallMethod(view, "cast", "s(nn)", "f", rows, (Py_ssize_t)labels);
+    Py_XDECREF(view);
+    Py_XDECREF(bytes);
+    return cast;
+}
+
+static PyObject *model_run(Model *self, PyObject *arguments) {
+    const char *ids;
+    Py_ssize_t size, columns, rows;
+    size_t labels = edge_lstm_labels(self->model);
+    float *probabilities;
+    PyObject *out;
+    idle *w;
+    int ran;
+    if (!PyArg_ParseTuple(arguments, "y#n:run", &ids, &size, &columns)) return NULL;
+    rows = columns > 0 ? size / 4 / columns : 0;
+    if (columns <= 0 || rows * columns * 4 != size || (uintptr_t)ids % sizeof(int32_t))
+        return PyErr_SetString(PyExc_ValueError, "ids are no int32 [rows, columns]"), NULL;
+    if ((size_t)rows > (size_t)PY_SSIZE_T_MAX / sizeof(float) / labels) return PyErr_NoMemory();
+    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((size_t)rows * labels * sizeof(float)));
+    w = out ? take_worker(self) : NULL;
+    if (!w) return Py_XDECREF(out), NULL;
+    probabilities = (float *)(void *)PyBytes_AsString(out);
+    Py_BEGIN_ALLOW_THREADS
+    ran = edge_lstm_run(w->worker, (const int32_t *)(const void *)ids, (size_t)rows, (size_t)columns, probabilities);
+    Py_END_ALLOW_THREADS
+    give_worker(self, w);
+    if (ran) return as_floats(out, rows, labels);
+    PyErr_SetString(PyExc_ValueError, "the ids are too many, or not all of the model's");
+    return Py_DECREF(out), NULL;
+}
+
 static PyObject *model_probabilities(Model *self, PyObject *given) {
-    PyObject *out, *view = NULL, *cast = NULL;
+    PyObject *out;
     texts t;
     if (!read_texts(given, &t)) return NULL;
-    out = run(self, &t, NULL);
-    if (out && !t.count) cast = PyObject_CallMethod(view = PyMemoryView_FromObject(out), "cast", "s", "f");
-    else if (out && (view = PyMemoryView_FromObject(out)))
-        cast = PyObject_CallMethod(view, "cast", "s(nn)", "f", t.count, (Py_ssize_t)edge_lstm_labels(self->model));
-    Py_XDECREF(view);
-    Py_XDECREF(out);
+    out = as_floats(run(self, &t, NULL), t.count, edge_lstm_labels(self->model));
     forget(&t);
-    return cast;
+    return out;
 }
 
 /* The labels that reach their thresholds, the most probable first. */
@@ -292,6 +322,7 @@ static PyObject *kernels(PyObject *module, PyObject *nothing) {
 static PyMethodDef model_methods[] = {
     {"predict", (PyCFunction)model_predict, METH_O, "(label, its probability, status) of each text."},
     {"probabilities", (PyCFunction)model_probabilities, METH_O, "float32 [texts, labels]."},
+    {"run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32 [texts, labels]."},
     {"check", (PyCFunction)model_check, METH_NOARGS, "(wrong golden rows, golden rows, largest difference)."},
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef model_properties[] = {

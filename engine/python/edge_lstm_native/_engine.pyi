@@ -36,5 +36,11 @@ class Model:
     def probabilities(self, texts: Iterable[str]) -> memoryview:
         """float32 [texts, labels]; numpy.asarray takes it without a copy."""
 
+    def run(self, ids: bytes, columns: int) -> memoryview:
+        """Texts as ids, int32 [texts, columns], each filled up with 0 → float32 [texts, labels].
+
+        Raises ValueError where ids are not the model's, or columns are more than its length.
+        """
+
     def check(self) -> tuple[int, int, float]:
         """Run the file's golden rows: (wrong ones, how many there are, the largest difference)."""

@@ -1,0 +1,154 @@
+"""--engine native: the commands and Classifier with edge-lstm-native in the place of ONNX Runtime."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_lstm import Classifier, DataError, MissingPackageError
+from edge_lstm.native import NATIVE, NativeSession
+from tests.engine.conftest import DECODED, PROJECT
+from tests.ports.conftest import Case
+
+TEXTS = ["A wonderful film.", "", "Never again: dull, flat and far too long."]
+
+
+@pytest.fixture
+def native(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process finds the package."""
+    monkeypatch.syspath_prepend(installed)
+    yield
+    for name in [name for name in sys.modules if name.startswith("edge_lstm_native")]:
+        del sys.modules[name]
+
+
+def command(
+    *arguments: object, path: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """edge-lstm in a process that finds the package under ``path``."""
+    found = os.pathsep.join(map(str, [*([path] if path else []), PROJECT, PROJECT / "export"]))
+    return subprocess.run(
+        [sys.executable, "-m", "edge_lstm", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": found, **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.usefixtures("native")
+def test_labels_and_probabilities_are_those_of_onnx_runtime(models: list[Case]) -> None:
+    for model in models:
+        one, other = Classifier.load(model.path), Classifier.load(model.path, engine="native")
+        for batch_size in (1, None):
+            expected = one.probabilities(DECODED, batch_size=batch_size)
+            assert np.abs(other.probabilities(DECODED, batch_size=batch_size) - expected).max() <= 1e-6
+        for mine, theirs in zip(other.predict(DECODED), one.predict(DECODED), strict=True):
+            assert (mine.labels, mine.status) == (theirs.labels, theirs.status), model.name
+
+
+@pytest.mark.usefixtures("native")
+def test_it_is_taken_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ONNX Runtime" in Classifier.load().runtime
+    assert "native engine" in pickle.loads(pickle.dumps(Classifier.load(engine="native"))).runtime
+    monkeypatch.setenv("EDGE_LSTM_ENGINE", "native")
+    assert "native engine" in Classifier.load().runtime
+    default = Classifier.load(engine="onnxruntime")
+    assert "ONNX Runtime" in pickle.loads(pickle.dumps(default)).runtime
+    assert "ONNX Runtime" in Classifier.from_model(default.model).runtime  # exports ask nobody
+    monkeypatch.setenv("EDGE_LSTM_ENGINE", "tvm")
+    with pytest.raises(DataError, match="EDGE_LSTM_ENGINE=tvm is unknown; choose one of onnxruntime, native"):
+        Classifier.load()
+    with pytest.raises(DataError, match="leave it out with the native engine"):
+        Classifier.load(engine="native", provider="XnnpackExecutionProvider")
+
+
+@pytest.mark.usefixtures("native")
+def test_ids_that_are_not_the_models_are_refused() -> None:
+    model = Classifier.load().model
+    session = NativeSession(model.data, model.path)
+    for ids in ([[1, -1]], [[1 << 24]], [[1] * 601]):
+        with pytest.raises(ValueError):
+            session.run([], {"ids": np.array(ids, np.int32)})
+
+
+def test_without_the_package_one_line_says_how_to_install_it() -> None:
+    with pytest.raises(MissingPackageError, match=r"pip install 'edge-lstm\[native\]'"):
+        Classifier.load(engine="native")
+    run = command("predict", "--engine", "native", "good")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.count("\n") == 1 and "pip install 'edge-lstm[native]'" in run.stderr
+
+
+def test_predict_imports_no_onnx_runtime(installed: Path) -> None:
+    code = (
+        "import sys; from edge_lstm import Classifier; Classifier.load(engine='native').predict(['good']); "
+        "assert 'onnxruntime' not in sys.modules"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{PROJECT}"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+def test_commands_take_it(installed: Path) -> None:
+    asked = command("predict", "--engine", "native", "--json", *TEXTS, path=installed)
+    by_variable = command("predict", "--json", *TEXTS, path=installed, EDGE_LSTM_ENGINE="native")
+    usual = command("predict", "--json", *TEXTS)
+    assert asked.stdout == by_variable.stdout and not asked.stderr
+    for line, expected in zip(asked.stdout.splitlines(), usual.stdout.splitlines(), strict=True):
+        assert json.loads(line)["label"] == json.loads(expected)["label"]
+    explained = command("explain", "--engine", "native", "--json", TEXTS[0], path=installed)
+    assert json.loads(explained.stdout)["label"] == "pos"
+    reviews = PROJECT / "examples" / "reviews.csv"
+    accuracies = [
+        json.loads(command("evaluate", reviews, "--json", *engine, path=installed).stdout)["models"][0][
+            "accuracy"
+        ]
+        for engine in ([], ["--engine", "native"])
+    ]
+    assert accuracies[0] == accuracies[1]
+    timed = command(
+        "latency", "--engine", "native", "--runs", 20, "--cold-starts", 1, "--json", path=installed
+    )
+    assert json.loads(timed.stdout)["settings"][0]["provider"] == NATIVE
+
+
+def test_the_option_counts_more_than_the_variable() -> None:
+    """Without the package, so that a process that took the variable's engine would fail."""
+    arguments = ("latency", "--engine", "onnxruntime", "--runs", 20, "--cold-starts", 1, "--json")
+    run = command(*arguments, EDGE_LSTM_ENGINE="native")
+    assert json.loads(run.stdout)["settings"][0]["provider"] == "CPUExecutionProvider", run.stderr
+
+
+def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> None:
+    run = command("doctor", "--engine", "native", "--json", path=installed)
+    found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
+    assert run.returncode == 0 and "the native engine (" in found["session"]["finding"]
+    assert found["golden rows"]["state"] == found["batches"]["state"] == "ok"
+
+
+def test_score_gives_the_same_bytes_with_two_workers(installed: Path, tmp_path: Path) -> None:
+    rows = "".join(f'{i},"{TEXTS[i % 3]} {i % 7}"\n' for i in range(9000))
+    source = tmp_path / "rows.csv"
+    source.write_text("id,text\n" + rows)
+    written = []
+    for workers, engine in ((1, "native"), (2, "native"), (1, "onnxruntime")):
+        target = tmp_path / f"{workers}{engine}.csv"
+        arguments = ("score", source, "-o", target, "--engine", engine, "-w", workers)
+        run = command(*arguments, "--all-probabilities", path=installed)
+        assert run.returncode == 0, run.stderr
+        written.append(target.read_text())
+    assert written[0] == written[1]
+    mine, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (written[0], written[2]))
+    numbers = ("probability", "probability_neg", "probability_pos")
+    for row, expected in zip(mine, theirs, strict=True):
+        assert {**row, **dict.fromkeys(numbers)} == {**expected, **dict.fromkeys(numbers)}
+        assert all(abs(float(row[name]) - float(expected[name])) <= 1e-6 for name in numbers)
