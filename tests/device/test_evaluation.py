@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import subprocess
 import sys
-import tarfile
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import tar_bytes
 from pages import Page
 
 from edge_lstm import Classifier, DataError, MissingPackageError
-from edge_lstm.charts import coverage
 from edge_lstm.evaluation.evaluate import (
     Evaluation,
     OovRate,
@@ -87,12 +85,6 @@ def test_columns_follow_the_labels_whatever_their_order_in_the_file() -> None:
     (comparison,) = evaluated(MODEL, MODEL).comparisons
     assert (comparison.difference, comparison.disagreements, comparison.largest_change) == (0, 0, 0)
     assert comparison.test.mid_p == 1
-
-
-def test_progress_reports_every_text_of_every_model() -> None:
-    seen: list[int] = []
-    evaluated(MODEL, MODEL, texts=["good"] * 1500, labels=["pos"] * 1500, progress=seen.append)
-    assert sum(seen) == 3000 and len(seen) == 4
 
 
 def test_a_label_map_says_what_the_datas_labels_mean() -> None:
@@ -171,25 +163,10 @@ def test_a_report_has_any_number_of_labels(labels: int) -> None:
     assert ("most frequent confusions" in Page(report(one)).text) is (labels > 16)
 
 
-def test_the_surest_predictions_come_first_and_all_of_them_last() -> None:
-    for n in (1, 3, 1000):
-        right = np.arange(n) < n // 2  # the surer half
-        shuffled = np.random.default_rng(0).permutation(n)
-        shares, accuracy = coverage(np.linspace(1, 0.5, n, dtype=np.float32)[shuffled], right[shuffled])
-        assert (shares[-1], accuracy[-1]) == (1.0, right.mean())
-        assert (np.diff(shares) > 0).all()
-
-
 def test_mistakes_are_read_back_as_labelled_texts_the_surest_first(tmp_path: Path) -> None:
-    texts = [
-        "A wonderful film.",
-        "Dull!",
-        'Said "excellent"\nand left; a perfect café.',
-        "=1+1 best",
-        "great",
-    ]
+    texts = ["A wonderful film.", "Dull!", 'Said "excellent"\nand left; a perfect café.', "=1+1 best"]
     target = tmp_path / "mistakes.csv"
-    count = write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 5), target)
+    count = write_mistakes(evaluated(MODEL, texts=texts, labels=["neg"] * 4), target)
     wrong = [(i, p) for i, p in enumerate(Classifier.load().predict(texts), 1) if p.label != "neg"]
     wrong.sort(key=lambda item: -item[1].probability)
     with target.open(newline="", encoding="utf-8-sig") as file:
@@ -253,20 +230,6 @@ def test_a_file_is_read_by_its_suffix_by_its_format_and_by_its_split(data: Path)
     assert json.loads(run("folder", "--split", "train", "--json", cwd=data).stdout)["texts"] == 2
 
 
-def test_mistakes_are_of_one_model_and_over_nothing_that_is_read(data: Path) -> None:
-    (data / "m.onnx").write_bytes(MODEL.data)
-    for arguments, says in (
-        (["m.onnx", "m.onnx", "x.jsonl", "--mistakes", "m.csv"], "of one model; name one"),
-        (["m.onnx", "x.jsonl", "--mistakes", "x.jsonl"], "is one of the inputs"),
-        (["x.jsonl", "--report", "r", "--mistakes", "r"], "two outputs are one"),
-        (["x.jsonl", "--mistakes", "m.xlsx"], "give a name that ends in .csv"),
-        (["m.onnx"], "name the labelled data last"),
-    ):
-        done = run(*arguments, cwd=data)
-        assert done.returncode == 1 and says in done.stderr, done.stderr
-    assert sorted(path.name for path in data.iterdir()) == ["folder", "m.onnx", "x.jsonl"]
-
-
 def test_the_download_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pooch", None)  # as if it were not installed
     monkeypatch.delenv("EDGE_LSTM_DATA", raising=False)
@@ -275,11 +238,6 @@ def test_the_download_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_archives_of_reviews_are_read_on_a_device_too(tmp_path: Path) -> None:
-    path = tmp_path / "reviews.tar"
-    with tarfile.open(path, "w") as archive:
-        for part in ("train", "test"):
-            for label in ("neg", "pos"):
-                member = tarfile.TarInfo(f"{part}/{label}/0_1.txt")
-                member.size = 4
-                archive.addfile(member, io.BytesIO(f"{label}!".encode()))
-    assert load_labelled(str(path)).names == ["neg", "pos"]
+    names = [f"{part}/{label}/0_1.txt" for part in ("train", "test") for label in ("neg", "pos")]
+    (tmp_path / "reviews.tar").write_bytes(tar_bytes({name: name.encode() for name in names}, "w"))
+    assert load_labelled(str(tmp_path / "reviews.tar")).names == ["neg", "pos"]

@@ -52,11 +52,6 @@ def test_whatever_a_machine_says_is_no_error(tmp_path: Path, text: str) -> None:
     assert all(value is None or value == value for value in vars(now).values()), now
 
 
-@pytest.mark.parametrize("text", ["unknown", "throttled=0x0", ""])
-def test_what_the_firmware_says_in_another_way_is_not_taken_for_an_answer(tmp_path: Path, text: str) -> None:
-    assert state(files(tmp_path, {FIRMWARE: text})).throttled is None
-
-
 @pytest.mark.parametrize("folder", ["sys/fs/cgroup/box", "sys/fs/cgroup"])
 def test_stops_by_the_quota_are_those_of_the_group_and_of_the_groups_above(
     tmp_path: Path, folder: str

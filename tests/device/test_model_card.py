@@ -34,30 +34,13 @@ def test_the_page_of_the_embedded_model_is_what_the_command_prints(
     )
 
 
-def test_the_front_matter_says_what_the_metadata_says() -> None:
-    yaml = pytest.importorskip("yaml")
-    front = yaml.safe_load(model_card(MODEL).split("---\n")[1])
-    assert front["license"] == "mit" and front["pipeline_tag"] == "text-classification"
-    assert MODEL.precision in front["tags"]
-
-
-def test_accuracy_stands_with_its_interval_and_what_is_odd_about_the_data() -> None:
+def test_accuracy_stands_with_its_interval_and_the_licence_is_the_owners_to_say() -> None:
     test, card = MODEL.training["test"], model_card(MODEL)
     low, high = test["interval"]
-    assert (
-        f"| test | 25,000 | {test['accuracy']:.2%} | {test['macro_f1']:.2%} | "
-        f"{test['calibration_error']:.2%} | {low:.2%} to {high:.2%} |"
-    ) in card
-    assert MODEL.training["warnings"][0] in card
-    assert "before the network was quantized" in card
-    assert "before the network was quantized" not in card_with(quantization=None)
-
-
-def test_another_file_has_no_licence_but_what_its_owner_writes() -> None:
-    card = card_with()
-    assert "license: mit" not in card and "The file does not say" in card
-    assert "film reviews" not in card
-    assert "film reviews" in model_card(MODEL)
+    row = next(line for line in card.splitlines() if line.startswith("| test |"))
+    assert f"{test['accuracy']:.2%}" in row and f"{low:.2%} to {high:.2%}" in row
+    assert MODEL.training["warnings"][0] in card and "license: mit" in card
+    assert "license:" not in card_with().split("---\n")[1]  # another file's
 
 
 @pytest.mark.parametrize(
@@ -96,28 +79,18 @@ def test_a_file_cannot_write_its_own_card() -> None:
     assert "\u202e" not in card_with(labels=("\u202e", "pos"))
 
 
-def test_the_card_of_several_labels_per_text_says_what_runs_it_and_what_it_gives() -> None:
+def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code() -> None:
     scores = {"texts": 1000, "micro_f1": 0.51, "macro_f1": 0.42, "subset_accuracy": 0.33, "labels": {}}
-    training = {"validation": scores, "temperature": 1.0}
-    one, several = card_with(), card_with(thresholds=(0.5, 0.4), training=training)
-    for card, code in ((one, "].label\n"), (several, "].labels\n")):
-        assert "edge-lstm page" in card and "ports/js" in card and "(`engine`)" in card and code in card
-        assert f'predict("A text."){code[1:-1]};' in card
-    assert "every label that reaches the threshold" in several and "threshold" not in one
-    assert "gets one of them" in one and "may get none of them" in several
-    assert "| texts | number | micro F1 | macro F1 | all labels right |" in several
+    one, several = card_with(), card_with(thresholds=(0.5, 0.4), training={"validation": scores})
+    assert "].label\n" in one and "].labels\n" in several
     assert "| validation | 1,000 | 51.00% | 42.00% | 33.00% |" in several
-    assert "calibration error" not in several
 
 
-def test_the_network_and_the_vocabulary_are_in_the_card() -> None:
-    network = {"hidden": 64, "ngrams": 20_000, "ngram_dim": 48}
-    assert "vectors of 48 dimensions for 20,000 words and pairs of words" in card_with(network=network)
-    assert "pairs of words" not in card_with(network={"hidden": 64})
-    assert "are read as subwords" in card_with()
-    keras = replace(MODEL.tokenizer, pieces=None)
-    assert "Words outside its vocabulary tell it nothing" in card_with(tokenizer=keras)
-    assert len(card_with(labels=tuple(f"label {i}" for i in range(2000)))) < 10_000
+def test_a_card_of_many_labels_stays_short_and_its_front_matter_is_yaml() -> None:
+    yaml = pytest.importorskip("yaml")
+    card = card_with(labels=tuple(f"label {i}" for i in range(2000)))
+    assert len(card) < 10_000
+    assert MODEL.precision in yaml.safe_load(card.split("---\n")[1])["tags"]
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["x.safetensors"]])
