@@ -59,30 +59,16 @@ def test_a_model_of_several_labels_differs_from_one_of_one_by_its_thresholds_alo
     assert "thresholds" not in describe(one.model)
 
 
-def test_score_joins_the_labels_in_one_column(classifier: Classifier) -> None:
-    rows = list(score([GOOD, BAD], model=with_thresholds(1e-4, 0.5)))
-    assert [row.label for row in rows] == ["pos|neg", "neg"]
-    assert [row.status for row in rows] == ["ok", "ok"]
-    only = score([GOOD, BAD], model=with_thresholds(1e-4, 0.5), options=ScoreOptions(only_label=("pos",)))
+def test_score_joins_the_labels_in_one_column_and_counts_each(tmp_path: Path) -> None:
+    both = with_thresholds(1e-4, 0.5)
+    assert [row.label for row in score([GOOD, BAD], model=both)] == ["pos|neg", "neg"]
+    only = score([GOOD, BAD], model=both, options=ScoreOptions(only_label=("pos",)))
     assert [row.label for row in only] == ["pos|neg"]
     assert next(iter(score([GOOD], model=with_thresholds(1.0, 1.0)))).label is None
-
-
-def test_score_counts_every_label_of_a_text(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(f'text\n"{GOOD}"\n"{BAD}"\n')
-    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=with_thresholds(1e-4, 0.5))
+    summary = score_files(tmp_path / "in.csv", tmp_path / "out.csv", model=both)
     assert summary.labels == {"pos": 1, "neg": 2}
     assert "pos|neg," in (tmp_path / "out.csv").read_text()
-
-
-@pytest.mark.parametrize("options", [{"abstain": 0.1}, {"threshold": 0.9}, {"only_abstained": True}])
-def test_a_text_is_never_unsure(classifier: Classifier, options: dict[str, Any]) -> None:
-    """Each label has its own threshold, and none is left out for another reason."""
-    with pytest.raises(DataError, match=r"threshold of its own|abstains from none; leave --only-abst"):
-        list(score([GOOD], model=classifier, options=ScoreOptions(**options)))
-    if "only_abstained" not in options:
-        with pytest.raises(DataError, match="threshold of its own"):
-            classifier.predict([GOOD], **options)
 
 
 @pytest.mark.parametrize(("column", "added"), [("labels", "edge_lstm_label"), ("id", "label")])
@@ -129,34 +115,13 @@ def test_evaluate_measures_the_sets(tmp_path: Path) -> None:
     assert "pos|neg" in page or "neg|pos" in page  # the text with one label too many
 
 
-def test_evaluate_takes_texts_of_the_models_kind_only(classifier: Classifier) -> None:
-    sets = Labelled([GOOD], [("pos", "neg")], several=True)
-    with pytest.raises(DataError, match="gives one label per text"):
-        evaluate([Classifier.load()], sets)
-    with pytest.raises(DataError, match="one by one"):
-        evaluate([classifier, Classifier.load()], Labelled([GOOD], [("pos",)]))
-    with pytest.raises(DataError, match="sad"):
-        evaluate([classifier], Labelled([GOOD], [("pos", "sad")], several=True))
-
-
 @pytest.mark.parametrize(
     ("name", "content", "options", "labels"),
     [
         ("a.csv", "text,labels\nx,b|a\ny,\nz,a| a |\n", {"label_separator": "|"}, [("b", "a"), (), ("a",)]),
         ("a.csv", 'text,labels\nx,"a, b"\n', {"label_separator": ","}, [("a", "b")]),
-        (
-            "a.csv",
-            "text,a,b\nx,1,0\ny,0,0\nz,true,1.0\n",
-            {"label_columns": ["a", "b"]},
-            [("a",), (), ("a", "b")],
-        ),
-        (
-            "a.jsonl",
-            '{"text": "x", "labels": ["a", "b", "a"]}\n{"text": "y", "labels": []}\n',
-            {},
-            [("a", "b"), ()],
-        ),
-        ("a.jsonl", '{"text": "x", "labels": [1, 2]}\n{"text": "y"}\n', {}, [("1", "2"), ()]),
+        ("a.csv", "text,a,b\nx,0,0\ny,true,1.0\n", {"label_columns": ["a", "b"]}, [(), ("a", "b")]),
+        ("a.jsonl", '{"text": "", "labels": ["a", 2, "a"]}\n{"text": ""}\n', {}, [("a", "2"), ()]),
         ("a.txt", "__label__a __label__b x\nno label at all\n__label__b y\n", {}, [("a", "b"), (), ("b",)]),
         ("a.txt", "__label__a __label__a x\n__label__b y\n", {"several": True}, [("a",), ("b",)]),
         ("a.csv", "text,labels\nx,a\ny,a|b\n", {"several": True}, [("a",), ("a", "b")]),
@@ -190,12 +155,10 @@ def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
-        ("a.jsonl", '{"text": "x", "labels": [["a"]]}\n', {}, "an entry of 'labels' is no label"),
         ("a.jsonl", '{"text": "x", "labels": [null]}\n', {}, "an entry of 'labels' is no label"),
         ("a.jsonl", '{"text": "x", "labels": {"a": 1}}\n', {"several": True}, "holds an object"),
         ("a.jsonl", '{"text": "x", "labels": []}\n', {}, "no labelled row"),
         ("a.txt", "__label__a x\n", {"label_separator": "|"}, "in no column"),
-        ("a.csv", "text,labels\nx,\n", {"several": True}, "no labelled row"),
     ],
 )
 def test_labels_in_no_known_form_are_refused(

@@ -9,7 +9,6 @@ import random
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ pytest.importorskip("edge_lstm_export")
 from edge_lstm_export import make_plan
 from edge_lstm_export.train.plan import Facts, Plan
 
-from benchmarks import ablation, accuracy, conditions, documents, picture, public_sets, run
+from benchmarks import ablation, documents, picture, public_sets, run
 from benchmarks.lineup import Contender, Conversion, own_files
 from benchmarks.processes import ROOT, CannotTakePartError, Environment, Workplace
 from edge_lstm.modelfile import embedded_model
@@ -103,26 +102,6 @@ def test_amx_is_withheld_from_what_a_command_starts() -> None:
     assert done.stdout == "EPERM\n"
 
 
-def test_the_presets_page_has_means_and_ends_of_the_seeds() -> None:
-    file = {"sha256": "0" * 64, "bytes": 300_000, "log_loss": 0.25, "calibration_error": 0.01}
-    file |= {"other_texts": {"SST-2": 0.815}, "training": {"seed": 0}}
-    files = [{**file, "accuracy": s, "interval": [s - 0.004, s + 0.004]} for s in (0.91, 0.92)]
-    small = {
-        "name": "small",
-        "files": files,
-        "words": 30.0,
-        "alone": 120.0,
-        "batches": 60.0,
-        "batch_size": 16,
-    }
-    presets = {"conditions": conditions.now(), "texts": 25_000, "presets": [small]}
-    page = accuracy.page(presets)
-    assert "| small | 300 kB | **91.50 %** (91.00 to 92.00) | 2 | 90.60 to 91.40 | 0.2500 | 1.00% |" in page
-    assert "| small | 81.5 |" in page
-    words = " ".join(ET.fromstring(picture.presets(presets)).itertext())
-    assert "small: 91.50 %, 300 kB, 120 µs" in words
-
-
 def test_public_sets_keeps_a_run_and_does_not_make_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,9 +140,3 @@ def test_an_idea_turned_off_leaves_a_plan_that_can_run(idea: str) -> None:
     without = [ablation.IDEAS[idea][0](plan, facts) for plan, facts in zip(plans, FACTS)]
     assert without != plans, "no data would show what it is worth"
     assert [Plan.from_dict(plan.to_dict()) for plan in without] == without
-
-
-def test_the_ablation_table_has_the_gain_of_each_idea() -> None:
-    runs: ablation.Runs = {("sst2", "200", seed, ""): (0.8 + seed / 10, 9.0) for seed in (0, 1)}
-    runs |= {("sst2", "200", seed, "n-grams"): (0.77 + seed / 10, 5.0) for seed in (0, 1)}
-    assert "| n-grams | +3.0 ± 0.0 | – |" in ablation.table(runs)

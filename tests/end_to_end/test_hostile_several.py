@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile import Case, check
-from tests.model_files import edited, several
+from tests.model_files import SMALL, edited, several
 
 TRAIN = "train d.csv -o m.safetensors --preset tiny --epochs 1"
 SEVERAL = f"{TRAIN} --label-separator '|'"
@@ -24,6 +24,8 @@ CASES = [
     (f"{SEVERAL} --test one.csv", "which the training texts have not"),
     ("evaluate d.csv --label-separator '|'", "gives one label per text"),
     ("evaluate several.onnx d.csv", "the model has neg, pos"),
+    (f"evaluate several.onnx {SMALL} one.csv", "gives one label per text"),
+    ("score d.csv -m several.onnx --threshold 0.9 -o o.csv", "threshold of its own"),
     ("predict -m several.onnx --abstain 0.02 text", "leave --abstain and --threshold out"),
     ("score d.csv -m several.onnx --only-abstained -o o.csv", "abstains from none"),
     ("score d.csv -m several.onnx --only-label 'neg|pos' -o o.csv", "no label 'neg|pos'"),

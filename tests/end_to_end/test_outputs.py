@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -94,39 +94,43 @@ def test_the_readme_is_read_to_its_end() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
-def test_a_page_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, text = (
-        tmp_path / "page.md",
-        "# A\n\n```console\n$ echo one > f; seq 5\n…\n4\n{}\n\n$ cat f\n{}\n```\n",
-    )
-    page.write_text(text.format(4, "two") + "\n```console long\n$ false\n```\n", encoding="utf-8")
+@pytest.fixture
+def rewrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs the tool on a page of this text → its text afterwards."""
     monkeypatch.setitem(TOOL["main"].__globals__, "ROOT", tmp_path)
-    monkeypatch.setattr("sys.argv", ["outputs.py", str(page)])
-    TOOL["main"]()
-    assert page.read_text(encoding="utf-8").startswith(text.format(5, "one"))
-    monkeypatch.setattr("sys.argv", ["outputs.py", "--long", str(page)])
-    with pytest.raises(SystemExit, match="ended with 1"):
+
+    def call(text: str, *options: str) -> str:
+        page = tmp_path / "page.md"
+        page.write_text(text, encoding="utf-8")
+        monkeypatch.setattr("sys.argv", ["outputs.py", *options, str(page)])
         TOOL["main"]()
+        return page.read_text(encoding="utf-8")
+
+    return call
+
+
+def test_a_page_is_written_anew(rewrite: Callable[..., str]) -> None:
+    text = "# A\n\n```console\n$ echo one > f; seq 5\n…\n4\n{}\n\n$ cat f\n{}\n```\n"
+    long = "\n```console long\n$ false\n```\n"
+    assert rewrite(text.format(4, "two") + long) == text.format(5, "one") + long
+    with pytest.raises(SystemExit, match="ended with 1"):
+        rewrite(long, "--long")
 
 
 @pytest.mark.parametrize(
-    ("kind", "strict", "old", "fails"),
+    ("kind", "options", "old", "fails"),
     [
-        (" near", False, "accuracy 90 in 2 s", False),
-        (" near", True, "accuracy 90 in 2 s", True),
-        (" near", True, "accuracy 51 in 2 s", False),
-        ("", False, "accuracy 51 in 2 s", True),
-        ("", False, "accuracy 50 in 2 s", False),
-        (" here", True, "anything", False),
+        (" near", [], "accuracy 90 in 2 s", False),
+        (" near", ["--strict"], "accuracy 90 in 2 s", True),
+        (" near", ["--strict"], "accuracy 51 in 2 s", False),
+        ("", [], "accuracy 51 in 2 s", True),
+        ("", [], "accuracy 50 in 2 s", False),
+        (" here", ["--strict"], "anything", False),
     ],
 )
 def test_a_training_may_differ_on_another_cpu_and_nothing_else_but_times(
-    kind: str, strict: bool, old: str, fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, options: list[str], old: str, fails: bool, rewrite: Callable[..., str]
 ) -> None:
-    page, text = tmp_path / "page.md", f"```console{kind}\n$ echo accuracy 50 in 3 s\n{old}\n```\n"
-    page.write_text(text, encoding="utf-8")
-    monkeypatch.setitem(TOOL["main"].__globals__, "ROOT", tmp_path)
-    monkeypatch.setattr("sys.argv", ["outputs.py", "--check", *["--strict"] * strict, str(page)])
+    text = f"```console{kind}\n$ echo accuracy 50 in 3 s\n{old}\n```\n"
     with pytest.raises(SystemExit, match="accuracy 50") if fails else nullcontext():
-        TOOL["main"]()
-    assert page.read_text(encoding="utf-8") == text
+        assert rewrite(text, "--check", *options) == text
