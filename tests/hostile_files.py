@@ -263,7 +263,6 @@ HARMFUL = [
                             ("another shape", {"shape": ["batch", 600, 1]}),
                             ("a free length", {"shape": ["batch", "length"]}),
                             ("a fixed batch", {"shape": [1, 600]}),
-                            ("a fixed batch", {"shape": [1, 600]}),
                             ("a batch of 1,000,000,000", {"shape": [10**9, 600]}))),
     graph("an input of 200,000,000 columns", "another length",
           other_value("input", shape=["batch", 200_000_000])),

@@ -11,14 +11,7 @@ import random
 from pathlib import Path
 
 from edge_lstm_export.estimator import TextClassifier
-from edge_lstm_export.train.options import (
-    LinearOptions,
-    LoopOptions,
-    NetworkConfig,
-    SparseOptions,
-    TextOptions,
-    Validation,
-)
+from edge_lstm_export.train import options
 from edge_lstm_export.train.plan import Plan
 
 PATH = Path(__file__).parent / "keras.int8.onnx"
@@ -74,18 +67,16 @@ def made_texts(count: int, seed: int) -> tuple[list[str], list[str]]:
 
 def plan() -> Plan:
     """A small network of every part that a model file may have, without validation: so without a curve."""
-    words = 400
+    shape = {"bidirectional": True, "pooling": "mean+max", "dropout": 0.3, "ngrams": 800, "ngram_dim": 1}
     return Plan(
         preset="small",
         kb=250,
-        text=TextOptions("keras"),
-        network=NetworkConfig(
-            words, 14, 30, bidirectional=True, pooling="mean+max", dropout=0.3, ngrams=800, ngram_dim=1
-        ),
-        linear=LinearOptions(),
-        sparse=SparseOptions("logistic"),
-        validation=Validation(0.0),
-        loop=LoopOptions(epochs=6, bfloat16=False, word_dropout=0.1),
+        text=options.TextOptions("keras"),
+        network=options.NetworkConfig(400, 14, 30, **shape),
+        linear=options.LinearOptions(),
+        sparse=options.SparseOptions("logistic"),
+        validation=options.Validation(0.0),
+        loop=options.LoopOptions(epochs=6, bfloat16=False, word_dropout=0.1),
     )
 
 

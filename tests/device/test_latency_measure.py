@@ -77,15 +77,14 @@ def test_every_combination_is_measured_in_turn_named_and_compared_with_the_first
         assert 0 < one.ratio.low <= one.ratio.value <= one.ratio.high
 
 
-def recording(**options: tuple[int, ...]) -> tuple[Recording, Sample]:
-    sample = Sample("made", tuple("good " * n for n in range(1, 65)))
-    (setting,) = Settings(models=ONE, **options, **QUICK).each
-    return Recording(setting, Classifier.load(), [n + 1 for n in range(1, 65)]), sample
+def recording() -> Recording:
+    (setting,) = Settings(models=ONE, batch_sizes=(8,), **QUICK).each
+    return Recording(setting, Classifier.load(), [n + 1 for n in range(1, 65)])
 
 
 def test_batches_hold_texts_of_similar_length() -> None:
-    one, sample = recording(batch_sizes=(8,))
-    block = run_block(one, sample, 0, random.Random(0).sample(range(64), 64))
+    sample = Sample("made", tuple("good " * n for n in range(1, 65)))
+    block = run_block(recording(), sample, 0, random.Random(0).sample(range(64), 64))
     # A block's texts are cut into batches from the shortest to the longest.
     assert block.rows[:, 1].tolist() == [sum(range(8 * n + 2, 8 * n + 10)) for n in range(8)]
 
@@ -133,7 +132,7 @@ def test_odd_texts_are_measured_and_none_is_one_line(
 
 
 def test_a_long_run_keeps_whole_blocks_spread_over_it_the_same_of_every_setting() -> None:
-    one, _ = recording()
+    one = recording()
     for number in range(5000):
         one.add(Block(number, np.full((4, 4), number, dtype=np.int64), cpu_ns=1))
     numbers = np.array([block.number for block in one.blocks])

@@ -6,12 +6,11 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.text import MARKS, Tokenizer, split_marks, split_words, to_matrix
+from edge_lstm.text import Tokenizer
 
 sys.path.append(str(Path(__file__).parents[2] / "ports"))
 import reference
@@ -84,12 +83,6 @@ def test_a_word_of_any_length_and_kind_is_read(word: str) -> None:
     assert len(PIECES.encode_text(word).ids) <= 12
 
 
-def test_words_keep_lone_surrogates_and_marks_that_are_words() -> None:
-    assert split_words("a \ud800 b") == ["a", "\ud800", "b"]
-    assert split_marks("a,b!c", "!") == ["a", "b", "!", "c"]
-    assert split_marks("".join(MARKS)) == list(MARKS)
-
-
 def test_the_settings_rebuild_the_rule() -> None:
     settings, vocabulary = PIECES.to_metadata(), "\n".join((*WORDS, *SUBWORDS))
     assert Tokenizer.from_metadata(settings, vocabulary) == PIECES
@@ -111,12 +104,6 @@ def test_pieces_of_a_script_without_spaces_are_tokens_of_their_own() -> None:
     tokens = [(text[t.start : t.end], t.known) for t in PIECES.tokens(text)]
     assert tokens == [("Good", True), ("很", False), ("好吃", True), ("!", True)]
     assert PIECES.count_words(text) == (4, 3)
-
-
-def test_the_matrix_is_padded_on_the_right() -> None:
-    matrix = to_matrix([KERAS.encode_text(text).ids for text in ("the film", "")], 8)
-    assert matrix.dtype == np.int32
-    assert matrix.tolist() == [[1, 4, 5, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
 
 
 @given(st.lists(st.sampled_from(["good ", "film.", "qwxy", " ", "ΑΣ", "'", "x" * 40]), max_size=8))

@@ -10,12 +10,12 @@ sys.path.append(str(Path(__file__).parents[2] / "tools"))
 import emulated
 
 TEXTS = 240
-NAMES = [cpu.name for cpu in emulated.CPUS]
+CPUS = {cpu.name: cpu for cpu in emulated.CPUS}
 
 
 def chosen(name: str) -> object:
     """The CPU; a skip with the reason where it is not prepared."""
-    cpu = next(cpu for cpu in emulated.CPUS if cpu.name == name)
+    cpu = CPUS[name]
     try:
         emulated.check_prepared(cpu, emulated.work_folder())
     except emulated.NotPreparedError as error:
@@ -44,7 +44,7 @@ def native(refreshed: Path, texts: list[str]) -> np.ndarray:
 
 
 @pytest.mark.emulated
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CPUS)
 def test_an_emulated_cpu_gives_the_answers_of_this_machine(
     name: str, refreshed: Path, texts: list[str], native: np.ndarray
 ) -> None:
