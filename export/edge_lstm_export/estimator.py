@@ -24,8 +24,6 @@ from edge_lstm_export.train.warnings import checked
 if TYPE_CHECKING:
     from edge_lstm_export.train.data import Dataset
 
-Quantize = Literal["int8", "auto"]
-
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A small LSTM beside n-grams, trained from labelled texts, and exported to one ONNX file.
@@ -125,13 +123,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return float(np.average(right, weights=sample_weight))
 
     def export(
-        self, path: str | Path, *, quantize: Quantize | None = None, length: int | None = None
+        self, path: str | Path, *, quantize: Literal["int8"] | None = None, length: int | None = None
     ) -> Path:
-        """Write one ONNX model file, through every gate.
-
-        quantize: "int8", or "auto": the faster of fp32 and int8 on this CPU. length: ids of a text that it
-        reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError.
-        """
+        """Write one ONNX model file, through every gate. quantize: None for fp32. length: ids of a text that
+        it reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError."""
         from edge_lstm.atomic import write_atomically
         from edge_lstm_export.onnx.export import export
 

@@ -167,10 +167,8 @@ def score_line(name: str, scores: Scores | SetScores) -> str:
 
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> None:
-    """Print the measurements of ``export``, and the file's name.
-
-    as_json: one object, sizes in bytes, times in µs, accuracies from 0 to 1 (before: fp32, after: int8).
-    """
+    """Print the measurements of ``export``, and the file's name. as_json: one object, sizes in bytes,
+    accuracies from 0 to 1 (before: fp32, after: int8)."""
     if as_json:
         shown = {name: value for name, value in asdict(exported).items() if name != "data"}
         print(to_json({"output": str(file.path), **shown}))
@@ -178,8 +176,6 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> Non
     print(f"fp32    {exported.fp32_bytes:,} bytes, at most {exported.parity:.1e} from PyTorch")
     if exported.quantized is not None:
         _print_quantized(exported.fp32_bytes, exported.quantized)
-    if exported.reason:
-        print(f"chosen  {exported.precision}: {exported.reason}")
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
         texts = f"texts like these {curve.texts:,} ({curve.data})"
@@ -188,9 +184,8 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> Non
 
 
 def _print_quantized(fp32_bytes: int, result: Quantized) -> None:
-    """Print size, time per text, agreement and accuracy, fp32 → int8."""
-    times = f"{result.micros_before:,.0f} → {result.micros_after:,.0f} µs per text"
-    print(f"int8    {fp32_bytes:,} → {result.int8_bytes:,} bytes, {times}")
+    """Print size, agreement and accuracy, fp32 → int8."""
+    print(f"int8    {fp32_bytes:,} → {result.int8_bytes:,} bytes")
     compared = result.comparison
     same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
     print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")

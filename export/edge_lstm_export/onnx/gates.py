@@ -14,7 +14,7 @@ import onnxruntime
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
-from edge_lstm.metrics import set_scores
+from edge_lstm.metrics import paired_difference_interval, set_scores
 from edge_lstm.text import OOV_ID, START_ID, Tokenizer, to_matrix
 
 if TYPE_CHECKING:  # takes a while to import: quantizing a file needs no PyTorch
@@ -32,7 +32,7 @@ BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Rows = list[list[int]]
-_FP32_OR_AGAIN = "keep the fp32 file, or train with a lower learning_rate in the plan"
+_FP32_OR_AGAIN = "export without --quantize, or train with a lower learning_rate in the plan"
 
 
 @dataclass(frozen=True)
@@ -156,27 +156,26 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
 
 
 def compare(
-    models: Sequence[Classifier], before: Probabilities, after: Probabilities, truth: Bools | None
+    model: Classifier, before: Probabilities, after: Probabilities, truth: Bools | None
 ) -> Comparison:
     """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts.
-    truth: bool [n, labels]."""
+    model: either of the two, whose thresholds are the same. truth: bool [n, labels]."""
     difference = np.abs(before.astype(np.float64) - after)
-    labels = [model.has_labels(answers) for model, answers in zip(models, (before, after))]
+    labels = model.has_labels(before), model.has_labels(after)
     changed = int((labels[0] != labels[1]).any(axis=1).sum())
-    accuracy = None if truth is None else _accuracy_change(models[0], labels, truth)
+    accuracy = None if truth is None else _accuracy_change(model, labels, truth)
     return Comparison(len(before), float(difference.mean()), float(difference.max()), changed, accuracy)
 
 
 def _accuracy_change(model: Classifier, labels: Sequence[Bools], truth: Bools) -> AccuracyChange:
-    """Return both accuracies and Wald's 95 % interval of their difference (Agresti, Categorical Data
-    Analysis, 3rd ed., section 11.1.1), or both micro F1. labels, truth: bool [n, labels]."""
+    """Return both accuracies and the interval of their difference, or both micro F1. labels: of fp32 and of
+    int8, as truth: bool [n, labels]."""
     if model.model.thresholds is not None:
         return AccuracyChange("micro F1", *(set_scores(truth, has, model.labels).micro_f1 for has in labels))
     before, after = ((has & truth).any(axis=1) for has in labels)
-    difference = after.astype(np.int64) - before
-    change, half = float(difference.mean()), 1.96 * float(difference.std()) / len(truth) ** 0.5
-    shares = float(before.mean()), float(after.mean())
-    return AccuracyChange("accuracy", *shares, change - half, change + half)
+    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
+    interval = paired_difference_interval(lost, gained, len(truth))
+    return AccuracyChange("accuracy", float(before.mean()), float(after.mean()), interval.low, interval.high)
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
@@ -186,13 +185,13 @@ def check_accuracy(comparison: Comparison, max_drop: float) -> None:
     if change is None:
         return
     drop, texts = (change.before - change.after) * 100, f"{comparison.texts:,} texts"
+    advice = "no file was written: export without --quantize, or"
     if drop > max_drop:
-        step = 100 / comparison.texts
-        few = f" (one text is {step:.2f} points: give more --data, or --max-drop {2 * step:.1f})"
         lost = f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
         lost += f"{change.after * 100:.2f} % on {texts}), more than --max-drop {max_drop:g}"
-        raise CheckError(f"{lost}; no file was written{few if step > max_drop else ''}")
+        step = 100 / comparison.texts
+        few = f"give more --data (one text is {step:.2f} points), or --max-drop {2 * step:.1f}"
+        raise CheckError(f"{lost}; {advice} {few if step > max_drop else 'give a higher --max-drop'}")
     if change.low is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
         other = f"int8 gives {comparison.changed:,} of {texts} other labels than fp32"
-        advice = "no file was written: keep the fp32 file, or train again"
-        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {advice}")
+        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {advice} train again")
