@@ -51,18 +51,12 @@ def command(
     check_distinct([output], [name for name in (checkpoint, data) if name is not None])
     check_writable(output, parents=True)
     loaded = load_checkpoint(checkpoint)
-    labelled = None
+    test = None
     if data is not None:
         names, several = column_names(label_columns), loaded.thresholds is not None or None
-        labelled = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
+        test = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
     exported = export(
-        loaded,
-        say=stage,
-        quantize=quantize,
-        length=length,
-        labelled=labelled,
-        max_drop=max_drop,
-        abstain=abstain,
+        loaded, quantize=quantize, length=length, labelled=test, max_drop=max_drop, abstain=abstain, say=stage
     )
     write_atomically(exported.data, output, parents=True)
     print_exported(parse_model(exported.data, output), exported, as_json=as_json)

@@ -29,24 +29,18 @@ MOST_EXAMPLES, LONGEST_EXAMPLE = 8, 500  # texts; characters of one
 
 
 @dataclass(frozen=True)
-class Quantized:
-    """How an int8 file compares with the fp32 one. batch_comparisons: answers alone and in batches, all of
-    the same bits."""
-
-    int8_bytes: int
-    batch_comparisons: int
-    comparison: gates.Comparison
-
-
-@dataclass(frozen=True)
 class Exported:
-    """A model file's bytes, and what was measured on the way. parity: the largest |PyTorch - ONNX Runtime| of
-    a probability, in fp32. quantized: None of an fp32 file."""
+    """A model file's bytes, and what was measured on the way.
+
+    parity: the largest |PyTorch - ONNX Runtime| of a probability, in fp32. Of int8 files batch_comparisons,
+    answers alone and in batches, all of the same bits; comparison, with the fp32 file.
+    """
 
     data: bytes
     fp32_bytes: int
     parity: float
-    quantized: Quantized | None = None
+    batch_comparisons: int = 0
+    comparison: gates.Comparison | None = None
 
 
 def export(
@@ -96,7 +90,7 @@ def export(
     comparison = gates.compare(int8.classifier, answers, rounded, truth)
     gates.check_accuracy(comparison, max_drop)
     file, fp32_bytes = int8.finished(curve(rounded)), len(fp32.finished(checkpoint.abstention))
-    return Exported(file, fp32_bytes, parity, Quantized(len(file), comparisons, comparison))
+    return Exported(file, fp32_bytes, parity, comparisons, comparison)
 
 
 class _Draft:

@@ -14,7 +14,7 @@ import onnxruntime
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
-from edge_lstm.metrics import paired_difference_interval, set_scores
+from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
 from edge_lstm.text import OOV_ID, START_ID, Tokenizer, to_matrix
 
 if TYPE_CHECKING:  # takes a while to import: quantizing a file needs no PyTorch
@@ -32,28 +32,27 @@ BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Rows = list[list[int]]
-_FP32_OR_AGAIN = "export without --quantize, or train with a lower learning_rate in the plan"
+_INSTEAD = "no file was written: export without --quantize, or"
+_SLOWER = "train with a lower learning_rate in the plan"
 
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1. low,
-    high: the 95 % interval of the difference of accuracies; None of micro F1."""
+    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1.
+    interval: of the difference of accuracies; None of micro F1."""
 
     metric: str
     before: float
     after: float
-    low: float | None = None
-    high: float | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models' answers to the same texts: how far probabilities differ, and of how many texts (changed)
-    the labels do. accuracy: None without labelled texts."""
+    """Two models' answers to the same texts: how far probabilities differ at most, and of how many texts
+    (changed) the labels do. accuracy: None without labelled texts."""
 
     texts: int
-    mean_difference: float
     max_difference: float
     changed: int
     accuracy: AccuracyChange | None = None
@@ -122,8 +121,7 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
             together = classifier.probabilities_of([rows[i] for i in chosen], batch_size=size)
             if not np.array_equal(together, alone[chosen]):
                 change = f"{np.abs(together - alone[chosen]).max():.1e} in a batch of {size}"
-                what = f"a text's probabilities change by {change}"
-                raise CheckError(f"{what}; no file was written: {_FP32_OR_AGAIN}")
+                raise CheckError(f"a text's probabilities change by {change}; {_INSTEAD} {_SLOWER}")
     return len(rows) * len(BATCH_SIZES)
 
 
@@ -151,7 +149,7 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
             least = float(np.minimum(least, room.min()))  # NaN stays NaN, and fails
     if not least >= LEAST_HEADROOM:
         ends = "the LSTM's units are driven to their ends, where an answer may depend on its batch"
-        raise CheckError(f"{ends}; no file was written: {_FP32_OR_AGAIN}")
+        raise CheckError(f"{ends}; {_INSTEAD} {_SLOWER}")
     return least
 
 
@@ -164,7 +162,7 @@ def compare(
     labels = model.has_labels(before), model.has_labels(after)
     changed = int((labels[0] != labels[1]).any(axis=1).sum())
     accuracy = None if truth is None else _accuracy_change(model, labels, truth)
-    return Comparison(len(before), float(difference.mean()), float(difference.max()), changed, accuracy)
+    return Comparison(len(before), float(difference.max()), changed, accuracy)
 
 
 def _accuracy_change(model: Classifier, labels: Sequence[Bools], truth: Bools) -> AccuracyChange:
@@ -175,7 +173,7 @@ def _accuracy_change(model: Classifier, labels: Sequence[Bools], truth: Bools) -
     before, after = ((has & truth).any(axis=1) for has in labels)
     lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
     interval = paired_difference_interval(lost, gained, len(truth))
-    return AccuracyChange("accuracy", float(before.mean()), float(after.mean()), interval.low, interval.high)
+    return AccuracyChange("accuracy", float(before.mean()), float(after.mean()), interval)
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
@@ -185,13 +183,12 @@ def check_accuracy(comparison: Comparison, max_drop: float) -> None:
     if change is None:
         return
     drop, texts = (change.before - change.after) * 100, f"{comparison.texts:,} texts"
-    advice = "no file was written: export without --quantize, or"
     if drop > max_drop:
         lost = f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
         lost += f"{change.after * 100:.2f} % on {texts}), more than --max-drop {max_drop:g}"
         step = 100 / comparison.texts
         few = f"give more --data (one text is {step:.2f} points), or --max-drop {2 * step:.1f}"
-        raise CheckError(f"{lost}; {advice} {few if step > max_drop else 'give a higher --max-drop'}")
-    if change.low is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
+        raise CheckError(f"{lost}; {_INSTEAD} {few if step > max_drop else 'give a higher --max-drop'}")
+    if change.interval is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
         other = f"int8 gives {comparison.changed:,} of {texts} other labels than fp32"
-        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {advice} train again")
+        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {_INSTEAD} train again")

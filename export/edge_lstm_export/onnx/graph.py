@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
-from edge_lstm_export.onnx.weights import Array, GraphWeights, embedding_to_int8, to_int8, with_sentinels
+from edge_lstm_export.onnx.weights import Array, GraphWeights, to_int8, with_sentinels
 from edge_lstm_export.train.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
@@ -60,18 +60,10 @@ class GraphBuilder:
 
 
 def build(
-    weights: GraphWeights,
-    config: NetworkConfig,
-    length: int,
-    *,
-    int8: bool = False,
-    long: bool = False,
+    weights: GraphWeights, config: NetworkConfig, length: int, *, int8: bool, long: bool
 ) -> onnx.ModelProto:
-    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
-
-    int8: see weights.py for what it does and promises. long: the texts are; of
-    short ones, pooling by blocks costs more than it saves.
-    """
+    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py for what it
+    does and promises. long: the texts are; of short ones, pooling by blocks costs more than it saves."""
     g = GraphBuilder()
     block = POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
     steps, lengths = _add_lengths(g, block)
@@ -79,18 +71,16 @@ def build(
         weights = with_sentinels(weights, config.pooled_dim)
     embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
     outputs, pooled = _add_lstm(g, weights, embedded, lengths, int8=int8)
-    parts, column = 1, ""
     if config.pooling != "last" or config.ngrams:
-        column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
-        column = g.cast(column, "lengths_float")  # B, 1
+        g.cast(g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column"), "lengths_float")  # B, 1
     if config.pooling != "last":
-        parts, pooled = 2, _add_mean_and_max(g, outputs, column, weights, block)
+        pooled = _add_mean_and_max(g, outputs, weights, block)
     moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
-    width = parts * weights.directions * weights.hidden
+    width = weights.directions * weights.hidden * (1 if config.pooling == "last" else 2)
     values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
     if config.ngrams:
         total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
-        mean = g.add("Div", [total, g.add("Sqrt", [column], "lengths_root")], "ngram_mean")
+        mean = g.add("Div", [total, g.add("Sqrt", ["lengths_float"], "lengths_root")], "ngram_mean")
         values = g.add("Concat", [values, mean], "head_inputs", axis=1)
     weight = _add_int8_head(g, weights.head) if int8 else g.constant("head_w", weights.head)
     product = g.add("MatMul", [values, weight], "head_product")
@@ -123,12 +113,16 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
 
 
 def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
-    """Add the look-up → the embedded steps: [T, B, E], two columns more with sentinels."""
+    """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2], the last two the sentinels 127
+    and -128. With both ends in every row the LSTM operator's own scale is exactly the embedding's (range /
+    255, zero at 128), so its rounding changes nothing more."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    values, scale = embedding_to_int8(embedding)
-    gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")
-    return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
+    values, scale = to_int8(embedding)
+    ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
+    table = g.constant("embedding", np.concatenate([values, ends], axis=1))
+    gathered = g.add("Gather", [table, steps], "embedded_int8")
+    return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale.reshape(()))], "embedded")
 
 
 def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
@@ -149,14 +143,11 @@ def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8
     return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
 
 
-def _add_mean_and_max(g: GraphBuilder, outputs: str, lengths: str, lstm: GraphWeights, block: int) -> str:
-    """Add mean and maximum over the steps → [2 · D, B, H].
-
-    outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM
-    writes them; lengths: float32 [B, 1].
-    """
+def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: int) -> str:
+    """Add mean and maximum over the steps → [2 · D, B, H]. outputs: [T, D, B, H], T a multiple of ``block``,
+    zero behind each row's end, as ONNX Runtime's LSTM writes them."""
     total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
-    mean = g.add("Div", [total, lengths], "mean")
+    mean = g.add("Div", [total, "lengths_float"], "mean")
     if block == 1:
         highest = g.reduce_max(outputs, "highest")
     else:

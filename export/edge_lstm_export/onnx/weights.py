@@ -116,17 +116,6 @@ def to_int8(
     return np.clip(np.rint(values / scales), -limit, limit).astype(np.int8), scales
 
 
-def embedding_to_int8(embedding: Array) -> tuple[Array, Array]:
-    """float32 [ids, E] → (int8 [ids, E + 2], scale float32 scalar).
-
-    The last two columns are the sentinels 127 and -128. With both ends in every row the operator's own
-    scale is exactly this one (range / 255, zero at 128), so its rounding changes nothing more.
-    """
-    values, scale = to_int8(embedding)
-    ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
-    return np.concatenate([values, ends], axis=1), scale.reshape(())
-
-
 def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
     """Add two hidden units per direction and columns for the sentinels of the LSTM's input. pooled: rows of
     the head that read the LSTM, in blocks of its units; those that would read the sentinels are zeros."""
