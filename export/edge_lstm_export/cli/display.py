@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
     from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported
-    from edge_lstm_export.onnx.gates import Comparison
     from edge_lstm_export.train.calibrate import Scores
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import Callbacks
@@ -169,23 +168,18 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> Non
         print(to_json({"output": str(file.path), "bytes": len(shown.pop("data")), **shown}))
         return
     print(f"fp32    {exported.fp32_bytes:,} bytes, at most {exported.parity:.1e} from PyTorch")
-    if exported.comparison is not None:
+    if (compared := exported.comparison) is not None:
         print(f"int8    {exported.fp32_bytes:,} → {len(exported.data):,} bytes")
-        _print_comparison(exported.comparison, exported.batch_comparisons)
+        same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
+        print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")
+        print(f"        bits alone and in batches, {exported.batch_comparisons:,} comparisons")
+        if (change := compared.accuracy) is not None:
+            points = f"{(change.after - change.before) * 100:+.2f} points"
+            if (interval := change.interval) is not None:
+                points += f" (95 %: {interval.low * 100:+.2f} to {interval.high * 100:+.2f})"
+            print(f"{change.metric} {change.before:.2%} → {change.after:.2%}, {points}")
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
         texts = f"texts like these {curve.texts:,} ({curve.data})"
         print(f"abstain at most {curve.default:.3g} wrong from a probability of {least:.4g} on, of {texts}")
     print(f"wrote   {printable(str(file.path))}")
-
-
-def _print_comparison(compared: Comparison, in_batches: int) -> None:
-    """Print agreement and accuracy, fp32 → int8."""
-    same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
-    print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")
-    print(f"        bits alone and in batches, {in_batches:,} comparisons")
-    if (change := compared.accuracy) is not None:
-        points = f"{(change.after - change.before) * 100:+.2f} points"
-        if (interval := change.interval) is not None:
-            points += f" (95 %: {interval.low * 100:+.2f} to {interval.high * 100:+.2f})"
-        print(f"{change.metric} {change.before:.2%} → {change.after:.2%}, {points}")

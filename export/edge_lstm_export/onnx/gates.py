@@ -158,22 +158,17 @@ def compare(
 ) -> Comparison:
     """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts.
     model: either of the two, whose thresholds are the same. truth: bool [n, labels]."""
-    difference = np.abs(before.astype(np.float64) - after)
+    most = float(np.abs(before.astype(np.float64) - after).max())
     labels = model.has_labels(before), model.has_labels(after)
-    changed = int((labels[0] != labels[1]).any(axis=1).sum())
-    accuracy = None if truth is None else _accuracy_change(model, labels, truth)
-    return Comparison(len(before), float(difference.max()), changed, accuracy)
-
-
-def _accuracy_change(model: Classifier, labels: Sequence[Bools], truth: Bools) -> AccuracyChange:
-    """Return both accuracies and the interval of their difference, or both micro F1. labels: of fp32 and of
-    int8, as truth: bool [n, labels]."""
-    if model.model.thresholds is not None:
-        return AccuracyChange("micro F1", *(set_scores(truth, has, model.labels).micro_f1 for has in labels))
-    before, after = ((has & truth).any(axis=1) for has in labels)
-    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
-    interval = paired_difference_interval(lost, gained, len(truth))
-    return AccuracyChange("accuracy", float(before.mean()), float(after.mean()), interval)
+    changed, accuracy = int((labels[0] != labels[1]).any(axis=1).sum()), None
+    if truth is not None and model.model.thresholds is not None:
+        old_f1, new_f1 = (set_scores(truth, has, model.labels).micro_f1 for has in labels)
+        accuracy = AccuracyChange("micro F1", old_f1, new_f1)
+    elif truth is not None:
+        old, new = ((has & truth).any(axis=1) for has in labels)
+        interval = paired_difference_interval(int((old & ~new).sum()), int((new & ~old).sum()), len(truth))
+        accuracy = AccuracyChange("accuracy", float(old.mean()), float(new.mean()), interval)
+    return Comparison(len(before), most, changed, accuracy)
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:

@@ -76,7 +76,7 @@ def build(
     if config.pooling != "last":
         pooled = _add_mean_and_max(g, outputs, weights, block)
     moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
-    width = weights.directions * weights.hidden * (1 if config.pooling == "last" else 2)
+    width = weights.head.shape[0] - weights.ngram_vectors.shape[1]
     values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
     if config.ngrams:
         total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
@@ -127,8 +127,9 @@ def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool)
 
 def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
-    direction = "bidirectional" if lstm.directions == 2 else "forward"
-    attributes: dict[str, Any] = {"hidden_size": lstm.hidden, "direction": direction}
+    directions, _, hidden = lstm.r.shape
+    direction = "bidirectional" if directions == 2 else "forward"
+    attributes: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
     bias = g.constant("lstm_b", lstm.b)
     if not int8:
         inputs = [x, g.constant("lstm_w", lstm.w), g.constant("lstm_r", lstm.r), bias, lengths]
@@ -138,7 +139,7 @@ def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8
     inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
     for name, (_, scale) in zip((w, r), rounded):
         inputs.append(g.constant(f"{name}_scale", scale.ravel()))
-        inputs.append(g.constant(f"{name}_zero", np.zeros(lstm.directions, dtype=np.int8)))
+        inputs.append(g.constant(f"{name}_zero", np.zeros(directions, dtype=np.int8)))
     attributes["domain"] = MICROSOFT_DOMAIN
     return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
 
@@ -148,15 +149,16 @@ def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: 
     zero behind each row's end, as ONNX Runtime's LSTM writes them."""
     total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
     mean = g.add("Div", [total, "lengths_float"], "mean")
+    directions, _, hidden = lstm.r.shape
     if block == 1:
         highest = g.reduce_max(outputs, "highest")
     else:
         # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of the input's,
         # B): the maximum does not mind which value is whose, and they are put right behind it.
-        shape = g.ints("block_shape", -1, block, 0, lstm.directions * lstm.hidden)
+        shape = g.ints("block_shape", -1, block, 0, directions * hidden)
         blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
         mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
-        highest = g.add("Reshape", [mixed, g.ints("max_shape", lstm.directions, -1, lstm.hidden)], "highest")
+        highest = g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, hidden)], "highest")
     zero = g.constant("zero_float", np.array(0, dtype=np.float32))
     return g.add("Concat", [mean, g.add("Max", [highest, zero], "max")], "pooled_parts", axis=0)
 

@@ -53,16 +53,6 @@ class GraphWeights:
     ngrams: Array
     ngram_vectors: Array
 
-    @property
-    def directions(self) -> int:
-        """1, or 2 where the LSTM also reads from the end."""
-        return int(self.r.shape[0])
-
-    @property
-    def hidden(self) -> int:
-        """Units of a direction, sentinels among them."""
-        return int(self.r.shape[2])
-
 
 def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
     """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
@@ -119,7 +109,7 @@ def to_int8(
 def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
     """Add two hidden units per direction and columns for the sentinels of the LSTM's input. pooled: rows of
     the head that read the LSTM, in blocks of its units; those that would read the sentinels are zeros."""
-    hidden = weights.hidden
+    hidden = weights.r.shape[2]
     w, r = (_pad_blocks(_pad_blocks(value, 4, axis=1), 1, axis=2) for value in (weights.w, weights.r))
     b = _pad_blocks(weights.b, 8, axis=1)
     for k, signs in enumerate(GATE_SIGNS):
