@@ -54,7 +54,6 @@ def test_the_example_tickets_are_written_and_fit_together(
     line = ["quickstart", "--texts-only", "--folder", str(folder)]
     run(line)
     assert capsys.readouterr().out.count("wrote") == len(list(folder.iterdir())) == 5
-
     names = ("tickets", "few", "labelled", "test")
     tickets, few, corrected, test = (read_labelled(folder / f"{name}.csv").texts for name in names)
     log = (folder / "log.txt").read_text(encoding="utf-8").splitlines()

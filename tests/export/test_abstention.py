@@ -13,7 +13,7 @@ from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.options import Validation
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.train import fit
-from made import dataset, make_checkpoint, opened, rows
+from made import dataset, make_checkpoint, opened, rows, write_csv
 
 from edge_lstm.answering import Point, RiskCoverage
 from edge_lstm.classifier import Classifier
@@ -64,8 +64,7 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
     answers = Classifier.load(tmp_path / "m.onnx").probabilities(texts)
     sure = answers.max(axis=1) >= np.median(answers.max(axis=1))
     labels = [checkpoint.labels[i] for i in np.where(sure, answers.argmax(axis=1), answers.argmin(axis=1))]
-    data = tmp_path / "data.csv"
-    data.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in zip(texts, labels)))
+    data = write_csv(tmp_path / "data.csv", list(zip(texts, labels)))
     with pytest.raises(DataError, match=r"60 texts \(--data of the export\) do not show"):
         run([*command, "--data", str(data)])
     run([*command, "--data", str(data), "--abstain", "0.1"])
