@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,6 @@ from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.warnings import checked
-
-if TYPE_CHECKING:
-    from edge_lstm_export.train.data import Dataset
-
-Quantize = Literal["int8", "auto"]
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -67,10 +62,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         an indicator matrix [n, L]. unlabelled: further texts, which the teachers label. Raises DataError.
         """
         dataset = checked(dataset_from(X, y, unlabelled=unlabelled))
-        if self.plan is not None:
-            self.plan.check_fits(dataset)
         with quiet_thread():
-            plan = self.plan or self._make_plan(dataset, len(unlabelled))
+            if (plan := self.plan) is None:
+                asked = Asked(self.preset, self.teacher, epochs=self.epochs, validation=self.validation)
+                asked = with_kind(replace(asked, seed=self.random_state))
+                plan = make_plan(with_knowledge(facts_of(dataset, len(unlabelled)), dataset, asked), asked)
+            plan.check_fits(dataset)
             callbacks = Callbacks(say=self.callback) if self.callback else SILENT
             self.result_ = fit(dataset, plan, unlabelled=tuple(unlabelled), callbacks=callbacks)
         self.plan_, self.several_ = plan, dataset.several
@@ -81,11 +78,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             by_name = {str(label): label for label in y}
             self.classes_ = np.array([by_name[name] for name in dataset.labels])
         return self
-
-    def _make_plan(self, dataset: Dataset, unlabelled: int) -> Plan:
-        asked = Asked(self.preset, self.teacher, epochs=self.epochs, validation=self.validation)
-        asked = with_kind(replace(asked, seed=self.random_state))
-        return make_plan(with_knowledge(facts_of(dataset, unlabelled), dataset, asked), asked)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -125,13 +117,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return float(np.average(right, weights=sample_weight))
 
     def export(
-        self, path: str | Path, *, quantize: Quantize | None = None, length: int | None = None
+        self, path: str | Path, *, quantize: Literal["int8"] | None = None, length: int | None = None
     ) -> Path:
-        """Write one ONNX model file, through every gate.
-
-        quantize: "int8", or "auto": the faster of fp32 and int8 on this CPU. length: ids of a text that it
-        reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError.
-        """
+        """Write one ONNX model file, through every gate. quantize: None for fp32. length: ids of a text that
+        it reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError."""
         from edge_lstm.atomic import write_atomically
         from edge_lstm_export.onnx.export import export
 

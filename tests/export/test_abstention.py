@@ -13,7 +13,7 @@ from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
 from edge_lstm_export.train.options import Validation
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.train import fit
-from made import dataset, make_checkpoint, opened, rows
+from made import dataset, make_checkpoint, opened, rows, write_csv
 
 from edge_lstm.answering import Point, RiskCoverage
 from edge_lstm.classifier import Classifier
@@ -40,13 +40,10 @@ def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> Non
     checkpoint = replace(plain, abstention=CURVE)
     save_checkpoint(checkpoint, tmp_path / "c.safetensors")
     assert load_checkpoint(tmp_path / "c.safetensors").abstention == CURVE
-    fp32 = opened(export(checkpoint, abstain=0.02).data)
     int8 = opened(export(checkpoint, quantize="int8", abstain=0.02).data)
-    for file in (fp32, int8):
-        assert file.abstention == replace(CURVE, default=0.02)
-    # The graph and the answers are those of a file without.
-    assert opened(export(plain).data).onnx.graph == fp32.onnx.graph
-    assert opened(export(plain).data).abstention is None
+    fp32, without = opened(export(checkpoint, abstain=0.02).data), opened(export(plain).data)
+    assert fp32.abstention == int8.abstention == replace(CURVE, default=0.02) and without.abstention is None
+    assert without.onnx.graph == fp32.onnx.graph
     with pytest.raises(DataError, match=r"0\.0058 is the least that they show"):
         export(checkpoint, abstain=0.001)
     with pytest.raises(DataError, match="there is no risk-coverage curve for --abstain; add --data"):
@@ -60,16 +57,14 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
     save_checkpoint(checkpoint, tmp_path / "c.safetensors")
     command = ["export", str(tmp_path / "c.safetensors"), "-o", str(tmp_path / "m.onnx")]
     run(command)
-    said = capsys.readouterr().out
-    assert "at most 0.02 wrong from a probability of 0.9 on" in said
-    assert "of texts like these 1,000 (validation part)" in said
+    said = "at most 0.02 wrong from a probability of 0.9 on, of texts like these 1,000 (validation part)"
+    assert said in capsys.readouterr().out
     # Sixty texts, of which the surer half is right: fewer, but the promise is not theirs.
     texts = [f"word{i} word{j}" for i, j in np.random.default_rng(0).integers(0, 190, (60, 2))]
     answers = Classifier.load(tmp_path / "m.onnx").probabilities(texts)
     sure = answers.max(axis=1) >= np.median(answers.max(axis=1))
     labels = [checkpoint.labels[i] for i in np.where(sure, answers.argmax(axis=1), answers.argmin(axis=1))]
-    data = tmp_path / "data.csv"
-    data.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in zip(texts, labels)))
+    data = write_csv(tmp_path / "data.csv", list(zip(texts, labels)))
     with pytest.raises(DataError, match=r"60 texts \(--data of the export\) do not show"):
         run([*command, "--data", str(data)])
     run([*command, "--data", str(data), "--abstain", "0.1"])

@@ -181,7 +181,7 @@ def test_unlabelled_texts_are_learnt_from() -> None:
         TextClassifier(preset="seed").fit(TEXTS, LABELS, unlabelled=log)
 
 
-@pytest.mark.parametrize("quantize", [None, "int8", "auto"])
+@pytest.mark.parametrize("quantize", [None, "int8"])
 def test_an_exported_file_gives_the_same_labels(model: TextClassifier, tmp_path: Path, quantize: Any) -> None:
     path = model.export(tmp_path / "new" / "m.onnx", quantize=quantize, length=40)
     classifier = Classifier.load(path)

@@ -15,7 +15,7 @@ from edge_lstm.signals import deferred, received
 if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
     from edge_lstm.text import Tokenizer
-    from edge_lstm_export.onnx.export import Exported, Quantized
+    from edge_lstm_export.onnx.export import Exported
     from edge_lstm_export.train.calibrate import Scores
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import Callbacks
@@ -100,9 +100,9 @@ class TrainingDisplay:
         facts, plan = prepared.facts, prepared.plan
         if not self._quiet:
             teachers = f", teachers: {', '.join(plan.teachers)}" if plan.teachers else ""
-            self._print(f"plan: preset {plan.preset} for {facts.kind} texts{teachers} (--dry-run shows all)")
+            message(f"plan: preset {plan.preset} for {facts.kind} texts{teachers} (--dry-run shows all)")
         for line in (*prepared.dataset.warnings, *prepared.remarks):
-            self._print(f"note: {line}")
+            message(f"note: {line}")
 
     def callbacks(self) -> Callbacks:
         """Return what the training calls."""
@@ -131,13 +131,7 @@ class TrainingDisplay:
         if record.validation_loss is not None and record.validation_accuracy is not None:
             line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
         if not self._quiet:
-            self._print(f"{line}  {record.seconds:.0f} s")
-
-    def _print(self, line: str) -> None:
-        if self._status is not None:
-            self._status.console.print(printable(line), soft_wrap=True)
-        else:
-            message(line)
+            message(f"{line}  {record.seconds:.0f} s")
 
 
 def print_report(job: Job, result: Result, seconds: float) -> None:
@@ -167,36 +161,25 @@ def score_line(name: str, scores: Scores | SetScores) -> str:
 
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> None:
-    """Print the measurements of ``export``, and the file's name.
-
-    as_json: one object, sizes in bytes, times in µs, accuracies from 0 to 1 (before: fp32, after: int8).
-    """
+    """Print the measurements of ``export``, and the file's name. as_json: one object, sizes in bytes,
+    accuracies from 0 to 1 (before: fp32, after: int8)."""
     if as_json:
-        shown = {name: value for name, value in asdict(exported).items() if name != "data"}
-        print(to_json({"output": str(file.path), **shown}))
+        shown = asdict(exported)
+        print(to_json({"output": str(file.path), "bytes": len(shown.pop("data")), **shown}))
         return
     print(f"fp32    {exported.fp32_bytes:,} bytes, at most {exported.parity:.1e} from PyTorch")
-    if exported.quantized is not None:
-        _print_quantized(exported.fp32_bytes, exported.quantized)
-    if exported.reason:
-        print(f"chosen  {exported.precision}: {exported.reason}")
+    if (compared := exported.comparison) is not None:
+        print(f"int8    {exported.fp32_bytes:,} → {len(exported.data):,} bytes")
+        same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
+        print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")
+        print(f"        bits alone and in batches, {exported.batch_comparisons:,} comparisons")
+        if (change := compared.accuracy) is not None:
+            points = f"{(change.after - change.before) * 100:+.2f} points"
+            if (interval := change.interval) is not None:
+                points += f" (95 %: {interval.low * 100:+.2f} to {interval.high * 100:+.2f})"
+            print(f"{change.metric} {change.before:.2%} → {change.after:.2%}, {points}")
     if (curve := file.abstention) is not None and curve.default is not None:
         least = curve.threshold(curve.default)
         texts = f"texts like these {curve.texts:,} ({curve.data})"
         print(f"abstain at most {curve.default:.3g} wrong from a probability of {least:.4g} on, of {texts}")
     print(f"wrote   {printable(str(file.path))}")
-
-
-def _print_quantized(fp32_bytes: int, result: Quantized) -> None:
-    """Print size, time per text, agreement and accuracy, fp32 → int8."""
-    times = f"{result.micros_before:,.0f} → {result.micros_after:,.0f} µs per text"
-    print(f"int8    {fp32_bytes:,} → {result.int8_bytes:,} bytes, {times}")
-    compared = result.comparison
-    same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
-    print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")
-    print(f"        bits alone and in batches, {result.batch_comparisons:,} comparisons")
-    if (change := compared.accuracy) is not None:
-        points = f"{(change.after - change.before) * 100:+.2f} points"
-        if change.low is not None and change.high is not None:
-            points += f" (95 %: {change.low * 100:+.2f} to {change.high * 100:+.2f})"
-        print(f"{change.metric} {change.before:.2%} → {change.after:.2%}, {points}")

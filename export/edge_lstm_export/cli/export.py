@@ -10,7 +10,7 @@ import typer
 from edge_lstm.cli.options import JsonOption, LabelColumnsOption, LabelSeparatorOption, column_names
 from edge_lstm_export.cli.options import option
 
-_QUANTIZE = "int8: quantize as well. auto: write whichever of fp32 and int8 is faster on this CPU."
+_QUANTIZE = "Only int8: the weights, and within the LSTM the activations."
 _DATA = "Labelled data (its test split) for the accuracy gate and the risk-coverage curve."
 _MAX_DROP = "Points of accuracy (or micro F1) that int8 may lose."
 _ABSTAIN = "The file's default: leave out labels until at most this share is wrong, such as 0.02."
@@ -20,7 +20,7 @@ _LENGTH = "Token ids a text may have."
 def command(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Made by 'edge-lstm train'.")],
     output: Annotated[Path, option("FILE", "File to write.", None, "--output", "-o")],
-    quantize: Annotated[Literal["int8", "auto"] | None, option(None, _QUANTIZE, default="fp32")] = None,
+    quantize: Annotated[Literal["int8"] | None, option(None, _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
@@ -36,8 +36,7 @@ def command(
 
     --quantize int8 makes it smaller, mostly faster, with the same bits in every batch. It is refused where a
     text's probabilities differ alone and in batches or, with --data, where it loses more than --max-drop
-    points of accuracy. --quantize auto writes the faster of both files; the smaller one where they are within
-    a tenth, and fp32 where int8 fails a gate.
+    points of accuracy. 'edge-lstm latency fp32.onnx int8.onnx' compares both on the device.
 
     With --data, the file's risk-coverage curve, from which --abstain of predict, score and evaluate finds
     its threshold, is made from these texts, which the network must not have learnt from.
@@ -52,18 +51,12 @@ def command(
     check_distinct([output], [name for name in (checkpoint, data) if name is not None])
     check_writable(output, parents=True)
     loaded = load_checkpoint(checkpoint)
-    labelled = None
+    test = None
     if data is not None:
         names, several = column_names(label_columns), loaded.thresholds is not None or None
-        labelled = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
+        test = load_labelled(data, label_separator=label_separator, label_columns=names, several=several)
     exported = export(
-        loaded,
-        quantize=quantize,
-        length=length,
-        labelled=labelled,
-        max_drop=max_drop,
-        abstain=abstain,
-        say=stage,
+        loaded, quantize=quantize, length=length, labelled=test, max_drop=max_drop, abstain=abstain, say=stage
     )
     write_atomically(exported.data, output, parents=True)
     print_exported(parse_model(exported.data, output), exported, as_json=as_json)

@@ -30,7 +30,7 @@ SENTENCES = (
 )
 SHOWN = (  # by the steps
     "The accuracy is cross-validated: each ticket was predicted by a network that had not seen it.",
-    "The file answers as PyTorch does. 'chosen': which was written. Another CPU may choose otherwise.",
+    "The fp32 file answers as PyTorch does; int8 gives a text the same bits alone and in every batch.",
     "Label, probability and status of each text.",
     "A row out for each row in, on all cores; after a kill, --resume goes on to the same bytes.",
     "Accuracy with its interval, and which labels are mistaken for which.",
@@ -56,8 +56,7 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
         # As a person would type it: paths below the working folder are short.
         typed = shlex.join(argument.removeprefix(f"{Path.cwd()}/") for argument in arguments)
         print(f"\n{number}. {title}\n$ edge-lstm {typed}", flush=True)
-        code = run(arguments)
-        if code:  # interrupted: the later steps would show half a model
+        if code := run(arguments):  # interrupted: the later steps would show half a model
             message("start quickstart again to go on")
             raise typer.Exit(code)
         print(textwrap.fill(f"→ {shown}", 80, subsequent_indent="  "), flush=True)
@@ -88,7 +87,7 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     tickets, test, log, scored, checkpoint, model = (str(folder / name) for name in names)
     resume = ["--resume"] if Path(f"{checkpoint}.partial").exists() else []
     # Of sixty tickets one is 1.7 points, and one near the border may change its label.
-    to_int8 = ("--quantize", "auto", "--data", test, "--max-drop", "2")
+    to_int8 = ("--quantize", "int8", "--data", test, "--max-drop", "2")
     return [
         ("Train on 120 support tickets", ("train", tickets, "-o", checkpoint, *resume)),
         ("Export: PyTorch → ONNX → int8, through the gates", ("export", checkpoint, "-o", model, *to_int8)),

@@ -20,18 +20,16 @@ if TYPE_CHECKING:
 
 _DATA, _MODEL, _TEACHERS, _RUN = "Data", "Model", "Teachers", "Run"  # headings of options
 _SOURCES = (
-    "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with one per label; or imdb, or its tar."
+    "Labelled CSV, TSV, JSONL, Parquet or fastText files; a folder with one per label; imdb or its tar."
 )
 _OUTPUT = "The checkpoint, a .safetensors file; not needed for --dry-run."
 _FORMAT = "csv, tsv, jsonl, parquet or text (fastText), where the name does not say."
 _SUSPECTS = "List the texts whose label looks wrong, as CSV."
 _PRESET = "Size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
 _PLAN = "Run an edited plan of --dry-run --json."
+_EPOCHS = "Passes over the data, at most."
 _BALANCE = "Find rare labels, at the price of accuracy."
-_TEACHER = (
-    "none, sentiment (the model of this package), or a transformer: a folder, or a name on the Hugging Face "
-    "hub."
-)
+_TEACHER = "none, sentiment (the model of this package), or a transformer: a folder, or a name on the hub."
 _RENAMED = "A classifier's labels by the data's names, such as LABEL_0=neg,LABEL_1=pos."
 _UNLABELLED = "Texts without labels, for the teachers to label."
 _RESUME = "Continue an interrupted training, with the same options."
@@ -50,9 +48,7 @@ def command(
     suspects: Annotated[Path | None, option("FILE", _SUSPECTS, _DATA)] = None,
     preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
     plan: Annotated[Path | None, option("FILE", _PLAN, _MODEL)] = None,
-    epochs: Annotated[
-        int | None, option("N", "Passes over the data, at most.", _MODEL, default="by the data", min=1)
-    ] = None,
+    epochs: Annotated[int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)] = None,
     balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
     teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
     teacher_labels: Annotated[str | None, option("THEIRS=OURS,…", _RENAMED, _TEACHERS)] = None,

@@ -14,7 +14,7 @@ import onnxruntime
 
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
-from edge_lstm.metrics import set_scores
+from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
 from edge_lstm.text import OOV_ID, START_ID, Tokenizer, to_matrix
 
 if TYPE_CHECKING:  # takes a while to import: quantizing a file needs no PyTorch
@@ -32,28 +32,27 @@ BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
 Probabilities = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Rows = list[list[int]]
-_FP32_OR_AGAIN = "keep the fp32 file, or train with a lower learning_rate in the plan"
+_INSTEAD = "no file was written: export without --quantize, or"
+_SLOWER = "train with a lower learning_rate in the plan"
 
 
 @dataclass(frozen=True)
 class AccuracyChange:
-    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1. low,
-    high: the 95 % interval of the difference of accuracies; None of micro F1."""
+    """Accuracy (of several labels per text micro F1) of two models on the same labelled texts, 0 to 1.
+    interval: of the difference of accuracies; None of micro F1."""
 
     metric: str
     before: float
     after: float
-    low: float | None = None
-    high: float | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models' answers to the same texts: how far probabilities differ, and of how many texts (changed)
-    the labels do. accuracy: None without labelled texts."""
+    """Two models' answers to the same texts: how far probabilities differ at most, and of how many texts
+    (changed) the labels do. accuracy: None without labelled texts."""
 
     texts: int
-    mean_difference: float
     max_difference: float
     changed: int
     accuracy: AccuracyChange | None = None
@@ -122,8 +121,7 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
             together = classifier.probabilities_of([rows[i] for i in chosen], batch_size=size)
             if not np.array_equal(together, alone[chosen]):
                 change = f"{np.abs(together - alone[chosen]).max():.1e} in a batch of {size}"
-                what = f"a text's probabilities change by {change}"
-                raise CheckError(f"{what}; no file was written: {_FP32_OR_AGAIN}")
+                raise CheckError(f"a text's probabilities change by {change}; {_INSTEAD} {_SLOWER}")
     return len(rows) * len(BATCH_SIZES)
 
 
@@ -151,32 +149,26 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
             least = float(np.minimum(least, room.min()))  # NaN stays NaN, and fails
     if not least >= LEAST_HEADROOM:
         ends = "the LSTM's units are driven to their ends, where an answer may depend on its batch"
-        raise CheckError(f"{ends}; no file was written: {_FP32_OR_AGAIN}")
+        raise CheckError(f"{ends}; {_INSTEAD} {_SLOWER}")
     return least
 
 
 def compare(
-    models: Sequence[Classifier], before: Probabilities, after: Probabilities, truth: Bools | None
+    model: Classifier, before: Probabilities, after: Probabilities, truth: Bools | None
 ) -> Comparison:
     """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts.
-    truth: bool [n, labels]."""
-    difference = np.abs(before.astype(np.float64) - after)
-    labels = [model.has_labels(answers) for model, answers in zip(models, (before, after))]
-    changed = int((labels[0] != labels[1]).any(axis=1).sum())
-    accuracy = None if truth is None else _accuracy_change(models[0], labels, truth)
-    return Comparison(len(before), float(difference.mean()), float(difference.max()), changed, accuracy)
-
-
-def _accuracy_change(model: Classifier, labels: Sequence[Bools], truth: Bools) -> AccuracyChange:
-    """Return both accuracies and Wald's 95 % interval of their difference (Agresti, Categorical Data
-    Analysis, 3rd ed., section 11.1.1), or both micro F1. labels, truth: bool [n, labels]."""
-    if model.model.thresholds is not None:
-        return AccuracyChange("micro F1", *(set_scores(truth, has, model.labels).micro_f1 for has in labels))
-    before, after = ((has & truth).any(axis=1) for has in labels)
-    difference = after.astype(np.int64) - before
-    change, half = float(difference.mean()), 1.96 * float(difference.std()) / len(truth) ** 0.5
-    shares = float(before.mean()), float(after.mean())
-    return AccuracyChange("accuracy", *shares, change - half, change + half)
+    model: either of the two, whose thresholds are the same. truth: bool [n, labels]."""
+    most = float(np.abs(before.astype(np.float64) - after).max())
+    labels = model.has_labels(before), model.has_labels(after)
+    changed, accuracy = int((labels[0] != labels[1]).any(axis=1).sum()), None
+    if truth is not None and model.model.thresholds is not None:
+        old_f1, new_f1 = (set_scores(truth, has, model.labels).micro_f1 for has in labels)
+        accuracy = AccuracyChange("micro F1", old_f1, new_f1)
+    elif truth is not None:
+        old, new = ((has & truth).any(axis=1) for has in labels)
+        interval = paired_difference_interval(int((old & ~new).sum()), int((new & ~old).sum()), len(truth))
+        accuracy = AccuracyChange("accuracy", float(old.mean()), float(new.mean()), interval)
+    return Comparison(len(before), most, changed, accuracy)
 
 
 def check_accuracy(comparison: Comparison, max_drop: float) -> None:
@@ -187,12 +179,11 @@ def check_accuracy(comparison: Comparison, max_drop: float) -> None:
         return
     drop, texts = (change.before - change.after) * 100, f"{comparison.texts:,} texts"
     if drop > max_drop:
-        step = 100 / comparison.texts
-        few = f" (one text is {step:.2f} points: give more --data, or --max-drop {2 * step:.1f})"
         lost = f"int8 loses {drop:.2f} points of {change.metric} ({change.before * 100:.2f} % → "
         lost += f"{change.after * 100:.2f} % on {texts}), more than --max-drop {max_drop:g}"
-        raise CheckError(f"{lost}; no file was written{few if step > max_drop else ''}")
-    if change.low is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
+        step = 100 / comparison.texts
+        few = f"give more --data (one text is {step:.2f} points), or --max-drop {2 * step:.1f}"
+        raise CheckError(f"{lost}; {_INSTEAD} {few if step > max_drop else 'give a higher --max-drop'}")
+    if change.interval is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
         other = f"int8 gives {comparison.changed:,} of {texts} other labels than fp32"
-        advice = "no file was written: keep the fp32 file, or train again"
-        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {advice}")
+        raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {_INSTEAD} train again")

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm import __version__, modelfile
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME
-from edge_lstm_export.onnx.weights import Array, GraphWeights, embedding_to_int8, to_int8, with_sentinels
+from edge_lstm_export.onnx.weights import Array, GraphWeights, to_int8, with_sentinels
 from edge_lstm_export.train.options import NetworkConfig
 
 OPSET = 17  # every ONNX Runtime since 1.16 reads it
@@ -60,18 +60,10 @@ class GraphBuilder:
 
 
 def build(
-    weights: GraphWeights,
-    config: NetworkConfig,
-    length: int,
-    *,
-    int8: bool = False,
-    long: bool = False,
+    weights: GraphWeights, config: NetworkConfig, length: int, *, int8: bool, long: bool
 ) -> onnx.ModelProto:
-    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L].
-
-    int8: see weights.py for what it does and promises. long: the texts are; of
-    short ones, pooling by blocks costs more than it saves.
-    """
+    """The graph: input_ids int32 [B, length] → probabilities float32 [B, L]. int8: see weights.py for what it
+    does and promises. long: the texts are; of short ones, pooling by blocks costs more than it saves."""
     g = GraphBuilder()
     block = POOLING_BLOCK if long and config.pooling == "mean+max" and length % POOLING_BLOCK == 0 else 1
     steps, lengths = _add_lengths(g, block)
@@ -79,18 +71,16 @@ def build(
         weights = with_sentinels(weights, config.pooled_dim)
     embedded = _add_embedding(g, weights.embedding, steps, int8=int8)  # T, B, E
     outputs, pooled = _add_lstm(g, weights, embedded, lengths, int8=int8)
-    parts, column = 1, ""
     if config.pooling != "last" or config.ngrams:
-        column = g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column")
-        column = g.cast(column, "lengths_float")  # B, 1
+        g.cast(g.add("Unsqueeze", [lengths, "axis_1"], "lengths_column"), "lengths_float")  # B, 1
     if config.pooling != "last":
-        parts, pooled = 2, _add_mean_and_max(g, outputs, column, weights, block)
+        pooled = _add_mean_and_max(g, outputs, weights, block)
     moved = g.add("Transpose", [pooled], "pooled_moved", perm=[1, 0, 2])  # B, parts · D, H
-    width = parts * weights.directions * weights.hidden
+    width = weights.head.shape[0] - weights.ngram_vectors.shape[1]
     values = g.add("Reshape", [moved, g.ints("pooled_shape", 0, width)], "pooled")
     if config.ngrams:
         total = _add_ngram_sums(g, weights.ngrams, weights.ngram_vectors, int8=int8)
-        mean = g.add("Div", [total, g.add("Sqrt", [column], "lengths_root")], "ngram_mean")
+        mean = g.add("Div", [total, g.add("Sqrt", ["lengths_float"], "lengths_root")], "ngram_mean")
         values = g.add("Concat", [values, mean], "head_inputs", axis=1)
     weight = _add_int8_head(g, weights.head) if int8 else g.constant("head_w", weights.head)
     product = g.add("MatMul", [values, weight], "head_product")
@@ -123,18 +113,23 @@ def _add_lengths(g: GraphBuilder, block: int) -> tuple[str, str]:
 
 
 def _add_embedding(g: GraphBuilder, embedding: Array, steps: str, *, int8: bool) -> str:
-    """Add the look-up → the embedded steps: [T, B, E], two columns more with sentinels."""
+    """Add the look-up → the embedded steps: [T, B, E]; in int8 [T, B, E + 2], the last two the sentinels 127
+    and -128. With both ends in every row the LSTM operator's own scale is exactly the embedding's (range /
+    255, zero at 128), so its rounding changes nothing more."""
     if not int8:
         return g.add("Gather", [g.constant("embedding", embedding), steps], "embedded")
-    values, scale = embedding_to_int8(embedding)
-    gathered = g.add("Gather", [g.constant("embedding", values), steps], "embedded_int8")
-    return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale)], "embedded")
+    values, scale = to_int8(embedding)
+    ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
+    table = g.constant("embedding", np.concatenate([values, ends], axis=1))
+    gathered = g.add("Gather", [table, steps], "embedded_int8")
+    return g.add("DequantizeLinear", [gathered, g.constant("embedding_scale", scale.reshape(()))], "embedded")
 
 
 def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8: bool) -> tuple[str, str]:
     """Add the LSTM operator → its outputs [T, D, B, H] and last states [D, B, H]."""
-    direction = "bidirectional" if lstm.directions == 2 else "forward"
-    attributes: dict[str, Any] = {"hidden_size": lstm.hidden, "direction": direction}
+    directions, _, hidden = lstm.r.shape
+    direction = "bidirectional" if directions == 2 else "forward"
+    attributes: dict[str, Any] = {"hidden_size": hidden, "direction": direction}
     bias = g.constant("lstm_b", lstm.b)
     if not int8:
         inputs = [x, g.constant("lstm_w", lstm.w), g.constant("lstm_r", lstm.r), bias, lengths]
@@ -144,28 +139,26 @@ def _add_lstm(g: GraphBuilder, lstm: GraphWeights, x: str, lengths: str, *, int8
     inputs = [x, w, r, bias, lengths, "", "", ""]  # initial_h, initial_c, peepholes
     for name, (_, scale) in zip((w, r), rounded):
         inputs.append(g.constant(f"{name}_scale", scale.ravel()))
-        inputs.append(g.constant(f"{name}_zero", np.zeros(lstm.directions, dtype=np.int8)))
+        inputs.append(g.constant(f"{name}_zero", np.zeros(directions, dtype=np.int8)))
     attributes["domain"] = MICROSOFT_DOMAIN
     return g.add("DynamicQuantizeLSTM", inputs, "lstm_y", "lstm_h", **attributes), "lstm_h"
 
 
-def _add_mean_and_max(g: GraphBuilder, outputs: str, lengths: str, lstm: GraphWeights, block: int) -> str:
-    """Add mean and maximum over the steps → [2 · D, B, H].
-
-    outputs: [T, D, B, H], T a multiple of ``block``, zero behind each row's end, as ONNX Runtime's LSTM
-    writes them; lengths: float32 [B, 1].
-    """
+def _add_mean_and_max(g: GraphBuilder, outputs: str, lstm: GraphWeights, block: int) -> str:
+    """Add mean and maximum over the steps → [2 · D, B, H]. outputs: [T, D, B, H], T a multiple of ``block``,
+    zero behind each row's end, as ONNX Runtime's LSTM writes them."""
     total = g.add("ReduceSum", [outputs, g.ints("axis_0", 0)], "total", keepdims=0)
-    mean = g.add("Div", [total, lengths], "mean")
+    mean = g.add("Div", [total, "lengths_float"], "mean")
+    directions, _, hidden = lstm.r.shape
     if block == 1:
         highest = g.reduce_max(outputs, "highest")
     else:
         # A step's D, B, H values as B, D·H, whose sizes need not be asked for (0 is the third of the input's,
         # B): the maximum does not mind which value is whose, and they are put right behind it.
-        shape = g.ints("block_shape", -1, block, 0, lstm.directions * lstm.hidden)
+        shape = g.ints("block_shape", -1, block, 0, directions * hidden)
         blocks = g.add("Reshape", [outputs, shape], "output_blocks")  # T / block, block, B, D·H
         mixed = g.reduce_max(g.reduce_max(blocks, "block_highest", axis=1), "highest_mixed")
-        highest = g.add("Reshape", [mixed, g.ints("max_shape", lstm.directions, -1, lstm.hidden)], "highest")
+        highest = g.add("Reshape", [mixed, g.ints("max_shape", directions, -1, hidden)], "highest")
     zero = g.constant("zero_float", np.array(0, dtype=np.float32))
     return g.add("Concat", [mean, g.add("Max", [highest, zero], "max")], "pooled_parts", axis=0)
 

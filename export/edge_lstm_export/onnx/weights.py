@@ -53,16 +53,6 @@ class GraphWeights:
     ngrams: Array
     ngram_vectors: Array
 
-    @property
-    def directions(self) -> int:
-        """1, or 2 where the LSTM also reads from the end."""
-        return int(self.r.shape[0])
-
-    @property
-    def hidden(self) -> int:
-        """Units of a direction, sentinels among them."""
-        return int(self.r.shape[2])
-
 
 def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
     """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
@@ -116,21 +106,10 @@ def to_int8(
     return np.clip(np.rint(values / scales), -limit, limit).astype(np.int8), scales
 
 
-def embedding_to_int8(embedding: Array) -> tuple[Array, Array]:
-    """float32 [ids, E] → (int8 [ids, E + 2], scale float32 scalar).
-
-    The last two columns are the sentinels 127 and -128. With both ends in every row the operator's own
-    scale is exactly this one (range / 255, zero at 128), so its rounding changes nothing more.
-    """
-    values, scale = to_int8(embedding)
-    ends = np.tile(np.array([127, -128], dtype=np.int8), (len(values), 1))
-    return np.concatenate([values, ends], axis=1), scale.reshape(())
-
-
 def with_sentinels(weights: GraphWeights, pooled: int) -> GraphWeights:
     """Add two hidden units per direction and columns for the sentinels of the LSTM's input. pooled: rows of
     the head that read the LSTM, in blocks of its units; those that would read the sentinels are zeros."""
-    hidden = weights.hidden
+    hidden = weights.r.shape[2]
     w, r = (_pad_blocks(_pad_blocks(value, 4, axis=1), 1, axis=2) for value in (weights.w, weights.r))
     b = _pad_blocks(weights.b, 8, axis=1)
     for k, signs in enumerate(GATE_SIGNS):
