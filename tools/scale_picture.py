@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "ports")]
+sys.path[:0] = [str(ROOT), str(ROOT / "engine")]
 
 import reference  # noqa: E402 - the port in NumPy
 

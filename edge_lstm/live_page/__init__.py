@@ -1,12 +1,13 @@
-"""One HTML file with a model in it, which classifies what is typed: page, module and model, no network.
+"""One HTML file with a model in it, which classifies what is typed: page, engine and model, no network.
 
-``page.html`` is the page; the module that runs the model is ``ports/js/edge-lstm.mjs``, which the installed
-package has beside it.
+``page.html`` is the page. The engine, as WebAssembly, and the module that calls it are those of
+``engine/js``; the installed package has them beside this file.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
 from html import escape
@@ -17,15 +18,15 @@ from edge_lstm.printable import printable
 from edge_lstm.tables.schema import LABEL_NAMES, TEXT_NAMES
 
 _HERE = Path(__file__).parent
-MODULE = "edge-lstm.mjs"
 
 
 def build_page(model: ModelFile) -> str:
     """The whole document for a model file."""
     parts = {
         "{title}": escape(printable(model.path.name)),
-        "{model}": base64.b64encode(model.data).decode("ascii"),
-        "{module}": _module(),
+        "{model}": _base64(model.data),
+        "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
+        "{module}": _part("edge-lstm.mjs").decode(),
         "{text_names}": json.dumps(TEXT_NAMES),
         "{label_names}": json.dumps(LABEL_NAMES),
     }
@@ -33,8 +34,11 @@ def build_page(model: ModelFile) -> str:
     return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], page)
 
 
-def _module() -> str:
-    """The JavaScript port: beside this file in an installed package, in ports/ of a checkout."""
-    installed = _HERE / MODULE
-    path = installed if installed.is_file() else _HERE.parents[1] / "ports" / "js" / MODULE
-    return path.read_text(encoding="utf-8")
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _part(name: str) -> bytes:
+    """A file of engine/js, which an installed package has beside this one."""
+    installed = _HERE / name
+    return (installed if installed.is_file() else _HERE.parents[1] / "engine" / "js" / name).read_bytes()

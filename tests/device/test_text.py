@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_lstm.text import Tokenizer
 
-sys.path.append(str(Path(__file__).parents[2] / "ports"))
+sys.path.append(str(Path(__file__).parents[2] / "engine"))
 import reference
 
 KERAS = Tokenizer(("the", "film", "good", "don't", "straße", "хорошо"), length=8)
@@ -25,7 +25,7 @@ TEXTS = st.text(st.sampled_from(CHARACTERS), max_size=40) | st.text()
 
 
 def specified(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
-    """(ids, status) by ports/reference.py."""
+    """(ids, status) by engine/reference.py."""
     count, spaced = reference.text_rule(tokenizer.to_metadata(), len(tokenizer.words))
     words = {word: i for i, word in enumerate(tokenizer.words, 4)}
     pieces = {piece: i for i, piece in enumerate(tokenizer.pieces or (), 4 + count)}

@@ -20,7 +20,7 @@ from tests.hostile_files import DAMAGED, UNFIT
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 
 PROJECT = Path(__file__).parents[2]
-sys.path.append(str(PROJECT / "ports"))  # import reference: it is in no package
+sys.path.append(str(PROJECT / "engine"))  # import reference: it is in no package
 ROWS = 60
 LABELS = ["neg", "pos"]
 ODD_LABELS = ["no", 'a "quoted"\u202ename', "日本語", "\\back/slash", "ß", "\u061c\u2069\u202e"]

@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 
 const { page, files } = JSON.parse(readFileSync(0, "utf-8"));
 const html = readFileSync(page, "utf-8");
-const [, model] = html.match(/<script type="text\/plain" id="model">(.*?)<\/script>/s);
+const plain = [...html.matchAll(/<script type="text\/plain" id="(\w+)">(.*?)<\/script>/gs)];
 const [, script] = html.match(/<script type="module">(.*?)<\/script>/s);
 
 class Element {
@@ -17,7 +17,7 @@ class Element {
   replaceChildren() {}
   setAttribute() {}
 }
-const elements = { model: Object.assign(new Element(), { textContent: model }) };
+const elements = Object.fromEntries(plain.map(([, id, textContent]) => [id, Object.assign(new Element(), { textContent })]));
 const listeners = {};
 let downloaded;
 globalThis.document = {

@@ -1,4 +1,4 @@
-"""ports/onnxruntime: the same file with ONNX Runtime in C++ and, as WebAssembly, in a browser."""
+"""engine/onnxruntime: the same file with ONNX Runtime in C++ and, as WebAssembly, in a browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_lstm import Classifier
 from tests.ports.chromium import CHROMIUM, Chromium, served
 from tests.ports.conftest import PROJECT, Case
 
-FOLDER = PROJECT / "ports" / "onnxruntime"
+FOLDER = PROJECT / "engine" / "onnxruntime"
 HEADERS = [Path("/usr/include/onnxruntime"), Path("/usr/local/include/onnxruntime")]
 CASES = ("embedded", "seed.int8.onnx", "low-rank.fp32.onnx")
 LINES = ["A wonderful film.", "", "Never again.", "Qwxyzzy!", "İSTANBUL ΟΔΟΣ STRAẞE", "good " * 700]
@@ -26,7 +26,7 @@ def onnxruntime_web() -> Path:
     for folder in (os.environ.get("EDGE_LSTM_NODE_MODULES"), FOLDER / "node_modules"):
         if folder and (dist := Path(folder) / "onnxruntime-web" / "dist").is_dir():
             return dist
-    pytest.skip("no onnxruntime-web: npm install --prefix ports/onnxruntime")
+    pytest.skip("no onnxruntime-web: npm install --prefix engine/onnxruntime")
 
 
 def test_cpp(cases: list[Case], tmp_path: Path) -> None:
@@ -65,13 +65,13 @@ def test_onnxruntime_web_in_chromium(cases: list[Case], tmp_path: Path) -> None:
         (tmp_path / f"{i}.onnx").write_bytes(case.path.read_bytes())
     script = (
         "(async () => { const ort = await import('/ort/ort.wasm.min.mjs'); ort.env.wasm.numThreads = 1;"
-        " const { load } = await import('/ports/onnxruntime/classify.mjs');"
+        " const { load } = await import('/engine/onnxruntime/classify.mjs');"
         " const predict = await load(ort, await (await fetch('/page/NAME.onnx')).arrayBuffer());"
         " const all = []; for (const text of TEXTS) {"
         " const answer = await predict(text);"
         " all.push({ ...answer, probabilities: [...answer.probabilities.values()] }); } return all; })()"
     )
-    folders = {"page": tmp_path, "ort": dist, "ports": PROJECT / "ports"}
+    folders = {"page": tmp_path, "ort": dist, "engine": PROJECT / "engine"}
     with served(**folders) as address, Chromium(tmp_path / "profile") as browser:
         browser.open(f"{address}/page/index.html")
         for i, case in enumerate(chosen):

@@ -1,4 +1,4 @@
-"""ports/js: the ES module, in Node."""
+"""engine/js: the engine as WebAssembly, in Node."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from edge_lstm import Classifier, __version__
+from tests.engine.conftest import Compile, answers, compiled, program, zig  # noqa: F401
 from tests.model_files import edited
-from tests.ports.conftest import PROJECT, TOLERANCE, Case
+from tests.ports.conftest import PROJECT, Case
 
-FOLDER = PROJECT / "ports" / "js"
+FOLDER = PROJECT / "engine" / "js"
 MODULE = FOLDER / "edge-lstm.mjs"
 NODE = shutil.which("node") or shutil.which("nodejs") or ""
 needs_node = pytest.mark.skipif(not NODE, reason="no node")
@@ -32,17 +33,22 @@ def in_node(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @needs_node
-def test_every_kind_of_model_gives_onnx_runtimes_answers(cases: list[Case]) -> None:
-    results = in_node([{"path": str(case.path), "texts": case.texts} for case in cases])
+def test_every_kind_of_model_gives_the_bits_of_the_engine(
+    cases: list[Case],
+    program: list[str],  # noqa: F811
+) -> None:
+    # A string of JavaScript becomes UTF-8 as here: a lone surrogate is one U+FFFD.
+    texts = [re.sub("[\ud800-\udfff]", "\ufffd", text) for text in cases[0].texts]
+    results = in_node([{"path": str(case.path), "texts": texts} for case in cases])
     for case, result in zip(cases, results, strict=True):
+        statuses, _, bits = answers(program, case.path, texts=[text.encode() for text in texts])
         assert result["labels"] == list(case.labels), case.name
         assert all(row["ok"] for row in result["check"]), case.name
-        assert [answer["status"] for answer in result["answers"]] == case.statuses
-        assert ["|".join(answer["labels"]) for answer in result["answers"]] == case.answers
-        answers = np.array([[p for _, p in answer["probabilities"]] for answer in result["answers"]])
-        apart = np.abs(answers - case.probabilities).max(axis=1)
-        # A unit that is rounded to another side than ONNX Runtime rounds it costs 5e-5 here.
-        assert apart.max() <= TOLERANCE, (case.name, case.texts[int(apart.argmax())][:80])
+        assert [answer["status"] for answer in result["answers"]] == statuses
+        told = [[p for _, p in answer["probabilities"]] for answer in result["answers"]]
+        assert (np.array(told, np.float32).view(np.uint32) == bits).all(), case.name
+        for text, answer, expected in zip(texts, result["answers"], case.answers):
+            assert "\ufffd" in text or "|".join(answer["labels"]) == expected, (case.name, text[:80])
 
 
 @needs_node
@@ -68,10 +74,23 @@ def test_what_is_no_model_is_refused_in_one_line(damaged: list[tuple[str, bytes]
         assert "\n" not in result["error"] and len(result["error"]) < 300, what
 
 
-def test_the_package_is_one_small_module_of_this_version_with_its_types() -> None:
+def test_the_engine_is_small_and_made_of_this_source(tmp_path: Path) -> None:
+    kept = MODULE.with_suffix(".wasm").read_bytes()
+    assert len(kept) <= 60_000
+    if not zig():
+        pytest.skip("no zig")
+    for name in ("edge_lstm.c", "edge_lstm.h", "Makefile"):
+        shutil.copy(PROJECT / "engine" / name, tmp_path)
+    (tmp_path / "js").mkdir()
+    command = ["make", "-C", str(tmp_path), f"ZIG={' '.join(zig())}", "js/edge-lstm.wasm"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "js" / "edge-lstm.wasm").read_bytes() == kept, "run: make -C engine js/edge-lstm.wasm"
+
+
+def test_the_package_has_types_and_this_version() -> None:
     text, typed = MODULE.read_text(), (FOLDER / "edge-lstm.d.ts").read_text()
-    assert len(text.encode()) <= 29_000
-    assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function|WebAssembly\.", text, re.MULTILINE)
+    assert len((text + typed).splitlines()) <= 200
+    assert not re.search(r"^\s*import\b|\brequire\(|\beval\(|new Function", text, re.MULTILINE)
     names = r"^export (?:async )?(?:class|function) (\w+)"
     assert set(re.findall(names, text, re.MULTILINE)) == set(re.findall(names, typed, re.MULTILINE))
     package = json.loads((FOLDER / "package.json").read_text())

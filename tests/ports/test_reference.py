@@ -1,4 +1,4 @@
-"""ports/reference.py: the specification that runs."""
+"""engine/reference.py: the specification that runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_lstm import Classifier
 from tests.model_files import edited
 from tests.ports.conftest import PROJECT, TOLERANCE, Case
 
-SOURCE = PROJECT / "ports" / "reference.py"
+SOURCE = PROJECT / "engine" / "reference.py"
 
 
 def test_it_needs_numpy_and_the_standard_library_only() -> None:

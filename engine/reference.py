@@ -1,6 +1,6 @@
 """A model file of edge-lstm, read and run with NumPy alone: the specification that runs.
 
-    python ports/reference.py MODEL "A wonderful film." "Never again."
+    python engine/reference.py MODEL "A wonderful film." "Never again."
 
 From bytes to probabilities, top to bottom: protocol buffer → model file → text → ids → LSTM → answer.
 docs/file-format.md says the same in words. This is written to be read, not to be fast: a step of an LSTM

@@ -1,12 +1,17 @@
-"""The ports side by side: the same files in C, JavaScript, NumPy, onnxruntime-web and ONNX Runtime.
+"""The engine beside ONNX Runtime: how fast, and whether the answers are the same.
 
-    python -m benchmarks.ports [--rounds 5] [--only "C, " --only "ONNX Runtime"] [--json FILE]
+    python -m benchmarks.engine [--rounds 5] [--only "engine" --only "ONNX Runtime"] [--json FILE]
+    EDGE_LSTM_DATA=FOLDER python -m benchmarks.engine --answers [--texts 25000]
 
-For tiny and small (random networks of their shape, which changes no time) and base (the embedded model): kB
-shipped, cold start, µs per review alone, memory. The texts are the package's reviews, which are real in
-length. Needs gcc and node; Chromium, and onnxruntime-web in EDGE_LSTM_NODE_MODULES or in
-ports/onnxruntime/node_modules, add their rows. Tools take turns, round by round, so that a change of clock
-hits all; a time is the fastest of the rounds, which other work on the machine disturbs least.
+Speed, for tiny and small (random networks of their shape, which changes no time) and base (the embedded
+model): kB shipped, cold start, µs per review alone, memory. The texts are the package's reviews. Needs gcc
+and node; Chromium, and onnxruntime-web in EDGE_LSTM_NODE_MODULES or in engine/onnxruntime/node_modules, add
+their rows. Tools take turns, round by round, so that a change of clock hits all; a time is the fastest of
+the rounds, which other work on the machine disturbs least.
+
+Answers, of the embedded model: IMDB's test reviews and 2,000 texts in other scripts, with every kernel of
+this machine and with those of qemu-user, where it and ziglang are installed. Ends with exit code 1 where a
+bit differs between them, or a probability is more than 1e-6 from ONNX Runtime's.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -23,26 +29,40 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
 from edge_lstm.modelfile import embedded_model, open_model
 from edge_lstm.models import embedded_reviews
 
 PROJECT = Path(__file__).resolve().parents[1]
-PORTS, MODULE = PROJECT / "ports", PROJECT / "ports" / "js" / "edge-lstm.mjs"
+ENGINE = PROJECT / "engine"
+MODULE = ENGINE / "js" / "edge-lstm.mjs"
 TIMED = 5  # times that a warm process answers each review
 C_KERNELS = ("plain", "sse2", "avx2", "avx-vnni", "avx512-vnni", "neon", "neon-dot")
+EMULATED = {  # qemu-user's emulator → zig's target
+    "qemu-aarch64": "aarch64-linux-musl",
+    "qemu-arm": "arm-linux-musleabihf",
+    "qemu-riscv64": "riscv64-linux-musl",
+}
+TOLERANCE = 1e-6  # of a probability, from ONNX Runtime's on AVX2
+# First and last letters of scripts, and what is odd about letters and the space between them.
+SCRIPTS = "Ͱ-Ͽ Ѐ-ӿ Ա-ֆ א-ת ؠ-ي ऄ-ह ก-ฮ Ⴀ-ჿ Ꭰ-Ᏽ Ḁ-῿ Ⰰ-ⴭ ぁ-ヿ 一-龥 Ꙁ-Ɪ 가-힣 𐐀-𐑏 𑢠-𑣟 𞤀-𞥃 🌀-🙏 ‐-⁀ \x80-ɏ"
+ODD = ("İ", "ı", "ẞ", "Σ", "ΟΔΟΣ", "ΣΑΣ", "K", "Å", "Ǆ", *"\r\t'.:\xad\x00\ufeff\u0300\u036f")
 WEB_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-# A script that loads a model, prints the first answer, and then the mean µs of the fastest of the rounds.
+# Loads a model, prints the first answer, and then the mean µs of the fastest of the rounds.
 SCRIPT = """
 import json, sys, time
-sys.path.insert(0, {ports!r})
 texts, rounds = json.load(open(sys.argv[2])), int(sys.argv[3])
-{load}
+from edge_lstm import Classifier
+classifier = Classifier.load(sys.argv[1])
+answer = lambda text: classifier.predict([text])[0].label
 print(answer(texts[0]), flush=True)
 fastest = [float("inf")] * len(texts)
 for _ in range(rounds):
@@ -52,12 +72,6 @@ for _ in range(rounds):
         fastest[i] = min(fastest[i], time.perf_counter() - start)
 print(sum(fastest) / len(fastest) * 1e6)
 """
-ONNX_RUNTIME = """from edge_lstm import Classifier
-classifier = Classifier.load(sys.argv[1])
-answer = lambda text: classifier.predict([text])[0].label"""
-REFERENCE = """import reference
-model, texts = reference.read(open(sys.argv[1], "rb").read()), texts[:20]
-answer = lambda text: reference.probabilities(model, reference.encode(model, text)[0])"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,6 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 def random_model(preset: str) -> bytes:
     """Return an int8 file of a preset's shape for long texts: the embedded model's words, random weights."""
-    import numpy as np
     import torch
     from edge_lstm_export.onnx.export import export
     from edge_lstm_export.train.checkpoint import Checkpoint
@@ -120,46 +133,43 @@ def random_model(preset: str) -> bytes:
 
 def compile_c(folder: Path) -> Path:
     """Compile the C engine's command; it finds the machine's instructions when it runs."""
-    program, engine = folder / "edge-lstm-c", PROJECT / "engine"
+    program = folder / "edge-lstm-c"
     if not program.exists():
-        sources = [engine / "main.c", engine / "edge_lstm.c"]
+        sources = [ENGINE / "main.c", ENGINE / "edge_lstm.c"]
         subprocess.run(["gcc", "-std=c99", "-O3", "-s", *sources, "-o", program], check=True)
     return program
 
 
 def onnxruntime_web() -> Path | None:
     """Return the folder of onnxruntime-web's files, where it is installed."""
-    folders = (os.environ.get("EDGE_LSTM_NODE_MODULES"), PORTS / "onnxruntime" / "node_modules")
+    folders = (os.environ.get("EDGE_LSTM_NODE_MODULES"), ENGINE / "onnxruntime" / "node_modules")
     places = [Path(folder) / "onnxruntime-web" / "dist" for folder in folders if folder]
     return next((place for place in places if place.is_dir()), None)
 
 
 def tools(folder: Path) -> Iterator[Tool]:
     """Yield those that this machine has."""
-    for name, load, packages in (
-        ("ONNX Runtime, Python", ONNX_RUNTIME, ("onnxruntime", "numpy", "edge_lstm")),
-        ("reference, NumPy", REFERENCE, ("numpy",)),
-    ):
-        script = folder / f"{name.split(',')[0].replace(' ', '-')}.py"
-        script.write_text(SCRIPT.format(ports=str(PORTS), load=load))
-        yield Tool(name, (sys.executable, str(script)), sum(map(_installed, packages)) / 1000)
+    script = folder / "ONNX-Runtime.py"
+    script.write_text(SCRIPT)
+    packages = ("onnxruntime", "numpy", "edge_lstm")
+    yield Tool("ONNX Runtime, Python", (sys.executable, str(script)), sum(map(_installed, packages)) / 1000)
     program = compile_c(folder)
     for kernel in C_KERNELS:
         command = (str(program), "--kernel", kernel)
         tried = subprocess.run([*command, "--check", embedded_model()], check=False, capture_output=True)
         if tried.returncode == 0:  # the machine has this kernel
-            yield Tool(f"C, {kernel}", command, program.stat().st_size / 1000)
+            yield Tool(f"engine, {kernel}", command, program.stat().st_size / 1000)
     node, script = shutil.which("node"), Path(__file__).with_suffix(".mjs")
-    for name, urls, shipped in _javascript(f"file://{PORTS}", f"file://{onnxruntime_web()}"):
+    for name, urls, shipped in _javascript(f"file://{ENGINE}", f"file://{onnxruntime_web()}"):
         if node:
             yield Tool(f"{name}, Node", (node, str(script)), shipped, (json.dumps(urls),))
 
 
-def _javascript(ports: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
+def _javascript(engine: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
     """Yield (name, where its modules are, kB) of the module and, where it is installed, onnxruntime-web."""
-    kb = MODULE.stat().st_size / 1000
-    urls = {"port": f"{ports}/js/edge-lstm.mjs", "classify": f"{ports}/onnxruntime/classify.mjs"}
-    yield "JavaScript", urls, kb
+    kb = sum(file.stat().st_size for file in (MODULE, MODULE.with_suffix(".wasm"))) / 1000
+    urls = {"engine": f"{engine}/js/edge-lstm.mjs", "classify": f"{engine}/onnxruntime/classify.mjs"}
+    yield "engine, WebAssembly", urls, kb
     if dist := onnxruntime_web():
         shipped = sum((dist / name).stat().st_size for name in WEB_FILES) / 1000
         yield "onnxruntime-web", {**urls, "ort": f"{web}/{WEB_FILES[0]}"}, kb + shipped
@@ -177,7 +187,7 @@ def _installed(package: str) -> int:
 def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
     """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all reviews so
     many times; with 0 rounds it only answers, and is not timed warm."""
-    in_c = tool.name.startswith("C, ")
+    in_c = not tool.more and "ONNX" not in tool.name
     command = [*tool.command, str(model), str(folder / "texts.json"), str(rounds), *tool.more]
     if in_c:
         command = [*tool.command, *(["--time", str(rounds)] if rounds else []), str(model)]
@@ -210,33 +220,108 @@ def in_chromium(folder: Path, models: dict[str, Path], rounds: int) -> Iterator[
     from tests.ports.chromium import CHROMIUM, Chromium, served
 
     texts = (folder / "texts.json").read_text()
-    (folder / "index.html").write_text("<!doctype html><title>ports</title>")
+    (folder / "index.html").write_text("<!doctype html><title>engine</title>")
     for model, path in models.items():
         (folder / model).symlink_to(path)
     folders = {
         "page": folder,
-        "ports": PORTS,
+        "engine": ENGINE,
         "benchmarks": Path(__file__).parent,
         "ort": onnxruntime_web() or folder,
     }
     for model in models if CHROMIUM else ():
-        for name, urls, shipped in _javascript("/ports", "/ort"):
+        for name, urls, shipped in _javascript("/engine", "/ort"):
             bytes_of = f"async () => (await fetch('/page/{model}')).arrayBuffer()"
             call = f"measure({json.dumps(urls)}, {bytes_of}, {texts}, {rounds})"
             temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # its children end later
             with temporary as profile, served(**folders) as url, Chromium(Path(profile)) as browser:
                 browser.open(f"{url}/page/index.html")
-                figures = browser.run(f"(async () => (await import('/benchmarks/ports.mjs')).{call})()")
+                figures = browser.run(f"(async () => (await import('/benchmarks/engine.mjs')).{call})()")
             yield Row(f"{name}, Chromium", model, shipped, *figures)
 
 
+def other_scripts(count: int, words: Sequence[str]) -> list[str]:
+    """Return texts of letters from many scripts, with sigmas, dotted I, emoji and known words."""
+    rng = random.Random(17)
+    texts = []
+    for _ in range(count):
+        low, high = map(ord, rng.choice(SCRIPTS.split()).split("-"))
+        parts = []
+        for _ in range(rng.randrange(1, 40)):
+            kind = rng.random()
+            if kind < 0.4:
+                parts.append(rng.choice([str, str.upper, str.title])(rng.choice(words)))
+            elif kind < 0.5:
+                parts.append(rng.choice(ODD))
+            else:
+                parts.append("".join(chr(rng.randint(low, high)) for _ in range(rng.randrange(1, 8))))
+        texts.append(rng.choice(["", " ", "\u00a0"]).join(parts).replace("\n", " "))
+    return texts
+
+
+def builds(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield (name, command) of tests/engine/answers.c: for each kernel here, and under each qemu here."""
+    sources = [str(PROJECT / "tests" / "engine" / "answers.c"), str(ENGINE / "edge_lstm.c")]
+    common = ["-std=c99", "-O2", f"-I{ENGINE}", *sources, "-o"]
+    subprocess.run(["gcc", *common, folder / "answers"], check=True)
+    native = [str(folder / "answers")]
+    listed = subprocess.run([*native, "--kernels"], capture_output=True, text=True, check=True).stdout
+    for kernel in reversed(listed.split()):
+        yield kernel, [*native, "{model}", kernel, "many"]
+    for emulator, target in EMULATED.items():
+        if shutil.which(emulator) and importlib.util.find_spec("ziglang"):
+            program = folder / target
+            zig = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-static"]
+            subprocess.run([*zig, *common, program], check=True)
+            yield target, [emulator, str(program), "{model}", "-", "many"]
+
+
+def same_answers(reviews: int) -> bool:
+    """Print a row for each build: the largest difference from ONNX Runtime's probability, labels that differ,
+    texts whose bits differ from the plain kernel's. Return whether the promise holds."""
+    from edge_lstm import Classifier
+
+    test = imdb().test
+    assert test is not None
+    classifier, rng = Classifier.load(), random.Random(0)
+    words = classifier.model.tokenizer.words
+    texts = [*rng.sample(list(test.texts), min(reviews, len(test.texts))), *other_scripts(2000, words)]
+    # Ids with the start: just not, just, and more than what is read.
+    texts += [" ".join(rng.choices(words[:500], k=length - 1)) for length in (599, 600, 601)]
+    encoded = [text.encode("utf-8", "replace") for text in [*texts, "", " ", "Qwxyzzy!"]]
+    expected = classifier.probabilities([text.decode() for text in encoded])
+    records = b"".join(b"%d\n" % len(text) + text for text in encoded)
+    print(f"| {len(encoded):,} texts | largest difference | other label | other bits |\n|---|---:|---:|---:|")
+    plain, right = None, True
+    with tempfile.TemporaryDirectory() as made:
+        for name, command in builds(Path(made)):
+            line = [str(embedded_model()) if part == "{model}" else part for part in command]
+            out = subprocess.run(line, input=records, capture_output=True, check=True).stdout.decode()
+            rows = [[int(word, 16) for word in row.split("\t")[2:]] for row in out.split("\n")[:-1]]
+            bits = np.array(rows, np.uint32)
+            plain = bits if plain is None else plain
+            answers = bits.view(np.float32)
+            apart = float(np.abs(answers - expected).max())
+            flipped = int((answers.argmax(axis=1) != expected.argmax(axis=1)).sum())
+            different = int((bits != plain).any(axis=1).sum())
+            print(f"| {name} | {apart:.1e} | {flipped} | {different} |", flush=True)
+            right &= apart <= TOLERANCE and not flipped and not different
+    return right
+
+
 def main() -> None:
-    """Measure everything and print the table."""
+    """Measure or compare everything, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each tool and model")
     parser.add_argument("--json", type=Path, help="where the figures go as data")
     parser.add_argument("--only", action="append", help="tools whose name begins so; without it, all")
+    parser.add_argument("--answers", action="store_true", help="compare answers instead")
+    parser.add_argument(
+        "--texts", type=int, default=25_000, help="reviews whose answers are compared, at random"
+    )
     asked = parser.parse_args()
+    if asked.answers:
+        sys.exit(0 if same_answers(asked.texts) else 1)
     rows: list[Row] = []
     texts = [" ".join(text.splitlines()) for text in embedded_reviews()]
     with tempfile.TemporaryDirectory() as made:

@@ -1,8 +1,8 @@
-// What ports.py runs in Node and in Chromium: the JavaScript port, or onnxruntime-web.
+// What engine.py runs in Node and in Chromium: the engine as WebAssembly, or onnxruntime-web.
 
 /** Read a model, answer the first text, and time all of them.
  *
- * urls: of the modules, port and classify, and ort where onnxruntime-web runs. first: told the first label.
+ * urls: of the modules, engine and classify, and ort where onnxruntime-web runs. first: told the first label.
  * Returns [ms to the first answer, µs per text: the mean of the fastest of so many rounds].
  */
 export async function measure(urls, bytes, texts, rounds, first = () => {}) {
@@ -13,7 +13,7 @@ export async function measure(urls, bytes, texts, rounds, first = () => {}) {
     ort.env.wasm.numThreads = 1;
     predict = await (await import(urls.classify)).load(ort, await bytes());
   } else {
-    const { Classifier } = await import(urls.port);
+    const { Classifier } = await import(urls.engine);
     const classifier = await Classifier.load(await bytes());
     predict = (text) => classifier.predict(text);
   }
@@ -29,7 +29,7 @@ export async function measure(urls, bytes, texts, rounds, first = () => {}) {
   return [cold, (1000 * fastest.reduce((a, b) => a + b)) / texts.length];
 }
 
-// node ports.mjs MODEL TEXTS ROUNDS URLS
+// node engine.mjs MODEL TEXTS ROUNDS URLS
 if (typeof process !== "undefined") {
   const { readFileSync } = await import("node:fs");
   const [model, texts, rounds, urls] = process.argv.slice(2);

@@ -6,11 +6,11 @@
 //     await predict("A wonderful film."); // { label, labels, probability, probabilities, status }
 //
 // onnxruntime-web runs the network; edge-lstm.mjs checks the file, and gives labels and ids.
-import { Classifier } from "../js/edge-lstm.mjs";
+import { Classifier } from "../../engine/js/edge-lstm.mjs";
 
 /** ort: the module "onnxruntime-web"; bytes: an ArrayBuffer → a function from a text to its answer. */
 export async function load(ort, bytes) {
-  const classifier = new Classifier(bytes);
+  const classifier = await Classifier.load(bytes);
   const { thresholds } = classifier;
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   return async (text) => {

@@ -1,0 +1,35 @@
+/** `empty`: no words; `unknown_words`: none of the vocabulary; `truncated`: only the end was read. Each gets an answer. */
+export type Status = "ok" | "empty" | "unknown_words" | "truncated";
+
+/** The answer for one text. `label`: the most probable one. `labels`: that one, or, of a model that gives several, all
+ * whose probability reaches their threshold. `probabilities`: every label's, in the model's order. */
+export interface Prediction {
+  label: string;
+  labels: string[];
+  probability: number;
+  probabilities: Map<string, number>;
+  status: Status;
+}
+
+/** The bytes are no model file that the engine runs; the message is one line: what is wrong; what to do. */
+export class ModelError extends Error {}
+
+/** The bytes of edge-lstm.wasm, where it does not lie beside this module. Call it before the first `load`. */
+export function useEngine(bytes: BufferSource): void;
+
+/** A model file, ready to classify. */
+export class Classifier {
+  /** From a URL, a file's path (Node), bytes, a Blob or File, or a Response. Rejects with ModelError. */
+  static load(source: string | URL | ArrayBuffer | Uint8Array | Blob | Response): Promise<Classifier>;
+  readonly labels: readonly string[];
+  /** Of a model that gives several labels per text: the probability from which on a text has each; else null. */
+  readonly thresholds: readonly number[] | null;
+  readonly golden: { text: string; ids: number[]; probabilities: number[] }[];
+  readonly precision: "int8" | "fp32";
+  /** Words of the vocabulary; ids of a text that are read at most; size of the file in bytes. */
+  readonly words: number; readonly length: number; readonly bytes: number;
+  predict(text: string): Prediction;
+  encode(text: string): { ids: number[]; status: Status };
+  /** The file's own test: its golden rows, answered here. `difference`: the largest of a probability. */
+  check(): { text: string; difference: number; ok: boolean }[];
+}
