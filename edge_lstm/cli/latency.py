@@ -34,7 +34,6 @@ _MODELS = typer.Argument(
 )
 _TEXTS = _option("--texts", "FILE", "Texts, as score reads them.  [default: examples of the model]")
 _DURATION = _option("--duration", "SECONDS", "Measure this long instead, all settings together.")
-_INTERVAL = _option("--interval", "SECONDS", "Pause before each run.")
 _THREADS = _option("--threads", "N,...", "Threads inside one run.")
 _BATCH_SIZE = _option("--batch-size", "N,...", "Texts per run.")
 _PROVIDER = _option("--provider", "NAME,...", "Execution providers.")
@@ -54,7 +53,6 @@ def command(
     input_format: InputFormatOption = None,
     runs: Annotated[int, _option("--runs", "N", "Timed runs; p99 needs 1,000.", least=1)] = 2000,
     duration: Annotated[float | None, _DURATION] = None,
-    interval: Annotated[float, _INTERVAL] = 0,
     threads: Annotated[str, _THREADS] = "1",
     batch_size: Annotated[str, _BATCH_SIZE] = "1",
     engine: EngineOption = None,
@@ -99,7 +97,6 @@ def command(
         providers=tuple(dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(","))),
         runs=runs,
         duration_s=duration,
-        interval_s=interval,
         cold_starts=cold_starts,
     )
     sample = None if texts is None else read_texts(texts, text_column=text_column, input_format=input_format)

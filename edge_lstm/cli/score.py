@@ -35,7 +35,6 @@ def _option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any
 
 
 _ALONE = "Write only abstained rows, with the label left out in `predicted`: for a person to label."
-_PREFIX = "Before the names of the added columns.  [default: none, or edge_lstm_ where one is taken]"
 _WORKERS = "Processes to start, at most; on Windows there is one.  [default: the cores this process may use]"
 _RESUME = "Go on where an interrupted run stopped; from the start if there is none."
 _FORMAT = "Of the output.  [default: by suffix, else that of the input]"
@@ -55,14 +54,10 @@ OnlyAbstained = Annotated[bool, _option(None, _ALONE, "--only-abstained")]
 OnlyLabel = Annotated[
     list[str] | None, _option("LABEL", "Write only rows with this label; may be repeated.", "--only-label")
 ]
-Prefix = Annotated[str | None, _option("TEXT", _PREFIX, "--prefix")]
 OutputFormat = Annotated[str | None, _option("NAME", _FORMAT, "--output-format")]
 Workers = Annotated[int | None, _option("N", _WORKERS, "--workers", "-w", min=1)]
 LowMemory = Annotated[bool, _option(None, "One worker and small chunks, for devices.", "--low-memory")]
 Resume = Annotated[bool, _option(None, _RESUME, "--resume")]
-OnError = Annotated[
-    str, _option("keep|fail", "Rows without usable text: keep them (the default), or stop.", "--on-error")
-]
 Engine = Annotated[str | None, _option("NAME", _ENGINE, "--engine")]
 Address = Annotated[str | None, _option("ADDRESS", "Of a Ray cluster (auto, ray://host:10001).", "--address")]
 SummaryFile = Annotated[Path | None, _option("FILE", "Write the summary as JSON.", "--summary")]
@@ -81,14 +76,12 @@ def command(
     threshold: ThresholdOption = None,
     only_abstained: OnlyAbstained = False,
     only_label: OnlyLabel = None,
-    prefix: Prefix = None,
     input_format: InputFormatOption = None,
     output_format: OutputFormat = None,
     delimiter: DelimiterOption = None,
     workers: Workers = None,
     low_memory: LowMemory = False,
     resume: Resume = False,
-    on_error: OnError = "keep",
     engine: Engine = None,
     address: Address = None,
     summary_file: SummaryFile = None,
@@ -120,7 +113,6 @@ def command(
     options = ScoreOptions(
         keep=tuple(keep) if keep else None, all_probabilities=all_probabilities, threshold=threshold,
         abstain=abstain, only_abstained=only_abstained, top=top, only_label=tuple(only_label or ()),
-        prefix=prefix, on_error=on_error,  # type: ignore[arg-type]
     )  # fmt: skip
     run = RunOptions(
         workers=workers, low_memory=low_memory, batch_size=batch_size, resume=resume,

@@ -70,7 +70,6 @@ def measure(settings: Settings, sample: Sample | None = None, *, progress: Progr
     machine, tokens = this_machine(), recordings[0].tokens
     return Result(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        interval_s=settings.interval_s,
         seconds=seconds,
         texts=Texts(
             source=sample.source,
@@ -207,13 +206,11 @@ def _steady(
         chosen = [next(order) for _ in range(size)]
         rng.shuffle(turns)
         for one in turns:
-            one.add(run_block(one, sample, number, chosen, settings.interval_s))
+            one.add(run_block(one, sample, number, chosen))
         number += 1
 
 
-def run_block(
-    one: Recording, sample: Sample, number: int, chosen: Sequence[int], interval_s: float = 0.0
-) -> Block:
+def run_block(one: Recording, sample: Sample, number: int, chosen: Sequence[int]) -> Block:
     """Run every text of the block once, in batches of similar length."""
     size = one.setting.batch_size
     if size > 1:
@@ -222,8 +219,6 @@ def run_block(
     cpu = time.process_time_ns()
     for n in range(len(rows)):
         batch = chosen[n * size : (n + 1) * size]
-        if interval_s:
-            time.sleep(interval_s)
         rows[n, 1:] = time_run(one.classifier, [sample.texts[i] for i in batch], size)
         rows[n, 0] = batch[0]
     return Block(number, rows, time.process_time_ns() - cpu)

@@ -36,7 +36,7 @@ class Block:
 
     @property
     def total_ns(self) -> int:
-        """Time of all its runs, pauses left out."""
+        """Time of all its runs."""
         return int(self.rows[:, 2:].sum())
 
 

@@ -87,13 +87,12 @@ class SettingResult:
 class Result:
     """A whole measurement.
 
-    created: ISO 8601, UTC. interval_s: pause before each run. seconds: of the steady-state part.
+    created: ISO 8601, UTC. seconds: of the steady-state part.
     versions: of the packages. states: before, each minute, after. energy_note: which meter, or why none.
     warnings: reasons to distrust the times.
     """
 
     created: str
-    interval_s: float
     seconds: float
     texts: Texts
     machine: Machine

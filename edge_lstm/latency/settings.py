@@ -82,7 +82,6 @@ class Settings:
 
     runs: timed runs of the setting with the smallest batch (a run is one batch, text in, answer out); the
         others answer as many texts. Ignored with ``duration_s``, the time for all of them together.
-    interval_s: pause before each run, as between the requests of a device that is mostly idle.
     cold_starts: fresh processes a model is started in; 0 leaves cold start and memory out.
     energy_s: seconds of work that energy is measured over, where there is a meter.
     warm_up_s, max_warm_up_blocks: bounds of the warm-up, which otherwise ends where times are steady.
@@ -98,7 +97,6 @@ class Settings:
     batch_sizes: tuple[int, ...] = (1,)
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     duration_s: float | None = None
-    interval_s: float = 0.0
     energy_s: float = 10.0
     warm_up_s: float = 0.5
     max_warm_up_blocks: int = 40
@@ -106,11 +104,8 @@ class Settings:
     def __post_init__(self) -> None:
         if len({model.resolve() for model in self.models}) < len(self.models):
             raise DataError("a model is given twice; name each model file once")
-        duration = 1.0 if self.duration_s is None else self.duration_s
-        if not (0 <= self.interval_s <= LONGEST_S and 0 < duration <= LONGEST_S):
-            raise DataError(
-                f"duration and interval are seconds above 0; give at most {LONGEST_S:,} (30 days)"
-            )
+        if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
+            raise DataError(f"the duration is seconds above 0; give at most {LONGEST_S:,} (30 days)")
         self.block_texts(1)
 
     @cached_property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 from edge_lstm.answering import check_top
 from edge_lstm.errors import DataError
@@ -13,7 +12,6 @@ from edge_lstm.tables.format import OutputColumns
 from edge_lstm.tables.reader import FORMATS
 from edge_lstm.tables.schema import Schema, column_index, distinct, holds_labels
 
-OnError = Literal["keep", "fail"]
 PREFIX = "edge_lstm_"  # of the added columns, where an input has a column of the same name
 
 
@@ -30,9 +28,8 @@ class ScoreOptions:
         probability.
     only_label: write only rows that got one of these labels; empty for all rows.
     only_abstained: write only the abstained rows, with the label that was left out as ``predicted``.
-    prefix: of the added columns; None: none, or ``edge_lstm_`` where a name is taken, and of several labels a
-        text where a column holds the labels already: ``evaluate`` would take the answers for them.
-    on_error: ``keep`` rows without usable text and say why, or ``fail`` at the first.
+
+    The added columns have names of their own: with ``edge_lstm_`` before all of them where one is taken.
     """
 
     keep: tuple[str, ...] | None = None
@@ -42,8 +39,6 @@ class ScoreOptions:
     top: int = 1
     only_label: tuple[str, ...] = ()
     only_abstained: bool = False
-    prefix: str | None = None
-    on_error: OnError = "keep"
 
 
 DEFAULT_SCORE_OPTIONS = ScoreOptions()
@@ -68,9 +63,9 @@ def plan_output(
             raise DataError(f"the column {schema.columns[twice]!r} is to be kept twice; name it once")
         columns = tuple(schema.columns[i] for i in kept)
     columns = columns if FORMATS[format].may_repeat_names else distinct(columns)
-    if model.thresholds is not None and options.prefix is None and holds_labels(columns):
-        options = replace(options, prefix=PREFIX)
-    added = added_columns(columns, model.labels, options)
+    # Of several labels per text, evaluate would take the answers for labels that a column holds already.
+    is_taken = model.thresholds is not None and holds_labels(columns)
+    added = added_columns(columns, model.labels, options, prefixes=(PREFIX,) if is_taken else ("", PREFIX))
     return options, OutputColumns(schema=schema, format=format, kept=kept, columns=columns, added=added)
 
 
@@ -83,13 +78,9 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     for option, names in (("keep", options.keep), ("only_label", options.only_label)):
         if isinstance(names, str):
             raise DataError(f"{option} is one string, {names!r}; give a tuple of names, as in ({names!r},)")
-    if options.on_error not in get_args(OnError):
-        raise DataError(f"on_error cannot be {options.on_error!r}; choose {' or '.join(get_args(OnError))}")
     for label in options.only_label:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
-    if options.prefix is not None and any(0xD800 <= ord(c) <= 0xDFFF for c in options.prefix):
-        raise DataError(f"the prefix {options.prefix!r} is not UTF-8; choose another")
     check_top(options.top, len(labels))
     threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained and options.only_label:
@@ -106,9 +97,14 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
     return replace(options, threshold=threshold, abstain=None)
 
 
-def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreOptions) -> dict[str, bool]:
-    """Names of the added columns in order (their values: Answer.columns), none of which the input has, and
-    whether they hold numbers. Raises DataError.
+def added_columns(
+    columns: Sequence[str],
+    labels: Sequence[str],
+    options: ScoreOptions,
+    prefixes: Sequence[str] = ("", PREFIX),
+) -> dict[str, bool]:
+    """Names of the added columns in order (their values: Answer.columns), with the first prefix that gives
+    none which the input has, and whether they hold numbers. Raises DataError.
 
     ``p_2``, since a label may be called 2.
     """
@@ -118,9 +114,9 @@ def added_columns(columns: Sequence[str], labels: Sequence[str], options: ScoreO
     if options.all_probabilities:
         names |= {f"probability_{label}": True for label in labels}
     names |= {"status": False, "error": False}
-    for prefix in ("", PREFIX) if options.prefix is None else (options.prefix,):
+    for prefix in prefixes:
         added = {prefix + name: is_number for name, is_number in names.items()}
         clash = sorted(added.keys() & set(columns))
         if not clash:
             return added
-    raise DataError(f"the input has a column {clash[0]!r} of its own; choose another --prefix")
+    raise DataError(f"the input has a column {clash[0]!r} of its own; rename it, or leave it out with --keep")

@@ -214,12 +214,6 @@ class _Run:
     def _scored(self, pool: Pool, chunks: Iterator[tables.Chunk]) -> Iterator[bytes]:
         """Yield the bytes of each chunk, counted, and show how far the run is."""
         for chunk, (data, part) in pool.run(chunks):
-            if self.options.on_error == "fail" and part.first_errors:
-                problem = part.first_errors[0]
-                raise DataError(
-                    f"{problem.source} row {problem.row}: {problem.error}; "
-                    "correct the row, or keep such rows with --on-error keep"
-                )
             self.digest = chunk.digest
             self.summary.add(part)
             self.summary.workers, self.summary.seconds = pool.used, time.monotonic() - self.started

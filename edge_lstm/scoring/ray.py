@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,8 @@ def score_on_cluster(
     check_distinct([*run.also_written, target], [opened.path, *(source / name for name in names)])
     if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
         raise OutputError(f"{target} is not an empty folder; go on with --resume or choose another output")
-    # All files get the same columns: those that the first file asks for.
     first = open_inputs([source / names[0]], options=reading)
     options, columns = plan_output(first.schema, opened, options, format or first.format.name, names[0])
-    options = replace(options, prefix=next(iter(columns.added)).removesuffix("label"))
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
     classifier = Classifier.from_model(opened, provider=run.provider)
     arguments = {"model": classifier, "options": options, "reading": reading, "run": local, "format": format}

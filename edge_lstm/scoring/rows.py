@@ -71,8 +71,8 @@ def score(
 
     Each row comes back with its own values (``text`` for a plain text), label, probability, status and error;
     as a mapping it has them under names that the first row decides (see ScoreOptions). A row whose text is no
-    string has status ``error``, or raises DataError with ``on_error="fail"``. So has a later row with a key
-    of its own that is one of those names: it comes back whole under ``raw``.
+    string has status ``error``. So has a later row with a key of its own that is one of those names: it comes
+    back whole under ``raw``.
 
     Raises DataError, ModelFileError (or a subclass) or ProviderError.
     """
@@ -105,9 +105,8 @@ def _score(
 ) -> Iterator[ScoredRow]:
     added: dict[str, bool] = {}
     key: Any = text_column
-    number = 0
     while chunk := list(islice(rows, window)):
-        if not number:
+        if not added:  # the first rows decide
             names = list(chunk[0]) if isinstance(chunk[0], Mapping) else [text_column or "text"]
             if key is None:
                 key = names[find_text_column([str(name) for name in names], None, "the first row")]
@@ -117,9 +116,6 @@ def _score(
         values = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         read = [_text_or_reason(row, key, taken) for row in values]
         for row, answer in zip(values, answerer.answers(read)):
-            number += 1
-            if answer.error is not None and options.on_error == "fail":
-                raise DataError(f"row {number}: {answer.error}; correct it, or use on_error='keep'")
             if not answerer.is_written(answer):
                 continue
             own = row if options.keep is None else {name: row.get(name) for name in options.keep}
@@ -146,7 +142,7 @@ def _plain(value: Any) -> Any:
 def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> Text:
     if not taken.isdisjoint(row):
         name = min(taken.intersection(row))
-        return None, f"the row has a key {name!r}, which the first row does not have; choose another prefix"
+        return None, f"the row has a key {name!r}, which the first row does not have; rename it"
     text = row.get(key)
     if isinstance(text, str):
         return text, None

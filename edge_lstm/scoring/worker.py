@@ -149,7 +149,7 @@ class Worker:
         for key in row:
             is_forbidden = key in self._forbidden
             if is_forbidden or (self._allowed is not None and key not in self._allowed):
-                hint = "choose another prefix" if is_forbidden else "write JSONL"
+                hint = "rename it" if is_forbidden else "write JSONL"
                 raise RowError(f"the row has a key {key!r}, which the first rows do not have; {hint}")
 
 

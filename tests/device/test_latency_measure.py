@@ -89,13 +89,6 @@ def test_batches_hold_texts_of_similar_length() -> None:
     assert block.rows[:, 1].tolist() == [sum(range(8 * n + 2, 8 * n + 10)) for n in range(8)]
 
 
-def test_pauses_between_runs_are_kept_and_not_counted() -> None:
-    settings = Settings(models=ONE, interval_s=0.002, **{**QUICK, "runs": 64})
-    result = measure(settings)
-    (one,) = result.settings
-    assert one.both.mean_us / 1e6 * one.runs <= result.seconds - one.runs * 0.002
-
-
 def test_warm_up_ends_when_the_median_is_steady() -> None:
     def blocks(times: list[int]) -> list[Block]:
         return [Block(0, np.array([[0, 1, 0, time]]), cpu_ns=1) for time in times]

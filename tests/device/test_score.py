@@ -182,8 +182,6 @@ def test_an_input_column_called_label_stays_and_ours_are_renamed(tmp_path: Path)
     assert row["label"] == "mine"
     assert row["edge_lstm_label"] in ("pos", "neg")
     assert summary.added_columns[0] == "edge_lstm_label"
-    with pytest.raises(DataError, match="choose another --prefix"):
-        score_files(tmp_path / "in.csv", tmp_path / "out.csv", options=ScoreOptions(prefix=""))
 
 
 def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> None:
@@ -223,7 +221,6 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
             {"only_label": "pos"},
             r"only_label is one string, 'pos'; give a tuple of names, as in \('pos',\)",
         ),
-        ({"on_error": "x"}, "on_error cannot be 'x'; choose keep or fail"),
     ],
 )
 def test_an_option_of_another_form_is_refused(

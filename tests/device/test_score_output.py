@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from edge_lstm import Classifier, DataError, OutputError, RunOptions, ScoreOptions, Summary, score_files
+from edge_lstm import Classifier, DataError, OutputError, RunOptions, Summary, score_files
 from edge_lstm.scoring.output import FileOutput
 
 ROWS = 400
@@ -292,16 +293,17 @@ def test_the_summary_is_no_input_of_a_run_into_a_pipe(tmp_path: Path) -> None:
         )
 
 
-def test_a_refused_row_leaves_nothing_in_the_way_of_the_corrected_input(
-    tmp_path: Path, run: Callable[..., Summary]
+def test_a_damaged_input_leaves_nothing_in_the_way_of_the_whole_one(
+    tmp_path: Path, classifier: Classifier
 ) -> None:
-    rows = (tmp_path / "in.csv").read_text()
-    (tmp_path / "in.csv").write_text(rows + "1,a,too many\n")
-    with pytest.raises(DataError, match="row 401: the row has 3 columns"):
-        run(options=ScoreOptions(on_error="fail"))
-    assert names(tmp_path) == ["in.csv"]
-    (tmp_path / "in.csv").write_text(rows)
-    assert run(options=ScoreOptions(on_error="fail")).rows == ROWS
+    source, target = tmp_path / "in.txt.gz", tmp_path / "out.csv"
+    whole = gzip.compress(b"".join(b"good %d %s\n" % (i, b"!" * 4000) for i in range(ROWS)))
+    source.write_bytes(whole[:-50])
+    with pytest.raises(DataError, match="cut short"):
+        score_files(source, target, model=classifier, run=RunOptions(workers=1, checkpoint_seconds=0))
+    assert names(tmp_path) == ["in.txt.gz"]
+    source.write_bytes(whole)
+    assert score_files(source, target, model=classifier, run=RunOptions(workers=1)).rows == ROWS
 
 
 def test_dev_stdout_is_a_stream_wherever_it_leads(

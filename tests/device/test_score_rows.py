@@ -75,16 +75,10 @@ def test_no_value_of_a_later_row_is_overwritten(classifier: Classifier) -> None:
     assert first["label"] in ("neg", "pos")
     assert second["raw"] == mine
     assert (second["label"], second["status"]) == (None, "error")
-    assert second["error"] == (
-        "the row has a key 'label', which the first row does not have; choose another prefix"
-    )
-    # With a prefix, or without the column, there is nothing to overwrite.
-    *_, prefixed = score([{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(prefix="my_"))
-    assert (prefixed["label"], prefixed["my_label"]) == ("mine", first["label"])
+    assert second["error"] == ("the row has a key 'label', which the first row does not have; rename it")
+    # Without the column there is nothing to overwrite.
     *_, kept = score([{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(keep=("text",)))
     assert (kept["label"], kept["status"]) == (first["label"], "ok")
-    with pytest.raises(DataError, match="row 2: the row has a key 'label'"):
-        list(score([{"text": "wonderful"}, mine], model=classifier, options=ScoreOptions(on_error="fail")))
 
 
 MISSING = [None, float("nan"), np.nan, np.float64("nan"), 5, b"bytes", ["a"], np.datetime64("NaT")]
@@ -122,7 +116,7 @@ def test_rows_may_be_any_mapping_with_keys_of_any_kind(classifier: Classifier) -
     [
         ([{}], "the first row has no columns"),
         ([{"a": "x", "b": "y"}], "the first row has the columns 'a', 'b'"),
-        ([{"text": "x", "label": 1, "edge_lstm_label": 2}], "choose another --prefix"),
+        ([{"text": "x", "label": 1, "edge_lstm_label": 2}], "rename it, or leave it out"),
     ],
 )
 def test_a_first_row_that_does_not_say_where_the_text_is_is_refused(

@@ -123,7 +123,7 @@ def a(command: str, name: str, *arguments: str, **more: object) -> Case:
 OPTIONS = [
     latency("no time", "--duration=-1", says="seconds above 0"),
     latency("a time of a thousand digits", "--duration", "9" * 1000, says="at most 2,592,000"),
-    latency("a pause that never ends", "--interval", "nan", says="at most 2,592,000"),
+    latency("a time that is no number", "--duration", "nan", says="at most 2,592,000"),
     latency("a million threads", "--threads", "1,1000001", says="whole numbers"),
     latency("a batch of nothing", "--batch-size", "0", says="whole numbers"),
     latency("batches without a common multiple", "--batch-size", "7,64,121", says="divide each other"),
