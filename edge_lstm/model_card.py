@@ -8,8 +8,7 @@ opened, so a value that is missing, or is not what it should be, is left out.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -24,28 +23,42 @@ _EMBEDDED_LIMITS = (
     "Negation is its weak spot: it takes “It is far from perfect.” for positive.",
 )
 _TEMPLATE = Path(__file__).with_name("model_card.md")
-# Of the scores in the metadata, the columns: title and key, for one label per text and for several.
-_ONE = {"accuracy": "accuracy", "macro F1": "macro_f1", "calibration error": "calibration_error"}
-_SCORES = ("precision", "recall", "f1")
-_SEVERAL = {"micro F1": "micro_f1", "macro F1": "macro_f1", "all labels right": "subset_accuracy"}
+# Keys of the metadata that become rows and columns, scores for one label per text and for several.
+_DATA = (
+    *("name", "sha256", "train_texts", "validation_texts", "test_texts", "unlabelled_texts"),
+    "unknown_words",
+)
+_NETWORK = ("hidden", "embedding_dim", "ngrams")
+_TRAINING = ("preset", "parameters", "best_epoch", "seed", "teachers", "versions")
+_INT8 = ("lstm", "embedding", "ngrams", "head")
+_ONE = ("accuracy", "macro_f1", "calibration_error")
+_SEVERAL = ("micro_f1", "macro_f1", "subset_accuracy")
+_BY_LABEL = ("precision", "recall", "f1", "texts")
 
 
 def model_card(model: ModelFile) -> str:
     """The card of a model file, Markdown with YAML front matter: model_card.md, filled in."""
     is_embedded = model.path == embedded_model()
-    name = model.path.name.removesuffix(".onnx")
     publish = "The file does not say. Add it here and as `license:` in the front matter before you publish."
+    several = ", and it has every label that reaches the threshold of that label" if model.thresholds else ""
+    training = [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
+    int8 = [(f"int8: {name}", text) for name, text in _rows(model.quantization or {}, _INT8)]
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         licence_tag="license: mit\n" if is_embedded else "",
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
-        name=_text(name),
-        kind=_kind(model),
+        name=_text(model.path.name.removesuffix(".onnx")),
+        kind=f"{model.precision}: {'a bidirectional' if model.network.get('bidirectional') else 'an'} LSTM",
+        words=f"{len(model.tokenizer.words):,}",
+        subwords=f"{len(model.tokenizer.pieces):,}",
         bytes=f"{len(model.data):,}",
-        labels=_labels(model),
-        data=_table(("", ""), _data(model)) or "The file does not say what it was trained on.",
+        count=len(model.labels),
+        labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),
+        several=several,
+        length=model.tokenizer.length,
+        data=_table(("", ""), _rows(_part(model.training, "data"), _DATA)) or "The file does not say.",
         accuracy="\n\n".join(_accuracy(model)),
-        training=_table(("", ""), _training(model)) or "The file does not say how it was trained.",
+        training=_table(("", ""), [*training, *int8]) or "The file does not say.",
         limits="\n".join(f"- {line}" for line in limits),
         licence="MIT." if is_embedded else publish,
         file=_code(model.path.name),
@@ -55,90 +68,35 @@ def model_card(model: ModelFile) -> str:
 
 def accuracy_line(model: ModelFile) -> str:
     """The accuracy that the file tells, and on which texts, for ``inspect``; empty where it does not say."""
-    columns = _ONE if model.thresholds is None else _SEVERAL
-    for title, scores in _measured(model)[:1]:
-        values = ", ".join(f"{_show(scores, key)} {name}" for name, key in list(columns.items())[:2])
+    for title, scores in _measured(model).items():
+        values = ", ".join(f"{_cell(scores.get(key))} {_title(key)}" for key in _score_keys(model)[:2])
         where = "; measured before quantization" if model.quantization else ""
-        return f"{values} on {_show(scores, 'texts', ',')} {title} texts{where}"
+        return f"{values} on {_cell(scores.get('texts'))} {title} texts{where}"
     return ""
 
 
-def _kind(model: ModelFile) -> str:
-    network, words = model.network, f"{len(model.tokenizer.words):,} words"
-    kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
-    if model.tokenizer.pieces:
-        words += f" and {len(model.tokenizer.pieces):,} subwords"
-    ngrams = ""
-    if _is_number(network.get("ngrams")) and network["ngrams"]:
-        ngrams = (
-            f", and beside it vectors of {_show(network, 'ngram_dim', 'g')} dimensions for "
-            f"{network['ngrams']:,} words and pairs of words"
-        )
-    return (
-        f"A text classifier in {model.precision}: a {kind} of {_show(network, 'hidden', 'g')} units, over "
-        f"{words} with embeddings of {_show(network, 'embedding_dim', 'g')} dimensions{ngrams}."
-    )
+def _score_keys(model: ModelFile) -> tuple[str, ...]:
+    return _ONE if model.thresholds is None else _SEVERAL
 
 
-def _labels(model: ModelFile) -> str:
-    names = listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS)
-    several = ", and it has every label that reaches the threshold of that label" if model.thresholds else ""
-    read = f"Of a text of more than {model.tokenizer.length:,} tokens the last ones are read."
-    return f"{len(model.labels)} labels: {names}. A text gets a probability for each{several}. {read}"
-
-
-def _data(model: ModelFile) -> Iterator[tuple[str, str]]:
-    data = _part(model.training, "data")
-    if isinstance(data.get("name"), str):
-        yield "data set", _text(data["name"])
-    if isinstance(data.get("sha256"), str):
-        yield "SHA-256", f"`{_code(data['sha256'])}`"
-    if counts := {k: v for k, v in _part(data, "train_texts").items() if _is_number(v)}:
-        by_label = listed([f"{_text(k)} {v:,}" for k, v in counts.items()], _MANY_LABELS)
-        yield "training texts", f"{sum(counts.values()):,} ({by_label})"
-    for key in ("validation", "test", "unlabelled"):
-        if _is_number(data.get(f"{key}_texts")):
-            yield f"{key} texts", _show(data, f"{key}_texts", ",")
-    if _is_number(data.get("unknown_words")):
-        yield "out-of-vocabulary words", f"{data['unknown_words']:.1%} of the words of such texts"
-
-
-def _measured(model: ModelFile) -> list[tuple[str, Mapping[str, Any]]]:
-    """What was measured in training, the test texts first: title and scores."""
-    key = "accuracy" if model.thresholds is None else "micro_f1"
-    parts = [(title, _part(model.training, title)) for title in ("test", "validation")]
-    return [(title, part) for title, part in parts if _is_number(part.get(key))]
+def _measured(model: ModelFile) -> dict[str, Mapping[str, Any]]:
+    """What was measured in training, the test texts first: title → scores."""
+    parts = {title: _part(model.training, title) for title in ("test", "validation")}
+    return {title: part for title, part in parts.items() if _is_number(part.get(_score_keys(model)[0]))}
 
 
 def _accuracy(model: ModelFile) -> Iterator[str]:
-    measured, training = _measured(model), model.training
-    measure = "`edge-lstm evaluate MODEL FILE`"
+    measured, measure = _measured(model), "`edge-lstm evaluate MODEL FILE`"
     if not measured:
         yield f"The file does not say. Measure it: {measure}."
         return
-    columns = _ONE if model.thresholds is None else _SEVERAL
-    rows = []
-    for title, part in measured:
-        ends = part.get("interval")
-        is_interval = isinstance(ends, list) and len(ends) == 2 and all(map(_is_number, ends))
-        interval = f"{ends[0]:.2%} to {ends[1]:.2%}" if is_interval and ends else "–"
-        rows.append((title, _show(part, "texts", ","), *(_show(part, k) for k in columns.values()), interval))
-    yield _table(("texts", "number", *columns, "95 % interval"), rows)
-    title, part = measured[0]
-    if labels := {k: v for k, v in _part(part, "labels").items() if isinstance(v, Mapping)}:
+    yield _scores("of", measured, ("texts", *_score_keys(model), "interval"))
+    title, scores = next(iter(measured.items()))
+    if by_label := _scores("label", _part(scores, "labels"), _BY_LABEL):
         yield f"Of the {title} texts, by label:"
-        cells = (
-            (_text(k), *(_show(v, s) for s in _SCORES), _show(v, "texts", ",")) for k, v in labels.items()
-        )
-        yield _table(("label", *_SCORES, "texts"), cells)
+        yield by_label
     if model.quantization:
         yield f"Measured in float32, before the network was quantized; {measure} measures this file."
-    if _is_number(training.get("temperature")):
-        temperature = _show(training, "temperature", ".3f")
-        yield (
-            f"Probabilities are calibrated on the validation texts (temperature {temperature}, folded into "
-            "the weights): of predictions with a probability of 0.9, about 90 % should be right."
-        )
     if (curve := model.abstention) is not None:
         yield (
             f"Unsure predictions can be left out (`--abstain`), by a risk-coverage curve of {curve.texts:,} "
@@ -146,27 +104,9 @@ def _accuracy(model: ModelFile) -> Iterator[str]:
         )
 
 
-def _training(model: ModelFile) -> Iterator[tuple[str, str]]:
-    training, quantization = model.training, model.quantization or {}
-    if isinstance(training.get("preset"), str):
-        yield "preset", _text(training["preset"])
-    for key in ("parameters", "best_epoch", "seed"):
-        if _is_number(training.get(key)):
-            yield key.replace("_", " "), _show(training, key, ",")
-    teachers = training.get("teachers")
-    for teacher in teachers if isinstance(teachers, list) else ():
-        if isinstance(teacher, dict) and isinstance(teacher.get("name"), str):
-            yield "teacher", _text(teacher["name"])
-    if versions := {k: v for k, v in _part(training, "versions").items() if isinstance(v, str)}:
-        yield "made with", ", ".join(f"{_text(k)} {_text(v)}" for k, v in versions.items())
-    for key in ("lstm", "embedding", "ngrams", "head"):
-        if isinstance(quantization.get(key), str):
-            yield f"int8: {key}", _text(quantization[key])
-
-
 def _limits(model: ModelFile) -> Iterator[str]:
     warnings = model.training.get("warnings")
-    yield from (_text(w) for w in (warnings if isinstance(warnings, list) else ()) if isinstance(w, str))
+    yield from filter(None, map(_cell, warnings if isinstance(warnings, list) else ()))
     other = "may get none of them, or some all the same" if model.thresholds else "gets one of them"
     yield f"It knows these labels and no others: a text that belongs to none of them {other}."
     unknown = "are read as subwords" if model.tokenizer.pieces else "tell it nothing"
@@ -175,17 +115,45 @@ def _limits(model: ModelFile) -> Iterator[str]:
         yield "int8 gives the same bits on every x86 CPU with AVX2 or later; on others they are within 0.001."
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _rows(part: Mapping[str, Any], keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Title and value of each key, without those that the file does not say."""
+    return [(_title(key), shown) for key in keys if (shown := _cell(part.get(key)))]
+
+
+def _scores(head: str, parts: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """A row for each part, by its name, a column for each key."""
+    scores = {name: part for name, part in parts.items() if isinstance(part, dict)}
+    rows = [(_text(name), *(_cell(part.get(key)) or "–" for key in keys)) for name, part in scores.items()]
+    return _table((head, *map(_title, keys)), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Empty where there are no rows."""
-    cells = list(rows)
-    lines = [head, ["---"] * len(head), *cells] if cells else []
+    lines = [head, ["---"] * len(head), *rows] if rows else []
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _text(value: Any) -> str:
+def _title(key: str) -> str:
+    return key.replace("_", " ").replace("f1", "F1").replace("interval", "95 % interval")
+
+
+def _cell(value: Any, depth: int = 2) -> str:
+    """A text, a number (a share in %), or what lists and mappings hold of them; empty for anything else."""
+    if _is_number(value):
+        return f"{value:.2%}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, str):
+        return _text(value)
+    inner: list[str] = []
+    if depth and isinstance(value, list):
+        inner = [_cell(entry, depth - 1) for entry in value]
+    elif depth and isinstance(value, dict):
+        inner = [f"{_text(name)} {shown}" for name, v in value.items() if (shown := _cell(v, depth - 1))]
+    return listed([shown for shown in inner if shown], _MANY_LABELS)
+
+
+def _text(text: str) -> str:
     """What a file says, as Markdown shows it and no more."""
-    text = printable(str(value))[:500]
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in text)
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in printable(text)[:500])
 
 
 def _code(text: str) -> str:
@@ -199,10 +167,4 @@ def _part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _show(part: Mapping[str, Any], key: str, form: str = ".2%") -> str:
-    """A number in the given form, – where there is none."""
-    value = part.get(key)
-    return format(value, form) if _is_number(value) else "–"
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
