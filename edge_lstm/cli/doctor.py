@@ -6,25 +6,18 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import EngineOption, JsonOption, ModelArgument, ProviderOption
+from edge_lstm.cli.options import EngineOption, JsonOption, ModelArgument, ProviderOption, option
 from edge_lstm.printable import to_json
 
 if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis
 
+_IN_PROCESS = "Start no child process (emulators, sandboxes); a crash then ends the check."
 TimeoutOption = Annotated[
-    float,
-    typer.Option("--timeout", metavar="SECONDS", min=1, help="Time allowed for the imports and the model."),
+    float, option("SECONDS", "Time allowed for the imports and the model.", "--timeout", min=1)
 ]
-InProcessOption = Annotated[
-    bool,
-    typer.Option(
-        "--in-process", help="Start no child process (emulators, sandboxes); a crash then ends the check."
-    ),
-]
+InProcessOption = Annotated[bool, option(None, _IN_PROCESS, "--in-process")]
 
 
 def command(

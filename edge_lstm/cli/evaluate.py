@@ -25,6 +25,7 @@ from edge_lstm.cli.options import (
     ThresholdOption,
     check_outputs,
     column_names,
+    option,
 )
 from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.cli.tables import print_table, table_lines
@@ -44,16 +45,13 @@ FilesArgument = Annotated[
     ),
 ]
 MistakesOption = Annotated[
-    Path | None,
-    typer.Option("--mistakes", metavar="FILE.csv", help="Write the wrong predictions, to correct them."),
+    Path | None, option("FILE.csv", "Write the wrong predictions, to correct them.", "--mistakes")
 ]
 LabelMapOption = Annotated[
-    str | None,
-    typer.Option("--label-map", metavar="DATA=MODEL,...", help="Where labels differ: 0=neg,1=pos."),
+    str | None, option("DATA=MODEL,...", "Where labels differ: 0=neg,1=pos.", "--label-map")
 ]
 SplitOption = Annotated[
-    str | None,
-    typer.Option("--split", metavar="NAME", help="Split of a source that has some.  [default: test]"),
+    str | None, option("NAME", "Split of a source that has some.  [default: test]", "--split")
 ]
 
 

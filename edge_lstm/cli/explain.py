@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.options import EngineOption, JsonOption, ModelOption, ProviderOption, ThreadsOption
+from edge_lstm.cli.options import EngineOption, JsonOption, ModelOption, ProviderOption, ThreadsOption, option
 from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -22,14 +22,12 @@ BAR = 24  # columns of the longest bar
 BLUES, ORANGES = (195, 153, 117, 75), (230, 223, 216, 208)
 
 TextArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="TEXT", help="The text; without it, standard input.", show_default=False),
+    str | None, typer.Argument(metavar="TEXT", help="The text; without it, standard input.")
 ]
 LabelOption = Annotated[
-    str | None,
-    typer.Option("--label", metavar="NAME", help="Label to explain.  [default: the predicted one]"),
+    str | None, option("NAME", "Label to explain.  [default: the predicted one]", "--label")
 ]
-WordsOption = Annotated[int, typer.Option("--words", metavar="N", min=1, help="Words to list.")]
+WordsOption = Annotated[int, option("N", "Words to list.", "--words", min=1)]
 
 
 def command(

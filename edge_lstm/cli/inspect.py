@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.options import JsonOption
+from edge_lstm.cli.options import JsonOption, option
 from edge_lstm.cli.tables import print_table
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
@@ -22,12 +22,10 @@ CHECKPOINT_SUFFIX = ".safetensors"
 
 ModelArgument = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]", show_default=False
-    ),
+    typer.Argument(metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"),
 ]
 CardOption = Annotated[
-    bool, typer.Option("--card", help="Write a model card: Markdown, as the Hugging Face hub reads it.")
+    bool, option(None, "Write a model card: Markdown, as the Hugging Face hub reads it.", "--card")
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from edge_lstm.cli.options import (
     ReportOption,
     TextColumnOption,
     check_outputs,
+    option,
 )
 from edge_lstm.cli.tables import print_table
 from edge_lstm.signals import held, received_exit_code
@@ -25,24 +26,20 @@ if TYPE_CHECKING:
     from edge_lstm.latency.result import Result
 
 
-def _option(name: str, metavar: str, text: str, *short: str, least: int | None = None) -> Any:
-    return typer.Option(name, *short, metavar=metavar, help=text, min=least)
-
-
 _MODELS = typer.Argument(
-    metavar="[MODEL]...", help="Model files, side by side.  [default: the embedded model]", show_default=False
+    metavar="[MODEL]...", help="Model files, side by side.  [default: the embedded model]"
 )
-_TEXTS = _option("--texts", "FILE", "Texts, as score reads them.  [default: examples of the model]")
-_DURATION = _option("--duration", "SECONDS", "Measure this long instead, all settings together.")
-_THREADS = _option("--threads", "N,...", "Threads inside one run.")
-_BATCH_SIZE = _option("--batch-size", "N,...", "Texts per run.")
-_PROVIDER = _option("--provider", "NAME,...", "Execution providers.")
-_COLD = _option("--cold-starts", "N", "New processes to time; 0 leaves cold start and memory out.", least=0)
-_OUTPUT = _option("--output", "FILE", "Write the result as JSON (docs/latency.md).", "-o")
-_SHOW = _option("--show", "RESULT", "Show a result of --output instead of measuring.")
-_COMPARE = _option("--compare", "OLD NEW", "Compare two results of --output instead of measuring.")
-_FAIL_ABOVE = _option(
-    "--fail-above", "PERCENT", "With --compare: exit code 1 if p50 got slower by more, beyond noise."
+_TEXTS = option("FILE", "Texts, as score reads them.  [default: examples of the model]", "--texts")
+_DURATION = option("SECONDS", "Measure this long instead, all settings together.", "--duration")
+_THREADS = option("N,...", "Threads inside one run.", "--threads")
+_BATCH_SIZE = option("N,...", "Texts per run.", "--batch-size")
+_PROVIDER = option("NAME,...", "Execution providers.", "--provider")
+_COLD = option("N", "New processes to time; 0 leaves cold start and memory out.", "--cold-starts", min=0)
+_OUTPUT = option("FILE", "Write the result as JSON (docs/latency.md).", "--output", "-o")
+_SHOW = option("RESULT", "Show a result of --output instead of measuring.", "--show")
+_COMPARE = option("OLD NEW", "Compare two results of --output instead of measuring.", "--compare")
+_FAIL_ABOVE = option(
+    "PERCENT", "With --compare: exit code 1 if p50 got slower by more, beyond noise.", "--fail-above"
 )
 
 
@@ -51,7 +48,7 @@ def command(
     texts: Annotated[Path | None, _TEXTS] = None,
     text_column: TextColumnOption = None,
     input_format: InputFormatOption = None,
-    runs: Annotated[int, _option("--runs", "N", "Timed runs; p99 needs 1,000.", least=1)] = 2000,
+    runs: Annotated[int, option("N", "Timed runs; p99 needs 1,000.", "--runs", min=1)] = 2000,
     duration: Annotated[float | None, _DURATION] = None,
     threads: Annotated[str, _THREADS] = "1",
     batch_size: Annotated[str, _BATCH_SIZE] = "1",

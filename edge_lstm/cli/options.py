@@ -4,137 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-ModelOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--model", "-m", metavar="FILE", help="Model file.  [default: the embedded model]", show_default=False
-    ),
-]
-ModelArgument = Annotated[
-    Path | None,
-    typer.Argument(metavar="MODEL", help="Model file.  [default: the embedded model]", show_default=False),
-]
-ThreadsOption = Annotated[
-    int,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        min=1,
-        max=1024,
-        help="Threads inside one run; more than 1 rarely helps a small network.",
-    ),
-]
-ProviderOption = Annotated[
-    str,
-    typer.Option(
-        "--provider",
-        metavar="NAME",
-        help="ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL).",
-    ),
-]
-EngineOption = Annotated[
-    str | None,
-    typer.Option(
-        "--engine",
-        metavar="NAME",
-        help="onnxruntime, or native, by edge-lstm[native]: as right, and not the same bits.  "
-        "[default: EDGE_LSTM_ENGINE, else onnxruntime]",
-        show_default=False,
-    ),
-]
-BatchSizeOption = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-size",
-        metavar="N",
-        min=1,
-        help="Texts of similar length in one run.  [default: 8, or 16 for a narrow network]",
-        show_default=False,
-    ),
-]
-AbstainOption = Annotated[
-    float | None,
-    typer.Option(
-        "--abstain",
-        metavar="SHARE",
-        help="Leave out labels so that at most this share of the rest is wrong, such as 0.02.  "
-        "[default: as the model file says]",
-        show_default=False,
-    ),
-]
+
+def option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
+    """Return an option with its help; a flag without metavar. settings: see ``typer.Option``."""
+    return typer.Option(*names, metavar=metavar, help=text, **settings)
+
+
+_MODEL = "Model file.  [default: the embedded model]"
+_THREADS = "Threads inside one run; more than 1 rarely helps a small network."
+_PROVIDER = "ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL)."
+_ENGINE = (
+    "onnxruntime, or native, by edge-lstm[native]: as right, and not the same bits.  "
+    "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
+)
+_BATCH_SIZE = "Texts of similar length in one run.  [default: 8, or 16 for a narrow network]"
+_ABSTAIN = (
+    "Leave out labels so that at most this share of the rest is wrong, such as 0.02.  "
+    "[default: as the model file says]"
+)
+_REPORT = "Write a report, one HTML page that opens offline."
+_SEPARATOR = (
+    "Between the labels of a text that has several, as | in joy|anger; lists and several __label__ need none."
+)
+_LABEL_COLUMNS = "Columns of 0 and 1, one for each label that a text may have."
+_TEXT_COLUMN = "Column of the text, by name or number.  [default: found by its name]"
+_LABEL_COLUMN = "Column of the label, by name or number.  [default: found by its name]"
+_FORMAT = "text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]"
+
+ModelOption = Annotated[Path | None, option("FILE", _MODEL, "--model", "-m")]
+ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help=_MODEL)]
+ThreadsOption = Annotated[int, option("N", _THREADS, "--threads", min=1, max=1024)]
+ProviderOption = Annotated[str, option("NAME", _PROVIDER, "--provider")]
+EngineOption = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
+BatchSizeOption = Annotated[int | None, option("N", _BATCH_SIZE, "--batch-size", min=1)]
+AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN, "--abstain")]
 ThresholdOption = Annotated[
-    float | None,
-    typer.Option(
-        "--threshold",
-        metavar="P",
-        min=0,
-        max=1,
-        help="Leave out labels below this probability.",
-        show_default=False,
-    ),
+    float | None, option("P", "Leave out labels below this probability.", "--threshold", min=0, max=1)
 ]
-TopOption = Annotated[int, typer.Option("--top", metavar="K", min=1, help="Give the K most probable labels.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ReportOption = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE", help="Write a report, one HTML page that opens offline."),
-]
-LabelSeparatorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--label-separator",
-        metavar="TEXT",
-        help="Between the labels of a text that has several, as | in joy|anger; lists and several __label__ "
-        "need none.",
-        show_default=False,
-    ),
-]
-LabelColumnsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--label-columns",
-        metavar="NAME,NAME,...",
-        help="Columns of 0 and 1, one for each label that a text may have.",
-        show_default=False,
-    ),
-]
-
-
-TextColumnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--text-column",
-        metavar="NAME",
-        help="Column of the text, by name or number.  [default: found by its name]",
-        show_default=False,
-    ),
-]
-LabelColumnOption = Annotated[
-    str | None,
-    typer.Option(
-        "--label-column",
-        metavar="NAME",
-        help="Column of the label, by name or number.  [default: found by its name]",
-        show_default=False,
-    ),
-]
-InputFormatOption = Annotated[
-    str | None,
-    typer.Option(
-        "--input-format",
-        metavar="NAME",
-        help="text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]",
-        show_default=False,
-    ),
-]
-DelimiterOption = Annotated[
-    str | None,
-    typer.Option("--delimiter", metavar="CHAR", help="Of CSV input.  [default: found]", show_default=False),
-]
+TopOption = Annotated[int, option("K", "Give the K most probable labels.", "--top", min=1)]
+JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
+ReportOption = Annotated[Path | None, option("FILE", _REPORT, "--report")]
+LabelSeparatorOption = Annotated[str | None, option("TEXT", _SEPARATOR, "--label-separator")]
+LabelColumnsOption = Annotated[str | None, option("NAME,NAME,...", _LABEL_COLUMNS, "--label-columns")]
+TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, "--text-column")]
+LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, "--label-column")]
+InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, "--input-format")]
+DelimiterOption = Annotated[str | None, option("CHAR", "Of CSV input.  [default: found]", "--delimiter")]
 
 
 def column_names(given: str | None) -> tuple[str, ...]:

@@ -20,8 +20,7 @@ from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 TextsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="TEXT", help="Texts; without any, lines of standard input.", show_default=False),
+    list[str] | None, typer.Argument(metavar="TEXT", help="Texts; without any, lines of standard input.")
 ]
 
 

@@ -19,6 +19,7 @@ from edge_lstm.cli.options import (
     TextColumnOption,
     ThresholdOption,
     TopOption,
+    option,
 )
 from edge_lstm.printable import printable, to_json
 
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 
 EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
-
-
-def _option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
-    """Return an option with its help; a flag without metavar."""
-    return typer.Option(*names, metavar=metavar, help=text, show_default=False, **settings)
 
 
 _ALONE = "Write only abstained rows, with the label left out in `predicted`: for a person to label."
@@ -45,23 +41,23 @@ _ENGINE = (
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
-Output = Annotated[str | None, _option("FILE", "Output file.  [default: standard output]", "--output", "-o")]
+Output = Annotated[str | None, option("FILE", "Output file.  [default: standard output]", "--output", "-o")]
 Keep = Annotated[
-    list[str] | None, _option("NAME", "Input column to write; may be repeated.  [default: all]", "--keep")
+    list[str] | None, option("NAME", "Input column to write; may be repeated.  [default: all]", "--keep")
 ]
-AllProbabilities = Annotated[bool, _option(None, "Add each label's probability.", "--all-probabilities")]
-OnlyAbstained = Annotated[bool, _option(None, _ALONE, "--only-abstained")]
+AllProbabilities = Annotated[bool, option(None, "Add each label's probability.", "--all-probabilities")]
+OnlyAbstained = Annotated[bool, option(None, _ALONE, "--only-abstained")]
 OnlyLabel = Annotated[
-    list[str] | None, _option("LABEL", "Write only rows with this label; may be repeated.", "--only-label")
+    list[str] | None, option("LABEL", "Write only rows with this label; may be repeated.", "--only-label")
 ]
-OutputFormat = Annotated[str | None, _option("NAME", _FORMAT, "--output-format")]
-Workers = Annotated[int | None, _option("N", _WORKERS, "--workers", "-w", min=1)]
-LowMemory = Annotated[bool, _option(None, "One worker and small chunks, for devices.", "--low-memory")]
-Resume = Annotated[bool, _option(None, _RESUME, "--resume")]
-Engine = Annotated[str | None, _option("NAME", _ENGINE, "--engine")]
-Address = Annotated[str | None, _option("ADDRESS", "Of a Ray cluster (auto, ray://host:10001).", "--address")]
-SummaryFile = Annotated[Path | None, _option("FILE", "Write the summary as JSON.", "--summary")]
-Quiet = Annotated[bool, _option(None, "No progress and no summary.", "--quiet", "-q")]
+OutputFormat = Annotated[str | None, option("NAME", _FORMAT, "--output-format")]
+Workers = Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)]
+LowMemory = Annotated[bool, option(None, "One worker and small chunks, for devices.", "--low-memory")]
+Resume = Annotated[bool, option(None, _RESUME, "--resume")]
+Engine = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
+Address = Annotated[str | None, option("ADDRESS", "Of a Ray cluster (auto, ray://host:10001).", "--address")]
+SummaryFile = Annotated[Path | None, option("FILE", "Write the summary as JSON.", "--summary")]
+Quiet = Annotated[bool, option(None, "No progress and no summary.", "--quiet", "-q")]
 
 
 def command(
