@@ -15,10 +15,7 @@ from edge_lstm.printable import printable
 PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")]
 
 
-def command(
-    model: ModelArgument = None,
-    output: PageOption = Path("page.html"),
-) -> None:
+def command(model: ModelArgument = None, output: PageOption = Path("page.html")) -> None:
     """Write one HTML file with the model in it, for anyone with a browser.
 
     It opens from the disk and needs no network: type a text, and it shows label, probabilities and coloured

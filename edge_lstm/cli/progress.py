@@ -57,18 +57,13 @@ class ProgressBar(Bar):
 
     def __init__(self, label: str, total: int) -> None:
         super().__init__()
-        self._label = label
-        self._total = total
-        self._done = 0
-
-    def show(self, done: int, total: int) -> None:
-        """``done`` of ``total`` are done."""
-        self._done, self._total = done, total
-        self.draw(f"{self._label}  {done:,} of {total:,}", done / total if total else None)
+        self._label, self._total, self._done = label, total, 0
 
     def advance(self, count: int) -> None:
         """``count`` more are done."""
-        self.show(self._done + count, self._total)
+        self._done += count
+        text = f"{self._label}  {self._done:,} of {self._total:,}"
+        self.draw(text, self._done / self._total if self._total else None)
 
 
 class ScoreProgress(Bar):

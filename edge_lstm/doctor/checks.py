@@ -20,7 +20,6 @@ from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
 from edge_lstm.machine import Machine, this_machine
 from edge_lstm.native import NATIVE
 
-DEFAULT_TIMEOUT = 60.0  # seconds; imports from a worn SD card are slow
 TOLERANCE = 1e-3  # of a probability, where a CPU's own order of arithmetic shows (ARM, x86 without AVX2)
 # With these, ONNX Runtime's int8 product and its tanh and sigmoid give the same bits on every x86 CPU.
 EXACT_FEATURES = {"avx2", "fma"}
@@ -58,14 +57,15 @@ def examine(
     model: Path | None = None,
     *,
     provider: str = "CPUExecutionProvider",
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float = 60.0,
     in_process: bool = False,
     root: Path = Path("/"),
 ) -> Diagnosis:
     """Look at the machine and the installation, load the model and run its golden rows.
 
     model: a model file, None for the embedded one.
-    timeout: seconds for the child process. in_process: no child process, a crash ends this one.
+    timeout: seconds for the child process, which a worn SD card makes slow. in_process: no child process, a
+        crash ends this one.
     root: where the system's files are read (for tests).
 
     Raise nothing for what is found, however broken: that is the result.
@@ -213,14 +213,8 @@ _ADVICE = (
     ("SIGINT", "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"),
     ("SIGKILL", "the system ended it, most likely for lack of memory: stop other programs or add swap"),
     ("^golden [A-Z][a-z]", "export the model again: its golden rows do not fit it"),
-    (
-        "No module named '{package}'.*32 bits",
-        "there is none for 32-bit systems: install a 64-bit system image",
-    ),
-    (
-        "No module named '{package}'.*musl",
-        "there is none for musl (Alpine): use a system with glibc (Debian)",
-    ),
+    ("No module named '{package}'.*32 bits", "there is none for 32-bit systems: install a 64-bit one"),
+    ("No module named '{package}'.*musl", "there is none for musl (Alpine): use one with glibc (Debian)"),
     ("No module named '{package}'", "install it: pip install {package}"),
     ("GLIBC", "it was built for a newer system: pip install '{package}<{version}', or upgrade the system"),
     ("executable stack", "this system's C library refuses it: pip install '{package}!={version}'"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import Labelled, read_labelled
-from edge_lstm.tables.reader import TAR_SUFFIXES, named
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, TAR_SUFFIXES, named
 from edge_lstm.tables.schema import ReadOptions
 
 DEFAULT_SPLIT = "test"
@@ -18,7 +18,7 @@ def load_labelled(
     source: str,
     *,
     split: str | None = None,
-    options: ReadOptions | None = None,
+    options: ReadOptions = DEFAULT_OPTIONS,
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
@@ -35,7 +35,7 @@ def load_labelled(
 
     Raise DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
-    path, options = Path(source), options or ReadOptions()
+    path = Path(source)
     if options.format is not None:
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
@@ -47,9 +47,7 @@ def load_labelled(
         raise DataError(f"{source} {kind}; leave --split out")
     return read_labelled(
         [part if part.is_dir() else path],
-        format=options.format,
-        text_column=options.text_column,
-        label_column=options.label_column,
+        options=options,
         label_separator=label_separator,
         label_columns=label_columns,
         several=several,

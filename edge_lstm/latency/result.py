@@ -140,15 +140,9 @@ def parse_result(text: str, name: str) -> Result:
     if not result.settings or not result.states:
         raise DataError(f"{name} has no {'states' if result.settings else 'settings'}; measure again")
     for one in result.settings:
-        above_0 = (
-            one.batch_size,
-            one.runs,
-            one.texts,
-            one.both.mean_us,
-            one.both.p50_us,
-            *(one.both.p50_ci_us or ()),
-        )
-        if min(number for number in above_0 if number is not None) <= 0:
+        counts = (one.batch_size, one.runs, one.texts)
+        times = (one.both.mean_us, one.both.p50_us, *(one.both.p50_ci_us or ()))
+        if min(number for number in (*counts, *times) if number is not None) <= 0:
             raise DataError(f"{name}: {one.name} has times or counts that are not above 0; measure again")
     return result
 

@@ -10,7 +10,7 @@ from typing import Any
 from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
 from edge_lstm.tables.format import Row
-from edge_lstm.tables.reader import Inputs, open_inputs
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, column_index, find_label_column
 from edge_lstm.tables.values import Number
 
@@ -42,9 +42,7 @@ class Labelled:
 def read_labelled(
     paths: str | Path | Sequence[str | Path],
     *,
-    format: str | None = None,  # noqa: A002 - the name of the option
-    text_column: str | None = None,
-    label_column: str | None = None,
+    options: ReadOptions = DEFAULT_OPTIONS,
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
@@ -58,15 +56,14 @@ def read_labelled(
     at the beginning of a line. several: whether they are wanted; None: as the data are. Where they are
     wanted, labels in one text are joined by LABEL_JOINT unless another separator is given.
 
-    format: where a file's suffix does not tell it, or it is ``-``, standard input.
-    Columns are found by their names where those are plain. Raises DataError with file and row where a row
-    has no text, or no label and each needs one, or where its labels have no known form.
+    Raises DataError with file and row where a row has no text, or no label and each needs one, or where its
+    labels have no known form.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     # 'text' for a file without a known suffix would be a guess: open_inputs refuses it.
-    options = ReadOptions(text_column=text_column, label_column=label_column)
-    inputs = open_inputs(given, format=format, options=options)
-    reader = _LabelReader(inputs, label_column, label_separator, tuple(label_columns), several=several)
+    inputs = open_inputs(given, options=options)
+    separator, flags = label_separator, tuple(label_columns)
+    reader = _LabelReader(inputs, options.label_column, separator, flags, several=several)
     texts: list[str] = []
     labels: list[tuple[str, ...]] = []
     first = ""  # without a label
@@ -87,9 +84,9 @@ def read_labelled(
     return Labelled(texts, [names[:1] for names in labels])
 
 
-def has_labels(path: Path, *, format: str | None = None, text_column: str | None = None) -> bool:  # noqa: A002
+def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
     """Return whether a file has a column of labels, or a line with one. Raises DataError if unreadable."""
-    inputs = open_inputs([path], format=format, options=ReadOptions(text_column=text_column))
+    inputs = open_inputs([path], options=options)
     own_labels = _OWN_LABELS.get(inputs.format.name)
     if own_labels is not None:
         return any((own_labels(row) or ("", ()))[1] for row in inputs.rows() if row.text is not None)

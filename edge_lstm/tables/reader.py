@@ -117,18 +117,13 @@ class Inputs:
         return replaced(value) if is_bytes else value
 
 
-def open_inputs(
-    paths: Sequence[str | Path],
-    *,
-    format: str | None = None,  # noqa: A002 - the name of the option
-    options: ReadOptions = DEFAULT_OPTIONS,
-) -> Inputs:
+def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_OPTIONS) -> Inputs:
     """Return paths, globs, folders or ``-`` as inputs, their columns found and compared.
 
     Raises DataError, or MissingPackageError for Parquet without its package.
     """
     options.check()
-    sources = _find_sources(paths, format or options.format)
+    sources = _find_sources(paths, options.format)
     streams: dict[int, Stream] = {}
     schemas: list[Schema] = []
     for index, source in enumerate(sources):
@@ -159,7 +154,7 @@ def read_rows(
     text_column: str | None = None,
 ) -> Iterator[Row]:
     """Yield every row of the inputs, in order; one without a text says why. Raises as :func:`open_inputs`."""
-    return open_inputs(paths, format=format, options=ReadOptions(text_column=text_column)).rows()
+    return open_inputs(paths, options=ReadOptions(text_column, format=format)).rows()
 
 
 def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Source, ...]:  # noqa: A002

@@ -9,6 +9,7 @@ import pytest
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import Labelled, read_labelled
+from edge_lstm.tables.schema import ReadOptions
 
 EXPECTED = Labelled(["good, really", "bad"], [("pos",), ("neg",)])
 
@@ -53,14 +54,14 @@ def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
 def test_the_other_of_two_columns_is_the_text(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("words,mood\na,pos\n")
-    assert read_labelled(path, label_column="mood") == Labelled(["a"], [("pos",)])
+    assert read_labelled(path, options=ReadOptions(label_column="mood")) == Labelled(["a"], [("pos",)])
 
 
 def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"words,mood\na,pos\n")
     os.close(writing)
-    found = read_labelled(f"/dev/fd/{reading}", format="csv", label_column="mood")
+    found = read_labelled(f"/dev/fd/{reading}", options=ReadOptions(label_column="mood", format="csv"))
     os.close(reading)
     assert found == Labelled(["a"], [("pos",)])
 

@@ -224,7 +224,7 @@ def test_carriage_returns_and_zero_bytes_are_characters(tmp_path: Path) -> None:
 def test_a_pipe_gives_its_rows_as_they_come() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"one\n")
-    live = open_inputs([f"/dev/fd/{reading}"], format="text").chunks()
+    live = open_inputs([f"/dev/fd/{reading}"], options=ReadOptions(format="text")).chunks()
     assert next(live).rows == [["one"]]
     os.write(writing, b"two\nthr")
     assert next(live).rows == [["two"]]

@@ -66,11 +66,11 @@ def read_texts(source: str, options: DataOptions) -> Iterator[str]:
     else:
         given = None if format_of(source) else options.input_format
         try:
-            inputs = open_inputs([source], format=given, options=ReadOptions(options.text_column))
+            inputs = open_inputs([source], options=ReadOptions(options.text_column, format=given))
         except DataError:
             if options.text_column is None:
                 raise
-            inputs = open_inputs([source], format=given)
+            inputs = open_inputs([source], options=ReadOptions(format=given))
         texts = (row.text for row in inputs.rows() if row.text and not row.text.isspace())
     first = next(texts, None)
     if first is None:
@@ -110,8 +110,7 @@ def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
 
 
 def _label(labeller: Labeller, paths: Sequence[Path], options: DataOptions) -> Dataset:
-    reading = ReadOptions(options.text_column)
-    inputs = (open_inputs([path], format=_format(path, options), options=reading) for path in paths)
+    inputs = (open_inputs([path], options=_reading(path, options)) for path in paths)
     texts = tuple(dict.fromkeys(row.text for each in inputs for row in each.rows() if row.text))
     if not texts:
         raise DataError(f"{' + '.join(map(str, paths))} has no text; check the file")
@@ -135,9 +134,7 @@ def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -
     """several: a text may have several labels whatever the file; else as it has them."""
     return read_labelled(
         path,
-        format=_format(path, options),
-        text_column=options.text_column,
-        label_column=options.label_column,
+        options=_reading(path, options),
         label_separator=options.label_separator,
         label_columns=options.label_columns,
         several=several or None,
@@ -146,7 +143,7 @@ def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -
 
 def _has_labels(path: Path, options: DataOptions) -> bool:
     is_said = options.label_column or options.label_separator or options.label_columns or path.is_dir()
-    return bool(is_said) or has_labels(path, format=_format(path, options), text_column=options.text_column)
+    return bool(is_said) or has_labels(path, options=_reading(path, options))
 
 
 def _name(paths: Sequence[Path]) -> str:
@@ -162,10 +159,11 @@ def _digest(paths: Sequence[Path], parts: Sequence[Labelled] = ()) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256(" + ".join(digests).encode()).hexdigest()
 
 
-def _format(path: Path, options: DataOptions) -> str | None:
-    """Return the format that is given; text where a file of an unknown suffix begins as fastText's do."""
-    if options.input_format is None and path.is_file():
+def _reading(path: Path, options: DataOptions) -> ReadOptions:
+    """The format is the one given; text where a file of an unknown suffix begins as fastText's do."""
+    given = options.input_format
+    if given is None and path.is_file():
         with path.open("rb") as file:
             start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-        return TEXT.name if start.startswith(FASTTEXT_PREFIX.encode()) else None
-    return options.input_format
+        given = TEXT.name if start.startswith(FASTTEXT_PREFIX.encode()) else None
+    return ReadOptions(options.text_column, label_column=options.label_column, format=given)
