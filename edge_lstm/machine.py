@@ -108,9 +108,8 @@ def read_text(path: Path) -> str:
 
 def _cpu(cpuinfo: str) -> tuple[str | None, tuple[str, ...]]:
     """/proc/cpuinfo → the CPU's name and its features; x86 and ARM name them differently."""
-    fields = dict(
-        reversed(re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", cpuinfo, re.MULTILINE))
-    )  # of the first CPU
+    lines = re.findall(r"^([^:\n]+?)[ \t]*:[ \t]*(.*)$", cpuinfo, re.MULTILINE)
+    fields = dict(reversed(lines))  # of the first CPU
     name = fields.get("model name") or fields.get("Model")
     # Big and little cores: one line "CPU part" each.
     parts = dict.fromkeys(re.findall(r"^CPU part[ \t]*:[ \t]*(\S+)", cpuinfo, re.MULTILINE))

@@ -40,6 +40,7 @@ def model_card(model: ModelFile) -> str:
     """The card of a model file, Markdown with YAML front matter: model_card.md, filled in."""
     is_embedded = model.path == embedded_model()
     publish = "The file does not say. Add it here and as `license:` in the front matter before you publish."
+    subwords = f" and {len(model.tokenizer.pieces):,} subwords" if model.tokenizer.pieces else ""
     several = ", and it has every label that reaches the threshold of that label" if model.thresholds else ""
     training = [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
     int8 = [(f"int8: {name}", text) for name, text in _rows(model.quantization or {}, _INT8)]
@@ -49,8 +50,7 @@ def model_card(model: ModelFile) -> str:
         tags=json.dumps(["text-classification", "lstm", "onnx", model.precision, "edge"]),
         name=_text(model.path.name.removesuffix(".onnx")),
         kind=f"{model.precision}: {'a bidirectional' if model.network.get('bidirectional') else 'an'} LSTM",
-        words=f"{len(model.tokenizer.words):,}",
-        subwords=f"{len(model.tokenizer.pieces):,}",
+        words=f"{len(model.tokenizer.words):,} words{subwords}",
         bytes=f"{len(model.data):,}",
         count=len(model.labels),
         labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),

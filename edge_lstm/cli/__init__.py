@@ -27,6 +27,7 @@ from edge_lstm.signals import exit_code
 
 DEBUG_FLAG = "--debug"
 WORKSTATION = "edge_lstm_export"
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class CommandEntry(NamedTuple):
@@ -121,9 +122,8 @@ def _check_folder() -> None:
 
 
 def _command(name: str, function: Callable[..., Any], summary: str) -> Any:
-    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    one.command(name, context_settings=settings, short_help=summary)(function)
+    one.command(name, context_settings=_SETTINGS, short_help=summary)(function)
     command = typer.main.get_command(one)
     for parameter in command.params:
         if hasattr(parameter.type, "readable"):
@@ -136,7 +136,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=_SETTINGS,
 )
 
 

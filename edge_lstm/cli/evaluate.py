@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.notes import WIDTH, wrapped
+from edge_lstm.cli.notes import WIDTH, print_table, table_lines, wrapped
 from edge_lstm.cli.options import (
     AbstainOption,
     BatchSizeOption,
@@ -28,7 +28,6 @@ from edge_lstm.cli.options import (
     option,
 )
 from edge_lstm.cli.progress import ProgressBar
-from edge_lstm.cli.tables import print_table, table_lines
 from edge_lstm.printable import to_json
 
 if TYPE_CHECKING:

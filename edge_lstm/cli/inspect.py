@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.notes import print_table, wrapped
 from edge_lstm.cli.options import JsonOption, option
-from edge_lstm.cli.tables import print_table
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.html import Table

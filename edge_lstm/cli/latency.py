@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.notes import print_table, wrapped
 from edge_lstm.cli.options import (
     EngineOption,
     InputFormatOption,
@@ -18,7 +18,6 @@ from edge_lstm.cli.options import (
     check_outputs,
     option,
 )
-from edge_lstm.cli.tables import print_table
 from edge_lstm.signals import held, received_exit_code
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 from pages import Page
 
-from edge_lstm.cli.tables import table_lines
+from edge_lstm.cli.notes import table_lines
 from edge_lstm.html import Table
 from edge_lstm.latency import report as reports
 from edge_lstm.latency.measure import measure

@@ -79,6 +79,12 @@ def test_a_file_cannot_write_its_own_card() -> None:
     assert "\u202e" not in card_with(labels=("\u202e", "pos"))
 
 
+def test_the_card_of_a_file_without_subwords_names_its_words() -> None:
+    model = open_model(Path(__file__).parents[1] / "data" / "keras.int8.onnx")
+    assert model.tokenizer.pieces is None
+    assert f"LSTM over {len(model.tokenizer.words):,} words. It runs" in model_card(model)
+
+
 def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code() -> None:
     scores = {"texts": 1000, "micro_f1": 0.51, "macro_f1": 0.42, "subset_accuracy": 0.33, "labels": {}}
     one, several = card_with(), card_with(thresholds=(0.5, 0.4), training={"validation": scores})
