@@ -69,9 +69,9 @@ def model_card(model: ModelFile) -> str:
 def accuracy_line(model: ModelFile) -> str:
     """The accuracy that the file tells, and on which texts, for ``inspect``; empty where it does not say."""
     for title, scores in _measured(model).items():
-        values = ", ".join(f"{_cell(scores.get(key))} {_title(key)}" for key in _score_keys(model)[:2])
+        values = ", ".join(f"{_show(scores, key)} {_title(key)}" for key in _score_keys(model)[:2])
         where = "; measured before quantization" if model.quantization else ""
-        return f"{values} on {_cell(scores.get('texts'))} {title} texts{where}"
+        return f"{values} on {_show(scores, 'texts')} {title} texts{where}"
     return ""
 
 
@@ -123,7 +123,7 @@ def _rows(part: Mapping[str, Any], keys: Sequence[str]) -> list[tuple[str, str]]
 def _scores(head: str, parts: Mapping[str, Any], keys: Sequence[str]) -> str:
     """A row for each part, by its name, a column for each key."""
     scores = {name: part for name, part in parts.items() if isinstance(part, dict)}
-    rows = [(_text(name), *(_cell(part.get(key)) or "–" for key in keys)) for name, part in scores.items()]
+    rows = [(_text(name), *(_show(part, key) for key in keys)) for name, part in scores.items()]
     return _table((head, *map(_title, keys)), rows)
 
 
@@ -149,6 +149,11 @@ def _cell(value: Any, depth: int = 2) -> str:
     elif depth and isinstance(value, dict):
         inner = [f"{_text(name)} {shown}" for name, v in value.items() if (shown := _cell(v, depth - 1))]
     return listed([shown for shown in inner if shown], _MANY_LABELS)
+
+
+def _show(part: Mapping[str, Any], key: str) -> str:
+    """The cell of a value, – where there is none."""
+    return _cell(part.get(key)) or "–"
 
 
 def _text(text: str) -> str:
