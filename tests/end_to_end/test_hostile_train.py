@@ -203,11 +203,6 @@ OPTIONS = [
     ]),
 ]
 FILES = [
-    train("--suspects is the source", "--suspects", "d.csv", says="one of the inputs"),
-    train("--suspects is the history", "--suspects", "m.history.json", says="one file"),
-    train("--suspects in no folder", "--suspects", "no/s.csv", says="no folder"),
-    train("--suspects is a device", "--suspects", "/dev/null", exit=0, leaves=MADE,
-          then=lambda _: Path("/dev/null").is_char_device() or pytest.fail("/dev/null was replaced")),
     train("--test is the output", "--test", "m.safetensors", says="one of the inputs",
           given=both(table, put("m.safetensors", "x"))),
     train("the output is a folder", says="folder", given=both(table, mkdir("m.safetensors"))),
