@@ -133,7 +133,7 @@ def run_job(
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
         keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, callbacks)
-        teachers = Teachers(plan, dataset.labels, callbacks.say, cache=job.output, names=job.teacher_labels)
+        teachers = Teachers(plan, dataset.labels, callbacks.say, job.teacher_labels)
         result = fit(
             dataset,
             plan,
@@ -147,7 +147,6 @@ def run_job(
         write_history(history, job.beside("history.json"), training=result.checkpoint.training)
         draw_history(history, job.beside("history.png"), title)
         job.partial.unlink(missing_ok=True)
-        teachers.forget()
     return result
 
 

@@ -7,25 +7,18 @@ Frozen it knows what texts are about, fine-tuned what the labels are about. The 
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from edge_lstm.atomic import write_atomically
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.pretrained import PretrainedWords
@@ -37,12 +30,9 @@ from edge_lstm_export.train.teachers.transformer import (
     precision,
     progress,
     read_texts,
-    source_digest,
     threads,
 )
 
-# To be raised with every change that may give a text another prediction.
-_VERSION = 1
 BATCH, RATE, HEAD_RATE, WARMUP = 32, 1e-4, 1e-3, 0.06
 PASSES, FEWEST_STEPS = 2, 60
 CROP = 128  # word pieces of a text that a step reads
@@ -70,45 +60,26 @@ class EncoderReader(TextReader):
         return Regression(f"{self.name}, linear probe", lambda texts: self.vectors(texts)[0], several)
 
 
-@dataclass
 class FineTunedEncoder(Teacher):
-    """The encoder, fine-tuned anew in each fit. cache: beside this path predictions stay on disk, so that an
-    interrupted training fine-tunes none of its encoders twice."""
+    """The encoder, fine-tuned anew in each fit."""
 
-    reader: EncoderReader
-    several: bool
-    seed: int = 0
-    cache: Path | None = None
-
-    def __post_init__(self) -> None:
-        self.name = f"{self.reader.name}, fine-tuned"
-
-    @cached_property
-    def _source(self) -> str:
-        return source_digest(self.reader.source) if self.cache else ""
+    def __init__(self, reader: EncoderReader, several: bool, seed: int = 0) -> None:
+        self.reader, self.several, self.seed = reader, several, seed
+        self.name = f"{reader.name}, fine-tuned"
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Fine-tune when the model predicts, unless what it predicts is on disk; predictions raise
-        OutputError."""
-        learnt = [self.texts[row] for row in rows]
-
-        def predict(asked: Ints) -> Floats:
-            texts = [self.texts[row] for row in asked]
-            made_of = [_VERSION, self._source, self.seed, self.several, learnt, labels.tolist(), texts]
-            logits = kept_outputs(
-                self.cache, made_of, lambda: read_texts(self._tune(learnt, labels), texts, self.reader.say)
-            )
-            return log_chances(logits, self.several)
-
-        return predict
-
-    def _tune(self, texts: list[str], labels: Bools) -> EncoderWithHead:
+        """See Teacher."""
+        texts, say = [self.texts[row] for row in rows], self.reader.say
         vectors, lengths = self.reader.vectors(texts)
         weights, bias = fit_layer(vectors, labels, self.several)
         # The head reads means that are not of length 1, but of about one length.
         model = EncoderWithHead(self.reader.model, weights / lengths.mean(), bias)
-        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=self.reader.say)
-        return model
+        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=say)
+
+        def predict(asked: Ints) -> Floats:
+            return log_chances(read_texts(model, [self.texts[row] for row in asked], say), self.several)
+
+        return predict
 
 
 class EncoderWithHead(Transformer):
@@ -218,29 +189,3 @@ def encoder_words(encoder: Transformer) -> PretrainedWords | None:
         if pieces == [i]:
             place.setdefault(word, i)
     return PretrainedWords(tuple(place), table, np.array(list(place.values()), np.int64), read)
-
-
-def kept_outputs(cache: Path | None, made_of: object, make: Callable[[], Floats]) -> Floats:
-    """What ``make`` returns, float32, or returned before an interruption. cache: beside this path it stays on
-    disk until :func:`forget`; made_of: plain values, all that it depends on. Raises OutputError."""
-    if cache is None:
-        return make()
-    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-    path = cache.with_name(f"{cache.name}.{key[:12]}.partial")
-    try:
-        with safe_open(path, framework="np") as file:
-            outputs: Floats = file.get_tensor("outputs")
-            if (file.metadata() or {}).get("key") == key:
-                return outputs
-    except (SafetensorError, OSError):
-        pass  # not there, or cut
-    outputs = make()
-    write_atomically(save({"outputs": outputs}, {"key": key}), path, parents=True)
-    return outputs
-
-
-def forget(cache: Path) -> None:
-    """Remove what any :func:`kept_outputs` left beside ``cache``."""
-    for path in list(cache.parent.glob("*.partial")):
-        if path.name.startswith(f"{cache.name}."):
-            path.unlink(missing_ok=True)

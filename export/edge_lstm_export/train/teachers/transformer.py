@@ -7,7 +7,6 @@ opens a connection.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import os
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from edge_lstm.errors import DataError, EdgeLSTMError
 from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
-from edge_lstm_export.train.data import Floats, Ints, file_digest
+from edge_lstm_export.train.data import Floats, Ints
 from edge_lstm_export.train.network import multiplies_bfloat16
 from edge_lstm_export.train.teachers.base import Say
 
@@ -201,19 +200,6 @@ def load_transformer(source: str, *, classifier: bool = False) -> Transformer:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
         body = getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options)
     return Transformer(body, tokenizer)
-
-
-def source_digest(source: str) -> str:
-    """sha256 (hex) of a folder's configuration, tokenizer and weights; for a name on the hub, the name."""
-    digest, folder = hashlib.sha256(), Path(source)
-    if not folder.is_dir():
-        return f"hub: {source}"
-    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
-        try:
-            digest.update(f"{path.name} {file_digest(path)}".encode())
-        except OSError as error:
-            raise DataError(f"cannot read {path} ({error.strerror}); give another --teacher") from None
-    return digest.hexdigest()
 
 
 def _configuration(source: str) -> Any:
