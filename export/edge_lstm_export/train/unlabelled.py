@@ -9,7 +9,7 @@ of "not good" without "not" is another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -25,7 +25,7 @@ LEFT_OUT_SHARE, PIECE_SHARE = (0.1, 0.5), (0.3, 0.8)
 
 
 def choose_unlabelled(
-    texts: Iterable[str], left_out: Collection[str], seed: int, source: str
+    texts: Sequence[str], left_out: Collection[str], seed: int, source: str
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the different texts, sorted, and what a person should know of them, a line each.
 
@@ -33,9 +33,8 @@ def choose_unlabelled(
     MOST_UNLABELLED a random part is chosen, one of those that differ in numbers alone. How often a text
     occurs and where decides nothing.
     """
-    every = list(texts)
-    chosen, repeated = sorted({*every}.difference(left_out)), sum(text in left_out for text in every)
-    remarks, of = [], f"of {len(every):,} texts of {source}"
+    chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
+    remarks, of = [], f"of {len(texts):,} texts of {source}"
     if repeated:
         rest = "they are left out" if chosen else "none is left to label"
         remarks.append(f"{repeated:,} {of} are among the labelled or the test texts; {rest}")

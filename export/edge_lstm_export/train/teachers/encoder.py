@@ -120,7 +120,8 @@ def fine_tune(
     with torch.random.fork_rng(devices=[]), threads(model):
         torch.manual_seed(seed)
         for step, rows in enumerate(itertools.islice(_batches(lengths, rng), steps), 1):
-            crops = [_crop(pieces[row], longest, rng) for row in rows]
+            starts = rng.integers(0, [max(1, len(pieces[row]) - longest + 1) for row in rows]).tolist()
+            crops = [pieces[row][start : start + longest] for row, start in zip(rows, starts)]
             with precision():
                 logits = model(*model.batch(crops)).float()
             if several:
@@ -160,11 +161,6 @@ def _batches(lengths: Ints, rng: np.random.Generator) -> Iterator[Ints]:
             some = some[np.argsort(lengths[some], kind="stable")]
             batches += [some[j : j + BATCH] for j in range(0, len(some), BATCH)]
         yield from (batches[i] for i in rng.permutation(len(batches)))
-
-
-def _crop(ids: Ints, size: int, rng: np.random.Generator) -> Ints:
-    start = int(rng.integers(0, max(1, len(ids) - size + 1)))
-    return ids[start : start + size]
 
 
 def encoder_words(encoder: Transformer) -> PretrainedWords | None:

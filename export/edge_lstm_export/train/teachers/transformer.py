@@ -165,23 +165,12 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
 # --- Where it comes from ------------------------------------------------------------------------------------
 
 
-def check_source(source: str) -> None:
-    """Ask before an hour of training whether there is a model. Raises DataError, MissingPackageError."""
-    _configuration(source)
-    folder = Path(source)
-    if not folder.is_dir():
-        return
-    if not any(folder.glob("*.safetensors")):
-        unsafe = [path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".h5")]
-        weights = f"weights in {unsafe[0]}, which can hold code" if unsafe else "no weights"
-        raise DataError(f"{source} has {weights}; give {_FOLDER} (save_pretrained writes them)")
-    if not (folder / "tokenizer.json").is_file() and not any(folder.glob("vocab*")):
-        raise DataError(f"{source} has no tokenizer; save the model's tokenizer there too")
-
-
 def classifier_labels(source: str) -> tuple[str, ...] | None:
     """The labels of a classifier, in the order of its outputs; None where the source is an encoder.
-    DataError where it does not choose one label of several."""
+
+    No weights are read, so that an hour of training does not begin without a model. Raises DataError where
+    there is none, or it does not choose one label of several, and MissingPackageError without transformers.
+    """
     config = _configuration(source)
     if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
         return None
@@ -213,7 +202,19 @@ def _configuration(source: str) -> Any:
     if not Path(source).is_dir() and not _HUB_NAME.fullmatch(source):
         raise DataError(f"no teacher {source!r}: no folder, and no name on the hub; give {_FOLDER}")
     with _errors_of(source):
-        return transformers.AutoConfig.from_pretrained(source, **_options(source))
+        config = transformers.AutoConfig.from_pretrained(source, **_options(source))
+    if (folder := Path(source)).is_dir():
+        _check_folder(folder)
+    return config
+
+
+def _check_folder(folder: Path) -> None:
+    if not any(folder.glob("*.safetensors")):
+        unsafe = [path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".h5")]
+        weights = f"weights in {unsafe[0]}, which can hold code" if unsafe else "no weights"
+        raise DataError(f"{folder} has {weights}; give {_FOLDER} (save_pretrained writes them)")
+    if not (folder / "tokenizer.json").is_file() and not any(folder.glob("vocab*")):
+        raise DataError(f"{folder} has no tokenizer; save the model's tokenizer there too")
 
 
 def _options(source: str) -> dict[str, bool]:
