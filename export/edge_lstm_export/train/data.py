@@ -50,19 +50,14 @@ class Split:
         return np.fromiter(map(text_key, self.texts), dtype=np.uint64, count=len(self))
 
     @cached_property
-    def rows(self) -> Ints:
-        """int64 [n], the number that each text had where it was read, from 1."""
-        return np.arange(1, len(self) + 1, dtype=np.int64)
-
-    @cached_property
     def strata(self) -> Ints:
         """int64 [n], see :func:`rarest`, counted in the split that was read: what splits texts evenly."""
         return rarest(self.labels)
 
     def subset(self, rows: Ints) -> Split:
-        """Return the given rows, in the given order, with their keys, numbers and strata."""
+        """Return the given rows, in the given order, with their keys and strata."""
         part = Split(tuple(self.texts[i] for i in rows), self.labels[rows])
-        vars(part).update(keys=self.keys[rows], rows=self.rows[rows], strata=self.strata[rows])
+        vars(part).update(keys=self.keys[rows], strata=self.strata[rows])
         return part
 
     def counts(self) -> list[int]:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_lstm.errors import DataError, EdgeLSTMError
+from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
 from edge_lstm_export.train.data import Floats, Ints
@@ -226,8 +226,6 @@ def _errors_of(source: str) -> Iterator[None]:
     """Whatever transformers raises, as a DataError of one line."""
     try:
         yield
-    except EdgeLSTMError:
-        raise
     except Exception as error:
         if not Path(source).is_dir():
             reason = "no such folder, and not to be had from the Hugging Face hub"
