@@ -10,7 +10,6 @@ import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from edge_lstm_export.train.teachers.base import Predict, Regression, Say, Teach
 from edge_lstm_export.train.teachers.transformer import (
     TextReader,
     Transformer,
-    load_transformer,
     precision,
     progress,
     read_texts,
@@ -42,12 +40,7 @@ _SIMILAR = 16  # batches of texts that are sorted by length together
 
 
 class EncoderReader(TextReader):
-    """An encoder that several teachers share: loaded once, and its vector of a text computed once."""
-
-    def __init__(self, source: str, say: Say = lambda line: None) -> None:
-        """source: a folder, or a name on the hub. Raises what ``load_transformer`` raises."""
-        super().__init__(load_transformer(source), say)
-        self.source, self.name = source, Path(source).name
+    """An encoder, and its vectors of texts."""
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths [n]."""

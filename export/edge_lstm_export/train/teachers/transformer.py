@@ -110,10 +110,9 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
 
 
 def _windows(ids: Ints, size: int) -> list[Ints]:
-    count = min(MOST_WINDOWS, math.ceil(len(ids) / size))
-    if count <= 1:
-        return [ids]
-    return [ids[start : start + size] for start in np.linspace(0, len(ids) - size, count).astype(int)]
+    count = max(1, min(MOST_WINDOWS, math.ceil(len(ids) / size)))
+    starts = np.linspace(0, max(0, len(ids) - size), count).astype(int)
+    return [ids[start : start + size] for start in starts]
 
 
 @contextmanager
@@ -131,20 +130,6 @@ def threads(model: Transformer) -> Iterator[None]:
 def precision() -> AbstractContextManager[Any]:
     """bfloat16 products where the CPU has them; elsewhere they are slower than float32."""
     return torch.autocast("cpu", torch.bfloat16) if multiplies_bfloat16() else nullcontext()
-
-
-class TextReader:
-    """Reads each text once."""
-
-    def __init__(self, model: Transformer, say: Say) -> None:
-        self.model, self.say = model, say
-        self._memo: dict[str, Floats] = {}
-
-    def outputs(self, texts: Sequence[str]) -> Floats:
-        """float32 [n, width], see :func:`read_texts`."""
-        if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
-            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
-        return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
@@ -179,7 +164,7 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
     return tuple(str(config.id2label[i]) for i in range(config.num_labels))
 
 
-def load_transformer(source: str, *, classifier: bool = False) -> Transformer:
+def load_transformer(source: str, classifier: bool = False) -> Transformer:
     """Raises DataError where it cannot be read, MissingPackageError without transformers."""
     _configuration(source)
     import transformers
@@ -232,3 +217,20 @@ def _errors_of(source: str) -> Iterator[None]:
             raise DataError(f"no teacher {source!r}: {reason}; give {_FOLDER}") from None
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"cannot use the teacher in {source} ({reason}); give {_FOLDER}") from None
+
+
+class TextReader:
+    """A transformer that several teachers share: loaded once, and its outputs for a text computed once.
+
+    source: a folder, or a name on the hub. Raises what :func:`load_transformer` raises.
+    """
+
+    def __init__(self, source: str, say: Say = lambda line: None, *, classifier: bool = False) -> None:
+        self.model, self.name, self.say = load_transformer(source, classifier), Path(source).name, say
+        self._memo: dict[str, Floats] = {}
+
+    def outputs(self, texts: Sequence[str]) -> Floats:
+        """float32 [n, width], see :func:`read_texts`."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
+            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
+        return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)
