@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,7 +74,6 @@ def command(
     data = DataOptions(
         test=test,
         seed=seed,
-        show_progress=sys.stderr.isatty(),
         input_format=input_format,
         text_column=text_column,
         label_column=label_column,

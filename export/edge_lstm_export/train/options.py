@@ -93,7 +93,6 @@ class DataOptions(Options):
     test_share: float | None = between(None, 0, 1, below=True)
     seed: int = 0
     unlabelled: bool = False
-    show_progress: bool = False
     input_format: str | None = None
     text_column: str | None = None
     label_column: str | None = None
