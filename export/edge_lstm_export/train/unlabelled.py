@@ -25,23 +25,23 @@ LEFT_OUT_SHARE, PIECE_SHARE = (0.1, 0.5), (0.3, 0.8)
 
 
 def choose_unlabelled(
-    texts: Sequence[str], left_out: Collection[str], seed: int, source: str
+    texts: Sequence[str], left_out: Collection[str], seed: int, source: str, most: int = MOST_UNLABELLED
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the different texts, sorted, and what a person should know of them, a line each.
 
     left_out: the labelled and the test texts. source: where the texts are from, for the lines. Of more than
-    MOST_UNLABELLED a random part is chosen, one of those that differ in numbers alone. How often a text
-    occurs and where decides nothing.
+    ``most`` a random part is chosen, one of those that differ in numbers alone. How often a text occurs and
+    where decides nothing.
     """
     chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
     remarks, of = [], f"of {len(texts):,} texts of {source}"
     if repeated:
         rest = "they are left out" if chosen else "none is left to label"
         remarks.append(f"{repeated:,} {of} are among the labelled or the test texts; {rest}")
-    if len(chosen) > MOST_UNLABELLED:
+    if len(chosen) > most:
         order = np.random.default_rng([seed, 0xB2]).permutation(len(chosen)).tolist()
         forms = {_NUMBER.sub("0", chosen[i]): chosen[i] for i in order}
-        chosen = sorted([*forms.values()][:MOST_UNLABELLED])
+        chosen = sorted([*forms.values()][:most])
         remarks.append(f"{of} {len(chosen):,} are labelled, drawn at random")
     return tuple(chosen), remarks
 
