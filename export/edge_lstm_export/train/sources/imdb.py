@@ -26,17 +26,13 @@ _LARGEST_TEXT = 16 << 20  # bytes
 def read_reviews(source: str, options: DataOptions) -> Dataset:
     """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is that of the file.
 
-    source: the tar, or ``imdb``: the one in ``options.data_dir``, or else in the folder that EDGE_LSTM_DATA
-    names.
+    source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
 
     Raises DataError where it is not there, is no tar, is cut short, or holds what such an archive does not.
     """
-    path, name = Path(source), Path(source).name
-    if source == IMDB:
-        folder, name = options.data_dir or os.environ.get(DATA_VARIABLE), IMDB
-        path = Path(folder or "", ARCHIVE)
-        if not path.exists():
-            raise DataError(f"no {path}; download it from {URL}, and name its folder in {DATA_VARIABLE}")
+    path = Path(os.environ.get(DATA_VARIABLE, ""), ARCHIVE) if source == IMDB else Path(source)
+    if source == IMDB and not path.exists():
+        raise DataError(f"no {path}; download it from {URL}, and name its folder in {DATA_VARIABLE}")
     try:
         with tarfile.open(path, "r:*") as tar:
             files = dict(_reviews(tar, path, options.unlabelled))
@@ -54,15 +50,15 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
     if not rows["train"]:
         raise DataError(f"{path} holds no texts in train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has")
     labels = label_names([label for _, label in rows["train"]], str(path))
-    splits = []
-    for part in ("train", "test"):
-        names = [(label,) for _, label in rows[part]]
-        splits.append(make_split([text for text, _ in rows[part]], names, labels, f"{path}, {part}"))
+    train, test = (
+        make_split([text for text, _ in rows[part]], [(label,) for _, label in rows[part]], labels, str(path))
+        for part in ("train", "test")
+    )
     more = tuple(text for text, _ in rows[_UNLABELLED])
     damaged = sum("\ufffd" in text for part in rows.values() for text, _ in part)
     warnings = (f"{damaged} texts are not UTF-8: what could not be read became U+FFFD",) if damaged else ()
-    train, test = splits[0], splits[1] if len(splits[1]) else None
-    return Dataset(name, labels, train, test, file_digest(path), False, more, warnings)
+    name, digest = IMDB if source == IMDB else path.name, file_digest(path)
+    return Dataset(name, labels, train, test if len(test) else None, digest, False, more, warnings)
 
 
 def _reviews(tar: tarfile.TarFile, path: Path, unlabelled: bool) -> Iterator[tuple[tuple[str, ...], bytes]]:
