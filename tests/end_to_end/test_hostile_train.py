@@ -192,7 +192,6 @@ OPTIONS = [
         (("--teacher-labels", "a=b"), "--teacher FOLDER", 1),
         (("--teacher-labels", "a"), "THEIRS=OURS", 2),
         (("--hidden", "4"), "--hidden", 2),
-        (("--set", "hidden=4"), "--set", 2),
     ]),
     *(case(f"train: a plan that {name}", "train", "d.csv", *MODEL, "--plan", "p.json", says=says,
            given=both(table, given)) for name, given, says in [
