@@ -90,7 +90,7 @@ def test_a_file_without_a_test_split_holds_some_out(tmp_path: Path) -> None:
 
 def test_texts_of_a_log_are_those_that_are_not_blank(tmp_path: Path) -> None:
     log = write(tmp_path / "log.txt", "one\n \n\t\ntwo\n")
-    assert read_texts(str(log), DataOptions(text_column="review")) == ["one", "two"]
+    assert read_texts(str(log), DataOptions(text_column="review")) == ("one", "two")
     with pytest.raises(DataError, match="no unlabelled text"):
         read_texts(str(write(log, "\n \n")), DataOptions())
 
