@@ -9,7 +9,7 @@ of "not good" without "not" is another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -49,26 +49,21 @@ def choose_unlabelled(
 def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tuple[str, ...], Ints]:
     """Make at most ``each`` texts of every one of ``texts``; return them, different from each other and from
     those, with the fold that all their sources are of. fold: int64 [n], only texts of one are mixed."""
-    sources: dict[str, int] = {}
-    for i, text in _variants(texts, fold, each, seed):
-        if text.strip():
-            sources.setdefault(text, i)
-    for text in texts:
-        sources.pop(text, None)
-    return tuple(sources), fold[np.array([*sources.values()], np.int64)]
-
-
-def _variants(texts: Sequence[str], fold: Ints, each: int, seed: int) -> Iterator[tuple[int, str]]:
-    """Yield (number of the source, text), ``each`` times per text."""
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
     unsegmented = [spaceless(text) for text in texts]
     units = [list(text) if alone else text.split() for text, alone in zip(texts, unsegmented)]
     members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
+    sources: dict[str, int] = {}
     for i, own in enumerate(units):
         for way in rng.random(each if own else 0):
             other = units[int(rng.choice(members[fold[i]]))] or own
-            yield i, ("" if unsegmented[i] else " ").join(_variant(own, other, float(way), rng))
+            made = ("" if unsegmented[i] else " ").join(_variant(own, other, float(way), rng))
+            if made.strip():
+                sources.setdefault(made, i)
+    for text in texts:
+        sources.pop(text, None)
+    return tuple(sources), fold[np.array([*sources.values()], np.int64)]
 
 
 def _variant(own: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:
