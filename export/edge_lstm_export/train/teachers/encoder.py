@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.logits import soft_cross_entropy
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Regression, Say, Teacher, fit_layer, log_chances
 from edge_lstm_export.train.teachers.transformer import (
@@ -117,11 +118,7 @@ def fine_tune(
             crops = [pieces[row][start : start + longest] for row, start in zip(rows, starts)]
             with precision():
                 logits = model(*model.batch(crops)).float()
-            if several:
-                mean = functional.binary_cross_entropy_with_logits(logits, targets[rows])
-                loss = mean * targets.shape[1]
-            else:
-                loss = functional.cross_entropy(logits, targets[rows])
+            loss = soft_cross_entropy(logits, targets[rows], several=several)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
