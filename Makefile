@@ -91,7 +91,7 @@ release:
 
 # The embedded model and the small one of the examples from raw reviews, unattended: students of the labels in
 # export/sentiment, which need no transformer. Goes on where it was interrupted. EDGE_LSTM_DATA names the
-# archive's folder; without it the archive is downloaded.
+# archive's folder.
 MODEL_DIR := out/model
 
 model: $(VENV)/installed

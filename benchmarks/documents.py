@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from edge_lstm_export.train.data import Dataset, hold_out
 from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.sources.imdb import DATA_VARIABLE
+from edge_lstm_export.train.sources.imdb import ARCHIVE, DATA_VARIABLE
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.sources.read import read_dataset
 from edge_lstm_export.train.vocabulary import count_words, most_frequent
@@ -45,7 +45,7 @@ def prepare(data_dir: Path | None, cache: Path, seed: int = 7) -> Path:
     if (folder / "name.txt").exists():  # written last
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = read_dataset(["imdb"], DataOptions(data_dir=Path(archive))) if archive else _examples()
+    dataset = read_dataset([str(Path(archive, ARCHIVE))], DataOptions()) if archive else _examples()
     assert dataset.test is not None
     tokenizer = Tokenizer(most_frequent(count_words(dataset.train.texts), NUM_WORDS), LENGTH)
     order = np.random.default_rng(seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +97,6 @@ def command(
         label_separator=label_separator,
         label_columns=column_names(label_columns),
         several=classifiers[0].model.thresholds is not None or None,
-        show_progress=sys.stderr.isatty(),
     )
     with ProgressBar("evaluating", len(labelled.texts) * len(classifiers)) as progress:
         evaluation = evaluate(

@@ -22,7 +22,6 @@ def load_labelled(
     label_separator: str | None = None,
     label_columns: Sequence[str] = (),
     several: bool | None = None,
-    show_progress: bool = False,
 ) -> Labelled:
     """Read the texts and label names of a source.
 
@@ -31,7 +30,6 @@ def load_labelled(
     split: which part of a source that has parts; None for its test texts, or all of one without parts.
     options: how a file or folder is read.
     label_separator, label_columns, several: of texts with several labels, see read_labelled.
-    show_progress: of a download of ``imdb``, where EDGE_LSTM_DATA names no folder that holds it.
 
     Raise DataError, or MissingPackageError where the workstation's packages are needed and not installed.
     """
@@ -39,7 +37,7 @@ def load_labelled(
     if options.format is not None:
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
-        read = _from_dataset(source, split or DEFAULT_SPLIT, show_progress)
+        read = _from_dataset(source, split or DEFAULT_SPLIT)
         return replace(read, several=bool(several))
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
@@ -54,12 +52,12 @@ def load_labelled(
     )
 
 
-def _from_dataset(source: str, split: str, show_progress: bool) -> Labelled:
+def _from_dataset(source: str, split: str) -> Labelled:
     from edge_lstm_export.train.options import DataOptions
     from edge_lstm_export.train.sources.read import read_dataset
 
     # Nothing may be held out of what is measured: test_share=0.
-    dataset = read_dataset([source], DataOptions(test_share=0.0, show_progress=show_progress))
+    dataset = read_dataset([source], DataOptions(test_share=0.0))
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:
         raise DataError(f"{source} has no part {split!r}; give --split train or --split test")

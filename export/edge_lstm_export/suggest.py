@@ -9,16 +9,16 @@ Scheffer et al., 2001), and each cluster gives the text that stands for it (Zhda
 from __future__ import annotations
 
 import csv
-import heapq
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.metrics import pairwise_distances_argmin_min
 
 from edge_lstm.atomic import write_atomically
 from edge_lstm.classifier import Classifier
@@ -26,7 +26,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.text import text_key
 from edge_lstm_export.train.data import well_formed
 
-POOL = 20_000  # texts that are classified: of more, a random part, so that any log takes flat memory and time
+POOL = 20_000  # texts that are classified: of more, a random part
 SHORTLIST, FEWEST = 20, 500  # the least sure texts that are compared: so many times those asked for, at least
 MOST_CLUSTERS = 200
 NEAR_COPY = 0.85  # cosine of their character trigrams from which a text counts as a copy of another
@@ -48,18 +48,9 @@ def suggest(
 
     The order of the texts decides nothing. Raise DataError where there is none that is not labelled already.
     """
-    seen = set(map(text_key, labelled))
-    already = len(seen)
-
-    def different() -> Iterator[tuple[int, str]]:
-        for text in texts:
-            key = text_key(text)
-            if text.strip() and key not in seen:
-                seen.add(key)
-                yield key, text
-
-    # Keys are hashes, so the smallest are a random part.
-    pool = [text for _, text in heapq.nsmallest(POOL, different())]
+    different = {text_key(text): text for text in texts if text.strip()}
+    new = sorted(different.keys() - set(map(text_key, labelled)))
+    pool = [different[key] for key in new[:POOL]]  # keys are hashes, so the smallest are a random part
     if not pool:
         raise DataError("there is no text that is not labelled already; give a file with other texts")
     probabilities = classifier.probabilities(pool)
@@ -69,7 +60,7 @@ def suggest(
     chosen = order[_diverse([pool[i] for i in order], unsure[order] + 1e-9, labelled, count)]
     best = probabilities.argmax(axis=1)
     rows = [(pool[i], classifier.labels[best[i]]) for i in chosen.tolist()]
-    return Suggestions(rows, len(seen) - already, len(pool))
+    return Suggestions(rows, len(new), len(pool))
 
 
 def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count: int) -> list[int]:
@@ -89,9 +80,9 @@ def _diverse(texts: Sequence[str], weights: Any, labelled: Sequence[str], count:
     is_further = np.ones(len(texts), np.bool_)  # not the one that stands for its cluster
     is_further[by_worth[np.unique(cluster[by_worth], return_index=True)[1]]] = False
     nearest = np.zeros(len(texts))  # the cosine to the nearest text that is chosen or labelled
-    for start in range(0, len(labelled), 1000):
-        cosine = vectors @ vectorizer.transform(map(well_formed, labelled[start : start + 1000])).T
-        nearest = np.maximum(nearest, cosine.max(axis=1).toarray().ravel())
+    if len(labelled):
+        of_labelled = vectorizer.transform(map(well_formed, labelled))
+        nearest = 1 - pairwise_distances_argmin_min(vectors, of_labelled, metric="cosine")[1]
     chosen: list[int] = []
     for i in np.lexsort((-weights, is_further)).tolist():
         if nearest[i] < NEAR_COPY and len(chosen) < count:

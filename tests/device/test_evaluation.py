@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile import tar_bytes
 from pages import Page
 
-from edge_lstm import Classifier, DataError, MissingPackageError
+from edge_lstm import Classifier, DataError
 from edge_lstm.evaluation.evaluate import (
     Evaluation,
     OovRate,
@@ -27,7 +26,6 @@ from edge_lstm.evaluation.evaluate import (
     parse_label_map,
 )
 from edge_lstm.evaluation.report import report, write_mistakes
-from edge_lstm.evaluation.sources import load_labelled
 from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.tables.labelled import Labelled, read_labelled
 from edge_lstm.text import Tokenizer
@@ -228,16 +226,3 @@ def test_a_file_is_read_by_its_suffix_by_its_format_and_by_its_split(data: Path)
         done = run("-", "--input-format", "jsonl", "--json", cwd=data, stdin=file)
     assert done.stdout == expected.replace("x.jsonl", "-")
     assert json.loads(run("folder", "--split", "train", "--json", cwd=data).stdout)["texts"] == 2
-
-
-def test_the_download_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pooch", None)  # as if it were not installed
-    monkeypatch.delenv("EDGE_LSTM_DATA", raising=False)
-    with pytest.raises(MissingPackageError, match=r"download of imdb needs pooch.*edge-lstm\[train\]"):
-        load_labelled("imdb")
-
-
-def test_archives_of_reviews_are_read_on_a_device_too(tmp_path: Path) -> None:
-    names = [f"{part}/{label}/0_1.txt" for part in ("train", "test") for label in ("neg", "pos")]
-    (tmp_path / "reviews.tar").write_bytes(tar_bytes({name: name.encode() for name in names}, "w"))
-    assert load_labelled(str(tmp_path / "reviews.tar")).names == ["neg", "pos"]

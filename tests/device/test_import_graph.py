@@ -33,7 +33,7 @@ WORKSTATION_FLOORS = (
     "cli",
     "estimator suggest train.run",
     "train.train",
-    "train.parts train.sources train.label_issues onnx",
+    "train.parts train.sources onnx",
     "train.teachers train.loop train.ngrams train.word_vectors train.checkpoint train.warnings",
     """train.plan train.pretrained train.vocabulary train.unlabelled train.network train.examples
     train.calibrate""",

@@ -40,6 +40,10 @@ def split(*pairs: tuple[str, int]) -> Split:
     return Split(tuple(text for text, _ in pairs), np.eye(5, dtype=np.bool_)[[label for _, label in pairs]])
 
 
+def pairs(part: Split) -> list[tuple[str, int]]:
+    return [*zip(part.texts, part.labels.argmax(axis=1).tolist())]
+
+
 @pytest.mark.parametrize("name", LABELLED)
 def test_the_same_examples_in_any_format_are_the_same_data(tmp_path: Path, name: str) -> None:
     data = read(write(tmp_path / name, LABELLED[name]))
@@ -58,22 +62,6 @@ def test_several_files_are_one_data_set(tmp_path: Path) -> None:
     sets = write(tmp_path / "c.jsonl", '{"review": "both", "label": ["pos", "new"]}\n')
     joined = read(one, sets)
     assert joined.several and joined.train.labels[2].sum() == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("a.csv", b"text,label\nx,a\x00b\ny,a\x00c\n", "control character or a line break; rename it"),
-        ("a.jsonl", '{"text": "x", "label": "a"}\n{"text": "y", "label": "\\u009b"}\n', "control character"),
-        ("a.jsonl", '{"text": "x", "label": "a"}\n{"text": "y", "label": NaN}\n', "row 2: no label"),
-        ("a.bin", b"\x00\x01\x02\xff" * 300, "suffix"),
-    ],
-)
-def test_a_file_that_cannot_train_a_classifier_is_refused(
-    tmp_path: Path, name: str, content: str | bytes, said: str
-) -> None:
-    with pytest.raises(DataError, match=said):
-        read(write(tmp_path / name, content))
 
 
 def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
@@ -102,9 +90,9 @@ def test_a_file_without_a_test_split_holds_some_out(tmp_path: Path) -> None:
 
 def test_texts_of_a_log_are_those_that_are_not_blank(tmp_path: Path) -> None:
     log = write(tmp_path / "log.txt", "one\n \n\t\ntwo\n")
-    assert list(read_texts(str(log), DataOptions(text_column="review"))) == ["one", "two"]
+    assert read_texts(str(log), DataOptions(text_column="review")) == ("one", "two")
     with pytest.raises(DataError, match="no unlabelled text"):
-        list(read_texts(str(write(log, "\n \n")), DataOptions()))
+        read_texts(str(write(log, "\n \n")), DataOptions())
 
 
 # --- Splits -------------------------------------------------------------------------------------------------
@@ -122,16 +110,12 @@ def test_a_hold_out_loses_nothing_and_duplicates_go_the_same_way(
     ways = (str.upper, str.lower, lambda text: f" {text.replace(' ', '  ')}!")
     whole = split(*((ways[i % 3](f"text no {i % kinds}"), label) for i, label in enumerate(labels)))
     rest, held = hold_out(whole, share, seed)
-    assert sorted([*rest.rows, *held.rows]) == list(range(1, len(whole) + 1))
-    for part in (rest, held):
-        assert all(whole.texts[row - 1] == text for row, text in zip(part.rows, part.texts))
-        assert np.array_equal(part.labels, whole.labels[part.rows - 1])
+    assert sorted([*pairs(rest), *pairs(held)]) == sorted(pairs(whole))
     words = [{" ".join(split_words(text)) for text in part.texts} for part in (rest, held)]
     assert not words[0] & words[1]
     assert hold_out(whole, share, seed)[1].texts == held.texts
     fold = folds_of(whole, 3, seed)
-    assert len({tuple(fold[whole.keys == key]) for key in set(whole.keys)}) and fold.max(initial=0) < 3
-    assert all(len(set(fold[whole.keys == key])) == 1 for key in whole.keys)
+    assert fold.max() < 3 and all(len(set(fold[whole.keys == key])) == 1 for key in whole.keys)
 
 
 @given(counts=st.lists(st.integers(2, 80), min_size=2, max_size=5), share=st.floats(0.05, 0.5))

@@ -1,10 +1,11 @@
-"""A transformer as teacher: an encoder as it is and fine-tuned, a classifier; kept, resumed, refused."""
+"""A transformer as teacher: an encoder as it is and fine-tuned, a classifier; resumed, refused."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,14 @@ pytest.importorskip("transformers")
 from commands import train
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from edge_lstm_export.train.data import folds_of
+from edge_lstm_export.train.loop import Callbacks
+from edge_lstm_export.train.plan import Asked
 from edge_lstm_export.train.pretrained import PretrainedWords
+from edge_lstm_export.train.run import Job, run_job
 from edge_lstm_export.train.teachers import encoder as encoders
 from edge_lstm_export.train.teachers.base import accuracy, cross_fit
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
-from edge_lstm_export.train.teachers.encoder import (
-    EncoderReader,
-    FineTunedEncoder,
-    encoder_words,
-    forget,
-    kept_outputs,
-)
+from edge_lstm_export.train.teachers.encoder import EncoderReader, FineTunedEncoder, encoder_words
 from edge_lstm_export.train.teachers.transformer import load_transformer
 from made import FILLERS, WORDS, dataset, rows, several_rows, write_csv
 from transformers_made import make_transformer
@@ -162,48 +160,19 @@ def test_an_encoder_teaches_few_rows_and_leaves_nothing_behind(encoder: Path, tm
 
 
 @pytest.mark.usefixtures("_quick")
-def test_an_interrupted_training_fine_tunes_no_encoder_twice(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(encoders, "FEWEST_STEPS", 3)
-    straight = tmp_path / "straight"
-    straight.mkdir()
-    assert few(straight, encoder).returncode == 0
-    begun, tune = [], encoders.fine_tune
+def test_a_resumed_training_fine_tunes_again_to_the_same_bytes(encoder: Path, tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "d.csv", rows(30))
+    job = Job((str(source),), tmp_path / "m.safetensors", asked=Asked("tiny", str(encoder), epochs=2))
+    run_job(job)
+    broken = replace(job, output=tmp_path / "broken.safetensors")
 
-    def third_is_interrupted(model: Any, texts: Any, *rest: Any, **named: Any) -> None:
-        begun.append(texts)
-        if len(begun) == 3:
-            raise KeyboardInterrupt(2)
-        tune(model, texts, *rest, **named)
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(encoders, "fine_tune", third_is_interrupted)
-    stopped = few(tmp_path, encoder)
-    assert stopped.returncode == 130 and "start again with the same command" in stopped.stderr
-    assert len(list(tmp_path.glob("m.safetensors.*.partial"))) == 2
-    assert few(tmp_path, encoder).returncode == 0
-    assert len(begun) == 4 and begun[3] == begun[2]
-    assert not list(tmp_path.glob("*.partial"))
-    assert (tmp_path / "m.safetensors").read_bytes() == (straight / "m.safetensors").read_bytes()
-
-
-def test_outputs_on_disk_are_read_back_only_where_they_are_those(tmp_path: Path) -> None:
-    made: list[str] = []
-
-    def outputs(key: str) -> Any:
-        def make() -> Any:
-            made.append(key)
-            return np.full((2, 3), len(key), np.float32)
-
-        return kept_outputs(tmp_path / "m.safetensors", [key], make)
-
-    assert np.array_equal(outputs("k"), outputs("k")) and outputs("another")[0, 0] == 7
-    for path in tmp_path.glob("*.partial"):  # cut, as a full disk leaves it
-        path.write_bytes(path.read_bytes()[:-9])
-    assert outputs("k")[0, 0] == 1 and made == ["k", "another", "k"]
-    (tmp_path / "other.safetensors.partial").touch()
-    forget(tmp_path / "m.safetensors")
-    assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors.partial"]
+    with pytest.raises(KeyboardInterrupt):
+        run_job(broken, Callbacks(on_epoch=interrupt))
+    run_job(replace(broken, resume=True))
+    assert broken.output.read_bytes() == job.output.read_bytes() and not broken.partial.exists()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.imdb
 
 @pytest.fixture(scope="module")
 def imdb(data_folder: Path) -> Dataset:
-    return read_dataset(["imdb"], DataOptions(data_dir=data_folder, unlabelled=True))
+    return read_dataset([str(data_folder / "aclImdb_v1.tar.gz")], DataOptions(unlabelled=True))
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,20 +48,6 @@ def expected(job: Job) -> bytes:
     return job.output.read_bytes()
 
 
-@contextmanager
-def handled() -> Iterator[None]:
-    """Signals as the program handles them, whatever a shell or pytest has set."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    signals.handle_signals()
-    try:
-        yield
-    finally:
-        signals.handle_signals()  # forgets what came, which another test would take for its own
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def hit(job: Job, told: str, number: int, folder: Path) -> None:
     """A training that gets the signal when this is told, as the command runs it."""
     seen: list[str] = []
@@ -83,10 +67,14 @@ def hit(job: Job, told: str, number: int, folder: Path) -> None:
         should_stop=signals.received,
         deferring=signals.deferred,
     )
-    with handled():
+    with signals.kept():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever a shell or pytest has set
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signals.handle_signals()
         with pytest.raises(KeyboardInterrupt):
             run_job(job, callbacks, lambda _: tell("the plan"))
         assert signals.received_exit_code() == 128 + number
+        signals.handle_signals()  # forgets what came, which another test would take for its own
     assert seen[-1].startswith(told), "the stage went on"
     assert {path.name for path in folder.iterdir()} <= {"m.safetensors.partial"}
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from edge_lstm_export.train.data import Dataset
 from edge_lstm_export.train.options import DataOptions
-from edge_lstm_export.train.sources import imdb
 from edge_lstm_export.train.sources.read import read_dataset
 from hostile import tar_bytes
 
@@ -61,8 +60,6 @@ def test_of_the_folder_the_parts_are_given(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     folder = tmp_path / "aclImdb"
-    with pytest.raises(DataError, match=r"has parts; train on .*train, with --test .*test"):
-        read(folder)
     parts = read(folder / "train", test=folder / "test")
     assert (parts.labels, parts.test and parts.test.counts()) == (tar.labels, [1, 1])
     assert sorted(zip(parts.train.texts, parts.train.strata)) == sorted(
@@ -79,58 +76,23 @@ def test_a_text_that_is_not_utf_8_is_read_and_reported(tmp_path: Path) -> None:
 
 
 def test_imdb_is_found_in_the_folder_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="aclImdb_v1"):
-        read("imdb", data_dir=tmp_path)
-    content = tar_bytes(FILES)
-    write(tmp_path / "aclImdb_v1.tar.gz", content)
-    given = read("imdb", data_dir=tmp_path)
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
-    # Its digest is not that of the original: it is reported.
-    assert given.digest == read("imdb").digest == hashlib.sha256(content).hexdigest()
-    assert given.name == "imdb"
+    with pytest.raises(DataError, match=r"aclImdb_v1\.tar\.gz; download it from .*EDGE_LSTM_DATA"):
+        read("imdb")
+    write(tmp_path / "aclImdb_v1.tar.gz", tar_bytes(FILES))
+    assert (read("imdb").name, read("imdb").train.counts()) == ("imdb", [2, 2])
     write(tmp_path / "empty.tar", tar_bytes({"README": b"no reviews"}, "w:"))
     with pytest.raises(DataError, match="train/LABEL"):
         read(tmp_path / "empty.tar")
 
 
-def test_imdb_is_downloaded_once_with_its_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pooch
-
-    content, calls = tar_bytes(FILES), []
-
-    def site(*_: object, **__: object) -> Any:
-        """Stands for the network: puts what it sends where pooch says."""
-
-        def download(url: str, output_file: str, _: object) -> None:
-            calls.append(url)
-            if len(calls) == 1:
-                raise ConnectionError("no route to host")
-            Path(output_file).write_bytes(content)
-
-        return download
-
-    monkeypatch.delenv("EDGE_LSTM_DATA", raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
-    monkeypatch.setattr(pooch.core, "choose_downloader", site)
-    for said in ("no route to host", "not the known archive"):
-        with pytest.raises(DataError, match=said):
-            read("imdb")
-        assert not list(tmp_path.rglob("*.gz"))
-    monkeypatch.setattr(imdb, "SHA256", hashlib.sha256(content).hexdigest())
-    assert read("imdb").train.texts == read("imdb").train.texts
-    assert calls == [imdb.URL] * 3  # one failed, one refused, one kept
-
-
-def test_evaluate_reads_a_part_of_the_tar_with_its_label_names(tmp_path: Path) -> None:
-    tar = tmp_path / "aclImdb_v1.tar.gz"
-    tar.write_bytes(tar_bytes(FILES))
-    for split, count in (("train", 4), ("test", 2)):
-        found = load_labelled(str(tar), split=split)
-        expected = {text.decode(): name.split("/")[2] for name, text in FILES.items() if f"{split}/" in name}
-        assert len(found.texts) == count
-        assert all(expected[text] == label for text, label in zip(found.texts, found.names))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGE_LSTM_DATA", str(tmp_path))
-        assert len(load_labelled("imdb").texts) == 2
+def test_evaluate_reads_a_part_of_the_tar_with_its_label_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tar = write(tmp_path / "aclImdb_v1.tar.gz", tar_bytes(FILES))
+    found = load_labelled(str(tar), split="train")
+    assert (found.names, found.texts[:2]) == (["neg", "neg", "pos", "pos"], ["A bad film", "Dull"])
+    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+    assert load_labelled("imdb").texts == load_labelled(str(tar)).texts == ["Poor", "Fine"]
     with pytest.raises(DataError, match="no part 'validation'"):
         load_labelled(str(tar), split="validation")

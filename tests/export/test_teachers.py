@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
-from edge_lstm_export.train.data import folds_of
+from edge_lstm_export.train.data import Split, folds_of
 from edge_lstm_export.train.options import LinearOptions
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.teachers.base import (
+    Teacher,
     accuracy,
     cross_fit,
     ensemble,
@@ -34,16 +35,12 @@ def one_hot(labels: Any, count: int = 2) -> Any:
     return np.eye(count, dtype=np.bool_)[np.asarray(labels)]
 
 
-@dataclass
-class Spy:
-    """Notes which rows it learnt and was asked of; answers 1 for each label, and the fold in ``asked_of``."""
+class Spy(Teacher):
+    """Notes which rows it learnt and was asked of; answers how often it learnt."""
 
-    name: str = "spy"
-    learnt: list[Any] = field(default_factory=list)
-    asked_of: list[Any] = field(default_factory=list)
-
-    def read(self, texts: Any) -> None:
-        self.texts = texts
+    def __init__(self) -> None:
+        self.learnt: list[Any] = []
+        self.asked_of: list[Any] = []
 
     def fit(self, rows: Any, labels: Any) -> Any:
         self.learnt.append((rows.tolist(), labels.tolist()))
@@ -55,17 +52,19 @@ class Spy:
 
 
 @dataclass(frozen=True)
-class Known:
+class Known(Teacher):
     """Answers what it was told, whatever it learns."""
 
     answers: Any
     name: str = "known"
 
-    def read(self, texts: Any) -> None:
-        pass
-
     def fit(self, rows: Any, labels: Any) -> Any:
         return lambda asked: self.answers[asked]
+
+
+def out_of_fold(teacher: Teacher, split: Split) -> Any:
+    teacher.read(split.texts)
+    return cross_fit(teacher, split.labels, folds_of(split, 5, 0), NOTHING).labelled
 
 
 def knows(truth: Any, right: float, seed: int, sure: float = 2.0) -> Any:
@@ -130,23 +129,18 @@ def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
 
 def test_one_more_teacher_improves_where_accuracy_and_log_loss_surely_do() -> None:
     good, better = knows(TRUTH, 0.75, 0), knows(TRUTH, 0.95, 1)
-    assert improves(better, good, one_hot(TRUTH), False)
-    assert not improves(good, better, one_hot(TRUTH), False) and not improves(
-        good, good, one_hot(TRUTH), False
-    )
+    labels = one_hot(TRUTH)
+    assert improves(better, good, labels, False)
+    assert not improves(good, better, labels, False) and not improves(good, good, labels, False)
+
+
+SHARES = st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4)
 
 
 @settings(max_examples=30)
-@given(
-    right=st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4),
-    sure=st.floats(0.01, 15),
-    several=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_no_teacher_has_a_weight_below_nothing(
-    right: list[float], sure: float, several: bool, seed: int
-) -> None:
-    parts = [knows(TRUTH, share, seed + i, sure) for i, share in enumerate(right)]
+@given(right=SHARES, sure=st.floats(0.01, 15), several=st.booleans())
+def test_no_teacher_has_a_weight_below_nothing(right: list[float], sure: float, several: bool) -> None:
+    parts = [knows(TRUTH, share, i, sure) for i, share in enumerate(right)]
     parts = [part - sure / 2 for part in parts] if several else parts
     labels = one_hot(TRUTH)
     weights = stacking_weights(parts, labels, several)
@@ -162,9 +156,7 @@ def test_a_linear_teacher_is_better_than_the_most_frequent_label(short: bool, se
     data = dataset(table, several=several)
     if not short:  # words must come in three texts
         data = dataset([(f"{text} {text}", label) for text, label in table], several=several)
-    teacher = LinearTeacher(LinearOptions(short, 1.0, 0.5), several)
-    teacher.read(data.train.texts)
-    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), NOTHING).labelled
+    found = out_of_fold(LinearTeacher(LinearOptions(short, 1.0, 0.5), several), data.train)
     assert accuracy(found, data.train.labels, several) > 0.8
     assert found.shape == data.train.labels.shape
 
@@ -177,9 +169,7 @@ def test_random_labels_do_not_leak_into_their_own_predictions(in_order: bool) ->
     data = dataset(
         [(f"{text} {name:x}", str(label)) for (text, _), name, label in zip(rows(200, "a"), names, labels)]
     )
-    teacher = LinearTeacher(LinearOptions(), False)
-    teacher.read(data.train.texts)
-    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), NOTHING).labelled
+    found = out_of_fold(LinearTeacher(LinearOptions(), False), data.train)
     assert accuracy(found, data.train.labels, False) < 0.65  # fitted without folds it is 1
 
 

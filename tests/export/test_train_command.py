@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import signal
@@ -117,27 +116,6 @@ def test_a_log_is_labelled_without_the_texts_that_are_known(tmp_path: Path) -> N
     assert training["data"]["train_texts"] == {"sea": 30, "shop": 30}
     assert training["test"]["accuracy"] >= 0.9
     assert "8 of 48 texts" in result.stderr
-
-
-def test_suspicious_labels_are_listed_on_request(tmp_path: Path) -> None:
-    table = rows(600)
-    wrong = {3 + 11 * i for i in range(50)}
-    turned = {"sea": "shop", "shop": "sea"}
-    table = [(text, turned[label] if i in wrong else label) for i, (text, label) in enumerate(table)]
-    table += [("Same words, here", "sea"), ("same words here", "shop")] * 3
-    source, listed = write_csv(tmp_path / "d.csv", table), tmp_path / "suspects.csv"
-    result = train(source, "-o", tmp_path / "m.safetensors", "--suspects", listed, "--dry-run")
-    assert result.returncode == 0, result.stderr
-    with listed.open(newline="") as file:
-        found = list(csv.DictReader(file))
-    assert [row["why"] for row in found[:3]] == ["contradiction"] * 3, "side by side, first of all"
-    found = [row for row in found if row["why"] == "prediction"]
-    assert all(float(row["label_probability"]) < float(row["likely_probability"]) for row in found)
-    caught = {int(row["row"]) - 1 for row in found} & wrong
-    assert len(caught) > 0.7 * len(wrong) and len(caught) > 0.8 * len(found)  # a tenth is in the test part
-    for row in found:
-        assert table[int(row["row"]) - 1] == (row["text"], row["label"])
-    assert names(tmp_path) == {"d.csv", "suspects.csv"}
 
 
 # --- Stopped and continued ----------------------------------------------------------------------------------

@@ -6,35 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytest
-from edge_lstm_export.train import unlabelled
 from edge_lstm_export.train.unlabelled import augment, choose_unlabelled
 
 LEFT_OUT = {"a red door", "the green wall", "the moon"}
 
 
-@pytest.fixture
-def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unlabelled, "MOST_UNLABELLED", 50)
-
-
 def choose(texts: Sequence[str], seed: int = 0) -> tuple[tuple[str, ...], list[str]]:
-    return choose_unlabelled(texts, LEFT_OUT, seed, "log.txt")
+    return choose_unlabelled(texts, LEFT_OUT, seed, "log.txt", most=50)
 
 
-@pytest.mark.usefixtures("_few")
 def test_of_a_long_log_a_part_is_read_whatever_is_repeated() -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     texts = [f"the text {a}{b}" for a in letters for b in letters]
     chosen, (said,) = choose([*texts, *texts, *texts[:100]])
     assert len(chosen) == len(set(chosen)) == 50
-    assert list(chosen) == sorted(chosen, key=texts.index)
-    assert chosen == choose(texts)[0] != choose(texts, seed=1)[0]
-    assert set(chosen) == set(choose(texts[::-1])[0])
+    assert chosen == choose(texts)[0] == choose(texts[::-1])[0] != choose(texts, seed=1)[0]
     assert said == "of 1,452 texts of log.txt 50 are labelled, drawn at random"
 
 
-@pytest.mark.usefixtures("_few")
 def test_texts_that_differ_in_numbers_alone_are_one() -> None:
     orders = [f"the order {i} of {i} doors" for i in range(95)]
     others = ["the red house", "a red wall", "the green hedge"]

@@ -34,7 +34,7 @@ def test_what_often_spoils_a_training_is_said() -> None:
     few = split(*((f"text {i}", int(i > 85)) for i in range(90)), ("text 3", 1))
     said = warnings(few, split(("text 1", 0), ("new", 1)))
     assert "few training texts of b (5)" in said
-    assert "2 training texts repeat one with other labels: decide which are right (--suspects FILE" in said
+    assert "2 training texts repeat one with other labels: decide which are right" in said
     assert "1 test texts are training texts too" in said
     assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in warnings(
         few, labels=("A  B", "a b")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +23,6 @@ _SOURCES = (
 )
 _OUTPUT = "The checkpoint, a .safetensors file; not needed for --dry-run."
 _FORMAT = "csv, tsv, jsonl, parquet or text (fastText), where the name does not say."
-_SUSPECTS = "List the texts whose label looks wrong, as CSV."
 _PRESET = "Size: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
 _PLAN = "Run an edited plan of --dry-run --json."
 _EPOCHS = "Passes over the data, at most."
@@ -45,7 +43,6 @@ def command(
     label_column: Annotated[str | None, option("NAME", "Column of the labels.", _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
-    suspects: Annotated[Path | None, option("FILE", _SUSPECTS, _DATA)] = None,
     preset: Annotated[str | None, option("NAME", _PRESET, _MODEL, default="small")] = None,
     plan: Annotated[Path | None, option("FILE", _PLAN, _MODEL)] = None,
     epochs: Annotated[int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)] = None,
@@ -77,7 +74,6 @@ def command(
     data = DataOptions(
         test=test,
         seed=seed,
-        show_progress=sys.stderr.isatty(),
         input_format=input_format,
         text_column=text_column,
         label_column=label_column,
@@ -87,7 +83,7 @@ def command(
     size = Asked.preset if preset is None else preset
     asked = Asked(size, teacher, epochs=epochs, balance=balance, seed=seed)
     target, names = output or Path("model.safetensors"), _renaming(teacher_labels)
-    job = Job(tuple(sources), target, data, asked, edited, unlabelled, names, suspects, resume)
+    job = Job(tuple(sources), target, data, asked, edited, unlabelled, names, resume)
     if dry_run:
         _show_plan(job, as_json=as_json)
         return

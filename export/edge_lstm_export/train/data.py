@@ -50,19 +50,14 @@ class Split:
         return np.fromiter(map(text_key, self.texts), dtype=np.uint64, count=len(self))
 
     @cached_property
-    def rows(self) -> Ints:
-        """int64 [n], the number that each text had where it was read, from 1."""
-        return np.arange(1, len(self) + 1, dtype=np.int64)
-
-    @cached_property
     def strata(self) -> Ints:
         """int64 [n], see :func:`rarest`, counted in the split that was read: what splits texts evenly."""
         return rarest(self.labels)
 
     def subset(self, rows: Ints) -> Split:
-        """Return the given rows, in the given order, with their keys, numbers and strata."""
+        """Return the given rows, in the given order, with their keys and strata."""
         part = Split(tuple(self.texts[i] for i in rows), self.labels[rows])
-        vars(part).update(keys=self.keys[rows], rows=self.rows[rows], strata=self.strata[rows])
+        vars(part).update(keys=self.keys[rows], strata=self.strata[rows])
         return part
 
     def counts(self) -> list[int]:
@@ -193,17 +188,13 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
 
 
-def stratified_folds(strata: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """Return a fold for each row, from 0, each stratum spread evenly: int64 [n]."""
-    fold = np.empty(len(strata), np.int64)
+def folds_of(split: Split, folds: int, seed: int) -> Ints:
+    """Return a fold for each text, from 0, int64 [n]: labels spread evenly, duplicates together."""
+    rng = np.random.default_rng([seed, 0xCF])
+    _, first, same = np.unique(split.keys, return_index=True, return_inverse=True)
+    strata = split.strata[first]
+    fold = np.empty(len(first), np.int64)
     for label in np.unique(strata):
         rows = rng.permutation(np.flatnonzero(strata == label))
         fold[rows] = np.arange(len(rows)) % folds
-    return fold
-
-
-def folds_of(split: Split, folds: int, seed: int) -> Ints:
-    """Return a fold for each text, int64 [n]: labels spread evenly, duplicates together."""
-    _, first, same = np.unique(split.keys, return_index=True, return_inverse=True)
-    fold = stratified_folds(split.strata[first], folds, np.random.default_rng([seed, 0xCF]))
     return fold[same.reshape(-1)]

@@ -81,19 +81,16 @@ def from_plain(kind: type[T], values: object, where: str) -> T:
 class DataOptions(Options):
     """How sources are read.
 
-    data_dir: the folder that holds ``imdb`` already.
     test: a labelled file of test texts; test_share: without it and without a test split in the source, this
         share of each label's texts is held out, drawn by ``seed``; None: a tenth, of 2,000 texts or more.
     input_format, text_column, label_column: of labelled files that do not say them themselves.
     label_separator, label_columns: of texts with several labels, see tables.labelled.read_labelled.
     """
 
-    data_dir: Path | None = None
     test: Path | None = None
     test_share: float | None = between(None, 0, 1, below=True)
     seed: int = 0
     unlabelled: bool = False
-    show_progress: bool = False
     input_format: str | None = None
     text_column: str | None = None
     label_column: str | None = None

@@ -25,7 +25,6 @@ from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.train.data import Bools, Dataset
 from edge_lstm_export.train.history import draw_history, write_history
-from edge_lstm_export.train.label_issues import write_label_issues
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
@@ -44,8 +43,7 @@ class Job:
 
     sources: one data set, or labelled files. output: the checkpoint. unlabelled: a source of texts for the
     teachers to label. plan: an edited plan in the place of the one that ``asked`` makes. teacher_labels: a
-    classifier's label → the data's. suspects: where the texts whose label looks wrong are listed. resume:
-    go on with an interrupted training.
+    classifier's label → the data's. resume: go on with an interrupted training.
     """
 
     sources: tuple[str, ...]
@@ -55,7 +53,6 @@ class Job:
     plan: Plan | None = None
     unlabelled: str | None = None
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
-    suspects: Path | None = None
     resume: bool = False
 
     def beside(self, ending: str) -> Path:
@@ -70,8 +67,7 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written."""
-        history = self.beside("history.json"), self.beside("history.png")
-        return (self.output, self.partial, *history, *([self.suspects] if self.suspects else []))
+        return self.output, self.partial, self.beside("history.json"), self.beside("history.png")
 
 
 @dataclass(frozen=True)
@@ -95,8 +91,7 @@ class Inputs:
 
 
 def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs:
-    """Read the data and make the plan; nothing is written but ``job.suspects``. Raises DataError,
-    MissingPackageError."""
+    """Read the data and make the plan; nothing is written. Raises DataError, MissingPackageError."""
     asked = with_kind(job.asked)
     if job.plan is not None:
         of_plan = [name.partition(" ")[2] for name in job.plan.teachers if name.startswith(f"{CLASSIFIER} ")]
@@ -104,8 +99,6 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     if job.teacher_labels and not asked.classifier:
         raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
     dataset = _read(job, asked, say)
-    if job.suspects is not None:  # the validation texts too, not the test split
-        write_label_issues(dataset, job.suspects, long=facts_of(dataset).kind == "long", seed=job.data.seed)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
     if job.unlabelled is not None:
@@ -140,7 +133,7 @@ def run_job(
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
         keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, callbacks)
-        teachers = Teachers(plan, dataset.labels, callbacks.say, cache=job.output, names=job.teacher_labels)
+        teachers = Teachers(plan, dataset.labels, callbacks.say, job.teacher_labels)
         result = fit(
             dataset,
             plan,
@@ -154,7 +147,6 @@ def run_job(
         write_history(history, job.beside("history.json"), training=result.checkpoint.training)
         draw_history(history, job.beside("history.png"), title)
         job.partial.unlink(missing_ok=True)
-        teachers.forget()
     return result
 
 
@@ -249,7 +241,7 @@ def check_job(job: Job) -> None:
     if job.unlabelled is not None and job.asked.teacher == NO_TEACHER:
         raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
     for path in job.files:
-        check_writable(path, parents=path != job.suspects)
+        check_writable(path, parents=True)
     read = (*job.sources, job.data.test, job.unlabelled)
     check_distinct(job.files, [path for path in read if path is not None])
     if job.plan is None:
@@ -305,7 +297,7 @@ def train_files(
     """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
 
     sources: one data set, or labelled files; output: FILE.safetensors. asked: preset, teacher, epochs …
-    job: more fields of :class:`Job`: data, plan, unlabelled, suspects. Raises DataError, OutputError and
+    job: more fields of :class:`Job`: data, plan, unlabelled. Raises DataError, OutputError and
     MissingPackageError.
     """
     several = [sources] if isinstance(sources, (str, Path)) else sources

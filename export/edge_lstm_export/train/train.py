@@ -30,7 +30,7 @@ from edge_lstm_export.train.parts import Parts, put_together
 from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
-from edge_lstm_export.train.teachers.transformer import check_source, classifier_labels
+from edge_lstm_export.train.teachers.transformer import classifier_labels
 from edge_lstm_export.train.vocabulary import unknown_share
 from edge_lstm_export.train.warnings import result_warnings
 
@@ -212,7 +212,6 @@ def with_kind(asked: Asked) -> Asked:
     MissingPackageError."""
     if asked.teacher is None or asked.teacher in (NO_TEACHER, SENTIMENT):
         return asked
-    check_source(asked.teacher)
     return replace(asked, classifier=classifier_labels(asked.teacher) is not None)
 
 

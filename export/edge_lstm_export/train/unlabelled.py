@@ -1,6 +1,5 @@
-"""Texts for the teachers to label: some of a log, in memory that does not grow with it, and texts made of the
-labelled ones. A small network that sees a teacher's predictions for thousands of texts near the rows learns
-what the teacher knows.
+"""Texts for the teachers to label: some of a log, and texts made of the labelled ones. A small network that
+sees a teacher's predictions for thousands of texts near the rows learns what the teacher knows.
 
 Made is a text with words left out, a piece of it, the first half of it with the second half of another, or
 with words exchanged for another's; which way is drawn (after Tang et al., 2019). None inherits a label: that
@@ -10,8 +9,7 @@ of "not good" without "not" is another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from hashlib import blake2b
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -27,64 +25,45 @@ LEFT_OUT_SHARE, PIECE_SHARE = (0.1, 0.5), (0.3, 0.8)
 
 
 def choose_unlabelled(
-    texts: Iterable[str], left_out: Collection[str], seed: int, source: str
+    texts: Sequence[str], left_out: Collection[str], seed: int, source: str, most: int = MOST_UNLABELLED
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the different texts, in their order, and what a person should know of them, a line each.
+    """Return the different texts, sorted, and what a person should know of them, a line each.
 
     left_out: the labelled and the test texts. source: where the texts are from, for the lines. Of more than
-    MOST_UNLABELLED a random part is chosen, one of those that differ in numbers alone. The choice depends on
-    ``seed`` and on what the texts are, not on how often they occur.
+    ``most`` a random part is chosen, one of those that differ in numbers alone. How often a text occurs and
+    where decides nothing.
     """
-    lines = repeated = 0
-    sample: dict[int, tuple[int, str]] = {}  # key drawn by seed and text → (place, text)
-    for text in texts:
-        lines += 1
-        if text in left_out:
-            repeated += 1
-            continue
-        encoded = text.encode("utf-8", "surrogatepass")
-        key = int.from_bytes(blake2b(encoded, digest_size=8, key=b"%d" % seed).digest(), "little")
-        sample.setdefault(key, (lines, text))
-        if len(sample) > 4 * MOST_UNLABELLED:
-            sample = dict(sorted(sample.items())[: 2 * MOST_UNLABELLED])
-    chosen = [sample[key] for key in sorted(sample)]
-    if len(chosen) > MOST_UNLABELLED:
-        forms: dict[str, tuple[int, str]] = {}
-        for place, text in chosen:
-            forms.setdefault(_NUMBER.sub("0", text), (place, text))
-        chosen = list(forms.values())[:MOST_UNLABELLED]
-    remarks, of = [], f"of {lines:,} texts of {source}"
+    chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
+    remarks, of = [], f"of {len(texts):,} texts of {source}"
     if repeated:
         rest = "they are left out" if chosen else "none is left to label"
         remarks.append(f"{repeated:,} {of} are among the labelled or the test texts; {rest}")
-    if len(chosen) == MOST_UNLABELLED:
-        remarks.append(f"{of} {MOST_UNLABELLED:,} are labelled, drawn at random")
-    return tuple(text for _, text in sorted(chosen)), remarks
+    if len(chosen) > most:
+        order = np.random.default_rng([seed, 0xB2]).permutation(len(chosen)).tolist()
+        forms = {_NUMBER.sub("0", chosen[i]): chosen[i] for i in order}
+        chosen = sorted([*forms.values()][:most])
+        remarks.append(f"{of} {len(chosen):,} are labelled, drawn at random")
+    return tuple(chosen), remarks
 
 
 def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tuple[str, ...], Ints]:
     """Make at most ``each`` texts of every one of ``texts``; return them, different from each other and from
     those, with the fold that all their sources are of. fold: int64 [n], only texts of one are mixed."""
-    sources: dict[str, int] = {}
-    for i, text in _variants(texts, fold, each, seed):
-        if text.strip():
-            sources.setdefault(text, i)
-    for text in texts:
-        sources.pop(text, None)
-    return tuple(sources), fold[np.array([*sources.values()], np.int64)]
-
-
-def _variants(texts: Sequence[str], fold: Ints, each: int, seed: int) -> Iterator[tuple[int, str]]:
-    """Yield (number of the source, text), ``each`` times per text."""
     rng = np.random.default_rng([seed, 0x3D])
     # Where words have no spaces between them, characters take their place.
     unsegmented = [spaceless(text) for text in texts]
     units = [list(text) if alone else text.split() for text, alone in zip(texts, unsegmented)]
     members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
+    sources: dict[str, int] = {}
     for i, own in enumerate(units):
         for way in rng.random(each if own else 0):
             other = units[int(rng.choice(members[fold[i]]))] or own
-            yield i, ("" if unsegmented[i] else " ").join(_variant(own, other, float(way), rng))
+            made = ("" if unsegmented[i] else " ").join(_variant(own, other, float(way), rng))
+            if made.strip():
+                sources.setdefault(made, i)
+    for text in texts:
+        sources.pop(text, None)
+    return tuple(sources), fold[np.array([*sources.values()], np.int64)]
 
 
 def _variant(own: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:

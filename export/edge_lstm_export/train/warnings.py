@@ -13,7 +13,7 @@ import numpy as np
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import LabelScores, SetScores
 from edge_lstm.printable import listed, shorten
-from edge_lstm_export.train.data import Bools, Dataset, Split
+from edge_lstm_export.train.data import Dataset, Split
 
 if TYPE_CHECKING:  # it brings torch, which reading data does not need
     from edge_lstm_export.train.calibrate import Scores
@@ -32,15 +32,14 @@ def checked(dataset: Dataset) -> Dataset:
     if texts > 1 and different == 1:
         same = f"all {texts:,} training texts of {dataset.name} are the same {but}"
         raise DataError(f"{same}; name the column that holds the texts (--text-column)")
-    repeated, conflicts = texts - different, int(conflicting(train).sum())
+    repeated, conflicts = texts - different, _conflicting(train)
     shared = int(np.isin(test.keys, train.keys).sum()) if test is not None else 0
     warnings = [*dataset.warnings, *_label_warnings(dataset)]
     if repeated > _MANY_DUPLICATES * texts:
         share = f"{repeated:,} training texts ({repeated / texts:.1%})"
         warnings.append(f"{share} repeat another {but}: keep one of each")
     if conflicts:
-        how = "decide which are right (--suspects FILE lists them)"
-        warnings.append(f"{conflicts:,} training texts repeat one with other labels: {how}")
+        warnings.append(f"{conflicts:,} training texts repeat one with other labels: decide which are right")
     if shared:
         so = "so the test accuracy is too high: remove them from one of the two"
         warnings.append(f"{shared:,} test texts are training texts too, {so}")
@@ -48,12 +47,12 @@ def checked(dataset: Dataset) -> Dataset:
     return replace(dataset, warnings=tuple(warnings), checks={**dataset.checks, **checks})
 
 
-def conflicting(split: Split) -> Bools:
-    """Return whether each text has a duplicate with other labels: bool [n]."""
+def _conflicting(split: Split) -> int:
+    """Count the texts that have a duplicate with other labels."""
     _, first, group = np.unique(split.keys, return_index=True, return_inverse=True)
     group = group.reshape(-1)
     differs = (split.labels != split.labels[first][group]).any(axis=1)
-    return np.isin(group, group[differs])
+    return int(np.isin(group, group[differs]).sum())
 
 
 def _label_warnings(dataset: Dataset) -> Iterator[str]:

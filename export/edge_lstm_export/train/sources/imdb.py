@@ -1,5 +1,5 @@
-"""The Large Movie Review Dataset (Maas et al., 2011): its tar, found or downloaded, and read without
-unpacking. It holds ``train/LABEL/*.txt``, ``test/LABEL/*.txt``, and ``train/unsup/*.txt`` without a label."""
+"""The Large Movie Review Dataset (Maas et al., 2011): its tar, read without unpacking. It holds
+``train/LABEL/*.txt``, ``test/LABEL/*.txt``, and ``train/unsup/*.txt`` without a label."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_lstm.errors import DataError
-from edge_lstm.extras import needs
 from edge_lstm_export.train.data import Dataset, file_digest, label_names, make_split
 from edge_lstm_export.train.options import DataOptions
 
 IMDB, ARCHIVE = "imdb", "aclImdb_v1.tar.gz"
 URL = f"https://ai.stanford.edu/~amaas/data/sentiment/{ARCHIVE}"
-SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
 DATA_VARIABLE = "EDGE_LSTM_DATA"
-_BY_HAND = f"download {ARCHIVE} yourself and name its folder in {DATA_VARIABLE}"
 _UNLABELLED = "unsup"
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/([^/]+)/[^/]+\.txt", re.DOTALL)
 _LARGEST_TEXT = 16 << 20  # bytes
@@ -29,19 +26,13 @@ _LARGEST_TEXT = 16 << 20  # bytes
 def read_reviews(source: str, options: DataOptions) -> Dataset:
     """Read a tar (plain, gzip, bzip2 or xz) from front to end; the digest is that of the file.
 
-    source: the tar, or ``imdb``: the one in ``options.data_dir``, or else in the folder that EDGE_LSTM_DATA
-    names (any digest: it may have been packed again); without either it is downloaded once into the
-    platform's cache folder, its digest checked.
+    source: the tar, or ``imdb``: the one in the folder that EDGE_LSTM_DATA names.
 
-    Raises DataError where it is not there, cannot be downloaded, is no tar, is cut short, or holds what such
-    an archive does not.
+    Raises DataError where it is not there, is no tar, is cut short, or holds what such an archive does not.
     """
-    path, name = Path(source), Path(source).name
-    if source == IMDB:
-        folder, name = options.data_dir or os.environ.get(DATA_VARIABLE), IMDB
-        path = Path(folder, ARCHIVE) if folder else _download(show_progress=options.show_progress)
-        if not path.exists():
-            raise DataError(f"no {ARCHIVE} in {folder}; give a folder that holds it")
+    path = Path(os.environ.get(DATA_VARIABLE, ""), ARCHIVE) if source == IMDB else Path(source)
+    if source == IMDB and not path.exists():
+        raise DataError(f"no {path}; download it from {URL}, and name its folder in {DATA_VARIABLE}")
     try:
         with tarfile.open(path, "r:*") as tar:
             files = dict(_reviews(tar, path, options.unlabelled))
@@ -59,30 +50,15 @@ def read_reviews(source: str, options: DataOptions) -> Dataset:
     if not rows["train"]:
         raise DataError(f"{path} holds no texts in train/LABEL/*.txt and test/LABEL/*.txt, as aclImdb has")
     labels = label_names([label for _, label in rows["train"]], str(path))
-    splits = []
-    for part in ("train", "test"):
-        names = [(label,) for _, label in rows[part]]
-        splits.append(make_split([text for text, _ in rows[part]], names, labels, f"{path}, {part}"))
+    train, test = (
+        make_split([text for text, _ in rows[part]], [(label,) for _, label in rows[part]], labels, str(path))
+        for part in ("train", "test")
+    )
     more = tuple(text for text, _ in rows[_UNLABELLED])
     damaged = sum("\ufffd" in text for part in rows.values() for text, _ in part)
     warnings = (f"{damaged} texts are not UTF-8: what could not be read became U+FFFD",) if damaged else ()
-    train, test = splits[0], splits[1] if len(splits[1]) else None
-    return Dataset(name, labels, train, test, file_digest(path), False, more, warnings)
-
-
-def _download(*, show_progress: bool) -> Path:
-    with needs("train", "the download of imdb"):
-        import pooch
-
-    pooch.get_logger().setLevel("ERROR")
-    cache = pooch.os_cache("edge-lstm")
-    try:
-        return Path(pooch.retrieve(URL, f"sha256:{SHA256}", ARCHIVE, cache, progressbar=show_progress))
-    except ValueError:  # the digest: pooch has removed what it received
-        raise DataError(f"what {URL} sent is not the known archive; try again, or {_BY_HAND}") from None
-    except OSError as error:  # requests' errors are OSErrors too
-        reason = " ".join(str(error).split())[-200:] or type(error).__name__
-        raise DataError(f"cannot download {URL} into {cache} ({reason}); {_BY_HAND}") from None
+    name, digest = IMDB if source == IMDB else path.name, file_digest(path)
+    return Dataset(name, labels, train, test if len(test) else None, digest, False, more, warnings)
 
 
 def _reviews(tar: tarfile.TarFile, path: Path, unlabelled: bool) -> Iterator[tuple[tuple[str, ...], bytes]]:

@@ -62,10 +62,10 @@ def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
     for i, label in enumerate(labels):
         row = list(label) if isinstance(label, _COLLECTIONS) else [label]
         for value in row:
-            if _is_missing(value):
-                raise DataError(f"{where}: label {i} is missing ({value!r}); label the text, or remove it")
             if not isinstance(value, Hashable) or isinstance(value, _COLLECTIONS):
                 raise DataError(f"{where}: label {i} holds a {type(value).__name__}, which is no label")
+            if _is_missing(value):
+                raise DataError(f"{where}: label {i} is missing ({value!r}); label the text, or remove it")
             if (first := values.setdefault(str(value), value)) != value:
                 both = f"{value!r} and {first!r}"
                 raise DataError(f"{where}: {both} are two labels of the same name; use one type")
@@ -87,9 +87,7 @@ def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
 
 def _is_missing(value: Any) -> bool:
     """Return whether it is None, NaN, pandas.NaT or pandas.NA, which is not even unequal to itself."""
-    if value is None or isinstance(value, _COLLECTIONS):
-        return value is None
     try:
-        return bool(value != value)
+        return value is None or bool(value != value)
     except TypeError:
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -55,14 +55,14 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
     return checked(dataset)
 
 
-def read_texts(source: str, options: DataOptions) -> Iterator[str]:
-    """Yield the texts of a source without their labels: IMDB's unlabelled part, or every text of a file,
+def read_texts(source: str, options: DataOptions) -> tuple[str, ...]:
+    """Return the texts of a source without their labels: IMDB's unlabelled part, or every text of a file,
     whose column of texts may have another name than that of the labelled ones.
 
     Raises DataError where there is none.
     """
     if _has_parts(source):
-        texts = iter(read_reviews(source, replace(options, unlabelled=True)).unlabelled)
+        texts = read_reviews(source, replace(options, unlabelled=True)).unlabelled
     else:
         given = None if format_of(source) else options.input_format
         try:
@@ -71,12 +71,10 @@ def read_texts(source: str, options: DataOptions) -> Iterator[str]:
             if options.text_column is None:
                 raise
             inputs = open_inputs([source], options=ReadOptions(format=given))
-        texts = (row.text for row in inputs.rows() if row.text and not row.text.isspace())
-    first = next(texts, None)
-    if first is None:
+        texts = tuple(well_formed(row.text) for row in inputs.rows() if row.text and not row.text.isspace())
+    if not texts:
         raise DataError(f"{source} has no unlabelled text; give another --unlabelled, or leave it out")
-    yield well_formed(first)
-    yield from map(well_formed, texts)
+    return texts
 
 
 def _has_parts(source: str) -> bool:

@@ -43,8 +43,7 @@ class Teacher(ABC):
 
 
 class Regression(Teacher):
-    """A logistic regression on features. features: texts → float32 [n, width]; several: a text may have
-    several labels."""
+    """A logistic regression on features, texts → float32 [n, width]. several: one for each label."""
 
     def __init__(self, name: str, features: Callable[[Sequence[str]], Floats], several: bool) -> None:
         self.name, self.features, self.several = name, features, several

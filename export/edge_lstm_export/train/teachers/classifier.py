@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
-from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels, load_transformer
+from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels
+
+_reader_of = lru_cache(maxsize=1)(partial(TextReader, classifier=True))  # reads no text twice
 
 
 class ClassifierTeacher(Teacher):
@@ -60,11 +62,6 @@ def label_texts(
     if len(used) < 2:
         raise DataError(f"the teacher {source} gives all texts one label; give texts of several labels")
     return tuple(labels[i] for i in used), rows.reshape(-1)
-
-
-@lru_cache(maxsize=1)  # so that texts that it labelled first are not read again
-def _reader_of(source: str, say: Say) -> TextReader:
-    return TextReader(load_transformer(source, classifier=True), say)
 
 
 def _renamed(source: str, names: Mapping[str, str]) -> list[str]:

@@ -7,42 +7,31 @@ Frozen it knows what texts are about, fine-tuned what the labels are about. The 
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-from edge_lstm.atomic import write_atomically
 from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.logits import soft_cross_entropy
 from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import Predict, Regression, Say, Teacher, fit_layer, log_chances
 from edge_lstm_export.train.teachers.transformer import (
     TextReader,
     Transformer,
-    load_transformer,
     precision,
     progress,
     read_texts,
-    source_digest,
     threads,
 )
 
-# To be raised with every change that may give a text another prediction.
-_VERSION = 1
 BATCH, RATE, HEAD_RATE, WARMUP = 32, 1e-4, 1e-3, 0.06
 PASSES, FEWEST_STEPS = 2, 60
 CROP = 128  # word pieces of a text that a step reads
@@ -52,12 +41,7 @@ _SIMILAR = 16  # batches of texts that are sorted by length together
 
 
 class EncoderReader(TextReader):
-    """An encoder that several teachers share: loaded once, and its vector of a text computed once."""
-
-    def __init__(self, source: str, say: Say = lambda line: None) -> None:
-        """source: a folder, or a name on the hub. Raises what ``load_transformer`` raises."""
-        super().__init__(load_transformer(source), say)
-        self.source, self.name = source, Path(source).name
+    """An encoder, and its vectors of texts."""
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Means of the last layer: scaled to length 1, float32 [n, hidden], and their lengths [n]."""
@@ -70,45 +54,26 @@ class EncoderReader(TextReader):
         return Regression(f"{self.name}, linear probe", lambda texts: self.vectors(texts)[0], several)
 
 
-@dataclass
 class FineTunedEncoder(Teacher):
-    """The encoder, fine-tuned anew in each fit. cache: beside this path predictions stay on disk, so that an
-    interrupted training fine-tunes none of its encoders twice."""
+    """The encoder, fine-tuned anew in each fit."""
 
-    reader: EncoderReader
-    several: bool
-    seed: int = 0
-    cache: Path | None = None
-
-    def __post_init__(self) -> None:
-        self.name = f"{self.reader.name}, fine-tuned"
-
-    @cached_property
-    def _source(self) -> str:
-        return source_digest(self.reader.source) if self.cache else ""
+    def __init__(self, reader: EncoderReader, several: bool, seed: int = 0) -> None:
+        self.reader, self.several, self.seed = reader, several, seed
+        self.name = f"{reader.name}, fine-tuned"
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
-        """Fine-tune when the model predicts, unless what it predicts is on disk; predictions raise
-        OutputError."""
-        learnt = [self.texts[row] for row in rows]
-
-        def predict(asked: Ints) -> Floats:
-            texts = [self.texts[row] for row in asked]
-            made_of = [_VERSION, self._source, self.seed, self.several, learnt, labels.tolist(), texts]
-            logits = kept_outputs(
-                self.cache, made_of, lambda: read_texts(self._tune(learnt, labels), texts, self.reader.say)
-            )
-            return log_chances(logits, self.several)
-
-        return predict
-
-    def _tune(self, texts: list[str], labels: Bools) -> EncoderWithHead:
+        """See Teacher."""
+        texts, say = [self.texts[row] for row in rows], self.reader.say
         vectors, lengths = self.reader.vectors(texts)
         weights, bias = fit_layer(vectors, labels, self.several)
         # The head reads means that are not of length 1, but of about one length.
         model = EncoderWithHead(self.reader.model, weights / lengths.mean(), bias)
-        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=self.reader.say)
-        return model
+        fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=say)
+
+        def predict(asked: Ints) -> Floats:
+            return log_chances(read_texts(model, [self.texts[row] for row in asked], say), self.several)
+
+        return predict
 
 
 class EncoderWithHead(Transformer):
@@ -149,14 +114,11 @@ def fine_tune(
     with torch.random.fork_rng(devices=[]), threads(model):
         torch.manual_seed(seed)
         for step, rows in enumerate(itertools.islice(_batches(lengths, rng), steps), 1):
-            crops = [_crop(pieces[row], longest, rng) for row in rows]
+            starts = rng.integers(0, [max(1, len(pieces[row]) - longest + 1) for row in rows]).tolist()
+            crops = [pieces[row][start : start + longest] for row, start in zip(rows, starts)]
             with precision():
                 logits = model(*model.batch(crops)).float()
-            if several:
-                mean = functional.binary_cross_entropy_with_logits(logits, targets[rows])
-                loss = mean * targets.shape[1]
-            else:
-                loss = functional.cross_entropy(logits, targets[rows])
+            loss = soft_cross_entropy(logits, targets[rows], several=several)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -191,11 +153,6 @@ def _batches(lengths: Ints, rng: np.random.Generator) -> Iterator[Ints]:
         yield from (batches[i] for i in rng.permutation(len(batches)))
 
 
-def _crop(ids: Ints, size: int, rng: np.random.Generator) -> Ints:
-    start = int(rng.integers(0, max(1, len(ids) - size + 1)))
-    return ids[start : start + size]
-
-
 def encoder_words(encoder: Transformer) -> PretrainedWords | None:
     """The words that the encoder's tokenizer reads as one piece, and the embeddings of its pieces; None where
     it has none. Words are of letters alone, two or more, in scripts that put spaces between them."""
@@ -218,29 +175,3 @@ def encoder_words(encoder: Transformer) -> PretrainedWords | None:
         if pieces == [i]:
             place.setdefault(word, i)
     return PretrainedWords(tuple(place), table, np.array(list(place.values()), np.int64), read)
-
-
-def kept_outputs(cache: Path | None, made_of: object, make: Callable[[], Floats]) -> Floats:
-    """What ``make`` returns, float32, or returned before an interruption. cache: beside this path it stays on
-    disk until :func:`forget`; made_of: plain values, all that it depends on. Raises OutputError."""
-    if cache is None:
-        return make()
-    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
-    path = cache.with_name(f"{cache.name}.{key[:12]}.partial")
-    try:
-        with safe_open(path, framework="np") as file:
-            outputs: Floats = file.get_tensor("outputs")
-            if (file.metadata() or {}).get("key") == key:
-                return outputs
-    except (SafetensorError, OSError):
-        pass  # not there, or cut
-    outputs = make()
-    write_atomically(save({"outputs": outputs}, {"key": key}), path, parents=True)
-    return outputs
-
-
-def forget(cache: Path) -> None:
-    """Remove what any :func:`kept_outputs` left beside ``cache``."""
-    for path in list(cache.parent.glob("*.partial")):
-        if path.name.startswith(f"{cache.name}."):
-            path.unlink(missing_ok=True)

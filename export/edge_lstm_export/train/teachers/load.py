@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -25,13 +24,11 @@ FOLDS = 5
 
 @dataclass
 class Teachers:
-    """The teachers of one training. cache: beside it an encoder's predictions stay until the training is
-    done. names: a classifier's label → the data's, where they differ."""
+    """The teachers of one training. names: a classifier's label → the data's, where they differ."""
 
     plan: plans.Plan
     labels: Sequence[str]
     say: Say = lambda line: None
-    cache: Path | None = None
     names: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -62,13 +59,8 @@ class Teachers:
         if kind == plans.PROBE:
             return self._reader.probe(several)
         if kind == plans.FINE_TUNED:
-            return encoder.FineTunedEncoder(self._reader, several, self.plan.seed, self.cache)
+            return encoder.FineTunedEncoder(self._reader, several, self.plan.seed)
         return ClassifierTeacher(source, self.labels, self.names, say=self.say)
-
-    def forget(self) -> None:
-        """Remove what an interrupted training would have gone on from."""
-        if self.cache is not None:
-            encoder.forget(self.cache)
 
 
 def sentiment_improves(

@@ -7,7 +7,6 @@ opens a connection.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import os
@@ -22,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_lstm.errors import DataError, EdgeLSTMError
+from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
-from edge_lstm_export.train.data import Floats, Ints, file_digest
+from edge_lstm_export.train.data import Floats, Ints
 from edge_lstm_export.train.network import multiplies_bfloat16
 from edge_lstm_export.train.teachers.base import Say
 
@@ -111,10 +110,9 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
 
 
 def _windows(ids: Ints, size: int) -> list[Ints]:
-    count = min(MOST_WINDOWS, math.ceil(len(ids) / size))
-    if count <= 1:
-        return [ids]
-    return [ids[start : start + size] for start in np.linspace(0, len(ids) - size, count).astype(int)]
+    count = max(1, min(MOST_WINDOWS, math.ceil(len(ids) / size)))
+    starts = np.linspace(0, max(0, len(ids) - size), count).astype(int)
+    return [ids[start : start + size] for start in starts]
 
 
 @contextmanager
@@ -132,20 +130,6 @@ def threads(model: Transformer) -> Iterator[None]:
 def precision() -> AbstractContextManager[Any]:
     """bfloat16 products where the CPU has them; elsewhere they are slower than float32."""
     return torch.autocast("cpu", torch.bfloat16) if multiplies_bfloat16() else nullcontext()
-
-
-class TextReader:
-    """Reads each text once."""
-
-    def __init__(self, model: Transformer, say: Say) -> None:
-        self.model, self.say = model, say
-        self._memo: dict[str, Floats] = {}
-
-    def outputs(self, texts: Sequence[str]) -> Floats:
-        """float32 [n, width], see :func:`read_texts`."""
-        if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
-            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
-        return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)
 
 
 def progress(what: str, say: Say) -> Callable[[float], None]:
@@ -166,23 +150,12 @@ def progress(what: str, say: Say) -> Callable[[float], None]:
 # --- Where it comes from ------------------------------------------------------------------------------------
 
 
-def check_source(source: str) -> None:
-    """Ask before an hour of training whether there is a model. Raises DataError, MissingPackageError."""
-    _configuration(source)
-    folder = Path(source)
-    if not folder.is_dir():
-        return
-    if not any(folder.glob("*.safetensors")):
-        unsafe = [path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".h5")]
-        weights = f"weights in {unsafe[0]}, which can hold code" if unsafe else "no weights"
-        raise DataError(f"{source} has {weights}; give {_FOLDER} (save_pretrained writes them)")
-    if not (folder / "tokenizer.json").is_file() and not any(folder.glob("vocab*")):
-        raise DataError(f"{source} has no tokenizer; save the model's tokenizer there too")
-
-
 def classifier_labels(source: str) -> tuple[str, ...] | None:
     """The labels of a classifier, in the order of its outputs; None where the source is an encoder.
-    DataError where it does not choose one label of several."""
+
+    No weights are read, so that an hour of training does not begin without a model. Raises DataError where
+    there is none, or it does not choose one label of several, and MissingPackageError without transformers.
+    """
     config = _configuration(source)
     if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
         return None
@@ -191,7 +164,7 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
     return tuple(str(config.id2label[i]) for i in range(config.num_labels))
 
 
-def load_transformer(source: str, *, classifier: bool = False) -> Transformer:
+def load_transformer(source: str, classifier: bool = False) -> Transformer:
     """Raises DataError where it cannot be read, MissingPackageError without transformers."""
     _configuration(source)
     import transformers
@@ -201,19 +174,6 @@ def load_transformer(source: str, *, classifier: bool = False) -> Transformer:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True, **options)
         body = getattr(transformers, kind).from_pretrained(source, use_safetensors=True, **options)
     return Transformer(body, tokenizer)
-
-
-def source_digest(source: str) -> str:
-    """sha256 (hex) of a folder's configuration, tokenizer and weights; for a name on the hub, the name."""
-    digest, folder = hashlib.sha256(), Path(source)
-    if not folder.is_dir():
-        return f"hub: {source}"
-    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
-        try:
-            digest.update(f"{path.name} {file_digest(path)}".encode())
-        except OSError as error:
-            raise DataError(f"cannot read {path} ({error.strerror}); give another --teacher") from None
-    return digest.hexdigest()
 
 
 def _configuration(source: str) -> Any:
@@ -227,7 +187,19 @@ def _configuration(source: str) -> Any:
     if not Path(source).is_dir() and not _HUB_NAME.fullmatch(source):
         raise DataError(f"no teacher {source!r}: no folder, and no name on the hub; give {_FOLDER}")
     with _errors_of(source):
-        return transformers.AutoConfig.from_pretrained(source, **_options(source))
+        config = transformers.AutoConfig.from_pretrained(source, **_options(source))
+    if (folder := Path(source)).is_dir():
+        _check_folder(folder)
+    return config
+
+
+def _check_folder(folder: Path) -> None:
+    if not any(folder.glob("*.safetensors")):
+        unsafe = [path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".h5")]
+        weights = f"weights in {unsafe[0]}, which can hold code" if unsafe else "no weights"
+        raise DataError(f"{folder} has {weights}; give {_FOLDER} (save_pretrained writes them)")
+    if not (folder / "tokenizer.json").is_file() and not any(folder.glob("vocab*")):
+        raise DataError(f"{folder} has no tokenizer; save the model's tokenizer there too")
 
 
 def _options(source: str) -> dict[str, bool]:
@@ -239,11 +211,26 @@ def _errors_of(source: str) -> Iterator[None]:
     """Whatever transformers raises, as a DataError of one line."""
     try:
         yield
-    except EdgeLSTMError:
-        raise
     except Exception as error:
         if not Path(source).is_dir():
             reason = "no such folder, and not to be had from the Hugging Face hub"
             raise DataError(f"no teacher {source!r}: {reason}; give {_FOLDER}") from None
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"cannot use the teacher in {source} ({reason}); give {_FOLDER}") from None
+
+
+class TextReader:
+    """A transformer that several teachers share: loaded once, and its outputs for a text computed once.
+
+    source: a folder, or a name on the hub. Raises what :func:`load_transformer` raises.
+    """
+
+    def __init__(self, source: str, say: Say = lambda line: None, *, classifier: bool = False) -> None:
+        self.model, self.name, self.say = load_transformer(source, classifier), Path(source).name, say
+        self._memo: dict[str, Floats] = {}
+
+    def outputs(self, texts: Sequence[str]) -> Floats:
+        """float32 [n, width], see :func:`read_texts`."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._memo]:
+            self._memo.update(zip(new, read_texts(self.model, new, self.say)))
+        return np.array([self._memo[text] for text in texts], np.float32).reshape(-1, self.model.width)
