@@ -59,7 +59,7 @@ def test_the_checkpoint_tells_how_it_was_made(trained: Trained) -> None:
     assert training["data"]["name"] == "rows.csv" and len(training["data"]["sha256"]) == 64
     assert training["cross_validated"] and training["test"] is None
     assert training["validation"]["texts"] == 60 and training["data"]["validation_texts"] == 0
-    assert [teacher["name"] for teacher in training["teachers"]] == ["linear (words and characters)"]
+    assert [teacher["name"] for teacher in training["teachers"]] == ["linear"]
     assert (training["preset"], training["seed"], training["outcome"]) == ("tiny", 0, "finished")
     assert training["temperature"] > 0 and training["parts"]["ngrams"] > 0
     assert {*training["examples"]} < {text for text, _ in rows(60)}

@@ -22,7 +22,7 @@ from torch.nn import functional
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.linear import Matrix, svm_and_bayes
+from edge_lstm_export.train.linear import Matrix, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 
 Doubles = npt.NDArray[np.float64]
@@ -30,7 +30,6 @@ CHARACTERS = 2, 5
 FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
 _TEXTS_AT_A_TIME = 20_000
 _PAIR_BASE = 2**31  # a pair's key: left id · _PAIR_BASE + right id
-C = 0.5  # inverse regularisation of the SVMs
 RIDGE, RIDGE_OF_RESIDUAL, LOGISTIC_STEPS = 1e-4, 1e-6, 50
 # Of vectors of a lower rank: texts per step, peak learning rate, share of a text's n-grams that a step leaves
 # out, and how much of a target goes to all labels.
@@ -213,15 +212,12 @@ class SparseData:
         return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
 
 
-def fit_svm(data: SparseData, bayes: float) -> SparseWeights:
-    """A linear SVM for each label against the rest and, ``bayes`` times as strong, complement naive Bayes
-    (Rennie et al., 2003), which needs fewer texts: one column per logit."""
+def fit_svm(data: SparseData) -> SparseWeights:
+    """A linear SVM for each label against the rest: one column per logit."""
     x, weights = data.weighted()
-    counts = x if data.features.embeddings is None else x[:, : -data.features.embeddings.shape[1]]
-    bayes = 0.0 if data.several else bayes
-    coefficients, bias = svm_and_bayes(x, counts, data.labels, data.several, C, bayes)
-    folded = data.features.folded(np.asarray(coefficients * weights[:, None], np.float32))
-    return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), np.asarray(bias, np.float32))
+    coefficients, bias = svm_weights(x, data.labels, data.several)
+    folded = data.features.folded(coefficients * weights[:, None])
+    return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), bias)
 
 
 def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = RIDGE) -> SparseWeights:

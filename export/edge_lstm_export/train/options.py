@@ -162,29 +162,16 @@ class NetworkConfig(Options):
 
 
 @dataclass(frozen=True)
-class LinearOptions(Options):
-    """The linear teacher: TF-IDF of words, word pairs and characters (``short``), or of word 1- to 3-grams
-    weighted by naive-Bayes log ratios (long texts). c: inverse regularisation of the linear SVM; bayes: what
-    naive Bayes counts beside it; embeddings: the length of a text's meaning beside its n-grams."""
-
-    short: bool = True
-    c: float = between(0.5, 1e-6, 1e6)
-    bayes: float = between(0.0, 0, 100)
-    embeddings: float = between(0.0, 0, 100)
-
-
-@dataclass(frozen=True)
 class SparseOptions(Options):
-    """How the n-gram part is fitted: linear SVMs and naive Bayes on the rows' labels (``svm``), a logistic
+    """How the n-gram part is fitted: linear SVMs on the rows' labels (``svm``), a logistic
     regression on soft targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen
     for that (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a
     lower rank by gradient steps (``low-rank``), merged with SVMs where rows are few (``low-rank+svm``).
     embeddings: how much the pretrained meaning of a text counts beside its n-grams in the fit; 0 leaves it
-    out, as residual does. bayes: what naive Bayes counts beside an SVM; epochs: of low-rank vectors."""
+    out, as residual does. epochs: of low-rank vectors."""
 
     fit: SparseFit = "svm"
     embeddings: float = between(0.0, 0, 100)
-    bayes: float = between(0.0, 0, 100)
     epochs: int = between(20, 1, 10_000)
 
 

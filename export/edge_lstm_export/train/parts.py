@@ -171,13 +171,13 @@ class Parts:
         data = self._sparse_data(learnt if more is None else learnt.joined(more))
         options = self.plan.sparse
         if options.fit == "svm":
-            return ngrams.fit_svm(data, options.bayes)
+            return ngrams.fit_svm(data)
         if options.fit == "logistic":
             return ngrams.fit_logistic(data)
         weights = ngrams.fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, self.plan.seed)
         if options.fit == "low-rank+svm":
             labelled = self._sparse_data(learnt.subset(np.arange(len(self._rows_of(fold)[0]))))
-            weights = ngrams.merged(weights, ngrams.fit_svm(labelled, 0.0), labelled)
+            weights = ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
         return weights
 
     def fit_residual(self, network: Network) -> SparseWeights:
