@@ -172,8 +172,6 @@ def test_two_parts_are_weighed_by_what_they_know(several: bool) -> None:
     assert stack.lstm > 0.5 > 4 * abs(stack.sparse)
     other = fit_stack(PartLogits(noise, right, truth.astype(np.float32)), 9000, several=several)
     assert other.sparse > 0.5 > 4 * abs(other.lstm)
-    halved = stack.divided(2.0).logits(PartLogits(right, noise, truth))
-    np.testing.assert_allclose(halved, stack.logits(PartLogits(right, noise, truth)) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("labels", [2, 3])

@@ -113,7 +113,7 @@ class Parts:
 
     def examples(self, split: Split) -> Examples:
         """The split's texts as ids, with hard targets."""
-        return Examples.from_texts(self.tokenizer, split.texts, split.targets())
+        return Examples.from_texts(self.tokenizer, split.texts, split.labels.astype(np.float32))
 
     def new_network(self) -> Network:
         """A network with its first weights, drawn by the seed, and its n-grams."""
@@ -144,7 +144,7 @@ class Parts:
     def targets(self, fold: int | None = None) -> tuple[Floats, Floats]:
         """What is learnt: float32 [rows, L] and [pool, L], probabilities. fold: by teachers that saw no label
         of this fold, for the pool."""
-        labels = self.split.targets()
+        labels = self.rows.targets
         if self.predictions is None:
             return labels, self.pool.targets if self.soft_labels is None else self.soft_labels
         several, together = self.plan.network.several, self.predictions.predictions
