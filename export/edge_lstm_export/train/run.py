@@ -24,7 +24,7 @@ from edge_lstm.os_file import NO_FOLLOW, lock
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.train.data import Bools, Dataset
-from edge_lstm_export.train.history import draw_history, write_history
+from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.label_issues import write_label_issues
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
@@ -58,9 +58,10 @@ class Job:
     suspects: Path | None = None
     resume: bool = False
 
-    def beside(self, ending: str) -> Path:
-        """A file beside the checkpoint."""
-        return self.output.with_name(f"{self.output.stem}.{ending}")
+    @property
+    def history(self) -> Path:
+        """The course of the training, beside the checkpoint."""
+        return self.output.with_name(f"{self.output.stem}.history.json")
 
     @property
     def partial(self) -> Path:
@@ -70,8 +71,7 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written."""
-        history = self.beside("history.json"), self.beside("history.png")
-        return (self.output, self.partial, *history, *([self.suspects] if self.suspects else []))
+        return (self.output, self.partial, self.history, *([self.suspects] if self.suspects else []))
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,7 @@ def run_job(
             resume=keeper.progress(unfinished) if unfinished else None,
         )
         save_checkpoint(result.checkpoint, job.output)
-        history, title = result.loop.history, f"{job.output.name}: {dataset.name}"
-        write_history(history, job.beside("history.json"), training=result.checkpoint.training)
-        draw_history(history, job.beside("history.png"), title)
+        write_history(result.loop.history, job.history, training=result.checkpoint.training)
         job.partial.unlink(missing_ok=True)
         teachers.forget()
     return result
