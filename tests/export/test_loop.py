@@ -12,6 +12,7 @@ import pytest
 import torch
 from edge_lstm_export.train.calibrate import PartLogits, balance_offset, fit_stack, score
 from edge_lstm_export.train.examples import Examples, shuffled_batches, sorted_batches
+from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import (
     count_correct,
     fit_temperature,
@@ -132,11 +133,12 @@ def test_the_best_epoch_is_kept_and_a_run_without_gain_stops_early() -> None:
     contrary = replace(contrary, targets=contrary.targets[:, ::-1].copy())
     net = network()
     result = fit_network(net, examples(), LoopOptions(30, 8, 0.02, patience=2), 0, contrary)
-    assert result.outcome == "stopped early" and result.best is not None
-    assert len(result.history) == result.best.epoch + 2
-    assert result.best.calibrated_loss == min(r.calibrated_loss or 0 for r in result.history)
+    best = best_of(result.history)
+    assert result.outcome == "stopped early" and best is not None
+    assert len(result.history) == best.epoch + 2
+    assert best.calibrated_loss == min(r.calibrated_loss or 0 for r in result.history)
     loss = soft_cross_entropy(predict_logits(net, contrary), torch.from_numpy(contrary.targets))
-    assert float(loss) == pytest.approx(result.best.validation_loss)
+    assert float(loss) == pytest.approx(best.validation_loss)
 
 
 def test_what_cannot_be_learnt_is_refused() -> None:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -44,10 +44,6 @@ class Progress:
     tensors: Tensors
 
 
-def _ignore(*_: Any) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Callbacks:
     """What a caller hears of a training, and how it ends one. Each may raise KeyboardInterrupt.
@@ -59,12 +55,12 @@ class Callbacks:
     as long as it is asked.
     """
 
-    say: Callable[[str], None] = _ignore
-    started: Callable[[Network, Tokenizer, int], None] = _ignore
-    keep: Callable[[Progress], None] = _ignore
-    on_batch: Callable[[EpochRecord, int, int], None] = _ignore
-    on_epoch: Callable[[EpochRecord], None] = _ignore
-    should_stop: Callable[[], bool] = field(default=lambda: False)
+    say: Callable[[str], None] = lambda line: None
+    started: Callable[[Network, Tokenizer, int], None] = lambda network, tokenizer, texts: None
+    keep: Callable[[Progress], None] = lambda progress: None
+    on_batch: Callable[[EpochRecord, int, int], None] = lambda epoch, batch, batches: None
+    on_epoch: Callable[[EpochRecord], None] = lambda epoch: None
+    should_stop: Callable[[], bool] = lambda: False
     deferring: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
@@ -77,11 +73,6 @@ class LoopResult:
 
     outcome: Outcome
     history: tuple[EpochRecord, ...]
-
-    @property
-    def best(self) -> EpochRecord | None:
-        """See :func:`best_of`."""
-        return best_of(self.history)
 
 
 def fit_network(

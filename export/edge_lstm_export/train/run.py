@@ -35,8 +35,6 @@ from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.unlabelled import choose_unlabelled
 
-FEWEST_FACTS = 100  # rows of facts that stand in for those that are not read yet
-
 
 @dataclass(frozen=True)
 class Job:
@@ -251,7 +249,8 @@ def check_job(job: Job) -> None:
     read = (*job.sources, job.data.test, job.unlabelled)
     check_distinct(job.files, [path for path in read if path is not None])
     if job.plan is None:
-        make_plan(Facts(FEWEST_FACTS, 2), replace(job.asked, teacher=None))
+        any_facts = Facts(rows=100, labels=2)  # those of the data are not read yet
+        make_plan(any_facts, replace(job.asked, teacher=None))
 
 
 def _unfinished(job: Job) -> Checkpoint | None:

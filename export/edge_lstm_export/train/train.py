@@ -25,6 +25,7 @@ from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, PartLogits, Scores, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats, Split
+from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
@@ -156,6 +157,7 @@ def _provenance(
     """How the network came about, plain values, kept in the checkpoint and the model file. No clock is
     read."""
     dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
+    best = best_of(loop.history)
     return {
         "data": {
             "name": dataset.name,
@@ -178,7 +180,7 @@ def _provenance(
         "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,
         "outcome": loop.outcome,
         "epochs": len(loop.history),
-        "best_epoch": loop.best.epoch if loop.best else None,
+        "best_epoch": best.epoch if best else None,
         "examples": example_texts(parts.split, plan.examples, plan.seed),
         "validation": calibration.scores.to_dict() if calibration.scores else None,
         "cross_validated": calibration.scores is not None and not len(parts.validation),
