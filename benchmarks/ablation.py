@@ -70,7 +70,6 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     "word table": (off(word_table="none", related_words=False), "pretrained"),
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),
-    "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
     "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "ngrams"),
     "large vocabulary": (large_vocabulary_off, "plan.fitting_ngrams"),
     "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),

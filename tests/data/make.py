@@ -73,7 +73,6 @@ def plan() -> Plan:
         kb=250,
         text=options.TextOptions("keras"),
         network=options.NetworkConfig(400, 14, 30, **shape),
-        linear=options.LinearOptions(),
         sparse=options.SparseOptions("logistic"),
         validation=options.Validation(0.0),
         loop=options.LoopOptions(epochs=6, bfloat16=False, word_dropout=0.1),

@@ -58,7 +58,7 @@ def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("labels", [2, 3])
-@pytest.mark.parametrize("fit", ["svm", "bayes", "logistic", "low rank"])
+@pytest.mark.parametrize("fit", ["svm", "logistic", "low rank"])
 def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) -> None:
     tokenizer, examples, features = read(labels, 30)
     seen, new = examples.subset(np.arange(60)), examples.subset(np.arange(60, 30 * labels))
@@ -68,7 +68,7 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
         weights = fit_low_rank(data, 8, 20, seed=0)
         assert np.array_equal(weights.vectors, fit_low_rank(data, 8, 20, seed=0).vectors)
     else:
-        weights = fit_logistic(data) if fit == "logistic" else fit_svm(data, 0.5 * (fit == "bayes"))
+        weights = fit_logistic(data) if fit == "logistic" else fit_svm(data)
         assert weights.vectors.shape == (len(features.keys), data.outputs)
     assert (answers(weights, features, new) == new.targets.argmax(axis=1)).mean() > 0.9
     # A word that no text holds is read by its characters.
@@ -92,9 +92,7 @@ def test_a_fit_beside_logits_learns_what_they_leave_and_keeps_what_says_it() -> 
     assert few.words == len(few.keys) == 5
 
 
-@pytest.mark.parametrize(
-    "fit", [lambda data: fit_svm(data, 0.5), fit_logistic, lambda data: fit_low_rank(data, 4, 200, 0)]
-)
+@pytest.mark.parametrize("fit", [fit_svm, fit_logistic, lambda data: fit_low_rank(data, 4, 200, 0)])
 def test_several_labels_are_fitted_each_by_itself(fit: Any) -> None:
     tokenizer = Tokenizer(("one", "two", "none", "all"))
     texts = ["one all", "two all", "one two all", "none all"] * 10
@@ -118,7 +116,7 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
     x, _ = data.weighted()
     assert float(x.power(2).sum() / len(texts)) == pytest.approx(1 + 1 + 1.5**2, rel=1e-4)
     new = Examples.from_texts(tokenizer, ["tide", "queue"], targets[:2])  # in no text
-    for weights in (fit_svm(data, 0.5), fit_logistic(data)):
+    for weights in (fit_svm(data), fit_logistic(data)):
         assert answers(weights, features, new).tolist() == [0, 1]
 
 
@@ -126,7 +124,7 @@ def test_what_words_mean_counts_beside_the_ngrams_and_is_folded_into_their_vecto
 def test_the_network_answers_as_both_parts_together(labels: int) -> None:
     tokenizer, examples, features = read(labels, 6)
     data = SparseData(features, examples)
-    weights = fit_svm(data, 0.5) if labels < 20 else fit_low_rank(data, 8, 5, 0)
+    weights = fit_svm(data) if labels < 20 else fit_low_rank(data, 8, 5, 0)
     torch.manual_seed(0)
     shape = {"ngrams": len(features.keys), "ngram_dim": weights.vectors.shape[1]}
     network = Network(NetworkConfig(tokenizer.num_ids, 4, 5, True, "mean+max", labels, **shape)).eval()

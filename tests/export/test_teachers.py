@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_lstm_export.train.data import Split, folds_of
-from edge_lstm_export.train.options import LinearOptions
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.teachers.base import (
     Teacher,
@@ -149,14 +148,12 @@ def test_no_teacher_has_a_weight_below_nothing(right: list[float], sure: float, 
     assert log_losses(mixed, labels, several).sum() <= log_losses(equal, labels, several).sum() + 1e-3
 
 
-@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("characters", [True, False])
 @pytest.mark.parametrize("several", [True, False])
-def test_a_linear_teacher_is_better_than_the_most_frequent_label(short: bool, several: bool) -> None:
+def test_a_linear_teacher_is_better_than_the_most_frequent_label(characters: bool, several: bool) -> None:
     table = several_rows(150) if several else rows(150, ("sea", "shop", "zoo"))
     data = dataset(table, several=several)
-    if not short:  # words must come in three texts
-        data = dataset([(f"{text} {text}", label) for text, label in table], several=several)
-    found = out_of_fold(LinearTeacher(LinearOptions(short, 1.0, 0.5), several), data.train)
+    found = out_of_fold(LinearTeacher(several, characters=characters), data.train)
     assert accuracy(found, data.train.labels, several) > 0.8
     assert found.shape == data.train.labels.shape
 
@@ -169,7 +166,7 @@ def test_random_labels_do_not_leak_into_their_own_predictions(in_order: bool) ->
     data = dataset(
         [(f"{text} {name:x}", str(label)) for (text, _), name, label in zip(rows(200, "a"), names, labels)]
     )
-    found = out_of_fold(LinearTeacher(LinearOptions(), False), data.train)
+    found = out_of_fold(LinearTeacher(False), data.train)
     assert accuracy(found, data.train.labels, False) < 0.65  # fitted without folds it is 1
 
 

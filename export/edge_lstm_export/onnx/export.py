@@ -100,8 +100,8 @@ class _Draft:
         self.checkpoint, self.int8 = checkpoint, int8
         self.tokenizer = replace(checkpoint.tokenizer, length=length or checkpoint.tokenizer.length)
         config, length = checkpoint.network.config, self.tokenizer.length
-        linear = checkpoint.plan.get("linear")
-        long = isinstance(linear, dict) and linear.get("short") is False  # a plan for long texts
+        loop = checkpoint.plan.get("loop")
+        long = isinstance(loop, dict) and loop.get("word_vectors") is True  # a plan for long texts
         weights = weights_from_network(config, checkpoint.network.weights())
         self._model = graph.build(weights, config, length, int8=int8, long=long)
         self.classifier = Classifier.from_model(self._file([], None))

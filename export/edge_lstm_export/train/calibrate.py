@@ -7,7 +7,7 @@ All of it is fitted on texts that the network did not learn from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -103,10 +103,6 @@ class Stack:
         """float32 [n, outputs]."""
         return np.asarray(self.lstm * parts.lstm + self.sparse * parts.sparse + self.bias, np.float32)
 
-    def divided(self, temperature: float) -> Stack:
-        """The same for logits that are divided by a temperature."""
-        return Stack(self.lstm / temperature, self.sparse / temperature, self.bias / np.float32(temperature))
-
 
 def expected_stack(learnt_from: int, outputs: int) -> Stack:
     """The weights where no text has judged the parts. learnt_from: texts that the LSTM learnt from."""
@@ -120,15 +116,11 @@ def fit_stack(parts: PartLogits, learnt_from: int, *, several: bool) -> Stack:
     Each part is first made probabilities of its own, so that the prior weights mean shares: a network that
     knows few texts by heart answers new ones with large logits.
     """
-    outputs = parts.lstm.shape[1]
-    targets = torch.from_numpy(parts.targets)
-    scales = [
-        1 / fit_temperature(torch.from_numpy(part), targets, several=several)
-        for part in (parts.lstm, parts.sparse)
-    ]
-    scaled = [part * np.float32(scale) for part, scale in zip((parts.lstm, parts.sparse), scales)]
-    prior = expected_stack(learnt_from, outputs)
-    expected = np.array([prior.lstm, prior.sparse, *np.zeros(outputs)])
+    both, targets = (parts.lstm, parts.sparse), torch.from_numpy(parts.targets)
+    scales = [1 / fit_temperature(torch.from_numpy(part), targets, several=several) for part in both]
+    scaled = [part * np.float32(scale) for part, scale in zip(both, scales)]
+    prior = expected_stack(learnt_from, parts.lstm.shape[1])
+    expected = np.array([prior.lstm, prior.sparse, *prior.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
         logits = weights[0] * scaled[0] + weights[1] * scaled[1] + weights[2:]
@@ -198,29 +190,3 @@ class Calibration:
     scores: Scores | SetScores | None = None
     curve: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
-
-
-def calibrate(
-    stack: Stack,
-    unseen: PartLogits,
-    labels: Bools,
-    names: tuple[str, ...],
-    where: str,
-    *,
-    balance: bool,
-    several: bool,
-) -> Calibration:
-    """Divide the stack by the temperature, add the offset of ``balance``, and measure.
-
-    unseen: logits for texts that no part had learnt from, ``where`` says which; labels: bool [n, L], theirs.
-    """
-    targets = torch.from_numpy(unseen.targets)
-    temperature = fit_temperature(torch.from_numpy(stack.logits(unseen)), targets, several=several)
-    stack = stack.divided(temperature)
-    if balance:
-        stack = replace(stack, bias=stack.bias + balance_offset(stack.logits(unseen), labels))
-    logits = torch.from_numpy(stack.logits(unseen))
-    chances = probabilities(logits, several=several)
-    thresholds = choose_thresholds(labels, chances) if several else None
-    curve = None if several else RiskCoverage.of(chances, labels.argmax(axis=1), where)
-    return Calibration(stack, temperature, score(logits, labels, names, thresholds), curve, thresholds)

@@ -64,10 +64,6 @@ class Split:
         """Count the texts of each label."""
         return self.labels.sum(axis=0).tolist()  # type: ignore[no-any-return]
 
-    def targets(self) -> Floats:
-        """float32 [n, L], 1 for each label of a text."""
-        return self.labels.astype(np.float32)
-
 
 @dataclass(frozen=True)
 class Dataset:

@@ -11,15 +11,16 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import OOV_ID, PAD_ID, Tokenizer
-from edge_lstm_export.train.examples import Examples, cropped, evaluation_batches, shuffled_batches
+from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
 from edge_lstm_export.train.logits import count_correct, fit_temperature, soft_cross_entropy
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
@@ -43,10 +44,6 @@ class Progress:
     tensors: Tensors
 
 
-def _ignore(*_: Any) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Callbacks:
     """What a caller hears of a training, and how it ends one. Each may raise KeyboardInterrupt.
@@ -58,12 +55,12 @@ class Callbacks:
     as long as it is asked.
     """
 
-    say: Callable[[str], None] = _ignore
-    started: Callable[[Network, Tokenizer, int], None] = _ignore
-    keep: Callable[[Progress], None] = _ignore
-    on_batch: Callable[[EpochRecord, int, int], None] = _ignore
-    on_epoch: Callable[[EpochRecord], None] = _ignore
-    should_stop: Callable[[], bool] = field(default=lambda: False)
+    say: Callable[[str], None] = lambda line: None
+    started: Callable[[Network, Tokenizer, int], None] = lambda network, tokenizer, texts: None
+    keep: Callable[[Progress], None] = lambda progress: None
+    on_batch: Callable[[EpochRecord, int, int], None] = lambda epoch, batch, batches: None
+    on_epoch: Callable[[EpochRecord], None] = lambda epoch: None
+    should_stop: Callable[[], bool] = lambda: False
     deferring: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
@@ -76,11 +73,6 @@ class LoopResult:
 
     outcome: Outcome
     history: tuple[EpochRecord, ...]
-
-    @property
-    def best(self) -> EpochRecord | None:
-        """See :func:`best_of`."""
-        return best_of(self.history)
 
 
 def fit_network(
@@ -280,7 +272,7 @@ def predict_logits(
     network.eval()
     logits = torch.empty(len(examples), network.config.logits)
     with torch.no_grad():
-        for rows in evaluation_batches(examples, EVALUATION_BATCH):
+        for rows in sorted_batches(examples, np.arange(len(examples)), EVALUATION_BATCH):
             logits[torch.from_numpy(rows)] = network(*examples.padded(rows))
             on_batch()
     return logits

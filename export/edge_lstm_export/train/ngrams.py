@@ -22,7 +22,7 @@ from torch.nn import functional
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.linear import Matrix, svm_and_bayes
+from edge_lstm_export.train.linear import Matrix, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 
 Doubles = npt.NDArray[np.float64]
@@ -30,7 +30,6 @@ CHARACTERS = 2, 5
 FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
 _TEXTS_AT_A_TIME = 20_000
 _PAIR_BASE = 2**31  # a pair's key: left id · _PAIR_BASE + right id
-C = 0.5  # inverse regularisation of the SVMs
 RIDGE, RIDGE_OF_RESIDUAL, LOGISTIC_STEPS = 1e-4, 1e-6, 50
 # Of vectors of a lower rank: texts per step, peak learning rate, share of a text's n-grams that a step leaves
 # out, and how much of a target goes to all labels.
@@ -213,15 +212,12 @@ class SparseData:
         return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
 
 
-def fit_svm(data: SparseData, bayes: float) -> SparseWeights:
-    """A linear SVM for each label against the rest and, ``bayes`` times as strong, complement naive Bayes
-    (Rennie et al., 2003), which needs fewer texts: one column per logit."""
+def fit_svm(data: SparseData) -> SparseWeights:
+    """A linear SVM for each label against the rest: one column per logit."""
     x, weights = data.weighted()
-    counts = x if data.features.embeddings is None else x[:, : -data.features.embeddings.shape[1]]
-    bayes = 0.0 if data.several else bayes
-    coefficients, bias = svm_and_bayes(x, counts, data.labels, data.several, C, bayes)
-    folded = data.features.folded(np.asarray(coefficients * weights[:, None], np.float32))
-    return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), np.asarray(bias, np.float32))
+    coefficients, bias = svm_weights(x, data.labels, data.several)
+    folded = data.features.folded(coefficients * weights[:, None])
+    return SparseWeights(folded, np.eye(data.outputs, dtype=np.float32), bias)
 
 
 def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = RIDGE) -> SparseWeights:
@@ -287,29 +283,6 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
     table[np.bincount(x.indices, minlength=len(table)) == 0] = 0  # in no text, never trained
     weight, bias = (value.detach().numpy().copy() for value in (head.weight, head.bias))
     return SparseWeights(data.features.folded(table), weight, bias)
-
-
-def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> SparseWeights:
-    """Vectors as wide as the first's for the mean of both's logits, the second's made as large as the
-    first's.
-
-    Kept are the directions in which the logits of the texts differ most (singular value decomposition).
-    """
-    count, width = first.head.shape
-    roots = data.examples.roots
-    total, bias = np.zeros((len(data.features.keys), count), np.float32), np.zeros(count, np.float32)
-    scale = None
-    for weights in (first, second):
-        vectors = weights.vectors @ weights.head.T
-        vectors = vectors if data.several else vectors - vectors.mean(axis=1, keepdims=True)
-        spread = max(1e-6, float(np.std((data.held @ vectors) / roots)))
-        scale = scale or spread
-        total += np.float32(0.5 * scale / spread) * vectors
-        bias += np.float32(0.5 * scale / spread) * weights.bias
-    _, _, axes = np.linalg.svd((data.held @ total) / roots, full_matrices=False)
-    head = np.zeros((count, width), np.float32)
-    head[:, : len(axes)] = axes[:width].T
-    return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
 
 
 def _dropped(x: Matrix, start: int, rows: int, rng: np.random.Generator) -> Matrix:

@@ -17,7 +17,7 @@ from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
-SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
+SparseFit = Literal["svm", "logistic", "low-rank", "residual"]
 
 # Up to so many labels an n-gram has a column for each logit, with more a vector of a lower rank.
 MOST_EXACT_LABELS = 16
@@ -159,29 +159,15 @@ class NetworkConfig(Options):
 
 
 @dataclass(frozen=True)
-class LinearOptions(Options):
-    """The linear teacher: TF-IDF of words, word pairs and characters (``short``), or of word 1- to 3-grams
-    weighted by naive-Bayes log ratios (long texts). c: inverse regularisation of the linear SVM; bayes: what
-    naive Bayes counts beside it; embeddings: the length of a text's meaning beside its n-grams."""
-
-    short: bool = True
-    c: float = between(0.5, 1e-6, 1e6)
-    bayes: float = between(0.0, 0, 100)
-    embeddings: float = between(0.0, 0, 100)
-
-
-@dataclass(frozen=True)
 class SparseOptions(Options):
-    """How the n-gram part is fitted: linear SVMs and naive Bayes on the rows' labels (``svm``), a logistic
-    regression on soft targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen
-    for that (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a
-    lower rank by gradient steps (``low-rank``), merged with SVMs where rows are few (``low-rank+svm``).
-    embeddings: how much the pretrained meaning of a text counts beside its n-grams in the fit; 0 leaves it
-    out, as residual does. bayes: what naive Bayes counts beside an SVM; epochs: of low-rank vectors."""
+    """How the n-gram part is fitted: linear SVMs on the rows' labels (``svm``), a logistic regression on soft
+    targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen for that
+    (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a lower rank
+    by gradient steps (``low-rank``). embeddings: how much the pretrained meaning of a text counts beside its
+    n-grams in the fit; 0 leaves it out, as residual does. epochs: of low-rank vectors."""
 
     fit: SparseFit = "svm"
     embeddings: float = between(0.0, 0, 100)
-    bayes: float = between(0.0, 0, 100)
     epochs: int = between(20, 1, 10_000)
 
 

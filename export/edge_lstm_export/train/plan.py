@@ -21,7 +21,6 @@ from edge_lstm.text import spaceless, split_marks
 from edge_lstm_export.train.data import UNSEGMENTED_SHARE, Dataset
 from edge_lstm_export.train.options import (
     MOST_EXACT_LABELS,
-    LinearOptions,
     LoopOptions,
     NetworkConfig,
     Options,
@@ -133,7 +132,6 @@ class Plan(Options):
     kb: int = between(300, 1, 500_000)
     text: TextOptions = field(default_factory=TextOptions)
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    linear: LinearOptions = field(default_factory=LinearOptions)
     sparse: SparseOptions = field(default_factory=SparseOptions)
     validation: Validation = field(default_factory=Validation)
     loop: LoopOptions = field(default_factory=LoopOptions)
@@ -164,7 +162,7 @@ class Plan(Options):
                 "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
             )
         fit, network = self.sparse.fit, self.network
-        if network.ngrams and not fit.startswith("low-rank") and network.ngram_dim != network.logits:
+        if network.ngrams and fit != "low-rank" and network.ngram_dim != network.logits:
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
@@ -251,9 +249,7 @@ OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
 # most of one row.
 AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
-# What naive Bayes counts beside an SVM, and the meaning of a text beside its n-grams.
-BAYES, EMBEDDINGS = 0.5, 1.5
-MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
+EMBEDDINGS = 1.5  # what the meaning of a text counts beside its n-grams
 
 
 # --- The decisions ------------------------------------------------------------------------------------------
@@ -277,13 +273,11 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     pool = facts.rows * augmentation + unlabelled
     length = TextOptions.length if asked.length is None else asked.length
     embeddings = 0.0 if table == "none" else EMBEDDINGS
-    linear = LinearOptions(facts.kind != "long", 1.0 if few else 0.5, BAYES, embeddings)
     return Plan(
         preset=asked.preset,
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords", length),
         network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
-        linear=LinearOptions() if seed else linear,
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
@@ -344,11 +338,10 @@ def _augmentation(facts: Facts, experts: list[str]) -> int:
 
 def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
     if facts.kind == "many labels":
-        with_svms = facts.rows < FEW_ROWS and facts.labels <= MOST_SVM_LABELS and not facts.several
-        return SparseOptions("low-rank+svm" if with_svms else "low-rank", embeddings)
+        return SparseOptions("low-rank", embeddings)
     if soft or facts.kind == "long":
         return SparseOptions("logistic", embeddings)
-    return SparseOptions("svm", embeddings, BAYES)
+    return SparseOptions("svm", embeddings)
 
 
 def _validation(facts: Facts, asked: Asked) -> Validation:

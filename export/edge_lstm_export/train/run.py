@@ -24,7 +24,7 @@ from edge_lstm.os_file import NO_FOLLOW, lock
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.train.data import Bools, Dataset
-from edge_lstm_export.train.history import draw_history, write_history
+from edge_lstm_export.train.history import write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
@@ -33,8 +33,6 @@ from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.unlabelled import choose_unlabelled
-
-FEWEST_FACTS = 100  # rows of facts that stand in for those that are not read yet
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,10 @@ class Job:
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
     resume: bool = False
 
-    def beside(self, ending: str) -> Path:
-        """A file beside the checkpoint."""
-        return self.output.with_name(f"{self.output.stem}.{ending}")
+    @property
+    def history(self) -> Path:
+        """The course of the training, beside the checkpoint."""
+        return self.output.with_name(f"{self.output.stem}.history.json")
 
     @property
     def partial(self) -> Path:
@@ -67,7 +66,7 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written."""
-        return self.output, self.partial, self.beside("history.json"), self.beside("history.png")
+        return self.output, self.partial, self.history
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,7 @@ def run_job(
             resume=keeper.progress(unfinished) if unfinished else None,
         )
         save_checkpoint(result.checkpoint, job.output)
-        history, title = result.loop.history, f"{job.output.name}: {dataset.name}"
-        write_history(history, job.beside("history.json"), training=result.checkpoint.training)
-        draw_history(history, job.beside("history.png"), title)
+        write_history(result.loop.history, job.history, training=result.checkpoint.training)
         job.partial.unlink(missing_ok=True)
     return result
 
@@ -245,7 +242,8 @@ def check_job(job: Job) -> None:
     read = (*job.sources, job.data.test, job.unlabelled)
     check_distinct(job.files, [path for path in read if path is not None])
     if job.plan is None:
-        make_plan(Facts(FEWEST_FACTS, 2), replace(job.asked, teacher=None))
+        any_facts = Facts(rows=100, labels=2)  # those of the data are not read yet
+        make_plan(any_facts, replace(job.asked, teacher=None))
 
 
 def _unfinished(job: Job) -> Checkpoint | None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from edge_lstm import __version__
+from edge_lstm.answering import RiskCoverage
 from edge_lstm.errors import DataError
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.onnx.weights import round_to_int8
@@ -24,6 +25,8 @@ from edge_lstm_export.train import calibrate
 from edge_lstm_export.train.calibrate import Calibration, PartLogits, Scores, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats, Split
+from edge_lstm_export.train.history import best_of
+from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.parts import Parts, put_together
@@ -105,19 +108,20 @@ def fit(
         thresholds=calibration.thresholds,
         abstention=calibration.curve,
     )
-    dropped = parts.predictions.dropped if parts.predictions else ()
-    remarks = (*map(_left_out, dropped), *result_warnings(calibration.scores))
+    left_out = (
+        f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
+        for name, with_it, without in (parts.predictions.dropped if parts.predictions else ())
+    )
+    remarks = (*left_out, *result_warnings(calibration.scores))
     return Result(checkpoint, loop, calibration.scores, test, remarks)
 
 
-def _left_out(teacher: tuple[str, float, float]) -> str:
-    name, with_it, without = teacher
-    return f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
-
-
 def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calibration:
-    """unseen: of the validation texts, or of the rows by cross-validation. residual: the n-grams' logits are
-    added to the LSTM's own."""
+    """Weigh the parts, divide by the temperature, add the offset for rare labels, and measure.
+
+    unseen: of texts that no part had learnt from: the validation part, or the rows by cross-validation.
+    residual: the n-grams' logits are added to the LSTM's own.
+    """
     plan, examples = parts.plan, len(parts.rows) + len(parts.pool)
     several = plan.network.several
     stack = calibrate.expected_stack(examples, parts.config.logits)
@@ -127,11 +131,20 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
         stack = calibrate.fit_stack(unseen, examples, several=several)
     if unseen is None:
         return Calibration(stack)
-    truth, where = parts.split, "training texts, cross-validated"
+    labels, where = parts.split.labels, "training texts, cross-validated"
     if len(parts.validation):
-        truth, where = parts.validation, "validation part"
-    labels, balance = parts.dataset.labels, plan.balance and not several
-    return calibrate.calibrate(stack, unseen, truth.labels, labels, where, balance=balance, several=several)
+        labels, where = parts.validation.labels, "validation part"
+    logits, targets = torch.from_numpy(stack.logits(unseen)), torch.from_numpy(unseen.targets)
+    temperature = fit_temperature(logits, targets, several=several)
+    stack = Stack(stack.lstm / temperature, stack.sparse / temperature, stack.bias / np.float32(temperature))
+    if plan.balance and not several:
+        stack = replace(stack, bias=stack.bias + calibrate.balance_offset(stack.logits(unseen), labels))
+    logits = torch.from_numpy(stack.logits(unseen))
+    chances = probabilities(logits, several=several)
+    thresholds = calibrate.choose_thresholds(labels, chances) if several else None
+    curve = None if several else RiskCoverage.of(chances, labels.argmax(axis=1), where)
+    scores = calibrate.score(logits, labels, parts.dataset.labels, thresholds)
+    return Calibration(stack, temperature, scores, curve, thresholds)
 
 
 def _provenance(
@@ -144,6 +157,7 @@ def _provenance(
     """How the network came about, plain values, kept in the checkpoint and the model file. No clock is
     read."""
     dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
+    best = best_of(loop.history)
     return {
         "data": {
             "name": dataset.name,
@@ -166,7 +180,7 @@ def _provenance(
         "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,
         "outcome": loop.outcome,
         "epochs": len(loop.history),
-        "best_epoch": loop.best.epoch if loop.best else None,
+        "best_epoch": best.epoch if best else None,
         "examples": example_texts(parts.split, plan.examples, plan.seed),
         "validation": calibration.scores.to_dict() if calibration.scores else None,
         "cross_validated": calibration.scores is not None and not len(parts.validation),

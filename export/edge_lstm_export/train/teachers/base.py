@@ -173,9 +173,9 @@ def stacking_weights(parts: Sequence[Floats], labels: Bools, several: bool) -> l
 
 def improves(with_it: Floats, without: Floats, labels: Bools, several: bool) -> bool:
     """Whether predictions of one more teacher are surely better: the accuracy rises, and the mean log loss
-    falls by two standard errors or more."""
+    falls by three standard errors or more."""
     better = accuracy(with_it, labels, several) > accuracy(without, labels, several)
-    return better and log_loss_gain(with_it, without, labels, several) >= 2
+    return better and log_loss_gain(with_it, without, labels, several) >= 3
 
 
 def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_lstm_export.train import plan as plans
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
-from edge_lstm_export.train.options import MOST_EXACT_LABELS, LinearOptions
+from edge_lstm_export.train.options import MOST_EXACT_LABELS
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher, accuracy, cross_fit, improves, stacked
@@ -53,7 +53,8 @@ class Teachers:
     def _teacher(self, kind: str, source: str) -> Teacher:
         several = self.plan.network.several
         if kind == plans.LINEAR:
-            return LinearTeacher(self.plan.linear, several, self.words)
+            long = self.plan.loop.word_vectors
+            return LinearTeacher(several, characters=not long, words=self.words)
         if kind == plans.SENTIMENT:
             return sentiment_teacher(several)
         if kind == plans.PROBE:
@@ -90,8 +91,7 @@ def sentiment_improves(
     frequent = np.broadcast_to(np.log(labels.mean(axis=0).clip(1e-6)), alone.shape).astype(np.float32)
     if not improves(alone, frequent, labels, False):
         return None
-    options = LinearOptions(bayes=plans.BAYES, embeddings=plans.EMBEDDINGS)
-    without = stacked([logits(LinearTeacher(options, False, words))], labels, False)
+    without = stacked([logits(LinearTeacher(False, words=words))], labels, False)
     with_it = stacked([without, alone], labels, False)
     if not improves(with_it, without, labels, False):
         return None
