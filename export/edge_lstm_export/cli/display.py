@@ -147,7 +147,7 @@ def print_report(job: Job, result: Result, seconds: float) -> None:
         answered = [f"{share:g} answers {point.answered / curve.texts:.0%}" for share, point in promised]
         print(f"--abstain {', '.join(answered)}" if answered else "too few texts for --abstain")
     print(f"checkpoint {printable(str(job.output))}")
-    print(f"history    {printable(str(job.history))}")
+    print(f"history    {printable(str(job.beside('history.json')))}, {job.beside('history.png').name}")
     print(f"finished in {duration(seconds)}")
 
 

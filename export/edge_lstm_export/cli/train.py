@@ -57,9 +57,9 @@ def command(
 ) -> None:
     """Train a classifier from labelled text.
 
-    Writes FILE and beside it the history of the training (.history.json). What it will do is decided before
-    it runs: see --dry-run. Ctrl-C stops it at the next batch; --resume continues there and comes to the same
-    result.
+    Writes FILE and beside it the history of the training (.history.json, .history.png). What it will do is
+    decided before it runs: see --dry-run. Ctrl-C stops it at the next batch; --resume continues there and
+    comes to the same result.
     """
     from edge_lstm.cli.streams import spared_output
     from edge_lstm_export.train.options import DataOptions

@@ -24,7 +24,7 @@ from edge_lstm.os_file import NO_FOLLOW, lock
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_lstm_export.train.data import Bools, Dataset
-from edge_lstm_export.train.history import write_history
+from edge_lstm_export.train.history import draw_history, write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
@@ -53,10 +53,9 @@ class Job:
     teacher_labels: Mapping[str, str] = field(default_factory=dict)
     resume: bool = False
 
-    @property
-    def history(self) -> Path:
-        """The course of the training, beside the checkpoint."""
-        return self.output.with_name(f"{self.output.stem}.history.json")
+    def beside(self, ending: str) -> Path:
+        """A file beside the checkpoint."""
+        return self.output.with_name(f"{self.output.stem}.{ending}")
 
     @property
     def partial(self) -> Path:
@@ -66,7 +65,7 @@ class Job:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is written."""
-        return self.output, self.partial, self.history
+        return self.output, self.partial, self.beside("history.json"), self.beside("history.png")
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,9 @@ def run_job(
             resume=keeper.progress(unfinished) if unfinished else None,
         )
         save_checkpoint(result.checkpoint, job.output)
-        write_history(result.loop.history, job.history, training=result.checkpoint.training)
+        history, title = result.loop.history, f"{job.output.name}: {dataset.name}"
+        write_history(history, job.beside("history.json"), training=result.checkpoint.training)
+        draw_history(history, job.beside("history.png"), title)
         job.partial.unlink(missing_ok=True)
     return result
 
