@@ -16,8 +16,6 @@ from edge_lstm_export.train.data import Dataset, Floats, Split, hold_out
 from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.read import read_dataset
 from safetensors import safe_open
-from scipy.optimize import brentq
-from scipy.special import expit, logit
 from spans import NEGATIONS, random_spans, spans_around
 
 from edge_lstm.errors import DataError
@@ -67,17 +65,4 @@ def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
             )
         second = [file.get_tensor(name) / _SCALE for name in ("unlabelled", "spans")]
     unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
-    # What is left out are spans of the reviews that are held out.
-    return unlabelled, with_mean(spans[: len(texts.spans)], float(unlabelled[:, 1].mean()))
-
-
-def with_mean(labels: Floats, mean: float) -> Floats:
-    """Shift the logits of labels, float32 [n, 2], by what makes ``mean`` that of the second column.
-
-    A teacher brings the class prior of its own training; spans of reviews are to be positive as often as the
-    reviews (the prior shift of Saerens et al., 2002).
-    """
-    logits = logit(np.clip(labels[:, 1], 0.5 / _SCALE, 1 - 0.5 / _SCALE).astype(np.float64))
-    shift = brentq(lambda shift: expit(logits + shift).mean() - mean, -30.0, 30.0)
-    second = expit(logits + shift)
-    return np.stack([1 - second, second], axis=1).astype(np.float32)
+    return unlabelled, spans[: len(texts.spans)]  # the rest are spans of the reviews that are held out
