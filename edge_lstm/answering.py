@@ -26,9 +26,6 @@ if TYPE_CHECKING:  # a model file is read without NumPy
     import numpy as np
     import numpy.typing as npt
 
-# Joins the labels of a text in one column, as ``score`` writes them; no label of a model that gives several
-# may hold it.
-LABEL_JOINT = "|"
 CONFIDENCE = 0.9
 MOST_POINTS = 32
 DIGITS = 6  # of a threshold

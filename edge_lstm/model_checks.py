@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.onnx_file import Graph, OnnxFile
 from edge_lstm.printable import CONTROL_CHARACTER
-from edge_lstm.text import PIECES_RULE, Tokenizer
+from edge_lstm.text import LABEL_JOINT, PIECES_RULE, Tokenizer
 
 MAX_LENGTH = 100_000  # columns of the input; the export allows no more
 # fmt: off

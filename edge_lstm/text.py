@@ -43,6 +43,9 @@ START_ID = 1
 OOV_ID = 2
 FIRST_WORD_ID = 4  # rank 1; id 3 stays unused, as in keras.datasets.imdb
 DEFAULT_LENGTH = 600
+# Joins the labels of a text in one column, as ``score`` writes them; no label of a model that gives several
+# may hold it.
+LABEL_JOINT = "|"
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from edge_lstm import __version__
+from edge_lstm._version import __version__
 from edge_lstm.cli.limits import check_limits, limit_met
 from edge_lstm.cli.streams import abandon_output, prepare_streams
 from edge_lstm.errors import DataError, EdgeLSTMError

@@ -44,8 +44,9 @@ def command(
     after them. With --json, a line holds label, probability, probabilities and status (for several labels
     per text: labels, probabilities, thresholds and status), with --top also top.
     """
-    from edge_lstm.answering import LABEL_JOINT, check_top
+    from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier, SeveralPrediction
+    from edge_lstm.text import LABEL_JOINT
 
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))

@@ -15,7 +15,7 @@ from pathlib import Path
 from platform import python_implementation, python_version
 from typing import Any, Literal
 
-from edge_lstm import __version__
+from edge_lstm._version import __version__
 from edge_lstm.doctor.probe import Probe, run_probe, run_probe_here
 from edge_lstm.machine import Machine, this_machine
 from edge_lstm.native import NATIVE

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm import __version__
-from edge_lstm.answering import LABEL_JOINT
+from edge_lstm._version import __version__
 from edge_lstm.atomic import write_atomically
 from edge_lstm.charts import coverage_chart, reliability_chart
 from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
 from edge_lstm.html import Table, Tinted, figure, items, page, table
 from edge_lstm.metrics import Interval
+from edge_lstm.text import LABEL_JOINT
 
 SIGNIFICANT = 0.05  # of McNemar's mid-p value
 MATRIX_LABELS = 16  # more labels, and the page shows the most frequent confusions instead of the matrix

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from edge_lstm import __version__
+from edge_lstm._version import __version__
 from edge_lstm.classifier import Classifier
 from edge_lstm.latency.cold_start import ColdStart, fresh_process
 from edge_lstm.latency.conditions import ConditionWarning, State, condition_warnings, state

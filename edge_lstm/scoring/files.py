@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm import __version__, atomic, signals
+from edge_lstm import atomic, signals
+from edge_lstm._version import __version__
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import ABSTAINED, LABEL_JOINT, is_abstained
+from edge_lstm.answering import ABSTAINED, is_abstained
 from edge_lstm.scoring.columns import ScoreOptions
 from edge_lstm.scoring.summary import MAX_LISTED_ERRORS, RowProblem, Summary
 from edge_lstm.tables.format import OutputColumns, Rows
 from edge_lstm.tables.reader import FORMATS, Chunk
 from edge_lstm.tables.values import RowError, Text, utf8_error
+from edge_lstm.text import LABEL_JOINT
 
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
 from edge_lstm.tables.format import Row
 from edge_lstm.tables.reader import DEFAULT_OPTIONS, Inputs, open_inputs
 from edge_lstm.tables.schema import ReadOptions, column_index, find_label_column
 from edge_lstm.tables.values import Number
+from edge_lstm.text import LABEL_JOINT
 
 FASTTEXT_PREFIX = "__label__"
 UNLABELLED = "unsup"  # the folder of texts without a label, of the reviews

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import Classifier
-from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.printable import printable
+from edge_lstm.text import LABEL_JOINT
 from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile
 from tests.ports.conftest import Case
 

@@ -14,8 +14,8 @@ import torch
 from edge_lstm_export import TextClassifier
 
 from edge_lstm import Classifier
-from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.modelfile import embedded_model
+from edge_lstm.text import LABEL_JOINT
 from tests.hostile_files import DAMAGED, UNFIT
 from tests.ports.texts import TEXTS, UNSEGMENTED, VOCABULARY
 

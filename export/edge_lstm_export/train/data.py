@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import LABEL_JOINT
 from edge_lstm.errors import DataError
 from edge_lstm.printable import shorten
-from edge_lstm.text import text_key
+from edge_lstm.text import LABEL_JOINT, text_key
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
