@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from edge_lstm_export.train.calibrate import PartLogits, balance_offset, fit_stack, score
-from edge_lstm_export.train.examples import Examples, shuffled_batches, sorted_batches
+from edge_lstm_export.train.examples import Examples, evaluation_batches, shuffled_batches
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import (
     count_correct,
@@ -69,10 +69,7 @@ many_lengths = st.lists(st.integers(1, 50), min_size=1, max_size=300)
 @given(many_lengths, st.integers(1, 16), st.integers(0, 3), st.integers(0, 3))
 def test_batches_hold_every_example_once(lengths: list[int], size: int, seed: int, epoch: int) -> None:
     data = of_lengths(lengths)
-    for batches in (
-        shuffled_batches(data, size, seed, epoch),
-        sorted_batches(data, np.arange(len(data)), size),
-    ):
+    for batches in (shuffled_batches(data, size, seed, epoch), list(evaluation_batches(data, size))):
         assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
         assert max(map(len, batches)) <= size
 

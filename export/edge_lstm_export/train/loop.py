@@ -14,13 +14,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import OOV_ID, PAD_ID, Tokenizer
-from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches, sorted_batches
+from edge_lstm_export.train.examples import Examples, cropped, evaluation_batches, shuffled_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
 from edge_lstm_export.train.logits import count_correct, fit_temperature, soft_cross_entropy
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
@@ -272,7 +271,7 @@ def predict_logits(
     network.eval()
     logits = torch.empty(len(examples), network.config.logits)
     with torch.no_grad():
-        for rows in sorted_batches(examples, np.arange(len(examples)), EVALUATION_BATCH):
+        for rows in evaluation_batches(examples, EVALUATION_BATCH):
             logits[torch.from_numpy(rows)] = network(*examples.padded(rows))
             on_batch()
     return logits

@@ -285,6 +285,29 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
     return SparseWeights(data.features.folded(table), weight, bias)
 
 
+def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> SparseWeights:
+    """Vectors as wide as the first's for the mean of both's logits, the second's made as large as the
+    first's.
+
+    Kept are the directions in which the logits of the texts differ most (singular value decomposition).
+    """
+    count, width = first.head.shape
+    roots = data.examples.roots
+    total, bias = np.zeros((len(data.features.keys), count), np.float32), np.zeros(count, np.float32)
+    scale = None
+    for weights in (first, second):
+        vectors = weights.vectors @ weights.head.T
+        vectors = vectors if data.several else vectors - vectors.mean(axis=1, keepdims=True)
+        spread = max(1e-6, float(np.std((data.held @ vectors) / roots)))
+        scale = scale or spread
+        total += np.float32(0.5 * scale / spread) * vectors
+        bias += np.float32(0.5 * scale / spread) * weights.bias
+    _, _, axes = np.linalg.svd((data.held @ total) / roots, full_matrices=False)
+    head = np.zeros((count, width), np.float32)
+    head[:, : len(axes)] = axes[:width].T
+    return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
+
+
 def _dropped(x: Matrix, start: int, rows: int, rng: np.random.Generator) -> Matrix:
     """Rows of a CSR matrix with a random share of their entries left out, the others scaled up."""
     ends = x.indptr[start : start + rows + 1]

@@ -17,7 +17,7 @@ from edge_lstm.text import DEFAULT_LENGTH
 
 Rule = Literal["subwords", "keras"]
 Pooling = Literal["last", "mean+max"]
-SparseFit = Literal["svm", "logistic", "low-rank", "residual"]
+SparseFit = Literal["svm", "logistic", "low-rank", "low-rank+svm", "residual"]
 
 # Up to so many labels an n-gram has a column for each logit, with more a vector of a lower rank.
 MOST_EXACT_LABELS = 16
@@ -160,11 +160,12 @@ class NetworkConfig(Options):
 
 @dataclass(frozen=True)
 class SparseOptions(Options):
-    """How the n-gram part is fitted: linear SVMs on the rows' labels (``svm``), a logistic regression on soft
-    targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen for that
-    (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a lower rank
-    by gradient steps (``low-rank``). embeddings: how much the pretrained meaning of a text counts beside its
-    n-grams in the fit; 0 leaves it out, as residual does. epochs: of low-rank vectors."""
+    """How the n-gram part is fitted: linear SVMs on the rows' labels (``svm``), a logistic
+    regression on soft targets (``logistic``), or on what the trained LSTM leaves of them, with n-grams chosen
+    for that (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a
+    lower rank by gradient steps (``low-rank``), merged with SVMs where rows are few (``low-rank+svm``).
+    embeddings: how much the pretrained meaning of a text counts beside its n-grams in the fit; 0 leaves it
+    out, as residual does. epochs: of low-rank vectors."""
 
     fit: SparseFit = "svm"
     embeddings: float = between(0.0, 0, 100)

@@ -15,7 +15,7 @@ import torch
 from edge_lstm.text import Tokenizer, split_marks
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import PartLogits, Stack
-from edge_lstm_export.train.data import Dataset, Floats, Split, folds_of, hold_out
+from edge_lstm_export.train.data import Dataset, Floats, Ints, Split, folds_of, hold_out
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.loop import fit_network, predict_logits
 from edge_lstm_export.train.network import Network
@@ -151,10 +151,15 @@ class Parts:
         own, of_rows = np.float32(self.plan.own_labels), teacher_probabilities(together.labelled, several)
         return own * labels + (1 - own) * of_rows, teacher_probabilities(together.of_others(fold), several)
 
+    def _rows_of(self, fold: int | None) -> tuple[Ints, Ints]:
+        """(rows, pool texts) that are learnt from: all, or those that nothing of this fold is in."""
+        if fold is None:
+            return np.arange(len(self.rows)), np.arange(len(self.pool))
+        return np.flatnonzero(self.fold != fold), np.flatnonzero(self.pool_fold != fold)
+
     def learnt(self, fold: int | None = None) -> Examples:
-        """Rows and pool with their targets: all, or those that nothing of this fold is in."""
-        of_rows, of_pool = self.targets(fold)
-        rows, pool = (np.flatnonzero((of != fold) | (fold is None)) for of in (self.fold, self.pool_fold))
+        """The examples of the LSTM: rows and pool with their targets."""
+        (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
         own = replace(self.rows.subset(rows), targets=of_rows[rows])
         return own.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
 
@@ -169,7 +174,11 @@ class Parts:
             return ngrams.fit_svm(data)
         if options.fit == "logistic":
             return ngrams.fit_logistic(data)
-        return ngrams.fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, self.plan.seed)
+        weights = ngrams.fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, self.plan.seed)
+        if options.fit == "low-rank+svm":
+            labelled = self._sparse_data(learnt.subset(np.arange(len(self._rows_of(fold)[0]))))
+            weights = ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
+        return weights
 
     def fit_residual(self, network: Network) -> SparseWeights:
         """Choose the n-grams anew and fit them, both to what the trained LSTM leaves of the targets."""

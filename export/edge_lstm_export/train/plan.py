@@ -162,7 +162,7 @@ class Plan(Options):
                 "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
             )
         fit, network = self.sparse.fit, self.network
-        if network.ngrams and fit != "low-rank" and network.ngram_dim != network.logits:
+        if network.ngrams and not fit.startswith("low-rank") and network.ngram_dim != network.logits:
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
         if fit == "residual" and (self.validation.folds or not network.ngrams):
             raise DataError("sparse fit residual needs n-grams, and a validation without folds")
@@ -250,6 +250,7 @@ OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # most of one row.
 AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
 EMBEDDINGS = 1.5  # what the meaning of a text counts beside its n-grams
+MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
 
 
 # --- The decisions ------------------------------------------------------------------------------------------
@@ -338,7 +339,8 @@ def _augmentation(facts: Facts, experts: list[str]) -> int:
 
 def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
     if facts.kind == "many labels":
-        return SparseOptions("low-rank", embeddings)
+        with_svms = facts.rows < FEW_ROWS and facts.labels <= MOST_SVM_LABELS and not facts.several
+        return SparseOptions("low-rank+svm" if with_svms else "low-rank", embeddings)
     if soft or facts.kind == "long":
         return SparseOptions("logistic", embeddings)
     return SparseOptions("svm", embeddings)
