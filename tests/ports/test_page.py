@@ -36,6 +36,7 @@ def page(browser: Chromium, tiny: Path, tmp_path: Path) -> Iterator[Chromium]:
     browser.problems.clear()
     browser.look()
     browser.open(path.as_uri())
+    browser.wait("document.getElementById('label').textContent")  # the model is compiled and open
     yield browser
     assert browser.problems == []  # no error, no request to anywhere
 
