@@ -172,16 +172,20 @@ def stacking_weights(parts: Sequence[Floats], labels: Bools, several: bool) -> l
 
 
 def improves(with_it: Floats, without: Floats, labels: Bools, several: bool) -> bool:
-    """Whether predictions of one more teacher are surely better: the accuracy rises, and the mean log loss
-    falls by three standard errors or more."""
-    better = accuracy(with_it, labels, several) > accuracy(without, labels, several)
-    return better and log_loss_gain(with_it, without, labels, several) >= 3
+    """Whether predictions of one more teacher are surely better: more texts are right, and the mean log loss
+    is lower, each by two standard errors or more."""
+    gain = _right(with_it, labels, several).astype(np.float64) - _right(without, labels, several)
+    return _standard_errors(gain) >= 2 and log_loss_gain(with_it, without, labels, several) >= 2
 
 
 def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, several: bool) -> float:
     """By how many standard errors the mean log loss falls: a paired test."""
-    gain = log_losses(without, labels, several) - log_losses(with_it, labels, several)
-    return float(gain.mean() / max(1e-12, gain.std() / max(1, len(labels)) ** 0.5))
+    return _standard_errors(log_losses(without, labels, several) - log_losses(with_it, labels, several))
+
+
+def _standard_errors(gain: npt.NDArray[np.float64]) -> float:
+    """A mean in standard errors of it. gain: float64 [n], a difference per text."""
+    return float(gain.mean() / max(1e-12, gain.std() / max(1, len(gain)) ** 0.5))
 
 
 def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
@@ -194,9 +198,14 @@ def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
 def accuracy(logits: Floats, labels: Bools, several: bool) -> float:
     """The share of texts whose prediction is right, of several labels all of them at a probability of 0.5;
     0 to 1."""
+    return float(_right(logits, labels, several).mean())
+
+
+def _right(logits: Floats, labels: Bools, several: bool) -> Bools:
+    """bool [n], see :func:`accuracy`."""
     if several:
-        return float(((logits > 0) == labels).all(axis=1).mean())
-    return float(labels[np.arange(len(labels)), logits.argmax(axis=1)].mean())
+        return np.asarray(((logits > 0) == labels).all(axis=1))
+    return np.asarray(labels[np.arange(len(labels)), logits.argmax(axis=1)])
 
 
 def probabilities(logits: Floats, several: bool) -> Floats:
