@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -183,8 +184,8 @@ def log_loss_gain(with_it: Floats, without: Floats, labels: Bools, several: bool
     return _standard_errors(log_losses(without, labels, several) - log_losses(with_it, labels, several))
 
 
-def _standard_errors(gain: npt.NDArray[np.float64]) -> float:
-    """A mean in standard errors of it. gain: float64 [n], a difference per text."""
+def _standard_errors(gain: npt.NDArray[np.floating[Any]]) -> float:
+    """A mean in standard errors of it. gain: float [n], a difference per text."""
     return float(gain.mean() / max(1e-12, gain.std() / max(1, len(gain)) ** 0.5))
 
 
