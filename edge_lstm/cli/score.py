@@ -100,7 +100,6 @@ def command(
 
         tail -f app.log | edge-lstm score -
     """
-    from edge_lstm.native import provider_of
     from edge_lstm.scoring import RunOptions, ScoreOptions
     from edge_lstm.tables.schema import ReadOptions
 
@@ -112,7 +111,7 @@ def command(
     )  # fmt: skip
     run = RunOptions(
         workers=workers, low_memory=low_memory, batch_size=batch_size, resume=resume,
-        provider=provider_of(None if engine == "ray" else engine, provider),
+        provider=_provider(engine, provider),
         also_written=[] if summary_file is None else [summary_file], address=address,
     )  # fmt: skip
     _check_run(inputs, output, engine, run)
@@ -120,14 +119,21 @@ def command(
     _report(_score(inputs, output, work, engine, quiet=quiet), summary_file, workers, quiet=quiet)
 
 
+def _provider(engine: str | None, provider: str) -> str:
+    """Return the provider of the workers. Raise DataError where there is no such engine."""
+    from edge_lstm.errors import DataError
+    from edge_lstm.native import ENGINES, provider_of
+
+    if engine not in (None, *ENGINES, "ray"):
+        raise DataError(f"--engine cannot be {engine!r}; choose {', '.join(ENGINES)} or ray")
+    return provider_of(None if engine == "ray" else engine, provider)
+
+
 def _check_run(inputs: list[str], output: str | None, engine: str | None, run: RunOptions) -> None:
     """Raise what can be known before the work."""
     from edge_lstm.atomic import check_writable
     from edge_lstm.errors import DataError
-    from edge_lstm.native import ENGINES
 
-    if engine is not None and engine not in (*ENGINES, "ray"):
-        raise DataError(f"--engine cannot be {engine!r}; choose {', '.join(ENGINES)} or ray")
     if engine == "ray" and run.low_memory:
         raise DataError("--low-memory is for one machine; leave it out with --engine ray")
     if engine == "ray" and (len(inputs) != 1 or output is None):

@@ -70,6 +70,7 @@ def score(*arguments: str) -> tuple[str, ...]:
 OPTIONS = [
     Case(name="low memory and workers", arguments=score("--low-memory", "-w", "2"),
          says="--low-memory is one"),
+    Case(name="an engine of no name", arguments=score("--engine", "spark"), says="or ray"),
     Case(name="low memory on a cluster",
          arguments=("score", "f", "-o", "g", "--engine", "ray", "--low-memory"),
          says="leave it out with --engine ray"),
