@@ -76,7 +76,7 @@ SHAPES: list[tuple[int, int, Values, str, str]] = [
     (200, 2, NO, "small", "7357/14/30 both ways, 32049 x 1"),
     (200, 2, NO, "base", "26551/14/30 both ways, 132049 x 1"),
     (9_000, 6, {"repeated_words": 12_000}, "small", "6286/14/30 both ways, 10661 x 6"),
-    (9_000, 77, NO, "small", "3000/30/46 both ways, 3390 x 32"),
+    (9_000, 77, NO, "small", "2626/30/46 both ways, 3390 x 32"),
     (9_000, 2, CHINESE, "small", "3000/30/46 both ways, 24653 x 1"),
     (25_000, 2, LONG, "base", "16000/30/94 both ways, 38422 x 1"),
     (25_000, 2, LONG, "seed", "5000/32/100, 0 x 0"),

@@ -233,6 +233,7 @@ PRESETS: Mapping[str, Preset] = {
     "base": Preset(1000, Shape(16000, 30, 94, 64), Shape(8000, 62, 94, 64)),
     "seed": Preset(300, Shape(5000, 32, 100, 0, False), Shape(5000, 32, 100, 0, False)),
 }
+FEWEST_WORDS = 500  # ids of a vocabulary, whatever the room
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
 
 LONG_LOOP = LoopOptions(
@@ -405,11 +406,13 @@ def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> Netw
     if not seed:
         width = config.logits if facts.labels <= MOST_EXACT_LABELS else shape.rank
         config = replace(config, ngrams=1, ngram_dim=width)
-    words = shape.words
+    # A word takes its line, its embedding and its n-gram.
+    word_bytes = config.embedding_dim + 2 + facts.word_bytes + config.ngram_dim + _NGRAM_BYTES
+    words, fitting = shape.words, _room(preset.kb, config) / word_bytes
     if large:
-        # A word takes its line, its embedding and its n-gram.
-        word_bytes = config.embedding_dim + 2 + facts.word_bytes + config.ngram_dim + _NGRAM_BYTES
-        words = max(words, int(LARGE_VOCABULARY_SHARE * _room(preset.kb, config) / word_bytes))
+        words = max(words, int(LARGE_VOCABULARY_SHARE * fitting))
+    elif facts.kind == "many labels":
+        words = min(words, max(FEWEST_WORDS, int(fitting)))
     config = replace(config, num_words=words if asked.words is None else asked.words)
     if not seed:
         ids = min(config.num_words, facts.repeated_words)
