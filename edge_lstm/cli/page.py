@@ -13,9 +13,20 @@ from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
 PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")]
+TitleOption = Annotated[
+    str | None, typer.Option("--title", help="The heading of the page.", show_default="the model file's name")
+]
+ExampleOption = Annotated[
+    list[str] | None, typer.Option("--example", metavar="TEXT", help="A text to try; repeat it for more.")
+]
 
 
-def command(model: ModelArgument = None, output: PageOption = Path("page.html")) -> None:
+def command(
+    model: ModelArgument = None,
+    output: PageOption = Path("page.html"),
+    title: TitleOption = None,
+    example: ExampleOption = None,
+) -> None:
     """Write one HTML file with the model in it, for anyone with a browser.
 
     It opens from the disk and needs no network: type a text, and it shows label, probabilities and coloured
@@ -28,7 +39,7 @@ def command(model: ModelArgument = None, output: PageOption = Path("page.html"))
     check_writable(output)
     opened = open_model(model)
     check_distinct([output], [opened.path])
-    page = build_page(opened)
+    page = build_page(opened, title, example or ())
     write_atomically(page, output)
     # A page that goes to a pipe or device is the output itself; a file is there though nobody reads the line.
     if not (is_stream(output) or is_closed(sys.stdout)):

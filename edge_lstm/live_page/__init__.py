@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from edge_lstm.tables.schema import LABEL_NAMES, TEXT_NAMES
 _HERE = Path(__file__).parent
 
 
-def build_page(model: ModelFile) -> str:
-    """The whole document for a model file."""
+def build_page(model: ModelFile, title: str | None = None, examples: Sequence[str] = ()) -> str:
+    """Return the whole document for a model file. title: None for the file's name. examples: texts to try;
+    without any, those of the model file."""
     parts = {
-        "{title}": escape(printable(model.path.name)),
+        "{title}": escape(printable(title or model.path.name)),
+        "{examples}": json.dumps(list(examples)).replace("<", "\\u003c"),
         "{model}": _base64(model.data),
         "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
         "{module}": _part("edge-lstm.mjs").decode(),

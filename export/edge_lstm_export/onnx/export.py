@@ -192,8 +192,8 @@ def _curve(
 
 
 def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
-    """Return texts for the model file's own test: empty, unknown, of everyday words, and the first examples
-    (a list of texts; without any, words of the vocabulary), alone and joined."""
+    """Return texts for the model file's own test: empty, unknown, and the first examples (a list of texts),
+    alone and joined; without any, everyday words and words of the vocabulary."""
     given = examples if isinstance(examples, list) else []
     texts = [text[:LONGEST_EXAMPLE] for text in given if isinstance(text, str)][:MOST_EXAMPLES]
     if texts:
@@ -201,4 +201,5 @@ def golden_texts(tokenizer: Tokenizer, examples: object) -> list[str]:
     elif words := tokenizer.words:
         rng = np.random.default_rng(0)
         texts = [" ".join(words[i] for i in rng.integers(0, len(words), size=n)) for n in (1, 8, 80)]
-    return ["", "Qwxyzzy!", "This is a good one.", "Not good, not bad: it is what it is.", *texts]
+        texts = ["This is a good one.", "Not good, not bad: it is what it is.", *texts]
+    return ["", "Qwxyzzy!", *texts]
