@@ -1,8 +1,8 @@
 """The documentation as a site: what MkDocs asks of it (``hooks`` of mkdocs.yml). ``make docs`` builds it.
 
 Each build makes the reference from commands and docstrings, and the live page from the embedded model.
-Measurements come from ``benchmarks/`` as they are. Links to files of the repository that are no pages become their
-names; a link that leads nowhere stops the build.
+Measurements come from ``benchmarks/`` as they are. Links to files of the repository that are no pages
+become their names; a link that leads nowhere stops the build.
 """
 
 from __future__ import annotations
