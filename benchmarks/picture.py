@@ -1,4 +1,4 @@
-"""Results → pictures: time of a text, time against accuracy, throughput in batches; the presets' curve."""
+"""Results → pictures: time of a text, time against accuracy; accuracy against kilobytes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
-from benchmarks.table import percent
-
 Json = dict[str, Any]
+# kB at one byte per parameter, and accuracy on SST-2: github.com/google-research/bert, "Smaller BERT Models".
+_BERT = {"Tiny": (4_386, 83.2), "Mini": (11_171, 85.9), "Small": (28_764, 89.7)}
 _COLOURS = {"ours": "#3c8a5b", "seed": "#9aa4b2", "other": "#d9772b"}
 _KINDS = {
     "ours": "edge-lstm, int8",
@@ -25,7 +25,7 @@ def all_of(report: Json) -> dict[str, str]:
         return {}
     texts, cpu = report["texts"], report["conditions"]["before"]["cpu"]
     what = f"{texts['texts']} {texts['name']}, {texts['mean_tokens']:.0f} tokens on average; {cpu}"
-    return {f"{draw.__name__}.svg": draw(tools, what) for draw in (latency, accuracy, batches)}
+    return {f"{draw.__name__}.svg": draw(tools, what) for draw in (latency, accuracy)}
 
 
 def latency(tools: Sequence[Json], what: str) -> str:
@@ -48,53 +48,38 @@ def accuracy(tools: Sequence[Json], what: str) -> str:
     for number, result in enumerate(tools, 1):
         share = 100 * result["accuracy"]["accuracy"]
         name = f"{number}  {_short(result)}: {share:.1f} %, {_p50(result):.2f} ms"
-        _numbered(axes, number, (_p50(result), share), name, _COLOURS[result["group"]])
-    _end_of_circles(axes, "median time of a review, ms (logarithmic)")
-    return _svg(figure)
-
-
-def batches(tools: Sequence[Json], what: str) -> str:
-    """Draw texts per second by batch size: a group of bars for each LSTM."""
-    sizes = list(tools[0]["batches"])
-    lstms = [result for result in tools if result["group"] != "other"]
-    title = f"Texts per second in batches of {', '.join(sizes)} (light to dark), one thread"
-    figure, axes = _begin(1.2 + 0.4 * len(lstms), title, what)
-    for n, size in enumerate(sizes):
-        places = [y + 0.8 * (n / len(sizes) - 0.5) for y in range(len(lstms))]
-        speeds = [result["batches"][size]["texts_per_second"] for result in lstms]
-        colours = [_COLOURS[result["group"]] for result in lstms]
-        axes.barh(places, speeds, 0.7 / len(sizes), color=colours, alpha=0.5 + 0.5 * n / len(sizes))
-    axes.set_yticks(range(len(lstms)), [_short(result) for result in lstms])
-    axes.set(xscale="log", xlabel="texts per second (logarithmic)")
-    axes.invert_yaxis()
-    _legend(axes, "lower right")
-    return _svg(figure)
-
-
-def presets(report: Json) -> str:
-    """Draw the accuracy of the presets against their size: a dot with the range over its seeds."""
-    what = f"IMDB's {report['texts']:,} test reviews; µs: median of a review, batch 1, one thread"
-    figure, axes = _begin(4.5, "Accuracy against the size of the model file", what)
-    for number, preset in enumerate(report["presets"], 1):
-        shares = [100 * file["accuracy"] for file in preset["files"]]
-        share, kb = statistics.mean(shares), preset["files"][0]["bytes"] / 1000
-        ends = [[share - min(shares)], [max(shares) - share]]
-        axes.errorbar(kb, share, yerr=ends, capsize=9, color=_COLOURS["ours"])
-        shown = f"{percent(share / 100)} %, {kb:,.0f} kB, {preset['alone']:.0f} µs"
-        _numbered(axes, number, (kb, share), f"{number}  {preset['name']}: {shown}", _COLOURS["ours"])
-    _end_of_circles(axes, "model file, kB (logarithmic)")
-    return _svg(figure)
-
-
-def _numbered(axes: Any, number: int, at: tuple[float, float], name: str, colour: str) -> None:
-    axes.plot(*at, "o", ms=13, color=colour, alpha=0.6, label=name)
-    axes.annotate(str(number), at, ha="center", va="center", fontsize=7)
-
-
-def _end_of_circles(axes: Any, across: str) -> None:
-    axes.set(xscale="log", xlabel=across, ylabel="accuracy, %")
+        axes.plot(_p50(result), share, "o", ms=13, color=_COLOURS[result["group"]], alpha=0.6, label=name)
+        axes.annotate(str(number), (_p50(result), share), ha="center", va="center", fontsize=7)
+    axes.set(xscale="log", xlabel="median time of a review, ms (logarithmic)", ylabel="accuracy, %")
     axes.margins(0.1)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8, markerscale=0.5)
+    return _svg(figure)
+
+
+def published(report: Json, trained: Sequence[Json]) -> str:
+    """Draw SST-2's accuracy against kilobytes: our files, and published figures of the same test sentences.
+
+    trained: the runs of ``public_sets.jsonl`` that learnt from all of SST-2's training sentences.
+    """
+    sizes = {preset["name"]: preset["files"][0] for preset in report["presets"]}
+    points = [("BERT-" + name, kb, share, "other") for name, (kb, share) in _BERT.items()]
+    for name in ("tiny", "base"):
+        share = 100 * sizes[name]["other_texts"]["SST-2"]
+        points.append((f"{name} (film reviews)", sizes[name]["bytes"] / 1000, share, "ours"))
+    own = [statistics.mean(run[key] for run in trained) for key in ("kb", "accuracy")]
+    points.append((f"{trained[0]['preset']} (SST-2)", own[0], 100 * own[1], "ours"))
+    what = "green: edge-lstm, int8 (trained on …); orange: BERT, one byte per parameter (Turc et al., 2019)"
+    figure, axes = _begin(4.2, "Accuracy on the 1,821 test sentences of SST-2", what)
+    figure.set_size_inches(6.4, 4)  # text that can be read at a phone's width
+    for name, kb, share, kind in points:
+        axes.plot(kb, share, "o", ms=11, color=_COLOURS[kind], alpha=0.85)
+        size = f"{kb:,.0f} kB" if kb < 1000 else f"{kb / 1000:.1f} MB"
+        label, up = f"{name}\n{size}, {share:.1f} %", not name.startswith("small")
+        at = {"textcoords": "offset points", "ha": "center", "va": "bottom" if up else "top"}
+        axes.annotate(label, (kb, share), (0, 9 if up else -9), fontsize=10, **at)
+    axes.set(xscale="log", xlim=(15, 1e5), ylim=(80, 92), xlabel="size (logarithmic)", ylabel="accuracy, %")
+    axes.set_xticks([100, 1000, 10_000, 100_000], ["100 kB", "1 MB", "10 MB", "100 MB"])
+    return _svg(figure)
 
 
 def _begin(height: float, title: str, what: str) -> tuple[Any, Any]:

@@ -40,11 +40,11 @@ from edge_lstm import Classifier
 RESULTS = Path(__file__).parent / "results" / "public_sets.jsonl"
 PAGE = Path(__file__).parent / "public_sets.md"
 SVM = "svm"
-HEAD = """# Public sets
+HEAD = """# Accuracy on public data sets
 
-`python -m benchmarks.public_sets`; what is run is said there. **Accuracy** ± standard deviation of the seeds
-(† one seed only) and macro F1, in %; size of the int8 file; CPU seconds of the training. SVM: TF-IDF of
-words, word pairs and characters with a linear SVM."""
+Measured by `python -m benchmarks.public_sets` ([how](README.md#public-sets-and-decisions)). Each cell:
+**accuracy** ± standard deviation of the seeds (†: one seed) and macro F1, in %; size of the int8 file;
+CPU seconds of the training. SVM: a linear SVM on TF-IDF of words, word pairs and characters."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ NOTES = (
 def markdown(report: Json) -> str:
     """Return all tables with their notes."""
     tools = sorted(report["contenders"], key=lambda result: result["latency"]["p50_ms"])
-    parts = [_conditions(report)]
+    parts = ["# Other tools: every figure", _conditions(report)]
     if tools:
         parts += [_tools(tools), _notes(tools), _batches(tools)]
     if report["skipped"]:

@@ -1,8 +1,8 @@
 """The documentation as a site: what MkDocs asks of it (``hooks`` of mkdocs.yml). ``make docs`` builds it.
 
-The reference pages are made here, from the commands and the docstrings, each time the site is built: they
-cannot say anything else than the code. What was measured comes from ``benchmarks/`` as it is. Links to files
-of the repository that are no pages become their names; a link that leads nowhere stops the build.
+Each build makes the reference from commands and docstrings, and the live page from the embedded model.
+Measurements come from ``benchmarks/`` as they are. Links to files of the repository that are no pages
+become their names; a link that leads nowhere stops the build.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ import edge_lstm_export  # noqa: E402, F401 - both from this checkout: MkDocs ta
 
 import edge_lstm  # noqa: E402
 from edge_lstm import cli  # noqa: E402
+from edge_lstm.live_page import build_page  # noqa: E402
+from edge_lstm.modelfile import open_model  # noqa: E402
 
 _LINK = re.compile(r"(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)#\s]+)(#[^)]*)?\)")
 
@@ -152,6 +155,8 @@ PICTURES = tuple(
 )
 # What the site makes of the code: page → text.
 PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
+# The page of "edge-lstm page", with the embedded model.
+LIVE_PAGE = "demo.html"
 
 
 def place(path: Path) -> str | None:
@@ -176,7 +181,7 @@ def relinked(markdown: str, page: Path) -> str:
             return link[0]
         path = Path(os.path.normpath(page.parent / target))
         there = place(path)
-        if there not in PAGES and not path.exists():
+        if there not in (*PAGES, LIVE_PAGE) and not path.exists():
             raise ValueError(f"{page.relative_to(ROOT)}: the link {target} leads nowhere")
         if there is None:
             return text
@@ -185,12 +190,22 @@ def relinked(markdown: str, page: Path) -> str:
     return _LINK.sub(replaced, markdown)
 
 
+def on_config(config: Any) -> Any:
+    """MkDocs: the version in the header, and the repository's address where the package names one."""
+    config.site_name = f"edge-lstm {edge_lstm.__version__}"
+    named = metadata("edge-lstm").get_all("Project-URL") or ()
+    config.repo_url = dict(url.split(", ", 1) for url in named).get("Repository")
+    config.repo_name = config.repo_url and "Repository"
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """MkDocs: the pages that are made here, and what was measured, beside those of docs/."""
     from mkdocs.structure.files import File
 
     for name, make in PAGES.items():
         files.append(File.generated(config, name, content=make()))
+    files.append(File.generated(config, LIVE_PAGE, content=build_page(open_model())))
     for name in (*MEASURED, *PICTURES):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
