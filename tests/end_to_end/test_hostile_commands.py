@@ -139,12 +139,10 @@ OPTIONS = [
     latency("no such format", "--texts", "e.txt", "--input-format", "odf", given=put(e__txt="a"), says="odf"),
     latency("no such column", "--texts", "t.csv", "--text-column", "no", given=put(t__csv=ROWS), says="no"),
     latency("texts from a folder without any", "--texts", ".", says="."),
-    latency("a limit without a comparison", "--fail-above", "5", says="--compare"),
-    a("latency", "one result to compare", "--compare", "a.json", exit=2),
-    a("latency", "results that are not there", "--compare", "a.json", "b.json", says="cannot read a.json"),
-    a("latency", "results that are none", "--compare", "a.json", "a.json",
+    a("latency", "a result that is not there", "--show", "a.json", says="cannot read a.json"),
+    a("latency", "a result that is none", "--show", "a.json",
       given=put(a__json='{"schema": "edge-lstm.latency", "version": 1}'), says="missing"),
-    a("latency", "a result nested deeply", "--compare", "a.json", "a.json", given=put(a__json="[" * 100_000),
+    a("latency", "a result nested deeply", "--show", "a.json", given=put(a__json="[" * 100_000),
       says="a.json"),
     *(
         a("latency", f"a result {what}", "--show", "r.json", given=result_with(change), says="measure again")
@@ -161,8 +159,8 @@ OPTIONS = [
             ("of a later version", lambda r: r.update(version=2)),
         )
     ),
-    a("latency", "a result that is a model", "--compare", "m.onnx", "m.onnx", given=model, says="not JSON"),
-    a("latency", "a result that is a folder", "--compare", ".", ".", says="directory"),
+    a("latency", "a result that is a model", "--show", "m.onnx", given=model, says="not JSON"),
+    a("latency", "a result that is a folder", "--show", ".", says="directory"),
     evaluate("no labels", data="t.txt", given=put(t__txt="a film\n"), says="label"),
     evaluate("labels the model does not know", given=put(text__csv="text,label\na,1\nb,0\n"),
              says="--label-map"),
