@@ -15,6 +15,7 @@ curve's points, which are nearly the same texts.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ MOST_POINTS = 32
 DIGITS = 6  # of a threshold
 SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)  # where a curve is shown to a person
 ABSTAINED: Literal["abstained"] = "abstained"  # the status of a text without an answer
+UNFAMILIAR: Literal["unfamiliar"] = "unfamiliar"  # and of one that is unlike those that were learnt from
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class RiskCoverage:
     default: the share of wrong answers that is wanted where nothing else is asked for, or None: every text
         is answered.
     sha256: text.texts_digest of the texts, or None where it was not kept.
+    unfamiliar: see familiarity.cost_thresholds, of the same texts; empty where they are too few.
     """
 
     data: str
@@ -58,6 +61,7 @@ class RiskCoverage:
     points: tuple[Point, ...]
     default: float | None = None
     sha256: str | None = None
+    unfamiliar: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(
@@ -113,7 +117,8 @@ class RiskCoverage:
         points = [[p.threshold, p.answered, p.wrong] for p in self.points]
         default = {} if self.default is None else {"default": self.default}
         digest = {} if self.sha256 is None else {"sha256": self.sha256}
-        return {"data": self.data, "texts": self.texts, **digest, **default, "points": points}
+        values = {"data": self.data, "texts": self.texts, **digest, **default, "points": points}
+        return values | ({"unfamiliar": [list(pair) for pair in self.unfamiliar]} if self.unfamiliar else {})
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:
@@ -139,7 +144,19 @@ class RiskCoverage:
             raise ValueError("the wrong answers it allows are no share")
         if digest is not None and type(digest) is not str:
             raise ValueError("the digest of its risk-coverage curve's texts is no text")
-        return cls(data, texts, points, default, digest)
+        unfamiliar = check_thresholds(values.get("unfamiliar", []))
+        return cls(data, texts, points, default, digest, unfamiliar)
+
+
+def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
+    """Return a model file's familiarity.cost_thresholds. ValueError or TypeError where they are none."""
+    thresholds = tuple((share, threshold) for share, threshold in values)
+    if not all(type(share) is float and type(value) in (int, float) for share, value in thresholds):
+        raise TypeError("its thresholds of unfamiliar texts are no numbers")
+    for (share, value), (larger, lower) in itertools.pairwise([(0.0, math.inf), *thresholds]):
+        if not (share < larger < 1 and 0 <= lower <= value and math.isfinite(lower)):
+            raise ValueError("its thresholds of unfamiliar texts are in no order")
+    return thresholds
 
 
 def check_abstain(wanted: float) -> None:
@@ -212,12 +229,12 @@ def _first_below(curve: RiskCoverage, wanted: float) -> Point | None:
     """The first point whose share of wrong answers is at most ``wanted``, with confidence."""
     for point in curve.points:
         wrong, answered = point.wrong, point.answered  # no bound is below the share itself
-        if wrong <= wanted * answered and _tail(wrong, answered, wanted) <= 1 - CONFIDENCE:
+        if wrong <= wanted * answered and tail(wrong, answered, wanted) <= 1 - CONFIDENCE:
             return point
     return None
 
 
-def _tail(wrong: int, answered: int, share: float) -> float:
+def tail(wrong: int, answered: int, share: float) -> float:
     """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of all are."""
     logs = (
         math.lgamma(answered + 1)
@@ -237,7 +254,7 @@ def _upper_bound(wrong: int, answered: int) -> float:
     low, high = wrong / answered, 1.0
     for _ in range(40):
         middle = (low + high) / 2
-        if _tail(wrong, answered, middle) > 1 - CONFIDENCE:
+        if tail(wrong, answered, middle) > 1 - CONFIDENCE:
             low = middle
         else:
             high = middle

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections import Counter
@@ -29,6 +30,7 @@ from edge_lstm.errors import (
     NewerFormatError,
     NotAModelFileError,
 )
+from edge_lstm.familiarity import threshold_for
 from edge_lstm.model_checks import (
     GoldenRow,
     check_graph,
@@ -109,6 +111,11 @@ class ModelFile:
                 "leave --abstain and --threshold out"
             )
         return 0.0
+
+    def unfamiliar_threshold(self, share: float | None) -> float:
+        """The score of familiarity.py above which a text is unfamiliar, where that may be wrong of this share
+        of the familiar ones; infinite for None. DataError."""
+        return math.inf if share is None else threshold_for(self.abstention, self.path, share)
 
     @property
     def precision(self) -> str:
@@ -315,6 +322,7 @@ def _abstention(curve: RiskCoverage) -> dict[str, Any]:
         "data": curve.data,
         "texts": curve.texts,
         "default": curve.default,
+        "unfamiliar": [{"at most": share, "threshold": score} for share, score in curve.unfamiliar],
         "wrong": [
             {"at most": share, "threshold": p.threshold, "answered": round(p.answered / curve.texts, 3)}
             for share, p in promised

@@ -60,7 +60,11 @@ def command(
     Several models, or several values of an option separated by commas, are measured in random turns and
     compared.
     """
-    check_outputs([output, report], [*(models or ()), texts, show], report is not None)
+    check_outputs([output, report], [*(models or ()), texts, show])
+    if report is not None:
+        from edge_lstm.charts import check_drawable
+
+        check_drawable()
     if show is not None:
         from edge_lstm.latency.result import read_result
 
