@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm import onnx_file
-from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold
+from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold, unfamiliar_threshold
 from edge_lstm.errors import (
     DamagedModelFileError,
     DataError,
@@ -30,7 +30,6 @@ from edge_lstm.errors import (
     NewerFormatError,
     NotAModelFileError,
 )
-from edge_lstm.familiarity import threshold_for
 from edge_lstm.model_checks import (
     GoldenRow,
     check_graph,
@@ -115,7 +114,7 @@ class ModelFile:
     def unfamiliar_threshold(self, share: float | None) -> float:
         """The score of familiarity.py above which a text is unfamiliar, where that may be wrong of this share
         of the familiar ones; infinite for None. DataError."""
-        return math.inf if share is None else threshold_for(self.abstention, self.path, share)
+        return math.inf if share is None else unfamiliar_threshold(self.abstention, self.path, share)
 
     @property
     def precision(self) -> str:

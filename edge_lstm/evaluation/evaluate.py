@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import is_abstained, reach
+from edge_lstm.answering import USUAL_SHARE, is_abstained, reach
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.familiarity import USUAL_SHARE, unfamiliarity
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import (
     SMALLEST_PROBABILITY,
     CalibrationBin,

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm._version import __version__
+from edge_lstm.answering import USUAL_SHARE
 from edge_lstm.atomic import write_atomically
 from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
-from edge_lstm.familiarity import USUAL_SHARE
 from edge_lstm.html import Table, Tinted, items, page, table
 from edge_lstm.metrics import Interval
 from edge_lstm.text import LABEL_JOINT

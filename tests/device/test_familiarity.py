@@ -15,10 +15,10 @@ from model_files import SMALL, edited, several
 from test_cli import run
 
 from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
-from edge_lstm.answering import Point, RiskCoverage, tail
+from edge_lstm.answering import SHARES, Point, RiskCoverage, cost_thresholds, tail
 from edge_lstm.evaluation.evaluate import Evaluation, evaluate
 from edge_lstm.evaluation.report import tables
-from edge_lstm.familiarity import SHARES, cost_thresholds, unfamiliarity
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import auroc, recall_at
 from edge_lstm.modelfile import ModelFile, open_model, parse_model
 from edge_lstm.tables.labelled import Labelled

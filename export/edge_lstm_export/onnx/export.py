@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edge_lstm import modelfile
-from edge_lstm.answering import RiskCoverage
+from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
-from edge_lstm.familiarity import cost_thresholds, unfamiliarity
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled

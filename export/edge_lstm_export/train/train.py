@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from edge_lstm import __version__
-from edge_lstm.answering import RiskCoverage
+from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.errors import DataError
-from edge_lstm.familiarity import cost_thresholds, unfamiliarity
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.onnx.weights import round_to_int8
 from edge_lstm_export.train import calibrate
