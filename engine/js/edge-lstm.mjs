@@ -112,10 +112,10 @@ export class Classifier {
 	predict(text, { unfamiliar } = {}) {
 		let [answer, status] = this.#answer(text);
 		if (unfamiliar !== undefined) {
-			const [, threshold] = this.unfamiliar.findLast(([share]) => share <= unfamiliar) ?? [];
-			if (threshold === undefined) throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
+			const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
+			if (!found) throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
 			const known = status === "ok" || status === "truncated";
-			if (known && this.#unfamiliarity(answer, this.encode(text).ids) > threshold) status = "unfamiliar";
+			if (known && this.#unfamiliarity(answer, this.encode(text).ids) > found[1]) status = "unfamiliar";
 		}
 		const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
 		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
