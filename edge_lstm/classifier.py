@@ -256,8 +256,8 @@ class Classifier:
         """Texts → predictions, in order (:class:`SeveralPrediction` where a text may have several labels).
         Empty, unknown and truncated texts get one too and say so.
 
-        abstain, threshold: see :meth:`threshold`. unfamiliar: say which texts are unlike those that the model
-        learnt from, where that may be wrong of this share of the familiar ones, such as 0.05; None: of none.
+        abstain, threshold: see :meth:`threshold`. unfamiliar: give texts unlike those that the model learnt
+        from the status ``unfamiliar``, and at most this share of the others, such as 0.05; None: to none.
         Raises TypeError where texts is not a sequence of strings, DataError where the model file cannot say
         what is asked for, ModelFileError where the model gives no probabilities (NaN).
         """

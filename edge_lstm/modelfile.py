@@ -112,8 +112,8 @@ class ModelFile:
         return 0.0
 
     def unfamiliar_threshold(self, share: float | None) -> float:
-        """The score of familiarity.py above which a text is unfamiliar, where that may be wrong of this share
-        of the familiar ones; infinite for None. DataError."""
+        """The score of familiarity.py above which a text is unfamiliar, and at most this share of texts like
+        the held-out ones; infinite for None. DataError."""
         return math.inf if share is None else unfamiliar_threshold(self.abstention, self.path, share)
 
     @property

@@ -27,8 +27,8 @@ _ABSTAIN = (
     "[default: as the model file says]"
 )
 _UNFAMILIAR = (
-    "Say which texts are unlike those that the model learnt from, which may be wrong of this share of the "
-    "others, such as 0.05; the label stays."
+    "Give texts unlike those that the model learnt from the status unfamiliar, and at most this share of the "
+    "others, such as 0.05. The label stays."
 )
 _REPORT = "Write a report, one HTML page that opens offline."
 _SEPARATOR = (

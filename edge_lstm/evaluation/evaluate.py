@@ -491,17 +491,19 @@ def _check_foreign(models: Sequence[ModelFile], texts: Sequence[str], foreign: S
 def _classify(
     classifier: Classifier, texts: Sequence[str], batch_size: int | None, progress: Progress | None
 ) -> tuple[npt.NDArray[np.float32], Scores, dict[str, int]]:
-    """float32 [n, labels]; float64 [n], the scores of familiarity.py; how many texts have which status."""
+    """float32 [n, labels]; float64 [n], the scores of familiarity.py, where each has one label;
+    how many texts have which status."""
     encode = classifier.model.tokenizer.encode_text
     probabilities = np.empty((len(texts), len(classifier.labels)), dtype=np.float32)
-    scores = np.empty(len(texts))
+    scores = np.zeros(len(texts))
     statuses: Counter[str] = Counter()
     for start in range(0, len(texts), CHUNK):
         encoded = [encode(text) for text in texts[start : start + CHUNK]]
         ids = [text.ids for text in encoded]
         answers = classifier.probabilities_of(ids, batch_size=batch_size)
         probabilities[start : start + CHUNK] = answers
-        scores[start : start + CHUNK] = unfamiliarity(answers, ids, classifier.model.tokenizer.num_ids)
+        if classifier.model.thresholds is None:
+            scores[start : start + CHUNK] = unfamiliarity(answers, ids, classifier.model.tokenizer.num_ids)
         statuses.update(text.status for text in encoded)
         if progress:
             progress(len(encoded))

@@ -24,7 +24,7 @@ class ScoreOptions:
     threshold: a label whose probability is lower is left out, and the row's status is ``abstained``.
     abstain: the share of labels that may be wrong, which the model file has a threshold for; in place of
         ``threshold``. With neither the model file's own default counts, which is 0 where it says none.
-    unfamiliar: give the status ``unfamiliar`` to texts unlike those that the model learnt from, wrongly to at
+    unfamiliar: give the status ``unfamiliar`` to texts unlike those that the model learnt from, and to at
         most this share of the others; None: to none.
     top: labels to give, the most probable first; beyond the first each has a column and one for its
         probability.
