@@ -9,12 +9,14 @@ and how many of these answers are wrong (El-Yaniv & Wiener 2010).
 Few texts say little of so small a share. A threshold counts only where the true share of wrong answers is
 below the wanted one with 90 % confidence: Clopper & Pearson's one-sided bound (1934), as in selective
 classification with guaranteed risk (Geifman & El-Yaniv 2017). It is not corrected for the choice among the
-curve's points, which are nearly the same texts.
+curve's points, which are nearly the same texts. The thresholds for unfamiliar texts are found alike.
 """
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +31,11 @@ if TYPE_CHECKING:  # a model file is read without NumPy
 CONFIDENCE = 0.9
 MOST_POINTS = 32
 DIGITS = 6  # of a threshold
+# Of familiar texts, that may be called unfamiliar: those that a file has thresholds for; the usual one.
+SHARES, USUAL_SHARE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3), 0.05
 SHOWN_RISKS = (0.01, 0.02, 0.05, 0.1)  # where a curve is shown to a person
 ABSTAINED: Literal["abstained"] = "abstained"  # the status of a text without an answer
+UNFAMILIAR: Literal["unfamiliar"] = "unfamiliar"  # and of one that is unlike those that were learnt from
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class RiskCoverage:
     default: the share of wrong answers that is wanted where nothing else is asked for, or None: every text
         is answered.
     sha256: text.texts_digest of the texts, or None where it was not kept.
+    unfamiliar: see cost_thresholds, of the same texts; empty where they are too few.
     """
 
     data: str
@@ -58,6 +64,7 @@ class RiskCoverage:
     points: tuple[Point, ...]
     default: float | None = None
     sha256: str | None = None
+    unfamiliar: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(
@@ -113,7 +120,8 @@ class RiskCoverage:
         points = [[p.threshold, p.answered, p.wrong] for p in self.points]
         default = {} if self.default is None else {"default": self.default}
         digest = {} if self.sha256 is None else {"sha256": self.sha256}
-        return {"data": self.data, "texts": self.texts, **digest, **default, "points": points}
+        values = {"data": self.data, "texts": self.texts, **digest, **default, "points": points}
+        return values | ({"unfamiliar": [list(pair) for pair in self.unfamiliar]} if self.unfamiliar else {})
 
     @classmethod
     def from_dict(cls, values: Any) -> RiskCoverage:
@@ -139,7 +147,61 @@ class RiskCoverage:
             raise ValueError("the wrong answers it allows are no share")
         if digest is not None and type(digest) is not str:
             raise ValueError("the digest of its risk-coverage curve's texts is no text")
-        return cls(data, texts, points, default, digest)
+        unfamiliar = check_thresholds(values.get("unfamiliar", []))
+        return cls(data, texts, points, default, digest, unfamiliar)
+
+
+def cost_thresholds(scores: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    """(share, threshold) for each of SHARES that these texts can show, by rising share: the lowest score that
+    at most this share of texts like them exceeds. scores: float64 [n], see familiarity.py."""
+    import numpy as np
+
+    highest, n, scale = np.sort(scores)[::-1], len(scores), 10**DIGITS
+    thresholds: list[tuple[float, float]] = []
+    for share in SHARES:
+        # How many texts may lie above the threshold: each more makes the bound larger.
+        counts = range(int(share * n) + 1)
+        allowed = bisect.bisect_right(counts, 1 - CONFIDENCE, key=lambda count: tail(count, n, share)) - 1
+        if allowed >= 0:  # rounded up, so that the text it comes from is familiar
+            thresholds.append((share, math.ceil(float(highest[allowed]) * scale) / scale))
+    return tuple(thresholds)
+
+
+def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
+    """Return a model file's :func:`cost_thresholds`. ValueError or TypeError where they are none."""
+    thresholds = tuple((share, threshold) for share, threshold in values)
+    if not all(type(share) is float and type(value) in (int, float) for share, value in thresholds):
+        raise TypeError("its thresholds of unfamiliar texts are no numbers")
+    for (share, value), (larger, lower) in itertools.pairwise([(0.0, math.inf), *thresholds]):
+        if not (share < larger < 1 and 0 <= lower <= value and math.isfinite(lower)):
+            raise ValueError("its thresholds of unfamiliar texts are in no order")
+    return thresholds
+
+
+def unfamiliar_threshold(curve: RiskCoverage | None, model: object, share: float) -> float:
+    """The score above which a text is unfamiliar, at the cost of at most ``share`` of the familiar ones.
+
+    curve: of the model file; model: what an error calls it. DataError where ``share`` is none, or where the
+    held-out texts cannot show so little.
+    """
+    if not 0 < share < 1:
+        raise DataError(
+            f"the share of familiar texts that --unfamiliar may cost is above 0 and below 1, not {share:g}; "
+            f"for 5 %, give --unfamiliar {USUAL_SHARE}"
+        )
+    if curve is None or (not curve.unfamiliar and curve.texts >= fewest_texts(SHARES[-1])):
+        raise DataError(
+            f"{model} has no thresholds for --unfamiliar; export it again, with --data LABELLED where its "
+            "checkpoint has none (of several labels per text there are none: no label is an answer)"
+        )
+    reached = [threshold for least, threshold in curve.unfamiliar if least <= share]
+    if not reached:
+        raise DataError(
+            f"{model}: {curve.texts:,} texts ({curve.data}) do not show which score at most {share:.3g} of "
+            "familiar texts exceed; ask for more, or export with --data and more labelled texts "
+            f"({fewest_texts(max(share, SHARES[0])):,} at least)"
+        )
+    return reached[-1]
 
 
 def check_abstain(wanted: float) -> None:
@@ -212,12 +274,12 @@ def _first_below(curve: RiskCoverage, wanted: float) -> Point | None:
     """The first point whose share of wrong answers is at most ``wanted``, with confidence."""
     for point in curve.points:
         wrong, answered = point.wrong, point.answered  # no bound is below the share itself
-        if wrong <= wanted * answered and _tail(wrong, answered, wanted) <= 1 - CONFIDENCE:
+        if wrong <= wanted * answered and tail(wrong, answered, wanted) <= 1 - CONFIDENCE:
             return point
     return None
 
 
-def _tail(wrong: int, answered: int, share: float) -> float:
+def tail(wrong: int, answered: int, share: float) -> float:
     """The probability that at most ``wrong`` of ``answered`` answers are wrong where ``share`` of all are."""
     logs = (
         math.lgamma(answered + 1)
@@ -237,7 +299,7 @@ def _upper_bound(wrong: int, answered: int) -> float:
     low, high = wrong / answered, 1.0
     for _ in range(40):
         middle = (low + high) / 2
-        if _tail(wrong, answered, middle) > 1 - CONFIDENCE:
+        if tail(wrong, answered, middle) > 1 - CONFIDENCE:
             low = middle
         else:
             high = middle

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import ABSTAINED, check_top, is_abstained, reach
+from edge_lstm.answering import ABSTAINED, UNFAMILIAR, check_top, is_abstained, reach
 from edge_lstm.errors import ModelFileError, ProviderError
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.native import NATIVE, NativeSession, provider_of
@@ -48,14 +49,15 @@ class Prediction:
     label: the most probable label, None where the text is unsure; probability: that of the best label.
     probabilities: every label with its probability, in the order of the model's output.
     status: ``ok``, ``empty`` (no words), ``unknown_words`` (no word of the vocabulary) or ``truncated``
-        (only the end of the text was read): such texts get an answer all the same. ``abstained`` takes its
-        place where the best label's probability is below the threshold.
+        (only the end of the text was read): such texts get an answer all the same, and so does one that is
+        ``unfamiliar``, where that is asked for. ``abstained`` takes its place where the best label's
+        probability is below the threshold.
     """
 
     label: str | None
     probability: float
     probabilities: dict[str, float]
-    status: Status | Literal["abstained"]
+    status: Status | Literal["abstained", "unfamiliar"]
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels with their probabilities, the most probable first; of equal ones
@@ -248,39 +250,61 @@ class Classifier:
         *,
         abstain: float | None = None,
         threshold: float | None = None,
+        unfamiliar: float | None = None,
         batch_size: int | None = None,
     ) -> list[Prediction]:
         """Texts → predictions, in order (:class:`SeveralPrediction` where a text may have several labels).
         Empty, unknown and truncated texts get one too and say so.
 
-        abstain, threshold: see :meth:`threshold`. Raises TypeError where texts is not a sequence of strings,
-        DataError as :meth:`threshold`, ModelFileError where the model gives no probabilities (NaN).
+        abstain, threshold: see :meth:`threshold`. unfamiliar: give texts unlike those that the model learnt
+        from the status ``unfamiliar``, and at most this share of the others, such as 0.05; None: to none.
+        Raises TypeError where texts is not a sequence of strings, DataError where the model file cannot say
+        what is asked for, ModelFileError where the model gives no probabilities (NaN).
         """
         least = self.threshold(abstain=abstain, threshold=threshold)
+        highest = self.model.unfamiliar_threshold(unfamiliar)
         encode = self.model.tokenizer.encode_text
         encoded = [encode(text) for text in _check_texts(texts)]
         answers = self.probabilities_of([e.ids for e in encoded], batch_size=batch_size)
-        return list(self.predictions(encoded, answers, least))
+        return list(self.predictions(encoded, answers, least, highest))
+
+    def statuses(
+        self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32], highest: float
+    ) -> list[Any]:
+        """The status of each text, ``unfamiliar`` where its score is above ``highest``; a text without known
+        words keeps the status that says so."""
+        statuses: list[Any] = [text.status for text in encoded]
+        if highest < np.inf:
+            ids, num_ids = [text.ids for text in encoded], self.model.tokenizer.num_ids
+            for i in np.flatnonzero(unfamiliarity(answers, ids, num_ids) > highest).tolist():
+                statuses[i] = UNFAMILIAR if statuses[i] in ("ok", "truncated") else statuses[i]
+        return statuses
 
     def predictions(
-        self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32], threshold: float = 0.0
+        self,
+        encoded: Sequence[Encoded],
+        answers: npt.NDArray[np.float32],
+        threshold: float = 0.0,
+        highest: float = np.inf,
     ) -> Iterator[Prediction]:
-        """Encoded texts with their probabilities (float32 [n, labels]) → predictions."""
+        """Encoded texts with their probabilities (float32 [n, labels]) → predictions. threshold: below this
+        probability there is no label; highest: above this score a text is unfamiliar."""
         abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
         kept = self.model.thresholds
         thresholds = None if kept is None else dict(zip(self.labels, kept))
-        for text, best, row, left_out in zip(
-            encoded, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
+        statuses = self.statuses(encoded, answers, highest)
+        for status, best, row, left_out in zip(
+            statuses, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
         ):
             probabilities = dict(zip(self.labels, row))
             if thresholds is not None:
-                yield SeveralPrediction(self.labels[best], row[best], probabilities, text.status, thresholds)
+                yield SeveralPrediction(self.labels[best], row[best], probabilities, status, thresholds)
                 continue
             yield Prediction(
                 label=None if left_out else self.labels[best],
                 probability=row[best],
                 probabilities=probabilities,
-                status=ABSTAINED if left_out else text.status,
+                status=ABSTAINED if left_out else status,
             )
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:

@@ -23,7 +23,6 @@ _COLOURS = {
     "series-5": ("#66707f", "#8d98a8"),
 }
 INK, MUTED, LINE, PAPER, *SERIES = (light for light, _ in _COLOURS.values())
-GOOD, BAD = SERIES[:2]
 _LIGHT, _DARK = (
     " ".join(f"--{name}: {pair[paper]};" for name, pair in _COLOURS.items()) for paper in range(2)
 )
@@ -75,8 +74,6 @@ th {{ color: var(--muted); font-weight: 600; font-size: 0.87rem; white-space: no
 td:first-child:not(.number) {{ min-width: 7em; }}
 .number {{ text-align: right; white-space: nowrap; }}
 .cell {{ display: block; padding: 0 6px; border-radius: 3px; }}
-.figures {{ display: flex; flex-wrap: wrap; gap: 12px 26px; align-items: flex-start; }}
-.figures > * {{ max-width: 100%; }}
 figure {{ margin: 8px 0; break-inside: avoid; width: 100%; }}
 figcaption {{ max-width: 75ch; }}
 svg {{ display: block; width: 100%; height: auto; }}

@@ -151,6 +151,21 @@ def set_scores(truth: Bools, given: Bools, names: tuple[str, ...]) -> SetScores:
     return SetScores(len(truth), int((truth == given).all(axis=1).sum()), rows)
 
 
+def auroc(negative: Floats, positive: Floats) -> float:
+    """The chance that a positive has a higher score than a negative, ties half (Mann & Whitney, 1947): the
+    area under the ROC curve. float [n] and [m], neither empty."""
+    ordered = np.sort(negative)
+    ranks = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
+    return float(ranks.mean() / (2 * len(ordered)))
+
+
+def recall_at(negative: Floats, positive: Floats, false_alarms: float) -> float:
+    """The share of positives whose score is above that which at most this share of negatives exceeds. float
+    [n] and [m], neither empty."""
+    threshold = np.sort(negative)[::-1][int(false_alarms * len(negative))]
+    return float((positive > threshold).mean())
+
+
 def log_loss(truth: Ints, probabilities: Floats) -> float:
     """Mean negative natural logarithm of the probability given to the true label."""
     given = probabilities[np.arange(len(truth)), truth].astype(np.float64)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections import Counter
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm import onnx_file
-from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold
+from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold, unfamiliar_threshold
 from edge_lstm.errors import (
     DamagedModelFileError,
     DataError,
@@ -109,6 +110,11 @@ class ModelFile:
                 "leave --abstain and --threshold out"
             )
         return 0.0
+
+    def unfamiliar_threshold(self, share: float | None) -> float:
+        """The score of familiarity.py above which a text is unfamiliar, and at most this share of texts like
+        the held-out ones; infinite for None. DataError."""
+        return math.inf if share is None else unfamiliar_threshold(self.abstention, self.path, share)
 
     @property
     def precision(self) -> str:
@@ -315,6 +321,7 @@ def _abstention(curve: RiskCoverage) -> dict[str, Any]:
         "data": curve.data,
         "texts": curve.texts,
         "default": curve.default,
+        "unfamiliar": [{"at most": share, "threshold": score} for share, score in curve.unfamiliar],
         "wrong": [
             {"at most": share, "threshold": p.threshold, "answered": round(p.answered / curve.texts, 3)}
             for share, p in promised

@@ -2,9 +2,8 @@
 
     .venv/bin/python tools/scale_picture.py
 
-ONNX Runtime's dynamic int8 LSTM scales its input by the smallest and the largest value of the whole batch.
-Shown is that scale for one review, in batches with others of the package's reviews: from the embedding as it
-is, and without its two sentinel columns.
+ONNX Runtime's int8 LSTM scales its input by the smallest and the largest value of the batch: shown for one
+review, in batches with others of the package's, from the embedding with and without its sentinel columns.
 """
 
 from __future__ import annotations
@@ -59,14 +58,12 @@ def main() -> None:
     numbers = range(1, BATCHES + 1)
     axes.plot(numbers, free, "o-", color="#d9772b", markersize=4, linewidth=1, label="without sentinel units")
     axes.plot(numbers, held, "s-", color="#2563a8", markersize=4, linewidth=1, label="with sentinel units")
-    axes.set_xlabel("the same review, each time in a batch with three others")
-    axes.set_ylabel("one step of uint8")
+    where = "the same review, each time in a batch with three others"
+    axes.set(xlabel=where, ylabel="one step of uint8", ylim=(0.85 * min(free), 1.05 * max(held)))
     axes.legend(frameon=False, loc="lower right", ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_ylim(0.85 * min(free), 1.05 * max(held))
     figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
-    counts = f"{len(set(held))} scale with sentinel units, {len(set(free))} without"
-    print(f"{PICTURE.relative_to(ROOT)}: {counts}")
+    print(f"{PICTURE}: {len(set(held))} scale with sentinel units, {len(set(free))} without")
 
 
 if __name__ == "__main__":

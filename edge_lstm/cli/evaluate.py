@@ -48,6 +48,8 @@ MistakesOption = Annotated[
 LabelMapOption = Annotated[
     str | None, option("DATA=MODEL,...", "Where labels differ: 0=neg,1=pos.", "--label-map")
 ]
+_FOREIGN = "Texts, as score reads them, that belong to none of the labels: how well are they told apart?"
+ForeignOption = Annotated[Path | None, option("FILE", _FOREIGN, "--foreign")]
 SplitOption = Annotated[
     str | None, option("NAME", "Split of a source that has some.  [default: test]", "--split")
 ]
@@ -63,6 +65,7 @@ def command(
     label_separator: LabelSeparatorOption = None,
     label_columns: LabelColumnsOption = None,
     label_map: LabelMapOption = None,
+    foreign: ForeignOption = None,
     split: SplitOption = None,
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
@@ -74,16 +77,17 @@ def command(
 ) -> None:
     """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 of each label,
     confusions, log loss and calibration error; several models side by side with McNemar's test. With
-    --abstain or --threshold, also how many texts are answered and how many of these answers are wrong. For a
-    model that gives several labels per text: micro and macro F1, and the share of texts that are right.
+    --abstain or --threshold, also how many texts are answered and how many of these answers are wrong; with
+    --foreign, how well texts of none of the labels are told apart. For a model that gives several labels per
+    text: micro and macro F1, and the share of texts that are right.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
-    from edge_lstm.evaluation.sources import load_labelled
+    from edge_lstm.evaluation.sources import load_labelled, read_foreign
     from edge_lstm.tables.schema import ReadOptions
 
     *models, data = files
-    check_outputs([report, mistakes], [data, *models], report is not None)
+    check_outputs([report, mistakes], [data, *models, foreign])
     _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
     opened: list[str | None] = [*models] or [None]
@@ -98,10 +102,11 @@ def command(
         label_columns=column_names(label_columns),
         several=classifiers[0].model.thresholds is not None or None,
     )
-    with ProgressBar("evaluating", len(labelled.texts) * len(classifiers)) as progress:
+    others = read_foreign(foreign) if foreign else ()
+    with ProgressBar("evaluating", (len(labelled.texts) + len(others)) * len(classifiers)) as progress:
         evaluation = evaluate(
-            classifiers, labelled, data=data, label_map=names, abstain=abstain, threshold=threshold,
-            batch_size=batch_size, progress=progress.advance,
+            classifiers, labelled, data=data, label_map=names, foreign=others, abstain=abstain,
+            threshold=threshold, batch_size=batch_size, progress=progress.advance,
         )  # fmt: skip
     _write(evaluation, report, mistakes)
     if as_json:

@@ -89,7 +89,8 @@ def _abstention(model: ModelFile) -> str:
     if curve is None:
         return "no risk-coverage curve for --abstain; --threshold works"
     default = "none by default" if curve.default is None else f"by default --abstain {curve.default:g}"
-    return f"{default}; --abstain {curve.least:.2g} or more, from {curve.texts:,} texts ({curve.data})"
+    strange = f", --unfamiliar {curve.unfamiliar[0][0]:g} or more" if curve.unfamiliar else ""
+    return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {curve.texts:,} texts ({curve.data})"
 
 
 def _show_checkpoint(path: Path, as_json: bool) -> None:

@@ -36,10 +36,6 @@ _PROVIDER = option("NAME,...", "Execution providers.", "--provider")
 _COLD = option("N", "New processes to time; 0 leaves cold start and memory out.", "--cold-starts", min=0)
 _OUTPUT = option("FILE", "Write the result as JSON (docs/latency.md).", "--output", "-o")
 _SHOW = option("RESULT", "Show a result of --output instead of measuring.", "--show")
-_COMPARE = option("OLD NEW", "Compare two results of --output instead of measuring.", "--compare")
-_FAIL_ABOVE = option(
-    "PERCENT", "With --compare: exit code 1 if p50 got slower by more, beyond noise.", "--fail-above"
-)
 
 
 def command(
@@ -58,24 +54,17 @@ def command(
     as_json: JsonOption = False,
     report: ReportOption = None,
     show: Annotated[Path | None, _SHOW] = None,
-    compare: Annotated[tuple[Path, Path] | None, _COMPARE] = None,
-    fail_above: Annotated[float | None, _FAIL_ABOVE] = None,
 ) -> None:
     """Measure how fast this machine answers: cold start, load, and steady state, over varied real texts.
 
     Several models, or several values of an option separated by commas, are measured in random turns and
     compared.
     """
-    from edge_lstm.errors import DataError
+    check_outputs([output, report], [*(models or ()), texts, show])
+    if report is not None:
+        from edge_lstm.charts import check_drawable
 
-    if fail_above is not None and compare is None:
-        raise DataError("--fail-above is for comparing; give --compare OLD NEW")
-    if compare is not None and (report or output):
-        raise DataError("--compare prints; leave --report and --output out, or send --json to a file")
-    check_outputs([output, report], [*(models or ()), texts, show, *(compare or ())], report is not None)
-    if compare is not None:
-        _compare(*compare, fail_above, as_json)
-        return
+        check_drawable()
     if show is not None:
         from edge_lstm.latency.result import read_result
 
@@ -120,24 +109,6 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
             print_table(table)
         for note in reports.notes(result):
             print(wrapped(note))
-
-
-def _compare(old_file: Path, new_file: Path, fail_above: float | None, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from edge_lstm.latency.compare import check, compare
-    from edge_lstm.latency.report import comparison_table
-    from edge_lstm.latency.result import read_result
-    from edge_lstm.printable import to_json
-
-    comparison = compare(read_result(old_file), read_result(new_file), fail_above)
-    if as_json:
-        print(to_json(asdict(comparison), indent=2))
-    else:
-        print_table(comparison_table(comparison))
-        for note in comparison.notes:
-            print(wrapped(note))
-    check(comparison)
 
 
 def _progress() -> Progress | None:

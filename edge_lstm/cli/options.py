@@ -26,6 +26,10 @@ _ABSTAIN = (
     "Leave out labels so that at most this share of the rest is wrong, such as 0.02.  "
     "[default: as the model file says]"
 )
+_UNFAMILIAR = (
+    "Give texts unlike those that the model learnt from the status unfamiliar, and at most this share of the "
+    "others, such as 0.05. The label stays."
+)
 _REPORT = "Write a report, one HTML page that opens offline."
 _SEPARATOR = (
     "Between the labels of a text that has several, as | in joy|anger; lists and several __label__ need none."
@@ -45,6 +49,7 @@ AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN, "--abstain")]
 ThresholdOption = Annotated[
     float | None, option("P", "Leave out labels below this probability.", "--threshold", min=0, max=1)
 ]
+UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR, "--unfamiliar")]
 TopOption = Annotated[int, option("K", "Give the K most probable labels.", "--top", min=1)]
 JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
 ReportOption = Annotated[Path | None, option("FILE", _REPORT, "--report")]
@@ -61,16 +66,11 @@ def column_names(given: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in given.split(",")) if given is not None else ()
 
 
-def check_outputs(written: Iterable[Path | None], read: Iterable[str | Path | None], report: bool) -> None:
-    """Raise before the work what an output or a report would raise after it: OutputError, DataError or
-    MissingPackageError."""
+def check_outputs(written: Iterable[Path | None], read: Iterable[str | Path | None]) -> None:
+    """Raise before the work what an output would raise after it: OutputError or DataError."""
     from edge_lstm.atomic import check_distinct, check_writable
 
     outputs = [path for path in written if path is not None]
     for path in outputs:
         check_writable(path)
     check_distinct(outputs, [name for name in read if name is not None])
-    if report:
-        from edge_lstm.charts import check_drawable
-
-        check_drawable()

@@ -15,6 +15,7 @@ from edge_lstm.cli.options import (
     ThreadsOption,
     ThresholdOption,
     TopOption,
+    UnfamiliarOption,
 )
 from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
@@ -30,6 +31,7 @@ def command(
     top: TopOption = 1,
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
+    unfamiliar: UnfamiliarOption = None,
     threads: ThreadsOption = 1,
     engine: EngineOption = None,
     provider: ProviderOption = "CPUExecutionProvider",
@@ -38,7 +40,8 @@ def command(
     """Classify texts: a line for each, "label <tab> probability <tab> status".
 
     The status is ok, empty (no words), unknown_words (no word of the vocabulary) or truncated (only the
-    end of the text was read). With --abstain or --threshold it may abstain, and there is no label. With
+    end of the text was read); with --unfamiliar also unfamiliar (unlike the texts that the model learnt
+    from). With --abstain or --threshold it may abstain, and there is no label. With
     --top K there are K labels, sure or not, each with its probability, before the status. A model that gives
     several labels per text has all of them in the first column, joined by |, and the highest probability
     after them. With --json, a line holds label, probability, probabilities and status (for several labels
@@ -51,8 +54,9 @@ def command(
     classifier = Classifier.load(model, engine=engine, threads=threads, provider=provider)
     check_top(top, len(classifier.labels))
     chosen = classifier.threshold(abstain=abstain, threshold=threshold)
+    classifier.model.unfamiliar_threshold(unfamiliar)  # raises before it waits for texts
     for text in texts or map(decoded, standard_input("type one text per line; Ctrl-D ends")):
-        prediction = classifier.predict([text], threshold=chosen)[0]
+        prediction = classifier.predict([text], threshold=chosen, unfamiliar=unfamiliar)[0]
         if as_json:
             best = [{"label": name, "probability": p} for name, p in prediction.top(top)]
             line = to_json(prediction.to_json() | ({"top": best} if top > 1 else {}))

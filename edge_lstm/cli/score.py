@@ -19,6 +19,7 @@ from edge_lstm.cli.options import (
     TextColumnOption,
     ThresholdOption,
     TopOption,
+    UnfamiliarOption,
     option,
 )
 from edge_lstm.printable import printable, to_json
@@ -70,6 +71,7 @@ def command(
     all_probabilities: AllProbabilities = False,
     abstain: AbstainOption = None,
     threshold: ThresholdOption = None,
+    unfamiliar: UnfamiliarOption = None,
     only_abstained: OnlyAbstained = False,
     only_label: OnlyLabel = None,
     input_format: InputFormatOption = None,
@@ -107,7 +109,8 @@ def command(
     reading = ReadOptions(text_column, "\t" if delimiter == "\\t" else delimiter, format=input_format)
     options = ScoreOptions(
         keep=tuple(keep) if keep else None, all_probabilities=all_probabilities, threshold=threshold,
-        abstain=abstain, only_abstained=only_abstained, top=top, only_label=tuple(only_label or ()),
+        abstain=abstain, unfamiliar=unfamiliar, only_abstained=only_abstained, top=top,
+        only_label=tuple(only_label or ()),
     )  # fmt: skip
     run = RunOptions(
         workers=workers, low_memory=low_memory, batch_size=batch_size, resume=resume,

@@ -16,28 +16,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_lstm.answering import is_abstained, reach
+from edge_lstm.answering import USUAL_SHARE, is_abstained, reach
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import (
     SMALLEST_PROBABILITY,
     CalibrationBin,
     Interval,
     McNemar,
     SetScores,
+    auroc,
     calibration_bins,
     confusion_matrix,
     expected_calibration_error,
     log_loss,
     mcnemar,
     paired_difference_interval,
+    recall_at,
     set_scores,
     wilson_interval,
 )
 from edge_lstm.modelfile import ModelFile
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.labelled import Labelled
-from edge_lstm.text import texts_digest
+from edge_lstm.text import text_key, texts_digest
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
 # So many times the expected share of out-of-vocabulary words, and two points: texts of the same kind by other
@@ -45,7 +48,10 @@ CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a sm
 OOV_TIMES, OOV_POINTS = 1.25, 0.02
 OOV_MANY = 0.2  # for models that do not say what share to expect
 
+FALSE_ALARMS = 0.01  # where the recall of a gate is told
+
 Bools = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.float64]
 Progress = Callable[[int], None]
 
 
@@ -65,6 +71,39 @@ class Abstention:
     wrong: float | None
     wrong_interval: Interval | None
     same_texts: bool
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How well two labels are told apart: the area under the ROC curve, and of each label the recall where
+    FALSE_ALARMS of the other's texts are taken for it."""
+
+    auroc: float
+    recalls: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ForeignScores:
+    """How well familiarity.py tells the evaluated texts from foreign ones.
+
+    recall: share of foreign texts that is found where FALSE_ALARMS of the others are lost. found, lost: of
+    foreign texts and others, the shares that are unfamiliar by the file's threshold for USUAL_SHARE; None
+    where the file has none.
+    """
+
+    auroc: float
+    recall: float
+    found: float | None
+    lost: float | None
+
+    @classmethod
+    def of(cls, model: ModelFile, own: Scores, foreign: Scores) -> ForeignScores:
+        """own, foreign: float64 [n] and [m], the scores of the texts."""
+        shares: list[float | None] = [None, None]
+        if model.abstention is not None and any(s <= USUAL_SHARE for s, _ in model.abstention.unfamiliar):
+            threshold = model.unfamiliar_threshold(USUAL_SHARE)
+            shares = [float((scores > threshold).mean()) for scores in (foreign, own)]
+        return cls(auroc(own, foreign), recall_at(own, foreign, FALSE_ALARMS), *shares)
 
 
 @dataclass(frozen=True)
@@ -109,7 +148,7 @@ class Result:
     threshold: below this probability the model abstains; abstain: the share of wrong answers that it was
         chosen for, None where the threshold was given itself or nothing is left out.
     same_texts: the file's risk-coverage curve comes from the evaluated texts.
-    runtime: what ran the model, see Classifier.runtime.
+    runtime: what ran the model, see Classifier.runtime. foreign: None without foreign texts.
     """
 
     model: ModelFile
@@ -123,6 +162,7 @@ class Result:
     same_texts: bool = False
     oov: OovRate | None = None
     runtime: str = ""
+    foreign: ForeignScores | None = None
 
     @cached_property
     def predicted(self) -> Bools:
@@ -183,7 +223,8 @@ class Result:
             labels = [{**row, "threshold": value} for row, value in zip(labels, self.thresholds)]
         else:
             values |= {"accuracy": self.accuracy, "accuracy_interval": asdict(self.interval)}
-            values |= {"abstention": asdict(self.abstention)} if self.abstention else {}
+            parts = {"abstention": self.abstention, "gate": self.gate, "foreign": self.foreign}
+            values |= {name: asdict(part) for name, part in parts.items() if part is not None}
             values |= {"calibration_error": self.calibration_error, "confusion": self.confusion.tolist()}
             values["calibration"] = [asdict(b) for b in self.bins]
         values |= {"macro_f1": scores.macro_f1, "log_loss": self.log_loss, "labels": labels}
@@ -204,8 +245,18 @@ class Result:
         return confusion_matrix(self.truth.argmax(axis=1), self.predicted.argmax(axis=1), len(self.labels))
 
     @cached_property
+    def gate(self) -> Gate | None:
+        """How well two labels are told apart; None of more labels, or where the texts have one alone."""
+        has, scores = self.truth[:, 1], self.probabilities[:, 1]
+        if len(self.labels) != 2 or self.thresholds is not None or has.all() or not has.any():
+            return None
+        second, first = scores[has], scores[~has]
+        recalls = recall_at(-second, -first, FALSE_ALARMS), recall_at(first, second, FALSE_ALARMS)
+        return Gate(auroc(first, second), recalls)
+
+    @cached_property
     def bins(self) -> tuple[CalibrationBin, ...]:
-        """The reliability diagram's bins."""
+        """Accuracy by probability, see metrics.calibration_bins."""
         return calibration_bins(self.truth.argmax(axis=1), self.probabilities)
 
     @property
@@ -258,7 +309,7 @@ class Evaluation:
     """The result of :func:`evaluate`.
 
     data: what the texts are called. statuses: texts of each status, by the first model.
-    comparisons: every further model against the first.
+    comparisons: every further model against the first. foreign: texts that belong to none of the labels.
     """
 
     data: str
@@ -266,6 +317,7 @@ class Evaluation:
     statuses: dict[str, int]
     results: tuple[Result, ...]
     comparisons: tuple[Comparison, ...]
+    foreign: tuple[str, ...] = ()
 
     @property
     def several(self) -> bool:
@@ -295,6 +347,7 @@ def evaluate(
     *,
     data: str = "the data",
     label_map: Mapping[str, str] | None = None,
+    foreign: Sequence[str] = (),
     abstain: float | None = None,
     threshold: float | None = None,
     batch_size: int | None = None,
@@ -303,15 +356,16 @@ def evaluate(
     """Classify every text, empty ones too, with every model.
 
     data: what errors and reports call the texts. label_map: label in the data → label of the model, for those
-    that are called otherwise. abstain, threshold: on which texts a model abstains, see Classifier.threshold;
-    the metrics are those of all texts. progress: called with the number of texts classified since the last
-    call.
+    that are called otherwise. foreign: texts that belong to none of the labels. abstain, threshold: on which
+    texts a model abstains, see Classifier.threshold; the metrics are those of all texts. progress: called
+    with the number of texts classified since the last call.
 
     Raise DataError where there is no text, a label is unknown to the models, the models have not the same
     labels, or one cannot abstain as asked.
     """
     models = [classifier.model for classifier in classifiers]
     _check_models(models, labelled, data)
+    _check_foreign(models, labelled.texts, foreign)
     thresholds = [model.chosen_threshold(abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
     truth = label_matrix(labelled.labels, labels, label_map or {}, data)
@@ -320,7 +374,8 @@ def evaluate(
     statuses: dict[str, int] = {}
     for classifier, name, chosen in zip(classifiers, _names(models), thresholds):
         model, curve = classifier.model, classifier.model.abstention
-        probabilities, counts = _classify(classifier, labelled.texts, batch_size, progress)
+        probabilities, own, counts = _classify(classifier, labelled.texts, batch_size, progress)
+        _, others, _ = _classify(classifier, foreign, batch_size, progress)
         statuses = statuses or counts
         columns = [model.labels.index(label) for label in labels]
         share = abstain if abstain is not None or threshold is not None or not curve else curve.default
@@ -336,6 +391,7 @@ def evaluate(
             same_texts=curve is not None and curve.sha256 == digest,
             oov=OovRate.of(model, labelled.texts),
             runtime=classifier.runtime,
+            foreign=ForeignScores.of(model, own, others) if foreign else None,
         )
         results.append(result)
     return Evaluation(
@@ -344,6 +400,7 @@ def evaluate(
         statuses=statuses,
         results=tuple(results),
         comparisons=tuple(compare(results[0], other) for other in results[1:]),
+        foreign=tuple(foreign),
     )
 
 
@@ -417,21 +474,40 @@ def _check_models(models: Sequence[ModelFile], labelled: Labelled, data: str) ->
             )
 
 
+def _check_foreign(models: Sequence[ModelFile], texts: Sequence[str], foreign: Sequence[str]) -> None:
+    if not foreign:
+        return
+    if models[0].thresholds is not None:
+        raise DataError("the models give several labels per text, or none; leave --foreign out")
+    learnt = (row.text for model in models for row in model.golden)  # some of the training texts
+    own = {*map(text_key, texts), *map(text_key, learnt)} - {text_key("")}
+    if shared := sum(text_key(text) in own for text in foreign):
+        raise DataError(
+            f"{shared:,} of the {len(foreign):,} foreign texts are labelled or training texts; foreign ones "
+            "belong to none of the labels: take them out"
+        )
+
+
 def _classify(
     classifier: Classifier, texts: Sequence[str], batch_size: int | None, progress: Progress | None
-) -> tuple[npt.NDArray[np.float32], dict[str, int]]:
-    """float32 [n, labels], and how many texts have which status."""
+) -> tuple[npt.NDArray[np.float32], Scores, dict[str, int]]:
+    """float32 [n, labels]; float64 [n], the scores of familiarity.py, where each has one label;
+    how many texts have which status."""
     encode = classifier.model.tokenizer.encode_text
     probabilities = np.empty((len(texts), len(classifier.labels)), dtype=np.float32)
+    scores = np.zeros(len(texts))
     statuses: Counter[str] = Counter()
     for start in range(0, len(texts), CHUNK):
         encoded = [encode(text) for text in texts[start : start + CHUNK]]
         ids = [text.ids for text in encoded]
-        probabilities[start : start + CHUNK] = classifier.probabilities_of(ids, batch_size=batch_size)
+        answers = classifier.probabilities_of(ids, batch_size=batch_size)
+        probabilities[start : start + CHUNK] = answers
+        if classifier.model.thresholds is None:
+            scores[start : start + CHUNK] = unfamiliarity(answers, ids, classifier.model.tokenizer.num_ids)
         statuses.update(text.status for text in encoded)
         if progress:
             progress(len(encoded))
-    return probabilities, dict(statuses)
+    return probabilities, scores, dict(statuses)
 
 
 def _names(models: Sequence[ModelFile]) -> list[str]:

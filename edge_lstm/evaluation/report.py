@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_lstm._version import __version__
+from edge_lstm.answering import USUAL_SHARE
 from edge_lstm.atomic import write_atomically
-from edge_lstm.charts import coverage_chart, reliability_chart
 from edge_lstm.evaluation.evaluate import Bools, Comparison, Evaluation, Result
-from edge_lstm.html import Table, Tinted, figure, items, page, table
+from edge_lstm.html import Table, Tinted, items, page, table
 from edge_lstm.metrics import Interval
 from edge_lstm.text import LABEL_JOINT
 
@@ -39,6 +38,8 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
     yield _models(evaluation)
     if any(result.abstention for result in evaluation.results):
         yield _abstentions(evaluation)
+    if any(result.foreign for result in evaluation.results):
+        yield _foreign(evaluation)
     for result in evaluation.results:
         yield _labels(result)
         if not evaluation.several:
@@ -82,6 +83,17 @@ def _abstentions(evaluation: Evaluation) -> Table:
     return Table(header, rows, note, title="without the texts on which the model abstains")
 
 
+def _foreign(evaluation: Evaluation) -> Table:
+    """A row for each model: how well it tells the texts from foreign ones."""
+    rows = []
+    for result in evaluation.results:
+        if (row := result.foreign) is not None:
+            at_threshold = ["–" if share is None else f"{share:.2%}" for share in (row.found, row.lost)]
+            rows.append((result.name, f"{row.auroc:.4f}", f"{row.recall:.2%}", *at_threshold))
+    header = ("model", "AUROC", "found at 1 % lost", f"found with --unfamiliar {USUAL_SHARE}", "lost")
+    return Table(header, rows, title=f"{len(evaluation.foreign):,} foreign texts against these")
+
+
 def _labels(result: Result) -> Table:
     """A row for each label, the last their mean (macro F1)."""
     thresholds = [f"{value:.3f}" for value in result.thresholds or ()]
@@ -91,7 +103,11 @@ def _labels(result: Result) -> Table:
         rows.append((row.label, *thresholds[i : i + 1], *scores))
     rows.append(("mean", *[""] * bool(thresholds), "", "", f"{result.scores.macro_f1:.2%}", ""))
     header = ("label", *["threshold"] * bool(thresholds), "precision", "recall", "F1", "texts")
-    return Table(header, rows, title=f"{result.name} by label")
+    note = ""
+    if (gate := result.gate) is not None:
+        recalls = ", ".join(f"{recall:.2%} {name}" for name, recall in zip(result.labels, gate.recalls))
+        note = f"AUROC {gate.auroc:.4f}; recall at 1 % false alarms: {recalls}"
+    return Table(header, rows, note, title=f"{result.name} by label")
 
 
 def _confusions(result: Result) -> Table:
@@ -154,25 +170,7 @@ def _body(evaluation: Evaluation) -> Iterator[str]:
     for cells in tables(evaluation):
         yield table(cells, [result.name for result in results])
     for result in results:
-        if not evaluation.several:
-            yield from _figures(result)
         yield table(_mistakes(evaluation, result))
-
-
-def _figures(result: Result) -> Iterator[str]:
-    """Calibration and abstention, which only one label per text has."""
-    calibration = (
-        "Accuracy of the predictions of each probability. On the line, the probability is what it says; "
-        "orange: the model is too sure; light blue: it is not sure enough. Mean gap: "
-        f"{result.calibration_error:.2%} (expected calibration error, {len(result.bins)} bins)."
-    )
-    coverage = "Accuracy where only the surest predictions are used and a person does the rest."
-    if result.threshold:
-        coverage += " Dashed: the texts that are answered here."
-    yield f'<h2>Probabilities of {escape(result.name)}</h2><div class="figures">'
-    yield figure(reliability_chart(result.bins, len(result.labels)), calibration)
-    yield figure(coverage_chart(result.confidence, result.correct, result.answered), coverage)
-    yield "</div>"
 
 
 def _mistakes(evaluation: Evaluation, result: Result) -> Table:

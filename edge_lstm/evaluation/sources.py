@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.labelled import Labelled, read_labelled
-from edge_lstm.tables.reader import DEFAULT_OPTIONS, TAR_SUFFIXES, named
+from edge_lstm.tables.reader import DEFAULT_OPTIONS, TAR_SUFFIXES, named, read_rows
 from edge_lstm.tables.schema import ReadOptions
 
 DEFAULT_SPLIT = "test"
@@ -50,6 +50,14 @@ def load_labelled(
         label_columns=label_columns,
         several=several,
     )
+
+
+def read_foreign(path: Path) -> tuple[str, ...]:
+    """Read the different texts of a file that ``score`` reads. Raise DataError where there is none."""
+    texts = tuple(dict.fromkeys(row.text for row in read_rows([path]) if row.text and row.text.strip()))
+    if not texts:
+        raise DataError(f"{path} holds no foreign text; give a file with at least one, or leave it out")
+    return texts
 
 
 def _from_dataset(source: str, split: str) -> Labelled:

@@ -12,7 +12,6 @@ import numpy as np
 from edge_lstm.charts import length_chart
 from edge_lstm.html import SERIES, Table, figure, items, page, table
 from edge_lstm.latency import statistics
-from edge_lstm.latency.compare import UNDECIDED, Comparison
 from edge_lstm.latency.result import Result, SettingResult
 from edge_lstm.native import NATIVE
 from edge_lstm.printable import listed
@@ -67,17 +66,6 @@ def tables(result: Result) -> Iterator[Table]:
         ]
         note = f"({energies[0][1].meter}: {energies[0][1].scope})"
         yield Table(("energy per text, mJ", "total", "above rest"), rows, note)
-
-
-def comparison_table(comparison: Comparison) -> Table:
-    """The p50 of each setting, then and now."""
-    rows = [
-        (r.name, ms(r.old_us), ms(r.new_us), f"{r.ratio:.3f}", _span(r.low, r.high), r.verdict)
-        for r in comparison.rows
-    ]
-    undecided = any(row.verdict == UNDECIDED for row in comparison.rows)
-    note = f"{UNDECIDED}: beyond the limit, but within the noise; measure longer" * undecided
-    return Table(("p50 per run, ms", "then", "now", "ratio", "95 % CI", "verdict"), rows, note)
 
 
 def ms(us: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The result of a measurement: what terminal, report and compare read; a JSON file (docs/latency.md)."""
+"""The result of a measurement: what terminal and report read; a JSON file (docs/latency.md)."""
 
 from __future__ import annotations
 

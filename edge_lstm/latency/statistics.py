@@ -84,16 +84,6 @@ def paired_ratio(mine: Floats, others: Floats, seed: int = 0) -> Ratio | None:
     return Ratio(*np.exp([np.median(logs), *np.percentile(draws, [LOW, HIGH])]).tolist())
 
 
-def unpaired_ratio(new: tuple[float, float, float], old: tuple[float, float, float]) -> Ratio:
-    """Ratio of two values that were measured apart. new, old: value, low and high end of its 95 % interval.
-
-    The distances of the ends, as logarithms, add up as squares (Donner & Zou 2012).
-    """
-    (n, n_low, n_high), (o, o_low, o_high) = np.log(new), np.log(old)
-    middle, below, above = n - o, math.hypot(n - n_low, o_high - o), math.hypot(n_high - n, o - o_low)
-    return Ratio(*np.exp([middle, middle - below, middle + above]).tolist())
-
-
 @dataclass(frozen=True)
 class LengthFit:
     """Time of a text = fixed + per_token × its tokens, in µs."""

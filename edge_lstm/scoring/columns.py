@@ -24,6 +24,8 @@ class ScoreOptions:
     threshold: a label whose probability is lower is left out, and the row's status is ``abstained``.
     abstain: the share of labels that may be wrong, which the model file has a threshold for; in place of
         ``threshold``. With neither the model file's own default counts, which is 0 where it says none.
+    unfamiliar: give the status ``unfamiliar`` to texts unlike those that the model learnt from, and to at
+        most this share of the others; None: to none.
     top: labels to give, the most probable first; beyond the first each has a column and one for its
         probability.
     only_label: write only rows that got one of these labels; empty for all rows.
@@ -36,6 +38,7 @@ class ScoreOptions:
     all_probabilities: bool = False
     threshold: float | None = None
     abstain: float | None = None
+    unfamiliar: float | None = None
     top: int = 1
     only_label: tuple[str, ...] = ()
     only_abstained: bool = False
@@ -82,6 +85,7 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         if label not in labels:
             raise DataError(f"the model has no label {label!r}; its labels are {', '.join(labels)}")
     check_top(options.top, len(labels))
+    model.unfamiliar_threshold(options.unfamiliar)
     threshold = model.chosen_threshold(abstain=options.abstain, threshold=options.threshold)
     if options.only_abstained and options.only_label:
         raise DataError("an abstained row has no label; leave out --only-abstained, or --only-label")

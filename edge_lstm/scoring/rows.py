@@ -25,7 +25,8 @@ class ScoredRow(Mapping[Any, Any]):
     label: None for an error row and where the probability is below the threshold.
     probability: of the most probable label, None for an error row; probabilities: of every label, where they
         are asked for.
-    status: of the text (see edge_lstm.text), ``abstained`` or ``error``; error: why there is no answer.
+    status: of the text (see edge_lstm.text), ``unfamiliar``, ``abstained`` or ``error``; error: why
+        there is no answer.
     added: the answer's columns, as the mapping has them: name → value. The next best labels, and
         ``predicted`` of an abstained row, are here alone.
     """

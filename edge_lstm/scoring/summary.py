@@ -23,7 +23,8 @@ class Summary:
     """The summary of a run; of a resumed one the rows of all its parts.
 
     rows: read; written: into the output (fewer only with ``only_label`` or ``only_abstained``).
-    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, abstained, error).
+    labels: rows per label; statuses: rows per status (ok, empty, unknown_words, truncated, unfamiliar,
+        abstained, error).
     below_threshold: those below the threshold.
     first_errors: the first error rows. seconds: of this part; resumed_at: rows that were done before it.
     """

@@ -28,7 +28,8 @@ class Answer(NamedTuple):
 
     label: None for an error row and where the probability is below the threshold. Of a model that gives
         several labels all that the text has, joined by LABEL_JOINT; None where it has none.
-    status: that of the text (see edge_lstm.text), ``abstained`` or ``error``. error: why there is no answer.
+    status: that of the text (see edge_lstm.text), ``unfamiliar``, ``abstained`` or ``error``. error: why
+        there is no answer.
     columns: the values of the added columns (see columns.added_columns): text, float32 (str() of it is the
         shortest text that gives the same bits), or None.
     """
@@ -48,6 +49,7 @@ class Answerer:
     def __init__(self, classifier: Classifier, options: ScoreOptions, batch_size: int | None) -> None:
         self.labels = classifier.labels
         self._classifier, self._options, self._batch_size = classifier, options, batch_size
+        self._highest = classifier.model.unfamiliar_threshold(options.unfamiliar)
 
     def answers(self, texts: Sequence[Text]) -> list[Answer]:
         """One answer for each row, which is its text and None, or None and why it has no text."""
@@ -56,7 +58,8 @@ class Answerer:
         probabilities = self._classifier.probabilities_of(
             [text.ids for text in encoded], batch_size=self._batch_size
         )
-        labels, statuses, columns = self._columns(probabilities, [text.status for text in encoded])
+        statuses = self._classifier.statuses(encoded, probabilities, self._highest)
+        labels, statuses, columns = self._columns(probabilities, statuses)
         answered = map(Answer, labels, statuses, repeat(None), zip(*columns))
         nothing = (None,) * (len(columns) - 2)
         return [

@@ -1,5 +1,6 @@
-/** `empty`: no words; `unknown_words`: none of the vocabulary; `truncated`: only the end was read. Each gets an answer. */
-export type Status = "ok" | "empty" | "unknown_words" | "truncated";
+/** `empty`: no words; `unknown_words`: none of the vocabulary; `truncated`: only the end was read; `unfamiliar`: unlike the
+ * texts that the model learnt from. Each gets an answer. */
+export type Status = "ok" | "empty" | "unknown_words" | "truncated" | "unfamiliar";
 
 /** The answer for one text. `label`: the most probable one. `labels`: that one, or, of a model that gives several, all
  * whose probability reaches their threshold. `probabilities`: every label's, in the model's order. */
@@ -28,7 +29,10 @@ export class Classifier {
   readonly precision: "int8" | "fp32";
   /** Words of the vocabulary; ids of a text that are read at most; size of the file in bytes. */
   readonly words: number; readonly length: number; readonly bytes: number;
-  predict(text: string): Prediction;
+  /** Shares of familiar texts that may be called unfamiliar, each with the score above which a text is. */
+  readonly unfamiliar: readonly (readonly [share: number, threshold: number])[];
+  /** `unfamiliar`: the share to go by, such as 0.05; without it no text is. */
+  predict(text: string, options?: { unfamiliar?: number }): Prediction;
   encode(text: string): { ids: number[]; status: Status };
   /** The file's own test: its golden rows, answered here. `difference`: the largest of a probability. */
   check(): { text: string; difference: number; ok: boolean }[];

@@ -68,6 +68,7 @@ export class Classifier {
 	#base; // where its memory is free: an answer, then the file, the model and its worker, then a text
 	#worker;
 	#text;
+	#ids; // of the vocabulary
 
 	static async load(source) {
 		const bytes = await bytesOf(source);
@@ -96,18 +97,26 @@ export class Classifier {
 		this.bytes = bytes.length;
 	}
 
-	#describe({ labels, several, tokenizer, vocabulary, quantization, golden }) {
+	#describe({ labels, several, tokenizer, vocabulary, quantization, golden, abstention, network }) {
 		const rule = JSON.parse(tokenizer);
 		this.labels = JSON.parse(labels);
 		this.thresholds = several ? JSON.parse(several).thresholds : null;
 		this.golden = JSON.parse(golden ?? "[]");
+		this.unfamiliar = JSON.parse(abstention ?? "{}").unfamiliar ?? [];
+		this.#ids = JSON.parse(network).num_words;
 		this.precision = quantization ? "int8" : "fp32";
 		this.words = rule.words ?? vocabulary.split("\n").filter(Boolean).length;
 		this.length = rule.length;
 	}
 
-	predict(text) {
-		const [answer, status] = this.#answer(text);
+	predict(text, { unfamiliar } = {}) {
+		let [answer, status] = this.#answer(text);
+		if (unfamiliar !== undefined) {
+			const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
+			if (!found) throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
+			const known = status === "ok" || status === "truncated";
+			if (known && this.#unfamiliarity(answer, this.encode(text).ids) > found[1]) status = "unfamiliar";
+		}
 		const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
 		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
 		const [label, ...labels] = [order[0], ...had].map((i) => this.labels[i]);
@@ -129,6 +138,13 @@ export class Classifier {
 			const ok = String(this.encode(row.text).ids) === String(row.ids) && difference <= TOLERANCE;
 			return { text: row.text, difference, ok };
 		});
+	}
+
+	/** As edge_lstm/familiarity.py: how undecided the labels are, and how rare the tokens. */
+	#unfamiliarity(answer, ids) {
+		const undecided = (2 * Math.log(answer.reduce((sum, p) => sum + Math.sqrt(p), 0))) / Math.log(answer.length);
+		const logs = ids.filter((id) => id !== 1).map((id) => Math.log(id < 4 ? this.#ids : id));
+		return undecided + logs.reduce((sum, log) => sum + log, 0) / logs.length / Math.log(this.#ids);
 	}
 
 	/** [Float32Array of the labels, status] */

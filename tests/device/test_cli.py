@@ -129,7 +129,7 @@ def test_workstation_commands_say_how_to_install_them(line: str, tmp_path: Path)
     assert b"pip install 'edge-lstm[train]'" in done.stderr
 
 
-@pytest.mark.parametrize("line", ["latency", "latency --show none.json", "evaluate none.csv"])
+@pytest.mark.parametrize("line", ["latency", "latency --show none.json"])
 def test_a_report_without_matplotlib_says_what_to_install_before_the_work(line: str, tmp_path: Path) -> None:
     page = tmp_path / "r.html"
     done = run(*line.split(), "--report", str(page), PYTHONPATH=without(tmp_path, "matplotlib"))

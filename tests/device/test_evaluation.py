@@ -8,7 +8,6 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from edge_lstm.modelfile import ModelFile, open_model
 from edge_lstm.tables.labelled import Labelled, read_labelled
 from edge_lstm.text import Tokenizer
 
-DRAWS = pytest.mark.skipif(find_spec("matplotlib") is None, reason="drawing needs edge-lstm[report]")
 MODEL = open_model()
 KNOWN = Tokenizer(("the", "film", "good"))
 TEXTS = ["A wonderful film.", "Dull, dull, dull.", "", "好", "bad " * 700, "<b>great</b> & odd"]
@@ -127,7 +125,6 @@ def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    pytest.importorskip("matplotlib", reason="drawing needs edge-lstm[report]")
     steers = "red \x1b[31m and \x9b31m turned \u202eround"
     texts = ["</span><script>alert(1)</script>", "lone \ud800 surrogate", "zero \0 byte", steers, *TEXTS]
     # All wrong, so that the page shows every one of them.
@@ -139,9 +136,9 @@ def page() -> Page:
 
 def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_that_steers(page: Page) -> None:
     assert page.loads_and_runs_nothing()
-    assert "svg" in page.tags and "</span><script>alert(1)</script>" in page.text
+    assert "</span><script>alert(1)</script>" in page.text
     for part in (
-        *("of <x>.csv", "95 % interval", "cal. error", "expected calibration error", "by label"),
+        *("of <x>.csv", "95 % interval", "cal. error", "by label"),
         *("true label (row)", "Mistakes of", "(empty)", "from its training: only 90 <texts>: collect more"),
         r"red \x1b[31m and \x9b31m turned \u202eround",
     ):
@@ -149,7 +146,6 @@ def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_tha
     assert not {"\x1b", "\x9b", "\u202e", "\0"} & set(page.text)
 
 
-@DRAWS
 @pytest.mark.parametrize("labels", [2, 3, 16, 30])
 def test_a_report_has_any_number_of_labels(labels: int) -> None:
     names = tuple(f"label number {i} <&>" for i in range(labels))
@@ -193,7 +189,6 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@DRAWS
 def test_the_command_prints_tables_that_fit_a_terminal(data: Path) -> None:
     done = run("x.jsonl", "--report", "r.html", cwd=data)
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,8 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.cli import run
 from edge_lstm.errors import DataError
 
-CURVE = RiskCoverage("validation part", 1000, (Point(0.0, 1000, 120), Point(0.9, 400, 0)))
+POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
+CURVE = RiskCoverage("validation part", 1000, POINTS, unfamiliar=((0.01, 1.25), (0.05, 1.125)))
 
 
 def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) -> None:
@@ -33,6 +34,9 @@ def test_the_curve_is_of_texts_that_no_part_had_learnt_from(trained: Trained) ->
     assert curve.points[0].wrong == round((1 - found.validation.to_dict()["accuracy"]) * 12)
     crossed = load_checkpoint(trained.checkpoint).abstention
     assert crossed is not None and (crossed.texts, crossed.data) == (60, "training texts, cross-validated")
+    # Twelve texts show no share below 0.2 of familiar ones, sixty one of 0.05 (fewest_texts).
+    assert [share for share, _ in curve.unfamiliar] == [0.2, 0.3]
+    assert crossed.unfamiliar[0][0] == 0.05
 
 
 def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> None:
@@ -69,5 +73,9 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
         run([*command, "--data", str(data)])
     run([*command, "--data", str(data), "--abstain", "0.1"])
     assert "of texts like these 60 (--data of the export)" in capsys.readouterr().out
+    model = Classifier.load(tmp_path / "m.onnx")
+    strange = [p.status == "unfamiliar" for p in model.predict(texts, unfamiliar=0.05)]
+    assert sum(strange) == 0  # of sixty texts none may lie above the threshold for 5 %
+    assert model.model.abstention is not None and model.model.abstention.unfamiliar[0][0] == 0.05
     run(["evaluate", str(tmp_path / "m.onnx"), str(data)])
     assert "threshold chosen on these same texts" in capsys.readouterr().out

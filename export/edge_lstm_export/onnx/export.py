@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edge_lstm import modelfile
-from edge_lstm.answering import RiskCoverage
+from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.model_checks import MAX_LENGTH
 from edge_lstm.models import embedded_reviews
 from edge_lstm.tables.labelled import Labelled
@@ -68,7 +69,6 @@ def export(
     if abstain is not None and checkpoint.thresholds is not None:
         raise DataError("--abstain is for models that give one label per text; leave it out")
     truth = _truth(checkpoint, labelled)
-    curve = partial(_curve, checkpoint, labelled, truth, abstain)
     say("building the graph")
     fp32 = _Draft(checkpoint, length)
     rows = gates.random_rows(fp32.tokenizer) + gates.text_rows(fp32.tokenizer, embedded_reviews())
@@ -77,6 +77,7 @@ def export(
     texts = rows if labelled is None else gates.text_rows(fp32.tokenizer, labelled.texts)
     say(f"answering {len(texts):,} texts")
     answers = fp32.classifier.probabilities_of(texts)
+    curve = partial(_curve, checkpoint, labelled, truth, abstain, texts)
     if quantize is None:
         file = fp32.finished(curve(answers))
         return Exported(file, len(file), parity)
@@ -169,10 +170,11 @@ def _curve(
     labelled: Labelled | None,
     truth: gates.Bools | None,
     abstain: float | None,
+    texts: Sequence[Sequence[int]],
     answers: gates.Probabilities,
 ) -> RiskCoverage | None:
-    """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels]; without
-    labelled texts the checkpoint's. Texts with several labels have none.
+    """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to texts, as
+    ids; without labelled texts the checkpoint's. Texts with several labels have none.
 
     However few the labelled texts are, theirs replaces the other: the validation part, drawn from the
     training texts, promises more than other texts keep. DataError where the texts are too few to give the
@@ -182,7 +184,9 @@ def _curve(
     default = curve.default if abstain is None and curve is not None else abstain
     if labelled is not None and truth is not None and not labelled.several:
         curve = RiskCoverage.of(answers, truth.argmax(axis=1), "--data of the export")
-        curve = replace(curve, sha256=texts_digest(labelled.texts))
+        scores = unfamiliarity(answers, texts, checkpoint.tokenizer.num_ids)
+        unfamiliar = cost_thresholds(scores)
+        curve = replace(curve, sha256=texts_digest(labelled.texts), unfamiliar=unfamiliar)
     if default is None:
         return curve
     if curve is None:

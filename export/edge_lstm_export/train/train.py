@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from edge_lstm import __version__
-from edge_lstm.answering import RiskCoverage
+from edge_lstm.answering import RiskCoverage, cost_thresholds
 from edge_lstm.errors import DataError
+from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.onnx.weights import round_to_int8
 from edge_lstm_export.train import calibrate
@@ -131,9 +132,10 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
         stack = calibrate.fit_stack(unseen, examples, several=several)
     if unseen is None:
         return Calibration(stack)
-    labels, where = parts.split.labels, "training texts, cross-validated"
+    texts, where = parts.split, "training texts, cross-validated"
     if len(parts.validation):
-        labels, where = parts.validation.labels, "validation part"
+        texts, where = parts.validation, "validation part"
+    labels = texts.labels
     logits, targets = torch.from_numpy(stack.logits(unseen)), torch.from_numpy(unseen.targets)
     temperature = fit_temperature(logits, targets, several=several)
     stack = Stack(stack.lstm / temperature, stack.sparse / temperature, stack.bias / np.float32(temperature))
@@ -142,9 +144,14 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
     logits = torch.from_numpy(stack.logits(unseen))
     chances = probabilities(logits, several=several)
     thresholds = calibrate.choose_thresholds(labels, chances) if several else None
-    curve = None if several else RiskCoverage.of(chances, labels.argmax(axis=1), where)
-    scores = calibrate.score(logits, labels, parts.dataset.labels, thresholds)
-    return Calibration(stack, temperature, scores, curve, thresholds)
+    curve = None
+    if not several:
+        rows = [parts.tokenizer.encode_text(text).ids for text in texts.texts]
+        unfamiliar = cost_thresholds(unfamiliarity(chances, rows, parts.tokenizer.num_ids))
+        curve = RiskCoverage.of(chances, labels.argmax(axis=1), where)
+        curve = replace(curve, unfamiliar=unfamiliar)
+    measured = calibrate.score(logits, labels, parts.dataset.labels, thresholds)
+    return Calibration(stack, temperature, measured, curve, thresholds)
 
 
 def _provenance(

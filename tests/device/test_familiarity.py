@@ -1,0 +1,214 @@
+"""Not mine: which texts are unlike those that the model learnt from, and how every way to ask says so."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model_files import SMALL, edited, several
+from test_cli import run
+
+from edge_lstm import Classifier, DamagedModelFileError, DataError, ScoreOptions, score
+from edge_lstm.answering import SHARES, Point, RiskCoverage, cost_thresholds, tail
+from edge_lstm.evaluation.evaluate import Evaluation, evaluate
+from edge_lstm.evaluation.report import tables
+from edge_lstm.familiarity import unfamiliarity
+from edge_lstm.metrics import auroc, recall_at
+from edge_lstm.modelfile import ModelFile, open_model, parse_model
+from edge_lstm.tables.labelled import Labelled
+
+TEXTS = [
+    "A wonderful film.",
+    "Dull, and far too long!",
+    "the film the film",
+    "",
+    "Qwx zz",
+    "not bad, not good",
+]
+FOREIGN = ["def parse(x): return x + 1", "How do I reset my password?"]
+POINTS = (Point(0.0, 1000, 120), Point(0.9, 400, 0))
+
+
+def scores_of(classifier: Classifier, texts: list[str]) -> np.ndarray:
+    tokenizer = classifier.model.tokenizer
+    ids = [tokenizer.encode_text(text).ids for text in texts]
+    return unfamiliarity(classifier.probabilities_of(ids), ids, tokenizer.num_ids)
+
+
+def with_thresholds(thresholds: Any, texts: int = 1000) -> ModelFile:
+    curve = RiskCoverage("validation part", texts, (Point(0.0, texts, 0),)).to_dict()
+    return parse_model(
+        edited({"abstention": json.dumps({**curve, "unfamiliar": thresholds})}), Path("m.onnx")
+    )
+
+
+@pytest.fixture(scope="module")
+def threshold() -> float:
+    """A score that some of TEXTS exceed."""
+    return float(np.sort(scores_of(Classifier.load(SMALL), TEXTS[:3]))[1])
+
+
+def test_the_score_is_how_undecided_the_labels_are_and_how_rare_the_tokens() -> None:
+    probabilities = np.array([[0.5, 0.5], [1, 0], [0.9, 0.1], [1, 0], [1, 0]], np.float32)
+    rows = [[1, 100], [1, 10, 10], [1, 4], [1], [2, 3]]  # no token; unknown ones alone
+    undecided = 2 * math.log(math.sqrt(0.9) + math.sqrt(0.1)) / math.log(2)
+    expected = [2.0, 0.5, undecided + math.log(4) / math.log(100), 1.0, 1.0]
+    assert unfamiliarity(probabilities, rows, 100) == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=400))
+def test_a_threshold_costs_no_more_than_its_texts_can_show(scores: list[float]) -> None:
+    thresholds = cost_thresholds(np.array(scores))
+    for share, value in thresholds:
+        above = sum(score > value for score in scores)
+        assert tail(above, len(scores), share) <= 0.1
+        assert share in SHARES
+    curve = RiskCoverage("", 1000, POINTS, unfamiliar=thresholds)
+    assert RiskCoverage.from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
+    # Without any text above it, so many show a share, and one fewer does not.
+    needed = math.ceil(math.log(0.1) / math.log(1 - 0.05))
+    assert (0.05 in dict(thresholds)) is (len(scores) >= needed)
+
+
+def test_the_cost_is_kept_on_texts_that_did_not_choose_the_threshold() -> None:
+    rng = np.random.default_rng(0)
+    true = [1 - dict(cost_thresholds(rng.random(500)))[0.05] for _ in range(300)]
+    assert np.mean(np.array(true) > 0.05) <= 0.15
+    assert 0.03 < np.mean(true) < 0.05  # and not by losing next to none
+
+
+def test_an_unfamiliar_text_says_so_and_keeps_its_label(threshold: float) -> None:
+    classifier = Classifier.from_model(with_thresholds([[0.01, 1.99], [0.05, threshold]]))
+    plain, high = classifier.predict(TEXTS), scores_of(classifier, TEXTS) > threshold
+    assert plain == Classifier.load(SMALL).predict(TEXTS)  # nothing changes unasked
+    asked = classifier.predict(TEXTS, unfamiliar=0.05)
+    assert any(high[:3]) and not all(high[:3])
+    for before, after, is_high in zip(plain, asked, high):
+        is_strange = is_high and before.status == "ok"
+        assert after.status == ("unfamiliar" if is_strange else before.status)
+        assert (after.label, after.probabilities) == (before.label, before.probabilities)
+    assert [p.status for p in asked][3:5] == ["empty", "unknown_words"]
+    # The threshold of the next smaller share; and no label at all is said first.
+    assert classifier.predict(TEXTS, unfamiliar=0.049) == classifier.predict(TEXTS, unfamiliar=0.01)
+    unsure = classifier.predict(TEXTS, unfamiliar=0.05, threshold=1.0)
+    assert {p.status for p in unsure if p.label is None} == {"abstained"}
+
+
+def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) -> None:
+    model, texts = tmp_path / "m.onnx", tmp_path / "texts.jsonl"
+    model.write_bytes(with_thresholds([[0.05, threshold]]).data)
+    expected = [p.status for p in Classifier.load(model).predict(TEXTS, unfamiliar=0.05)]
+    assert "unfamiliar" in expected
+    rows = score(TEXTS, model=model, options=ScoreOptions(unfamiliar=0.05))
+    assert [row.status for row in rows] == expected
+    done = run("predict", "-m", str(model), "--unfamiliar", "0.05", *TEXTS)
+    assert [line.split("\t")[2] for line in done.stdout.decode().splitlines()] == expected
+    texts.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    done = run("score", str(texts), "-m", str(model), "--unfamiliar", "0.05")
+    assert [json.loads(line)["status"] for line in done.stdout.decode().splitlines()] == expected
+    assert f"unfamiliar {expected.count('unfamiliar')}" in done.stderr.decode()
+    assert "--unfamiliar 0.05 or more" in " ".join(run("inspect", str(model)).stdout.decode().split())
+
+
+@pytest.mark.parametrize(
+    ("share", "thresholds", "texts", "says"),
+    [
+        (0, [[0.05, 1.5]], 1000, "above 0 and below 1, not 0; for 5 %, give --unfamiliar 0.05"),
+        (1, [[0.05, 1.5]], 1000, "above 0 and below 1"),
+        (math.nan, [[0.05, 1.5]], 1000, "above 0 and below 1"),
+        (0.05, [], 1000, "m.onnx has no thresholds for --unfamiliar; export it again"),
+        (
+            0.04,
+            [[0.05, 1.5]],
+            60,
+            r"60 texts \(validation part\) do not show .* \(57 at least\)",
+        ),
+        (0.05, [], 3, r"3 texts \(validation part\) do not show .* \(45 at least\)"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line(share: float, thresholds: Any, texts: int, says: str) -> None:
+    classifier = Classifier.from_model(with_thresholds(thresholds, texts))
+    for ask in (
+        lambda: classifier.predict(TEXTS, unfamiliar=share),
+        lambda: score(TEXTS, model=classifier, options=ScoreOptions(unfamiliar=share)),
+    ):
+        with pytest.raises(DataError, match=says) as error:
+            ask()
+        assert "\n" not in str(error.value)
+
+
+def test_a_model_of_several_labels_has_no_thresholds() -> None:
+    model = parse_model(edited(several([0.5, 0.5])), Path("m.onnx"))
+    with pytest.raises(DataError, match="of several labels per text there are none: no label is an answer"):
+        Classifier.from_model(model).predict(TEXTS, unfamiliar=0.05)
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [5, [[0.05]], [[0.05, "1"]], [["0.05", 1.0]], [[0.05, True]], [[0.05, 1.0], [0.02, 1.5]], [[1.5, 1.0]],
+     [[0.01, 1.0], [0.05, 1.5]], [[0.05, -0.1]], [[0.05, 1.0], [0.05, 0.9]], [[0.0, 1.0]]],
+    ids=str,
+)  # fmt: skip
+def test_thresholds_that_do_not_fit_together_are_a_damaged_file(thresholds: Any) -> None:
+    with pytest.raises(DamagedModelFileError, match="does not fit together"):
+        with_thresholds(thresholds)
+
+
+numbers = st.lists(st.integers(-5, 5), min_size=1, max_size=30).map(lambda found: np.array(found, float))
+
+
+@given(numbers, numbers, st.sampled_from([0.01, 0.1, 0.5]))
+def test_auroc_and_recall_count_pairs(negative: np.ndarray, positive: np.ndarray, share: float) -> None:
+    wins = (positive[:, None] > negative).mean() + (positive[:, None] == negative).mean() / 2
+    assert auroc(negative, positive) == pytest.approx(wins)
+    allowed = [t for t in negative if (negative > t).mean() <= share]
+    assert recall_at(negative, positive, share) == (positive > min(allowed)).mean()
+
+
+def evaluated(model: ModelFile, texts: list[str], labels: list[str], **options: Any) -> Evaluation:
+    return evaluate([Classifier.from_model(model)], Labelled(texts, [(name,) for name in labels]), **options)
+
+
+def test_evaluate_tells_how_well_foreign_texts_are_found_and_two_labels_told_apart(threshold: float) -> None:
+    model, labels = with_thresholds([[0.05, threshold]]), ["pos", "neg", "neg", "pos", "neg", "pos"]
+    evaluation = evaluated(model, TEXTS, labels, foreign=FOREIGN)
+    said = evaluation.results[0].to_json()
+    classifier = Classifier.from_model(model)
+    own, others = scores_of(classifier, TEXTS), scores_of(classifier, FOREIGN)
+    assert said["foreign"] == {
+        "auroc": (others[:, None] > own).mean() + (others[:, None] == own).mean() / 2,
+        "recall": (others > own.max()).mean(),
+        "found": (others > threshold).mean(),
+        "lost": (own > threshold).mean(),
+    }
+    positive, has = classifier.probabilities(TEXTS)[:, 1], np.array([label == "pos" for label in labels])
+    assert said["gate"]["auroc"] == (positive[has][:, None] > positive[~has]).mean()
+    assert said["gate"]["recalls"] == (
+        (positive[~has] < positive[has].min()).mean(),
+        (positive[has] > positive[~has].max()).mean(),
+    )
+    shown = [table.title for table in tables(evaluation)]
+    assert "2 foreign texts against these" in shown
+    without = evaluated(open_model(SMALL), TEXTS, labels, foreign=FOREIGN).results[0].foreign
+    assert without is not None and without.found is without.lost is None
+
+
+def test_foreign_texts_that_are_none_are_refused(tmp_path: Path) -> None:
+    model, labels = open_model(SMALL), ["pos", "neg", "neg", "pos", "neg", "pos"]
+    learnt = next(row.text for row in reversed(model.golden) if row.text)
+    for foreign in ([TEXTS[0].upper(), "another"], [learnt, "another"]):
+        with pytest.raises(DataError, match="1 of the 2 foreign texts are labelled or training texts"):
+            evaluated(model, TEXTS, labels, foreign=foreign)
+    (tmp_path / "data.csv").write_text("text,label\nGood,pos\nBad,neg\n")
+    for content in ("", "\n  \n"):
+        (tmp_path / "foreign.txt").write_text(content)
+        done = run("evaluate", str(tmp_path / "data.csv"), "--foreign", str(tmp_path / "foreign.txt"))
+        assert done.returncode == 1
+        error = done.stderr.decode().splitlines()[-1]
+        assert "foreign.txt" in error and ("no foreign text" in error or "empty" in error)
