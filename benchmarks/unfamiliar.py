@@ -14,7 +14,7 @@ import onnxruntime
 from scipy.special import logsumexp
 
 from edge_lstm import Classifier
-from edge_lstm.familiarity import unfamiliarity
+from edge_lstm.familiarity import RARITY, unfamiliarity
 from edge_lstm.metrics import auroc
 from edge_lstm.modelfile import INPUT_NAME
 from edge_lstm.tables.reader import read_rows
@@ -29,8 +29,8 @@ def scores(classifier: Classifier, texts: list[str]) -> Iterator[tuple[str, np.n
     ids = [tokenizer.encode_text(text).ids for text in texts]
     p, z = session.run(None, {INPUT_NAME: to_matrix(ids, tokenizer.length)})
     z = np.hstack([np.zeros_like(z), z]) if z.shape[1] == 1 else z
-    renyi = unfamiliarity(p, [[]] * len(ids), tokenizer.num_ids) - 1  # a text without tokens counts as 1
-    rare = unfamiliarity(p, ids, tokenizer.num_ids) - renyi
+    renyi = unfamiliarity(p, [[]] * len(ids), tokenizer.num_ids) - RARITY  # a text without tokens counts as 1
+    rare = (unfamiliarity(p, ids, tokenizer.num_ids) - renyi) / RARITY
     words, known = np.array([tokenizer.count_words(text) for text in texts]).T
     yield "1 - best probability", 1 - p.max(axis=1)
     yield "margin", -np.diff(np.sort(p, axis=1)[:, -2:], axis=1)[:, 0]

@@ -1,7 +1,8 @@
 """How unlike the texts that the model learnt from a text is: a score, for which the model file has thresholds
 (answering.py).
 
-The score adds two numbers from 0 to 1, which need nothing of the model file but what every engine gives:
+The score is a sum of two numbers from 0 to 1, the second at half its weight. They need nothing of the model file
+but what every engine gives:
 
 - how undecided the labels are: the Rényi entropy of order 1/2 of their probabilities over its largest value.
   Unlike Shannon's it sees how much is left for the many unlikely labels;
@@ -21,11 +22,13 @@ import numpy.typing as npt
 
 from edge_lstm.text import FIRST_WORD_ID, START_ID
 
+RARITY = 0.5  # what the tokens count beside the labels
+
 
 def unfamiliarity(
     probabilities: npt.NDArray[np.float32], rows: Sequence[Sequence[int]], num_ids: int
 ) -> npt.NDArray[np.float64]:
-    """float64 [n], 0 to 2, the higher the less familiar.
+    """float64 [n], 0 to 1.5, the higher the less familiar.
 
     probabilities: float32 [n, L], rows sum to 1. rows: the ids of the n texts. num_ids: of the vocabulary.
     """
@@ -37,4 +40,4 @@ def unfamiliarity(
         ids = ids[ids != START_ID]
         if len(ids):
             rare[i] = np.log(np.where(ids < FIRST_WORD_ID, num_ids, ids)).mean() / math.log(num_ids)
-    return np.asarray(undecided + rare)
+    return np.asarray(undecided + RARITY * rare)

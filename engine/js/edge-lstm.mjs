@@ -144,7 +144,7 @@ export class Classifier {
 	#unfamiliarity(answer, ids) {
 		const undecided = (2 * Math.log(answer.reduce((sum, p) => sum + Math.sqrt(p), 0))) / Math.log(answer.length);
 		const logs = ids.filter((id) => id !== 1).map((id) => Math.log(id < 4 ? this.#ids : id));
-		return undecided + logs.reduce((sum, log) => sum + log, 0) / logs.length / Math.log(this.#ids);
+		return undecided + (0.5 * logs.reduce((sum, log) => sum + log, 0)) / logs.length / Math.log(this.#ids);
 	}
 
 	/** [Float32Array of the labels, status] */
