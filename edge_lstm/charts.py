@@ -90,14 +90,14 @@ def coverage_chart(
         label = "share of texts answered (coverage)"
         axes.set(xlim=(0, 1), ylim=(floor, 1), xlabel=label, ylabel="accuracy")
 
-    return _drawn(draw, "accuracy of the surest predictions", SMALL, SMALL, percent=True)
+    return _drawn(draw, "accuracy of the texts answered", SMALL, SMALL, percent=True)
 
 
 def coverage(confidence: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Shares of the texts, the surest first, and the accuracy among them: float64 [at most 60] both."""
     order = np.argsort(-confidence, kind="stable")
-    kept = np.unique(np.linspace(max(1, len(order) // 50), len(order), 60).astype(int))
-    return kept / len(order), np.cumsum(right[order])[kept - 1] / kept
+    counts = np.unique(np.linspace(max(1, len(order) // 50), len(order), 60).astype(int))
+    return counts / len(order), np.cumsum(right[order])[counts - 1] / counts
 
 
 def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> str:
@@ -117,11 +117,11 @@ def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> s
             dots = np.minimum(times, slowest)
             axes.plot(tokens, dots, ".", color=colour, alpha=0.5, markersize=6, clip_on=False)
             axes.plot((0, longest), (start, start + slope * longest), color=colour, linewidth=1.8)
-        axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens of the text")
+        axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens per text")
         axes.yaxis.set_major_formatter(EngFormatter("s"))
         axes.grid(visible=False, axis="x")
 
-    return _drawn(draw, "time by length of the text", WIDTH, 380)
+    return _drawn(draw, "time by length", WIDTH, 380)
 
 
 def _drawn(

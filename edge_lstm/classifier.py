@@ -267,8 +267,8 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Encoded texts with their probabilities (float32 [n, labels]) → predictions."""
         abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
-        kept = self.model.thresholds
-        thresholds = None if kept is None else dict(zip(self.labels, kept))
+        values = self.model.thresholds
+        thresholds = None if values is None else dict(zip(self.labels, values))
         for text, best, row, left_out in zip(
             encoded, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
         ):
@@ -427,7 +427,7 @@ def _check_room_for(threads: int) -> None:
             started[-1].start()
     except RuntimeError:
         raise ProviderError(
-            f"the system does not let this process start {threads} more threads; use fewer --threads, "
+            f"cannot start {threads} more threads; use fewer --threads, "
             "or raise its limit (ulimit -u, pids.max)"
         ) from None
     finally:

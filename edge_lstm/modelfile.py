@@ -173,7 +173,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DamagedModelFileError(
-            f"{path}: what it holds does not fit together ({reason[:200]}); copy or export it again"
+            f"{path}: its parts do not fit together ({reason[:200]}); copy or export it again"
         ) from None
     return model
 
@@ -267,7 +267,7 @@ def _check_input(graph: onnx_file.Graph, path: Path) -> int:
             return length
     asks = ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs) or "nothing"
     raise NotAModelFileError(
-        f"{path} asks for another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "
+        f"{path} has another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "
         "[batch, length]: make one with 'edge-lstm export'"
     )
 

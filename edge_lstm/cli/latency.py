@@ -25,20 +25,18 @@ if TYPE_CHECKING:
     from edge_lstm.latency.result import Result
 
 
-_MODELS = typer.Argument(
-    metavar="[MODEL]...", help="Model files, side by side.  [default: the embedded model]"
-)
-_TEXTS = option("FILE", "Texts, as score reads them.  [default: examples of the model]", "--texts")
-_DURATION = option("SECONDS", "Measure this long instead, all settings together.", "--duration")
-_THREADS = option("N,...", "Threads inside one run.", "--threads")
+_MODELS = typer.Argument(metavar="[MODEL]...", help="Model files to compare.  [default: the embedded model]")
+_TEXTS = option("FILE", "Texts, in any format of score.  [default: examples of the model]", "--texts")
+_DURATION = option("SECONDS", "Measure for so long in all, in place of --runs.", "--duration")
+_THREADS = option("N,...", "Threads per run.", "--threads")
 _BATCH_SIZE = option("N,...", "Texts per run.", "--batch-size")
 _PROVIDER = option("NAME,...", "Execution providers.", "--provider")
-_COLD = option("N", "New processes to time; 0 leaves cold start and memory out.", "--cold-starts", min=0)
+_COLD = option("N", "Cold starts to time; 0 skips them and memory.", "--cold-starts", min=0)
 _OUTPUT = option("FILE", "Write the result as JSON (docs/latency.md).", "--output", "-o")
-_SHOW = option("RESULT", "Show a result of --output instead of measuring.", "--show")
-_COMPARE = option("OLD NEW", "Compare two results of --output instead of measuring.", "--compare")
+_SHOW = option("RESULT", "Show a saved result.", "--show")
+_COMPARE = option("OLD NEW", "Compare two saved results.", "--compare")
 _FAIL_ABOVE = option(
-    "PERCENT", "With --compare: exit code 1 if p50 got slower by more, beyond noise.", "--fail-above"
+    "PERCENT", "With --compare: exit code 1 where p50 is slower by more, beyond noise.", "--fail-above"
 )
 
 
@@ -61,17 +59,16 @@ def command(
     compare: Annotated[tuple[Path, Path] | None, _COMPARE] = None,
     fail_above: Annotated[float | None, _FAIL_ABOVE] = None,
 ) -> None:
-    """Measure how fast this machine answers: cold start, load, and steady state, over varied real texts.
+    """Measure latency on this machine: cold start, load, and steady state over varied texts.
 
-    Several models, or several values of an option separated by commas, are measured in random turns and
-    compared.
+    Several models, or several values of an option separated by commas, are compared in random order.
     """
     from edge_lstm.errors import DataError
 
     if fail_above is not None and compare is None:
-        raise DataError("--fail-above is for comparing; give --compare OLD NEW")
+        raise DataError("--fail-above is for --compare; add --compare OLD NEW")
     if compare is not None and (report or output):
-        raise DataError("--compare prints; leave --report and --output out, or send --json to a file")
+        raise DataError("--compare writes no file; leave --report and --output out, or redirect --json")
     check_outputs([output, report], [*(models or ()), texts, show, *(compare or ())], report is not None)
     if compare is not None:
         _compare(*compare, fail_above, as_json)
@@ -140,20 +137,19 @@ def _compare(old_file: Path, new_file: Path, fail_above: float | None, as_json: 
     check(comparison)
 
 
-def _progress() -> Progress | None:
-    """What tells a terminal's standard error what is going on; None elsewhere.
+def _progress() -> Progress:
+    """What tells standard error what is going on: a terminal how far it is, else a line for each stage.
 
-    One line, written between blocks. A bar of rich is drawn by a thread, in the middle of what is timed.
+    Written between blocks: a bar of rich is drawn by a thread, in the middle of what is timed.
     """
-    if not sys.stderr.isatty():
-        return None
-    shown = ""
+    is_terminal, shown = sys.stderr.isatty(), ""
 
     def show(what: str, part: float) -> None:
         nonlocal shown
-        line = f"{what} {part:4.0%}" if what else ""
+        line = f"{what} {part:4.0%}" if what and is_terminal else what
         if line != shown:
-            print(f"\r{line:<{len(shown)}}\r{line}", end="", file=sys.stderr, flush=True)
+            start, end = (f"\r{'':<{len(shown)}}\r", "") if is_terminal else ("", "\n" * bool(line))
+            print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
             shown = line
 
     return show

@@ -40,13 +40,13 @@ def compare(old: Result, new: Result, fail_above: float | None = None) -> Compar
     Raise DataError where the two did not answer the same texts or share no setting, or one has too few runs.
     """
     if fail_above is not None and not fail_above >= 0:
-        raise DataError(f"--fail-above {fail_above:g} is no limit; give a percentage, such as 5")
+        raise DataError(f"--fail-above must be 0 or more, not {fail_above:g}; give a percentage, such as 5")
     if old.texts.sha256 != new.texts.sha256:
-        raise DataError("the two results answered different texts; measure again with the same --texts")
+        raise DataError("the results are of different texts; measure again with the same --texts")
     pairs = _pairs(old.settings, new.settings)
     if not pairs:
-        names = ", ".join(one.name for one in old.settings[:3])
-        raise DataError(f"the two results share no setting ({names}, …); measure with the same options")
+        names = ", ".join(setting.name for setting in old.settings[:3])
+        raise DataError(f"the results share no setting ({names}, …); measure with the same options")
     rows = tuple(_row(before, after, fail_above) for before, after in pairs)
     return Comparison(rows, tuple(_notes(old, new, len(pairs))), fail_above)
 
@@ -80,13 +80,13 @@ def _pairs(
 
 def _row(before: SettingResult, after: SettingResult, fail_above: float | None) -> Row:
     medians = []
-    for one in (before, after):
-        if one.both.p50_us is None or one.both.p50_ci_us is None:
+    for setting in (before, after):
+        if setting.both.p50_us is None or setting.both.p50_ci_us is None:
             needed = samples_needed(50)
             raise DataError(
-                f"{one.name}: {one.runs} runs are too few to compare; it needs {needed}; measure longer"
+                f"{setting.name}: {setting.runs} runs are too few, {needed} are needed; measure longer"
             )
-        medians.append((one.both.p50_us, *one.both.p50_ci_us))
+        medians.append((setting.both.p50_us, *setting.both.p50_ci_us))
     old, new = medians
     ratio = unpaired_ratio(new, old)
     verdict = "slower" if ratio.low > 1 else "faster" if ratio.high < 1 else "no difference"
@@ -103,9 +103,9 @@ def _notes(old: Result, new: Result, pairs: int) -> Iterator[str]:
         *((name, old.versions.get(name), new.versions.get(name)) for name in ("onnxruntime", "python")),
     ):
         if now != then:
-            yield f"another {name}: {then} then, {now} now"
+            yield f"the {name} differs: {then} then, {now} now"
     for result, when in ((old, "then"), (new, "now")):
         yield from (f"{when}: {warning.text}" for warning in result.warnings)
     left = max(len(old.settings), len(new.settings)) - pairs
     if left:
-        yield f"{left} settings are in one result only and were left out"
+        yield f"{left} settings are in one result only and are left out"

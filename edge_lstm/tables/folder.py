@@ -62,7 +62,7 @@ def _read_file(path: Path) -> tuple[bytes, str | None]:
         opened = os.open(path, os.O_RDONLY | NO_WAIT | NO_FOLLOW)
         with open(opened, "rb") as file:  # noqa: PTH123 - a descriptor
             if not stat.S_ISREG(os.fstat(opened).st_mode):
-                return b"", "a pipe or device, no file"
+                return b"", "a pipe or device, not a file"
             data = file.read(MAX_ROW_BYTES + 1)
     except OSError as error:
         if error.errno == errno.ELOOP:

@@ -88,8 +88,8 @@ class ParquetFormat(Format):
         """
         arrow, types = pyarrow(), _types(columns)
         count = len(columns.columns)
-        own = arrow.schema([types.field(i) for i in range(count)])
-        table = _strings(rows, columns, own) if rows.table is None else _typed(rows.table, columns, own)
+        schema = arrow.schema([types.field(i) for i in range(count)])
+        table = _strings(rows, columns, schema) if rows.table is None else _typed(rows.table, columns, schema)
         chosen = [i for i, value in enumerate(added) if value is not None]
         if len(chosen) < len(added):
             table = table.take(arrow.array(chosen, arrow.int64()))

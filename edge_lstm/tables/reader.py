@@ -170,7 +170,7 @@ def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Sour
     formats = {source.format: source.path for source in sources}
     if len(formats) > 1:
         names = ", ".join(f"{path}: {name}" for name, path in formats.items())
-        raise DataError(f"the inputs are of different formats ({names}); use one format in a run")
+        raise DataError(f"the inputs are of different formats ({names}); use one format per run")
     return sources
 
 

@@ -86,8 +86,8 @@ def test_what_does_not_compare_is_one_line(measured: dict) -> None:
         (changed(old, "texts", "sha256", "0"), 5, "different texts"),
         (changed(old, "settings", 0, "threads", 2), 5, "share no setting"),
         (changed(old, "settings", 0, "both", "p50_ci_us", None), 5, "too few"),
-        (old, float("nan"), "is no limit"),
-        (old, -5, "is no limit"),
+        (old, float("nan"), "must be 0 or more"),
+        (old, -5, "must be 0 or more"),
     ):
         with pytest.raises(DataError, match=says):
             compare(old, new, limit)
@@ -97,7 +97,7 @@ def test_another_machine_and_what_disturbed_either_run_are_noted(measured: dict)
     other = changed(made(measured), "machine", "cpu", "Cortex-A72")
     other["warnings"] = [{"code": "hot", "text": "the CPU reached 85 °C; cool it"}]
     assert compare(other, made(measured)).notes == (
-        f"another CPU: Cortex-A72 then, {measured['machine']['cpu']} now",
+        f"the CPU differs: Cortex-A72 then, {measured['machine']['cpu']} now",
         "then: the CPU reached 85 °C; cool it",
     )
 

@@ -155,7 +155,7 @@ SOURCES = [
     of_tar("of xz that is cut", "complete", mode="w:xz", change=lambda b: b[: int(len(b) * 0.9)]),
     of_tar("with one block of zeros", "cut short", mode="w:", change=zeros_cut),
     train("a tar of zeros", source="d.tar.gz", given=put("d.tar.gz", bytes(10240)), says="d.tar.gz"),
-    train("a folder of both parts", source="aclImdb", given=reviews, says="aclImdb has parts; train on"),
+    train("a folder of both parts", source="aclImdb", given=reviews, says="aclImdb has splits; train on"),
     train("reviews behind a link", source="aclImdb/train", says="symbolic link",
           given=both(reviews, link("aclImdb/train/pos/99_1.txt", "/etc/passwd"))),
     train("a folder of reviews behind a link", source="aclImdb/train", says="aclImdb/train", given=moved),

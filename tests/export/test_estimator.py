@@ -210,7 +210,7 @@ def test_a_saved_checkpoint_is_exported_by_the_command(model: TextClassifier, tm
         (["a", "b"], ["x", float("nan")], "label 1 is missing"),
         (["a", "b"], [1, "1"], "two labels of the same name"),
         (["a", "b"], [{"x": 1}, "y"], "holds a dict"),
-        (["a", "b"], np.array([[1, 2], [0, 1]]), "something other than 0 and 1"),
+        (["a", "b"], np.array([[1, 2], [0, 1]]), "values other than 0 and 1"),
         (["a", "b"], np.zeros((2, 2)), "no labelled text"),
         (["x \x00"] * 30, ["a\nb", "c"] * 15, "control character or a line break"),
     ],

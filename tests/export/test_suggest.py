@@ -89,6 +89,6 @@ def test_the_command_reads_a_log_and_writes_what_train_reads(
     assert len(rows) == 2
     assert {row["label"] for row in rows} <= {"pos", "neg"}
     output.write_text("text,label\nmine,neg\n")
-    with pytest.raises(DataError, match="may hold labels of yours; give another -o"):
+    with pytest.raises(DataError, match="may hold your labels; give another -o"):
         run(command)
     assert output.read_text() == "text,label\nmine,neg\n"

@@ -78,7 +78,7 @@ def test_several_files_are_one_source_with_all_of_their_labels(tmp_path: Path) -
     assert load_checkpoint(both).training["data"]["name"] == "a.csv + b.csv"
     assert load_checkpoint(both).training["validation"] == load_checkpoint(whole).training["validation"]
     refused = train(one, "imdb", "-o", tmp_path / "m.safetensors", *QUICK)
-    assert "imdb is a data set by itself" in refused.error
+    assert "imdb has its own splits" in refused.error
 
 
 def test_a_test_file_is_measured_and_gives_no_word(tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_a_signal_stops_it_and_resume_goes_on_to_the_same_bytes(
     assert output.read_bytes() == earlier, "an earlier model stays until there is a new one"
     assert "add --resume" in train(source, "-o", output, *LONG).error
     other = train(source, "-o", output, "--resume", *LONG, "--seed", "5")
-    assert "begun with another seed (0, now 5)" in other.stderr.splitlines()[-1] and other.returncode == 1
+    assert "started with another seed (0, now 5)" in other.stderr.splitlines()[-1] and other.returncode == 1
     other = train(write_csv(tmp_path / "e.csv", rows(60, seed=8)), "-o", output, "--resume", *LONG)
-    assert "begun with another data" in other.stderr.splitlines()[-1]
+    assert "started with another data" in other.stderr.splitlines()[-1]
     (tmp_path / "e.csv").unlink()
     resumed = train(source, "-o", output, "--resume", *LONG)
     assert resumed.returncode == 0 and "epoch 1 " not in resumed.stderr

@@ -104,7 +104,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise DataError(f"{path} was changed after it was written; copy it again, or train it again")
         return _checkpoint(description, tensors, path)
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is no checkpoint, or cut short ({error}); train it again") from None
+        raise DataError(f"{path} is not a checkpoint, or is cut short ({error}); train it again") from None
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: its parts do not fit together ({reason}); train it again") from None
@@ -121,7 +121,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     for name, value in parts["network"].items():
         dtype = torch.int64 if name == "ngrams.ids" else torch.float32
         if value.dtype != dtype or not torch.isfinite(value).all():
-            raise ValueError(f"{name} is not all {dtype}, or holds values that are no numbers")
+            raise ValueError(f"{name} is not all {dtype}, or holds values that are not numbers")
     network.load_state_dict(parts["network"], assign=True)
     if network.ngrams is not None:
         network.ngrams.check()
@@ -133,7 +133,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     thresholds = thresholds_from(description, labels) if config.several else None
     training, plan, curve = description["training"], description["plan"], description["abstention"]
     if not isinstance(training, dict) or not isinstance(plan, dict):
-        raise TypeError("its training and plan are no objects")
+        raise TypeError("its training and plan are not objects")
     curve = None if curve is None else RiskCoverage.from_dict(curve)
     return Checkpoint(network.eval(), tokenizer, labels, training, plan, thresholds, curve, parts["state"])
 

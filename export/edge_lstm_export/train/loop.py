@@ -169,7 +169,7 @@ class _Run:
             loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
             if not math.isfinite(loss):
                 raise DataError(
-                    f"the loss is no number any more in epoch {self.epoch + 1}; lower the learning_rate"
+                    f"the loss is not a number in epoch {self.epoch + 1}; lower the learning_rate"
                 )
             self.batch += 1
             self.loss_sum += loss * len(rows)

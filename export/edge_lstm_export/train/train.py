@@ -79,7 +79,7 @@ def fit(
             raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
         unlabelled = unlabelled[: plan.unlabelled]
     elif plan.teachers or len(soft_labels) != len(unlabelled):
-        raise DataError("soft labels are for each unlabelled text, and without other teachers")
+        raise DataError("soft labels need one row per unlabelled text and no teachers")
     teachers = teachers or Teachers(plan, dataset.labels, say)
     parts = Parts(dataset, plan, unlabelled, teachers, soft_labels, say)
     unseen = parts.cross_validate(say) if plan.validation.folds else None
@@ -109,7 +109,7 @@ def fit(
         abstention=calibration.curve,
     )
     left_out = (
-        f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
+        f"teacher {name} not used: cross-validated accuracy {with_it:.1%} with it, {without:.1%} without"
         for name, with_it, without in (parts.predictions.dropped if parts.predictions else ())
     )
     remarks = (*left_out, *result_warnings(calibration.scores))
@@ -174,8 +174,8 @@ def _provenance(
         "seed": plan.seed,
         "parameters": sum(count for _, _, count in network.parameter_table()),
         "teachers": [
-            {"name": one.name, "weight": round(one.weight, 3), "accuracy": round(one.accuracy, 4)}
-            for one in (predictions.members if predictions else ())
+            {"name": member.name, "weight": round(member.weight, 3), "accuracy": round(member.accuracy, 4)}
+            for member in (predictions.members if predictions else ())
         ],
         "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,
         "outcome": loop.outcome,
