@@ -162,7 +162,7 @@ def check_distinct(written: Iterable[str | Path], inputs: Iterable[str | Path] =
         if not input_keys.isdisjoint(keys):
             raise DataError(f"the output {name} is one of the inputs; choose another output")
         if not outputs.isdisjoint(keys):
-            raise DataError(f"two outputs have the name {name}; rename one")
+            raise DataError(f"two outputs are one file, {name}; choose another name for one")
         outputs |= keys
 
 

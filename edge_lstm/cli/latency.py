@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from edge_lstm.cli.options import (
     check_outputs,
     option,
 )
+from edge_lstm.cli.progress import SILENCE_SECONDS
 from edge_lstm.signals import held, received_exit_code
 
 if TYPE_CHECKING:
@@ -138,18 +140,20 @@ def _compare(old_file: Path, new_file: Path, fail_above: float | None, as_json: 
 
 
 def _progress() -> Progress:
-    """What tells standard error what is going on: a terminal how far it is, else a line for each stage.
-
-    Written between blocks: a bar of rich is drawn by a thread, in the middle of what is timed.
+    """What tells standard error how far it is: one line on a terminal, elsewhere a line per stage from two
+    seconds on. Written between blocks: rich draws a bar by a thread, in the middle of what is timed.
     """
-    is_terminal, shown = sys.stderr.isatty(), ""
+    is_terminal, shown, last_line = sys.stderr.isatty(), "", time.monotonic()
 
     def show(what: str, part: float) -> None:
-        nonlocal shown
+        nonlocal shown, last_line
         line = f"{what} {part:4.0%}" if what and is_terminal else what
-        if line != shown:
-            start, end = (f"\r{'':<{len(shown)}}\r", "") if is_terminal else ("", "\n" * bool(line))
-            print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
-            shown = line
+        if is_terminal and line != shown:
+            print(f"\r{'':<{len(shown)}}\r{line}", end="", file=sys.stderr, flush=True)
+        elif is_terminal or line in ("", shown) or time.monotonic() - last_line < SILENCE_SECONDS:
+            return
+        else:
+            print(line, file=sys.stderr, flush=True)
+        shown, last_line = line, time.monotonic()
 
     return show

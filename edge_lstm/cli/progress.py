@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edge_lstm.scoring import Progress
 
 _AFTER_SECONDS = 0.5  # what is done by then needs no bar, nor the time that rich takes to be imported
+SILENCE_SECONDS = 2.0  # through a pipe; longer work says what it does
 _LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 
 

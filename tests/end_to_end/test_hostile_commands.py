@@ -121,7 +121,7 @@ def a(command: str, name: str, *arguments: str, **more: object) -> Case:
 
 # fmt: off
 OPTIONS = [
-    latency("no time", "--duration=-1", says="seconds above 0"),
+    latency("no time", "--duration=-1", says="must be above 0"),
     latency("a time of a thousand digits", "--duration", "9" * 1000, says="at most 2,592,000"),
     latency("a time that is no number", "--duration", "nan", says="at most 2,592,000"),
     latency("a million threads", "--threads", "1,1000001", says="whole numbers"),
@@ -166,7 +166,7 @@ OPTIONS = [
     evaluate("no labels", data="t.txt", given=put(t__txt="a film\n"), says="label"),
     evaluate("labels the model does not know", given=put(text__csv="text,label\na,1\nb,0\n"),
              says="--label-map"),
-    evaluate("a label map of nothing", "--label-map", "=", says="label map"),
+    evaluate("a label map of nothing", "--label-map", "=", says="--label-map"),
     evaluate("a label map to no label", "--label-map", "pos=good", says="good"),
     evaluate("a share of a file without a curve", NO_CURVE, "--abstain", "0.02", says="or give --thr"),
     evaluate("no rows", given=put(text__csv="text,label\n"), says="text.csv"),
@@ -177,7 +177,7 @@ OPTIONS = [
              says="for one model; name one"),
     evaluate("mistakes that are no CSV", "--mistakes", "m.xlsx", says="give a name that ends in .csv"),
     evaluate("a batch beyond all memory", "--batch-size", "1000000000", exit=0),
-    evaluate("a part of what has none", "--split", "nonsense", says="no parts"),
+    evaluate("a part of what has none", "--split", "nonsense", says="no splits"),
     a("predict", "threads of a thousand digits", "--threads", "9" * 1000, "x", exit=(1, 2)),
     a("predict", "an empty name of a model", "-m", "", "x", says="."),
     a("predict", "a text that looks like an option", "--", "--help", exit=0),
@@ -189,7 +189,7 @@ OPTIONS = [
     a("predict", "a share that is no number", "--abstain", "nan", "x", says="for 2 %, give 0.02"),
     a("predict", "a share of a file without a curve", "-m", NO_CURVE, "--abstain", "0.02", "x",
       says="or give --thr"),
-    a("predict", "two thresholds", "--abstain", "0.02", "--threshold", "0.5", "x", says="leave it out"),
+    a("predict", "two thresholds", "--abstain", "0.02", "--threshold", "0.5", "x", says="exclude each other"),
     a("predict", "a text of zero bytes on input", stdin=b"\0\0\n", exit=0),
     a("predict", "ten megabytes without a line end", stdin=b"good film " * 1_000_000, exit=0),
     a("predict", "a name of 5,000 letters", "-m", "a" * 5000, "x", says="long"),

@@ -320,7 +320,7 @@ EVALUATE = [
     evaluated("a tar by its short suffix", put(a__tbz2=b"x"), "a.tbz2", code=1,
               says="not a complete tar archive"),
     evaluated("a part of a folder that is not there", folder_with(), "f", "--split", "dev", code=1,
-              says="no part 'dev'"),
+              says="no split 'dev'"),
     evaluated("a label column that is not there", PAIR, "a.csv", "--label-column", "x", code=1,
               says="no column 'x'"),
     evaluated("text and label in one column", PAIR, "a.csv", "--label-column", "mood", "--text-column",

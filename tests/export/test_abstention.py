@@ -68,6 +68,6 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
     with pytest.raises(DataError, match=r"60 texts \(--data of the export\) give no threshold"):
         run([*command, "--data", str(data)])
     run([*command, "--data", str(data), "--abstain", "0.1"])
-    assert "of texts like these 60 (--data of the export)" in capsys.readouterr().out
+    assert "by 60 texts (--data of the export)" in capsys.readouterr().out
     run(["evaluate", str(tmp_path / "m.onnx"), str(data)])
     assert "the threshold was chosen on these texts" in capsys.readouterr().out

@@ -48,7 +48,7 @@ def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> 
     repeated = split(*texts, *((f"text: {i}!", i % 2) for i in range(30)))
     found = checked(Dataset("data", LABELS, repeated, split(("TEXT 7.", 1), ("other", 0)), "0", False))
     assert dict(found.checks) == {"repeated_texts": 30, "contradictory_texts": 0, "test_texts_in_training": 1}
-    assert "30 training texts (2.0%) repeat another but for capitals" in "\n".join(found.warnings)
+    assert "30 training texts (2.0%) are duplicates (ignoring case" in "\n".join(found.warnings)
 
 
 def test_texts_that_are_all_the_same_train_nothing() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.answering import SHOWN_RISKS
 from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.progress import SILENCE_SECONDS
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm_export.train.train import Result
 
 _COLUMN = 17  # of a plan: where values begin
-_SILENCE_SECONDS = 2.0  # the longest without a line where there is no terminal
 
 
 def message(text: str) -> None:
@@ -62,7 +62,8 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
 
 
 class Display:
-    """Show stages and epochs on standard error: a spinner on a terminal, elsewhere a line for each stage."""
+    """Show stages and epochs on standard error: a spinner on a terminal, elsewhere a line for each stage.
+    quiet: a line only after two seconds without one."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet, self._verbose = quiet, verbose
@@ -84,8 +85,9 @@ class Display:
     def say(self, line: str) -> None:
         """Show that a stage begins, or how far it is."""
         if self._status is None:
-            self._last_line = time.monotonic()
-            message(line)
+            if not self._quiet or time.monotonic() - self._last_line > SILENCE_SECONDS:
+                message(line)
+                self._last_line = time.monotonic()
         else:
             from rich.text import Text
 
@@ -130,7 +132,7 @@ class Display:
             line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
         if self._verbose:
             message(f"{line}  {record.seconds:.0f} s")
-        elif self._status is None and time.monotonic() - self._last_line > _SILENCE_SECONDS:
+        elif not (self._status or self._quiet) and time.monotonic() - self._last_line > SILENCE_SECONDS:
             self.say(line)
 
 
@@ -175,6 +177,9 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
     change = compared.accuracy if compared is not None else None
     accuracy = f", {change.metric} {change.after:.2%} (fp32 {change.before:.2%})" if change else ""
     print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
+    if (curve := file.abstention) is not None and curve.default is not None:
+        least, texts = curve.threshold(curve.default), f"{curve.texts:,} texts ({curve.data})"
+        print(f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}")
     if not verbose:
         return
     print(f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of PyTorch's")
@@ -185,6 +190,3 @@ def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbos
         if change is not None and (interval := change.interval) is not None:
             span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
             print(f"      {(change.after - change.before) * 100:+.2f} points of accuracy (95 %: {span})")
-    if (curve := file.abstention) is not None and curve.default is not None:
-        least, texts = curve.threshold(curve.default), f"{curve.texts:,} texts ({curve.data})"
-        print(f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}")

@@ -45,7 +45,7 @@ def command(
 
     check_distinct([output], [name for name in (checkpoint, data) if name is not None])
     check_writable(output, parents=True)
-    with Display() as display:
+    with Display(quiet=True) as display:
         from edge_lstm.evaluation.sources import load_labelled
         from edge_lstm.modelfile import parse_model
         from edge_lstm_export.onnx.export import export
