@@ -343,9 +343,7 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError("texts must be a list of strings, not one string; write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a data frame: its items are column names
-        raise TypeError(
-            f"texts must be a list of strings, not a {type(texts).__name__}; give one of its columns"
-        )
+        raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}; give a column")
     texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):
@@ -384,9 +382,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
     except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
         reason = _first_line(error)
         if provider != DEFAULT_PROVIDER:
-            raise ProviderError(
-                f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
-            ) from error
+            raise ProviderError(f"{provider} cannot load {model.path}: {reason}; leave it out") from error
         raise ModelFileError(
             f"{_onnxruntime_name()} cannot load {model.path}: {reason}; upgrade onnxruntime"
         ) from error

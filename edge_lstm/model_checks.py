@@ -86,9 +86,7 @@ def tokenizer_from(settings: Any, vocabulary: str) -> Tokenizer:
     tokenizer = Tokenizer.from_metadata(settings, vocabulary)
     _require(len(set(tokenizer.words)) == len(tokenizer.words), "a word of the vocabulary is repeated")
     pieces = tokenizer.pieces or ()
-    _require(
-        len(set(pieces)) == len(pieces) and all(pieces), "a subword of the vocabulary is repeated or empty"
-    )
+    _require(len(set(pieces)) == len(pieces) and all(pieces), "a subword is repeated or empty")
     return tokenizer
 
 
@@ -147,9 +145,7 @@ def check_graph(
     )
     for tensor in graph.initializers:
         _require(tensor.held is not None, f"constant {tensor.name[:40]!r} is not in the file")
-        _require(
-            tensor.held == tensor.nbytes, f"constant {tensor.name[:40]!r} is not as large as its shape says"
-        )
+        _require(tensor.held == tensor.nbytes, f"constant {tensor.name[:40]!r} does not fit its shape")
         if tensor.name == "embedding":
             rows = tensor.shape[0] if tensor.shape else 0
             _require(rows >= tokenizer.num_ids, "the vocabulary has more words than the embedding")

@@ -143,9 +143,7 @@ def read_file(path: Path) -> bytes:
                 data += more
                 size = max(size, len(data))
         if size > MAX_FILE_BYTES:
-            raise NotAModelFileError(
-                f"{path} is too large for a model file; give a file made by 'edge-lstm export'"
-            )
+            raise NotAModelFileError(f"{path} is too large; give a file made by 'edge-lstm export'")
         return data
     except FileNotFoundError:
         raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
@@ -187,9 +185,7 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
     except onnx_file.OnnxFileError as error:
         if onnx_file.producer_of(data) == PRODUCER:
             raise DamagedModelFileError(f"{path} is cut short or damaged ({error}); copy it again") from None
-        raise NotAModelFileError(
-            f"{path} is not an ONNX file; give a model file made by 'edge-lstm export'"
-        ) from None
+        raise NotAModelFileError(f"{path} is not an ONNX file; give one of 'edge-lstm export'") from None
     if KEY_FORMAT not in onnx.metadata:
         if onnx.producer == PRODUCER:
             raise DamagedModelFileError(f"{path} is cut short: its metadata is missing; copy it again")
@@ -199,9 +195,7 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
         )
     _check_format(onnx.metadata[KEY_FORMAT], path)
     if _digest(data[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
-        raise DamagedModelFileError(
-            f"{path} was cut short or changed after it was written; copy or export it again"
-        )
+        raise DamagedModelFileError(f"{path} was cut short or changed after export; copy or export it again")
     return onnx
 
 
@@ -247,7 +241,7 @@ def _check_format(version: str, path: Path) -> None:
     """Raise where a file is of another format than this version reads."""
     if not _FORMAT.fullmatch(version):
         raise DamagedModelFileError(
-            f"{path}: format version {version[:20]!r} is not a number; export it again"
+            f"{path}: format version {version[:20]!r} is not numeric; export it again"
         )
     if int(version) > FORMAT_VERSION:
         raise NewerFormatError(

@@ -144,7 +144,7 @@ def foreign() -> bytes:
     return helper.make_model(made, producer_name="pytorch").SerializeToString()
 
 
-CHANGED = "changed after it was written"
+CHANGED = "changed after export"
 APART = "do not fit together"
 UNSUPPORTED = "is not supported"
 OPERATOR = "is unexpected"
@@ -207,7 +207,7 @@ DAMAGED = [
     metadata("network is no object", "network is not an object", network="7"),
     metadata("units without number", "hidden", network=network(hidden="x")),
     metadata("no format", "its metadata is missing", format=None),
-    *(metadata(f"format {number[:5]}", "is not a number", format=number)
+    *(metadata(f"format {number[:5]}", "is not numeric", format=number)
       for number in ("1" * 5000, "١", "-1")),
     metadata("a later format", "upgrade", format=str(FORMAT_VERSION + 1)),
     metadata("an earlier format", "made by a version before 1.0; export it again", format="3"),
@@ -217,8 +217,8 @@ DAMAGED = [
     Hostile("a graph that is cut", "field cut short", lambda: edited(graph=MODEL.onnx.graph[:-70])),
     graph("external data", "not in the file", as_external),
     *(graph(f"a constant with {name}", says, lambda g, axes=axes: constant("embedding")(g).dims.extend(axes))
-      for name, says, axes in (("10^15 bytes", "as large as its shape", [10**9]),
-                               ("a negative size", "as large as its shape", [-1]),
+      for name, says, axes in (("10^15 bytes", "does not fit its shape", [10**9]),
+                               ("a negative size", "does not fit its shape", [-1]),
                                ("1,000 axes", "too many axes", [1] * 1_000))),
     graph("an embedding with fewer rows than words", "more words than the embedding",
           replaced("embedding", lambda e: e[:50])),

@@ -65,9 +65,7 @@ def fresh_process(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProviderError(
-            f"a fresh process gave no answer in {TIMEOUT_S} s; run 'edge-lstm doctor'"
-        ) from None
+        raise ProviderError(f"a cold start took over {TIMEOUT_S} s; run 'edge-lstm doctor'") from None
     if done.returncode:
         raise ProviderError(f"a fresh process failed: {_why(done.returncode, done.stderr)}")
     answer = json.loads(done.stdout)

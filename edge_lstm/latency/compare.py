@@ -83,9 +83,7 @@ def _row(before: SettingResult, after: SettingResult, fail_above: float | None) 
     for setting in (before, after):
         if setting.both.p50_us is None or setting.both.p50_ci_us is None:
             needed = samples_needed(50)
-            raise DataError(
-                f"{setting.name}: {setting.runs} runs are too few, {needed} are needed; measure longer"
-            )
+            raise DataError(f"{setting.name}: {setting.runs} runs are fewer than {needed}; measure longer")
         medians.append((setting.both.p50_us, *setting.both.p50_ci_us))
     old, new = medians
     ratio = unpaired_ratio(new, old)

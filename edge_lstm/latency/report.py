@@ -105,7 +105,7 @@ def _cold_start(settings: Sequence[SettingResult]) -> Table:
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
     count = max(len(setting.cold_starts) for setting in settings)
     return Table(
-        header, rows, f"(median of {count} new process{'es' * (count > 1)}; memory in MiB after all texts)"
+        header, rows, f"(median of {count} process{'es' * (count > 1)}; memory after all texts, MiB)"
     )
 
 

@@ -91,9 +91,7 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
             "--all-probabilities shows which come near a threshold"
         )
     if options.only_abstained and not threshold and options.abstain is None:
-        raise DataError(
-            f"{model.path} does not abstain by default; add --abstain or --threshold to --only-abstained"
-        )
+        raise DataError(f"{model.path} does not abstain by default; add --abstain or --threshold")
     return replace(options, threshold=threshold, abstain=None)
 
 

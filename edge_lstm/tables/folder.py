@@ -47,9 +47,7 @@ def folder_source(path: str) -> Source:
             if name.lower().endswith(".txt")
         ]
     if errors:
-        raise DataError(
-            f"cannot read the folder {errors[0].filename}: {errors[0].strerror}; check its permissions"
-        )
+        raise DataError(f"cannot read {errors[0].filename}: {errors[0].strerror}; check its permissions")
     if not names:
         raise DataError(f"{path} is a folder without .txt files; name the files in it, as in '{path}/*.csv'")
     return Source(path, FolderFormat.name, files=tuple(sorted(names, key=lambda name: Path(name).parts)))

@@ -181,9 +181,7 @@ def _open(path: str) -> Any:
         return arrow.parquet.ParquetFile(path, pre_buffer=False, memory_map=False)
     except (arrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise DataError(
-                f"cannot read {path}: {error.strerror}; check the file and its permissions"
-            ) from None
+            raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
         raise DataError(f"{path} is not a Parquet file or is damaged; copy or write it again") from None
 
 

@@ -18,7 +18,7 @@ IMPORTED_AS = {"scikit-learn": "sklearn"}
 def test_a_missing_package_is_one_line_that_names_the_extra(extra: str, package: str) -> None:
     with pytest.raises(MissingPackageError) as caught, needs(extra, "this file"):
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-    assert str(caught.value) == f"this file needs {package}; install with: pip install 'edge-lstm[{extra}]'"
+    assert str(caught.value) == f"this file needs {package}; run: pip install 'edge-lstm[{extra}]'"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def _flipped(data: bytes, at: int) -> bytes:
 
 
 # fmt: off
-DAMAGED = "is damaged or not of the kind its suffix says"
+DAMAGED = "is damaged or has a wrong suffix"
 COMPRESSED = [
     refused("gz: first byte of the second member changed", members(lambda a, b: a + _flipped(b, 0)),
             "a.csv.gz", DAMAGED),

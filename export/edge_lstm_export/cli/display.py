@@ -143,15 +143,14 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
     print(wrapped(f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"))
     if not verbose:
         return
-    print("\n".join(lines[1:]))
+    for line in lines[1:]:
+        print(line)
     if result.validation is not None:
         weakest = sorted(result.validation.labels, key=lambda row: row.f1)[:3]
         print("lowest F1:", ", ".join(f"{shorten(row.label, 15)} {row.f1:.1%}" for row in weakest))
     if curve := result.checkpoint.abstention:
         points = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
-        answered = [
-            f"{share:g} answers {point.answered / curve.texts:.0%} of the texts" for share, point in points
-        ]
+        answered = [f"{share:g} answers {point.answered / curve.texts:.0%}" for share, point in points]
         print(f"--abstain {', '.join(answered)}" if answered else "too few texts for --abstain")
     print(f"history: {printable(str(job.beside('history.json')))}, {job.beside('history.png').name}")
     print(f"time: {duration(seconds)}")

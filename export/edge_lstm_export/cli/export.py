@@ -18,9 +18,7 @@ _LENGTH = "Tokens per text that the model reads."
 
 
 def command(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint of 'edge-lstm train'.")
-    ],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="From 'edge-lstm train'.")],
     output: Annotated[Path, option("FILE", "Model file to write.", None, "--output", "-o")],
     quantize: Annotated[Literal["int8"] | None, option(None, _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,

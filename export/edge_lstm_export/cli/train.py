@@ -77,14 +77,9 @@ def command(
     edited = None if plan is None else _read_plan(plan, decided | {"--balance": balance or None})
     seed = (seed or 0) if edited is None else edited.seed
     data = DataOptions(
-        test=test,
-        seed=seed,
-        input_format=input_format,
-        text_column=text_column,
-        label_column=label_column,
-        label_separator=label_separator,
-        label_columns=column_names(label_columns),
-    )
+        test=test, seed=seed, input_format=input_format, text_column=text_column, label_column=label_column,
+        label_separator=label_separator, label_columns=column_names(label_columns),
+    )  # fmt: skip
     size = Asked.preset if preset is None else preset
     asked = Asked(size, teacher, epochs=epochs, balance=balance, seed=seed)
     target, names = output or Path("model.safetensors"), _renaming(teacher_labels)

@@ -120,9 +120,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     _check_there(str(path))
     part = _read_labelled(path, options, several=dataset.several)
     if part.several and not dataset.several:
-        raise DataError(
-            f"{path} has several labels per text, the training texts one; label both the same way"
-        )
+        raise DataError(f"{path} has several labels per text, the training texts one; label both alike")
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
     test = data.make_split(part.texts, part.labels, dataset.labels, str(path))
     return replace(dataset, test=test, digest=both)
