@@ -106,8 +106,8 @@ def test_a_card_is_markdown_and_of_a_model_file(arguments: list[str]) -> None:
 
 
 def test_inspect_begins_with_ten_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    names = "model labels accuracy size vocabulary length quantization abstention sha256".split()
-    assert list(overview(MODEL)) == [*names, "made with"]
+    names = ["model", "labels", "accuracy", "size", "vocabulary", "length", "quantization", "abstention"]
+    assert list(overview(MODEL)) == [*names, "sha256", "made with"]
     several = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
     assert "neg 0.500, pos 0.400" in several["abstention"]
     assert several["quantization"] == "none" and "edge-lstm evaluate" in several["accuracy"]
