@@ -24,7 +24,7 @@ demo: $(VENV)/demo
 # What the demo needs; without --quiet, since it takes minutes.
 $(VENV)/demo: pyproject.toml
 	@echo "Installing edge-lstm, PyTorch, ONNX, ONNX Runtime, scikit-learn and Matplotlib into $(VENV)."
-	@echo "With PyTorch for the CPU: DOWNLOAD to download, DISK on disk. On Linux x86-64 pip takes the CUDA"
+	@echo "With PyTorch for the CPU: a download of 300 MB, 1.3 GB on disk. On Linux x86-64 pip takes the CUDA"
 	@echo "build, several GB, unless PIP_EXTRA_INDEX_URL names the CPU build (see Makefile)."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[demo]'

@@ -35,6 +35,8 @@ def command(
     from edge_lstm.native import provider_of
 
     provider = provider_of(engine, provider)
+    if sys.stderr.isatty():
+        print("checking …", file=sys.stderr)
     diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
     print(to_json(asdict(diagnosis), indent=2) if as_json else "\n".join(_lines(diagnosis)))
     if not diagnosis.fit:

@@ -134,7 +134,7 @@ def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
         parts = [ms(None if us is None else us / setting.batch_size) for us in medians]
         parts += [ms(setting.cpu_us_per_text), f"{setting.texts_per_second:,.0f}", line]
         rows.append((setting.name, *parts))
-    header = ("parts of it, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
+    header = ("breakdown, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
     return Table(header, rows)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.answering import SHOWN_RISKS
 from edge_lstm.cli.notes import wrapped
-from edge_lstm.cli.progress import SILENCE_SECONDS
+from edge_lstm.cli.progress import SILENCE_SECONDS, duration
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
@@ -31,11 +31,6 @@ _COLUMN = 17  # of a plan: where values begin
 def message(text: str) -> None:
     """Print a line for the person, on standard error."""
     print(printable(text), file=sys.stderr, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a person says them."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"
 
 
 def print_plan(prepared: Inputs, seconds: float) -> None:
@@ -161,8 +156,8 @@ def score_line(name: str, scores: Scores | SetScores) -> str:
     if isinstance(scores, SetScores):
         f1 = f"micro F1 {scores.micro_f1:.2%}, macro F1 {scores.macro_f1:.2%}"
         return f"{name} {f1} ({scores.texts:,} texts)"
-    low, high = scores.interval.low, scores.interval.high
-    return f"{name} accuracy {scores.accuracy:.2%} (95 %: {low:.2%} to {high:.2%}, {scores.texts:,} texts)"
+    span = f"{scores.interval.low * 100:.2f} to {scores.interval.high * 100:.2f}"
+    return f"{name} accuracy {scores.accuracy:.2%} (95 %: {span}, {scores.texts:,} texts)"
 
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:

@@ -35,6 +35,7 @@ def command(
     from edge_lstm.classifier import Classifier
     from edge_lstm.errors import DataError
     from edge_lstm.tables import read_rows
+    from edge_lstm_export.cli.display import Display
     from edge_lstm_export.suggest import suggest, write_suggestions
 
     check_writable(output)
@@ -44,9 +45,9 @@ def command(
     classifier = Classifier.load(model, threads=threads)
     have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
     rows = read_rows(inputs, format=input_format, text_column=text_column)
-    chosen, texts, classified = suggestions = suggest(
-        classifier, (row.text for row in rows if row.text), count, labelled=have_labels
-    )
+    pool = (row.text for row in rows if row.text)
+    with Display(quiet=True):
+        chosen, texts, classified = suggestions = suggest(classifier, pool, count, labelled=have_labels)
     write_suggestions(suggestions, output)
     part = f" (a random {classified:,} considered)" if classified < texts else ""
     alike = "; the others are near-duplicates" if len(chosen) < min(count, texts) else ""
