@@ -17,8 +17,8 @@ _LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 
 
 class Bar:
-    """A text and a bar, drawn over itself and gone at the end; a context. first_line: seconds until there is a
-    line where there is no terminal."""
+    """A text and a bar, drawn over itself and gone at the end; a context. Without a terminal a line, first
+    after ``first_line`` seconds."""
 
     def __init__(self, first_line: float) -> None:
         self.is_shown = sys.stderr.isatty()

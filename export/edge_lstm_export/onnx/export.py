@@ -75,7 +75,7 @@ def export(
     say(f"comparing with PyTorch on {len(rows)} texts")
     parity = gates.check_parity(checkpoint.network, fp32.classifier, rows)
     texts = rows if labelled is None else gates.text_rows(fp32.tokenizer, labelled.texts)
-    say(f"answering {len(texts):,} texts")
+    say(f"predicting {len(texts):,} texts")
     answers = fp32.classifier.probabilities_of(texts)
     if quantize is None:
         file = fp32.finished(curve(answers))

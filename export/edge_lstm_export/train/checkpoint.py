@@ -104,7 +104,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise DataError(f"{path} was changed after it was written; copy it again, or train it again")
         return _checkpoint(description, tensors, path)
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is not a checkpoint, or is cut short ({error}); train it again") from None
+        raise DataError(f"{path} is no checkpoint, or cut short ({error}); train it again") from None
     except (KeyError, ValueError, TypeError, RuntimeError, RecursionError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: its parts do not fit together ({reason}); train it again") from None

@@ -132,7 +132,7 @@ def ensemble(
     unlabelled: list[Floats] = []
     dropped: list[tuple[str, float, float]] = []
     for teacher in teachers:
-        say(f"teacher {teacher.name}")
+        say(f"teacher: {teacher.name}")
         part = cross_fit(teacher, labels, fold, asked)
         if names:
             both = [stacked(each, labels, several) for each in ([*labelled, part.labelled], labelled)]

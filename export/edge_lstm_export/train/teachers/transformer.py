@@ -97,7 +97,7 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     total = np.zeros((len(texts), model.width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
     work = np.cumsum([0, *(len(part) + 2 for _, part in windows)])
-    start, done = 0, progress(f"reading {len(texts):,} texts", say)
+    start, done = 0, progress(f"encoding {len(texts):,} texts", say)
     with torch.inference_mode(), precision(), threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
