@@ -18,8 +18,17 @@ PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: demo test lint types pytest device-test docs outputs release model words bench emulated clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/demo
 	$(BIN)/edge-lstm quickstart
+
+# What the demo needs; without --quiet, since it takes minutes.
+$(VENV)/demo: pyproject.toml
+	@echo "Installing edge-lstm, PyTorch, ONNX, ONNX Runtime, scikit-learn and Matplotlib into $(VENV)."
+	@echo "With PyTorch for the CPU: a download of 300 MB, 1.3 GB on disk. On Linux x86-64 pip takes the CUDA"
+	@echo "build, several GB, unless PIP_EXTRA_INDEX_URL names the CPU build (see Makefile)."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[demo]'
+	touch $@
 
 test: lint types pytest device-test
 

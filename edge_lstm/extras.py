@@ -39,9 +39,7 @@ def missing_package(
     # 'torch._C' missing is a broken torch, not a missing one.
     if not isinstance(error, ModuleNotFoundError) or not extras:
         return None
-    return MissingPackageError(
-        f"{what} needs {error.name}; install with: pip install 'edge-lstm[{extras[0]}]'"
-    )
+    return MissingPackageError(f"{what} needs {error.name}; run: pip install 'edge-lstm[{extras[0]}]'")
 
 
 def check_installed(extra: str, what: str) -> None:

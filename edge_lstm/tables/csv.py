@@ -122,8 +122,8 @@ class CsvFormat(Format):
         """Values are quoted only where they must be; an input of the same format keeps its dialect."""
         dialect = self._dialect(columns)
         lines = [
-            join([*map(cell_text, columns.pick(own)), *behind], dialect)
-            for own, behind in zip(rows.values, added)
+            join([*map(cell_text, columns.pick(values)), *behind], dialect)
+            for values, behind in zip(rows.values, added)
             if behind is not None
         ]
         # A JSON string may hold half a character; a surrogate of other formats is a byte.
@@ -131,8 +131,8 @@ class CsvFormat(Format):
         return "".join(lines).encode("utf-8", errors)
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
-        own = columns.schema.dialect if columns.schema.format == self.name else None
-        return own or Dialect(self._delimiter or ",")
+        dialect = columns.schema.dialect if columns.schema.format == self.name else None
+        return dialect or Dialect(self._delimiter or ",")
 
 
 def join(fields: Iterable[Any], dialect: Dialect) -> str:
