@@ -37,7 +37,9 @@ def check_limits(command: str, megabytes: int) -> None:
             os.close(handle)
     limit = _address_space()
     if limit is not None and limit < megabytes:
-        raise EdgeLSTMError(f"{command} needs {megabytes} MB, the limit is {limit}; raise it (ulimit -v)")
+        raise EdgeLSTMError(
+            f"{command} needs {megabytes} MB of memory, the limit is {limit}; raise it (ulimit -v)"
+        )
 
 
 def limit_met(error: Exception) -> str | None:

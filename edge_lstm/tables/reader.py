@@ -141,7 +141,7 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
         if first.text_column != other.text_column or (
             reading.has_fixed_columns and (first.columns, first.text) != (other.columns, other.text)
         ):
-            raise DataError(f"{source.name} lacks columns of {sources[0].name}; score them separately")
+            raise DataError(f"{source.name} has other columns than {sources[0].name}; score them separately")
     return Inputs(sources, schemas, streams)
 
 
