@@ -171,7 +171,7 @@ def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
     """Return a model file's :func:`cost_thresholds`. ValueError or TypeError where they are none."""
     thresholds = tuple((share, threshold) for share, threshold in values)
     if not all(type(share) is float and type(value) in (int, float) for share, value in thresholds):
-        raise TypeError("its thresholds of unfamiliar texts are no numbers")
+        raise TypeError("its thresholds of unfamiliar texts are not numbers")
     for (share, value), (larger, lower) in itertools.pairwise([(0.0, math.inf), *thresholds]):
         if not (share < larger < 1 and 0 <= lower <= value and math.isfinite(lower)):
             raise ValueError("its thresholds of unfamiliar texts are in no order")
