@@ -18,7 +18,7 @@ _MODEL = "Model file.  [default: the embedded model]"
 _THREADS = "Threads inside one run; more than 1 rarely helps a small network."
 _PROVIDER = "ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL)."
 _ENGINE = (
-    "onnxruntime, or native, by edge-lstm[native]: as right, and not the same bits.  "
+    "onnxruntime, or native, with edge-lstm-native: as right, and not the same bits.  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _BATCH_SIZE = "Texts of similar length in one run.  [default: 8, or 16 for a narrow network]"

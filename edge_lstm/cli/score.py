@@ -35,7 +35,7 @@ _WORKERS = "Processes to start, at most; on Windows there is one.  [default: the
 _RESUME = "Go on where an interrupted run stopped; from the start if there is none."
 _FORMAT = "Of the output.  [default: by suffix, else that of the input]"
 _ENGINE = (
-    "onnxruntime; native, by edge-lstm[native]; or ray, a cluster: a folder in, a folder out.  "
+    "onnxruntime; native, with edge-lstm-native; or ray, a cluster: a folder in, a folder out.  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
