@@ -113,12 +113,11 @@ words: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
 
-# The device wheel on emulated CPUs: its answers against this one's, and instructions a token. Needs Debian's
-# qemu-user, and for ARM debootstrap and root; minutes a CPU.
+# The device wheel on emulated CPUs: its answers against this one's. Needs Debian's qemu-user, and for ARM debootstrap
+# and root; minutes a CPU.
 emulated: $(VENV)/installed
-	$(BIN)/python tools/emulated.py prepare
-	$(BIN)/python tools/emulated.py check
-	$(BIN)/python tools/emulated.py count
+	$(BIN)/python tools/emulated.py
+	$(BIN)/python -m pytest -m emulated tests/end_to_end/test_emulated.py
 
 clean:
 	rm -rf $(VENV) $(DEVICE_VENV) $(DOCS_VENV) $(RELEASE_VENV) build dist out

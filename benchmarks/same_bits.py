@@ -38,10 +38,7 @@ ODD = ("İ", "ı", "ẞ", "Σ", "ΟΔΟΣ", "ΣΑΣ", "K", "Å", "Ǆ", *"\r\t'.:
 # Name → zig's target and options, and the command that runs its programs.
 EMULATED = {
     "aarch64": (("aarch64-linux-musl", "-static"), ("qemu-aarch64",)),
-    "aarch64 without dot product": (
-        ("aarch64-linux-musl", "-static"),
-        ("qemu-aarch64", "-cpu", "cortex-a53"),
-    ),
+    "aarch64, no dot product": (("aarch64-linux-musl", "-static"), ("qemu-aarch64", "-cpu", "cortex-a53")),
     "32-bit ARM": (("arm-linux-musleabihf", "-static"), ("qemu-arm",)),
     "RISC-V": (("riscv64-linux-musl", "-static"), ("qemu-riscv64",)),
     "WebAssembly": (("wasm32-wasi", "-msimd128"), ("node", "--no-warnings", str(TESTS / "wasi.mjs"))),
