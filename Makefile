@@ -16,7 +16,7 @@ PYTEST_FLAGS ?= -m "not slow"
 TEST_PROCESSES ?= 2
 PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
-.PHONY: demo test lint types pytest device-test docs outputs release model words bench emulated clean
+.PHONY: demo test lint types pytest device-test docs outputs release wheels model words bench emulated clean
 
 demo: $(VENV)/installed
 	$(BIN)/edge-lstm quickstart
@@ -88,6 +88,16 @@ release:
 	$(RELEASE_VENV)/$(SCRIPTS)/python -m twine check --strict dist/*
 	$(PYTHON) tools/release.py install dist
 	$(MAKE) docs
+
+# The wheels of edge-lstm-native for this system, each tried where it is built; 'python tools/wheels.py' builds those of
+# all systems, with zig. RISC-V is emulated.
+ARCHS ?= auto
+WHEELS_VENV := .venv-wheels
+wheels:
+	$(if $(filter riscv64,$(ARCHS)),sudo apt-get install --yes qemu-user-static binfmt-support)
+	$(PYTHON) -m venv $(WHEELS_VENV)
+	$(WHEELS_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) cibuildwheel==4.3.5
+	$(WHEELS_VENV)/$(SCRIPTS)/python -m cibuildwheel engine/python --archs "$(ARCHS)" --output-dir dist
 
 # The embedded model and the small one of the examples from raw reviews, unattended: students of the labels in
 # export/sentiment, which need no transformer. Goes on where it was interrupted. EDGE_LSTM_DATA names the
