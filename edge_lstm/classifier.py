@@ -156,7 +156,7 @@ class Classifier:
         """Load a model file.
 
         path: the file; None for the embedded model.
-        engine: ``onnxruntime``, or ``native``, with edge-lstm[native], whose probabilities are within 1e-6 of
+        engine: ``onnxruntime``, or ``native``, with edge-lstm-native, whose probabilities are within 1e-6 of
             ONNX Runtime's; None for what the variable EDGE_LSTM_ENGINE says, else onnxruntime.
         threads: threads inside one run. The network is small: a second thread rarely helps.
         provider: a CPU execution provider of the installed ONNX Runtime.

@@ -19,7 +19,7 @@ _MODEL = "Model file.  [default: the embedded model]"
 _THREADS = "Threads per run; more than 1 rarely helps a small network."
 _PROVIDER = "ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL)."
 _ENGINE = (
-    "onnxruntime, or native (edge-lstm[native]): equal within 1e-6.  "
+    "onnxruntime, or native (edge-lstm-native): equal within 1e-6.  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _BATCH_SIZE = "Texts per run, of similar length.  [default: 8, or 16 for a narrow network]"

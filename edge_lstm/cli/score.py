@@ -36,7 +36,7 @@ _WORKERS = "Most worker processes; one on Windows.  [default: usable cores]"
 _RESUME = "Continue an interrupted run, or start if there is none."
 _FORMAT = "Output format.  [default: by suffix, else the input's]"
 _ENGINE = (
-    "onnxruntime, native (edge-lstm[native]), or ray (a cluster, from folder to folder).  "
+    "onnxruntime, native (edge-lstm-native), or ray (a cluster, from folder to folder).  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."

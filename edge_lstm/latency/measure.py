@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import platform
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from edge_lstm._version import __version__
 from edge_lstm.classifier import Classifier
@@ -81,7 +81,7 @@ def measure(settings: Settings, sample: Sample | None = None, *, progress: Progr
         versions={
             "edge_lstm": __version__,
             "python": platform.python_version(),
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", ""),  # where it was used
             "numpy": np.__version__,
         },
         states=tuple(states),

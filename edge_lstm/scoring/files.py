@@ -14,6 +14,7 @@ from edge_lstm import atomic, signals
 from edge_lstm._version import __version__
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.modelfile import open_model
+from edge_lstm.native import NATIVE
 from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, plan_output
 from edge_lstm.scoring.journal import Entry, fingerprint
 from edge_lstm.scoring.output import FileOutput, names_of, stream_output
@@ -222,8 +223,11 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """Everything that decides the bytes of the output, as JSON has it."""
-        import onnxruntime
+        version = None  # the native engine's bits are the same in every version
+        if self.run.provider != NATIVE:
+            import onnxruntime
 
+            version = onnxruntime.__version__
         schema, options = asdict(self.opened.schema), asdict(self.options)
         identity = {
             "the list of inputs": [s.path for s in self.opened.sources],
@@ -236,7 +240,7 @@ class _Run:
             "the chunk": self.run.limits,
             "the provider": self.run.provider,
             "edge-lstm": __version__,
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": version,
         }
         return dict(json.loads(json.dumps(identity)))
 
