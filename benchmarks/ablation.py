@@ -71,6 +71,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),
     "n-grams": (off(network={"ngrams": 0, "ngram_dim": 0}), "ngrams"),
+    "naive Bayes": (off(sparse={"bayes": 0.0}), "linear.bayes_weights"),
     "large vocabulary": (large_vocabulary_off, "plan.fitting_ngrams"),
     "subwords": (off(text={"rule": "keras"}), "vocabulary.words_and_subwords"),
     "both directions": (off(network={"bidirectional": False}), ""),

@@ -58,7 +58,7 @@ def test_every_word_has_a_vector_and_pairs_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("labels", [2, 3])
-@pytest.mark.parametrize("fit", ["svm", "logistic", "low rank"])
+@pytest.mark.parametrize("fit", ["svm", "svm and Bayes", "logistic", "low rank"])
 def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) -> None:
     tokenizer, examples, features = read(labels, 30)
     seen, new = examples.subset(np.arange(60)), examples.subset(np.arange(60, 30 * labels))
@@ -68,7 +68,7 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
         weights = fit_low_rank(data, 8, 20, seed=0)
         assert np.array_equal(weights.vectors, fit_low_rank(data, 8, 20, seed=0).vectors)
     else:
-        weights = fit_logistic(data) if fit == "logistic" else fit_svm(data)
+        weights = fit_logistic(data) if fit == "logistic" else fit_svm(data, 0.5 * (fit != "svm"))
         assert weights.vectors.shape == (len(features.keys), data.outputs)
     assert (answers(weights, features, new) == new.targets.argmax(axis=1)).mean() > 0.9
     # A word that no text holds is read by its characters.

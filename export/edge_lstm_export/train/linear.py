@@ -11,6 +11,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 C = 0.5  # inverse regularisation
+SMOOTHING = 0.3  # what naive Bayes adds to each count
 
 
 def svm_weights(x: Matrix, labels: Bools, several: bool) -> tuple[Floats, Floats]:
@@ -30,3 +31,16 @@ def svm_weights(x: Matrix, labels: Bools, several: bool) -> tuple[Floats, Floats
         model = LinearSVC(C=C, tol=1e-2, random_state=0, max_iter=500).fit(x, targets[:, column])
         weights[:, column], bias[column] = model.coef_[0], model.intercept_[0]
     return weights, bias
+
+
+def bayes_weights(x: Matrix, labels: Bools) -> Floats:
+    """Return the weights of complement naive Bayes (Rennie et al., 2003), float32 [columns, outputs].
+
+    x: float32 [texts, columns], none below 0; labels: bool [texts, L], one a text.
+    """
+    from sklearn.naive_bayes import ComplementNB
+
+    model = ComplementNB(alpha=SMOOTHING).partial_fit(x, labels.argmax(axis=1), np.arange(labels.shape[1]))
+    weights = model.feature_log_prob_.T.astype(np.float32)  # columns, L
+    weights -= weights.mean(axis=1, keepdims=True)
+    return np.asarray(weights[:, 1:] if weights.shape[1] == 2 else weights)

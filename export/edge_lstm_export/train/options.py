@@ -165,10 +165,12 @@ class SparseOptions(Options):
     for that (``residual``: for long texts with many soft labels), all one column a logit; or vectors of a
     lower rank by gradient steps (``low-rank``), merged with SVMs where rows are few (``low-rank+svm``).
     embeddings: how much the pretrained meaning of a text counts beside its n-grams in the fit; 0 leaves it
-    out, as residual does. epochs: of low-rank vectors."""
+    out, as residual does. bayes: how much naive Bayes counts beside the SVMs of the fit ``svm``, where a text
+    has one label. epochs: of low-rank vectors."""
 
     fit: SparseFit = "svm"
     embeddings: float = between(0.0, 0, 100)
+    bayes: float = between(0.0, 0, 100)
     epochs: int = between(20, 1, 10_000)
 
 

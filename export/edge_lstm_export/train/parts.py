@@ -172,7 +172,7 @@ class Parts:
         data = self._sparse_data(learnt if more is None else learnt.joined(more))
         options = self.plan.sparse
         if options.fit == "svm":
-            return ngrams.fit_svm(data)
+            return ngrams.fit_svm(data, options.bayes)
         if options.fit == "logistic":
             return ngrams.fit_logistic(data)
         weights = ngrams.fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, self.plan.seed)

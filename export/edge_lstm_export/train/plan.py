@@ -248,7 +248,7 @@ OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
 # most of one row.
 AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
-EMBEDDINGS = 1.5  # what the meaning of a text counts beside its n-grams
+BAYES, EMBEDDINGS = 0.5, 1.5  # what naive Bayes and the meaning of a text count beside the n-grams' SVMs
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
 
 
@@ -340,7 +340,7 @@ def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
         return SparseOptions("low-rank+svm" if with_svms else "low-rank", embeddings)
     if soft or facts.kind == "long":
         return SparseOptions("logistic", embeddings)
-    return SparseOptions("svm", embeddings)
+    return SparseOptions("svm", embeddings, BAYES)
 
 
 def _validation(facts: Facts, asked: Asked) -> Validation:
