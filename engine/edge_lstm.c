@@ -201,28 +201,26 @@ static int json_is(slice object, const char *key, const char *text) {
     return !*text;
 }
 
-static int accept_digit(slice *s, int *digit) {
-    if (s->at == s->end || *s->at < '0' || *s->at > '9') return 0;
-    *digit = *s->at++ - '0';
-    return 1;
+/* Takes digits, which continue those of number → how many. */
+static long accept_digits(slice *s, double *number) {
+    const unsigned char *start = s->at;
+    for (; s->at < s->end && *s->at >= '0' && *s->at <= '9'; s->at++) *number = *number * 10 + (*s->at - '0');
+    return (long)(s->at - start);
 }
 
 static int json_number(slice value, double *number) {
-    double mantissa = 0, power = 1;
-    int exponent = 0, digits = 0, written = 0, digit, negative = accept(&value, '-');
-    for (; accept_digit(&value, &digit); digits++) mantissa = mantissa * 10 + digit;
-    if (accept(&value, '.'))
-        for (; accept_digit(&value, &digit); digits++, exponent--) mantissa = mantissa * 10 + digit;
-    if (digits && (accept(&value, 'e') || accept(&value, 'E'))) {
-        int down = accept(&value, '-');
-        if (!down) accept(&value, '+');
-        while (written < 1000 && accept_digit(&value, &digit)) written = written * 10 + digit;
-        exponent += down ? -written : written;
+    double mantissa = 0, written = 0, power = 1;
+    int negative = accept(&value, '-'), down = 0;
+    long digits = accept_digits(&value, &mantissa), behind = accept(&value, '.') ? accept_digits(&value, &mantissa) : 0;
+    if (digits + behind && (accept(&value, 'e') || accept(&value, 'E'))) {
+        down = accept(&value, '-') || (accept(&value, '+'), 0);
+        accept_digits(&value, &written);
     }
+    long exponent = (long)(written < 1000 ? written : 1000) * (down ? -1 : 1) - behind;
     for (; exponent > 0; exponent--) power *= 10;
     for (; exponent < 0; exponent++) power /= 10;
     *number = (negative ? -mantissa : mantissa) * power;
-    return digits && value.at == value.end;
+    return digits + behind && value.at == value.end;
 }
 
 /* A whole number from low to high. */
@@ -295,81 +293,72 @@ static int sha256_is(slice data, const unsigned char *digits) {
 /* --- Lower case, as Unicode has it ---------------------------------------------------------------------------- */
 
 /* unicode_table.py writes from here */
-/* Of Unicode 14.0.0. Bits of a range: first code point (21), step - 1 (1), count - 1 (10). */
-static const struct { uint32_t range; int32_t distance; } LOWER[] = {
-    {0x20819, 32}, {0x60016, 32}, {0x6c006, 32}, {0x80417, 1}, {0x99402, 1}, {0x9cc07, 1}, {0xa5416, 1},
-    {0xbc400, -121}, {0xbcc02, 1}, {0xc0c00, 210}, {0xc1401, 1}, {0xc3400, 206}, {0xc3c00, 1}, {0xc4801, 205},
-    {0xc5c00, 1}, {0xc7400, 79}, {0xc7c00, 202}, {0xc8400, 203}, {0xc8c00, 1}, {0xc9c00, 205}, {0xca400, 207},
-    {0xcb400, 211}, {0xcbc00, 209}, {0xcc400, 1}, {0xce400, 211}, {0xcec00, 213}, {0xcfc00, 214}, {0xd0402, 1},
-    {0xd3400, 218}, {0xd3c00, 1}, {0xd4c00, 218}, {0xd6400, 1}, {0xd7400, 218}, {0xd7c00, 1}, {0xd8801, 217},
-    {0xd9c01, 1}, {0xdbc00, 219}, {0xdc400, 1}, {0xde400, 1}, {0xe2400, 2}, {0xe2c00, 1}, {0xe3c00, 2}, {0xe4400, 1},
-    {0xe5400, 2}, {0xe5c08, 1}, {0xef408, 1}, {0xf8c00, 2}, {0xf9401, 1}, {0xfb400, -97}, {0xfbc00, -56}, {0xfc413, 1},
-    {0x110400, -130}, {0x111408, 1}, {0x11d400, 10795}, {0x11dc00, 1}, {0x11ec00, -163}, {0x11f400, 10792},
-    {0x120c00, 1}, {0x121c00, -195}, {0x122400, 69}, {0x122c00, 71}, {0x123404, 1}, {0x1b8401, 1}, {0x1bb400, 1},
-    {0x1bfc00, 116}, {0x1c3400, 38}, {0x1c4002, 37}, {0x1c6400, 64}, {0x1c7001, 63}, {0x1c8810, 32}, {0x1d1808, 32},
-    {0x1e7c00, 8}, {0x1ec40b, 1}, {0x1fa400, -60}, {0x1fbc00, 1}, {0x1fcc00, -7}, {0x1fd400, 1}, {0x1fe802, -130},
-    {0x20000f, 80}, {0x20801f, 32}, {0x230410, 1}, {0x24541a, 1}, {0x260400, 15}, {0x260c06, 1}, {0x26842f, 1},
-    {0x298825, 48}, {0x850025, 7264}, {0x863c00, 7264}, {0x866c00, 7264}, {0x9d004f, 38864}, {0x9f8005, 8},
-    {0xe4802a, -3008}, {0xe5e802, -3008}, {0xf0044a, 1}, {0xf4f400, -7615}, {0xf5042f, 1}, {0xf84007, -8},
-    {0xf8c005, -8}, {0xf94007, -8}, {0xf9c007, -8}, {0xfa4005, -8}, {0xfacc03, -8}, {0xfb4007, -8}, {0xfc4007, -8},
-    {0xfcc007, -8}, {0xfd4007, -8}, {0xfdc001, -8}, {0xfdd001, -74}, {0xfde400, -9}, {0xfe4003, -86}, {0xfe6400, -9},
-    {0xfec001, -8}, {0xfed001, -100}, {0xff4001, -8}, {0xff5001, -112}, {0xff6400, -7}, {0xffc001, -128},
-    {0xffd001, -126}, {0xffe400, -9}, {0x1093400, -7517}, {0x1095400, -8383}, {0x1095c00, -8262}, {0x1099400, 28},
-    {0x10b000f, 16}, {0x10c1c00, 1}, {0x125b019, 26}, {0x160002f, 48}, {0x1630400, 1}, {0x1631400, -10743},
-    {0x1631c00, -3814}, {0x1632400, -10727}, {0x1633c02, 1}, {0x1636c00, -10780}, {0x1637400, -10749},
-    {0x1637c00, -10783}, {0x1638400, -10782}, {0x1639400, 1}, {0x163ac00, 1}, {0x163f001, -10815}, {0x1640431, 1},
-    {0x1675c01, 1}, {0x1679400, 1}, {0x5320416, 1}, {0x534040d, 1}, {0x5391406, 1}, {0x539941e, 1}, {0x53bcc01, 1},
-    {0x53bec00, -35332}, {0x53bf404, 1}, {0x53c5c00, 1}, {0x53c6c00, -42280}, {0x53c8401, 1}, {0x53cb409, 1},
-    {0x53d5400, -42308}, {0x53d5c00, -42319}, {0x53d6400, -42315}, {0x53d6c00, -42305}, {0x53d7400, -42308},
-    {0x53d8400, -42258}, {0x53d8c00, -42282}, {0x53d9400, -42261}, {0x53d9c00, 928}, {0x53da407, 1}, {0x53e2400, -48},
-    {0x53e2c00, -42307}, {0x53e3400, -35384}, {0x53e3c01, 1}, {0x53e8400, 1}, {0x53eb401, 1}, {0x53fac00, 1},
-    {0x7f90819, 32}, {0x8200027, 40}, {0x8258023, 40}, {0x82b800a, 39}, {0x82be00e, 39}, {0x82c6006, 39},
-    {0x82ca001, 39}, {0x8640032, 64}, {0x8c5001f, 32}, {0xb72001f, 32}, {0xf480021, 34},
-};
-/* What each code point is to a capital sigma: of each run 4 * its length + NEITHER, CASED or PASSED_OVER, in digits of
- * five bits, the highest first, as characters from ? on; 32 more for a number's last digit. */
+/* Of Unicode 14.0.0. */
+static const char LOWER[] =
+    "~||rN~^~x~sn~^~xN{n~^~v}sN~}~uY}n~}~uK{N~}~tisn~}~sM~o@w~sK}n~}~r{~n{l~ry~N~}~rq~n{p~ro~n~}~rl~N{q~rg~"
+    "n~}~ra~n}o~r_~n{t~r]~n{s~r[~n~}~rW~n{q~rU~n{o~rQ~n{k~rO~n{m~rM~n~}~rE~n{k~rC~n{i~r?~n{h~q}}n~}~qq~n{d~"
+    "qo~n~}~qk~n{d~qe~n~}~qa~n{d~q_~n~}~q\\~N{e~qW~N~}~qO~n{c~qM~n~}~qE~n~}~pu~n~|~ps~n~}~po~n~|~pm~n~}~pi~n"
+    "~|~pgzn~}~pAzn~}~o[~n~|~oY~N~}~oQ~o@_~oO~o?v~oMuN~}~m}~oA@~myzn~}~mI~lVS~mG~n~}~mC~oAa~mA~lVV~l{~n~}~l"
+    "w~oBA~lu~n}y~ls~n}w~lq|n~}~c]~N~}~cQ~n~}~c?~n}J~bq~n~X~bn}n~Y~be~n}~~bb~N~?~b\\vn~^~axzn~^~`_~n~v~`MyN~"
+    "}~_U~o?z~_O~n~}~_K~o?E~_I~n~}~_D}oA@~^~wN}n~^^oN~^~[}vn~}~Ziqn~}~X}~n~o~X{{n~}~X]gN~}~U\\lN~N|y~lMM^|xo"
+    "~mM^|xc~mM^|a~WE_n|_^|N~v{Z^iom~{YD}om~{N}Yn~}{JA~pu}{I}gN~}{Fn{O?F{FN|O?F{En{O?F{EN{O?F{Dn|O?F{DK}O?F"
+    "{Cn{O?F{Bn{O?F{BN{O?F{An{O?F{AN~O?F{AJ~O@H{AE~o?G{@n}O@T{@e~o?G{@N~O?F{@J~O@b{?n~O?F{?j~O@n{?e~o?E{?N~"
+    "O@~{?J~O@|{?E~o?Gzuq~pt[zui~qA}zug~q@DzuY~n~bzs~wN~nzrw~n~}zYRrN~dy^~gN~Ny[}~n~}y[y~qfuy[w~ozdy[u~qfey"
+    "[o}n~}y[c~qgZy[a~qf{y[_~qg]y[]~qg\\y[Y~n~}y[S~n~}y[B~Qg}yZ}fN~}yWg~N~}yWY~n~}jL}sn~}jJ}xN~}jEy{n~}jEYon"
+    "~}jCK~N~}jCC~wgBjCA|n~}jBg~n~}jBc~ySfjB]~N~}jBQzN~}jAi~yTBjAg~yTMjAe~yTIjAc~yT?jAa~yTBjA]~ySPjA[~yShjA"
+    "Y~ySSjAW~np^jAU{N~}j@u~o?nj@s~yTAj@q~wgvj@o~N~}j@]~n~}j@Q~N~}j?S~n~}_E|rN~^^^~kN~V^Y^mN~V^S^yn~W^SFwn~"
+    "W^Rf{n~W^RV~N~W]Z~en}~[y~oN~^QL~oN~^Av~nN~\\";
 static const char AROUND_SIGMA[] =
-    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDoe@ky@g@mc"
-    "eCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBgegiFceoioigmkeBwik"
-    "e@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFcioq@_eAoiBseH_e{mceJgeg}@k@e"
-    "Kgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlcelAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@m"
-    "keseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecuceseD_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@"
-    "uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgxcm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdkt"
-    "wdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsdGce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wC"
-    "iHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBgAi@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcD"
-    "lu@dmoI`CsegeoeANAg|@otweQkAeAFsAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc"
-    "@|c|ch@WkycDic@eAGwmcisqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgec"
-    "iweS_ek@aAsiFcikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_"
-    "e@cygmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA}AC_m"
-    "@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}oEi@_e@weAwuc@"
-    "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
+    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceD"
+    "oe@ky@g@mceCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoi"
+    "BgegiFceoioigmkeBwike@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoi"
+    "Fcioq@_eAoiBseH_e{mceJgeg}@k@eKgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsd"
+    "gDlcelAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@mkeseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ec"
+    "uceseD_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edml"
+    "c|mpgxcm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdktwdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@"
+    "oCxcdsdGce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wCiHxeA|mpcFlshcdctB_mhcid{ekeoeBc"
+    "iseQ{iBgAi@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcDlu@dmoI`CsegeoeANAg|@o"
+    "tweQkAeAFsAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc@|c|ch@WkycD"
+    "ic@eAGwmcisqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgeciw"
+    "eS_ek@aAsiFcikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@"
+    "iD_ygq@_e@cygmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ci"
+    "KRwicqQJoDygA}AC_m@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBd"
+    "cB|cBdc@`AEoE}oEi@_e@weAwuc@}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]"
+    "A_";
 /* to here */
 
-static uint32_t lower(uint32_t c) {
-    size_t low = 0, high = sizeof LOWER / sizeof *LOWER;
-    while (low < high) { /* how many ranges begin at or before c */
-        size_t middle = (low + high) / 2;
-        if (LOWER[middle].range >> 11 <= c) low = middle + 1;
-        else high = middle;
-    }
-    if (!low--) return c;
-    uint32_t range = LOWER[low].range, away = c - (range >> 11), step = (range >> 10 & 1) + 1;
-    return away % step == 0 && away / step <= (range & 1023) ? c + (uint32_t)LOWER[low].distance : c;
+/* A range of letters, from bit 25 on its first one, below that its step - 1 (1 bit), how many follow the first one (7)
+ * and how far away the lower case is, + 65536 (17): seven digits of six bits, as characters from ~ down. */
+static uint64_t letters(size_t i) {
+    uint64_t bits = 0;
+    for (const char *at = LOWER + 7 * i, *end = at + 7; at < end; at++) bits = bits << 6 | (uint64_t)('~' - *at);
+    return bits;
 }
 
-/* What c is to a capital sigma beside it. */
+static uint32_t lower(uint32_t c) {
+    size_t low = 0, high = sizeof LOWER / 7;
+    while (low < high) { /* how many ranges begin at or before c */
+        size_t middle = (low + high) / 2;
+        if (letters(middle) >> 25 <= c) low = middle + 1;
+        else high = middle;
+    }
+    uint64_t range = low ? letters(low - 1) : 0;
+    uint32_t away = c - (uint32_t)(range >> 25), step = (range >> 24 & 1) + 1;
+    return low && away % step == 0 && away / step <= (range >> 17 & 127) ? c + (uint32_t)(range & 0x1FFFF) - 65536 : c;
+}
+
+/* What c is to a capital sigma beside it. Each run of code points is 4 * its length + this, in digits of five bits, the
+ * highest first, as characters from ? on; 32 more marks the last digit. */
 enum { NEITHER, CASED, PASSED_OVER };
 
 static int around_sigma(uint32_t c) {
-    uint32_t end = 0, run = 0;
-    for (const char *at = AROUND_SIGMA; *at; at++) {
+    const char *at = AROUND_SIGMA;
+    for (uint32_t end = 0, run = 0;; at++) {
         uint32_t digit = (uint32_t)*at - '?';
         run = run << 5 | (digit & 31);
-        if (digit < 32) continue;
-        if (c < (end += run >> 2)) return (int)(run & 3);
-        run = 0;
+        if (digit >= 32 && c < (end += run >> 2)) return (int)(run & 3);
+        if (digit >= 32) run = 0;
     }
-    return NEITHER;
 }
 
 /* --- The model file ------------------------------------------------------------------------------------------- */
@@ -391,7 +380,7 @@ typedef struct {
     const char *name;
     int lanes;  /* units side by side */
     int inputs; /* U8, S8 or S16 */
-    int limit;  /* the largest |weight| whose products it adds exactly; larger ones are packed in two halves */
+    int limit;  /* the largest |weight| whose products it adds exactly; it runs no model of larger ones */
     void (*step)(const edge_lstm *m, int d, state *const *states, int count);
 } kernel;
 
@@ -411,7 +400,8 @@ struct edge_lstm {
     int32_t labels, logits, several, int8, last; /* a text may have several labels; pooling last, else mean+max */
     const unsigned char *embedding, *embedding_scale, *w, *r, *b, *w_scale, *r_scale; /* in the file, unaligned */
     const unsigned char *vectors, *vector_scales, *head_weight, *head_scales, *head_bias;
-    int32_t most_w, most_r;    /* int8: the largest |weight| */
+    int32_t most;              /* int8: the LSTM's largest |weight| */
+    float embedding_step;      /* int8: what one of an embedding's values is worth */
     unsigned char kind[128];   /* of ASCII: LETTER, SEPARATOR or MARK */
     unsigned char letter[256]; /* of a byte: the letter in lower case, 0 where it is none or beyond ASCII */
     /* In its memory: */
@@ -499,20 +489,20 @@ static void note(edge_lstm *m, uint32_t c, uint32_t becomes, uint32_t kind) {
 /* The characters of pieces-1 that are no letters, or become others: into kind[], and special where there is room. */
 static int read_rule(edge_lstm *m) {
     slice tokenizer = m->metadata[TOKENIZER], value, name, text;
+    uint32_t c;
     m->specials = 0;
-    if (!json_get(tokenizer, "separators", &value)) return 0;
-    reader r = json_string(value);
-    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;)
-        if (c < 128) m->kind[c] = SEPARATOR;
-        else note(m, c, c, SEPARATOR);
-    if (!json_get(tokenizer, "marks", &value)) return 0;
-    r = json_string(value);
-    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT; m->kind[c] = MARK)
-        if (c >= 128) return 0;
+    for (unsigned char kind = SEPARATOR; kind <= MARK; kind++) {
+        if (!json_get(tokenizer, kind == MARK ? "marks" : "separators", &value)) return 0;
+        for (reader r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
+            if (c < 128) m->kind[c] = kind;
+            else if (kind == SEPARATOR) note(m, c, c, kind);
+            else return 0;
+    }
     if (!json_get(tokenizer, "replacements", &value) || !json_enter(&value, '{')) return 0;
     while (json_pair(&value, &name, &text)) {
         reader from = json_string(name), into = json_string(text);
-        uint32_t c = next_character(&from), to = next_character(&into);
+        uint32_t to = next_character(&into);
+        c = next_character(&from);
         if (c < 128 || c == END_OF_TEXT || to >= 128 || next_character(&into) != END_OF_TEXT) return 0;
         note(m, c, to, m->kind[to]);
     }
@@ -670,29 +660,24 @@ static void scale_of(float low, float high, float *step, int32_t *zero) {
     *zero = (int32_t)nearest(z > 0.0f ? (z < 255.0f ? z : 255.0f) : 0.0f); /* a NaN is 0 */
 }
 
-/* 1 where each row ends with the sentinels 127 and -128. These are the range of every text, so that an embedding's
- * value v is q - zero as it stands; step: that of this range. */
-static int has_sentinels(const edge_lstm *m, float *step) {
+/* 1 where each row ends with the sentinels 127 and -128. They make the range of every text the same, with 128 as its
+ * zero, so that a text's 8-bit inputs are the embedding's values as they stand. */
+static int has_sentinels(edge_lstm *m) {
     float scale = number(m->embedding_scale, 0);
     const unsigned char *row = m->embedding + m->embedding_dim - 2;
     int32_t zero;
-    scale_of(-128 * scale, 127 * scale, step, &zero);
-    for (int i = -128; i < 128; i++) {
-        float x = (float)i * scale / *step;
-        if (zero != 128 || !(x > -129 && x < 128) || nearest(x) != (float)i) return 0;
-    }
+    if (!(scale > 1e-30f && scale < 1e30f)) return 0; /* where rounding could tell the values from their inputs */
+    scale_of(-128 * scale, 127 * scale, &m->embedding_step, &zero);
     for (int32_t i = 0; i <= m->ids; i++, row += m->embedding_dim)
         if (row[0] != 127 || row[1] != 128) return 0;
     return 1;
 }
 
-static int32_t most_weight(const unsigned char *w, size_t count) {
-    int32_t most = 0;
+static void find_most(edge_lstm *m, const unsigned char *w, size_t count) {
     for (size_t i = 0; i < count; i++) {
         int32_t weight = (signed char)w[i], size = weight < 0 ? -weight : weight;
-        most = size > most ? size : most;
+        if (size > m->most) m->most = size;
     }
-    return most;
 }
 
 static int32_t pooled_values(const edge_lstm *m) { return m->directions * m->hidden * (m->last ? 1 : 2); }
@@ -703,16 +688,16 @@ static const char *find_weights(edge_lstm *m) {
     m->int8 = !m->embedding;
     if (m->int8) m->embedding_dim += 2, m->hidden += 2;
     int type = m->int8 ? INT8 : FLOAT32;
-    int32_t d = m->directions, gates = 4 * m->hidden, x = m->embedding_dim, h = m->hidden, head = pooled_values(m) + m->ngram_dim;
-    float step;
+    int32_t d = m->directions, gates = 4 * m->hidden, x = m->embedding_dim, h = m->hidden;
+    int32_t head = pooled_values(m) + m->ngram_dim;
     if (m->int8) {
         m->embedding = constant(m, "embedding", INT8, m->ids + 1, x, -1);
         m->embedding_scale = constant(m, "embedding_scale", FLOAT32, 1, -1, -1);
         m->w_scale = constant(m, "lstm_w_scale", FLOAT32, d, -1, -1);
         m->r_scale = constant(m, "lstm_r_scale", FLOAT32, d, -1, -1);
         m->head_scales = constant(m, "head_w_scales", FLOAT32, head, 1, -1);
-        if (!m->embedding || !m->embedding_scale || !m->w_scale || !m->r_scale || !m->head_scales || !has_sentinels(m, &step))
-            return GRAPH;
+        if (!m->embedding || !m->embedding_scale || !m->w_scale || !m->r_scale || !m->head_scales) return GRAPH;
+        if (!has_sentinels(m)) return GRAPH;
     }
     m->w = constant(m, "lstm_w", type, d, m->int8 ? x : gates, m->int8 ? gates : x);
     m->r = constant(m, "lstm_r", type, d, m->int8 ? h : gates, m->int8 ? gates : h);
@@ -720,10 +705,7 @@ static const char *find_weights(edge_lstm *m) {
     m->head_weight = constant(m, "head_w", type, head, m->logits, -1);
     m->head_bias = constant(m, "head_b", FLOAT32, m->logits, -1, -1);
     if (!m->w || !m->r || !m->b || !m->head_weight || !m->head_bias) return GRAPH;
-    if (m->int8) {
-        m->most_w = most_weight(m->w, (size_t)(d * x) * (size_t)gates);
-        m->most_r = most_weight(m->r, (size_t)(d * h) * (size_t)gates);
-    }
+    if (m->int8) find_most(m, m->w, (size_t)(d * x) * (size_t)gates), find_most(m, m->r, (size_t)(d * h) * (size_t)gates);
     if (!m->ngrams) return NULL;
     m->vectors = constant(m, "ngram_vectors", type, m->ngrams, m->ngram_dim, -1);
     m->vector_scales = m->int8 ? constant(m, "ngram_scales", FLOAT32, m->ngram_dim, -1, -1) : m->vectors;
@@ -733,28 +715,26 @@ static const char *find_weights(edge_lstm *m) {
 /* The labels' names and thresholds: into its memory, or, where it has none yet, only checked. */
 static const char *read_labels(edge_lstm *m) {
     unsigned char *out = m->names ? (unsigned char *)m->names[0] : NULL;
-    slice list = m->metadata[LABELS], value;
-    int32_t n = 0;
-    if (!json_enter(&list, '[')) return UNUSABLE;
-    for (; n < m->labels && json_next(&list, &value); n++) {
-        reader r = json_string(value);
-        if (*value.at != '"') return UNUSABLE;
+    slice labels = m->metadata[LABELS], thresholds = {NULL, NULL}, value;
+    double threshold;
+    if (!json_enter(&labels, '[')) return UNUSABLE;
+    if (m->several && (!json_get(m->metadata[SEVERAL], "thresholds", &thresholds) || !json_enter(&thresholds, '[')))
+        return UNUSABLE;
+    for (int32_t n = 0; n < m->labels; n++) {
+        if (!json_next(&labels, &value) || *value.at != '"') return UNUSABLE;
         if (out) m->names[n] = (char *)out;
+        reader r = json_string(value);
         for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;) {
             if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return UNUSABLE;
             if (out) out += put_utf8(c, out);
         }
         if (out) *out++ = 0;
-    }
-    if (n != m->labels || json_next(&list, &value)) return UNUSABLE;
-    if (!m->several) return NULL;
-    if (!json_get(m->metadata[SEVERAL], "thresholds", &list) || !json_enter(&list, '[')) return UNUSABLE;
-    for (n = 0; n < m->labels && json_next(&list, &value); n++) {
-        double threshold;
-        if (!json_number(value, &threshold) || !(threshold > 0 && threshold <= 1)) return UNUSABLE;
+        if (!m->several) continue;
+        if (!json_next(&thresholds, &value) || !json_number(value, &threshold)) return UNUSABLE;
+        if (!(threshold > 0 && threshold <= 1)) return UNUSABLE;
         if (m->thresholds) m->thresholds[n] = threshold;
     }
-    return n == m->labels && !json_next(&list, &value) ? NULL : UNUSABLE;
+    return json_next(&labels, &value) || (m->several && json_next(&thresholds, &value)) ? UNUSABLE : NULL;
 }
 
 /* --- Memory: the model's, and each worker's ------------------------------------------------------------------- */
@@ -777,19 +757,16 @@ static memory memory_at(void *base) {
 /* What to ask for: more than any memory has where it would not fit. */
 static size_t total(const memory *all) { return all->used < SIZE_MAX / 2 ? (size_t)all->used + ALIGNMENT - 1 : SIZE_MAX / 2; }
 
-/* How many inputs share four bytes, how many such groups there are, and how often they pass: twice where the largest weight
- * is too large for the kernel, so that they are packed in two halves. */
+/* How many inputs share four bytes, and how many such groups there are. */
 static int32_t group_width(const edge_lstm *m) { return m->kernel->inputs == S16 ? 2 : 4; }
 static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return (inputs + group_width(m) - 1) / group_width(m); }
-static int32_t passes_of(const edge_lstm *m, int32_t most) { return most > m->kernel->limit ? 2 : 1; }
 
 /* Bytes of a value that the kernel multiplies. */
 static size_t input_size(const edge_lstm *m) { return m->int8 ? 4 / (size_t)group_width(m) : 4; }
 
 /* Bytes of a block of packed weights. */
-static size_t block_size(const edge_lstm *m, int32_t inputs, int32_t most) {
-    int32_t rows = m->int8 ? 1 + groups_of(m, inputs) * passes_of(m, most) : inputs;
-    return 16 * (size_t)m->kernel->lanes * (size_t)rows;
+static size_t block_size(const edge_lstm *m, int32_t inputs) {
+    return 16 * (size_t)m->kernel->lanes * (size_t)(m->int8 ? 1 + groups_of(m, inputs) : inputs);
 }
 
 static void lay_out_model(edge_lstm *m, memory *all) {
@@ -801,8 +778,8 @@ static void lay_out_model(edge_lstm *m, memory *all) {
     blocks = (uint64_t)(m->units / m->kernel->lanes);
     take(all, 1, sizeof *m);
     for (int32_t d = 0; d < m->directions; d++) {
-        m->of[d].w = take(all, blocks, block_size(m, m->embedding_dim, m->most_w));
-        m->of[d].r = take(all, blocks, block_size(m, m->hidden, m->most_r));
+        m->of[d].w = take(all, blocks, block_size(m, m->embedding_dim));
+        m->of[d].r = take(all, blocks, block_size(m, m->hidden));
         m->of[d].bias = take(all, (uint64_t)m->units, 4 * sizeof(float));
     }
     m->names = take(all, (uint64_t)m->labels, sizeof(char *));
@@ -848,12 +825,12 @@ static size_t lane_of(const edge_lstm *m, size_t gate, size_t unit) {
     return 4 * (gate * lanes + unit % lanes);
 }
 
-/* Weights for the kernel, by blocks of units. fp32, [4H, inputs]: [input, gate, lane]. int8, [inputs, 4H]: the sums of their
- * columns, [gate, lane], then their groups of inputs, [group, gate, lane] of four bytes each: four weights, or two of 16
- * bits. Zeros fill up. */
-static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t most, unsigned char *out) {
-    int32_t width = group_width(m), groups = groups_of(m, inputs), passes = passes_of(m, most);
-    size_t lanes = (size_t)m->kernel->lanes, row = 16 * lanes, block = block_size(m, inputs, most), units = (size_t)m->hidden;
+/* Weights for the kernel, by blocks of units. fp32, [4H, inputs]: [input, gate, lane]. int8, [inputs, 4H]: the sums of
+ * their columns, [gate, lane], then their groups of inputs, [group, gate, lane] of four bytes each: four weights, or two
+ * of 16 bits. Zeros fill up. */
+static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, unsigned char *out) {
+    int32_t width = group_width(m);
+    size_t lanes = (size_t)m->kernel->lanes, row = 16 * lanes, block = block_size(m, inputs), units = (size_t)m->hidden;
     memset(out, 0, block * ((size_t)m->units / lanes));
     for (size_t i = 0; i < 4 * units; i++) {
         size_t gate = i / units, unit = i % units;
@@ -864,14 +841,11 @@ static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, int
                 memcpy(at + row * (size_t)k, w + 4 * (i * (size_t)inputs + (size_t)k), 4);
                 continue;
             }
-            int32_t weight = (signed char)w[(size_t)k * 4 * units + i];
+            int16_t weight = (signed char)w[(size_t)k * 4 * units + i];
+            unsigned char *to = at + row * (size_t)(1 + k / width);
             sum += weight;
-            for (int32_t pass = 0; pass < passes; pass++) {
-                int16_t part = (int16_t)(passes == 1 ? weight : pass ? weight - weight / 2 : weight / 2);
-                unsigned char *to = at + row * (size_t)(1 + pass * groups + k / width);
-                if (width == 2) memcpy(to + 2 * (k % 2), &part, 2);
-                else to[k % 4] = (unsigned char)part;
-            }
+            if (width == 2) memcpy(to + 2 * (k % 2), &weight, 2);
+            else to[k % 4] = (unsigned char)weight;
         }
         if (m->int8) memcpy(at, &sum, 4);
     }
@@ -881,16 +855,15 @@ static void pack_direction(edge_lstm *m, int32_t d) {
     direction *to = &m->of[d];
     size_t gates = 4 * (size_t)m->hidden, part = (m->int8 ? 1 : 4) * gates * (size_t)d;
     const unsigned char *bias = m->b + 8 * (size_t)d * gates;
-    pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, m->most_w, to->w);
-    pack(m, m->r + part * (size_t)m->hidden, m->hidden, m->most_r, to->r);
+    pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, to->w);
+    pack(m, m->r + part * (size_t)m->hidden, m->hidden, to->r);
     memset(to->bias, 0, 16 * (size_t)m->units);
     for (size_t i = 0; i < gates; i++) {
         size_t gate = i / (gates / 4), unit = i % (gates / 4), lanes = (size_t)m->kernel->lanes;
         to->bias[unit / lanes * lanes * 4 + lane_of(m, gate, unit) / 4] = number(bias, i) + number(bias, gates + i);
     }
     if (!m->int8) return;
-    has_sentinels(m, &to->w_by);
-    to->w_by *= number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
+    to->w_by = m->embedding_step * number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
 }
 
 enum { WORD_SEED = 1, PIECE_SEED = 2 };
@@ -1060,7 +1033,7 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
  * which is right unless the double lies in the middle of two floats: then the rest of the sum decides, which is kept by
  * making the double odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). For results that are
  * normal numbers. */
-#define IS_MIDDLE(low_bits) (((low_bits) & 0x1FFFFFFFu) == 0x10000000u)
+#define IS_MIDDLE(low_bits) (((low_bits) & 0x1FFFFFFF) == 0x10000000)
 static inline float multiply_add(float a, float b, float c) {
     double product = (double)a * (double)b, addend = (double)c, sum = product + addend;
     uint64_t bits;
@@ -1071,11 +1044,6 @@ static inline float multiply_add(float a, float b, float c) {
         memcpy(&sum, &bits, 8);
     }
     return (float)sum;
-}
-
-/* x[i] · x[4 + i] + x[8 + i] in place of each of the first four. */
-static inline void multiply_add_each(float *x) {
-    for (int i = 0; i < 4; i++) x[i] = multiply_add(x[i], x[4 + i], x[8 + i]);
 }
 
 /* The rational functions (Eigen's) that ONNX Runtime computes: with multiply-adds that are rounded once, they are its
@@ -1214,7 +1182,7 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
 #else
 #define DIGEST_COUNTS 0 /* so that a fuzzer reaches what is behind it */
 #endif
-static const kernel *find_kernel(const char *name, size_t number); /* with the kernels */
+static const kernel *find_kernel(const char *name, int32_t most, size_t number); /* with the kernels */
 
 /* Reads the file as far as that needs no memory: its bytes are whole, and describe a network that can be run here. */
 static const char *examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts) {
@@ -1226,12 +1194,13 @@ static const char *examine(edge_lstm *m, const void *file, size_t size, const ch
     if (!error) error = read_network(m);
     if (!error) error = find_weights(m);
     if (!error) error = read_labels(m);
-    m->kernel = find_kernel(name, 0);
-    return error ? error : m->kernel ? NULL : "this machine has no such kernel; edge_lstm_kernels names those that it has";
+    m->kernel = find_kernel(name, m->most, 0);
+    if (!error && !m->kernel) error = "this machine has no such kernel, or not for weights this large; leave it out";
+    return error;
 }
 
 const char *edge_lstm_kernels(size_t i) {
-    const kernel *k = find_kernel(NULL, i);
+    const kernel *k = find_kernel(NULL, 0, i);
     return k ? k->name : NULL;
 }
 
@@ -1404,18 +1373,17 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 
 /* --- Kernels: what differs between instruction sets. The rest, at the end of the file, is compiled for each --------- */
 
-#ifdef __GNUC__ /* clang too */
+#ifndef __GNUC__ /* which clang defines too */
+#define FAST static inline
+#define UNROLL
+#else
 #define FAST static inline __attribute__((always_inline))
 #define FOR(names) __attribute__((target(names)))
-#else
-#define FAST static inline
-#endif
-#if defined __clang__
+#ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
-#elif defined __GNUC__
-#define UNROLL _Pragma("GCC unroll 16")
 #else
-#define UNROLL
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 #endif
 
 /* A kernel's own: `lanes` units side by side in vectors of floats and of int32, `blocks` of such at a time or that many
@@ -1445,7 +1413,8 @@ FAST int32_t load32(const unsigned char *at) {
 #define KERNEL plain
 #define TITLE "plain"
 #define TARGET
-#define SCALAR
+#define VECTOR_OF(type, name) typedef type name
+#define CONVERT(v, type) ((type)(v))
 enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, plain_limit = 128 };
 #define MIN LESS
 #define MAX MORE
@@ -1464,35 +1433,49 @@ enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, pl
 #define DOT(sum, w, x) ((sum) + PRODUCT(w, x, 0) + PRODUCT(w, x, 8) + PRODUCT(w, x, 16) + PRODUCT(w, x, 24))
 #endif
 #include "edge_lstm.c"
-#undef SCALAR
 #undef MIN
 #undef MAX
+#undef VECTOR_OF
+#undef CONVERT
+#define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
+#define CONVERT(v, type) __builtin_convertvector(v, type)
 
 #if defined __GNUC__ && defined __SSE2__
 #include <cpuid.h>
 #include <immintrin.h>
+#define ANY(v) _mm_movemask_epi8((__m128i)(v))
+#elif defined __wasm_simd128__
+#include <wasm_simd128.h>
+#define ANY(v) wasm_v128_any_true((v128_t)(v))
+#endif
+#ifdef ANY
+/* multiply_add of four lanes without a fused one: in double, and each lane alone where that is not enough. */
+typedef float four_floats __attribute__((vector_size(16)));
+typedef int32_t four_ints __attribute__((vector_size(16)));
+typedef double four_doubles __attribute__((vector_size(32)));
+typedef int64_t four_longs __attribute__((vector_size(32)));
+#define WIDE(v) __builtin_convertvector((four_floats)(v), four_doubles)
+FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
+    four_doubles sum = WIDE(a) * WIDE(b) + WIDE(c);
+    four_ints middle = IS_MIDDLE(__builtin_convertvector((four_longs)sum, four_ints));
+    four_floats rounded = __builtin_convertvector(sum, four_floats);
+    if (ANY(middle))
+        for (int i = 0; i < 4; i++) rounded[i] = multiply_add(a[i], b[i], c[i]);
+    return rounded;
+}
+#endif
+
+#if defined __GNUC__ && defined __SSE2__
 #define MIN JOINED(VECTOR, min_ps)
 #define MAX JOINED(VECTOR, max_ps)
 
-/* SSE2: numbers of 16 bits, and no fused multiply-add: in double, and each alone where that is not enough. */
+/* SSE2: numbers of 16 bits. */
 #define KERNEL sse2
 #define TITLE "sse2"
 #define TARGET
 #define VECTOR _mm
 enum { sse2_lanes = 4, sse2_blocks = 2, sse2_texts = 2, sse2_inputs = S16, sse2_limit = 128 };
-FAST __m128d sse2_half(__m128 a, __m128 b, __m128 c) { /* of the first two */
-    return _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(a), _mm_cvtps_pd(b)), _mm_cvtps_pd(c));
-}
-FAST __m128 sse2_fma(__m128 a, __m128 b, __m128 c) {
-    __m128d low = sse2_half(a, b, c), high = sse2_half(_mm_movehl_ps(a, a), _mm_movehl_ps(b, b), _mm_movehl_ps(c, c));
-    __m128i bits = _mm_castps_si128(_mm_shuffle_ps(_mm_castpd_ps(low), _mm_castpd_ps(high), _MM_SHUFFLE(2, 0, 2, 0)));
-    bits = _mm_cmpeq_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x1FFFFFFF)), _mm_set1_epi32(0x10000000)); /* IS_MIDDLE */
-    if (!_mm_movemask_epi8(bits)) return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
-    __m128 x[3] = {a, b, c};
-    multiply_add_each((float *)x);
-    return x[0];
-}
-#define FMA(a, b, c) sse2_fma(a, b, c)
+#define FMA(a, b, c) fma_in_double(a, b, c)
 #define DOT(sum, w, x) ((sum) + (ints)_mm_madd_epi16((__m128i)(w), (__m128i)(x)))
 #include "edge_lstm.c"
 #undef VECTOR
@@ -1581,8 +1564,6 @@ enum { neon_dot_lanes = 4, neon_dot_blocks = 4, neon_dot_texts = 4, neon_dot_inp
 #endif
 
 #ifdef __wasm_simd128__
-#include <wasm_simd128.h>
-
 /* WebAssembly: as SSE2. */
 #define KERNEL wasm
 #define TITLE "wasm-simd"
@@ -1590,26 +1571,13 @@ enum { neon_dot_lanes = 4, neon_dot_blocks = 4, neon_dot_texts = 4, neon_dot_inp
 enum { wasm_lanes = 4, wasm_blocks = 2, wasm_texts = 2, wasm_inputs = S16, wasm_limit = 128 };
 #define MIN(a, b) ((floats)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
 #define MAX(a, b) ((floats)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
-#define HIGH(v) wasm_i64x2_shuffle(v, v, 1, 1)
-FAST v128_t wasm_half(v128_t a, v128_t b, v128_t c) { /* of the first two */
-    v128_t product = wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b));
-    return wasm_f64x2_add(product, wasm_f64x2_promote_low_f32x4(c));
-}
-FAST v128_t wasm_fma(v128_t a, v128_t b, v128_t c) {
-    v128_t low = wasm_half(a, b, c), high = wasm_half(HIGH(a), HIGH(b), HIGH(c)), x[3] = {a, b, c};
-    v128_t bits = wasm_v128_and(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_splat(0x1FFFFFFF));
-    if (!wasm_v128_any_true(wasm_i32x4_eq(bits, wasm_i32x4_splat(0x10000000)))) /* IS_MIDDLE */
-        return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high), 0, 2);
-    multiply_add_each((float *)x);
-    return x[0];
-}
-#define FMA(a, b, c) ((floats)wasm_fma((v128_t)(a), (v128_t)(b), (v128_t)(c)))
+#define FMA(a, b, c) fma_in_double(a, b, c)
 #define DOT(sum, w, x) ((sum) + (ints)wasm_i32x4_dot_i16x8((v128_t)(w), (v128_t)(x)))
 #include "edge_lstm.c"
 #endif
 
-/* The number-th kernel that runs here, of this name if there is one. */
-static const kernel *find_kernel(const char *name, size_t number) {
+/* The number-th kernel that runs here and takes weights up to most; only the one of this name unless it is NULL. */
+static const kernel *find_kernel(const char *name, int32_t most, size_t number) {
     const kernel *here[6];
     size_t count = 0;
 #if defined __GNUC__ && defined __SSE2__
@@ -1631,19 +1599,12 @@ static const kernel *find_kernel(const char *name, size_t number) {
 #endif
     here[count++] = &plain_kernel;
     for (size_t i = 0; i < count; i++)
-        if ((!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
+        if (here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
     return NULL;
 }
 
 #else /* --- The step of an LSTM, in the operations of KERNEL ----------------------------------------------------- */
 
-#ifdef SCALAR
-#define VECTOR_OF(type, name) typedef type name
-#define CONVERT(v, type) ((type)(v))
-#else
-#define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
-#define CONVERT(v, type) __builtin_convertvector(v, type)
-#endif
 VECTOR_OF(float, floats);
 VECTOR_OF(int32_t, ints);
 VECTOR_OF(int16_t, NAME(shorts));
@@ -1681,8 +1642,8 @@ TARGET FAST floats NAME(tanh)(floats x) {
 
 /* The gates of some blocks of units, of some texts: sums of integer products, times what they are worth. The sums stay in
  * registers while the inputs pass. first: the first block's number. */
-TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, int32_t passes, state *const *states,
-                            int32_t first, const int texts, const int blocks, const int from_h, float by) {
+TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, state *const *states, int32_t first,
+                            const int texts, const int blocks, const int from_h, float by) {
     ints sum[4 * (TEXTS > BLOCKS ? TEXTS : BLOCKS)], x[TEXTS];
     int i, t;
 #define ROW(i) NAME(load_ints)(w + (size_t)((i) / 4) * stride + (size_t)((i) % 4) * 4 * LANES)
@@ -1690,14 +1651,13 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
     UNROLL for (i = 0; i < 4 * blocks; i++) UNROLL for (t = 0; t < texts; t++)
         sum[i * texts + t] = INPUTS == S16 ? (ints){0} : ROW(i) * ((INPUTS == S8 ? 128 : 0) - (from_h ? states[t]->zero : 128));
     w += 16 * LANES;
-    for (int32_t pass = 0; pass < passes; pass++)
-        for (int32_t k = 0; k < groups; k++, w += 16 * LANES) {
-            UNROLL for (t = 0; t < texts; t++) x[t] = load32((from_h ? states[t]->q : states[t]->x) + 4 * k) - (ints){0};
-            UNROLL for (i = 0; i < 4 * blocks; i++) {
-                ints v = ROW(i);
-                UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
-            }
+    for (int32_t k = 0; k < groups; k++, w += 16 * LANES) {
+        UNROLL for (t = 0; t < texts; t++) x[t] = load32((from_h ? states[t]->q : states[t]->x) + 4 * k) - (ints){0};
+        UNROLL for (i = 0; i < 4 * blocks; i++) {
+            ints v = ROW(i);
+            UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
         }
+    }
 #undef ROW
     UNROLL for (t = 0; t < texts; t++) {
         float *out = states[t]->gates + first * 4 * LANES;
@@ -1709,17 +1669,17 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
     }
 }
 
-TARGET FAST void NAME(multiply)(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t most,
-                                state *const *states, int count, const int from_h, float by) {
-    int32_t groups = groups_of(m, inputs), passes = passes_of(m, most), first, blocks = m->units / LANES;
-    size_t stride = block_size(m, inputs, most);
+TARGET FAST void NAME(multiply)(const edge_lstm *m, const unsigned char *w, int32_t inputs, state *const *states,
+                                int count, const int from_h, float by) {
+    int32_t groups = groups_of(m, inputs), first, blocks = m->units / LANES;
+    size_t stride = block_size(m, inputs);
     for (; TEXTS > 1 && count >= TEXTS; count -= TEXTS, states += TEXTS)
         for (first = 0; first < blocks; first++)
-            NAME(tile)(w, stride, groups, passes, states, first, TEXTS, 1, from_h, by);
+            NAME(tile)(w, stride, groups, states, first, TEXTS, 1, from_h, by);
     for (; count; count--, states++) {
         for (first = 0; first + BLOCKS <= blocks; first += BLOCKS)
-            NAME(tile)(w, stride, groups, passes, states, first, 1, BLOCKS, from_h, by);
-        for (; BLOCKS > 1 && first < blocks; first++) NAME(tile)(w, stride, groups, passes, states, first, 1, 1, from_h, by);
+            NAME(tile)(w, stride, groups, states, first, 1, BLOCKS, from_h, by);
+        for (; BLOCKS > 1 && first < blocks; first++) NAME(tile)(w, stride, groups, states, first, 1, 1, from_h, by);
     }
 }
 
@@ -1774,8 +1734,8 @@ TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
 TARGET static void NAME(step)(const edge_lstm *m, int d, state *const *states, int count) {
     const direction *of = &m->of[d];
     if (m->int8) {
-        NAME(multiply)(m, of->w, m->embedding_dim, m->most_w, states, count, 0, of->w_by);
-        NAME(multiply)(m, of->r, m->hidden, m->most_r, states, count, 1, of->r_scale);
+        NAME(multiply)(m, of->w, m->embedding_dim, states, count, 0, of->w_by);
+        NAME(multiply)(m, of->r, m->hidden, states, count, 1, of->r_scale);
     } else
         for (int t = 0; t < count; t++) {
             NAME(multiply_float)(m, of->w, (const float *)(const void *)states[t]->x, m->embedding_dim, states[t]->gates, 0);
@@ -1789,8 +1749,6 @@ static const kernel NAME(kernel) = {TITLE, LANES, INPUTS, NAME(limit), NAME(step
 #undef KERNEL
 #undef TITLE
 #undef TARGET
-#undef VECTOR_OF
-#undef CONVERT
 #undef FMA
 #undef DOT
 #endif
