@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.answering import ABSTAINED, check_top, is_abstained, reach
-from edge_lstm.errors import ModelFileError, ProviderError
+from edge_lstm.errors import ModelFileError, ProviderError, first_line
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.native import NATIVE, NativeSession, provider_of
-from edge_lstm.text import Encoded, Status, to_matrix
+from edge_lstm.text import Status, to_matrix
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -134,6 +134,7 @@ class Classifier:
         """Use :meth:`load`."""
         self.model = model
         self._session = session
+        self.is_native = isinstance(session, NativeSession)
         self._settings = settings or _Settings()
         self._process = os.getpid()
 
@@ -185,7 +186,7 @@ class Classifier:
     @property
     def runtime(self) -> str:
         """What runs the model, as people call it: ONNX Runtime with its version, or the native engine."""
-        return str(self._session) if isinstance(self._session, NativeSession) else _onnxruntime_name()
+        return str(self._session) if self.is_native else _onnxruntime_name()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -211,10 +212,18 @@ class Classifier:
     ) -> npt.NDArray[np.float32]:
         """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``. Each sums to 1, but not
         where a text may have several labels."""
-        encode = self.model.tokenizer.encode_text
-        return self.probabilities_of(
-            [encode(text).ids for text in _check_texts(texts)], batch_size=batch_size
-        )
+        return self.classify(_check_texts(texts), batch_size=batch_size)[0]
+
+    def classify(
+        self, texts: Sequence[str], *, batch_size: int | None = None
+    ) -> tuple[npt.NDArray[np.float32], list[Status]]:
+        """Texts → (float32 [n, labels], the status of each)."""
+        if isinstance(self._session, NativeSession):
+            answers, statuses = self._session.classify(texts)
+            return self._checked(answers, len(texts)), statuses
+        encoded = [self.model.tokenizer.encode_text(text) for text in texts]
+        rows = self.probabilities_of([text.ids for text in encoded], batch_size=batch_size)
+        return rows, [text.status for text in encoded]
 
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
@@ -257,30 +266,27 @@ class Classifier:
         DataError as :meth:`threshold`, ModelFileError where the model gives no probabilities (NaN).
         """
         least = self.threshold(abstain=abstain, threshold=threshold)
-        encode = self.model.tokenizer.encode_text
-        encoded = [encode(text) for text in _check_texts(texts)]
-        answers = self.probabilities_of([e.ids for e in encoded], batch_size=batch_size)
-        return list(self.predictions(encoded, answers, least))
+        answers, statuses = self.classify(_check_texts(texts), batch_size=batch_size)
+        return list(self._predictions(statuses, answers, least))
 
-    def predictions(
-        self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32], threshold: float = 0.0
+    def _predictions(
+        self, statuses: Sequence[Status], answers: npt.NDArray[np.float32], threshold: float
     ) -> Iterator[Prediction]:
-        """Encoded texts with their probabilities (float32 [n, labels]) → predictions."""
         abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
         kept = self.model.thresholds
         thresholds = None if kept is None else dict(zip(self.labels, kept))
-        for text, best, row, left_out in zip(
-            encoded, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
+        for status, best, row, left_out in zip(
+            statuses, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
         ):
             probabilities = dict(zip(self.labels, row))
             if thresholds is not None:
-                yield SeveralPrediction(self.labels[best], row[best], probabilities, text.status, thresholds)
+                yield SeveralPrediction(self.labels[best], row[best], probabilities, status, thresholds)
                 continue
             yield Prediction(
                 label=None if left_out else self.labels[best],
                 probability=row[best],
                 probabilities=probabilities,
-                status=ABSTAINED if left_out else text.status,
+                status=ABSTAINED if left_out else status,
             )
 
     def _run(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
@@ -300,11 +306,14 @@ class Classifier:
                 ) from error
             raise ModelFileError(
                 f"{self.runtime} cannot run {self.model.path} "
-                f"({_first_line(error)}); export it again, or try 'edge-lstm doctor'"
+                f"({first_line(error)}); export it again, or try 'edge-lstm doctor'"
             ) from error
+        return self._checked(answers, len(ids))
+
+    def _checked(self, answers: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
         # No comparison with NaN holds.
-        if answers.shape != (len(ids), len(self.labels)) or not (
-            answers.min() >= 0 and answers.max() <= 1.01
+        if answers.shape != (count, len(self.labels)) or not (
+            answers.min(initial=0) >= 0 and answers.max(initial=0) <= 1.01
         ):
             raise ModelFileError(
                 f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
@@ -382,7 +391,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
     try:
         return onnxruntime.InferenceSession(model.data, options, providers=providers)
     except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
-        reason = _first_line(error)
+        reason = first_line(error)
         if provider != DEFAULT_PROVIDER:
             raise ProviderError(
                 f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
@@ -437,7 +446,3 @@ def _check_room_for(threads: int) -> None:
         deadline = time.monotonic() + 0.5
         while any(Path(f"/proc/self/task/{n}").exists() for n in running) and time.monotonic() < deadline:
             time.sleep(0.0002)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -66,3 +66,10 @@ class NativeSession:
 
         (ids,) = inputs.values()
         return [np.asarray(self._model.run(np.ascontiguousarray(ids, np.int32).tobytes(), ids.shape[1]))]
+
+    def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[Any]]:
+        """Texts → (float32 [n, labels], the status of each), text → ids in C too."""
+        import numpy as np
+
+        rows, statuses = self._model.classify(texts)
+        return np.asarray(rows, np.float32).reshape(len(texts), len(self._model.labels)), statuses

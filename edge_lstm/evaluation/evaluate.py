@@ -421,17 +421,14 @@ def _classify(
     classifier: Classifier, texts: Sequence[str], batch_size: int | None, progress: Progress | None
 ) -> tuple[npt.NDArray[np.float32], dict[str, int]]:
     """float32 [n, labels], and how many texts have which status."""
-    encode = classifier.model.tokenizer.encode_text
-    probabilities = np.empty((len(texts), len(classifier.labels)), dtype=np.float32)
-    statuses: Counter[str] = Counter()
+    parts, statuses = [], Counter[str]()
     for start in range(0, len(texts), CHUNK):
-        encoded = [encode(text) for text in texts[start : start + CHUNK]]
-        ids = [text.ids for text in encoded]
-        probabilities[start : start + CHUNK] = classifier.probabilities_of(ids, batch_size=batch_size)
-        statuses.update(text.status for text in encoded)
+        part, part_statuses = classifier.classify(texts[start : start + CHUNK], batch_size=batch_size)
+        parts.append(part)
+        statuses.update(part_statuses)
         if progress:
-            progress(len(encoded))
-    return probabilities, dict(statuses)
+            progress(len(part))
+    return np.concatenate(parts), dict(statuses)
 
 
 def _names(models: Sequence[ModelFile]) -> list[str]:
