@@ -46,8 +46,7 @@ class NativeSession:
     """
 
     def __init__(self, data: bytes, path: Path) -> None:
-        """Raise MissingPackageError where the engine is not installed, ModelFileError where it takes no such
-        file."""
+        """Raise MissingPackageError without the engine, ModelFileError for a file that it refuses."""
         with needs("native", "the native engine"):
             from edge_lstm_native import Model
         try:

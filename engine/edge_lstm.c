@@ -1,7 +1,7 @@
 /* Runs the model files of edge-lstm; edge_lstm.h says how, docs/file-format.md what the bytes mean.
  *
  * From top to bottom: bytes, characters and JSON; SHA-256; lower case; the model file; memory; text → ids; arithmetic;
- * the calls of edge_lstm.h; and the kernels: the steps of an LSTM, written once, compiled once for each instruction set. */
+ * the calls of edge_lstm.h; and the kernels: the steps of an LSTM, written once, compiled for each instruction set. */
 #ifndef KERNEL /* the file includes itself for each kernel; this part is compiled once */
 #include "edge_lstm.h"
 
@@ -44,7 +44,7 @@ static int varint(slice *s, uint64_t *value) {
 
 typedef struct { unsigned number; int is_bytes; uint64_t value; slice bytes; } field;
 
-/* The message's next field: 1, or 0 at its end, or -1 where it is no message. */
+/* Read the message's next field: return 1, 0 at its end, -1 where it is no message. */
 static int next_field(slice *message, field *f) {
     uint64_t key, size;
     if (message->at == message->end) return 0;
@@ -66,7 +66,7 @@ typedef struct { slice left; int json; } reader; /* json: backslashes are escape
 #define END_OF_TEXT 0xFFFFFFFFu
 #define REPLACEMENT 0xFFFDu
 
-/* What is no UTF-8 is one U+FFFD for each part that could not be continued, as Python and browsers have it. */
+/* Read a character. Each sequence that breaks off gives one U+FFFD, as in Python and browsers. */
 static uint32_t utf8(slice *s) {
     uint32_t c = *s->at++;
     if (c < 0x80) return c;
@@ -80,7 +80,7 @@ static uint32_t utf8(slice *s) {
     return c;
 }
 
-/* Writes a code point as UTF-8 → how many bytes. */
+/* Write a code point as UTF-8: return the number of bytes. */
 static size_t put_utf8(uint32_t c, unsigned char *out) {
     static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
     size_t size = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
@@ -89,7 +89,7 @@ static size_t put_utf8(uint32_t c, unsigned char *out) {
     return size;
 }
 
-/* Takes four hexadecimal digits. */
+/* Read four hexadecimal digits. */
 static int hex4(slice *s, uint32_t *value) {
     *value = 0;
     if (length_of(*s) < 4) return 0;
@@ -124,15 +124,15 @@ static uint32_t next_character(reader *r) {
     return c >= 0xD800 && c < 0xE000 ? REPLACEMENT : c;
 }
 
-/* --- JSON, as far as the metadata needs it: values are slices ------------------------------------------------- */
+/* --- JSON, as far as the metadata needs it: a value is a slice of the file ------------------------------------- */
 
 static void skip_space(slice *s) {
     while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r')) s->at++;
 }
 
-/* Takes the value that s begins with. 0 where there is none. Brackets are counted, so nesting needs no stack. */
+/* Read the value that s begins with: return 0 where there is none. Brackets are counted, which needs no stack. */
 static int json_value(slice *s, slice *value) {
-    static const char delimiters[] = ",:]}[{\" \n\t\r"; /* that end a number, true, false or null; so does a NUL */
+    static const char delimiters[] = ",:]}[{\" \n\t\r"; /* of numbers, true, false, null; NUL is one too */
     size_t depth = 0;
     skip_space(s);
     value->at = s->at;
@@ -156,7 +156,7 @@ static int json_value(slice *s, slice *value) {
     return 1;
 }
 
-/* Steps into an array or object. */
+/* Enter an array or object. */
 static int json_enter(slice *value, char bracket) {
     if (!accept(value, bracket)) return 0;
     value->end--;
@@ -164,14 +164,14 @@ static int json_enter(slice *value, char bracket) {
     return 1;
 }
 
-/* The next value of an array that was entered. */
+/* Read the next value of an array that was entered. */
 static int json_next(slice *array, slice *value) {
     if (!json_value(array, value)) return 0;
     accept(array, ',');
     return 1;
 }
 
-/* The next name and value of an object that was entered. */
+/* Read the next name and value of an object that was entered. */
 static int json_pair(slice *object, slice *name, slice *value) {
     return json_value(object, name) && accept(object, ':') && json_next(object, value);
 }
@@ -186,7 +186,7 @@ static int json_get(slice object, const char *key, slice *value) {
     return 0;
 }
 
-/* The characters of a string; none where the value is another. */
+/* Return a string's characters; none where the value is no string. */
 static reader json_string(slice value) {
     int is_string = value.at < value.end && *value.at == '"';
     return (reader){{is_string ? value.at + 1 : value.end, value.end}, 1};
@@ -201,7 +201,7 @@ static int json_is(slice object, const char *key, const char *text) {
     return !*text;
 }
 
-/* Takes digits, which continue those of number → how many. */
+/* Read digits behind those of number: return how many. */
 static long accept_digits(slice *s, double *number) {
     const unsigned char *start = s->at;
     for (; s->at < s->end && *s->at >= '0' && *s->at <= '9'; s->at++) *number = *number * 10 + (*s->at - '0');
@@ -223,7 +223,7 @@ static int json_number(slice value, double *number) {
     return digits + behind && value.at == value.end;
 }
 
-/* A whole number from low to high. */
+/* Read a whole number from low to high. */
 static int json_int(slice object, const char *key, int32_t low, int32_t high, int32_t *number) {
     slice value;
     double d;
@@ -233,7 +233,7 @@ static int json_int(slice object, const char *key, int32_t low, int32_t high, in
     return 1;
 }
 
-/* Whether the value is written so. */
+/* Return whether the value's JSON is exactly this text. */
 static int json_raw(slice object, const char *key, const char *text) {
     slice value;
     return json_get(object, key, &value) && same(value, text);
@@ -274,10 +274,10 @@ static void sha256_block(uint32_t *state, const unsigned char *p) {
     for (int i = 0; i < 8; i++) state[i] += s[i];
 }
 
-/* 1 where the 64 hexadecimal digits are the digest. */
+/* Return whether the 64 hexadecimal digits are the digest of the data. */
 static int sha256_is(slice data, const unsigned char *digits) {
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    unsigned char end[128] = {0}; /* the last bytes, a bit, and how many bits there are */
+    unsigned char end[128] = {0}; /* the last bytes, one bit, and the number of bits */
     uint64_t bits = (uint64_t)length_of(data) * 8;
     for (; length_of(data) >= 64; data.at += 64) sha256_block(state, data.at);
     size_t left = length_of(data), size = left < 56 ? 64 : 128;
@@ -295,40 +295,37 @@ static int sha256_is(slice data, const unsigned char *digits) {
 /* unicode_table.py writes from here */
 /* Of Unicode 14.0.0. */
 static const char LOWER[] =
-    "~||rN~^~x~sn~^~xN{n~^~v}sN~}~uY}n~}~uK{N~}~tisn~}~sM~o@w~sK}n~}~r{~n{l~ry~N~}~rq~n{p~ro~n~}~rl~N{q~rg~"
-    "n~}~ra~n}o~r_~n{t~r]~n{s~r[~n~}~rW~n{q~rU~n{o~rQ~n{k~rO~n{m~rM~n~}~rE~n{k~rC~n{i~r?~n{h~q}}n~}~qq~n{d~"
-    "qo~n~}~qk~n{d~qe~n~}~qa~n{d~q_~n~}~q\\~N{e~qW~N~}~qO~n{c~qM~n~}~qE~n~}~pu~n~|~ps~n~}~po~n~|~pm~n~}~pi~n"
-    "~|~pgzn~}~pAzn~}~o[~n~|~oY~N~}~oQ~o@_~oO~o?v~oMuN~}~m}~oA@~myzn~}~mI~lVS~mG~n~}~mC~oAa~mA~lVV~l{~n~}~l"
-    "w~oBA~lu~n}y~ls~n}w~lq|n~}~c]~N~}~cQ~n~}~c?~n}J~bq~n~X~bn}n~Y~be~n}~~bb~N~?~b\\vn~^~axzn~^~`_~n~v~`MyN~"
-    "}~_U~o?z~_O~n~}~_K~o?E~_I~n~}~_D}oA@~^~wN}n~^^oN~^~[}vn~}~Ziqn~}~X}~n~o~X{{n~}~X]gN~}~U\\lN~N|y~lMM^|xo"
-    "~mM^|xc~mM^|a~WE_n|_^|N~v{Z^iom~{YD}om~{N}Yn~}{JA~pu}{I}gN~}{Fn{O?F{FN|O?F{En{O?F{EN{O?F{Dn|O?F{DK}O?F"
-    "{Cn{O?F{Bn{O?F{BN{O?F{An{O?F{AN~O?F{AJ~O@H{AE~o?G{@n}O@T{@e~o?G{@N~O?F{@J~O@b{?n~O?F{?j~O@n{?e~o?E{?N~"
-    "O@~{?J~O@|{?E~o?Gzuq~pt[zui~qA}zug~q@DzuY~n~bzs~wN~nzrw~n~}zYRrN~dy^~gN~Ny[}~n~}y[y~qfuy[w~ozdy[u~qfey"
-    "[o}n~}y[c~qgZy[a~qf{y[_~qg]y[]~qg\\y[Y~n~}y[S~n~}y[B~Qg}yZ}fN~}yWg~N~}yWY~n~}jL}sn~}jJ}xN~}jEy{n~}jEYon"
-    "~}jCK~N~}jCC~wgBjCA|n~}jBg~n~}jBc~ySfjB]~N~}jBQzN~}jAi~yTBjAg~yTMjAe~yTIjAc~yT?jAa~yTBjA]~ySPjA[~yShjA"
-    "Y~ySSjAW~np^jAU{N~}j@u~o?nj@s~yTAj@q~wgvj@o~N~}j@]~n~}j@Q~N~}j?S~n~}_E|rN~^^^~kN~V^Y^mN~V^S^yn~W^SFwn~"
-    "W^Rf{n~W^RV~N~W]Z~en}~[y~oN~^QL~oN~^Av~nN~\\";
+    "~||rN~^~x~sn~^~xN{n~^~v}sN~}~uY}n~}~uK{N~}~tisn~}~sM~o@w~sK}n~}~r{~n{l~ry~N~}~rq~n{p~ro~n~}~rl~N{q~rg~n~}~ra~n}o"
+    "~r_~n{t~r]~n{s~r[~n~}~rW~n{q~rU~n{o~rQ~n{k~rO~n{m~rM~n~}~rE~n{k~rC~n{i~r?~n{h~q}}n~}~qq~n{d~qo~n~}~qk~n{d~qe~n~}"
+    "~qa~n{d~q_~n~}~q\\~N{e~qW~N~}~qO~n{c~qM~n~}~qE~n~}~pu~n~|~ps~n~}~po~n~|~pm~n~}~pi~n~|~pgzn~}~pAzn~}~o[~n~|~oY~N~}"
+    "~oQ~o@_~oO~o?v~oMuN~}~m}~oA@~myzn~}~mI~lVS~mG~n~}~mC~oAa~mA~lVV~l{~n~}~lw~oBA~lu~n}y~ls~n}w~lq|n~}~c]~N~}~cQ~n~}"
+    "~c?~n}J~bq~n~X~bn}n~Y~be~n}~~bb~N~?~b\\vn~^~axzn~^~`_~n~v~`MyN~}~_U~o?z~_O~n~}~_K~o?E~_I~n~}~_D}oA@~^~wN}n~^^oN~^"
+    "~[}vn~}~Ziqn~}~X}~n~o~X{{n~}~X]gN~}~U\\lN~N|y~lMM^|xo~mM^|xc~mM^|a~WE_n|_^|N~v{Z^iom~{YD}om~{N}Yn~}{JA~pu}{I}gN~}"
+    "{Fn{O?F{FN|O?F{En{O?F{EN{O?F{Dn|O?F{DK}O?F{Cn{O?F{Bn{O?F{BN{O?F{An{O?F{AN~O?F{AJ~O@H{AE~o?G{@n}O@T{@e~o?G{@N~O?F"
+    "{@J~O@b{?n~O?F{?j~O@n{?e~o?E{?N~O@~{?J~O@|{?E~o?Gzuq~pt[zui~qA}zug~q@DzuY~n~bzs~wN~nzrw~n~}zYRrN~dy^~gN~Ny[}~n~}"
+    "y[y~qfuy[w~ozdy[u~qfey[o}n~}y[c~qgZy[a~qf{y[_~qg]y[]~qg\\y[Y~n~}y[S~n~}y[B~Qg}yZ}fN~}yWg~N~}yWY~n~}jL}sn~}jJ}xN~}"
+    "jEy{n~}jEYon~}jCK~N~}jCC~wgBjCA|n~}jBg~n~}jBc~ySfjB]~N~}jBQzN~}jAi~yTBjAg~yTMjAe~yTIjAc~yT?jAa~yTBjA]~ySPjA[~ySh"
+    "jAY~ySSjAW~np^jAU{N~}j@u~o?nj@s~yTAj@q~wgvj@o~N~}j@]~n~}j@Q~N~}j?S~n~}_E|rN~^^^~kN~V^Y^mN~V^S^yn~W^SFwn~W^Rf{n~W"
+    "^RV~N~W]Z~en}~[y~oN~^QL~oN~^Av~nN~\\";
 static const char AROUND_SIGMA[] =
-    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceD"
-    "oe@ky@g@mceCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoi"
-    "BgegiFceoioigmkeBwike@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoi"
-    "Fcioq@_eAoiBseH_e{mceJgeg}@k@eKgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsd"
-    "gDlcelAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@mkeseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ec"
-    "uceseD_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edml"
-    "c|mpgxcm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdktwdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@"
-    "oCxcdsdGce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wCiHxeA|mpcFlshcdctB_mhcid{ekeoeBc"
-    "iseQ{iBgAi@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcDlu@dmoI`CsegeoeANAg|@o"
-    "tweQkAeAFsAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc@|c|ch@WkycD"
-    "ic@eAGwmcisqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgeciw"
-    "eS_ek@aAsiFcikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@"
-    "iD_ygq@_e@cygmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ci"
-    "KRwicqQJoDygA}AC_m@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBd"
-    "cB|cBdc@`AEoE}oEi@_e@weAwuc@}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]"
-    "A_";
+    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDoe@ky@g@mc"
+    "eCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBgegiFceoioigmkeBwik"
+    "e@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFcioq@_eAoiBseH_e{mceJgeg}@k@e"
+    "Kgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlcelAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@m"
+    "keseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecuceseD_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@"
+    "uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgxcm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdkt"
+    "wdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsdGce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wC"
+    "iHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBgAi@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcD"
+    "lu@dmoI`CsegeoeANAg|@otweQkAeAFsAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc"
+    "@|c|ch@WkycDic@eAGwmcisqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgec"
+    "iweS_ek@aAsiFcikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_"
+    "e@cygmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA}AC_m"
+    "@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}oEi@_e@weAwuc@"
+    "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
 /* to here */
 
-/* A range of letters, from bit 25 on its first one, below that its step - 1 (1 bit), how many follow the first one (7)
- * and how far away the lower case is, + 65536 (17): seven digits of six bits, as characters from ~ down. */
+/* Return a range of letters, seven digits of six bits, which are the characters from ~ down. From the highest bit: the
+ * first letter, step - 1 (1 bit), the number of letters - 1 (7), distance of the lower case + 65536 (17). */
 static uint64_t letters(size_t i) {
     uint64_t bits = 0;
     for (const char *at = LOWER + 7 * i, *end = at + 7; at < end; at++) bits = bits << 6 | (uint64_t)('~' - *at);
@@ -347,8 +344,8 @@ static uint32_t lower(uint32_t c) {
     return low && away % step == 0 && away / step <= (range >> 17 & 127) ? c + (uint32_t)(range & 0x1FFFF) - 65536 : c;
 }
 
-/* What c is to a capital sigma beside it. Each run of code points is 4 * its length + this, in digits of five bits, the
- * highest first, as characters from ? on; 32 more marks the last digit. */
+/* What a character is to a capital sigma beside it. Each run of code points is the number 4 * its length + this, in
+ * digits of five bits, the highest first, which are the characters from ? on; a number's last digit is 32 more. */
 enum { NEITHER, CASED, PASSED_OVER };
 
 static int around_sigma(uint32_t c) {
@@ -364,31 +361,31 @@ static int around_sigma(uint32_t c) {
 /* --- The model file ------------------------------------------------------------------------------------------- */
 
 enum { START_ID = 1, OOV_ID = 2, FIRST_WORD_ID = 4, MAX_LENGTH = 100000 };
-enum { MAX_LINES = 0xFFFFFE }; /* of the vocabulary, and n-grams: their numbers have 24 bits in an index */
+enum { MAX_LINES = 0xFFFFFE }; /* of vocabulary and n-grams: an index has 24 bits for their numbers */
 
-/* Entries of the metadata, by their names behind "edge_lstm." */
+/* Entries of the metadata; each name begins with "edge_lstm." */
 enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, KEYS };
 static const char *const NAMES[KEYS] = {"format", "tokenizer", "vocabulary", "labels", "network", "golden", "several"};
 
 typedef struct state state;
 
-/* How a kernel takes inputs: bytes without or with a sign, q and q - 128; or 16 bits, q - zero. */
+/* The type in which a kernel takes 8-bit inputs q: unsigned bytes q, signed bytes q - 128, or 16 bits, q - zero. */
 enum { U8, S8, S16 };
 
-/* An instruction set. */
+/* The code for one instruction set. */
 typedef struct {
     const char *name;
     int lanes;  /* units side by side */
     int inputs; /* U8, S8 or S16 */
-    int limit;  /* the largest |weight| whose products it adds exactly; it runs no model of larger ones */
+    int limit;  /* the largest |weight| whose products it adds exactly; it refuses larger ones */
     void (*step)(const edge_lstm *m, int d, state *const *states, int count);
 } kernel;
 
-/* The weights of one direction as the kernel reads them, by blocks of `lanes` units; see pack_int8 and pack_float. */
+/* The weights of one direction in the kernel's order, by blocks of `lanes` units; see pack. */
 typedef struct {
     unsigned char *w, *r;
     float *bias;         /* [block, gate, lane] */
-    float w_by, r_scale; /* what a sum of products is worth: with the scale of the embedding; without that of h */
+    float w_by, r_scale; /* scale of a sum of products; of r without the scale of h */
 } direction;
 
 struct edge_lstm {
@@ -401,7 +398,7 @@ struct edge_lstm {
     const unsigned char *embedding, *embedding_scale, *w, *r, *b, *w_scale, *r_scale; /* in the file, unaligned */
     const unsigned char *vectors, *vector_scales, *head_weight, *head_scales, *head_bias;
     int32_t most;              /* int8: the LSTM's largest |weight| */
-    float embedding_step;      /* int8: what one of an embedding's values is worth */
+    float embedding_step;      /* int8: its scale, from the range of the sentinels */
     unsigned char kind[128];   /* of ASCII: LETTER, SEPARATOR or MARK */
     unsigned char letter[256]; /* of a byte: the letter in lower case, 0 where it is none or beyond ASCII */
     /* In its memory: */
@@ -450,7 +447,7 @@ static const char GRAPH[] = "this network is not supported: its graph has not th
 enum { FLOAT32 = 1, INT8 = 3 };
 enum { LETTER, SEPARATOR, MARK };
 
-/* The file's bytes → its graph and metadata, once its format and digest are right. */
+/* Find graph and metadata, and check format and digest. */
 static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
     static const unsigned char nothing[1];
     slice rest = file;
@@ -486,7 +483,7 @@ static void note(edge_lstm *m, uint32_t c, uint32_t becomes, uint32_t kind) {
     m->specials++;
 }
 
-/* The characters of pieces-1 that are no letters, or become others: into kind[], and special where there is room. */
+/* Read which characters are no letters or become others (rule pieces-1) into kind[] and, once there is memory, special. */
 static int read_rule(edge_lstm *m) {
     slice tokenizer = m->metadata[TOKENIZER], value, name, text;
     uint32_t c;
@@ -509,7 +506,7 @@ static int read_rule(edge_lstm *m) {
     return value.at == value.end;
 }
 
-/* The vocabulary's lines; at is NULL behind the last. */
+/* Return the vocabulary's lines; at is NULL behind the last. */
 static slice lines_of(const edge_lstm *m) {
     slice all = m->metadata[VOCABULARY];
     return (slice){length_of(all) ? all.at : NULL, all.end};
@@ -523,7 +520,7 @@ static int next_line(slice *lines, slice *line) {
     return 1;
 }
 
-/* How texts become ids: the tokenizer's settings and the vocabulary. */
+/* Read how texts become ids: the tokenizer's settings and the vocabulary. */
 static const char *read_tokenizer(edge_lstm *m) {
     static const char filters[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r";
     static const char keras_rule[] = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
@@ -552,7 +549,7 @@ static const char *read_tokenizer(edge_lstm *m) {
     return m->words <= m->lines ? NULL : UNUSABLE;
 }
 
-/* The network's shape, and that the vocabulary and the thresholds are its own. */
+/* Read the network's shape, and check that vocabulary and thresholds fit it. */
 static const char *read_network(edge_lstm *m) {
     slice network = m->metadata[NETWORK];
     int32_t bidirectional;
@@ -572,7 +569,7 @@ static const char *read_network(edge_lstm *m) {
     return NULL;
 }
 
-/* The first submessage `number` whose field `title` is this text. */
+/* Find the first submessage `number` whose field `title` is this text. */
 static int find_named(slice message, unsigned number, unsigned title, const char *text, slice *content) {
     field f, part;
     while (next_field(&message, &f) > 0) {
@@ -584,7 +581,7 @@ static int find_named(slice message, unsigned number, unsigned title, const char
     return 0;
 }
 
-/* A repeated number's next value: one a field, or packed in one. packed: those to come. */
+/* Read a repeated number's next value: each is a field, or all are packed in one. packed: the rest of that one. */
 static int next_integer(slice *message, unsigned number, slice *packed, uint64_t *value) {
     field f;
     while (packed->at == packed->end) {
@@ -596,7 +593,7 @@ static int next_integer(slice *message, unsigned number, slice *packed, uint64_t
     return varint(packed, value);
 }
 
-/* A constant of the graph by name, type and shape (-1: no such axis): its bytes, or NULL. */
+/* Return the bytes of the graph's constant of this name, type and shape (-1: no such axis), or NULL. */
 static const unsigned char *constant(const edge_lstm *m, const char *name, int type, int32_t a, int32_t b, int32_t c) {
     slice tensor, rest, raw = {NULL, NULL}, packed = {NULL, NULL};
     uint64_t value, held = 0, size = type == FLOAT32 ? 4 : 1;
@@ -614,9 +611,10 @@ static const unsigned char *constant(const edge_lstm *m, const char *name, int t
     return length_of(raw) == size ? raw.at : NULL;
 }
 
-static uint32_t slot_of(uint32_t hash, uint32_t mask) { return (hash ^ hash >> 15) & mask; } /* where it begins in an index */
+/* Return the slot of an index where a search begins. */
+static uint32_t slot_of(uint32_t hash, uint32_t mask) { return (hash ^ hash >> 15) & mask; }
 
-/* The slot of the n-gram left, right (-1: left alone), or the empty one, 0, where it would be: the row's number, from 1. */
+/* Return the slot of the n-gram left, right (-1: left alone), or the empty slot for it. A slot holds row + 1, or 0. */
 static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
     uint32_t slot = slot_of(((uint32_t)left * 0x9E3779B1u ^ (uint32_t)right) * 0x85EBCA6Bu, m->gram_mask), row;
     for (; (row = m->gram_slots[slot]) != 0; slot = (slot + 1) & m->gram_mask)
@@ -624,7 +622,7 @@ static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
     return m->gram_slots + slot;
 }
 
-/* The n-grams that have a vector, single ids first, then pairs: into their index, or, where there is none yet, only checked. */
+/* Read the n-grams that have a vector, single ids first, then pairs: check them, and index them once there is memory. */
 static int read_ngrams(edge_lstm *m) {
     slice node, counts, pool, rest = {NULL, NULL};
     uint64_t zero, left, right, pairs_start = UINT64_MAX;
@@ -651,22 +649,22 @@ static float number(const unsigned char *at, size_t i) {
     return value;
 }
 
-static float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; } /* halves to the even one; |x| below 2^22 */
+static float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; } /* half to even; |x| < 2^22 */
 
-/* The 8-bit scale of values from low to high, which include 0. */
+/* Find the 8-bit scale and zero of a range that includes 0. */
 static void scale_of(float low, float high, float *step, int32_t *zero) {
     *step = low == high ? 1.0f : (high - low) / 255.0f;
     float z = -low / *step;
     *zero = (int32_t)nearest(z > 0.0f ? (z < 255.0f ? z : 255.0f) : 0.0f); /* a NaN is 0 */
 }
 
-/* 1 where each row ends with the sentinels 127 and -128. They make the range of every text the same, with 128 as its
- * zero, so that a text's 8-bit inputs are the embedding's values as they stand. */
+/* Return whether each row ends with the sentinels 127 and -128. They give every text the same range, of zero 128, so
+ * that the embedding's values are a text's 8-bit inputs as they stand. */
 static int has_sentinels(edge_lstm *m) {
     float scale = number(m->embedding_scale, 0);
     const unsigned char *row = m->embedding + m->embedding_dim - 2;
     int32_t zero;
-    if (!(scale > 1e-30f && scale < 1e30f)) return 0; /* where rounding could tell the values from their inputs */
+    if (!(scale > 1e-30f && scale < 1e30f)) return 0; /* beyond, rounding may change values */
     scale_of(-128 * scale, 127 * scale, &m->embedding_step, &zero);
     for (int32_t i = 0; i <= m->ids; i++, row += m->embedding_dim)
         if (row[0] != 127 || row[1] != 128) return 0;
@@ -682,7 +680,7 @@ static void find_most(edge_lstm *m, const unsigned char *w, size_t count) {
 
 static int32_t pooled_values(const edge_lstm *m) { return m->directions * m->hidden * (m->last ? 1 : 2); }
 
-/* Where the weights lie in the file. int8: two sentinel columns in the embedding, two sentinel units a direction. */
+/* Find the weights in the file. int8 has two sentinel columns in the embedding and two sentinel units a direction. */
 static const char *find_weights(edge_lstm *m) {
     m->embedding = constant(m, "embedding", FLOAT32, m->ids + 1, m->embedding_dim, -1);
     m->int8 = !m->embedding;
@@ -712,7 +710,7 @@ static const char *find_weights(edge_lstm *m) {
     return m->vectors && m->vector_scales && read_ngrams(m) ? NULL : GRAPH;
 }
 
-/* The labels' names and thresholds: into its memory, or, where it has none yet, only checked. */
+/* Read the labels' names and thresholds: check them, and keep them once there is memory. */
 static const char *read_labels(edge_lstm *m) {
     unsigned char *out = m->names ? (unsigned char *)m->names[0] : NULL;
     slice labels = m->metadata[LABELS], thresholds = {NULL, NULL}, value;
@@ -739,7 +737,7 @@ static const char *read_labels(edge_lstm *m) {
 
 /* --- Memory: the model's, and each worker's ------------------------------------------------------------------- */
 
-/* Counts pieces of memory, and hands them out once there is a base. */
+/* Counts the memory that is needed, and hands it out once there is a base. */
 typedef struct { unsigned char *base; uint64_t used; } memory;
 
 enum { ALIGNMENT = 64 };
@@ -754,10 +752,10 @@ static memory memory_at(void *base) {
     return (memory){base ? (unsigned char *)base + (size_t)(-(uintptr_t)base & (ALIGNMENT - 1)) : NULL, 0};
 }
 
-/* What to ask for: more than any memory has where it would not fit. */
+/* Return what to ask for; where that would not fit in size_t, more than any memory has. */
 static size_t total(const memory *all) { return all->used < SIZE_MAX / 2 ? (size_t)all->used + ALIGNMENT - 1 : SIZE_MAX / 2; }
 
-/* How many inputs share four bytes, and how many such groups there are. */
+/* The inputs that share four bytes, and the number of such groups. */
 static int32_t group_width(const edge_lstm *m) { return m->kernel->inputs == S16 ? 2 : 4; }
 static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return (inputs + group_width(m) - 1) / group_width(m); }
 
@@ -783,7 +781,7 @@ static void lay_out_model(edge_lstm *m, memory *all) {
         m->of[d].bias = take(all, (uint64_t)m->units, 4 * sizeof(float));
     }
     m->names = take(all, (uint64_t)m->labels, sizeof(char *));
-    unsigned char *text = take(all, length_of(m->metadata[LABELS]) * 2 + (uint64_t)m->labels, 1); /* an escape gives up to 3 */
+    unsigned char *text = take(all, length_of(m->metadata[LABELS]) * 2 + (uint64_t)m->labels, 1); /* of 2 bytes at most 3 */
     if (text) m->names[0] = (char *)text;
     m->thresholds = take(all, m->several ? (uint64_t)m->labels : 0, sizeof(double));
     m->special = take(all, (uint64_t)m->specials, sizeof *m->special);
@@ -793,7 +791,7 @@ static void lay_out_model(edge_lstm *m, memory *all) {
     m->starts = take(all, (uint64_t)m->lines + 1, sizeof(uint32_t));
 }
 
-/* Of a word while it is read: enough to tell whether it is one of the vocabulary, and a piece more. */
+/* Return the bytes of a word that are kept while it is read: the longest word of the vocabulary and a piece more. */
 static size_t word_room(const edge_lstm *m) { return (size_t)m->longest_word + (size_t)m->longest_piece + 4; }
 
 static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all) {
@@ -819,15 +817,15 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all)
     w->logit = take(all, (uint64_t)m->labels, sizeof(float));
 }
 
-/* Where the four bytes of a unit's gate lie among those of all units of its block. */
+/* Return where the four bytes of a unit's gate lie within a row of its block. */
 static size_t lane_of(const edge_lstm *m, size_t gate, size_t unit) {
     size_t lanes = (size_t)m->kernel->lanes;
     return 4 * (gate * lanes + unit % lanes);
 }
 
-/* Weights for the kernel, by blocks of units. fp32, [4H, inputs]: [input, gate, lane]. int8, [inputs, 4H]: the sums of
- * their columns, [gate, lane], then their groups of inputs, [group, gate, lane] of four bytes each: four weights, or two
- * of 16 bits. Zeros fill up. */
+/* Pack weights for the kernel by blocks of units, filled up with zeros. fp32, [4H, inputs] → [input, gate, lane]. int8,
+ * [inputs, 4H] → the sums of the columns, [gate, lane], then [group of inputs, gate, lane] of four bytes each: four
+ * weights, or two of 16 bits. */
 static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, unsigned char *out) {
     int32_t width = group_width(m);
     size_t lanes = (size_t)m->kernel->lanes, row = 16 * lanes, block = block_size(m, inputs), units = (size_t)m->hidden;
@@ -870,10 +868,10 @@ enum { WORD_SEED = 1, PIECE_SEED = 2 };
 
 static uint32_t hash_more(uint32_t hash, uint32_t byte) { return (hash ^ byte) * 16777619u; } /* FNV-1a */
 
-#define TAG 0xFF000000u /* of its hash, which an index's entry bears, and below it a number; empty ones are 0 */
+#define TAG 0xFF000000u /* an index's entry: eight bits of the hash and a line's number, from 1; 0 where it is empty */
 #define NUMBER 0x00FFFFFFu
 
-/* The slot that holds the word or piece, or the empty one where it would be. Its number is the line's, from 1. */
+/* Return the slot of the word or piece, or the empty slot for it. */
 static uint32_t *find_line(const edge_lstm *m, const unsigned char *text, size_t size, uint32_t hash, int is_piece) {
     uint32_t slot = slot_of(hash, m->slot_mask), entry;
     for (; (entry = m->slots[slot]) != 0; slot = (slot + 1) & m->slot_mask) {
@@ -900,15 +898,15 @@ static void index_words(edge_lstm *m) {
 
 /* --- Text → ids ----------------------------------------------------------------------------------------------- */
 
-/* A text while it becomes ids: those so far, and the word that is being read, as far as it is not given to pieces yet. */
+/* A text while it becomes ids: the ids so far, and what was read of a word and not yet split into pieces. */
 typedef struct {
     const edge_lstm *m;
-    int32_t *id; /* at most twice `length`; the older half goes where there is no room */
+    int32_t *id; /* [2 * length]; where it is full, the older half goes */
     unsigned char *word;
     size_t room, words, count, kept, size;
     uint32_t hash;        /* of the word */
-    int known, in_pieces; /* known: it had an id of a word; in_pieces: the word is too long for the vocabulary */
-    int32_t last;         /* the word's last piece: unknown characters in a row are one id */
+    int known, in_pieces; /* known: a word of the vocabulary was found; in_pieces: the word is too long for it */
+    int32_t last;         /* id of the word's last piece: unknown characters in a row share one */
 } encoder;
 
 static void push(encoder *e, int32_t id) {
@@ -919,14 +917,14 @@ static void push(encoder *e, int32_t id) {
     e->known |= id >= FIRST_WORD_ID;
 }
 
-/* How many bytes the first character of a word has. */
+/* Return the bytes of a word's first character. */
 static size_t first_character(const unsigned char *word, size_t size) {
     size_t n = 1;
     while (n < size && (word[n] & 0xC0) == 0x80) n++;
     return n;
 }
 
-/* Gives the word's beginning to pieces, at each place the longest that starts there, until less than `keep` is left. */
+/* Split off pieces, at each place the longest that starts there, until fewer than `keep` bytes are left. */
 static void push_pieces(encoder *e, size_t keep) {
     size_t at = 0, most = (size_t)e->m->longest_piece;
     while (e->size - at >= keep && at < e->size) {
@@ -965,7 +963,7 @@ static void push_byte(encoder *e, unsigned char byte) {
 static void push_character(encoder *e, uint32_t c) {
     unsigned char bytes[4];
     size_t n = put_utf8(c, bytes);
-    if (e->size + n > e->room) { /* no word of the vocabulary is as long */
+    if (e->size + n > e->room) { /* longer than any word of the vocabulary */
         e->in_pieces = 1;
         if (e->m->lines > e->m->words) push_pieces(e, (size_t)e->m->longest_piece);
         else e->size = 0;
@@ -973,7 +971,7 @@ static void push_character(encoder *e, uint32_t c) {
     for (size_t i = 0; i < n; i++) push_byte(e, bytes[i]);
 }
 
-/* Takes letters of ASCII, most of most texts, for as long as there are any. */
+/* Read letters of ASCII, the bulk of most texts, up to the first other character. */
 static void push_letters(encoder *e, slice *text) {
     size_t room = e->room - e->size;
     const unsigned char *at = text->at, *end = room < length_of(*text) ? at + room : text->end;
@@ -981,13 +979,13 @@ static void push_letters(encoder *e, slice *text) {
     text->at = at;
 }
 
-static int has_sigma(slice text) { /* a capital one */
+static int has_sigma(slice text) { /* Σ */
     while (length_of(text) && (text.at = memchr(text.at, 0xCE, length_of(text))) != NULL)
         if (++text.at < text.end && *text.at == 0xA3) return 1;
     return 0;
 }
 
-/* A capital sigma is final behind a letter, before: what was there, and before none. */
+/* A capital sigma is final where a letter stands before it and none behind. before: what stands before it. */
 static int is_final_sigma(int before, reader ahead) {
     int after = NEITHER;
     for (uint32_t c; before == CASED && (c = next_character(&ahead)) != END_OF_TEXT;)
@@ -998,7 +996,7 @@ static int is_final_sigma(int before, reader ahead) {
 static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) {
     const edge_lstm *m = w->model;
     size_t length = (size_t)m->length;
-    int sigma = text.json || has_sigma(text.left), before = NEITHER; /* what the last character not passed over is to one */
+    int sigma = text.json || has_sigma(text.left), before = NEITHER; /* of the last character not passed over */
     encoder e = {m, into->id, w->word, word_room(m), 0, 0, 0, 0, WORD_SEED, 0, 0, 0};
     push(&e, START_ID);
     for (;;) {
@@ -1016,7 +1014,7 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
         if (kind != LETTER) push_word(&e);
         if (kind != SEPARATOR) push_character(&e, small);
         if (kind == MARK) push_word(&e);
-        if (c == 0x130) push_character(&e, 0x307); /* a capital I with a dot is two */
+        if (c == 0x130) push_character(&e, 0x307); /* İ becomes two */
         int now = sigma ? around_sigma(c) : PASSED_OVER;
         if (now != PASSED_OVER) before = now;
     }
@@ -1029,10 +1027,10 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
 
 /* --- Arithmetic ----------------------------------------------------------------------------------------------- */
 
-/* a · b + c, rounded once, on any machine. The product is exact in double. Their sum is rounded to double and then to float,
- * which is right unless the double lies in the middle of two floats: then the rest of the sum decides, which is kept by
- * making the double odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). For results that are
- * normal numbers. */
+/* Return a · b + c rounded once, on any machine, where the result is a normal number. The product is exact in double.
+ * Rounding the sum to double and then to float is right unless the double lies in the middle of two floats: then what
+ * the first rounding left decides, and the double is made odd to keep it (Boldo and Melquiond, "Emulation of FMA and
+ * correctly rounded sums", 2008). */
 #define IS_MIDDLE(low_bits) (((low_bits) & 0x1FFFFFFF) == 0x10000000)
 static inline float multiply_add(float a, float b, float c) {
     double product = (double)a * (double)b, addend = (double)c, sum = product + addend;
@@ -1046,8 +1044,8 @@ static inline float multiply_add(float a, float b, float c) {
     return (float)sum;
 }
 
-/* The rational functions (Eigen's) that ONNX Runtime computes: with multiply-adds that are rounded once, they are its
- * bits. At most 1.8e-7 (sigmoid) and 3.3e-7 (tanh) from the exact values. Highest power of x² first; above times x. */
+/* The rational functions that ONNX Runtime computes (Eigen's); multiply-adds rounded once give its bits. Coefficients of
+ * x², the highest power first; the numerator is times x. */
 static const float SIGMOID_ABOVE[] = {4.37031012579801e-11f, 1.15627324459942e-07f, 6.08574864600143e-05f,
                                       8.51377133304701e-03f, 2.48287947061529e-01f};
 static const float SIGMOID_BELOW[] = {6.10247389755681e-13f, 5.76102136993427e-09f, 6.29106785017040e-06f,
@@ -1058,8 +1056,8 @@ static const float TANH_BELOW[] = {1.19825839466702e-06f, 1.18534705686654e-04f,
 
 static inline float plain_sigmoid(float x); /* with the kernels */
 
-/* e^x of x up to 0: Cephes' expf (netlib.org/cephes, single/expf.c), without fused operations. With n = x / ln 2, rounded,
- * e^x is 2^n times a polynomial of what is left. At most 1e-7 of the value off; below -87, 0. */
+/* Return e^x for x ≤ 0; 0 below -87. Cephes' expf (netlib.org/cephes, single/expf.c) without fused operations: 2^n, where
+ * n = x / ln 2 rounded, times a polynomial of the rest. */
 static float exponential(float x) {
     static const float c[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                               4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
@@ -1074,14 +1072,14 @@ static float exponential(float x) {
     return y * n;
 }
 
-/* √n, rounded as IEEE 754 has it: of n up to 2^17 no root is so near the middle of two floats that double could err. */
+/* Return √n, rounded once: up to n = 2^17 no root is so near the middle of two floats that double could err. */
 static float square_root(size_t n) {
     double root = n > 1024 ? 64 : 4;
     for (int i = 0; i < 12; i++) root = (root + (double)n / root) / 2;
     return (float)root;
 }
 
-/* The vectors of the n-grams that the text holds, each once, added up, over the square root of its length. */
+/* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length. */
 static void add_ngrams(edge_lstm_worker *w, const reading *r, float *out) {
     const edge_lstm *m = w->model;
     size_t width = (size_t)m->ngram_dim;
@@ -1114,7 +1112,7 @@ static void multiply_head(const edge_lstm *m, const float *values, size_t inputs
     for (size_t l = 0; l < logits; l++) logit[l] += number(m->head_bias, l);
 }
 
-/* A text that was read to its end → its probabilities. */
+/* Turn a text that was read to its end into probabilities. */
 static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) {
     const edge_lstm *m = w->model;
     int32_t hidden = m->hidden, pooled = pooled_values(m);
@@ -1142,7 +1140,7 @@ static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) 
     }
 }
 
-/* Before its first step. */
+/* Get a reading ready for its first step. */
 static void begin(const edge_lstm *m, reading *r) {
     size_t size = sizeof(float) * (size_t)m->units;
     r->at = 0;
@@ -1154,7 +1152,7 @@ static void begin(const edge_lstm *m, reading *r) {
     }
 }
 
-/* One step of each reading. Those side by side do not see each other. */
+/* Do one step of each reading; they do not affect each other. */
 static void advance(const edge_lstm *m, reading *const *readings, int count) {
     state *states[EDGE_LSTM_TEXTS];
     size_t inputs = (size_t)m->embedding_dim;
@@ -1167,7 +1165,7 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
             if (!m->int8) memcpy(x, row, 4 * inputs);
             else if (m->kernel->inputs == S16)
                 for (size_t k = 0; k < inputs; k++) ((int16_t *)(void *)x)[k] = (signed char)row[k];
-            else /* v as a signed byte is v + 128 as an unsigned one */
+            else /* a signed byte v is the unsigned byte v + 128 */
                 for (size_t k = 0; k < inputs; k++) x[k] = row[k] ^ (m->kernel->inputs == S8 ? 0 : 0x80);
         }
         m->kernel->step(m, d, states, count);
@@ -1184,7 +1182,7 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
 #endif
 static const kernel *find_kernel(const char *name, int32_t most, size_t number); /* with the kernels */
 
-/* Reads the file as far as that needs no memory: its bytes are whole, and describe a network that can be run here. */
+/* Read the file as far as that takes no memory: check that it is whole and describes a network that can run here. */
 static const char *examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts) {
     static const uint16_t one = 1;
     if (!*(const unsigned char *)&one || sizeof(float) != 4) return "a machine of this byte order is not supported";
@@ -1288,7 +1286,7 @@ edge_lstm_status edge_lstm_encode(edge_lstm_worker *w, const char *text, size_t 
     return status;
 }
 
-/* Texts, or where there are none, rows of ids. A reading that ends makes room for the next one. */
+/* Run texts or, where texts is NULL, rows of ids. A reading that ends makes room for the next one. */
 static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t *sizes, edge_lstm_status *statuses,
                      const int32_t *ids, size_t columns, size_t count, float *probabilities) {
     reading *readings[EDGE_LSTM_TEXTS];
@@ -1309,7 +1307,7 @@ static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t
             if (readings[t]->count - readings[t]->at < steps) steps = readings[t]->count - readings[t]->at;
         while (steps--) advance(w->model, readings, active);
         for (int t = active - 1; t >= 0; t--)
-            if (readings[t]->at == readings[t]->count) { /* its place is taken by the last */
+            if (readings[t]->at == readings[t]->count) { /* the last one takes its place */
                 reading *ended = readings[t];
                 answer(w, ended, probabilities + ended->text * (size_t)w->model->labels);
                 readings[t] = readings[--active], readings[active] = ended;
@@ -1336,7 +1334,7 @@ int edge_lstm_run(edge_lstm_worker *w, const int32_t *ids, size_t count, size_t 
     return 1;
 }
 
-/* One golden row: 1 where its ids and probabilities are those of this machine. worst: the largest difference so far. */
+/* Return whether a golden row's ids and probabilities come out here too. worst: the largest difference so far. */
 static int check_row(edge_lstm_worker *w, slice row, float *worst) {
     slice text, ids, values, value;
     reading *r = w->readings;
@@ -1386,8 +1384,8 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 #endif
 #endif
 
-/* A kernel's own: `lanes` units side by side in vectors of floats and of int32, `blocks` of such at a time or that many
- * `texts`, how it takes `inputs`, and the `limit` of its weights. */
+/* Each kernel defines its vectors' `lanes`, one a unit; how many `blocks` of units of a text, or how many `texts`, it
+ * multiplies at a time; the type of its `inputs`; and the `limit` of its weights. */
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
 #define NAME(name) JOINED(KERNEL, name)
@@ -1449,7 +1447,7 @@ enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, pl
 #define ANY(v) wasm_v128_any_true((v128_t)(v))
 #endif
 #ifdef ANY
-/* multiply_add of four lanes without a fused one: in double, and each lane alone where that is not enough. */
+/* multiply_add in four lanes where the machine has no fused one; each lane alone where a double lies in the middle. */
 typedef float four_floats __attribute__((vector_size(16)));
 typedef int32_t four_ints __attribute__((vector_size(16)));
 typedef double four_doubles __attribute__((vector_size(32)));
@@ -1469,7 +1467,7 @@ FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
 #define MIN JOINED(VECTOR, min_ps)
 #define MAX JOINED(VECTOR, max_ps)
 
-/* SSE2: numbers of 16 bits. */
+/* SSE2: products of 16 bits. */
 #define KERNEL sse2
 #define TITLE "sse2"
 #define TARGET
@@ -1515,7 +1513,8 @@ enum { avx512_vnni_lanes = 16, avx512_vnni_blocks = 3, avx512_vnni_texts = 4, av
 #define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
 #include "edge_lstm.c"
 
-/* 1 where the processor has it and the operating system saves its registers: bits of leaf 7's EBX and ECX, of leaf 7.1's EAX. */
+/* Return whether the processor has these bits of leaf 7's EBX and ECX and leaf 7.1's EAX (more), and the operating
+ * system saves these registers. */
 static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t more) {
     uint32_t a, b, c, d, leaves, saved;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (1u << 27 | 1u << 12)) != (1u << 27 | 1u << 12)) return 0; /* XGETBV, FMA */
@@ -1576,7 +1575,7 @@ enum { wasm_lanes = 4, wasm_blocks = 2, wasm_texts = 2, wasm_inputs = S16, wasm_
 #include "edge_lstm.c"
 #endif
 
-/* The number-th kernel that runs here and takes weights up to most; only the one of this name unless it is NULL. */
+/* Return the number-th kernel that runs here and takes weights up to most. name: the only one that counts, or NULL. */
 static const kernel *find_kernel(const char *name, int32_t most, size_t number) {
     const kernel *here[6];
     size_t count = 0;
@@ -1614,7 +1613,7 @@ TARGET FAST floats NAME(load)(const float *at) { return *(const floats *)(const 
 TARGET FAST void NAME(store)(float *at, floats value) { *(floats *)(void *)at = value; }
 TARGET FAST ints NAME(load_ints)(const unsigned char *at) { return *(const ints *)(const void *)at; }
 
-/* h, rounded to 8 bits over its range, as the kernel takes its inputs. */
+/* Round h to 8 bits over its range, in the kernel's type of inputs. */
 TARGET FAST void NAME(round)(unsigned char *out, floats h, const state *s) {
     floats q = (h / SET(s->step) + SET(12582912.0f)) - SET(12582912.0f) + SET((float)s->zero); /* as nearest() */
     ints n = CONVERT(MIN(MAX(q, SET(0.0f)), SET(255.0f)), ints) - (INPUTS == U8 ? 0 : INPUTS == S8 ? 128 : s->zero); /* a NaN is 0 */
@@ -1622,7 +1621,7 @@ TARGET FAST void NAME(round)(unsigned char *out, floats h, const state *s) {
     else *(NAME(bytes) *)(void *)out = CONVERT(n, NAME(bytes));
 }
 
-/* A polynomial with n coefficients, that of the highest power first. */
+/* Return the polynomial with n coefficients, that of the highest power first. */
 TARGET FAST floats NAME(polynomial)(floats x, const float *coefficients, const int n) {
     floats y = SET(coefficients[0]);
     UNROLL for (int i = 1; i < n; i++) y = FMA(y, x, SET(coefficients[i]));
@@ -1640,8 +1639,8 @@ TARGET FAST floats NAME(tanh)(floats x) {
     return NAME(polynomial)(x * x, TANH_ABOVE, 7) * x / NAME(polynomial)(x * x, TANH_BELOW, 4);
 }
 
-/* The gates of some blocks of units, of some texts: sums of integer products, times what they are worth. The sums stay in
- * registers while the inputs pass. first: the first block's number. */
+/* Compute or (from_h) add to the gates of some blocks of units and some texts: integer sums, which stay in registers,
+ * times their scale. first: the number of the first block. */
 TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, state *const *states, int32_t first,
                             const int texts, const int blocks, const int from_h, float by) {
     ints sum[4 * (TEXTS > BLOCKS ? TEXTS : BLOCKS)], x[TEXTS];
@@ -1683,7 +1682,7 @@ TARGET FAST void NAME(multiply)(const edge_lstm *m, const unsigned char *w, int3
     }
 }
 
-/* fp32: gates (+)= sum of x[k] · w[k], in the order of k. */
+/* fp32: compute the gates, or add to them, the sum of x[k] · w[k] in the order of k. */
 TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *packed, const float *x, int32_t inputs,
                                       float *gates, const int add) {
     const float *w = (const float *)(const void *)packed, *end = gates + 4 * m->units;
@@ -1697,7 +1696,7 @@ TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *p
     }
 }
 
-/* The least or the most of a vector's floats. */
+/* Return the largest or the smallest of a vector's floats. */
 TARGET FAST float NAME(fold)(floats v, const int most) {
     float x[LANES];
     memcpy(x, &v, sizeof x);
@@ -1706,7 +1705,7 @@ TARGET FAST float NAME(fold)(floats v, const int most) {
     return x[0];
 }
 
-/* The gates → c and h, what the head reads of them, and h rounded for the next step. */
+/* Compute c and h from the gates, what the head reads of h, and h rounded for the next step. */
 TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
     floats low = SET(0.0f), high = SET(0.0f);
 #define GATE(i) (NAME(load)(s->gates + 4 * j + (i)*LANES) + NAME(load)(bias + 4 * j + (i)*LANES))

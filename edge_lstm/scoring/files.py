@@ -36,9 +36,8 @@ LOW_MEMORY_LIMITS = (256, 2**16)
 class RunOptions:
     """How a run is made; none of it changes a label or a probability.
 
-    workers: at most so many processes, with the native engine threads; None for as many as the cores this
-        process may use. No more are started than the work can use, and none where this process alone is as
-        soon done.
+    workers: at most so many processes, or threads with the native engine; None for as many as the cores this
+        process may use. No more are started than the work can use.
     low_memory: one worker, small chunks, and no arena (see Classifier.load), for devices.
     chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
     batch_size: texts in one run of the model; None: what is fastest.

@@ -38,10 +38,8 @@ _worker: Worker  # of a worker's process
 
 
 class Pool:
-    """Scores chunks with at most ``workers`` processes (None: as many as there are cores for this one), or in
-    this one where that is as soon done or none can be started. A context: its processes end with it.
-
-    in_threads: with threads of this process.
+    """Scores chunks with at most ``workers`` processes or threads (None: as many as there are cores for this
+    process), or in this one where that is as soon done or none can be started. A context: they end with it.
     """
 
     def __init__(self, worker: Worker, workers: int | None, in_threads: bool = False) -> None:

@@ -138,10 +138,8 @@ def _written(rows: Iterable[Iterable[Any]], dialect: Dialect) -> str:
     """Return rows as lines. The module quotes what may end a line: before Python 3.13 a carriage return only
     where lines end with one."""
     lines: list[str] = []
-    writer = csv.writer(
-        SimpleNamespace(write=lines.append), delimiter=dialect.delimiter, lineterminator="\r\n"
-    )
-    writer.writerows(rows)
+    sink = SimpleNamespace(write=lines.append)
+    csv.writer(sink, delimiter=dialect.delimiter, lineterminator="\r\n").writerows(rows)
     return "".join(lines if dialect.newline == "\r\n" else [line[:-2] + "\n" for line in lines])
 
 

@@ -56,7 +56,7 @@ def table() -> str:
     for name, parts in (("LOWER", [packed(*r) for r in ranges]), ("AROUND_SIGMA", map(digits, runs))):
         text = "".join(parts)
         assert "??" not in text, "it might be a trigraph"
-        lines = [text[i : i + 102].replace("\\", "\\\\") for i in range(0, len(text), 102)]
+        lines = [text[i : i + 112].replace("\\", "\\\\") for i in range(0, len(text), 112)]
         quoted = "\n".join('    "' + line.replace('"', '\\"') + '"' for line in lines)
         source += f"static const char {name}[] =\n{quoted};\n"
     return source
