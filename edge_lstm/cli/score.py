@@ -32,7 +32,7 @@ _FIRST_ERRORS = 3
 
 
 _ALONE = "Write only abstained rows, with the label left out in `predicted`: for a person to label."
-_WORKERS = "Processes to start, at most; on Windows there is one.  [default: the cores this process may use]"
+_WORKERS = "Processes (native: threads) at most; on Windows one process.  [default: the cores it may use]"
 _RESUME = "Go on where an interrupted run stopped; from the start if there is none."
 _FORMAT = "Of the output.  [default: by suffix, else that of the input]"
 _ENGINE = (
