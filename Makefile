@@ -16,10 +16,19 @@ PYTEST_FLAGS ?= -m "not slow"
 TEST_PROCESSES ?= 2
 PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
-.PHONY: demo test lint types pytest device-test docs outputs release model words bench emulated clean
+.PHONY: demo test lint types pytest device-test docs outputs release wheels model words bench emulated clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/demo
 	$(BIN)/edge-lstm quickstart
+
+# What the demo needs; without --quiet, since it takes minutes.
+$(VENV)/demo: pyproject.toml
+	@echo "Installing edge-lstm, PyTorch, ONNX, ONNX Runtime, scikit-learn and Matplotlib into $(VENV)."
+	@echo "With PyTorch for the CPU: a download of 300 MB, 1.3 GB on disk. On Linux x86-64 pip takes the CUDA"
+	@echo "build, several GB, unless PIP_EXTRA_INDEX_URL names the CPU build (see Makefile)."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[demo]'
+	touch $@
 
 test: lint types pytest device-test
 
@@ -89,6 +98,16 @@ release:
 	$(PYTHON) tools/release.py install dist
 	$(MAKE) docs
 
+# The wheels of edge-lstm-native for this system, each tried where it is built; 'python tools/wheels.py' builds those of
+# all systems, with zig. RISC-V is emulated.
+ARCHS ?= auto
+WHEELS_VENV := .venv-wheels
+wheels:
+	$(if $(filter riscv64,$(ARCHS)),sudo apt-get install --yes qemu-user-static binfmt-support)
+	$(PYTHON) -m venv $(WHEELS_VENV)
+	$(WHEELS_VENV)/$(SCRIPTS)/python -m pip install $(PIP_FLAGS) cibuildwheel==4.3.5
+	$(WHEELS_VENV)/$(SCRIPTS)/python -m cibuildwheel engine/python --archs "$(ARCHS)" --output-dir dist
+
 # The embedded model and the small one of the examples from raw reviews, unattended: students of the labels in
 # export/sentiment, which need no transformer. Goes on where it was interrupted. EDGE_LSTM_DATA names the
 # archive's folder.
@@ -113,12 +132,11 @@ words: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
 
-# The device wheel on emulated CPUs: its answers against this one's, and instructions a token. Needs Debian's
-# qemu-user, and for ARM debootstrap and root; minutes a CPU.
+# The device wheel on emulated CPUs: its answers against this one's. Needs Debian's qemu-user, and for ARM debootstrap
+# and root; minutes a CPU.
 emulated: $(VENV)/installed
-	$(BIN)/python tools/emulated.py prepare
-	$(BIN)/python tools/emulated.py check
-	$(BIN)/python tools/emulated.py count
+	$(BIN)/python tools/emulated.py
+	$(BIN)/python -m pytest -m emulated tests/end_to_end/test_emulated.py
 
 clean:
 	rm -rf $(VENV) $(DEVICE_VENV) $(DOCS_VENV) $(RELEASE_VENV) build dist out

@@ -7,7 +7,7 @@ how many of some labelled texts that the network did not learn from are answered
 and how many of these answers are wrong (El-Yaniv & Wiener 2010).
 
 Few texts say little of so small a share. A threshold counts only where the true share of wrong answers is
-below the wanted one with 90 % confidence: Clopper & Pearson's one-sided bound (1934), as in selective
+below the given one with 90 % confidence: Clopper & Pearson's one-sided bound (1934), as in selective
 classification with guaranteed risk (Geifman & El-Yaniv 2017). It is not corrected for the choice among the
 curve's points, which are nearly the same texts. The thresholds for unfamiliar texts are found alike.
 """
@@ -53,7 +53,7 @@ class RiskCoverage:
 
     data: what the texts are, for people; texts: how many. points: by rising threshold; the first has all
         texts.
-    default: the share of wrong answers that is wanted where nothing else is asked for, or None: every text
+    default: the share of wrong answers that is allowed where nothing else is asked for, or None: every text
         is answered.
     sha256: text.texts_digest of the texts, or None where it was not kept.
     unfamiliar: see cost_thresholds, of the same texts; empty where they are too few.
@@ -89,24 +89,24 @@ class RiskCoverage:
                 points.append(Point(threshold, answered, int(wrong[is_answered].sum())))
         return cls(data, len(truth), tuple(points))
 
-    def threshold(self, wanted: float) -> float:
-        """The lowest threshold from which on at most the share ``wanted`` of the answers is wrong.
+    def threshold(self, share: float) -> float:
+        """The lowest threshold from which on at most the share ``share`` of the answers is wrong.
 
-        DataError where ``wanted`` is no share, or the texts cannot show so little.
+        DataError where ``share`` is not between 0 and 1, or the texts cannot show so little.
         """
-        check_abstain(wanted)
-        point = self.promised(wanted)
+        check_abstain(share)
+        point = self.promised(share)
         if point is None:
             raise DataError(
-                f"{self.texts:,} texts ({self.data}) do not show from where on at most {wanted:.3g} of the "
-                f"answers are wrong, {self.least:.2g} is the least that they show; ask for that or more, or "
-                f"export with --data and more labelled texts ({fewest_texts(wanted):,} at least)"
+                f"{self.texts:,} texts ({self.data}) give no threshold for --abstain {share:.3g}, only for "
+                f"{self.least:.2g} or more; ask for that, or export with --data and more labelled texts "
+                f"({fewest_texts(share):,} at least)"
             )
         return point.threshold
 
-    def promised(self, wanted: float) -> Point | None:
+    def promised(self, share: float) -> Point | None:
         """The point that :meth:`threshold` takes; None where there is none."""
-        return _first_below(self, wanted)
+        return _first_below(self, share)
 
     @functools.cached_property
     def least(self) -> float:
@@ -127,7 +127,7 @@ class RiskCoverage:
     def from_dict(cls, values: Any) -> RiskCoverage:
         """The inverse of :meth:`to_dict`. ValueError, KeyError or TypeError where it is no curve."""
         if not isinstance(values, dict) or not isinstance(values["points"], list):
-            raise TypeError("its risk-coverage curve is no object with points")
+            raise TypeError("its risk-coverage curve is not an object with points")
         texts, default, data = values["texts"], values.get("default"), values["data"]
         digest = values.get("sha256")
         points = tuple(Point(*point) for point in values["points"])
@@ -139,14 +139,14 @@ class RiskCoverage:
                 and 0 < point.answered < before.answered
                 and 0 <= point.wrong <= min(point.answered, before.wrong)
             ):
-                raise ValueError("its risk-coverage curve has points in no order")
+                raise ValueError("its risk-coverage curve has points out of order")
             before = point
         if type(texts) is not int or not isinstance(data, str) or not points or points[0].answered != texts:
-            raise ValueError("its risk-coverage curve does not begin with all of its texts")
+            raise ValueError("its risk-coverage curve does not begin at full coverage")
         if default is not None and (type(default) is not float or not 0 < default < 1):
-            raise ValueError("the wrong answers it allows are no share")
+            raise ValueError("its default --abstain is not above 0 and below 1")
         if digest is not None and type(digest) is not str:
-            raise ValueError("the digest of its risk-coverage curve's texts is no text")
+            raise ValueError("the digest of its risk-coverage curve's texts is not a string")
         unfamiliar = check_thresholds(values.get("unfamiliar", []))
         return cls(data, texts, points, default, digest, unfamiliar)
 
@@ -171,7 +171,7 @@ def check_thresholds(values: Any) -> tuple[tuple[float, float], ...]:
     """Return a model file's :func:`cost_thresholds`. ValueError or TypeError where they are none."""
     thresholds = tuple((share, threshold) for share, threshold in values)
     if not all(type(share) is float and type(value) in (int, float) for share, value in thresholds):
-        raise TypeError("its thresholds of unfamiliar texts are no numbers")
+        raise TypeError("its thresholds of unfamiliar texts are not numbers")
     for (share, value), (larger, lower) in itertools.pairwise([(0.0, math.inf), *thresholds]):
         if not (share < larger < 1 and 0 <= lower <= value and math.isfinite(lower)):
             raise ValueError("its thresholds of unfamiliar texts are in no order")
@@ -204,13 +204,10 @@ def unfamiliar_threshold(curve: RiskCoverage | None, model: object, share: float
     return reached[-1]
 
 
-def check_abstain(wanted: float) -> None:
+def check_abstain(share: float) -> None:
     """DataError unless it can be the share of answers that may be wrong."""
-    if not 0 < wanted < 1:
-        raise DataError(
-            f"the share of answers that may be wrong is above 0 and below 1, not {wanted:g}; "
-            "for 2 %, give --abstain 0.02"
-        )
+    if not 0 < share < 1:
+        raise DataError(f"--abstain must be above 0 and below 1, not {share:g}; for 2 %, give 0.02")
 
 
 def chosen_threshold(
@@ -221,22 +218,22 @@ def chosen_threshold(
     DataError.
     """
     if abstain is not None and threshold is not None:
-        raise DataError("--abstain finds the threshold by itself; leave it out, or --threshold")
+        raise DataError("--abstain and --threshold exclude each other; give one of them")
     if threshold is not None:
         if not 0 <= threshold <= 1:
-            raise DataError(f"the threshold must lie between 0 and 1, not at {threshold}")
+            raise DataError(f"the threshold must be from 0 to 1, not {threshold}")
         return threshold
-    wanted = abstain if abstain is not None or curve is None else curve.default
-    if wanted is None:
+    share = abstain if abstain is not None or curve is None else curve.default
+    if share is None:
         return 0.0
-    check_abstain(wanted)
+    check_abstain(share)
     if curve is None:
         raise DataError(
-            f"{model} has no risk-coverage curve for --abstain; export it again, with --data LABELLED where "
-            "its checkpoint has none, or give --threshold"
+            f"{model} has no risk-coverage curve for --abstain; export it again with --data LABELLED, or "
+            "give --threshold"
         )
     try:
-        return curve.threshold(wanted)
+        return curve.threshold(share)
     except DataError as error:
         raise DataError(f"{model}: {error}") from None
 
@@ -259,22 +256,20 @@ def reach(probabilities: npt.NDArray[np.float32], thresholds: Sequence[float]) -
 def check_top(k: int, labels: int) -> None:
     """DataError where the ``k`` most probable of so many labels cannot be given."""
     if not 1 <= k <= labels:
-        raise DataError(
-            f"the model has {labels} labels, so the top {k} cannot be given; ask for 1 to {labels}"
-        )
+        raise DataError(f"--top must be from 1 to {labels}, the number of labels, not {k}")
 
 
-def fewest_texts(wanted: float) -> int:
+def fewest_texts(share: float) -> int:
     """Texts, all answered right, that show a share of wrong answers of at most ``wanted``."""
-    return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-wanted))
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-share))
 
 
 @functools.lru_cache(maxsize=64)
-def _first_below(curve: RiskCoverage, wanted: float) -> Point | None:
+def _first_below(curve: RiskCoverage, share: float) -> Point | None:
     """The first point whose share of wrong answers is at most ``wanted``, with confidence."""
     for point in curve.points:
         wrong, answered = point.wrong, point.answered  # no bound is below the share itself
-        if wrong <= wanted * answered and tail(wrong, answered, wanted) <= 1 - CONFIDENCE:
+        if wrong <= share * answered and tail(wrong, answered, share) <= 1 - CONFIDENCE:
             return point
     return None
 

@@ -95,9 +95,9 @@ def own_descriptor(path: str | Path) -> int | None:
     except OSError:  # the working folder was removed
         current = Path(path)
     for _ in range(_MOST_LINKS):
-        found = _OWN_DESCRIPTOR.fullmatch(os.path.normpath(current))
-        if found:
-            return int(found[1])
+        match = _OWN_DESCRIPTOR.fullmatch(os.path.normpath(current))
+        if match:
+            return int(match[1])
         try:
             current = current.parent / current.readlink()
         except OSError:
@@ -148,18 +148,18 @@ def check_writable(path: Path, *, parents: bool = False) -> None:
         raise OutputError(f"cannot write {path}: no permission in {folder}; choose another folder")
 
 
-def check_distinct(written: Iterable[str | Path], read: Iterable[str | Path] = ()) -> None:
+def check_distinct(written: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
     """Raises DataError where an output is one of the inputs, or two outputs are one file.
 
     A name counts as another one's file also through links. Streams are nobody's file.
     """
-    inputs = {key for name in read for key in _file_keys(name)}
+    input_keys = {key for name in inputs for key in _file_keys(name)}
     outputs: set[str | tuple[int, int]] = set()
     for name in written:
         if is_stream(name):
             continue
         keys = _file_keys(name)
-        if not inputs.isdisjoint(keys):
+        if not input_keys.isdisjoint(keys):
             raise DataError(f"the output {name} is one of the inputs; choose another output")
         if not outputs.isdisjoint(keys):
             raise DataError(f"two outputs are one file, {name}; choose another name for one")

@@ -71,7 +71,7 @@ def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> s
             dots = np.minimum(times, slowest)
             axes.plot(tokens, dots, ".", color=colour, alpha=0.5, markersize=6, clip_on=False)
             axes.plot((0, longest), (start, start + slope * longest), color=colour, linewidth=1.8)
-        axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens of the text")
+        axes.set(xlim=(0, longest * 1.01), ylim=(0, slowest), xlabel="tokens per text")
         axes.yaxis.set_major_formatter(EngFormatter("s"))
         axes.grid(visible=False, axis="x")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

@@ -157,7 +157,7 @@ class Classifier:
         """Load a model file.
 
         path: the file; None for the embedded model.
-        engine: ``onnxruntime``, or ``native``, with edge-lstm[native], whose probabilities are within 1e-6 of
+        engine: ``onnxruntime``, or ``native``, with edge-lstm-native, whose probabilities are within 1e-6 of
             ONNX Runtime's; None for what the variable EDGE_LSTM_ENGINE says, else onnxruntime.
         threads: threads inside one run. The network is small: a second thread rarely helps.
         provider: a CPU execution provider of the installed ONNX Runtime.
@@ -287,8 +287,8 @@ class Classifier:
         self, statuses: Sequence[Any], answers: npt.NDArray[np.float32], threshold: float
     ) -> Iterator[Prediction]:
         abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
-        kept = self.model.thresholds
-        thresholds = None if kept is None else dict(zip(self.labels, kept))
+        values = self.model.thresholds
+        thresholds = None if values is None else dict(zip(self.labels, values))
         for status, best, row, left_out in zip(
             statuses, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
         ):
@@ -366,9 +366,7 @@ def _check_texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, (str, bytes)):
         raise TypeError("texts must be a list of strings, not one string; write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a data frame: its items are column names
-        raise TypeError(
-            f"texts must be a list of strings, not a {type(texts).__name__}; give one of its columns"
-        )
+        raise TypeError(f"texts must be a list of strings, not a {type(texts).__name__}; give a column")
     texts = list(texts)
     for i, text in enumerate(texts):
         if not isinstance(text, str):
@@ -407,9 +405,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
     except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
         reason = first_line(error)
         if provider != DEFAULT_PROVIDER:
-            raise ProviderError(
-                f"{provider} cannot load {model.path}: {reason}; use {DEFAULT_PROVIDER}"
-            ) from error
+            raise ProviderError(f"{provider} cannot load {model.path}: {reason}; leave it out") from error
         raise ModelFileError(
             f"{_onnxruntime_name()} cannot load {model.path}: {reason}; upgrade onnxruntime"
         ) from error
@@ -450,7 +446,7 @@ def _check_room_for(threads: int) -> None:
             started[-1].start()
     except RuntimeError:
         raise ProviderError(
-            f"the system does not let this process start {threads} more threads; use fewer --threads, "
+            f"cannot start {threads} more threads; use fewer --threads, "
             "or raise its limit (ulimit -u, pids.max)"
         ) from None
     finally:

@@ -105,9 +105,9 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
             effect=_log_odds(base, column, several) - _log_odds(predictions[row], column, several),
             probability=predictions[row][column],
             known=token.known,
-            read=read,
+            read=is_within,
         )
-        for token, row, read in zip(tokens, row_of, is_read)
+        for token, row, is_within in zip(tokens, row_of, is_read)
     ]
     return Explanation(
         text=text,
@@ -126,5 +126,5 @@ def _log_odds(probabilities: Sequence[float], column: int, several: bool) -> flo
     The others are added up: 1 - p has no digits left near p = 1.
     """
     p = probabilities[column]
-    others = 1 - p if several else math.fsum(q for i, q in enumerate(probabilities) if i != column)
-    return math.log(max(p, SMALLEST_PROBABILITY)) - math.log(max(others, SMALLEST_PROBABILITY))
+    rest = 1 - p if several else math.fsum(q for i, q in enumerate(probabilities) if i != column)
+    return math.log(max(p, SMALLEST_PROBABILITY)) - math.log(max(rest, SMALLEST_PROBABILITY))

@@ -35,13 +35,19 @@ def missing_package(
     error: ImportError, extra: str | None = None, what: str = "this"
 ) -> MissingPackageError | None:
     """The error that says which extra to install, or None where the import failed for another reason."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+        return MissingPackageError(
+            "onnxruntime is not installed; where there is none for this machine, use the native engine: "
+            "--engine native, or EDGE_LSTM_ENGINE=native"
+        )
     extras = [name for name in ([extra] if extra else EXTRAS) if error.name in EXTRAS[name]]
     # 'torch._C' missing is a broken torch, not a missing one.
     if not isinstance(error, ModuleNotFoundError) or not extras:
         return None
-    return MissingPackageError(
-        f"{what} needs {error.name}; install with: pip install 'edge-lstm[{extras[0]}]'"
-    )
+    source = f"'edge-lstm[{extras[0]}]'"
+    if extras[0] == "native":
+        source = "./engine/python, in a clone of edge-lstm"
+    return MissingPackageError(f"{what} needs {error.name}; run: pip install {source}")
 
 
 def check_installed(extra: str, what: str) -> None:

@@ -1,8 +1,8 @@
 """How unlike the texts that the model learnt from a text is: a score, for which the model file has thresholds
 (answering.py).
 
-The score is a sum of two numbers from 0 to 1, the second at half its weight. They need nothing of the model file
-but what every engine gives:
+The score is a sum of two numbers from 0 to 1, the second at half its weight. They need nothing of the model
+file but what every engine gives:
 
 - how undecided the labels are: the Rényi entropy of order 1/2 of their probabilities over its largest value.
   Unlike Shannon's it sees how much is left for the many unlikely labels;

@@ -90,8 +90,8 @@ def available_cores(root: Path = Path("/")) -> int:
 def memory_to_use(root: Path = Path("/")) -> int | None:
     """Bytes that this process may use at most: the machine's or its control group's; None: unknown."""
     total = sizes(read_text(root / "proc/meminfo")).get("MemTotal", _physical_memory(root))
-    known = (total, _memory_limit(root))
-    return min((size for size in known if size is not None), default=None)
+    limits = (total, _memory_limit(root))
+    return min((size for size in limits if size is not None), default=None)
 
 
 def _usable_cores() -> int:

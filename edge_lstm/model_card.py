@@ -19,8 +19,8 @@ from edge_lstm.printable import listed, printable, shorten
 _MANY_LABELS = 20  # so many are listed
 # What the file of the package cannot say of itself: no key of the metadata holds it.
 _EMBEDDED_LIMITS = (
-    "It was trained on English film reviews. On other texts, or a word or two, predictions are worth less.",
-    "Negation is its weak spot: it takes “It is far from perfect.” for positive.",
+    "It was trained on English film reviews. On other texts, or on one or two words, it is less accurate.",
+    "Negation misleads it: “It is far from perfect.” is classified as positive.",
 )
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 # Keys of the metadata that become rows and columns, scores for one label per text and for several.
@@ -39,9 +39,9 @@ _BY_LABEL = ("precision", "recall", "f1", "texts")
 def model_card(model: ModelFile) -> str:
     """The card of a model file, Markdown with YAML front matter: model_card.md, filled in."""
     is_embedded = model.path == embedded_model()
-    publish = "The file does not say. Add it here and as `license:` in the front matter before you publish."
+    publish = "Not stated in the file. Add it here and as `license:` in the front matter before publishing."
     subwords = f" and {len(model.tokenizer.pieces):,} subwords" if model.tokenizer.pieces else ""
-    several = ", and it has every label that reaches the threshold of that label" if model.thresholds else ""
+    several = ", and every label whose probability reaches its threshold" if model.thresholds else ""
     training = [*_rows(model.network, _NETWORK), *_rows(model.training, _TRAINING)]
     int8 = [(f"int8: {name}", text) for name, text in _rows(model.quantization or {}, _INT8)]
     limits = [*(_EMBEDDED_LIMITS if is_embedded else ()), *_limits(model)]
@@ -56,9 +56,9 @@ def model_card(model: ModelFile) -> str:
         labels=listed([f"`{_code(label)}`" for label in model.labels], _MANY_LABELS),
         several=several,
         length=model.tokenizer.length,
-        data=_table(("", ""), _rows(_part(model.training, "data"), _DATA)) or "The file does not say.",
+        data=_table(("", ""), _rows(_part(model.training, "data"), _DATA)) or "Not stated in the file.",
         accuracy="\n\n".join(_accuracy(model)),
-        training=_table(("", ""), [*training, *int8]) or "The file does not say.",
+        training=_table(("", ""), [*training, *int8]) or "Not stated in the file.",
         limits="\n".join(f"- {line}" for line in limits),
         licence="MIT." if is_embedded else publish,
         file=_code(model.path.name),
@@ -88,31 +88,31 @@ def _measured(model: ModelFile) -> dict[str, Mapping[str, Any]]:
 def _accuracy(model: ModelFile) -> Iterator[str]:
     measured, measure = _measured(model), "`edge-lstm evaluate MODEL FILE`"
     if not measured:
-        yield f"The file does not say. Measure it: {measure}."
+        yield f"Not stated in the file. Measure it: {measure}."
         return
     yield _scores("of", measured, ("texts", *_score_keys(model), "interval"))
     title, scores = next(iter(measured.items()))
     if by_label := _scores("label", _part(scores, "labels"), _BY_LABEL):
-        yield f"Of the {title} texts, by label:"
+        yield f"By label, on the {title} texts:"
         yield by_label
     if model.quantization:
-        yield f"Measured in float32, before the network was quantized; {measure} measures this file."
+        yield f"Measured in float32, before quantization; {measure} measures this file."
     if (curve := model.abstention) is not None:
         yield (
-            f"Unsure predictions can be left out (`--abstain`), by a risk-coverage curve of {curve.texts:,} "
-            "labelled texts that the network was not trained on. It holds for texts like these."
+            f"The model can abstain on unsure texts (`--abstain`), by its risk-coverage curve of "
+            f"{curve.texts:,} labelled texts that it was not trained on. The curve holds for similar texts."
         )
 
 
 def _limits(model: ModelFile) -> Iterator[str]:
     warnings = model.training.get("warnings")
     yield from filter(None, map(_cell, warnings if isinstance(warnings, list) else ()))
-    other = "may get none of them, or some all the same" if model.thresholds else "gets one of them"
-    yield f"It knows these labels and no others: a text that belongs to none of them {other}."
-    unknown = "are read as subwords" if model.tokenizer.pieces else "tell it nothing"
-    yield f"Words outside its vocabulary {unknown}; a text without anything it knows is `unknown_words`."
+    other = "gets none of them, or a wrong one" if model.thresholds else "gets a wrong one"
+    yield f"It knows these labels only: a text that belongs to none of them {other}."
+    unknown = "are read as subwords" if model.tokenizer.pieces else "are ignored"
+    yield f"Words outside its vocabulary {unknown}; a text without known words is `unknown_words`."
     if model.quantization:
-        yield "int8 gives the same bits on every x86 CPU with AVX2 or later; on others they are within 0.001."
+        yield "int8 answers are bit-identical on x86 CPUs with AVX2 or later, and within 0.001 on others."
 
 
 def _rows(part: Mapping[str, Any], keys: Sequence[str]) -> list[tuple[str, str]]:
@@ -140,7 +140,7 @@ def _title(key: str) -> str:
 def _cell(value: Any, depth: int = 2) -> str:
     """A text, a number (a share in %), or what lists and mappings hold of them; empty for anything else."""
     if _is_number(value):
-        return f"{value:.2%}" if isinstance(value, float) else f"{value:,}"
+        return f"{value:.2%}" if isinstance(value, float) and value <= 1 else f"{value:,}"
     if isinstance(value, str):
         return _text(value)
     inner: list[str] = []

@@ -149,9 +149,7 @@ def read_file(path: Path) -> bytes:
                 data += more
                 size = max(size, len(data))
         if size > MAX_FILE_BYTES:
-            raise NotAModelFileError(
-                f"{path} is too large for a model file; give a file made by 'edge-lstm export'"
-            )
+            raise NotAModelFileError(f"{path} is too large; give a file made by 'edge-lstm export'")
         return data
     except FileNotFoundError:
         raise DataError(f"no model file at {path}; make one with 'edge-lstm export'") from None
@@ -179,7 +177,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DamagedModelFileError(
-            f"{path}: what it holds does not fit together ({reason[:200]}); copy or export it again"
+            f"{path}: its parts do not fit together ({reason[:200]}); copy or export it again"
         ) from None
     return model
 
@@ -193,9 +191,7 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
     except onnx_file.OnnxFileError as error:
         if onnx_file.producer_of(data) == PRODUCER:
             raise DamagedModelFileError(f"{path} is cut short or damaged ({error}); copy it again") from None
-        raise NotAModelFileError(
-            f"{path} is not an ONNX file; give a model file made by 'edge-lstm export'"
-        ) from None
+        raise NotAModelFileError(f"{path} is not an ONNX file; give one of 'edge-lstm export'") from None
     if KEY_FORMAT not in onnx.metadata:
         if onnx.producer == PRODUCER:
             raise DamagedModelFileError(f"{path} is cut short: its metadata is missing; copy it again")
@@ -205,9 +201,7 @@ def _parse_whole(data: bytes, path: Path) -> onnx_file.OnnxFile:
         )
     _check_format(onnx.metadata[KEY_FORMAT], path)
     if _digest(data[:-DIGEST_DIGITS]) != data[-DIGEST_DIGITS:]:
-        raise DamagedModelFileError(
-            f"{path} was cut short or changed after it was written; copy or export it again"
-        )
+        raise DamagedModelFileError(f"{path} was cut short or changed after export; copy or export it again")
     return onnx
 
 
@@ -253,7 +247,7 @@ def _check_format(version: str, path: Path) -> None:
     """Raise where a file is of another format than this version reads."""
     if not _FORMAT.fullmatch(version):
         raise DamagedModelFileError(
-            f"{path}: format version {version[:20]!r} is not a number; export it again"
+            f"{path}: format version {version[:20]!r} is not numeric; export it again"
         )
     if int(version) > FORMAT_VERSION:
         raise NewerFormatError(
@@ -273,7 +267,7 @@ def _check_input(graph: onnx_file.Graph, path: Path) -> int:
             return length
     asks = ", ".join(f"{value.name} {value.dtype} {list(value.shape)}" for value in inputs) or "nothing"
     raise NotAModelFileError(
-        f"{path} asks for another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "
+        f"{path} has another input ({asks[:200]}); a model file takes {INPUT_NAME} int32 "
         "[batch, length]: make one with 'edge-lstm export'"
     )
 

@@ -152,7 +152,7 @@ def parse(data: bytes) -> OnnxFile:
     something twice: readers differ in which of the two they take.
     """
     ir_version, producer, graph = 0, "", b""
-    others: list[int] = []
+    unexpected: list[int] = []
     opsets: dict[str, int] = {}
     metadata: dict[str, str] = {}
     for number, value in _fields(data):
@@ -177,8 +177,8 @@ def parse(data: bytes) -> OnnxFile:
                 raise OnnxFileError(f"metadata key {key[:40]!r} is there twice")
             metadata[key] = _text(entry.get(2, b""))
         elif number not in _TEXT_FIELDS:
-            others.append(number)
-    return OnnxFile(ir_version, producer, opsets, metadata, graph, tuple(others))
+            unexpected.append(number)
+    return OnnxFile(ir_version, producer, opsets, metadata, graph, tuple(unexpected))
 
 
 def producer_of(data: bytes) -> str:
@@ -195,7 +195,7 @@ def producer_of(data: bytes) -> str:
 
 
 def _tensor(data: bytes) -> Tensor:
-    name, element, dims, held, elsewhere = "", 0, [], None, False
+    name, element, dims, raw_bytes, elsewhere = "", 0, [], None, False
     for number, value in _fields(data):
         if number == 1 and isinstance(value, int):
             dims.append(value)
@@ -209,13 +209,13 @@ def _tensor(data: bytes) -> Tensor:
         elif number == 8:
             name = _text(value)
         elif number == 9:
-            held = len(_bytes(value))
+            raw_bytes = len(_bytes(value))
         elif number in (3, 13, 14):  # segment, external_data, data_location
             elsewhere = True
     if len(dims) > MAX_AXES:
         raise OnnxFileError("a constant of too many axes")
     dtype, size = ELEMENT_TYPES.get(element, (f"type {element}", 0))
-    return Tensor(name, dtype, tuple(dims), size * math.prod(dims), None if elsewhere else held)
+    return Tensor(name, dtype, tuple(dims), size * math.prod(dims), None if elsewhere else raw_bytes)
 
 
 def _node(data: bytes) -> Node:

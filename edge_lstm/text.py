@@ -119,8 +119,8 @@ def spaceless(word: str) -> bool:
 
 def _mark_table(marks: Sequence[str]) -> bytes:
     """The bytes table of the rule pieces-1: what is no mark of the vocabulary becomes a space."""
-    others = "".join(mark for mark in MARKS if mark not in marks) + _ASCII_SPACES
-    return bytes.maketrans(others.encode(), b" " * len(others))
+    separators = "".join(mark for mark in MARKS if mark not in marks) + _ASCII_SPACES
+    return bytes.maketrans(separators.encode(), b" " * len(separators))
 
 
 def split_marks(text: str, marks: Sequence[str] = MARKS) -> list[str]:
@@ -352,14 +352,15 @@ class Tokenizer:
             pieces = [piece for piece in _pieces(text) if piece]
             return len(pieces), sum(map(self._ids.__contains__, pieces))
         every = _split_marks(text, self._table, self._marks)
-        others = [word for word in every if word not in self._ids]
-        words, known = len(every), len(every) - len(others)
-        for word in others:
+        unknown = [word for word in every if word not in self._ids]
+        words, in_vocabulary = len(every), len(every) - len(unknown)
+        for word in unknown:
             if word.isascii() or not spaceless(decoded := word.decode("utf-8", "surrogatepass")):
                 continue
             parts = self._parts(decoded)
-            words, known = words - 1 + len(parts), known + sum(piece is not None for _, _, piece in parts)
-        return words, known
+            words += len(parts) - 1
+            in_vocabulary += sum(piece is not None for _, _, piece in parts)
+        return words, in_vocabulary
 
     def to_metadata(self) -> dict[str, Any]:
         """The rule in words and numbers, for the model file: enough to re-implement it."""

@@ -144,10 +144,10 @@ def foreign() -> bytes:
     return helper.make_model(made, producer_name="pytorch").SerializeToString()
 
 
-CHANGED = "changed after it was written"
-APART = "does not fit together"
+CHANGED = "changed after export"
+APART = "do not fit together"
 UNSUPPORTED = "is not supported"
-OPERATOR = "is not one of a model's"
+OPERATOR = "is unexpected"
 # fmt: off
 DAMAGED = [
     # After the export, with the digest of before.
@@ -166,8 +166,8 @@ DAMAGED = [
     Hostile("a digest of another name", CHANGED, lambda: DATA.replace(b".digest", b".dikest")),
     Hostile("bytes behind the digest", CHANGED, lambda: DATA + field(25, b"")),
     # Labels.
-    metadata("labels are a number", "no list of texts", labels="5"),
-    metadata("labels are null", "no list of texts", labels="null"),
+    metadata("labels are a number", "not a list of strings", labels="5"),
+    metadata("labels are null", "not a list of strings", labels="null"),
     metadata("no labels", "fewer than two", labels="[]"),
     metadata("one label", "fewer than two", labels='["pos"]'),
     metadata("three labels for two outputs", "another number of labels", labels='["a","b","c"]'),
@@ -177,11 +177,11 @@ DAMAGED = [
     metadata("a C1 control character in a label", "control character", labels='["neg","\u009bpos"]'),
     metadata("labels are no JSON", APART, labels="[1"),
     # Several labels per text.
-    thresholds("one threshold for two labels", "threshold for each label", [0.5]),
-    *(thresholds(f"a threshold of {value!r}", "not above 0 to 1", [0.5, value])
+    thresholds("one threshold for two labels", "one threshold per label", [0.5]),
+    *(thresholds(f"a threshold of {value!r}", "not in (0, 1]", [0.5, value])
       for value in (0, 1.5, True, "1")),
-    thresholds("thresholds are a text", "no list", "0.5"),
-    thresholds("thresholds in a list", "no list", [], several="[]"),
+    thresholds("thresholds are a text", "not a list", "0.5"),
+    thresholds("thresholds in a list", "not a list", [], several="[]"),
     thresholds("no thresholds", "not those of its network", [], several=None),
     thresholds("thresholds of one label per text", "not those of its network", [0.5, 0.5], network=network()),
     thresholds("a label that holds what joins labels", "holds '|'", [0.5, 0.5], labels='["neg|","pos"]'),
@@ -190,12 +190,12 @@ DAMAGED = [
     metadata("a vocabulary longer than the network's", "another size", vocabulary="\n".join([*WORDS, "x1"])),
     metadata("and a network that says so", "more words than the embedding",
              vocabulary="\n".join([*WORDS, "x1", "x2"]), network=network(num_words=len(WORDS) + 6)),
-    metadata("fewer lines than words", "more than its vocabulary's lines", tokenizer=subwords(words=10**6)),
+    metadata("fewer lines than words", "more words than its vocabulary", tokenizer=subwords(words=10**6)),
     metadata("a network of fewer words", "another size", network=network(num_words=7)),
     metadata("no tokenizer", "'edge_lstm.tokenizer' is missing", tokenizer=None),
     metadata("tokenizer settings are no JSON", APART, tokenizer="{"),
     metadata("no tokenizer settings", "missing", tokenizer="{}"),
-    metadata("tokenizer settings are a list", "no object", tokenizer="[]"),
+    metadata("tokenizer settings are a list", "not an object", tokenizer="[]"),
     metadata("subwords without their settings", "'words' is missing", tokenizer=tokenizer(rule="pieces-1")),
     *(metadata(f"{key} {value}", UNSUPPORTED, tokenizer=tokenizer(**{key: value}))
       for key, value in (("rule", "characters"), ("rule", "pieces-2"), ("lowercase", "turkish"),
@@ -204,10 +204,10 @@ DAMAGED = [
       for length in (0, 200_000_000, "600")),
     # The rest of the metadata.
     metadata("no network", "'edge_lstm.network' is missing", network=None),
-    metadata("network is no object", "network is no object", network="7"),
+    metadata("network is no object", "network is not an object", network="7"),
     metadata("units without number", "hidden", network=network(hidden="x")),
     metadata("no format", "its metadata is missing", format=None),
-    *(metadata(f"format {number[:5]}", "is not a number", format=number)
+    *(metadata(f"format {number[:5]}", "is not numeric", format=number)
       for number in ("1" * 5000, "١", "-1")),
     metadata("a later format", "upgrade", format=str(FORMAT_VERSION + 1)),
     metadata("an earlier format", "made by a version before 1.0; export it again", format="3"),
@@ -217,8 +217,8 @@ DAMAGED = [
     Hostile("a graph that is cut", "field cut short", lambda: edited(graph=MODEL.onnx.graph[:-70])),
     graph("external data", "not in the file", as_external),
     *(graph(f"a constant with {name}", says, lambda g, axes=axes: constant("embedding")(g).dims.extend(axes))
-      for name, says, axes in (("10^15 bytes", "as large as its shape", [10**9]),
-                               ("a negative size", "as large as its shape", [-1]),
+      for name, says, axes in (("10^15 bytes", "does not fit its shape", [10**9]),
+                               ("a negative size", "does not fit its shape", [-1]),
                                ("1,000 axes", "too many axes", [1] * 1_000))),
     graph("an embedding with fewer rows than words", "more words than the embedding",
           replaced("embedding", lambda e: e[:50])),
@@ -234,30 +234,30 @@ DAMAGED = [
             lambda: DATA[:20] + field(7, b"")[:1] + b"\xff" * 8 + b"\x0f"),
 ]
 HARMFUL = [
-    metadata("labels are a text", "no list of texts", labels='"ab"'),
-    metadata("labels are an object", "no list of texts", labels='{"a":1,"b":2}'),
-    metadata("labels are numbers", "no list of texts", labels="[0,1]"),
-    metadata("a label twice", "twice", labels='["a","a"]'),
+    metadata("labels are a text", "not a list of strings", labels='"ab"'),
+    metadata("labels are an object", "not a list of strings", labels='{"a":1,"b":2}'),
+    metadata("labels are numbers", "not a list of strings", labels="[0,1]"),
+    metadata("a label twice", "repeated", labels='["a","a"]'),
     metadata("a label that is a lone surrogate", "surrogate", labels='["a","\\ud800"]'),
     metadata("another rule for unknown words", "unknown_words", tokenizer=subwords(unknown_words="none")),
-    metadata("a word twice", "twice", vocabulary="\n".join([*WORDS[:-1], WORDS[0]])),
+    metadata("a word twice", "repeated", vocabulary="\n".join([*WORDS[:-1], WORDS[0]])),
     metadata("another length than the graph's", "another length", tokenizer=tokenizer(length=60)),
-    metadata("training is no object", "training is no object", training="[]"),
-    metadata("quantization is no object", "quantization is no object", quantization="[1]"),
-    metadata("int8 that says it is fp32", "quantization is not that of its graph", quantization=None),
-    metadata("NaN in the metadata", "NaN is no number", training='{"seed": NaN}'),
-    metadata("golden rows are a number", "no list", golden="7"),
+    metadata("training is no object", "training is not an object", training="[]"),
+    metadata("quantization is no object", "quantization is not an object", quantization="[1]"),
+    metadata("int8 that says it is fp32", "quantization does not fit its graph", quantization=None),
+    metadata("NaN in the metadata", "NaN is not a number", training='{"seed": NaN}'),
+    metadata("golden rows are a number", "not a list", golden="7"),
     *(metadata(f"a golden row {name}", says, golden=f'[{{"text":"",{rest}}}]')
-      for name, says, rest in (("of other ids", "id of no word", '"ids":[99999],"probabilities":[1,0]'),
-                               ("of three answers", "for each label", '"ids":[1],"probabilities":[1,0,0]'),
+      for name, says, rest in (("of other ids", "an unknown id", '"ids":[99999],"probabilities":[1,0]'),
+                               ("of three answers", "answer per label", '"ids":[1],"probabilities":[1,0,0]'),
                                ("without ids", "missing", '"probabilities":[1,0]'))),
     Hostile("a metadata key twice", "twice",
             lambda: edited(after=entry("edge_lstm.labels", '["pos","neg"]'))),
     Hostile("two graphs", "two graphs", lambda: edited(after=field(7, MODEL.onnx.graph))),
     Hostile("an opset twice", "two opsets", lambda: edited(after=field(8, field(1, b"") + field(2, 13)))),
-    Hostile("local functions", "not one of a model's", lambda: edited(after=field(25, field(1, b"Add")))),
+    Hostile("local functions", "is unexpected", lambda: edited(after=field(25, field(1, b"Add")))),
     Hostile("operators of another domain", "another domain", lambda: edited(opsets={"": 17, "com.evil": 1})),
-    *(graph(f"an input with {name}", "asks for another input", other_value("input", **changes))
+    *(graph(f"an input with {name}", "has another input", other_value("input", **changes))
       for name, changes in (("another name", {"name": "tokens"}),
                             ("another type", {"elem_type": TensorProto.INT64}),
                             ("another shape", {"shape": ["batch", 600, 1]}),

@@ -1,29 +1,22 @@
-"""Runs the device wheel on emulated CPUs and compares its answers with this machine's, without hardware.
+"""The device wheel on emulated CPUs: its answers can be compared with this machine's without hardware.
 
-    python tools/emulated.py prepare     once: packages, an arm64 Python (network; root for debootstrap)
-    python tools/emulated.py check       answers for at least 200 texts on every CPU, against this one
-    python tools/emulated.py count       instructions that ONNX Runtime executes for a text, per CPU
+    python tools/emulated.py    # once: packages, an arm64 Python (network; root for debootstrap)
+    pytest -m emulated tests/end_to_end/test_emulated.py
 
 Needs Debian's qemu-user; for ARM also debootstrap and dpkg. What it makes is kept in
 EDGE_LSTM_EMULATED, or in edge-lstm/emulated of the user's cache folder.
-
-Times under emulation say nothing of a real CPU; counts of instructions do say something: they are those
-the real CPU would execute, though not how many of them it executes in a nanosecond.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,33 +36,9 @@ ANSWER = """
 import json, sys
 from edge_lstm import Classifier
 request = json.load(sys.stdin)
-classifier = Classifier.load(request["model"])
+classifier = Classifier.load()
 for row in classifier.probabilities(request["texts"], batch_size=request["batch_size"]).tolist():
     print(" ".join(value.hex() for value in row))
-"""
-
-# Says where ONNX Runtime's code is in memory; with addresses not randomised, the same in every run.
-WHERE = """
-import sys
-from edge_lstm import Classifier
-Classifier.load(sys.argv[1])
-for line in open("/proc/self/maps"):
-    if "onnxruntime_pybind11_state" in line and line.split()[1].startswith("r-x"):
-        print(line.split()[0])
-"""
-
-# Marks the log with a system call before and after each text, once everything is warm.
-COUNT = """
-import json, os, sys
-from edge_lstm import Classifier
-request = json.load(open(sys.argv[1]))
-classifier = Classifier.load(request["model"])
-rows = [classifier.model.tokenizer.encode_text(text).ids for text in request["texts"]]
-classifier.probabilities_of(rows[:1], batch_size=1)
-for row in rows:
-    os.getppid()
-    classifier.probabilities_of([row], batch_size=1)
-    os.getppid()
 """
 
 
@@ -154,10 +123,10 @@ def check_prepared(cpu: Cpu, folder: Path) -> None:
     needed += [folder / f"arm64/usr/bin/python{ARM_PYTHON}"] if cpu.arm else []
     for path in needed:
         if not path.exists():
-            raise NotPreparedError(f"{path} is missing; run: python tools/emulated.py prepare")
+            raise NotPreparedError(f"{path} is missing; run: python tools/emulated.py")
 
 
-def command_for(cpu: Cpu | None, folder: Path, *options: str) -> tuple[list[str], dict[str, str]]:
+def command_for(cpu: Cpu | None, folder: Path) -> tuple[list[str], dict[str, str]]:
     """The command that starts Python on this CPU (None: the machine's own), and its environment."""
     packages = folder / ("packages-aarch64" if cpu and cpu.arm else "packages-x86_64")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "PYTHONHASHSEED": "0"}
@@ -167,16 +136,14 @@ def command_for(cpu: Cpu | None, folder: Path, *options: str) -> tuple[list[str]
     if cpu.arm:
         root = folder / "arm64"
         python = str(root / f"usr/bin/python{ARM_PYTHON}")
-        options = ("-L", str(root), *options)
-    return [cpu.emulator, "-cpu", cpu.name, *options, python, "-S"], environment
+        return [cpu.emulator, "-cpu", cpu.name, "-L", str(root), python, "-S"], environment
+    return [cpu.emulator, "-cpu", cpu.name, python, "-S"], environment
 
 
-def answers(
-    cpu: Cpu | None, folder: Path, texts: Sequence[str], model: Path | None = None, batch_size: int = 1
-) -> Answers:
+def answers(cpu: Cpu | None, folder: Path, texts: Sequence[str], batch_size: int = 1) -> Answers:
     """Return the probabilities of the texts on this CPU, exact to the bit: float64 [texts, labels]."""
     command, environment = command_for(cpu, folder)
-    request = {"texts": list(texts), "model": str(model) if model else None, "batch_size": batch_size}
+    request = {"texts": list(texts), "batch_size": batch_size}
     line = [*command, "-c", ANSWER]
     done = subprocess.run(
         line, input=json.dumps(request), capture_output=True, text=True, env=environment, check=False
@@ -228,119 +195,8 @@ def holds(cpu: Cpu, difference: Difference) -> bool:
     return difference.largest <= TOLERANCE and difference.far == 0
 
 
-def code_range(cpu: Cpu, folder: Path, model: Path) -> str:
-    """Where ONNX Runtime's code lies in the emulated process, as qemu's -dfilter takes it."""
-    command, environment = command_for(cpu, folder)
-    line = ["setarch", "-R", *command, "-c", WHERE, str(model)]
-    where = subprocess.run(line, capture_output=True, text=True, env=environment, check=True).stdout
-    low, high = (int(part, 16) for part in where.split()[0].split("-"))
-    return f"{low:#x}..{high - 1:#x}"
-
-
-def count_instructions(cpu: Cpu, folder: Path, model: Path, texts: Sequence[str]) -> list[int]:
-    """Instructions executed inside ONNX Runtime's own code for each text alone.
-
-    Debian's qemu-user has no plugins. Its log does as well: it lists the instructions of every block it
-    translates and every execution of a block, and a system call before and after each text marks where
-    the text begins and ends. Only code between two addresses is logged, which are known beforehand as
-    addresses are not randomised (setarch -R).
-    """
-    request = folder / "count.json"
-    request.write_text(json.dumps({"model": str(model), "texts": list(texts)}))
-    log = ("-d", "exec,nochain,in_asm,strace", "-dfilter", code_range(cpu, folder, model))
-    command, environment = command_for(cpu, folder, *log)
-    with subprocess.Popen(
-        ["setarch", "-R", *command, "-c", COUNT, str(request)], stderr=subprocess.PIPE, env=environment
-    ) as process:
-        stream = process.stderr
-        assert stream is not None
-        counts = count_between_marks(iter(lambda: stream.read(1 << 20), b""))
-    if process.returncode or len(counts) != len(texts):
-        counted = f"{len(counts)} of {len(texts)} texts counted"
-        raise RuntimeError(f"{cpu.name}: exit {process.returncode}, {counted}")
-    return counts
-
-
-_MARK = re.compile(rb"^\d+ getppid\(.*\n", re.MULTILINE)
-_TRANSLATED = re.compile(rb"^IN:.*\n0x0*([0-9a-f]+):.*\n(?:0x.*\n)*", re.MULTILINE)
-# Trace 0 is the first thread, which runs the network. ONNX Runtime has others, which wait, and poll now and
-# then: with them the counts differ from run to run, on a slow emulated CPU twofold.
-_EXECUTED = re.compile(rb"^Trace 0: .*\[[0-9a-f]+/0*([0-9a-f]+)/", re.MULTILINE)
-
-
-def count_between_marks(chunks: Iterable[bytes]) -> list[int]:
-    """qemu's log in pieces → instructions executed between each pair of marks."""
-    sizes: dict[bytes, int] = {}  # of a translated block, by the address of its first instruction
-    counts: list[int] = []
-    inside, total, rest = False, 0, b""
-    for chunk in chain(chunks, (b"Trace ",)):
-        # The list of a block's instructions is complete where the next execution begins.
-        whole, trace, after = (rest + chunk).rpartition(b"Trace ")
-        rest = trace + after
-        for i, part in enumerate(_MARK.split(whole)):
-            if i:
-                if inside:
-                    counts.append(total)
-                inside, total = not inside, 0
-            for block in _TRANSLATED.finditer(part):
-                sizes[block[1]] = block[0].count(b"\n0x")
-            if inside:
-                total += sum(sizes[address] for address in _EXECUTED.findall(part))
-    return counts
-
-
-def _print_check(cpus: Sequence[Cpu], folder: Path, texts: Sequence[str], model: Path | None) -> bool:
-    mine = answers(None, folder, texts, model)
-    print(f"{len(texts)} texts, {np.bincount(mine.argmax(axis=1)).tolist()} of each label")
-    print(f"{'CPU':<14}{'largest difference':>20}{'same bits':>12}{'labels differ':>15}  promise")
-    fine = True
-    for cpu in cpus:
-        d = compare(mine, answers(cpu, folder, texts, model))
-        fine &= holds(cpu, d)
-        same, verdict = "yes" if d.identical else "no", "holds" if holds(cpu, d) else "BROKEN"
-        print(f"{cpu.name:<14}{d.largest:>20.2e}{same:>12}{d.flipped:>15}  {verdict}", flush=True)
-    return fine
-
-
-def _print_count(cpus: Sequence[Cpu], folder: Path, model: Path, lengths: Sequence[int]) -> None:
-    words = " ".join(sample_texts(92)).split()
-    # Words that are one token each make a text of exactly that many tokens, the start token included.
-    plain = [word for word in words if word.isascii() and word.isalpha()]
-    texts = [" ".join(plain[start : start + n - 1]) for start, n in zip(range(0, 10_000, 700), lengths)]
-    print("instructions executed inside ONNX Runtime for one text, batch 1")
-    print(f"{'CPU':<14}" + "".join(f"{f'{n} tokens':>14}" for n in lengths) + f"{'per token':>12}")
-    for cpu in cpus:
-        counts = count_instructions(cpu, folder, model, texts)
-        slope = (counts[-1] - counts[0]) / (lengths[-1] - lengths[0])
-        print(f"{cpu.name:<14}{''.join(f'{n:>14,}' for n in counts)}{slope:>12,.0f}", flush=True)
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("step", choices=("prepare", "check", "count"))
-    parser.add_argument("--cpu", action="append", choices=[cpu.name for cpu in CPUS], help="default: all")
-    parser.add_argument("--model", type=Path, help="default: the embedded model")
-    parser.add_argument("--texts", type=int, default=240)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[1, 50, 200, 600])
-    arguments = parser.parse_args()
-    folder = work_folder()
-    if arguments.step == "prepare":
-        prepare(folder)
-        return 0
-    cpus = [cpu for cpu in CPUS if not arguments.cpu or cpu.name in arguments.cpu]
-    for cpu in cpus:
-        check_prepared(cpu, folder)
-    refresh(folder)
-    if arguments.step == "check":
-        return 0 if _print_check(cpus, folder, sample_texts(arguments.texts), arguments.model) else 1
-    model = arguments.model or PROJECT / "edge_lstm/models/sentiment.int8.onnx"
-    _print_count(cpus, folder, model.resolve(), arguments.lengths)
-    return 0
-
-
 if __name__ == "__main__":
     try:
-        sys.exit(main())
-    except (NotPreparedError, subprocess.CalledProcessError) as error:
+        prepare(work_folder())
+    except subprocess.CalledProcessError as error:
         sys.exit(f"error: {error}")

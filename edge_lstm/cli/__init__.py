@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from edge_lstm._version import __version__
 from edge_lstm.cli.limits import check_limits, limit_met
@@ -41,19 +41,34 @@ class CommandEntry(NamedTuple):
 
 # In the order of the road: train → export → score → measure.
 COMMANDS = {
-    "quickstart": CommandEntry("Everything once, on example tickets, in a minute.", WORKSTATION, 1500),
+    "quickstart": CommandEntry("Try every step on example tickets, in a minute.", WORKSTATION, 1500),
     "train": CommandEntry("Train a classifier from labelled text.", WORKSTATION, 1500),
     "export": CommandEntry("Turn a checkpoint into one ONNX model file.", WORKSTATION, 800),
     "evaluate": CommandEntry("Measure accuracy on labelled data, models side by side."),
     "predict": CommandEntry("Classify texts given as arguments or lines of standard input."),
-    "explain": CommandEntry("Show which words of a text moved the prediction."),
-    "score": CommandEntry("Classify every row of files: files in, files out."),
+    "explain": CommandEntry("Show which words of a text drive its prediction."),
+    "score": CommandEntry("Classify every row of files."),
     "suggest": CommandEntry("Choose the texts of a log to label next.", WORKSTATION, 800),
-    "latency": CommandEntry("Measure how fast this machine answers."),
-    "inspect": CommandEntry("Show what a model file is."),
-    "page": CommandEntry("Write one HTML file that classifies what is typed."),
-    "doctor": CommandEntry("Check whether this device runs a model, and runs it right.", megabytes=0),
+    "latency": CommandEntry("Measure latency on this machine."),
+    "inspect": CommandEntry("Show what a model file contains."),
+    "page": CommandEntry("Write a web page that runs the model in the browser."),
+    "doctor": CommandEntry("Check that this device runs a model correctly.", megabytes=0),
 }
+
+
+class GroupedCommand(TyperCommand):
+    """Lists its options in groups: those of a panel under its name."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The help's lists."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                groups.setdefault(getattr(parameter, "rich_help_panel", None) or default, []).append(record)
+        for name, records in groups.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
 
 
 class LazyGroup(TyperGroup):
@@ -122,9 +137,9 @@ def _check_folder() -> None:
 
 
 def _command(name: str, function: Callable[..., Any], summary: str) -> Any:
-    one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    one.command(name, context_settings=_SETTINGS, short_help=summary)(function)
-    command = typer.main.get_command(one)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command(name, cls=GroupedCommand, context_settings=_SETTINGS, short_help=summary)(function)
+    command = typer.main.get_command(single)
     for parameter in command.params:
         if hasattr(parameter.type, "readable"):
             parameter.type.readable = False  # a file without permission is an error of the file, not of usage
@@ -140,8 +155,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(f"edge-lstm {__version__}")
         raise typer.Exit
 

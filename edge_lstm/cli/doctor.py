@@ -13,10 +13,8 @@ from edge_lstm.printable import to_json
 if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis
 
-_IN_PROCESS = "Start no child process (emulators, sandboxes); a crash then ends the check."
-TimeoutOption = Annotated[
-    float, option("SECONDS", "Time allowed for the imports and the model.", "--timeout", min=1)
-]
+_IN_PROCESS = "Check without child processes (emulators, sandboxes); a crash ends the check."
+TimeoutOption = Annotated[float, option("SECONDS", "Time limit of each stage.", "--timeout", min=1)]
 InProcessOption = Annotated[bool, option(None, _IN_PROCESS, "--in-process")]
 
 
@@ -28,16 +26,17 @@ def command(
     in_process: InProcessOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check whether this device runs a model, and runs it right: the system, the CPU, the packages,
-    whether onnxruntime imports at all, and whether the answers to the texts that the model file carries
-    (its golden rows) are those of the machine that made it.
+    """Check that this device runs a model correctly: the system, the CPU, the packages, and the golden
+    examples in the model file, texts with the answers of the machine that made it.
 
-    The exit code is 0 when the device is fit, 1 when it is not.
+    The exit code is 0 where the device is fit, else 1.
     """
     from edge_lstm.doctor.checks import examine
     from edge_lstm.native import provider_of
 
     provider = provider_of(engine, provider)
+    if sys.stderr.isatty():
+        print("checking …", file=sys.stderr)
     diagnosis = examine(model, provider=provider, timeout=timeout, in_process=in_process)
     print(to_json(asdict(diagnosis), indent=2) if as_json else "\n".join(_lines(diagnosis)))
     if not diagnosis.fit:
@@ -51,7 +50,7 @@ def _lines(diagnosis: Diagnosis) -> list[str]:
     memory = {
         "": machine.memory_bytes,
         " available": machine.available_bytes,
-        " allowed by the control group": machine.memory_limit_bytes,
+        " in the control group": machine.memory_limit_bytes,
     }
     gib = [f"{size / 2**30:.1f} GiB{what}" for what, size in memory.items() if size is not None]
     facts = {

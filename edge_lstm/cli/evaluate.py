@@ -36,22 +36,22 @@ FilesArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="[MODEL...] FILE",
-        help="Labelled texts: a CSV, TSV, JSONL, Parquet or fastText file, a folder with a subfolder for "
-        "each label, - for standard input, or imdb or its tar (with edge-lstm[train]). Before it, model "
-        "files.  [default: the embedded model]",
+        help="Model files (default: the embedded model), then labelled texts: a CSV, TSV, JSONL, Parquet or "
+        "fastText file, a folder with a subfolder per label, - for standard input, or imdb or its tar (with "
+        "edge-lstm[train]).",
         show_default=False,
     ),
 ]
 MistakesOption = Annotated[
-    Path | None, option("FILE.csv", "Write the wrong predictions, to correct them.", "--mistakes")
+    Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes")
 ]
 LabelMapOption = Annotated[
-    str | None, option("DATA=MODEL,...", "Where labels differ: 0=neg,1=pos.", "--label-map")
+    str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")
 ]
 _FOREIGN = "Texts, as score reads them, that belong to none of the labels: how well are they told apart?"
 ForeignOption = Annotated[Path | None, option("FILE", _FOREIGN, "--foreign")]
 SplitOption = Annotated[
-    str | None, option("NAME", "Split of a source that has some.  [default: test]", "--split")
+    str | None, option("NAME", "Split of a source that has splits.  [default: test]", "--split")
 ]
 
 
@@ -75,11 +75,12 @@ def command(
     batch_size: BatchSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 of each label,
-    confusions, log loss and calibration error; several models side by side with McNemar's test. With
-    --abstain or --threshold, also how many texts are answered and how many of these answers are wrong; with
-    --foreign, how well texts of none of the labels are told apart. For a model that gives several labels per
-    text: micro and macro F1, and the share of texts that are right.
+    """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 per label,
+    confusion matrix, log loss and calibration error; McNemar's test between models.
+
+    With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign texts
+    are told apart. For several labels per text: micro and macro
+    F1, and exact match.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
@@ -124,7 +125,7 @@ def _check(models: list[str], data: str, mistakes: Path | None) -> None:
     if mistakes is not None and mistakes.suffix.lower() != ".csv":
         raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if mistakes is not None and len(models) > 1:
-        raise DataError("--mistakes are those of one model; name one, or leave --mistakes out")
+        raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
 
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:

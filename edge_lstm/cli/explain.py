@@ -22,7 +22,7 @@ BAR = 24  # columns of the longest bar
 BLUES, ORANGES = (195, 153, 117, 75), (230, 223, 216, 208)
 
 TextArgument = Annotated[
-    str | None, typer.Argument(metavar="TEXT", help="The text; without it, standard input.")
+    str | None, typer.Argument(metavar="TEXT", help="Text to explain.  [default: standard input]")
 ]
 LabelOption = Annotated[
     str | None, option("NAME", "Label to explain.  [default: the predicted one]", "--label")
@@ -40,10 +40,10 @@ def command(
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
 ) -> None:
-    """Show which words of a text moved the prediction: each is left out in turn and the rest classified.
+    """Show which words of a text drive its prediction: leave out each in turn and classify the rest.
 
-    The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. On a terminal the text is
-    coloured, blue towards the label and orange away from it.
+    The effect is the change of the label's log-odds: +1 multiplies its odds by 2.7. A terminal shows the text
+    in colour, blue for words towards the label and orange for those away from it.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.explain import explain
@@ -60,16 +60,19 @@ def _lines(explanation: Explanation, most: int) -> Iterator[str]:
     yield f"{printable(label)}  {explanation.probability:.4f}  ({explanation.status})"
     if predicted != label:
         yield f"the predicted label is {printable(predicted)}, {explanation.probabilities[predicted]:.4f}"
+    if not explanation.words:
+        yield "the text has no words to explain"
+        return
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
         yield "\n" + coloured(explanation)
     yield ""
     # What would be shown as 0.00 is left out.
     strongest = [word for word in explanation.strongest(most) if abs(word.effect) >= 0.005]
     if not strongest:
-        yield "no word of it moves the prediction"
+        yield "no single word changes the probability"
         return
     room = 79 - 20 - BAR
-    yield f"{'effect':>8} {'without':>8}  {'word':<{room}} + to it, - away"
+    yield f"{'effect':>8} {'without':>8}  {'word':<{room}} + towards, - away"
     for word in strongest:
         strength = explanation.strength(word)
         bar = ("+" if strength > 0 else "-") * max(1, round(BAR * abs(strength)))

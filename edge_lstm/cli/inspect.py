@@ -24,21 +24,21 @@ ModelArgument = Annotated[
     typer.Argument(metavar="MODEL", help="Model file or checkpoint.  [default: the embedded model]"),
 ]
 CardOption = Annotated[
-    bool, option(None, "Write a model card: Markdown, as the Hugging Face hub reads it.", "--card")
+    bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
 ]
 
 
 def command(model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False) -> None:
-    """Show what a model file is: labels, accuracy, size, vocabulary, abstention. With --json, show everything
-    that the file says about itself. Of a checkpoint (.safetensors), show the plan and the network.
+    """Show what a model file contains: labels, accuracy, size, vocabulary, abstention; with --json, all its
+    metadata. For a checkpoint (.safetensors), show the plan and the network.
     """
     from edge_lstm.modelfile import describe, open_model
 
     if card and as_json:
-        raise DataError("--card is Markdown; leave --json out, or --card")
+        raise DataError("--card and --json exclude each other; give one of them")
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
         if card:
-            raise DataError(f"{model} is a checkpoint; export it, and make the card of the model file")
+            raise DataError(f"{model} is a checkpoint; export it and give the model file")
         _show_checkpoint(model, as_json)
         return
     opened = open_model(model)
@@ -62,8 +62,8 @@ def overview(model: ModelFile) -> dict[str, str]:
 
     tokenizer, network, versions = model.tokenizer, model.network, model.training.get("versions")
     kind = "bidirectional LSTM" if network.get("bidirectional") is True else "LSTM"
-    subwords = f", and {len(tokenizer.pieces):,} subwords for all others" if tokenizer.pieces else ""
-    ngrams = f"; n-grams: {network['ngrams']:,}" if network.get("ngrams") else ""
+    subwords = f", {len(tokenizer.pieces):,} subwords" if tokenizer.pieces else ""
+    ngrams = f", {network['ngrams']:,} n-grams" if network.get("ngrams") else ""
     parts = {k: v for k, v in (model.quantization or {}).items() if k in ("lstm", "embedding", "ngrams")}
     made = versions if isinstance(versions, dict) else {}
     return {
@@ -71,8 +71,8 @@ def overview(model: ModelFile) -> dict[str, str]:
         "labels": f"{len(model.labels)}: {listed([shorten(label) for label in model.labels], 10)}",
         "accuracy": accuracy_line(model) or "unknown; measure it with 'edge-lstm evaluate MODEL FILE'",
         "size": f"{len(model.data):,} bytes, {model.precision}",
-        "words": f"{len(tokenizer.words):,}{subwords}{ngrams}",
-        "length": f"at most {tokenizer.length:,} tokens of a text are read, its last ones",
+        "vocabulary": f"{len(tokenizer.words):,} words{subwords}{ngrams}",
+        "length": f"the last {tokenizer.length:,} tokens of a text",
         "quantization": "; ".join(f"{name}: {what}" for name, what in parts.items()) or "none",
         "abstention": _abstention(model),
         "sha256": model.sha256(),
@@ -85,10 +85,10 @@ def _abstention(model: ModelFile) -> str:
     curve = model.abstention
     if model.thresholds is not None:
         pairs = [f"{shorten(name)} {value:.3f}" for name, value in zip(model.labels, model.thresholds)]
-        return f"none; a text has each label that reaches its threshold: {listed(pairs, 10)}"
+        return f"none; threshold per label: {listed(pairs, 10)}"
     if curve is None:
-        return "no risk-coverage curve for --abstain; --threshold works"
-    default = "none by default" if curve.default is None else f"by default --abstain {curve.default:g}"
+        return "no risk-coverage curve: --threshold works, --abstain does not"
+    default = "off by default" if curve.default is None else f"--abstain {curve.default:g} by default"
     strange = f", --unfamiliar {curve.unfamiliar[0][0]:g} or more" if curve.unfamiliar else ""
     return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {curve.texts:,} texts ({curve.data})"
 

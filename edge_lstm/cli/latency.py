@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from edge_lstm.cli.options import (
     check_outputs,
     option,
 )
+from edge_lstm.cli.progress import SILENCE_SECONDS
 from edge_lstm.signals import held, received_exit_code
 
 if TYPE_CHECKING:
@@ -25,17 +27,15 @@ if TYPE_CHECKING:
     from edge_lstm.latency.result import Result
 
 
-_MODELS = typer.Argument(
-    metavar="[MODEL]...", help="Model files, side by side.  [default: the embedded model]"
-)
-_TEXTS = option("FILE", "Texts, as score reads them.  [default: examples of the model]", "--texts")
-_DURATION = option("SECONDS", "Measure this long instead, all settings together.", "--duration")
-_THREADS = option("N,...", "Threads inside one run.", "--threads")
+_MODELS = typer.Argument(metavar="[MODEL]...", help="Model files to compare.  [default: the embedded model]")
+_TEXTS = option("FILE", "Texts, in any format of score.  [default: examples of the model]", "--texts")
+_DURATION = option("SECONDS", "Measure for so long in all, in place of --runs.", "--duration")
+_THREADS = option("N,...", "Threads per run.", "--threads")
 _BATCH_SIZE = option("N,...", "Texts per run.", "--batch-size")
 _PROVIDER = option("NAME,...", "Execution providers.", "--provider")
-_COLD = option("N", "New processes to time; 0 leaves cold start and memory out.", "--cold-starts", min=0)
+_COLD = option("N", "Cold starts to time; 0 skips them and memory.", "--cold-starts", min=0)
 _OUTPUT = option("FILE", "Write the result as JSON (docs/latency.md).", "--output", "-o")
-_SHOW = option("RESULT", "Show a result of --output instead of measuring.", "--show")
+_SHOW = option("RESULT", "Show a saved result.", "--show")
 
 
 def command(
@@ -55,10 +55,9 @@ def command(
     report: ReportOption = None,
     show: Annotated[Path | None, _SHOW] = None,
 ) -> None:
-    """Measure how fast this machine answers: cold start, load, and steady state, over varied real texts.
+    """Measure latency on this machine: cold start, load, and steady state over varied texts.
 
-    Several models, or several values of an option separated by commas, are measured in random turns and
-    compared.
+    Several models, or several values of an option separated by commas, are compared in random order.
     """
     check_outputs([output, report], [*(models or ()), texts, show])
     if report is not None:
@@ -111,20 +110,21 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
             print(wrapped(note))
 
 
-def _progress() -> Progress | None:
-    """What tells a terminal's standard error what is going on; None elsewhere.
-
-    One line, written between blocks. A bar of rich is drawn by a thread, in the middle of what is timed.
+def _progress() -> Progress:
+    """What tells standard error how far it is: one line on a terminal, elsewhere a line per stage from two
+    seconds on. Written between blocks: rich draws a bar by a thread, in the middle of what is timed.
     """
-    if not sys.stderr.isatty():
-        return None
-    shown = ""
+    is_terminal, shown, last_line = sys.stderr.isatty(), "", time.monotonic()
 
     def show(what: str, part: float) -> None:
-        nonlocal shown
-        line = f"{what} {part:4.0%}" if what else ""
-        if line != shown:
-            print(f"\r{line:<{len(shown)}}\r{line}", end="", file=sys.stderr, flush=True)
-            shown = line
+        nonlocal shown, last_line
+        line = f"{what} {part:4.0%}" if what and is_terminal else what
+        if is_terminal and line != shown:
+            print(f"\r{'':<{len(shown)}}\r{line}", end="", file=sys.stderr, flush=True)
+        elif is_terminal or line in ("", shown) or time.monotonic() - last_line < SILENCE_SECONDS:
+            return
+        else:
+            print(line, file=sys.stderr, flush=True)
+        shown, last_line = line, time.monotonic()
 
     return show

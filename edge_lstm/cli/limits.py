@@ -38,8 +38,7 @@ def check_limits(command: str, megabytes: int) -> None:
     limit = _address_space()
     if limit is not None and limit < megabytes:
         raise EdgeLSTMError(
-            f"{command} takes at least {megabytes} MB of memory, and may have {limit}; "
-            "raise the limit (ulimit -v)"
+            f"{command} needs {megabytes} MB of memory, the limit is {limit}; raise it (ulimit -v)"
         )
 
 
@@ -55,8 +54,8 @@ def limit_met(error: Exception) -> str | None:
     if limit is None:
         return "out of memory; use a smaller --batch-size or shorter inputs"
     return (
-        f"out of memory: it takes more than the {limit} MB that it may have; raise the limit (ulimit -v), "
-        "or use a smaller --batch-size or shorter inputs"
+        f"out of memory, the limit is {limit} MB; raise it (ulimit -v), or use a smaller --batch-size or "
+        "shorter inputs"
     )
 
 

@@ -14,30 +14,30 @@ def option(metavar: str | None, text: str, *names: str, **settings: Any) -> Any:
     return typer.Option(*names, metavar=metavar, help=text, **settings)
 
 
+_DATA = {"rich_help_panel": "Data"}  # heading of these options in the help
 _MODEL = "Model file.  [default: the embedded model]"
-_THREADS = "Threads inside one run; more than 1 rarely helps a small network."
+_THREADS = "Threads per run; more than 1 rarely helps a small network."
 _PROVIDER = "ONNX Runtime execution provider (CPU, XNNPACK, oneDNN, OpenVINO, ACL)."
 _ENGINE = (
-    "onnxruntime, or native, by edge-lstm[native]: as right, and not the same bits.  "
+    "onnxruntime, or native (edge-lstm-native): equal within 1e-6.  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
-_BATCH_SIZE = "Texts of similar length in one run.  [default: 8, or 16 for a narrow network]"
+_BATCH_SIZE = "Texts per run, of similar length.  [default: 8, or 16 for a narrow network]"
 _ABSTAIN = (
-    "Leave out labels so that at most this share of the rest is wrong, such as 0.02.  "
-    "[default: as the model file says]"
+    "Leave unsure texts without a label, so that at most this share of the rest is wrong, such as 0.02.  "
+    "[default: the model file's]"
 )
 _UNFAMILIAR = (
     "Give texts unlike those that the model learnt from the status unfamiliar, and at most this share of the "
     "others, such as 0.05. The label stays."
 )
-_REPORT = "Write a report, one HTML page that opens offline."
-_SEPARATOR = (
-    "Between the labels of a text that has several, as | in joy|anger; lists and several __label__ need none."
-)
-_LABEL_COLUMNS = "Columns of 0 and 1, one for each label that a text may have."
-_TEXT_COLUMN = "Column of the text, by name or number.  [default: found by its name]"
-_LABEL_COLUMN = "Column of the label, by name or number.  [default: found by its name]"
-_FORMAT = "text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]"
+_REPORT = "Write a report as one HTML page."
+_SEPARATOR = "Separator of several labels per text, as | in joy|anger; lists and several __label__ need none."
+_LABEL_COLUMNS = "Columns of 0 and 1, one per label."
+_TEXT_COLUMN = "Column of the text, by name or number.  [default: detected]"
+_LABEL_COLUMN = "Column of the label, by name or number.  [default: detected]"
+_FORMAT = "Input format: text, csv, tsv, jsonl, parquet or folder.  [default: by suffix]"
+_DELIMITER = "Delimiter of CSV input.  [default: detected]"
 
 ModelOption = Annotated[Path | None, option("FILE", _MODEL, "--model", "-m")]
 ModelArgument = Annotated[Path | None, typer.Argument(metavar="MODEL", help=_MODEL)]
@@ -47,18 +47,18 @@ EngineOption = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
 BatchSizeOption = Annotated[int | None, option("N", _BATCH_SIZE, "--batch-size", min=1)]
 AbstainOption = Annotated[float | None, option("SHARE", _ABSTAIN, "--abstain")]
 ThresholdOption = Annotated[
-    float | None, option("P", "Leave out labels below this probability.", "--threshold", min=0, max=1)
+    float | None, option("P", "Give no label below this probability.", "--threshold", min=0, max=1)
 ]
 UnfamiliarOption = Annotated[float | None, option("SHARE", _UNFAMILIAR, "--unfamiliar")]
 TopOption = Annotated[int, option("K", "Give the K most probable labels.", "--top", min=1)]
 JsonOption = Annotated[bool, option(None, "Print the result as JSON.", "--json")]
 ReportOption = Annotated[Path | None, option("FILE", _REPORT, "--report")]
-LabelSeparatorOption = Annotated[str | None, option("TEXT", _SEPARATOR, "--label-separator")]
-LabelColumnsOption = Annotated[str | None, option("NAME,NAME,...", _LABEL_COLUMNS, "--label-columns")]
-TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, "--text-column")]
-LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, "--label-column")]
-InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, "--input-format")]
-DelimiterOption = Annotated[str | None, option("CHAR", "Of CSV input.  [default: found]", "--delimiter")]
+LabelSeparatorOption = Annotated[str | None, option("TEXT", _SEPARATOR, "--label-separator", **_DATA)]
+LabelColumnsOption = Annotated[str | None, option("NAME,...", _LABEL_COLUMNS, "--label-columns", **_DATA)]
+TextColumnOption = Annotated[str | None, option("NAME", _TEXT_COLUMN, "--text-column", **_DATA)]
+LabelColumnOption = Annotated[str | None, option("NAME", _LABEL_COLUMN, "--label-column", **_DATA)]
+InputFormatOption = Annotated[str | None, option("NAME", _FORMAT, "--input-format", **_DATA)]
+DelimiterOption = Annotated[str | None, option("CHAR", _DELIMITER, "--delimiter", **_DATA)]
 
 
 def column_names(given: str | None) -> tuple[str, ...]:
@@ -66,11 +66,11 @@ def column_names(given: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in given.split(",")) if given is not None else ()
 
 
-def check_outputs(written: Iterable[Path | None], read: Iterable[str | Path | None]) -> None:
+def check_outputs(written: Iterable[Path | None], inputs: Iterable[str | Path | None]) -> None:
     """Raise before the work what an output would raise after it: OutputError or DataError."""
     from edge_lstm.atomic import check_distinct, check_writable
 
     outputs = [path for path in written if path is not None]
     for path in outputs:
         check_writable(path)
-    check_distinct(outputs, [name for name in read if name is not None])
+    check_distinct(outputs, [name for name in inputs if name is not None])

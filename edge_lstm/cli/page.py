@@ -12,9 +12,9 @@ from edge_lstm.cli.options import ModelArgument
 from edge_lstm.cli.streams import is_closed
 from edge_lstm.printable import printable
 
-PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")]
+PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Page to write.")]
 TitleOption = Annotated[
-    str | None, typer.Option("--title", help="The heading of the page.", show_default="the model file's name")
+    str | None, typer.Option("--title", help="Heading of the page.", show_default="the model file's name")
 ]
 ExampleOption = Annotated[
     list[str] | None, typer.Option("--example", metavar="TEXT", help="A text to try; repeat it for more.")
@@ -27,10 +27,10 @@ def command(
     title: TitleOption = None,
     example: ExampleOption = None,
 ) -> None:
-    """Write one HTML file with the model in it, for anyone with a browser.
+    """Write a web page that runs the model in the browser, as one HTML file without network access.
 
-    It opens from the disk and needs no network: type a text, and it shows label, probabilities and coloured
-    words. Drop another model file on it to use that one; drop a CSV on it to get the rows scored.
+    Type a text to see its label, the probabilities and the words that drive them, in colour. Drop a model
+    file on the page to use that one, or a CSV to score its rows.
     """
     from edge_lstm.atomic import check_distinct, check_writable, is_stream, write_atomically
     from edge_lstm.live_page import build_page
@@ -43,4 +43,4 @@ def command(
     write_atomically(page, output)
     # A page that goes to a pipe or device is the output itself; a file is there though nobody reads the line.
     if not (is_stream(output) or is_closed(sys.stdout)):
-        print(f"wrote {printable(str(output))}: {len(page.encode()):,} bytes, the model in it")
+        print(f"{printable(str(output))}: {len(page.encode()):,} bytes, with the model")

@@ -21,7 +21,7 @@ from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 TextsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="TEXT", help="Texts; without any, lines of standard input.")
+    list[str] | None, typer.Argument(metavar="TEXT", help="Texts.  [default: lines of standard input]")
 ]
 
 
@@ -37,15 +37,14 @@ def command(
     provider: ProviderOption = "CPUExecutionProvider",
     as_json: JsonOption = False,
 ) -> None:
-    """Classify texts: a line for each, "label <tab> probability <tab> status".
+    """Classify texts: one line per text, "label <tab> probability <tab> status".
 
-    The status is ok, empty (no words), unknown_words (no word of the vocabulary) or truncated (only the
-    end of the text was read); with --unfamiliar also unfamiliar (unlike the texts that the model learnt
-    from). With --abstain or --threshold it may abstain, and there is no label. With
-    --top K there are K labels, sure or not, each with its probability, before the status. A model that gives
-    several labels per text has all of them in the first column, joined by |, and the highest probability
-    after them. With --json, a line holds label, probability, probabilities and status (for several labels
-    per text: labels, probabilities, thresholds and status), with --top also top.
+    The status is ok, empty (no words), unknown_words (no word of the vocabulary), truncated (only the end of
+    the text was read); with --unfamiliar also unfamiliar; with --abstain or --threshold also abstained,
+    without a label. With --top K, K pairs of
+    label and probability come before the status. Several labels per text are joined by |, with the highest
+    probability. With --json, a line is an object: label (or labels and thresholds), probability,
+    probabilities, status, and with --top also top.
     """
     from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier, SeveralPrediction

@@ -1,4 +1,4 @@
-"""How far a command is, on standard error: a bar on a terminal; elsewhere nothing, or a line now and then."""
+"""How far a command is, on standard error: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from edge_lstm.scoring import Progress
 
 _AFTER_SECONDS = 0.5  # what is done by then needs no bar, nor the time that rich takes to be imported
+SILENCE_SECONDS = 2.0  # through a pipe; longer work says what it does
 _LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 
 
 class Bar:
-    """A text and a bar behind it, drawn over itself and gone at the end. Use it as a context."""
+    """A text and a bar, drawn over itself and gone at the end; a context. Without a terminal a line, first
+    after ``first_line`` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_line: float) -> None:
         self.is_shown = sys.stderr.isatty()
-        self._from = time.monotonic() + _AFTER_SECONDS
+        self._from = time.monotonic() + (_AFTER_SECONDS if self.is_shown else first_line)
         self._bar: Any = None
 
     def __enter__(self) -> Any:
@@ -33,7 +35,12 @@ class Bar:
 
     def draw(self, text: str, fraction: float | None) -> None:
         """fraction: of the work that is done, None where its end is not known."""
-        if not self.is_shown or time.monotonic() < self._from:
+        if time.monotonic() < self._from:
+            return
+        if not self.is_shown:
+            self._from = time.monotonic() + _LINE_SECONDS
+            part = "" if fraction is None else f"{fraction:.0%}: "
+            print(f"{part}{text}", file=sys.stderr, flush=True)
             return
         if self._bar is None:
             with held():
@@ -56,7 +63,7 @@ class ProgressBar(Bar):
     """
 
     def __init__(self, label: str, total: int) -> None:
-        super().__init__()
+        super().__init__(SILENCE_SECONDS)
         self._label, self._total, self._done = label, total, 0
 
     def advance(self, count: int) -> None:
@@ -70,19 +77,13 @@ class ScoreProgress(Bar):
     """Rows, speed and errors of a scoring run: a bar, or a line each half minute."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._next_line = time.monotonic() + _LINE_SECONDS
+        super().__init__(_LINE_SECONDS)
 
     def show(self, progress: Progress) -> None:
         """Shows how far the run is."""
         counts, fraction = progress.summary, progress.fraction
         text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
-        if self.is_shown:
-            self.draw(text, fraction)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_SECONDS
-            part = "" if fraction is None else f" ({100 * fraction:.0f} %)"
-            print(text.replace(" rows,", f" rows{part},", 1), file=sys.stderr, flush=True)
+        self.draw(text, fraction)
 
 
 def duration(seconds: float) -> str:

@@ -31,12 +31,12 @@ EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
 
 
-_ALONE = "Write only abstained rows, with the label left out in `predicted`: for a person to label."
-_WORKERS = "Processes (native: threads) at most; on Windows one process.  [default: the cores it may use]"
-_RESUME = "Go on where an interrupted run stopped; from the start if there is none."
-_FORMAT = "Of the output.  [default: by suffix, else that of the input]"
+_ALONE = "Write only abstained rows, for labelling; `predicted` holds the label left out."
+_WORKERS = "Most worker processes (native: threads); one process on Windows.  [default: usable cores]"
+_RESUME = "Continue an interrupted run, or start if there is none."
+_FORMAT = "Output format.  [default: by suffix, else the input's]"
 _ENGINE = (
-    "onnxruntime; native, by edge-lstm[native]; or ray, a cluster: a folder in, a folder out.  "
+    "onnxruntime, native (edge-lstm-native), or ray (a cluster, from folder to folder).  "
     "[default: EDGE_LSTM_ENGINE, else onnxruntime]"
 )
 _INPUTS = "Files, globs, folders of .txt, or - for standard input."
@@ -44,21 +44,21 @@ _INPUTS = "Files, globs, folders of .txt, or - for standard input."
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)]
 Output = Annotated[str | None, option("FILE", "Output file.  [default: standard output]", "--output", "-o")]
 Keep = Annotated[
-    list[str] | None, option("NAME", "Input column to write; may be repeated.  [default: all]", "--keep")
+    list[str] | None, option("NAME", "Input column to write; repeatable.  [default: all]", "--keep")
 ]
-AllProbabilities = Annotated[bool, option(None, "Add each label's probability.", "--all-probabilities")]
+AllProbabilities = Annotated[bool, option(None, "Add the probability of each label.", "--all-probabilities")]
 OnlyAbstained = Annotated[bool, option(None, _ALONE, "--only-abstained")]
 OnlyLabel = Annotated[
-    list[str] | None, option("LABEL", "Write only rows with this label; may be repeated.", "--only-label")
+    list[str] | None, option("LABEL", "Write only rows with this label; repeatable.", "--only-label")
 ]
 OutputFormat = Annotated[str | None, option("NAME", _FORMAT, "--output-format")]
 Workers = Annotated[int | None, option("N", _WORKERS, "--workers", "-w", min=1)]
-LowMemory = Annotated[bool, option(None, "One worker and small chunks, for devices.", "--low-memory")]
+LowMemory = Annotated[bool, option(None, "Use one worker and small chunks.", "--low-memory")]
 Resume = Annotated[bool, option(None, _RESUME, "--resume")]
 Engine = Annotated[str | None, option("NAME", _ENGINE, "--engine")]
-Address = Annotated[str | None, option("ADDRESS", "Of a Ray cluster (auto, ray://host:10001).", "--address")]
+Address = Annotated[str | None, option("ADDRESS", "Ray cluster (auto, ray://host:10001).", "--address")]
 SummaryFile = Annotated[Path | None, option("FILE", "Write the summary as JSON.", "--summary")]
-Quiet = Annotated[bool, option(None, "No progress and no summary.", "--quiet", "-q")]
+Quiet = Annotated[bool, option(None, "Print no progress and no summary.", "--quiet", "-q")]
 
 
 def command(
@@ -87,12 +87,11 @@ def command(
     provider: ProviderOption = "CPUExecutionProvider",
     batch_size: BatchSizeOption = None,
 ) -> None:
-    """Classify every row of files: files in, files out.
+    """Classify every row of files.
 
-    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, plain or ending in .gz. Every
-    input column is kept; label, probability, status and error are added. A row without usable text is kept
-    too: its error says why, and the exit code is 3. The output gets its name only when it is complete; after
-    an interruption, --resume goes on.
+    Reads and writes text (one document per line), CSV, TSV, JSONL and Parquet, also as .gz. Input columns are
+    kept; label, probability, status and error are added. A row without usable text is kept with its error,
+    and the exit code is 3. The output file appears when it is complete; --resume continues a run.
 
     Examples:
 
@@ -165,7 +164,7 @@ def _score(
 
             return score_on_cluster(inputs[0], str(output), **work)
     except KeyboardInterrupt as interrupt:
-        how = "" if output in (None, "-") else f"; go on with the same command and --resume ({output})"
+        how = "" if output in (None, "-") else f"; continue with the same command and --resume ({output})"
         _say(f"interrupted{how}")
         raise typer.Exit(exit_code(interrupt)) from None
 
@@ -193,7 +192,7 @@ def _summary_lines(summary: Summary) -> list[str]:
     from edge_lstm.cli.progress import duration
 
     where = f" -> {summary.output}" if summary.output not in (None, "-") else ""
-    resumed = f", {summary.resumed_at:,} of them before" if summary.resumed_at else ""
+    resumed = f", {summary.resumed_at:,} of them before the interruption" if summary.resumed_at else ""
     speed = f"({summary.rows_per_second:,.0f} rows/s{resumed})"
     lines = [f"{summary.rows:,} rows{where} in {duration(summary.seconds)} {speed}"]
     if summary.written != summary.rows:
@@ -206,7 +205,7 @@ def _summary_lines(summary: Summary) -> list[str]:
     if statuses:
         lines.append(f"status:    {_counts(statuses)}")
     if summary.errors:
-        lines.append(f"errors:    {summary.errors:,} rows without usable text, kept with the reason:")
+        lines.append(f"errors:    {summary.errors:,} rows without usable text:")
         shown = summary.first_errors[:_FIRST_ERRORS]
         lines += [f"           {problem.source} row {problem.row}: {problem.error}" for problem in shown]
         if summary.errors > _FIRST_ERRORS:

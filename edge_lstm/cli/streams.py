@@ -62,7 +62,7 @@ def abandon_output() -> None:
 
 
 @contextmanager
-def spared_output(kept: str) -> Iterator[None]:
+def spared_output(outcome: str) -> Iterator[None]:
     """Within the block, drop what standard output cannot take: a long work does not end for want of a reader.
 
     kept: what the work has made, for the error. Raises OutputError after the block where standard output is a
@@ -77,7 +77,7 @@ def spared_output(kept: str) -> Iterator[None]:
         if spared.error is not None:
             abandon_output()
     if isinstance(spared.error, OSError) and not isinstance(spared.error, BrokenPipeError):
-        raise OutputError(f"cannot write standard output: {spared.error.strerror}; {kept}")
+        raise OutputError(f"cannot write standard output: {spared.error.strerror}; {outcome}")
 
 
 def standard_input(prompt: str) -> BinaryIO:

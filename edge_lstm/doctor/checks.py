@@ -121,8 +121,8 @@ def _verdict(checks: tuple[Check, ...], facts: dict[str, Any] | None) -> str:
     if failed:
         return f"not fit: {failed[0].finding}; {failed[0].advice}"
     name = Path(facts["path"]).name if facts else "the model"
-    mind = "; mind the warnings" if any(check.state == "warning" for check in checks) else ""
-    return f"fit: this device runs {name} and gives its answers{mind}"
+    mind = "; see the warnings" if any(check.state == "warning" for check in checks) else ""
+    return f"fit: this device runs {name} correctly{mind}"
 
 
 def _machine_checks(machine: Machine) -> Iterator[Check]:
@@ -134,12 +134,12 @@ def _machine_checks(machine: Machine) -> Iterator[Check]:
         yield Check("64 bits", "warning", finding, "install a 64-bit system image")
     usable = min(machine.usable_cores, machine.cpu_quota or machine.usable_cores)
     if usable < 1:
-        finding = f"the control group allows {usable:g} of a CPU: answers come in bursts"
+        finding = f"the control group allows {usable:g} of a CPU: latency varies"
         advice = "raise its CPU quota, or measure with 'edge-lstm latency' in the same group"
         yield Check("cores", "warning", finding, advice)
     limits = [x for x in (machine.available_bytes, machine.memory_limit_bytes) if x is not None]
     if limits and min(limits) < LITTLE_MEMORY:
-        finding = f"{min(limits) / 2**20:.0f} MiB to use, a process takes about 60 MiB"
+        finding = f"{min(limits) / 2**20:.0f} MiB of memory available, a process needs about 60 MiB"
         yield Check("memory", "warning", finding, "stop other programs or add swap")
 
 
@@ -163,25 +163,25 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
     """The file's own test: the same ids, the same answers, and the same answer alone and in a batch."""
     rows = reports["golden"]["rows"]
     if not rows:
-        advice = "export it again to have its answers checked"
-        yield Check("golden rows", "warning", "the model file carries no golden rows", advice)
+        advice = "export it again to check its answers"
+        yield Check("golden rows", "warning", "the model file has no golden examples", advice)
         return
     n, is_int8 = len(rows), reports["model"]["precision"] == "int8"
     other_release = f"try another release: pip install 'onnxruntime!={reports['onnxruntime']['version']}'"
     if wrong_ids := sum(not row["ids_match"] for row in rows):
-        finding = f"{wrong_ids} of {n} golden texts are encoded to other ids than the file's"
+        finding = f"{wrong_ids} of {n} golden examples get other token ids than in the file"
         advice = "reinstall edge-lstm (pip install --force-reinstall edge-lstm) or export the model again"
         yield Check("text rule", "failed", finding, advice)
     else:
-        yield Check("text rule", "ok", f"{n} of {n} golden texts are encoded to the file's ids")
+        yield Check("text rule", "ok", f"{n} of {n} golden examples get the token ids of the file")
 
     largest, identical = max(row["difference"] for row in rows), sum(row["identical"] for row in rows)
     # The promise of int8 on ONNX Runtime's CPU provider; elsewhere TOLERANCE holds.
     on_cpu_provider = reports["session"]["provider"].lower().startswith("cpu")
     is_exact = is_int8 and on_cpu_provider and set(machine.features) >= EXACT_FEATURES
-    finding = f"{identical} of {n} answers are the file's bits, the largest difference is {largest:.1g}"
+    finding = f"{identical} of {n} answers are bit-identical to the file's, the others within {largest:.1g}"
     if identical == n:
-        yield Check("golden rows", "ok", f"{n} of {n} answers are the file's, bit for bit")
+        yield Check("golden rows", "ok", f"{n} of {n} answers are bit-identical to the file's")
     elif is_exact or largest > TOLERANCE:
         expected = "the same bits" if is_exact else f"at most {TOLERANCE:g}"
         yield Check("golden rows", "failed", finding, f"this CPU should give {expected}; {other_release}")
@@ -191,9 +191,9 @@ def _golden_checks(reports: dict[str, dict[str, Any]], machine: Machine) -> Iter
 
     apart = sum(not row["same_in_a_batch"] for row in rows)
     if not apart:
-        yield Check("batches", "ok", "the same bits alone and in a batch")
+        yield Check("batches", "ok", "answers are bit-identical alone and in a batch")
     elif is_int8:
-        finding = f"{apart} of {n} golden texts have another answer in a batch than alone"
+        finding = f"{apart} of {n} golden examples get another answer in a batch than alone"
         yield Check("batches", "failed", finding, other_release)
 
 
@@ -202,7 +202,7 @@ _DOING = {
     "onnxruntime": "importing onnxruntime",
     "model": "opening the model file",
     "session": "loading the model",
-    "golden": "running the golden rows",
+    "golden": "running the golden examples",
 }
 # A failed stage, "STAGE REASON: MESSAGE (BITS, C library)" → what to do; the first pattern that it holds.
 _ADVICE = (
@@ -212,9 +212,8 @@ _ADVICE = (
     # What OpenBLAS does where a thread does not start.
     ("SIGINT", "there is no room for its threads: raise the limit of processes (ulimit -u, pids.max)"),
     ("SIGKILL", "the system ended it, most likely for lack of memory: stop other programs or add swap"),
-    ("^golden [A-Z][a-z]", "export the model again: its golden rows do not fit it"),
-    ("No module named '{package}'.*32 bits", "there is none for 32-bit systems: install a 64-bit one"),
-    ("No module named '{package}'.*musl", "there is none for musl (Alpine): use one with glibc (Debian)"),
+    ("^golden [A-Z][a-z]", "export the model again: its golden examples do not fit it"),
+    ("No module named '{package}'.*(32 bits|musl)", "there is none for 32 bits or musl: use --engine native"),
     ("No module named '{package}'", "install it: pip install {package}"),
     ("GLIBC", "it was built for a newer system: pip install '{package}<{version}', or upgrade the system"),
     ("executable stack", "this system's C library refuses it: pip install '{package}!={version}'"),
@@ -238,8 +237,8 @@ def _failure(probe: Probe, stage: str, machine: Machine, packages: dict[str, str
     else:
         finding = f"{what} fails ({reason}: {message})"
     package = "numpy" if stage == "numpy" else "onnxruntime"
-    known = {"package": package, "version": packages.get(package, "")}
+    values = {"package": package, "version": packages.get(package, "")}
     system = f"{machine.bits} bits, {sysconfig.get_config_var('SOABI')}"
     failure = f"{stage} {reason}: {message} ({system})"
-    advice = next(text for pattern, text in _ADVICE if re.search(pattern.format(**known), failure))
-    return Check(name, "failed", finding, advice.format(**known))
+    advice = next(text for pattern, text in _ADVICE if re.search(pattern.format(**values), failure))
+    return Check(name, "failed", finding, advice.format(**values))

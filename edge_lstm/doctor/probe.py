@@ -124,14 +124,16 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
 
     yield {"stage": "numpy", "finding": f"numpy {np.__version__} imports"}
 
-    import onnxruntime
-
     from edge_lstm.classifier import Classifier, available_providers
     from edge_lstm.modelfile import open_model
     from edge_lstm.native import NATIVE
 
-    version = onnxruntime.__version__
-    finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
+    version, finding = "", "not used by the native engine"
+    if provider != NATIVE:
+        import onnxruntime
+
+        version = onnxruntime.__version__
+        finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
     yield {"stage": "onnxruntime", "finding": finding, "version": version}
 
     opened = open_model(model)

@@ -121,8 +121,8 @@ class OovRate:
     @classmethod
     def of(cls, model: ModelFile, texts: Sequence[str]) -> OovRate:
         """Count the words of every text, the whole of it."""
-        words, known = map(sum, zip(*map(model.tokenizer.count_words, texts)))
-        rate = 1 - known / words if words else 0.0
+        words, in_vocabulary = map(sum, zip(*map(model.tokenizer.count_words, texts)))
+        rate = 1 - in_vocabulary / words if words else 0.0
         data = model.training.get("data")
         expected = data.get("unknown_words") if isinstance(data, dict) else None
         if not isinstance(expected, (int, float)):
@@ -132,9 +132,9 @@ class OovRate:
     @property
     def note(self) -> str:
         """A line for a person: what it is, and what to do where it is bad."""
-        usual = "" if self.expected is None else f" ({self.expected:.1%} in texts like its training texts)"
-        advice = ". These are texts of another kind: train on some of them too" if self.out_of_domain else ""
-        return f"{self.rate:.1%} of the words are not in its vocabulary{usual}{advice}"
+        usual = "" if self.expected is None else f" ({self.expected:.1%} in its training domain)"
+        advice = ": add texts like these to the training data" if self.out_of_domain else ""
+        return f"{self.rate:.1%} of the words are out of vocabulary{usual}{advice}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -429,15 +429,15 @@ def label_matrix(
     present = sorted({label for of_text in labels for label in of_text})
     for theirs, ours in label_map.items():
         if ours not in index:
-            raise DataError(f"the label map says {ours!r}; the model's labels are {_listed(names)}")
+            raise DataError(f"--label-map: the model has no label {ours!r}; it has {_listed(names)}")
         if theirs not in present:
-            raise DataError(f"the label map says {theirs!r}; the data's labels are {_listed(present)}")
+            raise DataError(f"--label-map: the data has no label {theirs!r}; it has {_listed(present)}")
     columns = {label: index.get(label_map.get(label, label), -1) for label in present}
     if unknown := [label for label in present if columns[label] < 0]:
         example = ",".join(f"{label}=LABEL" for label in unknown[:3])
         raise DataError(
             f"{data} has the labels {_listed(present)}, the model has {_listed(names)}; "
-            f"give a model that knows them, or say which means which: --label-map {example}"
+            f"give a model with these labels, or map them: --label-map {example}"
         )
     matrix = np.zeros((len(labels), len(names)), dtype=np.bool_)
     for row, of_text in zip(matrix, labels):
@@ -451,9 +451,7 @@ def parse_label_map(text: str) -> dict[str, str]:
     for part in text.split(","):
         theirs, equals, ours = (piece.strip() for piece in part.partition("="))
         if not equals or not theirs or not ours or theirs in pairs:
-            raise DataError(
-                f"the label map {text!r} cannot be read; write DATA=MODEL,DATA=MODEL, such as 0=neg,1=pos"
-            )
+            raise DataError(f"--label-map {text!r} is not DATA=MODEL,DATA=MODEL; write it as in 0=neg,1=pos")
         pairs[theirs] = ours
     return pairs
 

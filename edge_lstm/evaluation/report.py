@@ -61,7 +61,7 @@ def _models(evaluation: Evaluation) -> Table:
             rows.append((result.name, size, f"{accuracy:.2%}", span, f"{loss:.4f}", calibration))
     note = " ".join(f"{result.name}: {result.oov.note}." for result in evaluation.results if result.oov)
     if evaluation.several:
-        return Table(("model", "size", "micro F1", "macro F1", "all right", "log loss"), rows, note)
+        return Table(("model", "size", "micro F1", "macro F1", "exact match", "log loss"), rows, note)
     return Table(("model", "size", "accuracy", "95 % interval", "log loss", "cal. error"), rows, note)
 
 
@@ -78,9 +78,9 @@ def _abstentions(evaluation: Evaluation) -> Table:
         allowed = "–" if row.abstain is None else f"{row.abstain:.2%}"
         rows.append((result.name, allowed, f"{row.threshold:.6g}", f"{row.answered:.2%}", wrong, span))
         if row.same_texts:
-            note = "* threshold chosen on these same texts; on others more may be wrong"
+            note = "* the threshold was chosen on these texts; on others more may be wrong"
     header = ("model", "allowed", "threshold", "answered", "wrong", "95 % interval")
-    return Table(header, rows, note, title="without the texts on which the model abstains")
+    return Table(header, rows, note, title="with abstention")
 
 
 def _foreign(evaluation: Evaluation) -> Table:
@@ -142,11 +142,11 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> Table:
     verdict = "a significant difference" if test.mid_p < SIGNIFICANT else "no significant difference"
     rows = [("micro F1", f"{comparison.micro_f1 * 100:+.2f} points")] if evaluation.several else []
     rows += [
-        ("all right" if evaluation.several else "accuracy", difference),
+        ("exact match" if evaluation.several else "accuracy", difference),
         ("McNemar", f"p = {test.mid_p:.2g}, {verdict}"),
-        ("right", f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"),
-        ("labels", f"{comparison.disagreements:,} of {n:,} texts get other labels"),
-        ("change", f"of a probability, at most {comparison.largest_change:.2g}"),
+        ("correct", f"{test.only_second_right:,} by it alone, {test.only_first_right:,} by the other alone"),
+        ("labels", f"differ for {comparison.disagreements:,} of {n:,} texts"),
+        ("probabilities", f"differ by at most {comparison.largest_change:.2g}"),
     ]
     return Table(("", ""), rows, text=(0, 1), title=f"{comparison.second} against {comparison.first}")
 
@@ -165,7 +165,7 @@ def report(evaluation: Evaluation) -> str:
 
 def _body(evaluation: Evaluation) -> Iterator[str]:
     results = evaluation.results
-    if warnings := [f"{r.name}, from its training: {line}" for r in results for line in r.training_warnings]:
+    if warnings := [f"{r.name}, training warning: {line}" for r in results for line in r.training_warnings]:
         yield items(warnings)
     for cells in tables(evaluation):
         yield table(cells, [result.name for result in results])
@@ -183,11 +183,11 @@ def _mistakes(evaluation: Evaluation, result: Result) -> Table:
         excerpt = text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
         rows.append((f"{i + 1:,}", true or "(none)", (predicted or "(none)") + sure, excerpt))
     note = (
-        f"({len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the surest first: look for wrong labels in the "
-        "data, and for what the model cannot read: irony, negation, …)"
+        f"({len(wrong):,} texts, at most {SHOWN_TEXTS} shown, the most confident first: look for wrong "
+        "labels in the data, and for what the model misses, such as irony and negation)"
     )
     header = ("text", "label", "predicted", "")
-    return Table(header, rows, note, (1, 2, 3), f"Mistakes of {result.name}")
+    return Table(header, rows, note, (1, 2, 3), f"Misclassified by {result.name}")
 
 
 def write_mistakes(evaluation: Evaluation, path: Path) -> int:

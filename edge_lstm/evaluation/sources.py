@@ -37,11 +37,11 @@ def load_labelled(
     if options.format is not None:
         named(options.format)
     if (source == "imdb" and not path.exists()) or source.lower().endswith(TAR_SUFFIXES):
-        read = _from_dataset(source, split or DEFAULT_SPLIT)
-        return replace(read, several=bool(several))
+        labelled = _from_dataset(source, split or DEFAULT_SPLIT)
+        return replace(labelled, several=bool(several))
     part = path / (split or DEFAULT_SPLIT)
     if split is not None and not part.is_dir():
-        kind = f"has no part {split!r}" if path.is_dir() else "has no parts"
+        kind = f"has no split {split!r}" if path.is_dir() else "has no splits"
         raise DataError(f"{source} {kind}; leave --split out")
     return read_labelled(
         [part if part.is_dir() else path],
@@ -68,5 +68,5 @@ def _from_dataset(source: str, split: str) -> Labelled:
     dataset = read_dataset([source], DataOptions(test_share=0.0))
     part = {"train": dataset.train, "test": dataset.test}.get(split)
     if part is None:
-        raise DataError(f"{source} has no part {split!r}; give --split train or --split test")
+        raise DataError(f"{source} has no split {split!r}; give --split train or --split test")
     return Labelled(list(part.texts), [(dataset.labels[i],) for i in part.strata.tolist()])

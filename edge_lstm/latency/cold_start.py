@@ -65,9 +65,7 @@ def fresh_process(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProviderError(
-            f"a fresh process gave no answer in {TIMEOUT_S} s; run 'edge-lstm doctor'"
-        ) from None
+        raise ProviderError(f"a cold start took over {TIMEOUT_S} s; run 'edge-lstm doctor'") from None
     if done.returncode:
         raise ProviderError(f"a fresh process failed: {_why(done.returncode, done.stderr)}")
     answer = json.loads(done.stdout)
@@ -79,7 +77,7 @@ def _why(code: int, stderr: bytes) -> str:
     """The exit code and the last words of a process → what a person can do about it."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines() or [""]
     if any("pthread_create failed" in line for line in lines):  # OpenBLAS, which then sends itself SIGINT
-        return "the system lets it start no thread; raise the limit of processes (ulimit -u, pids.max)"
+        return "it cannot start a thread; raise the limit of processes (ulimit -u, pids.max)"
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"{how} {lines[-1]}".rstrip() + "; run 'edge-lstm doctor'"
 

@@ -85,7 +85,7 @@ def condition_warnings(
         yield ConditionWarning("clock", text)
     flags = sorted({flag for s in states for flag in s.throttled or ()})
     if flags or _rose(before.throttle_count, after.throttle_count):
-        why = f"the firmware reports {', '.join(flags)}" if flags else "the CPU slowed itself down for heat"
+        why = f"the firmware reports {', '.join(flags)}" if flags else "the CPU throttled itself"
         yield ConditionWarning("throttled", f"{why}; check cooling and power supply")
     if _rose(before.quota_stops, after.quota_stops):
         yield ConditionWarning("quota", "the control group's CPU quota stopped the process; raise it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import platform
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from edge_lstm._version import __version__
 from edge_lstm.classifier import Classifier
@@ -56,17 +56,17 @@ def measure(settings: Settings, sample: Sample | None = None, *, progress: Progr
             started = time.perf_counter()
             _steady(settings, recordings, sample, rng, states, tell)
         except KeyboardInterrupt:
-            if not any(one.runs for one in recordings):
+            if not any(recording.runs for recording in recordings):
                 raise
             interrupted = True
         seconds = time.perf_counter() - started
     tell("", 1.0)
     states.append(state())
     if meter is not None and settings.energy_s > 0 and not interrupted:
-        for one in recordings:
-            tell(f"energy of {one.setting.name}", 0.0)
-            one.energy = measure_energy(meter, _endless_run(one, sample), settings.energy_s)
-    recordings = [one for one in recordings if one.runs]
+        for recording in recordings:
+            tell(f"energy of {recording.setting.name}", 0.0)
+            recording.energy = measure_energy(meter, _endless_run(recording, sample), settings.energy_s)
+    recordings = [recording for recording in recordings if recording.runs]
     machine, tokens = this_machine(), recordings[0].tokens
     return Result(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -81,13 +81,13 @@ def measure(settings: Settings, sample: Sample | None = None, *, progress: Progr
         versions={
             "edge_lstm": __version__,
             "python": platform.python_version(),
-            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime": getattr(sys.modules.get("onnxruntime"), "__version__", ""),  # where it was used
             "numpy": np.__version__,
         },
         states=tuple(states),
         energy_note=energy_note,
         warnings=(*_warnings(recordings, interrupted), *condition_warnings(machine, states, seconds)),
-        settings=tuple(one.to_result(recordings[0]) for one in recordings),
+        settings=tuple(recording.to_result(recordings[0]) for recording in recordings),
     )
 
 
@@ -117,8 +117,8 @@ def _frozen_heap() -> Iterator[None]:
 def _warnings(recordings: Sequence[Recording], interrupted: bool) -> Iterator[ConditionWarning]:
     """What the times themselves say of their worth."""
     if interrupted:
-        yield ConditionWarning("interrupted", "interrupted: these are the results until then")
-    if unsteady := [one.setting.name for one in recordings if not is_steady(one.warm_up)]:
+        yield ConditionWarning("interrupted", "interrupted: the results are of the runs until then")
+    if unsteady := [recording.setting.name for recording in recordings if not is_steady(recording.warm_up)]:
         text = f"times were not steady after the warm-up ({listed(unsteady, 2)})"
         yield ConditionWarning("unsteady", text)
 
@@ -146,17 +146,17 @@ def _cold_starts(settings: Settings, recordings: Sequence[Recording], sample: Sa
         return
     rng = random.Random(SEED)
     shared: dict[tuple[Path, int, str], list[ColdStart]] = {}
-    for one in recordings:
-        one.cold_starts = shared.setdefault(one.setting.process, [])
+    for recording in recordings:
+        recording.cold_starts = shared.setdefault(recording.setting.process, [])
     turns = [process for process in shared for _ in range(settings.cold_starts)]
     rng.shuffle(turns)
     for done, process in enumerate(turns):
         tell("cold starts", done / len(turns))
         shared[process].append(fresh_process(*process, [rng.choice(sample.texts)])[0])
-    for done, one in enumerate(recordings):
+    for done, recording in enumerate(recordings):
         tell("memory", done / len(recordings))
         texts = sample.texts[:MEMORY_TEXTS]
-        _, one.memory = fresh_process(*one.setting.process, texts, one.setting.batch_size)
+        _, recording.memory = fresh_process(*recording.setting.process, texts, recording.setting.batch_size)
 
 
 def _warm_up(
@@ -170,14 +170,11 @@ def _warm_up(
     while waiting:
         tell("warm-up", 1 - len(waiting) / len(recordings))
         rng.shuffle(waiting)
-        for one in waiting:
-            one.warm_up.append(run_block(one, sample, len(one.warm_up), chosen))
+        for recording in waiting:
+            recording.warm_up.append(run_block(recording, sample, len(recording.warm_up), chosen))
         enough = time.perf_counter() - started >= settings.warm_up_s
-        waiting = [
-            one
-            for one in waiting
-            if not (enough and is_steady(one.warm_up)) and len(one.warm_up) < settings.max_warm_up_blocks
-        ]
+        most = settings.max_warm_up_blocks
+        waiting = [r for r in waiting if not (enough and is_steady(r.warm_up)) and len(r.warm_up) < most]
 
 
 def _steady(
@@ -205,21 +202,21 @@ def _steady(
             return
         chosen = [next(order) for _ in range(size)]
         rng.shuffle(turns)
-        for one in turns:
-            one.add(run_block(one, sample, number, chosen))
+        for recording in turns:
+            recording.add(run_block(recording, sample, number, chosen))
         number += 1
 
 
-def run_block(one: Recording, sample: Sample, number: int, chosen: Sequence[int]) -> Block:
+def run_block(recording: Recording, sample: Sample, number: int, chosen: Sequence[int]) -> Block:
     """Run every text of the block once, in batches of similar length."""
-    size = one.setting.batch_size
+    size = recording.setting.batch_size
     if size > 1:
-        chosen = sorted(chosen, key=lambda i: one.tokens[i])
+        chosen = sorted(chosen, key=lambda i: recording.tokens[i])
     rows = np.empty((len(chosen) // size, 4), dtype=np.int64)
     cpu = time.process_time_ns()
     for n in range(len(rows)):
         batch = chosen[n * size : (n + 1) * size]
-        rows[n, 1:] = time_run(one.classifier, [sample.texts[i] for i in batch], size)
+        rows[n, 1:] = time_run(recording.classifier, [sample.texts[i] for i in batch], size)
         rows[n, 0] = batch[0]
     return Block(number, rows, time.process_time_ns() - cpu)
 
@@ -232,13 +229,13 @@ def shuffled_forever(count: int, rng: random.Random) -> Iterator[int]:
         yield from order
 
 
-def _endless_run(one: Recording, sample: Sample) -> Callable[[], int]:
+def _endless_run(recording: Recording, sample: Sample) -> Callable[[], int]:
     """A function that runs the next batch and returns how many texts it held."""
     order = shuffled_forever(len(sample.texts), random.Random(SEED))
-    size = one.setting.batch_size
+    size = recording.setting.batch_size
 
     def run() -> int:
-        time_run(one.classifier, [sample.texts[next(order)] for _ in range(size)], size)
+        time_run(recording.classifier, [sample.texts[next(order)] for _ in range(size)], size)
         return size
 
     return run

@@ -71,14 +71,14 @@ class Recording:
             self.blocks.append(block)
         if len(self.blocks) > MOST_BLOCKS:
             self.every *= 2
-            self.blocks = [kept for kept in self.blocks if kept.number % self.every == 0]
+            self.blocks = [block for block in self.blocks if block.number % self.every == 0]
 
     def ratio_to(self, other: Recording) -> Ratio | None:
         """How many times as long it takes for the same blocks of texts."""
-        theirs = {block.number: block.total_ns for block in other.blocks}
-        pairs = [(b.total_ns, theirs[b.number]) for b in self.blocks if b.number in theirs]
-        mine, others = np.array(pairs, np.float64).reshape(-1, 2).T
-        return statistics.paired_ratio(mine, others)
+        by_number = {block.number: block.total_ns for block in other.blocks}
+        pairs = [(b.total_ns, by_number[b.number]) for b in self.blocks if b.number in by_number]
+        mine, theirs = np.array(pairs, np.float64).reshape(-1, 2).T
+        return statistics.paired_ratio(mine, theirs)
 
     def to_result(self, first: Recording) -> SettingResult:
         """The summary. first: the setting that the others are compared with."""

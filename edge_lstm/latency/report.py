@@ -42,30 +42,30 @@ def texts_line(result: Result) -> str:
 
 def notes(result: Result) -> list[str]:
     """Why there is no energy, and the reasons to distrust the times."""
-    energy = [] if any(one.energy for one in result.settings) else [result.energy_note]
+    energy = [] if any(setting.energy for setting in result.settings) else [result.energy_note]
     return [*energy, *(f"warning: {warning.text}" for warning in result.warnings)]
 
 
 def tables(result: Result) -> Iterator[Table]:
     """Cold start, percentiles, the parts of a text, ratios and energy, as far as they were measured."""
     settings = result.settings
-    if any(one.cold_starts for one in settings):
+    if any(setting.cold_starts for setting in settings):
         yield _cold_start(settings)
     yield _percentiles(settings)
     yield _parts_of_a_text(settings)
-    ratios = [(one.name, one.ratio) for one in settings if one.ratio]
+    ratios = [(setting.name, setting.ratio) for setting in settings if setting.ratio]
     if ratios:
         rows = [(name, f"{ratio.value:.3f}", _span(ratio.low, ratio.high)) for name, ratio in ratios]
-        note = f"(times as long as {settings[0].name} for the same texts, run in turn)"
+        note = f"(time over that of {settings[0].name}, same texts, alternating runs)"
         yield Table(("ratio", "ratio", "95 % CI"), rows, note)
-    energies = [(one.name, one.energy) for one in settings if one.energy]
+    energies = [(setting.name, setting.energy) for setting in settings if setting.energy]
     if energies:
         rows = [
             (name, f"{e.joules_per_text * 1e3:.3g}", f"{e.above_rest_joules_per_text * 1e3:.3g}")
             for name, e in energies
         ]
         note = f"({energies[0][1].meter}: {energies[0][1].scope})"
-        yield Table(("energy per text, mJ", "total", "above rest"), rows, note)
+        yield Table(("energy per text, mJ", "total", "above idle"), rows, note)
 
 
 def ms(us: float | None) -> str:
@@ -84,28 +84,28 @@ def _span(low: float, high: float) -> str:
 def _cold_start(settings: Sequence[SettingResult]) -> Table:
     """The median of each phase, in ms, and the memory in MiB."""
     rows = []
-    for one in settings:
-        starts = [(s.total_ms, s.python_ms, s.imports_ms, s.load_ms, s.first_ms) for s in one.cold_starts]
+    for setting in settings:
+        starts = [(s.total_ms, s.python_ms, s.imports_ms, s.load_ms, s.first_ms) for s in setting.cold_starts]
         times = [f"{median(phase):.1f}" for phase in zip(*starts)] or [DASH] * 5
-        sizes = (one.memory.steady, one.memory.peak) if one.memory else (None, None)
+        sizes = (setting.memory.steady, setting.memory.peak) if setting.memory else (None, None)
         mib = [DASH if size is None else f"{size / 2**20:.1f}" for size in sizes]
-        rows.append((one.name, *times, *mib))
+        rows.append((setting.name, *times, *mib))
     header = ("cold start, ms", "total", "python", "imports", "load", "first", "memory", "peak")
-    count = max(len(one.cold_starts) for one in settings)
+    count = max(len(setting.cold_starts) for setting in settings)
     return Table(
-        header, rows, f"(median of {count} new process{'es' * (count > 1)}; memory in MiB after all texts)"
+        header, rows, f"(median of {count} process{'es' * (count > 1)}; memory after all texts, MiB)"
     )
 
 
 def _percentiles(settings: Sequence[SettingResult]) -> Table:
     """The times of a run, and which percentiles take more runs."""
     rows = []
-    for one in settings:
-        both, ci = one.both, one.both.p50_ci_us
+    for setting in settings:
+        both, ci = setting.both, setting.both.p50_ci_us
         times = map(ms, (both.mean_us, both.p90_us, both.p95_us, both.p99_us))
-        rows.append((one.name, ms(both.p50_us), f"{ms(ci[0])}–{ms(ci[1])}" if ci else DASH, *times))
-    title = "per batch, ms" if any(one.batch_size > 1 for one in settings) else "per text, ms"
-    fewest = min(one.runs for one in settings)
+        rows.append((setting.name, ms(both.p50_us), f"{ms(ci[0])}–{ms(ci[1])}" if ci else DASH, *times))
+    title = "per batch, ms" if any(setting.batch_size > 1 for setting in settings) else "per text, ms"
+    fewest = min(setting.runs for setting in settings)
     missing = [which for which in statistics.PERCENTILES if statistics.samples_needed(which) > fewest]
     needs = ", ".join(f"p{which} needs at least {statistics.samples_needed(which):,}" for which in missing)
     note = f"({needs} runs; {fewest:,} were measured)" if missing else ""
@@ -115,19 +115,20 @@ def _percentiles(settings: Sequence[SettingResult]) -> Table:
 def _parts_of_a_text(settings: Sequence[SettingResult]) -> Table:
     """What of it is the text rule and what the network, and what a token costs."""
     rows = []
-    for one in settings:
-        fit = one.length_fit
+    for setting in settings:
+        fit = setting.length_fit
         line = f"{fit.fixed_us:.0f} + {fit.per_token_us:.2f} × n" if fit else DASH
-        medians = (one.encode.p50_us, one.run.p50_us)
-        parts = [ms(None if us is None else us / one.batch_size) for us in medians]
-        rows.append((one.name, *parts, ms(one.cpu_us_per_text), f"{one.texts_per_second:,.0f}", line))
-    header = ("of it, per text, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
+        medians = (setting.encode.p50_us, setting.run.p50_us)
+        parts = [ms(None if us is None else us / setting.batch_size) for us in medians]
+        parts += [ms(setting.cpu_us_per_text), f"{setting.texts_per_second:,.0f}", line]
+        rows.append((setting.name, *parts))
+    header = ("breakdown, ms", "text→ids", "ids→answer", "CPU time", "texts/s", "µs for n tokens")
     return Table(header, rows)
 
 
 def report(result: Result) -> str:
     """The page: HTML that loads nothing and runs no script."""
-    models = dict.fromkeys(one.model for one in result.settings)
+    models = dict.fromkeys(setting.model for setting in result.settings)
     digests = [f"{Path(model.path).name}: sha256 {model.sha256}" for model in models]
     names = listed(list(dict.fromkeys(Path(model.path).name.removesuffix(".onnx") for model in models)), 3)
     measured = f"{result.created}, measured for {result.seconds:.0f} s"
@@ -142,19 +143,19 @@ def report(result: Result) -> str:
 
 def _body(result: Result) -> Iterator[str]:
     if result.warnings:
-        yield f"<p><b>Read with care</b></p>{items(warning.text for warning in result.warnings)}"
+        yield f"<p><b>Warnings</b></p>{items(warning.text for warning in result.warnings)}"
     else:
         yield "<p>No condition disturbed the measurement.</p>"
-    names = [one.name for one in result.settings]
+    names = [setting.name for setting in result.settings]
     for cells in tables(result):
         yield table(cells, names)
     # Of more settings than colours the curves could not be told apart.
     curves = [
-        (np.array(one.by_text) * (1, 1e-6), (fit.fixed_us / 1e6, fit.per_token_us / 1e6), colour)
-        for one, colour in zip(result.settings, SERIES)
-        if (fit := one.length_fit) and one.by_text
+        (np.array(setting.by_text) * (1, 1e-6), (fit.fixed_us / 1e6, fit.per_token_us / 1e6), colour)
+        for setting, colour in zip(result.settings, SERIES)
+        if (fit := setting.length_fit) and setting.by_text
     ]
     if curves:
-        caption = "A dot is a text, the median of its runs; the line is the fit."
+        caption = "Each dot is a text (median of its runs); the line is the fit."
         yield f"<h2>Time by length</h2>{figure(length_chart(curves), caption)}"
     yield f'<p class="muted">{escape(result.energy_note)}.</p>'

@@ -139,11 +139,11 @@ def parse_result(text: str, name: str) -> Result:
     result: Result = _value(Result, value, name)
     if not result.settings or not result.states:
         raise DataError(f"{name} has no {'states' if result.settings else 'settings'}; measure again")
-    for one in result.settings:
-        counts = (one.batch_size, one.runs, one.texts)
-        times = (one.both.mean_us, one.both.p50_us, *(one.both.p50_ci_us or ()))
+    for setting in result.settings:
+        counts = (setting.batch_size, setting.runs, setting.texts)
+        times = (setting.both.mean_us, setting.both.p50_us, *(setting.both.p50_ci_us or ()))
         if min(number for number in (*counts, *times) if number is not None) <= 0:
-            raise DataError(f"{name}: {one.name} has times or counts that are not above 0; measure again")
+            raise DataError(f"{name}: {setting.name} has times or counts that are not above 0; measure again")
     return result
 
 

@@ -105,7 +105,7 @@ class Settings:
         if len({model.resolve() for model in self.models}) < len(self.models):
             raise DataError("a model is given twice; name each model file once")
         if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
-            raise DataError(f"the duration is seconds above 0; give at most {LONGEST_S:,} (30 days)")
+            raise DataError(f"--duration must be above 0; give at most {LONGEST_S:,} s (30 days)")
         self.block_texts(1)
 
     @cached_property

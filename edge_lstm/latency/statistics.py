@@ -70,15 +70,15 @@ class Ratio:
     high: float
 
 
-def paired_ratio(mine: Floats, others: Floats, seed: int = 0) -> Ratio | None:
+def paired_ratio(mine: Floats, theirs: Floats, seed: int = 0) -> Ratio | None:
     """Times of the same blocks of texts, run in turn: the median ratio. None under MIN_BLOCKS.
 
     mine, others: float64 [blocks], the same texts at the same index. A drift of the machine hits both
     times of a block alike and leaves their ratio alone.
     """
-    if len(mine) != len(others) or len(mine) < MIN_BLOCKS:
+    if len(mine) != len(theirs) or len(mine) < MIN_BLOCKS:
         return None
-    logs = np.log(mine / others)
+    logs = np.log(mine / theirs)
     rng = np.random.default_rng(seed)
     draws = np.median(logs[rng.integers(0, len(logs), (RESAMPLES, len(logs)))], axis=1)
     return Ratio(*np.exp([np.median(logs), *np.percentile(draws, [LOW, HIGH])]).tolist())

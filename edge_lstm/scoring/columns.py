@@ -58,18 +58,18 @@ def plan_output(
 
     format: the name of the output's. where: the input's name. Raises DataError.
     """
-    options, kept, columns = settled(options, model), None, schema.columns
+    options, indexes, columns = settled(options, model), None, schema.columns
     if options.keep is not None:
-        kept = tuple(column_index(schema.columns, name, where) for name in options.keep)
-        if len(set(kept)) < len(kept):
-            twice = next(index for index in kept if kept.count(index) > 1)
-            raise DataError(f"the column {schema.columns[twice]!r} is to be kept twice; name it once")
-        columns = tuple(schema.columns[i] for i in kept)
+        indexes = tuple(column_index(schema.columns, name, where) for name in options.keep)
+        if len(set(indexes)) < len(indexes):
+            twice = next(index for index in indexes if indexes.count(index) > 1)
+            raise DataError(f"the column {schema.columns[twice]!r} is in --keep twice; name it once")
+        columns = tuple(schema.columns[i] for i in indexes)
     columns = columns if FORMATS[format].may_repeat_names else distinct(columns)
     # Of several labels per text, evaluate would take the answers for labels that a column holds already.
     is_taken = model.thresholds is not None and holds_labels(columns)
     added = added_columns(columns, model.labels, options, prefixes=(PREFIX,) if is_taken else ("", PREFIX))
-    return options, OutputColumns(schema=schema, format=format, kept=kept, columns=columns, added=added)
+    return options, OutputColumns(schema=schema, format=format, kept=indexes, columns=columns, added=added)
 
 
 def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
@@ -91,13 +91,11 @@ def settled(options: ScoreOptions, model: ModelFile) -> ScoreOptions:
         raise DataError("an abstained row has no label; leave out --only-abstained, or --only-label")
     if options.only_abstained and model.thresholds is not None:
         raise DataError(
-            f"{model.path} gives several labels per text and abstains from none; leave --only-abstained out, "
+            f"{model.path} gives several labels per text and never abstains; leave --only-abstained out, "
             "--all-probabilities shows which come near a threshold"
         )
     if options.only_abstained and not threshold and options.abstain is None:
-        raise DataError(
-            f"{model.path} never abstains by itself; add --abstain or --threshold to --only-abstained"
-        )
+        raise DataError(f"{model.path} does not abstain by default; add --abstain or --threshold")
     return replace(options, threshold=threshold, abstain=None)
 
 

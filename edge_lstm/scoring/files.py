@@ -61,11 +61,9 @@ class RunOptions:
     def check(self) -> None:
         """Raise DataError where there would be nobody to do the work."""
         if self.workers is not None and self.workers < 1:
-            raise DataError(
-                f"at least 1 worker is needed, not {self.workers}; leave workers out for one per core"
-            )
+            raise DataError(f"--workers must be 1 or more, not {self.workers}; leave it out for one per core")
         if self.low_memory and (self.workers or 1) > 1:
-            raise DataError("--low-memory is one worker; leave it out, or --workers")
+            raise DataError("--low-memory uses one worker; leave --workers out, or --low-memory")
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -117,9 +115,9 @@ def score_files(
     options, columns = plan_output(opened.schema, opened_model, options, writing.name, where)
     work = _Run(opened, options, columns, target, run, summary, on_progress)
     # No file that is written may be one that is read, or written twice.
-    read = [Path(source.path, name) for source in opened.sources for name in source.files or [""]]
+    input_files = [Path(source.path, name) for source in opened.sources for name in source.files or [""]]
     outputs = [] if work.is_stream else names_of(str(target))
-    atomic.check_distinct([*outputs, *run.also_written], [opened_model.path, *read])
+    atomic.check_distinct([*outputs, *run.also_written], [opened_model.path, *input_files])
     with signals.held():
         from edge_lstm.classifier import Classifier
     classifier = loaded or Classifier.from_model(
@@ -243,11 +241,11 @@ class _Run:
         return dict(json.loads(json.dumps(identity)))
 
 
-def _output_format(target: str | None, wanted: str | None, opened: tables.Inputs) -> Format:
+def _output_format(target: str | None, format_name: str | None, opened: tables.Inputs) -> Format:
     """Return the output's format: the one asked for, else by its suffix, else that of the input."""
-    if wanted is not None and not tables.named(wanted).suffixes:
-        raise DataError(f"{wanted} is no format of a file; choose another --output-format")
-    name = wanted or (tables.format_of(target) if target is not None else None)
+    if format_name is not None and not tables.named(format_name).suffixes:
+        raise DataError(f"{format_name} is not an output format; choose another --output-format")
+    name = format_name or (tables.format_of(target) if target is not None else None)
     if name is None and target is not None and not atomic.is_stream(target):
         raise OutputError(
             f"{target}: the suffix does not say which format to write; "

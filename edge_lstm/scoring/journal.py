@@ -61,19 +61,17 @@ def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
         handle = os.open(path, os.O_RDONLY | NO_FOLLOW | NO_WAIT)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ValueError("no ordinary file")
+                raise ValueError("not a regular file")
             content = json.loads(file.read(_MOST_BYTES))
         if content.pop("sha256") != _digest(content):
-            raise ValueError("another checksum")
+            raise ValueError("wrong checksum")
         run = dict(content.pop("run"))
         entry = Entry(**content)
         if type(entry.rows) is not int:
             raise TypeError
         return entry, run
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise DataError(
-            f"{path} is damaged, or no journal of this version; move it away and start again"
-        ) from None
+        raise DataError(f"{path} is damaged or of another version; move it away and start again") from None
 
 
 def fingerprint(source: Source) -> list[int] | str | None:
@@ -103,7 +101,7 @@ def write_errors(path: str | Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise atomic.write_error(path, error) from None
         raise OutputError(
-            f"no space left for {path}; free some and go on with --resume (from a pipe: start again)"
+            f"no space left for {path}; free some and continue with --resume (from a pipe: start again)"
         ) from None
 
 

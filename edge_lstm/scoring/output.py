@@ -100,7 +100,7 @@ class FileOutput:
         if not resume or self._run is None:
             raise DataError(
                 f"{self.path} has an unfinished run; "
-                f"go on with --resume, or delete {self.journal} to start again"
+                f"continue with --resume, or delete {self.journal} to start again"
             )
         entry, run = read_journal(self.journal)
         for key in {**run, **self._run}:
@@ -108,7 +108,7 @@ class FileOutput:
             if then != now:
                 raise DataError(
                     f"cannot resume: {key} was {then!r} and is {now!r}; "
-                    f"run with what it was started with, or delete {self.journal} and start again"
+                    f"use that again, or delete {self.journal} and start again"
                 )
         return entry
 
@@ -124,7 +124,7 @@ class FileOutput:
             self._digest.update(chunk)
             left -= len(chunk)
         if left or self._digest.hexdigest() != entry.output_sha256:
-            what = "is shorter than" if left else "does not hold what"
+            what = "is shorter than" if left else "differs from what"
             raise DataError(f"{self.partial} {what} its journal says; delete {self.journal} and start again")
         self._size = self._file.truncate(entry.output_bytes)
 
@@ -209,7 +209,7 @@ class FileOutput:
             with ExitStack() as unless_locked:
                 unless_locked.callback(file.close)
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise self._foreign("no ordinary file")
+                    raise self._foreign("not a regular file")
                 with write_errors(self.partial):
                     try:
                         lock(file.fileno())

@@ -105,8 +105,8 @@ class Pool:
                 yield chunk, _result(future)
         except BrokenProcessPool:
             raise EdgeLSTMError(
-                "a worker process was killed, perhaps for want of memory; "
-                "go on with --resume and fewer --workers, or --low-memory"
+                "a worker process was killed, perhaps out of memory; "
+                "continue with --resume and fewer --workers, or --low-memory"
             ) from None
 
     def _start(self, count: int) -> None:

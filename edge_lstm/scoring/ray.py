@@ -57,7 +57,7 @@ def score_on_cluster(
     names, opened = _input_names(source, reading.format), open_model(model)
     check_distinct([*run.also_written, target], [opened.path, *(source / name for name in names)])
     if target.is_file() or (target.is_dir() and any(target.iterdir()) and not run.resume):
-        raise OutputError(f"{target} is not an empty folder; go on with --resume or choose another output")
+        raise OutputError(f"{target} is not an empty folder; continue with --resume or choose another output")
     first = open_inputs([source / names[0]], options=reading)
     options, columns = plan_output(first.schema, opened, options, format or first.format.name, names[0])
     local = RunOptions(workers=1, batch_size=run.batch_size, checkpoint_seconds=None)
@@ -102,7 +102,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield ray
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1][:300]
-        raise EdgeLSTMError(f"the cluster gave up: {reason}; go on with --resume") from None
+        raise EdgeLSTMError(f"the cluster failed: {reason}; continue with --resume") from None
     finally:
         if is_own:
             ray.shutdown()
@@ -118,10 +118,10 @@ class FileScorer:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the note of a file, given by its name, as JSON."""
-        name, wanted = row["name"], self._arguments["format"]
+        name, target_format = row["name"], self._arguments["format"]
         source, target = self._source / name, self._target / name
-        if wanted is not None and format_of(name) != wanted:
-            target = Path(str(target).removesuffix(".gz")).with_suffix(FORMATS[wanted].suffixes[0])
+        if target_format is not None and format_of(name) != target_format:
+            target = Path(str(target).removesuffix(".gz")).with_suffix(FORMATS[target_format].suffixes[0])
         path = self._target / NOTES / f"{name}.json"
         identity = [*self._identity, source.stat().st_size, source.stat().st_mtime_ns]
         note = json.loads(path.read_text()) if path.exists() and target.exists() else {}

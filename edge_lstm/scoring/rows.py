@@ -77,12 +77,12 @@ def score(
 
     Raises DataError, ModelFileError (or a subclass) or ProviderError.
     """
-    read = _iterator(rows)
+    row_iterator = _iterator(rows)
     classifier = model if isinstance(model, Classifier) else Classifier.load(model)
     options = settled(options, classifier.model)
     if window < 1:
         raise DataError(f"the window must be at least 1 row, not {window}")
-    return _score(read, Answerer(classifier, options, batch_size), text_column, options, window)
+    return _score(row_iterator, Answerer(classifier, options, batch_size), text_column, options, window)
 
 
 def _iterator(rows: Any) -> Iterator[Any]:
@@ -111,21 +111,21 @@ def _score(
             names = list(chunk[0]) if isinstance(chunk[0], Mapping) else [text_column or "text"]
             if key is None:
                 key = names[find_text_column([str(name) for name in names], None, "the first row")]
-            kept = options.keep if options.keep is not None else tuple(map(str, names))
-            added = added_columns(kept, answerer.labels, options)
+            input_columns = options.keep if options.keep is not None else tuple(map(str, names))
+            added = added_columns(input_columns, answerer.labels, options)
         taken = frozenset(added if options.keep is None else ())
-        values = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
-        read = [_text_or_reason(row, key, taken) for row in values]
-        for row, answer in zip(values, answerer.answers(read)):
+        mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
+        texts = [_text_or_reason(row, key, taken) for row in mappings]
+        for row, answer in zip(mappings, answerer.answers(texts)):
             if not answerer.is_written(answer):
                 continue
-            own = row if options.keep is None else {name: row.get(name) for name in options.keep}
+            values = row if options.keep is None else {name: row.get(name) for name in options.keep}
             columns = dict(zip(added, map(_plain, answer.columns)))
             prefix, probabilities = next(iter(added)).removesuffix("label"), None
             if options.all_probabilities and answer.error is None:
                 probabilities = {label: columns[f"{prefix}probability_{label}"] for label in answerer.labels}
             yield ScoredRow(
-                own=own if taken.isdisjoint(own) else {RAW_COLUMN: own},
+                own=values if taken.isdisjoint(values) else {RAW_COLUMN: values},
                 label=answer.label,
                 probability=columns[f"{prefix}probability"],
                 probabilities=probabilities,

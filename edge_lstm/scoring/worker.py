@@ -81,15 +81,15 @@ class Answerer:
         if self._classifier.model.thresholds is not None:
             has = self._classifier.has_labels(probabilities)
             labels = [
-                LABEL_JOINT.join([self.labels[i] for i in row if own[i]]) or None
-                for row, own in zip(order.tolist(), has.tolist())
+                LABEL_JOINT.join([self.labels[i] for i in row if flags[i]]) or None
+                for row, flags in zip(order.tolist(), has.tolist())
             ]
         else:
             for i in np.flatnonzero(is_abstained(highest[0], options.threshold or 0.0)).tolist():
                 labels[i], statuses[i] = None, ABSTAINED
         columns: list[Iterable[Any]] = [labels, *([best[0]] if options.only_abstained else []), highest[0]]
-        for names, own in zip(best[1:], highest[1:]):
-            columns += [names, own]
+        for names, values in zip(best[1:], highest[1:]):
+            columns += [names, values]
         if options.all_probabilities:
             columns += list(probabilities.T)
         return labels, statuses, [*columns, statuses, repeat(None)]
@@ -104,8 +104,8 @@ class Answerer:
         """Whether the row is written at all."""
         if self._options.only_abstained:
             return answer.status == ABSTAINED
-        wanted = self._options.only_label
-        return not wanted or any(name in wanted for name in self.names(answer.label))
+        labels = self._options.only_label
+        return not labels or any(name in labels for name in self.names(answer.label))
 
 
 class Worker:

@@ -121,8 +121,8 @@ class CsvFormat(Format):
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """Values are quoted only where they must be; an input of the same format keeps its dialect."""
         cells = (
-            [*map(cell_text, columns.pick(own)), *behind]
-            for own, behind in zip(rows.values, added)
+            [*map(cell_text, columns.pick(values)), *behind]
+            for values, behind in zip(rows.values, added)
             if behind is not None
         )
         # A JSON string may hold half a character; a surrogate of other formats is a byte.
@@ -130,8 +130,8 @@ class CsvFormat(Format):
         return _written(cells, self._dialect(columns)).encode("utf-8", errors)
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
-        own = columns.schema.dialect if columns.schema.format == self.name else None
-        return own or Dialect(self._delimiter or ",")
+        dialect = columns.schema.dialect if columns.schema.format == self.name else None
+        return dialect or Dialect(self._delimiter or ",")
 
 
 def _written(rows: Iterable[Iterable[Any]], dialect: Dialect) -> str:

@@ -47,9 +47,7 @@ def folder_source(path: str) -> Source:
             if name.lower().endswith(".txt")
         ]
     if errors:
-        raise DataError(
-            f"cannot read the folder {errors[0].filename}: {errors[0].strerror}; check its permissions"
-        )
+        raise DataError(f"cannot read {errors[0].filename}: {errors[0].strerror}; check its permissions")
     if not names:
         raise DataError(f"{path} is a folder without .txt files; name the files in it, as in '{path}/*.csv'")
     return Source(path, FolderFormat.name, files=tuple(sorted(names, key=lambda name: Path(name).parts)))
@@ -62,7 +60,7 @@ def _read_file(path: Path) -> tuple[bytes, str | None]:
         opened = os.open(path, os.O_RDONLY | NO_WAIT | NO_FOLLOW)
         with open(opened, "rb") as file:  # noqa: PTH123 - a descriptor
             if not stat.S_ISREG(os.fstat(opened).st_mode):
-                return b"", "a pipe or device, no file"
+                return b"", "a pipe or device, not a file"
             data = file.read(MAX_ROW_BYTES + 1)
     except OSError as error:
         if error.errno == errno.ELOOP:

@@ -114,7 +114,7 @@ class _LabelReader:
         if separator is not None and not separator.strip():
             raise DataError("the label separator is empty or blank; give a character that no label holds")
         if flags and (column is not None or separator is not None):
-            raise DataError("label columns are columns of 0 and 1; leave --label-column and -separator out")
+            raise DataError("--label-columns are of 0 and 1; leave --label-column and --label-separator out")
         if len(set(flags)) < len(flags):
             raise DataError(f"a label column is named twice in {', '.join(flags)}; name each once")
         self.several = bool(several or flags or separator is not None)
@@ -125,7 +125,7 @@ class _LabelReader:
         if self._own_labels is not None:
             if flags or separator is not None:
                 hint = "leave --label-columns and --label-separator out"
-                raise DataError(f"{where} is {schema.format}, whose labels are in no column; {hint}")
+                raise DataError(f"{where} is {schema.format}, which has no label columns; {hint}")
             return
         indexes = [column_index(schema.columns, name, where) for name in flags]
         self._flags = [schema.columns[i] for i in indexes]
@@ -158,7 +158,7 @@ class _LabelReader:
         if isinstance(value, list):
             self.several = True
             if not all(names := list(map(_label, value))):
-                raise DataError(f"{where}: an entry of {self._column!r} is no label; give a list of texts")
+                raise DataError(f"{where}: an entry of {self._column!r} is not a label; give strings")
             return names
         if self.several and isinstance(value, dict):
             raise DataError(f"{where}: {self._column!r} holds an object; give a text, or a list of texts")

@@ -79,7 +79,7 @@ class JsonlFormat(TextFormat):
                 continue  # a bad row is an error row, not the end of the run
         if not keys or lines[0].strip() == "[":
             is_list = head.lstrip().startswith(b"[")
-            hint = f"convert it with: jq -c '.[]' {source.path}" if is_list else "give one JSON object a line"
+            hint = f"convert it with: jq -c '.[]' {source.path}" if is_list else "give one object per line"
             raise DataError(f"{source.name} does not begin with a JSON object on a line; {hint}")
         columns = tuple(keys)
         return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
@@ -116,10 +116,10 @@ class JsonlFormat(TextFormat):
             if behind is None:
                 continue
             if rows.objects is not None and columns.kept is None:
-                own = list(rows.objects[i].items())
+                pairs = list(rows.objects[i].items())
             else:
-                own = list(zip(columns.columns, columns.pick(rows.values[i])))
-            items = [f"{names.get(key) or json_text(key)}: {json_text(value)}" for key, value in own]
+                pairs = list(zip(columns.columns, columns.pick(rows.values[i])))
+            items = [f"{names.get(key) or json_text(key)}: {json_text(value)}" for key, value in pairs]
             # A float32 is written in its shortest digits.
             items += [
                 key + (json_text(value) if value is None or isinstance(value, str) else str(value))

@@ -88,8 +88,8 @@ class ParquetFormat(Format):
         """
         arrow, types = pyarrow(), _types(columns)
         count = len(columns.columns)
-        own = arrow.schema([types.field(i) for i in range(count)])
-        table = _strings(rows, columns, own) if rows.table is None else _typed(rows.table, columns, own)
+        schema = arrow.schema([types.field(i) for i in range(count)])
+        table = _strings(rows, columns, schema) if rows.table is None else _typed(rows.table, columns, schema)
         chosen = [i for i, value in enumerate(added) if value is not None]
         if len(chosen) < len(added):
             table = table.take(arrow.array(chosen, arrow.int64()))
@@ -181,9 +181,7 @@ def _open(path: str) -> Any:
         return arrow.parquet.ParquetFile(path, pre_buffer=False, memory_map=False)
     except (arrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
-            raise DataError(
-                f"cannot read {path}: {error.strerror}; check the file and its permissions"
-            ) from None
+            raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
         raise DataError(f"{path} is not a Parquet file or is damaged; copy or write it again") from None
 
 

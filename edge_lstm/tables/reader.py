@@ -141,9 +141,7 @@ def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_O
         if first.text_column != other.text_column or (
             reading.has_fixed_columns and (first.columns, first.text) != (other.columns, other.text)
         ):
-            raise DataError(
-                f"{source.name} does not have the columns of {sources[0].name}; score them in separate runs"
-            )
+            raise DataError(f"{source.name} has other columns than {sources[0].name}; score them separately")
     return Inputs(sources, schemas, streams)
 
 
@@ -170,7 +168,7 @@ def _find_sources(paths: Sequence[str | Path], format: str | None) -> tuple[Sour
     formats = {source.format: source.path for source in sources}
     if len(formats) > 1:
         names = ", ".join(f"{path}: {name}" for name, path in formats.items())
-        raise DataError(f"the inputs are of different formats ({names}); use one format in a run")
+        raise DataError(f"the inputs are of different formats ({names}); use one format per run")
     return sources
 
 

@@ -97,23 +97,23 @@ class Schema:
 
 
 def find_text_column(
-    columns: Sequence[str], wanted: str | None, where: str, *, label: str | None = None
+    columns: Sequence[str], name: str | None, where: str, *, label: str | None = None
 ) -> int:
     """Index of the text column: the one asked for (by name, else by number from 1), the only one, the
     only one with a plain name, or of two the one that is not ``label``. Raises DataError that lists the
     columns.
     """
     try:
-        return _find(columns, wanted, where, TEXT_NAMES, "text", "--text-column")
+        return _find(columns, name, where, TEXT_NAMES, "text", "--text-column")
     except DataError:
-        if wanted is None and label is not None and len(columns) == 2:
+        if name is None and label is not None and len(columns) == 2:
             return 1 - column_index(columns, label, where)
         raise
 
 
-def find_label_column(columns: Sequence[str], wanted: str | None, where: str) -> int:
+def find_label_column(columns: Sequence[str], name: str | None, where: str) -> int:
     """Index of the label column, found as :func:`find_text_column` does."""
-    return _find(columns, wanted, where, LABEL_NAMES, "label", "--label-column")
+    return _find(columns, name, where, LABEL_NAMES, "label", "--label-column")
 
 
 def holds_labels(columns: Sequence[str]) -> bool:
@@ -121,17 +121,17 @@ def holds_labels(columns: Sequence[str]) -> bool:
     return any(name.strip().lower() in LABEL_NAMES for name in columns)
 
 
-def column_index(columns: Sequence[str], wanted: str, where: str) -> int:
+def column_index(columns: Sequence[str], column: str, where: str) -> int:
     """Index of the column called ``wanted``, or else of the column with that number (from 1)."""
-    count = columns.count(wanted)
+    count = columns.count(column)
     if count == 1:
-        return columns.index(wanted)
+        return columns.index(column)
     if count > 1:
-        numbers = ", ".join(str(i) for i, name in enumerate(columns, 1) if name == wanted)
-        raise DataError(f"{where} has {count} columns {wanted!r}; name one by its number: {numbers}")
-    if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 and 1 <= int(wanted) <= len(columns):
-        return int(wanted) - 1
-    raise DataError(f"{where} has no column {wanted!r}; its columns are {_names(columns)}")
+        numbers = ", ".join(str(i) for i, name in enumerate(columns, 1) if name == column)
+        raise DataError(f"{where} has {count} columns {column!r}; name one by its number: {numbers}")
+    if column.isascii() and column.isdigit() and len(column) < 9 and 1 <= int(column) <= len(columns):
+        return int(column) - 1
+    raise DataError(f"{where} has no column {column!r}; its columns are {_names(columns)}")
 
 
 def distinct(columns: Sequence[str]) -> tuple[str, ...]:
@@ -152,19 +152,19 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _find(
-    columns: Sequence[str], wanted: str | None, where: str, names: Sequence[str], what: str, option: str
+    columns: Sequence[str], column: str | None, where: str, names: Sequence[str], what: str, option: str
 ) -> int:
     if not columns:
         raise DataError(f"{where} has no columns; give one with the {what}")
-    if wanted is not None:
-        return column_index(columns, wanted, where)
+    if column is not None:
+        return column_index(columns, column, where)
     if what == "text" and len(columns) == 1:
         return 0
     lower = [name.strip().lower() for name in columns]
     if lower.count(names[0]) == 1:  # 'text' beside 'review' is the text
         return lower.index(names[0])
-    found = [i for i, name in enumerate(lower) if name in names]
-    if len(found) == 1:
-        return found[0]
-    reason = "several could hold" if found else "none of them plainly holds"
+    matches = [i for i, name in enumerate(lower) if name in names]
+    if len(matches) == 1:
+        return matches[0]
+    reason = "several may hold" if matches else "none is clearly"
     raise DataError(f"{where} has the columns {_names(columns)}: {reason} the {what}; name one with {option}")

@@ -128,9 +128,7 @@ class Stream:
         if isinstance(error, EOFError):
             return DataError(f"{self._name} is cut short: its compressed data ends too early; copy it again")
         if isinstance(error, (gzip.BadGzipFile, zlib.error)):
-            return DataError(
-                f"{self._name} is damaged or not of the kind its suffix says ({error}); copy it again"
-            )
+            return DataError(f"{self._name} is damaged or has a wrong suffix ({error}); copy it again")
         reason = error.strerror if isinstance(error, OSError) else error
         return DataError(f"cannot read {self._name}: {reason}; check the file and its permissions")
 

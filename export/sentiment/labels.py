@@ -60,9 +60,7 @@ def load_labels(path: Path, texts: Texts) -> tuple[Floats, Floats]:
     DataError where the file's are of other texts."""
     with safe_open(path, framework="np") as file:
         if file.metadata().get(_KEY) != texts.digest:
-            raise DataError(
-                f"{path} holds labels of other texts than those of this IMDB; get the original one"
-            )
+            raise DataError(f"{path} holds labels of other texts than this IMDB; get the original")
         second = [file.get_tensor(name) / _SCALE for name in ("unlabelled", "spans")]
     unlabelled, spans = (np.concatenate([1 - values, values], axis=1) for values in second)
     return unlabelled, spans[: len(texts.spans)]  # the rest are spans of the reviews that are held out

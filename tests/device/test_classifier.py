@@ -68,7 +68,7 @@ def test_the_best_labels_come_in_the_order_of_their_probabilities(values: list[f
     top = prediction.top(k)
     assert len(dict(top)) == k and top[0] == (best, probabilities[best])
     assert [p for _, p in top] == sorted(values, reverse=True)[:k]
-    with pytest.raises(DataError, match="ask for 1 to"):
+    with pytest.raises(DataError, match="must be from 1 to"):
         prediction.top(len(values) + 1)
 
 

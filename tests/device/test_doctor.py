@@ -111,7 +111,7 @@ def test_golden_rows_that_do_not_fit_the_model_are_a_finding(model_with_golden_r
     check = failed(examine(model_with_golden_rows(lambda row: {**row, "text": row["text"] + " zebra"})))
     assert check.name == "text rule"
     diagnosis = examine(model_with_golden_rows(lambda row: None))
-    assert diagnosis.fit and diagnosis.verdict.endswith("mind the warnings")
+    assert diagnosis.fit and diagnosis.verdict.endswith("see the warnings")
     assert [c.name for c in diagnosis.checks if c.state == "warning"] == ["golden rows"]
 
 

@@ -118,7 +118,7 @@ def test_texts_of_another_kind_are_told_from_those_to_be_expected() -> None:
         training = {"data": {"unknown_words": expected}}
         rate = OovRate.of(replace(MODEL, tokenizer=KNOWN, training=training), texts)
         assert rate.out_of_domain is other_kind
-        assert ("train on some of them" in rate.note) is other_kind
+        assert ("add texts like these" in rate.note) is other_kind
     without = replace(MODEL, tokenizer=KNOWN, training={})
     assert OovRate.of(without, ["the film is quite unheard of"]).out_of_domain
 
@@ -139,7 +139,7 @@ def test_the_report_loads_and_runs_nothing_shows_every_part_and_no_character_tha
     assert "</span><script>alert(1)</script>" in page.text
     for part in (
         *("of <x>.csv", "95 % interval", "cal. error", "by label"),
-        *("true label (row)", "Mistakes of", "(empty)", "from its training: only 90 <texts>: collect more"),
+        *("true label (row)", "Misclassified by", "(empty)", "training warning: only 90 <texts>"),
         r"red \x1b[31m and \x9b31m turned \u202eround",
     ):
         assert part in page.text

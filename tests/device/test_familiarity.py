@@ -156,7 +156,7 @@ def test_a_model_of_several_labels_has_no_thresholds() -> None:
     ids=str,
 )  # fmt: skip
 def test_thresholds_that_do_not_fit_together_are_a_damaged_file(thresholds: Any) -> None:
-    with pytest.raises(DamagedModelFileError, match="does not fit together"):
+    with pytest.raises(DamagedModelFileError, match="do not fit together"):
         with_thresholds(thresholds)
 
 

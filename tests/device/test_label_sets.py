@@ -155,10 +155,10 @@ def test_one_label_a_text_is_read_as_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
-        ("a.jsonl", '{"text": "x", "labels": [null]}\n', {}, "an entry of 'labels' is no label"),
+        ("a.jsonl", '{"text": "x", "labels": [null]}\n', {}, "an entry of 'labels' is not a label"),
         ("a.jsonl", '{"text": "x", "labels": {"a": 1}}\n', {"several": True}, "holds an object"),
         ("a.jsonl", '{"text": "x", "labels": []}\n', {}, "no labelled row"),
-        ("a.txt", "__label__a x\n", {"label_separator": "|"}, "in no column"),
+        ("a.txt", "__label__a x\n", {"label_separator": "|"}, "no label columns"),
     ],
 )
 def test_labels_in_no_known_form_are_refused(

@@ -72,7 +72,7 @@ def test_a_pipe_is_read_once_and_the_other_of_its_two_columns_is_the_text() -> N
         ("a.csv", "text,label\na,pos\nb,\n", "row 2: no label in 'label'"),
         ("a.csv", "text,label\na,pos\nb\n", "row 2: the row has 1 column, the header 2"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n', "row 2: the text is null"),
-        ("a.csv", "text,stars\na,pos\n", "none of them plainly holds the label"),
+        ("a.csv", "text,stars\na,pos\n", "none is clearly the label"),
         ("a.csv", "text,label\n", "has no labelled row"),
         ("a.txt", "__label__pos a\nno label\n", "row 2: the line does not begin with __label__NAME"),
         ("a.txt", "__label__ a\n", "row 1: __label__ without a name"),

@@ -46,7 +46,7 @@ def test_the_page_loads_and_runs_nothing_and_shows_every_part_the_warnings_first
     assert page.text.index("85 °C") < page.text.index("per batch, ms")
     for part in (
         *(
-            "times as long as",
+            "time over that of",
             "Time by length",
             "cold start, ms",
             "µs for n tokens",

@@ -82,7 +82,7 @@ def test_a_file_cannot_write_its_own_card() -> None:
 def test_the_card_of_a_file_without_subwords_names_its_words() -> None:
     model = open_model(Path(__file__).parents[1] / "data" / "keras.int8.onnx")
     assert model.tokenizer.pieces is None
-    assert f"LSTM over {len(model.tokenizer.words):,} words. It runs" in model_card(model)
+    assert f"LSTM over {len(model.tokenizer.words):,} words.\n" in model_card(model)
 
 
 def test_the_card_of_several_labels_per_text_shows_their_scores_and_their_code() -> None:
@@ -106,10 +106,8 @@ def test_a_card_is_markdown_and_of_a_model_file(arguments: list[str]) -> None:
 
 
 def test_inspect_begins_with_ten_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(overview(MODEL)) == [
-        *("model", "labels", "accuracy", "size", "words", "length", "quantization", "abstention", "sha256"),
-        "made with",
-    ]
+    names = ["model", "labels", "accuracy", "size", "vocabulary", "length", "quantization", "abstention"]
+    assert list(overview(MODEL)) == [*names, "sha256", "made with"]
     several = overview(replace(MODEL, thresholds=(0.5, 0.4), training={}, quantization=None))
     assert "neg 0.500, pos 0.400" in several["abstention"]
     assert several["quantization"] == "none" and "edge-lstm evaluate" in several["accuracy"]

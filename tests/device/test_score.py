@@ -267,7 +267,7 @@ def test_the_next_best_labels_have_columns_of_their_own(
     assert rows[-1]["status"] == "error"
     assert not rows[-1]["label_2"] and not rows[-1]["p_2"]
     for k in (0, 3):
-        with pytest.raises(DataError, match=f"the model has 2 labels, so the top {k} cannot"):
+        with pytest.raises(DataError, match=f"--top must be from 1 to 2, the number of labels, not {k}"):
             score_files(source, tmp_path / target, options=ScoreOptions(top=k))
 
 
@@ -305,7 +305,7 @@ def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
     interrupted_run(source, out, after, run=run)
     assert not out.exists()
     if after:
-        with pytest.raises(DataError, match="has an unfinished run; go on with --resume"):
+        with pytest.raises(DataError, match="has an unfinished run; continue with --resume"):
             score_files(source, out, run=run)
     else:
         assert names(tmp_path) == ["in.csv"], "nothing is kept, and so nothing is left"

@@ -33,7 +33,7 @@ def refreshed() -> Path:
     """The prepared folder with the wheel of this checkout in it."""
     folder = emulated.work_folder()
     if not (folder / "packages-x86_64").exists():
-        pytest.skip("run: python tools/emulated.py prepare")
+        pytest.skip("run: python tools/emulated.py")
     emulated.refresh(folder)
     return folder
 

@@ -69,7 +69,7 @@ def score(*arguments: str) -> tuple[str, ...]:
 # fmt: off
 OPTIONS = [
     Case(name="low memory and workers", arguments=score("--low-memory", "-w", "2"),
-         says="--low-memory is one"),
+         says="--low-memory uses one"),
     Case(name="an engine of no name", arguments=score("--engine", "spark"), says="or ray"),
     Case(name="low memory on a cluster",
          arguments=("score", "f", "-o", "g", "--engine", "ray", "--low-memory"),
@@ -91,13 +91,13 @@ OPTIONS = [
     Case(name="a file without thresholds", arguments=score("--model", str(SMALL), "--unfamiliar", "0.05"),
          says="no thresholds for --unfamiliar; export it again"),
     Case(name="rows that are never unsure", arguments=score("--only-abstained"), says="add --abstain"),
-    Case(name="more labels than there are", arguments=score("--top", "3"), says="ask for 1 to 2"),
+    Case(name="more labels than there are", arguments=score("--top", "3"), says="must be from 1 to 2"),
     Case(name="no input", arguments=("score",), exit=2),
     Case(name="an output of no format", arguments=("score", "a.csv", "-o", "out"),
          says="the suffix does not"),
     Case(name="a column that is not there", arguments=score("--text-column", "x"), says="has no column 'x'"),
     Case(name="a column to keep twice", arguments=score("--keep", "text", "--keep", "text"),
-         says="the column 'text' is to be kept twice; name it once"),
+         says="the column 'text' is in --keep twice; name it once"),
     Case(name="a column to keep that is not there", arguments=score("--keep", "x"), says="has no column 'x'"),
     Case(name="a label that is not there", arguments=score("--only-label", "x"), says="has no label 'x'"),
     Case(name="Parquet into a pipe", arguments=("score", "a.csv", "--output-format", "parquet"),
@@ -215,7 +215,7 @@ FOREIGN_FILES = (
             name=f"OUTPUT.resume.json is {what}, {' '.join(resume) or 'not resumed'}",
             arguments=score(*resume),
             given=given(write("precious"), make),
-            says="no journal of this version; move it away",
+            says="damaged or of another version; move it away",
         )
         for what, make in {
             "a link": link("o.csv.resume.json", "precious"),

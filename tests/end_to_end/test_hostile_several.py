@@ -17,17 +17,17 @@ ROWS = "".join(f"word{i} text{i % 7},{'|'.join('abc'[: i % 4])}\n" for i in rang
 CASES = [
     (f"{SEVERAL} --label-column mood", "mood"),
     (f"{TRAIN} --label-separator ''", "separator is empty"),
-    (f"{SEVERAL} --label-columns a,b", "leave --label-column and -separator out"),
+    (f"{SEVERAL} --label-columns a,b", "leave --label-column and --label-separator out"),
     ("train columns.csv -o m.safetensors --label-columns a,b", "'b' is 'maybe', not 0 or 1"),
     (f"{SEVERAL} --balance", "--balance is for one label per text"),
     (f"{SEVERAL} --unlabelled d.csv --teacher none", "labels no text; leave it out"),
-    (f"{SEVERAL} --test one.csv", "which the training texts have not"),
+    (f"{SEVERAL} --test one.csv", "which the training texts lack"),
     ("evaluate d.csv --label-separator '|'", "gives one label per text"),
     ("evaluate several.onnx d.csv", "the model has neg, pos"),
     (f"evaluate several.onnx {SMALL} one.csv", "gives one label per text"),
     ("score d.csv -m several.onnx --threshold 0.9 -o o.csv", "threshold of its own"),
     ("predict -m several.onnx --abstain 0.02 text", "leave --abstain and --threshold out"),
-    ("score d.csv -m several.onnx --only-abstained -o o.csv", "abstains from none"),
+    ("score d.csv -m several.onnx --only-abstained -o o.csv", "never abstains"),
     ("score d.csv -m several.onnx --only-label 'neg|pos' -o o.csv", "no label 'neg|pos'"),
 ]
 

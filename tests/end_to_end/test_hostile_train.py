@@ -122,9 +122,9 @@ ESCAPE = "\x1b[2J"
 # fmt: off
 SOURCES = [
     train("no such source", source="none.csv", says="no file or folder"),
-    train("standard input", source="-", says="read again"),
-    train("a pipe without a writer", source="p", given=lambda f: os.mkfifo(f / "p"), says="read again"),
-    train("a device", source="/dev/zero", says="read again"),
+    train("standard input", source="-", says="read twice"),
+    train("a pipe without a writer", source="p", given=lambda f: os.mkfifo(f / "p"), says="read twice"),
+    train("a device", source="/dev/zero", says="read twice"),
     train("an empty folder", source="e", given=mkdir("e"), says="e"),
     train("an empty file", given=put("d.csv", ""), says="d.csv"),
     train("UTF-16", given=put("d.csv", "text,label\na,b\n".encode("utf-16")), says="UTF-16"),
@@ -132,7 +132,7 @@ SOURCES = [
     train("a file of no kind", source="d.bin", given=put("d.bin", b"\0\1\2\xff" * 300), says="suffix"),
     train("one label", given=rows_of(*[("a", "x")] * 9), says="one label"),
     train("a label each", given=rows_of(*[(f"a {i}", f"l{i}") for i in range(99)]), says="labels"),
-    train("all texts alike", given=rows_of(*[("a", "x"), ("a", "y")] * 9), says="are the same but for"),
+    train("all texts alike", given=rows_of(*[("a", "x"), ("a", "y")] * 9), says="(ignoring case"),
     train("texts without a word", given=rows_of(*[("!", "x"), ("?", "y")] * 9), says=""),
     train("a label that is no text", source="d.jsonl", says="no label",
           given=jsonl({"text": "a", "label": "x"}, {"text": "b", "label": {"y": 1}})),
@@ -155,7 +155,7 @@ SOURCES = [
     of_tar("of xz that is cut", "complete", mode="w:xz", change=lambda b: b[: int(len(b) * 0.9)]),
     of_tar("with one block of zeros", "cut short", mode="w:", change=zeros_cut),
     train("a tar of zeros", source="d.tar.gz", given=put("d.tar.gz", bytes(10240)), says="d.tar.gz"),
-    train("a folder of both parts", source="aclImdb", given=reviews, says="aclImdb has parts; train on"),
+    train("a folder of both parts", source="aclImdb", given=reviews, says="aclImdb has splits; train on"),
     train("reviews behind a link", source="aclImdb/train", says="symbolic link",
           given=both(reviews, link("aclImdb/train/pos/99_1.txt", "/etc/passwd"))),
     train("a folder of reviews behind a link", source="aclImdb/train", says="aclImdb/train", given=moved),
@@ -168,7 +168,7 @@ SOURCES = [
            given=jsonl(*[{"text": f"\ud83d {text}", "label": label} for text, label in ROWS]))
       for preset in ("seed", "tiny")),
     case("train: two files, one of them missing", "train", "d.csv", "none.csv", *MODEL, says="none.csv"),
-    case("train: a data set beside a file", "train", "d.csv", "imdb", *MODEL, says="by itself"),
+    case("train: a data set beside a file", "train", "d.csv", "imdb", *MODEL, says="has its own splits"),
 ]
 NO_PLAN = json.dumps(make_plan(Facts(40, 2)).to_dict() | {"format": 99})
 OPTIONS = [
@@ -301,8 +301,8 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is of a version before 1.0": (altered(format=4), "before 1.0"),
     "is of a newer format": (altered(format=99), "newer version"),
     "is of a format in words": (altered(format="x"), "do not fit"),
-    "holds NaN": (altered(filled("head.weight", np.nan)), "no numbers"),
-    "holds infinity": (altered(filled("embedding.weight", np.inf)), "no numbers"),
+    "holds NaN": (altered(filled("head.weight", np.nan)), "not numbers"),
+    "holds infinity": (altered(filled("embedding.weight", np.inf)), "not numbers"),
     "holds halves": (updated("head.weight", torch.Tensor.half), "float32"),
     "has a weight of another shape": (updated("head.weight", lambda _: torch.ones(1, 5)), "do not fit"),
     "lacks a weight": (altered(lambda v: v.pop("network.head.bias")), "do not fit"),
@@ -347,7 +347,7 @@ EXPORTS = [
     *(export_of(f"--abstain {share}", tiny, "--abstain", share, says="--abstain")
       for share in ("0", "1", "nan")),
     export_of("data that is not there", tiny, *INT8, "--data", "none.csv", says="none.csv"),
-    export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv", says="does not know"),
+    export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv", says="model lacks"),
     export_of("data without labels", both(tiny, put("d.csv", "text\na\n")), "--data", "d.csv", says="d."),
     export_of("onto its checkpoint", tiny, output="c.safetensors", says="one of the inputs"),
     export_of("onto its data", both(tiny, table), "--data", "d.csv", output="d.csv", says="the inputs"),

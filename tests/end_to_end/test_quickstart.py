@@ -44,7 +44,7 @@ def test_a_quickstart_that_is_interrupted_ends_and_goes_on_when_it_is_started_ag
         assert run(["quickstart", "--folder", str(tmp_path)]) == 130
     assert [arguments[0] for arguments in asked] == ["train", "train"]
     assert ["--resume" in arguments for arguments in asked] == [False, True]
-    assert capsys.readouterr().err.count("start quickstart again to go on") == 2
+    assert capsys.readouterr().err.count("run quickstart again to continue") == 2
 
 
 def test_the_example_tickets_are_written_and_fit_together(
@@ -62,6 +62,6 @@ def test_the_example_tickets_are_written_and_fit_together(
     run(line)  # again: nothing is another file
     (folder / "log.txt").write_text("mine\n", encoding="utf-8")
     (folder / "few.csv").unlink()
-    with pytest.raises(DataError, match=r"log.txt is not the example file"):
+    with pytest.raises(DataError, match=r"log.txt differs from the example file"):
         run(line)
     assert (folder / "log.txt").read_text(encoding="utf-8") == "mine\n" and not (folder / "few.csv").exists()

@@ -133,7 +133,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path, number: s
         assert process.stderr is not None
         said = process.stderr.read().decode()
         assert process.wait() == 128 + number
-    assert said.startswith("interrupted; go on with the same command and --resume")
+    assert said.startswith("interrupted; continue with the same command and --resume")
     assert not (tmp_path / "out.csv").exists()
     assert run(source, "-o", tmp_path / "out.csv", "--resume", "--workers", "1").returncode == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -96,7 +96,7 @@ def test_all_of_its_processes_at_any_moment(tmp_path: Path, source: Path, number
             os.killpg(process.pid, number)
             code, said = end_of(process)
         assert code in ENDED
-        assert said.startswith("interrupted; go on with the same command and --resume")
+        assert said.startswith("interrupted; continue with the same command and --resume")
         assert not (tmp_path / "out.csv").exists()
 
 
@@ -135,8 +135,8 @@ def test_a_worker_that_is_killed_ends_it_with_one_line(tmp_path: Path, source: P
         code, said = end_of(process)
     assert code == 1
     assert said == (
-        "error: a worker process was killed, perhaps for want of memory; "
-        "go on with --resume and fewer --workers, or --low-memory\n"
+        "error: a worker process was killed, perhaps out of memory; "
+        "continue with --resume and fewer --workers, or --low-memory\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-/* answers MODEL KERNEL one|many < RECORDS: of each text its status, its ids and the bits of its probabilities.
+/* answers MODEL KERNEL one|many [RECORDS]: of each text its status, its ids and the bits of its probabilities.
  *
  * A record is a size in decimal digits, a line feed, and so many bytes. KERNEL: a name, or - for the best; --kernels alone
  * lists those that run here. many: through edge_lstm_predict_many; ids are then left out. */
@@ -46,6 +46,7 @@ int main(int count, char **arguments) {
         for (i = 0; edge_lstm_kernels(i); i++) puts(edge_lstm_kernels(i));
         return 0;
     }
+    if (count > 4 && !freopen(arguments[4], "rb", stdin)) return perror("answers"), 2;
     if (count < 4 || !(source = fopen(arguments[1], "rb"))) return fputs("usage: answers MODEL KERNEL one|many\n", stderr), 2;
     fseek(source, 0, SEEK_END);
     size = (size_t)ftell(source);

@@ -48,9 +48,9 @@ def test_the_curve_goes_through_checkpoint_and_both_files(tmp_path: Path) -> Non
     fp32, without = opened(export(checkpoint, abstain=0.02).data), opened(export(plain).data)
     assert fp32.abstention == int8.abstention == replace(CURVE, default=0.02) and without.abstention is None
     assert without.onnx.graph == fp32.onnx.graph
-    with pytest.raises(DataError, match=r"0\.0058 is the least that they show"):
+    with pytest.raises(DataError, match=r"only for 0\.0058 or more"):
         export(checkpoint, abstain=0.001)
-    with pytest.raises(DataError, match="there is no risk-coverage curve for --abstain; add --data"):
+    with pytest.raises(DataError, match="checkpoint has no risk-coverage curve for --abstain; add --data"):
         export(plain, abstain=0.02)
 
 
@@ -61,7 +61,7 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
     save_checkpoint(checkpoint, tmp_path / "c.safetensors")
     command = ["export", str(tmp_path / "c.safetensors"), "-o", str(tmp_path / "m.onnx")]
     run(command)
-    said = "at most 0.02 wrong from a probability of 0.9 on, of texts like these 1,000 (validation part)"
+    said = "abstain: below 0.9; at most 0.02 of the rest wrong, by 1,000 texts (validation part)"
     assert said in capsys.readouterr().out
     # Sixty texts, of which the surer half is right: fewer, but the promise is not theirs.
     texts = [f"word{i} word{j}" for i, j in np.random.default_rng(0).integers(0, 190, (60, 2))]
@@ -69,13 +69,13 @@ def test_the_texts_of_the_export_judge_what_the_validation_part_promised(
     sure = answers.max(axis=1) >= np.median(answers.max(axis=1))
     labels = [checkpoint.labels[i] for i in np.where(sure, answers.argmax(axis=1), answers.argmin(axis=1))]
     data = write_csv(tmp_path / "data.csv", list(zip(texts, labels)))
-    with pytest.raises(DataError, match=r"60 texts \(--data of the export\) do not show"):
+    with pytest.raises(DataError, match=r"60 texts \(--data of the export\) give no threshold"):
         run([*command, "--data", str(data)])
     run([*command, "--data", str(data), "--abstain", "0.1"])
-    assert "of texts like these 60 (--data of the export)" in capsys.readouterr().out
+    assert "by 60 texts (--data of the export)" in capsys.readouterr().out
     model = Classifier.load(tmp_path / "m.onnx")
     strange = [p.status == "unfamiliar" for p in model.predict(texts, unfamiliar=0.05)]
     assert sum(strange) == 0  # of sixty texts none may lie above the threshold for 5 %
     assert model.model.abstention is not None and model.model.abstention.unfamiliar[0][0] == 0.05
     run(["evaluate", str(tmp_path / "m.onnx"), str(data)])
-    assert "threshold chosen on these same texts" in capsys.readouterr().out
+    assert "the threshold was chosen on these texts" in capsys.readouterr().out

@@ -206,7 +206,7 @@ def test_a_folder_that_is_no_teacher(
     [
         ("--teacher {classifier}", "has no label sea, it has SEA, SHOP; say"),
         ("--teacher {classifier} --teacher-labels NO=sea", "has no label NO; it has SEA, SHOP"),
-        ("--teacher {classifier} --label-separator |", "knows one label per text; give an encoder"),
+        ("--teacher {classifier} --label-separator |", "gives one label per text; give an encoder"),
         ("--teacher no:such", "no folder, and no name on the hub"),
         ("--teacher {encoder} --preset seed", "leave out --teacher"),
     ],

@@ -163,7 +163,7 @@ def test_a_plan_is_run_as_it_is() -> None:
 def test_a_callback_is_told_the_stages_and_can_end_the_training() -> None:
     said: list[str] = []
     TextClassifier(**{**QUICK, "validation": None}, callback=said.append).fit(TEXTS, LABELS)
-    assert said[0].startswith("teacher linear") and "cross-validation 3 of 3" in said
+    assert said[0].startswith("teacher: linear") and "cross-validation 3 of 3" in said
 
     def ended(line: str) -> None:
         raise KeyboardInterrupt
@@ -210,7 +210,7 @@ def test_a_saved_checkpoint_is_exported_by_the_command(model: TextClassifier, tm
         (["a", "b"], ["x", float("nan")], "label 1 is missing"),
         (["a", "b"], [1, "1"], "two labels of the same name"),
         (["a", "b"], [{"x": 1}, "y"], "holds a dict"),
-        (["a", "b"], np.array([[1, 2], [0, 1]]), "something other than 0 and 1"),
+        (["a", "b"], np.array([[1, 2], [0, 1]]), "values other than 0 and 1"),
         (["a", "b"], np.zeros((2, 2)), "no labelled text"),
         (["x \x00"] * 30, ["a\nb", "c"] * 15, "control character or a line break"),
     ],
@@ -245,7 +245,7 @@ def test_train_is_the_command_from_python(tmp_path: Path) -> None:
     assert load_checkpoint(output).training == report.checkpoint.training
     made = {"m.safetensors", "m.history.json", "m.history.png"}
     assert {path.name for path in tmp_path.glob("m.*")} == made
-    assert any(line.startswith("teacher linear") for line in said)
+    assert any(line.startswith("teacher: linear") for line in said)
     with pytest.raises(DataError, match=r"no file or folder none\.csv"):
         train_files("none.csv", output)
 

@@ -63,7 +63,7 @@ def test_units_that_are_driven_to_their_ends_are_refused() -> None:
     """As a training that diverged has them: every gate is open, and each cell grows as the sentinels' do."""
     checkpoint = make_checkpoint(hidden=14)
     torch.nn.init.constant_(checkpoint.network.get_parameter("lstm.forwards.bias_ih_l0"), 30)
-    with pytest.raises(CheckError, match="driven to their ends"):
+    with pytest.raises(CheckError, match="the LSTM saturates"):
         export(checkpoint, quantize="int8")
     export(checkpoint)
 
@@ -83,7 +83,7 @@ def test_the_headroom_is_more_than_rounding(name: str) -> None:
 def test_without_sentinels_a_batch_changes_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate can fail: the defect that sentinels cure is really there without them."""
     monkeypatch.setattr(weights, "GATE_SIGNS", ((0, 0, 0, 0), (0, 0, 0, 0)))
-    with pytest.raises(CheckError, match=r"change by .* in a batch of"):
+    with pytest.raises(CheckError, match=r"batching changes a probability by .* in a batch of"):
         export(make_checkpoint(hidden=14), quantize="int8")
 
 

@@ -22,13 +22,13 @@ MADE = {"m.safetensors", "m.history.json", "m.history.png"}
 # What is told when the signal comes, and whether the state is kept then.
 STAGES = {
     "the plan": False,
-    "teacher linear": False,
+    "teacher: linear": False,
     "cross-validation 2": False,
     "the network": False,
     "batch 1 of epoch 1": True,
     "batch 3 of epoch 2": True,
     "epoch 2": True,
-    "n-grams and calibration": True,
+    "fitting n-grams and calibrating": True,
 }
 
 

@@ -94,5 +94,5 @@ def test_evaluate_reads_a_part_of_the_tar_with_its_label_names(
     assert (found.names, found.texts[:2]) == (["neg", "neg", "pos", "pos"], ["A bad film", "Dull"])
     monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
     assert load_labelled("imdb").texts == load_labelled(str(tar)).texts == ["Poor", "Fine"]
-    with pytest.raises(DataError, match="no part 'validation'"):
+    with pytest.raises(DataError, match="no split 'validation'"):
         load_labelled(str(tar), split="validation")

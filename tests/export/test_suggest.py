@@ -64,7 +64,7 @@ def test_neither_the_order_nor_the_number_of_texts_matters() -> None:
 
 @pytest.mark.parametrize("texts", [[], [" ", ""], ["seen", "SEEN!"]])
 def test_nothing_to_choose_from_is_one_line(texts: list[str]) -> None:
-    with pytest.raises(DataError, match="not labelled already; give"):
+    with pytest.raises(DataError, match="all texts are labelled already; give"):
         suggest(model({}), texts, 3, labelled=["seen"])
 
 
@@ -84,11 +84,11 @@ def test_the_command_reads_a_log_and_writes_what_train_reads(
     command = ["suggest", str(embedded_model()), str(log), "-n", "2", "-o", str(output)]
     assert run(command) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "2 of 3 different texts" in shown
+    assert "2 of 3 distinct texts" in shown
     rows = list(csv.DictReader(output.open(encoding="utf-8")))
     assert len(rows) == 2
     assert {row["label"] for row in rows} <= {"pos", "neg"}
     output.write_text("text,label\nmine,neg\n")
-    with pytest.raises(DataError, match="may hold labels of yours; give another -o"):
+    with pytest.raises(DataError, match="may hold your labels; give another -o"):
         run(command)
     assert output.read_text() == "text,label\nmine,neg\n"

@@ -21,7 +21,7 @@ def test_of_a_long_log_a_part_is_read_whatever_is_repeated() -> None:
     chosen, (said,) = choose([*texts, *texts, *texts[:100]])
     assert len(chosen) == len(set(chosen)) == 50
     assert chosen == choose(texts)[0] == choose(texts[::-1])[0] != choose(texts, seed=1)[0]
-    assert said == "of 1,452 texts of log.txt 50 are labelled, drawn at random"
+    assert said == "a random 50 of 1,452 texts of log.txt are used"
 
 
 def test_texts_that_differ_in_numbers_alone_are_one() -> None:
@@ -34,7 +34,7 @@ def test_texts_that_differ_in_numbers_alone_are_one() -> None:
 def test_texts_that_are_known_are_left_out_and_that_is_said() -> None:
     chosen, (said,) = choose(["a red door", "the moon", "a new wall", "a new wall"])
     assert chosen == ("a new wall",)
-    assert "2 of 4 texts of log.txt are among the labelled or the test texts; they" in said
+    assert "2 of 4 texts of log.txt are labelled or test texts: not used" in said
     none, remarks = choose(["the moon"] * 3)
     assert none == () and remarks[0].endswith("none is left to label")
 

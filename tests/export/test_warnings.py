@@ -34,8 +34,8 @@ def test_what_often_spoils_a_training_is_said() -> None:
     few = split(*((f"text {i}", int(i > 85)) for i in range(90)), ("text 3", 1))
     said = warnings(few, split(("text 1", 0), ("new", 1)))
     assert "few training texts of b (5)" in said
-    assert "2 training texts repeat one with other labels: decide which are right" in said
-    assert "1 test texts are training texts too" in said
+    assert "2 training texts have duplicates with other labels: correct the labels" in said
+    assert "1 test texts are also training texts" in said
     assert "'A  B' and 'a b' differ in capitals, spaces or Unicode form" in warnings(
         few, labels=("A  B", "a b")
     )
@@ -48,7 +48,7 @@ def test_texts_that_differ_in_capitals_and_punctuation_only_are_duplicates() -> 
     repeated = split(*texts, *((f"text: {i}!", i % 2) for i in range(30)))
     found = checked(Dataset("data", LABELS, repeated, split(("TEXT 7.", 1), ("other", 0)), "0", False))
     assert dict(found.checks) == {"repeated_texts": 30, "contradictory_texts": 0, "test_texts_in_training": 1}
-    assert "30 training texts (2.0%) repeat another but for capitals" in "\n".join(found.warnings)
+    assert "30 training texts (2.0%) are duplicates (ignoring case" in "\n".join(found.warnings)
 
 
 def test_texts_that_are_all_the_same_train_nothing() -> None:
@@ -68,5 +68,5 @@ def said(answers: list[int], labels: list[int]) -> str:
 def test_a_result_is_warned_of_where_answers_are_always_the_same() -> None:
     assert said([0, 1] * 500, [0, 1] * 500) == ""
     text = said([0] * 1000, [0] * 950 + [1] * 50)
-    assert "not shown to be better than always predicting no (95.0% against 95.0%)" in text
+    assert "not significantly better than always predicting no (95.0% against 95.0%)" in text
     assert "yes is never predicted" in text

@@ -58,7 +58,7 @@ def test_the_command_writes_one_file_of_at_most_200_kb_with_tiny(tiny: Path, tmp
     command = [sys.executable, "-m", "edge_lstm", "page", odd, "-o"]
     run = subprocess.run([*command, out], capture_output=True, check=True)
     html = out.read_text(encoding="utf-8")
-    assert run.stdout.decode() == f"wrote {out}: {len(html.encode()):,} bytes, the model in it\n"
+    assert run.stdout.decode() == f"{out}: {len(html.encode()):,} bytes, with the model\n"
     assert len(html.encode()) <= 200_000 and html.count("</script>") == 3
     assert "<link rel=stylesheet" not in html and "src=" not in html
     assert "<title>&lt;b&gt;{module}&amp;.onnx</title>" in html and "<b>" not in html

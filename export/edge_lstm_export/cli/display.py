@@ -1,13 +1,15 @@
-"""What a person sees of ``train`` and ``export``: a plan, progress, and a line a result."""
+"""What a person sees of ``train`` and ``export``: a plan, progress, and a line for the result."""
 
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.answering import SHOWN_RISKS
 from edge_lstm.cli.notes import wrapped
+from edge_lstm.cli.progress import SILENCE_SECONDS, duration
 from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, printable, shorten, to_json
 from edge_lstm.signals import deferred, received
@@ -31,26 +33,15 @@ def message(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def stage(text: str) -> None:
-    """Print what is being done, on a terminal only."""
-    if sys.stderr.isatty():
-        message(f"{text} …")
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a person says them."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"
-
-
 def print_plan(prepared: Inputs, seconds: float) -> None:
-    """Print what was found in the data, and what will be done and why."""
+    """Print what the data are, and what will be done and why."""
     from edge_lstm_export.train.plan import explain
 
     dataset, facts = prepared.dataset, prepared.facts
     counts = [f"{shorten(name)} {n:,}" for name, n in zip(dataset.labels, dataset.train.counts())]
     several = ", several per text" if facts.several else ""
     unit = "characters" if facts.unsegmented else "words"
-    found = [
+    data = [
         ("source", dataset.name),
         ("texts", f"{facts.rows:,} training, {len(dataset.test or ()):,} test"),
         ("labels", f"{facts.labels}{several}: {listed(counts, 8)}"),
@@ -58,25 +49,27 @@ def print_plan(prepared: Inputs, seconds: float) -> None:
         *([("unlabelled", f"{facts.unlabelled:,} texts")] if facts.unlabelled else []),
     ]
     decided = [(name, f"{value} ({why})") for name, value, why in explain(prepared.plan, facts)]
-    for rows in (found, decided):
+    for rows in (data, decided):
         print("\n".join(wrapped(value, name=name, indent=_COLUMN) for name, value in rows), end="\n\n")
-    print(f"planned in {duration(seconds)}; --dry-run --json writes the plan, --plan FILE runs it")
+    print(f"planned in {duration(seconds)}; --dry-run --json prints the plan, --plan FILE runs it")
     for line in (*dataset.warnings, *prepared.remarks):
         message(f"note: {line}")
 
 
-class TrainingDisplay:
-    """Show stages and epochs on standard error: on a terminal with a spinner, elsewhere a line each."""
+class Display:
+    """Show stages and epochs on standard error: a spinner on a terminal, elsewhere a line for each stage.
+    quiet: a line only after two seconds without one."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet, self._verbose = quiet, verbose
         self._status: Any = None
+        self._last_line = time.monotonic()
 
-    def __enter__(self) -> TrainingDisplay:
+    def __enter__(self) -> Display:
         if sys.stderr.isatty():
             from rich.console import Console
 
-            self._status = Console(stderr=True, highlight=False, markup=False).status("reading")
+            self._status = Console(stderr=True, highlight=False, markup=False).status("starting")
             self._status.start()
         return self
 
@@ -85,9 +78,11 @@ class TrainingDisplay:
             self._status.stop()
 
     def say(self, line: str) -> None:
-        """Show that a stage begins, or got so far."""
+        """Show that a stage begins, or how far it is."""
         if self._status is None:
-            message(line)
+            if not self._quiet or time.monotonic() - self._last_line > SILENCE_SECONDS:
+                message(line)
+                self._last_line = time.monotonic()
         else:
             from rich.text import Text
 
@@ -130,25 +125,30 @@ class TrainingDisplay:
         line = f"epoch {record.epoch}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
         if record.validation_loss is not None and record.validation_accuracy is not None:
             line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
-        if not self._quiet:
+        if self._verbose:
             message(f"{line}  {record.seconds:.0f} s")
+        elif not (self._status or self._quiet) and time.monotonic() - self._last_line > SILENCE_SECONDS:
+            self.say(line)
 
 
-def print_report(job: Job, result: Result, seconds: float) -> None:
-    """Print how good the network is, and where everything is."""
+def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
+    """Print how good the network is and where it is; verbose: and what else was measured and written."""
+    judged = "cross-validated" if result.cross_validated else "validation"
+    lines = [score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s]
+    print(wrapped(f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"))
+    if not verbose:
+        return
+    for line in lines[1:]:
+        print(line)
     if result.validation is not None:
-        print(score_line("cross-validated" if result.cross_validated else "validation", result.validation))
         weakest = sorted(result.validation.labels, key=lambda row: row.f1)[:3]
-        print("weakest labels", ", ".join(f"{shorten(row.label, 15)} F1 {row.f1:.1%}" for row in weakest))
-    if result.test is not None:
-        print(score_line("test", result.test))
+        print("lowest F1:", ", ".join(f"{shorten(row.label, 15)} {row.f1:.1%}" for row in weakest))
     if curve := result.checkpoint.abstention:
-        promised = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
-        answered = [f"{share:g} answers {point.answered / curve.texts:.0%}" for share, point in promised]
+        points = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
+        answered = [f"{share:g} answers {point.answered / curve.texts:.0%}" for share, point in points]
         print(f"--abstain {', '.join(answered)}" if answered else "too few texts for --abstain")
-    print(f"checkpoint {printable(str(job.output))}")
-    print(f"history    {printable(str(job.beside('history.json')))}, {job.beside('history.png').name}")
-    print(f"finished in {duration(seconds)}")
+    print(f"history: {printable(str(job.beside('history.json')))}, {job.beside('history.png').name}")
+    print(f"time: {duration(seconds)}")
 
 
 def score_line(name: str, scores: Scores | SetScores) -> str:
@@ -156,30 +156,31 @@ def score_line(name: str, scores: Scores | SetScores) -> str:
     if isinstance(scores, SetScores):
         f1 = f"micro F1 {scores.micro_f1:.2%}, macro F1 {scores.macro_f1:.2%}"
         return f"{name} {f1} ({scores.texts:,} texts)"
-    low, high = scores.interval.low, scores.interval.high
-    return f"{name} accuracy {scores.accuracy:.2%} (95 %: {low:.2%} to {high:.2%}, {scores.texts:,} texts)"
+    span = f"{scores.interval.low * 100:.2f} to {scores.interval.high * 100:.2f}"
+    return f"{name} accuracy {scores.accuracy:.2%} (95 %: {span}, {scores.texts:,} texts)"
 
 
-def print_exported(file: ModelFile, exported: Exported, *, as_json: bool) -> None:
-    """Print the measurements of ``export``, and the file's name. as_json: one object, sizes in bytes,
-    accuracies from 0 to 1 (before: fp32, after: int8)."""
+def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:
+    """Print where the file is, its size and its accuracy; verbose: and what was measured. as_json: one
+    object, sizes in bytes, accuracies from 0 to 1 (before: fp32, after: int8)."""
     if as_json:
         shown = asdict(exported)
         print(to_json({"output": str(file.path), "bytes": len(shown.pop("data")), **shown}))
         return
-    print(f"fp32    {exported.fp32_bytes:,} bytes, at most {exported.parity:.1e} from PyTorch")
-    if (compared := exported.comparison) is not None:
-        print(f"int8    {exported.fp32_bytes:,} → {len(exported.data):,} bytes")
-        same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
-        print(f"same    labels of {same}, probabilities within {compared.max_difference:.4f}")
-        print(f"        bits alone and in batches, {exported.batch_comparisons:,} comparisons")
-        if (change := compared.accuracy) is not None:
-            points = f"{(change.after - change.before) * 100:+.2f} points"
-            if (interval := change.interval) is not None:
-                points += f" (95 %: {interval.low * 100:+.2f} to {interval.high * 100:+.2f})"
-            print(f"{change.metric} {change.before:.2%} → {change.after:.2%}, {points}")
+    compared = exported.comparison
+    change = compared.accuracy if compared is not None else None
+    accuracy = f", {change.metric} {change.after:.2%} (fp32 {change.before:.2%})" if change else ""
+    print(wrapped(f"{file.path}: {file.precision}, {len(file.data):,} bytes{accuracy}"))
     if (curve := file.abstention) is not None and curve.default is not None:
-        least = curve.threshold(curve.default)
-        texts = f"texts like these {curve.texts:,} ({curve.data})"
-        print(f"abstain at most {curve.default:.3g} wrong from a probability of {least:.4g} on, of {texts}")
-    print(f"wrote   {printable(str(file.path))}")
+        least, texts = curve.threshold(curve.default), f"{curve.texts:,} texts ({curve.data})"
+        print(f"abstain: below {least:.4g}; at most {curve.default:.3g} of the rest wrong, by {texts}")
+    if not verbose:
+        return
+    print(f"fp32: {exported.fp32_bytes:,} bytes, probabilities within {exported.parity:.1e} of PyTorch's")
+    if compared is not None:
+        same = f"{compared.texts - compared.changed:,} of {compared.texts:,} texts"
+        print(f"int8: fp32's label for {same}, probabilities within {compared.max_difference:.4f}")
+        print(f"      same bits alone and in batches, {exported.batch_comparisons:,} comparisons")
+        if change is not None and (interval := change.interval) is not None:
+            span = f"{interval.low * 100:+.2f} to {interval.high * 100:+.2f}"
+            print(f"      {(change.after - change.before) * 100:+.2f} points of accuracy (95 %: {span})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,3 +19,6 @@ def option(
     panel: its heading."""
     settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
+
+
+VerboseOption = Annotated[bool, option(None, "Print details.", None, "--verbose", "-v")]

@@ -12,8 +12,8 @@ import typer
 
 from edge_lstm_export.cli.options import option
 
-Folder = Annotated[Path, option("FOLDER", "Where the files are written.", default=True)]
-TextsOnly = Annotated[bool, option(None, "Only write the tickets, for the tutorial.", None, "--texts-only")]
+Folder = Annotated[Path, option("FOLDER", "Folder for the files.", default=True)]
+TextsOnly = Annotated[bool, option(None, "Write only the example tickets.", None, "--texts-only")]
 
 # Support tickets, written for this project: tickets.csv (120, labelled), few.csv (60 of them), log.txt (600
 # without a label), labelled.csv (some of the log, with their labels) and test.csv (60 others, labelled).
@@ -29,19 +29,19 @@ SENTENCES = (
     "Slow at first, and then one of the best hours of cinema that I know.",
 )
 SHOWN = (  # by the steps
-    "The accuracy is cross-validated: each ticket was predicted by a network that had not seen it.",
-    "The fp32 file answers as PyTorch does; int8 gives a text the same bits alone and in every batch.",
+    "Cross-validated: each ticket was predicted by a network that had not seen it.",
+    "One int8 file that is all a device needs. It agrees with PyTorch, or nothing is written.",
     "Label, probability and status of each text.",
-    "A row out for each row in, on all cores; after a kill, --resume goes on to the same bytes.",
-    "Accuracy with its interval, and which labels are mistaken for which.",
-    "A cold start, a text and a token, each measured by itself.",
-    "It learnt from film reviews. Before you use it, measure it on your own texts with 'evaluate'.",
+    "One row out for each row in, on all cores. --resume continues an interrupted run.",
+    "Accuracy with its interval, and which labels are confused.",
+    "Cold start, time per text and time per token.",
+    "Trained on film reviews: measure it on your own texts with 'evaluate' before you use it.",
 )
 
 
 def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) -> None:
-    """Everything once, in a minute: train on 120 tickets, export, int8, gates, predictions, a scored file,
-    accuracy, latency; then the model in the package. Each step shows the command that does it alone.
+    """Try every step on example tickets, in a minute: train, export to int8, predict, score a file,
+    evaluate, measure latency; then the built-in model. Each step shows its command.
     """
     from edge_lstm.cli import run
     from edge_lstm.printable import printable
@@ -57,7 +57,7 @@ def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) 
         typed = shlex.join(argument.removeprefix(f"{Path.cwd()}/") for argument in arguments)
         print(f"\n{number}. {title}\n$ edge-lstm {typed}", flush=True)
         if code := run(arguments):  # interrupted: the later steps would show half a model
-            message("start quickstart again to go on")
+            message("run quickstart again to continue")
             raise typer.Exit(code)
         print(textwrap.fill(f"→ {shown}", 80, subsequent_indent="  "), flush=True)
     took = time.perf_counter() - started
@@ -73,7 +73,7 @@ def _write_texts(folder: Path) -> list[Path]:
     texts = {folder / path.name: path.read_bytes() for path in sorted(TICKETS.iterdir())}
     for path, data in texts.items():
         if path.exists() and not (path.is_file() and path.read_bytes() == data):
-            raise DataError(f"{path} is not the example file; give another --folder, or delete it")
+            raise DataError(f"{path} differs from the example file; give another --folder, or delete it")
     for path, data in texts.items():
         write_atomically(data, path, parents=True)
     return list(texts)
@@ -90,10 +90,10 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
     to_int8 = ("--quantize", "int8", "--data", test, "--max-drop", "2")
     return [
         ("Train on 120 support tickets", ("train", tickets, "-o", checkpoint, *resume)),
-        ("Export: PyTorch → ONNX → int8, through the gates", ("export", checkpoint, "-o", model, *to_int8)),
-        ("Classify", ("predict", "-m", model, *NEW_TICKETS)),
+        ("Export to one int8 ONNX file", ("export", checkpoint, "-o", model, *to_int8)),
+        ("Classify texts", ("predict", "-m", model, *NEW_TICKETS)),
         ("Score a file", ("score", log, "-o", scored, "-m", model)),
-        ("Is it right on tickets that it has not seen?", ("evaluate", model, test)),
-        ("How fast is it here?", ("latency", model, "--texts", tickets, "--runs", "1200")),
-        ("The model in the package: is a film review positive?", ("predict", *SENTENCES)),
+        ("Evaluate on 60 other tickets", ("evaluate", model, test)),
+        ("Measure latency on this machine", ("latency", model, "--texts", tickets, "--runs", "1200")),
+        ("Classify film reviews with the built-in model", ("predict", *SENTENCES)),
     ]

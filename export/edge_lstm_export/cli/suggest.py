@@ -11,42 +11,45 @@ from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import InputFormatOption, TextColumnOption, ThreadsOption
 from edge_lstm_export.cli.options import option
 
-_LABELLED = "Labelled texts: they and what resembles them are left out; repeatable."
+_LABELLED = "Labelled texts, left out with similar ones; repeatable."
 
 
 def command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model file.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="FILE...", help="Texts, as score reads them.")],
-    output: Annotated[Path, option("FILE", "CSV with the columns text and label.", None, "--output", "-o")],
+    inputs: Annotated[list[str], typer.Argument(metavar="FILE...", help="Texts, in any format of score.")],
+    output: Annotated[
+        Path, option("FILE", "CSV file to write, with the columns text and label.", None, "--output", "-o")
+    ],
     count: Annotated[int, option("N", "Texts to label.", None, "--count", "-n", default="50", min=1)] = 50,
     labelled: Annotated[list[Path] | None, option("FILE", _LABELLED)] = None,
     input_format: InputFormatOption = None,
     text_column: TextColumnOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
-    """Choose the texts that are most worth labelling next: those the model is unsure of, no two alike.
+    """Choose which texts to label next: those that the model is unsure of, no two alike.
 
-    The label column holds the predicted label: correct it in a spreadsheet, add the rows to your labelled
-    ones, and train again. Of more than 20,000 different texts a random part is looked at.
+    The label column holds the predicted label: correct it, add the rows to the labelled ones, and train
+    again. Of more than 20,000 distinct texts a random sample is considered.
     """
     from edge_lstm.atomic import check_distinct, check_writable, is_stream
     from edge_lstm.classifier import Classifier
     from edge_lstm.errors import DataError
     from edge_lstm.tables import read_rows
+    from edge_lstm_export.cli.display import Display
     from edge_lstm_export.suggest import suggest, write_suggestions
 
     check_writable(output)
     if output.exists() and not is_stream(output):
-        raise DataError(f"{output} may hold labels of yours; give another -o, or delete it")
+        raise DataError(f"{output} exists and may hold your labels; give another -o, or delete it")
     check_distinct([output], [model, *(name for name in inputs if name != "-"), *(labelled or ())])
     classifier = Classifier.load(model, threads=threads)
     have_labels = [row.text for path in labelled or () for row in read_rows([path]) if row.text]
     rows = read_rows(inputs, format=input_format, text_column=text_column)
-    chosen, texts, classified = suggestions = suggest(
-        classifier, (row.text for row in rows if row.text), count, labelled=have_labels
-    )
+    pool = (row.text for row in rows if row.text)
+    with Display(quiet=True):
+        chosen, texts, classified = suggestions = suggest(classifier, pool, count, labelled=have_labels)
     write_suggestions(suggestions, output)
-    part = f" ({classified:,} of them, drawn at random, were looked at)" if classified < texts else ""
-    alike = "; the others are too much like them" if len(chosen) < min(count, texts) else ""
-    print(wrapped(f"{output}: {len(chosen):,} of {texts:,} different texts{part}{alike}"))
-    print(wrapped("Correct the column label, then train on these rows and the earlier ones together."))
+    part = f" (a random {classified:,} considered)" if classified < texts else ""
+    alike = "; the others are near-duplicates" if len(chosen) < min(count, texts) else ""
+    print(wrapped(f"{output}: {len(chosen):,} of {texts:,} distinct texts{part}{alike}"))
+    print(wrapped("Correct the column label, then train on these and the earlier rows together."))

@@ -63,9 +63,9 @@ def export(
     Raises DataError for an option out of range, CheckError where a gate fails.
     """
     if length is not None and not 1 <= length <= MAX_LENGTH:
-        raise DataError(f"length {length} is out of range; give one from 1 to {MAX_LENGTH:,}")
+        raise DataError(f"--length must be from 1 to {MAX_LENGTH:,}, not {length}")
     if not 0 <= max_drop <= 100:
-        raise DataError(f"--max-drop is a number of points from 0 to 100, not {max_drop}")
+        raise DataError(f"--max-drop must be from 0 to 100 points, not {max_drop}")
     if abstain is not None and checkpoint.thresholds is not None:
         raise DataError("--abstain is for models that give one label per text; leave it out")
     truth = _truth(checkpoint, labelled)
@@ -75,7 +75,7 @@ def export(
     say(f"comparing with PyTorch on {len(rows)} texts")
     parity = gates.check_parity(checkpoint.network, fp32.classifier, rows)
     texts = rows if labelled is None else gates.text_rows(fp32.tokenizer, labelled.texts)
-    say(f"answering {len(texts):,} texts")
+    say(f"predicting {len(texts):,} texts")
     answers = fp32.classifier.probabilities_of(texts)
     curve = partial(_curve, checkpoint, labelled, truth, abstain, texts)
     if quantize is None:
@@ -158,9 +158,9 @@ def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> gates.Bools | N
     labels, several = checkpoint.labels, checkpoint.thresholds is not None
     if labelled.several != several:
         has, gives = ("one label", "several") if several else ("several labels", "one")
-        raise DataError(f"the data has {has} a text, the model gives {gives}; give other --data")
+        raise DataError(f"the data has {has} per text, the model gives {gives}; give other --data")
     if unknown := sorted({name for names in labelled.labels for name in names} - set(labels)):
-        lacking = f"the data has labels the model does not know ({', '.join(unknown[:5])})"
+        lacking = f"the data has labels that the model lacks ({', '.join(unknown[:5])})"
         raise DataError(f"{lacking}; the model's are {', '.join(labels)}")
     return np.array([[label in names for label in labels] for names in labelled.labels], np.bool_)
 
@@ -190,7 +190,7 @@ def _curve(
     if default is None:
         return curve
     if curve is None:
-        raise DataError("there is no risk-coverage curve for --abstain; add --data LABELLED")
+        raise DataError("the checkpoint has no risk-coverage curve for --abstain; add --data LABELLED")
     curve.threshold(default)
     return replace(curve, default=default)
 

@@ -121,7 +121,7 @@ def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
             together = classifier.probabilities_of([rows[i] for i in chosen], batch_size=size)
             if not np.array_equal(together, alone[chosen]):
                 change = f"{np.abs(together - alone[chosen]).max():.1e} in a batch of {size}"
-                raise CheckError(f"a text's probabilities change by {change}; {_INSTEAD} {_SLOWER}")
+                raise CheckError(f"batching changes a probability by {change}; {_INSTEAD} {_SLOWER}")
     return len(rows) * len(BATCH_SIZES)
 
 
@@ -148,7 +148,7 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
             room = size[..., -2:].min(axis=-1) - size[..., :-2].max(axis=-1)
             least = float(np.minimum(least, room.min()))  # NaN stays NaN, and fails
     if not least >= LEAST_HEADROOM:
-        ends = "the LSTM's units are driven to their ends, where an answer may depend on its batch"
+        ends = "the LSTM saturates, so that an answer may depend on its batch"
         raise CheckError(f"{ends}; {_INSTEAD} {_SLOWER}")
     return least
 
@@ -185,5 +185,5 @@ def check_accuracy(comparison: Comparison, max_drop: float) -> None:
         few = f"give more --data (one text is {step:.2f} points), or --max-drop {2 * step:.1f}"
         raise CheckError(f"{lost}; {_INSTEAD} {few if step > max_drop else 'give a higher --max-drop'}")
     if change.interval is None and comparison.changed > max(1, MOST_OTHER_LABELS * comparison.texts):
-        other = f"int8 gives {comparison.changed:,} of {texts} other labels than fp32"
+        other = f"int8 changes the labels of {comparison.changed:,} of {texts}"
         raise CheckError(f"{other}, more than {MOST_OTHER_LABELS:.1%}; {_INSTEAD} train again")

@@ -121,7 +121,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     for name, value in parts["network"].items():
         dtype = torch.int64 if name == "ngrams.ids" else torch.float32
         if value.dtype != dtype or not torch.isfinite(value).all():
-            raise ValueError(f"{name} is not all {dtype}, or holds values that are no numbers")
+            raise ValueError(f"{name} is not all {dtype}, or holds values that are not numbers")
     network.load_state_dict(parts["network"], assign=True)
     if network.ngrams is not None:
         network.ngrams.check()
@@ -133,7 +133,7 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
     thresholds = thresholds_from(description, labels) if config.several else None
     training, plan, curve = description["training"], description["plan"], description["abstention"]
     if not isinstance(training, dict) or not isinstance(plan, dict):
-        raise TypeError("its training and plan are no objects")
+        raise TypeError("its training and plan are not objects")
     curve = None if curve is None else RiskCoverage.from_dict(curve)
     return Checkpoint(network.eval(), tokenizer, labels, training, plan, thresholds, curve, parts["state"])
 

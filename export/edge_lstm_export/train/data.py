@@ -95,7 +95,7 @@ def make_split(texts: Iterable[str], names: Sequence[Names], labels: Names, wher
     index = {label: i for i, label in enumerate(labels)}
     if unknown := sorted({name for row in names for name in row} - index.keys()):
         name, same = shorten(unknown[0]), f"use the same labels in both: {', '.join(map(shorten, labels))}"
-        raise DataError(f"{where} has the label {name}, which the training texts have not; {same}")
+        raise DataError(f"{where} has the label {name}, which the training texts lack; {same}")
     matrix = np.zeros((len(names), len(labels)), np.bool_)
     for row, text_labels in zip(matrix, names):
         row[[index[name] for name in text_labels]] = True
@@ -139,7 +139,7 @@ def _fault(name: str, several: bool) -> str | None:
     if not name:
         return "which is empty"
     if "Cs" in categories:
-        return "which is no text; write it as UTF-8"
+        return "which is not UTF-8; convert it"
     if categories & _CONTROL:
         return "which holds a control character or a line break; rename it"
     if several and LABEL_JOINT in name:

@@ -168,9 +168,7 @@ class _Run:
                 ids, lengths = cropped(ids, lengths, self.options.crops)
             loss, correct = self.step(ids, lengths, torch.from_numpy(self.examples.targets[rows]))
             if not math.isfinite(loss):
-                raise DataError(
-                    f"the loss is no number any more in epoch {self.epoch + 1}; lower the learning_rate"
-                )
+                raise DataError(f"the loss is NaN in epoch {self.epoch + 1}; lower the learning_rate")
             self.batch += 1
             self.loss_sum += loss * len(rows)
             self.correct += correct

@@ -68,21 +68,21 @@ class Network(nn.Module):
         """ids: int64 [B, T], 0 = padding on the right; lengths: int64 [B], at least 1 → logits [B, 1 or
         L]."""
         embedded = functional.dropout(self.embedding(ids), self.config.dropout, self.training)
-        read = self.pool(embedded, lengths)
+        features = self.pool(embedded, lengths)
         if self.ngrams is not None:
-            read = torch.cat([read, self.ngrams(ids, lengths)], dim=1)
-        logits: Tensor = self.head(read)
+            features = torch.cat([features, self.ngrams(ids, lengths)], dim=1)
+        logits: Tensor = self.head(features)
         return logits
 
     def pool(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x: embedded tokens [B, T, E] → what the head reads of the LSTM: [B, pooled_dim]."""
-        read = [self._direction(direction, x, lengths) for direction in range(self.config.directions)]
+        directions = [self._direction(direction, x, lengths) for direction in range(self.config.directions)]
         if self.config.pooling == "last":
-            pooled = torch.cat([last for _, last in read], dim=1)  # B, D·H
+            pooled = torch.cat([last for _, last in directions], dim=1)  # B, D·H
         else:
-            outputs = torch.cat([output for output, _ in read], dim=2)  # B, T, D·H
-            own = torch.arange(x.shape[1]) < lengths.unsqueeze(1)  # B, T: the text's own tokens
-            outputs = outputs * own.unsqueeze(2)
+            outputs = torch.cat([output for output, _ in directions], dim=2)  # B, T, D·H
+            is_token = torch.arange(x.shape[1]) < lengths.unsqueeze(1)  # B, T: the text's own tokens
+            outputs = outputs * is_token.unsqueeze(2)
             mean = outputs.sum(dim=1) / lengths.unsqueeze(1)
             # What an LSTM gives for padding is 0: the maximum counts it too, so that the model file need not
             # tell the two apart.
@@ -169,7 +169,7 @@ class NGramVectors(nn.Module):
         keys = torch.where(pair, (left + self.base) * self.base + right, left)
         inside = (self.ids >= 0).all() and (self.ids < self.base).all() and (left > 0).all()
         if not inside or not (keys[1:] > keys[:-1]).all():
-            raise ValueError("its n-grams are not in order, or no ids of its words")
+            raise ValueError("its n-grams are out of order, or not ids of its words")
 
     def _rows_by_id(self) -> tuple[Tensor, Tensor, Tensor]:
         """(row of each word id [num_words + 1], keys of the pairs in ascending order, the row of each)."""
@@ -189,9 +189,9 @@ class NGramVectors(nn.Module):
         """ids: int64 [B, T], 0 = padding on the right → int64 [B, 2T - 1]: the rows of the n-grams that each
         text holds, each once, and 0."""
         words, keys, pairs = self._rows_by_id()
-        wanted = ids[:, :-1] * self.base + ids[:, 1:]
-        place = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
-        there = torch.where(keys[place] == wanted, pairs[place], 0)
+        pair_keys = ids[:, :-1] * self.base + ids[:, 1:]
+        place = torch.searchsorted(keys, pair_keys).clamp_max(len(keys) - 1)
+        there = torch.where(keys[place] == pair_keys, pairs[place], 0)
         rows = torch.cat([words[ids], there], dim=1).sort(dim=1).values
         again = torch.zeros_like(rows, dtype=torch.bool)
         again[:, 1:] = rows[:, 1:] == rows[:, :-1]

@@ -67,19 +67,19 @@ class Features:
             blocks.append(_ones(owner[inside], place[inside], (texts, len(self.keys))))
         return sparse.vstack(blocks, "csr")
 
-    def best(self, vectors: Floats, held: Matrix, most: int) -> Features:
+    def best(self, vectors: Floats, counts: Matrix, most: int) -> Features:
         """Keep ``most``: the first words and then the pairs that move most logits, by the length of their
         vectors times the root of their texts. vectors: float32 [n, outputs]; held: float32 [texts, n]."""
         words = min(self.words, most)
-        worth = np.linalg.norm(vectors, axis=1) * np.sqrt(held.getnnz(axis=0))
+        worth = np.linalg.norm(vectors, axis=1) * np.sqrt(counts.getnnz(axis=0))
         pairs = np.argsort(-worth[self.words :], kind="stable")[: most - words]
         keys = np.concatenate([self.keys[:words], np.sort(self.keys[self.words :][pairs])])
         return replace(self, keys=keys, words=words)
 
-    def matrix(self, held: Matrix) -> Matrix:
+    def matrix(self, counts: Matrix) -> Matrix:
         """held: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the fit."""
         more = [part for part in (self.characters, self.embeddings) if part is not None]
-        return sparse.hstack([held, *(sparse.csr_matrix(held @ part) for part in more)]).tocsr()
+        return sparse.hstack([counts, *(sparse.csr_matrix(counts @ part) for part in more)]).tocsr()
 
     def folded(self, weights: Floats) -> Floats:
         """weights: float32 [n + m + width, outputs], of :meth:`matrix` → float32 [n, outputs], those of the
@@ -100,21 +100,21 @@ def choose_ngrams(examples: Examples, most: int, num_ids: int, targets: Floats |
     characters), then the word pairs of most worth that occur in two texts or more: those in most texts, or
     with ``targets``, float32 [texts, L], those that tell labels apart.
     """
-    held, keys = _pairs_of(examples)
-    texts = held.getnnz(axis=0)
+    counts, keys = _pairs_of(examples)
+    texts = counts.getnnz(axis=0)
     words = np.setdiff1d(np.arange(num_ids), (PAD_ID, START_ID))[:most]
-    worth = texts.astype(np.float64) if targets is None else _log_count_ratios(held, targets)
+    worth = texts.astype(np.float64) if targets is None else _log_count_ratios(counts, targets)
     worth[texts < FEWEST_TEXTS] = -1
     best = np.argsort(-worth, kind="stable")[: max(0, most - len(words))]
     chosen = np.sort(keys[best[worth[best] > 0]])
     return Features(np.concatenate([words, chosen]).astype(np.int64), len(words))
 
 
-def _log_count_ratios(held: Matrix, targets: Floats) -> Doubles:
+def _log_count_ratios(counts: Matrix, targets: Floats) -> Doubles:
     """float64 [columns]: |log-count ratio| times the root of the texts, the largest over the labels against
     the rest (the ratio is NB-SVM's; Wang & Manning, 2012)."""
-    texts, sizes = held.getnnz(axis=0), targets.sum(axis=0)
-    inside = held.T.astype(np.float64) @ targets + 1
+    texts, sizes = counts.getnnz(axis=0), targets.sum(axis=0)
+    inside = counts.T.astype(np.float64) @ targets + 1
     outside = texts[:, None] - inside + 2
     ratios = np.log(inside / outside) - np.log((sizes + 1) / (len(targets) - sizes + 1))
     return np.asarray(np.abs(ratios).max(axis=1) * np.sqrt(texts), np.float64)
@@ -344,9 +344,9 @@ def _pairs_of(examples: Examples) -> tuple[Matrix, Ints]:
     owners, keys, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for texts, _, _, owner, pairs in _blocks(examples):
         different, place = np.unique(pairs, return_inverse=True)
-        held = _ones(owner, place.reshape(-1), (texts, len(different))).tocoo()
-        owners.append(held.row.astype(np.int64) + first)
-        keys.append(different[held.col])
+        counts = _ones(owner, place.reshape(-1), (texts, len(different))).tocoo()
+        owners.append(counts.row.astype(np.int64) + first)
+        keys.append(different[counts.col])
         first += texts
     different, column = np.unique(np.concatenate(keys), return_inverse=True)
     return _ones(np.concatenate(owners), column.reshape(-1), (len(examples), len(different))), different

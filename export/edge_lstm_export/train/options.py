@@ -186,7 +186,7 @@ class Validation(Options):
         if self.folds == 1:
             raise DataError("folds must be 0, or 2 or more, not 1")
         if self.folds and self.share:
-            raise DataError("validation is by a share or by folds; set one of them to 0")
+            raise DataError("validation is by share or by folds; set one of them to 0")
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,9 @@ class Parts:
         if self.predictions is None:
             return labels, self.pool.targets if self.soft_labels is None else self.soft_labels
         several, together = self.plan.network.several, self.predictions.predictions
-        own, of_rows = np.float32(self.plan.own_labels), teacher_probabilities(together.labelled, several)
-        return own * labels + (1 - own) * of_rows, teacher_probabilities(together.of_others(fold), several)
+        share, of_rows = np.float32(self.plan.own_labels), teacher_probabilities(together.labelled, several)
+        of_pool = teacher_probabilities(together.of_others(fold), several)
+        return share * labels + (1 - share) * of_rows, of_pool
 
     def _rows_of(self, fold: int | None) -> tuple[Ints, Ints]:
         """(rows, pool texts) that are learnt from: all, or those that nothing of this fold is in."""
@@ -160,8 +161,8 @@ class Parts:
     def learnt(self, fold: int | None = None) -> Examples:
         """The examples of the LSTM: rows and pool with their targets."""
         (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
-        own = replace(self.rows.subset(rows), targets=of_rows[rows])
-        return own.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
+        labelled = replace(self.rows.subset(rows), targets=of_rows[rows])
+        return labelled.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
         """Fit the n-gram part. more: labelled texts beside the rows."""
@@ -212,15 +213,15 @@ class Parts:
         shape = (len(self.rows), self.config.logits)
         lstm, sparse = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         for k in range(self.folds):
-            held = np.flatnonzero(self.fold == k)
+            held_out = np.flatnonzero(self.fold == k)
             rest = self.split.labels[self.fold != k]
-            if not len(held) or rest.any(axis=0).sum() < 2:
+            if not len(held_out) or rest.any(axis=0).sum() < 2:
                 return None
             say(f"cross-validation {k + 1} of {self.folds}")
             network = self.new_network()
             fit_network(network, self.learnt(k), self.final_loop, self.plan.seed)
-            parts = self.logits(network, self.fit_sparse(k), self.rows.subset(held))
-            lstm[held], sparse[held] = parts.lstm, parts.sparse
+            parts = self.logits(network, self.fit_sparse(k), self.rows.subset(held_out))
+            lstm[held_out], sparse[held_out] = parts.lstm, parts.sparse
         return PartLogits(lstm, sparse, self.rows.targets)
 
 

@@ -152,15 +152,13 @@ class Plan(Options):
         for name in self.teachers:
             if not re.fullmatch(f"{LINEAR}|{SENTIMENT}|({PROBE}|{FINE_TUNED}|{CLASSIFIER}) .+", name):
                 raise DataError(
-                    f"the plan names the teacher {name!r}; there are {LINEAR}, {SENTIMENT}, and of a "
-                    f"transformer '{PROBE} NAME', '{FINE_TUNED} NAME' and '{CLASSIFIER} NAME'"
+                    f"the plan has an unknown teacher {name!r}; use {LINEAR}, {SENTIMENT}, or for a "
+                    f"transformer '{PROBE} NAME', '{FINE_TUNED} NAME' or '{CLASSIFIER} NAME'"
                 )
         if self.augmentation and not self.teachers:
             raise DataError("augmented texts need a teacher; set augmentation to 0")
         if self.word_table == "encoder" and not any(n.startswith((PROBE, FINE_TUNED)) for n in self.teachers):
-            raise DataError(
-                "the plan's word_table is an encoder's, and no teacher is one; set word_table to none"
-            )
+            raise DataError("word_table encoder needs an encoder among the teachers; set word_table to none")
         fit, network = self.sparse.fit, self.network
         if network.ngrams and not fit.startswith("low-rank") and network.ngram_dim != network.logits:
             raise DataError(f"sparse fit {fit} needs ngram_dim = {network.logits}, one per logit")
@@ -187,7 +185,7 @@ class Plan(Options):
         values = dict(values)
         if values.pop("format", None) != PLAN_FORMAT:
             how = "write it with 'edge-lstm train --dry-run'"
-            raise DataError(f"the plan is not of format {PLAN_FORMAT}; {how}")
+            raise DataError(f"the plan does not have format {PLAN_FORMAT}; {how}")
         if "teachers" in values:
             teachers = values["teachers"]
             if not isinstance(teachers, (list, tuple)) or not all(isinstance(name, str) for name in teachers):
@@ -261,9 +259,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     """Decide a training. Raises DataError for an unknown preset and for what does not go together."""
     preset, seed = _preset(asked.preset), asked.preset == "seed"
     if asked.balance and facts.several:
-        raise DataError(
-            "--balance is for one label per text; leave it out: each label has a threshold of its own"
-        )
+        raise DataError("--balance is for one label per text; leave it out, each label has its own threshold")
     if seed and (asked.teacher not in (None, NO_TEACHER) or facts.unlabelled):
         raise DataError("preset seed learns from labels alone; leave out --teacher and --unlabelled")
     teachers = () if seed else _teachers(facts, asked)
@@ -444,25 +440,25 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     exact = network.ngram_dim == network.logits
     width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
     both = ", both directions" if network.bidirectional else ""
-    why = f"{plan.own_labels:.0%} of a target is the row's own label"
+    why = f"targets: {plan.own_labels:.0%} label, {1 - plan.own_labels:.0%} teachers"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
         with_it, without = facts.sentiment
-        why = f"accuracy {with_it:.1%} with sentiment, {without:.1%} without it, cross-validated"
+        why = f"cross-validated accuracy {with_it:.1%} with sentiment, {without:.1%} without"
     elif not plan.teachers:
-        why = "the labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
-    judged = f"{plan.validation.share:.0%} held out", "chooses the epoch, calibrates"
+        why = "labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
+    judged = f"{plan.validation.share:.0%} held out", "for early stopping and calibration"
     if folds := plan.validation.folds:
-        judged = f"{folds}-fold cross-validation", f"{facts.rows:,} rows are too few to hold some out"
+        judged = f"{folds}-fold cross-validation", f"{facts.rows:,} rows are too few to hold out some"
     lines = [
         ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
-        ("text rule", text.rule, f"{network.num_words:,} ids, the last {text.length} of a text"),
+        ("tokenization", text.rule, f"{network.num_words:,} ids, the last {text.length} of a text"),
         ("LSTM", f"{network.hidden} units{both}", f"on embeddings of {network.embedding_dim}"),
         ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
         ("teachers", ", ".join(plan.teachers) or "none", why),
-        ("augmentation", f"{plan.augmentation} texts per row", "a teacher labels them"),
-        ("word embeddings", plan.word_table, "few rows hold few of the words to come"),
+        ("augmentation", f"{plan.augmentation} texts per row", "labelled by the teachers"),
+        ("word embeddings", plan.word_table, "for words that are not in the rows"),
         ("validation", *judged),
-        ("passes", f"at most {loop.epochs}", f"{loop.batch_size} texts per step"),
+        ("epochs", f"at most {loop.epochs}", f"batches of {loop.batch_size} texts"),
     ]
     parts = {"n-grams": network.ngrams, "augmentation": plan.augmentation}
     parts["word embeddings"] = plan.word_table != "none"

@@ -88,9 +88,8 @@ class PretrainedWords:
         by_text = [sorted(set(split_marks(text))) for text in texts]
         place = {word: i for i, word in enumerate(sorted({word for words in by_text for word in words}))}
         weighted = self.embeddings(list(place), len(place) + FIRST_WORD_ID).weighted[FIRST_WORD_ID:]
-        return _normalised(
-            np.stack([weighted[[place[word] for word in words]].sum(axis=0) for words in by_text])
-        )
+        sums = [weighted[[place[word] for word in words]].sum(axis=0) for words in by_text]
+        return _normalised(np.stack(sums))
 
     def related(self, words: Sequence[str], without: Sequence[str], most: int) -> tuple[str, ...]:
         """The words nearest to any of these, nearest first, none of ``without``."""

@@ -95,7 +95,7 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
         of_plan = [name.partition(" ")[2] for name in job.plan.teachers if name.startswith(f"{CLASSIFIER} ")]
         asked = replace(asked, teacher=of_plan[0] if of_plan else None, classifier=bool(of_plan))
     if job.teacher_labels and not asked.classifier:
-        raise DataError("--teacher-labels are those of a classifier; add --teacher FOLDER")
+        raise DataError("--teacher-labels is for a classifier; add --teacher FOLDER")
     dataset = _read(job, asked, say)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
@@ -182,7 +182,7 @@ class Keeper:
         for name, value in self.identity.items():
             if earlier.get(name) != value:
                 raise DataError(
-                    f"{self.path} was begun with another {name} ({earlier.get(name)!r:.60}, now "
+                    f"{self.path} was started with another {name} ({earlier.get(name)!r:.60}, now "
                     f"{value!r:.60}); resume with the same options and data, or start without --resume"
                 )
         return Progress(state.training["progress"], dict(state.state))
@@ -240,8 +240,8 @@ def check_job(job: Job) -> None:
         raise DataError("--teacher none labels no text; leave it out, or leave out --unlabelled")
     for path in job.files:
         check_writable(path, parents=True)
-    read = (*job.sources, job.data.test, job.unlabelled)
-    check_distinct(job.files, [path for path in read if path is not None])
+    inputs = (*job.sources, job.data.test, job.unlabelled)
+    check_distinct(job.files, [path for path in inputs if path is not None])
     if job.plan is None:
         any_facts = Facts(rows=100, labels=2)  # those of the data are not read yet
         make_plan(any_facts, replace(job.asked, teacher=None))
@@ -254,7 +254,7 @@ def _unfinished(job: Job) -> Checkpoint | None:
     """
     there = job.partial.exists()
     if there and not job.resume:
-        how = "add --resume to continue it, or delete that file to start anew"
+        how = "add --resume to continue it, or delete the file to start again"
         raise DataError(f"{job.partial} holds an unfinished training; {how}")
     if not job.resume:
         return None
@@ -280,7 +280,7 @@ def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
 
     dataset = read_dataset(job.sources, job.data, label)
     if dataset.several:
-        raise DataError(f"the teacher {source} knows one label per text; give an encoder")
+        raise DataError(f"the teacher {source} gives one label per text; give an encoder")
     ClassifierTeacher(source, dataset.labels, job.teacher_labels, say=say)
     return dataset
 

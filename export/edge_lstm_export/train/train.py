@@ -80,7 +80,7 @@ def fit(
             raise DataError("texts without labels need a teacher; leave out --unlabelled or --teacher none")
         unlabelled = unlabelled[: plan.unlabelled]
     elif plan.teachers or len(soft_labels) != len(unlabelled):
-        raise DataError("soft labels are for each unlabelled text, and without other teachers")
+        raise DataError("soft labels need one row per unlabelled text and no teachers")
     teachers = teachers or Teachers(plan, dataset.labels, say)
     parts = Parts(dataset, plan, unlabelled, teachers, soft_labels, say)
     unseen = parts.cross_validate(say) if plan.validation.folds else None
@@ -88,7 +88,7 @@ def fit(
     callbacks.started(network, parts.tokenizer, len(parts.rows) + len(parts.pool))
     validation = parts.examples(parts.validation) if len(parts.validation) else None
     loop = fit_network(network, parts.learnt(), parts.final_loop, plan.seed, validation, callbacks, resume)
-    say("n-grams and calibration")
+    say("fitting n-grams and calibrating")
     if several:
         round_to_int8(network)
     residual = parts.fit_residual(network) if plan.sparse.fit == "residual" else None
@@ -110,7 +110,7 @@ def fit(
         abstention=calibration.curve,
     )
     left_out = (
-        f"teacher {name} left out: accuracy {with_it:.1%} with it, {without:.1%} without, cross-validated"
+        f"teacher {name} not used: cross-validated accuracy {with_it:.1%} with it, {without:.1%} without"
         for name, with_it, without in (parts.predictions.dropped if parts.predictions else ())
     )
     remarks = (*left_out, *result_warnings(calibration.scores))
@@ -181,8 +181,8 @@ def _provenance(
         "seed": plan.seed,
         "parameters": sum(count for _, _, count in network.parameter_table()),
         "teachers": [
-            {"name": one.name, "weight": round(one.weight, 3), "accuracy": round(one.accuracy, 4)}
-            for one in (predictions.members if predictions else ())
+            {"name": member.name, "weight": round(member.weight, 3), "accuracy": round(member.accuracy, 4)}
+            for member in (predictions.members if predictions else ())
         ],
         "teachers_accuracy": round(predictions.accuracy, 4) if predictions else None,
         "outcome": loop.outcome,

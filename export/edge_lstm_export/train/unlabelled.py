@@ -36,13 +36,13 @@ def choose_unlabelled(
     chosen, repeated = sorted({*texts}.difference(left_out)), sum(text in left_out for text in texts)
     remarks, of = [], f"of {len(texts):,} texts of {source}"
     if repeated:
-        rest = "they are left out" if chosen else "none is left to label"
-        remarks.append(f"{repeated:,} {of} are among the labelled or the test texts; {rest}")
+        rest = "not used" if chosen else "none is left to label"
+        remarks.append(f"{repeated:,} {of} are labelled or test texts: {rest}")
     if len(chosen) > most:
         order = np.random.default_rng([seed, 0xB2]).permutation(len(chosen)).tolist()
         forms = {_NUMBER.sub("0", chosen[i]): chosen[i] for i in order}
         chosen = sorted([*forms.values()][:most])
-        remarks.append(f"{of} {len(chosen):,} are labelled, drawn at random")
+        remarks.append(f"a random {len(chosen):,} {of} are used")
     return tuple(chosen), remarks
 
 
@@ -55,10 +55,10 @@ def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tup
     units = [list(text) if alone else text.split() for text, alone in zip(texts, unsegmented)]
     members = {k: np.flatnonzero(fold == k) for k in np.unique(fold)}
     sources: dict[str, int] = {}
-    for i, own in enumerate(units):
-        for way in rng.random(each if own else 0):
-            other = units[int(rng.choice(members[fold[i]]))] or own
-            made = ("" if unsegmented[i] else " ").join(_variant(own, other, float(way), rng))
+    for i, words in enumerate(units):
+        for way in rng.random(each if words else 0):
+            other = units[int(rng.choice(members[fold[i]]))] or words
+            made = ("" if unsegmented[i] else " ").join(_variant(words, other, float(way), rng))
             if made.strip():
                 sources.setdefault(made, i)
     for text in texts:
@@ -66,16 +66,16 @@ def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tup
     return tuple(sources), fold[np.array([*sources.values()], np.int64)]
 
 
-def _variant(own: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:
+def _variant(words: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:
     if way < LEFT_OUT:
-        stays = rng.random(len(own)) >= rng.uniform(*LEFT_OUT_SHARE)
-        return [unit for unit, stay in zip(own, stays) if stay]
+        stays = rng.random(len(words)) >= rng.uniform(*LEFT_OUT_SHARE)
+        return [unit for unit, stay in zip(words, stays) if stay]
     if way < LEFT_OUT + PIECE:
-        size = max(1, round(len(own) * rng.uniform(*PIECE_SHARE)))
-        start = int(rng.integers(0, len(own) - size + 1))
-        return own[start : start + size]
+        size = max(1, round(len(words) * rng.uniform(*PIECE_SHARE)))
+        start = int(rng.integers(0, len(words) - size + 1))
+        return words[start : start + size]
     if way < LEFT_OUT + PIECE + JOINED:
-        return [*own[: (len(own) + 1) // 2], *other[len(other) // 2 :]]
-    exchanged = rng.random(len(own)) < EXCHANGED_SHARE
-    drawn = rng.integers(0, len(other), len(own))
-    return [other[j] if change else unit for unit, change, j in zip(own, exchanged, drawn)]
+        return [*words[: (len(words) + 1) // 2], *other[len(other) // 2 :]]
+    exchanged = rng.random(len(words)) < EXCHANGED_SHARE
+    drawn = rng.integers(0, len(other), len(words))
+    return [other[j] if change else unit for unit, change, j in zip(words, exchanged, drawn)]

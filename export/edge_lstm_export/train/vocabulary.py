@@ -113,7 +113,7 @@ def unknown_share(tokenizer: Tokenizer, texts: Sequence[str]) -> float:
         counts = count_words(texts)
         return 1 - sum(counts[w] for w in tokenizer.words if counts[w] > 1) / max(1, counts.total())
     counted = [tokenizer.count_words(text) for text in texts]
-    return 1 - sum(known for _, known in counted) / max(1, sum(words for words, _ in counted))
+    return 1 - sum(in_vocabulary for _, in_vocabulary in counted) / max(1, sum(words for words, _ in counted))
 
 
 def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def checked(dataset: Dataset) -> Dataset:
     Duplicates are texts of equal keys (``Split.keys``). Raises DataError where all texts are duplicates.
     """
     train, test, texts = dataset.train, dataset.test, len(dataset.train)
-    different, but = len(np.unique(train.keys)), "but for capitals, punctuation and spaces"
+    different, but = len(np.unique(train.keys)), "(ignoring case, punctuation and spaces)"
     if texts > 1 and different == 1:
         same = f"all {texts:,} training texts of {dataset.name} are the same {but}"
         raise DataError(f"{same}; name the column that holds the texts (--text-column)")
@@ -37,12 +37,12 @@ def checked(dataset: Dataset) -> Dataset:
     warnings = [*dataset.warnings, *_label_warnings(dataset)]
     if repeated > _MANY_DUPLICATES * texts:
         share = f"{repeated:,} training texts ({repeated / texts:.1%})"
-        warnings.append(f"{share} repeat another {but}: keep one of each")
+        warnings.append(f"{share} are duplicates {but}: keep one of each")
     if conflicts:
-        warnings.append(f"{conflicts:,} training texts repeat one with other labels: decide which are right")
+        warnings.append(f"{conflicts:,} training texts have duplicates with other labels: correct the labels")
     if shared:
-        so = "so the test accuracy is too high: remove them from one of the two"
-        warnings.append(f"{shared:,} test texts are training texts too, {so}")
+        so = "which inflates the test accuracy: remove them from one of the two"
+        warnings.append(f"{shared:,} test texts are also training texts, {so}")
     checks = {"repeated_texts": repeated, "contradictory_texts": conflicts, "test_texts_in_training": shared}
     return replace(dataset, warnings=tuple(warnings), checks={**dataset.checks, **checks})
 
@@ -75,9 +75,9 @@ def result_warnings(scores: Scores | SetScores | None) -> Iterator[str]:
         frequent = max(scores.labels, key=lambda row: row.support)
         share = frequent.support / scores.texts
         if scores.interval.low <= share:
-            better = f"not shown to be better than always predicting {shorten(frequent.label)}"
+            better = f"accuracy is not significantly better than always predicting {shorten(frequent.label)}"
             shares = f"({scores.accuracy:.1%} against {share:.1%})"
-            yield f"{better} {shares}: do not rely on it, collect more texts"
+            yield f"{better} {shares}: collect more texts"
     rows: Sequence[LabelScores] = scores.labels
     if never := [shorten(row.label) for row in rows if row.support and not row.predicted]:
         verb = "is" if len(never) == 1 else "are"

@@ -54,7 +54,7 @@ def _read_texts(texts: Iterable[str], where: str) -> tuple[str, ...]:
 def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
     """Return the label names of each text, and of a matrix the names of all columns."""
     if isinstance(labels, (str, bytes)) or not hasattr(labels, "__len__"):
-        raise DataError(f"{where}: the labels are {type(labels).__name__}; give a list with an entry a text")
+        raise DataError(f"{where}: the labels are {type(labels).__name__}; give a list with one per text")
     if getattr(labels, "ndim", 1) == 2:
         return _read_matrix(labels, where)
     names: list[Names] = []
@@ -63,7 +63,7 @@ def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
         row = list(label) if isinstance(label, _COLLECTIONS) else [label]
         for value in row:
             if not isinstance(value, Hashable) or isinstance(value, _COLLECTIONS):
-                raise DataError(f"{where}: label {i} holds a {type(value).__name__}, which is no label")
+                raise DataError(f"{where}: label {i} holds a {type(value).__name__}, not a label")
             if _is_missing(value):
                 raise DataError(f"{where}: label {i} is missing ({value!r}); label the text, or remove it")
             if (first := values.setdefault(str(value), value)) != value:
@@ -81,7 +81,7 @@ def _read_matrix(labels: Any, where: str) -> tuple[list[Names], Names]:
     if len(names) != matrix.shape[1] or len(set(names)) < len(names):
         raise DataError(f"{where}: {matrix.shape[1]} columns of labels need as many different names")
     if not np.isin(matrix, (0, 1)).all():
-        raise DataError(f"{where}: the matrix of labels holds something other than 0 and 1")
+        raise DataError(f"{where}: the label matrix holds values other than 0 and 1")
     return [tuple(names[j] for j in np.flatnonzero(row)) for row in matrix], names
 
 

@@ -19,7 +19,7 @@ from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.imdb import IMDB, read_reviews
 from edge_lstm_export.train.warnings import checked
 
-SOURCES = "imdb or its tar, a folder with one of .txt files per label, or a labelled file (CSV, JSONL, …)"
+SOURCES = "a labelled file (CSV, JSONL, …), a folder with a subfolder of .txt files per label, or imdb"
 TEST_SHARE, FEWEST_TO_TEST = 0.1, 2000  # of so many texts or more; fewer are cross-validated
 # Texts → names of labels, and the labels of each text: bool [n, L], one in each row.
 Labeller = Callable[[Sequence[str]], tuple[Names, Bools]]
@@ -36,7 +36,7 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
     for source in sources:
         _check_there(source)
         if _has_parts(source) and len(sources) > 1:
-            raise DataError(f"{source} is a data set by itself; give it alone, or labelled files only")
+            raise DataError(f"{source} has its own splits; give it alone, or labelled files only")
     paths = [Path(source) for source in sources]
     if _has_parts(sources[0]):
         dataset = read_reviews(sources[0], options)
@@ -87,9 +87,9 @@ def _check_there(source: str) -> None:
     if source not in (STDIN, IMDB) and not path.exists():
         raise DataError(f"no file or folder {source}; a source is {SOURCES}")
     if source == STDIN or not (source == IMDB or path.is_file() or path.is_dir()):
-        raise DataError(f"{source} is no file: a training's data are read again; save them to a file")
+        raise DataError(f"{source} is a pipe or device, and data are read twice; save them to a file")
     if (path / "train").is_dir():
-        raise DataError(f"{source} has parts; train on {path / 'train'}, with --test {path / 'test'}")
+        raise DataError(f"{source} has splits; train on {path / 'train'}, with --test {path / 'test'}")
 
 
 def _read_files(paths: Sequence[Path], options: DataOptions) -> Dataset:
@@ -120,9 +120,7 @@ def _with_test(dataset: Dataset, options: DataOptions, path: Path) -> Dataset:
     _check_there(str(path))
     part = _read_labelled(path, options, several=dataset.several)
     if part.several and not dataset.several:
-        raise DataError(
-            f"{path} has several labels per text, the training texts one; label both the same way"
-        )
+        raise DataError(f"{path} has several labels per text, the training texts one; label both alike")
     both = hashlib.sha256(f"{dataset.digest}{_digest([path], [part])}".encode()).hexdigest()
     test = data.make_split(part.texts, part.labels, dataset.labels, str(path))
     return replace(dataset, test=test, digest=both)

@@ -108,15 +108,15 @@ def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Pred
     """
     n, count = labels.shape
     labelled = np.zeros((n, count), np.float32)
-    others = np.full((*asked.shape, count), np.nan, np.float32)
+    unlabelled = np.full((*asked.shape, count), np.nan, np.float32)
     for k in range(len(asked)):
         rows, rest, more = np.flatnonzero(fold == k), np.flatnonzero(fold != k), np.flatnonzero(asked[k])
         if labels[rest].any(axis=0).sum() < 2:
-            others[k, more] = 0  # nothing to learn: no opinion
+            unlabelled[k, more] = 0  # nothing to learn: no opinion
             continue
         logits = _bounded(teacher.fit(rest, labels[rest])(np.concatenate([rows, n + more])))
-        labelled[rows], others[k, more] = logits[: len(rows)], logits[len(rows) :]
-    return Predictions(labelled, others)
+        labelled[rows], unlabelled[k, more] = logits[: len(rows)], logits[len(rows) :]
+    return Predictions(labelled, unlabelled)
 
 
 def ensemble(
@@ -129,10 +129,10 @@ def ensemble(
     """
     names: list[str] = []
     labelled: list[Floats] = []
-    others: list[Floats] = []
+    unlabelled: list[Floats] = []
     dropped: list[tuple[str, float, float]] = []
     for teacher in teachers:
-        say(f"teacher {teacher.name}")
+        say(f"teacher: {teacher.name}")
         part = cross_fit(teacher, labels, fold, asked)
         if names:
             both = [stacked(each, labels, several) for each in ([*labelled, part.labelled], labelled)]
@@ -142,9 +142,9 @@ def ensemble(
                 continue
         names.append(teacher.name)
         labelled.append(part.labelled)
-        others.append(part.others)
+        unlabelled.append(part.others)
     weights = stacking_weights(labelled, labels, several)
-    together = Predictions(_mixed(weights, labelled), _mixed(weights, others))
+    together = Predictions(_mixed(weights, labelled), _mixed(weights, unlabelled))
     rates = [accuracy(logits, labels, several) for logits in (together.labelled, *labelled)]
     members = tuple(map(Member, names, weights, rates[1:]))
     return EnsemblePredictions(together, members, tuple(dropped), rates[0])

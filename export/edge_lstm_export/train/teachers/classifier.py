@@ -38,7 +38,7 @@ class ClassifierTeacher(Teacher):
     def fit(self, rows: Ints, labels: Bools) -> Predict:
         """Nothing is learnt. Raises DataError where a text has not one label."""
         if (labels.sum(axis=1) != 1).any():
-            raise DataError(f"the teacher {self.source} knows one label per text; give an encoder")
+            raise DataError(f"the teacher {self.source} gives one label per text; give an encoder")
         return lambda asked: self.logits([self.texts[row] for row in asked])
 
     def logits(self, texts: Sequence[str]) -> Floats:

@@ -97,7 +97,7 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     total = np.zeros((len(texts), model.width), np.float32)
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
     work = np.cumsum([0, *(len(part) + 2 for _, part in windows)])
-    start, done = 0, progress(f"reading {len(texts):,} texts", say)
+    start, done = 0, progress(f"encoding {len(texts):,} texts", say)
     with torch.inference_mode(), precision(), threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
@@ -160,7 +160,7 @@ def classifier_labels(source: str) -> tuple[str, ...] | None:
     if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
         return None
     if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
-        raise DataError(f"the teacher {source} does not choose one label of several; give an encoder")
+        raise DataError(f"the teacher {source} is no single-label classifier; give an encoder")
     return tuple(str(config.id2label[i]) for i in range(config.num_labels))
 
 
@@ -213,7 +213,7 @@ def _errors_of(source: str) -> Iterator[None]:
         yield
     except Exception as error:
         if not Path(source).is_dir():
-            reason = "no such folder, and not to be had from the Hugging Face hub"
+            reason = "no such folder, and not on the Hugging Face hub"
             raise DataError(f"no teacher {source!r}: {reason}; give {_FOLDER}") from None
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"cannot use the teacher in {source} ({reason}); give {_FOLDER}") from None
