@@ -17,7 +17,6 @@ import importlib.util
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -194,8 +193,8 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
         time.sleep(0.01)
     reader.join()
     assert process.returncode == 0, tool.name
-    times = [float(line.split("\t")[-1]) for line in (printed if in_c else printed[-1:])] if rounds else [0.0]
-    return cold, statistics.mean(times), peak
+    in_line = printed[2].split("\t")[1] if in_c and rounds else printed[-1]
+    return cold, float(in_line.split()[0]) if rounds else 0.0, peak
 
 
 def in_chromium(folder: Path, models: dict[str, Path], rounds: int) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
     python -m benchmarks.scoring [--rows 50000] [--rounds 3] [--short] [--formats csv jsonl parquet txt]
     python -m benchmarks.scoring --short --rows 10000000 --rounds 1 --only score
+    python -m benchmarks.scoring --short --model tiny.onnx --engines onnxruntime native --only score
 
 The texts are IMDB's reviews where EDGE_LSTM_DATA names the archive's folder; with ``--short``, and without
 it, rows of three to nine words, any number of them: memory must not grow with the file. The yardstick is a
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import random
@@ -126,6 +128,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--formats", nargs="+", default=["csv"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--engines", nargs="+", default=["onnxruntime"], help="of edge-lstm score")
+    parser.add_argument("--model", help="of edge-lstm score; without it, the embedded one")
     parser.add_argument("--only", default="", help="entrants whose name holds this")
     parser.add_argument("--fasttext", nargs=2, metavar=("PROGRAM", "MODEL"), help="its predict-prob too")
     asked = parser.parse_args()
@@ -141,12 +145,12 @@ def main() -> None:
             "yardstick, two at once": (2, lambda: measured(yardstick, yardstick)),
             "plain loop": (1, lambda: measured(loop)),
         }
-        for suffix in asked.formats:
-            for workers in asked.workers:
-                command = [sys.executable, "-m", "edge_lstm", "score", folder / f"in.{suffix}", "--quiet"]
-                command += ["-o", folder / f"out.{suffix}", "--workers", workers]
-                name = f"edge-lstm score, {suffix}, workers: {workers}"
-                entrants[name] = workers, lambda command=command: measured(command)  # type: ignore[misc]
+        for suffix, workers, engine in itertools.product(asked.formats, asked.workers, asked.engines):
+            command = [sys.executable, "-m", "edge_lstm", "score", folder / f"in.{suffix}", "--quiet"]
+            command += ["-o", folder / f"out.{suffix}", "--workers", workers, "--engine", engine]
+            command += ["--model", asked.model] if asked.model else []
+            name = f"edge-lstm score, {suffix}, workers: {workers}, {engine}"
+            entrants[name] = workers, lambda command=command: measured(command)  # type: ignore[misc]
         if asked.fasttext:
             program = [asked.fasttext[0], "predict-prob", asked.fasttext[1], folder / "in.txt"]
             entrants["fastText predict-prob"] = 1, lambda: measured(program)

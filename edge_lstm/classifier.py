@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_lstm.answering import ABSTAINED, UNFAMILIAR, check_top, is_abstained, reach
-from edge_lstm.errors import ModelFileError, ProviderError
+from edge_lstm.errors import ModelFileError, ProviderError, first_line
 from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.machine import memory_to_use
 from edge_lstm.modelfile import INPUT_NAME, OUTPUT_NAME, ModelFile, open_model, parse_model
 from edge_lstm.native import NATIVE, NativeSession, provider_of
-from edge_lstm.text import Encoded, Status, to_matrix
+from edge_lstm.text import Status, to_matrix
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -136,6 +136,7 @@ class Classifier:
         """Use :meth:`load`."""
         self.model = model
         self._session = session
+        self.is_native = isinstance(session, NativeSession)
         self._settings = settings or _Settings()
         self._process = os.getpid()
 
@@ -187,7 +188,7 @@ class Classifier:
     @property
     def runtime(self) -> str:
         """What runs the model, as people call it: ONNX Runtime with its version, or the native engine."""
-        return str(self._session) if isinstance(self._session, NativeSession) else _onnxruntime_name()
+        return str(self._session) if self.is_native else _onnxruntime_name()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -213,10 +214,26 @@ class Classifier:
     ) -> npt.NDArray[np.float32]:
         """Texts → probabilities: float32 [n, labels], rows in the order of ``texts``. Each sums to 1, but not
         where a text may have several labels."""
-        encode = self.model.tokenizer.encode_text
-        return self.probabilities_of(
-            [encode(text).ids for text in _check_texts(texts)], batch_size=batch_size
-        )
+        return self.classify(_check_texts(texts), batch_size=batch_size)[0]
+
+    def classify(
+        self, texts: Sequence[str], highest: float = np.inf, *, batch_size: int | None = None
+    ) -> tuple[npt.NDArray[np.float32], list[Any]]:
+        """Texts → (float32 [n, labels], the status of each).
+
+        highest: a text above this score (familiarity.py) is ``unfamiliar``, unless it has no known words.
+        """
+        if isinstance(self._session, NativeSession) and highest == np.inf:
+            answers, statuses = self._session.classify(texts)
+            return self._checked(answers, len(texts)), statuses
+        encoded = [self.model.tokenizer.encode_text(text) for text in texts]
+        ids, statuses = [text.ids for text in encoded], [text.status for text in encoded]
+        answers = self.probabilities_of(ids, batch_size=batch_size)
+        if highest < np.inf:
+            scores = unfamiliarity(answers, ids, self.model.tokenizer.num_ids)
+            for i in np.flatnonzero(scores > highest).tolist():
+                statuses[i] = UNFAMILIAR if statuses[i] in ("ok", "truncated") else statuses[i]
+        return answers, statuses
 
     def probabilities_of(
         self, rows: Sequence[Sequence[int]], *, batch_size: int | None = None
@@ -263,36 +280,15 @@ class Classifier:
         """
         least = self.threshold(abstain=abstain, threshold=threshold)
         highest = self.model.unfamiliar_threshold(unfamiliar)
-        encode = self.model.tokenizer.encode_text
-        encoded = [encode(text) for text in _check_texts(texts)]
-        answers = self.probabilities_of([e.ids for e in encoded], batch_size=batch_size)
-        return list(self.predictions(encoded, answers, least, highest))
+        answers, statuses = self.classify(_check_texts(texts), highest, batch_size=batch_size)
+        return list(self._predictions(statuses, answers, least))
 
-    def statuses(
-        self, encoded: Sequence[Encoded], answers: npt.NDArray[np.float32], highest: float
-    ) -> list[Any]:
-        """The status of each text, ``unfamiliar`` where its score is above ``highest``; a text without known
-        words keeps the status that says so."""
-        statuses: list[Any] = [text.status for text in encoded]
-        if highest < np.inf:
-            ids, num_ids = [text.ids for text in encoded], self.model.tokenizer.num_ids
-            for i in np.flatnonzero(unfamiliarity(answers, ids, num_ids) > highest).tolist():
-                statuses[i] = UNFAMILIAR if statuses[i] in ("ok", "truncated") else statuses[i]
-        return statuses
-
-    def predictions(
-        self,
-        encoded: Sequence[Encoded],
-        answers: npt.NDArray[np.float32],
-        threshold: float = 0.0,
-        highest: float = np.inf,
+    def _predictions(
+        self, statuses: Sequence[Any], answers: npt.NDArray[np.float32], threshold: float
     ) -> Iterator[Prediction]:
-        """Encoded texts with their probabilities (float32 [n, labels]) → predictions. threshold: below this
-        probability there is no label; highest: above this score a text is unfamiliar."""
         abstained = is_abstained(answers.max(axis=1, initial=0), threshold).tolist()
         values = self.model.thresholds
         thresholds = None if values is None else dict(zip(self.labels, values))
-        statuses = self.statuses(encoded, answers, highest)
         for status, best, row, left_out in zip(
             statuses, answers.argmax(axis=1).tolist(), answers.tolist(), abstained
         ):
@@ -324,11 +320,14 @@ class Classifier:
                 ) from error
             raise ModelFileError(
                 f"{self.runtime} cannot run {self.model.path} "
-                f"({_first_line(error)}); export it again, or try 'edge-lstm doctor'"
+                f"({first_line(error)}); export it again, or try 'edge-lstm doctor'"
             ) from error
+        return self._checked(answers, len(ids))
+
+    def _checked(self, answers: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
         # No comparison with NaN holds.
-        if answers.shape != (len(ids), len(self.labels)) or not (
-            answers.min() >= 0 and answers.max() <= 1.01
+        if answers.shape != (count, len(self.labels)) or not (
+            answers.min(initial=0) >= 0 and answers.max(initial=0) <= 1.01
         ):
             raise ModelFileError(
                 f"{self.model.path} gives values that are not probabilities (NaN or out of range); "
@@ -404,7 +403,7 @@ def _session(model: ModelFile, settings: _Settings) -> onnxruntime.InferenceSess
     try:
         return onnxruntime.InferenceSession(model.data, options, providers=providers)
     except Exception as error:  # ONNX Runtime raises its own types, which differ between releases
-        reason = _first_line(error)
+        reason = first_line(error)
         if provider != DEFAULT_PROVIDER:
             raise ProviderError(f"{provider} cannot load {model.path}: {reason}; leave it out") from error
         raise ModelFileError(
@@ -457,7 +456,3 @@ def _check_room_for(threads: int) -> None:
         deadline = time.monotonic() + 0.5
         while any(Path(f"/proc/self/task/{n}").exists() for n in running) and time.monotonic() < deadline:
             time.sleep(0.0002)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -51,3 +51,8 @@ class CheckError(EdgeLSTMError):
 
 class MissingPackageError(EdgeLSTMError):
     """An optional package is not installed; the text names the command that installs it."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what another package's error says, else its name."""
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

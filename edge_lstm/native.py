@@ -46,8 +46,7 @@ class NativeSession:
     """
 
     def __init__(self, data: bytes, path: Path) -> None:
-        """Raise MissingPackageError where the engine is not installed, ModelFileError where it takes no such
-        file."""
+        """Raise MissingPackageError without the engine, ModelFileError for a file that it refuses."""
         with needs("native", "the native engine"):
             from edge_lstm_native import Model
         try:
@@ -66,3 +65,10 @@ class NativeSession:
 
         (ids,) = inputs.values()
         return [np.asarray(self._model.run(np.ascontiguousarray(ids, np.int32).tobytes(), ids.shape[1]))]
+
+    def classify(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[Any]]:
+        """Texts → (float32 [n, labels], the status of each), text → ids in C too."""
+        import numpy as np
+
+        rows, statuses = self._model.classify(texts)
+        return np.asarray(rows, np.float32).reshape(len(texts), len(self._model.labels)), statuses

@@ -1,7 +1,7 @@
 /* Runs the model files of edge-lstm; edge_lstm.h says how, docs/file-format.md what the bytes mean.
  *
  * From top to bottom: bytes, characters and JSON; SHA-256; lower case; the model file; memory; text → ids; arithmetic;
- * the calls of edge_lstm.h; and the kernels: the steps of an LSTM, written once, compiled once for each instruction set. */
+ * the calls of edge_lstm.h; and the kernels: the steps of an LSTM, written once, compiled for each instruction set. */
 #ifndef KERNEL /* the file includes itself for each kernel; this part is compiled once */
 #include "edge_lstm.h"
 
@@ -44,7 +44,7 @@ static int varint(slice *s, uint64_t *value) {
 
 typedef struct { unsigned number; int is_bytes; uint64_t value; slice bytes; } field;
 
-/* The message's next field: 1, or 0 at its end, or -1 where it is no message. */
+/* Read the message's next field: return 1, 0 at its end, -1 where it is no message. */
 static int next_field(slice *message, field *f) {
     uint64_t key, size;
     if (message->at == message->end) return 0;
@@ -66,7 +66,7 @@ typedef struct { slice left; int json; } reader; /* json: backslashes are escape
 #define END_OF_TEXT 0xFFFFFFFFu
 #define REPLACEMENT 0xFFFDu
 
-/* What is no UTF-8 is one U+FFFD for each part that could not be continued, as Python and browsers have it. */
+/* Read a character. Each sequence that breaks off gives one U+FFFD, as in Python and browsers. */
 static uint32_t utf8(slice *s) {
     uint32_t c = *s->at++;
     if (c < 0x80) return c;
@@ -80,7 +80,7 @@ static uint32_t utf8(slice *s) {
     return c;
 }
 
-/* Writes a code point as UTF-8 → how many bytes. */
+/* Write a code point as UTF-8: return the number of bytes. */
 static size_t put_utf8(uint32_t c, unsigned char *out) {
     static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
     size_t size = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
@@ -89,7 +89,7 @@ static size_t put_utf8(uint32_t c, unsigned char *out) {
     return size;
 }
 
-/* Takes four hexadecimal digits. */
+/* Read four hexadecimal digits. */
 static int hex4(slice *s, uint32_t *value) {
     *value = 0;
     if (length_of(*s) < 4) return 0;
@@ -124,15 +124,15 @@ static uint32_t next_character(reader *r) {
     return c >= 0xD800 && c < 0xE000 ? REPLACEMENT : c;
 }
 
-/* --- JSON, as far as the metadata needs it: values are slices ------------------------------------------------- */
+/* --- JSON, as far as the metadata needs it: a value is a slice of the file ------------------------------------- */
 
 static void skip_space(slice *s) {
     while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r')) s->at++;
 }
 
-/* Takes the value that s begins with. 0 where there is none. Brackets are counted, so nesting needs no stack. */
+/* Read the value that s begins with: return 0 where there is none. Brackets are counted, which needs no stack. */
 static int json_value(slice *s, slice *value) {
-    static const char delimiters[] = ",:]}[{\" \n\t\r"; /* that end a number, true, false or null; so does a NUL */
+    static const char delimiters[] = ",:]}[{\" \n\t\r"; /* of numbers, true, false, null; NUL is one too */
     size_t depth = 0;
     skip_space(s);
     value->at = s->at;
@@ -156,7 +156,7 @@ static int json_value(slice *s, slice *value) {
     return 1;
 }
 
-/* Steps into an array or object. */
+/* Enter an array or object. */
 static int json_enter(slice *value, char bracket) {
     if (!accept(value, bracket)) return 0;
     value->end--;
@@ -164,14 +164,14 @@ static int json_enter(slice *value, char bracket) {
     return 1;
 }
 
-/* The next value of an array that was entered. */
+/* Read the next value of an array that was entered. */
 static int json_next(slice *array, slice *value) {
     if (!json_value(array, value)) return 0;
     accept(array, ',');
     return 1;
 }
 
-/* The next name and value of an object that was entered. */
+/* Read the next name and value of an object that was entered. */
 static int json_pair(slice *object, slice *name, slice *value) {
     return json_value(object, name) && accept(object, ':') && json_next(object, value);
 }
@@ -186,7 +186,7 @@ static int json_get(slice object, const char *key, slice *value) {
     return 0;
 }
 
-/* The characters of a string; none where the value is another. */
+/* Return a string's characters; none where the value is no string. */
 static reader json_string(slice value) {
     int is_string = value.at < value.end && *value.at == '"';
     return (reader){{is_string ? value.at + 1 : value.end, value.end}, 1};
@@ -201,31 +201,29 @@ static int json_is(slice object, const char *key, const char *text) {
     return !*text;
 }
 
-static int accept_digit(slice *s, int *digit) {
-    if (s->at == s->end || *s->at < '0' || *s->at > '9') return 0;
-    *digit = *s->at++ - '0';
-    return 1;
+/* Read digits behind those of number: return how many. */
+static long accept_digits(slice *s, double *number) {
+    const unsigned char *start = s->at;
+    for (; s->at < s->end && *s->at >= '0' && *s->at <= '9'; s->at++) *number = *number * 10 + (*s->at - '0');
+    return (long)(s->at - start);
 }
 
 static int json_number(slice value, double *number) {
-    double mantissa = 0, power = 1;
-    int exponent = 0, digits = 0, written = 0, digit, negative = accept(&value, '-');
-    for (; accept_digit(&value, &digit); digits++) mantissa = mantissa * 10 + digit;
-    if (accept(&value, '.'))
-        for (; accept_digit(&value, &digit); digits++, exponent--) mantissa = mantissa * 10 + digit;
-    if (digits && (accept(&value, 'e') || accept(&value, 'E'))) {
-        int down = accept(&value, '-');
-        if (!down) accept(&value, '+');
-        while (written < 1000 && accept_digit(&value, &digit)) written = written * 10 + digit;
-        exponent += down ? -written : written;
+    double mantissa = 0, written = 0, power = 1;
+    int negative = accept(&value, '-'), down = 0;
+    long digits = accept_digits(&value, &mantissa), behind = accept(&value, '.') ? accept_digits(&value, &mantissa) : 0;
+    if (digits + behind && (accept(&value, 'e') || accept(&value, 'E'))) {
+        down = accept(&value, '-') || (accept(&value, '+'), 0);
+        accept_digits(&value, &written);
     }
+    long exponent = (long)(written < 1000 ? written : 1000) * (down ? -1 : 1) - behind;
     for (; exponent > 0; exponent--) power *= 10;
     for (; exponent < 0; exponent++) power /= 10;
     *number = (negative ? -mantissa : mantissa) * power;
-    return digits && value.at == value.end;
+    return digits + behind && value.at == value.end;
 }
 
-/* A whole number from low to high. */
+/* Read a whole number from low to high. */
 static int json_int(slice object, const char *key, int32_t low, int32_t high, int32_t *number) {
     slice value;
     double d;
@@ -235,7 +233,7 @@ static int json_int(slice object, const char *key, int32_t low, int32_t high, in
     return 1;
 }
 
-/* Whether the value is written so. */
+/* Return whether the value's JSON is exactly this text. */
 static int json_raw(slice object, const char *key, const char *text) {
     slice value;
     return json_get(object, key, &value) && same(value, text);
@@ -276,10 +274,10 @@ static void sha256_block(uint32_t *state, const unsigned char *p) {
     for (int i = 0; i < 8; i++) state[i] += s[i];
 }
 
-/* 1 where the 64 hexadecimal digits are the digest. */
+/* Return whether the 64 hexadecimal digits are the digest of the data. */
 static int sha256_is(slice data, const unsigned char *digits) {
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    unsigned char end[128] = {0}; /* the last bytes, a bit, and how many bits there are */
+    unsigned char end[128] = {0}; /* the last bytes, one bit, and the number of bits */
     uint64_t bits = (uint64_t)length_of(data) * 8;
     for (; length_of(data) >= 64; data.at += 64) sha256_block(state, data.at);
     size_t left = length_of(data), size = left < 56 ? 64 : 128;
@@ -295,39 +293,20 @@ static int sha256_is(slice data, const unsigned char *digits) {
 /* --- Lower case, as Unicode has it ---------------------------------------------------------------------------- */
 
 /* unicode_table.py writes from here */
-/* Of Unicode 14.0.0. Bits of a range: first code point (21), step - 1 (1), count - 1 (10). */
-static const struct { uint32_t range; int32_t distance; } LOWER[] = {
-    {0x20819, 32}, {0x60016, 32}, {0x6c006, 32}, {0x80417, 1}, {0x99402, 1}, {0x9cc07, 1}, {0xa5416, 1},
-    {0xbc400, -121}, {0xbcc02, 1}, {0xc0c00, 210}, {0xc1401, 1}, {0xc3400, 206}, {0xc3c00, 1}, {0xc4801, 205},
-    {0xc5c00, 1}, {0xc7400, 79}, {0xc7c00, 202}, {0xc8400, 203}, {0xc8c00, 1}, {0xc9c00, 205}, {0xca400, 207},
-    {0xcb400, 211}, {0xcbc00, 209}, {0xcc400, 1}, {0xce400, 211}, {0xcec00, 213}, {0xcfc00, 214}, {0xd0402, 1},
-    {0xd3400, 218}, {0xd3c00, 1}, {0xd4c00, 218}, {0xd6400, 1}, {0xd7400, 218}, {0xd7c00, 1}, {0xd8801, 217},
-    {0xd9c01, 1}, {0xdbc00, 219}, {0xdc400, 1}, {0xde400, 1}, {0xe2400, 2}, {0xe2c00, 1}, {0xe3c00, 2}, {0xe4400, 1},
-    {0xe5400, 2}, {0xe5c08, 1}, {0xef408, 1}, {0xf8c00, 2}, {0xf9401, 1}, {0xfb400, -97}, {0xfbc00, -56}, {0xfc413, 1},
-    {0x110400, -130}, {0x111408, 1}, {0x11d400, 10795}, {0x11dc00, 1}, {0x11ec00, -163}, {0x11f400, 10792},
-    {0x120c00, 1}, {0x121c00, -195}, {0x122400, 69}, {0x122c00, 71}, {0x123404, 1}, {0x1b8401, 1}, {0x1bb400, 1},
-    {0x1bfc00, 116}, {0x1c3400, 38}, {0x1c4002, 37}, {0x1c6400, 64}, {0x1c7001, 63}, {0x1c8810, 32}, {0x1d1808, 32},
-    {0x1e7c00, 8}, {0x1ec40b, 1}, {0x1fa400, -60}, {0x1fbc00, 1}, {0x1fcc00, -7}, {0x1fd400, 1}, {0x1fe802, -130},
-    {0x20000f, 80}, {0x20801f, 32}, {0x230410, 1}, {0x24541a, 1}, {0x260400, 15}, {0x260c06, 1}, {0x26842f, 1},
-    {0x298825, 48}, {0x850025, 7264}, {0x863c00, 7264}, {0x866c00, 7264}, {0x9d004f, 38864}, {0x9f8005, 8},
-    {0xe4802a, -3008}, {0xe5e802, -3008}, {0xf0044a, 1}, {0xf4f400, -7615}, {0xf5042f, 1}, {0xf84007, -8},
-    {0xf8c005, -8}, {0xf94007, -8}, {0xf9c007, -8}, {0xfa4005, -8}, {0xfacc03, -8}, {0xfb4007, -8}, {0xfc4007, -8},
-    {0xfcc007, -8}, {0xfd4007, -8}, {0xfdc001, -8}, {0xfdd001, -74}, {0xfde400, -9}, {0xfe4003, -86}, {0xfe6400, -9},
-    {0xfec001, -8}, {0xfed001, -100}, {0xff4001, -8}, {0xff5001, -112}, {0xff6400, -7}, {0xffc001, -128},
-    {0xffd001, -126}, {0xffe400, -9}, {0x1093400, -7517}, {0x1095400, -8383}, {0x1095c00, -8262}, {0x1099400, 28},
-    {0x10b000f, 16}, {0x10c1c00, 1}, {0x125b019, 26}, {0x160002f, 48}, {0x1630400, 1}, {0x1631400, -10743},
-    {0x1631c00, -3814}, {0x1632400, -10727}, {0x1633c02, 1}, {0x1636c00, -10780}, {0x1637400, -10749},
-    {0x1637c00, -10783}, {0x1638400, -10782}, {0x1639400, 1}, {0x163ac00, 1}, {0x163f001, -10815}, {0x1640431, 1},
-    {0x1675c01, 1}, {0x1679400, 1}, {0x5320416, 1}, {0x534040d, 1}, {0x5391406, 1}, {0x539941e, 1}, {0x53bcc01, 1},
-    {0x53bec00, -35332}, {0x53bf404, 1}, {0x53c5c00, 1}, {0x53c6c00, -42280}, {0x53c8401, 1}, {0x53cb409, 1},
-    {0x53d5400, -42308}, {0x53d5c00, -42319}, {0x53d6400, -42315}, {0x53d6c00, -42305}, {0x53d7400, -42308},
-    {0x53d8400, -42258}, {0x53d8c00, -42282}, {0x53d9400, -42261}, {0x53d9c00, 928}, {0x53da407, 1}, {0x53e2400, -48},
-    {0x53e2c00, -42307}, {0x53e3400, -35384}, {0x53e3c01, 1}, {0x53e8400, 1}, {0x53eb401, 1}, {0x53fac00, 1},
-    {0x7f90819, 32}, {0x8200027, 40}, {0x8258023, 40}, {0x82b800a, 39}, {0x82be00e, 39}, {0x82c6006, 39},
-    {0x82ca001, 39}, {0x8640032, 64}, {0x8c5001f, 32}, {0xb72001f, 32}, {0xf480021, 34},
-};
-/* What each code point is to a capital sigma: of each run 4 * its length + NEITHER, CASED or PASSED_OVER, in digits of
- * five bits, the highest first, as characters from ? on; 32 more for a number's last digit. */
+/* Of Unicode 14.0.0. */
+static const char LOWER[] =
+    "~||rN~^~x~sn~^~xN{n~^~v}sN~}~uY}n~}~uK{N~}~tisn~}~sM~o@w~sK}n~}~r{~n{l~ry~N~}~rq~n{p~ro~n~}~rl~N{q~rg~n~}~ra~n}o"
+    "~r_~n{t~r]~n{s~r[~n~}~rW~n{q~rU~n{o~rQ~n{k~rO~n{m~rM~n~}~rE~n{k~rC~n{i~r?~n{h~q}}n~}~qq~n{d~qo~n~}~qk~n{d~qe~n~}"
+    "~qa~n{d~q_~n~}~q\\~N{e~qW~N~}~qO~n{c~qM~n~}~qE~n~}~pu~n~|~ps~n~}~po~n~|~pm~n~}~pi~n~|~pgzn~}~pAzn~}~o[~n~|~oY~N~}"
+    "~oQ~o@_~oO~o?v~oMuN~}~m}~oA@~myzn~}~mI~lVS~mG~n~}~mC~oAa~mA~lVV~l{~n~}~lw~oBA~lu~n}y~ls~n}w~lq|n~}~c]~N~}~cQ~n~}"
+    "~c?~n}J~bq~n~X~bn}n~Y~be~n}~~bb~N~?~b\\vn~^~axzn~^~`_~n~v~`MyN~}~_U~o?z~_O~n~}~_K~o?E~_I~n~}~_D}oA@~^~wN}n~^^oN~^"
+    "~[}vn~}~Ziqn~}~X}~n~o~X{{n~}~X]gN~}~U\\lN~N|y~lMM^|xo~mM^|xc~mM^|a~WE_n|_^|N~v{Z^iom~{YD}om~{N}Yn~}{JA~pu}{I}gN~}"
+    "{Fn{O?F{FN|O?F{En{O?F{EN{O?F{Dn|O?F{DK}O?F{Cn{O?F{Bn{O?F{BN{O?F{An{O?F{AN~O?F{AJ~O@H{AE~o?G{@n}O@T{@e~o?G{@N~O?F"
+    "{@J~O@b{?n~O?F{?j~O@n{?e~o?E{?N~O@~{?J~O@|{?E~o?Gzuq~pt[zui~qA}zug~q@DzuY~n~bzs~wN~nzrw~n~}zYRrN~dy^~gN~Ny[}~n~}"
+    "y[y~qfuy[w~ozdy[u~qfey[o}n~}y[c~qgZy[a~qf{y[_~qg]y[]~qg\\y[Y~n~}y[S~n~}y[B~Qg}yZ}fN~}yWg~N~}yWY~n~}jL}sn~}jJ}xN~}"
+    "jEy{n~}jEYon~}jCK~N~}jCC~wgBjCA|n~}jBg~n~}jBc~ySfjB]~N~}jBQzN~}jAi~yTBjAg~yTMjAe~yTIjAc~yT?jAa~yTBjA]~ySPjA[~ySh"
+    "jAY~ySSjAW~np^jAU{N~}j@u~o?nj@s~yTAj@q~wgvj@o~N~}j@]~n~}j@Q~N~}j?S~n~}_E|rN~^^^~kN~V^Y^mN~V^S^yn~W^SFwn~W^Rf{n~W"
+    "^RV~N~W]Z~en}~[y~oN~^QL~oN~^Av~nN~\\";
 static const char AROUND_SIGMA[] =
     "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDoe@ky@g@mc"
     "eCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBgegiFceoioigmkeBwik"
@@ -345,61 +324,68 @@ static const char AROUND_SIGMA[] =
     "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
 /* to here */
 
-static uint32_t lower(uint32_t c) {
-    size_t low = 0, high = sizeof LOWER / sizeof *LOWER;
-    while (low < high) { /* how many ranges begin at or before c */
-        size_t middle = (low + high) / 2;
-        if (LOWER[middle].range >> 11 <= c) low = middle + 1;
-        else high = middle;
-    }
-    if (!low--) return c;
-    uint32_t range = LOWER[low].range, away = c - (range >> 11), step = (range >> 10 & 1) + 1;
-    return away % step == 0 && away / step <= (range & 1023) ? c + (uint32_t)LOWER[low].distance : c;
+/* Return a range of letters, seven digits of six bits, which are the characters from ~ down. From the highest bit: the
+ * first letter, step - 1 (1 bit), the number of letters - 1 (7), distance of the lower case + 65536 (17). */
+static uint64_t letters(size_t i) {
+    uint64_t bits = 0;
+    for (const char *at = LOWER + 7 * i, *end = at + 7; at < end; at++) bits = bits << 6 | (uint64_t)('~' - *at);
+    return bits;
 }
 
-/* What c is to a capital sigma beside it. */
+static uint32_t lower(uint32_t c) {
+    size_t low = 0, high = sizeof LOWER / 7;
+    while (low < high) { /* how many ranges begin at or before c */
+        size_t middle = (low + high) / 2;
+        if (letters(middle) >> 25 <= c) low = middle + 1;
+        else high = middle;
+    }
+    uint64_t range = low ? letters(low - 1) : 0;
+    uint32_t away = c - (uint32_t)(range >> 25), step = (range >> 24 & 1) + 1;
+    return low && away % step == 0 && away / step <= (range >> 17 & 127) ? c + (uint32_t)(range & 0x1FFFF) - 65536 : c;
+}
+
+/* What a character is to a capital sigma beside it. Each run of code points is the number 4 * its length + this, in
+ * digits of five bits, the highest first, which are the characters from ? on; a number's last digit is 32 more. */
 enum { NEITHER, CASED, PASSED_OVER };
 
 static int around_sigma(uint32_t c) {
-    uint32_t end = 0, run = 0;
-    for (const char *at = AROUND_SIGMA; *at; at++) {
+    const char *at = AROUND_SIGMA;
+    for (uint32_t end = 0, run = 0;; at++) {
         uint32_t digit = (uint32_t)*at - '?';
         run = run << 5 | (digit & 31);
-        if (digit < 32) continue;
-        if (c < (end += run >> 2)) return (int)(run & 3);
-        run = 0;
+        if (digit >= 32 && c < (end += run >> 2)) return (int)(run & 3);
+        if (digit >= 32) run = 0;
     }
-    return NEITHER;
 }
 
 /* --- The model file ------------------------------------------------------------------------------------------- */
 
 enum { START_ID = 1, OOV_ID = 2, FIRST_WORD_ID = 4, MAX_LENGTH = 100000 };
-enum { MAX_LINES = 0xFFFFFE }; /* of the vocabulary, and n-grams: their numbers have 24 bits in an index */
+enum { MAX_LINES = 0xFFFFFE }; /* of vocabulary and n-grams: an index has 24 bits for their numbers */
 
-/* Entries of the metadata, by their names behind "edge_lstm." */
+/* Entries of the metadata; each name begins with "edge_lstm." */
 enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, KEYS };
 static const char *const NAMES[KEYS] = {"format", "tokenizer", "vocabulary", "labels", "network", "golden", "several"};
 
 typedef struct state state;
 
-/* How a kernel takes inputs: bytes without or with a sign, q and q - 128; or 16 bits, q - zero. */
+/* The type in which a kernel takes 8-bit inputs q: unsigned bytes q, signed bytes q - 128, or 16 bits, q - zero. */
 enum { U8, S8, S16 };
 
-/* An instruction set. */
+/* The code for one instruction set. */
 typedef struct {
     const char *name;
     int lanes;  /* units side by side */
     int inputs; /* U8, S8 or S16 */
-    int limit;  /* the largest |weight| whose products it adds exactly; larger ones are packed in two halves */
+    int limit;  /* the largest |weight| whose products it adds exactly; it refuses larger ones */
     void (*step)(const edge_lstm *m, int d, state *const *states, int count);
 } kernel;
 
-/* The weights of one direction as the kernel reads them, by blocks of `lanes` units; see pack_int8 and pack_float. */
+/* The weights of one direction in the kernel's order, by blocks of `lanes` units; see pack. */
 typedef struct {
     unsigned char *w, *r;
     float *bias;         /* [block, gate, lane] */
-    float w_by, r_scale; /* what a sum of products is worth: with the scale of the embedding; without that of h */
+    float w_by, r_scale; /* scale of a sum of products; of r without the scale of h */
 } direction;
 
 struct edge_lstm {
@@ -411,7 +397,8 @@ struct edge_lstm {
     int32_t labels, logits, several, int8, last; /* a text may have several labels; pooling last, else mean+max */
     const unsigned char *embedding, *embedding_scale, *w, *r, *b, *w_scale, *r_scale; /* in the file, unaligned */
     const unsigned char *vectors, *vector_scales, *head_weight, *head_scales, *head_bias;
-    int32_t most_w, most_r;    /* int8: the largest |weight| */
+    int32_t most;              /* int8: the LSTM's largest |weight| */
+    float embedding_step;      /* int8: its scale, from the range of the sentinels */
     unsigned char kind[128];   /* of ASCII: LETTER, SEPARATOR or MARK */
     unsigned char letter[256]; /* of a byte: the letter in lower case, 0 where it is none or beyond ASCII */
     /* In its memory: */
@@ -460,7 +447,7 @@ static const char GRAPH[] = "this network is not supported: its graph has not th
 enum { FLOAT32 = 1, INT8 = 3 };
 enum { LETTER, SEPARATOR, MARK };
 
-/* The file's bytes → its graph and metadata, once its format and digest are right. */
+/* Find graph and metadata, and check format and digest. */
 static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
     static const unsigned char nothing[1];
     slice rest = file;
@@ -496,30 +483,30 @@ static void note(edge_lstm *m, uint32_t c, uint32_t becomes, uint32_t kind) {
     m->specials++;
 }
 
-/* The characters of pieces-1 that are no letters, or become others: into kind[], and special where there is room. */
+/* Read which characters are no letters or become others (rule pieces-1) into kind[] and, once there is memory, special. */
 static int read_rule(edge_lstm *m) {
     slice tokenizer = m->metadata[TOKENIZER], value, name, text;
+    uint32_t c;
     m->specials = 0;
-    if (!json_get(tokenizer, "separators", &value)) return 0;
-    reader r = json_string(value);
-    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;)
-        if (c < 128) m->kind[c] = SEPARATOR;
-        else note(m, c, c, SEPARATOR);
-    if (!json_get(tokenizer, "marks", &value)) return 0;
-    r = json_string(value);
-    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT; m->kind[c] = MARK)
-        if (c >= 128) return 0;
+    for (unsigned char kind = SEPARATOR; kind <= MARK; kind++) {
+        if (!json_get(tokenizer, kind == MARK ? "marks" : "separators", &value)) return 0;
+        for (reader r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
+            if (c < 128) m->kind[c] = kind;
+            else if (kind == SEPARATOR) note(m, c, c, kind);
+            else return 0;
+    }
     if (!json_get(tokenizer, "replacements", &value) || !json_enter(&value, '{')) return 0;
     while (json_pair(&value, &name, &text)) {
         reader from = json_string(name), into = json_string(text);
-        uint32_t c = next_character(&from), to = next_character(&into);
+        uint32_t to = next_character(&into);
+        c = next_character(&from);
         if (c < 128 || c == END_OF_TEXT || to >= 128 || next_character(&into) != END_OF_TEXT) return 0;
         note(m, c, to, m->kind[to]);
     }
     return value.at == value.end;
 }
 
-/* The vocabulary's lines; at is NULL behind the last. */
+/* Return the vocabulary's lines; at is NULL behind the last. */
 static slice lines_of(const edge_lstm *m) {
     slice all = m->metadata[VOCABULARY];
     return (slice){length_of(all) ? all.at : NULL, all.end};
@@ -533,7 +520,7 @@ static int next_line(slice *lines, slice *line) {
     return 1;
 }
 
-/* How texts become ids: the tokenizer's settings and the vocabulary. */
+/* Read how texts become ids: the tokenizer's settings and the vocabulary. */
 static const char *read_tokenizer(edge_lstm *m) {
     static const char filters[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r";
     static const char keras_rule[] = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
@@ -562,7 +549,7 @@ static const char *read_tokenizer(edge_lstm *m) {
     return m->words <= m->lines ? NULL : UNUSABLE;
 }
 
-/* The network's shape, and that the vocabulary and the thresholds are its own. */
+/* Read the network's shape, and check that vocabulary and thresholds fit it. */
 static const char *read_network(edge_lstm *m) {
     slice network = m->metadata[NETWORK];
     int32_t bidirectional;
@@ -582,7 +569,7 @@ static const char *read_network(edge_lstm *m) {
     return NULL;
 }
 
-/* The first submessage `number` whose field `title` is this text. */
+/* Find the first submessage `number` whose field `title` is this text. */
 static int find_named(slice message, unsigned number, unsigned title, const char *text, slice *content) {
     field f, part;
     while (next_field(&message, &f) > 0) {
@@ -594,7 +581,7 @@ static int find_named(slice message, unsigned number, unsigned title, const char
     return 0;
 }
 
-/* A repeated number's next value: one a field, or packed in one. packed: those to come. */
+/* Read a repeated number's next value: each is a field, or all are packed in one. packed: the rest of that one. */
 static int next_integer(slice *message, unsigned number, slice *packed, uint64_t *value) {
     field f;
     while (packed->at == packed->end) {
@@ -606,7 +593,7 @@ static int next_integer(slice *message, unsigned number, slice *packed, uint64_t
     return varint(packed, value);
 }
 
-/* A constant of the graph by name, type and shape (-1: no such axis): its bytes, or NULL. */
+/* Return the bytes of the graph's constant of this name, type and shape (-1: no such axis), or NULL. */
 static const unsigned char *constant(const edge_lstm *m, const char *name, int type, int32_t a, int32_t b, int32_t c) {
     slice tensor, rest, raw = {NULL, NULL}, packed = {NULL, NULL};
     uint64_t value, held = 0, size = type == FLOAT32 ? 4 : 1;
@@ -624,9 +611,10 @@ static const unsigned char *constant(const edge_lstm *m, const char *name, int t
     return length_of(raw) == size ? raw.at : NULL;
 }
 
-static uint32_t slot_of(uint32_t hash, uint32_t mask) { return (hash ^ hash >> 15) & mask; } /* where it begins in an index */
+/* Return the slot of an index where a search begins. */
+static uint32_t slot_of(uint32_t hash, uint32_t mask) { return (hash ^ hash >> 15) & mask; }
 
-/* The slot of the n-gram left, right (-1: left alone), or the empty one, 0, where it would be: the row's number, from 1. */
+/* Return the slot of the n-gram left, right (-1: left alone), or the empty slot for it. A slot holds row + 1, or 0. */
 static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
     uint32_t slot = slot_of(((uint32_t)left * 0x9E3779B1u ^ (uint32_t)right) * 0x85EBCA6Bu, m->gram_mask), row;
     for (; (row = m->gram_slots[slot]) != 0; slot = (slot + 1) & m->gram_mask)
@@ -634,7 +622,7 @@ static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
     return m->gram_slots + slot;
 }
 
-/* The n-grams that have a vector, single ids first, then pairs: into their index, or, where there is none yet, only checked. */
+/* Read the n-grams that have a vector, single ids first, then pairs: check them, and index them once there is memory. */
 static int read_ngrams(edge_lstm *m) {
     slice node, counts, pool, rest = {NULL, NULL};
     uint64_t zero, left, right, pairs_start = UINT64_MAX;
@@ -661,58 +649,53 @@ static float number(const unsigned char *at, size_t i) {
     return value;
 }
 
-static float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; } /* halves to the even one; |x| below 2^22 */
+static float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; } /* half to even; |x| < 2^22 */
 
-/* The 8-bit scale of values from low to high, which include 0. */
+/* Find the 8-bit scale and zero of a range that includes 0. */
 static void scale_of(float low, float high, float *step, int32_t *zero) {
     *step = low == high ? 1.0f : (high - low) / 255.0f;
     float z = -low / *step;
     *zero = (int32_t)nearest(z > 0.0f ? (z < 255.0f ? z : 255.0f) : 0.0f); /* a NaN is 0 */
 }
 
-/* 1 where each row ends with the sentinels 127 and -128. These are the range of every text, so that an embedding's
- * value v is q - zero as it stands; step: that of this range. */
-static int has_sentinels(const edge_lstm *m, float *step) {
+/* Return whether each row ends with the sentinels 127 and -128. They give every text the same range, of zero 128, so
+ * that the embedding's values are a text's 8-bit inputs as they stand. */
+static int has_sentinels(edge_lstm *m) {
     float scale = number(m->embedding_scale, 0);
     const unsigned char *row = m->embedding + m->embedding_dim - 2;
     int32_t zero;
-    scale_of(-128 * scale, 127 * scale, step, &zero);
-    for (int i = -128; i < 128; i++) {
-        float x = (float)i * scale / *step;
-        if (zero != 128 || !(x > -129 && x < 128) || nearest(x) != (float)i) return 0;
-    }
+    if (!(scale > 1e-30f && scale < 1e30f)) return 0; /* beyond, rounding may change values */
+    scale_of(-128 * scale, 127 * scale, &m->embedding_step, &zero);
     for (int32_t i = 0; i <= m->ids; i++, row += m->embedding_dim)
         if (row[0] != 127 || row[1] != 128) return 0;
     return 1;
 }
 
-static int32_t most_weight(const unsigned char *w, size_t count) {
-    int32_t most = 0;
+static void find_most(edge_lstm *m, const unsigned char *w, size_t count) {
     for (size_t i = 0; i < count; i++) {
         int32_t weight = (signed char)w[i], size = weight < 0 ? -weight : weight;
-        most = size > most ? size : most;
+        if (size > m->most) m->most = size;
     }
-    return most;
 }
 
 static int32_t pooled_values(const edge_lstm *m) { return m->directions * m->hidden * (m->last ? 1 : 2); }
 
-/* Where the weights lie in the file. int8: two sentinel columns in the embedding, two sentinel units a direction. */
+/* Find the weights in the file. int8 has two sentinel columns in the embedding and two sentinel units a direction. */
 static const char *find_weights(edge_lstm *m) {
     m->embedding = constant(m, "embedding", FLOAT32, m->ids + 1, m->embedding_dim, -1);
     m->int8 = !m->embedding;
     if (m->int8) m->embedding_dim += 2, m->hidden += 2;
     int type = m->int8 ? INT8 : FLOAT32;
-    int32_t d = m->directions, gates = 4 * m->hidden, x = m->embedding_dim, h = m->hidden, head = pooled_values(m) + m->ngram_dim;
-    float step;
+    int32_t d = m->directions, gates = 4 * m->hidden, x = m->embedding_dim, h = m->hidden;
+    int32_t head = pooled_values(m) + m->ngram_dim;
     if (m->int8) {
         m->embedding = constant(m, "embedding", INT8, m->ids + 1, x, -1);
         m->embedding_scale = constant(m, "embedding_scale", FLOAT32, 1, -1, -1);
         m->w_scale = constant(m, "lstm_w_scale", FLOAT32, d, -1, -1);
         m->r_scale = constant(m, "lstm_r_scale", FLOAT32, d, -1, -1);
         m->head_scales = constant(m, "head_w_scales", FLOAT32, head, 1, -1);
-        if (!m->embedding || !m->embedding_scale || !m->w_scale || !m->r_scale || !m->head_scales || !has_sentinels(m, &step))
-            return GRAPH;
+        if (!m->embedding || !m->embedding_scale || !m->w_scale || !m->r_scale || !m->head_scales) return GRAPH;
+        if (!has_sentinels(m)) return GRAPH;
     }
     m->w = constant(m, "lstm_w", type, d, m->int8 ? x : gates, m->int8 ? gates : x);
     m->r = constant(m, "lstm_r", type, d, m->int8 ? h : gates, m->int8 ? gates : h);
@@ -720,46 +703,41 @@ static const char *find_weights(edge_lstm *m) {
     m->head_weight = constant(m, "head_w", type, head, m->logits, -1);
     m->head_bias = constant(m, "head_b", FLOAT32, m->logits, -1, -1);
     if (!m->w || !m->r || !m->b || !m->head_weight || !m->head_bias) return GRAPH;
-    if (m->int8) {
-        m->most_w = most_weight(m->w, (size_t)(d * x) * (size_t)gates);
-        m->most_r = most_weight(m->r, (size_t)(d * h) * (size_t)gates);
-    }
+    if (m->int8) find_most(m, m->w, (size_t)(d * x) * (size_t)gates), find_most(m, m->r, (size_t)(d * h) * (size_t)gates);
     if (!m->ngrams) return NULL;
     m->vectors = constant(m, "ngram_vectors", type, m->ngrams, m->ngram_dim, -1);
     m->vector_scales = m->int8 ? constant(m, "ngram_scales", FLOAT32, m->ngram_dim, -1, -1) : m->vectors;
     return m->vectors && m->vector_scales && read_ngrams(m) ? NULL : GRAPH;
 }
 
-/* The labels' names and thresholds: into its memory, or, where it has none yet, only checked. */
+/* Read the labels' names and thresholds: check them, and keep them once there is memory. */
 static const char *read_labels(edge_lstm *m) {
     unsigned char *out = m->names ? (unsigned char *)m->names[0] : NULL;
-    slice list = m->metadata[LABELS], value;
-    int32_t n = 0;
-    if (!json_enter(&list, '[')) return UNUSABLE;
-    for (; n < m->labels && json_next(&list, &value); n++) {
-        reader r = json_string(value);
-        if (*value.at != '"') return UNUSABLE;
+    slice labels = m->metadata[LABELS], thresholds = {NULL, NULL}, value;
+    double threshold;
+    if (!json_enter(&labels, '[')) return UNUSABLE;
+    if (m->several && (!json_get(m->metadata[SEVERAL], "thresholds", &thresholds) || !json_enter(&thresholds, '[')))
+        return UNUSABLE;
+    for (int32_t n = 0; n < m->labels; n++) {
+        if (!json_next(&labels, &value) || *value.at != '"') return UNUSABLE;
         if (out) m->names[n] = (char *)out;
+        reader r = json_string(value);
         for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;) {
             if (c < 0x20 || (c >= 0x7F && c < 0xA0)) return UNUSABLE;
             if (out) out += put_utf8(c, out);
         }
         if (out) *out++ = 0;
-    }
-    if (n != m->labels || json_next(&list, &value)) return UNUSABLE;
-    if (!m->several) return NULL;
-    if (!json_get(m->metadata[SEVERAL], "thresholds", &list) || !json_enter(&list, '[')) return UNUSABLE;
-    for (n = 0; n < m->labels && json_next(&list, &value); n++) {
-        double threshold;
-        if (!json_number(value, &threshold) || !(threshold > 0 && threshold <= 1)) return UNUSABLE;
+        if (!m->several) continue;
+        if (!json_next(&thresholds, &value) || !json_number(value, &threshold)) return UNUSABLE;
+        if (!(threshold > 0 && threshold <= 1)) return UNUSABLE;
         if (m->thresholds) m->thresholds[n] = threshold;
     }
-    return n == m->labels && !json_next(&list, &value) ? NULL : UNUSABLE;
+    return json_next(&labels, &value) || (m->several && json_next(&thresholds, &value)) ? UNUSABLE : NULL;
 }
 
 /* --- Memory: the model's, and each worker's ------------------------------------------------------------------- */
 
-/* Counts pieces of memory, and hands them out once there is a base. */
+/* Counts the memory that is needed, and hands it out once there is a base. */
 typedef struct { unsigned char *base; uint64_t used; } memory;
 
 enum { ALIGNMENT = 64 };
@@ -774,22 +752,19 @@ static memory memory_at(void *base) {
     return (memory){base ? (unsigned char *)base + (size_t)(-(uintptr_t)base & (ALIGNMENT - 1)) : NULL, 0};
 }
 
-/* What to ask for: more than any memory has where it would not fit. */
+/* Return what to ask for; where that would not fit in size_t, more than any memory has. */
 static size_t total(const memory *all) { return all->used < SIZE_MAX / 2 ? (size_t)all->used + ALIGNMENT - 1 : SIZE_MAX / 2; }
 
-/* How many inputs share four bytes, how many such groups there are, and how often they pass: twice where the largest weight
- * is too large for the kernel, so that they are packed in two halves. */
+/* The inputs that share four bytes, and the number of such groups. */
 static int32_t group_width(const edge_lstm *m) { return m->kernel->inputs == S16 ? 2 : 4; }
 static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return (inputs + group_width(m) - 1) / group_width(m); }
-static int32_t passes_of(const edge_lstm *m, int32_t most) { return most > m->kernel->limit ? 2 : 1; }
 
 /* Bytes of a value that the kernel multiplies. */
 static size_t input_size(const edge_lstm *m) { return m->int8 ? 4 / (size_t)group_width(m) : 4; }
 
 /* Bytes of a block of packed weights. */
-static size_t block_size(const edge_lstm *m, int32_t inputs, int32_t most) {
-    int32_t rows = m->int8 ? 1 + groups_of(m, inputs) * passes_of(m, most) : inputs;
-    return 16 * (size_t)m->kernel->lanes * (size_t)rows;
+static size_t block_size(const edge_lstm *m, int32_t inputs) {
+    return 16 * (size_t)m->kernel->lanes * (size_t)(m->int8 ? 1 + groups_of(m, inputs) : inputs);
 }
 
 static void lay_out_model(edge_lstm *m, memory *all) {
@@ -801,12 +776,12 @@ static void lay_out_model(edge_lstm *m, memory *all) {
     blocks = (uint64_t)(m->units / m->kernel->lanes);
     take(all, 1, sizeof *m);
     for (int32_t d = 0; d < m->directions; d++) {
-        m->of[d].w = take(all, blocks, block_size(m, m->embedding_dim, m->most_w));
-        m->of[d].r = take(all, blocks, block_size(m, m->hidden, m->most_r));
+        m->of[d].w = take(all, blocks, block_size(m, m->embedding_dim));
+        m->of[d].r = take(all, blocks, block_size(m, m->hidden));
         m->of[d].bias = take(all, (uint64_t)m->units, 4 * sizeof(float));
     }
     m->names = take(all, (uint64_t)m->labels, sizeof(char *));
-    unsigned char *text = take(all, length_of(m->metadata[LABELS]) * 2 + (uint64_t)m->labels, 1); /* an escape gives up to 3 */
+    unsigned char *text = take(all, length_of(m->metadata[LABELS]) * 2 + (uint64_t)m->labels, 1); /* of 2 bytes at most 3 */
     if (text) m->names[0] = (char *)text;
     m->thresholds = take(all, m->several ? (uint64_t)m->labels : 0, sizeof(double));
     m->special = take(all, (uint64_t)m->specials, sizeof *m->special);
@@ -816,7 +791,7 @@ static void lay_out_model(edge_lstm *m, memory *all) {
     m->starts = take(all, (uint64_t)m->lines + 1, sizeof(uint32_t));
 }
 
-/* Of a word while it is read: enough to tell whether it is one of the vocabulary, and a piece more. */
+/* Return the bytes of a word that are kept while it is read: the longest word of the vocabulary and a piece more. */
 static size_t word_room(const edge_lstm *m) { return (size_t)m->longest_word + (size_t)m->longest_piece + 4; }
 
 static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all) {
@@ -842,18 +817,18 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all)
     w->logit = take(all, (uint64_t)m->labels, sizeof(float));
 }
 
-/* Where the four bytes of a unit's gate lie among those of all units of its block. */
+/* Return where the four bytes of a unit's gate lie within a row of its block. */
 static size_t lane_of(const edge_lstm *m, size_t gate, size_t unit) {
     size_t lanes = (size_t)m->kernel->lanes;
     return 4 * (gate * lanes + unit % lanes);
 }
 
-/* Weights for the kernel, by blocks of units. fp32, [4H, inputs]: [input, gate, lane]. int8, [inputs, 4H]: the sums of their
- * columns, [gate, lane], then their groups of inputs, [group, gate, lane] of four bytes each: four weights, or two of 16
- * bits. Zeros fill up. */
-static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t most, unsigned char *out) {
-    int32_t width = group_width(m), groups = groups_of(m, inputs), passes = passes_of(m, most);
-    size_t lanes = (size_t)m->kernel->lanes, row = 16 * lanes, block = block_size(m, inputs, most), units = (size_t)m->hidden;
+/* Pack weights for the kernel by blocks of units, filled up with zeros. fp32, [4H, inputs] → [input, gate, lane]. int8,
+ * [inputs, 4H] → the sums of the columns, [gate, lane], then [group of inputs, gate, lane] of four bytes each: four
+ * weights, or two of 16 bits. */
+static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, unsigned char *out) {
+    int32_t width = group_width(m);
+    size_t lanes = (size_t)m->kernel->lanes, row = 16 * lanes, block = block_size(m, inputs), units = (size_t)m->hidden;
     memset(out, 0, block * ((size_t)m->units / lanes));
     for (size_t i = 0; i < 4 * units; i++) {
         size_t gate = i / units, unit = i % units;
@@ -864,14 +839,11 @@ static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, int
                 memcpy(at + row * (size_t)k, w + 4 * (i * (size_t)inputs + (size_t)k), 4);
                 continue;
             }
-            int32_t weight = (signed char)w[(size_t)k * 4 * units + i];
+            int16_t weight = (signed char)w[(size_t)k * 4 * units + i];
+            unsigned char *to = at + row * (size_t)(1 + k / width);
             sum += weight;
-            for (int32_t pass = 0; pass < passes; pass++) {
-                int16_t part = (int16_t)(passes == 1 ? weight : pass ? weight - weight / 2 : weight / 2);
-                unsigned char *to = at + row * (size_t)(1 + pass * groups + k / width);
-                if (width == 2) memcpy(to + 2 * (k % 2), &part, 2);
-                else to[k % 4] = (unsigned char)part;
-            }
+            if (width == 2) memcpy(to + 2 * (k % 2), &weight, 2);
+            else to[k % 4] = (unsigned char)weight;
         }
         if (m->int8) memcpy(at, &sum, 4);
     }
@@ -881,26 +853,25 @@ static void pack_direction(edge_lstm *m, int32_t d) {
     direction *to = &m->of[d];
     size_t gates = 4 * (size_t)m->hidden, part = (m->int8 ? 1 : 4) * gates * (size_t)d;
     const unsigned char *bias = m->b + 8 * (size_t)d * gates;
-    pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, m->most_w, to->w);
-    pack(m, m->r + part * (size_t)m->hidden, m->hidden, m->most_r, to->r);
+    pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, to->w);
+    pack(m, m->r + part * (size_t)m->hidden, m->hidden, to->r);
     memset(to->bias, 0, 16 * (size_t)m->units);
     for (size_t i = 0; i < gates; i++) {
         size_t gate = i / (gates / 4), unit = i % (gates / 4), lanes = (size_t)m->kernel->lanes;
         to->bias[unit / lanes * lanes * 4 + lane_of(m, gate, unit) / 4] = number(bias, i) + number(bias, gates + i);
     }
     if (!m->int8) return;
-    has_sentinels(m, &to->w_by);
-    to->w_by *= number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
+    to->w_by = m->embedding_step * number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
 }
 
 enum { WORD_SEED = 1, PIECE_SEED = 2 };
 
 static uint32_t hash_more(uint32_t hash, uint32_t byte) { return (hash ^ byte) * 16777619u; } /* FNV-1a */
 
-#define TAG 0xFF000000u /* of its hash, which an index's entry bears, and below it a number; empty ones are 0 */
+#define TAG 0xFF000000u /* an index's entry: eight bits of the hash and a line's number, from 1; 0 where it is empty */
 #define NUMBER 0x00FFFFFFu
 
-/* The slot that holds the word or piece, or the empty one where it would be. Its number is the line's, from 1. */
+/* Return the slot of the word or piece, or the empty slot for it. */
 static uint32_t *find_line(const edge_lstm *m, const unsigned char *text, size_t size, uint32_t hash, int is_piece) {
     uint32_t slot = slot_of(hash, m->slot_mask), entry;
     for (; (entry = m->slots[slot]) != 0; slot = (slot + 1) & m->slot_mask) {
@@ -927,15 +898,15 @@ static void index_words(edge_lstm *m) {
 
 /* --- Text → ids ----------------------------------------------------------------------------------------------- */
 
-/* A text while it becomes ids: those so far, and the word that is being read, as far as it is not given to pieces yet. */
+/* A text while it becomes ids: the ids so far, and what was read of a word and not yet split into pieces. */
 typedef struct {
     const edge_lstm *m;
-    int32_t *id; /* at most twice `length`; the older half goes where there is no room */
+    int32_t *id; /* [2 * length]; where it is full, the older half goes */
     unsigned char *word;
     size_t room, words, count, kept, size;
     uint32_t hash;        /* of the word */
-    int known, in_pieces; /* known: it had an id of a word; in_pieces: the word is too long for the vocabulary */
-    int32_t last;         /* the word's last piece: unknown characters in a row are one id */
+    int known, in_pieces; /* known: a word of the vocabulary was found; in_pieces: the word is too long for it */
+    int32_t last;         /* id of the word's last piece: unknown characters in a row share one */
 } encoder;
 
 static void push(encoder *e, int32_t id) {
@@ -946,14 +917,14 @@ static void push(encoder *e, int32_t id) {
     e->known |= id >= FIRST_WORD_ID;
 }
 
-/* How many bytes the first character of a word has. */
+/* Return the bytes of a word's first character. */
 static size_t first_character(const unsigned char *word, size_t size) {
     size_t n = 1;
     while (n < size && (word[n] & 0xC0) == 0x80) n++;
     return n;
 }
 
-/* Gives the word's beginning to pieces, at each place the longest that starts there, until less than `keep` is left. */
+/* Split off pieces, at each place the longest that starts there, until fewer than `keep` bytes are left. */
 static void push_pieces(encoder *e, size_t keep) {
     size_t at = 0, most = (size_t)e->m->longest_piece;
     while (e->size - at >= keep && at < e->size) {
@@ -992,7 +963,7 @@ static void push_byte(encoder *e, unsigned char byte) {
 static void push_character(encoder *e, uint32_t c) {
     unsigned char bytes[4];
     size_t n = put_utf8(c, bytes);
-    if (e->size + n > e->room) { /* no word of the vocabulary is as long */
+    if (e->size + n > e->room) { /* longer than any word of the vocabulary */
         e->in_pieces = 1;
         if (e->m->lines > e->m->words) push_pieces(e, (size_t)e->m->longest_piece);
         else e->size = 0;
@@ -1000,7 +971,7 @@ static void push_character(encoder *e, uint32_t c) {
     for (size_t i = 0; i < n; i++) push_byte(e, bytes[i]);
 }
 
-/* Takes letters of ASCII, most of most texts, for as long as there are any. */
+/* Read letters of ASCII, the bulk of most texts, up to the first other character. */
 static void push_letters(encoder *e, slice *text) {
     size_t room = e->room - e->size;
     const unsigned char *at = text->at, *end = room < length_of(*text) ? at + room : text->end;
@@ -1008,13 +979,13 @@ static void push_letters(encoder *e, slice *text) {
     text->at = at;
 }
 
-static int has_sigma(slice text) { /* a capital one */
+static int has_sigma(slice text) { /* Σ */
     while (length_of(text) && (text.at = memchr(text.at, 0xCE, length_of(text))) != NULL)
         if (++text.at < text.end && *text.at == 0xA3) return 1;
     return 0;
 }
 
-/* A capital sigma is final behind a letter, before: what was there, and before none. */
+/* A capital sigma is final where a letter stands before it and none behind. before: what stands before it. */
 static int is_final_sigma(int before, reader ahead) {
     int after = NEITHER;
     for (uint32_t c; before == CASED && (c = next_character(&ahead)) != END_OF_TEXT;)
@@ -1025,7 +996,7 @@ static int is_final_sigma(int before, reader ahead) {
 static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) {
     const edge_lstm *m = w->model;
     size_t length = (size_t)m->length;
-    int sigma = text.json || has_sigma(text.left), before = NEITHER; /* what the last character not passed over is to one */
+    int sigma = text.json || has_sigma(text.left), before = NEITHER; /* of the last character not passed over */
     encoder e = {m, into->id, w->word, word_room(m), 0, 0, 0, 0, WORD_SEED, 0, 0, 0};
     push(&e, START_ID);
     for (;;) {
@@ -1043,7 +1014,7 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
         if (kind != LETTER) push_word(&e);
         if (kind != SEPARATOR) push_character(&e, small);
         if (kind == MARK) push_word(&e);
-        if (c == 0x130) push_character(&e, 0x307); /* a capital I with a dot is two */
+        if (c == 0x130) push_character(&e, 0x307); /* İ becomes two */
         int now = sigma ? around_sigma(c) : PASSED_OVER;
         if (now != PASSED_OVER) before = now;
     }
@@ -1056,11 +1027,11 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
 
 /* --- Arithmetic ----------------------------------------------------------------------------------------------- */
 
-/* a · b + c, rounded once, on any machine. The product is exact in double. Their sum is rounded to double and then to float,
- * which is right unless the double lies in the middle of two floats: then the rest of the sum decides, which is kept by
- * making the double odd (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). For results that are
- * normal numbers. */
-#define IS_MIDDLE(low_bits) (((low_bits) & 0x1FFFFFFFu) == 0x10000000u)
+/* Return a · b + c rounded once, on any machine, where the result is a normal number. The product is exact in double.
+ * Rounding the sum to double and then to float is right unless the double lies in the middle of two floats: then what
+ * the first rounding left decides, and the double is made odd to keep it (Boldo and Melquiond, "Emulation of FMA and
+ * correctly rounded sums", 2008). */
+#define IS_MIDDLE(low_bits) (((low_bits) & 0x1FFFFFFF) == 0x10000000)
 static inline float multiply_add(float a, float b, float c) {
     double product = (double)a * (double)b, addend = (double)c, sum = product + addend;
     uint64_t bits;
@@ -1073,13 +1044,8 @@ static inline float multiply_add(float a, float b, float c) {
     return (float)sum;
 }
 
-/* x[i] · x[4 + i] + x[8 + i] in place of each of the first four. */
-static inline void multiply_add_each(float *x) {
-    for (int i = 0; i < 4; i++) x[i] = multiply_add(x[i], x[4 + i], x[8 + i]);
-}
-
-/* The rational functions (Eigen's) that ONNX Runtime computes: with multiply-adds that are rounded once, they are its
- * bits. At most 1.8e-7 (sigmoid) and 3.3e-7 (tanh) from the exact values. Highest power of x² first; above times x. */
+/* The rational functions that ONNX Runtime computes (Eigen's); multiply-adds rounded once give its bits. Coefficients of
+ * x², the highest power first; the numerator is times x. */
 static const float SIGMOID_ABOVE[] = {4.37031012579801e-11f, 1.15627324459942e-07f, 6.08574864600143e-05f,
                                       8.51377133304701e-03f, 2.48287947061529e-01f};
 static const float SIGMOID_BELOW[] = {6.10247389755681e-13f, 5.76102136993427e-09f, 6.29106785017040e-06f,
@@ -1090,8 +1056,8 @@ static const float TANH_BELOW[] = {1.19825839466702e-06f, 1.18534705686654e-04f,
 
 static inline float plain_sigmoid(float x); /* with the kernels */
 
-/* e^x of x up to 0: Cephes' expf (netlib.org/cephes, single/expf.c), without fused operations. With n = x / ln 2, rounded,
- * e^x is 2^n times a polynomial of what is left. At most 1e-7 of the value off; below -87, 0. */
+/* Return e^x for x ≤ 0; 0 below -87. Cephes' expf (netlib.org/cephes, single/expf.c) without fused operations: 2^n, where
+ * n = x / ln 2 rounded, times a polynomial of the rest. */
 static float exponential(float x) {
     static const float c[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                               4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
@@ -1106,14 +1072,14 @@ static float exponential(float x) {
     return y * n;
 }
 
-/* √n, rounded as IEEE 754 has it: of n up to 2^17 no root is so near the middle of two floats that double could err. */
+/* Return √n, rounded once: up to n = 2^17 no root is so near the middle of two floats that double could err. */
 static float square_root(size_t n) {
     double root = n > 1024 ? 64 : 4;
     for (int i = 0; i < 12; i++) root = (root + (double)n / root) / 2;
     return (float)root;
 }
 
-/* The vectors of the n-grams that the text holds, each once, added up, over the square root of its length. */
+/* Add up the vectors of the text's n-grams, each once, and divide by the square root of its length. */
 static void add_ngrams(edge_lstm_worker *w, const reading *r, float *out) {
     const edge_lstm *m = w->model;
     size_t width = (size_t)m->ngram_dim;
@@ -1146,7 +1112,7 @@ static void multiply_head(const edge_lstm *m, const float *values, size_t inputs
     for (size_t l = 0; l < logits; l++) logit[l] += number(m->head_bias, l);
 }
 
-/* A text that was read to its end → its probabilities. */
+/* Turn a text that was read to its end into probabilities. */
 static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) {
     const edge_lstm *m = w->model;
     int32_t hidden = m->hidden, pooled = pooled_values(m);
@@ -1174,7 +1140,7 @@ static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) 
     }
 }
 
-/* Before its first step. */
+/* Get a reading ready for its first step. */
 static void begin(const edge_lstm *m, reading *r) {
     size_t size = sizeof(float) * (size_t)m->units;
     r->at = 0;
@@ -1186,7 +1152,7 @@ static void begin(const edge_lstm *m, reading *r) {
     }
 }
 
-/* One step of each reading. Those side by side do not see each other. */
+/* Do one step of each reading; they do not affect each other. */
 static void advance(const edge_lstm *m, reading *const *readings, int count) {
     state *states[EDGE_LSTM_TEXTS];
     size_t inputs = (size_t)m->embedding_dim;
@@ -1199,7 +1165,7 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
             if (!m->int8) memcpy(x, row, 4 * inputs);
             else if (m->kernel->inputs == S16)
                 for (size_t k = 0; k < inputs; k++) ((int16_t *)(void *)x)[k] = (signed char)row[k];
-            else /* v as a signed byte is v + 128 as an unsigned one */
+            else /* a signed byte v is the unsigned byte v + 128 */
                 for (size_t k = 0; k < inputs; k++) x[k] = row[k] ^ (m->kernel->inputs == S8 ? 0 : 0x80);
         }
         m->kernel->step(m, d, states, count);
@@ -1214,9 +1180,9 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
 #else
 #define DIGEST_COUNTS 0 /* so that a fuzzer reaches what is behind it */
 #endif
-static const kernel *find_kernel(const char *name, size_t number); /* with the kernels */
+static const kernel *find_kernel(const char *name, int32_t most, size_t number); /* with the kernels */
 
-/* Reads the file as far as that needs no memory: its bytes are whole, and describe a network that can be run here. */
+/* Read the file as far as that takes no memory: check that it is whole and describes a network that can run here. */
 static const char *examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts) {
     static const uint16_t one = 1;
     if (!*(const unsigned char *)&one || sizeof(float) != 4) return "a machine of this byte order is not supported";
@@ -1226,12 +1192,13 @@ static const char *examine(edge_lstm *m, const void *file, size_t size, const ch
     if (!error) error = read_network(m);
     if (!error) error = find_weights(m);
     if (!error) error = read_labels(m);
-    m->kernel = find_kernel(name, 0);
-    return error ? error : m->kernel ? NULL : "this machine has no such kernel; edge_lstm_kernels names those that it has";
+    m->kernel = find_kernel(name, m->most, 0);
+    if (!error && !m->kernel) error = "this machine has no such kernel, or not for weights this large; leave it out";
+    return error;
 }
 
 const char *edge_lstm_kernels(size_t i) {
-    const kernel *k = find_kernel(NULL, i);
+    const kernel *k = find_kernel(NULL, 0, i);
     return k ? k->name : NULL;
 }
 
@@ -1319,7 +1286,7 @@ edge_lstm_status edge_lstm_encode(edge_lstm_worker *w, const char *text, size_t 
     return status;
 }
 
-/* Texts, or where there are none, rows of ids. A reading that ends makes room for the next one. */
+/* Run texts or, where texts is NULL, rows of ids. A reading that ends makes room for the next one. */
 static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t *sizes, edge_lstm_status *statuses,
                      const int32_t *ids, size_t columns, size_t count, float *probabilities) {
     reading *readings[EDGE_LSTM_TEXTS];
@@ -1340,7 +1307,7 @@ static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t
             if (readings[t]->count - readings[t]->at < steps) steps = readings[t]->count - readings[t]->at;
         while (steps--) advance(w->model, readings, active);
         for (int t = active - 1; t >= 0; t--)
-            if (readings[t]->at == readings[t]->count) { /* its place is taken by the last */
+            if (readings[t]->at == readings[t]->count) { /* the last one takes its place */
                 reading *ended = readings[t];
                 answer(w, ended, probabilities + ended->text * (size_t)w->model->labels);
                 readings[t] = readings[--active], readings[active] = ended;
@@ -1367,7 +1334,7 @@ int edge_lstm_run(edge_lstm_worker *w, const int32_t *ids, size_t count, size_t 
     return 1;
 }
 
-/* One golden row: 1 where its ids and probabilities are those of this machine. worst: the largest difference so far. */
+/* Return whether a golden row's ids and probabilities come out here too. worst: the largest difference so far. */
 static int check_row(edge_lstm_worker *w, slice row, float *worst) {
     slice text, ids, values, value;
     reading *r = w->readings;
@@ -1404,22 +1371,21 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 
 /* --- Kernels: what differs between instruction sets. The rest, at the end of the file, is compiled for each --------- */
 
-#ifdef __GNUC__ /* clang too */
+#ifndef __GNUC__ /* which clang defines too */
+#define FAST static inline
+#define UNROLL
+#else
 #define FAST static inline __attribute__((always_inline))
 #define FOR(names) __attribute__((target(names)))
-#else
-#define FAST static inline
-#endif
-#if defined __clang__
+#ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
-#elif defined __GNUC__
-#define UNROLL _Pragma("GCC unroll 16")
 #else
-#define UNROLL
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 #endif
 
-/* A kernel's own: `lanes` units side by side in vectors of floats and of int32, `blocks` of such at a time or that many
- * `texts`, how it takes `inputs`, and the `limit` of its weights. */
+/* Each kernel defines its vectors' `lanes`, one a unit; how many `blocks` of units of a text, or how many `texts`, it
+ * multiplies at a time; the type of its `inputs`; and the `limit` of its weights. */
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
 #define NAME(name) JOINED(KERNEL, name)
@@ -1445,7 +1411,8 @@ FAST int32_t load32(const unsigned char *at) {
 #define KERNEL plain
 #define TITLE "plain"
 #define TARGET
-#define SCALAR
+#define VECTOR_OF(type, name) typedef type name
+#define CONVERT(v, type) ((type)(v))
 enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, plain_limit = 128 };
 #define MIN LESS
 #define MAX MORE
@@ -1464,35 +1431,49 @@ enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, pl
 #define DOT(sum, w, x) ((sum) + PRODUCT(w, x, 0) + PRODUCT(w, x, 8) + PRODUCT(w, x, 16) + PRODUCT(w, x, 24))
 #endif
 #include "edge_lstm.c"
-#undef SCALAR
 #undef MIN
 #undef MAX
+#undef VECTOR_OF
+#undef CONVERT
+#define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
+#define CONVERT(v, type) __builtin_convertvector(v, type)
 
 #if defined __GNUC__ && defined __SSE2__
 #include <cpuid.h>
 #include <immintrin.h>
+#define ANY(v) _mm_movemask_epi8((__m128i)(v))
+#elif defined __wasm_simd128__
+#include <wasm_simd128.h>
+#define ANY(v) wasm_v128_any_true((v128_t)(v))
+#endif
+#ifdef ANY
+/* multiply_add in four lanes where the machine has no fused one; each lane alone where a double lies in the middle. */
+typedef float four_floats __attribute__((vector_size(16)));
+typedef int32_t four_ints __attribute__((vector_size(16)));
+typedef double four_doubles __attribute__((vector_size(32)));
+typedef int64_t four_longs __attribute__((vector_size(32)));
+#define WIDE(v) __builtin_convertvector((four_floats)(v), four_doubles)
+FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
+    four_doubles sum = WIDE(a) * WIDE(b) + WIDE(c);
+    four_ints middle = IS_MIDDLE(__builtin_convertvector((four_longs)sum, four_ints));
+    four_floats rounded = __builtin_convertvector(sum, four_floats);
+    if (ANY(middle))
+        for (int i = 0; i < 4; i++) rounded[i] = multiply_add(a[i], b[i], c[i]);
+    return rounded;
+}
+#endif
+
+#if defined __GNUC__ && defined __SSE2__
 #define MIN JOINED(VECTOR, min_ps)
 #define MAX JOINED(VECTOR, max_ps)
 
-/* SSE2: numbers of 16 bits, and no fused multiply-add: in double, and each alone where that is not enough. */
+/* SSE2: products of 16 bits. */
 #define KERNEL sse2
 #define TITLE "sse2"
 #define TARGET
 #define VECTOR _mm
 enum { sse2_lanes = 4, sse2_blocks = 2, sse2_texts = 2, sse2_inputs = S16, sse2_limit = 128 };
-FAST __m128d sse2_half(__m128 a, __m128 b, __m128 c) { /* of the first two */
-    return _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(a), _mm_cvtps_pd(b)), _mm_cvtps_pd(c));
-}
-FAST __m128 sse2_fma(__m128 a, __m128 b, __m128 c) {
-    __m128d low = sse2_half(a, b, c), high = sse2_half(_mm_movehl_ps(a, a), _mm_movehl_ps(b, b), _mm_movehl_ps(c, c));
-    __m128i bits = _mm_castps_si128(_mm_shuffle_ps(_mm_castpd_ps(low), _mm_castpd_ps(high), _MM_SHUFFLE(2, 0, 2, 0)));
-    bits = _mm_cmpeq_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x1FFFFFFF)), _mm_set1_epi32(0x10000000)); /* IS_MIDDLE */
-    if (!_mm_movemask_epi8(bits)) return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
-    __m128 x[3] = {a, b, c};
-    multiply_add_each((float *)x);
-    return x[0];
-}
-#define FMA(a, b, c) sse2_fma(a, b, c)
+#define FMA(a, b, c) fma_in_double(a, b, c)
 #define DOT(sum, w, x) ((sum) + (ints)_mm_madd_epi16((__m128i)(w), (__m128i)(x)))
 #include "edge_lstm.c"
 #undef VECTOR
@@ -1532,7 +1513,8 @@ enum { avx512_vnni_lanes = 16, avx512_vnni_blocks = 3, avx512_vnni_texts = 4, av
 #define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
 #include "edge_lstm.c"
 
-/* 1 where the processor has it and the operating system saves its registers: bits of leaf 7's EBX and ECX, of leaf 7.1's EAX. */
+/* Return whether the processor has these bits of leaf 7's EBX and ECX and leaf 7.1's EAX (more), and the operating
+ * system saves these registers. */
 static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t more) {
     uint32_t a, b, c, d, leaves, saved;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (1u << 27 | 1u << 12)) != (1u << 27 | 1u << 12)) return 0; /* XGETBV, FMA */
@@ -1581,8 +1563,6 @@ enum { neon_dot_lanes = 4, neon_dot_blocks = 4, neon_dot_texts = 4, neon_dot_inp
 #endif
 
 #ifdef __wasm_simd128__
-#include <wasm_simd128.h>
-
 /* WebAssembly: as SSE2. */
 #define KERNEL wasm
 #define TITLE "wasm-simd"
@@ -1590,26 +1570,13 @@ enum { neon_dot_lanes = 4, neon_dot_blocks = 4, neon_dot_texts = 4, neon_dot_inp
 enum { wasm_lanes = 4, wasm_blocks = 2, wasm_texts = 2, wasm_inputs = S16, wasm_limit = 128 };
 #define MIN(a, b) ((floats)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
 #define MAX(a, b) ((floats)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
-#define HIGH(v) wasm_i64x2_shuffle(v, v, 1, 1)
-FAST v128_t wasm_half(v128_t a, v128_t b, v128_t c) { /* of the first two */
-    v128_t product = wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(a), wasm_f64x2_promote_low_f32x4(b));
-    return wasm_f64x2_add(product, wasm_f64x2_promote_low_f32x4(c));
-}
-FAST v128_t wasm_fma(v128_t a, v128_t b, v128_t c) {
-    v128_t low = wasm_half(a, b, c), high = wasm_half(HIGH(a), HIGH(b), HIGH(c)), x[3] = {a, b, c};
-    v128_t bits = wasm_v128_and(wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), wasm_i32x4_splat(0x1FFFFFFF));
-    if (!wasm_v128_any_true(wasm_i32x4_eq(bits, wasm_i32x4_splat(0x10000000)))) /* IS_MIDDLE */
-        return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(low), wasm_f32x4_demote_f64x2_zero(high), 0, 2);
-    multiply_add_each((float *)x);
-    return x[0];
-}
-#define FMA(a, b, c) ((floats)wasm_fma((v128_t)(a), (v128_t)(b), (v128_t)(c)))
+#define FMA(a, b, c) fma_in_double(a, b, c)
 #define DOT(sum, w, x) ((sum) + (ints)wasm_i32x4_dot_i16x8((v128_t)(w), (v128_t)(x)))
 #include "edge_lstm.c"
 #endif
 
-/* The number-th kernel that runs here, of this name if there is one. */
-static const kernel *find_kernel(const char *name, size_t number) {
+/* Return the number-th kernel that runs here and takes weights up to most. name: the only one that counts, or NULL. */
+static const kernel *find_kernel(const char *name, int32_t most, size_t number) {
     const kernel *here[6];
     size_t count = 0;
 #if defined __GNUC__ && defined __SSE2__
@@ -1631,19 +1598,12 @@ static const kernel *find_kernel(const char *name, size_t number) {
 #endif
     here[count++] = &plain_kernel;
     for (size_t i = 0; i < count; i++)
-        if ((!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
+        if (here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
     return NULL;
 }
 
 #else /* --- The step of an LSTM, in the operations of KERNEL ----------------------------------------------------- */
 
-#ifdef SCALAR
-#define VECTOR_OF(type, name) typedef type name
-#define CONVERT(v, type) ((type)(v))
-#else
-#define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
-#define CONVERT(v, type) __builtin_convertvector(v, type)
-#endif
 VECTOR_OF(float, floats);
 VECTOR_OF(int32_t, ints);
 VECTOR_OF(int16_t, NAME(shorts));
@@ -1653,7 +1613,7 @@ TARGET FAST floats NAME(load)(const float *at) { return *(const floats *)(const 
 TARGET FAST void NAME(store)(float *at, floats value) { *(floats *)(void *)at = value; }
 TARGET FAST ints NAME(load_ints)(const unsigned char *at) { return *(const ints *)(const void *)at; }
 
-/* h, rounded to 8 bits over its range, as the kernel takes its inputs. */
+/* Round h to 8 bits over its range, in the kernel's type of inputs. */
 TARGET FAST void NAME(round)(unsigned char *out, floats h, const state *s) {
     floats q = (h / SET(s->step) + SET(12582912.0f)) - SET(12582912.0f) + SET((float)s->zero); /* as nearest() */
     ints n = CONVERT(MIN(MAX(q, SET(0.0f)), SET(255.0f)), ints) - (INPUTS == U8 ? 0 : INPUTS == S8 ? 128 : s->zero); /* a NaN is 0 */
@@ -1661,7 +1621,7 @@ TARGET FAST void NAME(round)(unsigned char *out, floats h, const state *s) {
     else *(NAME(bytes) *)(void *)out = CONVERT(n, NAME(bytes));
 }
 
-/* A polynomial with n coefficients, that of the highest power first. */
+/* Return the polynomial with n coefficients, that of the highest power first. */
 TARGET FAST floats NAME(polynomial)(floats x, const float *coefficients, const int n) {
     floats y = SET(coefficients[0]);
     UNROLL for (int i = 1; i < n; i++) y = FMA(y, x, SET(coefficients[i]));
@@ -1679,10 +1639,10 @@ TARGET FAST floats NAME(tanh)(floats x) {
     return NAME(polynomial)(x * x, TANH_ABOVE, 7) * x / NAME(polynomial)(x * x, TANH_BELOW, 4);
 }
 
-/* The gates of some blocks of units, of some texts: sums of integer products, times what they are worth. The sums stay in
- * registers while the inputs pass. first: the first block's number. */
-TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, int32_t passes, state *const *states,
-                            int32_t first, const int texts, const int blocks, const int from_h, float by) {
+/* Compute or (from_h) add to the gates of some blocks of units and some texts: integer sums, which stay in registers,
+ * times their scale. first: the number of the first block. */
+TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t groups, state *const *states, int32_t first,
+                            const int texts, const int blocks, const int from_h, float by) {
     ints sum[4 * (TEXTS > BLOCKS ? TEXTS : BLOCKS)], x[TEXTS];
     int i, t;
 #define ROW(i) NAME(load_ints)(w + (size_t)((i) / 4) * stride + (size_t)((i) % 4) * 4 * LANES)
@@ -1690,14 +1650,13 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
     UNROLL for (i = 0; i < 4 * blocks; i++) UNROLL for (t = 0; t < texts; t++)
         sum[i * texts + t] = INPUTS == S16 ? (ints){0} : ROW(i) * ((INPUTS == S8 ? 128 : 0) - (from_h ? states[t]->zero : 128));
     w += 16 * LANES;
-    for (int32_t pass = 0; pass < passes; pass++)
-        for (int32_t k = 0; k < groups; k++, w += 16 * LANES) {
-            UNROLL for (t = 0; t < texts; t++) x[t] = load32((from_h ? states[t]->q : states[t]->x) + 4 * k) - (ints){0};
-            UNROLL for (i = 0; i < 4 * blocks; i++) {
-                ints v = ROW(i);
-                UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
-            }
+    for (int32_t k = 0; k < groups; k++, w += 16 * LANES) {
+        UNROLL for (t = 0; t < texts; t++) x[t] = load32((from_h ? states[t]->q : states[t]->x) + 4 * k) - (ints){0};
+        UNROLL for (i = 0; i < 4 * blocks; i++) {
+            ints v = ROW(i);
+            UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
         }
+    }
 #undef ROW
     UNROLL for (t = 0; t < texts; t++) {
         float *out = states[t]->gates + first * 4 * LANES;
@@ -1709,21 +1668,21 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
     }
 }
 
-TARGET FAST void NAME(multiply)(const edge_lstm *m, const unsigned char *w, int32_t inputs, int32_t most,
-                                state *const *states, int count, const int from_h, float by) {
-    int32_t groups = groups_of(m, inputs), passes = passes_of(m, most), first, blocks = m->units / LANES;
-    size_t stride = block_size(m, inputs, most);
+TARGET FAST void NAME(multiply)(const edge_lstm *m, const unsigned char *w, int32_t inputs, state *const *states,
+                                int count, const int from_h, float by) {
+    int32_t groups = groups_of(m, inputs), first, blocks = m->units / LANES;
+    size_t stride = block_size(m, inputs);
     for (; TEXTS > 1 && count >= TEXTS; count -= TEXTS, states += TEXTS)
         for (first = 0; first < blocks; first++)
-            NAME(tile)(w, stride, groups, passes, states, first, TEXTS, 1, from_h, by);
+            NAME(tile)(w, stride, groups, states, first, TEXTS, 1, from_h, by);
     for (; count; count--, states++) {
         for (first = 0; first + BLOCKS <= blocks; first += BLOCKS)
-            NAME(tile)(w, stride, groups, passes, states, first, 1, BLOCKS, from_h, by);
-        for (; BLOCKS > 1 && first < blocks; first++) NAME(tile)(w, stride, groups, passes, states, first, 1, 1, from_h, by);
+            NAME(tile)(w, stride, groups, states, first, 1, BLOCKS, from_h, by);
+        for (; BLOCKS > 1 && first < blocks; first++) NAME(tile)(w, stride, groups, states, first, 1, 1, from_h, by);
     }
 }
 
-/* fp32: gates (+)= sum of x[k] · w[k], in the order of k. */
+/* fp32: compute the gates, or add to them, the sum of x[k] · w[k] in the order of k. */
 TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *packed, const float *x, int32_t inputs,
                                       float *gates, const int add) {
     const float *w = (const float *)(const void *)packed, *end = gates + 4 * m->units;
@@ -1737,7 +1696,7 @@ TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *p
     }
 }
 
-/* The least or the most of a vector's floats. */
+/* Return the largest or the smallest of a vector's floats. */
 TARGET FAST float NAME(fold)(floats v, const int most) {
     float x[LANES];
     memcpy(x, &v, sizeof x);
@@ -1746,7 +1705,7 @@ TARGET FAST float NAME(fold)(floats v, const int most) {
     return x[0];
 }
 
-/* The gates → c and h, what the head reads of them, and h rounded for the next step. */
+/* Compute c and h from the gates, what the head reads of h, and h rounded for the next step. */
 TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
     floats low = SET(0.0f), high = SET(0.0f);
 #define GATE(i) (NAME(load)(s->gates + 4 * j + (i)*LANES) + NAME(load)(bias + 4 * j + (i)*LANES))
@@ -1774,8 +1733,8 @@ TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
 TARGET static void NAME(step)(const edge_lstm *m, int d, state *const *states, int count) {
     const direction *of = &m->of[d];
     if (m->int8) {
-        NAME(multiply)(m, of->w, m->embedding_dim, m->most_w, states, count, 0, of->w_by);
-        NAME(multiply)(m, of->r, m->hidden, m->most_r, states, count, 1, of->r_scale);
+        NAME(multiply)(m, of->w, m->embedding_dim, states, count, 0, of->w_by);
+        NAME(multiply)(m, of->r, m->hidden, states, count, 1, of->r_scale);
     } else
         for (int t = 0; t < count; t++) {
             NAME(multiply_float)(m, of->w, (const float *)(const void *)states[t]->x, m->embedding_dim, states[t]->gates, 0);
@@ -1789,8 +1748,6 @@ static const kernel NAME(kernel) = {TITLE, LANES, INPUTS, NAME(limit), NAME(step
 #undef KERNEL
 #undef TITLE
 #undef TARGET
-#undef VECTOR_OF
-#undef CONVERT
 #undef FMA
 #undef DOT
 #endif

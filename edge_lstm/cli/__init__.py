@@ -20,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 from edge_lstm._version import __version__
 from edge_lstm.cli.limits import check_limits, limit_met
 from edge_lstm.cli.streams import abandon_output, prepare_streams
-from edge_lstm.errors import DataError, EdgeLSTMError
+from edge_lstm.errors import DataError, EdgeLSTMError, first_line
 from edge_lstm.extras import check_installed, missing_package
 from edge_lstm.printable import printable
 from edge_lstm.signals import exit_code
@@ -222,7 +222,7 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, EdgeLSTMError):
         return str(error)
     if isinstance(error, ImportError):
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        line = first_line(error)
         return str(missing_package(error) or f"{line}; run 'edge-lstm doctor' or install it again")
     what, name = str(error), ""
     if isinstance(error, OSError):

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,8 @@ LOW_MEMORY_LIMITS = (256, 2**16)
 class RunOptions:
     """How a run is made; none of it changes a label or a probability.
 
-    workers: at most so many processes; None for as many as the cores this process may use. No more are
-        started than the work can use, and none where this process alone is as soon done.
+    workers: at most so many processes, or threads with the native engine; None for as many as the cores this
+        process may use. No more are started than the work can use.
     low_memory: one worker, small chunks, and no arena (see Classifier.load), for devices.
     chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
     batch_size: texts in one run of the model; None: what is fastest.
@@ -123,7 +124,7 @@ def score_files(
         opened_model, provider=run.provider, arena=not run.low_memory
     )
     worker = Worker(Answerer(classifier, options, run.batch_size), columns, work.is_gzip)
-    with Pool(worker, 1 if run.low_memory else run.workers) as pool:
+    with Pool(worker, 1 if run.low_memory else run.workers, classifier.is_native) as pool:
         if work.is_stream:
             work.into_stream(pool)
         else:
@@ -223,11 +224,6 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         """Everything that decides the bytes of the output, as JSON has it."""
-        version = None  # the native engine's bits are the same in every version
-        if self.run.provider != NATIVE:
-            import onnxruntime
-
-            version = onnxruntime.__version__
         schema, options = asdict(self.opened.schema), asdict(self.options)
         identity = {
             "the list of inputs": [s.path for s in self.opened.sources],
@@ -240,7 +236,7 @@ class _Run:
             "the chunk": self.run.limits,
             "the provider": self.run.provider,
             "edge-lstm": __version__,
-            "onnxruntime": version,
+            "onnxruntime": self.run.provider != NATIVE and import_module("onnxruntime").__version__,
         }
         return dict(json.loads(json.dumps(identity)))
 

@@ -53,13 +53,10 @@ class Answerer:
 
     def answers(self, texts: Sequence[Text]) -> list[Answer]:
         """One answer for each row, which is its text and None, or None and why it has no text."""
-        encode = self._classifier.model.tokenizer.encode_text
-        encoded = [encode(text) for text, _ in texts if text is not None]
-        probabilities = self._classifier.probabilities_of(
-            [text.ids for text in encoded], batch_size=self._batch_size
+        classified = self._classifier.classify(
+            [text for text, _ in texts if text is not None], self._highest, batch_size=self._batch_size
         )
-        statuses = self._classifier.statuses(encoded, probabilities, self._highest)
-        labels, statuses, columns = self._columns(probabilities, statuses)
+        labels, statuses, columns = self._columns(*classified)
         answered = map(Answer, labels, statuses, repeat(None), zip(*columns))
         nothing = (None,) * (len(columns) - 2)
         return [
@@ -68,7 +65,7 @@ class Answerer:
         ]
 
     def _columns(
-        self, probabilities: npt.NDArray[np.float32], statuses: list[str]
+        self, probabilities: npt.NDArray[np.float32], statuses: list[Any]
     ) -> tuple[list[str | None], list[str], list[Iterable[Any]]]:
         """Return label and status of each text, and the values of each added column.
 
@@ -132,7 +129,9 @@ class Worker:
         added = [answer.columns if answerer.is_written(answer) else None for answer in answers]
         written = len(added) - added.count(None)
         data = writing.write(rows, added, output) if written else b""
-        statuses = Counter(answer.status for answer in answers)
+        statuses, labels = Counter(answer.status for answer in answers), Counter[str]()
+        for label, count in Counter(answer.label for answer in answers).items():
+            labels.update(dict.fromkeys(answerer.names(label), count))
         errors = (
             RowProblem(chunk.source, i, answer.error)
             for i, answer in enumerate(answers, chunk.first + 1)
@@ -143,7 +142,7 @@ class Worker:
             written=written,
             errors=statuses["error"],
             below_threshold=statuses[ABSTAINED],
-            labels=Counter(name for answer in answers for name in answerer.names(answer.label)),
+            labels=labels,
             statuses=statuses,
             first_errors=list(islice(errors, MAX_LISTED_ERRORS)),
         )

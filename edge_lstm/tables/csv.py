@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
@@ -115,38 +115,32 @@ class CsvFormat(Format):
 
     def header(self, columns: OutputColumns) -> bytes:
         dialect = self._dialect(columns)
-        names = join([*columns.columns, *columns.added], dialect).encode("utf-8", "replace")
+        names = _written([[*columns.columns, *columns.added]], dialect).encode("utf-8", "replace")
         return (BOM if dialect.bom else b"") + names
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """Values are quoted only where they must be; an input of the same format keeps its dialect."""
-        dialect = self._dialect(columns)
-        lines = [
-            join([*map(cell_text, columns.pick(values)), *behind], dialect)
+        cells = (
+            [*map(cell_text, columns.pick(values)), *behind]
             for values, behind in zip(rows.values, added)
             if behind is not None
-        ]
+        )
         # A JSON string may hold half a character; a surrogate of other formats is a byte.
         errors = "replace" if columns.schema.is_unicode else "surrogateescape"
-        return "".join(lines).encode("utf-8", errors)
+        return _written(cells, self._dialect(columns)).encode("utf-8", errors)
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
         dialect = columns.schema.dialect if columns.schema.format == self.name else None
         return dialect or Dialect(self._delimiter or ",")
 
 
-def join(fields: Iterable[Any], dialect: Dialect) -> str:
-    """Return values as a line. (``csv.writer`` does not quote a carriage return before Python 3.13.)"""
-    special, cells = _special(dialect.delimiter), []
-    for value in fields:
-        cell = "" if value is None else str(value)
-        cells.append('"' + cell.replace('"', '""') + '"' if special.search(cell) else cell)
-    return dialect.delimiter.join(cells) + dialect.newline
-
-
-@cache
-def _special(delimiter: str) -> re.Pattern[str]:
-    return re.compile(f'[\r\n"{re.escape(delimiter)}]')
+def _written(rows: Iterable[Iterable[Any]], dialect: Dialect) -> str:
+    """Return rows as lines. The module quotes what may end a line: before Python 3.13 a carriage return only
+    where lines end with one."""
+    lines: list[str] = []
+    sink = SimpleNamespace(write=lines.append)
+    csv.writer(sink, delimiter=dialect.delimiter, lineterminator="\r\n").writerows(rows)
+    return "".join(lines if dialect.newline == "\r\n" else [line[:-2] + "\n" for line in lines])
 
 
 def sniff(head: bytes, delimiter: str | None = None) -> Dialect:

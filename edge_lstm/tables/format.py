@@ -156,7 +156,8 @@ class Format:
                 columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
                 texts.append((None, f"the row has {columns}, the header {count}"))
             else:
-                texts.append(text_or_reason(fields[schema.text]))
+                text = fields[schema.text]
+                texts.append((text, None) if text.isascii() else text_or_reason(text))
             if len(fields) > count:
                 fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
             values.append(fields if len(fields) == count else fields + [None] * (count - len(fields)))

@@ -110,6 +110,7 @@ class JsonlFormat(TextFormat):
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
         keys = [json_text(name) + ": " for name in columns.added]
+        names = {name: json_text(name) for name in columns.columns}
         lines = []
         for i, behind in enumerate(added):
             if behind is None:
@@ -118,7 +119,7 @@ class JsonlFormat(TextFormat):
                 pairs = list(rows.objects[i].items())
             else:
                 pairs = list(zip(columns.columns, columns.pick(rows.values[i])))
-            items = [f"{json_text(key)}: {json_text(value)}" for key, value in pairs]
+            items = [f"{names.get(key) or json_text(key)}: {json_text(value)}" for key, value in pairs]
             # A float32 is written in its shortest digits.
             items += [
                 key + (json_text(value) if value is None or isinstance(value, str) else str(value))

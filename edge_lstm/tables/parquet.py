@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.errors import DataError
+from edge_lstm.errors import DataError, first_line
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import Added, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
@@ -70,7 +70,7 @@ class ParquetFormat(Format):
                         done += batch.num_rows
                 except (pyarrow().ArrowException, OSError) as error:
                     raise DataError(
-                        f"{source.path} is damaged after row {done} ({_first_line(error)}); "
+                        f"{source.path} is damaged after row {done} ({first_line(error)}); "
                         "copy or write it again"
                     ) from None
 
@@ -130,7 +130,7 @@ def _typed(table: Any, columns: OutputColumns, types: Any) -> Any:
         return table.rename_columns(list(columns.columns)).cast(types)
     except (pyarrow().ArrowException, ValueError) as error:
         raise DataError(
-            f"an input has columns of other types than the first ({_first_line(error)}); "
+            f"an input has columns of other types than the first ({first_line(error)}); "
             "score it in a run of its own"
         ) from None
 
@@ -170,7 +170,7 @@ def plain_values(column: Any) -> list[Any]:
             column = column.cast(arrow.string()).cast(arrow.binary())
         values = column.to_pylist()
     except (arrow.ArrowException, ValueError, OverflowError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise DataError(f"values of type {kind} cannot be read ({reason}); leave their column out") from None
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
@@ -192,10 +192,6 @@ def _to_bytes(table: Any) -> bytes:
     with arrow.ipc.new_stream(sink, table.schema) as writer:
         writer.write(table)
     return bytes(sink.getvalue())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]
 
 
 def _text(value: Any) -> Text:

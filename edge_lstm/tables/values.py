@@ -33,8 +33,10 @@ def json_text(value: Any) -> str:
     """Return a value as JSON: numbers of the input in their own digits, and as text what JSON has no form for
     (NaN and infinity, for one).
     """
+    if value is None:
+        return "null"
     if isinstance(value, str):
-        is_number = isinstance(value, Number) and value not in _NOT_FINITE
+        is_number = type(value) is Number and value not in _NOT_FINITE
         return str(value) if is_number else str(encode_basestring(value))
     if isinstance(value, dict):
         return "{" + ", ".join([f"{json_text(str(k))}: {json_text(v)}" for k, v in value.items()]) + "}"
@@ -42,7 +44,7 @@ def json_text(value: Any) -> str:
         return "[" + ", ".join(map(json_text, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
         return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
-    if value is None or isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
     return str(encode_basestring(text))

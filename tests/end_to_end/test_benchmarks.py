@@ -84,7 +84,7 @@ def test_a_run_measures_who_can_take_part_and_names_the_others(
 def test_scoring_runs_what_it_compares() -> None:
     command = [sys.executable, "-m", "benchmarks.scoring", "--short", "--rows", "20", "--rounds", "1"]
     done = subprocess.run([*command, "--only", "csv, workers: 1"], cwd=ROOT, capture_output=True, text=True)
-    assert "| edge-lstm score, csv, workers: 1 |" in done.stdout, done.stderr
+    assert "| edge-lstm score, csv, workers: 1, onnxruntime |" in done.stdout, done.stderr
 
 
 @pytest.mark.skipif(

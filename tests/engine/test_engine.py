@@ -15,7 +15,7 @@ from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answ
 from tests.ports.conftest import Case
 
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
-LINES = 1880  # edge_lstm.c and .h together, at most
+LINES = 1835  # edge_lstm.c and .h together, at most
 
 
 def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> None:
@@ -81,7 +81,7 @@ def test_letters_become_lower_case_as_in_python(compiled: Compile) -> None:
 @pytest.mark.slow
 def test_no_damage_crashes_it(compiled: Compile, models: list[Case]) -> None:
     """EDGE_LSTM_FUZZ_SECONDS says how long. Behind the digest, which is then not checked, and before it."""
-    sources, running = [str(ENGINE / "fuzz.c"), str(ENGINE / "edge_lstm.c")], []
+    sources, running = [str(HERE / "fuzz.c"), str(ENGINE / "edge_lstm.c")], []
     for flags in (["-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION"], []):
         program = compiled("gcc", *STRICT, *SANITIZED, *flags, sources=sources)
         command = [program, str(FUZZ_SECONDS), "7", *(model.path for model in models)]

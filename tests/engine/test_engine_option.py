@@ -9,14 +9,17 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_lstm import Classifier, DataError, MissingPackageError
+from edge_lstm import Classifier, DataError, MissingPackageError, RunOptions, score_files
 from edge_lstm.native import NATIVE, NativeSession
+from edge_lstm.scoring import Progress, Summary
 from tests.engine.conftest import DECODED, PROJECT
 from tests.ports.conftest import Case
 
@@ -145,6 +148,28 @@ def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> N
     found = {check["name"]: check for check in json.loads(run.stdout)["checks"]}
     assert run.returncode == 0 and "the native engine (" in found["session"]["finding"]
     assert found["golden rows"]["state"] == found["batches"]["state"] == "ok"
+
+
+@pytest.mark.usefixtures("native")
+def test_score_goes_on_in_threads_after_an_interruption(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("text\n" + "".join(f'"{TEXTS[i % 3]} {i % 7}"\n' for i in range(4000)))
+
+    def stop(progress: Progress) -> None:
+        if progress.summary.rows > 1500:
+            raise KeyboardInterrupt
+
+    def scored(name: str, *, on_progress: Callable[[Progress], None] | None = None, **run: Any) -> Summary:
+        options = RunOptions(provider=NATIVE, chunk_rows=100, checkpoint_seconds=0, **run)
+        return score_files(source, tmp_path / name, run=options, on_progress=on_progress)
+
+    scored("one.csv", workers=1)
+    with pytest.raises(KeyboardInterrupt):
+        scored("three.csv", workers=3, on_progress=stop)
+    assert threading.active_count() == 1 and not (tmp_path / "three.csv").exists()
+    summary = scored("three.csv", workers=3, resume=True)
+    assert summary.resumed_at > 0 and summary.workers == 3 and threading.active_count() == 1
+    assert (tmp_path / "three.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
 
 
 def test_score_gives_the_same_bytes_with_two_workers(installed: Path, tmp_path: Path) -> None:

@@ -39,35 +39,18 @@ static idle *take_worker(Model *self) {
 
 static void give_worker(Model *self, idle *w) { w->next = self->workers, self->workers = w; }
 
-static PyObject *read_source(PyObject *source) {
-    PyObject *io, *file, *data, *done;
-    if (PyBytes_Check(source)) return Py_NewRef(source);
-    source = PyOS_FSPath(source); /* no file descriptors */
-    io = source ? PyImport_ImportModule("io") : NULL;
-    file = io ? PyObject_CallMethod(io, "open", "Os", source, "rb") : NULL;
-    Py_XDECREF(source);
-    Py_XDECREF(io);
-    if (!file) return NULL;
-    data = PyObject_CallMethod(file, "read", NULL);
-    done = data ? PyObject_CallMethod(file, "close", NULL) : NULL;
-    Py_DECREF(file);
-    if (!done) Py_CLEAR(data);
-    Py_XDECREF(done);
-    return data;
-}
-
 static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"source", "kernel", NULL};
-    PyObject *source;
+    static char *names[] = {"data", "kernel", NULL};
+    PyObject *data;
     const char *kernel = NULL, *error = NULL, *file;
     Py_ssize_t size;
     size_t needs;
     Model *self;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|z:Model", names, &source, &kernel)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|z:Model", names, &data, &kernel)) return NULL;
     self = (Model *)PyType_GenericAlloc(type, 0);
     if (!self) return NULL;
-    self->file = read_source(source);
-    if (!self->file || PyBytes_AsStringAndSize(self->file, (char **)&file, &size) < 0) goto failed;
+    self->file = Py_NewRef(data);
+    file = PyBytes_AsString(data), size = PyBytes_Size(data);
     needs = edge_lstm_needs(file, (size_t)size, kernel, &error);
     if (needs && !(self->memory = PyMem_Malloc(needs))) {
         PyErr_NoMemory();
@@ -220,49 +203,25 @@ static PyObject *model_probabilities(Model *self, PyObject *given) {
     return out;
 }
 
-/* The labels that reach their thresholds, the most probable first. */
-static PyObject *several_labels(Model *self, const float *p) {
-    size_t labels = edge_lstm_labels(self->model), last = labels, next, i;
-    PyObject *list = PyList_New(0), *label, *tuple;
-    for (; list; last = next) {
-        for (next = labels, i = 0; i < labels; i++) {
-            if ((double)p[i] < edge_lstm_threshold(self->model, i)) continue;
-            if (last < labels && !(p[i] < p[last] || (p[i] == p[last] && i > last))) continue;
-            if (next == labels || p[i] > p[next]) next = i;
-        }
-        if (next == labels) break;
-        label = label_of(self, next);
-        if (!label || PyList_Append(list, label) < 0) Py_CLEAR(list);
-        Py_XDECREF(label);
-    }
-    tuple = list ? PyList_AsTuple(list) : NULL;
-    Py_XDECREF(list);
-    return tuple;
-}
-
-static PyObject *model_predict(Model *self, PyObject *given) {
-    size_t labels = edge_lstm_labels(self->model), i, best;
-    PyObject *out = NULL, *list = NULL, *label, *row;
+static PyObject *model_classify(Model *self, PyObject *given) {
+    PyObject *out = NULL, *names = NULL, *name;
     edge_lstm_status *statuses;
     Py_ssize_t n;
     texts t;
     if (!read_texts(given, &t)) return NULL;
     statuses = PyMem_Calloc((size_t)t.count + 1, sizeof *statuses);
     if (!statuses) PyErr_NoMemory();
-    else out = run(self, &t, statuses);
-    if (out) list = PyList_New(t.count);
-    for (n = 0; list && n < t.count; n++) {
-        const float *p = (const float *)(const void *)PyBytes_AsString(out) + (size_t)n * labels;
-        for (best = 0, i = 1; i < labels; i++)
-            if (p[i] > p[best]) best = i;
-        label = edge_lstm_threshold(self->model, 0) > 0 ? several_labels(self, p) : label_of(self, best);
-        row = label ? Py_BuildValue("Nds", label, (double)p[best], edge_lstm_status_name(statuses[n])) : NULL;
-        if (!row || PyList_SetItem(list, n, row) < 0) Py_CLEAR(list);
+    else out = as_floats(run(self, &t, statuses), t.count, edge_lstm_labels(self->model));
+    if (out) names = PyList_New(t.count);
+    for (n = 0; names && n < t.count; n++) {
+        name = PyUnicode_InternFromString(edge_lstm_status_name(statuses[n]));
+        if (!name || PyList_SetItem(names, n, name) < 0) Py_CLEAR(names);
     }
     PyMem_Free(statuses);
-    Py_XDECREF(out);
     forget(&t);
-    return list;
+    if (names) return Py_BuildValue("NN", out, names);
+    Py_XDECREF(out);
+    return NULL;
 }
 
 static PyObject *model_check(Model *self, PyObject *nothing) {
@@ -320,7 +279,7 @@ static PyObject *kernels(PyObject *module, PyObject *nothing) {
 }
 
 static PyMethodDef model_methods[] = {
-    {"predict", (PyCFunction)model_predict, METH_O, "(label, its probability, status) of each text."},
+    {"classify", (PyCFunction)model_classify, METH_O, "float32 [texts, labels], and the status of each text."},
     {"probabilities", (PyCFunction)model_probabilities, METH_O, "float32 [texts, labels]."},
     {"run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32 [texts, labels]."},
     {"check", (PyCFunction)model_check, METH_NOARGS, "(wrong golden rows, golden rows, largest difference)."},
@@ -336,7 +295,7 @@ static PyType_Slot model_slots[] = {{Py_tp_new, (void *)model_new},
                                     {Py_tp_getset, model_properties},
                                     {Py_tp_doc, "A model file, open: Model(path or bytes, kernel=None)."},
                                     {0, NULL}};
-static PyType_Spec model_spec = {"edge_lstm_native.Model", sizeof(Model), 0, Py_TPFLAGS_DEFAULT, model_slots};
+static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};
 
 static int execute(PyObject *module) {
     PyObject *type = PyType_FromSpec(&model_spec);

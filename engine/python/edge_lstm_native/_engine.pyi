@@ -1,19 +1,12 @@
-import os
 from collections.abc import Iterable
-from typing import final
+
+from typing_extensions import Self
 
 def kernels() -> list[str]:
     """The names of the kernels that this machine runs, the best first."""
 
-@final
 class Model:
-    def __init__(self, source: str | os.PathLike[str] | bytes, kernel: str | None = None) -> None:
-        """Open a model file, by its path or its bytes.
-
-        kernel: one of kernels(); the best without. Raises OSError where the path cannot be read, ValueError
-        with one line where the file is no model, was changed, or is not supported.
-        """
-
+    def __new__(cls, data: bytes, kernel: str | None = None) -> Self: ...
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of the probabilities."""
@@ -26,12 +19,8 @@ class Model:
     def kernel(self) -> str:
         """The name of the kernel in use."""
 
-    def predict(self, texts: Iterable[str]) -> list[tuple[str | tuple[str, ...], float, str]]:
-        """(label, its probability, status) of each text, in their order.
-
-        label: the most probable one; where a text may have several, a tuple of those that reach their
-        thresholds, the most probable first. status: ok, empty, unknown_words or truncated.
-        """
+    def classify(self, texts: Iterable[str]) -> tuple[memoryview, list[str]]:
+        """Texts → (float32 [texts, labels], the status of each: ok, empty, unknown_words or truncated)."""
 
     def probabilities(self, texts: Iterable[str]) -> memoryview:
         """float32 [texts, labels]; numpy.asarray takes it without a copy."""

@@ -1,0 +1,67 @@
+"""Write the engine's Unicode tables from this Python's: python tests/engine/unicode_table.py
+
+The engine then lower-cases as this Python's str.lower() does.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from itertools import groupby, pairwise
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "engine" / "edge_lstm.c"
+BEGIN, END = "/* unicode_table.py writes from here */\n", "/* to here */\n"
+EVERY = [chr(c) for c in range(0x110000)]
+
+
+def lower_ranges() -> Iterator[tuple[int, int, int, int]]:
+    """(first, count, step, distance): count letters, each the step-th, whose lower case is that far away."""
+    moved = {ord(c): ord(c.lower()) - ord(c) for c in EVERY if len(c.lower()) == 1 and c != c.lower()}
+    while moved:
+        first, distance = next(iter(moved.items()))
+        step = 1 if moved.get(first + 1) == distance else 2
+        count = 0
+        while moved.get(first + count * step) == distance:
+            del moved[first + count * step]
+            count += 1
+        yield first, count, step, distance
+
+
+def around_sigma(c: str) -> int:
+    """What a character is to a capital sigma behind it: 2 passed over, 1 a cased letter, 0 neither."""
+    if (c + "Σ").lower().endswith("ς"):
+        return 1
+    return 2 if ("A" + c + "Σ").lower().endswith("ς") else 0
+
+
+def digits(number: int) -> str:
+    """A number in digits of five bits, the highest first, with 32 more on the last, as characters from ?."""
+    text = chr(63 + (number & 31 | 32))
+    while number := number >> 5:
+        text = chr(63 + (number & 31)) + text
+    return text
+
+
+def packed(first: int, count: int, step: int, distance: int) -> str:
+    """A range in seven digits of six bits, as characters from ~ down: see letters in edge_lstm.c."""
+    bits = ((first << 1 | step - 1) << 7 | count - 1) << 17 | distance + 0x10000
+    return "".join(chr(126 - (bits >> place & 63)) for place in range(36, -1, -6))
+
+
+def table() -> str:
+    """The C source of both tables."""
+    ranges = list(lower_ranges())
+    assert all(a[0] < b[0] for a, b in pairwise(ranges)), "ranges overlap"
+    runs = [4 * len(list(run)) + kind for kind, run in groupby(map(around_sigma, EVERY))]
+    source = f"/* Of Unicode {unicodedata.unidata_version}. */\n"
+    for name, parts in (("LOWER", [packed(*r) for r in ranges]), ("AROUND_SIGMA", map(digits, runs))):
+        text = "".join(parts)
+        assert "??" not in text, "it might be a trigraph"
+        lines = [text[i : i + 112].replace("\\", "\\\\") for i in range(0, len(text), 112)]
+        quoted = "\n".join('    "' + line.replace('"', '\\"') + '"' for line in lines)
+        source += f"static const char {name}[] =\n{quoted};\n"
+    return source
+
+
+if __name__ == "__main__":
+    before, rest = SOURCE.read_text(encoding="utf-8").split(BEGIN)
+    SOURCE.write_text(before + BEGIN + table() + END + rest.split(END)[1], encoding="utf-8")
