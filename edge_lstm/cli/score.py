@@ -32,7 +32,9 @@ _FIRST_ERRORS = 3
 
 
 _ALONE = "Write only abstained rows, for labelling; `predicted` holds the label left out."
-_WORKERS = "Most worker processes (native: threads); one process on Windows.  [default: usable cores]"
+_WORKERS = (
+    "Maximum number of worker processes (native: threads); one process on Windows.  [default: usable cores]"
+)
 _RESUME = "Continue an interrupted run, or start if there is none."
 _FORMAT = "Output format.  [default: by suffix, else the input's]"
 _ENGINE = (

@@ -64,7 +64,7 @@ def test_ngrams_that_cannot_be_are_refused(ids: list[list[int]]) -> None:
     network = Network(NetworkConfig(num_words=20, ngrams=2, ngram_dim=2))
     assert network.ngrams is not None
     network.ngrams.choose(np.array(ids))
-    with pytest.raises(ValueError, match="not in order"):
+    with pytest.raises(ValueError, match="out of order"):
         network.ngrams.check()
 
 

@@ -27,7 +27,7 @@ _PRESET = (
     "Size of the model: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
 )
 _PLAN = "Run a plan from --dry-run --json."
-_EPOCHS = "Most epochs."
+_EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
 _TEACHER = "Teacher: none, sentiment (the built-in model), or a transformer (folder or name on the hub)."
 _RENAMED = "Rename the labels of a classifier, as LABEL_0=neg,LABEL_1=pos."
