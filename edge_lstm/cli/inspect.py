@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_lstm.cli.notes import print_table, wrapped
+from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import JsonOption, option
 from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
-from edge_lstm.html import Table
 from edge_lstm.printable import listed, shorten, to_json
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def command(model: ModelArgument = None, as_json: JsonOption = False, card: Card
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
         if card:
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
-        _show_checkpoint(model, as_json)
+        _show_checkpoint(model)
         return
     opened = open_model(model)
     if card:
@@ -93,14 +92,8 @@ def _abstention(model: ModelFile) -> str:
     return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {curve.texts:,} texts ({curve.data})"
 
 
-def _show_checkpoint(path: Path, as_json: bool) -> None:
+def _show_checkpoint(path: Path) -> None:
     """A checkpoint is read by the workstation side."""
     with needs("train", f"{path} is a checkpoint, which"):
         from edge_lstm_export.train.checkpoint import describe_checkpoint
-    facts = describe_checkpoint(path)
-    if not as_json:
-        layers = facts.pop("layers")
-        rows = [(row["layer"], row["output_shape"], f"{row['parameters']:,}") for row in layers]
-        rows.append(("total trainable parameters", "", f"{sum(row['parameters'] for row in layers):,}"))
-        print_table(Table(("layer (type)", "output shape", "parameters"), rows, text=(0, 1)))
-    print(to_json(facts, indent=2))
+    print(to_json(describe_checkpoint(path), indent=2))

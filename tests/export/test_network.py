@@ -14,8 +14,8 @@ from edge_lstm.errors import DataError
 
 
 def test_the_seed_preset_has_keras_parameters() -> None:
-    rows = Network(NetworkConfig()).parameter_table()
-    assert [count for _, _, count in rows] == [160_032, 53_200, 101]
+    counts = Network(NetworkConfig()).parameter_counts()
+    assert counts == {"embedding": 160_032, "lstm": 53_200, "head": 101}
 
 
 @settings(max_examples=25)

@@ -113,8 +113,7 @@ class Display:
         )
 
     def _started(self, network: Network, tokenizer: Tokenizer, texts: int) -> None:
-        count = sum(count for _, _, count in network.parameter_table())
-        self.say(f"training {count:,} parameters on {texts:,} texts")
+        self.say(f"training {sum(network.parameter_counts().values()):,} parameters on {texts:,} texts")
 
     def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
         if self._status is not None:

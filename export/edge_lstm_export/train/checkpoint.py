@@ -139,10 +139,9 @@ def _checkpoint(description: Any, tensors: Mapping[str, torch.Tensor], path: Pat
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's description, with its parameter table, as plain values."""
+    """Return a checkpoint's description as plain values."""
     checkpoint = load_checkpoint(path)
     labels, tokenizer = checkpoint.labels, checkpoint.tokenizer
-    table = checkpoint.network.parameter_table()
     return {
         "path": str(path),
         "bytes": path.stat().st_size,
@@ -153,5 +152,5 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
         "network": asdict(checkpoint.network.config),
         "training": checkpoint.training,
         "plan": checkpoint.plan,
-        "layers": [{"layer": name, "output_shape": shape, "parameters": n} for name, shape, n in table],
+        "parameters": checkpoint.network.parameter_counts(),
     }

@@ -109,20 +109,13 @@ class Network(nn.Module):
         """logits [B, 1 or L] → [B, L], rows sum to 1 unless a text may have several labels."""
         return torch.sigmoid(logits) if self.config.several else log_probabilities(logits).exp()
 
-    def parameter_table(self) -> list[tuple[str, str, int]]:
-        """(layer, shape of its output, trainable parameters), as ``model.summary()`` of Keras."""
-        c, steps = self.config, "" if self.config.pooling == "last" else "T, "
-        kind = "Bidirectional LSTM" if c.bidirectional else "LSTM"
-        rows = [
-            ("embedding (Embedding)", f"T, {c.embedding_dim}", _count(self.embedding)),
-            (f"lstm ({kind})", f"{steps}{c.hidden * c.directions}", _count(self.lstm)),
-        ]
-        if c.pooling != "last":
-            rows.append((f"pooling ({c.pooling})", f"{c.pooled_dim}", 0))
-        if self.ngrams is not None:
-            rows.append(("ngrams (Vectors)", f"{c.ngram_dim}", self.ngrams.vectors.weight.numel()))
-        rows.append(("head (Dense)", f"{c.logits}", _count(self.head)))
-        return [(name, f"(None, {shape})", count) for name, shape, count in rows]
+    def parameter_counts(self) -> dict[str, int]:
+        """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of them."""
+        parts = {"embedding": self.embedding, "lstm": self.lstm, "head": self.head}
+        counts = {
+            name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in parts.items()
+        }
+        return counts | ({"ngrams": self.ngrams.vectors.weight.numel()} if self.ngrams is not None else {})
 
     def weights(self) -> Weights:
         """Every weight as float32 numpy arrays, by PyTorch's names."""
@@ -224,10 +217,6 @@ def _table(rows: int, width: int, blank: bool, padding: int | None = None) -> nn
     compiler, a second's work."""
     values = torch.empty(rows, width) if blank else None
     return nn.Embedding(rows, width, padding_idx=padding, _weight=values)
-
-
-def _count(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
 def _reverse(x: Tensor, lengths: Tensor) -> Tensor:

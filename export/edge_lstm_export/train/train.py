@@ -179,7 +179,7 @@ def _provenance(
         },
         "preset": plan.preset,
         "seed": plan.seed,
-        "parameters": sum(count for _, _, count in network.parameter_table()),
+        "parameters": sum(network.parameter_counts().values()),
         "teachers": [
             {"name": member.name, "weight": round(member.weight, 3), "accuracy": round(member.accuracy, 4)}
             for member in (predictions.members if predictions else ())
