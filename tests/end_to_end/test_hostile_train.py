@@ -189,8 +189,6 @@ OPTIONS = [
         (("--test", "d.csv", "--label-column", "none"), "none", 1),
         (("--unlabelled", "none.csv", "--preset", "tiny"), "none.csv", 1),
         (("--unlabelled", "d.csv", "--preset", "tiny", "--teacher", "none"), "leave out --unlabelled", 1),
-        (("--teacher-labels", "a=b"), "--teacher FOLDER", 1),
-        (("--teacher-labels", "a"), "THEIRS=OURS", 2),
         (("--hidden", "4"), "--hidden", 2),
     ]),
     *(case(f"train: a plan that {name}", "train", "d.csv", *MODEL, "--plan", "p.json", says=says,

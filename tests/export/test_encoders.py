@@ -32,7 +32,6 @@ from transformers_made import make_transformer
 from edge_lstm.errors import DataError
 
 NOTHING = np.zeros((3, 0), np.bool_)
-RENAMED = {"SEA": "sea", "SHOP": "shop"}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     words = [*FILLERS, *(word for own in WORDS.values() for word in own)]
-    folder = make_transformer(tmp_path_factory.mktemp("classifier"), words, ["SEA", "SHOP"])
+    folder = make_transformer(tmp_path_factory.mktemp("classifier"), words, ["sea", "shop"])
     model, tokenizer = (
         kind.from_pretrained(folder) for kind in (AutoModelForSequenceClassification, AutoTokenizer)
     )
@@ -119,22 +118,29 @@ def test_its_words_are_those_of_letters_and_near_ones_come_first(encoder: Path) 
 # --- A classifier -------------------------------------------------------------------------------------------
 
 
+def relabelled(source: Path, folder: Path, *labels: str) -> Path:
+    """A copy of a classifier with other labels."""
+    config = json.loads((shutil.copytree(source, folder) / "config.json").read_text())
+    config["id2label"] = dict(enumerate(labels))
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
 def test_a_classifier_labels_texts_that_have_no_labels(source: Path, tmp_path: Path) -> None:
     log, output = tmp_path / "log.txt", tmp_path / "m.safetensors"
     log.write_text("\n".join(text for text, _ in rows(60, seed=4)))
-    renaming = ("--teacher-labels", "SEA=sea,SHOP=shop")
-    result = train(log, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", source, *renaming)
+    result = train(log, "-o", output, "--preset", "tiny", "--epochs", "1", "--teacher", source)
     assert result.returncode == 0, result.stderr
     assert "labels 60 texts as sea, shop" in result.stderr
     training = load_checkpoint(output).training
     assert sum(training["data"]["train_texts"].values()) + training["data"]["test_texts"] == 60
     assert training["validation"]["accuracy"] > 0.8
-    labels, of_texts = label_texts(str(source), RENAMED, lambda line: None, [text for text, _ in rows(20)])
+    labels, of_texts = label_texts(str(source), lambda line: None, [text for text, _ in rows(20)])
     assert labels == ("sea", "shop") and (of_texts == np.arange(20) % 2).mean() > 0.9
-    both = ClassifierTeacher(str(source), ("place",), {"SEA": "place", "SHOP": "place"})
+    both = ClassifierTeacher(str(relabelled(source, tmp_path / "both", "place", "place")), ("place",))
     np.testing.assert_allclose(np.exp(both.logits(["wave", "till"])), 1, atol=1e-4)  # which are added up
     with pytest.raises(DataError, match="gives all texts one label"):
-        label_texts(str(source), RENAMED, lambda line: None, ["wave"] * 3)
+        label_texts(str(source), lambda line: None, ["wave"] * 3)
 
 
 # --- At the command line ------------------------------------------------------------------------------------
@@ -204,8 +210,7 @@ def test_a_folder_that_is_no_teacher(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--teacher {classifier}", "has no label sea, it has SEA, SHOP; say"),
-        ("--teacher {classifier} --teacher-labels NO=sea", "has no label NO; it has SEA, SHOP"),
+        ("--teacher {other}", "has no label sea, it has SEA, SHOP; rename"),
         ("--teacher {classifier} --label-separator |", "gives one label per text; give an encoder"),
         ("--teacher no:such", "no folder, and no name on the hub"),
         ("--teacher {encoder} --preset seed", "leave out --teacher"),
@@ -215,7 +220,8 @@ def test_what_does_not_go_together(
     source: Path, encoder: Path, tmp_path: Path, options: str, said: str
 ) -> None:
     table = write_csv(tmp_path / "d.csv", rows(30))
-    given = options.format(classifier=source, encoder=encoder).split()
+    other = relabelled(source, tmp_path / "other", "SEA", "SHOP")
+    given = options.format(classifier=source, encoder=encoder, other=other).split()
     assert said in train(table, "-o", tmp_path / "m.safetensors", *given).error
     assert not list(tmp_path.glob("m.*"))
 

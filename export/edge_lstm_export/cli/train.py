@@ -30,7 +30,6 @@ _PLAN = "Run a plan from --dry-run --json."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
 _TEACHER = "Teacher: none, sentiment (the built-in model), or a transformer (folder or name on the hub)."
-_RENAMED = "Rename the labels of a classifier, as LABEL_0=neg,LABEL_1=pos."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training (same options)."
 _TESTED, _HELPS = "a tenth of 2,000 texts or more", "sentiment, where it helps"
@@ -49,7 +48,6 @@ def command(
     epochs: Annotated[int | None, option("N", _EPOCHS, _MODEL, default="by the data", min=1)] = None,
     balance: Annotated[bool, option(None, _BALANCE, _MODEL, "--balance")] = False,
     teacher: Annotated[str | None, option("NAME", _TEACHER, _TEACHERS, default=_HELPS)] = None,
-    teacher_labels: Annotated[str | None, option("THEIRS=OURS,…", _RENAMED, _TEACHERS)] = None,
     unlabelled: Annotated[str | None, option("SOURCE", _UNLABELLED, _TEACHERS)] = None,
     output: Annotated[Path | None, option("FILE", _OUTPUT, _RUN, "--output", "-o")] = None,
     seed: Annotated[int | None, option("N", "Random seed.", _RUN, default="0", min=0)] = None,
@@ -82,8 +80,8 @@ def command(
     )  # fmt: skip
     size = Asked.preset if preset is None else preset
     asked = Asked(size, teacher, epochs=epochs, balance=balance, seed=seed)
-    target, names = output or Path("model.safetensors"), _renaming(teacher_labels)
-    job = Job(tuple(sources), target, data, asked, edited, unlabelled, names, resume)
+    target = output or Path("model.safetensors")
+    job = Job(tuple(sources), target, data, asked, edited, unlabelled, resume)
     if dry_run:
         _show_plan(job, as_json=as_json)
         return
@@ -146,14 +144,3 @@ def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
     if given := [name for name, value in options.items() if value is not None]:
         raise DataError(f"--plan decides what {given[0]} does; leave it out, or edit the plan")
     return Plan.from_dict(values)
-
-
-def _renaming(text: str | None) -> dict[str, str]:
-    """Return ``THEIRS=OURS,…`` as their label → ours."""
-    names: dict[str, str] = {}
-    for pair in text.split(",") if text else ():
-        theirs, _, ours = (part.strip() for part in pair.partition("="))
-        if not (theirs and ours):
-            raise typer.BadParameter(f"--teacher-labels {pair!r} is not THEIRS=OURS")
-        names[theirs] = ours
-    return names

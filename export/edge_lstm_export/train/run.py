@@ -40,8 +40,8 @@ class Job:
     """What to train from what, and where it goes.
 
     sources: one data set, or labelled files. output: the checkpoint. unlabelled: a source of texts for the
-    teachers to label. plan: an edited plan in the place of the one that ``asked`` makes. teacher_labels: a
-    classifier's label → the data's. resume: go on with an interrupted training.
+    teachers to label. plan: an edited plan in the place of the one that ``asked`` makes. resume: go on with
+    an interrupted training.
     """
 
     sources: tuple[str, ...]
@@ -50,7 +50,6 @@ class Job:
     asked: Asked = field(default_factory=Asked)
     plan: Plan | None = None
     unlabelled: str | None = None
-    teacher_labels: Mapping[str, str] = field(default_factory=dict)
     resume: bool = False
 
     def beside(self, ending: str) -> Path:
@@ -94,8 +93,6 @@ def plan_job(job: Job, say: Callable[[str], None] = lambda line: None) -> Inputs
     if job.plan is not None:
         of_plan = [name.partition(" ")[2] for name in job.plan.teachers if name.startswith(f"{CLASSIFIER} ")]
         asked = replace(asked, teacher=of_plan[0] if of_plan else None, classifier=bool(of_plan))
-    if job.teacher_labels and not asked.classifier:
-        raise DataError("--teacher-labels is for a classifier; add --teacher FOLDER")
     dataset = _read(job, asked, say)
     unlabelled: tuple[str, ...] = ()
     remarks: list[str] = []
@@ -131,7 +128,7 @@ def run_job(
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
         keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, callbacks)
-        teachers = Teachers(plan, dataset.labels, callbacks.say, job.teacher_labels)
+        teachers = Teachers(plan, dataset.labels, callbacks.say)
         result = fit(
             dataset,
             plan,
@@ -275,13 +272,13 @@ def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
     source = str(asked.teacher)
 
     def label(texts: Sequence[str]) -> tuple[tuple[str, ...], Bools]:
-        labels, indices = label_texts(source, job.teacher_labels, say, texts)
+        labels, indices = label_texts(source, say, texts)
         return labels, np.eye(len(labels), dtype=np.bool_)[indices]
 
     dataset = read_dataset(job.sources, job.data, label)
     if dataset.several:
         raise DataError(f"the teacher {source} gives one label per text; give an encoder")
-    ClassifierTeacher(source, dataset.labels, job.teacher_labels, say=say)
+    ClassifierTeacher(source, dataset.labels, say)
     return dataset
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -19,20 +19,18 @@ _reader_of = lru_cache(maxsize=1)(partial(TextReader, classifier=True))  # reads
 
 
 class ClassifierTeacher(Teacher):
-    """source: a folder, or a name on the hub. names: its label → the data's, where they differ; the
-    probabilities of those that are one label of the data are added. Raises DataError."""
+    """source: a folder, or a name on the hub. The probabilities of outputs that have one label (``id2label``
+    in its config.json) are added. Raises DataError."""
 
-    def __init__(
-        self, source: str, labels: Sequence[str], names: Mapping[str, str], *, say: Say = lambda line: None
-    ) -> None:
-        self.source, self.name = source, Path(source).name
-        theirs, self._say = _renamed(source, names), say
+    def __init__(self, source: str, labels: Sequence[str], say: Say = lambda line: None) -> None:
+        self.source, self.name, self._say = source, Path(source).name, say
+        theirs = _labels(source)
         self._columns = [np.flatnonzero([name == label for name in theirs]) for label in labels]
         for label, columns in zip(labels, self._columns):
             if not len(columns):
                 raise DataError(
-                    f"the teacher {source} has no label {shorten(label)}, it has {listed(theirs, 20)}; say "
-                    f"which is which: --teacher-labels {shorten(theirs[0])}={shorten(label)},…"
+                    f"the teacher {source} has no label {shorten(label)}, it has {listed(theirs, 20)}; "
+                    "rename them in its config.json (id2label)"
                 )
 
     def fit(self, rows: Ints, labels: Bools) -> Predict:
@@ -48,28 +46,23 @@ class ClassifierTeacher(Teacher):
         return log_chances(sums, several=False)
 
 
-def label_texts(
-    source: str, names: Mapping[str, str], say: Say, texts: Sequence[str]
-) -> tuple[tuple[str, ...], Ints]:
+def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
     """The labels that a classifier gives to texts, and which of them each text has: int64 [n].
 
     Raises DataError where it is an encoder, or gives all texts one label.
     """
-    labels = list(dict.fromkeys(_renamed(source, names)))
+    labels = list(dict.fromkeys(_labels(source)))
     say(f"teacher: {source} labels {len(texts):,} texts as {listed([*map(shorten, labels)], 10)}")
-    logits = ClassifierTeacher(source, labels, names, say=say).logits(texts)
+    logits = ClassifierTeacher(source, labels, say).logits(texts)
     used, rows = np.unique(logits.argmax(axis=1), return_inverse=True)
     if len(used) < 2:
         raise DataError(f"the teacher {source} gives all texts one label; give texts of several labels")
     return tuple(labels[i] for i in used), rows.reshape(-1)
 
 
-def _renamed(source: str, names: Mapping[str, str]) -> list[str]:
-    """The data's label of each output. Raises DataError where there are none, or a name is unknown."""
+def _labels(source: str) -> tuple[str, ...]:
+    """The label of each output. Raises DataError where there are none."""
     labels = classifier_labels(source)
     if labels is None:
         raise DataError(f"the teacher {source} is an encoder, which has no labels; give a classifier")
-    for name in names:
-        if name not in labels:
-            raise DataError(f"the teacher {source} has no label {shorten(name)}; it has {listed(labels, 20)}")
-    return [names.get(name, name) for name in labels]
+    return labels

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -24,12 +24,11 @@ FOLDS = 5
 
 @dataclass
 class Teachers:
-    """The teachers of one training. names: a classifier's label → the data's, where they differ."""
+    """The teachers of one training."""
 
     plan: plans.Plan
     labels: Sequence[str]
     say: Say = lambda line: None
-    names: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def words(self) -> PretrainedWords | None:
@@ -61,7 +60,7 @@ class Teachers:
             return self._reader.probe(several)
         if kind == plans.FINE_TUNED:
             return encoder.FineTunedEncoder(self._reader, several, self.plan.seed)
-        return ClassifierTeacher(source, self.labels, self.names, say=self.say)
+        return ClassifierTeacher(source, self.labels, self.say)
 
 
 def sentiment_improves(
