@@ -128,7 +128,7 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
     from edge_lstm.modelfile import open_model
     from edge_lstm.native import NATIVE
 
-    version, finding = "", "not used by the native engine"
+    version, finding = "", "onnxruntime is not needed by the native engine"
     if provider != NATIVE:
         import onnxruntime
 
