@@ -124,17 +124,20 @@ def _stages(model: str | None, provider: str) -> Iterator[dict[str, Any]]:
 
     yield {"stage": "numpy", "finding": f"numpy {np.__version__} imports"}
 
-    from edge_lstm.classifier import Classifier, available_providers
-    from edge_lstm.modelfile import open_model
     from edge_lstm.native import NATIVE
 
     version, finding = "", "onnxruntime is not needed by the native engine"
     if provider != NATIVE:
         import onnxruntime
 
+        from edge_lstm.classifier import available_providers
+
         version = onnxruntime.__version__
         finding = f"onnxruntime {version} imports; providers: {', '.join(available_providers())}"
     yield {"stage": "onnxruntime", "finding": finding, "version": version}
+
+    from edge_lstm.classifier import Classifier
+    from edge_lstm.modelfile import open_model
 
     opened = open_model(model)
     yield {
