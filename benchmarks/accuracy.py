@@ -3,7 +3,8 @@
     python -m benchmarks.accuracy tiny=a.onnx,b.onnx,c.onnx small=d.onnx …
 
 NAME=FILE,FILE,… are files of one preset that differ in their seed. Every file answers IMDB's test split, from
-the folder that EDGE_LSTM_DATA names, and what benchmarks.other_texts has; the first of each is timed.
+the folder that EDGE_LSTM_DATA names, and what benchmarks.other_texts has; the first of each is timed. Presets
+that are not named keep what was measured before.
 ``--draw`` makes page and picture again from accuracy.json.
 """
 
@@ -37,8 +38,8 @@ Times on one thread, the fastest of {ROUNDS} rounds: one review alone and its te
 {TIMED_TEXTS} test reviews; in batches of similar length, at the file's default batch size, the mean."""
 OTHERS = """Accuracy of the same files on other texts, in %, mean of the seeds: `examples/reviews.csv`;
 sentences about films (SST-2), restaurants (Yelp) and goods (Amazon); pairs of opposite texts, both right.
-Nothing was trained on these texts or chosen by them. Last, the mean probability, in %, of the predicted
-label for texts without a sentiment (50: undecided)."""
+Nothing was trained on these texts; of SST-2's training split `base` has one number, the bias of its head.
+Last, the mean probability, in %, of the predicted label for texts without a sentiment (50: undecided)."""
 
 
 def main() -> None:
@@ -51,7 +52,10 @@ def main() -> None:
     results = FOLDER / "results" / "accuracy.json"
     if not asked.draw:
         files = {name: paths.split(",") for name, _, paths in (p.partition("=") for p in asked.presets)}
-        results.write_text(json.dumps(measure(files, asked.data), indent=1) + "\n", encoding="utf-8")
+        report = measure(files, asked.data)
+        before = json.loads(results.read_text(encoding="utf-8"))["presets"] if results.exists() else []
+        report["presets"] = [row for row in before if row["name"] not in files] + report["presets"]
+        results.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     report = json.loads(results.read_text(encoding="utf-8"))
     runs = lines(FOLDER / "results" / "public_sets.jsonl")
     asked_for = {"set": "sst2", "rows": ALL, "teacher": "default", "held_out": 0}
