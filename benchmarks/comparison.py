@@ -4,7 +4,7 @@
 
 Makes an environment with pip for each tool and one for the trainings, under ``--tools``; trains each tool on
 the training split of each set where that was not done yet; and measures all of them in turns, on one thread.
-``--encoder`` is the folder of the encoder that is fine-tuned and distilled (all-MiniLM-L6-v2). Writes
+``--encoder`` is the folder of the encoder that is probed and distilled (all-MiniLM-L6-v2). Writes
 results/comparison.json, results/comparison.svg, and the table in docs/comparison.md; ``--draw`` writes the
 last two again. Who cannot take part is named with the reason.
 """
@@ -51,12 +51,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "edge-lstm": (".",),
     "edge-lstm-native": ("./engine/python",),
     # Beside the packages of the interpreter that runs this.
-    "training": (
-        "fasttext>=0.9.3,<0.10",
-        "model2vec[train,distill]>=0.10",
-        "skl2onnx>=1.18",
-        "onnxscript>=0.5",
-    ),
+    TRAINING: ("fasttext>=0.9.3,<0.10", "model2vec[train,distill]>=0.10", "skl2onnx>=1.18", "onnxscript"),
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 QUIET = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
@@ -71,8 +66,8 @@ class Settings:
     encoder: str
     sets: Sequence[str] = SETS
     texts: int = 192
-    passes: int = 15
-    cold_starts: int = 15
+    passes: int = 9
+    cold_starts: int = 11
 
 
 @dataclass(frozen=True)

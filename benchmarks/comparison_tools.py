@@ -159,7 +159,7 @@ class LinearProbe:
         weights, bias, names = head["weights"].T, head["bias"], head["labels"].tolist()
         return lambda texts: [names[i] for i in (vectors(texts) @ weights + bias).argmax(axis=1)]
 
-    def _vectors(self, folder: Path):  # type: ignore[no-untyped-def]
+    def _vectors(self, folder: Path):
         """Return texts → their vectors, float32 [n, 384], of length 1."""
         import numpy as np
         from tokenizers import Tokenizer
@@ -169,7 +169,7 @@ class LinearProbe:
         tokenizer.enable_padding()
         tokenizer.enable_truncation(256)
 
-        def vectors(texts: list[str]):  # type: ignore[no-untyped-def]
+        def vectors(texts: list[str]):
             rows = tokenizer.encode_batch(texts)
             ids, mask = (np.array([getattr(r, k) for r in rows], np.int64) for k in ("ids", "attention_mask"))
             hidden = session.run(None, {"ids": ids, "mask": mask})[0]
@@ -242,7 +242,7 @@ TOOLS = {
 }
 
 
-def _session(path: Path):  # type: ignore[no-untyped-def]  # onnxruntime is not imported for its type
+def _session(path: Path):
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
