@@ -6,7 +6,7 @@ Makes an environment with pip for each tool and one for the trainings, under ``-
 the training split of each set where that was not done yet; and measures all of them in turns, on one thread.
 ``--encoder`` is the folder of the encoder that is probed and distilled (all-MiniLM-L6-v2). Writes
 results/comparison.json, results/comparison.svg, and the table in docs/comparison.md; ``--draw`` writes the
-last two again. Who cannot take part is named with the reason.
+last two again. Tools that cannot take part are named.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def cold_starts(
 
 
 def table(report: Json) -> str:
-    """Return the table, who is missing, and what was measured, as Markdown."""
+    """Return the table, the tools that are missing, and what was measured, as Markdown."""
     sets, before, after = report["sets"], report["conditions"]["before"], report["conditions"]["after"]
     heads = ("tool", *sets, "installed", "model", "cold start", "one text", "in batches of 32, per second")
     parts = [markdown_table(heads, map(_row, report["tools"]))]
