@@ -127,10 +127,10 @@ TEACHER ?= sentence-transformers/all-MiniLM-L6-v2
 words: $(VENV)/installed
 	$(BIN)/python tools/word_vectors.py $(TEACHER)
 
-# Everything side by side: five minutes; the first time most of an hour, and several GB in the cache.
-# The reviews come from EDGE_LSTM_DATA (a folder with aclImdb_v1.tar.gz); without it, the examples answer.
+# edge-lstm beside other classifiers (docs/comparison.md), as on a CPU without AMX. BENCH_FLAGS names the folders of
+# the labelled sets and of the encoder; the first time each tool is installed and trained.
 bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
+	$(BIN)/python -m benchmarks.without_amx $(BIN)/python -m benchmarks.comparison $(BENCH_FLAGS)
 
 # The device wheel on emulated CPUs: its answers against this one's. Needs Debian's qemu-user, and for ARM debootstrap
 # and root; minutes a CPU.

@@ -1,4 +1,4 @@
-"""Results → pictures: time of a text, time against accuracy; accuracy against kilobytes."""
+"""Results → pictures: accuracy against time, and against kilobytes."""
 
 from __future__ import annotations
 
@@ -10,49 +10,23 @@ from typing import Any
 Json = dict[str, Any]
 # kB at one byte per parameter, and accuracy on SST-2: github.com/google-research/bert, "Smaller BERT Models".
 _BERT = {"Tiny": (4_386, 83.2), "Mini": (11_171, 85.9), "Small": (28_764, 89.7)}
-_COLOURS = {"ours": "#3c8a5b", "seed": "#9aa4b2", "other": "#d9772b"}
-_KINDS = {
-    "ours": "edge-lstm, int8",
-    "seed": "the seed network in other tools",
-    "other": "fastText, a bag of words and word pairs",
-}
+_COLOURS = {"ours": "#3c8a5b", "other": "#d9772b"}
 
 
-def all_of(report: Json) -> dict[str, str]:
-    """Return file name → picture; none where nobody took part."""
-    tools = sorted(report["contenders"], key=_p50)
-    if not tools:
-        return {}
-    texts, cpu = report["texts"], report["conditions"]["before"]["cpu"]
-    what = f"{texts['texts']} {texts['name']}, {texts['mean_tokens']:.0f} tokens on average; {cpu}"
-    return {f"{draw.__name__}.svg": draw(tools, what) for draw in (latency, accuracy)}
-
-
-def latency(tools: Sequence[Json], what: str) -> str:
-    """Draw a bar for each tool, fastest first, on a logarithmic axis."""
-    figure, axes = _begin(1.2 + 0.26 * len(tools), "One review at batch 1, one thread: median time", what)
-    times = [_p50(result) for result in tools]
-    colours = [_COLOURS[result["group"]] for result in tools]
-    bars = axes.barh([_short(result) for result in tools], times, color=colours)
-    ratios = [result["times_the_first"]["ratio"] for result in tools]
-    axes.bar_label(bars, [f"{t:.3f} ms · {r:.2g}×" for t, r in zip(times, ratios)], padding=3, fontsize=8)
-    axes.set(xscale="log", xlim=(min(times) / 2, max(times) * 4), xlabel="ms (logarithmic); ×: of edge-lstm")
-    axes.invert_yaxis()
-    _legend(axes, "upper right")
-    return _svg(figure)
-
-
-def accuracy(tools: Sequence[Json], what: str) -> str:
-    """Draw a numbered circle for each tool: time across (logarithmic), accuracy up."""
-    figure, axes = _begin(5, "Accuracy against time, batch 1, one thread", what)
-    for number, result in enumerate(tools, 1):
-        share = 100 * result["accuracy"]["accuracy"]
-        name = f"{number}  {_short(result)}: {share:.1f} %, {_p50(result):.2f} ms"
-        axes.plot(_p50(result), share, "o", ms=13, color=_COLOURS[result["group"]], alpha=0.6, label=name)
-        axes.annotate(str(number), (_p50(result), share), ha="center", va="center", fontsize=7)
-    axes.set(xscale="log", xlabel="median time of a review, ms (logarithmic)", ylabel="accuracy, %")
+def comparison(report: Json) -> str:
+    """Draw a numbered circle for each tool: time of one text across (logarithmic), mean accuracy up."""
+    sets, cpu = report["sets"], report["conditions"]["before"]["cpu"]
+    what = f"accuracy: mean of {', '.join(sets)}; time: text to label, one text, one thread; {cpu}"
+    figure, axes = _begin(4.6, "Accuracy and time of one text", what)
+    for number, tool in enumerate(sorted(report["tools"], key=lambda tool: tool["alone_us"]), 1):
+        share, time = 100 * statistics.mean(tool["accuracy"].values()), tool["alone_us"]
+        name = f"{number}  {tool['name']}: {share:.1f} %, {time:,.0f} µs"
+        colour = _COLOURS["ours" if tool["name"].startswith("edge-lstm") else "other"]
+        axes.plot(time, share, "o", ms=14, color=colour, alpha=0.6, label=name)
+        axes.annotate(str(number), (time, share), ha="center", va="center", fontsize=8)
+    axes.set(xscale="log", xlabel="median time, µs (logarithmic)", ylabel="accuracy, %")
     axes.margins(0.1)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8, markerscale=0.5)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9, markerscale=0.5)
     return _svg(figure)
 
 
@@ -95,13 +69,6 @@ def _begin(height: float, title: str, what: str) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _legend(axes: Any, place: str) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [Patch(color=_COLOURS[group], label=name) for group, name in _KINDS.items()]
-    axes.legend(handles=handles, loc=place, frameon=False, fontsize=8)
-
-
 def _svg(figure: Any) -> str:
     from matplotlib import pyplot
 
@@ -109,13 +76,3 @@ def _svg(figure: Any) -> str:
     figure.savefig(text, format="svg", metadata={"Date": None}, facecolor="white")
     pyplot.close(figure)
     return text.getvalue()
-
-
-def _p50(result: Json) -> float:
-    return float(result["latency"]["p50_ms"])
-
-
-def _short(result: Json) -> str:
-    """A tool's name without a long remark in brackets."""
-    name, _, remark = str(result["name"]).removesuffix(".onnx").partition(" (")
-    return name if len(remark) > 20 else str(result["name"]).removesuffix(".onnx")

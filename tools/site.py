@@ -148,7 +148,6 @@ MEASURED = (
     "benchmarks/abstention.md",
     "benchmarks/decisions.md",
     "benchmarks/public_sets.md",
-    "benchmarks/results/table.md",
 )
 PICTURES = tuple(
     path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg"))

@@ -1,12 +1,10 @@
-"""The benchmarks run on tiny inputs: against peers that need no tool, on a set made here, on plans alone."""
+"""The benchmarks run on tiny inputs: on a set made here, on plans alone."""
 
 from __future__ import annotations
 
 import csv
-import json
 import platform
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,66 +17,50 @@ pytest.importorskip("edge_lstm_export")
 from edge_lstm_export import make_plan
 from edge_lstm_export.train.plan import Facts, Plan
 
-from benchmarks import ablation, documents, picture, public_sets, run
-from benchmarks.lineup import Contender, Conversion, own_files
-from benchmarks.processes import ROOT, CannotTakePartError, Environment, Workplace
-from edge_lstm.modelfile import embedded_model
+from benchmarks import ablation, comparison, public_sets
+from benchmarks.comparison import ROOT
 
 
-class ThisPython(Environment):
-    """The running interpreter in place of an environment of a tool's own."""
-
-    @property
-    def python(self) -> Path:
-        return Path(sys.executable)
-
-
-def this_python(name: str, cache: Path) -> Environment:
-    if name == "missing":
-        raise CannotTakePartError("missing: no matching distribution")
-    return ThisPython(cache)
+def write_set(folder: Path) -> None:
+    """Write a set of three labels that a word tells."""
+    rng = random.Random(0)
+    folder.mkdir()
+    for name, count in (("train", 120), ("test", 30)):
+        rows = [(f"{word}{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)]
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
 
 
-def fake(name: str, *options: str, environment: str = "fake", exact: bool = False) -> Contender:
-    runner = ("tests.end_to_end.fake_peer",)
-    return Contender(
-        name, environment, runner, "seed.npz", options=dict.fromkeys(options, "yes"), exact=exact
+def test_the_comparison_measures_who_can_take_part_and_names_the_others(tmp_path: Path) -> None:
+    write_set(tmp_path / "made")
+    svm, absent = "linear SVM, scikit-learn", "model2vec"
+
+    def python(environment: str, tools: Path) -> Path:
+        if environment == absent:
+            raise subprocess.CalledProcessError(1, "pip", stderr="ERROR: No matching distribution\n")
+        if not (interpreter := tools / "bin" / "python").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", tools], check=True)
+            packages = next(path for path in sys.path if path.endswith("site-packages"))
+            (comparison.site_packages(tools) / "parent.pth").write_text(packages)
+        return interpreter
+
+    settings = comparison.Settings(
+        tmp_path / "tools", tmp_path, "", ("made",), texts=8, passes=1, cold_starts=1
     )
-
-
-def test_a_run_measures_who_can_take_part_and_names_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGE_LSTM_DATA", "")  # the examples, also where the archive is at hand
-    (weights := tmp_path / "seed.npz").write_bytes(b"weights")
-    place = Workplace(tmp_path, documents.prepare(None, tmp_path), weights, ensure=this_python)
-    place.models.mkdir(parents=True)
-    shutil.copy(weights, place.models)
-    ours, output = own_files([embedded_model()]), tmp_path / "results"
-    peers = (fake(run.REFERENCE), fake("noisy", "noisy"), fake("wrong", "wrong", exact=True))
-    absent = (fake("broken", "fails"), fake("absent", environment="missing"))
-    settings = run.Settings(output, sample=40, rounds=2, passes=1, cold_starts=1)
-    run.benchmark(place, settings, (*ours, *peers, *absent), (Conversion("nowhere", "fake"),))
-    report = json.loads((output / "latest.json").read_text())
-    results = {result["name"]: result for result in report["contenders"]}
-    assert results.keys() == {ours[0].name, run.REFERENCE, "noisy", "wrong"}
-    for result in results.values():
-        assert result["latency"]["samples"] == 40 and result["latency"]["p50_ms"] > 0
-        assert result["latency"]["p99_ms"] is None, "40 samples hold no 99th percentile"
-        assert result["cold_start_ms"] > 0 and set(result["batches"]) == {"1", "8", "16", "32"}
-    assert results[ours[0].name]["same_answer"]["8"]["differ"] == 0
-    assert results["noisy"]["same_answer"]["8"]["differ"] == 40
-    assert not results["wrong"]["parity"]["holds"]
-    written = (output / "table.md").read_text()
-    for name, reason in (
-        ("absent", "missing: no matching distribution"),
-        ("broken", "OSError: seed.npz cannot be read"),
-        ("conversion, nowhere", "status 1: KeyError: 'nowhere'"),
-    ):
-        assert any(s["name"] == name and reason in s["reason"] for s in report["skipped"]), report["skipped"]
-        assert f"- {name}: " in written
-    drawn = picture.all_of(report)
-    assert {path.name for path in output.iterdir()} == {"latest.json", "table.md", *drawn}
+    report = comparison.compare(settings, (svm, absent), python)
+    (result,) = report["tools"]
+    assert result["name"] == svm and result["accuracy"] == {"made": 1.0}
+    assert result["changed_in_batches"] == {"made": 0}
+    assert result["model_bytes"]["made"] > 1000 and result["cold_start_ms"] > 10
+    assert result["alone_us"] > 0 and result["per_second"] > 0
+    assert report["skipped"] == {absent: "ERROR: No matching distribution"}
+    page = tmp_path / "page.md"
+    page.write_text(f"above\n{comparison.BEGIN}\nearlier\n{comparison.END}\nbelow\n")
+    comparison.write(report, tmp_path, page)
+    written = page.read_text()
+    assert written.startswith("above\n") and written.endswith("\nbelow\n") and "earlier" not in written
+    assert f"| {svm} | 100.0 |" in written and f"Left out: {absent} (ERROR: No matching" in written
+    assert svm in (tmp_path / "comparison.svg").read_text()
 
 
 def test_scoring_runs_what_it_compares() -> None:
@@ -105,12 +87,7 @@ def test_amx_is_withheld_from_what_a_command_starts() -> None:
 def test_public_sets_keeps_a_run_and_does_not_make_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rng = random.Random(0)
-    (tmp_path / "made").mkdir()
-    for name, count in (("train", 120), ("test", 30)):
-        rows = [(f"{word}{word} thing {rng.randrange(9)}", word) for word in rng.choices("abc", k=count)]
-        with (tmp_path / "made" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *rows])
+    write_set(tmp_path / "made")
     results = tmp_path / "runs.jsonl"
     asked: list[Any] = ["made", "made:20", "--data", tmp_path, "--results", results]
 
