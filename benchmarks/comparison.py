@@ -253,7 +253,8 @@ def table(report: Json) -> str:
     parts += [f"Left out: {name} ({reason})." for name, reason in report["skipped"].items()]
     about = (f"{of} ({s['test_texts']:,} test texts, {s['labels']} labels)" for of, s in sets.items())
     parts.append(
-        f"Accuracy in %: {', '.join(about)}. {conditions.cpu_of(before)}; one thread; "
+        f"Accuracy in %: {', '.join(about)}. Times: fastest of {report['settings']['passes']} passes; cold "
+        f"start: median of {report['settings']['cold_starts']}. {conditions.cpu_of(before)}; one thread; "
         f"Python {before['python']}; {before['time'][:10]}; "
         f"load average {before['load_average']:.1f} before the run, {after['load_average']:.1f} after it."
     )
