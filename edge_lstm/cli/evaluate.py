@@ -10,7 +10,6 @@ import typer
 from edge_lstm.cli.notes import WIDTH, print_table, table_lines, wrapped
 from edge_lstm.cli.options import (
     AbstainOption,
-    BatchSizeOption,
     EngineOption,
     InputFormatOption,
     JsonOption,
@@ -72,7 +71,6 @@ def command(
     engine: EngineOption = None,
     threads: ThreadsOption = 1,
     provider: ProviderOption = "CPUExecutionProvider",
-    batch_size: BatchSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 per label,
@@ -107,7 +105,7 @@ def command(
     with ProgressBar("evaluating", (len(labelled.texts) + len(others)) * len(classifiers)) as progress:
         evaluation = evaluate(
             classifiers, labelled, data=data, label_map=names, foreign=others, abstain=abstain,
-            threshold=threshold, batch_size=batch_size, progress=progress.advance,
+            threshold=threshold, progress=progress.advance,
         )  # fmt: skip
     _write(evaluation, report, mistakes)
     if as_json:

@@ -350,7 +350,6 @@ def evaluate(
     foreign: Sequence[str] = (),
     abstain: float | None = None,
     threshold: float | None = None,
-    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Classify every text, empty ones too, with every model.
@@ -374,8 +373,8 @@ def evaluate(
     statuses: dict[str, int] = {}
     for classifier, name, chosen in zip(classifiers, _names(models), thresholds):
         model, curve = classifier.model, classifier.model.abstention
-        probabilities, own, counts = _classify(classifier, labelled.texts, batch_size, progress)
-        _, others, _ = _classify(classifier, foreign, batch_size, progress)
+        probabilities, own, counts = _classify(classifier, labelled.texts, progress)
+        _, others, _ = _classify(classifier, foreign, progress)
         statuses = statuses or counts
         columns = [model.labels.index(label) for label in labels]
         share = abstain if abstain is not None or threshold is not None or not curve else curve.default
@@ -487,7 +486,7 @@ def _check_foreign(models: Sequence[ModelFile], texts: Sequence[str], foreign: S
 
 
 def _classify(
-    classifier: Classifier, texts: Sequence[str], batch_size: int | None, progress: Progress | None
+    classifier: Classifier, texts: Sequence[str], progress: Progress | None
 ) -> tuple[npt.NDArray[np.float32], Scores, dict[str, int]]:
     """float32 [n, labels]; float64 [n], the scores of familiarity.py, where each has one label;
     how many texts have which status."""
@@ -498,7 +497,7 @@ def _classify(
     for start in range(0, len(texts), CHUNK):
         encoded = [encode(text) for text in texts[start : start + CHUNK]]
         ids = [text.ids for text in encoded]
-        answers = classifier.probabilities_of(ids, batch_size=batch_size)
+        answers = classifier.probabilities_of(ids)
         probabilities[start : start + CHUNK] = answers
         if classifier.model.thresholds is None:
             scores[start : start + CHUNK] = unfamiliarity(answers, ids, classifier.model.tokenizer.num_ids)

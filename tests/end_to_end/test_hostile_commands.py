@@ -179,7 +179,6 @@ OPTIONS = [
     evaluate("mistakes of two models", "m.onnx", "m.onnx", "--mistakes", "m.csv", given=model, data="t.csv",
              says="for one model; name one"),
     evaluate("mistakes that are no CSV", "--mistakes", "m.xlsx", says="give a name that ends in .csv"),
-    evaluate("a batch beyond all memory", "--batch-size", "1000000000", exit=0),
     evaluate("a part of what has none", "--split", "nonsense", says="no splits"),
     a("predict", "threads of a thousand digits", "--threads", "9" * 1000, "x", exit=(1, 2)),
     a("predict", "an empty name of a model", "-m", "", "x", says="."),
