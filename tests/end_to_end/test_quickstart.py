@@ -23,7 +23,7 @@ def test_the_quickstart_does_everything_once(tmp_path: Path) -> None:
     steps = re.findall(r"^\d\. .+\n\$ edge-lstm (\w+)", done.stdout, re.MULTILINE)
     assert steps == ["train", "export", "predict", "score", "evaluate", "latency", "predict"]
     assert len(re.findall("^→ ", done.stdout, re.MULTILINE)) == len(steps)
-    assert re.search("^int8 +[0-9,]+ → [0-9,]+ bytes$", done.stdout, re.MULTILINE)
+    assert re.search(r"^quickstart/tickets\.onnx: int8, [0-9,]+ bytes", done.stdout, re.MULTILINE)
     assert max(len(line) for line in done.stdout.splitlines() if line.startswith(("→", "  "))) <= 90
     assert Classifier.load(tmp_path / "quickstart" / "tickets.onnx").labels == ("billing", "bug", "question")
     assert len((tmp_path / "quickstart" / "scored.csv").read_text(encoding="utf-8").splitlines()) == 601
