@@ -39,6 +39,14 @@ TARGETS = {
     "win_amd64": "x86_64-windows-gnu",
     "win_arm64": "aarch64-windows-gnu",
 }
+# What CPython's macros call, beside the names in the source.
+OF_MACROS = (
+    "_Py_Dealloc",
+    "PyEval_SaveThread",
+    "PyEval_RestoreThread",
+    "PyType_GetFlags",
+    "_Py_NoneStruct DATA",
+)
 # What CPython's headers ask of pyconfig.h; this machine's own has the sizes of this machine.
 SIZES = ("INT", "LONG", "LONG_LONG", "SHORT", "FLOAT", "DOUBLE", "SIZE_T", "WCHAR_T", "POINTER")
 CONFIG = "".join(f"#define SIZEOF_{name} __SIZEOF_{name}__\n" for name in SIZES)
@@ -52,7 +60,9 @@ def compile_module(target: str, include: Path, folder: Path) -> Path:
     if "macos" in target:
         more += ["-Wl,-undefined,dynamic_lookup"]
     if windows:  # each symbol comes from a named DLL: python3.dll has those of the stable ABI
-        names = sorted({*re.findall(r"\bPy[A-Z_]\w+", SOURCES[0].read_text()), "_Py_Dealloc"})
+        used = set(re.findall(r"\bPy[A-Z_]\w+", SOURCES[0].read_text()))
+        used |= {f"_{name}_SizeT" for name in used if re.match("PyArg_|Py_Build|PyObject_CallM", name)}
+        names = sorted({*used, *OF_MACROS})
         (folder / "python3.def").write_text("\n".join(["LIBRARY python3.dll", "EXPORTS", *names]))
         machine, library = "arm64" if "aarch64" in target else "i386:x86-64", str(folder / "python3.lib")
         command = ["dlltool", "-m", machine, "-d", str(folder / "python3.def"), "-l", library]
