@@ -90,7 +90,7 @@ class RiskCoverage:
         return cls(data, len(truth), tuple(points))
 
     def threshold(self, share: float) -> float:
-        """The lowest threshold from which on at most the share ``share`` of the answers is wrong.
+        """The lowest threshold from which on at most this share of the answers is wrong.
 
         DataError where ``share`` is not between 0 and 1, or the texts cannot show so little.
         """
@@ -260,13 +260,13 @@ def check_top(k: int, labels: int) -> None:
 
 
 def fewest_texts(share: float) -> int:
-    """Texts, all answered right, that show a share of wrong answers of at most ``wanted``."""
+    """Texts, all answered right, that show a share of wrong answers of at most ``share``."""
     return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-share))
 
 
 @functools.lru_cache(maxsize=64)
 def _first_below(curve: RiskCoverage, share: float) -> Point | None:
-    """The first point whose share of wrong answers is at most ``wanted``, with confidence."""
+    """The first point whose share of wrong answers is at most ``share``, with confidence."""
     for point in curve.points:
         wrong, answered = point.wrong, point.answered  # no bound is below the share itself
         if wrong <= share * answered and tail(wrong, answered, share) <= 1 - CONFIDENCE:

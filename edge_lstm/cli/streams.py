@@ -65,8 +65,8 @@ def abandon_output() -> None:
 def spared_output(outcome: str) -> Iterator[None]:
     """Within the block, drop what standard output cannot take: a long work does not end for want of a reader.
 
-    kept: what the work has made, for the error. Raises OutputError after the block where standard output is a
-    full disk; one that is closed, or a pipe that nobody reads, is no error.
+    outcome: what the work has made, for the error. Raises OutputError after the block where standard output
+    is a full disk; one that is closed, or a pipe that nobody reads, is no error.
     """
     spared = _Spared(sys.stdout)
     try:

@@ -73,7 +73,7 @@ class Ratio:
 def paired_ratio(mine: Floats, theirs: Floats, seed: int = 0) -> Ratio | None:
     """Times of the same blocks of texts, run in turn: the median ratio. None under MIN_BLOCKS.
 
-    mine, others: float64 [blocks], the same texts at the same index. A drift of the machine hits both
+    mine, theirs: float64 [blocks], the same texts at the same index. A drift of the machine hits both
     times of a block alike and leaves their ratio alone.
     """
     if len(mine) != len(theirs) or len(mine) < MIN_BLOCKS:

@@ -225,6 +225,7 @@ class _Run:
     def _identity(self) -> dict[str, Any]:
         """Everything that decides the bytes of the output, as JSON has it."""
         schema, options = asdict(self.opened.schema), asdict(self.options)
+        engine = "edge_lstm_native" if self.run.provider == NATIVE else "onnxruntime"
         identity = {
             "the list of inputs": [s.path for s in self.opened.sources],
             **{f"the input {s.path}": fingerprint(s) for s in self.opened.sources},
@@ -236,7 +237,7 @@ class _Run:
             "the chunk": self.run.limits,
             "the provider": self.run.provider,
             "edge-lstm": __version__,
-            "onnxruntime": self.run.provider != NATIVE and import_module("onnxruntime").__version__,
+            "engine": f"{engine} {import_module(engine).__version__}",
         }
         return dict(json.loads(json.dumps(identity)))
 

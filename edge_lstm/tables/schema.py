@@ -122,7 +122,7 @@ def holds_labels(columns: Sequence[str]) -> bool:
 
 
 def column_index(columns: Sequence[str], column: str, where: str) -> int:
-    """Index of the column called ``wanted``, or else of the column with that number (from 1)."""
+    """Index of the column called ``column``, or else of the column with that number (from 1)."""
     count = columns.count(column)
     if count == 1:
         return columns.index(column)

@@ -151,7 +151,9 @@ def test_doctor_says_which_engine_and_runs_the_golden_rows(installed: Path) -> N
 
 
 @pytest.mark.usefixtures("native")
-def test_score_goes_on_in_threads_after_an_interruption(tmp_path: Path) -> None:
+def test_score_goes_on_in_threads_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tmp_path / "in.csv"
     source.write_text("text\n" + "".join(f'"{TEXTS[i % 3]} {i % 7}"\n' for i in range(4000)))
 
@@ -168,6 +170,10 @@ def test_score_goes_on_in_threads_after_an_interruption(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         scored("three.csv", workers=3, on_progress=stop)
     assert threading.active_count() == threads and not (tmp_path / "three.csv").exists()
+    with monkeypatch.context() as patch:  # another engine may give other bits
+        patch.setattr("edge_lstm_native.__version__", "0.9")
+        with pytest.raises(DataError, match=r"engine was .* and is .edge_lstm_native 0.9"):
+            scored("three.csv", workers=3, resume=True)
     summary = scored("three.csv", workers=3, resume=True)
     assert summary.resumed_at > 0 and summary.workers == 3 and threading.active_count() == threads
     assert (tmp_path / "three.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Model", "kernels"]
+__version__ = "1.0.0.dev0"
 
 
 class Model(_engine.Model):

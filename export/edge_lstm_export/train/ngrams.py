@@ -69,7 +69,7 @@ class Features:
 
     def best(self, vectors: Floats, counts: Matrix, most: int) -> Features:
         """Keep ``most``: the first words and then the pairs that move most logits, by the length of their
-        vectors times the root of their texts. vectors: float32 [n, outputs]; held: float32 [texts, n]."""
+        vectors times the root of their texts. vectors: float32 [n, outputs]; counts: float32 [texts, n]."""
         words = min(self.words, most)
         worth = np.linalg.norm(vectors, axis=1) * np.sqrt(counts.getnnz(axis=0))
         pairs = np.argsort(-worth[self.words :], kind="stable")[: most - words]
@@ -77,7 +77,7 @@ class Features:
         return replace(self, keys=keys, words=words)
 
     def matrix(self, counts: Matrix) -> Matrix:
-        """held: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the fit."""
+        """counts: float32 [texts, n] → float32 [texts, n + m + width], CSR: all columns of the fit."""
         more = [part for part in (self.characters, self.embeddings) if part is not None]
         return sparse.hstack([counts, *(sparse.csr_matrix(counts @ part) for part in more)]).tocsr()
 
