@@ -293,20 +293,38 @@ static int sha256_is(slice data, const unsigned char *digits) {
 /* --- Lower case, as Unicode has it ---------------------------------------------------------------------------- */
 
 /* unicode_table.py writes from here */
-/* Of Unicode 14.0.0. */
-static const char LOWER[] =
-    "~||rN~^~x~sn~^~xN{n~^~v}sN~}~uY}n~}~uK{N~}~tisn~}~sM~o@w~sK}n~}~r{~n{l~ry~N~}~rq~n{p~ro~n~}~rl~N{q~rg~n~}~ra~n}o"
-    "~r_~n{t~r]~n{s~r[~n~}~rW~n{q~rU~n{o~rQ~n{k~rO~n{m~rM~n~}~rE~n{k~rC~n{i~r?~n{h~q}}n~}~qq~n{d~qo~n~}~qk~n{d~qe~n~}"
-    "~qa~n{d~q_~n~}~q\\~N{e~qW~N~}~qO~n{c~qM~n~}~qE~n~}~pu~n~|~ps~n~}~po~n~|~pm~n~}~pi~n~|~pgzn~}~pAzn~}~o[~n~|~oY~N~}"
-    "~oQ~o@_~oO~o?v~oMuN~}~m}~oA@~myzn~}~mI~lVS~mG~n~}~mC~oAa~mA~lVV~l{~n~}~lw~oBA~lu~n}y~ls~n}w~lq|n~}~c]~N~}~cQ~n~}"
-    "~c?~n}J~bq~n~X~bn}n~Y~be~n}~~bb~N~?~b\\vn~^~axzn~^~`_~n~v~`MyN~}~_U~o?z~_O~n~}~_K~o?E~_I~n~}~_D}oA@~^~wN}n~^^oN~^"
-    "~[}vn~}~Ziqn~}~X}~n~o~X{{n~}~X]gN~}~U\\lN~N|y~lMM^|xo~mM^|xc~mM^|a~WE_n|_^|N~v{Z^iom~{YD}om~{N}Yn~}{JA~pu}{I}gN~}"
-    "{Fn{O?F{FN|O?F{En{O?F{EN{O?F{Dn|O?F{DK}O?F{Cn{O?F{Bn{O?F{BN{O?F{An{O?F{AN~O?F{AJ~O@H{AE~o?G{@n}O@T{@e~o?G{@N~O?F"
-    "{@J~O@b{?n~O?F{?j~O@n{?e~o?E{?N~O@~{?J~O@|{?E~o?Gzuq~pt[zui~qA}zug~q@DzuY~n~bzs~wN~nzrw~n~}zYRrN~dy^~gN~Ny[}~n~}"
-    "y[y~qfuy[w~ozdy[u~qfey[o}n~}y[c~qgZy[a~qf{y[_~qg]y[]~qg\\y[Y~n~}y[S~n~}y[B~Qg}yZ}fN~}yWg~N~}yWY~n~}jL}sn~}jJ}xN~}"
-    "jEy{n~}jEYon~}jCK~N~}jCC~wgBjCA|n~}jBg~n~}jBc~ySfjB]~N~}jBQzN~}jAi~yTBjAg~yTMjAe~yTIjAc~yT?jAa~yTBjA]~ySPjA[~ySh"
-    "jAY~ySSjAW~np^jAU{N~}j@u~o?nj@s~yTAj@q~wgvj@o~N~}j@]~n~}j@Q~N~}j?S~n~}_E|rN~^^^~kN~V^Y^mN~V^S^yn~W^SFwn~W^Rf{n~W"
-    "^RV~N~W]Z~en}~[y~oN~^QL~oN~^Av~nN~\\";
+/* Of Unicode 14.0.0. range: first letter (21 bits), step - 1 (1), count - 1 (10). */
+static const struct { uint32_t range; int32_t distance; } LOWER[] = {
+    {0x20819, 32}, {0x60016, 32}, {0x6c006, 32}, {0x80417, 1}, {0x99402, 1}, {0x9cc07, 1}, {0xa5416, 1},
+    {0xbc400, -121}, {0xbcc02, 1}, {0xc0c00, 210}, {0xc1401, 1}, {0xc3400, 206}, {0xc3c00, 1}, {0xc4801, 205},
+    {0xc5c00, 1}, {0xc7400, 79}, {0xc7c00, 202}, {0xc8400, 203}, {0xc8c00, 1}, {0xc9c00, 205}, {0xca400, 207},
+    {0xcb400, 211}, {0xcbc00, 209}, {0xcc400, 1}, {0xce400, 211}, {0xcec00, 213}, {0xcfc00, 214}, {0xd0402, 1},
+    {0xd3400, 218}, {0xd3c00, 1}, {0xd4c00, 218}, {0xd6400, 1}, {0xd7400, 218}, {0xd7c00, 1}, {0xd8801, 217},
+    {0xd9c01, 1}, {0xdbc00, 219}, {0xdc400, 1}, {0xde400, 1}, {0xe2400, 2}, {0xe2c00, 1}, {0xe3c00, 2},
+    {0xe4400, 1}, {0xe5400, 2}, {0xe5c08, 1}, {0xef408, 1}, {0xf8c00, 2}, {0xf9401, 1}, {0xfb400, -97},
+    {0xfbc00, -56}, {0xfc413, 1}, {0x110400, -130}, {0x111408, 1}, {0x11d400, 10795}, {0x11dc00, 1},
+    {0x11ec00, -163}, {0x11f400, 10792}, {0x120c00, 1}, {0x121c00, -195}, {0x122400, 69}, {0x122c00, 71},
+    {0x123404, 1}, {0x1b8401, 1}, {0x1bb400, 1}, {0x1bfc00, 116}, {0x1c3400, 38}, {0x1c4002, 37}, {0x1c6400, 64},
+    {0x1c7001, 63}, {0x1c8810, 32}, {0x1d1808, 32}, {0x1e7c00, 8}, {0x1ec40b, 1}, {0x1fa400, -60}, {0x1fbc00, 1},
+    {0x1fcc00, -7}, {0x1fd400, 1}, {0x1fe802, -130}, {0x20000f, 80}, {0x20801f, 32}, {0x230410, 1}, {0x24541a, 1},
+    {0x260400, 15}, {0x260c06, 1}, {0x26842f, 1}, {0x298825, 48}, {0x850025, 7264}, {0x863c00, 7264},
+    {0x866c00, 7264}, {0x9d004f, 38864}, {0x9f8005, 8}, {0xe4802a, -3008}, {0xe5e802, -3008}, {0xf0044a, 1},
+    {0xf4f400, -7615}, {0xf5042f, 1}, {0xf84007, -8}, {0xf8c005, -8}, {0xf94007, -8}, {0xf9c007, -8},
+    {0xfa4005, -8}, {0xfacc03, -8}, {0xfb4007, -8}, {0xfc4007, -8}, {0xfcc007, -8}, {0xfd4007, -8}, {0xfdc001, -8},
+    {0xfdd001, -74}, {0xfde400, -9}, {0xfe4003, -86}, {0xfe6400, -9}, {0xfec001, -8}, {0xfed001, -100},
+    {0xff4001, -8}, {0xff5001, -112}, {0xff6400, -7}, {0xffc001, -128}, {0xffd001, -126}, {0xffe400, -9},
+    {0x1093400, -7517}, {0x1095400, -8383}, {0x1095c00, -8262}, {0x1099400, 28}, {0x10b000f, 16}, {0x10c1c00, 1},
+    {0x125b019, 26}, {0x160002f, 48}, {0x1630400, 1}, {0x1631400, -10743}, {0x1631c00, -3814}, {0x1632400, -10727},
+    {0x1633c02, 1}, {0x1636c00, -10780}, {0x1637400, -10749}, {0x1637c00, -10783}, {0x1638400, -10782},
+    {0x1639400, 1}, {0x163ac00, 1}, {0x163f001, -10815}, {0x1640431, 1}, {0x1675c01, 1}, {0x1679400, 1},
+    {0x5320416, 1}, {0x534040d, 1}, {0x5391406, 1}, {0x539941e, 1}, {0x53bcc01, 1}, {0x53bec00, -35332},
+    {0x53bf404, 1}, {0x53c5c00, 1}, {0x53c6c00, -42280}, {0x53c8401, 1}, {0x53cb409, 1}, {0x53d5400, -42308},
+    {0x53d5c00, -42319}, {0x53d6400, -42315}, {0x53d6c00, -42305}, {0x53d7400, -42308}, {0x53d8400, -42258},
+    {0x53d8c00, -42282}, {0x53d9400, -42261}, {0x53d9c00, 928}, {0x53da407, 1}, {0x53e2400, -48},
+    {0x53e2c00, -42307}, {0x53e3400, -35384}, {0x53e3c01, 1}, {0x53e8400, 1}, {0x53eb401, 1}, {0x53fac00, 1},
+    {0x7f90819, 32}, {0x8200027, 40}, {0x8258023, 40}, {0x82b800a, 39}, {0x82be00e, 39}, {0x82c6006, 39},
+    {0x82ca001, 39}, {0x8640032, 64}, {0x8c5001f, 32}, {0xb72001f, 32}, {0xf480021, 34},
+};
 static const char AROUND_SIGMA[] =
     "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDoe@ky@g@mc"
     "eCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBgegiFceoioigmkeBwik"
@@ -324,24 +342,16 @@ static const char AROUND_SIGMA[] =
     "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
 /* to here */
 
-/* Return a range of letters, seven digits of six bits, which are the characters from ~ down. From the highest bit: the
- * first letter, step - 1 (1 bit), the number of letters - 1 (7), distance of the lower case + 65536 (17). */
-static uint64_t letters(size_t i) {
-    uint64_t bits = 0;
-    for (const char *at = LOWER + 7 * i, *end = at + 7; at < end; at++) bits = bits << 6 | (uint64_t)('~' - *at);
-    return bits;
-}
-
 static uint32_t lower(uint32_t c) {
-    size_t low = 0, high = sizeof LOWER / 7;
+    size_t low = 0, high = sizeof LOWER / sizeof *LOWER;
     while (low < high) { /* how many ranges begin at or before c */
         size_t middle = (low + high) / 2;
-        if (letters(middle) >> 25 <= c) low = middle + 1;
+        if (LOWER[middle].range >> 11 <= c) low = middle + 1;
         else high = middle;
     }
-    uint64_t range = low ? letters(low - 1) : 0;
-    uint32_t away = c - (uint32_t)(range >> 25), step = (range >> 24 & 1) + 1;
-    return low && away % step == 0 && away / step <= (range >> 17 & 127) ? c + (uint32_t)(range & 0x1FFFF) - 65536 : c;
+    if (!low--) return c;
+    uint32_t range = LOWER[low].range, away = c - (range >> 11), step = (range >> 10 & 1) + 1;
+    return away % step == 0 && away / step <= (range & 1023) ? c + (uint32_t)LOWER[low].distance : c;
 }
 
 /* What a character is to a capital sigma beside it. Each run of code points is the number 4 * its length + this, in
@@ -1442,25 +1452,31 @@ enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, pl
 #include <cpuid.h>
 #include <immintrin.h>
 #define ANY(v) _mm_movemask_epi8((__m128i)(v))
+#define HALF(v, i) (i ? _mm_cvtps_pd(_mm_movehl_ps((__m128)(v), (__m128)(v))) : _mm_cvtps_pd((__m128)(v)))
+#define LOW_BITS(a, b) _mm_shuffle_ps((__m128)(a), (__m128)(b), _MM_SHUFFLE(2, 0, 2, 0))
+#define TO_FLOATS(a, b) _mm_movelh_ps(_mm_cvtpd_ps((__m128d)(a)), _mm_cvtpd_ps((__m128d)(b)))
 #elif defined __wasm_simd128__
 #include <wasm_simd128.h>
 #define ANY(v) wasm_v128_any_true((v128_t)(v))
+#define HALF(v, i) wasm_f64x2_promote_low_f32x4(i ? wasm_i64x2_shuffle((v128_t)(v), (v128_t)(v), 1, 1) : (v128_t)(v))
+#define LOW_BITS(a, b) wasm_i32x4_shuffle((v128_t)(a), (v128_t)(b), 0, 2, 4, 6)
+#define TO_FLOATS(a, b) \
+    wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero((v128_t)(a)), wasm_f32x4_demote_f64x2_zero((v128_t)(b)), 0, 2)
 #endif
 #ifdef ANY
 /* multiply_add in four lanes where the machine has no fused one; each lane alone where a double lies in the middle. */
 typedef float four_floats __attribute__((vector_size(16)));
 typedef int32_t four_ints __attribute__((vector_size(16)));
-typedef double four_doubles __attribute__((vector_size(32)));
-typedef int64_t four_longs __attribute__((vector_size(32)));
-#define WIDE(v) __builtin_convertvector((four_floats)(v), four_doubles)
+typedef double two_doubles __attribute__((vector_size(16)));
+#define SUM(i) ((two_doubles)HALF(a, i) * (two_doubles)HALF(b, i) + (two_doubles)HALF(c, i))
 FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
-    four_doubles sum = WIDE(a) * WIDE(b) + WIDE(c);
-    four_ints middle = IS_MIDDLE(__builtin_convertvector((four_longs)sum, four_ints));
-    four_floats rounded = __builtin_convertvector(sum, four_floats);
-    if (ANY(middle))
+    two_doubles low = SUM(0), high = SUM(1);
+    four_floats rounded = (four_floats)TO_FLOATS(low, high);
+    if (ANY(IS_MIDDLE((four_ints)LOW_BITS(low, high))))
         for (int i = 0; i < 4; i++) rounded[i] = multiply_add(a[i], b[i], c[i]);
     return rounded;
 }
+#undef SUM
 #endif
 
 #if defined __GNUC__ && defined __SSE2__

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
+from textwrap import wrap
 
 SOURCE = Path(__file__).parents[2] / "engine" / "edge_lstm.c"
 BEGIN, END = "/* unicode_table.py writes from here */\n", "/* to here */\n"
@@ -41,25 +42,22 @@ def digits(number: int) -> str:
     return text
 
 
-def packed(first: int, count: int, step: int, distance: int) -> str:
-    """A range in seven digits of six bits, as characters from ~ down: see letters in edge_lstm.c."""
-    bits = ((first << 1 | step - 1) << 7 | count - 1) << 17 | distance + 0x10000
-    return "".join(chr(126 - (bits >> place & 63)) for place in range(36, -1, -6))
-
-
 def table() -> str:
     """The C source of both tables."""
     ranges = list(lower_ranges())
     assert all(a[0] < b[0] for a, b in pairwise(ranges)), "ranges overlap"
     runs = [4 * len(list(run)) + kind for kind, run in groupby(map(around_sigma, EVERY))]
-    source = f"/* Of Unicode {unicodedata.unidata_version}. */\n"
-    for name, parts in (("LOWER", [packed(*r) for r in ranges]), ("AROUND_SIGMA", map(digits, runs))):
-        text = "".join(parts)
-        assert "??" not in text, "it might be a trigraph"
-        lines = [text[i : i + 112].replace("\\", "\\\\") for i in range(0, len(text), 112)]
-        quoted = "\n".join('    "' + line.replace('"', '\\"') + '"' for line in lines)
-        source += f"static const char {name}[] =\n{quoted};\n"
-    return source
+    lower = ", ".join(f"{{0x{first << 11 | s - 1 << 10 | n - 1:x},\xa0{d}}}" for first, n, s, d in ranges)
+    version, indent = unicodedata.unidata_version, " " * 4
+    source = f"/* Of Unicode {version}. range: first letter (21 bits), step - 1 (1), count - 1 (10). */\n"
+    source += "static const struct { uint32_t range; int32_t distance; } LOWER[] = {\n"
+    wrapped = wrap(lower, 116, initial_indent=indent, subsequent_indent=indent)
+    source += "\n".join(wrapped).replace("\xa0", " ")
+    text = "".join(map(digits, runs))
+    assert "??" not in text, "it might be a trigraph"
+    lines = [text[i : i + 112].replace("\\", "\\\\") for i in range(0, len(text), 112)]
+    quoted = "\n".join('    "' + line.replace('"', '\\"') + '"' for line in lines)
+    return f"{source},\n}};\nstatic const char AROUND_SIGMA[] =\n{quoted};\n"
 
 
 if __name__ == "__main__":
