@@ -66,7 +66,8 @@ def added(texts: Sequence[str], vectors: Floats, pretrained: PretrainedWords) ->
     """Return what each word adds to the vectors of texts: float32 [words, WIDTH], longer the surer it is."""
     words = pretrained.words
     place = {word: i for i, word in enumerate(words)}
-    weights = pretrained.embeddings(words, FIRST_WORD_ID + len(words)).weights[FIRST_WORD_ID:]
+    weighted = pretrained.embeddings(words, FIRST_WORD_ID + len(words)).weighted[FIRST_WORD_ID:]
+    weights = np.linalg.norm(weighted, axis=1)  # the vectors are of length 1
     rows, columns, values = [], [], []
     for row, text in enumerate(texts):
         in_text = [place[word] for word in re.findall("[a-z]+", text.lower()) if word in place]

@@ -20,7 +20,7 @@ from edge_lstm_export.train.teachers.base import (
     stacking_weights,
 )
 from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.load import sentiment_improves
+from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
 from edge_lstm_export.train.teachers.sentiment import sentiment_teacher
 from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
@@ -56,6 +56,9 @@ class Known(Teacher):
 
     answers: Any
     name: str = "known"
+
+    def read(self, texts: Any) -> None:
+        pass
 
     def fit(self, rows: Any, labels: Any) -> Any:
         return lambda asked: self.answers[asked]
@@ -211,3 +214,21 @@ def test_it_makes_few_rows_a_better_model_and_its_words_come_in() -> None:
         assert ("sentiment model" in known) == expected
         assert ("mediocre" in trained.checkpoint.tokenizer.words) == expected
         assert (trained.checkpoint.training["data"]["augmented_texts"] > 0) == expected
+
+
+def test_what_the_network_cannot_learn_asks_for_texts_without_labels() -> None:
+    texts = [f"entry{i} of number{i}" for i in range(40)]  # no word says anything of another text
+    truth = np.random.default_rng(0).permutation(np.arange(40) % 2)
+
+    class Knowing(Teachers):
+        def load(self) -> list[Teacher]:
+            return [Known(np.tile(one_hot(truth) * np.float32(9), (200, 1)))]
+
+    data = dataset([(text, "ab"[label]) for text, label in zip(texts, truth)])
+    plan = make_plan(facts_of(data), Asked("tiny", "none", epochs=1))
+    known = Knowing(plan, data.labels)
+    remark = "the teachers reach an accuracy of 100.0%, the network "
+    assert any(line.startswith(remark) for line in fit(data, plan, teachers=known).remarks)
+    log = tuple(f"entry{i}" for i in range(40))
+    with_log = fit(data, replace(plan, unlabelled=40), unlabelled=log, teachers=known)
+    assert not any(line.startswith(remark) for line in with_log.remarks)

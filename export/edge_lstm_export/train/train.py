@@ -38,6 +38,8 @@ from edge_lstm_export.train.teachers.transformer import classifier_labels
 from edge_lstm_export.train.vocabulary import unknown_share
 from edge_lstm_export.train.warnings import result_warnings
 
+LOST_BY_NETWORK = 0.03  # of the teachers' accuracy: then texts without labels are asked for
+
 
 @dataclass(frozen=True)
 class Result:
@@ -113,7 +115,7 @@ def fit(
         f"teacher {name} not used: cross-validated accuracy {with_it:.1%} with it, {without:.1%} without"
         for name, with_it, without in (parts.predictions.dropped if parts.predictions else ())
     )
-    remarks = (*left_out, *result_warnings(calibration.scores))
+    remarks = (*left_out, *_not_passed_on(parts, calibration.scores), *result_warnings(calibration.scores))
     return Result(checkpoint, loop, calibration.scores, test, remarks)
 
 
@@ -152,6 +154,17 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
         curve = replace(curve, unfamiliar=unfamiliar)
     measured = calibrate.score(logits, labels, parts.dataset.labels, thresholds)
     return Calibration(stack, temperature, measured, curve, thresholds)
+
+
+def _not_passed_on(parts: Parts, scores: Scores | SetScores | None) -> Iterator[str]:
+    """Yield what to do where the teachers know more than the network learnt from them."""
+    teachers = parts.predictions
+    if teachers is None or scores is None or (parts.pool_fold < 0).any():
+        return
+    reached = scores.subset_accuracy if isinstance(scores, SetScores) else scores.accuracy
+    if teachers.accuracy - reached >= LOST_BY_NETWORK:
+        rates = f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
+        yield f"{rates}: give texts without labels (--unlabelled), from which it learns what they know"
 
 
 def _provenance(
