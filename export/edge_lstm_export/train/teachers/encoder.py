@@ -104,7 +104,7 @@ def fine_tune(
     lengths = np.array([min(len(ids), longest) for ids in pieces], np.int64)
     steps = max(FEWEST_STEPS, PASSES * math.ceil(len(texts) / BATCH))
     steps = min(steps, math.ceil(MOST_PIECES / (BATCH * max(1.0, float(lengths.mean())))))
-    optimizer = torch.optim.AdamW(_parameters(model), betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(_parameters(model), betas=(0.9, 0.98), fused=True)
     warmup = max(1, round(WARMUP * steps))
     schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup) * (1 - step / steps))
     targets = torch.from_numpy(labels.astype(np.float32))
