@@ -248,6 +248,7 @@ OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
 # most of one row.
 AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
+ENOUGH_UNLABELLED = 1_000  # an encoder that labels so many real texts needs no made ones
 BAYES, EMBEDDINGS = 0.5, 1.5  # what naive Bayes and the meaning of a text count beside the n-grams' SVMs
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
 
@@ -323,12 +324,14 @@ def _word_table(facts: Facts, experts: list[str]) -> WordTable:
 
 
 def _augmentation(facts: Facts, experts: list[str]) -> int:
-    """Texts are made where a teacher knows more than the rows do."""
+    """Texts are made where a teacher knows more than the rows do; an encoder labels real ones, if any."""
     if not experts or facts.rows > MOST_TO_AUGMENT or facts.kind == "long":
         return 0
-    few, many_labels = facts.rows < FEW_ROWS, facts.kind == "many labels"
-    texts = AUGMENTED_MANY_LABELS if many_labels and few and not facts.unlabelled else AUGMENTED
-    if not few and not many_labels and experts[-1] != SENTIMENT and not facts.unlabelled:
+    few, many_labels, encoder = facts.rows < FEW_ROWS, facts.kind == "many labels", experts[-1] != SENTIMENT
+    if encoder and few and facts.unlabelled >= ENOUGH_UNLABELLED:
+        return 0
+    texts = AUGMENTED_MANY_LABELS if many_labels and few else AUGMENTED
+    if encoder and not few and not many_labels and not facts.unlabelled:
         texts = AUGMENTED_ENCODER
     fewest = int(np.clip(MOST_TO_AUGMENT // max(1, facts.rows), 1, 3))
     return int(np.clip(texts // max(1, facts.rows), fewest, MOST_OF_A_ROW))
