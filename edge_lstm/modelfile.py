@@ -17,6 +17,7 @@ import math
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,16 @@ class ModelFile:
 def embedded_model() -> Path:
     """Path of the model that is installed with the package."""
     return Path(__file__).parent / "models" / "sentiment.int8.onnx"
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Names that tell model files apart: each file's, with as many folders before it as that takes."""
+    names: list[str] = []
+    for depth in range(1, max(len(path.parts) for path in paths) + 2):  # "." has no parts
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def read_file(path: Path) -> bytes:

@@ -214,6 +214,11 @@ def _bar_in_code(code: re.Match[str]) -> str:
     return f"<code>{html.escape(code[1], quote=False)}</code>".replace("\\|", "&#124;")
 
 
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """MkDocs: a page's HTML. Options are marked, which the style keeps on one line."""
+    return re.sub(r"<code>(--?[a-z-]+)</code>", r'<code class="option">\1</code>', content)
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """MkDocs: a page's text before it becomes HTML."""
     name = page.file.src_uri
