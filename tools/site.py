@@ -21,7 +21,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "export")]
 
-import edge_lstm_export  # noqa: E402, F401 - both from this checkout: MkDocs takes the folders off the path again
+# Both from this checkout: MkDocs takes the folders off the path again.
+from edge_lstm_export.cli.quickstart import SENTENCES  # noqa: E402
 
 import edge_lstm  # noqa: E402
 from edge_lstm import cli  # noqa: E402
@@ -204,7 +205,8 @@ def on_files(files: Any, config: Any) -> Any:
 
     for name, make in PAGES.items():
         files.append(File.generated(config, name, content=make()))
-    files.append(File.generated(config, LIVE_PAGE, content=build_page(open_model())))
+    live_page = build_page(open_model(), "Film reviews", SENTENCES)
+    files.append(File.generated(config, LIVE_PAGE, content=live_page))
     for name in (*MEASURED, *PICTURES):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
