@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model_files import DATA, entry, sealed
 
 from edge_lstm.errors import NotAModelFileError
-from edge_lstm.modelfile import describe, open_model, parse_model
+from edge_lstm.modelfile import describe, open_model, parse_model, short_names
 
 HERE = Path("model.onnx")
 
@@ -35,3 +35,15 @@ def test_the_digest_is_what_the_documentation_says() -> None:
 def test_any_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(NotAModelFileError):
         parse_model(data, HERE)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["out/a.onnx", "b.onnx"], ["a.onnx", "b.onnx"]),
+        (["x/1/m.onnx", "x/2/m.onnx"], ["1/m.onnx", "2/m.onnx"]),
+        (["m.onnx", "x/m.onnx"], ["m.onnx", "x/m.onnx"]),
+    ],
+)
+def test_models_of_one_file_name_are_told_apart_by_their_folders(paths: list[str], names: list[str]) -> None:
+    assert short_names(list(map(Path, paths))) == names
