@@ -248,7 +248,7 @@ def cold_starts(
 def table(report: Json) -> str:
     """Return the table, the tools that are missing, and what was measured, as Markdown."""
     sets, before, after = report["sets"], report["conditions"]["before"], report["conditions"]["after"]
-    heads = ("tool", *sets, "installed", "model", "cold start", "one text", "in batches of 32, per second")
+    heads = ("tool", *sets, "installed", "model", "cold start", "one text", "texts/s in batches")
     parts = [markdown_table(heads, map(_row, report["tools"]))]
     parts += [f"Left out: {name} ({reason})." for name, reason in report["skipped"].items()]
     about = (f"{of} ({s['test_texts']:,} test texts, {s['labels']} labels)" for of, s in sets.items())
@@ -265,16 +265,16 @@ def _row(tool: Json) -> list[str]:
     return [
         tool["name"],
         *(f"{100 * share:.1f}" for share in tool["accuracy"].values()),
-        _kilobytes(tool["installed_bytes"]),
-        _kilobytes(statistics.mean(tool["model_bytes"].values())),
+        _size(tool["installed_bytes"]),
+        _size(statistics.mean(tool["model_bytes"].values())),
         f"{tool['cold_start_ms']:,.0f} ms",
         f"{tool['alone_us']:,.0f} µs",
         f"{tool['per_second']:,.0f}",
     ]
 
 
-def _kilobytes(count: float) -> str:
-    return f"{count / 1000:,.0f} kB"
+def _size(count: float) -> str:
+    return f"{count / 1e3:,.0f} kB" if count < 1e6 else f"{count / 1e6:.3g} MB"
 
 
 def write(report: Json, results: Path = RESULTS, page: Path = PAGE) -> None:

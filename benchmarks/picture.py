@@ -26,7 +26,10 @@ def comparison(report: Json) -> str:
         axes.annotate(str(number), (time, share), ha="center", va="center", fontsize=8)
     axes.set(xscale="log", xlabel="median time, µs (logarithmic)", ylabel="accuracy, %")
     axes.margins(0.1)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9, markerscale=0.5)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    place = {"loc": "upper center", "bbox_to_anchor": (0.46, -0.14), "ncols": 2}
+    axes.legend(frameon=False, fontsize=8, markerscale=0.5, columnspacing=1, **place)
+    figure.set_size_inches(6.4, 5.4)  # text that can be read at a phone's width
     return _svg(figure)
 
 

@@ -66,7 +66,11 @@ h3 {{ font-size: 1rem; margin: 18px 0 4px; }}
 p {{ margin: 4px 0 10px; max-width: 75ch; }}
 .muted, figcaption, footer {{ color: var(--muted); font-size: 0.87rem; }}
 footer {{ margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px; overflow-wrap: anywhere; }}
-.wide {{ overflow-x: auto; }} /* what is wider than a phone scrolls by itself, not the page */
+/* What is wider than a phone scrolls by itself, not the page; a shadow at its edge says so. */
+.wide {{ overflow-x: auto; background:
+  linear-gradient(to left, var(--paper) 50%, transparent) right / 3rem 100% no-repeat local,
+  linear-gradient(to left, var(--muted), transparent) right / 0.5rem 100% no-repeat scroll; }}
+td:has(.swatch) {{ white-space: nowrap; }}
 table {{ border-collapse: collapse; margin: 8px 0 14px; width: 100%; }}
 th, td {{ text-align: left; padding: 5px 12px 5px 0; vertical-align: top; }}
 th, td {{ border-bottom: 1px solid var(--line); }}

@@ -92,14 +92,6 @@ def confusion_matrix(truth: Ints, predicted: Ints, labels: int) -> npt.NDArray[n
     return cells.reshape(labels, labels).astype(np.int64)
 
 
-def label_scores(confusion: npt.NDArray[np.int64], names: tuple[str, ...]) -> tuple[LabelScores, ...]:
-    """Precision, recall and F1 of each label, from :func:`confusion_matrix`."""
-    counts = zip(
-        confusion.diagonal().tolist(), confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
-    )
-    return tuple(LabelScores.of(name, *of_label) for name, of_label in zip(names, counts))
-
-
 def macro_f1(rows: Sequence[LabelScores]) -> float:
     """Mean F1 of the labels that occur, in the data or in the answers; a rare one counts as much as a
     frequent one."""

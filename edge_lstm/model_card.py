@@ -1,5 +1,5 @@
-"""A model card: what a model file says of itself, as Markdown with the front matter that the Hugging Face hub
-reads (https://huggingface.co/docs/hub/model-cards).
+"""What a model file says of itself: a model card in Markdown, with the front matter that the Hugging Face hub
+reads (https://huggingface.co/docs/hub/model-cards), and a CycloneDX bill of materials.
 
 Everything comes from the file's metadata. That part of it is for people and is not checked when the file is
 opened, so a value that is missing, or is not what it should be, is left out.
@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from edge_lstm._version import __version__
 from edge_lstm.modelfile import ModelFile, embedded_model
 from edge_lstm.printable import listed, printable, shorten
 
@@ -64,6 +65,42 @@ def model_card(model: ModelFile) -> str:
         file=_code(model.path.name),
         answer="labels" if model.thresholds else "label",
     )
+
+
+def bill_of_materials(model: ModelFile) -> dict[str, Any]:
+    """The CycloneDX 1.6 ML-BOM of a model file (https://cyclonedx.org/docs/1.6/json/), plain values for JSON.
+    Without a time or a serial number: the same file gives the same one."""
+    sha256, data = model.sha256(), _part(model.training, "data")
+    measured_in = ", float32" if model.quantization else ""
+    parameters = {
+        "approach": {"type": "supervised"},
+        "task": "text-classification",
+        "architectureFamily": "LSTM",
+        "datasets": [{"type": "dataset", "name": str(data["name"])}] if data.get("name") else [],
+        "inputs": [{"format": "text"}],
+        "outputs": [{"format": "label"}],
+    }
+    metrics = [
+        {"type": key, "value": str(scores[key]), "slice": f"{title}{measured_in}"}
+        for title, scores in _measured(model).items()
+        for key in _score_keys(model)
+        if _is_number(scores.get(key))
+    ]
+    made = {f"made with {name}": text for name, text in _part(model.training, "versions").items()}
+    facts = {"precision": model.precision, "bytes": len(model.data), "data sha256": data.get("sha256")}
+    properties = [*(("label", label) for label in model.labels), *{**facts, **made}.items()]
+    component = {
+        "type": "machine-learning-model",
+        "name": model.path.name,
+        "version": sha256[:12],
+        "hashes": [{"alg": "SHA-256", "content": sha256}],
+        "licenses": [{"license": {"id": "MIT"}}] if model.path == embedded_model() else [],
+        "modelCard": {"modelParameters": parameters, "quantitativeAnalysis": {"performanceMetrics": metrics}},
+        "properties": [{"name": f"edge-lstm:{k}", "value": str(v)} for k, v in properties if v is not None],
+    }
+    tool = {"type": "application", "name": "edge-lstm", "version": __version__}
+    metadata = {"tools": {"components": [tool]}, "component": component}
+    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": metadata}
 
 
 def accuracy_line(model: ModelFile) -> str:

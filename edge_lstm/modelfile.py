@@ -17,6 +17,7 @@ import math
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,16 @@ class ModelFile:
 def embedded_model() -> Path:
     """Path of the model that is installed with the package."""
     return Path(__file__).parent / "models" / "sentiment.int8.onnx"
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Names that tell model files apart: each file's, with as many folders before it as that takes."""
+    names: list[str] = []
+    for depth in range(1, max(len(path.parts) for path in paths) + 2):  # "." has no parts
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def read_file(path: Path) -> bytes:
@@ -275,15 +286,6 @@ def _check_input(graph: onnx_file.Graph, path: Path) -> int:
 def describe(model: ModelFile) -> dict[str, Any]:
     """Everything the file says of itself, as plain values: the answer of ``edge-lstm inspect --json``."""
     graph = onnx_file.parse_graph(model.onnx.graph)
-    constants = {tensor.name: tensor for tensor in graph.initializers}
-    operators: Counter[str] = Counter()
-    by_operator: Counter[str] = Counter()
-    for node in graph.nodes:
-        name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-        operators[name] += 1
-        # A constant that several nodes read is counted at the first.
-        by_operator[name] += sum(constants.pop(i).nbytes for i in node.inputs if i in constants)
-    metadata_bytes = sum(len(k.encode()) + len(v.encode()) for k, v in model.onnx.metadata.items())
     return {
         **model.facts(),
         "format": int(model.onnx.metadata[KEY_FORMAT]),
@@ -300,11 +302,7 @@ def describe(model: ModelFile) -> dict[str, Any]:
         "quantization": model.quantization,
         "golden_rows": len(model.golden),
         **({"abstention": _abstention(model.abstention)} if model.abstention else {}),
-        "operators": [
-            {"operator": name, "count": operators[name], "bytes": by_operator[name]}
-            for name in sorted(operators, key=lambda n: (-by_operator[n], n))
-        ],
-        "metadata_bytes": metadata_bytes,
+        "operators": Counter(f"{node.domain}.{node.op_type}".lstrip(".") for node in graph.nodes),
     }
 
 

@@ -18,6 +18,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 # Files that a wheel without an error can lack.
 NEEDED = (
     "edge_lstm/py.typed",
@@ -64,7 +65,7 @@ def install(dist: Path, root: Path = ROOT) -> None:
         with tempfile.TemporaryDirectory() as folder:
             _run(sys.executable, "-m", "venv", folder)
             scripts = Path(folder) / ("Scripts" if sys.platform == "win32" else "bin")
-            _run(str(scripts / "python"), "-m", "pip", "install", "--quiet", str(package.resolve()))
+            _run(str(scripts / "python"), *PIP, str(package.resolve()))
             command = shutil.which("edge-lstm", path=str(scripts))
             if command is None:
                 sys.exit(f"error: {package.name} installs no command edge-lstm")

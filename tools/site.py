@@ -21,7 +21,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "export")]
 
-import edge_lstm_export  # noqa: E402, F401 - both from this checkout: MkDocs takes the folders off the path again
+# Both from this checkout: MkDocs takes the folders off the path again.
+from edge_lstm_export.cli.quickstart import SENTENCES  # noqa: E402
 
 import edge_lstm  # noqa: E402
 from edge_lstm import cli  # noqa: E402
@@ -204,7 +205,8 @@ def on_files(files: Any, config: Any) -> Any:
 
     for name, make in PAGES.items():
         files.append(File.generated(config, name, content=make()))
-    files.append(File.generated(config, LIVE_PAGE, content=build_page(open_model())))
+    live_page = build_page(open_model(), "Film reviews", SENTENCES)
+    files.append(File.generated(config, LIVE_PAGE, content=live_page))
     for name in (*MEASURED, *PICTURES):
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     return files
@@ -212,6 +214,11 @@ def on_files(files: Any, config: Any) -> Any:
 
 def _bar_in_code(code: re.Match[str]) -> str:
     return f"<code>{html.escape(code[1], quote=False)}</code>".replace("\\|", "&#124;")
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """MkDocs: a page's HTML. Options are marked, which the style keeps on one line."""
+    return re.sub(r"<code>(--?[a-z-]+)</code>", r'<code class="option">\1</code>', content)
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:

@@ -47,7 +47,9 @@ MistakesOption = Annotated[
 LabelMapOption = Annotated[
     str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")
 ]
-_FOREIGN = "Texts, as score reads them, that belong to none of the labels: how well are they told apart?"
+_FOREIGN = (
+    "Texts that belong to none of the labels, in any format of score: report how well they are told apart."
+)
 ForeignOption = Annotated[Path | None, option("FILE", _FOREIGN, "--foreign")]
 SplitOption = Annotated[
     str | None, option("NAME", "Split of a source that has splits.  [default: test]", "--split")

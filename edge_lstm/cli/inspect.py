@@ -25,28 +25,30 @@ ModelArgument = Annotated[
 CardOption = Annotated[
     bool, option(None, "Print a model card in Markdown, for the Hugging Face hub.", "--card")
 ]
+BomOption = Annotated[bool, option(None, "Print a bill of materials, CycloneDX 1.6 in JSON.", "--bom")]
 
 
-def command(model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False) -> None:
+def command(
+    model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False, bom: BomOption = False
+) -> None:
     """Show what a model file contains: labels, accuracy, size, vocabulary, abstention; with --json, all its
     metadata. For a checkpoint (.safetensors), show the plan and the network.
     """
+    from edge_lstm.model_card import bill_of_materials, model_card
     from edge_lstm.modelfile import describe, open_model
 
-    if card and as_json:
-        raise DataError("--card and --json exclude each other; give one of them")
+    if as_json + card + bom > 1:
+        raise DataError("--json, --card and --bom exclude each other; give one of them")
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
-        if card:
+        if card or bom:
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
         _show_checkpoint(model)
         return
     opened = open_model(model)
     if card:
-        from edge_lstm.model_card import model_card
-
         print(model_card(opened), end="")
-    elif as_json:
-        print(to_json(describe(opened), indent=2))
+    elif as_json or bom:
+        print(to_json(bill_of_materials(opened) if bom else describe(opened), indent=2))
     else:
         for name, text in overview(opened).items():
             print(wrapped(text, name=name, indent=14))

@@ -28,8 +28,8 @@ _ABSTAIN = (
     "[default: the model file's]"
 )
 _UNFAMILIAR = (
-    "Give texts unlike those that the model learnt from the status unfamiliar, and at most this share of the "
-    "others, such as 0.05. The label stays."
+    "Mark texts unlike the training texts with the status unfamiliar, and at most this share of the others, "
+    "such as 0.05. The label stays."
 )
 _REPORT = "Write a report as one HTML page."
 _SEPARATOR = "Separator of several labels per text, as | in joy|anger; lists and several __label__ need none."

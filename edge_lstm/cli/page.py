@@ -14,10 +14,10 @@ from edge_lstm.printable import printable
 
 PageOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Page to write.")]
 TitleOption = Annotated[
-    str | None, typer.Option("--title", help="Heading of the page.", show_default="the model file's name")
+    str | None, typer.Option("--title", metavar="TEXT", help="Heading.  [default: the model file's name]")
 ]
 ExampleOption = Annotated[
-    list[str] | None, typer.Option("--example", metavar="TEXT", help="A text to try; repeat it for more.")
+    list[str] | None, typer.Option("--example", metavar="TEXT", help="Text to try; repeatable.")
 ]
 
 

@@ -21,7 +21,7 @@ from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
 TextsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="TEXT", help="Texts.  [default: lines of standard input]")
+    list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts.  [default: lines of standard input]")
 ]
 
 

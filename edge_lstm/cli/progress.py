@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edge_lstm.signals import held
 
-if TYPE_CHECKING:
-    from edge_lstm.scoring import Progress
-
 _AFTER_SECONDS = 0.5  # what is done by then needs no bar, nor the time that rich takes to be imported
 SILENCE_SECONDS = 2.0  # through a pipe; longer work says what it does
-_LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
+LINE_SECONDS = 30.0  # between the lines of a run that nobody watches
 
 
 class Bar:
@@ -38,7 +35,7 @@ class Bar:
         if time.monotonic() < self._from:
             return
         if not self.is_shown:
-            self._from = time.monotonic() + _LINE_SECONDS
+            self._from = time.monotonic() + LINE_SECONDS
             part = "" if fraction is None else f"{fraction:.0%}: "
             print(f"{part}{text}", file=sys.stderr, flush=True)
             return
@@ -71,19 +68,6 @@ class ProgressBar(Bar):
         self._done += count
         text = f"{self._label}  {self._done:,} of {self._total:,}"
         self.draw(text, self._done / self._total if self._total else None)
-
-
-class ScoreProgress(Bar):
-    """Rows, speed and errors of a scoring run: a bar, or a line each half minute."""
-
-    def __init__(self) -> None:
-        super().__init__(_LINE_SECONDS)
-
-    def show(self, progress: Progress) -> None:
-        """Shows how far the run is."""
-        counts, fraction = progress.summary, progress.fraction
-        text = f"{counts.rows:,} rows, {counts.rows_per_second:,.0f} rows/s, {counts.errors:,} errors"
-        self.draw(text, fraction)
 
 
 def duration(seconds: float) -> str:

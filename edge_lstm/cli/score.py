@@ -25,7 +25,7 @@ from edge_lstm.cli.options import (
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
-    from edge_lstm.scoring import RunOptions, Summary
+    from edge_lstm.scoring import Progress, RunOptions, Summary
 
 EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
@@ -153,13 +153,18 @@ def _check_run(inputs: list[str], output: str | None, engine: str | None, run: R
 def _score(
     inputs: list[str], output: str | None, work: dict[str, Any], engine: str | None, *, quiet: bool
 ) -> Summary:
-    from edge_lstm.cli.progress import ScoreProgress
+    from edge_lstm.cli.progress import LINE_SECONDS, Bar
     from edge_lstm.scoring import score_files
     from edge_lstm.signals import exit_code
 
+    def show(progress: Progress) -> None:
+        rows, errors = progress.summary.rows, progress.summary.errors
+        text = f"{rows:,} rows, {progress.summary.rows_per_second:,.0f} rows/s, {errors:,} errors"
+        bar.draw(text, progress.fraction)
+
     try:
-        with ScoreProgress() as progress:
-            work["on_progress"] = None if quiet else progress.show
+        with Bar(first_line=LINE_SECONDS) as bar:
+            work["on_progress"] = None if quiet else show
             if engine != "ray":
                 return score_files(inputs, output, **work)
             from edge_lstm.scoring.ray import score_on_cluster

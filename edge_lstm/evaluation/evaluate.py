@@ -37,7 +37,7 @@ from edge_lstm.metrics import (
     set_scores,
     wilson_interval,
 )
-from edge_lstm.modelfile import ModelFile
+from edge_lstm.modelfile import ModelFile, short_names
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import text_key, texts_digest
@@ -141,7 +141,7 @@ class OovRate:
 class Result:
     """One model's predictions, and the metrics that follow from them.
 
-    name: the file's name, or its path where two models have the same name.
+    name: the file's, with folders where two models have the same one.
     labels: the first model's, in its order, whatever the order in this file.
     truth: bool [n, labels]. probabilities: float32 [n, labels].
     thresholds: of each label, where a text may have several labels; None: each text has one.
@@ -371,7 +371,8 @@ def evaluate(
     digest = texts_digest(labelled.texts)
     results = []
     statuses: dict[str, int] = {}
-    for classifier, name, chosen in zip(classifiers, _names(models), thresholds):
+    names = short_names([model.path for model in models])
+    for classifier, name, chosen in zip(classifiers, names, thresholds):
         model, curve = classifier.model, classifier.model.abstention
         probabilities, own, counts = _classify(classifier, labelled.texts, progress)
         _, others, _ = _classify(classifier, foreign, progress)
@@ -505,11 +506,6 @@ def _classify(
         if progress:
             progress(len(encoded))
     return probabilities, scores, dict(statuses)
-
-
-def _names(models: Sequence[ModelFile]) -> list[str]:
-    short = [model.path.name for model in models]
-    return [str(model.path) if short.count(name) > 1 else name for model, name in zip(models, short)]
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, product
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from edge_lstm.errors import DataError
 from edge_lstm.latency.statistics import MIN_BLOCKS, samples_needed
-from edge_lstm.modelfile import ModelFile, embedded_model
+from edge_lstm.modelfile import ModelFile, embedded_model, short_names
 from edge_lstm.models import embedded_reviews
 
 # The settings take turns on blocks of texts: long enough that a block's own noise is small, short enough
@@ -111,7 +110,8 @@ class Settings:
     @cached_property
     def each(self) -> tuple[Setting, ...]:
         """Every combination, in the order given, named by what differs between them."""
-        names = _model_names(self.models)
+        short = (name.removesuffix(".onnx") for name in short_names(self.models))
+        names = dict(zip(self.models, short))
         settings = []
         for model, provider, threads, batch_size in product(
             self.models, self.providers, self.threads, self.batch_sizes
@@ -147,16 +147,6 @@ class Settings:
         ratio of several settings."""
         texts = max(self.runs * min(self.batch_sizes), samples_needed(50) * max(self.batch_sizes))
         return max(math.ceil(texts / block_texts), MIN_BLOCKS if len(self.each) > 1 else 1)
-
-
-def _model_names(models: Sequence[Path]) -> dict[Path, str]:
-    """Short names that tell the models apart: the file's, with as many folders as that takes."""
-    names: dict[Path, str] = {}
-    for depth in range(1, max(len(model.parts) for model in models) + 2):  # "." has no parts
-        names = {model: "/".join(model.parts[-depth:]).removesuffix(".onnx") for model in models}
-        if len(set(names.values())) == len(models):
-            break
-    return names
 
 
 def parse_numbers(text: str, option: str) -> tuple[int, ...]:

@@ -14,10 +14,10 @@ from edge_lstm.metrics import (
     calibration_bins,
     confusion_matrix,
     expected_calibration_error,
-    label_scores,
     log_loss,
     mcnemar,
     paired_difference_interval,
+    set_scores,
     wilson_interval,
 )
 
@@ -74,7 +74,8 @@ def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
     assert (confusion == reference.confusion_matrix(truth, predicted, labels=range(labels))).all()
     options: Any = {"labels": range(labels), "zero_division": 0}
     expected = np.array(reference.precision_recall_fscore_support(truth, predicted, **options)).T
-    for row, values in zip(label_scores(confusion, tuple(map(str, range(labels)))), expected):
+    one_hot, names = np.eye(labels, dtype=bool), tuple(map(str, range(labels)))
+    for row, values in zip(set_scores(one_hot[truth], one_hot[predicted], names).labels, expected):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(tuple(values))
     loss = reference.log_loss(truth, probabilities, labels=range(labels))
     assert log_loss(truth, probabilities) == pytest.approx(loss, rel=1e-5)

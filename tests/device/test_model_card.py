@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from edge_lstm.cli import run
 from edge_lstm.cli.inspect import overview
 from edge_lstm.errors import DataError
-from edge_lstm.model_card import model_card
+from edge_lstm.model_card import bill_of_materials, model_card
 from edge_lstm.modelfile import open_model
 
 MODEL = open_model()
@@ -100,9 +102,27 @@ def test_a_card_of_many_labels_stays_short_and_its_front_matter_is_yaml() -> Non
 
 
 @pytest.mark.parametrize("arguments", [["--json"], ["x.safetensors"]])
-def test_a_card_is_markdown_and_of_a_model_file(arguments: list[str]) -> None:
+@pytest.mark.parametrize("form", ["--card", "--bom"])
+def test_card_and_bill_of_materials_are_of_a_model_file(form: str, arguments: list[str]) -> None:
     with pytest.raises(DataError):
-        run(["inspect", "--card", *arguments])
+        run(["inspect", form, *arguments])
+
+
+def test_the_bill_of_materials_names_the_file_by_its_digest(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["inspect", "--bom"])
+    bom = json.loads(capsys.readouterr().out)
+    model = bom["metadata"]["component"]
+    assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
+    assert (model["type"], model["name"]) == ("machine-learning-model", MODEL.path.name)
+    assert model["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(MODEL.data).hexdigest()}]
+    metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
+    accuracy = str(MODEL.training["test"]["accuracy"])
+    assert {"type": "accuracy", "value": accuracy, "slice": "test, float32"} in metrics
+    labels = [entry["value"] for entry in model["properties"] if entry["name"] == "edge-lstm:label"]
+    assert labels == list(MODEL.labels)
+    bare = bill_of_materials(replace(MODEL, path=Path("mine.onnx"), training={"data": {"name": None}}))
+    component = bare["metadata"]["component"]
+    assert component["licenses"] == component["modelCard"]["modelParameters"]["datasets"] == []
 
 
 def test_inspect_begins_with_ten_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:

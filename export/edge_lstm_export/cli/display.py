@@ -118,10 +118,10 @@ class Display:
     def _batch(self, record: EpochRecord, batch: int, batches: int) -> None:
         if self._status is not None:
             done = f"{batch / batches:4.0%}  loss {record.loss:.4f}"
-            self.say(f"epoch {record.epoch} {done}  accuracy {record.accuracy:.1%}")
+            self.say(f"epoch {record.epoch} {done}  training accuracy {record.accuracy:.1%}")
 
     def _epoch(self, record: EpochRecord) -> None:
-        line = f"epoch {record.epoch}  loss {record.loss:.4f}  accuracy {record.accuracy:.2%}"
+        line = f"epoch {record.epoch}  loss {record.loss:.4f}  training accuracy {record.accuracy:.2%}"
         if record.validation_loss is not None and record.validation_accuracy is not None:
             line += f"  validation {record.validation_loss:.4f}  {record.validation_accuracy:.2%}"
         if self._verbose:

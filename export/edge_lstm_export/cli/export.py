@@ -12,15 +12,15 @@ from edge_lstm_export.cli.options import VerboseOption, option
 
 _QUANTIZE = "Quantize weights, and activations within the LSTM."
 _DATA = "Labelled texts, not trained on, to check accuracy and calibrate --abstain."
-_MAX_DROP = "Largest loss of accuracy (or micro F1) to int8, in points."
-_ABSTAIN = "Default of the file: abstain until at most this share is wrong, such as 0.02."
+_MAX_DROP = "Largest loss of accuracy (or micro F1) that int8 may cost, in points."
+_ABSTAIN = "Set the file's default: abstain so that at most this share of the rest is wrong, such as 0.02."
 _LENGTH = "Tokens per text that the model reads."
 
 
 def command(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="From 'edge-lstm train'.")],
     output: Annotated[Path, option("FILE", "Model file to write.", None, "--output", "-o")],
-    quantize: Annotated[Literal["int8"] | None, option(None, _QUANTIZE, default="fp32")] = None,
+    quantize: Annotated[Literal["int8"] | None, option("int8", _QUANTIZE, default="fp32")] = None,
     length: Annotated[int | None, option("N", _LENGTH, default="the checkpoint's")] = None,
     data: Annotated[str | None, option("SOURCE", _DATA)] = None,
     label_separator: LabelSeparatorOption = None,
@@ -35,7 +35,7 @@ def command(
     Nothing is written unless the file is valid ONNX and agrees with PyTorch on real and random texts.
 
     --quantize int8 makes the file smaller, and faster on most CPUs: compare with 'edge-lstm latency fp32.onnx
-    int8.onnx'. It is refused where batching changes an answer or, with --data, where accuracy falls by more
+    int8.onnx'. It is refused where batching changes an answer, or if accuracy on --data falls by more
     than --max-drop.
     """
     from edge_lstm.atomic import check_distinct, check_writable, write_atomically

@@ -17,6 +17,8 @@ def option(
 ) -> Any:
     """Return an option with its help, a flag without metavar. default: in words, or True for its value;
     panel: its heading."""
+    if isinstance(default, str):
+        text, default = f"{text}  [default: {default}]", False  # Typer would put it in parentheses
     settings |= {"metavar": metavar, "help": text, "show_default": default}
     return typer.Option(*names, rich_help_panel=panel, **settings)
 

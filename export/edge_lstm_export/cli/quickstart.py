@@ -41,7 +41,7 @@ SHOWN = (  # by the steps
 
 def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) -> None:
     """Try every step on example tickets, in a minute: train, export to int8, predict, score a file,
-    evaluate, measure latency; then the built-in model. Each step shows its command.
+    evaluate, measure latency; then the embedded model. Each step shows its command.
     """
     from edge_lstm.cli import run
     from edge_lstm.printable import printable
@@ -95,5 +95,5 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
         ("Score a file", ("score", log, "-o", scored, "-m", model)),
         ("Evaluate on 60 other tickets", ("evaluate", model, test)),
         ("Measure latency on this machine", ("latency", model, "--texts", tickets, "--runs", "1200")),
-        ("Classify film reviews with the built-in model", ("predict", *SENTENCES)),
+        ("Classify film reviews with the embedded model", ("predict", *SENTENCES)),
     ]

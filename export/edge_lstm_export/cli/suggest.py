@@ -11,7 +11,7 @@ from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.options import InputFormatOption, TextColumnOption, ThreadsOption
 from edge_lstm_export.cli.options import option
 
-_LABELLED = "Labelled texts, left out with similar ones; repeatable."
+_LABELLED = "Labelled texts; leave them and similar ones out. Repeatable."
 
 
 def command(

@@ -26,10 +26,10 @@ _FORMAT = "Input format: csv, tsv, jsonl, parquet or text (fastText), where the 
 _PRESET = (
     "Size of the model: tiny (100 kB), small (300), medium (600), base (1 MB), or seed (Keras's example)."
 )
-_PLAN = "Run a plan from --dry-run --json."
+_PLAN = "Run the plan that --dry-run --json printed."
 _EPOCHS = "Maximum number of epochs."
 _BALANCE = "Raise recall on rare labels, at a cost in accuracy."
-_TEACHER = "Teacher: none, sentiment (the built-in model), or a transformer (folder or name on the hub)."
+_TEACHER = "Teacher: none, sentiment (the embedded model), or a transformer (folder or name on the hub)."
 _UNLABELLED = "Unlabelled texts, for the teachers to label."
 _RESUME = "Continue an interrupted training (same options)."
 _TESTED, _HELPS = "a tenth of 2,000 texts or more", "sentiment, where it helps"

@@ -69,14 +69,14 @@ def score(
     if thresholds is not None:
         return metrics.set_scores(labels, reach(answers, thresholds), names)
     predicted, truth = answers.argmax(axis=1), labels.argmax(axis=1)
-    right = int((predicted == truth).sum())
+    right, one_hot = int((predicted == truth).sum()), np.eye(len(names), dtype=np.bool_)
     return Scores(
         texts=len(labels),
         accuracy=right / len(labels),
         interval=metrics.wilson_interval(right, len(labels)),
         log_loss=metrics.log_loss(truth, answers),
         calibration_error=metrics.expected_calibration_error(metrics.calibration_bins(truth, answers)),
-        labels=metrics.label_scores(metrics.confusion_matrix(truth, predicted, len(names)), names),
+        labels=metrics.set_scores(labels, one_hot[predicted], names).labels,
     )
 
 
@@ -139,14 +139,14 @@ def balance_offset(logits: Floats, labels: Bools) -> Floats:
     A multiple, 0 to 1, of the logarithm of how rare each label is (logit adjustment; Menon et al., 2021): the
     one of the best macro F1 on these texts. logits: float32 [n, outputs]; labels: bool [n, L].
     """
-    both, truth = two_columns(logits), labels.argmax(axis=1)
+    both, one_hot = two_columns(logits), np.eye(labels.shape[1], dtype=np.bool_)
     rarity = -np.log((labels.sum(axis=0) + 1) / (len(labels) + labels.shape[1]))
     rarity -= rarity.mean()
     names = tuple(map(str, range(labels.shape[1])))
 
     def f1(share: float) -> float:
         predicted = (both + share * rarity).argmax(axis=1)
-        return macro_f1(metrics.label_scores(metrics.confusion_matrix(truth, predicted, len(names)), names))
+        return metrics.set_scores(labels, one_hot[predicted], names).macro_f1
 
     best = max(np.linspace(0, 1, 21), key=f1) * rarity
     return np.asarray(best[1:] - best[:1] if logits.shape[1] == 1 else best, np.float32)

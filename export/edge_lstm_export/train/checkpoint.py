@@ -18,6 +18,8 @@ from edge_lstm.answering import RiskCoverage
 from edge_lstm.atomic import write_atomically
 from edge_lstm.errors import DataError
 from edge_lstm.model_checks import labels_from, thresholds_from, tokenizer_from
+from edge_lstm.modelfile import PRODUCER
+from edge_lstm.onnx_file import producer_of
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import UNTUNED, NetworkConfig, from_plain
@@ -91,6 +93,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"no checkpoint at {path}; make one with 'edge-lstm train'")
     try:
         data = path.read_bytes()
+        if producer_of(data) == PRODUCER:
+            raise DataError(f"{path} is a model file already; give the checkpoint that it was made from")
         tensors = load(data)
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
         if _KEY not in metadata:
