@@ -27,6 +27,11 @@ if TYPE_CHECKING := False:
 WARM_UP = 3  # batches that are answered before the time counts
 
 
+def words(text: str) -> str:
+    """Return a text's words and punctuation, as fastText's tutorial makes them."""
+    return " ".join(re.sub(r"([^\w\s])", r" \1 ", text.lower()).split())
+
+
 class FastText:
     """Words and word pairs; learning rate and passes as in fastText's tutorial."""
 
@@ -39,7 +44,7 @@ class FastText:
         """Write model.bin, or with product quantization model.ftz."""
         import fasttext
 
-        lines = [f"__label__{label} {self._words(text)}\n" for text, label in zip(texts, labels)]
+        lines = [f"__label__{label} {words(text)}\n" for text, label in zip(texts, labels)]
         (data := folder / "train.txt").write_text("".join(lines), encoding="utf-8")
         model = fasttext.train_supervised(
             str(data), lr=1.0, epoch=25, wordNgrams=2, dim=50, bucket=200_000, thread=1, seed=1
@@ -55,10 +60,7 @@ class FastText:
         model = fasttext.load_model(str(folder / f"model.{self.suffix}"))
         start = len("__label__")
         # The list form, since the other one calls np.array(copy=False), which numpy 2 refuses.
-        return lambda texts: [found[0][start:] for found in model.predict(list(map(self._words, texts)))[0]]
-
-    def _words(self, text: str) -> str:
-        return " ".join(re.sub(r"([^\w\s])", r" \1 ", text.lower()).split())
+        return lambda texts: [found[0][start:] for found in model.predict(list(map(words, texts)))[0]]
 
 
 class LinearSvm:

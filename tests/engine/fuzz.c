@@ -4,11 +4,13 @@
  * Build it with sanitizers. With -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION the digest is not checked, so that the
  * damage gets behind it; without, every damaged file must be refused.
  *
- * With -DLIBFUZZER and clang's -fsanitize=fuzzer, what is damaged next follows from the branches that were taken. An input
- * is then a text of TEXT bytes with a model file behind it:
+ * With -DLIBFUZZER and clang's libFuzzer, what is damaged next follows from the branches that were taken. An input is then
+ * a text of TEXT bytes with a model file behind it:
  *
  *     for model in *.onnx; do (head -c 256 TEXTS; cat $model) > corpus/$(basename $model); done
- *     fuzz -max_total_time=3600 -max_len=300000 -fork=1 corpus */
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined,float-cast-overflow -fno-sanitize-recover=all -DLIBFUZZER \
+ *         -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -Iengine tests/engine/fuzz.c engine/edge_lstm.c -o fuzz
+ *     ./fuzz -max_total_time=3600 -max_len=300000 corpus */
 #include "edge_lstm.h"
 
 #include <stdio.h>
