@@ -28,6 +28,11 @@ if TYPE_CHECKING := False:
 WARM_UP = 3  # batches that are answered before the time counts
 
 
+def words(text: str) -> str:
+    """Return a text's words and punctuation, as fastText's tutorial makes them."""
+    return " ".join(re.sub(r"([^\w\s])", r" \1 ", text.lower()).split())
+
+
 class FastText:
     """Words and word pairs; learning rate and passes as in fastText's tutorial."""
 
@@ -40,7 +45,7 @@ class FastText:
         """Write model.bin, or with product quantization model.ftz."""
         import fasttext
 
-        lines = [f"__label__{label} {self._words(text)}\n" for text, label in zip(texts, labels)]
+        lines = [f"__label__{label} {words(text)}\n" for text, label in zip(texts, labels)]
         random.Random(1).shuffle(lines)  # it learns in the file's order, and banking77 is sorted by label
         (data := folder / "train.txt").write_text("".join(lines), encoding="utf-8")
         model = fasttext.train_supervised(
@@ -57,10 +62,7 @@ class FastText:
         model = fasttext.load_model(str(folder / f"model.{self.suffix}"))
         start = len("__label__")
         # The list form, since the other one calls np.array(copy=False), which numpy 2 refuses.
-        return lambda texts: [found[0][start:] for found in model.predict(list(map(self._words, texts)))[0]]
-
-    def _words(self, text: str) -> str:
-        return " ".join(re.sub(r"([^\w\s])", r" \1 ", text.lower()).split())
+        return lambda texts: [found[0][start:] for found in model.predict(list(map(words, texts)))[0]]
 
 
 class LinearSvm:

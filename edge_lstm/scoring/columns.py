@@ -105,7 +105,7 @@ def added_columns(
     options: ScoreOptions,
     prefixes: Sequence[str] = ("", PREFIX),
 ) -> dict[str, bool]:
-    """Names of the added columns in order (their values: Answer.columns), with the first prefix that gives
+    """Names of the added columns in order (their values: worker.Answer), with the first prefix that gives
     none which the input has, and whether they hold numbers. Raises DataError.
 
     ``p_2``, since a label may be called 2.

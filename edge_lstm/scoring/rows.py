@@ -116,21 +116,21 @@ def _score(
         taken = frozenset(added if options.keep is None else ())
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         texts = [_text_or_reason(row, key, taken) for row in mappings]
-        for row, answer in zip(mappings, answerer.answers(texts)):
-            if not answerer.is_written(answer):
+        for row, answer in zip(mappings, answerer.written(answerer.answers(texts))):
+            if answer is None:
                 continue
             values = row if options.keep is None else {name: row.get(name) for name in options.keep}
-            columns = dict(zip(added, map(_plain, answer.columns)))
+            columns = dict(zip(added, map(_plain, answer)))
             prefix, probabilities = next(iter(added)).removesuffix("label"), None
-            if options.all_probabilities and answer.error is None:
+            if options.all_probabilities and answer[-1] is None:
                 probabilities = {label: columns[f"{prefix}probability_{label}"] for label in answerer.labels}
             yield ScoredRow(
                 own=values if taken.isdisjoint(values) else {RAW_COLUMN: values},
-                label=answer.label,
+                label=answer[0],
                 probability=columns[f"{prefix}probability"],
                 probabilities=probabilities,
-                status=answer.status,
-                error=answer.error,
+                status=answer[-2],
+                error=answer[-1],
                 added=columns,
             )
 

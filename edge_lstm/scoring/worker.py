@@ -6,7 +6,7 @@ import gzip
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,24 +22,12 @@ from edge_lstm.text import LABEL_JOINT
 if TYPE_CHECKING:
     from edge_lstm.classifier import Classifier
 
-
-class Answer(NamedTuple):
-    """What one row got.
-
-    label: None for an error row and where the probability is below the threshold. Of a model that gives
-        several labels all that the text has, joined by LABEL_JOINT; None where it has none.
-    status: that of the text (see edge_lstm.text), ``unfamiliar``, ``abstained`` or ``error``. error: why
-        there is no answer.
-    columns: the values of the added columns (see columns.added_columns): text, float32 (str() of it is the
-        shortest text that gives the same bits), or None.
-    """
-
-    label: str | None
-    status: str
-    error: str | None
-    columns: tuple[Any, ...]
-
-
+# What a row got, the values of the added columns (see columns.added_columns): text, float32 (its str() is the
+# shortest text with the same bits) or None. The first is the label: None for an error row and where the
+# probability is below the threshold; of a model that gives several labels all that the text has, joined by
+# LABEL_JOINT, None where it has none. The last two are the status (see edge_lstm.text; ``unfamiliar``,
+# ``abstained`` or ``error``) and why there is no answer.
+Answer = tuple[Any, ...]
 Scored = tuple[bytes, Summary]  # of a chunk: the bytes to write, compressed by themselves; what they are
 
 
@@ -53,21 +41,16 @@ class Answerer:
 
     def answers(self, texts: Sequence[Text]) -> list[Answer]:
         """One answer for each row, which is its text and None, or None and why it has no text."""
-        classified = self._classifier.classify(
-            [text for text, _ in texts if text is not None], self._highest, batch_size=self._batch_size
-        )
-        labels, statuses, columns = self._columns(*classified)
-        answered = map(Answer, labels, statuses, repeat(None), zip(*columns))
-        nothing = (None,) * (len(columns) - 2)
-        return [
-            next(answered) if reason is None else Answer(None, "error", reason, (*nothing, "error", reason))
-            for _, reason in texts
-        ]
+        good = [text for text, _ in texts if text is not None]
+        classified = self._classifier.classify(good, self._highest, batch_size=self._batch_size)
+        columns = self._columns(*classified)
+        answered, nothing = zip(*columns), (None,) * (len(columns) - 2)
+        if len(good) == len(texts):
+            return list(answered)
+        return [next(answered) if reason is None else (*nothing, "error", reason) for _, reason in texts]
 
-    def _columns(
-        self, probabilities: npt.NDArray[np.float32], statuses: list[Any]
-    ) -> tuple[list[str | None], list[str], list[Iterable[Any]]]:
-        """Return label and status of each text, and the values of each added column.
+    def _columns(self, probabilities: npt.NDArray[np.float32], statuses: list[Any]) -> list[Iterable[Any]]:
+        """Return the values of each added column.
 
         probabilities: float32 [n, labels]. statuses: of the n texts.
         """
@@ -92,20 +75,22 @@ class Answerer:
             columns += [names, values]
         if options.all_probabilities:
             columns += list(probabilities.T)
-        return labels, statuses, [*columns, statuses, repeat(None)]
+        return [*columns, statuses, repeat(None)]
 
     def names(self, label: str | None) -> Sequence[str]:
-        """The labels of what :class:`Answer` has as its label."""
+        """The labels of what an answer has as its label."""
         if label is None:
             return ()
         return (label,) if self._classifier.model.thresholds is None else label.split(LABEL_JOINT)
 
-    def is_written(self, answer: Answer) -> bool:
-        """Whether the row is written at all."""
-        if self._options.only_abstained:
-            return answer.status == ABSTAINED
+    def written(self, answers: Sequence[Answer]) -> Sequence[Answer | None]:
+        """Return the answers with None in the place of those that are not written."""
         labels = self._options.only_label
-        return not labels or any(name in labels for name in self.names(answer.label))
+        if self._options.only_abstained:
+            return [answer if answer[-2] == ABSTAINED else None for answer in answers]
+        if labels:
+            return [a if any(name in labels for name in self.names(a[0])) else None for a in answers]
+        return answers
 
 
 class Worker:
@@ -126,16 +111,16 @@ class Worker:
         if writing.needs_utf8 and schema.format != writing.name and not schema.is_unicode:
             _refuse_bytes(rows, output)
         answers = answerer.answers(rows.texts)
-        added = [answer.columns if answerer.is_written(answer) else None for answer in answers]
+        added = answerer.written(answers)
         written = len(added) - added.count(None)
         data = writing.write(rows, added, output) if written else b""
-        statuses, labels = Counter(answer.status for answer in answers), Counter[str]()
-        for label, count in Counter(answer.label for answer in answers).items():
+        statuses, labels = Counter([answer[-2] for answer in answers]), Counter[str]()
+        for label, count in Counter([answer[0] for answer in answers]).items():
             labels.update(dict.fromkeys(answerer.names(label), count))
         errors = (
-            RowProblem(chunk.source, i, answer.error)
+            RowProblem(chunk.source, i, answer[-1])
             for i, answer in enumerate(answers, chunk.first + 1)
-            if answer.error is not None
+            if answer[-1] is not None
         )
         summary = Summary(
             rows=len(answers),
@@ -144,7 +129,7 @@ class Worker:
             below_threshold=statuses[ABSTAINED],
             labels=labels,
             statuses=statuses,
-            first_errors=list(islice(errors, MAX_LISTED_ERRORS)),
+            first_errors=list(islice(errors, min(statuses["error"], MAX_LISTED_ERRORS))),
         )
         return compressed(data, self._is_gzip) if data else b"", summary
 

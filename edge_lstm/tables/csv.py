@@ -120,9 +120,11 @@ class CsvFormat(Format):
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """Values are quoted only where they must be; an input of the same format keeps its dialect."""
+        is_text = rows.objects is None and rows.table is None  # strings, or None where a row is short
+        own = map(columns.pick, rows.values)
         cells = (
-            [*map(cell_text, columns.pick(values)), *behind]
-            for values, behind in zip(rows.values, added)
+            [*(values if is_text else map(cell_text, values)), *behind]
+            for values, behind in zip(own, added)
             if behind is not None
         )
         # A JSON string may hold half a character; a surrogate of other formats is a byte.

@@ -5,9 +5,10 @@ Written as text, a row is what was added to it, tab-separated.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
@@ -92,44 +93,51 @@ class JsonlFormat(TextFormat):
     def parse(self, rows: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
         texts: list[Text] = []
         objects: list[dict[str, Any]] = []
+        column = schema.text_column
         for row in rows:
-            fields: dict[str, Any] = {}
+            fields: dict[str, Any] | None = None
             try:
                 if isinstance(row, Broken):
                     raise RowError(row.reason)
-                fields = {RAW_COLUMN: replaced(row[0])}
                 parsed = _object(row[0])
                 check_keys(parsed)
                 fields = parsed
-                texts.append((_text(fields, schema.text_column), None))
+                texts.append((_text(fields, column), None))
             except RowError as error:
                 texts.append((None, str(error)))
+                if fields is None:
+                    fields = {} if isinstance(row, Broken) else {RAW_COLUMN: replaced(row[0])}
             objects.append(fields)
         return Rows(texts, lambda: [[o.get(n) for n in schema.columns] for o in objects], objects)
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
-        keys = [json_text(name) + ": " for name in columns.added]
-        names = {name: json_text(name) for name in columns.columns}
+        chosen = [i for i, behind in enumerate(added) if behind is not None]
+        behind = map(_json_items, columns.added.items(), zip(*[added[i] or () for i in chosen]))
+        pairs: list[Iterable[tuple[str, Any]]]
+        if rows.objects is not None and columns.kept is None:
+            pairs = [rows.objects[i].items() for i in chosen]
+        else:
+            pairs = [zip(columns.columns, columns.pick(rows.values[i])) for i in chosen]
+        key = functools.cache(lambda name: json_text(name) + ": ")
         lines = []
-        for i, behind in enumerate(added):
-            if behind is None:
-                continue
-            if rows.objects is not None and columns.kept is None:
-                pairs = list(rows.objects[i].items())
-            else:
-                pairs = list(zip(columns.columns, columns.pick(rows.values[i])))
-            items = [f"{names.get(key) or json_text(key)}: {json_text(value)}" for key, value in pairs]
-            # A float32 is written in its shortest digits.
-            items += [
-                key + (json_text(value) if value is None or isinstance(value, str) else str(value))
-                for key, value in zip(keys, behind)
-            ]
-            lines.append("{" + ", ".join(items) + "}\n")
+        for own, *ours in zip(pairs, *behind):
+            items = [key(name) + json_text(value) for name, value in own]
+            lines.append("{" + ", ".join(items + ours) + "}\n")
         text = "".join(lines)
         # JSON has an escape for a lone surrogate.
         is_unicode = columns.schema.is_unicode
         return text.encode("utf-8", "backslashreplace") if is_unicode else replaced(text).encode()
+
+
+def _json_items(column: tuple[str, bool], values: Sequence[Any]) -> list[str]:
+    """Return an added column's values behind its name: strings, most of them equal, or float32, in their
+    shortest digits."""
+    name, is_number = json_text(column[0]) + ": ", column[1]
+    if is_number:
+        return [name + ("null" if value is None else str(value)) for value in values]
+    texts = {value: name + json_text(value) for value in set(values)}
+    return [texts[value] for value in values]
 
 
 def _text(row: dict[str, Any], column: str) -> str:
@@ -142,15 +150,17 @@ def _text(row: dict[str, Any], column: str) -> str:
 
 
 def _object(line: str) -> dict[str, Any]:
-    if where := utf8_error(line):
+    if not line.isascii() and (where := utf8_error(line)):
         raise RowError(f"the row is not UTF-8 {where}")
     try:
-        row = _DECODER.decode(line)
+        row, end = _DECODER.raw_decode(line) if line.startswith("{") else (None, 0)
+        if end < len(line):  # spaces around it, or what is no object
+            row = _DECODER.decode(line)
     except RecursionError:
         raise RowError(_TOO_DEEP) from None
     except ValueError as error:
         raise RowError(f"the row is not JSON: {error}") from None
-    if line.count("{") + line.count("[") > MAX_DEPTH and depth(row) > MAX_DEPTH:
+    if len(line) > MAX_DEPTH < line.count("{") + line.count("[") and depth(row) > MAX_DEPTH:
         raise RowError(_TOO_DEEP)
     if not isinstance(row, dict):
         raise RowError(f"the row is {_kind(row)}, not an object")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any
 
 # So deep may lists and objects lie in each other: what walks through them calls itself.
 MAX_DEPTH = 200
+_quoted: Callable[[str], str] = encode_basestring
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
@@ -33,11 +35,13 @@ def json_text(value: Any) -> str:
     """Return a value as JSON: numbers of the input in their own digits, and as text what JSON has no form for
     (NaN and infinity, for one).
     """
+    if type(value) is str:
+        return _quoted(value)
     if value is None:
         return "null"
     if isinstance(value, str):
         is_number = type(value) is Number and value not in _NOT_FINITE
-        return str(value) if is_number else str(encode_basestring(value))
+        return str(value) if is_number else _quoted(value)
     if isinstance(value, dict):
         return "{" + ", ".join([f"{json_text(str(k))}: {json_text(v)}" for k, v in value.items()]) + "}"
     if isinstance(value, (list, tuple)):
@@ -47,7 +51,7 @@ def json_text(value: Any) -> str:
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-    return str(encode_basestring(text))
+    return _quoted(text)
 
 
 def cell_text(value: Any) -> str:

@@ -1,16 +1,34 @@
-/* fuzz SECONDS SEED MODEL…: damages model files at random, and texts, and runs them with each kernel: nothing may crash or hang.
+/* fuzz SECONDS SEED MODEL…: damages model files at random, and texts, and runs them with each kernel: nothing may crash or
+ * hang, and each kernel has to give plain C's bits.
  *
  * Build it with sanitizers. With -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION the digest is not checked, so that the
- * damage gets behind it; without, every damaged file must be refused. */
+ * damage gets behind it; without, every damaged file must be refused.
+ *
+ * With -DLIBFUZZER and clang's libFuzzer, what is damaged next follows from the branches that were taken. An input is then
+ * a text of TEXT bytes with a model file behind it:
+ *
+ *     for model in *.onnx; do (head -c 256 TEXTS; cat $model) > corpus/$(basename $model); done
+ *     clang -g -O1 -fsanitize=fuzzer,address,undefined,float-cast-overflow -fno-sanitize-recover=all -DLIBFUZZER \
+ *         -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -Iengine tests/engine/fuzz.c engine/edge_lstm.c -o fuzz
+ *     ./fuzz -max_total_time=3600 -max_len=300000 corpus */
 #include "edge_lstm.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 static uint64_t state;
+
+static void *had(void *memory) { /* or there is none, and no file */
+    if (!memory) perror("fuzz"), exit(2);
+    return memory;
+}
+
+static void fail(const char *why) {
+    fprintf(stderr, "%s\n", why);
+    abort();
+}
 
 static uint32_t chance(uint32_t below) { /* xorshift64* */
     state ^= state >> 12, state ^= state << 25, state ^= state >> 27;
@@ -50,69 +68,110 @@ static size_t damage(unsigned char *data, size_t size, size_t room) {
     return size;
 }
 
+/* Returns the probabilities of texts, [texts, labels], side by side or one by one; NULL where the file is refused. */
+static float *probabilities(const unsigned char *file, size_t size, const char *kernel, const char *const *starts,
+                            const size_t *sizes, size_t texts, int side_by_side, size_t *bytes) {
+    const char *error;
+    size_t needs = edge_lstm_needs(file, size, kernel, &error), labels, k;
+    float *result;
+    void *memory, *more;
+    edge_lstm *model;
+    edge_lstm_worker *worker;
+    if (!needs && (!error || strchr(error, '\n'))) fail("refused without one line");
+    if (!needs || needs >= 1u << 26) return NULL;
+    memory = had(malloc(needs));
+    model = edge_lstm_open(file, size, kernel, memory, needs, &error);
+    if (!model && (!error || strchr(error, '\n'))) fail("refused without one line");
+    if (!model || (needs = edge_lstm_worker_needs(model)) >= 1u << 26) return free(memory), NULL;
+    labels = edge_lstm_labels(model);
+    result = had(malloc(*bytes = texts * labels * sizeof *result));
+    worker = had(edge_lstm_worker_start(model, more = had(malloc(needs)), needs));
+    if (side_by_side)
+        edge_lstm_predict_many(worker, starts, sizes, texts, result, NULL);
+    else
+        for (k = 0; k < texts; k++) edge_lstm_predict(worker, starts[k], sizes[k], result + k * labels);
+    edge_lstm_check(worker, NULL, NULL);
+    for (k = 0; k < labels; k++) (void)strlen(edge_lstm_label(model, k));
+    return free(more), free(memory), result;
+}
+
+/* Answers pieces of a text, each in memory of its own: to read behind one is an error. Returns whether the file was
+ * opened. The bits have to be those of plain C, whatever is damaged. */
+static int answered(const unsigned char *file, size_t size, const char *kernel, const unsigned char *text, size_t length) {
+    size_t sizes[8], texts = 1 + chance(7), k, bytes, expected;
+    char *pieces[8];
+    float *ours, *plain;
+    int opened;
+    for (k = 0; k < texts; k++) {
+        size_t from = chance((uint32_t)length);
+        sizes[k] = k ? chance((uint32_t)(length - from) + 1) : length - from;
+        pieces[k] = memcpy(had(malloc(sizes[k] + !sizes[k])), text + from, sizes[k]);
+    }
+    ours = probabilities(file, size, kernel, (const char *const *)pieces, sizes, texts, 1, &bytes);
+    plain = ours ? probabilities(file, size, "plain", (const char *const *)pieces, sizes, texts, 0, &expected) : NULL;
+    if (plain && (bytes != expected || memcmp(ours, plain, bytes))) fail(kernel);
+    opened = ours != NULL;
+    for (k = 0; k < texts; k++) free(pieces[k]);
+    return free(plain), free(ours), opened;
+}
+
+static const char *any_kernel(void) {
+    const char *kernels[8];
+    uint32_t count = 0;
+    while (count < 8 && (kernels[count] = edge_lstm_kernels(count))) count++;
+    return kernels[chance(count)];
+}
+
+#ifdef LIBFUZZER
+enum { TEXT = 256 };
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed) {
+    state = 2 * (uint64_t)seed + 1;
+    return size < 2 || chance(2) ? LLVMFuzzerMutate(data, size, room) : damage(data, size, room);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    size_t i;
+    if (size <= TEXT) return 0;
+    for (state = 1, i = 0; i < size; i++) state = (state ^ data[i]) * 1099511628211u; /* FNV-1a: the same for the same input */
+    state += !state;
+    answered(data + TEXT, size - TEXT, any_kernel(), data, TEXT);
+    return 0;
+}
+#else
 int main(int count, char **arguments) {
     static unsigned char text[3000];
     time_t end;
     unsigned long runs = 0, answers = 0;
-    const char *kernels[8];
-    uint32_t count_kernels = 0;
-    double seconds = count > 3 ? atof(arguments[1]) : 0;
     if (count < 4) return fputs("usage: fuzz SECONDS SEED MODEL...\n", stderr), 2;
-    while (count_kernels < 8 && (kernels[count_kernels] = edge_lstm_kernels(count_kernels))) count_kernels++;
     state = strtoull(arguments[2], NULL, 10) * 2 + 1;
-    for (end = time(NULL) + (time_t)seconds; time(NULL) < end;) {
-        FILE *file = fopen(arguments[3 + chance((uint32_t)count - 3)], "rb");
-        unsigned char *whole, *data;
-        size_t size, room = 1 << 22;
-        int i;
-        if (!file || !(whole = malloc(room))) return perror("fuzz"), 2;
+    for (end = time(NULL) + (time_t)atof(arguments[1]); time(NULL) < end;) {
+        FILE *file = had(fopen(arguments[3 + chance((uint32_t)count - 3)], "rb"));
+        size_t room = 1 << 22, size, i, k;
+        unsigned char *whole = had(malloc(room));
         size = fread(whole, 1, room / 2, file);
         fclose(file);
         for (i = 0; i < 200; i++, runs++) {
-            const char *error;
-            size_t damaged, needs, k;
-            void *arena, *memory;
-            edge_lstm *model;
-            edge_lstm_worker *worker;
-            const char *kernel = kernels[chance(count_kernels)];
-            unsigned char *copy = malloc(size + 2000);
-            if (!copy) return perror("fuzz"), 2;
-            memcpy(copy, whole, size);
-            damaged = damage(copy, size, size + 2000);
-            if (!(data = malloc(damaged))) return perror("fuzz"), 2; /* no byte more: reading on is an error */
-            memcpy(data, copy, damaged);
-            free(copy);
-            needs = edge_lstm_needs(data, damaged, kernel, &error);
-            if (!needs && (!error || strchr(error, '\n'))) return fputs("refused without one line\n", stderr), 1;
-            if (needs && needs < 1u << 26 && (arena = malloc(needs))) {
-                if ((model = edge_lstm_open(data, damaged, kernel, arena, needs, &error)) &&
-                    (needs = edge_lstm_worker_needs(model)) < 1u << 26 && (memory = malloc(needs))) {
-                    size_t labels = edge_lstm_labels(model), texts = 1 + chance(7), sizes[8];
-                    const char *starts[8];
-                    float *probabilities = malloc(8 * labels * sizeof *probabilities);
-                    if (!probabilities || !(worker = edge_lstm_worker_start(model, memory, needs))) return perror("fuzz"), 2;
-                    for (k = 0; k < sizeof text; k++)
-                        text[k] = chance(3) ? (unsigned char)"aeinost lr.\xCE\xA3\xC4\xB0"[chance(15)] : (unsigned char)chance(256);
-                    for (k = 0; k < texts; k++) {
-                        size_t from = chance(sizeof text);
-                        starts[k] = (const char *)text + from, sizes[k] = chance((uint32_t)(sizeof text - from));
-                    }
-                    edge_lstm_predict_many(worker, starts, sizes, texts, probabilities, NULL);
-                    edge_lstm_predict(worker, (const char *)text, chance(sizeof text), probabilities);
-                    edge_lstm_check(worker, NULL, NULL);
-                    for (k = 0; k < labels; k++) (void)strlen(edge_lstm_label(model, k));
+            unsigned char *copy = had(malloc(size + 2000)), *data;
+            size_t damaged = damage(memcpy(copy, whole, size), size, size + 2000);
+            data = memcpy(had(malloc(damaged)), copy, damaged); /* no byte more: reading on is an error */
+            for (k = 0; k < sizeof text; k++)
+                text[k] = chance(3) ? (unsigned char)"aeinost lr.\xCE\xA3\xC4\xB0"[chance(15)] : (unsigned char)chance(256);
+            if (answered(data, damaged, any_kernel(), text, chance(8) ? 200 : sizeof text)) {
 #ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-                    if (damaged != size || memcmp(data, whole, size)) return fputs("a damaged file was answered\n", stderr), 1;
+                if (damaged != size || memcmp(data, whole, size)) fail("a damaged file was answered");
 #endif
-                    answers++;
-                    free(probabilities), free(memory);
-                }
-                free(arena);
+                answers++;
             }
-            free(data);
+            free(copy), free(data);
         }
         free(whole);
     }
     printf("%lu damaged files, %lu of them opened and run\n", runs, answers);
     return 0;
 }
+#endif

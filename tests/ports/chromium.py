@@ -25,7 +25,12 @@ FLAGS += [f"--disable-{name}" for name in OFF]
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serve files, and log nothing."""
+    """Serve files, and log nothing. A page by itself has a clock of 5 µs, others of 100."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
 
     def log_message(self, *_: Any) -> None:
         pass
