@@ -149,6 +149,7 @@ MEASURED = (
     "benchmarks/abstention.md",
     "benchmarks/decisions.md",
     "benchmarks/public_sets.md",
+    "benchmarks/standard.md",
 )
 PICTURES = tuple(
     path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg"))

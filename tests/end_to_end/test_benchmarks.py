@@ -17,7 +17,7 @@ pytest.importorskip("edge_lstm_export")
 from edge_lstm_export import make_plan
 from edge_lstm_export.train.plan import Facts, Plan
 
-from benchmarks import ablation, comparison, public_sets
+from benchmarks import ablation, comparison, public_sets, standard
 from benchmarks.comparison import ROOT
 
 
@@ -101,6 +101,19 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
     assert (len(first), len(second)) == (2, 4) and second[:2] == first
     page = results.with_suffix(".md").read_text()
     assert "## Test splits, all rows" in page and "| made | 20 | **100.0** ± 0.0; 100.0; 0 s |" in page
+
+
+def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -> None:
+    runs = {
+        public_sets.Cell("subj", "all", "default", False, "small", 0.0, 0): public_sets.Figures(
+            0.9, 0.9, 278, 1
+        )
+    }
+    figures = [figure for figure in standard.published() if figure.set in {"subj", *standard.ABSENT}]
+    page = standard.page(runs, figures)
+    assert "| Subj, subjectivity | all | accuracy | – | **90.0** | 278 kB | CNN on word2vec 93.4 [" in page
+    assert {figure.set for figure in standard.published()} <= {*standard.SETS, *standard.ABSENT}
+    assert {figure.source for figure in standard.published()} <= {*standard.SOURCES}
 
 
 FACTS = (

