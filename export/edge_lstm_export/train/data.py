@@ -25,8 +25,7 @@ Names = tuple[str, ...]  # of labels
 
 # Texts are in an unsegmented script where more of their words than this hold a character of one.
 UNSEGMENTED_SHARE = 0.3
-# More labels than this are ids or a column of numbers: each one is a row of the head and a column of the
-# targets.
+# More labels than this are ids or a column of numbers: each is a row of the head and a column of targets.
 MOST_LABELS = 1000
 _MANY_VALUES = 20  # from so many different values on, a label column may be one of ids or of numbers
 _CONTROL = {"Cc", "Zl", "Zp"}  # Unicode categories: control characters, line and paragraph separators

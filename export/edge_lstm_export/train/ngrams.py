@@ -253,8 +253,7 @@ def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = 
 
 
 def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> SparseWeights:
-    """Vectors of ``width`` and a head for many labels, by AdamW on the targets. Steps drop half of a text's
-    n-grams."""
+    """Vectors of ``width`` and a head, by AdamW on the targets. Each step drops half of a text's n-grams."""
     x, rng = data.features.matrix(data.held), np.random.default_rng([seed, 0x3A])
     roots = torch.from_numpy(data.examples.roots.astype(np.float32))
     targets = torch.from_numpy(data.targets)

@@ -208,8 +208,7 @@ class Parts:
         return PartLogits(lstm, of_ngrams, examples.targets)
 
     def cross_validate(self, say: Callable[[str], None]) -> PartLogits | None:
-        """What both parts answer the rows that they did not learn from. None where a fold leaves fewer than
-        two labels to learn."""
+        """What both parts answer the rows they did not learn from; None where a fold leaves one label."""
         shape = (len(self.rows), self.config.logits)
         lstm, sparse = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         for k in range(self.folds):

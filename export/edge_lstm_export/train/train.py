@@ -111,11 +111,7 @@ def fit(
         thresholds=calibration.thresholds,
         abstention=calibration.curve,
     )
-    left_out = (
-        f"teacher {name} not used: cross-validated accuracy {with_it:.1%} with it, {without:.1%} without"
-        for name, with_it, without in (parts.predictions.dropped if parts.predictions else ())
-    )
-    remarks = (*left_out, *_not_passed_on(parts, calibration.scores), *result_warnings(calibration.scores))
+    remarks = (*_teacher_remarks(parts, calibration.scores), *result_warnings(calibration.scores))
     return Result(checkpoint, loop, calibration.scores, test, remarks)
 
 
@@ -156,10 +152,14 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
     return Calibration(stack, temperature, measured, curve, thresholds)
 
 
-def _not_passed_on(parts: Parts, scores: Scores | SetScores | None) -> Iterator[str]:
-    """Yield what to do where the teachers know more than the network learnt from them."""
-    teachers = parts.predictions
-    if teachers is None or scores is None or (parts.pool_fold < 0).any():
+def _teacher_remarks(parts: Parts, scores: Scores | SetScores | None) -> Iterator[str]:
+    """Yield which teachers do not teach, and what to do where they know more than the network learnt."""
+    if (teachers := parts.predictions) is None:
+        return
+    for name, with_it, without in teachers.dropped:
+        rates = f"{with_it:.1%} with it, {without:.1%} without"
+        yield f"teacher {name} not used: cross-validated accuracy {rates}"
+    if scores is None or (parts.pool_fold < 0).any():
         return
     reached = scores.subset_accuracy if isinstance(scores, SetScores) else scores.accuracy
     if teachers.accuracy - reached >= LOST_BY_NETWORK:
@@ -174,8 +174,7 @@ def _provenance(
     calibration: Calibration,
     test: Scores | SetScores | None,
 ) -> dict[str, Any]:
-    """How the network came about, plain values, kept in the checkpoint and the model file. No clock is
-    read."""
+    """How the network came about: plain values for the checkpoint and the model file. No clock is read."""
     dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
     best = best_of(loop.history)
     return {

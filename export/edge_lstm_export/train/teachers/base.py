@@ -122,8 +122,7 @@ def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Pred
 def ensemble(
     teachers: Sequence[Teacher], labels: Bools, fold: Ints, asked: Bools, *, several: bool, say: Say
 ) -> EnsemblePredictions:
-    """Cross-fit each teacher, drop those that do harm, and weigh the others by the log loss of the labelled
-    texts.
+    """Cross-fit each teacher, drop those that do harm, and weigh the others by the rows' log loss.
 
     The first teacher is always kept. several: a text may have several labels.
     """
@@ -197,8 +196,7 @@ def log_losses(logits: Floats, labels: Bools, several: bool) -> Floats:
 
 
 def accuracy(logits: Floats, labels: Bools, several: bool) -> float:
-    """The share of texts whose prediction is right, of several labels all of them at a probability of 0.5;
-    0 to 1."""
+    """The share of texts whose prediction is right, 0 to 1; of several labels all, at probability 0.5."""
     return float(_right(logits, labels, several).mean())
 
 

@@ -75,9 +75,8 @@ def sentiment_improves(
     has_one_of_few = not dataset.several and len(dataset.labels) <= MOST_EXACT_LABELS
     if not has_one_of_few or not 10 <= len(train) <= plans.MOST_TO_AUGMENT:
         return None
-    if len(train) > MOST_ASKED:
-        order = np.random.default_rng([seed, 0x5E]).permutation(len(train))
-        train = train.subset(np.sort(order[:MOST_ASKED]))
+    drawn = np.random.default_rng([seed, 0x5E]).permutation(len(train))[:MOST_ASKED]
+    train = train.subset(np.sort(drawn))
     labels, fold = train.labels, folds_of(train, FOLDS, seed)
     if (labels.sum(axis=0) > 1).sum() < 2:
         return None
