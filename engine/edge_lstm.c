@@ -374,7 +374,14 @@ static const char *const NAMES[KEYS] = {"edge_lstm.format", "edge_lstm.tokenizer
                                         "edge_lstm.labels", "edge_lstm.network", "edge_lstm.golden",
                                         "edge_lstm.several"};
 
-typedef struct state state;
+/* One direction of a text that is being read. fp32: x and q are floats, q is h. */
+typedef struct {
+    float *c, *h, *sum, *most; /* [units]; of the outputs so far: their sum and their largest */
+    float *gates;              /* [block, gate, lane] */
+    unsigned char *x, *q;      /* the step's inputs, of the embedding and of h, as the kernel multiplies them */
+    float low, high, step;     /* the range of h, and its 8-bit scale */
+    int32_t zero;
+} state;
 
 /* The type in which a kernel takes 8-bit inputs q: unsigned bytes q, signed bytes q - 128, or 16 bits, q - zero. */
 enum { U8, S8, S16 };
@@ -418,15 +425,6 @@ struct edge_lstm {
     struct special { uint32_t character, becomes, kind; } *special;
     struct gram { int32_t left, right; } *grams; /* [ngrams]: an id and -1, or two ids */
     uint32_t *gram_slots;                        /* their index */
-};
-
-/* One direction of a text that is being read. fp32: x and q are floats, q is h. */
-struct state {
-    float *c, *h, *sum, *most; /* [units]; of the outputs so far: their sum and their largest */
-    float *gates;              /* [block, gate, lane] */
-    unsigned char *x, *q;      /* the step's inputs, of the embedding and of h, as the kernel multiplies them */
-    float low, high, step;     /* the range of h, and its 8-bit scale */
-    int32_t zero;
 };
 
 typedef struct { /* a text that is being read */
@@ -814,10 +812,10 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all)
     w->logit = take(all, (uint64_t)m->labels, sizeof(float));
 }
 
-/* Return where the four bytes of a unit's gate lie within a row of its block. */
-static size_t lane_of(const edge_lstm *m, size_t gate, size_t unit) {
-    size_t lanes = (size_t)m->kernel->lanes;
-    return 4 * (gate * lanes + unit % lanes);
+/* Return where the first four bytes of the i-th row, a gate of a unit, lie in blocks of this size. */
+static size_t place_of(const edge_lstm *m, size_t i, size_t block) {
+    size_t lanes = (size_t)m->kernel->lanes, gate = i / (size_t)m->hidden, unit = i % (size_t)m->hidden;
+    return unit / lanes * block + 4 * (gate * lanes + unit % lanes);
 }
 
 /* Pack weights for the kernel by blocks of units, filled up with zeros. fp32, [4H, inputs] → [input, gate, lane]. int8,
@@ -825,17 +823,16 @@ static size_t lane_of(const edge_lstm *m, size_t gate, size_t unit) {
  * weights, or two of 16 bits. */
 static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, unsigned char *out) {
     int32_t width = group_width(m);
-    size_t lanes = (size_t)m->kernel->lanes, row = 16 * lanes, block = block_size(m, inputs), units = (size_t)m->hidden;
-    for (size_t i = 0; i < 4 * units; i++) {
-        size_t gate = i / units, unit = i % units;
-        unsigned char *at = out + unit / lanes * block + lane_of(m, gate, unit);
+    size_t row = 16 * (size_t)m->kernel->lanes, gates = 4 * (size_t)m->hidden;
+    for (size_t i = 0; i < gates; i++) {
+        unsigned char *at = out + place_of(m, i, block_size(m, inputs));
         int32_t sum = 0;
         for (int32_t k = 0; k < inputs; k++) {
             if (!m->int8) {
                 memcpy(at + row * (size_t)k, w + 4 * (i * (size_t)inputs + (size_t)k), 4);
                 continue;
             }
-            int16_t weight = (signed char)w[(size_t)k * 4 * units + i];
+            int16_t weight = (signed char)w[(size_t)k * gates + i];
             unsigned char *to = at + row * (size_t)(1 + k / width);
             sum += weight;
             if (width == 2) memcpy(to + 2 * (k % 2), &weight, 2);
@@ -851,10 +848,8 @@ static void pack_direction(edge_lstm *m, int32_t d) {
     const unsigned char *bias = m->b + 8 * (size_t)d * gates;
     pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, to->w);
     pack(m, m->r + part * (size_t)m->hidden, m->hidden, to->r);
-    for (size_t i = 0; i < gates; i++) {
-        size_t gate = i / (gates / 4), unit = i % (gates / 4), lanes = (size_t)m->kernel->lanes;
-        to->bias[unit / lanes * lanes * 4 + lane_of(m, gate, unit) / 4] = number(bias, i) + number(bias, gates + i);
-    }
+    for (size_t i = 0; i < gates; i++)
+        to->bias[place_of(m, i, 16 * (size_t)m->kernel->lanes) / 4] = number(bias, i) + number(bias, gates + i);
     if (!m->int8) return;
     to->w_by = m->embedding_step * number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
 }
@@ -910,29 +905,25 @@ static void push(encoder *e, int32_t id) {
     e->known |= id >= FIRST_WORD_ID;
 }
 
-/* Return the bytes of a word's first character. */
-static size_t first_character(const unsigned char *word, size_t size) {
-    size_t n = 1;
-    while (n < size && (word[n] & 0xC0) == 0x80) n++;
-    return n;
-}
-
-/* Split off pieces, at each place the longest that starts there, until fewer than `keep` bytes are left. */
+/* Split off pieces, at each place the longest that starts there or, where none does, one character, until fewer than
+ * `keep` bytes are left. */
 static void push_pieces(encoder *e, size_t keep) {
     size_t at = 0, most = (size_t)e->m->longest_piece;
     while (e->size - at >= keep && at < e->size) {
         const unsigned char *word = e->word + at;
-        size_t left = e->size - at, length = 0, next;
-        uint32_t hash = PIECE_SEED, number = 0, entry;
-        for (size_t n = 0; n < left && n < most;) { /* one character more */
-            for (next = n + first_character(word + n, left - n); n < next; n++) hash = hash_more(hash, word[n]);
-            entry = *find_line(e->m, word, n, hash, 1);
-            if (entry) number = entry & NUMBER, length = n;
-        }
+        size_t left = e->size - at, length = 0, n = 0;
+        uint32_t hash = PIECE_SEED, number = 0;
+        do { /* one character more */
+            do hash = hash_more(hash, word[n++]);
+            while (n < left && (word[n] & 0xC0) == 0x80);
+            uint32_t entry = *find_line(e->m, word, n, hash, 1);
+            if (entry) number = entry & NUMBER;
+            if (entry || !length) length = n;
+        } while (n < left && n < most);
         int32_t id = number ? (int32_t)number - 1 + FIRST_WORD_ID : OOV_ID;
         if (number || e->last != OOV_ID) push(e, id);
         e->last = id;
-        at += number ? length : first_character(word, left);
+        at += length;
     }
     memmove(e->word, e->word + at, e->size - at);
     e->size -= at;
@@ -1146,15 +1137,15 @@ static void begin(const edge_lstm *m, reading *r) {
 }
 
 /* Do one step of each reading; they do not affect each other. */
-static void advance(const edge_lstm *m, reading *const *readings, int count) {
+static void advance(const edge_lstm *m, reading *readings, int count) {
     state *states[EDGE_LSTM_TEXTS];
     size_t inputs = (size_t)m->embedding_dim;
     for (int32_t d = 0; d < m->directions; d++) {
         for (int t = 0; t < count; t++) {
-            const reading *r = readings[t];
+            reading *r = readings + t;
             size_t id = (size_t)r->id[d ? r->count - 1 - r->at : r->at];
             const unsigned char *row = m->embedding + (m->int8 ? 1 : 4) * id * inputs;
-            unsigned char *x = (states[t] = &readings[t]->of[d])->x;
+            unsigned char *x = (states[t] = &r->of[d])->x;
             if (!m->int8) memcpy(x, row, 4 * inputs);
             else if (m->kernel->inputs == S16)
                 for (size_t k = 0; k < inputs; k++) ((int16_t *)(void *)x)[k] = (signed char)row[k];
@@ -1163,7 +1154,7 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
         }
         m->kernel->step(m, d, states, count);
     }
-    for (int t = 0; t < count; t++) readings[t]->at++;
+    for (int t = 0; t < count; t++) readings[t].at++;
 }
 
 /* --- The calls of edge_lstm.h --------------------------------------------------------------------------------- */
@@ -1275,13 +1266,12 @@ edge_lstm_status edge_lstm_encode(edge_lstm_worker *w, const char *text, size_t 
 /* Run texts or, where texts is NULL, rows of ids. A reading that ends makes room for the next one. */
 static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t *sizes, edge_lstm_status *statuses,
                      const int32_t *ids, size_t columns, size_t count, float *probabilities) {
-    reading *readings[EDGE_LSTM_TEXTS];
+    reading *readings = w->readings;
     size_t next = 0;
     int active = 0;
-    for (int t = 0; t < EDGE_LSTM_TEXTS; t++) readings[t] = &w->readings[t];
     for (;;) {
         for (; active < EDGE_LSTM_TEXTS && next < count; next++) {
-            reading *r = readings[active++];
+            reading *r = readings + active++;
             edge_lstm_status status = texts ? encode(w, r, plain_text(texts[next], sizes[next])) : take_ids(r, ids, columns, next);
             if (statuses) statuses[next] = status;
             r->text = next;
@@ -1290,13 +1280,14 @@ static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t
         if (!active) return;
         size_t steps = SIZE_MAX;
         for (int t = 0; t < active; t++)
-            if (readings[t]->count - readings[t]->at < steps) steps = readings[t]->count - readings[t]->at;
+            if (readings[t].count - readings[t].at < steps) steps = readings[t].count - readings[t].at;
         while (steps--) advance(w->model, readings, active);
         for (int t = active - 1; t >= 0; t--)
-            if (readings[t]->at == readings[t]->count) { /* the last one takes its place */
-                reading *ended = readings[t];
-                answer(w, ended, probabilities + ended->text * (size_t)w->model->labels);
-                readings[t] = readings[--active], readings[active] = ended;
+            if (readings[t].at == readings[t].count) { /* the last one takes its place */
+                reading ended = readings[t];
+                answer(w, &ended, probabilities + ended.text * (size_t)w->model->labels);
+                readings[t] = readings[--active];
+                readings[active] = ended;
             }
     }
 }
