@@ -422,7 +422,7 @@ struct edge_lstm {
     double *thresholds;
     uint32_t *slots, *starts; /* the vocabulary's index: see find_line */
     uint32_t slot_mask, gram_mask;
-    struct special { uint32_t character, becomes, kind; } *special;
+    struct special { uint32_t character, becomes; } *special; /* becomes: in ASCII */
     struct gram { int32_t left, right; } *grams; /* [ngrams]: an id and -1, or two ids */
     uint32_t *gram_slots;                        /* their index */
 };
@@ -481,8 +481,8 @@ static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
     return NULL;
 }
 
-static void note(edge_lstm *m, uint32_t c, uint32_t becomes, uint32_t kind) {
-    if (m->special) m->special[m->specials] = (struct special){c, becomes, kind};
+static void note(edge_lstm *m, uint32_t c, uint32_t becomes) {
+    if (m->special) m->special[m->specials] = (struct special){c, becomes};
     m->specials++;
 }
 
@@ -495,7 +495,7 @@ static int read_rule(edge_lstm *m) {
         if (!json_get(tokenizer, kind == MARK ? "marks" : "separators", &value)) return 0;
         for (reader r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
             if (c < 128) m->kind[c] = kind;
-            else if (kind == SEPARATOR) note(m, c, c, kind);
+            else if (kind == SEPARATOR) note(m, c, ' ');
             else return 0;
     }
     if (!json_get(tokenizer, "replacements", &value) || !json_enter(&value, '{')) return 0;
@@ -504,7 +504,7 @@ static int read_rule(edge_lstm *m) {
         uint32_t to = next_character(&into);
         c = next_character(&from);
         if (c < 128 || c == END_OF_TEXT || to >= 128 || next_character(&into) != END_OF_TEXT) return 0;
-        note(m, c, to, m->kind[to]);
+        note(m, c, to);
     }
     return value.at == value.end;
 }
@@ -989,12 +989,9 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
         if (c == END_OF_TEXT) break;
         if (c == 0x3A3 && is_final_sigma(before, text)) small = 0x3C2;
         else small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c);
-        uint32_t kind = small < 0x80 ? m->kind[small] : LETTER;
         for (int32_t k = 0; small >= 0x80 && k < m->specials; k++)
-            if (m->special[k].character == small) {
-                kind = m->special[k].kind, small = m->special[k].becomes;
-                break;
-            }
+            if (m->special[k].character == small) small = m->special[k].becomes;
+        unsigned char kind = small < 0x80 ? m->kind[small] : LETTER;
         if (kind != LETTER) push_word(&e);
         if (kind != SEPARATOR) push_character(&e, small);
         if (kind == MARK) push_word(&e);
@@ -1104,10 +1101,10 @@ static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) 
     for (int32_t d = 0; d < m->directions; d++) {
         const state *s = &r->of[d];
         float *out = w->values + d * hidden;
-        memcpy(out, s->h, sizeof *out * (size_t)hidden);
-        if (m->last) continue;
-        for (int32_t j = 0; j < hidden; j++) out[j] = s->sum[j] / (float)r->count;
-        memcpy(out + m->directions * hidden, s->most, sizeof *out * (size_t)hidden);
+        for (int32_t j = 0; j < hidden; j++) {
+            out[j] = m->last ? s->h[j] : s->sum[j] / (float)r->count;
+            if (!m->last) out[m->directions * hidden + j] = s->most[j];
+        }
     }
     if (m->ngrams) add_ngrams(w, r, w->values + pooled);
     multiply_head(m, w->values, (size_t)(pooled + m->ngram_dim), logit);
