@@ -192,13 +192,15 @@ static reader json_string(slice value) {
     return (reader){{is_string ? value.at + 1 : value.end, value.end}, 1};
 }
 
+/* Return whether the value is this one, a string with its quotation marks but without escapes. */
 static int json_is(slice object, const char *key, const char *text) {
     slice value;
-    if (!json_get(object, key, &value) || *value.at != '"') return 0;
+    if (!json_get(object, key, &value)) return 0;
+    if (*text != '"' || *value.at != '"') return same(value, text);
     reader r = json_string(value);
-    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT; text++)
-        if (c != (unsigned char)*text || !c) return 0;
-    return !*text;
+    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;)
+        if (c != (unsigned char)*++text || !c) return 0;
+    return !strcmp(text + 1, "\"");
 }
 
 /* Read digits behind those of number: return how many. */
@@ -233,15 +235,9 @@ static int json_int(slice object, const char *key, int32_t low, int32_t high, in
     return 1;
 }
 
-/* Return whether the value's JSON is exactly this text. */
-static int json_raw(slice object, const char *key, const char *text) {
-    slice value;
-    return json_get(object, key, &value) && same(value, text);
-}
-
 static int json_flag(slice object, const char *key, int32_t *flag) {
-    *flag = json_raw(object, key, "true");
-    return *flag || json_raw(object, key, "false");
+    *flag = json_is(object, key, "true");
+    return *flag || json_is(object, key, "false");
 }
 
 /* --- SHA-256 (FIPS 180-4) ------------------------------------------------------------------------------------- */
@@ -520,8 +516,9 @@ static int next_line(slice *lines, slice *line) {
 
 /* Read how texts become ids: the tokenizer's settings and the vocabulary. */
 static const char *read_tokenizer(edge_lstm *m) {
-    static const char filters[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r";
-    static const char keras_rule[] = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
+    static const char filters[] = "\"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r\"";
+    static const char keras_rule[] =
+        "\"lower-case; each filter character becomes a space; split on spaces; drop empty pieces\"";
     static const char *const fixed[][2] = {
         {"lowercase", "\"unicode\""}, {"padding", "\"right\""}, {"truncation", "\"keep the last ids\""},
         {"pad_id", "0"}, {"start_id", "1"}, {"oov_id", "2"}, {"first_word_id", "4"}};
@@ -530,8 +527,8 @@ static const char *read_tokenizer(edge_lstm *m) {
     if (!tokenizer.at || !lines.at) return UNUSABLE;
     if (!length_of(lines)) m->metadata[VOCABULARY] = lines = (slice){NULL, NULL}; /* no line, not an empty one */
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (!json_raw(tokenizer, fixed[i][0], fixed[i][1])) return RULE_UNKNOWN;
-    if (keras ? !json_is(tokenizer, "filters", filters) : !json_is(tokenizer, "rule", "pieces-1") || !read_rule(m))
+        if (!json_is(tokenizer, fixed[i][0], fixed[i][1])) return RULE_UNKNOWN;
+    if (keras ? !json_is(tokenizer, "filters", filters) : !json_is(tokenizer, "rule", "\"pieces-1\"") || !read_rule(m))
         return RULE_UNKNOWN;
     m->kind[' '] = SEPARATOR;
     for (size_t i = 0; keras && filters[i]; i++) m->kind[(unsigned char)filters[i]] = SEPARATOR;
@@ -561,8 +558,8 @@ static const char *read_network(edge_lstm *m) {
         m->several != (m->metadata[SEVERAL].at != NULL))
         return UNUSABLE;
     if (!m->ngrams) m->ngram_dim = 0;
-    m->last = json_is(network, "pooling", "last");
-    if (!m->last && !json_is(network, "pooling", "mean+max")) return POOLING;
+    m->last = json_is(network, "pooling", "\"last\"");
+    if (!m->last && !json_is(network, "pooling", "\"mean+max\"")) return POOLING;
     m->directions = 1 + bidirectional;
     m->logits = m->labels == 2 && !m->several ? 1 : m->labels;
     return NULL;
@@ -1201,10 +1198,8 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
     lay_out_model(model, &all);
     for (int32_t d = 0; d < model->directions; d++) pack_direction(model, d);
     if (m.specials) read_rule(model);
-    for (int c = 0; c < 128; c++) {
-        int small = c >= 'A' && c <= 'Z' ? c | 32 : c;
-        model->letter[c] = model->kind[small] == LETTER ? (unsigned char)small : 0;
-    }
+    for (uint32_t c = 0; c < 128; c++)
+        if (model->kind[lower(c)] == LETTER) model->letter[c] = (unsigned char)lower(c);
     index_words(model);
     if (m.ngrams) read_ngrams(model);
     read_labels(model);
@@ -1275,10 +1270,7 @@ static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t
             begin(w->model, r);
         }
         if (!active) return;
-        size_t steps = SIZE_MAX;
-        for (int t = 0; t < active; t++)
-            if (readings[t].count - readings[t].at < steps) steps = readings[t].count - readings[t].at;
-        while (steps--) advance(w->model, readings, active);
+        advance(w->model, readings, active);
         for (int t = active - 1; t >= 0; t--)
             if (readings[t].at == readings[t].count) { /* the last one takes its place */
                 reading ended = readings[t];
@@ -1441,7 +1433,6 @@ FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
         for (int i = 0; i < 4; i++) rounded[i] = multiply_add(a[i], b[i], c[i]);
     return rounded;
 }
-#undef SUM
 #endif
 
 #if defined __GNUC__ && defined __SSE2__
@@ -1549,28 +1540,26 @@ SHAPE("wasm-simd", 4, 2, 2, S16, 128)
 
 /* Return the number-th kernel that runs here and takes weights up to most. name: the only one that counts, or NULL. */
 static const kernel *find_kernel(const char *name, int32_t most, size_t number) {
-    const kernel *here[6];
-    size_t count = 0;
+    const kernel *const here[] = {
 #if defined __GNUC__ && defined __SSE2__
-    if (x86_has(0xE6, 0xC0010020u, 1u << 11, 0)) here[count++] = &avx512_vnni_kernel; /* AVX512F, BW, VL; VNNI */
+        x86_has(0xE6, 0xC0010020u, 1u << 11, 0) ? &avx512_vnni_kernel : NULL, /* AVX512F, BW, VL; VNNI */
 #ifdef AVX_VNNI
-    if (x86_has(6, 1u << 5, 0, 1u << 4)) here[count++] = &avx_vnni_kernel;
+        x86_has(6, 1u << 5, 0, 1u << 4) ? &avx_vnni_kernel : NULL,
 #endif
-    if (x86_has(6, 1u << 5, 0, 0)) here[count++] = &avx2_kernel;
-    here[count++] = &sse2_kernel;
+        x86_has(6, 1u << 5, 0, 0) ? &avx2_kernel : NULL, &sse2_kernel,
 #endif
 #ifdef HAS_DOT_PRODUCTS
-    if (HAS_DOT_PRODUCTS) here[count++] = &neon_dot_kernel;
+        HAS_DOT_PRODUCTS ? &neon_dot_kernel : NULL,
 #endif
 #ifdef __aarch64__
-    here[count++] = &neon_kernel;
+        &neon_kernel,
 #endif
 #ifdef __wasm_simd128__
-    here[count++] = &wasm_kernel;
+        &wasm_kernel,
 #endif
-    here[count++] = &plain_kernel;
-    for (size_t i = 0; i < count; i++)
-        if (here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
+        &plain_kernel};
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        if (here[i] && here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
     return NULL;
 }
 
@@ -1629,7 +1618,6 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
             UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
         }
     }
-#undef ROW
     UNROLL for (t = 0; t < texts; t++) {
         float *out = states[t]->gates + first * 4 * LANES;
         floats worth = SET(from_h ? states[t]->step * by : by);
@@ -1692,7 +1680,6 @@ TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
         NAME(store)(s->sum + j, NAME(load)(s->sum + j) + h);
         NAME(store)(s->most + j, MAX(h, NAME(load)(s->most + j)));
     }
-#undef GATE
     if (!m->int8) return;
     float least = -MOST(-low), most = MOST(high);
     if (least != s->low || most != s->high) {
