@@ -1400,6 +1400,7 @@ SHAPE("plain", 1, 1, 1, U8, 128)
 #include "edge_lstm.c"
 #undef MIN
 #undef MAX
+#undef FMA
 #undef VECTOR_OF
 #undef CONVERT
 #define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
@@ -1448,13 +1449,14 @@ SHAPE("sse2", 4, 2, 2, S16, 128)
 #define DOT(sum, w, x) ((sum) + (ints)_mm_madd_epi16((__m128i)(w), (__m128i)(x)))
 #include "edge_lstm.c"
 #undef VECTOR
+#undef FMA
+#define FMA JOINED(VECTOR, fmadd_ps)
 
 /* AVX2, without and with the dot products of VNNI. Two products of 255 and 64 fit in 16 bits. */
 #define KERNEL avx2
 #define TARGET FOR("avx2,fma")
 #define VECTOR _mm256
 SHAPE("avx2", 8, 2, 2, U8, 64)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define PAIRS(w, x) _mm256_maddubs_epi16((__m256i)(x), (__m256i)(w))
 #define DOT(sum, w, x) ((sum) + (ints)_mm256_madd_epi16(PAIRS(w, x), _mm256_set1_epi16(1)))
 #include "edge_lstm.c"
@@ -1463,7 +1465,6 @@ SHAPE("avx2", 8, 2, 2, U8, 64)
 #define KERNEL avx_vnni
 #define TARGET FOR("avx2,fma,avxvnni")
 SHAPE("avx-vnni", 8, 2, 2, U8, 128)
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define DOT(sum, w, x) ((ints)_mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(x), (__m256i)(w)))
 #include "edge_lstm.c"
 #endif
@@ -1475,7 +1476,6 @@ SHAPE("avx-vnni", 8, 2, 2, U8, 128)
 SHAPE("avx512-vnni", 16, 3, 4, U8, 128)
 #undef MOST
 #define MOST(v) _mm512_reduce_max_ps(v)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
 #include "edge_lstm.c"
 
@@ -1514,7 +1514,6 @@ FAST int32x4_t neon_products(int32x4_t sum, int8x16_t w, int8x16_t x) { /* pairs
 #define TARGET FOR("arch=armv8.2-a+dotprod")
 #endif
 SHAPE("neon-dot", 4, 4, 4, S8, 128)
-#define FMA(a, b, c) vfmaq_f32(c, a, b)
 #define DOT(sum, w, x) vdotq_s32(sum, (int8x16_t)(w), (int8x16_t)(x))
 #include "edge_lstm.c"
 #ifdef __linux__
@@ -1704,6 +1703,5 @@ TARGET static void NAME(step)(const edge_lstm *m, int d, state *const *states, i
 
 #undef KERNEL
 #undef TARGET
-#undef FMA
 #undef DOT
 #endif
