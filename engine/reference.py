@@ -224,17 +224,12 @@ def check_shapes(model: Model) -> None:
     inputs, hidden = n["embedding_dim"] + 2 * int8, n["hidden"] + 2 * int8
     gates = 4 * hidden
     head = (1 if n["pooling"] == "last" else 2) * directions * hidden + (n["ngram_dim"] if n["ngrams"] else 0)
-    expected: dict[str, tuple[int, ...]] = {
-        "embedding": (n["num_words"] + 1, inputs),
-        "lstm_w": (directions, inputs, gates) if int8 else (directions, gates, inputs),
-        "lstm_r": (directions, hidden, gates) if int8 else (directions, gates, hidden),
-        "lstm_b": (directions, 2 * gates),
-        "head_w": (head, logits),
-        "head_b": (logits,),
-    }
+    w, r = [(directions, rows, gates) if int8 else (directions, gates, rows) for rows in (inputs, hidden)]
+    expected: dict[str, tuple[int, ...]] = {"lstm_w": w, "lstm_r": r, "lstm_b": (directions, 2 * gates)}
+    expected |= {"embedding": (n["num_words"] + 1, inputs), "head_w": (head, logits), "head_b": (logits,)}
     if int8:
-        scales = {"lstm_w_scale": (directions,), "lstm_r_scale": (directions,), "head_w_scales": (head, 1)}
-        expected |= {"embedding_scale": (1,), **scales}
+        expected |= {"embedding_scale": (1,), "lstm_w_scale": (directions,), "lstm_r_scale": (directions,)}
+        expected["head_w_scales"] = (head, 1)
     if n["ngrams"]:
         expected["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
         expected |= {"ngram_scales": (n["ngram_dim"],)} if int8 else {}
