@@ -282,7 +282,8 @@ static int sha256_is(slice data, const unsigned char *digits) {
     for (size_t i = 0; i < 8; i++) end[size - 1 - i] = (unsigned char)(bits >> 8 * i);
     for (size_t i = 0; i < size; i += 64) sha256_block(state, end + i);
     int right = 1;
-    for (size_t i = 0; i < 64; i++) right &= digits[i] == "0123456789abcdef"[state[i / 8] >> (28 - 4 * (i & 7)) & 15];
+    for (size_t i = 0; i < 64; i++)
+        right &= digits[i] == "0123456789abcdef"[state[i / 8] >> (28 - 4 * (i & 7)) & 15];
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
     right = 1; /* so that a fuzzer reaches what is behind it */
 #endif
@@ -317,21 +318,21 @@ static const int32_t LOWER[] = {
     10995328,-35384, 10995585,1, 10997888,1, 10999425,1, 11007360,1, 16720153,32, 17039399,40, 17084451,40,
     17133578,39, 17136654,39, 17140742,39, 17142785,39, 17596466,64, 18391071,32, 24002591,32, 32047137,34};
 static const char AROUND_SIGMA[] =
-    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDoe"
-    "@ky@g@mceCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBgeg"
-    "iFceoioigmkeBwike@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFcioq@"
-    "_eAoiBseH_e{mceJgeg}@k@eKgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlcelAJ"
-    "smG_IxgxBAomBsiBwiBwiG_ic}@_eg@mkeseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecuceseD_@e@"
-    "oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgxcm@tmg"
-    "lc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdktwdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsdGce@{eK"
-    "_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wCiHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBgAi@seCw@"
-    "aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcDlu@dmoI`CsegeoeANAg|@otweQkAeAFsAake@oAa"
-    "CgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc@|c|ch@WkycDic@eAGwmcisqD_moeSsi"
-    "@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgeciweS_ek@aAsiFcikeCs}kuWk"
-    "@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_e@cygmDw@uci@Qw}"
-    "cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA}AC_m@cAag}Bw"
-    "qQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}oEi@_e@weAwuc@"
-    "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
+    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDo"
+    "e@ky@g@mceCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBg"
+    "egiFceoioigmkeBwike@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFci"
+    "oq@_eAoiBseH_e{mceJgeg}@k@eKgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlc"
+    "elAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@mkeseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecucese"
+    "D_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgx"
+    "cm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdktwdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsd"
+    "Gce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wCiHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBg"
+    "Ai@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcDlu@dmoI`CsegeoeANAg|@otweQkAeAF"
+    "sAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc@|c|ch@WkycDic@eAGwmci"
+    "sqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgeciweS_ek@aAsiF"
+    "cikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_e@cy"
+    "gmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA"
+    "}AC_m@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}"
+    "oEi@_e@weAwuc@}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
 /* to here */
 
 static uint32_t lower(uint32_t c) {
@@ -523,13 +524,12 @@ static const char *read_tokenizer(edge_lstm *m) {
         {"lowercase", "\"unicode\""}, {"padding", "\"right\""}, {"truncation", "\"keep the last ids\""},
         {"pad_id", "0"}, {"start_id", "1"}, {"oov_id", "2"}, {"first_word_id", "4"}};
     slice tokenizer = m->metadata[TOKENIZER], lines = m->metadata[VOCABULARY], line;
-    int keras = json_is(tokenizer, "rule", keras_rule);
+    int keras = json_is(tokenizer, "rule", keras_rule), pieces = json_is(tokenizer, "rule", "\"pieces-1\"");
     if (!tokenizer.at || !lines.at) return UNUSABLE;
-    if (!length_of(lines)) m->metadata[VOCABULARY] = lines = (slice){NULL, NULL}; /* no line, not an empty one */
+    if (!length_of(lines)) m->metadata[VOCABULARY] = lines = (slice){NULL, NULL}; /* not one empty line */
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!json_is(tokenizer, fixed[i][0], fixed[i][1])) return RULE_UNKNOWN;
-    if (keras ? !json_is(tokenizer, "filters", filters) : !json_is(tokenizer, "rule", "\"pieces-1\"") || !read_rule(m))
-        return RULE_UNKNOWN;
+    if (keras ? !json_is(tokenizer, "filters", filters) : !pieces || !read_rule(m)) return RULE_UNKNOWN;
     m->kind[' '] = SEPARATOR;
     for (size_t i = 0; keras && filters[i]; i++) m->kind[(unsigned char)filters[i]] = SEPARATOR;
     m->words = INT32_MAX;
@@ -751,7 +751,7 @@ static memory memory_at(void *base) {
 /* Return what to ask for; where that would not fit in size_t, more than any memory has. */
 static size_t total(const memory *all) { return all->used < SIZE_MAX / 2 ? (size_t)all->used + ALIGNMENT - 1 : SIZE_MAX / 2; }
 
-/* The inputs that share four bytes, the number of such groups, and the bytes of an input and of a block of weights. */
+/* Inputs that share four bytes, the number of such groups, bytes of an input and of a block of weights. */
 static int32_t group_width(const edge_lstm *m) { return m->kernel->inputs == S16 ? 2 : 4; }
 static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return (inputs + group_width(m) - 1) / group_width(m); }
 static size_t input_size(const edge_lstm *m) { return m->int8 ? 4 / (size_t)group_width(m) : 4; }
@@ -845,8 +845,8 @@ static void pack_direction(edge_lstm *m, int32_t d) {
     const unsigned char *bias = m->b + 8 * (size_t)d * gates;
     pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, to->w);
     pack(m, m->r + part * (size_t)m->hidden, m->hidden, to->r);
-    for (size_t i = 0; i < gates; i++)
-        to->bias[place_of(m, i, 16 * (size_t)m->kernel->lanes) / 4] = number(bias, i) + number(bias, gates + i);
+    for (size_t i = 0, block = 16 * (size_t)m->kernel->lanes; i < gates; i++)
+        to->bias[place_of(m, i, block) / 4] = number(bias, i) + number(bias, gates + i);
     if (!m->int8) return;
     to->w_by = m->embedding_step * number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
 }
@@ -902,8 +902,8 @@ static void push(encoder *e, int32_t id) {
     e->known |= id >= FIRST_WORD_ID;
 }
 
-/* Split off pieces, at each place the longest that starts there or, where none does, one character, until fewer than
- * `keep` bytes are left. */
+/* Split off pieces until fewer than `keep` bytes are left: at each place the longest that starts there or,
+ * where none does, one character. */
 static void push_pieces(encoder *e, size_t keep) {
     size_t at = 0, most = (size_t)e->m->longest_piece;
     while (e->size - at >= keep && at < e->size) {
@@ -1155,13 +1155,15 @@ static void advance(const edge_lstm *m, reading *readings, int count) {
 
 static const kernel *find_kernel(const char *name, int32_t most, size_t number); /* with the kernels */
 
-/* Read the file as far as that takes no memory: check that it is whole and describes a network that can run here.
+/* Read the file as far as that takes no memory: check that it is whole and of a network that can run here.
  * Return the bytes that the model needs, or 0 with *error set. */
-static size_t examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts, const char **error) {
+static size_t examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts,
+                      const char **error) {
     static const uint16_t one = 1;
     memory all = memory_at(NULL);
     *error = file && size ? NULL : NOT_A_MODEL;
-    if (!*(const unsigned char *)&one || sizeof(float) != 4) *error = "a machine of this byte order is not supported";
+    if (!*(const unsigned char *)&one || sizeof(float) != 4)
+        *error = "a machine of this byte order is not supported";
     if (!*error) *error = read_file(m, (slice){file, (const unsigned char *)file + size}, digest_counts);
     if (!*error) *error = read_tokenizer(m);
     if (!*error) *error = read_network(m);
@@ -1362,8 +1364,8 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 #define SET(x) ((x) - (floats){0})
 #define MOST(v) NAME(most)(v)
 
-/* A kernel's name; its vectors' lanes, one a unit; how many blocks of units of a text, or how many texts, it multiplies
- * at a time; the type of its inputs; and the limit of its weights. */
+/* A kernel's name; its vectors' lanes, one a unit; how many blocks of units of a text, or how many texts, it
+ * multiplies at a time; the type of its inputs; and the limit of its weights. */
 #define SHAPE(name, l, b, t, i, limit)                                                         \
     enum { NAME(lanes) = l, NAME(blocks) = b, NAME(texts) = t, NAME(inputs) = i };             \
     static void NAME(step)(const edge_lstm *m, int d, state *const *states, int count);        \
@@ -1558,7 +1560,8 @@ static const kernel *find_kernel(const char *name, int32_t most, size_t number) 
 #endif
         &plain_kernel};
     for (size_t i = 0; i < sizeof here / sizeof *here; i++)
-        if (here[i] && here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
+        if (here[i] && here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--)
+            return here[i];
     return NULL;
 }
 

@@ -55,7 +55,7 @@ def table() -> str:
     source += "\n".join(wrap(lower, 110, initial_indent=indent, subsequent_indent=indent))
     text = "".join(map(digits, runs))
     assert "??" not in text, "it might be a trigraph"
-    lines = [text[i : i + 104].replace("\\", "\\\\") for i in range(0, len(text), 104)]
+    lines = [text[i : i + 103].replace("\\", "\\\\") for i in range(0, len(text), 103)]
     quoted = "\n".join('    "' + line.replace('"', '\\"') + '"' for line in lines)
     return f"{source}}};\nstatic const char AROUND_SIGMA[] =\n{quoted};\n"
 
