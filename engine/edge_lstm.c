@@ -986,8 +986,9 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
         if (c == END_OF_TEXT) break;
         if (c == 0x3A3 && is_final_sigma(before, text)) small = 0x3C2;
         else small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c);
-        for (int32_t k = 0; small >= 0x80 && k < m->specials; k++)
-            if (m->special[k].character == small) small = m->special[k].becomes;
+        int32_t k = 0, specials = small < 0x80 ? 0 : m->specials;
+        while (k < specials && m->special[k].character != small) k++;
+        if (k < specials) small = m->special[k].becomes;
         unsigned char kind = small < 0x80 ? m->kind[small] : LETTER;
         if (kind != LETTER) push_word(&e);
         if (kind != SEPARATOR) push_character(&e, small);
