@@ -192,13 +192,15 @@ static reader json_string(slice value) {
     return (reader){{is_string ? value.at + 1 : value.end, value.end}, 1};
 }
 
+/* Return whether the value is this one, a string with its quotation marks but without escapes. */
 static int json_is(slice object, const char *key, const char *text) {
     slice value;
-    if (!json_get(object, key, &value) || *value.at != '"') return 0;
+    if (!json_get(object, key, &value)) return 0;
+    if (*text != '"' || *value.at != '"') return same(value, text);
     reader r = json_string(value);
-    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT; text++)
-        if (c != (unsigned char)*text || !c) return 0;
-    return !*text;
+    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;)
+        if (c != (unsigned char)*++text || !c) return 0;
+    return !strcmp(text + 1, "\"");
 }
 
 /* Read digits behind those of number: return how many. */
@@ -233,15 +235,9 @@ static int json_int(slice object, const char *key, int32_t low, int32_t high, in
     return 1;
 }
 
-/* Return whether the value's JSON is exactly this text. */
-static int json_raw(slice object, const char *key, const char *text) {
-    slice value;
-    return json_get(object, key, &value) && same(value, text);
-}
-
 static int json_flag(slice object, const char *key, int32_t *flag) {
-    *flag = json_raw(object, key, "true");
-    return *flag || json_raw(object, key, "false");
+    *flag = json_is(object, key, "true");
+    return *flag || json_is(object, key, "false");
 }
 
 /* --- SHA-256 (FIPS 180-4) ------------------------------------------------------------------------------------- */
@@ -285,73 +281,70 @@ static int sha256_is(slice data, const unsigned char *digits) {
     end[left] = 0x80;
     for (size_t i = 0; i < 8; i++) end[size - 1 - i] = (unsigned char)(bits >> 8 * i);
     for (size_t i = 0; i < size; i += 64) sha256_block(state, end + i);
+    int right = 1;
     for (size_t i = 0; i < 64; i++)
-        if (digits[i] != "0123456789abcdef"[state[i / 8] >> (28 - 4 * (i & 7)) & 15]) return 0;
-    return 1;
+        right &= digits[i] == "0123456789abcdef"[state[i / 8] >> (28 - 4 * (i & 7)) & 15];
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    right = 1; /* so that a fuzzer reaches what is behind it */
+#endif
+    return right;
 }
 
 /* --- Lower case, as Unicode has it ---------------------------------------------------------------------------- */
 
 /* unicode_table.py writes from here */
-/* Of Unicode 14.0.0. range: first letter (21 bits), step - 1 (1), count - 1 (10). */
-static const struct { uint32_t range; int32_t distance; } LOWER[] = {
-    {0x20819, 32}, {0x60016, 32}, {0x6c006, 32}, {0x80417, 1}, {0x99402, 1}, {0x9cc07, 1}, {0xa5416, 1},
-    {0xbc400, -121}, {0xbcc02, 1}, {0xc0c00, 210}, {0xc1401, 1}, {0xc3400, 206}, {0xc3c00, 1}, {0xc4801, 205},
-    {0xc5c00, 1}, {0xc7400, 79}, {0xc7c00, 202}, {0xc8400, 203}, {0xc8c00, 1}, {0xc9c00, 205}, {0xca400, 207},
-    {0xcb400, 211}, {0xcbc00, 209}, {0xcc400, 1}, {0xce400, 211}, {0xcec00, 213}, {0xcfc00, 214}, {0xd0402, 1},
-    {0xd3400, 218}, {0xd3c00, 1}, {0xd4c00, 218}, {0xd6400, 1}, {0xd7400, 218}, {0xd7c00, 1}, {0xd8801, 217},
-    {0xd9c01, 1}, {0xdbc00, 219}, {0xdc400, 1}, {0xde400, 1}, {0xe2400, 2}, {0xe2c00, 1}, {0xe3c00, 2},
-    {0xe4400, 1}, {0xe5400, 2}, {0xe5c08, 1}, {0xef408, 1}, {0xf8c00, 2}, {0xf9401, 1}, {0xfb400, -97},
-    {0xfbc00, -56}, {0xfc413, 1}, {0x110400, -130}, {0x111408, 1}, {0x11d400, 10795}, {0x11dc00, 1},
-    {0x11ec00, -163}, {0x11f400, 10792}, {0x120c00, 1}, {0x121c00, -195}, {0x122400, 69}, {0x122c00, 71},
-    {0x123404, 1}, {0x1b8401, 1}, {0x1bb400, 1}, {0x1bfc00, 116}, {0x1c3400, 38}, {0x1c4002, 37}, {0x1c6400, 64},
-    {0x1c7001, 63}, {0x1c8810, 32}, {0x1d1808, 32}, {0x1e7c00, 8}, {0x1ec40b, 1}, {0x1fa400, -60}, {0x1fbc00, 1},
-    {0x1fcc00, -7}, {0x1fd400, 1}, {0x1fe802, -130}, {0x20000f, 80}, {0x20801f, 32}, {0x230410, 1}, {0x24541a, 1},
-    {0x260400, 15}, {0x260c06, 1}, {0x26842f, 1}, {0x298825, 48}, {0x850025, 7264}, {0x863c00, 7264},
-    {0x866c00, 7264}, {0x9d004f, 38864}, {0x9f8005, 8}, {0xe4802a, -3008}, {0xe5e802, -3008}, {0xf0044a, 1},
-    {0xf4f400, -7615}, {0xf5042f, 1}, {0xf84007, -8}, {0xf8c005, -8}, {0xf94007, -8}, {0xf9c007, -8},
-    {0xfa4005, -8}, {0xfacc03, -8}, {0xfb4007, -8}, {0xfc4007, -8}, {0xfcc007, -8}, {0xfd4007, -8}, {0xfdc001, -8},
-    {0xfdd001, -74}, {0xfde400, -9}, {0xfe4003, -86}, {0xfe6400, -9}, {0xfec001, -8}, {0xfed001, -100},
-    {0xff4001, -8}, {0xff5001, -112}, {0xff6400, -7}, {0xffc001, -128}, {0xffd001, -126}, {0xffe400, -9},
-    {0x1093400, -7517}, {0x1095400, -8383}, {0x1095c00, -8262}, {0x1099400, 28}, {0x10b000f, 16}, {0x10c1c00, 1},
-    {0x125b019, 26}, {0x160002f, 48}, {0x1630400, 1}, {0x1631400, -10743}, {0x1631c00, -3814}, {0x1632400, -10727},
-    {0x1633c02, 1}, {0x1636c00, -10780}, {0x1637400, -10749}, {0x1637c00, -10783}, {0x1638400, -10782},
-    {0x1639400, 1}, {0x163ac00, 1}, {0x163f001, -10815}, {0x1640431, 1}, {0x1675c01, 1}, {0x1679400, 1},
-    {0x5320416, 1}, {0x534040d, 1}, {0x5391406, 1}, {0x539941e, 1}, {0x53bcc01, 1}, {0x53bec00, -35332},
-    {0x53bf404, 1}, {0x53c5c00, 1}, {0x53c6c00, -42280}, {0x53c8401, 1}, {0x53cb409, 1}, {0x53d5400, -42308},
-    {0x53d5c00, -42319}, {0x53d6400, -42315}, {0x53d6c00, -42305}, {0x53d7400, -42308}, {0x53d8400, -42258},
-    {0x53d8c00, -42282}, {0x53d9400, -42261}, {0x53d9c00, 928}, {0x53da407, 1}, {0x53e2400, -48},
-    {0x53e2c00, -42307}, {0x53e3400, -35384}, {0x53e3c01, 1}, {0x53e8400, 1}, {0x53eb401, 1}, {0x53fac00, 1},
-    {0x7f90819, 32}, {0x8200027, 40}, {0x8258023, 40}, {0x82b800a, 39}, {0x82be00e, 39}, {0x82c6006, 39},
-    {0x82ca001, 39}, {0x8640032, 64}, {0x8c5001f, 32}, {0xb72001f, 32}, {0xf480021, 34},
-};
+/* Of Unicode 14.0.0. A range: first letter << 8 | step - 1 << 7 | count - 1; distance. */
+static const int32_t LOWER[] = {
+    16665,32, 49174,32, 55302,32, 65687,1, 78466,1, 80263,1, 84630,1, 96384,-121, 96642,1, 98688,210, 98945,1,
+    99968,206, 100224,1, 100609,205, 101248,1, 102016,79, 102272,202, 102528,203, 102784,1, 103296,205,
+    103552,207, 104064,211, 104320,209, 104576,1, 105600,211, 105856,213, 106368,214, 106626,1, 108160,218,
+    108416,1, 108928,218, 109696,1, 110208,218, 110464,1, 110849,217, 111489,1, 112512,219, 112768,1,
+    113792,1, 115840,2, 116096,1, 116608,2, 116864,1, 117376,2, 117640,1, 122504,1, 127360,2, 127617,1,
+    128640,-97, 128896,-56, 129171,1, 139392,-130, 139912,1, 146048,10795, 146304,1, 146816,-163,
+    147072,10792, 147840,1, 148352,-195, 148608,69, 148864,71, 149124,1, 225409,1, 226944,1, 229248,116,
+    231040,38, 231426,37, 232576,64, 232961,63, 233744,32, 238344,32, 249728,8, 252043,1, 259200,-60,
+    259968,1, 260480,-7, 260736,1, 261378,-130, 262159,80, 266271,32, 286864,1, 297626,1, 311424,15, 311686,1,
+    315567,1, 340261,48, 1089573,7264, 1099648,7264, 1101184,7264, 1286223,38864, 1306629,8, 1871914,-3008,
+    1883394,-3008, 1966282,1, 2006656,-7615, 2007215,1, 2033671,-8, 2037765,-8, 2041863,-8, 2045959,-8,
+    2050053,-8, 2054531,-8, 2058247,-8, 2066439,-8, 2070535,-8, 2074631,-8, 2078721,-8, 2079233,-74,
+    2079872,-9, 2082819,-86, 2083968,-9, 2086913,-8, 2087425,-100, 2091009,-8, 2091521,-112, 2092160,-7,
+    2095105,-128, 2095617,-126, 2096256,-9, 2172544,-7517, 2173568,-8383, 2173824,-8262, 2175616,28,
+    2187279,16, 2196352,1, 2405913,26, 2883631,48, 2908288,1, 2908800,-10743, 2909056,-3814, 2909312,-10727,
+    2910082,1, 2911616,-10780, 2911872,-10749, 2912128,-10783, 2912384,-10782, 2912896,1, 2913664,1,
+    2915841,-10815, 2916529,1, 2943873,1, 2945664,1, 10895510,1, 10911885,1, 10953350,1, 10957470,1,
+    10975617,1, 10976640,-35332, 10976900,1, 10980224,1, 10980736,-42280, 10981505,1, 10983049,1,
+    10988160,-42308, 10988416,-42319, 10988672,-42315, 10988928,-42305, 10989184,-42308, 10989696,-42258,
+    10989952,-42282, 10990208,-42261, 10990464,928, 10990727,1, 10994816,-48, 10995072,-42307,
+    10995328,-35384, 10995585,1, 10997888,1, 10999425,1, 11007360,1, 16720153,32, 17039399,40, 17084451,40,
+    17133578,39, 17136654,39, 17140742,39, 17142785,39, 17596466,64, 18391071,32, 24002591,32, 32047137,34};
 static const char AROUND_SIGMA[] =
-    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDoe@ky@g@mc"
-    "eCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBgegiFceoioigmkeBwik"
-    "e@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFcioq@_eAoiBseH_e{mceJgeg}@k@e"
-    "Kgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlcelAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@m"
-    "keseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecuceseD_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@"
-    "uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgxcm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdkt"
-    "wdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsdGce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wC"
-    "iHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBgAi@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcD"
-    "lu@dmoI`CsegeoeANAg|@otweQkAeAFsAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc"
-    "@|c|ch@WkycDic@eAGwmcisqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgec"
-    "iweS_ek@aAsiFcikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_"
-    "e@cygmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA}AC_m"
-    "@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}oEi@_e@weAwuc@"
-    "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
+    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDo"
+    "e@ky@g@mceCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBg"
+    "egiFceoioigmkeBwike@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFci"
+    "oq@_eAoiBseH_e{mceJgeg}@k@eKgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlc"
+    "elAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@mkeseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecucese"
+    "D_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgx"
+    "cm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdktwdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsd"
+    "Gce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wCiHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBg"
+    "Ai@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcDlu@dmoI`CsegeoeANAg|@otweQkAeAF"
+    "sAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc@|c|ch@WkycDic@eAGwmci"
+    "sqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgeciweS_ek@aAsiF"
+    "cikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_e@cy"
+    "gmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA"
+    "}AC_m@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}"
+    "oEi@_e@weAwuc@}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
 /* to here */
 
 static uint32_t lower(uint32_t c) {
-    size_t low = 0, high = sizeof LOWER / sizeof *LOWER;
+    size_t low = 0, high = sizeof LOWER / sizeof *LOWER / 2;
     while (low < high) { /* how many ranges begin at or before c */
         size_t middle = (low + high) / 2;
-        if (LOWER[middle].range >> 11 <= c) low = middle + 1;
+        if ((uint32_t)LOWER[2 * middle] >> 8 <= c) low = middle + 1;
         else high = middle;
     }
     if (!low--) return c;
-    uint32_t range = LOWER[low].range, away = c - (range >> 11), step = (range >> 10 & 1) + 1;
-    return away % step == 0 && away / step <= (range & 1023) ? c + (uint32_t)LOWER[low].distance : c;
+    uint32_t range = (uint32_t)LOWER[2 * low], away = c - (range >> 8), step = (range >> 7 & 1) + 1;
+    return away % step == 0 && away / step <= (range & 127) ? c + (uint32_t)LOWER[2 * low + 1] : c;
 }
 
 /* What a character is to a capital sigma beside it. Each run of code points is the number 4 * its length + this, in
@@ -373,11 +366,19 @@ static int around_sigma(uint32_t c) {
 enum { START_ID = 1, OOV_ID = 2, FIRST_WORD_ID = 4, MAX_LENGTH = 100000 };
 enum { MAX_LINES = 0xFFFFFE }; /* of vocabulary and n-grams: an index has 24 bits for their numbers */
 
-/* Entries of the metadata; each name begins with "edge_lstm." */
-enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, KEYS };
-static const char *const NAMES[KEYS] = {"format", "tokenizer", "vocabulary", "labels", "network", "golden", "several"};
+enum { FORMAT, TOKENIZER, VOCABULARY, LABELS, NETWORK, GOLDEN, SEVERAL, KEYS }; /* entries of the metadata */
+static const char *const NAMES[KEYS] = {"edge_lstm.format", "edge_lstm.tokenizer", "edge_lstm.vocabulary",
+                                        "edge_lstm.labels", "edge_lstm.network", "edge_lstm.golden",
+                                        "edge_lstm.several"};
 
-typedef struct state state;
+/* One direction of a text that is being read. fp32: x and q are floats, q is h. */
+typedef struct {
+    float *c, *h, *sum, *most; /* [units]; of the outputs so far: their sum and their largest */
+    float *gates;              /* [block, gate, lane] */
+    unsigned char *x, *q;      /* the step's inputs, of the embedding and of h, as the kernel multiplies them */
+    float low, high, step;     /* the range of h, and its 8-bit scale */
+    int32_t zero;
+} state;
 
 /* The type in which a kernel takes 8-bit inputs q: unsigned bytes q, signed bytes q - 128, or 16 bits, q - zero. */
 enum { U8, S8, S16 };
@@ -418,18 +419,9 @@ struct edge_lstm {
     double *thresholds;
     uint32_t *slots, *starts; /* the vocabulary's index: see find_line */
     uint32_t slot_mask, gram_mask;
-    struct special { uint32_t character, becomes, kind; } *special;
+    struct special { uint32_t character, becomes; } *special; /* becomes: in ASCII */
     struct gram { int32_t left, right; } *grams; /* [ngrams]: an id and -1, or two ids */
     uint32_t *gram_slots;                        /* their index */
-};
-
-/* One direction of a text that is being read. fp32: x and q are floats, q is h. */
-struct state {
-    float *c, *h, *sum, *most; /* [units]; of the outputs so far: their sum and their largest */
-    float *gates;              /* [block, gate, lane] */
-    unsigned char *x, *q;      /* the step's inputs, of the embedding and of h, as the kernel multiplies them */
-    float low, high, step;     /* the range of h, and its 8-bit scale */
-    int32_t zero;
 };
 
 typedef struct { /* a text that is being read */
@@ -473,8 +465,6 @@ static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
             else if (e.number == 2) content = e.bytes;
         }
         if (more < 0 || !key.at) return NOT_A_MODEL;
-        if (length_of(key) < 10 || memcmp(key.at, "edge_lstm.", 10)) continue;
-        key.at += 10;
         for (int i = 0; i < KEYS; i++)
             if (same(key, NAMES[i])) m->metadata[i] = content;
     }
@@ -488,8 +478,8 @@ static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
     return NULL;
 }
 
-static void note(edge_lstm *m, uint32_t c, uint32_t becomes, uint32_t kind) {
-    if (m->special) m->special[m->specials] = (struct special){c, becomes, kind};
+static void note(edge_lstm *m, uint32_t c, uint32_t becomes) {
+    if (m->special) m->special[m->specials] = (struct special){c, becomes};
     m->specials++;
 }
 
@@ -502,7 +492,7 @@ static int read_rule(edge_lstm *m) {
         if (!json_get(tokenizer, kind == MARK ? "marks" : "separators", &value)) return 0;
         for (reader r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
             if (c < 128) m->kind[c] = kind;
-            else if (kind == SEPARATOR) note(m, c, c, kind);
+            else if (kind == SEPARATOR) note(m, c, ' ');
             else return 0;
     }
     if (!json_get(tokenizer, "replacements", &value) || !json_enter(&value, '{')) return 0;
@@ -511,17 +501,12 @@ static int read_rule(edge_lstm *m) {
         uint32_t to = next_character(&into);
         c = next_character(&from);
         if (c < 128 || c == END_OF_TEXT || to >= 128 || next_character(&into) != END_OF_TEXT) return 0;
-        note(m, c, to, m->kind[to]);
+        note(m, c, to);
     }
     return value.at == value.end;
 }
 
-/* Return the vocabulary's lines; at is NULL behind the last. */
-static slice lines_of(const edge_lstm *m) {
-    slice all = m->metadata[VOCABULARY];
-    return (slice){length_of(all) ? all.at : NULL, all.end};
-}
-
+/* Read the next line; at is NULL behind the last. */
 static int next_line(slice *lines, slice *line) {
     if (!lines->at) return 0;
     const unsigned char *end = memchr(lines->at, '\n', length_of(*lines));
@@ -532,18 +517,19 @@ static int next_line(slice *lines, slice *line) {
 
 /* Read how texts become ids: the tokenizer's settings and the vocabulary. */
 static const char *read_tokenizer(edge_lstm *m) {
-    static const char filters[] = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r";
-    static const char keras_rule[] = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces";
+    static const char filters[] = "\"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r\"";
+    static const char keras_rule[] =
+        "\"lower-case; each filter character becomes a space; split on spaces; drop empty pieces\"";
     static const char *const fixed[][2] = {
         {"lowercase", "\"unicode\""}, {"padding", "\"right\""}, {"truncation", "\"keep the last ids\""},
         {"pad_id", "0"}, {"start_id", "1"}, {"oov_id", "2"}, {"first_word_id", "4"}};
-    slice tokenizer = m->metadata[TOKENIZER], lines = lines_of(m), line;
-    int keras = json_is(tokenizer, "rule", keras_rule);
-    if (!tokenizer.at || !lines.end) return UNUSABLE;
+    slice tokenizer = m->metadata[TOKENIZER], lines = m->metadata[VOCABULARY], line;
+    int keras = json_is(tokenizer, "rule", keras_rule), pieces = json_is(tokenizer, "rule", "\"pieces-1\"");
+    if (!tokenizer.at || !lines.at) return UNUSABLE;
+    if (!length_of(lines)) m->metadata[VOCABULARY] = lines = (slice){NULL, NULL}; /* not one empty line */
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (!json_raw(tokenizer, fixed[i][0], fixed[i][1])) return RULE_UNKNOWN;
-    if (keras ? !json_is(tokenizer, "filters", filters) : !json_is(tokenizer, "rule", "pieces-1") || !read_rule(m))
-        return RULE_UNKNOWN;
+        if (!json_is(tokenizer, fixed[i][0], fixed[i][1])) return RULE_UNKNOWN;
+    if (keras ? !json_is(tokenizer, "filters", filters) : !pieces || !read_rule(m)) return RULE_UNKNOWN;
     m->kind[' '] = SEPARATOR;
     for (size_t i = 0; keras && filters[i]; i++) m->kind[(unsigned char)filters[i]] = SEPARATOR;
     m->words = INT32_MAX;
@@ -572,8 +558,8 @@ static const char *read_network(edge_lstm *m) {
         m->several != (m->metadata[SEVERAL].at != NULL))
         return UNUSABLE;
     if (!m->ngrams) m->ngram_dim = 0;
-    m->last = json_is(network, "pooling", "last");
-    if (!m->last && !json_is(network, "pooling", "mean+max")) return POOLING;
+    m->last = json_is(network, "pooling", "\"last\"");
+    if (!m->last && !json_is(network, "pooling", "\"mean+max\"")) return POOLING;
     m->directions = 1 + bidirectional;
     m->logits = m->labels == 2 && !m->several ? 1 : m->labels;
     return NULL;
@@ -765,14 +751,10 @@ static memory memory_at(void *base) {
 /* Return what to ask for; where that would not fit in size_t, more than any memory has. */
 static size_t total(const memory *all) { return all->used < SIZE_MAX / 2 ? (size_t)all->used + ALIGNMENT - 1 : SIZE_MAX / 2; }
 
-/* The inputs that share four bytes, and the number of such groups. */
+/* Inputs that share four bytes, the number of such groups, bytes of an input and of a block of weights. */
 static int32_t group_width(const edge_lstm *m) { return m->kernel->inputs == S16 ? 2 : 4; }
 static int32_t groups_of(const edge_lstm *m, int32_t inputs) { return (inputs + group_width(m) - 1) / group_width(m); }
-
-/* Bytes of a value that the kernel multiplies. */
 static size_t input_size(const edge_lstm *m) { return m->int8 ? 4 / (size_t)group_width(m) : 4; }
-
-/* Bytes of a block of packed weights. */
 static size_t block_size(const edge_lstm *m, int32_t inputs) {
     return 16 * (size_t)m->kernel->lanes * (size_t)(m->int8 ? 1 + groups_of(m, inputs) : inputs);
 }
@@ -827,10 +809,10 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all)
     w->logit = take(all, (uint64_t)m->labels, sizeof(float));
 }
 
-/* Return where the four bytes of a unit's gate lie within a row of its block. */
-static size_t lane_of(const edge_lstm *m, size_t gate, size_t unit) {
-    size_t lanes = (size_t)m->kernel->lanes;
-    return 4 * (gate * lanes + unit % lanes);
+/* Return where the first four bytes of the i-th row, a gate of a unit, lie in blocks of this size. */
+static size_t place_of(const edge_lstm *m, size_t i, size_t block) {
+    size_t lanes = (size_t)m->kernel->lanes, gate = i / (size_t)m->hidden, unit = i % (size_t)m->hidden;
+    return unit / lanes * block + 4 * (gate * lanes + unit % lanes);
 }
 
 /* Pack weights for the kernel by blocks of units, filled up with zeros. fp32, [4H, inputs] → [input, gate, lane]. int8,
@@ -838,18 +820,16 @@ static size_t lane_of(const edge_lstm *m, size_t gate, size_t unit) {
  * weights, or two of 16 bits. */
 static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, unsigned char *out) {
     int32_t width = group_width(m);
-    size_t lanes = (size_t)m->kernel->lanes, row = 16 * lanes, block = block_size(m, inputs), units = (size_t)m->hidden;
-    memset(out, 0, block * ((size_t)m->units / lanes));
-    for (size_t i = 0; i < 4 * units; i++) {
-        size_t gate = i / units, unit = i % units;
-        unsigned char *at = out + unit / lanes * block + lane_of(m, gate, unit);
+    size_t row = 16 * (size_t)m->kernel->lanes, gates = 4 * (size_t)m->hidden;
+    for (size_t i = 0; i < gates; i++) {
+        unsigned char *at = out + place_of(m, i, block_size(m, inputs));
         int32_t sum = 0;
         for (int32_t k = 0; k < inputs; k++) {
             if (!m->int8) {
                 memcpy(at + row * (size_t)k, w + 4 * (i * (size_t)inputs + (size_t)k), 4);
                 continue;
             }
-            int16_t weight = (signed char)w[(size_t)k * 4 * units + i];
+            int16_t weight = (signed char)w[(size_t)k * gates + i];
             unsigned char *to = at + row * (size_t)(1 + k / width);
             sum += weight;
             if (width == 2) memcpy(to + 2 * (k % 2), &weight, 2);
@@ -865,11 +845,8 @@ static void pack_direction(edge_lstm *m, int32_t d) {
     const unsigned char *bias = m->b + 8 * (size_t)d * gates;
     pack(m, m->w + part * (size_t)m->embedding_dim, m->embedding_dim, to->w);
     pack(m, m->r + part * (size_t)m->hidden, m->hidden, to->r);
-    memset(to->bias, 0, 16 * (size_t)m->units);
-    for (size_t i = 0; i < gates; i++) {
-        size_t gate = i / (gates / 4), unit = i % (gates / 4), lanes = (size_t)m->kernel->lanes;
-        to->bias[unit / lanes * lanes * 4 + lane_of(m, gate, unit) / 4] = number(bias, i) + number(bias, gates + i);
-    }
+    for (size_t i = 0, block = 16 * (size_t)m->kernel->lanes; i < gates; i++)
+        to->bias[place_of(m, i, block) / 4] = number(bias, i) + number(bias, gates + i);
     if (!m->int8) return;
     to->w_by = m->embedding_step * number(m->w_scale, (size_t)d), to->r_scale = number(m->r_scale, (size_t)d);
 }
@@ -895,9 +872,7 @@ static uint32_t *find_line(const edge_lstm *m, const unsigned char *text, size_t
 }
 
 static void index_words(edge_lstm *m) {
-    slice lines = lines_of(m), line;
-    memset(m->slots, 0, ((size_t)m->slot_mask + 1) * sizeof *m->slots);
-    m->starts[0] = 0;
+    slice lines = m->metadata[VOCABULARY], line;
     for (int32_t n = 0; next_line(&lines, &line); n++) {
         uint32_t hash = n < m->words ? WORD_SEED : PIECE_SEED, size = (uint32_t)length_of(line);
         m->starts[n + 1] = m->starts[n] + size + 1;
@@ -927,29 +902,25 @@ static void push(encoder *e, int32_t id) {
     e->known |= id >= FIRST_WORD_ID;
 }
 
-/* Return the bytes of a word's first character. */
-static size_t first_character(const unsigned char *word, size_t size) {
-    size_t n = 1;
-    while (n < size && (word[n] & 0xC0) == 0x80) n++;
-    return n;
-}
-
-/* Split off pieces, at each place the longest that starts there, until fewer than `keep` bytes are left. */
+/* Split off pieces until fewer than `keep` bytes are left: at each place the longest that starts there or,
+ * where none does, one character. */
 static void push_pieces(encoder *e, size_t keep) {
     size_t at = 0, most = (size_t)e->m->longest_piece;
     while (e->size - at >= keep && at < e->size) {
         const unsigned char *word = e->word + at;
-        size_t left = e->size - at, length = 0, next;
-        uint32_t hash = PIECE_SEED, number = 0, entry;
-        for (size_t n = 0; n < left && n < most;) { /* one character more */
-            for (next = n + first_character(word + n, left - n); n < next; n++) hash = hash_more(hash, word[n]);
-            entry = *find_line(e->m, word, n, hash, 1);
-            if (entry) number = entry & NUMBER, length = n;
-        }
+        size_t left = e->size - at, length = 0, n = 0;
+        uint32_t hash = PIECE_SEED, number = 0;
+        do { /* one character more */
+            do hash = hash_more(hash, word[n++]);
+            while (n < left && (word[n] & 0xC0) == 0x80);
+            uint32_t entry = *find_line(e->m, word, n, hash, 1);
+            if (entry) number = entry & NUMBER;
+            if (entry || !length) length = n;
+        } while (n < left && n < most);
         int32_t id = number ? (int32_t)number - 1 + FIRST_WORD_ID : OOV_ID;
         if (number || e->last != OOV_ID) push(e, id);
         e->last = id;
-        at += number ? length : first_character(word, left);
+        at += length;
     }
     memmove(e->word, e->word + at, e->size - at);
     e->size -= at;
@@ -1015,12 +986,10 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
         if (c == END_OF_TEXT) break;
         if (c == 0x3A3 && is_final_sigma(before, text)) small = 0x3C2;
         else small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c);
-        uint32_t kind = small < 0x80 ? m->kind[small] : LETTER;
-        for (int32_t k = 0; small >= 0x80 && k < m->specials; k++)
-            if (m->special[k].character == small) {
-                kind = m->special[k].kind, small = m->special[k].becomes;
-                break;
-            }
+        int32_t k = 0, specials = small < 0x80 ? 0 : m->specials;
+        while (k < specials && m->special[k].character != small) k++;
+        if (k < specials) small = m->special[k].becomes;
+        unsigned char kind = small < 0x80 ? m->kind[small] : LETTER;
         if (kind != LETTER) push_word(&e);
         if (kind != SEPARATOR) push_character(&e, small);
         if (kind == MARK) push_word(&e);
@@ -1130,10 +1099,10 @@ static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) 
     for (int32_t d = 0; d < m->directions; d++) {
         const state *s = &r->of[d];
         float *out = w->values + d * hidden;
-        memcpy(out, s->h, sizeof *out * (size_t)hidden);
-        if (m->last) continue;
-        for (int32_t j = 0; j < hidden; j++) out[j] = s->sum[j] / (float)r->count;
-        memcpy(out + m->directions * hidden, s->most, sizeof *out * (size_t)hidden);
+        for (int32_t j = 0; j < hidden; j++) {
+            out[j] = m->last ? s->h[j] : s->sum[j] / (float)r->count;
+            if (!m->last) out[m->directions * hidden + j] = s->most[j];
+        }
     }
     if (m->ngrams) add_ngrams(w, r, w->values + pooled);
     multiply_head(m, w->values, (size_t)(pooled + m->ngram_dim), logit);
@@ -1163,15 +1132,15 @@ static void begin(const edge_lstm *m, reading *r) {
 }
 
 /* Do one step of each reading; they do not affect each other. */
-static void advance(const edge_lstm *m, reading *const *readings, int count) {
+static void advance(const edge_lstm *m, reading *readings, int count) {
     state *states[EDGE_LSTM_TEXTS];
     size_t inputs = (size_t)m->embedding_dim;
     for (int32_t d = 0; d < m->directions; d++) {
         for (int t = 0; t < count; t++) {
-            const reading *r = readings[t];
+            reading *r = readings + t;
             size_t id = (size_t)r->id[d ? r->count - 1 - r->at : r->at];
             const unsigned char *row = m->embedding + (m->int8 ? 1 : 4) * id * inputs;
-            unsigned char *x = (states[t] = &readings[t]->of[d])->x;
+            unsigned char *x = (states[t] = &r->of[d])->x;
             if (!m->int8) memcpy(x, row, 4 * inputs);
             else if (m->kernel->inputs == S16)
                 for (size_t k = 0; k < inputs; k++) ((int16_t *)(void *)x)[k] = (signed char)row[k];
@@ -1180,31 +1149,32 @@ static void advance(const edge_lstm *m, reading *const *readings, int count) {
         }
         m->kernel->step(m, d, states, count);
     }
-    for (int t = 0; t < count; t++) readings[t]->at++;
+    for (int t = 0; t < count; t++) readings[t].at++;
 }
 
 /* --- The calls of edge_lstm.h --------------------------------------------------------------------------------- */
 
-#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-#define DIGEST_COUNTS 1
-#else
-#define DIGEST_COUNTS 0 /* so that a fuzzer reaches what is behind it */
-#endif
 static const kernel *find_kernel(const char *name, int32_t most, size_t number); /* with the kernels */
 
-/* Read the file as far as that takes no memory: check that it is whole and describes a network that can run here. */
-static const char *examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts) {
+/* Read the file as far as that takes no memory: check that it is whole and of a network that can run here.
+ * Return the bytes that the model needs, or 0 with *error set. */
+static size_t examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts,
+                      const char **error) {
     static const uint16_t one = 1;
-    if (!*(const unsigned char *)&one || sizeof(float) != 4) return "a machine of this byte order is not supported";
-    if (!file || !size) return NOT_A_MODEL;
-    const char *error = read_file(m, (slice){file, (const unsigned char *)file + size}, digest_counts);
-    if (!error) error = read_tokenizer(m);
-    if (!error) error = read_network(m);
-    if (!error) error = find_weights(m);
-    if (!error) error = read_labels(m);
+    memory all = memory_at(NULL);
+    *error = file && size ? NULL : NOT_A_MODEL;
+    if (!*(const unsigned char *)&one || sizeof(float) != 4)
+        *error = "a machine of this byte order is not supported";
+    if (!*error) *error = read_file(m, (slice){file, (const unsigned char *)file + size}, digest_counts);
+    if (!*error) *error = read_tokenizer(m);
+    if (!*error) *error = read_network(m);
+    if (!*error) *error = find_weights(m);
+    if (!*error) *error = read_labels(m);
+    if (*error) return 0;
     m->kernel = find_kernel(name, m->most, 0);
-    if (!error && !m->kernel) error = "this machine has no such kernel, or not for weights this large; leave it out";
-    return error;
+    if (!m->kernel) *error = "this machine has no such kernel, or not for weights this large; leave it out";
+    else lay_out_model(m, &all);
+    return *error ? 0 : total(&all);
 }
 
 const char *edge_lstm_kernels(size_t i) {
@@ -1214,34 +1184,26 @@ const char *edge_lstm_kernels(size_t i) {
 
 size_t edge_lstm_needs(const void *file, size_t size, const char *kernel_name, const char **error) {
     edge_lstm m;
-    memory all = memory_at(NULL);
-    if ((*error = examine(&m, file, size, kernel_name, 0)) != NULL) return 0;
-    lay_out_model(&m, &all);
-    return total(&all);
+    return examine(&m, file, size, kernel_name, 0, error);
 }
 
 edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name, void *memory_given, size_t memory_size,
                           const char **error) {
-    edge_lstm m, *model;
-    memory all = memory_at(NULL);
-    if ((*error = examine(&m, file, size, kernel_name, DIGEST_COUNTS)) != NULL) return NULL;
-    lay_out_model(&m, &all);
-    if (!memory_given || memory_size < total(&all)) {
+    edge_lstm m;
+    size_t needs = examine(&m, file, size, kernel_name, 1, error);
+    if (needs && (!memory_given || memory_size < needs))
         *error = "the memory is too small; edge_lstm_needs says how large it must be";
-        return NULL;
-    }
-    all = memory_at(memory_given);
-    model = (edge_lstm *)(void *)all.base;
+    if (*error) return NULL;
+    memory all = memory_at(memory_given);
+    edge_lstm *model = (edge_lstm *)(void *)all.base;
+    memset(model, 0, needs / ALIGNMENT * ALIGNMENT);
     *model = m;
     lay_out_model(model, &all);
     for (int32_t d = 0; d < model->directions; d++) pack_direction(model, d);
     if (m.specials) read_rule(model);
-    for (int c = 0; c < 128; c++) {
-        int small = c >= 'A' && c <= 'Z' ? c | 32 : c;
-        model->letter[c] = model->kind[small] == LETTER ? (unsigned char)small : 0;
-    }
+    for (uint32_t c = 0; c < 128; c++)
+        if (model->kind[lower(c)] == LETTER) model->letter[c] = (unsigned char)lower(c);
     index_words(model);
-    memset(model->gram_slots, 0, ((size_t)m.gram_mask + 1) * sizeof *m.gram_slots);
     if (m.ngrams) read_ngrams(model);
     read_labels(model);
     return model;
@@ -1299,28 +1261,25 @@ edge_lstm_status edge_lstm_encode(edge_lstm_worker *w, const char *text, size_t 
 /* Run texts or, where texts is NULL, rows of ids. A reading that ends makes room for the next one. */
 static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t *sizes, edge_lstm_status *statuses,
                      const int32_t *ids, size_t columns, size_t count, float *probabilities) {
-    reading *readings[EDGE_LSTM_TEXTS];
+    reading *readings = w->readings;
     size_t next = 0;
     int active = 0;
-    for (int t = 0; t < EDGE_LSTM_TEXTS; t++) readings[t] = &w->readings[t];
     for (;;) {
         for (; active < EDGE_LSTM_TEXTS && next < count; next++) {
-            reading *r = readings[active++];
+            reading *r = readings + active++;
             edge_lstm_status status = texts ? encode(w, r, plain_text(texts[next], sizes[next])) : take_ids(r, ids, columns, next);
             if (statuses) statuses[next] = status;
             r->text = next;
             begin(w->model, r);
         }
         if (!active) return;
-        size_t steps = SIZE_MAX;
-        for (int t = 0; t < active; t++)
-            if (readings[t]->count - readings[t]->at < steps) steps = readings[t]->count - readings[t]->at;
-        while (steps--) advance(w->model, readings, active);
+        advance(w->model, readings, active);
         for (int t = active - 1; t >= 0; t--)
-            if (readings[t]->at == readings[t]->count) { /* the last one takes its place */
-                reading *ended = readings[t];
-                answer(w, ended, probabilities + ended->text * (size_t)w->model->labels);
-                readings[t] = readings[--active], readings[active] = ended;
+            if (readings[t].at == readings[t].count) { /* the last one takes its place */
+                reading ended = readings[t];
+                answer(w, &ended, probabilities + ended.text * (size_t)w->model->labels);
+                readings[t] = readings[--active];
+                readings[active] = ended;
             }
     }
 }
@@ -1394,8 +1353,6 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 #endif
 #endif
 
-/* Each kernel defines its vectors' `lanes`, one a unit; how many `blocks` of units of a text, or how many `texts`, it
- * multiplies at a time; the type of its `inputs`; and the `limit` of its weights. */
 #define JOIN(a, b) a##_##b
 #define JOINED(a, b) JOIN(a, b)
 #define NAME(name) JOINED(KERNEL, name)
@@ -1406,10 +1363,14 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 #define floats NAME(floats)
 #define ints NAME(ints)
 #define SET(x) ((x) - (floats){0})
-#define LESS(a, b) ((a) < (b) ? (a) : (b))
-#define MORE(a, b) ((a) > (b) ? (a) : (b))
-#define LEAST(v) NAME(fold)(v, 0)
-#define MOST(v) NAME(fold)(v, 1)
+#define MOST(v) NAME(most)(v)
+
+/* A kernel's name; its vectors' lanes, one a unit; how many blocks of units of a text, or how many texts, it
+ * multiplies at a time; the type of its inputs; and the limit of its weights. */
+#define SHAPE(name, l, b, t, i, limit)                                                         \
+    enum { NAME(lanes) = l, NAME(blocks) = b, NAME(texts) = t, NAME(inputs) = i };             \
+    static void NAME(step)(const edge_lstm *m, int d, state *const *states, int count);        \
+    static const kernel NAME(kernel) = {name, l, i, limit, NAME(step)};
 
 FAST int32_t load32(const unsigned char *at) {
     int32_t value;
@@ -1419,13 +1380,12 @@ FAST int32_t load32(const unsigned char *at) {
 
 /* Plain C: one unit at a time. */
 #define KERNEL plain
-#define TITLE "plain"
 #define TARGET
 #define VECTOR_OF(type, name) typedef type name
 #define CONVERT(v, type) ((type)(v))
-enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, plain_limit = 128 };
-#define MIN LESS
-#define MAX MORE
+SHAPE("plain", 1, 1, 1, U8, 128)
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #ifdef __FP_FAST_FMAF
 #define FMA(a, b, c) __builtin_fmaf(a, b, c)
 #else
@@ -1443,6 +1403,7 @@ enum { plain_lanes = 1, plain_blocks = 1, plain_texts = 1, plain_inputs = U8, pl
 #include "edge_lstm.c"
 #undef MIN
 #undef MAX
+#undef FMA
 #undef VECTOR_OF
 #undef CONVERT
 #define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
@@ -1476,7 +1437,6 @@ FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
         for (int i = 0; i < 4; i++) rounded[i] = multiply_add(a[i], b[i], c[i]);
     return rounded;
 }
-#undef SUM
 #endif
 
 #if defined __GNUC__ && defined __SSE2__
@@ -1485,47 +1445,40 @@ FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
 
 /* SSE2: products of 16 bits. */
 #define KERNEL sse2
-#define TITLE "sse2"
 #define TARGET
 #define VECTOR _mm
-enum { sse2_lanes = 4, sse2_blocks = 2, sse2_texts = 2, sse2_inputs = S16, sse2_limit = 128 };
+SHAPE("sse2", 4, 2, 2, S16, 128)
 #define FMA(a, b, c) fma_in_double(a, b, c)
 #define DOT(sum, w, x) ((sum) + (ints)_mm_madd_epi16((__m128i)(w), (__m128i)(x)))
 #include "edge_lstm.c"
 #undef VECTOR
+#undef FMA
+#define FMA JOINED(VECTOR, fmadd_ps)
 
 /* AVX2, without and with the dot products of VNNI. Two products of 255 and 64 fit in 16 bits. */
 #define KERNEL avx2
-#define TITLE "avx2"
 #define TARGET FOR("avx2,fma")
 #define VECTOR _mm256
-enum { avx2_lanes = 8, avx2_blocks = 2, avx2_texts = 2, avx2_inputs = U8, avx2_limit = 64 };
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+SHAPE("avx2", 8, 2, 2, U8, 64)
 #define PAIRS(w, x) _mm256_maddubs_epi16((__m256i)(x), (__m256i)(w))
 #define DOT(sum, w, x) ((sum) + (ints)_mm256_madd_epi16(PAIRS(w, x), _mm256_set1_epi16(1)))
 #include "edge_lstm.c"
 #if (defined __clang__ && __clang_major__ >= 12) || (!defined __clang__ && __GNUC__ >= 11)
 #define AVX_VNNI
 #define KERNEL avx_vnni
-#define TITLE "avx-vnni"
 #define TARGET FOR("avx2,fma,avxvnni")
-enum { avx_vnni_lanes = 8, avx_vnni_blocks = 2, avx_vnni_texts = 2, avx_vnni_inputs = U8, avx_vnni_limit = 128 };
-#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+SHAPE("avx-vnni", 8, 2, 2, U8, 128)
 #define DOT(sum, w, x) ((ints)_mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(x), (__m256i)(w)))
 #include "edge_lstm.c"
 #endif
 #undef VECTOR
 
 #define KERNEL avx512_vnni
-#define TITLE "avx512-vnni"
 #define TARGET FOR("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")
 #define VECTOR _mm512
-enum { avx512_vnni_lanes = 16, avx512_vnni_blocks = 3, avx512_vnni_texts = 4, avx512_vnni_inputs = U8, avx512_vnni_limit = 128 };
-#undef LEAST
+SHAPE("avx512-vnni", 16, 3, 4, U8, 128)
 #undef MOST
-#define LEAST(v) _mm512_reduce_min_ps(v)
 #define MOST(v) _mm512_reduce_max_ps(v)
-#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
 #include "edge_lstm.c"
 
@@ -1546,9 +1499,8 @@ static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t more
 
 /* NEON, without and with dot products. */
 #define KERNEL neon
-#define TITLE "neon"
 #define TARGET
-enum { neon_lanes = 4, neon_blocks = 4, neon_texts = 4, neon_inputs = S8, neon_limit = 127 };
+SHAPE("neon", 4, 4, 4, S8, 127)
 #define MIN vminnmq_f32
 #define MAX vmaxnmq_f32
 #define FMA(a, b, c) vfmaq_f32(c, a, b)
@@ -1559,14 +1511,12 @@ FAST int32x4_t neon_products(int32x4_t sum, int8x16_t w, int8x16_t x) { /* pairs
 #include "edge_lstm.c"
 #if defined __ARM_FEATURE_DOTPROD || !defined __clang__ || __clang_major__ >= 16
 #define KERNEL neon_dot
-#define TITLE "neon-dot"
 #ifdef __clang__
 #define TARGET FOR("dotprod")
 #else
 #define TARGET FOR("arch=armv8.2-a+dotprod")
 #endif
-enum { neon_dot_lanes = 4, neon_dot_blocks = 4, neon_dot_texts = 4, neon_dot_inputs = S8, neon_dot_limit = 128 };
-#define FMA(a, b, c) vfmaq_f32(c, a, b)
+SHAPE("neon-dot", 4, 4, 4, S8, 128)
 #define DOT(sum, w, x) vdotq_s32(sum, (int8x16_t)(w), (int8x16_t)(x))
 #include "edge_lstm.c"
 #ifdef __linux__
@@ -1581,9 +1531,8 @@ enum { neon_dot_lanes = 4, neon_dot_blocks = 4, neon_dot_texts = 4, neon_dot_inp
 #ifdef __wasm_simd128__
 /* WebAssembly: as SSE2. */
 #define KERNEL wasm
-#define TITLE "wasm-simd"
 #define TARGET
-enum { wasm_lanes = 4, wasm_blocks = 2, wasm_texts = 2, wasm_inputs = S16, wasm_limit = 128 };
+SHAPE("wasm-simd", 4, 2, 2, S16, 128)
 #define MIN(a, b) ((floats)wasm_f32x4_pmin((v128_t)(b), (v128_t)(a)))
 #define MAX(a, b) ((floats)wasm_f32x4_pmax((v128_t)(b), (v128_t)(a)))
 #define FMA(a, b, c) fma_in_double(a, b, c)
@@ -1593,28 +1542,27 @@ enum { wasm_lanes = 4, wasm_blocks = 2, wasm_texts = 2, wasm_inputs = S16, wasm_
 
 /* Return the number-th kernel that runs here and takes weights up to most. name: the only one that counts, or NULL. */
 static const kernel *find_kernel(const char *name, int32_t most, size_t number) {
-    const kernel *here[6];
-    size_t count = 0;
+    const kernel *const here[] = {
 #if defined __GNUC__ && defined __SSE2__
-    if (x86_has(0xE6, 0xC0010020u, 1u << 11, 0)) here[count++] = &avx512_vnni_kernel; /* AVX512F, BW, VL; VNNI */
+        x86_has(0xE6, 0xC0010020u, 1u << 11, 0) ? &avx512_vnni_kernel : NULL, /* AVX512F, BW, VL; VNNI */
 #ifdef AVX_VNNI
-    if (x86_has(6, 1u << 5, 0, 1u << 4)) here[count++] = &avx_vnni_kernel;
+        x86_has(6, 1u << 5, 0, 1u << 4) ? &avx_vnni_kernel : NULL,
 #endif
-    if (x86_has(6, 1u << 5, 0, 0)) here[count++] = &avx2_kernel;
-    here[count++] = &sse2_kernel;
+        x86_has(6, 1u << 5, 0, 0) ? &avx2_kernel : NULL, &sse2_kernel,
 #endif
 #ifdef HAS_DOT_PRODUCTS
-    if (HAS_DOT_PRODUCTS) here[count++] = &neon_dot_kernel;
+        HAS_DOT_PRODUCTS ? &neon_dot_kernel : NULL,
 #endif
 #ifdef __aarch64__
-    here[count++] = &neon_kernel;
+        &neon_kernel,
 #endif
 #ifdef __wasm_simd128__
-    here[count++] = &wasm_kernel;
+        &wasm_kernel,
 #endif
-    here[count++] = &plain_kernel;
-    for (size_t i = 0; i < count; i++)
-        if (here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--) return here[i];
+        &plain_kernel};
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+        if (here[i] && here[i]->limit >= most && (!name || !strcmp(name, here[i]->name)) && !number--)
+            return here[i];
     return NULL;
 }
 
@@ -1673,7 +1621,6 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
             UNROLL for (t = 0; t < texts; t++) sum[i * texts + t] = DOT(sum[i * texts + t], v, x[t]);
         }
     }
-#undef ROW
     UNROLL for (t = 0; t < texts; t++) {
         float *out = states[t]->gates + first * 4 * LANES;
         floats worth = SET(from_h ? states[t]->step * by : by);
@@ -1712,12 +1659,12 @@ TARGET FAST void NAME(multiply_float)(const edge_lstm *m, const unsigned char *p
     }
 }
 
-/* Return the largest or the smallest of a vector's floats. */
-TARGET FAST float NAME(fold)(floats v, const int most) {
+/* Return the largest of a vector's floats. */
+TARGET FAST float NAME(most)(floats v) {
     float x[LANES];
     memcpy(x, &v, sizeof x);
     UNROLL for (int n = LANES / 2; n; n /= 2)
-        UNROLL for (int i = 0; i < n; i++) x[i] = most ? MORE(x[i], x[i + n]) : LESS(x[i], x[i + n]);
+        UNROLL for (int i = 0; i < n; i++) x[i] = x[i] > x[i + n] ? x[i] : x[i + n];
     return x[0];
 }
 
@@ -1736,9 +1683,8 @@ TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
         NAME(store)(s->sum + j, NAME(load)(s->sum + j) + h);
         NAME(store)(s->most + j, MAX(h, NAME(load)(s->most + j)));
     }
-#undef GATE
     if (!m->int8) return;
-    float least = LEAST(low), most = MOST(high);
+    float least = -MOST(-low), most = MOST(high);
     if (least != s->low || most != s->high) {
         s->low = least, s->high = most;
         scale_of(least, most, &s->step, &s->zero);
@@ -1759,11 +1705,7 @@ TARGET static void NAME(step)(const edge_lstm *m, int d, state *const *states, i
     for (int t = 0; t < count; t++) NAME(cell)(m, of->bias, states[t]);
 }
 
-static const kernel NAME(kernel) = {TITLE, LANES, INPUTS, NAME(limit), NAME(step)};
-
 #undef KERNEL
-#undef TITLE
 #undef TARGET
-#undef FMA
 #undef DOT
 #endif

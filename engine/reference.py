@@ -22,6 +22,9 @@ import numpy as np
 F32, F64 = np.float32, np.float64
 
 
+DAMAGED = "the file is cut short or damaged; copy it again"
+
+
 class ModelError(Exception):
     """The file is no model that this reference runs; one line that says why."""
 
@@ -31,15 +34,12 @@ class ModelError(Exception):
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
     """(the number that starts at ``at``, where it ends)"""
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise ModelError("the file is cut short or damaged; copy it again")
-        byte = data[at]
+    value = 0
+    for shift, byte in zip(range(0, 64, 7), data[at : at + 10]):
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
         if byte < 0x80:
-            return value, at
+            return value, at + shift // 7 + 1
+    raise ModelError(DAMAGED)
 
 
 def fields(data: bytes) -> list[tuple[int, Any]]:
@@ -49,18 +49,29 @@ def fields(data: bytes) -> list[tuple[int, Any]]:
     while at < len(data):
         key, at = varint(data, at)
         number, kind = key >> 3, key & 7
-        if kind == 0:
-            value, at = varint(data, at)
-            every.append((number, value))
-            continue
         size = {1: 8, 5: 4}.get(kind, 0)
-        if kind == 2:
+        if kind in (0, 2):
             size, at = varint(data, at)
+        if kind == 0:
+            every.append((number, size))
+            continue
         if number == 0 or kind not in (1, 2, 5) or at + size > len(data):
-            raise ModelError("the file is cut short or damaged; copy it again")
+            raise ModelError(DAMAGED)
         every.append((number, data[at : at + size]))
         at += size
     return every
+
+
+def integers(message: list[tuple[int, Any]], number: int) -> list[int]:
+    """A repeated number's values: one a field, or packed in one."""
+    values: list[int] = []
+    for value in [value for n, value in message if n == number]:
+        at = 0
+        while isinstance(value, bytes) and at < len(value):
+            packed, at = varint(value, at)
+            values.append(packed)
+        values += [value] if isinstance(value, int) else []
+    return values
 
 
 DTYPES = {1: F32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}  # TensorProto.DataType
@@ -72,13 +83,11 @@ def tensors(graph: bytes) -> dict[str, np.ndarray]:
     Of a TensorProto: 1 dims, 2 data_type, 8 name, 9 raw_data, little-endian.
     """
     constants = {}
-    for number, tensor in fields(graph):
-        if number == 5:
-            parts = dict(fields(tensor))
-            dims = [dim for n, value in fields(tensor) if n == 1 for dim in integers(value)]
-            if parts.get(2) in DTYPES and 9 in parts:
-                values = np.frombuffer(parts[9], DTYPES[parts[2]])
-                constants[parts[8].decode()] = values.reshape(dims)
+    for tensor in [fields(value) for number, value in fields(graph) if number == 5]:
+        parts = dict(tensor)
+        if parts.get(2) in DTYPES and 9 in parts:
+            values = np.frombuffer(parts[9], DTYPES[parts[2]])
+            constants[parts[8].decode()] = values.reshape(integers(tensor, 1))
     return constants
 
 
@@ -90,23 +99,12 @@ def ngrams(graph: bytes) -> dict[tuple[int, ...], int]:
     for number, node in fields(graph):
         if number == 1 and (4, b"TfIdfVectorizer") in fields(node):
             attributes = [fields(attribute) for n, attribute in fields(node) if n == 5]
-            ints = {dict(a)[1]: [i for n, value in a if n == 8 for i in integers(value)] for a in attributes}
+            ints = {dict(attribute)[1]: integers(attribute, 8) for attribute in attributes}
             pool, starts = ints[b"pool_int64s"], ints[b"ngram_counts"]
             words = starts[1] if len(starts) > 1 else len(pool)  # single ids first, then pairs
             grams = [(i,) for i in pool[:words]] + list(zip(pool[words::2], pool[words + 1 :: 2]))
             return {gram: row for row, gram in enumerate(grams)}
     raise ModelError("this network is not supported: its graph has no TfIdfVectorizer")
-
-
-def integers(value: Any) -> list[int]:
-    """A repeated number's values: one a field, or packed in one."""
-    if isinstance(value, int):
-        return [value]
-    numbers, at = [], 0
-    while at < len(value):
-        number, at = varint(value, at)
-        numbers.append(number)
-    return numbers
 
 
 # --- The model file --------------------------------------------------------------------------------------
@@ -115,15 +113,8 @@ FORMAT = "10"
 KERAS_RULE = "lower-case; each filter character becomes a space; split on spaces; drop empty pieces"
 PIECES_RULE = "pieces-1"
 OOV_ID = 2
-RULE = {
-    "lowercase": "unicode",
-    "pad_id": 0,
-    "padding": "right",
-    "start_id": 1,
-    "oov_id": OOV_ID,
-    "first_word_id": 4,
-    "truncation": "keep the last ids",
-}
+RULE = {"lowercase": "unicode", "padding": "right", "truncation": "keep the last ids"}
+RULE |= {"pad_id": 0, "start_id": 1, "oov_id": OOV_ID, "first_word_id": 4}
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r'
 
 
@@ -233,17 +224,12 @@ def check_shapes(model: Model) -> None:
     inputs, hidden = n["embedding_dim"] + 2 * int8, n["hidden"] + 2 * int8
     gates = 4 * hidden
     head = (1 if n["pooling"] == "last" else 2) * directions * hidden + (n["ngram_dim"] if n["ngrams"] else 0)
-    expected: dict[str, tuple[int, ...]] = {
-        "embedding": (n["num_words"] + 1, inputs),
-        "lstm_w": (directions, inputs, gates) if int8 else (directions, gates, inputs),
-        "lstm_r": (directions, hidden, gates) if int8 else (directions, gates, hidden),
-        "lstm_b": (directions, 2 * gates),
-        "head_w": (head, logits),
-        "head_b": (logits,),
-    }
+    w, r = [(directions, rows, gates) if int8 else (directions, gates, rows) for rows in (inputs, hidden)]
+    expected: dict[str, tuple[int, ...]] = {"lstm_w": w, "lstm_r": r, "lstm_b": (directions, 2 * gates)}
+    expected |= {"embedding": (n["num_words"] + 1, inputs), "head_w": (head, logits), "head_b": (logits,)}
     if int8:
-        scales = {"lstm_w_scale": (directions,), "lstm_r_scale": (directions,), "head_w_scales": (head, 1)}
-        expected |= {"embedding_scale": (1,), **scales}
+        expected |= {"embedding_scale": (1,), "lstm_w_scale": (directions,), "lstm_r_scale": (directions,)}
+        expected["head_w_scales"] = (head, 1)
     if n["ngrams"]:
         expected["ngram_vectors"] = (n["ngrams"], n["ngram_dim"])
         expected |= {"ngram_scales": (n["ngram_dim"],)} if int8 else {}

@@ -14,6 +14,7 @@ void reset(void);
 int main(void);
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = {&stack_end, (const void *)reset};
 
+#define UNTOUCHED 0xA5A5A5A5u /* the stack as deep as it never gets */
 static unsigned char arena[ARENA];
 
 static void semihost(unsigned operation, const void *argument) {
@@ -24,11 +25,11 @@ static void semihost(unsigned operation, const void *argument) {
 
 static void say(const char *text) { semihost(4, text); } /* SYS_WRITE0 */
 
-static void say_number(uint32_t value, int digits) {
+static void say_number(uint32_t value) {
     char text[12], *at = text + 11;
     *at = 0;
-    do *--at = (char)('0' + value % 10), value /= 10, digits--;
-    while (value || digits > 0);
+    do *--at = (char)('0' + value % 10), value /= 10;
+    while (value);
     say(at);
 }
 
@@ -38,47 +39,39 @@ static volatile uint32_t *const systick = (volatile uint32_t *)0xE000E010;
 static uint32_t instructions_since(uint32_t start) { return ((start - systick[2]) & 0xFFFFFF) * 40; }
 
 int main(void) {
-    static const char *const texts[] = {
-        "A wonderful film.", "Never again.", "", "Qwxyzzy!",
+    static const char text[] =
         "I expected little, and yet the plot was clever, the actors were brilliant and the end was a great surprise; "
-        "one of the best films I have seen in years, and I would watch it again tonight."};
+        "one of the best films I have seen in years, and I would watch it again tonight.";
     const char *error;
+    const int32_t *ids;
     float probabilities[16], worst = 0;
-    size_t i, rows, wrong, needs, more, size = (size_t)(model_end - model_start);
-    uint32_t *stack = &bss_end;
-    edge_lstm *model;
+    size_t count, rows, wrong, size = (size_t)(model_end - model_start);
+    uint32_t *stack = &bss_end, start, taken;
     edge_lstm_worker *worker = NULL;
-    while ((unsigned char *)stack < (unsigned char *)__builtin_frame_address(0) - 256) *stack++ = 0xA5A5A5A5; /* to see how deep it gets */
+    while ((unsigned char *)stack < (unsigned char *)__builtin_frame_address(0) - 256) *stack++ = UNTOUCHED;
     systick[1] = 0xFFFFFF, systick[2] = 0, systick[0] = 5;
-    needs = edge_lstm_needs(model_start, size, NULL, &error);
-    model = edge_lstm_open(model_start, size, NULL, arena, sizeof arena, &error);
-    more = model ? edge_lstm_worker_needs(model) : 0;
-    say("file "), say_number(size, 1), say(" bytes, model "), say_number(needs, 1);
-    say(" bytes, worker "), say_number(more, 1), say(" bytes\n");
+    size_t needs = edge_lstm_needs(model_start, size, NULL, &error);
+    edge_lstm *model = edge_lstm_open(model_start, size, NULL, arena, sizeof arena, &error);
+    say("file "), say_number(size), say(" bytes, model "), say_number(needs), say(" bytes, worker ");
+    say_number(model ? edge_lstm_worker_needs(model) : 0), say(" bytes\n");
     if (model) worker = edge_lstm_worker_start(model, arena + needs, sizeof arena - needs);
     if (!worker || edge_lstm_labels(model) > 16) {
         say("error: "), say(error ? error : "the arena is too small, or there are more than 16 labels"), say("\n");
         semihost(0x18, (const void *)0x20024);
     }
-    for (i = 0; i < sizeof texts / sizeof *texts; i++) {
-        const int32_t *ids;
-        size_t count, best = 0, k;
-        edge_lstm_status status = edge_lstm_encode(worker, texts[i], strlen(texts[i]), &ids, &count);
-        uint32_t start = systick[2], taken;
-        edge_lstm_run(worker, ids, 1, count, probabilities);
-        taken = instructions_since(start);
-        for (k = 1; k < edge_lstm_labels(model); k++)
-            if (probabilities[k] > probabilities[best]) best = k;
-        say(edge_lstm_label(model, best)), say("\t0."), say_number((uint32_t)(probabilities[best] * 1e6f + 0.5f), 6);
-        say("\t"), say(edge_lstm_status_name(status)), say("\t"), say_number((uint32_t)count, 1), say(" tokens, ");
-        say_number(taken / (uint32_t)count, 1), say(" instructions a token\n");
-    }
+    edge_lstm_encode(worker, text, sizeof text - 1, &ids, &count);
+    start = systick[2];
+    edge_lstm_run(worker, ids, 1, count, probabilities);
+    taken = instructions_since(start);
+    say_number((uint32_t)count), say(" tokens, "), say_number(taken / (uint32_t)count);
+    say(" instructions a token\n");
     wrong = edge_lstm_check(worker, &rows, &worst);
-    say_number((uint32_t)(rows - wrong), 1), say(" of "), say_number((uint32_t)rows, 1);
-    say(" golden rows, largest difference "), say_number((uint32_t)(worst * 1e9f), 1), say("e-9\n");
-    for (stack = &bss_end; *stack == 0xA5A5A5A5; stack++) continue;
-    say("RAM "), say_number((uint32_t)((char *)&stack_end - (char *)stack) + (uint32_t)((char *)&bss_end - (char *)&data_start), 1);
-    say(" bytes, of them stack "), say_number((uint32_t)((char *)&stack_end - (char *)stack), 1), say("\n");
+    say_number((uint32_t)(rows - wrong)), say(" of "), say_number((uint32_t)rows);
+    say(" golden rows, largest difference "), say_number((uint32_t)(worst * 1e9f)), say("e-9\n");
+    for (stack = &bss_end; *stack == UNTOUCHED; stack++) continue;
+    size = (size_t)((char *)&stack_end - (char *)stack);
+    say("RAM "), say_number(size + (uint32_t)((char *)&bss_end - (char *)&data_start));
+    say(" bytes, of them stack "), say_number(size), say("\n");
     semihost(0x18, (const void *)(wrong || !rows ? 0x20024 : 0x20026)); /* SYS_EXIT: an error, or all is well */
     return 0;
 }

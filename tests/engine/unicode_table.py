@@ -47,17 +47,17 @@ def table() -> str:
     ranges = list(lower_ranges())
     assert all(a[0] < b[0] for a, b in pairwise(ranges)), "ranges overlap"
     runs = [4 * len(list(run)) + kind for kind, run in groupby(map(around_sigma, EVERY))]
-    lower = ", ".join(f"{{0x{first << 11 | s - 1 << 10 | n - 1:x},\xa0{d}}}" for first, n, s, d in ranges)
+    lower = ", ".join(f"{first << 8 | s - 1 << 7 | n - 1},{d}" for first, n, s, d in ranges)
+    assert all(count <= 128 for _, count, _, _ in ranges), "more than 7 bits"
     version, indent = unicodedata.unidata_version, " " * 4
-    source = f"/* Of Unicode {version}. range: first letter (21 bits), step - 1 (1), count - 1 (10). */\n"
-    source += "static const struct { uint32_t range; int32_t distance; } LOWER[] = {\n"
-    wrapped = wrap(lower, 116, initial_indent=indent, subsequent_indent=indent)
-    source += "\n".join(wrapped).replace("\xa0", " ")
+    source = f"/* Of Unicode {version}. A range: first letter << 8 | step - 1 << 7 | count - 1; "
+    source += "distance. */\nstatic const int32_t LOWER[] = {\n"
+    source += "\n".join(wrap(lower, 110, initial_indent=indent, subsequent_indent=indent))
     text = "".join(map(digits, runs))
     assert "??" not in text, "it might be a trigraph"
-    lines = [text[i : i + 112].replace("\\", "\\\\") for i in range(0, len(text), 112)]
+    lines = [text[i : i + 103].replace("\\", "\\\\") for i in range(0, len(text), 103)]
     quoted = "\n".join('    "' + line.replace('"', '\\"') + '"' for line in lines)
-    return f"{source},\n}};\nstatic const char AROUND_SIGMA[] =\n{quoted};\n"
+    return f"{source}}};\nstatic const char AROUND_SIGMA[] =\n{quoted};\n"
 
 
 if __name__ == "__main__":

@@ -23,8 +23,29 @@ __all__ = ["Model", "kernels"]
 __version__ = "1.0.0.dev0"
 
 
+def _utf8(texts: Iterable[str]) -> tuple[bytes, ...]:
+    """Return the texts in UTF-8. A lone surrogate, which has none, counts as an unknown letter."""
+    if isinstance(texts, str):
+        raise TypeError("texts is one string; give a list of them")
+    texts = [*texts]
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{i}] is no string")
+    try:
+        return tuple([text.encode() for text in texts])
+    except UnicodeEncodeError:
+        wide = [text.encode("utf-16-le", "surrogatepass") for text in texts]
+        return tuple([text.decode("utf-16-le", "replace").encode() for text in wide])
+
+
+def _floats(answers: bytes, rows: int) -> memoryview:
+    """Return float32 [rows, labels]."""
+    view = memoryview(answers)
+    return view.cast("f", (rows, len(answers) // 4 // rows)) if rows else view.cast("f")
+
+
 class Model(_engine.Model):
-    """A model file, open. What else it has is in _engine.pyi."""
+    """A model file, open. Its labels, thresholds, kernel and check() are described in _engine.pyi."""
 
     def __new__(cls, source: str | os.PathLike[str] | bytes, kernel: str | None = None) -> Model:
         """Open a model file, by its path or its bytes.
@@ -36,6 +57,24 @@ class Model(_engine.Model):
             return super().__new__(cls, source, kernel)
         with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - pathlib takes time to import
             return super().__new__(cls, file.read(), kernel)
+
+    def classify(self, texts: Iterable[str]) -> tuple[memoryview, list[str]]:
+        """Texts → (float32 [texts, labels], the status of each: ok, empty, unknown_words or truncated)."""
+        texts = _utf8(texts)
+        answers, statuses = self._classify(texts)
+        return _floats(answers, len(texts)), list(statuses)
+
+    def probabilities(self, texts: Iterable[str]) -> memoryview:
+        """Texts → float32 [texts, labels]; numpy.asarray takes it without a copy."""
+        return self.classify(texts)[0]
+
+    def run(self, ids: bytes, columns: int) -> memoryview:
+        """Texts as ids, int32 [texts, columns], each filled up with 0 → float32 [texts, labels].
+
+        Raises ValueError where ids are not the model's, or columns are more than its length.
+        """
+        answers = self._run(ids, columns)
+        return _floats(answers, len(ids) // 4 // columns)
 
     def predict(self, texts: Iterable[str]) -> list[tuple[str | tuple[str, ...], float, str]]:
         """Return (label, its probability, status) of each text, in their order.

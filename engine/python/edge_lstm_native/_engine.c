@@ -1,15 +1,13 @@
-/* edge_lstm_native._engine: the engine as a Python module, in CPython's stable ABI. */
+/* edge_lstm_native._engine: the engine as a Python module, in CPython's stable ABI. What it takes and gives, texts in
+ * UTF-8 and the bytes of float32, __init__.py makes from and into what users have. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "edge_lstm.h"
 
-#include <string.h>
-
 typedef struct idle {
     struct idle *next;
-    void *memory;
-    edge_lstm_worker *worker;
+    edge_lstm_worker *worker; /* its memory lies behind this */
 } idle;
 
 typedef struct {
@@ -28,13 +26,10 @@ static idle *take_worker(Model *self) {
         self->workers = w->next;
         return w;
     }
-    w = PyMem_Calloc(1, sizeof *w);
-    if (w) w->memory = PyMem_Malloc(size);
-    if (w && w->memory) w->worker = edge_lstm_worker_start(self->model, w->memory, size);
-    if (w && w->worker) return w;
-    if (w) PyMem_Free(w);
-    PyErr_NoMemory();
-    return NULL;
+    w = PyMem_Malloc(sizeof *w + size);
+    if (w) w->worker = edge_lstm_worker_start(self->model, w + 1, size);
+    else PyErr_NoMemory();
+    return w;
 }
 
 static void give_worker(Model *self, idle *w) { w->next = self->workers, self->workers = w; }
@@ -43,27 +38,22 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     static char *names[] = {"data", "kernel", NULL};
     PyObject *data;
     const char *kernel = NULL, *error = NULL, *file;
-    Py_ssize_t size;
-    size_t needs;
-    Model *self;
+    size_t needs, size;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|z:Model", names, &data, &kernel)) return NULL;
-    self = (Model *)PyType_GenericAlloc(type, 0);
+    Model *self = (Model *)PyType_GenericAlloc(type, 0);
     if (!self) return NULL;
     self->file = Py_NewRef(data);
-    file = PyBytes_AsString(data), size = PyBytes_Size(data);
-    needs = edge_lstm_needs(file, (size_t)size, kernel, &error);
-    if (needs && !(self->memory = PyMem_Malloc(needs))) {
-        PyErr_NoMemory();
-        goto failed;
-    }
-    if (needs) {
+    file = PyBytes_AsString(data), size = (size_t)PyBytes_Size(data);
+    needs = edge_lstm_needs(file, size, kernel, &error);
+    if (needs) self->memory = PyMem_Malloc(needs);
+    if (self->memory) {
         Py_BEGIN_ALLOW_THREADS
-        self->model = edge_lstm_open(file, (size_t)size, kernel, self->memory, needs, &error);
+        self->model = edge_lstm_open(file, size, kernel, self->memory, needs, &error);
         Py_END_ALLOW_THREADS
     }
     if (self->model) return (PyObject *)self;
-    PyErr_SetString(PyExc_ValueError, error);
-failed:
+    if (error) PyErr_SetString(PyExc_ValueError, error);
+    else PyErr_NoMemory();
     Py_DECREF(self);
     return NULL;
 }
@@ -71,10 +61,9 @@ failed:
 static void model_dealloc(Model *self) {
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    while (self->workers) {
-        idle *w = self->workers;
-        self->workers = w->next;
-        PyMem_Free(w->memory), PyMem_Free(w);
+    for (idle *w = self->workers, *next; w; w = next) {
+        next = w->next;
+        PyMem_Free(w);
     }
     PyMem_Free(self->memory);
     Py_XDECREF(self->file);
@@ -82,145 +71,70 @@ static void model_dealloc(Model *self) {
     Py_DECREF(type);
 }
 
-static PyObject *label_of(Model *self, size_t i) { return PyUnicode_FromString(edge_lstm_label(self->model, i)); }
-
-/* Texts with their UTF-8. A lone surrogate, which has none, is an unknown letter. */
-typedef struct {
-    PyObject *kept; /* a list of str: what the pointers point into */
-    Py_ssize_t count;
-    const char **at;
-    size_t *sizes;
-} texts;
-
-static void forget(texts *t) {
-    Py_CLEAR(t->kept);
-    PyMem_Free((void *)t->at), PyMem_Free(t->sizes);
+/* Return bytes for the probabilities of so many texts, and take a worker; NULL where there is not the memory. */
+static PyObject *new_answers(Model *self, size_t texts, idle **w) {
+    size_t size = edge_lstm_labels(self->model) * sizeof(float);
+    if (texts > (size_t)PY_SSIZE_T_MAX / size) return PyErr_NoMemory();
+    PyObject *answers = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(texts * size));
+    *w = answers ? take_worker(self) : NULL;
+    if (!*w) Py_CLEAR(answers);
+    return answers;
 }
 
-static const char *utf8_of(texts *t, Py_ssize_t i, Py_ssize_t *size) {
-    PyObject *text = PyList_GetItem(t->kept, i), *wide, *clean;
-    const char *at = PyUnicode_AsUTF8AndSize(text, size);
-    if (at || !PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return at;
-    PyErr_Clear();
-    wide = PyUnicode_AsEncodedString(text, "utf-16-le", "surrogatepass");
-    clean = wide ? PyUnicode_FromEncodedObject(wide, "utf-16-le", "replace") : NULL;
-    Py_XDECREF(wide);
-    if (!clean || PyList_SetItem(t->kept, i, clean) < 0) return NULL; /* it takes the reference */
-    return PyUnicode_AsUTF8AndSize(clean, size);
-}
+static float *floats_of(PyObject *answers) { return (float *)(void *)PyBytes_AsString(answers); } /* CPython's begin at 32 */
 
-static int read_texts(PyObject *given, texts *t) {
-    Py_ssize_t i, size;
-    memset(t, 0, sizeof *t);
-    if (PyUnicode_Check(given)) {
-        PyErr_SetString(PyExc_TypeError, "texts is one string; give a list of them");
-        return 0;
-    }
-    t->kept = PySequence_List(given);
-    if (!t->kept) return 0;
-    t->count = PyList_Size(t->kept);
-    t->at = PyMem_Calloc((size_t)t->count + 1, sizeof *t->at), t->sizes = PyMem_Calloc((size_t)t->count + 1, sizeof *t->sizes);
-    if (!t->at || !t->sizes) return forget(t), PyErr_NoMemory(), 0;
-    for (i = 0; i < t->count; i++) {
-        PyObject *text = PyList_GetItem(t->kept, i);
-        if (!PyUnicode_Check(text)) {
-            PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", i);
-            return forget(t), 0;
-        }
-        t->at[i] = utf8_of(t, i, &size);
-        if (!t->at[i]) return forget(t), 0;
-        t->sizes[i] = (size_t)size;
-    }
-    return 1;
-}
-
-/* Texts → float32 [texts, labels] as bytes, and their statuses unless NULL. The GIL is released, and taken now and then. */
-static PyObject *run(Model *self, const texts *t, edge_lstm_status *statuses) {
-    enum { AT_A_TIME = 4096 };
-    size_t labels = edge_lstm_labels(self->model), count = (size_t)t->count, done, part;
-    PyObject *out;
-    float *probabilities;
-    idle *w;
-    if (count > (size_t)PY_SSIZE_T_MAX / sizeof(float) / labels) return PyErr_NoMemory();
-    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(count * labels * sizeof(float)));
-    if (!out) return NULL;
-    probabilities = (float *)(void *)PyBytes_AsString(out); /* aligned: CPython's bytes begin at 32 */
-    w = take_worker(self);
-    if (!w) return Py_DECREF(out), NULL;
-    for (done = 0; done < count && out; done += part) {
+/* The GIL is released, and taken now and then. */
+static PyObject *model_classify(Model *self, PyObject *texts) {
+    enum { AT_A_TIME = 1024 };
+    const char *starts[AT_A_TIME];
+    size_t sizes[AT_A_TIME], labels = edge_lstm_labels(self->model);
+    edge_lstm_status statuses[AT_A_TIME];
+    Py_ssize_t count = PyTuple_Size(texts), done, part, i;
+    PyObject *names = count < 0 ? NULL : PyTuple_New(count), *text, *name;
+    idle *w = NULL;
+    PyObject *answers = names ? new_answers(self, (size_t)count, &w) : NULL;
+    for (done = 0; answers && done < count; done += part) {
         part = count - done < AT_A_TIME ? count - done : AT_A_TIME;
+        for (i = 0; i < part; i++) {
+            text = PyTuple_GetItem(texts, done + i);
+            starts[i] = PyBytes_AsString(text);
+            sizes[i] = starts[i] ? (size_t)PyBytes_Size(text) : 0;
+        }
+        if (PyErr_Occurred()) break;
         Py_BEGIN_ALLOW_THREADS
-        edge_lstm_predict_many(w->worker, t->at + done, t->sizes + done, part, probabilities + done * labels,
-                               statuses ? statuses + done : NULL);
+        edge_lstm_predict_many(w->worker, starts, sizes, (size_t)part, floats_of(answers) + (size_t)done * labels, statuses);
         Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals()) Py_CLEAR(out);
+        for (i = 0; i < part; i++) {
+            name = PyUnicode_InternFromString(edge_lstm_status_name(statuses[i]));
+            if (!name || PyTuple_SetItem(names, done + i, name) < 0) break;
+        }
+        if (i < part || PyErr_CheckSignals()) break;
     }
-    give_worker(self, w);
-    return out;
-}
-
-static PyObject *as_floats(PyObject *bytes, Py_ssize_t rows, size_t labels) { /* takes the reference */
-    PyObject *view = bytes ? PyMemoryView_FromObject(bytes) : NULL, *cast = NULL;
-    if (view && !rows) cast = PyObject_CallMethod(view, "cast", "s", "f");
-    else if (view) cast = PyObject_CallMethod(view, "cast", "s(nn)", "f", rows, (Py_ssize_t)labels);
-    Py_XDECREF(view);
-    Py_XDECREF(bytes);
-    return cast;
+    if (answers) give_worker(self, w);
+    if (answers && done >= count) return Py_BuildValue("NN", answers, names);
+    Py_XDECREF(answers);
+    Py_XDECREF(names);
+    return NULL;
 }
 
 static PyObject *model_run(Model *self, PyObject *arguments) {
     const char *ids;
     Py_ssize_t size, columns, rows;
-    size_t labels = edge_lstm_labels(self->model);
-    float *probabilities;
-    PyObject *out;
     idle *w;
     int ran;
-    if (!PyArg_ParseTuple(arguments, "y#n:run", &ids, &size, &columns)) return NULL;
+    if (!PyArg_ParseTuple(arguments, "y#n:_run", &ids, &size, &columns)) return NULL;
     rows = columns > 0 ? size / 4 / columns : 0;
     if (columns <= 0 || rows * columns * 4 != size || (uintptr_t)ids % sizeof(int32_t))
         return PyErr_SetString(PyExc_ValueError, "ids are no int32 [rows, columns]"), NULL;
-    if ((size_t)rows > (size_t)PY_SSIZE_T_MAX / sizeof(float) / labels) return PyErr_NoMemory();
-    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)((size_t)rows * labels * sizeof(float)));
-    w = out ? take_worker(self) : NULL;
-    if (!w) return Py_XDECREF(out), NULL;
-    probabilities = (float *)(void *)PyBytes_AsString(out);
+    PyObject *answers = new_answers(self, (size_t)rows, &w);
+    if (!answers) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    ran = edge_lstm_run(w->worker, (const int32_t *)(const void *)ids, (size_t)rows, (size_t)columns, probabilities);
+    ran = edge_lstm_run(w->worker, (const int32_t *)(const void *)ids, (size_t)rows, (size_t)columns, floats_of(answers));
     Py_END_ALLOW_THREADS
     give_worker(self, w);
-    if (ran) return as_floats(out, rows, labels);
+    if (ran) return answers;
     PyErr_SetString(PyExc_ValueError, "the ids are too many, or not all of the model's");
-    return Py_DECREF(out), NULL;
-}
-
-static PyObject *model_probabilities(Model *self, PyObject *given) {
-    PyObject *out;
-    texts t;
-    if (!read_texts(given, &t)) return NULL;
-    out = as_floats(run(self, &t, NULL), t.count, edge_lstm_labels(self->model));
-    forget(&t);
-    return out;
-}
-
-static PyObject *model_classify(Model *self, PyObject *given) {
-    PyObject *out = NULL, *names = NULL, *name;
-    edge_lstm_status *statuses;
-    Py_ssize_t n;
-    texts t;
-    if (!read_texts(given, &t)) return NULL;
-    statuses = PyMem_Calloc((size_t)t.count + 1, sizeof *statuses);
-    if (!statuses) PyErr_NoMemory();
-    else out = as_floats(run(self, &t, statuses), t.count, edge_lstm_labels(self->model));
-    if (out) names = PyList_New(t.count);
-    for (n = 0; names && n < t.count; n++) {
-        name = PyUnicode_InternFromString(edge_lstm_status_name(statuses[n]));
-        if (!name || PyList_SetItem(names, n, name) < 0) Py_CLEAR(names);
-    }
-    PyMem_Free(statuses);
-    forget(&t);
-    if (names) return Py_BuildValue("NN", out, names);
-    Py_XDECREF(out);
+    Py_DECREF(answers);
     return NULL;
 }
 
@@ -237,28 +151,28 @@ static PyObject *model_check(Model *self, PyObject *nothing) {
     return Py_BuildValue("nnd", (Py_ssize_t)wrong, (Py_ssize_t)rows, (double)worst);
 }
 
-static PyObject *model_labels(Model *self, void *nothing) {
-    Py_ssize_t n = (Py_ssize_t)edge_lstm_labels(self->model), i;
-    PyObject *tuple = PyTuple_New(n), *label;
-    (void)nothing;
-    for (i = 0; tuple && i < n; i++) {
-        label = label_of(self, (size_t)i);
-        if (!label || PyTuple_SetItem(tuple, i, label) < 0) Py_CLEAR(tuple);
+/* Return a tuple of what the function gives for each label. */
+static PyObject *of_labels(Model *self, PyObject *(*value_of)(const edge_lstm *model, size_t i)) {
+    size_t labels = edge_lstm_labels(self->model);
+    PyObject *tuple = PyTuple_New((Py_ssize_t)labels), *value;
+    for (size_t i = 0; tuple && i < labels; i++) {
+        value = value_of(self->model, i);
+        if (!value || PyTuple_SetItem(tuple, (Py_ssize_t)i, value) < 0) Py_CLEAR(tuple);
     }
     return tuple;
 }
 
-static PyObject *model_thresholds(Model *self, void *nothing) {
-    Py_ssize_t n = (Py_ssize_t)edge_lstm_labels(self->model), i;
-    PyObject *tuple, *number;
+static PyObject *label(const edge_lstm *model, size_t i) { return PyUnicode_FromString(edge_lstm_label(model, i)); }
+static PyObject *threshold(const edge_lstm *model, size_t i) { return PyFloat_FromDouble(edge_lstm_threshold(model, i)); }
+
+static PyObject *model_labels(Model *self, void *nothing) {
     (void)nothing;
-    if (!(edge_lstm_threshold(self->model, 0) > 0)) return Py_NewRef(Py_None);
-    tuple = PyTuple_New(n);
-    for (i = 0; tuple && i < n; i++) {
-        number = PyFloat_FromDouble(edge_lstm_threshold(self->model, (size_t)i));
-        if (!number || PyTuple_SetItem(tuple, i, number) < 0) Py_CLEAR(tuple);
-    }
-    return tuple;
+    return of_labels(self, label);
+}
+
+static PyObject *model_thresholds(Model *self, void *nothing) {
+    (void)nothing;
+    return edge_lstm_threshold(self->model, 0) > 0 ? of_labels(self, threshold) : Py_NewRef(Py_None);
 }
 
 static PyObject *model_kernel(Model *self, void *nothing) {
@@ -268,9 +182,8 @@ static PyObject *model_kernel(Model *self, void *nothing) {
 
 static PyObject *kernels(PyObject *module, PyObject *nothing) {
     PyObject *list = PyList_New(0), *name;
-    size_t i;
     (void)module, (void)nothing;
-    for (i = 0; list && edge_lstm_kernels(i); i++) {
+    for (size_t i = 0; list && edge_lstm_kernels(i); i++) {
         name = PyUnicode_FromString(edge_lstm_kernels(i));
         if (!name || PyList_Append(list, name) < 0) Py_CLEAR(list);
         Py_XDECREF(name);
@@ -279,9 +192,8 @@ static PyObject *kernels(PyObject *module, PyObject *nothing) {
 }
 
 static PyMethodDef model_methods[] = {
-    {"classify", (PyCFunction)model_classify, METH_O, "float32 [texts, labels], and the status of each text."},
-    {"probabilities", (PyCFunction)model_probabilities, METH_O, "float32 [texts, labels]."},
-    {"run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32 [texts, labels]."},
+    {"_classify", (PyCFunction)model_classify, METH_O, "A tuple of texts in UTF-8: (float32, the status of each)."},
+    {"_run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS, "(wrong golden rows, golden rows, largest difference)."},
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef model_properties[] = {
@@ -293,9 +205,9 @@ static PyType_Slot model_slots[] = {{Py_tp_new, (void *)model_new},
                                     {Py_tp_dealloc, (void *)model_dealloc},
                                     {Py_tp_methods, model_methods},
                                     {Py_tp_getset, model_properties},
-                                    {Py_tp_doc, "A model file, open: Model(path or bytes, kernel=None)."},
                                     {0, NULL}};
-static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};
+static PyType_Spec model_spec = {"edge_lstm_native._engine.Model", sizeof(Model), 0,
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, model_slots};
 
 static int execute(PyObject *module) {
     PyObject *type = PyType_FromSpec(&model_spec);

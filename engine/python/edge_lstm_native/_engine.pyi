@@ -1,11 +1,11 @@
-from collections.abc import Iterable
-
 from typing_extensions import Self
 
 def kernels() -> list[str]:
     """The names of the kernels that this machine runs, the best first."""
 
 class Model:
+    """What the class of __init__.py is made of."""
+
     def __new__(cls, data: bytes, kernel: str | None = None) -> Self: ...
     @property
     def labels(self) -> tuple[str, ...]:
@@ -19,17 +19,7 @@ class Model:
     def kernel(self) -> str:
         """The name of the kernel in use."""
 
-    def classify(self, texts: Iterable[str]) -> tuple[memoryview, list[str]]:
-        """Texts → (float32 [texts, labels], the status of each: ok, empty, unknown_words or truncated)."""
-
-    def probabilities(self, texts: Iterable[str]) -> memoryview:
-        """float32 [texts, labels]; numpy.asarray takes it without a copy."""
-
-    def run(self, ids: bytes, columns: int) -> memoryview:
-        """Texts as ids, int32 [texts, columns], each filled up with 0 → float32 [texts, labels].
-
-        Raises ValueError where ids are not the model's, or columns are more than its length.
-        """
-
+    def _classify(self, texts: tuple[bytes, ...]) -> tuple[bytes, tuple[str, ...]]: ...
+    def _run(self, ids: bytes, columns: int) -> bytes: ...
     def check(self) -> tuple[int, int, float]:
         """Run the file's golden rows: (wrong ones, how many there are, the largest difference)."""
