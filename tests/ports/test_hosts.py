@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,8 +76,10 @@ def test_onnxruntime_web_in_chromium(cases: list[Case], tmp_path: Path) -> None:
     with served(**folders) as address, Chromium(tmp_path / "profile") as browser:
         browser.open(f"{address}/page/index.html")
         for i, case in enumerate(chosen):
-            told = script.replace("NAME", str(i)).replace("TEXTS", json.dumps(case.texts))
-            answers = browser.run(told)
-            assert [a["status"] for a in answers] == case.statuses
+            # Without lone surrogates, which become U+FFFD on their way.
+            whole = [n for n, text in enumerate(case.texts) if not re.search("[\ud800-\udfff]", text)]
+            texts = json.dumps([case.texts[n] for n in whole])
+            answers = browser.run(script.replace("NAME", str(i)).replace("TEXTS", texts))
+            assert [a["status"] for a in answers] == [case.statuses[n] for n in whole]
             values = np.array([a["probabilities"] for a in answers])
-            assert np.abs(values - case.probabilities).max() <= 1e-3, case.name
+            assert np.abs(values - case.probabilities[whole]).max() <= 1e-3, case.name
