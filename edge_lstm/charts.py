@@ -57,7 +57,7 @@ def length_chart(curves: Sequence[tuple[Floats, tuple[float, float], str]]) -> s
     from matplotlib.ticker import EngFormatter
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # caches of fonts are nobody's concern
-    longest = max(float(texts[:, 0].max()) for texts, _, _ in curves)
+    longest = max(float(np.max(texts[:, 0])) for texts, _, _ in curves)
     # A single text that met a disturbance would flatten all others: the axis ends at the 99th part.
     slowest = max(float(np.percentile(texts[:, 1], 99)) for texts, _, _ in curves) * 1.12
     buffer = io.StringIO()

@@ -327,7 +327,7 @@ class Classifier:
     def _checked(self, answers: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
         # No comparison with NaN holds.
         if answers.shape != (count, len(self.labels)) or not (
-            answers.min(initial=0) >= 0 and answers.max(initial=0) <= 1.01
+            np.all(answers >= 0) and np.all(answers <= 1.01)
         ):
             raise ModelFileError(
                 f"{self.model.path} gives values that are not probabilities (NaN or out of range); "

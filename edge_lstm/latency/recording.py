@@ -66,7 +66,7 @@ class Recording:
         self.runs += len(block.rows)
         self.total_ns += block.total_ns
         self.cpu_ns += block.cpu_ns
-        self.max_ns = max(self.max_ns, int(block.rows[:, 2:].sum(axis=1).max()))
+        self.max_ns = max(self.max_ns, int(np.max(block.rows[:, 2:].sum(axis=1))))
         if block.number % self.every == 0:
             self.blocks.append(block)
         if len(self.blocks) > MOST_BLOCKS:
@@ -117,7 +117,7 @@ def _times(samples: Floats, block: int, longest: float | None = None) -> Times:
     return Times(
         mean_us=float(samples.mean()),
         p50_ci_us=statistics.median_interval(samples, block),
-        max_us=float(samples.max()) if longest is None else longest,
+        max_us=float(np.max(samples)) if longest is None else longest,
         **percentiles,
     )
 

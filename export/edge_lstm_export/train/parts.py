@@ -56,7 +56,7 @@ class Parts:
         self.split, self.validation = hold_out(dataset.train, plan.validation.share, plan.seed)
         folds = plan.validation.folds or (TEACHER_FOLDS if plan.teachers else 1)
         self.fold = folds_of(self.split, folds, plan.seed)
-        self.folds = int(self.fold.max(initial=0)) + 1  # of few texts fewer
+        self.folds = int(np.max(self.fold, initial=0)) + 1  # of few texts fewer
         augmented, augmented_fold = augment(self.split.texts, self.fold, plan.augmentation, plan.seed)
         pool = (*unlabelled, *augmented)
         self.pool_fold = np.concatenate([np.full(len(unlabelled), -1, np.int64), augmented_fold])

@@ -67,7 +67,7 @@ class FineTunedEncoder(Teacher):
         vectors, lengths = self.reader.vectors(texts)
         weights, bias = fit_layer(vectors, labels, self.several)
         # The head reads means that are not of length 1, but of about one length.
-        model = EncoderWithHead(self.reader.model, weights / lengths.mean(), bias)
+        model = EncoderWithHead(self.reader.model, weights / np.float32(lengths.mean()), bias)
         fine_tune(model, texts, labels, several=self.several, seed=self.seed, say=say)
 
         def predict(asked: Ints) -> Floats:
