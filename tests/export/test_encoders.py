@@ -31,7 +31,7 @@ from transformers_made import make_transformer
 
 from edge_lstm.errors import DataError
 
-NOTHING = np.zeros((3, 0), np.bool_)
+NOTHING = np.zeros((4, 0), np.bool_)
 
 
 @pytest.fixture(scope="module")

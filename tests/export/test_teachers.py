@@ -27,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import dataset, rows, several_rows, words_of
 
-NOTHING = np.zeros((5, 0), np.bool_)
+NOTHING = np.zeros((6, 0), np.bool_)
 
 
 def one_hot(labels: Any, count: int = 2) -> Any:
@@ -82,7 +82,7 @@ FOLD = np.arange(200) // 2 % 5
 
 def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     spy, labels, fold = Spy(), one_hot([0, 1] * 6), np.array([0, 1, 2] * 4)
-    asked = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0]], np.bool_)
+    asked = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.bool_)
     found = cross_fit(spy, labels, fold, asked)
     for k, ((learnt, targets), answered) in enumerate(zip(spy.learnt, spy.asked_of)):
         own = np.flatnonzero(fold == k).tolist()
@@ -92,15 +92,16 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     assert (found.labelled[:, 0] == fold + 1).all()
     # Not a number where a fold's model was not asked.
     assert np.array_equal(~np.isnan(found.others[:, :, 0]), asked)
-    assert found.of_others()[:, 0].tolist() == [1, 2, 2, 1]  # the mean of those that were
+    # The mean of those that were; a model of all rows is asked alone.
+    assert found.of_others()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
     assert found.of_others(1)[[1, 2], 0].tolist() == [2, 2] and np.isnan(found.of_others(1)[0]).all()
-    nobody = cross_fit(Spy(), labels, fold, np.zeros((3, 1), np.bool_)).of_others()
+    nobody = cross_fit(Spy(), labels, fold, np.zeros((4, 1), np.bool_)).of_others()
     assert np.isnan(nobody).all()
 
 
 def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
     labels, fold = one_hot([0, 0, 0, 1]), np.array([0, 0, 1, 1])
-    found = cross_fit(Spy(), labels, fold, np.ones((2, 3), np.bool_))
+    found = cross_fit(Spy(), labels, fold, np.ones((3, 3), np.bool_))
     assert not found.labelled[fold == 1].any() and not found.others[1].any()
     assert found.labelled[fold == 0].all()
 
@@ -189,7 +190,7 @@ OPINIONS = [
 def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_called() -> None:
     data, teacher = dataset(OPINIONS), sentiment_teacher(False)
     teacher.read([*data.train.texts, "A wonderful evening.", ""])
-    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), np.ones((5, 2), np.bool_))
+    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), np.ones((6, 2), np.bool_))
     assert accuracy(found.labelled, data.train.labels, False) > 0.9
     assert found.of_others()[0].argmax() == data.labels.index("yes") and np.isfinite(found.of_others()).all()
 

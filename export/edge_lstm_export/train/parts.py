@@ -86,11 +86,11 @@ class Parts:
     def _ask(
         self, teachers: Teachers, pool: Sequence[str], say: Callable[[str], None]
     ) -> EnsemblePredictions:
-        """What the teachers predict of rows and pool. Where the folds judge the network too, every fold's
-        model is asked for the whole pool; else a text is labelled by a model that saw none of its sources."""
-        asked = np.ones((self.folds, len(pool)), np.bool_)
-        if not self.plan.validation.folds:
-            asked = (self.pool_fold < 0) | (self.pool_fold == np.arange(self.folds)[:, None])
+        """What the teachers predict of rows and pool. Where folds judge the network too, each fold's model is
+        asked for the pool, and one of all rows for a log; else those that saw none of a text's sources."""
+        log, judged = self.pool_fold < 0, bool(self.plan.validation.folds)
+        of_folds = judged | log | (self.pool_fold == np.arange(self.folds)[:, None])
+        asked = np.vstack([of_folds, judged & log])
         loaded = teachers.load()
         for teacher in loaded:
             teacher.read([*self.split.texts, *pool])

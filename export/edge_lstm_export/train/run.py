@@ -293,8 +293,7 @@ def train_files(
     """Train from files to a checkpoint and its history, as ``edge-lstm train`` does.
 
     sources: one data set, or labelled files; output: FILE.safetensors. asked: preset, teacher, epochs …
-    job: more fields of :class:`Job`: data, plan, unlabelled. Raises DataError, OutputError and
-    MissingPackageError.
+    job: more fields of :class:`Job`: data, plan, unlabelled. Raises what :func:`run_job` raises.
     """
     several = [sources] if isinstance(sources, (str, Path)) else sources
     made = Job(tuple(map(str, several)), Path(output), asked=asked or Asked(), **job)

@@ -241,8 +241,7 @@ def quiet_thread() -> Iterator[None]:
 
 
 def with_kind(asked: Asked) -> Asked:
-    """What was asked, with whether its teacher is a classifier. Raises DataError where it is no teacher, and
-    MissingPackageError."""
+    """What was asked, with whether its teacher is a classifier. Raises DataError, MissingPackageError."""
     if asked.teacher is None or asked.teacher in (NO_TEACHER, SENTIMENT):
         return asked
     return replace(asked, classifier=classifier_labels(asked.teacher) is not None)

@@ -63,21 +63,23 @@ class Regression(Teacher):
 class Predictions:
     """What one teacher, or several together, predict.
 
-    labelled: float32 [n, L], out of fold. others: float32 [folds, m, L], by the model of each fold; NaN where
-    it was not asked.
+    labelled: float32 [n, L], out of fold. others: float32 [folds + 1, m, L], by the model of each fold, then
+    by one of all rows; NaN where it was not asked.
     """
 
     labelled: Floats
     others: Floats
 
     def of_others(self, fold: int | None = None) -> Floats:
-        """float32 [m, L]: the mean of the models that were asked, or those of one fold's model alone, which
-        saw no label of that fold. NaN where none was asked."""
+        """float32 [m, L]: by the model of all rows, else the mean of the folds'; or by one fold's, which saw
+        no label of that fold. NaN where none was asked."""
         if fold is not None:
             return np.asarray(self.others[fold])
-        asked = ~np.isnan(self.others).any(axis=2, keepdims=True)
-        total, count = np.where(asked, self.others, 0).sum(axis=0), asked.sum(axis=0)
-        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float32)
+        *folds, of_all = self.others
+        asked = ~np.isnan(folds).any(axis=2, keepdims=True)
+        total, count = np.where(asked, folds, 0).sum(axis=0), asked.sum(axis=0)
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        return np.asarray(np.where(np.isnan(of_all), mean, of_all), np.float32)
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ class EnsemblePredictions:
 def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Predictions:
     """Fit a teacher without each fold in turn.
 
-    labels: bool [n, L]; fold: int64 [n], from 0; asked: bool [folds, m], which fold's model is asked for
-    which of the texts behind the labelled ones.
+    labels: bool [n, L]; fold: int64 [n], from 0; asked: bool [folds + 1, m], which fold's model is asked for
+    which of the texts behind the labelled ones, and at last the model of all rows.
     """
     n, count = labels.shape
     labelled = np.zeros((n, count), np.float32)
@@ -113,9 +115,9 @@ def cross_fit(teacher: Teacher, labels: Bools, fold: Ints, asked: Bools) -> Pred
         rows, rest, more = np.flatnonzero(fold == k), np.flatnonzero(fold != k), np.flatnonzero(asked[k])
         if labels[rest].any(axis=0).sum() < 2:
             unlabelled[k, more] = 0  # nothing to learn: no opinion
-            continue
-        logits = _bounded(teacher.fit(rest, labels[rest])(np.concatenate([rows, n + more])))
-        labelled[rows], unlabelled[k, more] = logits[: len(rows)], logits[len(rows) :]
+        elif len(rows) or len(more):
+            logits = _bounded(teacher.fit(rest, labels[rest])(np.concatenate([rows, n + more])))
+            labelled[rows], unlabelled[k, more] = logits[: len(rows)], logits[len(rows) :]
     return Predictions(labelled, unlabelled)
 
 

@@ -83,7 +83,7 @@ def sentiment_improves(
 
     def logits(teacher: Teacher) -> Floats:
         teacher.read(train.texts)
-        return cross_fit(teacher, labels, fold, np.zeros((FOLDS, 0), np.bool_)).labelled
+        return cross_fit(teacher, labels, fold, np.zeros((FOLDS + 1, 0), np.bool_)).labelled
 
     alone = logits(sentiment_teacher(False))
     frequent = np.broadcast_to(np.log(labels.mean(axis=0).clip(1e-6)), alone.shape).astype(np.float32)
