@@ -368,8 +368,7 @@ def evaluate(
     thresholds = [model.chosen_threshold(abstain=abstain, threshold=threshold) for model in models]
     labels = models[0].labels
     truth = label_matrix(labelled.labels, labels, label_map or {}, data)
-    digest = texts_digest(labelled.texts)
-    results = []
+    digest, results = texts_digest(labelled.texts), []
     statuses: dict[str, int] = {}
     names = short_names([model.path for model in models])
     for classifier, name, chosen in zip(classifiers, names, thresholds):
