@@ -221,15 +221,24 @@ def test_what_the_network_cannot_learn_asks_for_texts_without_labels() -> None:
     texts = [f"entry{i} of number{i}" for i in range(40)]  # no word says anything of another text
     truth = np.random.default_rng(0).permutation(np.arange(40) % 2)
 
+    learnt: list[int] = []
+
+    class Counting(Known):
+        def fit(self, rows: Any, labels: Any) -> Any:
+            learnt.append(len(rows))
+            return super().fit(rows, labels)
+
     class Knowing(Teachers):
         def load(self) -> list[Teacher]:
-            return [Known(np.tile(one_hot(truth) * np.float32(9), (200, 1)))]
+            return [Counting(np.tile(one_hot(truth) * np.float32(9), (200, 1)))]
 
     data = dataset([(text, "ab"[label]) for text, label in zip(texts, truth)])
     plan = make_plan(facts_of(data), Asked("tiny", "none", epochs=1))
     known = Knowing(plan, data.labels)
     remark = "the teachers reach an accuracy of 100.0%, the network "
     assert any(line.startswith(remark) for line in fit(data, plan, teachers=known).remarks)
+    assert len(learnt) == 3 and max(learnt) < 40
     log = tuple(f"entry{i}" for i in range(40))
     with_log = fit(data, replace(plan, unlabelled=40), unlabelled=log, teachers=known)
     assert not any(line.startswith(remark) for line in with_log.remarks)
+    assert len(learnt) == 7 and max(learnt) == 40  # a log is labelled by a teacher of all rows
