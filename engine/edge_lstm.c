@@ -108,61 +108,33 @@ static uint32_t next_character(reader *r) {
     if (s->at == s->end || (r->json && *s->at == '"')) return END_OF_TEXT;
     if (!r->json || *s->at != '\\') return utf8(s);
     if (++s->at == s->end) return END_OF_TEXT;
-    uint32_t c = *s->at++, low;
-    if (c != 'u') {
-        const char *name = strchr(names, (int)c);
-        return name && *name ? (uint32_t)values[name - names] : REPLACEMENT;
-    }
-    if (!hex4(s, &c)) return REPLACEMENT;
-    if (c >= 0xD800 && c < 0xDC00 && length_of(*s) >= 6 && s->at[0] == '\\' && s->at[1] == 'u') {
-        slice ahead = {s->at + 2, s->end};
-        if (hex4(&ahead, &low) && low >= 0xDC00 && low < 0xE000) {
-            *s = ahead;
-            return 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-        }
-    }
-    return c >= 0xD800 && c < 0xE000 ? REPLACEMENT : c;
+    uint32_t c = *s->at++;
+    const char *name = c ? strchr(names, (int)c) : NULL;
+    if (c != 'u') return name ? (uint32_t)values[name - names] : REPLACEMENT;
+    return !hex4(s, &c) || (c >= 0xD800 && c < 0xE000) ? REPLACEMENT : c;
 }
 
-/* --- JSON, as far as the metadata needs it: a value is a slice of the file ------------------------------------- */
-
-static void skip_space(slice *s) {
-    while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r')) s->at++;
-}
+/* --- JSON without white space, as far as the metadata needs it: a value is a slice of the file ------------------ */
 
 /* Read the value that s begins with: return 0 where there is none. Brackets are counted, which needs no stack. */
 static int json_value(slice *s, slice *value) {
-    static const char delimiters[] = ",:]}[{\" \n\t\r"; /* of numbers, true, false, null; NUL is one too */
     size_t depth = 0;
-    skip_space(s);
-    value->at = s->at;
-    do {
-        if (s->at == s->end) return 0;
-        unsigned char c = *s->at++;
+    for (value->at = s->at; s->at < s->end; s->at++) {
+        unsigned char c = *s->at;
         if (c == '"') {
-            for (; s->at < s->end && *s->at != '"'; s->at++)
+            while (++s->at < s->end && *s->at != '"')
                 if (*s->at == '\\' && ++s->at == s->end) return 0;
             if (s->at == s->end) return 0;
-            s->at++;
-        } else if (c == '[' || c == '{') depth++;
-        else if (c == ']' || c == '}') {
-            if (!depth--) return 0;
-        } else if (!depth) {
-            while (s->at < s->end && !memchr(delimiters, *s->at, sizeof delimiters)) s->at++;
-        }
-    } while (depth);
+        } else if (!depth && (c == ',' || c == ':' || c == ']' || c == '}')) break;
+        else if (c == '[' || c == '{') depth++;
+        else if (c == ']' || c == '}') depth--;
+    }
     value->end = s->at;
-    skip_space(s);
-    return 1;
+    return !depth && value->at < value->end;
 }
 
 /* Enter an array or object. */
-static int json_enter(slice *value, char bracket) {
-    if (!accept(value, bracket)) return 0;
-    value->end--;
-    skip_space(value);
-    return 1;
-}
+static int json_enter(slice *value, char bracket) { return accept(value, bracket) ? value->end--, 1 : 0; }
 
 /* Read the next value of an array that was entered. */
 static int json_next(slice *array, slice *value) {
@@ -192,15 +164,10 @@ static reader json_string(slice value) {
     return (reader){{is_string ? value.at + 1 : value.end, value.end}, 1};
 }
 
-/* Return whether the value is this one, a string with its quotation marks but without escapes. */
-static int json_is(slice object, const char *key, const char *text) {
+/* Return whether the value is this JSON. */
+static int json_is(slice object, const char *key, const char *json) {
     slice value;
-    if (!json_get(object, key, &value)) return 0;
-    if (*text != '"' || *value.at != '"') return same(value, text);
-    reader r = json_string(value);
-    for (uint32_t c; (c = next_character(&r)) != END_OF_TEXT;)
-        if (c != (unsigned char)*++text || !c) return 0;
-    return !strcmp(text + 1, "\"");
+    return json_get(object, key, &value) && same(value, json);
 }
 
 /* Read digits behind those of number: return how many. */
@@ -296,43 +263,41 @@ static int sha256_is(slice data, const unsigned char *digits) {
 /* Of Unicode 14.0.0. A range: first letter << 8 | step - 1 << 7 | count - 1; distance. */
 static const int32_t LOWER[] = {
     16665,32, 49174,32, 55302,32, 65687,1, 78466,1, 80263,1, 84630,1, 96384,-121, 96642,1, 98688,210, 98945,1,
-    99968,206, 100224,1, 100609,205, 101248,1, 102016,79, 102272,202, 102528,203, 102784,1, 103296,205,
-    103552,207, 104064,211, 104320,209, 104576,1, 105600,211, 105856,213, 106368,214, 106626,1, 108160,218,
-    108416,1, 108928,218, 109696,1, 110208,218, 110464,1, 110849,217, 111489,1, 112512,219, 112768,1,
-    113792,1, 115840,2, 116096,1, 116608,2, 116864,1, 117376,2, 117640,1, 122504,1, 127360,2, 127617,1,
-    128640,-97, 128896,-56, 129171,1, 139392,-130, 139912,1, 146048,10795, 146304,1, 146816,-163,
-    147072,10792, 147840,1, 148352,-195, 148608,69, 148864,71, 149124,1, 225409,1, 226944,1, 229248,116,
-    231040,38, 231426,37, 232576,64, 232961,63, 233744,32, 238344,32, 249728,8, 252043,1, 259200,-60,
-    259968,1, 260480,-7, 260736,1, 261378,-130, 262159,80, 266271,32, 286864,1, 297626,1, 311424,15, 311686,1,
-    315567,1, 340261,48, 1089573,7264, 1099648,7264, 1101184,7264, 1286223,38864, 1306629,8, 1871914,-3008,
-    1883394,-3008, 1966282,1, 2006656,-7615, 2007215,1, 2033671,-8, 2037765,-8, 2041863,-8, 2045959,-8,
-    2050053,-8, 2054531,-8, 2058247,-8, 2066439,-8, 2070535,-8, 2074631,-8, 2078721,-8, 2079233,-74,
-    2079872,-9, 2082819,-86, 2083968,-9, 2086913,-8, 2087425,-100, 2091009,-8, 2091521,-112, 2092160,-7,
-    2095105,-128, 2095617,-126, 2096256,-9, 2172544,-7517, 2173568,-8383, 2173824,-8262, 2175616,28,
+    99968,206, 100224,1, 100609,205, 101248,1, 102016,79, 102272,202, 102528,203, 102784,1, 103296,205, 103552,207,
+    104064,211, 104320,209, 104576,1, 105600,211, 105856,213, 106368,214, 106626,1, 108160,218, 108416,1, 108928,218,
+    109696,1, 110208,218, 110464,1, 110849,217, 111489,1, 112512,219, 112768,1, 113792,1, 115840,2, 116096,1,
+    116608,2, 116864,1, 117376,2, 117640,1, 122504,1, 127360,2, 127617,1, 128640,-97, 128896,-56, 129171,1,
+    139392,-130, 139912,1, 146048,10795, 146304,1, 146816,-163, 147072,10792, 147840,1, 148352,-195, 148608,69,
+    148864,71, 149124,1, 225409,1, 226944,1, 229248,116, 231040,38, 231426,37, 232576,64, 232961,63, 233744,32,
+    238344,32, 249728,8, 252043,1, 259200,-60, 259968,1, 260480,-7, 260736,1, 261378,-130, 262159,80, 266271,32,
+    286864,1, 297626,1, 311424,15, 311686,1, 315567,1, 340261,48, 1089573,7264, 1099648,7264, 1101184,7264,
+    1286223,38864, 1306629,8, 1871914,-3008, 1883394,-3008, 1966282,1, 2006656,-7615, 2007215,1, 2033671,-8,
+    2037765,-8, 2041863,-8, 2045959,-8, 2050053,-8, 2054531,-8, 2058247,-8, 2066439,-8, 2070535,-8, 2074631,-8,
+    2078721,-8, 2079233,-74, 2079872,-9, 2082819,-86, 2083968,-9, 2086913,-8, 2087425,-100, 2091009,-8, 2091521,-112,
+    2092160,-7, 2095105,-128, 2095617,-126, 2096256,-9, 2172544,-7517, 2173568,-8383, 2173824,-8262, 2175616,28,
     2187279,16, 2196352,1, 2405913,26, 2883631,48, 2908288,1, 2908800,-10743, 2909056,-3814, 2909312,-10727,
-    2910082,1, 2911616,-10780, 2911872,-10749, 2912128,-10783, 2912384,-10782, 2912896,1, 2913664,1,
-    2915841,-10815, 2916529,1, 2943873,1, 2945664,1, 10895510,1, 10911885,1, 10953350,1, 10957470,1,
-    10975617,1, 10976640,-35332, 10976900,1, 10980224,1, 10980736,-42280, 10981505,1, 10983049,1,
-    10988160,-42308, 10988416,-42319, 10988672,-42315, 10988928,-42305, 10989184,-42308, 10989696,-42258,
-    10989952,-42282, 10990208,-42261, 10990464,928, 10990727,1, 10994816,-48, 10995072,-42307,
-    10995328,-35384, 10995585,1, 10997888,1, 10999425,1, 11007360,1, 16720153,32, 17039399,40, 17084451,40,
-    17133578,39, 17136654,39, 17140742,39, 17142785,39, 17596466,64, 18391071,32, 24002591,32, 32047137,34};
+    2910082,1, 2911616,-10780, 2911872,-10749, 2912128,-10783, 2912384,-10782, 2912896,1, 2913664,1, 2915841,-10815,
+    2916529,1, 2943873,1, 2945664,1, 10895510,1, 10911885,1, 10953350,1, 10957470,1, 10975617,1, 10976640,-35332,
+    10976900,1, 10980224,1, 10980736,-42280, 10981505,1, 10983049,1, 10988160,-42308, 10988416,-42319,
+    10988672,-42315, 10988928,-42305, 10989184,-42308, 10989696,-42258, 10989952,-42282, 10990208,-42261,
+    10990464,928, 10990727,1, 10994816,-48, 10995072,-42307, 10995328,-35384, 10995585,1, 10997888,1, 10999425,1,
+    11007360,1, 16720153,32, 17039399,40, 17084451,40, 17133578,39, 17136654,39, 17140742,39, 17142785,39,
+    17596466,64, 18391071,32, 24002591,32, 32047137,34};
 static const char AROUND_SIGMA[] =
-    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDo"
-    "e@ky@g@mceCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBg"
-    "egiFceoioigmkeBwike@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFci"
-    "oq@_eAoiBseH_e{mceJgeg}@k@eKgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlc"
-    "elAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@mkeseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecucese"
-    "D_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgx"
-    "cm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdktwdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsd"
-    "Gce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wCiHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBg"
-    "Ai@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcDlu@dmoI`CsegeoeANAg|@otweQkAeAF"
-    "sAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc@|c|ch@WkycDic@eAGwmci"
-    "sqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgeciweS_ek@aAsiF"
-    "cikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_e@cy"
-    "gmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA"
-    "}AC_m@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}"
-    "oEi@_e@weAwuc@}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
+    "C{ewe@kewBhkeceBhDsecdgeceoedcicdsA|cB|cWlcpoY`cBlWapihgelcdoidelcdcApcIlcPlc}SxcCxgeseDd@_DuceciciceDoe@ky@g@mc"
+    "eCke@gAuA_eKs@ac@icqCceceBwBmJk@mFg@moegeB_BaDkmDoe{iw@aDcFiE{eceo@aoek}@gi@se@{eFgeoq@_eAoiBgegiFceoioigmkeBwik"
+    "e@kiFceoucioeAoiAwyceFgegecq@_e{i@kiBweFse@oeEgekeE{ecmsmcq{i@kiBseFgegewesiAoiBoiFcioq@_eAoiBseH_e{mceJgeg}@k@e"
+    "Kgeg@e@cecyHgiBkececeE{@ycucis@mcCq@ceKwqcycigiBciomA_q@segiwe@{egCxcdsdgDlcelAJsmG_IxgxBAomBsiBwiBwiG_ic}@_eg@m"
+    "keseDsuEkeGciCgeMwmoi@cewmZkigeFgec}ceceg@aw@igeC{e@_B}EcqE_ecuceseD_@e@oiC_qgicmF_ecikecmFg@agiG_yg@d{DlglA_mc@"
+    "uc}oewekiwDpF}@teChKu@AxgxgCxgxg@`cdcdcdcB|gEtc|edmlc|mpgxcm@tmglc|i@ou@_i@gegeguEcuc@ice@seA_@uEkCeAcdodg@hcdkt"
+    "wdcdcdcpcxodgpstodAcC`khBEcEpFAwNpiK|wpmh@oCxcdsdGce@{eK_CaD{e@YseCoqkuseJsyJsmBNAweC[gy@@weEkDxcqc@iceBpqI_i@wC"
+    "iHxeA|mpcFlshcdctB_mhcid{ekeoeBciseQ{iBgAi@seCw@aBc@mDwmE_egqgiAceAsiGgygigi@oe@_eCke@keEkecmgisiceBke@wisiceFcD"
+    "lu@dmoI`CsegeoeANAg|@otweQkAeAFsAake@oAaCgegeTce{ewe@kewBhkeceBhAseDsiGkeAsmA?ce[geQsuOsI`K_CpoCpMo@lc@|c|chc@lc"
+    "@|c|ch@WkycDic@eAGwmcisqD_moeSsi@RcEl@sElEcq@OkiRc@mEcqNkeEw@}Dcegi@gmEcqgigeoe@geEgmCouc@aFwe@oiEo@e@gqgeJ{mgec"
+    "iweS_ek@aAsiFcikeCs}kuWk@agmceA{eIoyceoici\\wqwiciBkiIs@ageciLgecegyceKsmgqcu@?k@eciKsG`JkiceoeQ_qgioeC_@iD_ygq@_"
+    "e@cygmDw@uci@Qw}cyceIgAyg}ciciNgykecic}ceH_ikece@JkiTFk@e@UU{uFk}@cqA^oG`X{eF{AeG_iciA?@kqc}ciKRwicqQJoDygA}AC_m"
+    "@cAag}BwqQom@VkItcG|chgdghgpc@pcdc|cGdcpg@`c|cBpcpctcdk|c@IpgBdcBdcB|cBdcB|cBdcB|cBdcB|cBdc@`AEoE}oEi@_e@weAwuc@"
+    "}CI_@hcAp[c}cAeg}cicu@?s@y@M_eFsqD[_}DcGp@aF[oBhwBhwBhAMcuB?K?ceBwKaO_]aV]A_";
 /* to here */
 
 static uint32_t lower(uint32_t c) {
@@ -412,8 +377,7 @@ struct edge_lstm {
     float embedding_step;      /* int8: its scale, from the range of the sentinels */
     unsigned char kind[128];   /* of ASCII: LETTER, SEPARATOR or MARK */
     unsigned char letter[256]; /* of a byte: the letter in lower case, 0 where it is none or beyond ASCII */
-    /* In its memory: */
-    int32_t units; /* hidden, up to full blocks */
+    int32_t units; /* hidden, up to full blocks; what follows lies in the model's memory */
     direction of[2];
     char **names;
     double *thresholds;
@@ -472,10 +436,9 @@ static const char *read_file(edge_lstm *m, slice file, int digest_counts) {
     if (!same(m->metadata[FORMAT], "10")) return OTHER;
     if (length_of(file) < 64) return CHANGED;
     file.end -= 64; /* the digest of all before it */
-    if (digest_counts && !sha256_is(file, file.end)) return CHANGED;
     for (rest = m->graph; (more = next_field(&rest, &f)) != 0;)
         if (more < 0) return CHANGED;
-    return NULL;
+    return digest_counts && !sha256_is(file, file.end) ? CHANGED : NULL;
 }
 
 static void note(edge_lstm *m, uint32_t c, uint32_t becomes) {
@@ -483,18 +446,20 @@ static void note(edge_lstm *m, uint32_t c, uint32_t becomes) {
     m->specials++;
 }
 
-/* Read which characters are no letters or become others (rule pieces-1) into kind[] and, once there is memory, special. */
-static int read_rule(edge_lstm *m) {
+/* Read which characters are no letters or become others into kind[] and, once there is memory, special. */
+static int read_rule(edge_lstm *m, int keras) {
     slice tokenizer = m->metadata[TOKENIZER], value, name, text;
     uint32_t c;
     m->specials = 0;
-    for (unsigned char kind = SEPARATOR; kind <= MARK; kind++) {
-        if (!json_get(tokenizer, kind == MARK ? "marks" : "separators", &value)) return 0;
+    for (unsigned char kind = SEPARATOR; kind <= (keras ? SEPARATOR : MARK); kind++) {
+        if (!json_get(tokenizer, keras ? "filters" : kind == MARK ? "marks" : "separators", &value)) return 0;
         for (reader r = json_string(value); (c = next_character(&r)) != END_OF_TEXT;)
             if (c < 128) m->kind[c] = kind;
             else if (kind == SEPARATOR) note(m, c, ' ');
             else return 0;
     }
+    m->kind[' '] = SEPARATOR;
+    if (keras) return 1;
     if (!json_get(tokenizer, "replacements", &value) || !json_enter(&value, '{')) return 0;
     while (json_pair(&value, &name, &text)) {
         reader from = json_string(name), into = json_string(text);
@@ -517,7 +482,7 @@ static int next_line(slice *lines, slice *line) {
 
 /* Read how texts become ids: the tokenizer's settings and the vocabulary. */
 static const char *read_tokenizer(edge_lstm *m) {
-    static const char filters[] = "\"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r\"";
+    static const char filters[] = "\"!\\\"#$%&()*+,-./:;<=>?@[\\\\]^_`{|}~\\t\\n\\r\"";
     static const char keras_rule[] =
         "\"lower-case; each filter character becomes a space; split on spaces; drop empty pieces\"";
     static const char *const fixed[][2] = {
@@ -529,9 +494,7 @@ static const char *read_tokenizer(edge_lstm *m) {
     if (!length_of(lines)) m->metadata[VOCABULARY] = lines = (slice){NULL, NULL}; /* not one empty line */
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!json_is(tokenizer, fixed[i][0], fixed[i][1])) return RULE_UNKNOWN;
-    if (keras ? !json_is(tokenizer, "filters", filters) : !pieces || !read_rule(m)) return RULE_UNKNOWN;
-    m->kind[' '] = SEPARATOR;
-    for (size_t i = 0; keras && filters[i]; i++) m->kind[(unsigned char)filters[i]] = SEPARATOR;
+    if (!(keras ? json_is(tokenizer, "filters", filters) : pieces) || !read_rule(m, keras)) return RULE_UNKNOWN;
     m->words = INT32_MAX;
     if (!json_int(tokenizer, "length", 1, MAX_LENGTH, &m->length) || length_of(m->metadata[VOCABULARY]) >= INT32_MAX ||
         (!keras && !json_int(tokenizer, "words", 0, 1 << 24, &m->words)))
@@ -577,34 +540,21 @@ static int find_named(slice message, unsigned number, unsigned title, const char
     return 0;
 }
 
-/* Read a repeated number's next value: each is a field, or all are packed in one. packed: the rest of that one. */
-static int next_integer(slice *message, unsigned number, slice *packed, uint64_t *value) {
-    field f;
-    while (packed->at == packed->end) {
-        if (next_field(message, &f) <= 0) return 0;
-        if (f.number != number) continue;
-        if (!f.is_bytes) return *value = f.value, 1;
-        *packed = f.bytes;
-    }
-    return varint(packed, value);
-}
-
 /* Return the bytes of the graph's constant of this name, type and shape (-1: no such axis), or NULL. */
 static const unsigned char *constant(const edge_lstm *m, const char *name, int type, int32_t a, int32_t b, int32_t c) {
-    slice tensor, rest, raw = {NULL, NULL}, packed = {NULL, NULL};
-    uint64_t value, held = 0, size = type == FLOAT32 ? 4 : 1;
-    int32_t shape[] = {a, b, c, -1};
+    slice tensor, raw = {NULL, NULL};
+    uint64_t held = 0, size = type == FLOAT32 ? 4 : 1;
+    const int32_t shape[] = {a, b, c, -1}, *axis = shape;
     field f;
-    if (!find_named(m->graph, 5, 8, name, &tensor)) return NULL;
     int more;
-    for (rest = tensor; (more = next_field(&rest, &f)) > 0;) {
+    if (!find_named(m->graph, 5, 8, name, &tensor)) return NULL;
+    while ((more = next_field(&tensor, &f)) > 0) {
+        if (f.number == 1 && (f.is_bytes || *axis < 0 || f.value != (uint64_t)*axis++)) return NULL;
+        if (f.number == 1) size *= f.value;
         if (f.number == 2 && !f.is_bytes) held = f.value;
         if (f.number == 9 && f.is_bytes) raw = f.bytes;
     }
-    for (int i = 0; shape[i] >= 0; i++, size *= value)
-        if (!next_integer(&tensor, 1, &packed, &value) || value != (uint64_t)shape[i]) return NULL;
-    if (more || next_integer(&tensor, 1, &packed, &value) || held != (uint64_t)type) return NULL;
-    return length_of(raw) == size ? raw.at : NULL;
+    return !more && *axis < 0 && held == (uint64_t)type && length_of(raw) == size ? raw.at : NULL;
 }
 
 /* Return the slot of an index where a search begins. */
@@ -618,25 +568,34 @@ static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
     return m->gram_slots + slot;
 }
 
+/* Find the integers of an operator's attribute, varints one after another. */
+static int find_integers(slice node, const char *name, slice *packed) {
+    slice attribute;
+    field f;
+    if (!find_named(node, 5, 1, name, &attribute)) return 0;
+    while (next_field(&attribute, &f) > 0)
+        if (f.number == 8 && f.is_bytes) return *packed = f.bytes, 1;
+    return 0;
+}
+
 /* Read the n-grams that have a vector, single ids first, then pairs: check them, and index them once there is memory. */
 static int read_ngrams(edge_lstm *m) {
-    slice node, counts, pool, rest = {NULL, NULL};
+    slice node, counts, pool;
     uint64_t zero, left, right, pairs_start = UINT64_MAX;
-    if (!find_named(m->graph, 1, 4, "TfIdfVectorizer", &node) || !find_named(node, 5, 1, "ngram_counts", &counts) ||
-        !find_named(node, 5, 1, "pool_int64s", &pool) || !next_integer(&counts, 8, &rest, &zero) || zero)
+    if (!find_named(m->graph, 1, 4, "TfIdfVectorizer", &node) || !find_integers(node, "ngram_counts", &counts) ||
+        !find_integers(node, "pool_int64s", &pool) || !varint(&counts, &zero) || zero)
         return 0;
-    if (!next_integer(&counts, 8, &rest, &pairs_start)) pairs_start = UINT64_MAX;
-    rest = (slice){NULL, NULL};
+    if (length_of(counts) && !varint(&counts, &pairs_start)) return 0;
     for (uint32_t n = 0; n < (uint32_t)m->ngrams; n++) {
         int is_pair = n >= pairs_start;
-        if (!next_integer(&pool, 8, &rest, &left) || left > (uint64_t)m->ids) return 0;
-        if (is_pair && (!next_integer(&pool, 8, &rest, &right) || right > (uint64_t)m->ids)) return 0;
+        if (!varint(&pool, &left) || left > (uint64_t)m->ids) return 0;
+        if (is_pair && (!varint(&pool, &right) || right > (uint64_t)m->ids)) return 0;
         int32_t first = (int32_t)left, second = is_pair ? (int32_t)right : -1;
         if (!m->grams) continue;
         m->grams[n] = (struct gram){first, second};
         *find_gram(m, first, second) = n + 1;
     }
-    return !next_integer(&pool, 8, &rest, &left);
+    return !length_of(pool);
 }
 
 static float number(const unsigned char *at, size_t i) {
@@ -690,8 +649,8 @@ static const char *find_weights(edge_lstm *m) {
         m->w_scale = constant(m, "lstm_w_scale", FLOAT32, d, -1, -1);
         m->r_scale = constant(m, "lstm_r_scale", FLOAT32, d, -1, -1);
         m->head_scales = constant(m, "head_w_scales", FLOAT32, head, 1, -1);
-        if (!m->embedding || !m->embedding_scale || !m->w_scale || !m->r_scale || !m->head_scales) return GRAPH;
-        if (!has_sentinels(m)) return GRAPH;
+        if (!m->embedding || !m->embedding_scale || !m->w_scale || !m->r_scale || !m->head_scales || !has_sentinels(m))
+            return GRAPH;
     }
     m->w = constant(m, "lstm_w", type, d, m->int8 ? x : gates, m->int8 ? gates : x);
     m->r = constant(m, "lstm_r", type, d, m->int8 ? h : gates, m->int8 ? gates : h);
@@ -724,8 +683,8 @@ static const char *read_labels(edge_lstm *m) {
         }
         if (out) *out++ = 0;
         if (!m->several) continue;
-        if (!json_next(&thresholds, &value) || !json_number(value, &threshold)) return UNUSABLE;
-        if (!(threshold > 0 && threshold <= 1)) return UNUSABLE;
+        if (!json_next(&thresholds, &value) || !json_number(value, &threshold) || !(threshold > 0 && threshold <= 1))
+            return UNUSABLE;
         if (m->thresholds) m->thresholds[n] = threshold;
     }
     return json_next(&labels, &value) || (m->several && json_next(&thresholds, &value)) ? UNUSABLE : NULL;
@@ -735,7 +694,6 @@ static const char *read_labels(edge_lstm *m) {
 
 /* Counts the memory that is needed, and hands it out once there is a base. */
 typedef struct { unsigned char *base; uint64_t used; } memory;
-
 enum { ALIGNMENT = 64 };
 
 static void *take(memory *all, uint64_t count, size_t size) {
@@ -773,7 +731,7 @@ static void lay_out_model(edge_lstm *m, memory *all) {
         m->of[d].bias = take(all, (uint64_t)m->units, 4 * sizeof(float));
     }
     m->names = take(all, (uint64_t)m->labels, sizeof(char *));
-    unsigned char *text = take(all, length_of(m->metadata[LABELS]) * 2 + (uint64_t)m->labels, 1); /* of 2 bytes at most 3 */
+    unsigned char *text = take(all, length_of(m->metadata[LABELS]) * 3 + (uint64_t)m->labels, 1); /* a byte may be U+FFFD */
     if (text) m->names[0] = (char *)text;
     m->thresholds = take(all, m->several ? (uint64_t)m->labels : 0, sizeof(double));
     m->special = take(all, (uint64_t)m->specials, sizeof *m->special);
@@ -793,10 +751,8 @@ static void lay_out_worker(const edge_lstm *m, edge_lstm_worker *w, memory *all)
         w->readings[t].id = take(all, 2 * (uint64_t)m->length, sizeof(int32_t));
         for (int32_t d = 0; d < m->directions; d++) {
             state *s = &w->readings[t].of[d];
-            s->c = take(all, units, sizeof(float));
-            s->h = take(all, units, sizeof(float));
-            s->sum = take(all, units, sizeof(float));
-            s->most = take(all, units, sizeof(float));
+            float **const arrays[] = {&s->c, &s->h, &s->sum, &s->most};
+            for (int i = 0; i < 4; i++) *arrays[i] = take(all, units, sizeof(float));
             s->gates = take(all, units, 4 * sizeof(float));
             s->x = take(all, (uint64_t)m->embedding_dim + 3, input_size(m));
             s->q = m->int8 ? take(all, units + 3, input_size(m)) : (unsigned char *)s->h;
@@ -824,11 +780,9 @@ static void pack(const edge_lstm *m, const unsigned char *w, int32_t inputs, uns
     for (size_t i = 0; i < gates; i++) {
         unsigned char *at = out + place_of(m, i, block_size(m, inputs));
         int32_t sum = 0;
-        for (int32_t k = 0; k < inputs; k++) {
-            if (!m->int8) {
-                memcpy(at + row * (size_t)k, w + 4 * (i * (size_t)inputs + (size_t)k), 4);
-                continue;
-            }
+        for (int32_t k = 0; k < inputs && !m->int8; k++)
+            memcpy(at + row * (size_t)k, w + 4 * (i * (size_t)inputs + (size_t)k), 4);
+        for (int32_t k = 0; k < inputs && m->int8; k++) {
             int16_t weight = (signed char)w[(size_t)k * gates + i];
             unsigned char *to = at + row * (size_t)(1 + k / width);
             sum += weight;
@@ -852,7 +806,6 @@ static void pack_direction(edge_lstm *m, int32_t d) {
 }
 
 enum { WORD_SEED = 1, PIECE_SEED = 2 };
-
 static uint32_t hash_more(uint32_t hash, uint32_t byte) { return (hash ^ byte) * 16777619u; } /* FNV-1a */
 
 #define TAG 0xFF000000u /* an index's entry: eight bits of the hash and a line's number, from 1; 0 where it is empty */
@@ -966,15 +919,14 @@ static int has_sigma(slice text) { /* Σ */
     return 0;
 }
 
-/* A capital sigma is final where a letter stands before it and none behind. before: what stands before it. */
-static int is_final_sigma(int before, reader ahead) {
-    int after = NEITHER;
-    for (uint32_t c; before == CASED && (c = next_character(&ahead)) != END_OF_TEXT;)
-        if ((after = around_sigma(c)) != PASSED_OVER) break;
-    return before == CASED && after != CASED;
+/* Return whether the next character that is not passed over is a cased letter. */
+static int cased_follows(reader ahead) {
+    for (uint32_t c; (c = next_character(&ahead)) != END_OF_TEXT;)
+        if (around_sigma(c) != PASSED_OVER) return around_sigma(c) == CASED;
+    return 0;
 }
 
-static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) {
+static const char *encode(edge_lstm_worker *w, reading *into, reader text) {
     const edge_lstm *m = w->model;
     size_t length = (size_t)m->length;
     int sigma = text.json || has_sigma(text.left), before = NEITHER; /* of the last character not passed over */
@@ -984,7 +936,7 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
         if (!sigma) push_letters(&e, &text.left);
         uint32_t c = next_character(&text), small;
         if (c == END_OF_TEXT) break;
-        if (c == 0x3A3 && is_final_sigma(before, text)) small = 0x3C2;
+        if (c == 0x3A3 && before == CASED && !cased_follows(text)) small = 0x3C2; /* a final sigma */
         else small = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c | 32 : c) : c == 0x130 ? 'i' : lower(c);
         int32_t k = 0, specials = small < 0x80 ? 0 : m->specials;
         while (k < specials && m->special[k].character != small) k++;
@@ -1000,8 +952,8 @@ static edge_lstm_status encode(edge_lstm_worker *w, reading *into, reader text) 
     push_word(&e);
     into->count = e.count < length ? e.count : length;
     memmove(e.id, e.id + e.kept - into->count, into->count * sizeof *e.id);
-    if (!e.known) return e.words ? EDGE_LSTM_UNKNOWN_WORDS : EDGE_LSTM_EMPTY;
-    return e.count > length ? EDGE_LSTM_TRUNCATED : EDGE_LSTM_OK;
+    if (!e.known) return e.words ? "unknown_words" : "empty";
+    return e.count > length ? "truncated" : "ok";
 }
 
 /* --- Arithmetic ----------------------------------------------------------------------------------------------- */
@@ -1106,11 +1058,9 @@ static void answer(edge_lstm_worker *w, const reading *r, float *probabilities) 
     }
     if (m->ngrams) add_ngrams(w, r, w->values + pooled);
     multiply_head(m, w->values, (size_t)(pooled + m->ngram_dim), logit);
-    if (m->logits == 1) {
-        probabilities[1] = plain_sigmoid(logit[0]);
-        probabilities[0] = 1.0f - probabilities[1];
-    } else if (m->several) {
+    if (m->logits == 1 || m->several) {
         for (int32_t l = 0; l < m->logits; l++) probabilities[l] = plain_sigmoid(logit[l]);
+        if (m->logits == 1) probabilities[1] = probabilities[0], probabilities[0] = 1.0f - probabilities[1];
     } else {
         most = logit[0];
         for (int32_t l = 1; l < m->logits; l++) most = logit[l] > most ? logit[l] : most;
@@ -1163,8 +1113,7 @@ static size_t examine(edge_lstm *m, const void *file, size_t size, const char *n
     static const uint16_t one = 1;
     memory all = memory_at(NULL);
     *error = file && size ? NULL : NOT_A_MODEL;
-    if (!*(const unsigned char *)&one || sizeof(float) != 4)
-        *error = "a machine of this byte order is not supported";
+    if (!*(const unsigned char *)&one || sizeof(float) != 4) *error = "a machine of this byte order is not supported";
     if (!*error) *error = read_file(m, (slice){file, (const unsigned char *)file + size}, digest_counts);
     if (!*error) *error = read_tokenizer(m);
     if (!*error) *error = read_network(m);
@@ -1200,7 +1149,7 @@ edge_lstm *edge_lstm_open(const void *file, size_t size, const char *kernel_name
     *model = m;
     lay_out_model(model, &all);
     for (int32_t d = 0; d < model->directions; d++) pack_direction(model, d);
-    if (m.specials) read_rule(model);
+    if (m.specials) read_rule(model, 0);
     for (uint32_t c = 0; c < 128; c++)
         if (model->kind[lower(c)] == LETTER) model->letter[c] = (unsigned char)lower(c);
     index_words(model);
@@ -1231,35 +1180,28 @@ const char *edge_lstm_kernel(const edge_lstm *model) { return model->kernel->nam
 size_t edge_lstm_labels(const edge_lstm *model) { return (size_t)model->labels; }
 const char *edge_lstm_label(const edge_lstm *model, size_t i) { return i < (size_t)model->labels ? model->names[i] : ""; }
 
-double edge_lstm_threshold(const edge_lstm *model, size_t i) {
-    return model->several && i < (size_t)model->labels ? model->thresholds[i] : 0;
-}
-
-const char *edge_lstm_status_name(edge_lstm_status status) {
-    static const char *const names[] = {"ok", "empty", "unknown_words", "truncated"};
-    return names[status];
-}
+double edge_lstm_threshold(const edge_lstm *m, size_t i) { return m->several && i < (size_t)m->labels ? m->thresholds[i] : 0; }
 
 static reader plain_text(const char *text, size_t size) {
     const unsigned char *at = (const unsigned char *)text;
     return (reader){{at, at + size}, 0};
 }
 
-static edge_lstm_status take_ids(reading *into, const int32_t *ids, size_t columns, size_t row) {
+static const char *take_ids(reading *into, const int32_t *ids, size_t columns, size_t row) {
     ids += row * columns;
     for (into->count = columns; into->count > 1 && !ids[into->count - 1];) into->count--;
     memmove(into->id, ids, into->count * sizeof *ids);
-    return EDGE_LSTM_OK;
+    return "ok";
 }
 
-edge_lstm_status edge_lstm_encode(edge_lstm_worker *w, const char *text, size_t size, const int32_t **ids, size_t *count) {
-    edge_lstm_status status = encode(w, w->readings, plain_text(text, size));
+const char *edge_lstm_encode(edge_lstm_worker *w, const char *text, size_t size, const int32_t **ids, size_t *count) {
+    const char *status = encode(w, w->readings, plain_text(text, size));
     *ids = w->readings->id, *count = w->readings->count;
     return status;
 }
 
 /* Run texts or, where texts is NULL, rows of ids. A reading that ends makes room for the next one. */
-static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t *sizes, edge_lstm_status *statuses,
+static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t *sizes, const char **statuses,
                      const int32_t *ids, size_t columns, size_t count, float *probabilities) {
     reading *readings = w->readings;
     size_t next = 0;
@@ -1267,7 +1209,7 @@ static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t
     for (;;) {
         for (; active < EDGE_LSTM_TEXTS && next < count; next++) {
             reading *r = readings + active++;
-            edge_lstm_status status = texts ? encode(w, r, plain_text(texts[next], sizes[next])) : take_ids(r, ids, columns, next);
+            const char *status = texts ? encode(w, r, plain_text(texts[next], sizes[next])) : take_ids(r, ids, columns, next);
             if (statuses) statuses[next] = status;
             r->text = next;
             begin(w->model, r);
@@ -1284,14 +1226,14 @@ static void run_many(edge_lstm_worker *w, const char *const *texts, const size_t
     }
 }
 
-edge_lstm_status edge_lstm_predict(edge_lstm_worker *w, const char *text, size_t size, float *probabilities) {
-    edge_lstm_status status;
+const char *edge_lstm_predict(edge_lstm_worker *w, const char *text, size_t size, float *probabilities) {
+    const char *status;
     run_many(w, &text, &size, &status, NULL, 0, 1, probabilities);
     return status;
 }
 
 void edge_lstm_predict_many(edge_lstm_worker *w, const char *const *texts, const size_t *sizes, size_t count,
-                            float *probabilities, edge_lstm_status *statuses) {
+                            float *probabilities, const char **statuses) {
     run_many(w, texts, sizes, statuses, NULL, 0, count, probabilities);
 }
 
@@ -1329,12 +1271,10 @@ static int check_row(edge_lstm_worker *w, slice row, float *worst) {
 
 size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
     slice all = w->model->metadata[GOLDEN], row;
-    size_t count = 0, wrong = 0;
-    float largest = 0;
+    size_t wrong = 0;
+    *rows = 0, *worst = 0;
     if (all.at && json_enter(&all, '['))
-        for (; json_next(&all, &row); count++) wrong += !check_row(w, row, &largest);
-    if (rows) *rows = count;
-    if (worst) *worst = largest;
+        for (; json_next(&all, &row); ++*rows) wrong += !check_row(w, row, worst);
     return wrong;
 }
 
@@ -1363,7 +1303,6 @@ size_t edge_lstm_check(edge_lstm_worker *w, size_t *rows, float *worst) {
 #define floats NAME(floats)
 #define ints NAME(ints)
 #define SET(x) ((x) - (floats){0})
-#define MOST(v) NAME(most)(v)
 
 /* A kernel's name; its vectors' lanes, one a unit; how many blocks of units of a text, or how many texts, it
  * multiplies at a time; the type of its inputs; and the limit of its weights. */
@@ -1409,37 +1348,26 @@ SHAPE("plain", 1, 1, 1, U8, 128)
 #define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
 #define CONVERT(v, type) __builtin_convertvector(v, type)
 
-#if defined __GNUC__ && defined __SSE2__
-#include <cpuid.h>
-#include <immintrin.h>
-#define ANY(v) _mm_movemask_epi8((__m128i)(v))
-#define HALF(v, i) (i ? _mm_cvtps_pd(_mm_movehl_ps((__m128)(v), (__m128)(v))) : _mm_cvtps_pd((__m128)(v)))
-#define LOW_BITS(a, b) _mm_shuffle_ps((__m128)(a), (__m128)(b), _MM_SHUFFLE(2, 0, 2, 0))
-#define TO_FLOATS(a, b) _mm_movelh_ps(_mm_cvtpd_ps((__m128d)(a)), _mm_cvtpd_ps((__m128d)(b)))
-#elif defined __wasm_simd128__
-#include <wasm_simd128.h>
-#define ANY(v) wasm_v128_any_true((v128_t)(v))
-#define HALF(v, i) wasm_f64x2_promote_low_f32x4(i ? wasm_i64x2_shuffle((v128_t)(v), (v128_t)(v), 1, 1) : (v128_t)(v))
-#define LOW_BITS(a, b) wasm_i32x4_shuffle((v128_t)(a), (v128_t)(b), 0, 2, 4, 6)
-#define TO_FLOATS(a, b) \
-    wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero((v128_t)(a)), wasm_f32x4_demote_f64x2_zero((v128_t)(b)), 0, 2)
-#endif
-#ifdef ANY
+#if defined __GNUC__ && (defined __SSE2__ || defined __wasm_simd128__)
 /* multiply_add in four lanes where the machine has no fused one; each lane alone where a double lies in the middle. */
 typedef float four_floats __attribute__((vector_size(16)));
 typedef int32_t four_ints __attribute__((vector_size(16)));
-typedef double two_doubles __attribute__((vector_size(16)));
-#define SUM(i) ((two_doubles)HALF(a, i) * (two_doubles)HALF(b, i) + (two_doubles)HALF(c, i))
+typedef int64_t two_longs __attribute__((vector_size(16)));
+typedef int64_t four_longs __attribute__((vector_size(32)));
+typedef double four_doubles __attribute__((vector_size(32)));
 FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
-    two_doubles low = SUM(0), high = SUM(1);
-    four_floats rounded = (four_floats)TO_FLOATS(low, high);
-    if (ANY(IS_MIDDLE((four_ints)LOW_BITS(low, high))))
+    four_doubles sum = CONVERT(a, four_doubles) * CONVERT(b, four_doubles) + CONVERT(c, four_doubles);
+    four_floats rounded = CONVERT(sum, four_floats);
+    two_longs in_middle = (two_longs)IS_MIDDLE(CONVERT((four_longs)sum, four_ints));
+    if (in_middle[0] | in_middle[1])
         for (int i = 0; i < 4; i++) rounded[i] = multiply_add(a[i], b[i], c[i]);
     return rounded;
 }
 #endif
 
 #if defined __GNUC__ && defined __SSE2__
+#include <immintrin.h>
+#define HAS(feature) __builtin_cpu_supports(feature) /* and the operating system saves its registers */
 #define MIN JOINED(VECTOR, min_ps)
 #define MAX JOINED(VECTOR, max_ps)
 
@@ -1463,7 +1391,7 @@ SHAPE("avx2", 8, 2, 2, U8, 64)
 #define PAIRS(w, x) _mm256_maddubs_epi16((__m256i)(x), (__m256i)(w))
 #define DOT(sum, w, x) ((sum) + (ints)_mm256_madd_epi16(PAIRS(w, x), _mm256_set1_epi16(1)))
 #include "edge_lstm.c"
-#if (defined __clang__ && __clang_major__ >= 12) || (!defined __clang__ && __GNUC__ >= 11)
+#if (defined __clang__ && __clang_major__ >= 19) || (!defined __clang__ && __GNUC__ >= 11)
 #define AVX_VNNI
 #define KERNEL avx_vnni
 #define TARGET FOR("avx2,fma,avxvnni")
@@ -1477,21 +1405,8 @@ SHAPE("avx-vnni", 8, 2, 2, U8, 128)
 #define TARGET FOR("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")
 #define VECTOR _mm512
 SHAPE("avx512-vnni", 16, 3, 4, U8, 128)
-#undef MOST
-#define MOST(v) _mm512_reduce_max_ps(v)
 #define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
 #include "edge_lstm.c"
-
-/* Return whether the processor has these bits of leaf 7's EBX and ECX and leaf 7.1's EAX (more), and the operating
- * system saves these registers. */
-static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t more) {
-    uint32_t a, b, c, d, leaves, saved;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (1u << 27 | 1u << 12)) != (1u << 27 | 1u << 12)) return 0; /* XGETBV, FMA */
-    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
-    if ((saved & registers) != registers || !__get_cpuid_count(7, 0, &leaves, &b, &c, &d)) return 0;
-    if ((b & ebx) != ebx || (c & ecx) != ecx) return 0;
-    return !more || (leaves && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & more) == more);
-}
 #endif
 
 #ifdef __aarch64__
@@ -1511,11 +1426,7 @@ FAST int32x4_t neon_products(int32x4_t sum, int8x16_t w, int8x16_t x) { /* pairs
 #include "edge_lstm.c"
 #if defined __ARM_FEATURE_DOTPROD || !defined __clang__ || __clang_major__ >= 16
 #define KERNEL neon_dot
-#ifdef __clang__
-#define TARGET FOR("dotprod")
-#else
 #define TARGET FOR("arch=armv8.2-a+dotprod")
-#endif
 SHAPE("neon-dot", 4, 4, 4, S8, 128)
 #define DOT(sum, w, x) vdotq_s32(sum, (int8x16_t)(w), (int8x16_t)(x))
 #include "edge_lstm.c"
@@ -1529,6 +1440,8 @@ SHAPE("neon-dot", 4, 4, 4, S8, 128)
 #endif
 
 #ifdef __wasm_simd128__
+#include <wasm_simd128.h>
+
 /* WebAssembly: as SSE2. */
 #define KERNEL wasm
 #define TARGET
@@ -1544,11 +1457,11 @@ SHAPE("wasm-simd", 4, 2, 2, S16, 128)
 static const kernel *find_kernel(const char *name, int32_t most, size_t number) {
     const kernel *const here[] = {
 #if defined __GNUC__ && defined __SSE2__
-        x86_has(0xE6, 0xC0010020u, 1u << 11, 0) ? &avx512_vnni_kernel : NULL, /* AVX512F, BW, VL; VNNI */
+        HAS("avx512vnni") && HAS("avx512bw") && HAS("avx512vl") && HAS("fma") ? &avx512_vnni_kernel : NULL,
 #ifdef AVX_VNNI
-        x86_has(6, 1u << 5, 0, 1u << 4) ? &avx_vnni_kernel : NULL,
+        HAS("avxvnni") && HAS("fma") ? &avx_vnni_kernel : NULL,
 #endif
-        x86_has(6, 1u << 5, 0, 0) ? &avx2_kernel : NULL, &sse2_kernel,
+        HAS("avx2") && HAS("fma") ? &avx2_kernel : NULL, &sse2_kernel,
 #endif
 #ifdef HAS_DOT_PRODUCTS
         HAS_DOT_PRODUCTS ? &neon_dot_kernel : NULL,
@@ -1575,7 +1488,6 @@ VECTOR_OF(unsigned char, NAME(bytes));
 
 TARGET FAST floats NAME(load)(const float *at) { return *(const floats *)(const void *)at; }
 TARGET FAST void NAME(store)(float *at, floats value) { *(floats *)(void *)at = value; }
-TARGET FAST ints NAME(load_ints)(const unsigned char *at) { return *(const ints *)(const void *)at; }
 
 /* Round h to 8 bits over its range, in the kernel's type of inputs. */
 TARGET FAST void NAME(round)(unsigned char *out, floats h, const state *s) {
@@ -1609,7 +1521,7 @@ TARGET FAST void NAME(tile)(const unsigned char *w, size_t stride, int32_t group
                             const int texts, const int blocks, const int from_h, float by) {
     ints sum[4 * (TEXTS > BLOCKS ? TEXTS : BLOCKS)], x[TEXTS];
     int i, t;
-#define ROW(i) NAME(load_ints)(w + (size_t)((i) / 4) * stride + (size_t)((i) % 4) * 4 * LANES)
+#define ROW(i) (*(const ints *)(const void *)(w + (size_t)((i) / 4) * stride + (size_t)((i) % 4) * 4 * LANES))
     w += (size_t)first * stride;
     UNROLL for (i = 0; i < 4 * blocks; i++) UNROLL for (t = 0; t < texts; t++)
         sum[i * texts + t] = INPUTS == S16 ? (ints){0} : ROW(i) * ((INPUTS == S8 ? 128 : 0) - (from_h ? states[t]->zero : 128));
@@ -1684,7 +1596,7 @@ TARGET FAST void NAME(cell)(const edge_lstm *m, const float *bias, state *s) {
         NAME(store)(s->most + j, MAX(h, NAME(load)(s->most + j)));
     }
     if (!m->int8) return;
-    float least = -MOST(-low), most = MOST(high);
+    float least = -NAME(most)(-low), most = NAME(most)(high);
     if (least != s->low || most != s->high) {
         s->low = least, s->high = most;
         scale_of(least, most, &s->step, &s->zero);

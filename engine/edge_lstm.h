@@ -27,10 +27,6 @@ extern "C" {
 typedef struct edge_lstm edge_lstm;
 typedef struct edge_lstm_worker edge_lstm_worker;
 
-/* Empty: no words. Unknown words: none of the vocabulary. Truncated: only the end was read. Each text gets an answer. */
-typedef enum { EDGE_LSTM_OK, EDGE_LSTM_EMPTY, EDGE_LSTM_UNKNOWN_WORDS, EDGE_LSTM_TRUNCATED } edge_lstm_status;
-const char *edge_lstm_status_name(edge_lstm_status status); /* "ok", "empty", "unknown_words" or "truncated" */
-
 /* Return the i-th kernel that this machine runs, the best first, NULL behind the last: "avx512-vnni", "avx-vnni",
  * "avx2", "sse2", "neon-dot", "neon", "wasm-simd", "plain". */
 const char *edge_lstm_kernels(size_t i);
@@ -56,23 +52,22 @@ const char *edge_lstm_label(const edge_lstm *model, size_t i);
  * 0 where each text has one label, the most probable. */
 double edge_lstm_threshold(const edge_lstm *model, size_t i);
 
-/* Classify a text in UTF-8 (each wrong sequence counts as U+FFFD) → a probability for each label. */
-edge_lstm_status edge_lstm_predict(edge_lstm_worker *worker, const char *text, size_t size, float *probabilities);
+/* Classify a text in UTF-8 (each wrong sequence counts as U+FFFD) → a probability for each label. Return its status:
+ * "ok"; "empty", without words; "unknown_words", none of the vocabulary; "truncated", where only the end was read. */
+const char *edge_lstm_predict(edge_lstm_worker *worker, const char *text, size_t size, float *probabilities);
 
-/* The same for many texts, some side by side, which is faster. probabilities: [count, labels]; statuses: [count], or
- * NULL. */
+/* The same for many texts, side by side, which is faster. probabilities: [count, labels]; statuses: [count] or NULL. */
 void edge_lstm_predict_many(edge_lstm_worker *worker, const char *const *texts, const size_t *sizes, size_t count,
-                            float *probabilities, edge_lstm_status *statuses);
+                            float *probabilities, const char **statuses);
 
 /* The two halves of predict. encode: text → ids, which stay in the worker until its next call. run: rows of ids,
  * [count, columns], each filled up with 0 → [count, labels]; 0 where there are more columns than the file's length,
  * none, or an id that the network has not. */
-edge_lstm_status edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size, const int32_t **ids,
-                                  size_t *count);
+const char *edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size, const int32_t **ids, size_t *count);
 int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, size_t columns, float *probabilities);
 
 /* Run the file's own test: return how many of its golden rows do not give their ids and, to 0.001, probabilities.
- * rows: how many there are; worst: the largest difference. Either may be NULL. */
+ * rows: how many there are; worst: the largest difference. */
 size_t edge_lstm_check(edge_lstm_worker *worker, size_t *rows, float *worst);
 
 #ifdef __cplusplus

@@ -81,12 +81,12 @@ static void print_labels(const edge_lstm *model, float *left) {
 
 static void answer(const edge_lstm *model, edge_lstm_worker *worker, const char *text, size_t size, float *probabilities) {
     size_t labels = edge_lstm_labels(model), best, i;
-    edge_lstm_status status = edge_lstm_predict(worker, text, size, probabilities);
+    const char *status = edge_lstm_predict(worker, text, size, probabilities);
     best = largest(probabilities, labels);
     memcpy(probabilities + labels, probabilities, labels * sizeof *probabilities);
     if (edge_lstm_threshold(model, 0) > 0) print_labels(model, probabilities + labels);
     else print_label(edge_lstm_label(model, best));
-    printf("\t%.6f\t%s", (double)probabilities[best], edge_lstm_status_name(status));
+    printf("\t%.6f\t%s", (double)probabilities[best], status);
     for (i = 0; all && i < labels; i++) printf("\t%.9g", (double)probabilities[i]);
     putchar('\n');
     if (fflush(stdout)) fail("standard output", "it cannot be written");

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_lstm.modelfile import FORMAT_VERSION, parse_model
 from edge_lstm.text import Tokenizer
-from tests.model_files import DATA, SMALL, edited, entry, field, several
+from tests.model_files import DATA, SMALL, compact, edited, entry, field, several
 
 MODEL = parse_model(DATA, SMALL)
 METADATA = MODEL.onnx.metadata
@@ -40,16 +40,16 @@ class Hostile:
 
 
 def tokenizer(**changes: Any) -> str:
-    return json.dumps({**json.loads(METADATA["edge_lstm.tokenizer"]), **changes})
+    return compact({**json.loads(METADATA["edge_lstm.tokenizer"]), **changes})
 
 
 def subwords(**changes: Any) -> str:
     """Settings of the other text rule."""
-    return json.dumps({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
+    return compact({**Tokenizer(WORDS[:-9], pieces=WORDS[-9:]).to_metadata(), **changes})
 
 
 def network(**changes: Any) -> str:
-    return json.dumps({**MODEL.network, **changes})
+    return compact({**MODEL.network, **changes})
 
 
 def metadata(name: str, says: str, digest: str = "right", /, **changes: str | None) -> Hostile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from edge_lstm import onnx_file
@@ -13,6 +14,7 @@ from edge_lstm.modelfile import KEY_DIGEST
 # Of Keras's text rule, labels neg and pos, without a risk-coverage curve.
 SMALL = Path(__file__).parent / "data" / "keras.int8.onnx"
 DATA = SMALL.read_bytes()
+compact = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))  # JSON as export writes it
 
 
 def varint(number: int) -> bytes:
@@ -80,8 +82,8 @@ def several(thresholds: object, **changes: str | None) -> dict[str, str | None]:
     """What to change of the small model for one that gives several labels per text, neg and pos."""
     network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
     both = {
-        "several": json.dumps({"thresholds": thresholds}),
-        "network": json.dumps({**network, "several": True}),
+        "several": compact({"thresholds": thresholds}),
+        "network": compact({**network, "several": True}),
     }
     return {**both, **changes}
 

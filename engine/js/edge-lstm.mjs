@@ -1,6 +1,5 @@
 // Runs the model files of edge-lstm: the engine in C as WebAssembly, and what it needs to be called. What is public is
 // described in edge-lstm.d.ts.
-const STATUSES = ["ok", "empty", "unknown_words", "truncated"];
 const TOLERANCE = 1e-3; // of a golden row's probability
 const utf8 = new TextEncoder(), decoder = new TextDecoder();
 
@@ -84,7 +83,7 @@ export class Classifier {
 		const needs = exports.edge_lstm_needs(file, bytes.length, 0, this.#base);
 		if (needs) this.#reserve(model + needs);
 		const opened = needs && exports.edge_lstm_open(file, bytes.length, 0, model, needs, this.#base);
-		if (!opened) throw new ModelError(this.#error());
+		if (!opened) throw new ModelError(this.#string(new Uint32Array(exports.memory.buffer, this.#base, 1)[0]));
 		const room = exports.edge_lstm_worker_needs(opened);
 		this.#reserve(model + needs + room);
 		this.#worker = exports.edge_lstm_worker_start(opened, model + needs, room);
@@ -128,7 +127,7 @@ export class Classifier {
 		const [at, size] = this.#put(text);
 		const status = this.#c.edge_lstm_encode(this.#worker, at, size, this.#base, this.#base + 4);
 		const [ids, count] = new Uint32Array(this.#c.memory.buffer, this.#base, 2);
-		return { ids: [...new Int32Array(this.#c.memory.buffer, ids, count)], status: STATUSES[status] };
+		return { ids: [...new Int32Array(this.#c.memory.buffer, ids, count)], status: this.#string(status) };
 	}
 
 	check() {
@@ -151,7 +150,7 @@ export class Classifier {
 	#answer(text) {
 		const [at, size, out] = this.#put(text);
 		const status = this.#c.edge_lstm_predict(this.#worker, at, size, out);
-		return [new Float32Array(this.#c.memory.buffer, out, this.labels.length).slice(), STATUSES[status]];
+		return [new Float32Array(this.#c.memory.buffer, out, this.labels.length).slice(), this.#string(status)];
 	}
 
 	/** Write the text into memory: [where, bytes, where the probabilities go]. */
@@ -173,8 +172,9 @@ export class Classifier {
 		return new Uint8Array(this.#c.memory.buffer, at, size);
 	}
 
-	#error() {
-		const rest = new Uint8Array(this.#c.memory.buffer, new Uint32Array(this.#c.memory.buffer, this.#base, 1)[0]);
+	/** What the engine says at this address. */
+	#string(at) {
+		const rest = new Uint8Array(this.#c.memory.buffer, at);
 		return decoder.decode(rest.subarray(0, rest.indexOf(0)));
 	}
 }

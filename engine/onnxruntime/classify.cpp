@@ -52,6 +52,6 @@ int main(int count, char **arguments) {
             if (threshold > 0 ? p[i] >= threshold : i == static_cast<size_t>(best))
                 labels += (labels.empty() ? "" : "|") + std::string(edge_lstm_label(model, i));
         }
-        std::printf("%s\t%.6f\t%s\n", labels.c_str(), static_cast<double>(p[best]), edge_lstm_status_name(status));
+        std::printf("%s\t%.6f\t%s\n", labels.c_str(), static_cast<double>(p[best]), status);
     }
 }

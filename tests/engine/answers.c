@@ -18,9 +18,9 @@ static void *room(size_t size) {
     return memory;
 }
 
-static void print_row(edge_lstm_status status, const int32_t *ids, size_t count, const float *probabilities, size_t labels) {
+static void print_row(const char *status, const int32_t *ids, size_t count, const float *probabilities, size_t labels) {
     size_t i;
-    printf("%s\t", edge_lstm_status_name(status));
+    printf("%s\t", status);
     for (i = 0; i < count; i++) printf(i ? ",%d" : "%d", (int)ids[i]);
     for (i = 0; i < labels; i++) {
         uint32_t bits;
@@ -37,7 +37,7 @@ int main(int count, char **arguments) {
     const char *error, *kernel;
     char *file;
     float *probabilities;
-    edge_lstm_status *statuses;
+    const char **statuses;
     edge_lstm *model;
     edge_lstm_worker *worker;
     FILE *source;
@@ -72,7 +72,7 @@ int main(int count, char **arguments) {
         for (i = 0; i < n; i++) print_row(statuses[i], NULL, 0, probabilities + i * labels, labels);
     } else
         for (i = 0; i < n; i++) {
-            edge_lstm_status status = edge_lstm_predict(worker, texts[i], sizes[i], probabilities);
+            const char *status = edge_lstm_predict(worker, texts[i], sizes[i], probabilities);
             const int32_t *ids;
             size_t k;
             edge_lstm_encode(worker, texts[i], sizes[i], &ids, &k);

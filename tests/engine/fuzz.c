@@ -51,7 +51,7 @@ static size_t damage(unsigned char *data, size_t size, size_t room) {
         case 0: data[at] ^= (unsigned char)(1u << chance(8)); break;
         case 1: data[at] = (unsigned char)chance(256); break;
         case 2: data[at] = (unsigned char)digits[chance(sizeof digits - 1)]; break;
-        case 3: data[at] = chance(2) ? 0xFF : 0; break;
+        case 3: memset(data + at, chance(2) ? 0xFF : 0, chance(2) ? 1 : n); break;
         case 4: memmove(data + at, data + from, n); break;
         case 5: /* a piece less */
             memmove(data + at, data + at + n, size - at - n);
@@ -72,8 +72,8 @@ static size_t damage(unsigned char *data, size_t size, size_t room) {
 static float *probabilities(const unsigned char *file, size_t size, const char *kernel, const char *const *starts,
                             const size_t *sizes, size_t texts, int side_by_side, size_t *bytes) {
     const char *error;
-    size_t needs = edge_lstm_needs(file, size, kernel, &error), labels, k;
-    float *result;
+    size_t needs = edge_lstm_needs(file, size, kernel, &error), labels, k, rows;
+    float *result, worst;
     void *memory, *more;
     edge_lstm *model;
     edge_lstm_worker *worker;
@@ -90,7 +90,7 @@ static float *probabilities(const unsigned char *file, size_t size, const char *
         edge_lstm_predict_many(worker, starts, sizes, texts, result, NULL);
     else
         for (k = 0; k < texts; k++) edge_lstm_predict(worker, starts[k], sizes[k], result + k * labels);
-    edge_lstm_check(worker, NULL, NULL);
+    edge_lstm_check(worker, &rows, &worst);
     for (k = 0; k < labels; k++) (void)strlen(edge_lstm_label(model, k));
     return free(more), free(memory), result;
 }

@@ -8,18 +8,18 @@ int main(int count, char **arguments) {
     static unsigned char file[1 << 22];
     const char *error;
     size_t size = fread(file, 1, sizeof file, fopen(arguments[count - 1], "rb"));
-    size_t needs, more, i, small = 0;
+    size_t needs, more, rows, i, small = 0;
     needs = edge_lstm_needs(file, size, NULL, &error);
     for (i = 0; i < 64; i += 7) {
         unsigned char *memory = malloc(needs + i), *other;
-        float p[2];
+        float p[2], worst;
         edge_lstm *model = edge_lstm_open(file, size, NULL, memory + i, needs, &error);
         edge_lstm_worker *worker;
         if (!model) return 1;
         more = edge_lstm_worker_needs(model);
         other = malloc(more + i);
         worker = edge_lstm_worker_start(model, other + i, more);
-        if (!worker || edge_lstm_check(worker, NULL, NULL)) return 1;
+        if (!worker || edge_lstm_check(worker, &rows, &worst)) return 1;
         edge_lstm_predict(worker, "A wonderful film.", 17, p);
         if (edge_lstm_run(worker, (const int32_t[]){-1}, 1, 1, p)) return 2;
         if (edge_lstm_run(worker, (const int32_t[]){1 << 20}, 1, 1, p)) return 2;

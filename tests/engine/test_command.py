@@ -13,6 +13,7 @@ from edge_lstm import Classifier
 from edge_lstm.printable import printable
 from edge_lstm.text import LABEL_JOINT
 from tests.engine.conftest import ENGINE, SANITIZED, STRICT, Compile
+from tests.model_files import compact, edited
 from tests.ports.conftest import Case
 
 SOURCES = [str(ENGINE / "main.c"), str(ENGINE / "edge_lstm.c")]
@@ -52,6 +53,14 @@ def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[C
         assert (run.returncode, run.stdout.count(b"\n")) == (0, shown) and not run.stderr
 
 
+def test_labels_that_are_no_utf8_fit(command: Path, tmp_path: Path) -> None:
+    """Each of their bytes becomes the three bytes of U+FFFD."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(edited({"labels": compact(["\ud800" * 100_000, "b"])}))
+    run = subprocess.run([command, path, "good"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 def test_what_is_no_model_is_refused_in_one_line(
     command: Path, damaged: list[tuple[str, bytes]], models: list[Case], tmp_path: Path
 ) -> None:
@@ -61,14 +70,8 @@ def test_what_is_no_model_is_refused_in_one_line(
         run = subprocess.run([command, path, "good"], capture_output=True, text=True)
         assert (run.returncode, run.stdout) == (1, ""), (what, run.stdout, run.stderr)
         assert re.fullmatch(r"error: [^\n]+\n", run.stderr), (what, run.stderr)
-    altivec = ["--kernel", "altivec", models[0].path]
-    for arguments, code in (
-        ([tmp_path / "none"], 1),
-        ([tmp_path], 1),
-        (altivec, 1),
-        ([], 2),
-        (["--what"], 2),
-    ):
+    other = ["--kernel", "altivec", models[0].path]
+    for arguments, code in (([tmp_path / "none"], 1), ([tmp_path], 1), (other, 1), ([], 2), (["--what"], 2)):
         run = subprocess.run([command, *arguments], capture_output=True, text=True)
         assert (run.returncode, run.stdout) == (code, "") and run.stderr.count("\n") == 1
 

@@ -15,7 +15,7 @@ from tests.engine.conftest import ENGINE, HERE, SANITIZED, STRICT, Compile, answ
 from tests.ports.conftest import Case
 
 FUZZ_SECONDS = int(os.environ.get("EDGE_LSTM_FUZZ_SECONDS", "20"))
-LINES = 1793  # edge_lstm.c and .h together, at most
+LINES = 1700  # edge_lstm.c and .h together, at most
 
 
 def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> None:
@@ -48,8 +48,8 @@ def test_it_calls_memory_and_string_functions_alone(compiler: str, tmp_path: Pat
     names = subprocess.run(["nm", "-u", object_file], capture_output=True, text=True, check=True).stdout
     called = {line.split()[-1] for line in names.splitlines()}
     allowed = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strchr", "strcmp", "strlen"}
-    own = {name for name in called if name.startswith(("__aeabi", "_GLOBAL_OFFSET"))}  # the compiler's
-    assert called - own - {"__stack_chk_fail"} <= allowed
+    compilers = ("__aeabi", "__cpu_", "__stack_chk_fail", "_GLOBAL_OFFSET")
+    assert {name for name in called if not name.startswith(compilers)} <= allowed
 
 
 def test_it_is_short() -> None:

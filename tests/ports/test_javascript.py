@@ -14,7 +14,7 @@ import pytest
 
 from edge_lstm import Classifier, __version__
 from tests.engine.conftest import Compile, answers, compiled, program, zig  # noqa: F401
-from tests.model_files import edited
+from tests.model_files import compact, edited
 from tests.ports.conftest import PROJECT, Case
 from tests.ports.texts import TEXTS
 
@@ -56,7 +56,7 @@ def test_every_kind_of_model_gives_the_bits_of_the_engine(
 def test_the_same_texts_are_unfamiliar(tmp_path: Path) -> None:
     path, texts = tmp_path / "m.onnx", [*TEXTS, "A wonderful film.", "the film the film", "dull and long"]
     curve = {"data": "", "texts": 99, "points": [[0.0, 99, 9]], "unfamiliar": [[0.01, 1.9], [0.05, 1.1]]}
-    path.write_bytes(edited({"abstention": json.dumps(curve)}))
+    path.write_bytes(edited({"abstention": compact(curve)}))
     texts = [re.sub("[\ud800-\udfff]", "\ufffd", text) for text in texts]
     results = in_node(
         [{"path": str(path), "texts": texts, "options": {"unfamiliar": n}} for n in (0.05, 0.001)]
@@ -74,7 +74,7 @@ def test_the_same_texts_are_unfamiliar(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [["1", "0"], ["1", "0.0"], ["__proto__", "a"]])
 def test_probabilities_keep_the_order_of_the_labels(labels: list[str], tmp_path: Path) -> None:
     path, text = tmp_path / "m.onnx", "A wonderful film."
-    path.write_bytes(edited({"labels": json.dumps(labels)}))
+    path.write_bytes(edited({"labels": compact(labels)}))
     told, numbers = zip(*in_node([{"path": str(path), "texts": [text]}])[0]["answers"][0]["probabilities"])
     expected = Classifier.load(path).predict([text])[0].probabilities
     assert [*told] == labels == [*expected]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import reference
 
 from edge_lstm import Classifier
-from tests.model_files import edited
+from tests.model_files import compact, edited
 from tests.ports.conftest import PROJECT, TOLERANCE, Case
 
 SOURCE = PROJECT / "engine" / "reference.py"
@@ -45,7 +44,7 @@ def test_nothing_that_it_prints_steers_a_terminal(tmp_path: Path) -> None:
     labels = ["\u202eneg", "\u2066pos"]
     golden = [{"text": "\x1b[31m \x9b\u202e", "ids": [1], "probabilities": [0.5, 0.5]}]
     path = tmp_path / "m\x1b.onnx"
-    path.write_bytes(edited({"labels": json.dumps(labels), "golden": json.dumps(golden)}))
+    path.write_bytes(edited({"labels": compact(labels), "golden": compact(golden)}))
     for arguments in ([path, "A wonderful film."], [path], [tmp_path / "none\x1b"]):
         run = subprocess.run([sys.executable, SOURCE, *arguments], capture_output=True, text=True)
         shown = (run.stdout or run.stderr).rstrip("\n").replace("\t", " ")

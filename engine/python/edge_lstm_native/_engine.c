@@ -86,9 +86,8 @@ static float *floats_of(PyObject *answers) { return (float *)(void *)PyBytes_AsS
 /* The GIL is released, and taken now and then. */
 static PyObject *model_classify(Model *self, PyObject *texts) {
     enum { AT_A_TIME = 1024 };
-    const char *starts[AT_A_TIME];
+    const char *starts[AT_A_TIME], *statuses[AT_A_TIME];
     size_t sizes[AT_A_TIME], labels = edge_lstm_labels(self->model);
-    edge_lstm_status statuses[AT_A_TIME];
     Py_ssize_t count = PyTuple_Size(texts), done, part, i;
     PyObject *names = count < 0 ? NULL : PyTuple_New(count), *text, *name;
     idle *w = NULL;
@@ -105,7 +104,7 @@ static PyObject *model_classify(Model *self, PyObject *texts) {
         edge_lstm_predict_many(w->worker, starts, sizes, (size_t)part, floats_of(answers) + (size_t)done * labels, statuses);
         Py_END_ALLOW_THREADS
         for (i = 0; i < part; i++) {
-            name = PyUnicode_InternFromString(edge_lstm_status_name(statuses[i]));
+            name = PyUnicode_InternFromString(statuses[i]);
             if (!name || PyTuple_SetItem(names, done + i, name) < 0) break;
         }
         if (i < part || PyErr_CheckSignals()) break;
