@@ -91,13 +91,12 @@ static size_t put_utf8(uint32_t c, unsigned char *out) {
 
 /* Read four hexadecimal digits. */
 static int hex4(slice *s, uint32_t *value) {
+    static const char digits[] = "0123456789abcdef";
     *value = 0;
-    if (length_of(*s) < 4) return 0;
     for (int i = 0; i < 4; i++) {
-        int c = *s->at++, letter = c | 32;
-        int digit = c >= '0' && c <= '9' ? c - '0' : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-        if (digit < 0) return 0;
-        *value = *value << 4 | (uint32_t)digit;
+        const char *digit = s->at < s->end && *s->at ? strchr(digits, *s->at++) : NULL;
+        if (!digit) return 0;
+        *value = *value << 4 | (uint32_t)(digit - digits);
     }
     return 1;
 }
@@ -165,10 +164,7 @@ static reader json_string(slice value) {
 }
 
 /* Return whether the value is this JSON. */
-static int json_is(slice object, const char *key, const char *json) {
-    slice value;
-    return json_get(object, key, &value) && same(value, json);
-}
+static int json_is(slice in, const char *key, const char *json) { return json_get(in, key, &in) && same(in, json); }
 
 /* Read digits behind those of number: return how many. */
 static long accept_digits(slice *s, double *number) {
@@ -200,11 +196,6 @@ static int json_int(slice object, const char *key, int32_t low, int32_t high, in
     if (!(d >= low && d <= high) || d != (double)(int32_t)d) return 0;
     *number = (int32_t)d;
     return 1;
-}
-
-static int json_flag(slice object, const char *key, int32_t *flag) {
-    *flag = json_is(object, key, "true");
-    return *flag || json_is(object, key, "false");
 }
 
 /* --- SHA-256 (FIPS 180-4) ------------------------------------------------------------------------------------- */
@@ -407,7 +398,6 @@ static const char CHANGED[] = "the file was cut short or changed after it was wr
 static const char OTHER[] = "this format version is not supported; export the model again, or use a newer engine";
 static const char RULE_UNKNOWN[] = "this text rule is not supported; use a newer engine";
 static const char UNUSABLE[] = "the file's metadata is unusable or does not fit together; export it again";
-static const char POOLING[] = "this pooling is not supported; use last or mean+max";
 static const char GRAPH[] = "this network is not supported: its graph has not the constants that its metadata needs";
 
 enum { FLOAT32 = 1, INT8 = 3 };
@@ -511,19 +501,18 @@ static const char *read_tokenizer(edge_lstm *m) {
 /* Read the network's shape, and check that vocabulary and thresholds fit it. */
 static const char *read_network(edge_lstm *m) {
     slice network = m->metadata[NETWORK];
-    int32_t bidirectional;
     if (!json_int(network, "num_words", 1, 1 << 24, &m->ids) || m->ids != m->lines + FIRST_WORD_ID ||
         !json_int(network, "embedding_dim", 1, 1 << 16, &m->embedding_dim) ||
         !json_int(network, "hidden", 1, 1 << 14, &m->hidden) || !json_int(network, "labels", 2, 1 << 20, &m->labels) ||
-        !json_flag(network, "bidirectional", &bidirectional) || !json_flag(network, "several", &m->several) ||
         !json_int(network, "ngrams", 0, MAX_LINES, &m->ngrams) ||
         !json_int(network, "ngram_dim", m->ngrams ? 1 : 0, 1 << 16, &m->ngram_dim) ||
-        m->several != (m->metadata[SEVERAL].at != NULL))
+        json_is(network, "several", "true") != (m->metadata[SEVERAL].at != NULL) ||
+        (!json_is(network, "pooling", "\"last\"") && !json_is(network, "pooling", "\"mean+max\"")))
         return UNUSABLE;
     if (!m->ngrams) m->ngram_dim = 0;
     m->last = json_is(network, "pooling", "\"last\"");
-    if (!m->last && !json_is(network, "pooling", "\"mean+max\"")) return POOLING;
-    m->directions = 1 + bidirectional;
+    m->directions = json_is(network, "bidirectional", "true") ? 2 : 1;
+    m->several = m->metadata[SEVERAL].at != NULL;
     m->logits = m->labels == 2 && !m->several ? 1 : m->labels;
     return NULL;
 }
@@ -1366,8 +1355,8 @@ FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
 #endif
 
 #if defined __GNUC__ && defined __SSE2__
+#include <cpuid.h>
 #include <immintrin.h>
-#define HAS(feature) __builtin_cpu_supports(feature) /* and the operating system saves its registers */
 #define MIN JOINED(VECTOR, min_ps)
 #define MAX JOINED(VECTOR, max_ps)
 
@@ -1391,7 +1380,7 @@ SHAPE("avx2", 8, 2, 2, U8, 64)
 #define PAIRS(w, x) _mm256_maddubs_epi16((__m256i)(x), (__m256i)(w))
 #define DOT(sum, w, x) ((sum) + (ints)_mm256_madd_epi16(PAIRS(w, x), _mm256_set1_epi16(1)))
 #include "edge_lstm.c"
-#if (defined __clang__ && __clang_major__ >= 19) || (!defined __clang__ && __GNUC__ >= 11)
+#if (defined __clang__ && __clang_major__ >= 12) || (!defined __clang__ && __GNUC__ >= 11)
 #define AVX_VNNI
 #define KERNEL avx_vnni
 #define TARGET FOR("avx2,fma,avxvnni")
@@ -1407,6 +1396,15 @@ SHAPE("avx-vnni", 8, 2, 2, U8, 128)
 SHAPE("avx512-vnni", 16, 3, 4, U8, 128)
 #define DOT(sum, w, x) ((ints)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
 #include "edge_lstm.c"
+
+/* Return whether these registers are saved, and the processor has FMA and these bits of leaf 7 (EBX, ECX) and 7.1 (EAX). */
+static int x86_has(uint32_t registers, uint32_t ebx, uint32_t ecx, uint32_t eax) {
+    uint32_t a, b, c, d, leaves, saved;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || ~c & (1u << 27 | 1u << 12)) return 0; /* XGETBV, FMA */
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(d) : "c"(0));
+    if (registers & ~saved || !__get_cpuid_count(7, 0, &leaves, &b, &c, &d) || ebx & ~b || ecx & ~c) return 0;
+    return !eax || (leaves && __get_cpuid_count(7, 1, &a, &b, &c, &d) && !(eax & ~a));
+}
 #endif
 
 #ifdef __aarch64__
@@ -1457,11 +1455,11 @@ SHAPE("wasm-simd", 4, 2, 2, S16, 128)
 static const kernel *find_kernel(const char *name, int32_t most, size_t number) {
     const kernel *const here[] = {
 #if defined __GNUC__ && defined __SSE2__
-        HAS("avx512vnni") && HAS("avx512bw") && HAS("avx512vl") && HAS("fma") ? &avx512_vnni_kernel : NULL,
+        x86_has(0xE6, 0xC0010020u, 1u << 11, 0) ? &avx512_vnni_kernel : NULL, /* AVX512F, BW, VL; VNNI */
 #ifdef AVX_VNNI
-        HAS("avxvnni") && HAS("fma") ? &avx_vnni_kernel : NULL,
+        x86_has(6, 1u << 5, 0, 1u << 4) ? &avx_vnni_kernel : NULL,
 #endif
-        HAS("avx2") && HAS("fma") ? &avx2_kernel : NULL, &sse2_kernel,
+        x86_has(6, 1u << 5, 0, 0) ? &avx2_kernel : NULL, &sse2_kernel,
 #endif
 #ifdef HAS_DOT_PRODUCTS
         HAS_DOT_PRODUCTS ? &neon_dot_kernel : NULL,

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import MOST_BYTES, PROJECT, zig
+from tests.engine.conftest import MOST_BYTES, PROJECT, kernels, zig
 
 HERE = f"manylinux_2_17_{platform.machine()}"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="tried where it can be installed")
-def test_zig_builds_a_wheel_that_pip_installs(tmp_path: Path) -> None:
+def test_zig_builds_a_wheel_that_pip_installs(program: list[str], tmp_path: Path) -> None:
     if "ziglang" not in zig() or sys.platform != "linux":
         pytest.skip("no ziglang, or no Linux")
     tool = PROJECT / "tools" / "wheels.py"
@@ -37,8 +37,8 @@ def test_zig_builds_a_wheel_that_pip_installs(tmp_path: Path) -> None:
             assert (digest, int(size)) == (f"sha256={told}", len(data)), name
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--target", tmp_path / "installed"]
     subprocess.run([*pip, wheel], check=True)
-    code = "import sys, edge_lstm_native as e; print(e.Model(sys.argv[1]).check()[0])"
+    code = "import sys, edge_lstm_native as e; print(e.Model(sys.argv[1]).check()[0], e.kernels())"
     model = PROJECT / "edge_lstm" / "models" / "sentiment.int8.onnx"
     command = [sys.executable, "-S", "-c", code, model]
     run = subprocess.run(command, cwd=tmp_path / "installed", capture_output=True, text=True)
-    assert (run.stdout, run.returncode) == ("0\n", 0), run.stderr
+    assert (run.stdout, run.returncode) == (f"0 {kernels(program)}\n", 0), run.stderr
