@@ -190,9 +190,8 @@ static int json_number(slice value, double *number) {
 
 /* Read a whole number from low to high. */
 static int json_int(slice object, const char *key, int32_t low, int32_t high, int32_t *number) {
-    slice value;
     double d;
-    if (!json_get(object, key, &value) || !json_number(value, &d)) return 0;
+    if (!json_get(object, key, &object) || !json_number(object, &d)) return 0;
     if (!(d >= low && d <= high) || d != (double)(int32_t)d) return 0;
     *number = (int32_t)d;
     return 1;
@@ -559,10 +558,9 @@ static uint32_t *find_gram(const edge_lstm *m, int32_t left, int32_t right) {
 
 /* Find the integers of an operator's attribute, varints one after another. */
 static int find_integers(slice node, const char *name, slice *packed) {
-    slice attribute;
     field f;
-    if (!find_named(node, 5, 1, name, &attribute)) return 0;
-    while (next_field(&attribute, &f) > 0)
+    if (!find_named(node, 5, 1, name, &node)) return 0;
+    while (next_field(&node, &f) > 0)
         if (f.number == 8 && f.is_bytes) return *packed = f.bytes, 1;
     return 0;
 }
@@ -1095,8 +1093,7 @@ static void advance(const edge_lstm *m, reading *readings, int count) {
 
 static const kernel *find_kernel(const char *name, int32_t most, size_t number); /* with the kernels */
 
-/* Read the file as far as that takes no memory: check that it is whole and of a network that can run here.
- * Return the bytes that the model needs, or 0 with *error set. */
+/* Check the file as far as that takes no memory. Return the bytes that the model needs, or 0 with *error set. */
 static size_t examine(edge_lstm *m, const void *file, size_t size, const char *name, int digest_counts,
                       const char **error) {
     static const uint16_t one = 1;
@@ -1337,26 +1334,33 @@ SHAPE("plain", 1, 1, 1, U8, 128)
 #define VECTOR_OF(type, name) typedef type name __attribute__((vector_size(LANES * sizeof(type))))
 #define CONVERT(v, type) __builtin_convertvector(v, type)
 
-#if defined __GNUC__ && (defined __SSE2__ || defined __wasm_simd128__)
+#if defined __GNUC__ && defined __SSE2__
+#include <cpuid.h>
+#include <immintrin.h>
+#define ANY(v) _mm_movemask_epi8((__m128i)(v))
+#define TO_FLOATS(d) CONVERT(d, four_floats)
+#elif defined __wasm_simd128__
+#include <wasm_simd128.h>
+#define ANY(v) wasm_v128_any_true((v128_t)(v))
+#define HALF(d, i) wasm_f32x4_demote_f64x2_zero((v128_t)__builtin_shufflevector(d, d, 2 * i, 2 * i + 1))
+#define TO_FLOATS(d) ((four_floats)wasm_i64x2_shuffle(HALF(d, 0), HALF(d, 1), 0, 2)) /* clang's conversion is slow */
+#endif
+#ifdef ANY
 /* multiply_add in four lanes where the machine has no fused one; each lane alone where a double lies in the middle. */
 typedef float four_floats __attribute__((vector_size(16)));
 typedef int32_t four_ints __attribute__((vector_size(16)));
-typedef int64_t two_longs __attribute__((vector_size(16)));
 typedef int64_t four_longs __attribute__((vector_size(32)));
 typedef double four_doubles __attribute__((vector_size(32)));
 FAST four_floats fma_in_double(four_floats a, four_floats b, four_floats c) {
     four_doubles sum = CONVERT(a, four_doubles) * CONVERT(b, four_doubles) + CONVERT(c, four_doubles);
-    four_floats rounded = CONVERT(sum, four_floats);
-    two_longs in_middle = (two_longs)IS_MIDDLE(CONVERT((four_longs)sum, four_ints));
-    if (in_middle[0] | in_middle[1])
+    four_floats rounded = TO_FLOATS(sum);
+    if (ANY(IS_MIDDLE(CONVERT((four_longs)sum, four_ints))))
         for (int i = 0; i < 4; i++) rounded[i] = multiply_add(a[i], b[i], c[i]);
     return rounded;
 }
 #endif
 
 #if defined __GNUC__ && defined __SSE2__
-#include <cpuid.h>
-#include <immintrin.h>
 #define MIN JOINED(VECTOR, min_ps)
 #define MAX JOINED(VECTOR, max_ps)
 
@@ -1438,8 +1442,6 @@ SHAPE("neon-dot", 4, 4, 4, S8, 128)
 #endif
 
 #ifdef __wasm_simd128__
-#include <wasm_simd128.h>
-
 /* WebAssembly: as SSE2. */
 #define KERNEL wasm
 #define TARGET
