@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -271,12 +271,12 @@ def test_the_next_best_labels_have_columns_of_their_own(
             score_files(source, tmp_path / target, options=ScoreOptions(top=k))
 
 
-def interrupted_run(source: Path, out: Path, after: int, **options: object) -> None:
-    """Runs until ``after`` blocks are done, then as if the process had been killed there."""
+class Killed(BaseException):
+    """As if the process were gone here."""
 
-    class Killed(BaseException):
-        pass
 
+def interrupt(scoring: Callable[..., object], /, *arguments: object, after: int, **options: object) -> None:
+    """Runs until ``after`` blocks are done and written down."""
     seen = 0
 
     def kill(progress: object) -> None:
@@ -286,7 +286,7 @@ def interrupted_run(source: Path, out: Path, after: int, **options: object) -> N
             raise Killed
 
     with pytest.raises(Killed):
-        score_files(source, out, on_progress=kill, **options)  # type: ignore[arg-type]
+        scoring(*arguments, on_progress=kill, **options)
 
 
 @pytest.mark.parametrize("target", ["out.csv", "out.jsonl.gz", "out.parquet"])
@@ -302,7 +302,7 @@ def test_a_resumed_run_gives_the_file_of_an_uninterrupted_one(
     score_files(source, out, run=run)
     whole = out.read_bytes()
     out.unlink()
-    interrupted_run(source, out, after, run=run)
+    interrupt(score_files, source, out, after=after, run=run)
     assert not out.exists()
     if after:
         with pytest.raises(DataError, match="has an unfinished run; continue with --resume"):
@@ -320,7 +320,7 @@ def test_resume_refuses_another_run_and_says_what_is_different(tmp_path: Path) -
     source = csv_file(tmp_path / "in.csv", TEXTS * 4)
     out = tmp_path / "out.csv"
     run = RunOptions(workers=1, chunk_rows=4, checkpoint_seconds=0)
-    interrupted_run(source, out, 2, run=run)
+    interrupt(score_files, source, out, after=2, run=run)
     run = replace(run, resume=True)
     with pytest.raises(DataError, match=r"threshold was 0.0 and is 0.5"):
         score_files(source, out, run=run, options=ScoreOptions(threshold=0.5))

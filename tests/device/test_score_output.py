@@ -15,12 +15,9 @@ import pytest
 
 from edge_lstm import Classifier, DataError, OutputError, RunOptions, Summary, score_files
 from edge_lstm.scoring.output import FileOutput
+from tests.device.test_score import Killed, interrupt
 
 ROWS = 400
-
-
-class Killed(BaseException):
-    """As if the process were gone here."""
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +41,6 @@ def run(tmp_path: Path, classifier: Classifier) -> Callable[..., Summary]:
 def write_input(path: Path, word: str = "wonderful") -> None:
     rows = "".join(f"{i:06d},A {word} film {'!' * 400}\n" for i in range(ROWS))
     path.write_text("id,text\n" + rows)
-
-
-def interrupt(run: Callable[..., Summary], after: int, name: str = "out.csv", **options: Any) -> None:
-    """Runs until ``after`` blocks are done and written down."""
-    seen = 0
-
-    def kill(progress: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > after:
-            raise Killed
-
-    with pytest.raises(Killed):
-        run(name, on_progress=kill, **options)
 
 
 def names(folder: Path) -> list[str]:
@@ -265,7 +248,7 @@ PARTIAL, JOURNAL = "out.csv.partial", "out.csv.resume.json"
 def test_a_run_is_resumed_from_what_it_was_or_not_at_all(
     tmp_path: Path, run: Callable[..., Summary], change: Callable[[Path], None], message: str
 ) -> None:
-    interrupt(run, 5)
+    interrupt(run, after=5)
     change(tmp_path)
     before = contents(tmp_path)
     with pytest.raises(DataError, match=message) as caught:
@@ -278,7 +261,7 @@ def test_bytes_behind_what_the_journal_speaks_of_are_forgotten(
     tmp_path: Path, run: Callable[..., Summary]
 ) -> None:
     run("whole.csv")
-    interrupt(run, 7)
+    interrupt(run, after=7)
     with (tmp_path / "out.csv.partial").open("ab") as file:
         file.write(b"half a ro")
     run(resume=True)
