@@ -26,7 +26,7 @@ def build_page(model: ModelFile, title: str | None = None, examples: Sequence[st
     without any, those of the model file."""
     parts = {
         "{title}": escape(printable(title or model.path.name)),
-        "{examples}": json.dumps(list(examples)).replace("<", "\\u003c"),
+        "{examples}": json.dumps([text for text in examples if text.strip()]).replace("<", "\\u003c"),
         "{model}": _base64(model.data),
         "{engine}": _base64(gzip.compress(_part("edge-lstm.wasm"), mtime=0)),
         "{module}": _part("edge-lstm.mjs").decode(),

@@ -31,7 +31,7 @@ export class Classifier {
   readonly words: number; readonly length: number; readonly bytes: number;
   /** Shares of familiar texts that may be called unfamiliar, each with the score above which a text is. */
   readonly unfamiliar: readonly (readonly [share: number, threshold: number])[];
-  /** `unfamiliar`: the share to go by, such as 0.05; without it no text is. */
+  /** `unfamiliar`: the share to go by, such as 0.05; without it no text is. Throws RangeError where it is no share. */
   predict(text: string, options?: { unfamiliar?: number }): Prediction;
   encode(text: string): { ids: number[]; status: Status };
   /** The file's own test: its golden rows, answered here. `difference`: the largest of a probability. */

@@ -111,6 +111,7 @@ export class Classifier {
 	predict(text, { unfamiliar } = {}) {
 		let [answer, status] = this.#answer(text);
 		if (unfamiliar !== undefined) {
+			if (!(unfamiliar > 0 && unfamiliar < 1)) throw new RangeError(`a share is between 0 and 1, not ${unfamiliar}`);
 			const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
 			if (!found) throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
 			const known = status === "ok" || status === "truncated";
