@@ -43,20 +43,14 @@ function metadataOf(bytes) {
 		} while (byte > 127);
 		return value;
 	};
-	const fields = function* (end) {
-		while (at < end) {
-			const tag = varint(), kind = tag % 8;
-			if (kind === 0) varint();
-			const size = kind === 2 ? varint() : [0, 8, 0, 0, 0, 4][kind];
-			const next = at + size;
-			yield [Math.floor(tag / 8), next];
-			at = next;
-		}
-	};
-	for (const [number, end] of fields(bytes.length)) {
-		if (number !== 14) continue;
-		const [name, value] = Array.from(fields(end), ([, stop]) => decoder.decode(bytes.subarray(at, stop)));
-		found[name.replace("edge_lstm.", "")] = value;
+	const piece = (size) => bytes.subarray(at, (at += size));
+	while (at < bytes.length) {
+		const tag = varint(), value = varint(); // of kind 2: the size of what follows
+		if (tag % 8 !== 2) continue;
+		const end = at + value, entry = { 1: "", 2: "" };
+		while (tag >> 3 === 14 && at < end) entry[varint() >> 3] = decoder.decode(piece(varint()));
+		found[entry[1].replace("edge_lstm.", "")] = entry[2];
+		at = end;
 	}
 	return found;
 }
