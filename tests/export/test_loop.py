@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from edge_lstm_export.train.calibrate import PartLogits, balance_offset, fit_stack, score
+from edge_lstm_export.train.calibrate import PartLogits, balance_offset, expected_stack, fit_stack, score
 from edge_lstm_export.train.examples import Examples, evaluation_batches, shuffled_batches
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import (
@@ -164,15 +164,15 @@ def test_the_temperature_that_the_logits_were_multiplied_by_is_found(labels: int
 
 @pytest.mark.parametrize("several", [True, False])
 def test_two_parts_are_weighed_by_what_they_know(several: bool) -> None:
-    rng = np.random.default_rng(0)
+    rng, prior = np.random.default_rng(0), expected_stack(0, 9000, 3)
     truth = rng.random((400, 3)) < 0.3 if several else one_hot(rng.integers(0, 3, 400), 3) > 0
     right, noise = (
         (np.where(truth, 2.0, -2.0) * knows + rng.normal(0, 1, truth.shape)).astype(np.float32)
         for knows in (1, 0)
     )
-    stack = fit_stack(PartLogits(right, noise, truth.astype(np.float32)), 9000, several=several)
+    stack = fit_stack(PartLogits(right, noise, truth.astype(np.float32)), prior, several=several)
     assert stack.lstm > 0.5 > 4 * abs(stack.sparse)
-    other = fit_stack(PartLogits(noise, right, truth.astype(np.float32)), 9000, several=several)
+    other = fit_stack(PartLogits(noise, right, truth.astype(np.float32)), prior, several=several)
     assert other.sparse > 0.5 > 4 * abs(other.lstm)
 
 
@@ -183,8 +183,10 @@ def test_an_offset_finds_rare_labels(labels: int) -> None:
     right = one_hot(truth, labels)
     logits = (right * 2 + rng.normal(0, 1, (200, labels)) - [0, 2, 2][:labels]).astype(np.float32)
     logits = logits[:, 1:] - logits[:, :1] if labels == 2 else logits
-    offset = balance_offset(logits, right > 0)
+    little, offset = (balance_offset(logits, right > 0, best=best) for best in (False, True))
     names = tuple("abc"[:labels])
-    before, after = (score(torch.from_numpy(x), right > 0, names) for x in (logits, logits + offset))
-    assert offset.shape == (logits.shape[1],) and offset[-1] > 0
-    assert after.macro_f1 > before.macro_f1
+    before, unasked, after = (
+        score(torch.from_numpy(x), right > 0, names) for x in (logits, logits + little, logits + offset)
+    )
+    assert offset.shape == (logits.shape[1],) and offset[-1] > little[-1] > 0
+    assert after.macro_f1 >= unasked.macro_f1 > before.macro_f1

@@ -24,9 +24,10 @@ from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probab
 from edge_lstm_export.train.options import UNTUNED
 
 Doubles = npt.NDArray[np.float64]
-# The LSTM's expected weight beside the n-grams, before a validation text was seen, where it learnt from so
-# many texts; of fewer, less. How far the weights are trusted to lie there, in nats.
-LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.2, 2000, 20.0
+# The LSTM's expected weight beside the n-grams, before a validation text was seen: from rows alone, and with
+# texts that teachers labelled; from few of them, less. How far weights are trusted to lie there, in nats.
+ROWS_ALONE, LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.1, 0.2, 2000, 20.0
+RARITY = 0.15  # what the rarity of labels counts unasked: so small a shift finds some at no cost of accuracy
 # Of the thresholds: so many texts of a label count as much as what its probabilities say.
 THRESHOLD_PRIOR, SMALLEST_THRESHOLD = 10.0, 1e-4
 
@@ -104,14 +105,14 @@ class Stack:
         return np.asarray(self.lstm * parts.lstm + self.sparse * parts.sparse + self.bias, np.float32)
 
 
-def expected_stack(learnt_from: int, outputs: int) -> Stack:
-    """The weights where no text has judged the parts. learnt_from: texts that the LSTM learnt from."""
-    share = LSTM_SHARE * min(1.0, learnt_from / ENOUGH_TEXTS)
+def expected_stack(rows: int, pool: int, outputs: int) -> Stack:
+    """The weights where no text has judged the parts. rows, pool: texts that the LSTM learnt from."""
+    share = (LSTM_SHARE if pool else ROWS_ALONE) * min(1.0, (rows + pool) / ENOUGH_TEXTS)
     return Stack(share, 1 - share, np.zeros(outputs, np.float32))
 
 
-def fit_stack(parts: PartLogits, learnt_from: int, *, several: bool) -> Stack:
-    """The weights and the bias of least log loss (stacking; Wolpert, 1992).
+def fit_stack(parts: PartLogits, prior: Stack, *, several: bool) -> Stack:
+    """The weights and the bias of least log loss (stacking; Wolpert, 1992), near those that are expected.
 
     Each part is first made probabilities of its own, so that the prior weights mean shares: a network that
     knows few texts by heart answers new ones with large logits.
@@ -119,7 +120,6 @@ def fit_stack(parts: PartLogits, learnt_from: int, *, several: bool) -> Stack:
     both, targets = (parts.lstm, parts.sparse), torch.from_numpy(parts.targets)
     scales = [1 / fit_temperature(torch.from_numpy(part), targets, several=several) for part in both]
     scaled = [part * np.float32(scale) for part, scale in zip(both, scales)]
-    prior = expected_stack(learnt_from, parts.lstm.shape[1])
     expected = np.array([prior.lstm, prior.sparse, *prior.bias])
 
     def loss(weights: Doubles) -> tuple[float, Doubles]:
@@ -133,11 +133,11 @@ def fit_stack(parts: PartLogits, learnt_from: int, *, several: bool) -> Stack:
     return Stack(float(best[0]) * scales[0], float(best[1]) * scales[1], best[2:].astype(np.float32))
 
 
-def balance_offset(logits: Floats, labels: Bools) -> Floats:
+def balance_offset(logits: Floats, labels: Bools, *, best: bool) -> Floats:
     """What is added to the logits so that rare labels are found: float32 [outputs].
 
-    A multiple, 0 to 1, of the logarithm of how rare each label is (logit adjustment; Menon et al., 2021): the
-    one of the best macro F1 on these texts. logits: float32 [n, outputs]; labels: bool [n, L].
+    A multiple of the logarithm of how rare each label is (logit adjustment; Menon et al., 2021): RARITY, or
+    of 0 to 1 the one of the best macro F1 on these texts. logits: float32 [n, outputs]; labels: bool [n, L].
     """
     both, one_hot = two_columns(logits), np.eye(labels.shape[1], dtype=np.bool_)
     rarity = -np.log((labels.sum(axis=0) + 1) / (len(labels) + labels.shape[1]))
@@ -148,8 +148,8 @@ def balance_offset(logits: Floats, labels: Bools) -> Floats:
         predicted = (both + share * rarity).argmax(axis=1)
         return metrics.set_scores(labels, one_hot[predicted], names).macro_f1
 
-    best = max(np.linspace(0, 1, 21), key=f1) * rarity
-    return np.asarray(best[1:] - best[:1] if logits.shape[1] == 1 else best, np.float32)
+    offset = (max(np.linspace(0, 1, 21), key=f1) if best else RARITY) * rarity
+    return np.asarray(offset[1:] - offset[:1] if logits.shape[1] == 1 else offset, np.float32)
 
 
 def choose_thresholds(truth: Bools, probabilities: Floats) -> tuple[float, ...]:

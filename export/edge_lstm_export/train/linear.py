@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float32]
+from edge_lstm_export.train.data import Bools, Floats
+
 Matrix = Any  # scipy.sparse.csr_matrix, float32
 C = 0.5  # inverse regularisation
 SMOOTHING = 0.3  # what naive Bayes adds to each count

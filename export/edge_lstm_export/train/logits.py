@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax
 from torch import Tensor
 from torch.nn import functional
 
-Floats = npt.NDArray[np.float32]
+from edge_lstm_export.train.data import Floats
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -25,7 +24,7 @@ def log_probabilities(logits: Tensor) -> Tensor:
     return functional.log_softmax(logits, dim=1)
 
 
-def probabilities(logits: Tensor, *, several: bool) -> npt.NDArray[np.float32]:
+def probabilities(logits: Tensor, *, several: bool) -> Floats:
     """logits [n, 1 or L] → float32 [n, L]."""
     return (torch.sigmoid(logits) if several else log_probabilities(logits).exp()).numpy()
 

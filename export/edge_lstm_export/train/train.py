@@ -121,13 +121,12 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
     unseen: of texts that no part had learnt from: the validation part, or the rows by cross-validation.
     residual: the n-grams' logits are added to the LSTM's own.
     """
-    plan, examples = parts.plan, len(parts.rows) + len(parts.pool)
-    several = plan.network.several
-    stack = calibrate.expected_stack(examples, parts.config.logits)
+    plan, several = parts.plan, parts.plan.network.several
+    stack = calibrate.expected_stack(len(parts.rows), len(parts.pool), parts.config.logits)
     if residual or parts.features is None:
         stack = Stack(1.0, float(residual), stack.bias)
     elif unseen is not None:
-        stack = calibrate.fit_stack(unseen, examples, several=several)
+        stack = calibrate.fit_stack(unseen, stack, several=several)
     if unseen is None:
         return Calibration(stack)
     texts, where = parts.split, "training texts, cross-validated"
@@ -137,8 +136,9 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
     logits, targets = torch.from_numpy(stack.logits(unseen)), torch.from_numpy(unseen.targets)
     temperature = fit_temperature(logits, targets, several=several)
     stack = Stack(stack.lstm / temperature, stack.sparse / temperature, stack.bias / np.float32(temperature))
-    if plan.balance and not several:
-        stack = replace(stack, bias=stack.bias + calibrate.balance_offset(stack.logits(unseen), labels))
+    if not several:
+        offset = calibrate.balance_offset(stack.logits(unseen), labels, best=plan.balance)
+        stack = replace(stack, bias=stack.bias + offset)
     logits = torch.from_numpy(stack.logits(unseen))
     chances = probabilities(logits, several=several)
     thresholds = calibrate.choose_thresholds(labels, chances) if several else None
