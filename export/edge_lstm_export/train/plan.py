@@ -272,13 +272,12 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     pool = facts.rows * augmentation + unlabelled
     length = TextOptions.length if asked.length is None else asked.length
     embeddings = 0.0 if table == "none" else EMBEDDINGS
-    sparse = SparseOptions() if seed else _sparse(facts, preset, pool > 0, embeddings)
     return Plan(
         preset=asked.preset,
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords", length),
-        network=_network(facts, asked, sparse.fit, large=table != "encoder" or facts.unlabelled == 0),
-        sparse=sparse,
+        network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
+        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
         augmentation=augmentation,
@@ -338,11 +337,8 @@ def _augmentation(facts: Facts, experts: list[str]) -> int:
     return int(np.clip(texts // max(1, facts.rows), fewest, MOST_OF_A_ROW))
 
 
-def _sparse(facts: Facts, preset: Preset, soft: bool, embeddings: float) -> SparseOptions:
+def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
     if facts.kind == "many labels":
-        quick = facts.rows <= MOST_TO_AUGMENT and facts.words <= LONG_TEXTS and not facts.unsegmented
-        if quick and not soft and not facts.several and facts.labels <= 2 * preset.short.rank:
-            return SparseOptions("svm", embeddings)  # a lower rank loses rare labels
         with_svms = facts.rows < FEW_ROWS and facts.labels <= MOST_SVM_LABELS and not facts.several
         return SparseOptions("low-rank+svm" if with_svms else "low-rank", embeddings)
     if soft or facts.kind == "long":
@@ -391,10 +387,10 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 _NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES = 6, 2, 16_000, 350
 
 
-def _network(facts: Facts, asked: Asked, fit: str, *, large: bool) -> NetworkConfig:
-    """fit: of the n-grams. large: short texts get a large vocabulary before a small LSTM."""
-    preset, seed, exact = _preset(asked.preset), asked.preset == "seed", not fit.startswith("low-rank")
-    large = large and exact and facts.kind in ("short", "many labels") and not seed
+def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> NetworkConfig:
+    """large: short texts get a large vocabulary before a small LSTM."""
+    seed = asked.preset == "seed"
+    large = large and facts.kind == "short" and not seed
     shape = preset.long if seed or facts.kind == "long" else preset.short
     if large:
         embedding, hidden = map(min, shape[1:3], LARGE_VOCABULARY_SHAPE)
@@ -407,7 +403,8 @@ def _network(facts: Facts, asked: Asked, fit: str, *, large: bool) -> NetworkCon
         dropout=DROPOUT,
     )
     if not seed:
-        config = replace(config, ngrams=1, ngram_dim=config.logits if exact else shape.rank)
+        width = config.logits if facts.labels <= MOST_EXACT_LABELS else shape.rank
+        config = replace(config, ngrams=1, ngram_dim=width)
     # A word takes its line, its embedding and its n-gram.
     word_bytes = config.embedding_dim + 2 + facts.word_bytes + config.ngram_dim + _NGRAM_BYTES
     words, fitting = shape.words, _room(preset.kb, config) / word_bytes
@@ -432,7 +429,8 @@ def _room(kb: int, config: NetworkConfig) -> int:
     """Bytes of the file that are left for words and n-grams."""
     units, inputs = config.hidden + 2, config.embedding_dim + 2
     lstm = config.directions * 4 * units * (units + inputs + 8)
-    heads = (config.logits + 4) * (config.pooled_dim + config.ngram_dim) + 12 * config.logits
+    heads = config.logits * (config.pooled_dim + 8 + config.ngram_dim + 4)
+    heads += 4 * (config.pooled_dim + config.ngram_dim)
     return kb * 1000 - lstm - heads - _FIXED_BYTES - config.labels * _LABEL_BYTES
 
 
