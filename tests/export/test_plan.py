@@ -58,6 +58,8 @@ GOLDEN: list[tuple[int, int, Values, Values, str]] = [
     (770, 77, EN, NO, "many labels: none; english*; low-rank+svm; 3 folds; 20x32; 0; 1.0; 0"),
     (770, 77, EN, E,
      "many labels: linear probe fine-tuned; encoder*; low-rank+svm; 3 folds; 14x64; 15; 0.6; 0"),
+    (770, 77, LOG, NO, "many labels: linear; english; low-rank+svm; 3 folds; 14x64; 0; 0.8; 20000"),
+    (770, 77, LOG, E, "many labels: linear probe fine-tuned; none; low-rank; 3 folds; 14x64; 0; 0.6; 20000"),
     (10_000, 77, EN, NO, "many labels: none; english; low-rank; 10%; 14x64; 0; 1.0; 0"),
     (10_000, 77, LOG, NO, "many labels: linear; english; low-rank; 10%; 8x64; 0; 0.8; 20000"),
     (5_000, 400, NO, NO, "many labels: none; none; low-rank; 10%; 14x64; 0; 1.0; 0"),

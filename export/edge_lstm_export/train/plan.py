@@ -248,7 +248,8 @@ OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
 # most of one row.
 AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
-ENOUGH_UNLABELLED = 1_000  # an encoder that labels so many real texts needs no made ones
+# Where an encoder labels so many real texts, made ones add nothing, and the SVMs of few rows know less.
+ENOUGH_UNLABELLED = 1_000
 BAYES, EMBEDDINGS = 0.5, 1.5  # what naive Bayes and the meaning of a text count beside the n-grams' SVMs
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
 
@@ -266,8 +267,9 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     teachers = () if seed else _teachers(facts, asked)
     experts = [name for name in teachers if name != LINEAR]
     table = "none" if seed else _word_table(facts, experts)
-    few = facts.rows < FEW_ROWS
-    augmentation = _augmentation(facts, experts)
+    few, encoder = facts.rows < FEW_ROWS, bool(experts) and experts[-1] != SENTIMENT
+    log = few and encoder and facts.unlabelled >= ENOUGH_UNLABELLED
+    augmentation = 0 if log else _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
     pool = facts.rows * augmentation + unlabelled
     length = TextOptions.length if asked.length is None else asked.length
@@ -277,7 +279,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords", length),
         network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
-        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings),
+        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings, few and not log),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
         augmentation=augmentation,
@@ -328,8 +330,6 @@ def _augmentation(facts: Facts, experts: list[str]) -> int:
     if not experts or facts.rows > MOST_TO_AUGMENT or facts.kind == "long":
         return 0
     few, many_labels, encoder = facts.rows < FEW_ROWS, facts.kind == "many labels", experts[-1] != SENTIMENT
-    if encoder and few and facts.unlabelled >= ENOUGH_UNLABELLED:
-        return 0
     texts = AUGMENTED_MANY_LABELS if many_labels and few else AUGMENTED
     if encoder and not few and not many_labels and not facts.unlabelled:
         texts = AUGMENTED_ENCODER
@@ -337,9 +337,9 @@ def _augmentation(facts: Facts, experts: list[str]) -> int:
     return int(np.clip(texts // max(1, facts.rows), fewest, MOST_OF_A_ROW))
 
 
-def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
+def _sparse(facts: Facts, soft: bool, embeddings: float, svms: bool) -> SparseOptions:
     if facts.kind == "many labels":
-        with_svms = facts.rows < FEW_ROWS and facts.labels <= MOST_SVM_LABELS and not facts.several
+        with_svms = svms and facts.labels <= MOST_SVM_LABELS and not facts.several
         return SparseOptions("low-rank+svm" if with_svms else "low-rank", embeddings)
     if soft or facts.kind == "long":
         return SparseOptions("logistic", embeddings)
