@@ -47,7 +47,7 @@ GOLDEN: list[tuple[int, int, Values, Values, str]] = [
      "short: linear sentiment probe fine-tuned; sentiment*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
     (200, 2, NO, READY, "short: linear classifier; none; logistic; 3 folds; 14x64; 20; 0.6; 0"),
     (200, 2, LOG, NO, "short: linear; english; logistic; 3 folds; 14x64; 0; 0.8; 20000"),
-    (200, 2, LOG, E, "short: linear probe fine-tuned; none; logistic; 3 folds; 14x64; 0; 0.6; 20000"),
+    (200, 2, LOG, E, "short: linear probe fine-tuned; english; svm; 3 folds; 14x64; 0; 0.6; 20000"),
     (1_999, 6, EN, NO, "short: linear; english*; svm; 3 folds; 16x64; 0; 0.8; 0"),
     (2_000, 6, EN, NO, "short: linear; english; svm; 10%; 16x64; 0; 0.8; 0"),
     (5_000, 6, EN, E, "short: linear fine-tuned; encoder; logistic; 10%; 8x64; 20; 0.6; 0"),
