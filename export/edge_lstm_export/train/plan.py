@@ -248,7 +248,7 @@ OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
 # most of one row.
 AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
-ENOUGH_UNLABELLED = 1_000  # an encoder that labels so many real texts needs no made ones
+ENOUGH_UNLABELLED = 1_000  # texts of a log: labelled by an encoder they say more than made ones do
 BAYES, EMBEDDINGS = 0.5, 1.5  # what naive Bayes and the meaning of a text count beside the n-grams' SVMs
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
 
@@ -266,8 +266,9 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     teachers = () if seed else _teachers(facts, asked)
     experts = [name for name in teachers if name != LINEAR]
     table = "none" if seed else _word_table(facts, experts)
-    few = facts.rows < FEW_ROWS
-    augmentation = _augmentation(facts, experts)
+    few, encoder = facts.rows < FEW_ROWS, bool(experts) and experts[-1] != SENTIMENT
+    log = few and encoder and facts.unlabelled >= ENOUGH_UNLABELLED
+    augmentation = 0 if log else _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
     pool = facts.rows * augmentation + unlabelled
     length = TextOptions.length if asked.length is None else asked.length
@@ -277,7 +278,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords", length),
         network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
-        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings),
+        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings, log),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
         augmentation=augmentation,
@@ -318,8 +319,9 @@ def _word_table(facts: Facts, experts: list[str]) -> WordTable:
         return "none"
     if SENTIMENT in experts:
         return "sentiment"
-    if any(name.startswith(FINE_TUNED) for name in experts):
-        return "encoder" if not facts.unlabelled else "none"
+    fine_tuned = any(name.startswith(FINE_TUNED) for name in experts)
+    if fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
+        return "none" if facts.unlabelled else "encoder"
     return "english" if facts.english >= LEAST_ENGLISH else "none"
 
 
@@ -327,23 +329,21 @@ def _augmentation(facts: Facts, experts: list[str]) -> int:
     """Texts are made where a teacher knows more than the rows do; an encoder labels real ones, if any."""
     if not experts or facts.rows > MOST_TO_AUGMENT or facts.kind == "long":
         return 0
-    few, many_labels, encoder = facts.rows < FEW_ROWS, facts.kind == "many labels", experts[-1] != SENTIMENT
-    if encoder and few and facts.unlabelled >= ENOUGH_UNLABELLED:
-        return 0
+    few, many_labels = facts.rows < FEW_ROWS, facts.kind == "many labels"
     texts = AUGMENTED_MANY_LABELS if many_labels and few else AUGMENTED
-    if encoder and not few and not many_labels and not facts.unlabelled:
+    if experts[-1] != SENTIMENT and not few and not many_labels and not facts.unlabelled:
         texts = AUGMENTED_ENCODER
     fewest = int(np.clip(MOST_TO_AUGMENT // max(1, facts.rows), 1, 3))
     return int(np.clip(texts // max(1, facts.rows), fewest, MOST_OF_A_ROW))
 
 
-def _sparse(facts: Facts, soft: bool, embeddings: float) -> SparseOptions:
+def _sparse(facts: Facts, soft: bool, embeddings: float, log: bool) -> SparseOptions:
     if facts.kind == "many labels":
-        with_svms = facts.rows < FEW_ROWS and facts.labels <= MOST_SVM_LABELS and not facts.several
+        with_svms = facts.rows < FEW_ROWS and facts.labels <= MOST_SVM_LABELS and not (facts.several or log)
         return SparseOptions("low-rank+svm" if with_svms else "low-rank", embeddings)
-    if soft or facts.kind == "long":
-        return SparseOptions("logistic", embeddings)
-    return SparseOptions("svm", embeddings, BAYES)
+    # An SVM takes a text wholly for its likeliest label; made texts are often of none in particular.
+    soft = (soft and (facts.several or not log)) or facts.kind == "long"
+    return SparseOptions("logistic", embeddings) if soft else SparseOptions("svm", embeddings, BAYES)
 
 
 def _validation(facts: Facts, asked: Asked) -> Validation:
