@@ -70,7 +70,7 @@ def test_each_fit_tells_texts_apart_that_it_has_not_seen(labels: int, fit: str) 
     else:
         weights = fit_logistic(data) if fit == "logistic" else fit_svm(data, 0.5 * (fit != "svm"))
         assert weights.vectors.shape == (len(features.keys), data.outputs)
-    assert (answers(weights, features, new) == new.targets.argmax(axis=1)).mean() > 0.9
+    assert (answers(weights, features, new) == new.targets.argmax(axis=1)).mean() >= 0.9
     # A word that no text holds is read by its characters.
     other = Examples.from_texts(tokenizer, ["ofkind01 filler99"], new.targets[:1])
     assert fit == "low rank" or answers(weights, features, other).tolist() == [1]

@@ -12,11 +12,12 @@ from functools import partial
 import numpy as np
 import torch
 
-from edge_lstm.text import Tokenizer, split_marks
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer, split_marks
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import PartLogits, Stack
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Split, folds_of, hold_out
 from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.linear import C
 from edge_lstm_export.train.loop import fit_network, predict_logits
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
@@ -26,7 +27,7 @@ from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import EnsemblePredictions, ensemble
 from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
 from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.unlabelled import augment
+from edge_lstm_export.train.unlabelled import augment, misspell
 from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
 
@@ -158,21 +159,35 @@ class Parts:
             return np.arange(len(self.rows)), np.arange(len(self.pool))
         return np.flatnonzero(self.fold != fold), np.flatnonzero(self.pool_fold != fold)
 
-    def learnt(self, fold: int | None = None) -> Examples:
-        """The examples of the LSTM: rows and pool with their targets."""
+    def learnt(self, fold: int | None = None, *, misspelt: bool = True) -> Examples:
+        """The examples of the LSTM: rows and pool with their targets. misspelt: copies of the rows too."""
         (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
         labelled = replace(self.rows.subset(rows), targets=of_rows[rows])
+        if misspelt and self.plan.misspelt:
+            copies = misspell([self.split.texts[i] for i in rows], self.plan.misspelt, self.plan.seed)
+            labelled = labelled.joined(Examples.from_texts(self.tokenizer, copies, of_rows[rows]))
         return labelled.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
-        """Fit the n-gram part. more: labelled texts beside the rows."""
+        """Fit the n-gram part. more: labelled texts beside the rows. Where each n-gram has columns of its
+        own, misspelt rows change what subwords say, and no word: clean text loses nothing."""
         if self.features is None:
             return None
-        learnt = self.learnt(fold)
+        exact = not self.plan.sparse.fit.startswith("low-rank")
+        weights = self._fit_sparse(fold, more, misspelt=not exact)
+        if exact and self.plan.misspelt:
+            subword = (self.features.ids >= FIRST_WORD_ID + len(self.tokenizer.words)).any(axis=1)
+            of_subwords = self._fit_sparse(fold, more, misspelt=True).vectors
+            weights = replace(weights, vectors=np.where(subword[:, None], of_subwords, weights.vectors))
+        return weights
+
+    def _fit_sparse(self, fold: int | None, more: Examples | None, *, misspelt: bool) -> SparseWeights:
+        learnt = self.learnt(fold, misspelt=misspelt)
         data = self._sparse_data(learnt if more is None else learnt.joined(more))
         options = self.plan.sparse
         if options.fit == "svm":
-            return ngrams.fit_svm(data, options.bayes)
+            # A row that stands there twice counts once.
+            return ngrams.fit_svm(data, options.bayes, C / 2 if misspelt else C)
         if options.fit == "logistic":
             return ngrams.fit_logistic(data)
         weights = ngrams.fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, self.plan.seed)
