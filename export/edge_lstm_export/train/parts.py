@@ -176,9 +176,9 @@ class Parts:
         exact = not self.plan.sparse.fit.startswith("low-rank")
         weights = self._fit_sparse(fold, more, misspelt=not exact)
         if exact and self.plan.misspelt:
-            subword = (self.features.ids >= FIRST_WORD_ID + len(self.tokenizer.words)).any(axis=1)
+            subword = np.any(self.features.ids >= FIRST_WORD_ID + len(self.tokenizer.words), 1, keepdims=True)
             of_subwords = self._fit_sparse(fold, more, misspelt=True).vectors
-            weights = replace(weights, vectors=np.where(subword[:, None], of_subwords, weights.vectors))
+            weights = replace(weights, vectors=np.where(subword, of_subwords, weights.vectors))
         return weights
 
     def _fit_sparse(self, fold: int | None, more: Examples | None, *, misspelt: bool) -> SparseWeights:
