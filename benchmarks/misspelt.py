@@ -5,7 +5,7 @@
 Each letter, independently of the others, is wrong with a probability of 0.05: replaced by a letter of the set
 as often as that occurs there, left out, doubled, or exchanged with its neighbour, each equally often. The
 tools learn from the training split as it is. They answer the test split as it is and with three draws of such
-errors, the same for all; with ``--held-out`` a part of the training split. A training is a line of the results
+errors, the same for all; with ``--held-out`` a part of the training split. A training is a line of results
 and is not made again. fastText, whose module must be importable, reads character n-grams of 3 to 6.
 """
 
