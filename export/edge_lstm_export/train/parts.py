@@ -170,7 +170,7 @@ class Parts:
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
         """Fit the n-gram part. more: labelled texts beside the rows. Where each n-gram has columns of its
-        own, misspelt rows change what subwords say, and no word: clean text loses nothing."""
+        own, misspelt rows change what subwords say, and no word."""
         if self.features is None:
             return None
         exact = not self.plan.sparse.fit.startswith("low-rank")
