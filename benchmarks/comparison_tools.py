@@ -34,23 +34,26 @@ def words(text: str) -> str:
 
 
 class FastText:
-    """Words and word pairs; learning rate and passes as in fastText's tutorial."""
+    """Words and word pairs; learning rate and passes as in fastText's tutorial. subwords: the shortest and
+    the longest character n-grams, 0 for none."""
 
     environment = "fastText"
 
-    def __init__(self, suffix: str) -> None:
-        self.suffix = suffix
+    def __init__(self, suffix: str, subwords: tuple[int, int] = (0, 0), seed: int = 1) -> None:
+        self.suffix, self.subwords, self.seed = suffix, subwords, seed
 
     def train(self, texts: list[str], labels: list[str], folder: Path, encoder: str) -> None:
         """Write model.bin, or with product quantization model.ftz."""
         import fasttext
 
         lines = [f"__label__{label} {words(text)}\n" for text, label in zip(texts, labels)]
-        random.Random(1).shuffle(lines)  # it learns in the file's order, and banking77 is sorted by label
+        random.Random(self.seed).shuffle(lines)  # it learns in their order, and banking77 is sorted by label
         (data := folder / "train.txt").write_text("".join(lines), encoding="utf-8")
+        shortest, longest = self.subwords
         model = fasttext.train_supervised(
-            str(data), lr=1.0, epoch=25, wordNgrams=2, dim=50, bucket=200_000, thread=1, seed=1
-        )
+            str(data), lr=1.0, epoch=25, wordNgrams=2, minn=shortest, maxn=longest, dim=50,
+            bucket=2_000_000 if longest else 200_000, thread=1, seed=self.seed,
+        )  # fmt: skip
         if self.suffix == "ftz":
             model.quantize(input=str(data), qnorm=True)
         model.save_model(str(folder / f"model.{self.suffix}"))

@@ -21,9 +21,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "export")]
 
-# Both from this checkout: MkDocs takes the folders off the path again.
-from edge_lstm_export.cli.quickstart import SENTENCES  # noqa: E402
-
+# From this checkout: MkDocs takes the folders off the path again.
 import edge_lstm  # noqa: E402
 from edge_lstm import cli  # noqa: E402
 from edge_lstm.live_page import build_page  # noqa: E402
@@ -158,6 +156,11 @@ PICTURES = tuple(
 PAGES = {"reference/commands.md": commands_page, "reference/python.md": python_page}
 # The page of "edge-lstm page", with the embedded model.
 LIVE_PAGE = "demo.html"
+SENTENCES = (  # that the page begins with
+    "A wonderful film, beautifully played from the first scene to the last.",
+    "Dull, far too long, and the ending makes no sense.",
+    "Slow at first, and then one of the best hours of cinema that I know.",
+)
 
 
 def place(path: Path) -> str | None:

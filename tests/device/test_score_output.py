@@ -15,7 +15,7 @@ import pytest
 
 from edge_lstm import Classifier, DataError, OutputError, RunOptions, Summary, score_files
 from edge_lstm.scoring.output import FileOutput
-from tests.device.test_score import Killed, interrupt
+from tests.device.test_score import Killed, interrupt, names
 
 ROWS = 400
 
@@ -41,10 +41,6 @@ def run(tmp_path: Path, classifier: Classifier) -> Callable[..., Summary]:
 def write_input(path: Path, word: str = "wonderful") -> None:
     rows = "".join(f"{i:06d},A {word} film {'!' * 400}\n" for i in range(ROWS))
     path.write_text("id,text\n" + rows)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def contents(folder: Path) -> dict[str, bytes]:

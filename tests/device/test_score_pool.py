@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_lstm import Classifier, EdgeLSTMError, ProviderError, RunOptions, score_files
+from tests.device.test_score import names
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +40,6 @@ def run(workers: int, **options: object) -> RunOptions:
 def csv_file(path: Path, rows: int) -> Path:
     path.write_text("id,text\n" + "".join(f"{i},A wonderful film {i}\n" for i in range(rows)))
     return path
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def children() -> set[int]:

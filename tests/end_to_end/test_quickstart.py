@@ -21,7 +21,7 @@ def test_the_quickstart_does_everything_once(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     steps = re.findall(r"^\d\. .+\n\$ edge-lstm (\w+)", done.stdout, re.MULTILINE)
-    assert steps == ["train", "export", "predict", "score", "evaluate", "latency", "predict"]
+    assert steps == ["train", "export", "predict", "score", "evaluate", "latency"]
     assert len(re.findall("^→ ", done.stdout, re.MULTILINE)) == len(steps)
     assert re.search(r"^quickstart/tickets\.onnx: int8, [0-9,]+ bytes", done.stdout, re.MULTILINE)
     assert max(len(line) for line in done.stdout.splitlines() if line.startswith(("→", "  "))) <= 90

@@ -29,7 +29,7 @@ SETS: Values = {"several": True}
 LOG: Values = {"unlabelled": 50_000, **EN}
 E, READY = {"teacher": "E"}, {"teacher": "E", "classifier": True}
 MOOD_ASKED = {"teacher": "sentiment"}
-MUCH: Values = {"epochs": 30, "words": 900, "length": 50, "validation": 0.2, "balance": True}
+MUCH: Values = {"epochs": 30, "words": 900, "validation": 0.2, "balance": True}
 
 # rows, labels, more facts, asked → kind: teachers; word table (* related words come in); fit of the n-grams;
 # validation; passes x batch; augmented texts of a row; own labels' share of a target; unlabelled texts.

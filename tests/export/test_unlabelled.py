@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from edge_lstm_export.train.unlabelled import augment, choose_unlabelled
+from edge_lstm_export.train.unlabelled import augment, choose_unlabelled, misspell
 
 LEFT_OUT = {"a red door", "the green wall", "the moon"}
 
@@ -70,3 +70,9 @@ def test_in_an_unsegmented_script_characters_are_the_words() -> None:
     texts = ["外卖很好吃下次还来", "送餐太慢了不会再点"]
     found = made(20, texts=texts, fold=[0, 0])[0]
     assert len(found) > 20 and all(" " not in text and len(text) < 20 for text in found)
+
+
+def test_some_letters_are_wrong_and_no_space_is() -> None:
+    (wrong,) = misspell(["the door of a wall " * 200], 0.05, seed=0)
+    assert [wrong] == misspell(["the door of a wall " * 200], 0.05, seed=0) and wrong.count(" ") == 1000
+    assert 0.1 < np.mean([word not in {"the", "door", "of", "a", "wall"} for word in wrong.split()]) < 0.2

@@ -7,7 +7,6 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edge_lstm.answering import SHOWN_RISKS
 from edge_lstm.cli.notes import wrapped
 from edge_lstm.cli.progress import SILENCE_SECONDS, duration
 from edge_lstm.metrics import SetScores
@@ -139,13 +138,6 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
         return
     for line in lines[1:]:
         print(line)
-    if result.validation is not None:
-        weakest = sorted(result.validation.labels, key=lambda row: row.f1)[:3]
-        print("lowest F1:", ", ".join(f"{shorten(row.label, 15)} {row.f1:.1%}" for row in weakest))
-    if curve := result.checkpoint.abstention:
-        points = [(share, point) for share in SHOWN_RISKS if (point := curve.promised(share))]
-        answered = [f"{share:g} answers {point.answered / curve.texts:.0%}" for share, point in points]
-        print(f"--abstain {', '.join(answered)}" if answered else "too few texts for --abstain")
     print(f"history: {printable(str(job.beside('history.json')))}, {job.beside('history.png').name}")
     print(f"time: {duration(seconds)}")
 

@@ -23,11 +23,6 @@ NEW_TICKETS = (
     "The screen stays black after I log in.",
     "Can I export my notes as PDF?",
 )
-SENTENCES = (
-    "A wonderful film, beautifully played from the first scene to the last.",
-    "Dull, far too long, and the ending makes no sense.",
-    "Slow at first, and then one of the best hours of cinema that I know.",
-)
 SHOWN = (  # by the steps
     "Cross-validated: each ticket was predicted by a network that had not seen it.",
     "One int8 file that is all a device needs. It agrees with PyTorch, or nothing is written.",
@@ -35,13 +30,12 @@ SHOWN = (  # by the steps
     "One row out for each row in, on all cores. --resume continues an interrupted run.",
     "Accuracy with its interval, and which labels are confused.",
     "Cold start, time per text and time per token.",
-    "Trained on film reviews: measure it on your own texts with 'evaluate' before you use it.",
 )
 
 
 def command(folder: Folder = Path("quickstart"), texts_only: TextsOnly = False) -> None:
     """Try every step on example tickets, in a minute: train, export to int8, predict, score a file,
-    evaluate, measure latency; then the embedded model. Each step shows its command.
+    evaluate, measure latency. Each step shows its command.
     """
     from edge_lstm.cli import run
     from edge_lstm.printable import printable
@@ -80,8 +74,8 @@ def _write_texts(folder: Path) -> list[Path]:
 
 
 def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the steps from labelled tickets to a measured model in ``folder``, then the embedded model: the
-    title of each, and the arguments of ``edge-lstm`` that do it alone."""
+    """Return the steps from labelled tickets to a measured model in ``folder``: the title of each, and the
+    arguments of ``edge-lstm`` that do it alone."""
     _write_texts(folder)
     names = ("tickets.csv", "test.csv", "log.txt", "scored.csv", "tickets.safetensors", "tickets.onnx")
     tickets, test, log, scored, checkpoint, model = (str(folder / name) for name in names)
@@ -95,5 +89,4 @@ def _steps(folder: Path) -> list[tuple[str, tuple[str, ...]]]:
         ("Score a file", ("score", log, "-o", scored, "-m", model)),
         ("Evaluate on 60 other tickets", ("evaluate", model, test)),
         ("Measure latency on this machine", ("latency", model, "--texts", tickets, "--runs", "1200")),
-        ("Classify film reviews with the embedded model", ("predict", *SENTENCES)),
     ]

@@ -13,7 +13,7 @@ C = 0.5  # inverse regularisation
 SMOOTHING = 0.3  # what naive Bayes adds to each count
 
 
-def svm_weights(x: Matrix, labels: Bools, several: bool) -> tuple[Floats, Floats]:
+def svm_weights(x: Matrix, labels: Bools, several: bool, c: float = C) -> tuple[Floats, Floats]:
     """Fit a linear SVM for each label against the rest, or one for two labels, of which a text has one.
 
     Return weights, float32 [columns, outputs], and bias, [outputs]. A label that all texts have, or none,
@@ -27,7 +27,7 @@ def svm_weights(x: Matrix, labels: Bools, several: bool) -> tuple[Floats, Floats
     weights = np.zeros((x.shape[1], targets.shape[1]), np.float32)
     bias = np.where(targets.all(axis=0), 1, -1).astype(np.float32)
     for column in np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0)):
-        model = LinearSVC(C=C, tol=1e-2, random_state=0, max_iter=500).fit(x, targets[:, column])
+        model = LinearSVC(C=c, tol=1e-2, random_state=0, max_iter=500).fit(x, targets[:, column])
         weights[:, column], bias[column] = model.coef_[0], model.intercept_[0]
     return weights, bias
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
 from edge_lstm_export.train.data import Bools, Floats, Ints
 from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.linear import Matrix, bayes_weights, svm_weights
+from edge_lstm_export.train.linear import C, Matrix, bayes_weights, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 
 Doubles = npt.NDArray[np.float64]
@@ -212,11 +212,11 @@ class SparseData:
         return (by_length @ sparse.diags(weights)).tocsr().astype(np.float32), weights.astype(np.float32)
 
 
-def fit_svm(data: SparseData, bayes: float = 0.0) -> SparseWeights:
+def fit_svm(data: SparseData, bayes: float = 0.0, c: float = C) -> SparseWeights:
     """A linear SVM for each label against the rest: one column per logit. bayes: where a text has one label,
     naive Bayes is added, whose scores spread so many times as far."""
     x, weights = data.weighted()
-    coefficients, bias = svm_weights(x, data.labels, data.several)
+    coefficients, bias = svm_weights(x, data.labels, data.several, c)
     if bayes and not data.several:
         dense = 0 if data.features.embeddings is None else data.features.embeddings.shape[1]
         naive = np.pad(bayes_weights(x[:, : x.shape[1] - dense], data.labels), ((0, dense), (0, 0)))

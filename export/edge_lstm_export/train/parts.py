@@ -12,11 +12,12 @@ from functools import partial
 import numpy as np
 import torch
 
-from edge_lstm.text import Tokenizer, split_marks
+from edge_lstm.text import FIRST_WORD_ID, Tokenizer, split_marks
 from edge_lstm_export.train import ngrams
 from edge_lstm_export.train.calibrate import PartLogits, Stack
 from edge_lstm_export.train.data import Dataset, Floats, Ints, Split, folds_of, hold_out
 from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.linear import C
 from edge_lstm_export.train.loop import fit_network, predict_logits
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
@@ -26,7 +27,7 @@ from edge_lstm_export.train.pretrained import PretrainedWords
 from edge_lstm_export.train.teachers.base import EnsemblePredictions, ensemble
 from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
 from edge_lstm_export.train.teachers.load import Teachers
-from edge_lstm_export.train.unlabelled import augment
+from edge_lstm_export.train.unlabelled import augment, misspell
 from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks
 from edge_lstm_export.train.word_vectors import first_values, word_vectors
 
@@ -159,25 +160,41 @@ class Parts:
         return np.flatnonzero(self.fold != fold), np.flatnonzero(self.pool_fold != fold)
 
     def learnt(self, fold: int | None = None) -> Examples:
-        """The examples of the LSTM: rows and pool with their targets."""
+        """The examples of the LSTM: rows and pool with their targets; of many labels, misspelt copies too."""
         (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
         labelled = replace(self.rows.subset(rows), targets=of_rows[rows])
-        return labelled.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
+        learnt = labelled.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
+        return self._with_copies(learnt, rows) if self.plan.sparse.fit.startswith("low-rank") else learnt
+
+    def _with_copies(self, learnt: Examples, rows: Ints) -> Examples:
+        """Add misspelt copies of the rows, which are the first of the examples."""
+        texts = misspell([self.split.texts[i] for i in rows], self.plan.misspelt, self.plan.seed)
+        copies = Examples.from_texts(self.tokenizer, texts, learnt.targets[: len(rows)])
+        return learnt.joined(copies) if self.plan.misspelt else learnt
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
-        """Fit the n-gram part. more: labelled texts beside the rows."""
+        """Fit the n-gram part. more: texts beside the rows. Copies change exact columns of subwords alone."""
         if self.features is None:
             return None
-        learnt = self.learnt(fold)
-        data = self._sparse_data(learnt if more is None else learnt.joined(more))
-        options = self.plan.sparse
+        learnt, rows = self.learnt(fold), self._rows_of(fold)[0]
+        learnt = learnt.joined(more) if more else learnt
+        weights = self._fit_sparse(learnt, len(rows))
+        if self.plan.sparse.fit.startswith("low-rank") or not self.plan.misspelt:
+            return weights
+        both = self._fit_sparse(self._with_copies(learnt, rows), len(rows), C / 2)  # each row counts once
+        subword = np.any(self.features.ids >= FIRST_WORD_ID + len(self.tokenizer.words), 1, keepdims=True)
+        return replace(weights, vectors=np.where(subword, both.vectors, weights.vectors))
+
+    def _fit_sparse(self, learnt: Examples, rows: int, c: float = C) -> SparseWeights:
+        """rows: how many of the examples, the first ones, have a label of their own."""
+        data, options = self._sparse_data(learnt), self.plan.sparse
         if options.fit == "svm":
-            return ngrams.fit_svm(data, options.bayes)
+            return ngrams.fit_svm(data, options.bayes, c)
         if options.fit == "logistic":
             return ngrams.fit_logistic(data)
         weights = ngrams.fit_low_rank(data, self.plan.network.ngram_dim, options.epochs, self.plan.seed)
         if options.fit == "low-rank+svm":
-            labelled = self._sparse_data(learnt.subset(np.arange(len(self._rows_of(fold)[0]))))
+            labelled = self._sparse_data(learnt.subset(np.arange(rows)))
             weights = ngrams.merged(weights, ngrams.fit_svm(labelled), labelled)
         return weights
 

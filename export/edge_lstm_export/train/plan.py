@@ -97,14 +97,13 @@ def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
 class Asked:
     """What a person asked for; None where the plan decides. preset: one of PRESETS. teacher: "none",
     "sentiment", or a transformer's folder or hub name (``classifier``: whether it is a classifier). words:
-    ids of the vocabulary; length, epochs: see TextOptions and LoopOptions. validation: share that is held
-    out. balance: find rare labels at the price of accuracy."""
+    ids of the vocabulary; epochs: see LoopOptions. validation: share that is held out. balance: find rare
+    labels at the price of accuracy."""
 
     preset: str = "small"
     teacher: str | None = None
     classifier: bool = False
     words: int | None = None
-    length: int | None = None
     epochs: int | None = None
     validation: float | None = None
     balance: bool = False
@@ -122,7 +121,8 @@ class Plan(Options):
     teachers: in the order in which they are asked, the first always kept: "linear", "sentiment", and of a
     transformer "probe NAME", "fine-tuned NAME" or "classifier NAME". word_table: whose embeddings the n-gram
     part reads; related_words: its words near those of the texts come into the vocabulary too, since few rows
-    hold few of the words to come. augmentation: texts made of each row, at most. own_labels: how much a row's
+    hold few of the words to come. augmentation: texts made of each row, at most. misspelt: the share of wrong
+    letters in a copy of each row, from which subwords learn; 0: no copies. own_labels: how much a row's
     own label counts in its target beside what the teachers predict, 0 to 1. unlabelled: at most so many texts
     without a label are learnt from. balance: see calibrate.balance_offset. examples: training texts that the
     model file holds.
@@ -136,6 +136,7 @@ class Plan(Options):
     validation: Validation = field(default_factory=Validation)
     loop: LoopOptions = field(default_factory=LoopOptions)
     augmentation: int = between(0, 0, 1000)
+    misspelt: float = between(0.0, 0, 0.5)
     teachers: tuple[str, ...] = ()
     word_table: WordTable = "none"
     related_words: bool = False
@@ -248,6 +249,7 @@ OWN_LABELS_LINEAR, OWN_LABELS = 0.8, 0.6
 # Texts that are made in all (of few rows; of few rows of many labels; of many rows, for an encoder), and the
 # most of one row.
 AUGMENTED, AUGMENTED_MANY_LABELS, AUGMENTED_ENCODER, MOST_OF_A_ROW = 4_000, 12_000, 100_000, 40
+MISSPELT = 0.05  # of the letters in a copy of each row
 ENOUGH_UNLABELLED = 1_000  # texts of a log: labelled by an encoder they say more than made ones do
 BAYES, EMBEDDINGS = 0.5, 1.5  # what naive Bayes and the meaning of a text count beside the n-grams' SVMs
 MOST_SVM_LABELS = 300  # of more, SVMs beside low-rank vectors take minutes
@@ -268,20 +270,21 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     table = "none" if seed else _word_table(facts, experts)
     few, encoder = facts.rows < FEW_ROWS, bool(experts) and experts[-1] != SENTIMENT
     log = few and encoder and facts.unlabelled >= ENOUGH_UNLABELLED
+    short = not seed and facts.kind in ("short", "many labels")
     augmentation = 0 if log else _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
     pool = facts.rows * augmentation + unlabelled
-    length = TextOptions.length if asked.length is None else asked.length
     embeddings = 0.0 if table == "none" else EMBEDDINGS
     return Plan(
         preset=asked.preset,
         kb=preset.kb,
-        text=TextOptions("keras" if seed else "subwords", length),
+        text=TextOptions("keras" if seed else "subwords"),
         network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
         sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings, log),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
         augmentation=augmentation,
+        misspelt=MISSPELT if short and facts.rows <= MOST_TO_AUGMENT else 0.0,
         teachers=teachers,
         word_table=table,
         related_words=table == "sentiment" or (table != "none" and few and not facts.unlabelled),
@@ -459,10 +462,11 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
         ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
         ("teachers", ", ".join(plan.teachers) or "none", why),
         ("augmentation", f"{plan.augmentation} texts per row", "labelled by the teachers"),
+        ("misspelt", f"{plan.misspelt:.0%} of letters", "in copies of the rows"),
         ("word embeddings", plan.word_table, "for words that are not in the rows"),
         ("validation", *judged),
         ("epochs", f"at most {loop.epochs}", f"batches of {loop.batch_size} texts"),
     ]
-    parts = {"n-grams": network.ngrams, "augmentation": plan.augmentation}
+    parts = {"n-grams": network.ngrams, "augmentation": plan.augmentation, "misspelt": plan.misspelt}
     parts["word embeddings"] = plan.word_table != "none"
     return [line for line in lines if parts.get(line[0], True)]

@@ -146,8 +146,7 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
     if not several:
         rows = [parts.tokenizer.encode_text(text).ids for text in texts.texts]
         unfamiliar = cost_thresholds(unfamiliarity(chances, rows, parts.tokenizer.num_ids))
-        curve = RiskCoverage.of(chances, labels.argmax(axis=1), where)
-        curve = replace(curve, unfamiliar=unfamiliar)
+        curve = replace(RiskCoverage.of(chances, labels.argmax(axis=1), where), unfamiliar=unfamiliar)
     measured = calibrate.score(logits, labels, parts.dataset.labels, thresholds)
     return Calibration(stack, temperature, measured, curve, thresholds)
 

@@ -8,6 +8,7 @@ of "not good" without "not" is another one.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Collection, Sequence
 
@@ -17,7 +18,7 @@ from edge_lstm.text import spaceless
 from edge_lstm_export.train.data import Ints
 from edge_lstm_export.train.plan import MOST_UNLABELLED
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER, _TWO_LETTERS = re.compile(r"\d+"), re.compile(r"([^\W\d_])([^\W\d_])")
 # How often each way is taken; the rest are exchanged words.
 LEFT_OUT, PIECE, JOINED = 0.35, 0.25, 0.25
 EXCHANGED_SHARE = 1 / 3  # of a text's words
@@ -64,6 +65,16 @@ def augment(texts: Sequence[str], fold: Ints, each: int, seed: int) -> tuple[tup
     for text in texts:
         sources.pop(text, None)
     return tuple(sources), fold[np.array([*sources.values()], np.int64)]
+
+
+def misspell(texts: Sequence[str], share: float, seed: int) -> list[str]:
+    """Return the texts with so many of their letters left out, doubled, or exchanged with the next one."""
+    rng, errors = random.Random(seed), (r"\2", r"\1\1\2", r"\2\1")
+
+    def read(two: re.Match[str]) -> str:
+        return two.expand(rng.choice(errors)) if rng.random() < 2 * share else two[0]
+
+    return [_TWO_LETTERS.sub(read, text) for text in texts]
 
 
 def _variant(words: list[str], other: list[str], way: float, rng: np.random.Generator) -> list[str]:

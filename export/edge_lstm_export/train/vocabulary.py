@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections import Counter, defaultdict
@@ -133,16 +132,12 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
                 parts[word[start : start + size]] += weight
     single = [c for c in _by_use(characters) if characters[c] > 1][: max(most // 2, 1)]
     room = max(0, most - len(single))
-    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n > 1}
-    frequent = [part for part in _by_use(worth) if parts[part] >= FEWEST_WORDS]
-    candidates = {*single, *frequent[: 2 * room]}
+    worth = {part: n * (len(part) - 1) for part, n in parts.items() if n >= FEWEST_WORDS}
+    candidates = {*single, *_by_use(worth)[: 2 * room]}
     for word, weight in weights.items():
         for part in _longest_first(word, candidates):
             used[part] += weight
     longer = [part for part in _by_use(used) if len(part) > 1][:room]
-    # Few texts leave room: for parts that stand in a longer one in every word, and for those of two words.
-    unused = (part for part in _by_use(worth) if part not in used)
-    longer += list(itertools.islice(unused, room - len(longer)))
     return tuple(_by_use({part: used[part] for part in [*single, *longer]}))
 
 

@@ -38,15 +38,16 @@ def read_dataset(sources: Sequence[str], options: DataOptions, labeller: Labelle
         if _has_parts(source) and len(sources) > 1:
             raise DataError(f"{source} has its own splits; give it alone, or labelled files only")
     paths = [Path(source) for source in sources]
+    named = options.label_column or options.label_separator or options.label_columns
+    labelled = (path.is_dir() or has_labels(path, options=_reading(path, options)) for path in paths)
     if _has_parts(sources[0]):
         dataset = read_reviews(sources[0], options)
-    elif labeller is not None and not any(_has_labels(path, options) for path in paths):
-        dataset = _label(labeller, paths, options)
-    else:
+    elif labeller is None or named or any(labelled):
         dataset = _read_files(paths, options)
-    share = options.test_share
-    if share is None:
-        share = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
+    else:
+        dataset = _label(labeller, paths, options)
+    usual = TEST_SHARE if len(dataset.train) >= FEWEST_TO_TEST else 0.0
+    share = usual if options.test_share is None else options.test_share
     if options.test is not None:
         dataset = _with_test(dataset, options, options.test)
     elif dataset.test is None and share:
@@ -135,11 +136,6 @@ def _read_labelled(path: Path, options: DataOptions, *, several: bool = False) -
         label_columns=options.label_columns,
         several=several or None,
     )
-
-
-def _has_labels(path: Path, options: DataOptions) -> bool:
-    is_said = options.label_column or options.label_separator or options.label_columns or path.is_dir()
-    return bool(is_said) or has_labels(path, options=_reading(path, options))
 
 
 def _name(paths: Sequence[Path]) -> str:

@@ -38,11 +38,8 @@ def sentiment_words() -> PretrainedWords:
     tensors = load_model(embedded_model()).graph.initializer
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors}
     table = stored["embedding"].astype(np.float32) * stored["embedding_scale"]
-    rows = {
-        word: FIRST_WORD_ID + i
-        for i, word in enumerate(tokenizer.words)
-        if word[1:] and word.isalpha() and not spaceless(word)
-    }
+    ids = enumerate(tokenizer.words, FIRST_WORD_ID)
+    rows = {word: i for i, word in ids if word[1:] and word.isalpha() and not spaceless(word)}
 
     def read(words: Sequence[str]) -> list[list[int]]:
         return [[i for i in tokenizer.encode_text(word).ids if i >= FIRST_WORD_ID] for word in words]
