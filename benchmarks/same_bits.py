@@ -32,6 +32,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 ENGINE, TESTS = PROJECT / "engine", PROJECT / "tests" / "engine"
 TOLERANCE = 1e-6  # of a probability, from ONNX Runtime's on AVX2
 ON_CORTEX = 500  # texts
+AT_A_TIME = 5_000  # by a process: in longer ones of WASI, Node 20's garbage collector crashes
 # First and last letters of scripts, and what is odd about letters and the space between them.
 SCRIPTS = "Ͱ-Ͽ Ѐ-ӿ Ա-ֆ א-ת ؠ-ي ऄ-ह ก-ฮ Ⴀ-ჿ Ꭰ-Ᏽ Ḁ-῿ Ⰰ-ⴭ ぁ-ヿ 一-龥 Ꙁ-Ɪ 가-힣 𐐀-𐑏 𑢠-𑣟 𞤀-𞥃 🌀-🙏 ‐-⁀ \x80-ɏ"
 ODD = ("İ", "ı", "ẞ", "Σ", "ΟΔΟΣ", "ΣΑΣ", "K", "Å", "Ǆ", *"\r\t'.:\xad\x00\ufeff\u0300\u036f")
@@ -63,16 +64,19 @@ class Machine:
     kernel: str = "-"
     texts: int | None = None
 
-    def bits(self, model: Path, records: Path) -> np.ndarray:
-        """Return the bits of the texts' probabilities: uint32 [texts, labels]."""
+    def bits(self, model: Path, texts: Sequence[str], records: Path) -> np.ndarray:
+        """Return the bits of the texts' probabilities: uint32 [texts, labels]. records: a file for them."""
+        rows: list[list[int]] = []
         arguments = [str(model), self.kernel, "many", str(records)]
         if "-kernel" in self.command:  # a board
             arguments = ["-semihosting-config", ",arg=".join([SEMIHOSTING, *arguments])]
-        run = subprocess.run(
-            [*self.command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True
-        )
-        rows = [line.split("\t")[2:] for line in run.stdout.decode().splitlines()]
-        return np.array([[int(word, 16) for word in row] for row in rows], np.uint32)
+        command = [*self.command, *arguments]
+        for start in range(0, len(texts), AT_A_TIME):
+            write_records(records, texts[start : start + AT_A_TIME])
+            run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+            lines = run.stdout.decode().splitlines()
+            rows += [[int(word, 16) for word in line.split("\t")[2:]] for line in lines]
+        return np.array(rows, np.uint32)
 
 
 def machines(folder: Path) -> Iterator[Machine]:
@@ -126,11 +130,10 @@ def texts_of(classifier: Classifier, reviews: int) -> list[str]:
     return [text.encode("utf-8", "replace").decode() for text in texts]
 
 
-def write_records(path: Path, texts: Sequence[str]) -> Path:
+def write_records(path: Path, texts: Sequence[str]) -> None:
     """Write texts as tests/engine/answers.c reads them."""
     encoded = [text.encode() for text in texts]
     path.write_bytes(b"".join(b"%d\n" % len(text) + text for text in encoded))
-    return path
 
 
 def main() -> None:
@@ -151,8 +154,7 @@ def main() -> None:
         for machine in machines(Path(made)):
             if plain is not None and asked.only and machine.name not in asked.only:
                 continue
-            records = write_records(Path(made) / "records", texts[: machine.texts])
-            bits = machine.bits(asked.model, records)
+            bits = machine.bits(asked.model, texts[: machine.texts], Path(made) / "records")
             plain = bits if plain is None else plain
             answers, truth = bits.view(np.float32), expected[: machine.texts]
             apart = float(np.abs(answers - truth).max())

@@ -344,7 +344,7 @@ def _sparse(facts: Facts, soft: bool, embeddings: float, log: bool) -> SparseOpt
     if facts.kind == "many labels":
         with_svms = facts.rows < FEW_ROWS and facts.labels <= MOST_SVM_LABELS and not (facts.several or log)
         return SparseOptions("low-rank+svm" if with_svms else "low-rank", embeddings)
-    # An SVM takes a text wholly for its likeliest label; made texts are often of none in particular.
+    # An SVM takes a text wholly for its likeliest label; augmented texts are often of none in particular.
     soft = (soft and (facts.several or not log)) or facts.kind == "long"
     return SparseOptions("logistic", embeddings) if soft else SparseOptions("svm", embeddings, BAYES)
 
