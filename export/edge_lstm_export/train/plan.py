@@ -284,7 +284,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
         augmentation=augmentation,
-        misspelt=MISSPELT if short and facts.rows <= MOST_TO_AUGMENT else 0.0,
+        misspelt=MISSPELT if short and not few and facts.rows <= MOST_TO_AUGMENT else 0.0,
         teachers=teachers,
         word_table=table,
         related_words=table == "sentiment" or (table != "none" and few and not facts.unlabelled),
