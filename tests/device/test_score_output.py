@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_score import Killed, interrupt, names
 
 from edge_lstm import Classifier, DataError, OutputError, RunOptions, Summary, score_files
 from edge_lstm.scoring.output import FileOutput
-from tests.device.test_score import Killed, interrupt, names
 
 ROWS = 400
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_score import names
 
 from edge_lstm import Classifier, EdgeLSTMError, ProviderError, RunOptions, score_files
-from tests.device.test_score import names
 
 
 @pytest.fixture(autouse=True)
