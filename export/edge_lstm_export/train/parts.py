@@ -164,13 +164,13 @@ class Parts:
         (of_rows, of_pool), (rows, pool) = self.targets(fold), self._rows_of(fold)
         labelled = replace(self.rows.subset(rows), targets=of_rows[rows])
         learnt = labelled.joined(replace(self.pool.subset(pool), targets=of_pool[pool]))
-        return self._with_copies(learnt, rows) if self.plan.sparse.fit.startswith("low-rank") else learnt
+        copied = self.plan.misspelt and self.plan.sparse.fit.startswith("low-rank")
+        return self._with_copies(learnt, rows) if copied else learnt
 
     def _with_copies(self, learnt: Examples, rows: Ints) -> Examples:
         """Add misspelt copies of the rows, which are the first of the examples."""
         texts = misspell([self.split.texts[i] for i in rows], self.plan.misspelt, self.plan.seed)
-        copies = Examples.from_texts(self.tokenizer, texts, learnt.targets[: len(rows)])
-        return learnt.joined(copies) if self.plan.misspelt else learnt
+        return learnt.joined(Examples.from_texts(self.tokenizer, texts, learnt.targets[: len(rows)]))
 
     def fit_sparse(self, fold: int | None = None, more: Examples | None = None) -> SparseWeights | None:
         """Fit the n-gram part. more: texts beside the rows. Copies change exact columns of subwords alone."""
