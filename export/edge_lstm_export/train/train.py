@@ -90,6 +90,7 @@ def fit(
     callbacks.started(network, parts.tokenizer, len(parts.rows) + len(parts.pool))
     validation = parts.examples(parts.validation) if len(parts.validation) else None
     loop = fit_network(network, parts.learnt(), parts.final_loop, plan.seed, validation, callbacks, resume)
+    network.leave_room(parts.tokenizer.length)
     say("fitting n-grams and calibrating")
     if several:
         round_to_int8(network)
