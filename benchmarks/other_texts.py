@@ -1,5 +1,5 @@
 """What a sentiment model says of texts that it was not made from: pairs of a text and its opposite, sentences
-on other things, and texts without a sentiment.
+of several kinds and on other things, and texts without a sentiment.
 
     python -m benchmarks.other_texts [MODEL …] [--data FOLDER]
 
@@ -24,6 +24,7 @@ from edge_lstm import Classifier
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PAIRS = {"edited": EXAMPLES / "edited_reviews.csv", "negated": EXAMPLES / "negations.csv"}
+KINDS = EXAMPLES / "sentences.csv"  # kind, label, text
 # Sentences with a sentiment, and texts without one: folder → what they are called.
 SENTENCES = {"sst2": "SST-2", "uci_yelp": "Yelp", "uci_amazon": "Amazon"}
 NEITHER, NEITHER_TEXTS = {"trec6": "questions", "zh_waimai10k": "Chinese"}, 500
@@ -57,7 +58,7 @@ def judge(classifier: Classifier, path: Path) -> PairScores:
 
 def accuracies(classifier: Classifier, data: Path) -> dict[str, float]:
     """Return set → share of right answers, 0 to 1; of pairs, those of which both are right."""
-    files = {"own reviews": EXAMPLES / "reviews.csv"}
+    files = {"own reviews": EXAMPLES / "reviews.csv", "own sentences": KINDS}
     files |= {name: data / folder / "test.csv" for folder, name in SENTENCES.items()}
     shares = {}
     for name, path in files.items():
@@ -66,6 +67,18 @@ def accuracies(classifier: Classifier, data: Path) -> dict[str, float]:
             answers = np.array(classifier.labels)[classifier.probabilities(texts).argmax(axis=1)]
             shares[name] = float((answers == np.array(labels)).mean())
     return {**shares, **{name: judge(classifier, path).both for name, path in PAIRS.items()}}
+
+
+def of_kinds(classifier: Classifier) -> dict[str, tuple[int, int]]:
+    """Return kind of sentence → (right answers, sentences)."""
+    with KINDS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    answers = classifier.predict([row["text"] for row in rows])
+    kinds: dict[str, tuple[int, int]] = {}
+    for row, answer in zip(rows, answers):
+        right, texts = kinds.get(row["kind"], (0, 0))
+        kinds[row["kind"]] = right + (answer.label == row["label"]), texts + 1
+    return kinds
 
 
 def certainties(classifier: Classifier, data: Path) -> dict[str, float]:
@@ -102,6 +115,8 @@ def main() -> None:
             s = judge(classifier, path)
             shares = f"{s.original:9.1%}{s.edited:8.1%}{s.both:12.1%}{s.order:10.1%}"
             print(f"{classifier.model.path.name:24.24s}  {name:8s}{s.pairs:6d} {shares}")
+        for name, (right, texts) in of_kinds(classifier).items():
+            print(f"  {name:12s} {right:3d} of {texts} right")
         if asked.data:
             for name, share in accuracies(classifier, asked.data).items():
                 print(f"  {name:12s} {share:6.1%} right")

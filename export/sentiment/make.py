@@ -26,13 +26,15 @@ from edge_lstm_export.train.run import Keeper
 from edge_lstm_export.train.train import fit, quiet_thread
 from labels import KEPT, SEED, VALIDATION, load_labels, read_imdb
 from negation import negated_clauses
+from sentences import labelled_sentences
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout. kb: the largest
     int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words. bias: added to the logit
-    of pos, since sentences from elsewhere are taken for positive too often (README.md)."""
+    of pos, since sentences from elsewhere are taken for positive too often (README.md). sentences: whether it
+    learns from them too."""
 
     kb: int
     words: int
@@ -40,11 +42,12 @@ class Recipe:
     dropout: float
     epochs: int = 8
     bias: float = 0.0
+    sentences: bool = False
 
 
 RECIPES: Mapping[str, Recipe] = {
     "tiny": Recipe(106, 2000, 46, 0.05),
-    "base": Recipe(970, 16_000, 94, 0.1, bias=-0.1),
+    "base": Recipe(970, 16_000, 94, 0.1, bias=0.0, sentences=True),
 }
 
 
@@ -86,7 +89,10 @@ def main() -> None:
     texts = read_imdb()
     unlabelled, of_spans = load_labels(KEPT, texts)
     negated, turned = negated_clauses(texts.spans, of_spans)
-    more, soft = [*texts.unlabelled, *texts.spans, *negated], np.concatenate([unlabelled, of_spans, turned])
+    more, soft = [*texts.unlabelled, *texts.spans, *negated], [unlabelled, of_spans, turned]
+    for said in labelled_sentences() if RECIPES[arguments.recipe].sentences else ():
+        more += said
+        soft.append(np.array([[1 - share, share] for share in said.values()], np.float32))
     plan = plan_of(arguments.recipe, texts.dataset)
     partial = output.with_name(f"{output.name}.partial")
     callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
@@ -94,7 +100,12 @@ def main() -> None:
     resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None
     with quiet_thread():
         result = fit(
-            texts.dataset, plan, unlabelled=more, soft_labels=soft, callbacks=keeper.callbacks, resume=resume
+            texts.dataset,
+            plan,
+            unlabelled=more,
+            soft_labels=np.concatenate(soft),
+            callbacks=keeper.callbacks,
+            resume=resume,
         )
         checkpoint = result.checkpoint
         if bias := RECIPES[arguments.recipe].bias:

@@ -18,6 +18,7 @@ import labels
 import make
 from edge_lstm_export.train.checkpoint import load_checkpoint
 from negation import negated_clauses
+from sentences import labelled_sentences
 from spans import NEGATIONS, random_spans, sentences, spans_around
 
 from edge_lstm.errors import DataError
@@ -72,6 +73,38 @@ def archive(path: Path) -> None:
     path.write_bytes(tar_bytes(files))
 
 
+TREES = "(4 (2 The) (4 (2 plot) (4 (3 (2 is) (2 n't)) (4 fine))))\n(1 (2 -LRB-) (1 Dull))\n\n"
+COMMENTS = (
+    'text,labels\n"Thanks, [NAME]!",gratitude|joy\nUgh.,anger\nHm,anger|joy\nWow,surprise\nIt is,neutral\n'
+)
+
+
+def sentence_files(data: Path) -> None:
+    """The labelled sentences that the recipes read from the folder of the archive."""
+    (data / "trees").mkdir()
+    (data / "sets" / "goemotions").mkdir(parents=True)
+    (data / "trees" / "train.txt").write_text(TREES + "(0 (2 Left) (0 out))\n", "utf-8")
+    (data / "trees" / "dev.txt").write_text("(0 (2 Left) (0 out))\n", "utf-8")
+    (data / "sets" / "goemotions" / "train.csv").write_text(COMMENTS, "utf-8")
+
+
+def test_labelled_sentences_are_read_as_people_write_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence_files(tmp_path)
+    monkeypatch.setenv("EDGE_LSTM_DATA", str(tmp_path))
+    phrases, comments = labelled_sentences()
+    graded = {
+        "The plot isn't fine": 0.98,
+        "plot isn't fine": 0.98,
+        "isn't fine": 0.98,
+        "isn't": 0.9,
+        "fine": 0.98,
+    }
+    assert phrases == {**graded, "(Dull": 0.1, "Dull": 0.1}
+    assert comments == {"Thanks, !": 0.9, "Ugh.": pytest.approx(0.1), "It is": 0.5}
+
+
 def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,7 +117,8 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
         kept[name] = np.where(fine, 60_000, 5_000).astype(np.uint16)
     save_file(kept, tmp_path / "labels.safetensors", {"edge_lstm_soft_labels": texts.digest})
     monkeypatch.setattr(make, "KEPT", tmp_path / "labels.safetensors")
-    monkeypatch.setitem(make.RECIPES, "tiny", make.Recipe(100, 400, 14, 0.05, 2))
+    monkeypatch.setitem(make.RECIPES, "tiny", make.Recipe(100, 400, 14, 0.05, 2, sentences=True))
+    sentence_files(tmp_path)
 
     def made(name: str) -> bytes:
         monkeypatch.setattr(sys, "argv", ["make.py", "tiny", "-o", str(tmp_path / name)])
