@@ -345,7 +345,7 @@ EXPORTS = [
     *(export_of(f"--abstain {share}", tiny, "--abstain", share, says="--abstain")
       for share in ("0", "1", "nan")),
     export_of("data that is not there", tiny, *INT8, "--data", "none.csv", says="none.csv"),
-    export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv", says="model lacks"),
+    export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv", says="texts lack"),
     export_of("data without labels", both(tiny, put("d.csv", "text\na\n")), "--data", "d.csv", says="d."),
     export_of("onto its checkpoint", tiny, output="c.safetensors", says="one of the inputs"),
     export_of("onto its data", both(tiny, table), "--data", "d.csv", output="d.csv", says="the inputs"),

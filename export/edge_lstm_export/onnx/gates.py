@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +15,10 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
 from edge_lstm.text import OOV_ID, START_ID, Tokenizer, to_matrix
-
-if TYPE_CHECKING:  # takes a while to import: quantizing a file needs no PyTorch
-    from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.examples import Examples
+from edge_lstm_export.train.logits import probabilities
+from edge_lstm_export.train.loop import predict_logits
+from edge_lstm_export.train.network import Network
 
 PARITY_TOLERANCE = 1e-5
 # Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large logits:
@@ -95,19 +95,10 @@ def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     return worst
 
 
-def network_probabilities(network: Network, rows: Rows, *, batch_size: int = 64) -> Probabilities:
-    """PyTorch's probabilities for token ids: float32 [n, labels]."""
-    import torch
-
-    network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
-            lengths = torch.tensor([len(row) for row in batch])
-            ids = torch.from_numpy(to_matrix(batch, int(lengths.max()))).long()
-            parts.append(network.probabilities(network(ids, lengths)).numpy())
-    return np.concatenate(parts)
+def network_probabilities(network: Network, rows: Rows) -> Probabilities:
+    """PyTorch's probabilities for token ids: [n, labels], of the weights' type."""
+    examples = Examples.from_rows(rows, np.zeros((len(rows), network.config.labels), np.float32))
+    return probabilities(predict_logits(network, examples), several=network.config.several)
 
 
 def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:

@@ -263,11 +263,11 @@ class _Run:
 def predict_logits(
     network: Network, examples: Examples, *, on_batch: Callable[[], None] = lambda: None
 ) -> Tensor:
-    """Logits: float32 [n, 1 or L], in the examples' order. Leaves the network in evaluation mode.
-    ``on_batch`` is called after each batch.
+    """Logits: [n, 1 or L], in the examples' order and of the weights' type. Leaves the network in evaluation
+    mode. ``on_batch`` is called after each batch.
     """
     network.eval()
-    logits = torch.empty(len(examples), network.config.logits)
+    logits = torch.empty(len(examples), network.config.logits, dtype=network.head.weight.dtype)
     with torch.no_grad():
         for rows in evaluation_batches(examples, EVALUATION_BATCH):
             logits[torch.from_numpy(rows)] = network(*examples.padded(rows))

@@ -21,14 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm_export.train.logits import log_probabilities
 from edge_lstm_export.train.options import NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
 class Network(nn.Module):
-    """The classifier. ``forward`` gives logits; :meth:`probabilities` what the model file gives."""
+    """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's answers."""
 
     def __init__(self, config: NetworkConfig, *, blank: bool = False) -> None:
         """blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken."""
@@ -104,10 +103,6 @@ class Network(nn.Module):
         at = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
         last = output.gather(1, at).squeeze(1)  # B, H
         return (_reverse(output, lengths) if direction == 1 else output), last
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """logits [B, 1 or L] → [B, L], rows sum to 1 unless a text may have several labels."""
-        return torch.sigmoid(logits) if self.config.several else log_probabilities(logits).exp()
 
     def parameter_counts(self) -> dict[str, int]:
         """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of them."""

@@ -23,7 +23,7 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.onnx.weights import round_to_int8
 from edge_lstm_export.train import calibrate
-from edge_lstm_export.train.calibrate import Calibration, PartLogits, Scores, Stack
+from edge_lstm_export.train.calibrate import Calibration, PartLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats, Split
 from edge_lstm_export.train.history import best_of
@@ -49,8 +49,8 @@ class Result:
 
     checkpoint: Checkpoint
     loop: LoopResult
-    validation: Scores | SetScores | None
-    test: Scores | SetScores | None
+    validation: SetScores | None
+    test: SetScores | None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -151,7 +151,7 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
     return Calibration(stack, temperature, measured, curve, thresholds)
 
 
-def _teacher_remarks(parts: Parts, scores: Scores | SetScores | None) -> Iterator[str]:
+def _teacher_remarks(parts: Parts, scores: SetScores | None) -> Iterator[str]:
     """Yield which teachers do not teach, and what to do where they know more than the network learnt."""
     if (teachers := parts.predictions) is None:
         return
@@ -160,7 +160,7 @@ def _teacher_remarks(parts: Parts, scores: Scores | SetScores | None) -> Iterato
         yield f"teacher {name} not used: cross-validated accuracy {rates}"
     if scores is None or (parts.pool_fold < 0).any():
         return
-    reached = scores.subset_accuracy if isinstance(scores, SetScores) else scores.accuracy
+    reached = scores.subset_accuracy
     if teachers.accuracy - reached >= LOST_BY_NETWORK:
         rates = f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
         yield f"{rates}: give texts without labels (--unlabelled), from which it learns what they know"
@@ -171,7 +171,7 @@ def _provenance(
     network: Network,
     loop: LoopResult,
     calibration: Calibration,
-    test: Scores | SetScores | None,
+    test: SetScores | None,
 ) -> dict[str, Any]:
     """How the network came about: plain values for the checkpoint and the model file. No clock is read."""
     dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
