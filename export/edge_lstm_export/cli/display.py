@@ -130,7 +130,7 @@ class Display:
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
     """Print how good the network is and where it is; verbose: and what else was measured and written."""
-    judged = "cross-validated" if result.cross_validated else "validation"
+    judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
     lines = [score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s]
     print(wrapped(f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"))
     if not verbose:

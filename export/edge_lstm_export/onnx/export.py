@@ -22,7 +22,7 @@ from edge_lstm.text import Tokenizer, texts_digest
 from edge_lstm_export.onnx import gates, graph
 from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT, weights_from_network
 from edge_lstm_export.train.checkpoint import Checkpoint
-from edge_lstm_export.train.data import make_split
+from edge_lstm_export.train.data import Bools, Floats, make_split
 
 EXAMPLES = "examples"  # of a checkpoint's training: a few texts, which become golden rows
 MOST_EXAMPLES, LONGEST_EXAMPLE = 8, 500  # texts; characters of one
@@ -149,7 +149,7 @@ class _Draft:
         return modelfile.parse_model(data, Path("(model being exported)"))
 
 
-def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> gates.Bools | None:
+def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> Bools | None:
     """Return which labels each text has, bool [n, labels]. DataError where they have several and the model
     gives one, the other way round, or have labels that it does not know."""
     if labelled is None:
@@ -164,10 +164,10 @@ def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> gates.Bools | N
 def _curve(
     checkpoint: Checkpoint,
     labelled: Labelled | None,
-    truth: gates.Bools | None,
+    truth: Bools | None,
     abstain: float | None,
     texts: Sequence[Sequence[int]],
-    answers: gates.Probabilities,
+    answers: Floats,
 ) -> RiskCoverage | None:
     """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to texts, as
     ids; without labelled texts the checkpoint's. Texts with several labels have none.

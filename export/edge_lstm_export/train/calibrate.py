@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
@@ -19,11 +18,10 @@ from torch import Tensor
 from edge_lstm import metrics
 from edge_lstm.answering import RiskCoverage, reach
 from edge_lstm.metrics import SetScores
-from edge_lstm_export.train.data import Bools, Floats
+from edge_lstm_export.train.data import Bools, Doubles, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
 from edge_lstm_export.train.options import UNTUNED
 
-Doubles = npt.NDArray[np.float64]
 # The LSTM's expected weight beside the n-grams, before a validation text was seen: from rows alone, and with
 # texts that teachers labelled; from few of them, less. How far weights are trusted to lie there, in nats.
 ROWS_ALONE, LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.1, 0.2, 2000, 20.0

@@ -107,15 +107,11 @@ def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int)
     rng = np.random.default_rng([seed, epoch])
     order, chunk = rng.permutation(len(examples)), batch_size * _BATCHES_PER_CHUNK
     starts = range(0, len(order), chunk)
-    batches = [b for i in starts for b in _sorted_batches(examples, order[i : i + chunk], batch_size)]
+    batches = [b for i in starts for b in sorted_batches(examples, order[i : i + chunk], batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def evaluation_batches(examples: Examples, batch_size: int) -> list[Ints]:
-    """Return every example once, shortest first."""
-    return _sorted_batches(examples, np.arange(len(examples)), batch_size)
-
-
-def _sorted_batches(examples: Examples, rows: Ints, batch_size: int) -> list[Ints]:
+def sorted_batches(examples: Examples, rows: Ints, batch_size: int) -> list[Ints]:
+    """Return every row once, those of the shortest texts first."""
     by_length = rows[np.argsort(examples.lengths[rows], kind="stable")]
     return [by_length[i : i + batch_size] for i in range(0, len(rows), batch_size)]

@@ -12,7 +12,8 @@ by the head beside what the LSTM gives.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,17 @@ class NGramVectors(nn.Module):
 def lstm_name(direction: int) -> str:
     """The name of one LSTM among the weights: 0 = forward."""
     return "backwards" if direction else "forwards"  # nn.ModuleDict has a method named forward
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch use so many threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def multiplies_bfloat16() -> bool:

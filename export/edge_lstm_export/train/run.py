@@ -1,6 +1,6 @@
 """A training with its files: read the sources, plan, train, write the checkpoint and its history.
 
-``edge-lstm train`` and :func:`edge_lstm_export.train` are both this module.
+``edge-lstm train`` and :func:`edge_lstm_export.train_files` are both this module.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from edge_lstm_export.train.data import Dataset, Floats, Split
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.network import Network, threads
 from edge_lstm_export.train.parts import Parts, put_together
 from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
 from edge_lstm_export.train.pretrained import english
@@ -43,20 +43,15 @@ LOST_BY_NETWORK = 0.03  # of the teachers' accuracy: then texts without labels a
 
 @dataclass(frozen=True)
 class Result:
-    """A checkpoint and how good it is. validation: of texts that no part had learnt from, cross_validated:
-    the rows themselves, by networks of the other folds; test: None where there is none. remarks: what a
-    person should know, a line each."""
+    """A checkpoint and how good it is. validation: of texts that no part had learnt from, a part that was
+    held out or the rows themselves, by networks of the other folds; test: None where there is none. remarks:
+    what a person should know, a line each."""
 
     checkpoint: Checkpoint
     loop: LoopResult
     validation: SetScores | None
     test: SetScores | None
     remarks: tuple[str, ...] = ()
-
-    @property
-    def cross_validated(self) -> bool:
-        """Whether ``validation`` is of the training texts."""
-        return bool(self.checkpoint.training["cross_validated"])
 
 
 def fit(
@@ -167,11 +162,7 @@ def _teacher_remarks(parts: Parts, scores: SetScores | None) -> Iterator[str]:
 
 
 def _provenance(
-    parts: Parts,
-    network: Network,
-    loop: LoopResult,
-    calibration: Calibration,
-    test: SetScores | None,
+    parts: Parts, network: Network, loop: LoopResult, calibration: Calibration, test: SetScores | None
 ) -> dict[str, Any]:
     """How the network came about: plain values for the checkpoint and the model file. No clock is read."""
     dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
@@ -229,14 +220,9 @@ def quiet_thread() -> Iterator[None]:
     warnings of linear models that are ended where more steps label no better."""
     from sklearn.exceptions import ConvergenceWarning
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with threads(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def with_kind(asked: Asked) -> Asked:
