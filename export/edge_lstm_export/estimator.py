@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from edge_lstm.answering import reach
-from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.logits import probabilities
-from edge_lstm_export.train.loop import SILENT, Callbacks, predict_logits
+from edge_lstm.atomic import write_atomically
+from edge_lstm_export.train.checkpoint import save_checkpoint
+from edge_lstm_export.train.loop import SILENT, Callbacks, predict_probabilities
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.memory import dataset_from
 from edge_lstm_export.train.train import fit, quiet_thread, with_kind, with_knowledge
@@ -90,12 +90,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """X: texts → float32 [n, L], probabilities of ``classes_``; rows sum to 1 unless a text may have
         several labels."""
         check_is_fitted(self)
-        checkpoint, texts = self.result_.checkpoint, [str(text) for text in X]
-        nothing = np.zeros((len(texts), len(checkpoint.labels)), np.float32)
-        examples = Examples.from_texts(checkpoint.tokenizer, texts, nothing)
+        checkpoint = self.result_.checkpoint
+        rows = [checkpoint.tokenizer.encode_text(str(text)).ids for text in X]
         with quiet_thread():
-            logits = predict_logits(checkpoint.network, examples)
-        return probabilities(logits, several=self.several_)
+            return predict_probabilities(checkpoint.network, rows)
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """X: texts → the label of each, of the type that was learnt; where a text may have several labels a
@@ -121,7 +119,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Path:
         """Write one ONNX model file, through every gate. quantize: None for fp32. length: ids of a text that
         it reads; None: the plan's. Raises CheckError where a gate fails, DataError, OutputError."""
-        from edge_lstm.atomic import write_atomically
         from edge_lstm_export.onnx.export import export
 
         check_is_fitted(self)
@@ -131,8 +128,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def save(self, path: str | Path) -> Path:
         """Write the checkpoint, from which ``edge-lstm export`` makes a model file. Raises OutputError."""
-        from edge_lstm_export.train.checkpoint import save_checkpoint
-
         check_is_fitted(self)
         save_checkpoint(self.result_.checkpoint, Path(path))
         return Path(path)

@@ -24,6 +24,7 @@ from edge_lstm_export.train.plan import Facts, make_plan
 from hostile import Case, check, member, tar_bytes
 from safetensors.torch import load_file, save, save_file
 
+from edge_lstm.modelfile import embedded_model
 from edge_lstm.text import Tokenizer
 
 Prepare = Callable[[Path], object]
@@ -198,7 +199,7 @@ OPTIONS = [
         ("is not JSON", put("p.json", "{"), "is not a plan in JSON"),
         ("is not UTF-8", put("p.json", b"\xff\xfe{"), "is not a plan in JSON"),
         ("is nested deep", put("p.json", "[" * 100_000), "is not a plan in JSON"),
-        ("is a list", put("p.json", "[1]"), "is not a plan in JSON"),
+        ("is a list", put("p.json", "[1]"), "format 1"),
         ("is of another format", put("p.json", NO_PLAN), "format 1"),
     ]),
 ]
@@ -291,6 +292,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "says its header is 1 GiB": (changed_bytes(lambda b: struct.pack("<Q", 1 << 30) + b[8:]), NONE),
     "has a header nested deep": (put("c.safetensors", struct.pack("<Q", 10**5) + b"[" * 10**5), NONE),
     "is a pickle": (put("c.safetensors", pickle.dumps(Bomb())), NONE),
+    "is a model file": (lambda f: (f / "c.safetensors").write_bytes(embedded_model()), "file already"),
     "is of another project": (lambda f: save_file({"a": torch.ones(2)}, f / "c.safetensors"), "of another"),
     "is cut in the header": (changed_bytes(lambda b: b[:100]), NONE),
     "is cut in the weights": (changed_bytes(lambda b: b[:-50]), NONE),
@@ -345,7 +347,7 @@ EXPORTS = [
     *(export_of(f"--abstain {share}", tiny, "--abstain", share, says="--abstain")
       for share in ("0", "1", "nan")),
     export_of("data that is not there", tiny, *INT8, "--data", "none.csv", says="none.csv"),
-    export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv", says="model lacks"),
+    export_of("data of other labels", both(tiny, OTHERS), *INT8, "--data", "d.csv", says="texts lack"),
     export_of("data without labels", both(tiny, put("d.csv", "text\na\n")), "--data", "d.csv", says="d."),
     export_of("onto its checkpoint", tiny, output="c.safetensors", says="one of the inputs"),
     export_of("onto its data", both(tiny, table), "--data", "d.csv", output="d.csv", says="the inputs"),

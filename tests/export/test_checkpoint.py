@@ -22,7 +22,6 @@ from edge_lstm_export.train.run import Job, run_job
 from made import make_checkpoint
 
 from edge_lstm.errors import DataError
-from edge_lstm.modelfile import embedded_model
 
 OPTIONS = ("--preset", "tiny", "--epochs", "2")
 
@@ -93,9 +92,3 @@ def test_a_change_of_any_byte_is_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:offset] + bytes([other]) + whole[offset + 1 :])
         with pytest.raises(DataError):
             load_checkpoint(path)
-
-
-def test_a_model_file_is_no_checkpoint_and_is_called_by_its_name(tmp_path: Path) -> None:
-    done = command("export", embedded_model(), "-o", tmp_path / "m.onnx")
-    assert "is a model file already" in done.error
-    assert not (tmp_path / "m.onnx").exists()

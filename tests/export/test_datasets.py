@@ -13,7 +13,6 @@ from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from made import several_rows, write_csv
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import split_words
@@ -76,9 +75,6 @@ def test_test_texts_may_come_from_a_file(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=said):
             read(train, test=write(test, wrong))
-    several = write_csv(tmp_path / "a.csv", several_rows(40))
-    with pytest.raises(DataError, match="boredom"):
-        read(several, label_separator="|", test=write(tmp_path / "t.csv", "text,label\nx,joy|boredom\n"))
 
 
 def test_a_file_without_a_test_split_holds_some_out(tmp_path: Path) -> None:

@@ -40,11 +40,13 @@ SHAPES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_architecture_keeps_its_promises(shape: dict[str, Any]) -> None:
     checkpoint = make_checkpoint(**shape)
-    exported = export(checkpoint, quantize="int8")
+    exported = export(checkpoint, quantize="int8", length=20)
     assert exported.parity <= (gates.NGRAM_PARITY_TOLERANCE if "ngrams" in shape else 1e-5)
     assert exported.batch_comparisons > 400
     assert exported.comparison is not None and exported.comparison.max_difference < 0.1
     file = opened(exported.data)
+    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 20]}]
+    assert file.onnx.opsets[""] == 17 and file.onnx.ir_version <= 10
     graph = onnx.load_model_from_string(exported.data).graph
     assert [node.op_type for node in graph.node if "LSTM" in node.op_type] == ["DynamicQuantizeLSTM"]
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
@@ -99,8 +101,8 @@ def test_a_file_may_be_as_far_from_the_network_as_float32_is(
     # A hundred times the own error: small networks have hardly any.
     for name, value in (("PARITY_TOLERANCE", 0), ("NGRAM_PARITY_TOLERANCE", 0), ("TIMES_OWN_ERROR", 100)):
         monkeypatch.setattr(gates, name, value)
-    ours = gates.network_probabilities(network, rows)
-    exact = gates.network_probabilities(copy.deepcopy(network).double(), rows)
+    ours = gates.predict_probabilities(network, rows)
+    exact = gates.predict_probabilities(copy.deepcopy(network).double(), rows)
     assert exact.dtype == np.float64
     assert 0 < gates.check_parity(network, classifier, rows) <= 100 * np.abs(ours - exact).max() < 1e-3
     with torch.no_grad():
@@ -148,11 +150,3 @@ def test_accuracy_is_a_gate_and_the_command_says_what_it_measured(tmp_path: Path
     assert 0 <= shown["parity"] <= gates.PARITY_TOLERANCE
     assert [shown["comparison"]["accuracy"][name] for name in ("before", "after")] == [1, 0]
     assert command("export", source, "-o", output).returncode == 0
-
-
-def test_another_length() -> None:
-    file = opened(export(make_checkpoint(), length=20).data)
-    assert file.onnx.opsets[""] == 17 and file.onnx.ir_version <= 10
-    assert describe(file)["inputs"] == [{"name": "input_ids", "dtype": "int32", "shape": ["batch", 20]}]
-    texts = ["word1 word2", "word3 " * 30, ""]
-    assert np.isfinite(Classifier.from_model(file).probabilities(texts)).all()

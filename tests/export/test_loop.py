@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from edge_lstm_export.train.calibrate import PartLogits, balance_offset, expected_stack, fit_stack, score
-from edge_lstm_export.train.examples import Examples, evaluation_batches, shuffled_batches
+from edge_lstm_export.train.examples import Examples, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import (
     count_correct,
@@ -69,7 +69,8 @@ many_lengths = st.lists(st.integers(1, 50), min_size=1, max_size=300)
 @given(many_lengths, st.integers(1, 16), st.integers(0, 3), st.integers(0, 3))
 def test_batches_hold_every_example_once(lengths: list[int], size: int, seed: int, epoch: int) -> None:
     data = of_lengths(lengths)
-    for batches in (shuffled_batches(data, size, seed, epoch), list(evaluation_batches(data, size))):
+    every = np.arange(len(data))
+    for batches in (shuffled_batches(data, size, seed, epoch), sorted_batches(data, every, size)):
         assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
         assert max(map(len, batches)) <= size
 

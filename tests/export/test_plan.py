@@ -187,12 +187,15 @@ def changed(**values: Any) -> Values:
         ({"teachers": ["oracle"]}, "an unknown teacher 'oracle'"),
         ({"augmentation": 3, "teachers": []}, "augmented texts need a teacher"),
         ({"word_table": "encoder"}, "set word_table to none"),
-        ({"preset": "best"}, "no preset 'best'"),
+        ({"preset": "best"}, "no preset 'best'; choose one of tiny, small, medium, base, seed$"),
         ({"loop__epochs": 1.5}, r"\[loop\]: epochs must be a whole number, not 1.5"),
         ({"loop__learning_rate": float("nan")}, "learning_rate must be a number"),
         ({"loop__learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"loop__bfloat16": 1}, "bfloat16 must be true or false, not 1"),
         ({"network__hidden": 10**9}, "hidden must be from 1 to 4,096"),
+        ({"network__hidden": 0}, "hidden must be from 1 to 4,096, not 0"),
+        ({"network__dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
+        ({"network__ngram_dim": 0}, "ngram_dim must be 1 or more where there are n-grams"),
         ({"network__pooling": "sum"}, "pooling must be one of last, mean"),
         ({"network__ngram_dim": 7}, "sparse fit svm needs ngram_dim = 1, one per logit"),
         ({"sparse__fit": "residual"}, "residual needs n-grams, and a validation without folds"),
@@ -214,10 +217,8 @@ def test_a_plan_that_means_nothing_is_refused_in_one_line(values: Values, said: 
 @pytest.mark.parametrize(
     ("facts", "asked", "said"),
     [
-        ({}, {"preset": "best"}, "choose one of tiny, small, medium, base, seed$"),
         ({}, {"preset": "seed", "teacher": "sentiment"}, "leave out --teacher and --unlabelled"),
         ({"unlabelled": 9}, {"preset": "seed"}, "leave out --teacher and --unlabelled"),
-        ({}, {"validation": 1.0}, "validation"),
     ],
     ids=str,
 )

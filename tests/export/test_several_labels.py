@@ -116,9 +116,6 @@ def test_weights_lie_where_int8_has_values(trained_several: Trained) -> None:
     assert not torch.equal(network.embedding.weight, before)  # of one that was not trained so
 
 
-# --- What was refused with several labels -------------------------------------------------------------------
-
-
 def test_teachers_and_a_log_are_for_several_labels_too(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "rows.csv", several_rows(120))
     log = write_csv(tmp_path / "log.csv", several_rows(30, seed=5), ("text",))

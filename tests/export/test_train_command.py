@@ -67,20 +67,6 @@ def test_the_checkpoint_tells_how_it_was_made(trained: Trained) -> None:
     assert shown["plan"]["teachers"] == ["linear"] and shown["training"] == training
 
 
-def test_several_files_are_one_source_with_all_of_their_labels(tmp_path: Path) -> None:
-    one = write_csv(tmp_path / "a.csv", rows(40))
-    other = write_csv(tmp_path / "b.csv", rows(20, ("shop", "zoo"), seed=1))
-    both, whole = tmp_path / "both.safetensors", tmp_path / "whole.safetensors"
-    assert train(one, other, "-o", both, *QUICK).returncode == 0
-    assert load_checkpoint(both).labels == ("sea", "shop", "zoo")
-    joined = write_csv(tmp_path / "whole.csv", [*rows(40), *rows(20, ("shop", "zoo"), seed=1)])
-    assert train(joined, "-o", whole, *QUICK).returncode == 0
-    assert load_checkpoint(both).training["data"]["name"] == "a.csv + b.csv"
-    assert load_checkpoint(both).training["validation"] == load_checkpoint(whole).training["validation"]
-    refused = train(one, "imdb", "-o", tmp_path / "m.safetensors", *QUICK)
-    assert "imdb has its own splits" in refused.error
-
-
 def test_a_test_file_is_measured_and_gives_no_word(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "d.csv", rows(60))
     test = write_csv(tmp_path / "t.csv", [("a wave neverseen neverseen", "sea"), ("a till", "shop")])
@@ -92,11 +78,14 @@ def test_a_test_file_is_measured_and_gives_no_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("labels", [["1", "2.5", "10"], [f"label{i:02}" for i in range(17)]], ids=len)
-def test_three_labels_and_seventeen_and_json(tmp_path: Path, labels: list[str]) -> None:
-    source = write_csv(tmp_path / "news.csv", rows(85, labels))
-    result = train(source, "-o", tmp_path / "m.safetensors", "--json", *QUICK)
+def test_three_labels_and_seventeen_of_two_files_and_json(tmp_path: Path, labels: list[str]) -> None:
+    table = sorted(rows(85, labels), key=lambda row: labels.index(row[1]))
+    one, other = write_csv(tmp_path / "a.csv", table[:40]), write_csv(tmp_path / "b.csv", table[40:])
+    result = train(one, other, "-o", tmp_path / "m.safetensors", "--json", *QUICK)
     assert result.returncode == 0, result.stderr
     training = json.loads(result.stdout)
+    assert training["data"]["name"] == "a.csv + b.csv"
+    assert list(training["data"]["train_texts"]) == labels
     assert list(training["validation"]["labels"]) == labels
     config = load_checkpoint(tmp_path / "m.safetensors").network.config
     assert (config.logits, config.ngram_dim) == (len(labels), min(len(labels), 16))

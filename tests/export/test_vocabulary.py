@@ -12,28 +12,21 @@ from edge_lstm_export.train.options import TextOptions
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
 from edge_lstm_export.train.pretrained import english
 from edge_lstm_export.train.train import fit, with_knowledge
-from edge_lstm_export.train.vocabulary import (
-    build_vocabulary,
-    count_words,
-    informative_marks,
-    most_frequent,
-    words_and_subwords,
-)
+from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks, words_and_subwords
 from hypothesis import given
 from hypothesis import strategies as st
 from made import Rows, dataset, words_of
 
 from edge_lstm.errors import DataError
-from edge_lstm.text import Tokenizer
 
 TEXTS = ["the film", "The end", "a film, the", "b"]
+KERAS = TextOptions("keras", 30)
 
 
 def test_keras_ranks_words_by_frequency_then_alphabet() -> None:
-    assert most_frequent(count_words(TEXTS), 5000) == ("the", "film", "a", "b", "end")
-    assert most_frequent(count_words(TEXTS), 7) == ("the", "film", "a")
-    assert Tokenizer(most_frequent(count_words(TEXTS), 7)).num_ids == 7
-    found = build_vocabulary(TEXTS, ["unread"], TextOptions("keras", 30), 5000)
+    few = build_vocabulary(TEXTS, (), KERAS, 7)
+    assert (few.words, few.num_ids) == (("the", "film", "a"), 7)
+    found = build_vocabulary(TEXTS, ["unread"], KERAS, 5000)
     assert (found.words, found.pieces, found.length) == (("the", "film", "a", "b", "end"), None, 30)
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # a message needs no torch, and a training no ONNX Runtime
     from edge_lstm.modelfile import ModelFile
     from edge_lstm.text import Tokenizer
     from edge_lstm_export.onnx.export import Exported
-    from edge_lstm_export.train.calibrate import Scores
     from edge_lstm_export.train.history import EpochRecord
     from edge_lstm_export.train.loop import Callbacks
     from edge_lstm_export.train.network import Network
@@ -131,7 +130,7 @@ class Display:
 
 def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> None:
     """Print how good the network is and where it is; verbose: and what else was measured and written."""
-    judged = "cross-validated" if result.cross_validated else "validation"
+    judged = "cross-validated" if result.checkpoint.training["cross_validated"] else "validation"
     lines = [score_line(name, s) for name, s in (("test", result.test), (judged, result.validation)) if s]
     print(wrapped(f"{job.output}: {lines[0] if lines else 'accuracy unknown, too few texts to measure it'}"))
     if not verbose:
@@ -142,13 +141,15 @@ def print_report(job: Job, result: Result, seconds: float, *, verbose: bool) -> 
     print(f"time: {duration(seconds)}")
 
 
-def score_line(name: str, scores: Scores | SetScores) -> str:
+def score_line(name: str, scores: SetScores) -> str:
     """Return the accuracy with its interval; of several labels per text F1."""
-    if isinstance(scores, SetScores):
+    from edge_lstm_export.train.calibrate import Scores
+
+    if not isinstance(scores, Scores):
         f1 = f"micro F1 {scores.micro_f1:.2%}, macro F1 {scores.macro_f1:.2%}"
         return f"{name} {f1} ({scores.texts:,} texts)"
     span = f"{scores.interval.low * 100:.2f} to {scores.interval.high * 100:.2f}"
-    return f"{name} accuracy {scores.accuracy:.2%} (95 %: {span}, {scores.texts:,} texts)"
+    return f"{name} accuracy {scores.subset_accuracy:.2%} (95 %: {span}, {scores.texts:,} texts)"
 
 
 def print_exported(file: ModelFile, exported: Exported, *, as_json: bool, verbose: bool) -> None:

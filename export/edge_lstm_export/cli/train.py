@@ -139,8 +139,6 @@ def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
         raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a plan in JSON ({error}); {how}") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{path} is not a plan in JSON; {how}")
     if given := [name for name, value in options.items() if value is not None]:
         raise DataError(f"--plan decides what {given[0]} does; leave it out, or edit the plan")
     return Plan.from_dict(values)

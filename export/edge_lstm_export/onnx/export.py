@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -21,9 +21,8 @@ from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import Tokenizer, texts_digest
 from edge_lstm_export.onnx import gates, graph
 from edge_lstm_export.onnx.weights import SENTINELS, WEIGHT_LIMIT, weights_from_network
-
-if TYPE_CHECKING:
-    from edge_lstm_export.train.checkpoint import Checkpoint
+from edge_lstm_export.train.checkpoint import Checkpoint
+from edge_lstm_export.train.data import Bools, Floats, make_split
 
 EXAMPLES = "examples"  # of a checkpoint's training: a few texts, which become golden rows
 MOST_EXAMPLES, LONGEST_EXAMPLE = 8, 500  # texts; characters of one
@@ -103,7 +102,7 @@ class _Draft:
         config, length = checkpoint.network.config, self.tokenizer.length
         loop = checkpoint.plan.get("loop")
         long = isinstance(loop, dict) and loop.get("word_vectors") is True  # a plan for long texts
-        weights = weights_from_network(config, checkpoint.network.weights())
+        weights = weights_from_network(checkpoint.network)
         self._model = graph.build(weights, config, length, int8=int8, long=long)
         self.classifier = Classifier.from_model(self._file([], None))
 
@@ -150,28 +149,25 @@ class _Draft:
         return modelfile.parse_model(data, Path("(model being exported)"))
 
 
-def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> gates.Bools | None:
+def _truth(checkpoint: Checkpoint, labelled: Labelled | None) -> Bools | None:
     """Return which labels each text has, bool [n, labels]. DataError where they have several and the model
     gives one, the other way round, or have labels that it does not know."""
     if labelled is None:
         return None
-    labels, several = checkpoint.labels, checkpoint.thresholds is not None
+    several = checkpoint.thresholds is not None
     if labelled.several != several:
         has, gives = ("one label", "several") if several else ("several labels", "one")
         raise DataError(f"the data has {has} per text, the model gives {gives}; give other --data")
-    if unknown := sorted({name for names in labelled.labels for name in names} - set(labels)):
-        lacking = f"the data has labels that the model lacks ({', '.join(unknown[:5])})"
-        raise DataError(f"{lacking}; the model's are {', '.join(labels)}")
-    return np.array([[label in names for label in labels] for names in labelled.labels], np.bool_)
+    return make_split(labelled.texts, labelled.labels, checkpoint.labels, "the data").labels
 
 
 def _curve(
     checkpoint: Checkpoint,
     labelled: Labelled | None,
-    truth: gates.Bools | None,
+    truth: Bools | None,
     abstain: float | None,
     texts: Sequence[Sequence[int]],
-    answers: gates.Probabilities,
+    answers: Floats,
 ) -> RiskCoverage | None:
     """Return the risk-coverage curve of a file that gives these answers, float32 [n, labels], to texts, as
     ids; without labelled texts the checkpoint's. Texts with several labels have none.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime
 
@@ -16,9 +14,9 @@ from edge_lstm.classifier import Classifier
 from edge_lstm.errors import CheckError
 from edge_lstm.metrics import Interval, paired_difference_interval, set_scores
 from edge_lstm.text import OOV_ID, START_ID, Tokenizer, to_matrix
-
-if TYPE_CHECKING:  # takes a while to import: quantizing a file needs no PyTorch
-    from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.data import Bools, Floats
+from edge_lstm_export.train.loop import predict_probabilities
+from edge_lstm_export.train.network import Network
 
 PARITY_TOLERANCE = 1e-5
 # Hundreds of random ids hold n-grams whose vectors nearly cancel out, and many labels have large logits:
@@ -29,8 +27,6 @@ TIMES_OWN_ERROR = 8
 LEAST_HEADROOM = 2e-6  # above the error of ONNX Runtime's tanh and sigmoid, which are here and there above 1
 MOST_OTHER_LABELS = 0.005  # of the texts, whose labels int8 may change where a text may have several
 BATCH_SIZES = (2, 7, 16, 64)  # beside every row alone
-Probabilities = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 Rows = list[list[int]]
 _INSTEAD = "no file was written: export without --quantize, or"
 _SLOWER = "train with a lower learning_rate in the plan"
@@ -84,30 +80,15 @@ def check_parity(network: Network, classifier: Classifier, rows: Rows) -> float:
     PARITY_TOLERANCE, of a network with n-grams NGRAM_PARITY_TOLERANCE, or TIMES_OWN_ERROR times what
     PyTorch's own float32 is away from float64 on these rows, where that is more."""
     most = NGRAM_PARITY_TOLERANCE if network.config.ngrams else PARITY_TOLERANCE
-    expected = network_probabilities(network, rows)
+    expected = predict_probabilities(network, rows)
     worst = float(np.abs(expected - classifier.probabilities_of(rows)).max())
     if worst > most:
-        exact = network_probabilities(copy.deepcopy(network).double(), rows)
+        exact = predict_probabilities(copy.deepcopy(network).double(), rows)
         most = max(most, TIMES_OWN_ERROR * float(np.abs(expected - exact).max()))
     if not worst <= most:  # written so that NaN fails
         differ = f"ONNX Runtime and PyTorch differ by {worst:.2e}, more than {most:.0e}"
         raise CheckError(f"{differ}; no file was written")
     return worst
-
-
-def network_probabilities(network: Network, rows: Rows, *, batch_size: int = 64) -> Probabilities:
-    """PyTorch's probabilities for token ids: float32 [n, labels]."""
-    import torch
-
-    network.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
-            lengths = torch.tensor([len(row) for row in batch])
-            ids = torch.from_numpy(to_matrix(batch, int(lengths.max()))).long()
-            parts.append(network.probabilities(network(ids, lengths)).numpy())
-    return np.concatenate(parts)
 
 
 def check_batches(classifier: Classifier, rows: Rows, *, seed: int = 0) -> int:
@@ -153,9 +134,7 @@ def check_headroom(model: bytes, rows: Rows, length: int) -> float:
     return least
 
 
-def compare(
-    model: Classifier, before: Probabilities, after: Probabilities, truth: Bools | None
-) -> Comparison:
+def compare(model: Classifier, before: Floats, after: Floats, truth: Bools | None) -> Comparison:
     """Return how far two models agree, given their probabilities (float32 [n, labels]) for the same texts.
     model: either of the two, whose thresholds are the same. truth: bool [n, labels]."""
     most = float(np.abs(before.astype(np.float64) - after).max())

@@ -16,15 +16,13 @@ N-gram vectors are int8 too, added up as integers: exact, so in any order and on
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from edge_lstm_export.train.options import NetworkConfig
-
-if TYPE_CHECKING:
-    from edge_lstm_export.train.network import Network, Weights
+from edge_lstm_export.train.network import Network, lstm_name
 
 Array = npt.NDArray[Any]
 
@@ -54,13 +52,13 @@ class GraphWeights:
     ngram_vectors: Array
 
 
-def weights_from_network(config: NetworkConfig, weights: Weights) -> GraphWeights:
+def weights_from_network(network: Network) -> GraphWeights:
     """PyTorch's weights → the graph's: gates reordered, both biases folded into one."""
-    from edge_lstm_export.train.network import lstm_name
+    weights = network.weights()
 
     def gates(name: str) -> Array:
         """[D, 4H, …] in PyTorch's order (i, f, g, o) → ONNX's (i, o, f, c)."""
-        names = [f"lstm.{lstm_name(direction)}.{name}_l0" for direction in range(config.directions)]
+        names = [f"lstm.{lstm_name(direction)}.{name}_l0" for direction in range(network.config.directions)]
         i, f, g, o = np.split(np.stack([weights[key] for key in names]), 4, axis=1)
         return np.concatenate([i, o, f, g], axis=1)
 
@@ -83,8 +81,6 @@ def round_to_int8(network: Network) -> None:
     Then the two files differ by the LSTM's activations only: what is chosen on the rounded network,
     thresholds for one, holds for both. Rounding again changes nothing.
     """
-    import torch
-
     with torch.no_grad():
         for name, values in network.named_parameters():
             if "bias" not in name:

@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
 from edge_lstm import metrics
 from edge_lstm.answering import RiskCoverage, reach
-from edge_lstm.metrics import SetScores, macro_f1
-from edge_lstm_export.train.data import Bools, Floats
+from edge_lstm.metrics import SetScores
+from edge_lstm_export.train.data import Bools, Doubles, Floats
 from edge_lstm_export.train.logits import cross_entropy, fit_temperature, probabilities, two_columns
 from edge_lstm_export.train.options import UNTUNED
 
-Doubles = npt.NDArray[np.float64]
 # The LSTM's expected weight beside the n-grams, before a validation text was seen: from rows alone, and with
 # texts that teachers labelled; from few of them, less. How far weights are trusted to lie there, in nats.
 ROWS_ALONE, LSTM_SHARE, ENOUGH_TEXTS, PRIOR = 0.1, 0.2, 2000, 20.0
@@ -33,28 +31,24 @@ THRESHOLD_PRIOR, SMALLEST_THRESHOLD = 10.0, 1e-4
 
 
 @dataclass(frozen=True)
-class Scores:
-    """How good a network's answers are for labelled texts. accuracy from 0 to 1 with its 95 % interval,
-    log_loss in nats, calibration_error from 0 to 1.
-    """
+class Scores(SetScores):
+    """Scores of texts with one label each, whose accuracy is that of the sets. log_loss in nats,
+    calibration_error from 0 to 1."""
 
-    texts: int
-    accuracy: float
-    interval: metrics.Interval
     log_loss: float
     calibration_error: float
-    labels: tuple[metrics.LabelScores, ...]
 
     @property
-    def macro_f1(self) -> float:
-        """See :func:`edge_lstm.metrics.macro_f1`."""
-        return macro_f1(self.labels)
+    def interval(self) -> metrics.Interval:
+        """Of the accuracy, 95 %."""
+        return metrics.wilson_interval(self.exact, self.texts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        numbers = ("accuracy", "macro_f1", "log_loss", "calibration_error")
+        numbers = ("macro_f1", "log_loss", "calibration_error")
         return {
             "texts": self.texts,
+            "accuracy": round(self.subset_accuracy, 6),
             **{name: round(getattr(self, name), 6) for name in numbers},
             "interval": [round(self.interval.low, 6), round(self.interval.high, 6)],
             "labels": {row.label: row.to_dict() for row in self.labels},
@@ -63,22 +57,16 @@ class Scores:
 
 def score(
     logits: Tensor, labels: Bools, names: tuple[str, ...], thresholds: Sequence[float] | None = None
-) -> Scores | SetScores:
-    """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1. thresholds: of texts that may have
-    several labels, the probability from which on a text has each."""
+) -> SetScores:
+    """logits: float32 [n, 1 or L], labels: bool [n, L], n at least 1 → :class:`Scores`. thresholds: of texts
+    that may have several labels, the probability from which on a text has each → SetScores."""
     answers = probabilities(logits, several=thresholds is not None)
     if thresholds is not None:
         return metrics.set_scores(labels, reach(answers, thresholds), names)
     predicted, truth = answers.argmax(axis=1), labels.argmax(axis=1)
-    right, one_hot = int((predicted == truth).sum()), np.eye(len(names), dtype=np.bool_)
-    return Scores(
-        texts=len(labels),
-        accuracy=right / len(labels),
-        interval=metrics.wilson_interval(right, len(labels)),
-        log_loss=metrics.log_loss(truth, answers),
-        calibration_error=metrics.expected_calibration_error(metrics.calibration_bins(truth, answers)),
-        labels=metrics.set_scores(labels, one_hot[predicted], names).labels,
-    )
+    sets = metrics.set_scores(labels, np.eye(len(names), dtype=np.bool_)[predicted], names)
+    error = metrics.expected_calibration_error(metrics.calibration_bins(truth, answers))
+    return Scores(**vars(sets), log_loss=metrics.log_loss(truth, answers), calibration_error=error)
 
 
 @dataclass(frozen=True)
@@ -187,6 +175,6 @@ class Calibration:
 
     stack: Stack
     temperature: float = 1.0
-    scores: Scores | SetScores | None = None
+    scores: SetScores | None = None
     curve: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None

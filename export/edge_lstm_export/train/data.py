@@ -20,6 +20,7 @@ from edge_lstm.text import LABEL_JOINT, text_key
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Names = tuple[str, ...]  # of labels
 

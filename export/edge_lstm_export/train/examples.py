@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,13 +49,14 @@ class Examples:
     @classmethod
     def from_texts(cls, tokenizer: Tokenizer, texts: Iterable[str], targets: Floats) -> Examples:
         """Encode the texts. targets: float32 [n, L], one row per text; else ValueError."""
-        rows = [np.array(tokenizer.encode_text(text).ids, dtype=np.int32) for text in texts]
-        if len(rows) != len(targets):
-            raise ValueError(f"{len(rows)} texts but {len(targets)} targets")
-        return cls._of(rows, targets)
+        return cls.from_rows([tokenizer.encode_text(text).ids for text in texts], targets)
 
     @classmethod
-    def _of(cls, texts: Sequence[npt.NDArray[np.int32]], targets: Floats) -> Examples:
+    def from_rows(cls, rows: Iterable[npt.ArrayLike], targets: Floats) -> Examples:
+        """Of the ids of each text. targets: float32 [n, L], one row per text; else ValueError."""
+        texts = [np.asarray(ids, np.int32) for ids in rows]
+        if len(texts) != len(targets):
+            raise ValueError(f"{len(texts)} texts but {len(targets)} targets")
         offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return cls(np.concatenate([*texts, np.zeros(0, np.int32)]), offsets, targets)
 
@@ -69,7 +70,7 @@ class Examples:
 
     def subset(self, rows: Ints) -> Examples:
         """Return the given rows, in the given order."""
-        return self._of(self._texts(rows), self.targets[rows])
+        return self.from_rows(self._texts(rows), self.targets[rows])
 
     def padded(self, rows: Ints) -> tuple[Tensor, Tensor]:
         """Rows → ids: int64 [B, T], 0 = padding on the right up to the longest; lengths: int64 [B]."""
@@ -106,15 +107,11 @@ def shuffled_batches(examples: Examples, batch_size: int, seed: int, epoch: int)
     rng = np.random.default_rng([seed, epoch])
     order, chunk = rng.permutation(len(examples)), batch_size * _BATCHES_PER_CHUNK
     starts = range(0, len(order), chunk)
-    batches = [b for i in starts for b in _sorted_batches(examples, order[i : i + chunk], batch_size)]
+    batches = [b for i in starts for b in sorted_batches(examples, order[i : i + chunk], batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def evaluation_batches(examples: Examples, batch_size: int) -> list[Ints]:
-    """Return every example once, shortest first."""
-    return _sorted_batches(examples, np.arange(len(examples)), batch_size)
-
-
-def _sorted_batches(examples: Examples, rows: Ints, batch_size: int) -> list[Ints]:
+def sorted_batches(examples: Examples, rows: Ints, batch_size: int) -> list[Ints]:
+    """Return every row once, those of the shortest texts first."""
     by_length = rows[np.argsort(examples.lengths[rows], kind="stable")]
     return [by_length[i : i + batch_size] for i in range(0, len(rows), batch_size)]

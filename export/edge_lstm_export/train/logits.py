@@ -25,7 +25,7 @@ def log_probabilities(logits: Tensor) -> Tensor:
 
 
 def probabilities(logits: Tensor, *, several: bool) -> Floats:
-    """logits [n, 1 or L] → float32 [n, L]."""
+    """logits [n, 1 or L] → [n, L], rows sum to 1 unless a text may have several labels."""
     return (torch.sigmoid(logits) if several else log_probabilities(logits).exp()).numpy()
 
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from edge_lstm.errors import DataError
 from edge_lstm.text import OOV_ID, PAD_ID, Tokenizer
-from edge_lstm_export.train.examples import Examples, cropped, evaluation_batches, shuffled_batches
+from edge_lstm_export.train.data import Floats
+from edge_lstm_export.train.examples import Examples, cropped, shuffled_batches, sorted_batches
 from edge_lstm_export.train.history import EpochRecord, best_of
-from edge_lstm_export.train.logits import count_correct, fit_temperature, soft_cross_entropy
+from edge_lstm_export.train.logits import count_correct, fit_temperature, probabilities, soft_cross_entropy
 from edge_lstm_export.train.network import Network, multiplies_bfloat16
 from edge_lstm_export.train.options import LoopOptions
 
@@ -263,16 +265,22 @@ class _Run:
 def predict_logits(
     network: Network, examples: Examples, *, on_batch: Callable[[], None] = lambda: None
 ) -> Tensor:
-    """Logits: float32 [n, 1 or L], in the examples' order. Leaves the network in evaluation mode.
-    ``on_batch`` is called after each batch.
+    """Logits: [n, 1 or L], in the examples' order and of the weights' type. Leaves the network in evaluation
+    mode. ``on_batch`` is called after each batch.
     """
     network.eval()
-    logits = torch.empty(len(examples), network.config.logits)
+    logits = torch.empty(len(examples), network.config.logits, dtype=network.head.weight.dtype)
     with torch.no_grad():
-        for rows in evaluation_batches(examples, EVALUATION_BATCH):
+        for rows in sorted_batches(examples, np.arange(len(examples)), EVALUATION_BATCH):
             logits[torch.from_numpy(rows)] = network(*examples.padded(rows))
             on_batch()
     return logits
+
+
+def predict_probabilities(network: Network, rows: Sequence[Sequence[int]]) -> Floats:
+    """The network's probabilities for texts as ids: [n, L], of the weights' type."""
+    examples = Examples.from_rows(rows, np.zeros((len(rows), network.config.labels), np.float32))
+    return probabilities(predict_logits(network, examples), several=network.config.several)
 
 
 def _below(tensors: Tensors, prefix: str) -> Tensors:

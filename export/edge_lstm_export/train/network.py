@@ -12,7 +12,8 @@ by the head beside what the LSTM gives.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_lstm_export.train.logits import log_probabilities
 from edge_lstm_export.train.options import NetworkConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -31,7 +31,7 @@ TRIED, LEAST_ROOM, LESS_OPEN = 16, 1e-4, 0.9
 
 
 class Network(nn.Module):
-    """The classifier. ``forward`` gives logits; :meth:`probabilities` what the model file gives."""
+    """The classifier. ``forward`` gives logits, from which logits.probabilities makes the file's answers."""
 
     def __init__(self, config: NetworkConfig, *, blank: bool = False) -> None:
         """blank: shapes without values, for ``load_state_dict(…, assign=True)``; no memory is taken."""
@@ -120,10 +120,6 @@ class Network(nn.Module):
                 units = near.flatten(0, 1).any(dim=0)
                 for weight in self.lstm[lstm_name(direction)].parameters():
                     weight[-self.config.hidden :][units] *= LESS_OPEN  # the last gate is the output's
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """logits [B, 1 or L] → [B, L], rows sum to 1 unless a text may have several labels."""
-        return torch.sigmoid(logits) if self.config.several else log_probabilities(logits).exp()
 
     def parameter_counts(self) -> dict[str, int]:
         """Part → how many numbers it was trained to; the other bias of PyTorch's LSTM is none of them."""
@@ -217,6 +213,17 @@ class NGramVectors(nn.Module):
 def lstm_name(direction: int) -> str:
     """The name of one LSTM among the weights: 0 = forward."""
     return "backwards" if direction else "forwards"  # nn.ModuleDict has a method named forward
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch use so many threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def multiplies_bfloat16() -> bool:

@@ -13,19 +13,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import sparse
 from scipy.optimize import minimize
 from torch.nn import functional
 
 from edge_lstm.text import PAD_ID, START_ID, Tokenizer
-from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.data import Bools, Doubles, Floats, Ints
 from edge_lstm_export.train.examples import Examples
 from edge_lstm_export.train.linear import C, Matrix, bayes_weights, svm_weights
 from edge_lstm_export.train.logits import cross_entropy, soft_cross_entropy
 
-Doubles = npt.NDArray[np.float64]
 CHARACTERS = 2, 5
 FEWEST_TEXTS = 2  # that a word pair, or a character n-gram, must occur in
 _TEXTS_AT_A_TIME = 20_000
@@ -172,21 +170,18 @@ class SparseData:
         return self.features.held(self.examples)
 
     @property
-    def targets(self) -> Floats:
-        """float32 [texts, L]."""
-        return self.examples.targets
-
-    @property
     def labels(self) -> Bools:
         """bool [texts, L]: the labels by the targets: the largest, of several those above one half."""
+        targets = self.examples.targets
         if self.several:
-            return np.asarray(self.targets > 0.5)
-        return np.asarray(self.targets.argmax(axis=1)[:, None] == np.arange(self.targets.shape[1]))
+            return np.asarray(targets > 0.5)
+        return np.asarray(targets.argmax(axis=1)[:, None] == np.arange(targets.shape[1]))
 
     @property
     def outputs(self) -> int:
         """Columns of logits: one for two labels of which a text has one."""
-        return 1 if self.targets.shape[1] == 2 and not self.several else self.targets.shape[1]
+        labels = self.examples.targets.shape[1]
+        return 1 if labels == 2 and not self.several else labels
 
     def weighted(self) -> tuple[Matrix, Floats]:
         """(float32 [texts, columns] CSR, float32 [columns]): the columns times inverse document frequency
@@ -232,14 +227,14 @@ def fit_logistic(data: SparseData, beside: Floats | None = None, ridge: float = 
     logits that its own are added to."""
     x, weights = data.weighted()
     transposed = sparse.csr_matrix(x.T)
-    texts, outputs = len(data.targets), data.outputs
+    texts, outputs = len(data.examples), data.outputs
     # One logit stands for two that are each half of it.
     ridge = ridge / 2 if outputs == 1 else ridge
     fixed = np.zeros((texts, outputs), np.float32) if beside is None else beside
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         w = flat.reshape(-1, outputs).astype(np.float32)
-        nats, slope = cross_entropy(x @ w[:-1] + w[-1] + fixed, data.targets, several=data.several)
+        nats, slope = cross_entropy(x @ w[:-1] + w[-1] + fixed, data.examples.targets, several=data.several)
         slope = slope.astype(np.float32)
         gradient = np.concatenate([transposed @ slope, slope.sum(axis=0, keepdims=True)]) / texts
         gradient[:-1] += ridge * w[:-1]
@@ -256,7 +251,7 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
     """Vectors of ``width`` and a head, by AdamW on the targets. Each step drops half of a text's n-grams."""
     x, rng = data.features.matrix(data.held), np.random.default_rng([seed, 0x3A])
     roots = torch.from_numpy(data.examples.roots.astype(np.float32))
-    targets = torch.from_numpy(data.targets)
+    targets = torch.from_numpy(data.examples.targets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vectors = torch.nn.Parameter(0.1 * torch.randn(x.shape[1], width))
@@ -271,7 +266,7 @@ def fit_low_rank(data: SparseData, width: int, epochs: int, seed: int) -> Sparse
         shuffled = x[order]
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            batch = _dropped(shuffled, start, len(rows), rng)
+            batch = _dropped(shuffled[start : start + BATCH], rng)
             # PyTorch's embedding_bag takes several times as long for its gradient.
             total = torch.from_numpy(batch @ table).requires_grad_()
             logits = head(total / roots[rows])
@@ -313,14 +308,12 @@ def merged(first: SparseWeights, second: SparseWeights, data: SparseData) -> Spa
     return SparseWeights(np.asarray(total @ head, np.float32), head, bias)
 
 
-def _dropped(x: Matrix, start: int, rows: int, rng: np.random.Generator) -> Matrix:
-    """Rows of a CSR matrix with a random share of their entries left out, the others scaled up."""
-    ends = x.indptr[start : start + rows + 1]
-    inside = slice(ends[0], ends[-1])
-    stays = rng.random(inside.stop - inside.start) >= DROPOUT
-    counts = np.concatenate([[0], np.cumsum(stays)])
-    parts = x.data[inside][stays] / np.float32(1 - DROPOUT), x.indices[inside][stays], counts[ends - ends[0]]
-    return sparse.csr_matrix(parts, (rows, x.shape[1]))
+def _dropped(x: Matrix, rng: np.random.Generator) -> Matrix:
+    """The CSR matrix, in place, with a random share of its entries left out, the others scaled up."""
+    stays = rng.random(x.nnz) >= DROPOUT
+    x.data = np.where(stays, x.data / np.float32(1 - DROPOUT), np.float32(0))
+    x.eliminate_zeros()
+    return x
 
 
 # --- Counting -----------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Facts:
 
 
 def facts_of(dataset: Dataset, unlabelled: int = 0) -> Facts:
-    """The facts of a data set, without those that ask a model (see train.ask_teachers)."""
+    """The facts of a data set, without those that ask a model (see train.with_knowledge)."""
     texts = dataset.train.texts
     words = [split_marks(text) for text in texts]
     unsegmented = sum(map(spaceless, texts)) > UNSEGMENTED_SHARE * len(texts)
@@ -183,7 +183,7 @@ class Plan(Options):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """From :meth:`to_dict`. Raises DataError for an unknown or missing name and a value out of range."""
-        values = dict(values)
+        values = dict(values) if isinstance(values, Mapping) else {}
         if values.pop("format", None) != PLAN_FORMAT:
             how = "write it with 'edge-lstm train --dry-run'"
             raise DataError(f"the plan does not have format {PLAN_FORMAT}; {how}")

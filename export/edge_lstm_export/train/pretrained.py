@@ -50,11 +50,6 @@ class PretrainedWords:
     def _mean(self) -> Floats:
         return np.asarray(self.table[self.pieces].sum(axis=0) / max(1, len(self.words)), np.float32)
 
-    @cached_property
-    def _word_vectors(self) -> Floats:
-        """``vectors(self.words)``, without reading them."""
-        return _normalised(self.table[self.pieces] - self._mean)
-
     def share_of(self, texts: Sequence[str]) -> float:
         """The share of the words in these texts that have a vector, 0 to 1."""
         words = [word for text in texts for word in split_marks(text) if word.isalpha() and word[1:]]
@@ -97,7 +92,8 @@ class PretrainedWords:
         vectors = vectors[vectors.any(axis=1)]
         if not len(vectors) or not self.words:
             return ()
-        parts = [self._word_vectors[i : i + _CHUNK] for i in range(0, len(self.words), _CHUNK)]
+        own = _normalised(self.table[self.pieces] - self._mean)
+        parts = [own[i : i + _CHUNK] for i in range(0, len(own), _CHUNK)]
         likeness = np.concatenate([(part @ vectors.T).max(axis=1) for part in parts])
         excluded, order = set(without), np.argsort(-likeness, kind="stable")
         return tuple([word for i in order if (word := self.words[i]) not in excluded][:most])

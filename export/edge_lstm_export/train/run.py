@@ -1,36 +1,33 @@
 """A training with its files: read the sources, plan, train, write the checkpoint and its history.
 
-``edge-lstm train`` and :func:`edge_lstm_export.train` are both this module.
+``edge-lstm train`` and :func:`edge_lstm_export.train_files` are both this module.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edge_lstm.atomic import check_distinct, check_writable, remove_leftovers, write_error
 from edge_lstm.errors import DataError, OutputError
 from edge_lstm.os_file import NO_FOLLOW, lock
 from edge_lstm.text import Tokenizer
 from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edge_lstm_export.train.data import Bools, Dataset
+from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.history import draw_history, write_history
 from edge_lstm_export.train.loop import SILENT, Callbacks, Progress
 from edge_lstm_export.train.network import Network
 from edge_lstm_export.train.options import DataOptions
 from edge_lstm_export.train.plan import CLASSIFIER, NO_TEACHER, Asked, Facts, Plan, facts_of, make_plan
 from edge_lstm_export.train.sources.read import read_dataset, read_texts
-from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.train import Result, fit, quiet_thread, with_kind, with_knowledge
 from edge_lstm_export.train.unlabelled import choose_unlabelled
 
@@ -80,10 +77,8 @@ class Inputs:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What a resumed training must have in common with its beginning, by names that a person knows."""
-        digest = hashlib.sha256()
-        for text in (*self.dataset.train.texts, *self.unlabelled):
-            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-        plain = {"data": self.dataset.digest, "texts": digest.hexdigest(), **self.plan.to_dict()}
+        texts = texts_digest((*self.dataset.train.texts, *self.unlabelled), repeat(()))
+        plain = {"data": self.dataset.digest, "texts": texts, **self.plan.to_dict()}
         return json.loads(json.dumps(plain))  # type: ignore[no-any-return] # as it comes back from a file
 
 
@@ -128,15 +123,8 @@ def run_job(
         planned(inputs)
         dataset, plan = inputs.dataset, inputs.plan
         keeper = Keeper(job.partial, dataset.labels, plan, inputs.identity, callbacks)
-        teachers = Teachers(plan, dataset.labels, callbacks.say)
-        result = fit(
-            dataset,
-            plan,
-            unlabelled=inputs.unlabelled,
-            teachers=teachers,
-            callbacks=keeper.callbacks,
-            resume=keeper.progress(unfinished) if unfinished else None,
-        )
+        resume = keeper.progress(unfinished) if unfinished else None
+        result = fit(dataset, plan, unlabelled=inputs.unlabelled, callbacks=keeper.callbacks, resume=resume)
         save_checkpoint(result.checkpoint, job.output)
         history, title = result.loop.history, f"{job.output.name}: {dataset.name}"
         write_history(history, job.beside("history.json"), training=result.checkpoint.training)
@@ -266,16 +254,11 @@ def _unfinished(job: Job) -> Checkpoint | None:
 def _read(job: Job, asked: Asked, say: Callable[[str], None]) -> Dataset:
     """The data set; a classifier labels sources that have no labels, and must know the labels of others."""
     if not asked.classifier:
-        return read_dataset(job.sources, job.data, None)
+        return read_dataset(job.sources, job.data)
     from edge_lstm_export.train.teachers.classifier import ClassifierTeacher, label_texts
 
     source = str(asked.teacher)
-
-    def label(texts: Sequence[str]) -> tuple[tuple[str, ...], Bools]:
-        labels, indices = label_texts(source, say, texts)
-        return labels, np.eye(len(labels), dtype=np.bool_)[indices]
-
-    dataset = read_dataset(job.sources, job.data, label)
+    dataset = read_dataset(job.sources, job.data, partial(label_texts, source, say))
     if dataset.several:
         raise DataError(f"the teacher {source} gives one label per text; give an encoder")
     ClassifierTeacher(source, dataset.labels, say)

@@ -23,13 +23,13 @@ from edge_lstm.familiarity import unfamiliarity
 from edge_lstm.metrics import SetScores
 from edge_lstm_export.onnx.weights import round_to_int8
 from edge_lstm_export.train import calibrate
-from edge_lstm_export.train.calibrate import Calibration, PartLogits, Scores, Stack
+from edge_lstm_export.train.calibrate import Calibration, PartLogits, Stack
 from edge_lstm_export.train.checkpoint import Checkpoint
 from edge_lstm_export.train.data import Dataset, Floats, Split
 from edge_lstm_export.train.history import best_of
 from edge_lstm_export.train.logits import fit_temperature, probabilities
 from edge_lstm_export.train.loop import SILENT, Callbacks, LoopResult, Progress, fit_network, predict_logits
-from edge_lstm_export.train.network import Network
+from edge_lstm_export.train.network import Network, threads
 from edge_lstm_export.train.parts import Parts, put_together
 from edge_lstm_export.train.plan import LEAST_ENGLISH, NO_TEACHER, SENTIMENT, Asked, Facts, Plan
 from edge_lstm_export.train.pretrained import english
@@ -43,20 +43,15 @@ LOST_BY_NETWORK = 0.03  # of the teachers' accuracy: then texts without labels a
 
 @dataclass(frozen=True)
 class Result:
-    """A checkpoint and how good it is. validation: of texts that no part had learnt from, cross_validated:
-    the rows themselves, by networks of the other folds; test: None where there is none. remarks: what a
-    person should know, a line each."""
+    """A checkpoint and how good it is. validation: of texts that no part had learnt from, a part that was
+    held out or the rows themselves, by networks of the other folds; test: None where there is none. remarks:
+    what a person should know, a line each."""
 
     checkpoint: Checkpoint
     loop: LoopResult
-    validation: Scores | SetScores | None
-    test: Scores | SetScores | None
+    validation: SetScores | None
+    test: SetScores | None
     remarks: tuple[str, ...] = ()
-
-    @property
-    def cross_validated(self) -> bool:
-        """Whether ``validation`` is of the training texts."""
-        return bool(self.checkpoint.training["cross_validated"])
 
 
 def fit(
@@ -152,7 +147,7 @@ def _calibrate(parts: Parts, unseen: PartLogits | None, residual: bool) -> Calib
     return Calibration(stack, temperature, measured, curve, thresholds)
 
 
-def _teacher_remarks(parts: Parts, scores: Scores | SetScores | None) -> Iterator[str]:
+def _teacher_remarks(parts: Parts, scores: SetScores | None) -> Iterator[str]:
     """Yield which teachers do not teach, and what to do where they know more than the network learnt."""
     if (teachers := parts.predictions) is None:
         return
@@ -161,18 +156,14 @@ def _teacher_remarks(parts: Parts, scores: Scores | SetScores | None) -> Iterato
         yield f"teacher {name} not used: cross-validated accuracy {rates}"
     if scores is None or (parts.pool_fold < 0).any():
         return
-    reached = scores.subset_accuracy if isinstance(scores, SetScores) else scores.accuracy
+    reached = scores.subset_accuracy
     if teachers.accuracy - reached >= LOST_BY_NETWORK:
         rates = f"the teachers reach an accuracy of {teachers.accuracy:.1%}, the network {reached:.1%}"
         yield f"{rates}: give texts without labels (--unlabelled), from which it learns what they know"
 
 
 def _provenance(
-    parts: Parts,
-    network: Network,
-    loop: LoopResult,
-    calibration: Calibration,
-    test: Scores | SetScores | None,
+    parts: Parts, network: Network, loop: LoopResult, calibration: Calibration, test: SetScores | None
 ) -> dict[str, Any]:
     """How the network came about: plain values for the checkpoint and the model file. No clock is read."""
     dataset, plan, predictions = parts.dataset, parts.plan, parts.predictions
@@ -230,14 +221,9 @@ def quiet_thread() -> Iterator[None]:
     warnings of linear models that are ended where more steps label no better."""
     from sklearn.exceptions import ConvergenceWarning
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with threads(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def with_kind(asked: Asked) -> Asked:

@@ -41,7 +41,7 @@ def build_vocabulary(
     words that were chosen, at most so many others that teachers know. Raises DataError where no word is left.
     """
     if options.rule == "keras":
-        return Tokenizer(most_frequent(count_words(texts), num_words), options.length)
+        return Tokenizer(_first_words(_by_use(count_words(texts)), num_words), options.length)
     words, subwords = words_and_subwords([*texts, *unlabelled], num_words, marks)
     if related is not None:
         room = num_words - FIRST_WORD_ID - len(words) - len(subwords)
@@ -52,13 +52,6 @@ def build_vocabulary(
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """How often each word occurs, by Keras's rule."""
     return Counter(word for text in texts for word in split_words(text))
-
-
-def most_frequent(counts: Counter[str], num_words: int) -> tuple[str, ...]:
-    """The words whose ids are below ``num_words``, most frequent first, equals in order of the alphabet
-    (so that the order of the texts decides nothing). Raises DataError where no word is left.
-    """
-    return _first_words(_by_use(counts), num_words)
 
 
 def words_and_subwords(
@@ -142,6 +135,7 @@ def _subwords(counts: Counter[str], most: int) -> tuple[str, ...]:
 
 
 def _by_use(counts: Mapping[str, float]) -> list[str]:
+    """Most frequent first, equals by the alphabet, so that the order of the texts decides nothing."""
     return sorted(counts, key=lambda part: (-counts[part], part))
 
 

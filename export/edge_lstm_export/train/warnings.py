@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 import numpy as np
 
 from edge_lstm.errors import DataError
-from edge_lstm.metrics import LabelScores, SetScores
+from edge_lstm.metrics import SetScores
 from edge_lstm.printable import listed, shorten
 from edge_lstm_export.train.data import Dataset, Split
-
-if TYPE_CHECKING:  # it brings torch, which reading data does not need
-    from edge_lstm_export.train.calibrate import Scores
 
 _FEW_OF_A_LABEL = 20
 _MANY_DUPLICATES = 0.01  # reviews and tickets always hold a few
@@ -67,18 +63,19 @@ def _label_warnings(dataset: Dataset) -> Iterator[str]:
         yield f"the labels {listed(twins)} {how}: write them the same way"
 
 
-def result_warnings(scores: Scores | SetScores | None) -> Iterator[str]:
+def result_warnings(scores: SetScores | None) -> Iterator[str]:
     """Yield what to know of the result on texts that the network did not learn from."""
+    from edge_lstm_export.train.calibrate import Scores  # brings torch, which reading data does not need
+
     if scores is None:
         return
-    if not isinstance(scores, SetScores):
+    if isinstance(scores, Scores):
         frequent = max(scores.labels, key=lambda row: row.support)
         share = frequent.support / scores.texts
         if scores.interval.low <= share:
             better = f"accuracy is not significantly better than always predicting {shorten(frequent.label)}"
-            shares = f"({scores.accuracy:.1%} against {share:.1%})"
+            shares = f"({scores.subset_accuracy:.1%} against {share:.1%})"
             yield f"{better} {shares}: collect more texts"
-    rows: Sequence[LabelScores] = scores.labels
-    if never := [shorten(row.label) for row in rows if row.support and not row.predicted]:
+    if never := [shorten(row.label) for row in scores.labels if row.support and not row.predicted]:
         verb = "is" if len(never) == 1 else "are"
         yield f"{listed(never)} {verb} never predicted: collect more such texts"

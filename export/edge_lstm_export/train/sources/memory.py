@@ -69,7 +69,7 @@ def _read_labels(labels: Any, where: str) -> tuple[list[Names], Names | None]:
             if (first := values.setdefault(str(value), value)) != value:
                 both = f"{value!r} and {first!r}"
                 raise DataError(f"{where}: {both} are two labels of the same name; use one type")
-        names.append(tuple(map(str, row)))
+        names.append(tuple(sorted(map(str, row))))  # a set has another order in each process
         if len(set(names[-1])) < len(row):
             raise DataError(f"{where}: label {i} names a label twice; give a matrix of 0 and 1 as an array")
     return names, None

@@ -129,23 +129,22 @@ def ensemble(
     The first teacher is always kept. several: a text may have several labels.
     """
     names: list[str] = []
-    labelled: list[Floats] = []
-    unlabelled: list[Floats] = []
+    kept: list[Predictions] = []
     dropped: list[tuple[str, float, float]] = []
     for teacher in teachers:
         say(f"teacher: {teacher.name}")
         part = cross_fit(teacher, labels, fold, asked)
-        if names:
+        if labelled := [each.labelled for each in kept]:
             both = [stacked(each, labels, several) for each in ([*labelled, part.labelled], labelled)]
             if log_loss_gain(both[0], both[1], labels, several) < -1:
                 rates = [accuracy(logits, labels, several) for logits in both]
                 dropped.append((teacher.name, rates[0], rates[1]))
                 continue
         names.append(teacher.name)
-        labelled.append(part.labelled)
-        unlabelled.append(part.others)
+        kept.append(part)
+    labelled = [each.labelled for each in kept]
     weights = stacking_weights(labelled, labels, several)
-    together = Predictions(_mixed(weights, labelled), _mixed(weights, unlabelled))
+    together = Predictions(_mixed(weights, labelled), _mixed(weights, [each.others for each in kept]))
     rates = [accuracy(logits, labels, several) for logits in (together.labelled, *labelled)]
     members = tuple(map(Member, names, weights, rates[1:]))
     return EnsemblePredictions(together, members, tuple(dropped), rates[0])

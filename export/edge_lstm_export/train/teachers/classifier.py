@@ -11,7 +11,7 @@ from scipy.special import log_softmax, logsumexp
 
 from edge_lstm.errors import DataError
 from edge_lstm.printable import listed, shorten
-from edge_lstm_export.train.data import Bools, Floats, Ints
+from edge_lstm_export.train.data import Bools, Floats, Ints, Names
 from edge_lstm_export.train.teachers.base import Predict, Say, Teacher, log_chances
 from edge_lstm_export.train.teachers.transformer import TextReader, classifier_labels
 
@@ -46,18 +46,19 @@ class ClassifierTeacher(Teacher):
         return log_chances(sums, several=False)
 
 
-def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[tuple[str, ...], Ints]:
-    """The labels that a classifier gives to texts, and which of them each text has: int64 [n].
+def label_texts(source: str, say: Say, texts: Sequence[str]) -> tuple[Names, Bools]:
+    """The labels that a classifier gives to texts, and which one each text has: bool [n, L].
 
     Raises DataError where it is an encoder, or gives all texts one label.
     """
     labels = list(dict.fromkeys(_labels(source)))
     say(f"teacher: {source} labels {len(texts):,} texts as {listed([*map(shorten, labels)], 10)}")
     logits = ClassifierTeacher(source, labels, say).logits(texts)
-    used, rows = np.unique(logits.argmax(axis=1), return_inverse=True)
+    best = logits.argmax(axis=1)
+    used = np.unique(best)
     if len(used) < 2:
         raise DataError(f"the teacher {source} gives all texts one label; give texts of several labels")
-    return tuple(labels[i] for i in used), rows.reshape(-1)
+    return tuple(labels[i] for i in used), best[:, None] == used
 
 
 def _labels(source: str) -> tuple[str, ...]:

@@ -26,10 +26,10 @@ from edge_lstm_export.train.teachers.base import Predict, Regression, Say, Teach
 from edge_lstm_export.train.teachers.transformer import (
     TextReader,
     Transformer,
+    enough_threads,
     precision,
     progress,
     read_texts,
-    threads,
 )
 
 BATCH, RATE, HEAD_RATE, WARMUP = 32, 1e-4, 1e-3, 0.06
@@ -111,7 +111,7 @@ def fine_tune(
     rng = np.random.default_rng([seed, 0x7D])
     done = progress(f"fine-tuning on {len(texts):,} texts", say)
     model.train()
-    with torch.random.fork_rng(devices=[]), threads(model):
+    with torch.random.fork_rng(devices=[]), enough_threads(model):
         torch.manual_seed(seed)
         for step, rows in enumerate(itertools.islice(_batches(lengths, rng), steps), 1):
             starts = rng.integers(0, [max(1, len(pieces[row]) - longest + 1) for row in rows]).tolist()

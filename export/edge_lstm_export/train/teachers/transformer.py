@@ -25,7 +25,7 @@ from edge_lstm.errors import DataError
 from edge_lstm.extras import needs
 from edge_lstm.machine import available_cores
 from edge_lstm_export.train.data import Floats, Ints
-from edge_lstm_export.train.network import multiplies_bfloat16
+from edge_lstm_export.train.network import multiplies_bfloat16, threads
 from edge_lstm_export.train.teachers.base import Say
 
 # owner/name, or a name from the days before owners.
@@ -98,7 +98,7 @@ def read_texts(model: Transformer, texts: Sequence[str], say: Say) -> Floats:
     counts = np.bincount([row for row, _ in windows], minlength=len(texts))[:, None]
     work = np.cumsum([0, *(len(part) + 2 for _, part in windows)])
     start, done = 0, progress(f"encoding {len(texts):,} texts", say)
-    with torch.inference_mode(), precision(), threads(model):
+    with torch.inference_mode(), precision(), enough_threads(model):
         while start < len(windows):
             # As many short ones at once as there is room for in a batch of long ones.
             length = max(8, len(windows[min(start + _BATCH, len(windows)) - 1][1]))
@@ -115,16 +115,10 @@ def _windows(ids: Ints, size: int) -> list[Ints]:
     return [ids[start : start + size] for start in starts]
 
 
-@contextmanager
-def threads(model: Transformer) -> Iterator[None]:
+def enough_threads(model: Transformer) -> AbstractContextManager[None]:
     """Use every core for a wide transformer, whose products are large enough."""
-    before = torch.get_num_threads()
-    if model.body.config.hidden_size >= _WIDE:
-        torch.set_num_threads(max(before, available_cores()))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    cores = available_cores() if model.body.config.hidden_size >= _WIDE else 1
+    return threads(max(torch.get_num_threads(), cores))
 
 
 def precision() -> AbstractContextManager[Any]:
