@@ -292,7 +292,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "says its header is 1 GiB": (changed_bytes(lambda b: struct.pack("<Q", 1 << 30) + b[8:]), NONE),
     "has a header nested deep": (put("c.safetensors", struct.pack("<Q", 10**5) + b"[" * 10**5), NONE),
     "is a pickle": (put("c.safetensors", pickle.dumps(Bomb())), NONE),
-    "is a model file": (lambda f: (f / "c.safetensors").write_bytes(embedded_model()), "file already"),
+    "is a model file": (put("c.safetensors", embedded_model().read_bytes()), "model file already"),
     "is of another project": (lambda f: save_file({"a": torch.ones(2)}, f / "c.safetensors"), "of another"),
     "is cut in the header": (changed_bytes(lambda b: b[:100]), NONE),
     "is cut in the weights": (changed_bytes(lambda b: b[:-50]), NONE),
