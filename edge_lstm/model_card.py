@@ -20,8 +20,9 @@ from edge_lstm.printable import listed, printable, shorten
 _MANY_LABELS = 20  # so many are listed
 # What the file of the package cannot say of itself: no key of the metadata holds it.
 _EMBEDDED_LIMITS = (
-    "It was trained on English film reviews. On other texts, or on one or two words, it is less accurate.",
-    "Negation misleads it: “It is far from perfect.” is classified as positive.",
+    "It learnt from IMDB's reviews, phrases of the Stanford Sentiment Treebank, and GoEmotions (Apache 2.0).",
+    "It is for English reviews and sentences. On other texts, or one or two words, it is less accurate.",
+    "Irony and indirect negation mislead it: “It is far from perfect.” is classified as positive.",
 )
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 # Keys of the metadata that become rows and columns, scores for one label per text and for several.

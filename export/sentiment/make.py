@@ -14,12 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from edge_lstm_export.train.calibrate import score
-from edge_lstm_export.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edge_lstm_export.train.data import Dataset, Split, hold_out
-from edge_lstm_export.train.examples import Examples
-from edge_lstm_export.train.loop import Callbacks, predict_logits
+from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
+from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import SparseOptions
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
 from edge_lstm_export.train.run import Keeper
@@ -32,22 +29,20 @@ from sentences import labelled_sentences
 @dataclass(frozen=True)
 class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout. kb: the largest
-    int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words. bias: added to the logit
-    of pos, since sentences from elsewhere are taken for positive too often (README.md). sentences: whether it
-    learns from them too."""
+    int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words. sentences: whether it
+    learns from those that people labelled too (README.md)."""
 
     kb: int
     words: int
     hidden: int
     dropout: float
     epochs: int = 8
-    bias: float = 0.0
     sentences: bool = False
 
 
 RECIPES: Mapping[str, Recipe] = {
     "tiny": Recipe(106, 2000, 46, 0.05),
-    "base": Recipe(970, 16_000, 94, 0.1, bias=0.0, sentences=True),
+    "base": Recipe(970, 16_000, 94, 0.1, sentences=True),
 }
 
 
@@ -59,19 +54,6 @@ def plan_of(name: str, dataset: Dataset) -> Plan:
     network = replace(plan.network, hidden=recipe.hidden, dropout=recipe.dropout)
     sparse = SparseOptions("residual")
     return replace(plan, kb=recipe.kb, network=network, sparse=sparse, teachers=(), own_labels=1.0)
-
-
-def with_bias(checkpoint: Checkpoint, bias: float, parts: Mapping[str, Split]) -> Checkpoint:
-    """Add to the logit of pos, and measure on these parts again. The risk-coverage curve goes: ``export``
-    makes one of its ``--data``."""
-    with torch.no_grad():
-        checkpoint.network.head.bias += bias
-    training = dict(checkpoint.training)
-    for name, part in parts.items():
-        examples = Examples.from_texts(checkpoint.tokenizer, part.texts, part.labels.astype(np.float32))
-        logits = predict_logits(checkpoint.network, examples)
-        training[name] = score(logits, part.labels, checkpoint.labels).to_dict()
-    return replace(checkpoint, training=training, abstention=None)
 
 
 def say(line: str) -> None:
@@ -107,13 +89,7 @@ def main() -> None:
             callbacks=keeper.callbacks,
             resume=resume,
         )
-        checkpoint = result.checkpoint
-        if bias := RECIPES[arguments.recipe].bias:
-            _, validation = hold_out(texts.dataset.train, VALIDATION, SEED)
-            assert texts.dataset.test is not None
-            parts = {"validation": validation, "test": texts.dataset.test}
-            checkpoint = with_bias(checkpoint, bias, parts)
-    save_checkpoint(checkpoint, output)
+    save_checkpoint(result.checkpoint, output)
     partial.unlink()
 
 

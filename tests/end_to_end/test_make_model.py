@@ -134,13 +134,8 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
     assert made("b.safetensors") == straight
     assert "epoch=1," not in capsys.readouterr().err
     assert not list(tmp_path.glob("*.partial"))
-    assert texts.dataset.test is not None
-    checkpoint = load_checkpoint(tmp_path / "a.safetensors")
-    before, measured = checkpoint.network.head.bias.item(), dict(checkpoint.training)
-    biased = make.with_bias(checkpoint, -99.0, {"test": texts.dataset.test})
-    assert biased.network.head.bias.item() == pytest.approx(before - 99) and biased.abstention is None
-    assert biased.training["test"]["accuracy"] == 0.5 < measured["test"]["accuracy"]  # every text is neg
-    assert biased.training["validation"] == measured["validation"]
+    measured = load_checkpoint(tmp_path / "a.safetensors").training
+    assert measured["test"]["accuracy"] > 0.7 and measured["data"]["unlabelled_texts"] > len(texts.spans)
 
 
 def interrupt(line: str) -> None:
