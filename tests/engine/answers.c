@@ -1,7 +1,8 @@
-/* answers MODEL KERNEL one|many [RECORDS]: of each text its status, its ids and the bits of its probabilities.
+/* answers MODEL KERNEL one|many [RECORDS]: of each text its status, its ids and, behind a semicolon, the bits of how
+ * unfamiliar it is, and the bits of its probabilities.
  *
  * A record is a size in decimal digits, a line feed, and so many bytes. KERNEL: a name, or - for the best; --kernels alone
- * lists those that run here. many: through edge_lstm_predict_many; ids are then left out. */
+ * lists those that run here. many: through edge_lstm_predict_many; the second of these is then left out. */
 #include "edge_lstm.h"
 
 #include <stdio.h>
@@ -18,10 +19,14 @@ static void *room(size_t size) {
     return memory;
 }
 
-static void print_row(const char *status, const int32_t *ids, size_t count, const float *probabilities, size_t labels) {
+static void print_row(const char *status, const int32_t *ids, size_t count, double score, const float *probabilities,
+                      size_t labels) {
+    uint64_t score_bits;
     size_t i;
+    memcpy(&score_bits, &score, 8);
     printf("%s\t", status);
     for (i = 0; i < count; i++) printf(i ? ",%d" : "%d", (int)ids[i]);
+    if (count) printf(";%08x%08x", (unsigned)(score_bits >> 32), (unsigned)score_bits);
     for (i = 0; i < labels; i++) {
         uint32_t bits;
         memcpy(&bits, probabilities + i, 4);
@@ -69,14 +74,15 @@ int main(int count, char **arguments) {
     probabilities = room(n * labels * sizeof *probabilities), statuses = room(n * sizeof *statuses);
     if (!strcmp(arguments[3], "many")) {
         edge_lstm_predict_many(worker, (const char *const *)texts, sizes, n, probabilities, statuses);
-        for (i = 0; i < n; i++) print_row(statuses[i], NULL, 0, probabilities + i * labels, labels);
+        for (i = 0; i < n; i++) print_row(statuses[i], NULL, 0, 0, probabilities + i * labels, labels);
     } else
         for (i = 0; i < n; i++) {
             const char *status = edge_lstm_predict(worker, texts[i], sizes[i], probabilities);
+            double score = edge_lstm_unfamiliarity(worker, texts[i], sizes[i], probabilities);
             const int32_t *ids;
             size_t k;
             edge_lstm_encode(worker, texts[i], sizes[i], &ids, &k);
-            print_row(status, ids, k, probabilities, labels);
+            print_row(status, ids, k, score, probabilities, labels);
         }
     return 0;
 }
