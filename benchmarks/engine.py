@@ -5,9 +5,9 @@
 
 For tiny and small (random networks of their shape, which changes no time) and base (the embedded
 model): kB shipped, cold start, µs per review alone, memory. The texts are the package's reviews. Needs gcc
-and node; Chromium, and onnxruntime-web in EDGE_LSTM_NODE_MODULES or in engine/onnxruntime/node_modules, add
-their rows. Tools take turns, round by round, so that a change of clock hits all; a time is the fastest of
-the rounds, which other work on the machine disturbs least.
+and node; Chromium, and onnxruntime-web in the folder EDGE_LSTM_NODE_MODULES, add their rows. Tools take
+turns, round by round, so that a change of clock hits all; a time is the fastest of the rounds, which other
+work on the machine disturbs least.
 
 fastText learns words and word pairs of IMDB's training split (EDGE_LSTM_DATA), and is timed in the same
 rounds, with and without the splitting of words that its tutorial asks for. Learning rate, passes and width
@@ -156,9 +156,8 @@ def compile_c(folder: Path) -> Path:
 
 def onnxruntime_web() -> Path | None:
     """Return the folder of onnxruntime-web's files, where it is installed."""
-    folders = (os.environ.get("EDGE_LSTM_NODE_MODULES"), ENGINE / "onnxruntime" / "node_modules")
-    places = [Path(folder) / "onnxruntime-web" / "dist" for folder in folders if folder]
-    return next((place for place in places if place.is_dir()), None)
+    dist = Path(os.environ.get("EDGE_LSTM_NODE_MODULES", "node_modules")) / "onnxruntime-web" / "dist"
+    return dist.absolute() if dist.is_dir() else None
 
 
 def tools(folder: Path) -> Iterator[Tool]:
@@ -206,7 +205,7 @@ def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
 def _javascript(engine: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
     """Yield (name, where its modules are, kB) of the module and, where it is installed, onnxruntime-web."""
     kb = sum(file.stat().st_size for file in (MODULE, MODULE.with_suffix(".wasm"))) / 1000
-    urls = {"engine": f"{engine}/js/edge-lstm.mjs", "classify": f"{engine}/onnxruntime/classify.mjs"}
+    urls = {"engine": f"{engine}/js/edge-lstm.mjs"}
     yield "engine, WebAssembly", urls, kb
     if dist := onnxruntime_web():
         shipped = sum((dist / name).stat().st_size for name in WEB_FILES) / 1000
