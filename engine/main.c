@@ -3,14 +3,12 @@
  *     --all               every label's probability behind the answer
  *     --unfamiliar SHARE  marks texts unlike those that the model learnt from, and at most this share of the others
  *     --check             runs the file's golden rows instead
- *     --kernel NAME       takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2, neon-dot, neon, plain
- *     --time N            says instead how long the lines of standard input take, in CPU time, in the fastest of N passes */
+ *     --kernel NAME       takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2, neon-dot, neon, plain */
 #include "edge_lstm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int all;
 static double above = -1; /* a text with a higher score is unfamiliar; below 0 none is */
@@ -97,44 +95,6 @@ static void answer(const edge_lstm *model, edge_lstm_worker *worker, const char 
     if (fflush(stdout)) fail("standard output", "it cannot be written");
 }
 
-/* What the lines of standard input take: text → ids, then alone and side by side, the fastest of so many passes each. */
-static int time_lines(const edge_lstm *model, edge_lstm_worker *worker, long passes) {
-    static const char *const names[] = {"text to ids", "alone", "side by side"};
-    size_t bytes, n = 0, tokens = 0, count;
-    const char *at = read_all(stdin, "standard input", &bytes), *end = at + bytes;
-    for (size_t i = 0; i < bytes; i++) n += at[i] == '\n' || i + 1 == bytes;
-    const char **texts = room(NULL, (n + 1) * sizeof *texts);
-    size_t *sizes = room(NULL, (n + 1) * sizeof *sizes);
-    float *probabilities = room(NULL, (n + 1) * edge_lstm_labels(model) * sizeof *probabilities);
-    const int32_t *ids;
-    for (size_t i = 0; i < n; at += sizes[i++] + 1) {
-        const char *line_end = memchr(at, '\n', (size_t)(end - at));
-        texts[i] = at, sizes[i] = (size_t)((line_end ? line_end : end) - at);
-        edge_lstm_encode(worker, texts[i], sizes[i], &ids, &count);
-        tokens += count;
-    }
-    printf("%s: %lu texts, %lu tokens\n", edge_lstm_kernel(model), (unsigned long)n, (unsigned long)tokens);
-    fflush(stdout);
-    clock_t fastest[3] = {0, 0, 0};
-    for (long pass = 0; pass < passes; pass++)
-        for (int way = 0; way < 3; way++) {
-            clock_t start = clock();
-            for (size_t i = 0; i < n && way < 2; i++)
-                if (way) edge_lstm_predict(worker, texts[i], sizes[i], probabilities);
-                else edge_lstm_encode(worker, texts[i], sizes[i], &ids, &count);
-            if (way == 2) edge_lstm_predict_many(worker, texts, sizes, n, probabilities, NULL);
-            clock_t took = clock() - start;
-            if (!pass || took < fastest[way]) fastest[way] = took;
-        }
-    for (int way = 0; n && way < 3; way++) {
-        double seconds = (double)fastest[way] / CLOCKS_PER_SEC, less = (double)(fastest[way] - fastest[0]) / CLOCKS_PER_SEC;
-        printf("%s\t%.3f us a text\t%.0f MB/s", names[way], 1e6 * seconds / (double)n, 1e-6 * (double)bytes / seconds);
-        if (way) printf("\t%.1f ns a token, its id given", 1e9 * less / (double)tokens);
-        putchar('\n');
-    }
-    return 0;
-}
-
 static int check(edge_lstm_worker *worker) {
     size_t rows, wrong;
     float worst;
@@ -145,20 +105,17 @@ static int check(edge_lstm_worker *worker) {
 
 int main(int count, char **arguments) {
     int checks = 0, i = 1;
-    long passes = 0;
     size_t size;
     const char *error, *kernel = NULL, *share = NULL, *text;
     for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
         if (!strcmp(arguments[i], "--all")) all = 1;
         else if (!strcmp(arguments[i], "--check")) checks = 1;
         else if (!strcmp(arguments[i], "--kernel") && i + 1 < count) kernel = arguments[++i];
-        else if (!strcmp(arguments[i], "--time") && i + 1 < count) passes = atol(arguments[++i]);
         else if (!strcmp(arguments[i], "--unfamiliar") && i + 1 < count) share = arguments[++i];
         else break;
     }
     if (i >= count || !strncmp(arguments[i], "--", 2))
-        return fputs("usage: edge-lstm-c [--all] [--unfamiliar SHARE] [--check] [--kernel NAME] [--time N] MODEL [TEXT...]\n",
-                     stderr), 2;
+        return fputs("usage: edge-lstm-c [--all] [--unfamiliar SHARE] [--check] [--kernel NAME] MODEL [TEXT...]\n", stderr), 2;
     const char *path = arguments[i++], *file = read_all(fopen(path, "rb"), path, &size);
     size_t needs = edge_lstm_needs(file, size, kernel, &error);
     edge_lstm *model = needs ? edge_lstm_open(file, size, kernel, room(NULL, needs), needs, &error) : NULL;
@@ -168,7 +125,6 @@ int main(int count, char **arguments) {
     needs = edge_lstm_worker_needs(model);
     edge_lstm_worker *worker = edge_lstm_worker_start(model, room(NULL, needs), needs);
     if (checks) return check(worker);
-    if (passes > 0) return time_lines(model, worker, passes);
     float *probabilities = room(NULL, 2 * edge_lstm_labels(model) * sizeof *probabilities);
     if (i < count)
         for (; i < count; i++) answer(model, worker, arguments[i], strlen(arguments[i]), probabilities);
