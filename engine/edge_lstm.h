@@ -57,8 +57,8 @@ void edge_lstm_predict_many(edge_lstm_worker *worker, const char *const *texts, 
 const char *edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size, const int32_t **ids, size_t *count);
 int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, size_t columns, float *probabilities);
 
-/* Return how unlike the texts that the model learnt from a text is, of which these are the probabilities: 0, like them,
- * to 1.5. above: the score that at most this share of familiar texts exceeds; below 0 where the file has none for it. */
+/* Return how unlike the texts that the model learnt from this one is: 0, like them, to 1.5. probabilities: predict's.
+ * above: the score that at most this share of familiar texts exceeds; below 0 where the file has none for it. */
 double edge_lstm_unfamiliarity(edge_lstm_worker *worker, const char *text, size_t size, const float *probabilities);
 double edge_lstm_unfamiliar_above(const edge_lstm *model, double share);
 
