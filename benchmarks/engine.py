@@ -5,9 +5,9 @@
 
 For tiny and small (random networks of their shape, which changes no time) and base (the embedded
 model): kB shipped, cold start, µs per review alone, memory. The texts are the package's reviews. Needs gcc
-and node; Chromium, and onnxruntime-web in EDGE_LSTM_NODE_MODULES or in engine/onnxruntime/node_modules, add
-their rows. Tools take turns, round by round, so that a change of clock hits all; a time is the fastest of
-the rounds, which other work on the machine disturbs least.
+and node; Chromium, and onnxruntime-web in the folder EDGE_LSTM_NODE_MODULES, add their rows. Tools take
+turns, round by round, so that a change of clock hits all; a time is the fastest of the rounds, which other
+work on the machine disturbs least.
 
 fastText learns words and word pairs of IMDB's training split (EDGE_LSTM_DATA), and is timed in the same
 rounds, with and without the splitting of words that its tutorial asks for. Learning rate, passes and width
@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.comparison_tools import words
+from benchmarks.same_bits import write_records
 from benchmarks.sets import imdb
 from benchmarks.table import markdown_table
 from edge_lstm.modelfile import embedded_model, open_model
@@ -45,6 +46,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 ENGINE = PROJECT / "engine"
 MODULE = ENGINE / "js" / "edge-lstm.mjs"
 TIMED = 5  # times that a warm process answers each review
+ANSWERS = PROJECT / "tests" / "engine" / "answers.c"  # which times the engine in C
 C_KERNELS = ("plain", "sse2", "avx2", "avx-vnni", "avx512-vnni", "neon", "neon-dot")
 WEB_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 # Loads a model, prints the first answer, and then the mean µs of the fastest of the rounds.
@@ -145,20 +147,19 @@ def random_model(preset: str) -> bytes:
     return export(checkpoint, quantize="int8").data
 
 
-def compile_c(folder: Path) -> Path:
-    """Compile the C engine's command; it finds the machine's instructions when it runs."""
-    program = folder / "edge-lstm-c"
+def compile_c(folder: Path, source: Path = ENGINE / "main.c") -> Path:
+    """Compile a program of the C engine, its command; it finds the machine's instructions when it runs."""
+    program = folder / source.stem
     if not program.exists():
-        sources = [ENGINE / "main.c", ENGINE / "edge_lstm.c"]
+        sources = [source, ENGINE / "edge_lstm.c", f"-I{ENGINE}"]
         subprocess.run(["gcc", "-std=c99", "-O3", "-s", *sources, "-o", program], check=True)
     return program
 
 
 def onnxruntime_web() -> Path | None:
     """Return the folder of onnxruntime-web's files, where it is installed."""
-    folders = (os.environ.get("EDGE_LSTM_NODE_MODULES"), ENGINE / "onnxruntime" / "node_modules")
-    places = [Path(folder) / "onnxruntime-web" / "dist" for folder in folders if folder]
-    return next((place for place in places if place.is_dir()), None)
+    dist = Path(os.environ.get("EDGE_LSTM_NODE_MODULES", "node_modules")) / "onnxruntime-web" / "dist"
+    return dist.absolute() if dist.is_dir() else None
 
 
 def tools(folder: Path) -> Iterator[Tool]:
@@ -206,7 +207,7 @@ def fasttext(python: Path, folder: Path) -> Iterator[Tool]:
 def _javascript(engine: str, web: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
     """Yield (name, where its modules are, kB) of the module and, where it is installed, onnxruntime-web."""
     kb = sum(file.stat().st_size for file in (MODULE, MODULE.with_suffix(".wasm"))) / 1000
-    urls = {"engine": f"{engine}/js/edge-lstm.mjs", "classify": f"{engine}/onnxruntime/classify.mjs"}
+    urls = {"engine": f"{engine}/js/edge-lstm.mjs"}
     yield "engine, WebAssembly", urls, kb
     if dist := onnxruntime_web():
         shipped = sum((dist / name).stat().st_size for name in WEB_FILES) / 1000
@@ -225,14 +226,17 @@ def _installed(package: str) -> int:
 def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float, float, float]:
     """Return (ms to the first answer, µs per review, MB at the peak) of a process that answers all reviews so
     many times; with 0 rounds it only answers, and is not timed warm."""
-    in_c = tool.name.startswith("engine") and not tool.more
+    in_c, texts = tool.name.startswith("engine") and not tool.more, "texts.txt"
     command = [*tool.command, str(tool.own or model), str(folder / "texts.json"), str(rounds), *tool.more]
-    if in_c:
-        command = [*tool.command, *(["--time", str(rounds)] if rounds else []), str(model)]
+    if in_c and rounds:
+        program, texts = compile_c(folder, ANSWERS), "records"
+        command = [str(program), str(model), tool.command[-1], "time", str(rounds)]
+    elif in_c:
+        command = [*tool.command, str(model)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     start, peak = time.perf_counter(), 0.0
-    with (folder / "texts.txt").open() as lines:
+    with (folder / texts).open() as lines:
         process = subprocess.Popen(command, stdin=lines, env=environment, **pipes)
     output = process.stdout
     assert output
@@ -248,8 +252,8 @@ def measured(tool: Tool, model: Path, folder: Path, rounds: int) -> tuple[float,
         time.sleep(0.01)
     reader.join()
     assert process.returncode == 0, tool.name
-    in_line = printed[2].split("\t")[1] if in_c and rounds else printed[-1]
-    return cold, float(in_line.split()[0]) if rounds else 0.0, peak
+    micros = printed[2].split("\t")[1] if in_c and rounds else printed[-1]
+    return cold, float(micros) if rounds else 0.0, peak
 
 
 def in_chromium(folder: Path, models: dict[str, Path], rounds: int, only: Sequence[str]) -> Iterator[Row]:
@@ -297,6 +301,7 @@ def main() -> None:
         folder = Path(made)
         (folder / "texts.json").write_text(json.dumps(texts))
         (folder / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
+        write_records(folder / "records", texts)
         models = model_files(folder)
         chosen = [tool for tool in tools(folder) if tool.name.startswith(tuple(asked.only or [""]))]
         chosen += fasttext(asked.fasttext, folder) if asked.fasttext else ()

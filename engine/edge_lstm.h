@@ -1,19 +1,10 @@
 /* Runs the model files of edge-lstm: C99, no allocation, of the C library memory and string functions alone.
  *
- *     const char *error;
- *     size_t size = edge_lstm_needs(file, file_size, NULL, &error);
- *     edge_lstm *model = edge_lstm_open(file, file_size, NULL, malloc(size), size, &error);
- *     if (!model) return puts(error);
- *     size = edge_lstm_worker_needs(model);
- *     edge_lstm_worker *worker = edge_lstm_worker_start(model, malloc(size), size);
- *     float probabilities[2];                       // edge_lstm_labels(model) of them
- *     edge_lstm_predict(worker, text, strlen(text), probabilities);
- *
  * The file is read where it lies, in memory or in flash, and has to stay there. An open model never changes: any
  * number of threads may share it, each with a worker of its own. The probabilities are the same bits on every
  * machine, with every kernel, alone and beside other texts. docs/file-format.md says what each byte of a file means.
  *
- * Compile with -std=c99 or -ffp-contract=off, and never with -ffast-math. */
+ * Compile with -std=c99 or -ffp-contract=off, and never with -ffast-math. docs/ports.md has an example. */
 #ifndef EDGE_LSTM_H
 #define EDGE_LSTM_H
 
@@ -65,6 +56,11 @@ void edge_lstm_predict_many(edge_lstm_worker *worker, const char *const *texts, 
  * none, or an id that the network has not. */
 const char *edge_lstm_encode(edge_lstm_worker *worker, const char *text, size_t size, const int32_t **ids, size_t *count);
 int edge_lstm_run(edge_lstm_worker *worker, const int32_t *ids, size_t count, size_t columns, float *probabilities);
+
+/* Return how unlike the texts that the model learnt from this one is: 0, like them, to 1.5. probabilities: predict's.
+ * above: the score that at most this share of familiar texts exceeds; below 0 where the file has none for it. */
+double edge_lstm_unfamiliarity(edge_lstm_worker *worker, const char *text, size_t size, const float *probabilities);
+double edge_lstm_unfamiliar_above(const edge_lstm *model, double share);
 
 /* Run the file's own test: return how many of its golden rows do not give their ids and, to 0.001, probabilities.
  * rows: how many there are; worst: the largest difference. */

@@ -1,17 +1,17 @@
 /* edge-lstm-c MODEL [TEXT…]: answers each text, or each line of standard input, as edge-lstm predict does.
  *
- *     --all          every label's probability behind the answer
- *     --check        runs the file's golden rows instead
- *     --kernel NAME  takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2, neon-dot, neon, plain
- *     --time N       says instead how long the lines of standard input take, in CPU time, in the fastest of N passes */
+ *     --all               every label's probability behind the answer
+ *     --unfamiliar SHARE  marks texts unlike those that the model learnt from, and at most this share of the others
+ *     --check             runs the file's golden rows instead
+ *     --kernel NAME       takes this kernel, not the best: avx512-vnni, avx-vnni, avx2, sse2, neon-dot, neon, plain */
 #include "edge_lstm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int all;
+static double above = -1; /* a text with a higher score is unfamiliar; below 0 none is */
 
 static void fail(const char *what, const char *why) {
     fprintf(stderr, "error: %s: %s\n", what, why);
@@ -60,8 +60,8 @@ static void print_label(const char *label) {
 }
 
 static size_t largest(const float *values, size_t count) {
-    size_t best = 0, i;
-    for (i = 1; i < count; i++)
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
         if (values[i] > values[best]) best = i;
     return best;
 }
@@ -80,92 +80,52 @@ static void print_labels(const edge_lstm *model, float *left) {
 }
 
 static void answer(const edge_lstm *model, edge_lstm_worker *worker, const char *text, size_t size, float *probabilities) {
-    size_t labels = edge_lstm_labels(model), best, i;
+    size_t labels = edge_lstm_labels(model);
     const char *status = edge_lstm_predict(worker, text, size, probabilities);
-    best = largest(probabilities, labels);
+    size_t best = largest(probabilities, labels);
+    if (above >= 0 && (!strcmp(status, "ok") || !strcmp(status, "truncated")) &&
+        edge_lstm_unfamiliarity(worker, text, size, probabilities) > above)
+        status = "unfamiliar";
     memcpy(probabilities + labels, probabilities, labels * sizeof *probabilities);
     if (edge_lstm_threshold(model, 0) > 0) print_labels(model, probabilities + labels);
     else print_label(edge_lstm_label(model, best));
     printf("\t%.6f\t%s", (double)probabilities[best], status);
-    for (i = 0; all && i < labels; i++) printf("\t%.9g", (double)probabilities[i]);
+    for (size_t i = 0; all && i < labels; i++) printf("\t%.9g", (double)probabilities[i]);
     putchar('\n');
     if (fflush(stdout)) fail("standard output", "it cannot be written");
 }
 
-/* What the lines of standard input take: text → ids, then alone and side by side, the fastest of so many passes each. */
-static int time_lines(const edge_lstm *model, edge_lstm_worker *worker, long passes) {
-    static const char *const names[] = {"text to ids", "alone", "side by side"};
-    size_t bytes, n = 0, tokens = 0, i, *sizes, count;
-    char *lines = read_all(stdin, "standard input", &bytes), *at, *end;
-    const char **texts;
-    const int32_t *ids;
-    float *probabilities;
-    clock_t fastest[3] = {0, 0, 0}, start, took;
-    long pass;
-    int way;
-    for (at = lines; at < lines + bytes; at++) n += *at == '\n' || at + 1 == lines + bytes;
-    texts = room(NULL, (n + 1) * sizeof *texts), sizes = room(NULL, (n + 1) * sizeof *sizes);
-    probabilities = room(NULL, (n + 1) * edge_lstm_labels(model) * sizeof *probabilities);
-    for (at = lines, i = 0; i < n; at = end + 1, i++) {
-        end = memchr(at, '\n', (size_t)(lines + bytes - at));
-        texts[i] = at, sizes[i] = (size_t)((end ? end : lines + bytes) - at);
-        edge_lstm_encode(worker, texts[i], sizes[i], &ids, &count);
-        tokens += count;
-    }
-    printf("%s: %lu texts, %lu tokens\n", edge_lstm_kernel(model), (unsigned long)n, (unsigned long)tokens);
-    fflush(stdout);
-    for (pass = 0; pass < passes; pass++)
-        for (way = 0; way < 3; way++) {
-            start = clock();
-            if (way == 2) edge_lstm_predict_many(worker, texts, sizes, n, probabilities, NULL);
-            else
-                for (i = 0; i < n; i++)
-                    if (way) edge_lstm_predict(worker, texts[i], sizes[i], probabilities);
-                    else edge_lstm_encode(worker, texts[i], sizes[i], &ids, &count);
-            took = clock() - start;
-            if (!pass || took < fastest[way]) fastest[way] = took;
-        }
-    for (way = 0; n && way < 3; way++) {
-        double seconds = (double)fastest[way] / CLOCKS_PER_SEC, less = (double)(fastest[way] - fastest[0]) / CLOCKS_PER_SEC;
-        printf("%s\t%.3f us a text\t%.0f MB/s", names[way], 1e6 * seconds / (double)n, 1e-6 * (double)bytes / seconds);
-        if (way) printf("\t%.1f ns a token, its id given", 1e9 * less / (double)tokens);
-        putchar('\n');
-    }
-    return 0;
+static int check(edge_lstm_worker *worker) {
+    size_t rows, wrong;
+    float worst;
+    wrong = edge_lstm_check(worker, &rows, &worst);
+    printf("%lu of %lu golden rows, largest difference %.1e\n", (unsigned long)(rows - wrong), (unsigned long)rows, (double)worst);
+    return wrong ? 1 : 0;
 }
 
 int main(int count, char **arguments) {
-    int check = 0, i = 1;
-    long passes = 0;
-    size_t size, needs, rows, wrong;
-    float worst, *probabilities;
-    const char *error, *path, *kernel = NULL, *text, *file;
-    edge_lstm *model;
-    edge_lstm_worker *worker;
+    int checks = 0, i = 1;
+    size_t size;
+    const char *error, *kernel = NULL, *share = NULL, *text;
     for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
         if (!strcmp(arguments[i], "--all")) all = 1;
-        else if (!strcmp(arguments[i], "--check")) check = 1;
+        else if (!strcmp(arguments[i], "--check")) checks = 1;
         else if (!strcmp(arguments[i], "--kernel") && i + 1 < count) kernel = arguments[++i];
-        else if (!strcmp(arguments[i], "--time") && i + 1 < count) passes = atol(arguments[++i]);
+        else if (!strcmp(arguments[i], "--unfamiliar") && i + 1 < count) share = arguments[++i];
         else break;
     }
     if (i >= count || !strncmp(arguments[i], "--", 2))
-        return fputs("usage: edge-lstm-c [--all] [--check] [--kernel NAME] [--time N] MODEL [TEXT...]\n", stderr), 2;
-    path = arguments[i++];
-    file = read_all(fopen(path, "rb"), path, &size);
-    needs = edge_lstm_needs(file, size, kernel, &error);
-    model = needs ? edge_lstm_open(file, size, kernel, room(NULL, needs), needs, &error) : NULL;
+        return fputs("usage: edge-lstm-c [--all] [--unfamiliar SHARE] [--check] [--kernel NAME] MODEL [TEXT...]\n", stderr), 2;
+    const char *path = arguments[i++], *file = read_all(fopen(path, "rb"), path, &size);
+    size_t needs = edge_lstm_needs(file, size, kernel, &error);
+    edge_lstm *model = needs ? edge_lstm_open(file, size, kernel, room(NULL, needs), needs, &error) : NULL;
     if (!model) fail(path, error);
+    if (share && (above = edge_lstm_unfamiliar_above(model, atof(share))) < 0)
+        fail(path, "it has no threshold for this share; give one such as 0.05, or export it with more texts");
     needs = edge_lstm_worker_needs(model);
-    worker = edge_lstm_worker_start(model, room(NULL, needs), needs);
-    if (check) {
-        wrong = edge_lstm_check(worker, &rows, &worst);
-        printf("%lu of %lu golden rows, largest difference %.1e\n", (unsigned long)(rows - wrong), (unsigned long)rows,
-               (double)worst);
-        return wrong ? 1 : 0;
-    }
-    if (passes > 0) return time_lines(model, worker, passes);
-    probabilities = room(NULL, 2 * edge_lstm_labels(model) * sizeof *probabilities);
+    edge_lstm_worker *worker = edge_lstm_worker_start(model, room(NULL, needs), needs);
+    if (checks) return check(worker);
+    float *probabilities = room(NULL, 2 * edge_lstm_labels(model) * sizeof *probabilities);
     if (i < count)
         for (; i < count; i++) answer(model, worker, arguments[i], strlen(arguments[i]), probabilities);
     else

@@ -20,8 +20,6 @@ from typing import Any
 import numpy as np
 
 F32, F64 = np.float32, np.float64
-
-
 DAMAGED = "the file is cut short or damaged; copy it again"
 
 

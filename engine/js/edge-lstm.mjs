@@ -61,7 +61,6 @@ export class Classifier {
 	#base; // where its memory is free: an answer, then the file, the model and its worker, then a text
 	#worker;
 	#text;
-	#ids; // of the vocabulary
 
 	static async load(source) {
 		const bytes = await bytesOf(source);
@@ -90,13 +89,12 @@ export class Classifier {
 		this.bytes = bytes.length;
 	}
 
-	#describe({ labels, several, tokenizer, vocabulary, quantization, golden, abstention, network }) {
+	#describe({ labels, several, tokenizer, vocabulary, quantization, golden, abstention }) {
 		const rule = JSON.parse(tokenizer);
 		this.labels = JSON.parse(labels);
 		this.thresholds = several ? JSON.parse(several).thresholds : null;
 		this.golden = JSON.parse(golden ?? "[]");
 		this.unfamiliar = JSON.parse(abstention ?? "{}").unfamiliar ?? [];
-		this.#ids = JSON.parse(network).num_words;
 		this.precision = quantization ? "int8" : "fp32";
 		this.words = rule.words ?? vocabulary.split("\n").filter(Boolean).length;
 		this.length = rule.length;
@@ -109,7 +107,9 @@ export class Classifier {
 			const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
 			if (!found) throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
 			const known = status === "ok" || status === "truncated";
-			if (known && this.#unfamiliarity(answer, this.encode(text).ids) > found[1]) status = "unfamiliar";
+			// #put writes the text again where it is; its probabilities lie behind it.
+			if (known && this.#c.edge_lstm_unfamiliarity(this.#worker, ...this.#put(text)) > found[1])
+				status = "unfamiliar";
 		}
 		const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
 		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
@@ -132,13 +132,6 @@ export class Classifier {
 			const ok = String(this.encode(row.text).ids) === String(row.ids) && difference <= TOLERANCE;
 			return { text: row.text, difference, ok };
 		});
-	}
-
-	/** As edge_lstm/familiarity.py: how undecided the labels are, and how rare the tokens. */
-	#unfamiliarity(answer, ids) {
-		const undecided = (2 * Math.log(answer.reduce((sum, p) => sum + Math.sqrt(p), 0))) / Math.log(answer.length);
-		const logs = ids.filter((id) => id !== 1).map((id) => Math.log(id < 4 ? this.#ids : id));
-		return undecided + (0.5 * logs.reduce((sum, log) => sum + log, 0)) / logs.length / Math.log(this.#ids);
 	}
 
 	/** [Float32Array of the labels, status] */

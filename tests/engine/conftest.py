@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge_lstm import Classifier
+from tests.model_files import compact, edited
 from tests.ports.conftest import LABELS, Case, Kind, case, cases, damaged, tiny, trained  # noqa: F401
 from tests.ports.texts import TEXTS, VOCABULARY
 
@@ -46,6 +49,19 @@ def models(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> list[
     for name, quantize in (("both.fp32.onnx", None), ("both.int8.onnx", "int8")):
         paths[name] = both.export(folder / name, quantize=quantize)
     return [case(name, path, DECODED) for name, path in paths.items()]
+
+
+@pytest.fixture(scope="session")
+def strange(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
+    """A file with thresholds, texts without lone surrogates, and the status of each with unfamiliar=0.05."""
+    curve = {"data": "", "texts": 99, "points": [[0.0, 99, 9]], "unfamiliar": [[0.01, 1.9], [0.05, 1.1]]}
+    path = tmp_path_factory.mktemp("strange") / "m.onnx"
+    path.write_bytes(edited({"abstention": compact(curve)}))
+    texts = [*TEXTS, "A wonderful film.", "the film the film", "dull and long"]
+    texts = [" ".join(re.sub("[\ud800-\udfff]", "\ufffd", text).split()) for text in texts]
+    statuses = [p.status for p in Classifier.load(path).predict(texts, unfamiliar=0.05)]
+    assert {"ok", "unfamiliar", "empty", "unknown_words"} <= {*statuses}
+    return path, texts, statuses
 
 
 Compile = Callable[..., Path]
@@ -85,7 +101,7 @@ def kernels(program: list[str]) -> list[str]:
 def answers(
     program: list[str], path: Path, kernel: str = "-", texts: list[bytes] = RECORDS, many: bool = False
 ) -> tuple[list[str], list[str], Bits]:
-    """(statuses, ids, bits) of a program."""
+    """(statuses, ids and the bits of how unfamiliar they are, bits) of a program."""
     records = b"".join(b"%d\n" % len(text) + text for text in texts)
     command = [*program, str(path), kernel, "many" if many else "one"]
     run = subprocess.run(command, input=records, capture_output=True)

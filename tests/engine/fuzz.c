@@ -90,6 +90,8 @@ static float *probabilities(const unsigned char *file, size_t size, const char *
         edge_lstm_predict_many(worker, starts, sizes, texts, result, NULL);
     else
         for (k = 0; k < texts; k++) edge_lstm_predict(worker, starts[k], sizes[k], result + k * labels);
+    for (k = 0; k < texts; k++) edge_lstm_unfamiliarity(worker, starts[k], sizes[k], result + k * labels);
+    edge_lstm_unfamiliar_above(model, 0.05);
     edge_lstm_check(worker, &rows, &worst);
     for (k = 0; k < labels; k++) (void)strlen(edge_lstm_label(model, k));
     return free(more), free(memory), result;

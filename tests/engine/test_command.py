@@ -48,9 +48,16 @@ def test_texts_of_the_command_line_and_golden_rows(command: Path, models: list[C
     assert [row.split("\t")[2] for row in run.stdout.splitlines()] == ["ok", "empty"]
     run = subprocess.run([command, "--check", path], capture_output=True, text=True)
     assert re.fullmatch(r"(\d+) of \1 golden rows, largest difference \S+\n", run.stdout)
-    for lines, shown in ((b"good film\n\nbad", 4), (b"", 1)):
-        run = subprocess.run([command, "--time", "2", path], input=lines, capture_output=True)
-        assert (run.returncode, run.stdout.count(b"\n")) == (0, shown) and not run.stderr
+
+
+def test_the_same_texts_are_unfamiliar(command: Path, strange: tuple[Path, list[str], list[str]]) -> None:
+    path, texts, expected = strange
+    lines = "\n".join(texts).encode()
+    run = subprocess.run([command, "--unfamiliar", "0.05", path], input=lines, capture_output=True)
+    assert [line.split("\t")[2] for line in run.stdout.decode().split("\n")[:-1]] == expected
+    for share in ("0.001", "5", "none"):
+        run = subprocess.run([command, "--unfamiliar", share, path, "good"], capture_output=True)
+        assert (run.returncode, run.stdout) == (1, b"") and b"no threshold for this share" in run.stderr
 
 
 def test_labels_that_are_no_utf8_fit(command: Path, tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ def test_a_long_text_and_a_long_word(program: list[str], models: list[Case]) -> 
 def test_functions_are_as_exact_as_they_say(compiled: Compile) -> None:
     program = compiled("gcc", "-std=c99", "-O2", "-w", sources=[str(HERE / "functions.c"), "-lm"])
     run = subprocess.run([program, "1009"], capture_output=True, text=True, check=True)
-    sigmoid, tanh, exponential, wrong = map(float, run.stdout.split())
+    sigmoid, tanh, exponential, logarithm, wrong = map(float, run.stdout.split())
     assert sigmoid <= 1.8e-7 and tanh <= 3.3e-7 and exponential <= 1e-7 and wrong == 0, run.stdout
+    assert logarithm <= 3e-14
 
 
 def test_memory_may_lie_anywhere_and_must_be_large_enough(compiled: Compile, models: list[Case]) -> None:

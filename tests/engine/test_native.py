@@ -61,6 +61,12 @@ def test_the_buffer_is_numpys_without_a_copy(
     assert np.asarray(model.probabilities([])).size == 0
 
 
+def test_the_same_texts_are_unfamiliar(installed: Path, strange: tuple[Path, list[str], list[str]]) -> None:
+    path, texts, expected = strange
+    code = READ + "print(json.dumps([row[2] for row in m.predict(texts, unfamiliar=0.05)]))"
+    assert json.loads(python(installed, code, path, told=json.dumps(texts).encode())) == expected
+
+
 THREADS = """
 texts = texts * 3
 expected = bytes(m.probabilities(texts))
@@ -91,6 +97,8 @@ def test_threads_share_a_model_and_a_fork_keeps_it(installed: Path, models: list
         ("m.predict(['a', 1])", "TypeError: texts[1] is no string"),
         ("e.Model(5)", "TypeError: expected str, bytes or os.PathLike object, not int"),
         ("e.Model('none')", "FileNotFoundError: [Errno 2] No such file or directory: 'none'"),
+        ("m.predict(['a'], unfamiliar=5)", "ValueError: the file has no threshold for this share"),
+        ("m.predict(['a'], unfamiliar='5')", "TypeError: must be real number, not str"),
         ("e.Model(b'noise')", "ValueError: not a model file"),
         ("e.Model(sys.argv[1], kernel='altivec')", "ValueError: this machine has no such kernel"),
     ],

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import reference
 
+from edge_lstm import Classifier
+from edge_lstm.familiarity import unfamiliarity
 from tests.engine.conftest import (
     DECODED,
     HERE,
@@ -35,6 +37,17 @@ def test_answers_are_those_of_onnx_runtime(program: list[str], models: list[Case
         assert statuses == model.statuses, model.name
         assert apart.max() <= TOLERANCE, (model.name, apart.max())
         assert (bits.view(np.float32).argmax(1) == model.probabilities.argmax(1)).all(), model.name
+
+
+def test_texts_are_as_unfamiliar_as_in_python(program: list[str], models: list[Case]) -> None:
+    for model in models:
+        _, rows, bits = answers(program, model.path)
+        ids, scores = zip(*(row.split(";") for row in rows))
+        num_ids = Classifier.load(model.path).model.tokenizer.num_ids
+        known = [[int(i) for i in row.split(",")] for row in ids]
+        expected = unfamiliarity(bits.view(np.float32), known, num_ids)
+        told = np.array([int(score, 16) for score in scores], np.uint64).view(np.float64)
+        assert np.abs(told - expected).max() <= 1e-6, model.name
 
 
 def check_same_bits(

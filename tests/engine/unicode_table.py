@@ -52,7 +52,7 @@ def table() -> str:
     version, indent = unicodedata.unidata_version, " " * 4
     source = f"/* Of Unicode {version}. A range: first letter << 8 | step - 1 << 7 | count - 1; "
     source += "distance. */\nstatic const int32_t LOWER[] = {\n"
-    source += "\n".join(wrap(lower, 118, initial_indent=indent, subsequent_indent=indent))
+    source += "\n".join(wrap(lower, 120, initial_indent=indent, subsequent_indent=indent))
     text = "".join(map(digits, runs))
     assert "??" not in text, "it might be a trigraph"
     lines = [text[i : i + 112].replace("\\", "\\\\") for i in range(0, len(text), 112)]

@@ -58,10 +58,14 @@ class Model(_engine.Model):
         with open(os.fspath(source), "rb") as file:  # noqa: PTH123 - pathlib takes time to import
             return super().__new__(cls, file.read(), kernel)
 
-    def classify(self, texts: Iterable[str]) -> tuple[memoryview, list[str]]:
-        """Texts → (float32 [texts, labels], the status of each: ok, empty, unknown_words or truncated)."""
+    def classify(self, texts: Iterable[str], unfamiliar: float | None = None) -> tuple[memoryview, list[str]]:
+        """Texts → (float32 [texts, labels], the status of each: ok, empty, unknown_words or truncated).
+
+        unfamiliar: give texts unlike those that the model learnt from the status unfamiliar, and at most this
+        share of the others, such as 0.05. Raises ValueError where the file has no threshold for it.
+        """
         texts = _utf8(texts)
-        answers, statuses = self._classify(texts)
+        answers, statuses = self._classify(texts, unfamiliar)
         return _floats(answers, len(texts)), list(statuses)
 
     def probabilities(self, texts: Iterable[str]) -> memoryview:
@@ -76,14 +80,16 @@ class Model(_engine.Model):
         answers = self._run(ids, columns)
         return _floats(answers, len(ids) // 4 // columns)
 
-    def predict(self, texts: Iterable[str]) -> list[tuple[str | tuple[str, ...], float, str]]:
+    def predict(
+        self, texts: Iterable[str], unfamiliar: float | None = None
+    ) -> list[tuple[str | tuple[str, ...], float, str]]:
         """Return (label, its probability, status) of each text, in their order.
 
         label: the most probable one; where a text may have several, a tuple of those that reach their
-        thresholds, the most probable first. status: ok, empty, unknown_words or truncated.
+        thresholds, the most probable first. status, unfamiliar: see classify.
         """
         labels, thresholds = self.labels, self.thresholds
-        rows, statuses = self.classify(texts)
+        rows, statuses = self.classify(texts, unfamiliar)
         predictions: list[tuple[str | tuple[str, ...], float, str]] = []
         for row, status in zip(rows.tolist(), statuses):
             label: str | tuple[str, ...] = labels[row.index(max(row))]

@@ -5,6 +5,8 @@
 
 #include "edge_lstm.h"
 
+#include <string.h>
+
 typedef struct idle {
     struct idle *next;
     edge_lstm_worker *worker; /* its memory lies behind this */
@@ -83,13 +85,21 @@ static PyObject *new_answers(Model *self, size_t texts, idle **w) {
 
 static float *floats_of(PyObject *answers) { return (float *)(void *)PyBytes_AsString(answers); } /* CPython's begin at 32 */
 
-/* The GIL is released, and taken now and then. */
-static PyObject *model_classify(Model *self, PyObject *texts) {
+/* Texts, and the share of familiar ones that may be called unfamiliar, or None → (probabilities, statuses). The GIL is
+ * released, and taken now and then. */
+static PyObject *model_classify(Model *self, PyObject *arguments) {
     enum { AT_A_TIME = 1024 };
     const char *starts[AT_A_TIME], *statuses[AT_A_TIME];
     size_t sizes[AT_A_TIME], labels = edge_lstm_labels(self->model);
+    PyObject *texts, *share, *text, *name;
+    double above = -1;
+    if (!PyArg_ParseTuple(arguments, "OO:_classify", &texts, &share)) return NULL;
+    if (share != Py_None) above = edge_lstm_unfamiliar_above(self->model, PyFloat_AsDouble(share));
+    if (share != Py_None && above < 0 && !PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "the file has no threshold for this share; give one such as 0.05");
+    if (PyErr_Occurred()) return NULL;
     Py_ssize_t count = PyTuple_Size(texts), done, part, i;
-    PyObject *names = count < 0 ? NULL : PyTuple_New(count), *text, *name;
+    PyObject *names = count < 0 ? NULL : PyTuple_New(count);
     idle *w = NULL;
     PyObject *answers = names ? new_answers(self, (size_t)count, &w) : NULL;
     for (done = 0; answers && done < count; done += part) {
@@ -101,7 +111,12 @@ static PyObject *model_classify(Model *self, PyObject *texts) {
         }
         if (PyErr_Occurred()) break;
         Py_BEGIN_ALLOW_THREADS
-        edge_lstm_predict_many(w->worker, starts, sizes, (size_t)part, floats_of(answers) + (size_t)done * labels, statuses);
+        float *rows = floats_of(answers) + (size_t)done * labels;
+        edge_lstm_predict_many(w->worker, starts, sizes, (size_t)part, rows, statuses);
+        for (i = 0; above >= 0 && i < part; i++)
+            if ((!strcmp(statuses[i], "ok") || !strcmp(statuses[i], "truncated")) &&
+                edge_lstm_unfamiliarity(w->worker, starts[i], sizes[i], rows + (size_t)i * labels) > above)
+                statuses[i] = "unfamiliar";
         Py_END_ALLOW_THREADS
         for (i = 0; i < part; i++) {
             name = PyUnicode_InternFromString(statuses[i]);
@@ -191,7 +206,7 @@ static PyObject *kernels(PyObject *module, PyObject *nothing) {
 }
 
 static PyMethodDef model_methods[] = {
-    {"_classify", (PyCFunction)model_classify, METH_O, "A tuple of texts in UTF-8: (float32, the status of each)."},
+    {"_classify", (PyCFunction)model_classify, METH_VARARGS, "Texts in UTF-8, a share or None: (float32, statuses)."},
     {"_run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS, "(wrong golden rows, golden rows, largest difference)."},
     {NULL, NULL, 0, NULL}};
