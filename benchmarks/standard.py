@@ -22,6 +22,8 @@ from benchmarks.table import markdown_table
 
 PAGE = Path(__file__).parent / "standard.md"
 HERE = "measured here"  # a source
+# Their test sentences are in what the sentiment model of the package learnt from, so it must not teach here.
+SEEN = ("mr",)
 ACCURACY, MACRO_F1 = "accuracy", "macro F1"
 Runs = Mapping[Cell, Figures]
 # Set → its name, and the measure that its papers give.
@@ -126,7 +128,8 @@ def table(runs: Runs, others: Sequence[Published]) -> str:
     for name, (title, measure) in SETS.items():
         for rows in sorted({cell.rows for cell in runs if cell.set == name}, key=lambda rows: rows != ALL):
             theirs = [other for other in others if (other.set, other.rows) == (name, rows)]
-            svm, ours = (_runs(runs, name, rows, teacher) for teacher in (SVM, "default"))
+            taught = "none" if name in SEEN else "default"
+            svm, ours = (_runs(runs, name, rows, teacher) for teacher in (SVM, taught))
             if ours and (rows == ALL or theirs):
                 figures = _bold([_mean(each, measure) for each in (svm, ours)])
                 size = _size(1000 * statistics.mean(run.kb for run in ours))
@@ -158,7 +161,9 @@ NOT_MEASURED = """## Not measured
 No snapshot that we have holds the training rows of the first three; the last was not run:"""
 SOURCED = """## Sources
 
-MR, CR, Subj and MPQA have no published split: ours is a fifth of the rows, drawn once.
+MR, CR, Subj and MPQA have no published split: ours is a fifth of the rows, drawn once. MR's sentences are the
+treebank's, whose training part the package's sentiment model learnt from: it does not teach there
+(`--teacher none`).
 """
 
 
