@@ -40,9 +40,9 @@ def published(report: Json, trained: Sequence[Json]) -> str:
     """
     sizes = {preset["name"]: preset["files"][0] for preset in report["presets"]}
     points = [("BERT-" + name, kb, share, "other") for name, (kb, share) in _BERT.items()]
-    for name in ("tiny", "base"):
+    for name, learnt in (("tiny", "reviews"), ("base", "reviews and SST-2")):
         share = 100 * sizes[name]["other_texts"]["SST-2"]
-        points.append((f"{name} (film reviews)", sizes[name]["bytes"] / 1000, share, "ours"))
+        points.append((f"{name} ({learnt})", sizes[name]["bytes"] / 1000, share, "ours"))
     own = [statistics.mean(run[key] for run in trained) for key in ("kb", "accuracy")]
     points.append((f"{trained[0]['preset']} (SST-2)", own[0], 100 * own[1], "ours"))
     what = "green: edge-lstm, int8 (trained on …); orange: BERT, one byte per parameter (Turc et al., 2019)"
