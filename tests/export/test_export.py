@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from edge_lstm_export.onnx import gates, weights
 from edge_lstm_export.onnx.export import export
 from edge_lstm_export.train.checkpoint import save_checkpoint
 from edge_lstm_export.train.options import UNTUNED
+from edge_lstm_export.train.plan import Asked, facts_of, make_plan
+from edge_lstm_export.train.sources.memory import dataset_from
+from edge_lstm_export.train.train import fit, quiet_thread
 from made import make_checkpoint, opened, write_csv
 
 from edge_lstm.classifier import Classifier
@@ -70,6 +74,17 @@ def test_units_that_are_driven_to_their_ends_are_refused() -> None:
     export(checkpoint)
     checkpoint.network.leave_room(checkpoint.tokenizer.length)  # as trainings do
     export(checkpoint, quantize="int8")
+
+
+def test_a_training_leaves_the_units_room() -> None:
+    """At this rate they come to 1, and without Network.leave_room the gate refuses the file."""
+    rng, ends = random.Random(0), (" bad", " good")
+    texts = [" ".join(rng.choice("abcdefgh") * 3 for _ in range(6)) + ends[i % 2] for i in range(60)]
+    data = dataset_from(texts, ["pos" if i % 2 else "neg" for i in range(60)])
+    plan = make_plan(facts_of(data), Asked("tiny", "none", epochs=6, validation=0.0))
+    with quiet_thread():
+        result = fit(data, replace(plan, loop=replace(plan.loop, learning_rate=0.3)))
+    export(result.checkpoint, quantize="int8")
 
 
 @pytest.mark.parametrize("name", ["Tanh", "Sigmoid"])
