@@ -21,7 +21,7 @@ from edge_lstm_export.train.teachers.base import (
 )
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
-from edge_lstm_export.train.teachers.sentiment import sentiment_teacher
+from edge_lstm_export.train.teachers.sentiment import sentiment_teacher, sentiment_words
 from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -204,7 +204,7 @@ def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
     assert sentiment_improves(dataset(OPINIONS[:8]), 0) is None  # too few to tell
 
 
-def test_it_makes_few_rows_a_better_model_and_its_words_come_in() -> None:
+def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words() -> None:
     data = dataset(OPINIONS)
     asked = [Asked("tiny", name, epochs=1, validation=0.0) for name in ("sentiment", "none")]
     plans = [make_plan(facts_of(data), each) for each in asked]
@@ -213,7 +213,8 @@ def test_it_makes_few_rows_a_better_model_and_its_words_come_in() -> None:
         trained = fit(data, replace(plan, augmentation=min(2, plan.augmentation)))
         known = [teacher["name"] for teacher in trained.checkpoint.training["teachers"]]
         assert ("sentiment model" in known) == expected
-        assert ("mediocre" in trained.checkpoint.tokenizer.words) == expected
+        words = Teachers(plan, data.labels).lstm_words
+        assert (words is not None and words.words == sentiment_words().words) == expected
         assert (trained.checkpoint.training["data"]["augmented_texts"] > 0) == expected
 
 

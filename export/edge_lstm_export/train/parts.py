@@ -65,6 +65,8 @@ class Parts:
         self.tokenizer = tokenizer = self._tokenizer(unlabelled, words)
         self.predictions = self._ask(teachers, pool, say) if plan.teachers else None
         self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
+        words = teachers.lstm_words
+        self.lstm_embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
         self.rows = self.examples(self.split)
         unknown = np.zeros((len(pool), plan.network.labels), np.float32)
         self.pool = Examples.from_texts(tokenizer, pool, unknown)
@@ -124,8 +126,8 @@ class Parts:
         if network.ngrams is not None and self.features is not None:
             network.ngrams.choose(self.features.ids)
         vectors, width = None, self.config.embedding_dim
-        if self.embeddings is not None:
-            vectors = first_values(self.embeddings.vectors, width)
+        if self.lstm_embeddings is not None:
+            vectors = first_values(self.lstm_embeddings.vectors, width)
         elif self.plan.loop.word_vectors:
             every = self.rows.joined(self.pool)
             vectors = word_vectors(every, self.config.num_words, width, self.plan.seed)

@@ -32,7 +32,7 @@ from edge_lstm_export.train.options import (
 )
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
-WordTable = Literal["none", "english", "sentiment", "encoder"]
+WordTable = Literal["none", "english", "encoder"]
 LINEAR, SENTIMENT, NO_TEACHER = "linear", "sentiment", "none"
 PROBE, FINE_TUNED, CLASSIFIER = "probe", "fine-tuned", "classifier"
 PLAN_FORMAT = 1
@@ -120,12 +120,12 @@ class Plan(Options):
     network.ngrams is the most n-grams that get a vector: as many as the texts have and ``kb`` leaves.
     teachers: in the order in which they are asked, the first always kept: "linear", "sentiment", and of a
     transformer "probe NAME", "fine-tuned NAME" or "classifier NAME". word_table: whose embeddings the n-gram
-    part reads; related_words: its words near those of the texts come into the vocabulary too, since few rows
-    hold few of the words to come. augmentation: texts made of each row, at most. misspelt: the share of wrong
-    letters in a copy of each row, from which subwords learn; 0: no copies. own_labels: how much a row's
-    own label counts in its target beside what the teachers predict, 0 to 1. unlabelled: at most so many texts
-    without a label are learnt from. balance: see calibrate.balance_offset. examples: training texts that the
-    model file holds.
+    part reads, and the LSTM, unless the sentiment model teaches and gives it its own. related_words: words of
+    the table near those of the texts come into the vocabulary too, since few rows hold few of the words to
+    come. augmentation: texts made of each row, at most. misspelt: the share of wrong letters in a copy of
+    each row, from which subwords learn; 0: no copies. own_labels: how much a row's own label counts in its
+    target beside what the teachers predict, 0 to 1. unlabelled: at most so many texts without a label are
+    learnt from. balance: see calibrate.balance_offset. examples: training texts that the model file holds.
     """
 
     preset: str = "small"
@@ -287,7 +287,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
         misspelt=MISSPELT if short and not few and facts.rows <= MOST_TO_AUGMENT else 0.0,
         teachers=teachers,
         word_table=table,
-        related_words=table == "sentiment" or (table != "none" and few and not facts.unlabelled),
+        related_words=table != "none" and (SENTIMENT in experts or (few and not facts.unlabelled)),
         own_labels=1.0 if not teachers else OWN_LABELS if experts else OWN_LABELS_LINEAR,
         unlabelled=unlabelled,
         balance=asked.balance,
@@ -320,12 +320,10 @@ def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
 def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     if facts.kind in ("long", "unsegmented") or facts.rows > MOST_TO_AUGMENT:
         return "none"
-    if SENTIMENT in experts:
-        return "sentiment"
-    fine_tuned = any(name.startswith(FINE_TUNED) for name in experts)
+    fine_tuned = SENTIMENT not in experts and any(name.startswith(FINE_TUNED) for name in experts)
     if fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
         return "none" if facts.unlabelled else "encoder"
-    return "english" if facts.english >= LEAST_ENGLISH else "none"
+    return "english" if SENTIMENT in experts or facts.english >= LEAST_ENGLISH else "none"
 
 
 def _augmentation(facts: Facts, experts: list[str]) -> int:

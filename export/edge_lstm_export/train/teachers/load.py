@@ -35,9 +35,13 @@ class Teachers:
         """The word table of the plan."""
         if self.plan.word_table == "english":
             return english()
-        if self.plan.word_table == "sentiment":
-            return sentiment_words()
         return encoder.encoder_words(self._reader.model) if self.plan.word_table == "encoder" else None
+
+    @cached_property
+    def lstm_words(self) -> PretrainedWords | None:
+        """The word table that the LSTM's embedding begins with."""
+        opinions = self.words is not None and plans.SENTIMENT in self.plan.teachers
+        return sentiment_words() if opinions else self.words
 
     @cached_property
     def _reader(self) -> encoder.EncoderReader:
