@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
 SETS = ("banking77", "trec6", "sst2", "tweeteval_emotion", "sms_spam", "zh_waimai10k")
 DATA = Path(__file__).parents[2] / "shared" / "data" / "sets"
-ALL = "all"
+ALL, TEN_FOLD = "all", "10-fold"
 
 if TYPE_CHECKING:
     from edge_lstm_export.train.data import Dataset
@@ -48,9 +48,18 @@ def split(folder: Path, held_out: float, seed: int) -> tuple[Rows, Rows]:
     return (parts[0], parts[2]), (parts[1], parts[3])
 
 
+def fold(folder: Path, seed: int) -> tuple[Rows, Rows]:
+    """Return (training rows, rows that judge) of a set without a published test split: nine tenths of all its
+    rows, and the tenth that the seed names."""
+    texts, labels = (first + second for first, second in zip(*split(folder, 0, 0)))
+    folds = [*StratifiedKFold(10, shuffle=True, random_state=0).split(texts, labels)]
+    train, judging = (([texts[i] for i in part], [labels[i] for i in part]) for part in folds[seed])
+    return train, judging
+
+
 def draw(train: Rows, rows: str, seed: int) -> Rows:
     """Return the rows that are learnt from: "all", a number, or a number of each label, as "10/label"."""
-    if rows == ALL:
+    if rows in (ALL, TEN_FOLD):
         return train
     order = np.random.default_rng(seed).permutation(len(train[1]))
     labels = np.array(train[1])[order]

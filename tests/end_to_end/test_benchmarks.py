@@ -105,13 +105,13 @@ def test_public_sets_keeps_a_run_and_does_not_make_it_again(
 
 def test_every_published_figure_stands_on_the_page_with_a_source_that_exists() -> None:
     runs = {
-        public_sets.Cell("subj", "all", "default", False, "small", 0.0, 0): public_sets.Figures(
+        public_sets.Cell("subj", "10-fold", "default", False, "small", 0.0, 0): public_sets.Figures(
             0.9, 0.9, 278, 1
         )
     }
     figures = [figure for figure in standard.published() if figure.set in {"subj", *standard.ABSENT}]
     page = standard.page(runs, figures)
-    assert "| Subj, subjectivity | all | accuracy | – | **90.0** | 278 kB | CNN on word2vec 93.4 [" in page
+    assert "| Subj, subjectivity | accuracy | – | **90.0** (278 kB) | – | CNN on word2vec 93.4 [" in page
     assert {figure.set for figure in standard.published()} <= {*standard.SETS, *standard.ABSENT}
     assert {figure.source for figure in standard.published()} <= {*standard.SOURCES}
 
