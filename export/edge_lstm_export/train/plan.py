@@ -201,6 +201,7 @@ LONG_TEXTS = 60  # words of a text, the mean: reviews have hundreds, sentences a
 FEW_ROWS = 2000  # below, every row is judged by cross-validation and none is held out
 FEWEST_TO_CROSS_VALIDATE = 10
 MOST_TO_AUGMENT = 20_000  # rows
+MOST_WITH_WORDS = 100_000  # rows: what words mean is a dense matrix in the n-gram fit
 MOST_UNLABELLED = 20_000  # different texts of a log that teachers label: of more, a random part
 LEAST_ENGLISH = 0.7  # of the words that the table of English words must know to be used unasked
 
@@ -318,7 +319,7 @@ def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
 
 
 def _word_table(facts: Facts, experts: list[str]) -> WordTable:
-    if facts.kind in ("long", "unsegmented") or facts.rows > MOST_TO_AUGMENT:
+    if facts.kind in ("long", "unsegmented") or facts.rows > MOST_WITH_WORDS:
         return "none"
     fine_tuned = SENTIMENT not in experts and any(name.startswith(FINE_TUNED) for name in experts)
     if fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):

@@ -77,7 +77,7 @@ def sentiment_improves(
     """
     train = dataset.train
     has_one_of_few = not dataset.several and len(dataset.labels) <= MOST_EXACT_LABELS
-    if not has_one_of_few or not 10 <= len(train) <= plans.MOST_TO_AUGMENT:
+    if not has_one_of_few or not 10 <= len(train) <= plans.MOST_WITH_WORDS:
         return None
     drawn = np.random.default_rng([seed, 0x5E]).permutation(len(train))[:MOST_ASKED]
     train = train.subset(np.sort(drawn))
