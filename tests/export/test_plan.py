@@ -21,8 +21,9 @@ from edge_lstm.errors import DataError
 
 Values = dict[str, Any]
 NO: Values = {}
-MOOD: Values = {"sentiment": (0.8, 0.6)}  # accuracy with the sentiment model and without it
+MOOD: Values = {"sentiment": (0.8, 0.6, False)}  # accuracy with the sentiment model and without it
 EN: Values = {"english": 0.9}
+OWN: Values = {"sentiment": (0.8, 0.6, True), **EN}  # its words predict better than the English table's
 LONG: Values = {"words": 230.0, "repeated_words": 80_000}
 CHINESE: Values = {"words": 40.0, "unsegmented": True}
 SETS: Values = {"several": True}
@@ -52,6 +53,8 @@ GOLDEN: list[tuple[int, int, Values, Values, str]] = [
     (2_000, 6, EN, NO, "short: linear; english; svm; 10%; 16x64; 0~; 0.8; 0"),
     (5_000, 6, EN, E, "short: linear fine-tuned; encoder; logistic; 10%; 8x64; 20~; 0.6; 0"),
     (5_000, 6, EN | MOOD, NO, "short: linear sentiment; english*; logistic; 10%; 8x64; 3~; 0.6; 0"),
+    (200, 2, OWN, NO, "short: linear sentiment; sentiment*; logistic; 3 folds; 14x64; 20; 0.6; 0"),
+    (2_000, 2, OWN, NO, "short: linear sentiment; english*; logistic; 10%; 8x64; 3~; 0.6; 0"),
     (5_000, 2, EN, MUCH, "short: linear; english; svm; 20%; 30x64; 0~; 0.8; 0"),
     (30_000, 6, EN | MOOD, NO, "short: linear sentiment; english*; svm; 10%; 14x64; 0; 0.6; 0"),
     (30_000, 6, NO, E, "short: linear fine-tuned; encoder; svm; 10%; 14x64; 0; 0.6; 0"),

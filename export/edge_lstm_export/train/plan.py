@@ -32,7 +32,7 @@ from edge_lstm_export.train.options import (
 )
 
 Kind = Literal["long", "short", "many labels", "unsegmented"]
-WordTable = Literal["none", "english", "encoder"]
+WordTable = Literal["none", "english", "sentiment", "encoder"]
 LINEAR, SENTIMENT, NO_TEACHER = "linear", "sentiment", "none"
 PROBE, FINE_TUNED, CLASSIFIER = "probe", "fine-tuned", "classifier"
 PLAN_FORMAT = 1
@@ -49,7 +49,8 @@ class Facts:
     repeated_words: different words that occur more than once; word_bytes: the mean of such a word in UTF-8
     and the end of its line; english: the share of words that the table of English words knows, 0 to 1;
     unlabelled: texts without a label; sentiment: (accuracy with, without) the package's sentiment model as a
-    teacher where it improves predictions, else None."""
+    teacher where it improves predictions, and whether its word embeddings predict better than the English
+    ones; else None."""
 
     rows: int
     labels: int
@@ -60,7 +61,7 @@ class Facts:
     word_bytes: float = 8.0
     english: float = 0.0
     unlabelled: int = 0
-    sentiment: tuple[float, float] | None = None
+    sentiment: tuple[float, float, bool] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -321,10 +322,13 @@ def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
 def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     if facts.kind in ("long", "unsegmented") or facts.rows > MOST_WITH_WORDS:
         return "none"
-    fine_tuned = SENTIMENT not in experts and any(name.startswith(FINE_TUNED) for name in experts)
+    if SENTIMENT in experts:
+        own_words = facts.rows < FEW_ROWS and facts.sentiment and facts.sentiment[2]
+        return "sentiment" if own_words else "english"
+    fine_tuned = any(name.startswith(FINE_TUNED) for name in experts)
     if fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
         return "none" if facts.unlabelled else "encoder"
-    return "english" if SENTIMENT in experts or facts.english >= LEAST_ENGLISH else "none"
+    return "english" if facts.english >= LEAST_ENGLISH else "none"
 
 
 def _augmentation(facts: Facts, experts: list[str]) -> int:
@@ -447,7 +451,7 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     both = ", both directions" if network.bidirectional else ""
     why = f"targets: {plan.own_labels:.0%} label, {1 - plan.own_labels:.0%} teachers"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
-        with_it, without = facts.sentiment
+        with_it, without, _ = facts.sentiment
         why = f"cross-validated accuracy {with_it:.1%} with sentiment, {without:.1%} without"
     elif not plan.teachers:
         why = "labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"

@@ -12,8 +12,8 @@ from edge_lstm_export.train import plan as plans
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.options import MOST_EXACT_LABELS
 from edge_lstm_export.train.pretrained import PretrainedWords, english
-from edge_lstm_export.train.teachers import encoder
-from edge_lstm_export.train.teachers.base import Say, Teacher, accuracy, cross_fit, improves, stacked
+from edge_lstm_export.train.teachers import base, encoder
+from edge_lstm_export.train.teachers.base import Say, Teacher, improves, log_loss_gain, stacked
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.sentiment import sentiment_teacher, sentiment_words
@@ -35,13 +35,14 @@ class Teachers:
         """The word table of the plan."""
         if self.plan.word_table == "english":
             return english()
+        if self.plan.word_table == "sentiment":
+            return sentiment_words()
         return encoder.encoder_words(self._reader.model) if self.plan.word_table == "encoder" else None
 
     @cached_property
     def lstm_words(self) -> PretrainedWords | None:
         """The word table that the LSTM's embedding begins with."""
-        opinions = self.words is not None and plans.SENTIMENT in self.plan.teachers
-        return sentiment_words() if opinions else self.words
+        return sentiment_words() if self.words and plans.SENTIMENT in self.plan.teachers else self.words
 
     @cached_property
     def _reader(self) -> encoder.EncoderReader:
@@ -69,9 +70,9 @@ class Teachers:
 
 def sentiment_improves(
     dataset: Dataset, seed: int, words: PretrainedWords | None = None
-) -> tuple[float, float] | None:
+) -> tuple[float, float, bool] | None:
     """(accuracy with, accuracy without) the package's sentiment model beside a linear one, cross-fitted,
-    where it improves the predictions of the training texts; else None. words: what the linear one reads too.
+    where it improves predictions, and whether its words suit the linear one better than ``words``; else None.
 
     Asked first is whether it alone tells more than the most frequent label does.
     """
@@ -87,7 +88,7 @@ def sentiment_improves(
 
     def logits(teacher: Teacher) -> Floats:
         teacher.read(train.texts)
-        return cross_fit(teacher, labels, fold, np.zeros((FOLDS + 1, 0), np.bool_)).labelled
+        return base.cross_fit(teacher, labels, fold, np.zeros((FOLDS + 1, 0), np.bool_)).labelled
 
     alone = logits(sentiment_teacher(False))
     frequent = np.broadcast_to(np.log(labels.mean(axis=0).clip(1e-6)), alone.shape).astype(np.float32)
@@ -97,4 +98,6 @@ def sentiment_improves(
     with_it = stacked([without, alone], labels, False)
     if not improves(with_it, without, labels, False):
         return None
-    return accuracy(with_it, labels, False), accuracy(without, labels, False)
+    own = stacked([logits(LinearTeacher(False, words=sentiment_words()))], labels, False)
+    rates = [base.accuracy(each, labels, False) for each in (with_it, without)]
+    return rates[0], rates[1], log_loss_gain(own, without, labels, False) > 0

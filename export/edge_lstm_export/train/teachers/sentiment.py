@@ -6,6 +6,7 @@ labels at hand, whatever these are."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from onnx import load_model, numpy_helper
@@ -32,6 +33,7 @@ def sentiment_teacher(several: bool) -> Regression:
     return Regression("sentiment model", sentiment_features, several)
 
 
+@lru_cache(maxsize=1)
 def sentiment_words() -> PretrainedWords:
     """The words of the sentiment model, and the vectors that it reads for them."""
     tokenizer = open_model().tokenizer
