@@ -165,6 +165,7 @@ OPTIONS = [
             ("of a later version", lambda r: r.update(version=2)),
         )
     ),
+    a("latency", "a model beside a result", "m.onnx", "--show", "r.json", given=model, says="leave out the"),
     a("latency", "a result that is a model", "--show", "m.onnx", given=model, says="not JSON"),
     a("latency", "a result that is a folder", "--show", ".", says="directory"),
     evaluate("a model twice", "m.onnx", "link.onnx", given=models, says="twice"),
