@@ -67,6 +67,7 @@ IDEAS: Mapping[str, tuple[Off, str]] = {
     ),
     "soft targets": (off(own_labels=1.0), ""),
     "augmentation": (off(augmentation=0), "unlabelled.augment"),
+    "misspelt copies": (off(misspelt=0.0), "unlabelled.misspell"),
     "word table": (off(word_table="none", related_words=False), "pretrained"),
     "meaning in the n-gram fit": (off(sparse={"embeddings": 0.0}), "ngrams.with_embeddings"),
     "related words": (off(related_words=False), "pretrained.PretrainedWords.related"),

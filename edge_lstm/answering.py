@@ -196,10 +196,13 @@ def unfamiliar_threshold(curve: RiskCoverage | None, model: object, share: float
         )
     reached = [threshold for least, threshold in curve.unfamiliar if least <= share]
     if not reached:
+        ways = [f"ask for {curve.unfamiliar[0][0]:g} or more"] if curve.unfamiliar else []
+        if share >= SHARES[0] or not ways:
+            fewest = fewest_texts(max(share, SHARES[0]))
+            ways.append(f"export with --data and more labelled texts ({fewest:,} at least)")
         raise DataError(
             f"{model}: {curve.texts:,} texts ({curve.data}) do not show which score at most {share:.3g} of "
-            "familiar texts exceed; ask for more, or export with --data and more labelled texts "
-            f"({fewest_texts(max(share, SHARES[0])):,} at least)"
+            f"familiar texts exceed; {', or '.join(ways)}"
         )
     return reached[-1]
 

@@ -141,7 +141,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     """Names that tell model files apart: each file's, with as many folders before it as that takes."""
     names: list[str] = []
     for depth in range(1, max(len(path.parts) for path in paths) + 2):  # "." has no parts
-        names = ["/".join(path.parts[-depth:]) for path in paths]
+        names = [Path(*path.parts[-depth:]).as_posix() for path in paths]
         if len(set(names)) == len(names):
             break
     return names

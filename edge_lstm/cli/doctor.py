@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edge_lstm.doctor.checks import Diagnosis
 
 _IN_PROCESS = "Check without child processes (emulators, sandboxes); a crash ends the check."
-TimeoutOption = Annotated[float, option("SECONDS", "Time limit of each stage.", "--timeout", min=1)]
+TimeoutOption = Annotated[float, option("SECONDS", "Time limit of a stage.", "--timeout", min=1, max=86_400)]
 InProcessOption = Annotated[bool, option(None, _IN_PROCESS, "--in-process")]
 
 
@@ -32,8 +32,11 @@ def command(
     The exit code is 0 where the device is fit, else 1.
     """
     from edge_lstm.doctor.checks import examine
+    from edge_lstm.errors import DataError
     from edge_lstm.native import provider_of
 
+    if not timeout >= 1:  # NaN is in every range
+        raise DataError("--timeout must be a number, from 1 to 86,400 seconds")
     provider = provider_of(engine, provider)
     if sys.stderr.isatty():
         print("checking …", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,13 +48,9 @@ MistakesOption = Annotated[
 LabelMapOption = Annotated[
     str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")
 ]
-_FOREIGN = (
-    "Texts that belong to none of the labels, in any format of score: report how well they are told apart."
-)
+_FOREIGN = "Texts of none of the labels, in any format of score: report how well they are told apart."
 ForeignOption = Annotated[Path | None, option("FILE", _FOREIGN, "--foreign")]
-SplitOption = Annotated[
-    str | None, option("NAME", "Split of a source that has splits.  [default: test]", "--split")
-]
+SplitOption = Annotated[str | None, option("NAME", "Split of the source.  [default: test]", "--split")]
 
 
 def command(
@@ -78,9 +75,8 @@ def command(
     """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 per label,
     confusion matrix, log loss and calibration error; McNemar's test between models.
 
-    With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign texts
-    are told apart. For several labels per text: micro and macro
-    F1, and exact match.
+    With --abstain or --threshold, also coverage and error rate; with --foreign, how well foreign texts are
+    told apart. For several labels per text: micro and macro F1, and exact match.
     """
     from edge_lstm.classifier import Classifier
     from edge_lstm.evaluation.evaluate import evaluate, parse_label_map
@@ -95,14 +91,11 @@ def command(
     classifiers = [Classifier.load(m, engine=engine, threads=threads, provider=provider) for m in opened]
     classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
     options = ReadOptions(text_column, label_column=label_column, format=input_format)
+    several = classifiers[0].model.thresholds is not None or None
     labelled = load_labelled(
-        data,
-        split=split,
-        options=options,
-        label_separator=label_separator,
-        label_columns=column_names(label_columns),
-        several=classifiers[0].model.thresholds is not None or None,
-    )
+        data, split=split, options=options, label_separator=label_separator,
+        label_columns=column_names(label_columns), several=several,
+    )  # fmt: skip
     others = read_foreign(foreign) if foreign else ()
     with ProgressBar("evaluating", (len(labelled.texts) + len(others)) * len(classifiers)) as progress:
         evaluation = evaluate(
@@ -126,6 +119,8 @@ def _check(models: list[str], data: str, mistakes: Path | None) -> None:
         raise DataError(f"--mistakes writes CSV; give a name that ends in .csv, not {mistakes}")
     if mistakes is not None and len(models) > 1:
         raise DataError("--mistakes is for one model; name one, or leave --mistakes out")
+    if len(set(map(os.path.realpath, models))) < len(models):
+        raise DataError("a model is given twice; name each once")
 
 
 def _write(evaluation: Evaluation, report: Path | None, mistakes: Path | None) -> None:

@@ -24,9 +24,7 @@ BLUES, ORANGES = (195, 153, 117, 75), (230, 223, 216, 208)
 TextArgument = Annotated[
     str | None, typer.Argument(metavar="TEXT", help="Text to explain.  [default: standard input]")
 ]
-LabelOption = Annotated[
-    str | None, option("NAME", "Label to explain.  [default: the predicted one]", "--label")
-]
+LabelOption = Annotated[str | None, option("NAME", "Label to explain.  [default: predicted]", "--label")]
 WordsOption = Annotated[int, option("N", "Words to list.", "--words", min=1)]
 
 

@@ -34,7 +34,6 @@ def command(
     """Show what a model file contains: labels, accuracy, size, vocabulary, abstention; with --json, all its
     metadata. For a checkpoint (.safetensors), show the plan and the network.
     """
-    from edge_lstm.model_card import bill_of_materials, model_card
     from edge_lstm.modelfile import describe, open_model
 
     if as_json + card + bom > 1:
@@ -45,10 +44,12 @@ def command(
         _show_checkpoint(model)
         return
     opened = open_model(model)
-    if card:
-        print(model_card(opened), end="")
-    elif as_json or bom:
-        print(to_json(bill_of_materials(opened) if bom else describe(opened), indent=2))
+    if card or bom:
+        from edge_lstm.model_card import bill_of_materials, model_card
+
+        print(to_json(bill_of_materials(opened), indent=2) if bom else model_card(opened).rstrip("\n"))
+    elif as_json:
+        print(to_json(describe(opened), indent=2))
     else:
         for name, text in overview(opened).items():
             print(wrapped(text, name=name, indent=14))

@@ -65,8 +65,11 @@ def command(
 
         check_drawable()
     if show is not None:
+        from edge_lstm.errors import DataError
         from edge_lstm.latency.result import read_result
 
+        if models or texts:
+            raise DataError("--show measures nothing; leave out the models and --texts")
         _show(read_result(show), output, as_json, report)
         return
     from edge_lstm.latency.measure import measure
@@ -74,15 +77,12 @@ def command(
     from edge_lstm.modelfile import embedded_model
     from edge_lstm.native import provider_of
 
+    providers = tuple(dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(",")))
     settings = Settings(
-        models=tuple(models or ()) or (embedded_model(),),
-        threads=parse_numbers(threads, "--threads"),
-        batch_sizes=parse_numbers(batch_size, "--batch-size"),
-        providers=tuple(dict.fromkeys(name.strip() for name in provider_of(engine, provider).split(","))),
-        runs=runs,
-        duration_s=duration,
-        cold_starts=cold_starts,
-    )
+        models=tuple(models or ()) or (embedded_model(),), threads=parse_numbers(threads, "--threads"),
+        batch_sizes=parse_numbers(batch_size, "--batch-size"), providers=providers,
+        runs=runs, duration_s=duration, cold_starts=cold_starts,
+    )  # fmt: skip
     sample = None if texts is None else read_texts(texts, text_column=text_column, input_format=input_format)
     result = measure(settings, sample, progress=_progress())
     _show(result, output, as_json, report)

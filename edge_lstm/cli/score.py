@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
 
-
 _ALONE = "Write only abstained rows, for labelling; `predicted` holds the label left out."
 _WORKERS = (
     "Maximum number of worker processes (native: threads); one process on Windows.  [default: usable cores]"
@@ -196,6 +195,7 @@ def _say(*lines: str) -> None:
 
 def _summary_lines(summary: Summary) -> list[str]:
     """The end of a run in a few lines."""
+    from edge_lstm.cli.notes import wrapped
     from edge_lstm.cli.progress import duration
 
     where = f" -> {summary.output}" if summary.output not in (None, "-") else ""
@@ -206,7 +206,7 @@ def _summary_lines(summary: Summary) -> list[str]:
         lines.append(f"written:   {summary.written:,} rows (--only-abstained, --only-label)")
     statuses = {k: n for k, n in summary.statuses.items() if k not in ("ok", "abstained", "error")}
     if summary.labels:
-        lines.append(f"labels:    {_counts(summary.labels)}")
+        lines += wrapped(_counts(summary.labels), name="labels:", indent=11).splitlines()
     if summary.below_threshold:
         lines.append(f"abstained: {summary.below_threshold:,} below the threshold, label left out")
     if statuses:
@@ -218,7 +218,7 @@ def _summary_lines(summary: Summary) -> list[str]:
         if summary.errors > _FIRST_ERRORS:
             lines.append("           ...")
     if summary.added_columns and summary.added_columns[0] != "label":
-        lines.append("columns:   " + ", ".join(summary.added_columns))
+        lines += wrapped(", ".join(summary.added_columns), name="columns:", indent=11).splitlines()
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, product
@@ -85,8 +86,8 @@ class Settings:
     energy_s: seconds of work that energy is measured over, where there is a meter.
     warm_up_s, max_warm_up_blocks: bounds of the warm-up, which otherwise ends where times are steady.
 
-    Raise DataError where the same model file is given twice, a time is out of range, or no block can hold
-    whole batches of every size.
+    Raise DataError where a model file or a provider is given twice, a time is out of range, or no block can
+    hold whole batches of every size.
     """
 
     models: tuple[Path, ...]
@@ -101,8 +102,10 @@ class Settings:
     max_warm_up_blocks: int = 40
 
     def __post_init__(self) -> None:
-        if len({model.resolve() for model in self.models}) < len(self.models):
-            raise DataError("a model is given twice; name each model file once")
+        providers = [name.lower().removesuffix("executionprovider") for name in self.providers]
+        for what, names in (("model", list(map(os.path.realpath, self.models))), ("provider", providers)):
+            if len(set(names)) < len(names):
+                raise DataError(f"a {what} is given twice; name each once")
         if self.duration_s is not None and not 0 < self.duration_s <= LONGEST_S:
             raise DataError(f"--duration must be above 0; give at most {LONGEST_S:,} s (30 days)")
         self.block_texts(1)

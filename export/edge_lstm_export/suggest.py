@@ -52,7 +52,7 @@ def suggest(
     new = sorted(different.keys() - set(map(text_key, labelled)))
     pool = [different[key] for key in new[:POOL]]  # keys are hashes, so the smallest are a random part
     if not pool:
-        raise DataError("all texts are labelled already; give a file with others")
+        raise DataError("every text is empty or labelled already; give a file with others")
     probabilities = classifier.probabilities(pool)
     two = np.sort(probabilities, axis=1)[:, -2:].astype(np.float64)
     unsure = 1 - (two[:, 1] - two[:, 0])

@@ -2,7 +2,7 @@
 
     python export/sentiment/make.py base -o out/model/base.safetensors
 
-An interrupted training goes on where it was. See README.md.
+An interrupted training goes on where it was, on the same texts and labels. See README.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from edge_lstm_export.train.checkpoint import load_checkpoint, save_checkpoint
-from edge_lstm_export.train.data import Dataset
+from edge_lstm_export.train.data import Dataset, texts_digest
 from edge_lstm_export.train.loop import Callbacks
 from edge_lstm_export.train.options import SparseOptions
 from edge_lstm_export.train.plan import Asked, Plan, facts_of, make_plan
@@ -75,17 +75,20 @@ def main() -> None:
     for said in labelled_sentences() if RECIPES[arguments.recipe].sentences else ():
         more += said
         soft.append(np.array([[1 - share, share] for share in said.values()], np.float32))
+    soft_labels = np.concatenate(soft)
     plan = plan_of(arguments.recipe, texts.dataset)
+    learnt = texts_digest(more, ((str(share),) for share in soft_labels[:, 1]))
+    identity = {"data": texts.dataset.digest, "texts": learnt, **plan.to_dict()}
     partial = output.with_name(f"{output.name}.partial")
     callbacks = Callbacks(say, on_epoch=lambda epoch: say(str(epoch)))
-    keeper = Keeper(partial, texts.dataset.labels, plan, plan.to_dict(), callbacks)
+    keeper = Keeper(partial, texts.dataset.labels, plan, identity, callbacks)
     resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None
     with quiet_thread():
         result = fit(
             texts.dataset,
             plan,
             unlabelled=more,
-            soft_labels=np.concatenate(soft),
+            soft_labels=soft_labels,
             callbacks=keeper.callbacks,
             resume=resume,
         )

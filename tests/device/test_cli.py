@@ -29,7 +29,7 @@ def run_and_imports(*arguments: str, **env: str) -> tuple[str, set[str]]:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env})
     assert done.returncode == 0, done.stderr
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
-    return done.stdout, {name.partition(".")[0] for name in imported}
+    return done.stdout, {name.partition(".")[0] for name in imported} | set(imported)
 
 
 def test_help_lists_every_command_and_imports_no_runtime() -> None:
@@ -37,6 +37,12 @@ def test_help_lists_every_command_and_imports_no_runtime() -> None:
     assert "edge_lstm" in imported and not {"onnxruntime", "numpy", "torch", "onnx"} & imported
     for name in COMMANDS:
         assert f"\n  {name} " in shown
+
+
+def test_inspect_imports_the_card_for_a_card_alone() -> None:
+    card = "edge_lstm.model_card"
+    assert card not in run_and_imports("inspect", "--json")[1]
+    assert card in run_and_imports("inspect", "--card")[1]
 
 
 @pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.package == "edge_lstm"])

@@ -123,12 +123,8 @@ def test_rows_and_the_commands_say_the_same(threshold: float, tmp_path: Path) ->
         (1, [[0.05, 1.5]], 1000, "above 0 and below 1"),
         (math.nan, [[0.05, 1.5]], 1000, "above 0 and below 1"),
         (0.05, [], 1000, "m.onnx has no thresholds for --unfamiliar; export it again"),
-        (
-            0.04,
-            [[0.05, 1.5]],
-            60,
-            r"60 texts \(validation part\) do not show .* \(57 at least\)",
-        ),
+        (0.04, [[0.05, 1.5]], 60, r"do not show .*; ask for 0.05 or more, or export .* \(57 at least\)"),
+        (0.0005, [[0.001, 1.5]], 25_000, r"exceed; ask for 0.001 or more$"),
         (0.05, [], 3, r"3 texts \(validation part\) do not show .* \(45 at least\)"),
     ],
 )

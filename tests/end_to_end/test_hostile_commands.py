@@ -47,6 +47,10 @@ def models(folder: Path) -> None:
     (folder / "link.onnx").symlink_to("m.onnx")
 
 
+def ring(folder: Path) -> None:
+    (folder / "ring").symlink_to("ring")
+
+
 def special(folder: Path) -> None:
     """A link to a file and one to nothing."""
     (folder / "precious").write_text("precious")
@@ -132,6 +136,8 @@ OPTIONS = [
     latency("runs below zero", "--runs=-5", exit=2),
     latency("a model twice", "m.onnx", "m.onnx", given=model, says="twice"),
     latency("a model and a link to it", "m.onnx", "link.onnx", given=models, says="twice"),
+    latency("a provider twice", "--provider", "CPU,CPUExecutionProvider", says="a provider is given twice"),
+    latency("a model that is a link in a ring", "ring", given=ring, says="ring"),
     latency("a model that is not there", "no.onnx", says="no model file at no.onnx"),
     latency("texts that are not there", "--texts", "no.txt", says="no.txt"),
     latency("a folder as model", ".", says="folder"),
@@ -159,8 +165,10 @@ OPTIONS = [
             ("of a later version", lambda r: r.update(version=2)),
         )
     ),
+    a("latency", "a model beside a result", "m.onnx", "--show", "r.json", given=model, says="leave out the"),
     a("latency", "a result that is a model", "--show", "m.onnx", given=model, says="not JSON"),
     a("latency", "a result that is a folder", "--show", ".", says="directory"),
+    evaluate("a model twice", "m.onnx", "link.onnx", given=models, says="twice"),
     evaluate("no labels", data="t.txt", given=put(t__txt="a film\n"), says="label"),
     evaluate("labels the model does not know", given=put(text__csv="text,label\na,1\nb,0\n"),
              says="--label-map"),
@@ -200,9 +208,10 @@ OPTIONS = [
     a("inspect", "a checkpoint that is not there", "no.safetensors", says="no.safetensors"),
     a("inspect", "a checkpoint of zeros", "z.safetensors", given=put(z__safetensors=bytes(100)),
       says="z.safe"),
-    a("inspect", "a link in a ring", "ring", given=lambda f: (f / "ring").symlink_to("ring"), says="ring"),
+    a("inspect", "a link in a ring", "ring", given=ring, says="ring"),
     a("inspect", "a name with a line end", "a\nb.onnx", says="a\\nb.onnx"),
-    a("doctor", "a time below zero", "--timeout=-1", exit=2),
+    *(a("doctor", f"a time of {s}", f"--timeout={s}", exit=(1, 2), says="--timeout")
+      for s in ("-1", "nan", "inf", "1e10")),
 ]
 INTO = [  # what an output is named, how that ends, and what is there before
     ("no folder", "no/such/x", {"says": "cannot write"}),

@@ -200,7 +200,7 @@ OPTIONS = [
         ("is not UTF-8", put("p.json", b"\xff\xfe{"), "is not a plan in JSON"),
         ("is nested deep", put("p.json", "[" * 100_000), "is not a plan in JSON"),
         ("is a list", put("p.json", "[1]"), "format 1"),
-        ("is of another format", put("p.json", NO_PLAN), "format 1"),
+        ("is of another format, behind a byte order mark", put("p.json", "\ufeff" + NO_PLAN), "format 1"),
     ]),
 ]
 FILES = [
@@ -230,10 +230,10 @@ FILES = [
 SHAPE = NetworkConfig(num_words=20, embedding_dim=4, hidden=4)
 
 
-def tiny(folder: Path, name: str = "c.safetensors") -> Path:
+def tiny(folder: Path, name: str = "c.safetensors", **state: torch.Tensor) -> Path:
     torch.manual_seed(0)
     words = Tokenizer(tuple(f"word{i}" for i in range(16)), 30)
-    made = checkpoints.Checkpoint(Network(SHAPE), words, ("no", "yes"), {"data": "none"})
+    made = checkpoints.Checkpoint(Network(SHAPE), words, ("no", "yes"), {"data": "none"}, state=state)
     checkpoints.save_checkpoint(made, folder / name)
     return folder / name
 
@@ -294,6 +294,7 @@ DAMAGED: dict[str, tuple[Prepare, str]] = {
     "is a pickle": (put("c.safetensors", pickle.dumps(Bomb())), NONE),
     "is a model file": (put("c.safetensors", embedded_model().read_bytes()), "model file already"),
     "is of another project": (lambda f: save_file({"a": torch.ones(2)}, f / "c.safetensors"), "of another"),
+    "is of an unfinished training": (lambda f: tiny(f, best=torch.ones(1)), "unfinished; continue it with"),
     "is cut in the header": (changed_bytes(lambda b: b[:100]), NONE),
     "is cut in the weights": (changed_bytes(lambda b: b[:-50]), NONE),
     "has bytes behind": (changed_bytes(lambda b: b + b"x"), NONE),

@@ -130,6 +130,9 @@ def test_a_student_learns_from_the_kept_labels_and_goes_on_where_it_was(
         patch.setattr(make, "say", lambda line: interrupt(line) or say(line))
         made("b.safetensors")
     assert [path.name for path in tmp_path.glob("b.*")] == ["b.safetensors.partial"]
+    with monkeypatch.context() as patch, pytest.raises(DataError, match=r"another texts .* delete the file"):
+        patch.setattr(make, "labelled_sentences", lambda: [{"A fine joy.": 0.9}])
+        made("b.safetensors")
     capsys.readouterr()
     assert made("b.safetensors") == straight
     assert "epoch=1," not in capsys.readouterr().err

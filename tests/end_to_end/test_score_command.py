@@ -72,6 +72,8 @@ def test_csv_through_pipes_keeps_its_header() -> None:
     result = run("-", "--input-format", "csv", "--quiet", data=b"id,text\n1,fine\n")
     assert result.stdout.startswith(b"id,text,label,probability,status,error\n1,fine,")
     assert result.stderr == b""
+    said = run("-", "--input-format", "csv", data=b"label,text\n1,fine\n").stderr.decode().splitlines()
+    assert said[-1] == " " * 11 + "edge_lstm_error" and max(map(len, said)) < 80
 
 
 def test_error_rows_give_exit_code_3_and_a_summary_that_counts_them(tmp_path: Path) -> None:

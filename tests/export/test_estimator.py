@@ -7,6 +7,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,16 @@ def test_a_plan_is_run_as_it_is() -> None:
     assert model.report["data"]["train_texts"] == {"sea": 30, "shop": 30}
     with pytest.raises(DataError, match="the plan is for 2 labels"):
         TextClassifier(plan=plan).fit(TEXTS[:30], ["a", "b", "c"] * 10)
+
+
+def test_a_rare_label_is_raised_unasked() -> None:
+    labels = ["sea", "sea", "sea", "sea", "shop"] * 24
+    texts = [f"{i} {'wave harbour' if label == 'sea' else 'basket till'}" for i, label in enumerate(labels)]
+    model = TextClassifier("tiny", epochs=2).fit(texts, labels)
+    # The words tell the labels, so that no shift at all is the best one.
+    best = TextClassifier(plan=replace(model.plan_, balance=True)).fit(texts, labels)
+    usual, unshifted = (np.diff(np.log(m.predict_proba(texts)), axis=1) for m in (model, best))
+    assert usual - unshifted == pytest.approx(0.15 * np.log(97 / 25), abs=1e-3)
 
 
 def test_a_callback_is_told_the_stages_and_can_end_the_training() -> None:

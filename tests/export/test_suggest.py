@@ -64,7 +64,7 @@ def test_neither_the_order_nor_the_number_of_texts_matters() -> None:
 
 @pytest.mark.parametrize("texts", [[], [" ", ""], ["seen", "SEEN!"]])
 def test_nothing_to_choose_from_is_one_line(texts: list[str]) -> None:
-    with pytest.raises(DataError, match="all texts are labelled already; give"):
+    with pytest.raises(DataError, match="every text is empty or labelled already; give"):
         suggest(model({}), texts, 3, labelled=["seen"])
 
 

@@ -134,7 +134,7 @@ def _read_plan(path: Path, options: Mapping[str, object]) -> Plan:
 
     how = "make one with 'edge-lstm train SOURCE --dry-run --json'"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DataError(f"no plan at {path}; {how}") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -168,7 +168,7 @@ class Keeper:
             if earlier.get(name) != value:
                 raise DataError(
                     f"{self.path} was started with another {name} ({earlier.get(name)!r:.60}, now "
-                    f"{value!r:.60}); resume with the same options and data, or start without --resume"
+                    f"{value!r:.60}); use the same options and data, or delete the file to start again"
                 )
         return Progress(state.training["progress"], dict(state.state))
 
@@ -247,7 +247,7 @@ def _unfinished(job: Job) -> Checkpoint | None:
         raise DataError(f"no unfinished training at {job.partial}; start without --resume")
     partial = load_checkpoint(job.partial)
     if not all(isinstance(partial.training.get(name), dict) for name in ("identity", "progress")):
-        raise DataError(f"{job.partial} holds no unfinished training; start without --resume")
+        raise DataError(f"{job.partial} holds no unfinished training; delete the file, or give another -o")
     return partial
 
 
