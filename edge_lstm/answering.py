@@ -217,8 +217,7 @@ def chosen_threshold(
     curve: RiskCoverage | None, model: object, *, abstain: float | None, threshold: float | None
 ) -> float:
     """The probability below which a text is unsure: ``threshold``, or that for ``abstain``, the share of
-    answers that may be wrong, or the model's own default, or 0. ``model``: what an error calls it.
-    DataError.
+    answers that may be wrong, or the model's own default, or 0. ``model``: what an error calls it. DataError.
     """
     if abstain is not None and threshold is not None:
         raise DataError("--abstain and --threshold exclude each other; give one of them")

@@ -3,10 +3,7 @@
 One ``.onnx`` file holds the network and, in ``metadata_props``, everything else a device needs: the
 keys below. Nothing here runs the model (see classifier.py) or needs ONNX Runtime.
 
-**The digest** covers every byte, so that nothing an answer depends on (graph, text rule, vocabulary,
-labels, network, quantization) changes unseen. It is the last 64 bytes of the file: in hexadecimal, the
-SHA-256 of all bytes before them. An ONNX reader sees them as the value of the last metadata entry,
-``edge_lstm.digest``; a check needs nothing that a reader found in the file.
+**The digest** (docs/file-format.md) covers every byte, so that nothing an answer depends on changes unseen.
 """
 
 from __future__ import annotations

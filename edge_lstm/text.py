@@ -8,23 +8,8 @@ review contains one, so Keras's word index stays valid).
 Ids are those of ``keras.datasets.imdb``: 0 padding, 1 start of text, 2 out of vocabulary, and the word
 of frequency rank r is r + 3.
 
-**The rule** ``pieces-1`` reads unknown words as subwords, and any script. Model files that follow it say so
-(``"rule": "pieces-1"`` in the tokenizer's settings) and name all that it needs:
-
-1. Lower-case (Unicode).
-2. Replace each character of ``replacements`` by what stands beside it.
-3. Each character of ``separators`` becomes a space; each character of ``marks`` gets a space before and
-   after it, so that it is a word of its own. (Marks are the punctuation that the vocabulary has as words.)
-4. Split on spaces; drop empty pieces.
-5. A word of the vocabulary is its id. The first ``words`` lines of the vocabulary are words: line i, from
-   0, has id i + 4. The other lines are pieces, their ids go on.
-6. Any other word is read from left to right as pieces, at each place the longest piece that starts there
-   (in Unicode code points). A character with which no piece starts gives ``oov_id``, several in a row give
-   it once.
-7. ``start_id`` comes first; of more than ``length`` ids the last ``length`` are kept.
-
-So a known word stays one id, an unknown one is read by its parts, and a sentence in a script without spaces
-is one word that is read as pieces: no dictionary and no table of scripts is needed.
+The rule ``pieces-1`` (docs/file-format.md) also reads any script: a known word stays one id, an unknown one
+is read by its parts, and so is a sentence in a script without spaces.
 """
 
 from __future__ import annotations

@@ -8,24 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_lstm.cli import options
 from edge_lstm.cli.notes import WIDTH, print_table, table_lines, wrapped
-from edge_lstm.cli.options import (
-    AbstainOption,
-    EngineOption,
-    InputFormatOption,
-    JsonOption,
-    LabelColumnOption,
-    LabelColumnsOption,
-    LabelSeparatorOption,
-    ProviderOption,
-    ReportOption,
-    TextColumnOption,
-    ThreadsOption,
-    ThresholdOption,
-    check_outputs,
-    column_names,
-    option,
-)
+from edge_lstm.cli.options import option
 from edge_lstm.cli.progress import ProgressBar
 from edge_lstm.printable import to_json
 
@@ -43,7 +28,8 @@ FilesArgument = Annotated[
     ),
 ]
 MistakesOption = Annotated[
-    Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes")
+    Path | None,
+    option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes"),
 ]
 LabelMapOption = Annotated[
     str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")
@@ -55,22 +41,22 @@ SplitOption = Annotated[str | None, option("NAME", "Split of the source.  [defau
 
 def command(
     files: FilesArgument,
-    report: ReportOption = None,
+    report: options.ReportOption = None,
     mistakes: MistakesOption = None,
-    input_format: InputFormatOption = None,
-    text_column: TextColumnOption = None,
-    label_column: LabelColumnOption = None,
-    label_separator: LabelSeparatorOption = None,
-    label_columns: LabelColumnsOption = None,
+    input_format: options.InputFormatOption = None,
+    text_column: options.TextColumnOption = None,
+    label_column: options.LabelColumnOption = None,
+    label_separator: options.LabelSeparatorOption = None,
+    label_columns: options.LabelColumnsOption = None,
     label_map: LabelMapOption = None,
     foreign: ForeignOption = None,
     split: SplitOption = None,
-    abstain: AbstainOption = None,
-    threshold: ThresholdOption = None,
-    engine: EngineOption = None,
-    threads: ThreadsOption = 1,
-    provider: ProviderOption = "CPUExecutionProvider",
-    as_json: JsonOption = False,
+    abstain: options.AbstainOption = None,
+    threshold: options.ThresholdOption = None,
+    engine: options.EngineOption = None,
+    threads: options.ThreadsOption = 1,
+    provider: options.ProviderOption = "CPUExecutionProvider",
+    as_json: options.JsonOption = False,
 ) -> None:
     """Evaluate models on labelled texts: accuracy with its interval, precision, recall and F1 per label,
     confusion matrix, log loss and calibration error; McNemar's test between models.
@@ -84,17 +70,17 @@ def command(
     from edge_lstm.tables.schema import ReadOptions
 
     *models, data = files
-    check_outputs([report, mistakes], [data, *models, foreign])
+    options.check_outputs([report, mistakes], [data, *models, foreign])
     _check(models, data, mistakes)
     names = parse_label_map(label_map) if label_map else {}
     opened: list[str | None] = [*models] or [None]
     classifiers = [Classifier.load(m, engine=engine, threads=threads, provider=provider) for m in opened]
     classifiers[0].threshold(abstain=abstain, threshold=threshold)  # an error before the data is read
-    options = ReadOptions(text_column, label_column=label_column, format=input_format)
+    reading = ReadOptions(text_column, label_column=label_column, format=input_format)
     several = classifiers[0].model.thresholds is not None or None
     labelled = load_labelled(
-        data, split=split, options=options, label_separator=label_separator,
-        label_columns=column_names(label_columns), several=several,
+        data, split=split, options=reading, label_separator=label_separator,
+        label_columns=options.column_names(label_columns), several=several,
     )  # fmt: skip
     others = read_foreign(foreign) if foreign else ()
     with ProgressBar("evaluating", (len(labelled.texts) + len(others)) * len(classifiers)) as progress:

@@ -41,10 +41,9 @@ def command(
 
     The status is ok, empty (no words), unknown_words (no word of the vocabulary), truncated (only the end of
     the text was read); with --unfamiliar also unfamiliar; with --abstain or --threshold also abstained,
-    without a label. With --top K, K pairs of
-    label and probability come before the status. Several labels per text are joined by |, with the highest
-    probability. With --json, a line is an object: label (or labels and thresholds), probability,
-    probabilities, status, and with --top also top.
+    without a label. With --top K, K pairs of label and probability come before the status. Several labels per
+    text are joined by |, with the highest probability. With --json, a line is an object: label (or labels and
+    thresholds), probability, probabilities, status, and with --top also top.
     """
     from edge_lstm.answering import check_top
     from edge_lstm.classifier import Classifier, SeveralPrediction

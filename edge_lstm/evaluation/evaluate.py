@@ -16,27 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_lstm import metrics
 from edge_lstm.answering import USUAL_SHARE, is_abstained, reach
 from edge_lstm.classifier import Classifier
 from edge_lstm.errors import DataError
 from edge_lstm.familiarity import unfamiliarity
-from edge_lstm.metrics import (
-    SMALLEST_PROBABILITY,
-    CalibrationBin,
-    Interval,
-    McNemar,
-    SetScores,
-    auroc,
-    calibration_bins,
-    confusion_matrix,
-    expected_calibration_error,
-    log_loss,
-    mcnemar,
-    paired_difference_interval,
-    recall_at,
-    set_scores,
-    wilson_interval,
-)
 from edge_lstm.modelfile import ModelFile, short_names
 from edge_lstm.printable import listed, shorten
 from edge_lstm.tables.labelled import Labelled
@@ -69,7 +53,7 @@ class Abstention:
     threshold: float
     answered: float
     wrong: float | None
-    wrong_interval: Interval | None
+    wrong_interval: metrics.Interval | None
     same_texts: bool
 
 
@@ -103,7 +87,7 @@ class ForeignScores:
         if model.abstention is not None and any(s <= USUAL_SHARE for s, _ in model.abstention.unfamiliar):
             threshold = model.unfamiliar_threshold(USUAL_SHARE)
             shares = [float((scores > threshold).mean()) for scores in (foreign, own)]
-        return cls(auroc(own, foreign), recall_at(own, foreign, FALSE_ALARMS), *shares)
+        return cls(metrics.auroc(own, foreign), metrics.recall_at(own, foreign, FALSE_ALARMS), *shares)
 
 
 @dataclass(frozen=True)
@@ -190,9 +174,9 @@ class Result:
         return np.where(self.truth, self.probabilities, 1 - self.probabilities)
 
     @cached_property
-    def scores(self) -> SetScores:
+    def scores(self) -> metrics.SetScores:
         """Precision, recall and F1 of each label, and what they make together."""
-        return set_scores(self.truth, self.predicted, self.labels)
+        return metrics.set_scores(self.truth, self.predicted, self.labels)
 
     @property
     def accuracy(self) -> float:
@@ -200,17 +184,17 @@ class Result:
         return self.scores.subset_accuracy
 
     @property
-    def interval(self) -> Interval:
+    def interval(self) -> metrics.Interval:
         """Wilson's 95 % interval of the accuracy."""
-        return wilson_interval(self.scores.exact, self.scores.texts)
+        return metrics.wilson_interval(self.scores.exact, self.scores.texts)
 
     @cached_property
     def log_loss(self) -> float:
         """Mean negative log-likelihood of a text's labels, in nats; of several, added up over the labels."""
         if self.thresholds is None:
-            return log_loss(self.truth.argmax(axis=1), self.probabilities)
+            return metrics.log_loss(self.truth.argmax(axis=1), self.probabilities)
         right = self._true_probabilities.astype(np.float64)
-        return float(-np.log(np.clip(right, SMALLEST_PROBABILITY, 1.0)).sum(axis=1).mean())
+        return float(-np.log(np.clip(right, metrics.SMALLEST_PROBABILITY, 1.0)).sum(axis=1).mean())
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the texts' predictions."""
@@ -242,7 +226,8 @@ class Result:
     @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:
         """int64 [labels, labels], row = true label, column = predicted label."""
-        return confusion_matrix(self.truth.argmax(axis=1), self.predicted.argmax(axis=1), len(self.labels))
+        true, predicted = self.truth.argmax(axis=1), self.predicted.argmax(axis=1)
+        return metrics.confusion_matrix(true, predicted, len(self.labels))
 
     @cached_property
     def gate(self) -> Gate | None:
@@ -251,18 +236,19 @@ class Result:
         if len(self.labels) != 2 or self.thresholds is not None or has.all() or not has.any():
             return None
         second, first = scores[has], scores[~has]
-        recalls = recall_at(-second, -first, FALSE_ALARMS), recall_at(first, second, FALSE_ALARMS)
-        return Gate(auroc(first, second), recalls)
+        of_first = metrics.recall_at(-second, -first, FALSE_ALARMS)
+        of_second = metrics.recall_at(first, second, FALSE_ALARMS)
+        return Gate(metrics.auroc(first, second), (of_first, of_second))
 
     @cached_property
-    def bins(self) -> tuple[CalibrationBin, ...]:
+    def bins(self) -> tuple[metrics.CalibrationBin, ...]:
         """Accuracy by probability, see metrics.calibration_bins."""
-        return calibration_bins(self.truth.argmax(axis=1), self.probabilities)
+        return metrics.calibration_bins(self.truth.argmax(axis=1), self.probabilities)
 
     @property
     def calibration_error(self) -> float:
         """Expected calibration error."""
-        return expected_calibration_error(self.bins)
+        return metrics.expected_calibration_error(self.bins)
 
     @property
     def answered(self) -> Bools:
@@ -280,7 +266,7 @@ class Result:
             threshold=self.threshold,
             answered=answered / len(self.truth),
             wrong=wrong / answered if answered else None,
-            wrong_interval=wilson_interval(wrong, answered) if answered else None,
+            wrong_interval=metrics.wilson_interval(wrong, answered) if answered else None,
             same_texts=self.same_texts and self.abstain is not None,
         )
 
@@ -297,8 +283,8 @@ class Comparison:
     first: str
     second: str
     difference: float
-    interval: Interval
-    test: McNemar
+    interval: metrics.Interval
+    test: metrics.McNemar
     micro_f1: float
     disagreements: int
     largest_change: float
@@ -412,8 +398,8 @@ def compare(first: Result, second: Result) -> Comparison:
         first=first.name,
         second=second.name,
         difference=(only_second - only_first) / n,
-        interval=paired_difference_interval(only_first, only_second, n),
-        test=mcnemar(only_first, only_second),
+        interval=metrics.paired_difference_interval(only_first, only_second, n),
+        test=metrics.mcnemar(only_first, only_second),
         micro_f1=second.scores.micro_f1 - first.scores.micro_f1,
         disagreements=int((first.predicted != second.predicted).any(axis=1).sum()),
         largest_change=float(np.abs(first.probabilities - second.probabilities).max()),

@@ -14,7 +14,6 @@ from edge_lstm.scoring.columns import DEFAULT_SCORE_OPTIONS, ScoreOptions, added
 from edge_lstm.scoring.worker import Answerer
 from edge_lstm.tables.lines import RAW_COLUMN
 from edge_lstm.tables.schema import find_text_column
-from edge_lstm.tables.values import Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +115,11 @@ def _score(
         taken = frozenset(added if options.keep is None else ())
         mappings = [dict(row) if isinstance(row, Mapping) else {key: row} for row in chunk]
         texts = [_text_or_reason(row, key, taken) for row in mappings]
-        for row, answer in zip(mappings, answerer.written(answerer.answers(texts))):
-            if answer is None:
-                continue
+        answers = answerer.answers(*zip(*texts))
+        for i in answerer.chosen(answers):
+            row, answer = mappings[i], [column[i] for column in answers]
             values = row if options.keep is None else {name: row.get(name) for name in options.keep}
-            columns = dict(zip(added, map(_plain, answer)))
+            columns = dict(zip(added, answer))
             prefix, probabilities = next(iter(added)).removesuffix("label"), None
             if options.all_probabilities and answer[-1] is None:
                 probabilities = {label: columns[f"{prefix}probability_{label}"] for label in answerer.labels}
@@ -135,12 +134,7 @@ def _score(
             )
 
 
-def _plain(value: Any) -> Any:
-    """A value of a column; a float32 as a float."""
-    return value if value is None or isinstance(value, str) else float(value)
-
-
-def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> Text:
+def _text_or_reason(row: dict[Any, Any], key: Any, taken: frozenset[str]) -> tuple[str | None, str | None]:
     if not taken.isdisjoint(row):
         name = min(taken.intersection(row))
         return None, f"the row has a key {name!r}, which the first row does not have; rename it"

@@ -7,13 +7,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
+from itertools import chain, compress, islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Rows, too_long
+from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, too_long
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, utf8_error
@@ -23,49 +23,72 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS, _SNIFFED_LINES = 50, 200
+csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_ROW_BYTES))
 # What the module refuses (a carriage return inside a line; before Python 3.11, NUL) passes through it as a
 # surrogate that stands for no byte.
 _REFUSED, _PASSED = re.compile("\0|\r(?!\n|\\Z)"), re.compile("[\udc00\udc0d]")
 
 
-class _Lines:
-    """The lines of a file for ``csv.reader``, which asks for a further one within a row only while a quote is
-    open. Of a row that is too long only the quotes go on: as many as tell where it ends.
+def _decoded(piece: bytes) -> str:
+    text = piece.decode("utf-8", "surrogateescape")
+    if "\0" in text or text.count("\r") > text.count("\r\n"):
+        text = _REFUSED.sub(lambda match: chr(0xDC00 + ord(match[0])), text)
+    return text
 
-    size: characters of the row so far; whoever takes a row sets it to 0.
-    is_open: whether the input ended within a quote. has_passed: whether there are characters to put back.
+
+def _put_back(fields: list[str]) -> list[str]:
+    """Return the fields of a row as they stand in the file."""
+    return [_PASSED.sub(lambda match: chr(ord(match[0]) - 0xDC00), field) for field in fields]
+
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of texts of whole lines, and an empty one: a row of its own unless a quote is open."""
+    return chain(chain.from_iterable(io.StringIO(text, newline="\n") for text in texts), [""])
+
+
+def _split(texts: Sequence[str], delimiter: str) -> tuple[list[Any], list[int]]:
+    """Return the fields of each row and its characters, and of what is left: none, or a row whose quote does
+    not close in these texts.
     """
+    rows, line_sizes = list(csv.reader(_lines(texts), delimiter=delimiter)), map(len, _lines(texts))
+    sizes = [*islice(line_sizes, len(rows))]
+    if any(True for _ in line_sizes):  # a row has several lines
+        reader, line_sizes = csv.reader(_lines(texts), delimiter=delimiter), map(len, _lines(texts))
+        ends = [0, *[reader.line_num for _ in reader]]
+        sizes = [sum(islice(line_sizes, last - first)) for first, last in pairwise(ends)]
+    if not all(map(str.isascii, texts)) and any(map(_PASSED.search, texts)):
+        rows = [*map(_put_back, rows)]
+    return rows, sizes
 
-    def __init__(self, pieces: Iterable[bytes | LongLine | None]) -> None:
-        self._pieces = pieces
-        self.size = 0
-        self.is_open = self.has_passed = False
 
-    def __iter__(self) -> Iterator[str]:
-        for piece in self._pieces:
-            if isinstance(piece, LongLine):
-                self.size += piece.size
-                yield '"' * (piece.quotes % 2)
-            elif piece is not None:
-                text = piece.decode("utf-8", "surrogateescape")
-                if "\r" in text or "\0" in text:
-                    text, passed = _REFUSED.subn(lambda match: chr(0xDC00 + ord(match[0])), text)
-                    self.has_passed |= passed > 0
-                for line in io.StringIO(text, newline="\n"):
-                    self.size += len(line)
-                    yield line if self.size <= MAX_ROW_BYTES else '"' * (line.count('"') % 2)
-        self.is_open = self.size > 0
-
-    def put_back(self, fields: list[str]) -> list[str]:
-        """Return the fields of a row as they stand in the file."""
-        if not self.has_passed:
-            return fields
-        return [_PASSED.sub(lambda match: chr(ord(match[0]) - 0xDC00), field) for field in fields]
-
-    def rows(self, delimiter: str) -> Iterator[list[str]]:
-        """Yield the fields of each row."""
-        csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_ROW_BYTES))
-        return csv.reader(self, delimiter=delimiter)
+def _rows(texts: Iterable[str | LongLine], delimiter: str) -> Iterator[Piece]:
+    """Yield the rows of texts of whole lines, the last of which is empty."""
+    # Of a row whose quote is open: its characters, how many were looked at, and how many were not kept.
+    rest, seen, lost = list[str](), 0, 0
+    for text in texts:
+        if not isinstance(text, LongLine):
+            rest.append(text)
+            if text and sum(map(len, rest)) < min(2 * seen, MAX_ROW_BYTES):
+                continue  # a long row is not read again with each text
+        rows, sizes = _split(rest, delimiter)
+        fields, seen = rows.pop(), sizes.pop()
+        while sum(map(len, rest)) > seen:
+            rest[:1] = [rest[0][sum(map(len, rest)) - seen :]] if sum(map(len, rest[1:])) < seen else []
+        if seen and not text:
+            fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")  # the end of the last line
+            rows.append(Broken("a quote opens in this row and never closes", fields))
+            sizes.append(seen)
+        if sizes:
+            sizes[0], lost = sizes[0] + lost, 0
+        if max(sizes, default=0) > MAX_ROW_BYTES:
+            rows = [too_long(size) if size > MAX_ROW_BYTES else row for row, size in zip(rows, sizes)]
+            sizes = [size if size <= MAX_ROW_BYTES else 0 for size in sizes]
+        yield rows, sizes
+        if seen > MAX_ROW_BYTES:
+            rest, seen, lost = ['"'], 1, lost + seen - 1
+        if isinstance(text, LongLine):
+            line = '"' * (text.quotes % 2) + "\n"
+            rest, lost = [*rest, line], lost + text.size - len(line)
 
 
 class CsvFormat(Format):
@@ -86,9 +109,9 @@ class CsvFormat(Format):
                 f"{source.name} ends its lines in CR alone; convert it with: tr '\\r' '\\n' < {source.path}"
             )
         dialect = sniff(body, options.delimiter or self._delimiter)
-        lines = _Lines([body])
-        columns = tuple(lines.put_back(next(lines.rows(dialect.delimiter)) or [""]))
-        if lines.is_open and len(head) >= HEAD_BYTES:
+        lines = _lines([_decoded(body)])
+        columns = tuple(_put_back(next(csv.reader(lines, delimiter=dialect.delimiter))) or [""])
+        if next(lines, None) is None and len(head) >= HEAD_BYTES:
             raise DataError(f"{source.name}: the header has a quote that does not close in 1 MiB; check it")
         if any(map(utf8_error, columns)):
             raise DataError(
@@ -98,51 +121,54 @@ class CsvFormat(Format):
         dialect = replace(dialect, bom=head.startswith(BOM))
         return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 
-    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece]:
         assert schema.dialect is not None
-        lines, is_header = _Lines(stream.pieces(digest)), True
-        for fields in lines.rows(schema.dialect.delimiter):
-            size, lines.size = lines.size, 0
-            if size > MAX_ROW_BYTES:
-                yield too_long(size), 0
-            elif is_header:
-                is_header = False
-            elif lines.is_open:
-                fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")  # the end of the last line
-                yield Broken("a quote opens in this row and never closes", lines.put_back(fields)), size
-            elif fields or len(schema.columns) == 1:
-                yield (lines.put_back(fields) or [""]), size
+        pieces, is_header = chain(filter(None, stream.pieces(digest)), [b""]), True
+        texts = (piece if isinstance(piece, LongLine) else _decoded(piece) for piece in pieces)
+        for rows, sizes in _rows(texts, schema.dialect.delimiter):
+            if is_header and any(sizes[:1]):  # a row that is too long has no size
+                rows, sizes, is_header = rows[1:], sizes[1:], False
+            if not all(rows):  # a blank line is no row, but in a file of one column
+                if len(schema.columns) == 1:
+                    rows = [row or [""] for row in rows]
+                sizes, rows = [*compress(sizes, rows)], [*filter(None, rows)]
+            yield rows, sizes
 
     def header(self, columns: OutputColumns) -> bytes:
         dialect = self._dialect(columns)
-        names = _written([[*columns.columns, *columns.added]], dialect).encode("utf-8", "replace")
-        return (BOM if dialect.bom else b"") + names
+        names = _written([[name] for name in (*columns.columns, *columns.added)], dialect)
+        return (BOM if dialect.bom else b"") + names.encode("utf-8", "replace")
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """Values are quoted only where they must be; an input of the same format keeps its dialect."""
-        is_text = rows.objects is None and rows.table is None  # strings, or None where a row is short
-        own = map(columns.pick, rows.values)
-        cells = (
-            [*(values if is_text else map(cell_text, values)), *behind]
-            for values, behind in zip(own, added)
-            if behind is not None
-        )
+        own = columns.pick(rows.columns)
+        if rows.objects is not None or rows.table is not None:  # else strings, or None where a row is short
+            own = [[*map(cell_text, values)] for values in own]
         # A JSON string may hold half a character; a surrogate of other formats is a byte.
         errors = "replace" if columns.schema.is_unicode else "surrogateescape"
-        return _written(cells, self._dialect(columns)).encode("utf-8", errors)
+        text = _written([*own, *columns.texts(added)], self._dialect(columns))
+        return text.encode("utf-8", errors)
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
         dialect = columns.schema.dialect if columns.schema.format == self.name else None
         return dialect or Dialect(self._delimiter or ",")
 
 
-def _written(rows: Iterable[Iterable[Any]], dialect: Dialect) -> str:
-    """Return rows as lines. The module quotes what may end a line: before Python 3.13 a carriage return only
-    where lines end with one."""
-    lines: list[str] = []
-    sink = SimpleNamespace(write=lines.append)
-    csv.writer(sink, delimiter=dialect.delimiter, lineterminator="\r\n").writerows(rows)
-    return "".join(lines if dialect.newline == "\r\n" else [line[:-2] + "\n" for line in lines])
+def _written(columns: Sequence[Sequence[str | None]], dialect: Dialect) -> str:
+    """Return columns as lines."""
+    lines = map(dialect.delimiter.join, zip(*[_cells(values, dialect.delimiter) for values in columns]))
+    return dialect.newline.join([*lines, ""])
+
+
+def _cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
+    """Return strings as ``csv.writer`` writes them in lines that end with CR LF, None as an empty one."""
+    if None in values:
+        values = [value or "" for value in values]
+    text = "".join(values)
+    if not any(special in text for special in (delimiter, '"', "\n", "\r")):
+        return values
+    is_special = re.compile(f'["\r\n{re.escape(delimiter)}]').search
+    return ['"' + value.replace('"', '""') + '"' if is_special(value) else value for value in values]
 
 
 def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
@@ -151,16 +177,11 @@ def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
     """
     lines = head.split(b"\n")[:-1] or [head]
     newline = "\r\n" if lines[0].endswith(b"\r") else "\n"
-    first = b"\n".join([*lines[:_SNIFFED_LINES], b""])
+    first = _decoded(b"\n".join([*lines[:_SNIFFED_LINES], b""]))
 
     def fit(candidate: str) -> tuple[float, int]:
-        sample, counts = _Lines([first]), list[int]()
-        for fields in sample.rows(candidate):
-            if sample.is_open or len(counts) == _SNIFFED_ROWS:
-                break
-            sample.size = 0
-            if fields:
-                counts.append(len(fields))
+        rows, _ = _split([first], candidate)
+        counts = [len(fields) for fields in rows[:-1] if fields][:_SNIFFED_ROWS]
         return (counts.count(counts[0]) / len(counts), counts[0]) if counts and counts[0] > 1 else (0.0, 0)
 
     # The first of equals: the comma.

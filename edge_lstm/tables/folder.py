@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
-from edge_lstm.tables.format import Broken, Format
+from edge_lstm.tables.format import Broken, Format, Piece
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, ReadOptions, Schema, Source
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ class FolderFormat(Format):
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         return Schema(self.name, ("path", "text"), 1, rows=len(source.files))
 
-    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece]:
         """A row is path and content."""
         for name in source.files:
             content, reason = _read_file(Path(source.path, name))
             digest.update(os.fsencode(name) + b"\0" + content)
             row = [name, content.decode("utf-8", "surrogateescape")]
-            yield (row if reason is None else Broken(reason, row)), len(content)
+            yield [row if reason is None else Broken(reason, row)], [len(content)]
 
 
 def folder_source(path: str) -> Source:

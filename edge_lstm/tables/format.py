@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
-from edge_lstm.tables.values import Text, text_or_reason
+from edge_lstm.tables.values import float32_texts, refuse_bytes
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -20,6 +20,9 @@ class Broken(NamedTuple):
 
     reason: str
     fields: list[str]
+
+
+Piece = tuple[Sequence[Any], Sequence[int]]  # rows, their sizes
 
 
 def too_long(size: int) -> Broken:
@@ -53,21 +56,27 @@ class Row:
 class Rows:
     """The rows of a chunk, parsed.
 
-    texts: the text of each, or why it has none. load: makes ``values``.
+    texts, reasons: the text of each and None, or None and why it has no text. load: makes ``columns``.
     objects: of JSONL, all that each row holds, by its own keys. table: of Parquet, the Arrow table.
     """
 
-    texts: list[Text]
+    texts: list[str | None]
+    reasons: list[str | None]
     load: Callable[[], list[Sequence[Any]]]
     objects: list[dict[str, Any]] | None = None
     table: Any = None
 
     @cached_property
-    def values(self) -> list[Sequence[Any]]:
-        """The values of each row in the order of the schema's columns: text, or what JSON has; None where the
-        row has no such column.
-        """
+    def columns(self) -> list[Sequence[Any]]:
+        """The values of each of the schema's columns: text, or what JSON has; None where a row has none."""
         return self.load()
+
+    def only(self, chosen: Sequence[int]) -> Rows:
+        """Return some of the rows, by their indexes, at least one."""
+        texts, reasons = ([values[i] for i in chosen] for values in (self.texts, self.reasons))
+        objects = None if self.objects is None else [self.objects[i] for i in chosen]
+        table = None if self.table is None else self.table.take([*chosen])
+        return Rows(texts, reasons, lambda: [[c[i] for i in chosen] for c in self.columns], objects, table)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +94,22 @@ class OutputColumns:
     columns: tuple[str, ...]
     added: dict[str, bool]
 
-    def pick(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Return those values of the input's columns that are written."""
-        return values if self.kept is None else [values[i] for i in self.kept]
+    def pick(self, columns: Sequence[Any]) -> Sequence[Any]:
+        """Return those of the input's columns that are written."""
+        return columns if self.kept is None else [columns[i] for i in self.kept]
+
+    def texts(self, added: Added) -> list[Sequence[Any]]:
+        """Return the added columns as text; a number that is None is empty."""
+        numbers = self.added.values()
+        return [float32_texts(v) if is_number else v for v, is_number in zip(added, numbers)]
 
 
-# What was added to each row of a chunk (str, a float32, None); None where the row is not written.
-Added = Sequence[Sequence[Any] | None]
+# Columns behind those of a chunk's rows: a value for each row, str, a float that is a float32, or None.
+Added = Sequence[Sequence[Any]]
 
 
 class Format:
-    """A format of tables. Each has ``schema`` and ``rows``; those that can be written, ``write``.
+    """A format of tables. Each has ``schema`` and ``pieces``; those that can be written, ``write``.
 
     name: as an option calls it. suffixes: of its files, in lower case; without one, it is read only.
     is_stream: it is read from a stream of bytes, which may be compressed, or a pipe. The others are opened by
@@ -115,8 +129,8 @@ class Format:
         """Return what the beginning of an input says. stream: the opened input. Raises DataError."""
         raise NotImplementedError
 
-    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
-        """Yield each row, its fields or Broken, and its size; None for a row where a live input pauses.
+    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece | None]:
+        """Yield some rows, each its fields or Broken, and the size of each; None where a live input pauses.
 
         digest: is updated with what was read. Raises DataError.
         """
@@ -131,12 +145,15 @@ class Format:
         """
         chunk: list[Any] = []
         size = 0
-        for row, length in self.rows(source, stream, digest, schema):
-            if row is not None:
+        for piece in self.pieces(source, stream, digest, schema):
+            for row, length in zip(*piece) if piece else ():
                 chunk.append(row)
                 size += length
-            if row is None or len(chunk) >= limits[0] or size >= limits[1]:
-                yield chunk, len(chunk), row is None
+                if len(chunk) >= limits[0] or size >= limits[1]:
+                    yield chunk, len(chunk), False
+                    chunk, size = [], 0
+            if piece is None:
+                yield chunk, len(chunk), True
                 chunk, size = [], 0
         if chunk:
             yield chunk, len(chunk), False
@@ -146,22 +163,12 @@ class Format:
 
         check_keys: raises RowError where a row of JSONL has keys that it may not have.
         """
-        count, texts, values = len(schema.columns), list[Text](), list[Sequence[Any]]()
-        delimiter = schema.dialect.delimiter if schema.dialect else ","
-        for row in rows:
-            fields = row.fields if isinstance(row, Broken) else row
-            if isinstance(row, Broken):
-                texts.append((None, row.reason))
-            elif len(fields) != count:
-                columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
-                texts.append((None, f"the row has {columns}, the header {count}"))
-            else:
-                text = fields[schema.text]
-                texts.append((text, None) if text.isascii() else text_or_reason(text))
-            if len(fields) > count:
-                fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
-            values.append(fields if len(fields) == count else fields + [None] * (count - len(fields)))
-        return Rows(texts, lambda: values)
+        count, reasons = len(schema.columns), list[str | None]([None]) * len(rows)
+        if Broken in map(type, rows) or {*map(len, rows)} - {count}:
+            rows, reasons = map(list, zip(*[_fitted(row, schema) for row in rows]))
+        texts = [row[schema.text] if reason is None else None for row, reason in zip(rows, reasons)]
+        refuse_bytes(texts, reasons)
+        return Rows(texts, reasons, lambda: list(zip(*rows)))
 
     def header(self, columns: OutputColumns) -> bytes:
         """Return what stands before the first row of an output. Raises MissingPackageError."""
@@ -174,3 +181,16 @@ class Format:
     def assemble(self, partial: str, path: str) -> None:
         """Put the file ``path`` together from all that was written to ``partial``; of ``is_assembled``."""
         raise NotImplementedError
+
+
+def _fitted(row: list[str] | Broken, schema: Schema) -> tuple[list[str | None], str | None]:
+    """Return the values of a row, as many as there are columns, and why it has no text, if it has none."""
+    count, delimiter = len(schema.columns), schema.dialect.delimiter if schema.dialect else ","
+    reason = row.reason if isinstance(row, Broken) else None
+    fields = row.fields if isinstance(row, Broken) else row
+    if reason is None and len(fields) != count:
+        columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
+        reason = f"the row has {columns}, the header {count}"
+    if len(fields) > count:
+        fields = [*fields[: count - 1], delimiter.join(fields[count - 1 :])]
+    return [*fields, *[None] * (count - len(fields))], reason

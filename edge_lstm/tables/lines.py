@@ -9,13 +9,15 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
+from json.scanner import make_scanner
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Rows, too_long
+from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, too_long
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, check_text, table_head
-from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, Text, depth, json_text, replaced, utf8_error
+from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, depth, json_text, replaced, utf8_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -24,6 +26,7 @@ _BREAKS = re.compile("[\t\r\n]")
 RAW_COLUMN = "raw"  # of a row that is no JSON object: the row as a string
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
+_SCAN: Callable[[str, int], tuple[Any, int]] = make_scanner(_DECODER)  # type: ignore[arg-type]
 _KINDS = {bool: "true or false", Number: "a number", str: "a string", list: "a list", dict: "an object"}
 
 
@@ -33,31 +36,34 @@ class TextFormat(Format):
     name = "text"
     suffixes = (".txt", ".text", ".ft")
     has_fixed_columns = False
+    has_blank_rows = True
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         check_text(source, stream.head())
         return Schema(self.name, ("text",), 0)
 
-    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
+    def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece | None]:
         """A row is a line without its end, the only field."""
         for piece in stream.pieces(digest):
             if piece is None:
-                yield None, 0
+                yield None
             elif isinstance(piece, LongLine):
-                yield too_long(piece.size), 0
+                yield [too_long(piece.size)], [0]
             else:
-                for line in piece.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n"):
-                    size = len(line)
-                    yield ([line.removesuffix("\r")] if size <= MAX_ROW_BYTES else too_long(size)), size
+                text = piece.decode("utf-8", "surrogateescape").removesuffix("\n")
+                lines = text.split("\n")
+                if not self.has_blank_rows and not all(map(str.strip, lines)):
+                    lines = [line for line in lines if line.strip() or len(line) > MAX_ROW_BYTES]
+                sizes = [*map(len, lines)]
+                rows: list[Any] = [[line.removesuffix("\r")] for line in lines]
+                if len(text) > MAX_ROW_BYTES:
+                    rows = [too_long(n) if n > MAX_ROW_BYTES else row for row, n in zip(rows, sizes)]
+                yield rows, sizes
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """The added columns alone; a tab or a line end in a value becomes a space."""
-        lines = [
-            "\t".join(["" if value is None else _BREAKS.sub(" ", str(value)) for value in values]) + "\n"
-            for values in added
-            if values is not None
-        ]
-        return "".join(lines).encode()
+        cells = [[_BREAKS.sub(" ", value or "") for value in values] for values in columns.texts(added)]
+        return "\n".join([*map("\t".join, zip(*cells)), ""]).encode()
 
 
 class JsonlFormat(TextFormat):
@@ -66,6 +72,7 @@ class JsonlFormat(TextFormat):
     name = "jsonl"
     suffixes = (".jsonl", ".ndjson", ".json")
     needs_utf8 = True
+    has_blank_rows = False
 
     def schema(self, source: Source, stream: Any, options: ReadOptions) -> Schema:
         head = table_head(source, stream)
@@ -85,59 +92,52 @@ class JsonlFormat(TextFormat):
         columns = tuple(keys)
         return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
 
-    def rows(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[tuple[Any, int]]:
-        for row, size in super().rows(source, stream, digest, schema):
-            if row is None or isinstance(row, Broken) or row[0].strip():
-                yield row, size
-
     def parse(self, rows: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
-        texts: list[Text] = []
-        objects: list[dict[str, Any]] = []
-        column = schema.text_column
+        texts, reasons, objects = list[str | None](), list[str | None](), list[dict[str, Any]]()
         for row in rows:
             fields: dict[str, Any] | None = None
+            text = reason = None
             try:
                 if isinstance(row, Broken):
                     raise RowError(row.reason)
                 parsed = _object(row[0])
                 check_keys(parsed)
                 fields = parsed
-                texts.append((_text(fields, column), None))
+                text = _text(fields, schema.text_column)
             except RowError as error:
-                texts.append((None, str(error)))
+                reason = str(error)
                 if fields is None:
                     fields = {} if isinstance(row, Broken) else {RAW_COLUMN: replaced(row[0])}
+            texts.append(text)
+            reasons.append(reason)
             objects.append(fields)
-        return Rows(texts, lambda: [[o.get(n) for n in schema.columns] for o in objects], objects)
+        return Rows(texts, reasons, lambda: [[o.get(n) for o in objects] for n in schema.columns], objects)
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
-        chosen = [i for i, behind in enumerate(added) if behind is not None]
-        behind = map(_json_items, columns.added.items(), zip(*[added[i] or () for i in chosen]))
-        pairs: list[Iterable[tuple[str, Any]]]
-        if rows.objects is not None and columns.kept is None:
-            pairs = [rows.objects[i].items() for i in chosen]
-        else:
-            pairs = [zip(columns.columns, columns.pick(rows.values[i])) for i in chosen]
+        objects = rows.objects if columns.kept is None else None
+        own: Iterable[tuple[str, Sequence[Any]]] = ()
+        parts: list[Iterable[str]] = []
         key = functools.cache(lambda name: json_text(name) + ": ")
-        lines = []
-        for own, *ours in zip(pairs, *behind):
-            items = [key(name) + json_text(value) for name, value in own]
-            lines.append("{" + ", ".join(items + ours) + "}\n")
-        text = "".join(lines)
+        if objects is None:
+            own = zip(columns.columns, columns.pick(rows.columns))
+        elif len({*map(tuple, objects)}) == 1:
+            own = [(name, [row[name] for row in objects]) for name in objects[0]]
+        else:
+            pairs = ([f"{key(name)}{json_text(value)}, " for name, value in row.items()] for row in objects)
+            parts = [["{" + "".join(each) for each in pairs]]
+        items: list[tuple[str, Iterable[str]]] = [(name, map(json_text, values)) for name, values in own]
+        for (name, is_number), texts in zip(columns.added.items(), columns.texts(added)):
+            known = {"": "null"} if is_number else {text: json_text(text) for text in {*texts}}
+            items.append((name, [known.get(text, text) for text in texts]))
+        before = "" if parts else "{"
+        for name, cells in items:
+            parts += [repeat(before + key(name)), cells]
+            before = ", "
+        text = "".join(chain.from_iterable(zip(*parts, repeat("}\n"))))
         # JSON has an escape for a lone surrogate.
         is_unicode = columns.schema.is_unicode
         return text.encode("utf-8", "backslashreplace") if is_unicode else replaced(text).encode()
-
-
-def _json_items(column: tuple[str, bool], values: Sequence[Any]) -> list[str]:
-    """Return an added column's values behind its name: strings, most of them equal, or float32, in their
-    shortest digits."""
-    name, is_number = json_text(column[0]) + ": ", column[1]
-    if is_number:
-        return [name + ("null" if value is None else str(value)) for value in values]
-    texts = {value: name + json_text(value) for value in set(values)}
-    return [texts[value] for value in values]
 
 
 def _text(row: dict[str, Any], column: str) -> str:
@@ -153,8 +153,11 @@ def _object(line: str) -> dict[str, Any]:
     if not line.isascii() and (where := utf8_error(line)):
         raise RowError(f"the row is not UTF-8 {where}")
     try:
-        row, end = _DECODER.raw_decode(line) if line.startswith("{") else (None, 0)
-        if end < len(line):  # spaces around it, or what is no object
+        try:
+            row, end = _SCAN(line, 0)
+        except StopIteration:
+            row, end = None, 0
+        if end < len(line):  # spaces around it, or what is no JSON
             row = _DECODER.decode(line)
     except RecursionError:
         raise RowError(_TOO_DEEP) from None

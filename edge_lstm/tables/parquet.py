@@ -13,7 +13,7 @@ from edge_lstm.errors import DataError, first_line
 from edge_lstm.extras import needs
 from edge_lstm.tables.format import Added, Format, OutputColumns, Rows
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
-from edge_lstm.tables.values import Number, Text, cell_text, replaced, text_or_reason
+from edge_lstm.tables.values import Number, cell_text, refuse_bytes, replaced
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -76,8 +76,11 @@ class ParquetFormat(Format):
 
     def parse(self, rows: Any, schema: Schema, check_keys: object) -> Rows:
         table = pyarrow().ipc.open_stream(rows).read_all()
-        texts = [_text(value) for value in plain_values(table.column(schema.text))]
-        return Rows(texts, lambda: list(zip(*map(plain_values, table.columns))), table=table)
+        texts = plain_values(table.column(schema.text))
+        reasons = [*map(_reason, texts)]
+        texts = [text if reason is None else None for text, reason in zip(texts, reasons)]
+        refuse_bytes(texts, reasons)
+        return Rows(texts, reasons, lambda: [*map(plain_values, table.columns)], table=table)
 
     def header(self, columns: OutputColumns) -> bytes:
         return _to_bytes(_types(columns).empty_table())
@@ -90,11 +93,7 @@ class ParquetFormat(Format):
         count = len(columns.columns)
         schema = arrow.schema([types.field(i) for i in range(count)])
         table = _strings(rows, columns, schema) if rows.table is None else _typed(rows.table, columns, schema)
-        chosen = [i for i, value in enumerate(added) if value is not None]
-        if len(chosen) < len(added):
-            table = table.take(arrow.array(chosen, arrow.int64()))
-        behind = zip(*[added[i] or () for i in chosen])
-        arrays = [arrow.array(column, kind) for column, kind in zip(behind, types.types[count:])]
+        arrays = [arrow.array(values, kind) for values, kind in zip(added, types.types[count:])]
         return _to_bytes(arrow.table([*table.columns, *arrays], schema=types))
 
     def assemble(self, partial: str, path: str) -> None:
@@ -143,8 +142,8 @@ def _strings(rows: Rows, columns: OutputColumns, types: Any) -> Any:
         return text.encode("utf-8", "replace").decode() if columns.schema.is_unicode else replaced(text)
 
     arrow = pyarrow()
-    cells = [[cell(value) for value in columns.pick(row)] for row in rows.values]
-    return arrow.table([arrow.array(column, arrow.string()) for column in zip(*cells)], schema=types)
+    cells = [[*map(cell, values)] for values in columns.pick(rows.columns)]
+    return arrow.table([arrow.array(column, arrow.string()) for column in cells], schema=types)
 
 
 def plain_values(column: Any) -> list[Any]:
@@ -194,12 +193,10 @@ def _to_bytes(table: Any) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _text(value: Any) -> Text:
-    if value is None:
-        return None, "the text is null"
-    if len(value) > MAX_ROW_BYTES:
-        return None, f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB"
-    return text_or_reason(value)
+def _reason(text: str | None) -> str | None:
+    if text is None:
+        return "the text is null"
+    return f"the text is longer than {MAX_ROW_BYTES // 2**20} MiB" if len(text) > MAX_ROW_BYTES else None
 
 
 PARQUET = ParquetFormat()

@@ -109,7 +109,8 @@ class Inputs:
         """Yield every row, in order. Raises DataError where an input cannot be read on."""
         for chunk in self.chunks():
             parsed, names = self.format.parse(chunk.rows, self.schema, lambda _: None), self.schema.columns
-            for i, ((text, error), values) in enumerate(zip(parsed.texts, parsed.values), chunk.first + 1):
+            rows = zip(parsed.texts, parsed.reasons, *parsed.columns)
+            for i, (text, error, *values) in enumerate(rows, chunk.first + 1):
                 yield Row(chunk.source, i, dict(zip(names, map(self._value, values))), text, error)
 
     def _value(self, value: Any) -> Any:

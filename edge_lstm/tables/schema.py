@@ -99,9 +99,8 @@ class Schema:
 def find_text_column(
     columns: Sequence[str], name: str | None, where: str, *, label: str | None = None
 ) -> int:
-    """Index of the text column: the one asked for (by name, else by number from 1), the only one, the
-    only one with a plain name, or of two the one that is not ``label``. Raises DataError that lists the
-    columns.
+    """Index of the text column: the one asked for (by name, else by number from 1), the only one, the only
+    one with a plain name, or of two the one that is not ``label``. Raises DataError that lists the columns.
     """
     try:
         return _find(columns, name, where, TEXT_NAMES, "text", "--text-column")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -16,9 +16,6 @@ from typing import Any
 MAX_DEPTH = 200
 _quoted: Callable[[str], str] = encode_basestring
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
-
-
-Text = tuple[str | None, str | None]  # the text of a row and None, or None and why there is none
 
 
 class RowError(Exception):
@@ -54,6 +51,22 @@ def json_text(value: Any) -> str:
     return _quoted(text)
 
 
+def float32_texts(values: Sequence[float | None]) -> list[str]:
+    """Return float32 values in their shortest digits, as their str() has them; None is empty."""
+    import numpy as np
+
+    numbers = np.array(values, np.float32)
+    # From 1/8 to 1 eight digits tell a number from its neighbours, where at most one has the same seven.
+    wide = np.where((numbers >= 0.125) & (numbers < 1), numbers, 0.5).astype(np.float64)
+    seven = np.rint(wide * 1e7)
+    is_short = (seven / 1e7).astype(np.float32) == wide
+    digits = np.where(is_short, 10 * seven, np.rint(wide * 1e8)).astype(np.int64)
+    texts = [f"0.{number}".rstrip("0") for number in digits.tolist()]
+    for i in np.flatnonzero(wide != numbers).tolist():
+        texts[i] = "" if values[i] is None else str(numbers[i])
+    return texts
+
+
 def cell_text(value: Any) -> str:
     """Return a value as the text of a cell: strings as they are, anything else as JSON, nothing for None."""
     if isinstance(value, str):
@@ -73,10 +86,12 @@ def utf8_error(text: str) -> str | None:
     return None
 
 
-def text_or_reason(text: str) -> Text:
-    """Return a text of a file, or why it is none."""
-    where = utf8_error(text)
-    return (text, None) if where is None else (None, f"the text is not UTF-8 {where}")
+def refuse_bytes(texts: list[str | None], reasons: list[str | None]) -> None:
+    """Put None in place of each text of a file that is not UTF-8, and why in place of its reason."""
+    if utf8_error("".join(filter(None, texts))):
+        for i, text in enumerate(texts):
+            if text is not None and (where := utf8_error(text)):
+                texts[i], reasons[i] = None, f"the text is not UTF-8 {where}"
 
 
 def replaced(text: str) -> str:

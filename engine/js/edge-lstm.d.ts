@@ -1,5 +1,4 @@
-/** `empty`: no words; `unknown_words`: none of the vocabulary; `truncated`: only the end was read; `unfamiliar`: unlike the
- * texts that the model learnt from. Each gets an answer. */
+/** `empty`: no words; `unknown_words`: no known one; `truncated`: only the end was read; `unfamiliar`: to the model. */
 export type Status = "ok" | "empty" | "unknown_words" | "truncated" | "unfamiliar";
 
 /** The answer for one text. `label`: the most probable one. `labels`: that one, or, of a model that gives several, all
@@ -26,9 +25,8 @@ export class Classifier {
   /** Of a model that gives several labels per text: the probability from which on a text has each; else null. */
   readonly thresholds: readonly number[] | null;
   readonly golden: { text: string; ids: number[]; probabilities: number[] }[];
-  readonly precision: "int8" | "fp32";
-  /** Words of the vocabulary; ids of a text that are read at most; size of the file in bytes. */
-  readonly words: number; readonly length: number; readonly bytes: number;
+  /** How weights are kept; words of the vocabulary; ids of a text that are read at most; the file's bytes. */
+  readonly precision: "int8" | "fp32"; readonly words: number; readonly length: number; readonly bytes: number;
   /** Shares of familiar texts that may be called unfamiliar, each with the score above which a text is. */
   readonly unfamiliar: readonly (readonly [share: number, threshold: number])[];
   /** `unfamiliar`: the share to go by, such as 0.05; without it no text is. Throws RangeError where it is no share. */

@@ -1,12 +1,10 @@
-// Runs the model files of edge-lstm: the engine in C as WebAssembly, and what it needs to be called. What is public is
-// described in edge-lstm.d.ts.
+// Runs the model files of edge-lstm by the engine in C, as WebAssembly. edge-lstm.d.ts describes what is public.
 const TOLERANCE = 1e-3; // of a golden row's probability
 const utf8 = new TextEncoder(), decoder = new TextDecoder();
 
 export class ModelError extends Error {}
 
 let engine; // a promise of the compiled module
-
 export function useEngine(bytes) {
 	engine = WebAssembly.compile(bytes);
 }
@@ -106,10 +104,9 @@ export class Classifier {
 			if (!(unfamiliar > 0 && unfamiliar < 1)) throw new RangeError(`a share is between 0 and 1, not ${unfamiliar}`);
 			const found = this.unfamiliar.findLast(([share]) => share <= unfamiliar);
 			if (!found) throw new ModelError(`no threshold for ${unfamiliar} in the file; export it with more texts`);
-			const known = status === "ok" || status === "truncated";
 			// #put writes the text again where it is; its probabilities lie behind it.
-			if (known && this.#c.edge_lstm_unfamiliarity(this.#worker, ...this.#put(text)) > found[1])
-				status = "unfamiliar";
+			const score = this.#c.edge_lstm_unfamiliarity(this.#worker, ...this.#put(text));
+			if (score > found[1] && ["ok", "truncated"].includes(status)) status = "unfamiliar";
 		}
 		const order = [...answer.keys()].sort((a, b) => answer[b] - answer[a]);
 		const had = order.filter((i, n) => (this.thresholds ? answer[i] >= this.thresholds[i] : n < 1));
@@ -143,17 +140,15 @@ export class Classifier {
 
 	/** Write the text into memory: [where, bytes, where the probabilities go]. */
 	#put(text) {
-		const bytes = utf8.encode(text);
-		const out = (this.#text + bytes.length + 15) & ~15;
+		const bytes = utf8.encode(text), out = (this.#text + bytes.length + 15) & ~15;
 		this.#reserve(out + 4 * this.labels.length);
 		this.#bytes(this.#text, bytes.length).set(bytes);
 		return [this.#text, bytes.length, out];
 	}
 
 	#reserve(end) {
-		const { memory } = this.#c;
-		const pages = Math.ceil((end - memory.buffer.byteLength) / 65536);
-		if (pages > 0) memory.grow(pages);
+		const pages = Math.ceil((end - this.#c.memory.buffer.byteLength) / 65536);
+		if (pages > 0) this.#c.memory.grow(pages);
 	}
 
 	#bytes(at, size) {

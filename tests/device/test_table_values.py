@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_lstm import DataError, RunOptions, ScoreOptions, score_files
 from edge_lstm.tables import read_rows
-from edge_lstm.tables.values import Number, depth, json_text
+from edge_lstm.tables.csv import CSV
+from edge_lstm.tables.format import OutputColumns, Rows
+from edge_lstm.tables.schema import Dialect, Schema
+from edge_lstm.tables.values import Number, depth, float32_texts, json_text
 
 arrow = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
@@ -199,6 +206,24 @@ def test_no_rows_are_a_parquet_file_without_rows(tmp_path: Path, name: str, cont
 def test_json_text_is_json(value: Any, text: str) -> None:
     assert json_text(value) == text
     json.loads(text)
+
+
+def test_a_float32_is_written_in_its_shortest_digits() -> None:
+    numbers = np.random.default_rng(1).random(100_000, np.float32) ** np.float32(0.5)
+    numbers = np.concatenate([numbers, np.float32([0, 1e-9, 0.1, 0.125, 0.25, 0.5, 0.7, 1 - 2**-24, 1])])
+    assert float32_texts([*numbers.tolist(), None]) == [*map(str, numbers), ""]
+
+
+@given(st.lists(st.text(st.sampled_from('ab",;\n\r é'), max_size=5), min_size=4, max_size=4))
+def test_a_csv_row_is_written_as_the_csv_module_writes_it(cells: list[str]) -> None:
+    facts = {"format": "csv", "kept": None, "columns": ("text",), "added": dict.fromkeys("abc", False)}
+    columns = OutputColumns(schema=Schema("csv", ("text",), 0, dialect=Dialect()), **facts)
+    rows = Rows([cells[0]], [None], lambda: [cells[:1]])
+    expected = io.StringIO(newline="")
+    csv.writer(expected, lineterminator="\r\n").writerow(cells)
+    assert (
+        CSV.write(rows, [[cell] for cell in cells[1:]], columns).decode() == expected.getvalue()[:-2] + "\n"
+    )
 
 
 def test_depth_counts_levels() -> None:

@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import os
+import random
 import re
 import subprocess
 import sys
@@ -185,7 +186,8 @@ def csv_rows(path: Path) -> tuple[tuple[str, ...], list[list[str | None]]]:
     """The header of a file with commas, and the fields of its rows."""
     inputs = open_inputs([path], options=ReadOptions(delimiter=",", text_column="1"))
     rows = [row for chunk in inputs.chunks() for row in chunk.rows]
-    return inputs.schema.columns, list(inputs.format.parse(rows, inputs.schema, lambda _: None).values)
+    columns = inputs.format.parse(rows, inputs.schema, lambda _: None).columns
+    return inputs.schema.columns, [list(row) for row in zip(*columns)]
 
 
 @settings(deadline=None, max_examples=300)
@@ -214,6 +216,17 @@ def test_any_table_that_the_csv_module_writes_is_read(rows: list[list[str]]) -> 
         path.write_bytes(written.getvalue().encode())
         header, *further = rows
         assert csv_rows(path) == (tuple(header), further)
+
+
+def test_rows_across_the_pieces_of_a_file_are_those_that_the_csv_module_sees(tmp_path: Path) -> None:
+    long = '5,"' + 'some ""words"",\n' * 30_000 + '"\r\n'
+    kinds = ["1,plain\n", '2,"a, ""b"""\n', '3,"two\nlines"\r\n', '4,a "b" é漢\n', "\n"]
+    for seed in range(3):
+        lines = random.Random(seed).choices(kinds, k=200_000)
+        written = "a,b\n" + "".join([*lines[:99_000], long, *lines[99_000:], long, '6,"open'])
+        (tmp_path / "a.csv").write_text(written, newline="", encoding="utf-8")
+        header, *expected = filter(None, csv.reader(io.StringIO(written, newline="")))
+        assert csv_rows(tmp_path / "a.csv") == (tuple(header), expected)
 
 
 def test_carriage_returns_and_zero_bytes_are_characters(tmp_path: Path) -> None:

@@ -23,19 +23,9 @@ __all__ = ["Model", "kernels"]
 __version__ = "1.0.0.dev0"
 
 
-def _utf8(texts: Iterable[str]) -> tuple[bytes, ...]:
-    """Return the texts in UTF-8. A lone surrogate, which has none, counts as an unknown letter."""
-    if isinstance(texts, str):
-        raise TypeError("texts is one string; give a list of them")
-    texts = [*texts]
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{i}] is no string")
-    try:
-        return tuple([text.encode() for text in texts])
-    except UnicodeEncodeError:
-        wide = [text.encode("utf-16-le", "surrogatepass") for text in texts]
-        return tuple([text.decode("utf-16-le", "replace").encode() for text in wide])
+def _well_formed(text: str) -> str:
+    """Return a text with an unknown letter for each lone surrogate, which has no UTF-8."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _floats(answers: bytes, rows: int) -> memoryview:
@@ -64,9 +54,15 @@ class Model(_engine.Model):
         unfamiliar: give texts unlike those that the model learnt from the status unfamiliar, and at most this
         share of the others, such as 0.05. Raises ValueError where the file has no threshold for it.
         """
-        texts = _utf8(texts)
-        answers, statuses = self._classify(texts, unfamiliar)
-        return _floats(answers, len(texts)), list(statuses)
+        if isinstance(texts, str):
+            raise TypeError("texts is one string; give a list of them")
+        texts = tuple(texts)
+        try:
+            answers, statuses = self._classify(texts, unfamiliar)
+        except UnicodeEncodeError:
+            texts = tuple([_well_formed(text) if isinstance(text, str) else text for text in texts])
+            answers, statuses = self._classify(texts, unfamiliar)
+        return _floats(answers, len(texts)), statuses
 
     def probabilities(self, texts: Iterable[str]) -> memoryview:
         """Texts → float32 [texts, labels]; numpy.asarray takes it without a copy."""

@@ -1,5 +1,5 @@
-/* edge_lstm_native._engine: the engine as a Python module, in CPython's stable ABI. What it takes and gives, texts in
- * UTF-8 and the bytes of float32, __init__.py makes from and into what users have. */
+/* edge_lstm_native._engine: the engine as a Python module, in CPython's stable ABI. What it takes and gives, tuples and
+ * the bytes of float32, __init__.py makes from and into what users have. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -91,7 +91,9 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
     enum { AT_A_TIME = 1024 };
     const char *starts[AT_A_TIME], *statuses[AT_A_TIME];
     size_t sizes[AT_A_TIME], labels = edge_lstm_labels(self->model);
-    PyObject *texts, *share, *text, *name;
+    PyObject *texts, *share, *text, *name = NULL;
+    const char *named = NULL;
+    Py_ssize_t size;
     double above = -1;
     if (!PyArg_ParseTuple(arguments, "OO:_classify", &texts, &share)) return NULL;
     if (share != Py_None) above = edge_lstm_unfamiliar_above(self->model, PyFloat_AsDouble(share));
@@ -99,17 +101,19 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
         PyErr_SetString(PyExc_ValueError, "the file has no threshold for this share; give one such as 0.05");
     if (PyErr_Occurred()) return NULL;
     Py_ssize_t count = PyTuple_Size(texts), done, part, i;
-    PyObject *names = count < 0 ? NULL : PyTuple_New(count);
+    PyObject *names = count < 0 ? NULL : PyList_New(count);
     idle *w = NULL;
     PyObject *answers = names ? new_answers(self, (size_t)count, &w) : NULL;
     for (done = 0; answers && done < count; done += part) {
         part = count - done < AT_A_TIME ? count - done : AT_A_TIME;
         for (i = 0; i < part; i++) {
             text = PyTuple_GetItem(texts, done + i);
-            starts[i] = PyBytes_AsString(text);
-            sizes[i] = starts[i] ? (size_t)PyBytes_Size(text) : 0;
+            if (text && !PyUnicode_Check(text)) PyErr_Format(PyExc_TypeError, "texts[%zd] is no string", done + i);
+            starts[i] = PyErr_Occurred() ? NULL : PyUnicode_AsUTF8AndSize(text, &size);
+            if (!starts[i]) break;
+            sizes[i] = (size_t)size;
         }
-        if (PyErr_Occurred()) break;
+        if (i < part) break;
         Py_BEGIN_ALLOW_THREADS
         float *rows = floats_of(answers) + (size_t)done * labels;
         edge_lstm_predict_many(w->worker, starts, sizes, (size_t)part, rows, statuses);
@@ -118,12 +122,16 @@ static PyObject *model_classify(Model *self, PyObject *arguments) {
                 edge_lstm_unfamiliarity(w->worker, starts[i], sizes[i], rows + (size_t)i * labels) > above)
                 statuses[i] = "unfamiliar";
         Py_END_ALLOW_THREADS
-        for (i = 0; i < part; i++) {
-            name = PyUnicode_InternFromString(statuses[i]);
-            if (!name || PyTuple_SetItem(names, done + i, name) < 0) break;
+        for (i = 0; i < part; i++) { /* most have the status of the one before */
+            if (statuses[i] != named) {
+                Py_XDECREF(name);
+                named = statuses[i], name = PyUnicode_InternFromString(named);
+            }
+            if (!name || PyList_SetItem(names, done + i, Py_NewRef(name)) < 0) break;
         }
         if (i < part || PyErr_CheckSignals()) break;
     }
+    Py_XDECREF(name);
     if (answers) give_worker(self, w);
     if (answers && done >= count) return Py_BuildValue("NN", answers, names);
     Py_XDECREF(answers);
@@ -206,7 +214,7 @@ static PyObject *kernels(PyObject *module, PyObject *nothing) {
 }
 
 static PyMethodDef model_methods[] = {
-    {"_classify", (PyCFunction)model_classify, METH_VARARGS, "Texts in UTF-8, a share or None: (float32, statuses)."},
+    {"_classify", (PyCFunction)model_classify, METH_VARARGS, "Texts, a share or None: (float32, statuses)."},
     {"_run", (PyCFunction)model_run, METH_VARARGS, "Ids of texts, int32 [texts, columns], columns: float32."},
     {"check", (PyCFunction)model_check, METH_NOARGS, "(wrong golden rows, golden rows, largest difference)."},
     {NULL, NULL, 0, NULL}};

@@ -19,9 +19,7 @@ class Model:
     def kernel(self) -> str:
         """The name of the kernel in use."""
 
-    def _classify(
-        self, texts: tuple[bytes, ...], unfamiliar: float | None
-    ) -> tuple[bytes, tuple[str, ...]]: ...
+    def _classify(self, texts: tuple[str, ...], unfamiliar: float | None) -> tuple[bytes, list[str]]: ...
     def _run(self, ids: bytes, columns: int) -> bytes: ...
     def check(self) -> tuple[int, int, float]:
         """Run the file's golden rows: (wrong ones, how many there are, the largest difference)."""
