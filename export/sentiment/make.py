@@ -85,13 +85,9 @@ def main() -> None:
     resume = keeper.progress(load_checkpoint(partial)) if partial.exists() else None
     with quiet_thread():
         result = fit(
-            texts.dataset,
-            plan,
-            unlabelled=more,
-            soft_labels=soft_labels,
-            callbacks=keeper.callbacks,
+            texts.dataset, plan, unlabelled=more, soft_labels=soft_labels, callbacks=keeper.callbacks,
             resume=resume,
-        )
+        )  # fmt: skip
     save_checkpoint(result.checkpoint, output)
     partial.unlink()
 

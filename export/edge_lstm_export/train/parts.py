@@ -24,8 +24,7 @@ from edge_lstm_export.train.ngrams import Features, SparseData, SparseWeights
 from edge_lstm_export.train.options import LoopOptions
 from edge_lstm_export.train.plan import LONG_TEXTS, Plan, fitting_ngrams
 from edge_lstm_export.train.pretrained import PretrainedWords
-from edge_lstm_export.train.teachers.base import EnsemblePredictions, ensemble
-from edge_lstm_export.train.teachers.base import probabilities as teacher_probabilities
+from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.load import Teachers
 from edge_lstm_export.train.unlabelled import augment, misspell
 from edge_lstm_export.train.vocabulary import build_vocabulary, informative_marks
@@ -88,7 +87,7 @@ class Parts:
 
     def _ask(
         self, teachers: Teachers, pool: Sequence[str], say: Callable[[str], None]
-    ) -> EnsemblePredictions:
+    ) -> base.EnsemblePredictions:
         """What the teachers predict of rows and pool. Where folds judge the network too, each fold's model is
         asked for the pool, and one of all rows for a log; else those that saw none of a text's sources."""
         log, judged = self.pool_fold < 0, bool(self.plan.validation.folds)
@@ -98,7 +97,7 @@ class Parts:
         for teacher in loaded:
             teacher.read([*self.split.texts, *pool])
         several = self.dataset.several
-        return ensemble(loaded, self.split.labels, self.fold, asked, several=several, say=say)
+        return base.ensemble(loaded, self.split.labels, self.fold, asked, several=several, say=say)
 
     def _features(self) -> Features:
         plan, tokenizer = self.plan, self.tokenizer
@@ -151,8 +150,8 @@ class Parts:
         if self.predictions is None:
             return labels, self.pool.targets if self.soft_labels is None else self.soft_labels
         several, together = self.plan.network.several, self.predictions.predictions
-        share, of_rows = np.float32(self.plan.own_labels), teacher_probabilities(together.labelled, several)
-        of_pool = teacher_probabilities(together.of_others(fold), several)
+        share, of_rows = np.float32(self.plan.own_labels), base.probabilities(together.labelled, several)
+        of_pool = base.probabilities(together.of_others(fold), several)
         return share * labels + (1 - share) * of_rows, of_pool
 
     def _rows_of(self, fold: int | None) -> tuple[Ints, Ints]:

@@ -388,9 +388,9 @@ def sized(loop: LoopOptions, texts: int) -> LoopOptions:
 
 # --- Sizes: what the network takes in the int8 file ---------------------------------------------------------
 
-# Bytes of an n-gram beside its vector (the operator holds its ids and its number), of an id in it, which a
-# word has one of less, of what the graph and the provenance take, and of a label in the provenance.
-_NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES = 6, 2, 16_000, 350
+# Bytes of an n-gram beside its vector (ids and number; from _THREE_BYTES on these take one more each), of an
+# id in it, which a word has one of less, of graph and provenance, and of a label in the provenance.
+_NGRAM_BYTES, _ID_BYTES, _FIXED_BYTES, _LABEL_BYTES, _THREE_BYTES = 6, 2, 16_000, 350, 1 << 14
 
 
 def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> NetworkConfig:
@@ -428,7 +428,8 @@ def _network(facts: Facts, asked: Asked, preset: Preset, *, large: bool) -> Netw
 def fitting_ngrams(kb: int, config: NetworkConfig, ids: int, word_bytes: float) -> int:
     """How many n-grams fit into the file beside a vocabulary of so many ids: all of them, and word pairs."""
     left = _room(kb, config) - ids * (config.embedding_dim + 2 + word_bytes - _ID_BYTES)
-    return max(ids, int(left / (config.ngram_dim + _NGRAM_BYTES)))
+    left, each = left - max(0, ids - _THREE_BYTES), config.ngram_dim + _NGRAM_BYTES + (ids > _THREE_BYTES)
+    return max(ids, int(left / each))
 
 
 def _room(kb: int, config: NetworkConfig) -> int:
@@ -445,9 +446,8 @@ def _room(kb: int, config: NetworkConfig) -> int:
 
 def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     """(what, value, why) of each decision, for a person."""
-    network, text, loop = plan.network, plan.text, plan.loop
-    exact = network.ngram_dim == network.logits
-    width = "one column per logit" if exact else f"vectors of {network.ngram_dim}"
+    network, text, loop, dim = plan.network, plan.text, plan.loop, plan.network.ngram_dim
+    width = "one column per logit" if dim == network.logits else f"vectors of {dim}"
     both = ", both directions" if network.bidirectional else ""
     why = f"targets: {plan.own_labels:.0%} label, {1 - plan.own_labels:.0%} teachers"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:

@@ -77,8 +77,8 @@ def sentiment_improves(
     Asked first is whether it alone tells more than the most frequent label does.
     """
     train = dataset.train
-    has_one_of_few = not dataset.several and len(dataset.labels) <= MOST_EXACT_LABELS
-    if not has_one_of_few or not 10 <= len(train) <= plans.MOST_WITH_WORDS:
+    has_many = dataset.several or len(dataset.labels) > MOST_EXACT_LABELS
+    if has_many or not 10 <= len(train) <= plans.MOST_WITH_WORDS:
         return None
     drawn = np.random.default_rng([seed, 0x5E]).permutation(len(train))[:MOST_ASKED]
     train = train.subset(np.sort(drawn))
