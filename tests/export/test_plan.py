@@ -51,6 +51,7 @@ GOLDEN: list[tuple[int, int, Values, Values, str]] = [
     (200, 2, LOG, E, "short: linear probe fine-tuned; english; svm; 3 folds; 14x64; 0; 0.6; 20000"),
     (1_999, 6, EN, NO, "short: linear; english*; svm; 3 folds; 16x64; 0; 0.8; 0"),
     (2_000, 6, EN, NO, "short: linear; english; svm; 10%; 16x64; 0~; 0.8; 0"),
+    (2_000, 6, EN, {"preset": "base"}, "short: linear; english*; svm; 10%; 16x64; 0~; 0.8; 0"),
     (5_000, 6, EN, E, "short: linear fine-tuned; encoder; logistic; 10%; 8x64; 20~; 0.6; 0"),
     (5_000, 6, EN | MOOD, NO, "short: linear sentiment; english*; logistic; 10%; 8x64; 3~; 0.6; 0"),
     (200, 2, OWN, NO, "short: linear sentiment; sentiment*; logistic; 3 folds; 14x64; 20; 0.6; 0"),

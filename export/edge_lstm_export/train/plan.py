@@ -276,20 +276,20 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     augmentation = 0 if log else _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
     pool = facts.rows * augmentation + unlabelled
-    embeddings = 0.0 if table == "none" else EMBEDDINGS
+    free = few or (preset.kb > PRESETS["small"].kb and facts.kind == "short")  # places in the vocabulary
     return Plan(
         preset=asked.preset,
         kb=preset.kb,
         text=TextOptions("keras" if seed else "subwords"),
         network=_network(facts, asked, preset, large=table != "encoder" or facts.unlabelled == 0),
-        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, embeddings, log),
+        sparse=SparseOptions() if seed else _sparse(facts, pool > 0, EMBEDDINGS * (table != "none"), log),
         validation=_validation(facts, asked),
         loop=_loop(facts, asked, pool),
         augmentation=augmentation,
         misspelt=MISSPELT if short and not few and facts.rows <= MOST_TO_AUGMENT else 0.0,
         teachers=teachers,
         word_table=table,
-        related_words=table != "none" and (SENTIMENT in experts or (few and not facts.unlabelled)),
+        related_words=table != "none" and (SENTIMENT in experts or (free and not facts.unlabelled)),
         own_labels=1.0 if not teachers else OWN_LABELS if experts else OWN_LABELS_LINEAR,
         unlabelled=unlabelled,
         balance=asked.balance,
