@@ -81,10 +81,7 @@ def edited(
 def several(thresholds: object, **changes: str | None) -> dict[str, str | None]:
     """What to change of the small model for one that gives several labels per text, neg and pos."""
     network = json.loads(onnx_file.parse(DATA).metadata["edge_lstm.network"])
-    both = {
-        "several": compact({"thresholds": thresholds}),
-        "network": compact({**network, "several": True}),
-    }
+    both = {"several": compact({"thresholds": thresholds}), "network": compact({**network, "several": True})}
     return {**both, **changes}
 
 

@@ -217,10 +217,7 @@ def test_choices_of_columns_and_rows(tmp_path: Path, classifier: Classifier) -> 
     ("options", "says"),
     [
         ({"keep": "id"}, r"keep is one string, 'id'; give a tuple of names, as in \('id',\)"),
-        (
-            {"only_label": "pos"},
-            r"only_label is one string, 'pos'; give a tuple of names, as in \('pos',\)",
-        ),
+        ({"only_label": "pos"}, r"only_label is one string, 'pos'; give a tuple of names, as in \('pos',\)"),
     ],
 )
 def test_an_option_of_another_form_is_refused(

@@ -16,11 +16,7 @@ from edge_lstm.modelfile import parse_model
 from tests.hostile_files import DAMAGED, EVERY_KIND, HARMFUL, Hostile
 
 TEXTS = ["A wonderful, moving film.", "Dull, and far too long.", "The cast is fine, the script is not."]
-COMMANDS = [
-    "inspect m.onnx",
-    "explain a -m m.onnx",
-    "score t.txt -m m.onnx -o o -w 1",
-]
+COMMANDS = ["inspect m.onnx", "explain a -m m.onnx", "score t.txt -m m.onnx -o o -w 1"]
 
 
 @pytest.mark.parametrize("hostile", [*DAMAGED, *HARMFUL], ids=str)

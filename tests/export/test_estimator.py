@@ -232,9 +232,7 @@ def test_what_cannot_train_is_a_data_error_of_one_line(texts: Any, labels: Any, 
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"preset": "best"}, {"epochs": 0}, {"validation": 1.0}, {"teacher": "no such"}],
-    ids=str,
+    "wrong", [{"preset": "best"}, {"epochs": 0}, {"validation": 1.0}, {"teacher": "no such"}], ids=str
 )
 def test_a_parameter_that_means_nothing_is_a_data_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"[;,] "):
