@@ -186,7 +186,7 @@ class Plan(Options):
         """From :meth:`to_dict`. Raises DataError for an unknown or missing name and a value out of range."""
         values = dict(values) if isinstance(values, Mapping) else {}
         if values.pop("format", None) != PLAN_FORMAT:
-            how = "write it with 'edge-lstm train --dry-run'"
+            how = "write it with 'edge-lstm train --dry-run --json'"
             raise DataError(f"the plan does not have format {PLAN_FORMAT}; {how}")
         if "teachers" in values:
             teachers = values["teachers"]
