@@ -89,7 +89,6 @@ class Published(NamedTuple):
     """A line of published.csv: a figure in %, and where it stands."""
 
     set: str
-    rows: str
     system: str
     measure: str
     figure: str
@@ -109,14 +108,7 @@ def measured() -> list[Published]:
     report = json.loads(RESULTS.with_name("comparison.json").read_text("utf-8"))
     return [
         Published(
-            name,
-            ALL,
-            tool["name"],
-            ACCURACY,
-            f"{100 * share:.1f}",
-            "",
-            _size(tool["model_bytes"][name]),
-            HERE,
+            name, tool["name"], ACCURACY, f"{100 * share:.1f}", "", _size(tool["model_bytes"][name]), HERE
         )
         for tool in report["tools"]
         if not tool["name"].startswith(("edge-lstm", "linear SVM"))

@@ -198,6 +198,7 @@ def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_cal
 def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
     with_it, without, own_words = sentiment_improves(dataset(OPINIONS), 0) or (0, 1, False)
     assert with_it > 0.9 > without and own_words
+    assert (sentiment_improves(dataset(OPINIONS * 100), 0) or [True])[-1] is False  # 2,000 rows or more
     about = [(f"The {thing} number {i}", ("odd", "even")[i % 2]) for i, thing in enumerate(THINGS * 2)]
     assert sentiment_improves(dataset(about), 0) is None
     assert sentiment_improves(dataset([(t, f"{y}|x") for t, y in OPINIONS], several=True), 0) is None

@@ -64,8 +64,9 @@ class Parts:
         self.tokenizer = tokenizer = self._tokenizer(unlabelled, words)
         self.predictions = self._ask(teachers, pool, say) if plan.teachers else None
         self.embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
-        words = teachers.lstm_words
-        self.lstm_embeddings = words.embeddings(tokenizer.words, tokenizer.num_ids) if words else None
+        self.lstm_embeddings, first = self.embeddings, teachers.lstm_words
+        if first is not None and first is not words:
+            self.lstm_embeddings = first.embeddings(tokenizer.words, tokenizer.num_ids)
         self.rows = self.examples(self.split)
         unknown = np.zeros((len(pool), plan.network.labels), np.float32)
         self.pool = Examples.from_texts(tokenizer, pool, unknown)

@@ -49,8 +49,8 @@ class Facts:
     repeated_words: different words that occur more than once; word_bytes: the mean of such a word in UTF-8
     and the end of its line; english: the share of words that the table of English words knows, 0 to 1;
     unlabelled: texts without a label; sentiment: (accuracy with, without) the package's sentiment model as a
-    teacher where it improves predictions, and whether its word embeddings predict better than the English
-    ones; else None."""
+    teacher where it improves predictions, and whether of few rows its word embeddings predict better than the
+    English ones; else None."""
 
     rows: int
     labels: int
@@ -323,8 +323,7 @@ def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     if facts.kind in ("long", "unsegmented") or facts.rows > MOST_WITH_WORDS:
         return "none"
     if SENTIMENT in experts:
-        own_words = facts.rows < FEW_ROWS and facts.sentiment and facts.sentiment[2]
-        return "sentiment" if own_words else "english"
+        return "sentiment" if facts.sentiment and facts.sentiment[2] else "english"
     fine_tuned = any(name.startswith(FINE_TUNED) for name in experts)
     if fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
         return "none" if facts.unlabelled else "encoder"

@@ -73,8 +73,6 @@ def sentiment_improves(
 ) -> tuple[float, float, bool] | None:
     """(accuracy with, accuracy without) the package's sentiment model beside a linear one, cross-fitted,
     where it improves predictions, and whether its words suit the linear one better than ``words``; else None.
-
-    Asked first is whether it alone tells more than the most frequent label does.
     """
     train = dataset.train
     has_many = dataset.several or len(dataset.labels) > MOST_EXACT_LABELS
@@ -92,12 +90,14 @@ def sentiment_improves(
 
     alone = logits(sentiment_teacher(False))
     frequent = np.broadcast_to(np.log(labels.mean(axis=0).clip(1e-6)), alone.shape).astype(np.float32)
-    if not improves(alone, frequent, labels, False):
+    if not improves(alone, frequent, labels, False):  # asked first: it takes no time
         return None
     without = stacked([logits(LinearTeacher(False, words=words))], labels, False)
     with_it = stacked([without, alone], labels, False)
     if not improves(with_it, without, labels, False):
         return None
-    own = stacked([logits(LinearTeacher(False, words=sentiment_words()))], labels, False)
     rates = [base.accuracy(each, labels, False) for each in (with_it, without)]
+    if len(dataset.train) > MOST_ASKED:  # many rows say what their words mean
+        return rates[0], rates[1], False
+    own = stacked([logits(LinearTeacher(False, words=sentiment_words()))], labels, False)
     return rates[0], rates[1], log_loss_gain(own, without, labels, False) > 0
