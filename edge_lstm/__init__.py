@@ -36,48 +36,28 @@ if TYPE_CHECKING:
     from edge_lstm.scoring.rows import ScoredRow, score
     from edge_lstm.tables import ReadOptions
 
+# fmt: off
 __all__ = [
-    "CheckError",
-    "Classifier",
-    "DamagedModelFileError",
-    "DataError",
-    "EdgeLSTMError",
-    "MissingPackageError",
-    "ModelFileError",
-    "NewerFormatError",
-    "NotAModelFileError",
-    "OutputError",
-    "Prediction",
-    "ProviderError",
-    "ReadOptions",
-    "RunOptions",
-    "ScoreOptions",
-    "ScoredRow",
-    "SeveralPrediction",
-    "Summary",
-    "__version__",
-    "score",
-    "score_files",
+    "CheckError", "Classifier", "DamagedModelFileError", "DataError", "EdgeLSTMError", "MissingPackageError",
+    "ModelFileError", "NewerFormatError", "NotAModelFileError", "OutputError", "Prediction", "ProviderError",
+    "ReadOptions", "RunOptions", "ScoreOptions", "ScoredRow", "SeveralPrediction", "Summary", "__version__",
+    "score", "score_files",
 ]
+# fmt: on
 
 # Loaded when first used, so that 'edge-lstm --help' does not import onnxruntime.
 _LAZY = {
-    "ReadOptions": "edge_lstm.tables",
-    "RunOptions": "edge_lstm.scoring",
-    "ScoreOptions": "edge_lstm.scoring",
-    "ScoredRow": "edge_lstm.scoring.rows",
-    "Classifier": "edge_lstm.classifier",
-    "Prediction": "edge_lstm.classifier",
-    "SeveralPrediction": "edge_lstm.classifier",
-    "Summary": "edge_lstm.scoring",
-    "score": "edge_lstm.scoring.rows",
-    "score_files": "edge_lstm.scoring",
+    "edge_lstm.classifier": ("Classifier", "Prediction", "SeveralPrediction"),
+    "edge_lstm.scoring": ("RunOptions", "ScoreOptions", "Summary", "score_files"),
+    "edge_lstm.scoring.rows": ("ScoredRow", "score"),
+    "edge_lstm.tables": ("ReadOptions",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_LAZY[name]), name)
+    for module, names in _LAZY.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

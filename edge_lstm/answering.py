@@ -247,11 +247,18 @@ def is_abstained(highest: npt.NDArray[np.float32], threshold: float) -> npt.NDAr
     return np.asarray(highest < np.float32(threshold))
 
 
-def reach(probabilities: npt.NDArray[np.float32], thresholds: Sequence[float]) -> npt.NDArray[np.bool_]:
-    """bool [n, labels]: the labels of each text whose probability is at least their threshold, compared in
-    float64. probabilities: float32 [n, labels]."""
+def reach(
+    probabilities: npt.NDArray[np.float32], thresholds: Sequence[float] | None
+) -> npt.NDArray[np.bool_]:
+    """bool [n, labels]: the labels that each text is given, those whose probability is at least their
+    threshold, compared in float64; the most probable one where there are no thresholds.
+
+    probabilities: float32 [n, labels].
+    """
     import numpy as np
 
+    if thresholds is None:
+        return np.asarray(probabilities.argmax(axis=1)[:, None] == np.arange(probabilities.shape[1]))
     return np.asarray(probabilities >= np.array(thresholds))
 
 

@@ -196,9 +196,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_error(path: str | Path, error: OSError) -> OutputError:
-    """An OSError of writing → what a person can do about it."""
+def write_error(
+    path: str | Path, error: OSError, room: str = "free some, or choose another output"
+) -> OutputError:
+    """An OSError of writing → what a person can do about it. room: where there is no space left."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(f"no space left for {path}; free some, or choose another output")
+        return OutputError(f"no space left for {path}; {room}")
     reason = error.strerror or str(error)
     return OutputError(f"cannot write {path}: {reason}; check the folder, its permissions and the disk")

@@ -61,8 +61,7 @@ class Prediction:
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels with their probabilities, the most probable first; of equal ones
-        the first in the order of the model's output. DataError unless k is from 1 to the number of labels.
-        """
+        the first in the order of the model's output. DataError unless k is from 1 to the number of labels."""
         check_top(k, len(self.probabilities))
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
 
@@ -79,8 +78,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class SeveralPrediction(Prediction):
-    """The answer of a model that gives a text several labels; ``label`` is the most probable one, whether or
-    not the text has it.
+    """The answer of a model that gives a text several labels; the text need not have ``label``, the best one.
 
     thresholds: for every label the probability from which on a text has it.
     """
@@ -136,7 +134,6 @@ class Classifier:
         """Use :meth:`load`."""
         self.model = model
         self._session = session
-        self.is_native = isinstance(session, NativeSession)
         self._settings = settings or _Settings()
         self._process = os.getpid()
 
@@ -172,12 +169,7 @@ class Classifier:
 
     @classmethod
     def from_model(
-        cls,
-        model: ModelFile,
-        *,
-        threads: int = 1,
-        provider: str = DEFAULT_PROVIDER,
-        arena: bool = True,
+        cls, model: ModelFile, *, threads: int = 1, provider: str = DEFAULT_PROVIDER, arena: bool = True
     ) -> Classifier:
         """Like :meth:`load`, from a model file that is already open; provider may also be ``native``."""
         if not 1 <= threads <= MAX_THREADS:
@@ -188,7 +180,7 @@ class Classifier:
     @property
     def runtime(self) -> str:
         """What runs the model, as people call it: ONNX Runtime with its version, or the native engine."""
-        return str(self._session) if self.is_native else _onnxruntime_name()
+        return str(self._session) if isinstance(self._session, NativeSession) else _onnxruntime_name()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -198,9 +190,7 @@ class Classifier:
     def has_labels(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """probabilities: float32 [n, labels] → bool [n, labels], the labels that each text is given: those
         that reach their threshold, or the most probable of a model that gives one."""
-        if self.model.thresholds is not None:
-            return reach(probabilities, self.model.thresholds)
-        return np.asarray(np.arange(len(self.labels)) == probabilities.argmax(axis=1)[:, None])
+        return reach(probabilities, self.model.thresholds)
 
     @property
     def batch_size(self) -> int:

@@ -76,8 +76,7 @@ class Explanation:
 def explain(classifier: Classifier, text: str, *, label: str | None = None) -> Explanation:
     """Leave out each word of a text in turn.
 
-    label: what the effects are about; None for the predicted one. Raise DataError where the model has no such
-    label.
+    label: what the effects are about; None for the predicted one. DataError where the model has none such.
     """
     labels, tokenizer = classifier.labels, classifier.model.tokenizer
     if label is not None and label not in labels:

@@ -61,10 +61,11 @@ def this_machine(root: Path = Path("/")) -> Machine:
     """The facts of the machine that this process runs on."""
     cpu, features = _cpu(read_text(root / "proc/cpuinfo"))
     memory = sizes(read_text(root / "proc/meminfo"))
-    cores = os.cpu_count() or 1
+    cores, release = os.cpu_count() or 1, read_text(root / "etc/os-release")
+    system = re.search(r"^PRETTY_NAME=[\"']?([^\"'\n]*)", release, re.MULTILINE)
     return Machine(
         board=read_text(root / "proc/device-tree/model").strip("\0\n ") or None,
-        system=_system(read_text(root / "etc/os-release")),
+        system=system[1] if system else platform.platform(terse=True),
         kernel=f"{platform.system()} {platform.release()}",
         libc=" ".join(platform.libc_ver()).strip() or None,
         architecture=platform.machine(),
@@ -132,11 +133,6 @@ def _physical_memory(root: Path) -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return None
-
-
-def _system(os_release: str) -> str:
-    name = re.search(r"^PRETTY_NAME=[\"']?([^\"'\n]*)", os_release, re.MULTILINE)
-    return name[1] if name else platform.platform(terse=True)
 
 
 def group_files(root: Path, controller: str, name: str) -> list[str]:

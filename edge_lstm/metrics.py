@@ -8,7 +8,6 @@ with rows that sum to 1. n = 0 is allowed nowhere: there is nothing to measure.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,12 +91,6 @@ def confusion_matrix(truth: Ints, predicted: Ints, labels: int) -> npt.NDArray[n
     return cells.reshape(labels, labels).astype(np.int64)
 
 
-def macro_f1(rows: Sequence[LabelScores]) -> float:
-    """Mean F1 of the labels that occur, in the data or in the answers; a rare one counts as much as a
-    frequent one."""
-    return float(np.mean([row.f1 for row in rows if row.support or row.predicted] or [0.0]))
-
-
 @dataclass(frozen=True)
 class SetScores:
     """Scores of texts with several labels each. exact: texts of which all labels, and no other, were given.
@@ -122,8 +115,8 @@ class SetScores:
 
     @property
     def macro_f1(self) -> float:
-        """See :func:`macro_f1`."""
-        return macro_f1(self.labels)
+        """Mean F1 of the labels that occur, in the data or in the answers: a rare one counts as much."""
+        return float(np.mean([row.f1 for row in self.labels if row.support or row.predicted] or [0.0]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -168,8 +161,7 @@ def calibration_bins(
     truth: Ints, probabilities: Floats, bins: int = CALIBRATION_BINS
 ) -> tuple[CalibrationBin, ...]:
     """Answers sorted into ``bins`` bins of equal width by their probability, as a reliability diagram
-    shows them.
-    """
+    shows them."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == truth
     # Bin b holds (b / bins, (b + 1) / bins]; a probability of exactly 0 would belong to the first.
@@ -197,8 +189,7 @@ def wilson_interval(successes: int, n: int) -> Interval:
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     # The exact ends at 0 and n successes are 0 and 1; rounding would miss them by 1e-17.
     return Interval(
-        0.0 if successes == 0 else max(0.0, centre - half),
-        1.0 if successes == n else min(1.0, centre + half),
+        0.0 if successes == 0 else max(0.0, centre - half), 1.0 if successes == n else min(1.0, centre + half)
     )
 
 

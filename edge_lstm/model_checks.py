@@ -124,12 +124,7 @@ def golden_from(rows: Any, labels: Sequence[str], tokenizer: Tokenizer) -> tuple
 
 
 def check_graph(
-    onnx: OnnxFile,
-    graph: Graph,
-    tokenizer: Tokenizer,
-    labels: Sequence[str],
-    *,
-    quantized: bool,
+    onnx: OnnxFile, graph: Graph, tokenizer: Tokenizer, labels: Sequence[str], *, quantized: bool
 ) -> None:
     """The graph: made of what the export writes, and of the metadata's sizes."""
     _require(not onnx.others, f"field {onnx.others[:1]} of the file is unexpected")
@@ -139,10 +134,7 @@ def check_graph(
         if node.op_type not in OPERATORS.get(node.domain, ()):
             raise ValueError(f"operator {f'{node.domain}.{node.op_type}'.strip('.')[:60]!r} is unexpected")
     _require(len(graph.nodes) <= MAX_OPERATORS, "it has too many operators")
-    _require(
-        quantized == any(node.domain for node in graph.nodes),
-        "its quantization does not fit its graph",
-    )
+    _require(quantized == any(node.domain for node in graph.nodes), "its quantization does not fit its graph")
     for tensor in graph.initializers:
         _require(tensor.held is not None, f"constant {tensor.name[:40]!r} is not in the file")
         _require(tensor.held == tensor.nbytes, f"constant {tensor.name[:40]!r} does not fit its shape")

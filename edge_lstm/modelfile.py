@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_lstm import onnx_file
+from edge_lstm import model_checks, onnx_file
 from edge_lstm.answering import SHOWN_RISKS, RiskCoverage, chosen_threshold, unfamiliar_threshold
 from edge_lstm.errors import (
     DamagedModelFileError,
@@ -27,16 +27,6 @@ from edge_lstm.errors import (
     ModelFileError,
     NewerFormatError,
     NotAModelFileError,
-)
-from edge_lstm.model_checks import (
-    GoldenRow,
-    check_graph,
-    check_metadata,
-    golden_from,
-    labels_from,
-    load_json,
-    thresholds_from,
-    tokenizer_from,
 )
 from edge_lstm.text import Tokenizer
 
@@ -93,7 +83,7 @@ class ModelFile:
     network: dict[str, Any]
     training: dict[str, Any]
     quantization: dict[str, Any] | None
-    golden: tuple[GoldenRow, ...]
+    golden: tuple[model_checks.GoldenRow, ...]
     abstention: RiskCoverage | None = None
     thresholds: tuple[float, ...] | None = None
 
@@ -168,8 +158,7 @@ def read_file(path: Path) -> bytes:
 def open_model(path: Path | str | None = None) -> ModelFile:
     """Open and check a model file; without a path, the embedded model.
 
-    Raises DataError (no such file), or ModelFileError: one of its subclasses, or itself for a file made by a
-    version before 1.0.
+    Raises DataError (no such file) or ModelFileError, a subclass but for files of versions before 1.0.
     """
     path = embedded_model() if path is None else Path(path)
     return parse_model(read_file(path), path)
@@ -181,7 +170,9 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     try:
         graph = onnx_file.parse_graph(onnx.graph)
         model = _read_metadata(data, path, onnx, _check_input(graph, path))
-        check_graph(onnx, graph, model.tokenizer, model.labels, quantized=model.quantization is not None)
+        model_checks.check_graph(
+            onnx, graph, model.tokenizer, model.labels, quantized=model.quantization is not None
+        )
     except (KeyError, ValueError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DamagedModelFileError(
@@ -217,15 +208,17 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
     """What the metadata say, checked. length: of the input. Raises ValueError, KeyError or TypeError where
     something does not fit."""
     metadata = onnx.metadata
-    values = {key: load_json(metadata[key]) for key in _JSON_KEYS if key in metadata}
-    tokenizer = tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
+    values = {key: model_checks.load_json(metadata[key]) for key in _JSON_KEYS if key in metadata}
+    tokenizer = model_checks.tokenizer_from(values[KEY_TOKENIZER], metadata[KEY_VOCABULARY])
     if length != tokenizer.length:
         raise ValueError("its input has another length than its text rule")
-    labels = labels_from(values[KEY_LABELS])
+    labels = model_checks.labels_from(values[KEY_LABELS])
     network, training = values[KEY_NETWORK], values.get(KEY_TRAINING, {})
     quantization = values.get(KEY_QUANTIZATION)
-    thresholds = thresholds_from(values[KEY_SEVERAL], labels) if KEY_SEVERAL in values else None
-    check_metadata(tokenizer, labels, network, training, quantization, several=thresholds is not None)
+    thresholds = model_checks.thresholds_from(values[KEY_SEVERAL], labels) if KEY_SEVERAL in values else None
+    model_checks.check_metadata(
+        tokenizer, labels, network, training, quantization, several=thresholds is not None
+    )
     return ModelFile(
         path=path,
         data=data,
@@ -235,7 +228,7 @@ def _read_metadata(data: bytes, path: Path, onnx: onnx_file.OnnxFile, length: in
         network=network,
         training=training,
         quantization=quantization,
-        golden=golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer),
+        golden=model_checks.golden_from(values.get(KEY_GOLDEN, []), labels, tokenizer),
         abstention=RiskCoverage.from_dict(values[KEY_ABSTENTION]) if KEY_ABSTENTION in values else None,
         thresholds=thresholds,
     )

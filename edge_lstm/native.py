@@ -1,7 +1,6 @@
 """The native engine: the package edge-lstm-native in the place of ONNX Runtime.
 
-It is taken where it is asked for, never by itself: its probabilities are within 1e-6 of ONNX Runtime's, but
-not the same bits.
+It is taken where it is asked for, never by itself: its probabilities are ONNX Runtime's only within 1e-6.
 """
 
 from __future__ import annotations

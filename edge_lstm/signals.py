@@ -31,8 +31,7 @@ def restore_signals() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Ends the process at once while modules are imported: nothing has begun then, and an exception in the
-    middle of an extension module's start comes out as another one, or not at all.
-    """
+    middle of an extension module's start comes out as another one, or not at all."""
     global _received
     while frame is not None and not _deferred:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
@@ -66,8 +65,7 @@ def received() -> bool:
 @contextmanager
 def held() -> Iterator[None]:
     """Signals wait until the block is done: what is imported in it is whole, and nothing that has begun is
-    cut off for it. A process that is started in it never hears them at all.
-    """
+    cut off for it. A process that is started in it never hears them at all."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows: no signal can be held there
         yield
         return

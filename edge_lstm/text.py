@@ -28,8 +28,7 @@ START_ID = 1
 OOV_ID = 2
 FIRST_WORD_ID = 4  # rank 1; id 3 stays unused, as in keras.datasets.imdb
 DEFAULT_LENGTH = 600
-# Joins the labels of a text in one column, as ``score`` writes them; no label of a model that gives several
-# may hold it.
+# Joins labels in one column, as ``score`` writes them; no label of a model that gives several may hold it.
 LABEL_JOINT = "|"
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 FILTERS = KERAS_FILTERS + "\r"
@@ -79,8 +78,7 @@ def split_words(text: str) -> list[str]:
 
 def text_key(text: str) -> int:
     """64 bits that are the same for texts of the same words, whatever their capitals, punctuation and
-    spaces: to find duplicates without keeping the texts (of a million, two collide once in 10^7 times).
-    """
+    spaces: to find duplicates without keeping the texts (of a million, two collide once in 10^7 times)."""
     words = b" ".join(filter(None, _pieces(text)))
     return int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little")
 
@@ -161,12 +159,16 @@ class Encoded:
 @dataclass(frozen=True)
 class Token:
     """A word of a text, or a piece of one in a script without spaces: characters ``start`` to ``end`` of the
-    text as it was given, and its ids (none where it is left out). known: the vocabulary has it."""
+    text as it was given, and its ids (none where it is left out)."""
 
     start: int
     end: int
     ids: list[int]
-    known: bool
+
+    @property
+    def known(self) -> bool:
+        """Whether the vocabulary has it."""
+        return bool(self.ids) and self.ids != [OOV_ID]
 
 
 @dataclass(frozen=True)
@@ -191,8 +193,7 @@ class Tokenizer:
 
     def __post_init__(self) -> None:
         encoded = (word.encode("utf-8", "surrogatepass") for word in self.words)
-        pieces = self.pieces or ()
-        marks = self.marks
+        pieces, marks = self.pieces or (), self.marks
         derived: dict[str, Any] = {
             "_ids": {word: i for i, word in enumerate(encoded, FIRST_WORD_ID)},
             "_piece_ids": {piece: i for i, piece in enumerate(pieces, FIRST_WORD_ID + len(self.words))},
@@ -263,25 +264,19 @@ class Tokenizer:
 
     def split_word(self, word: str) -> list[int]:
         """The ids of an unknown lower-case word's pieces, the longest first."""
-        ids: list[int] = []
-        unknown = False
-        for _, _, piece in self._parts(word):
-            if piece is not None:
-                ids.append(piece)
-            elif not unknown:  # several in a row are one
-                ids.append(OOV_ID)
-            unknown = piece is None
+        ids = [piece for _, _, pieces in self._parts(word) for piece in pieces]
         if len(word) <= 50:  # long words do not come back
             if len(self._memo) >= _MEMO:
                 self._memo.clear()
             self._memo[word.encode("utf-8", "surrogatepass")] = ids
         return ids
 
-    def _parts(self, word: str) -> list[tuple[int, int, int | None]]:
-        """(start, end, id or None) of each piece of a word, a character where none starts."""
+    def _parts(self, word: str) -> list[tuple[int, int, list[int]]]:
+        """(start, end, ids) of each piece of a word, a character where none starts: OOV_ID is the id of
+        several of them in a row, at the first."""
         piece_id, sizes, length = self._piece_ids.get, self._sizes.get, len(word)
-        parts: list[tuple[int, int, int | None]] = []
-        start = 0
+        parts: list[tuple[int, int, list[int]]] = []
+        start, unknown = 0, False
         while start < length:
             for size in sizes(word[start : start + 2], ()):
                 end = start + size
@@ -290,8 +285,8 @@ class Tokenizer:
             else:
                 end = start + 1
                 piece = piece_id(word[start])
-            parts.append((start, end, piece))
-            start = end
+            parts.append((start, end, [piece] if piece is not None else [] if unknown else [OOV_ID]))
+            start, unknown = end, piece is None
         return parts
 
     def tokens(self, text: str) -> list[Token]:
@@ -305,19 +300,12 @@ class Tokenizer:
         single = f"[{marks}]|" if marks else ""
         tokens: list[Token] = []
         for match in re.finditer(f"{single}[^{gaps}{_WIDE_SPACES}{marks}]+", text):
-            token = self._token(text, *match.span())
-            lower = match.group().lower()
+            lower, at = match.group().lower(), match.start()
             whole = lower.encode("utf-8", "surrogatepass") in self._ids
             if whole or not spaceless(lower) or len(lower) != len(match.group()):
-                tokens.append(token)
-                continue
-            unknown = False
-            for start, end, piece in self._parts(lower):
-                ids = [] if piece is None else [piece]
-                if piece is None and not unknown:  # several in a row are one
-                    ids = [OOV_ID]
-                unknown = piece is None
-                tokens.append(Token(match.start() + start, match.start() + end, ids, not unknown))
+                tokens.append(self._token(text, *match.span()))
+            else:
+                tokens += [Token(at + start, at + end, ids) for start, end, ids in self._parts(lower)]
         return tokens
 
     def _token(self, text: str, start: int, end: int) -> Token:
@@ -326,7 +314,7 @@ class Tokenizer:
             ids = self._whole_words(_pieces(word))[1:]
         else:
             ids = self._words_and_pieces(_split_marks(word, self._table, self._marks))[1:]
-        return Token(start, end, ids, bool(ids) and ids != [OOV_ID])
+        return Token(start, end, ids)
 
     def count_words(self, text: str) -> tuple[int, int]:
         """(words of the whole text, those of them that are in the vocabulary).
@@ -344,7 +332,7 @@ class Tokenizer:
                 continue
             parts = self._parts(decoded)
             words += len(parts) - 1
-            in_vocabulary += sum(piece is not None for _, _, piece in parts)
+            in_vocabulary += sum(ids not in ([], [OOV_ID]) for _, _, ids in parts)
         return words, in_vocabulary
 
     def to_metadata(self) -> dict[str, Any]:

@@ -170,8 +170,7 @@ def root(
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, help="Show the traceback of an error.")] = False,
 ) -> None:
     """Turn labelled text into one small ONNX file that classifies on a low-power CPU:
-    train, export, score, measure.
-    """
+    train, export, score, measure."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -28,8 +28,7 @@ FilesArgument = Annotated[
     ),
 ]
 MistakesOption = Annotated[
-    Path | None,
-    option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes"),
+    Path | None, option("FILE.csv", "Write the misclassified texts, to correct their labels.", "--mistakes")
 ]
 LabelMapOption = Annotated[
     str | None, option("DATA=MODEL,...", "Map labels of the data, as 0=neg,1=pos.", "--label-map")

@@ -32,8 +32,7 @@ def command(
     model: ModelArgument = None, as_json: JsonOption = False, card: CardOption = False, bom: BomOption = False
 ) -> None:
     """Show what a model file contains: labels, accuracy, size, vocabulary, abstention; with --json, all its
-    metadata. For a checkpoint (.safetensors), show the plan and the network.
-    """
+    metadata. For a checkpoint (.safetensors), show the plan and the network."""
     from edge_lstm.modelfile import describe, open_model
 
     if as_json + card + bom > 1:
@@ -41,7 +40,9 @@ def command(
     if model is not None and model.suffix == CHECKPOINT_SUFFIX:
         if card or bom:
             raise DataError(f"{model} is a checkpoint; export it and give the model file")
-        _show_checkpoint(model)
+        with needs("train", f"{model} is a checkpoint, which"):  # of the workstation side
+            from edge_lstm_export.train.checkpoint import describe_checkpoint
+        print(to_json(describe_checkpoint(model), indent=2))
         return
     opened = open_model(model)
     if card or bom:
@@ -93,10 +94,3 @@ def _abstention(model: ModelFile) -> str:
     default = "off by default" if curve.default is None else f"--abstain {curve.default:g} by default"
     strange = f", --unfamiliar {curve.unfamiliar[0][0]:g} or more" if curve.unfamiliar else ""
     return f"{default}; --abstain {curve.least:.2g} or more{strange}, by {curve.texts:,} texts ({curve.data})"
-
-
-def _show_checkpoint(path: Path) -> None:
-    """A checkpoint is read by the workstation side."""
-    with needs("train", f"{path} is a checkpoint, which"):
-        from edge_lstm_export.train.checkpoint import describe_checkpoint
-    print(to_json(describe_checkpoint(path), indent=2))

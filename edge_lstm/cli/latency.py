@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_lstm.cli import options
 from edge_lstm.cli.notes import print_table, wrapped
-from edge_lstm.cli.options import (
-    EngineOption,
-    InputFormatOption,
-    JsonOption,
-    ReportOption,
-    TextColumnOption,
-    check_outputs,
-    option,
-)
+from edge_lstm.cli.options import option
 from edge_lstm.cli.progress import SILENCE_SECONDS
 from edge_lstm.signals import held, received_exit_code
 
@@ -41,25 +34,25 @@ _SHOW = option("RESULT", "Show a result that --output wrote.", "--show")
 def command(
     models: Annotated[list[Path] | None, _MODELS] = None,
     texts: Annotated[Path | None, _TEXTS] = None,
-    text_column: TextColumnOption = None,
-    input_format: InputFormatOption = None,
+    text_column: options.TextColumnOption = None,
+    input_format: options.InputFormatOption = None,
     runs: Annotated[int, option("N", "Timed runs; p99 needs 1,000.", "--runs", min=1)] = 2000,
     duration: Annotated[float | None, _DURATION] = None,
     threads: Annotated[str, _THREADS] = "1",
     batch_size: Annotated[str, _BATCH_SIZE] = "1",
-    engine: EngineOption = None,
+    engine: options.EngineOption = None,
     provider: Annotated[str, _PROVIDER] = "CPUExecutionProvider",
     cold_starts: Annotated[int, _COLD] = 5,
     output: Annotated[Path | None, _OUTPUT] = None,
-    as_json: JsonOption = False,
-    report: ReportOption = None,
+    as_json: options.JsonOption = False,
+    report: options.ReportOption = None,
     show: Annotated[Path | None, _SHOW] = None,
 ) -> None:
     """Measure latency on this machine: cold start, load, and steady state over varied texts.
 
     Several models, or several values of an option separated by commas, are compared in random order.
     """
-    check_outputs([output, report], [*(models or ()), texts, show])
+    options.check_outputs([output, report], [*(models or ()), texts, show])
     if report is not None:
         from edge_lstm.charts import check_drawable
 
@@ -112,8 +105,7 @@ def _show(result: Result, output: Path | None, as_json: bool, report: Path | Non
 
 def _progress() -> Progress:
     """What tells standard error how far it is: one line on a terminal, elsewhere a line per stage from two
-    seconds on. Written between blocks: rich draws a bar by a thread, in the middle of what is timed.
-    """
+    seconds on. Written between blocks: rich draws a bar by a thread, in the middle of what is timed."""
     is_terminal, shown, last_line = sys.stderr.isatty(), "", time.monotonic()
 
     def show(what: str, part: float) -> None:

@@ -6,17 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge_lstm.cli.options import (
-    AbstainOption,
-    EngineOption,
-    JsonOption,
-    ModelOption,
-    ProviderOption,
-    ThreadsOption,
-    ThresholdOption,
-    TopOption,
-    UnfamiliarOption,
-)
+from edge_lstm.cli import options
 from edge_lstm.cli.streams import decoded, standard_input
 from edge_lstm.printable import printable, to_json
 
@@ -27,15 +17,15 @@ TextsArgument = Annotated[
 
 def command(
     texts: TextsArgument = None,
-    model: ModelOption = None,
-    top: TopOption = 1,
-    abstain: AbstainOption = None,
-    threshold: ThresholdOption = None,
-    unfamiliar: UnfamiliarOption = None,
-    threads: ThreadsOption = 1,
-    engine: EngineOption = None,
-    provider: ProviderOption = "CPUExecutionProvider",
-    as_json: JsonOption = False,
+    model: options.ModelOption = None,
+    top: options.TopOption = 1,
+    abstain: options.AbstainOption = None,
+    threshold: options.ThresholdOption = None,
+    unfamiliar: options.UnfamiliarOption = None,
+    threads: options.ThreadsOption = 1,
+    engine: options.EngineOption = None,
+    provider: options.ProviderOption = "CPUExecutionProvider",
+    as_json: options.JsonOption = False,
 ) -> None:
     """Classify texts: one line per text, "label <tab> probability <tab> status".
 

@@ -53,11 +53,7 @@ class Bar:
 
 
 class ProgressBar(Bar):
-    """``label  1,024 of 25,000`` and a bar.
-
-    >>> with ProgressBar("evaluating", 25_000) as progress:
-    ...     progress.advance(1_024)
-    """
+    """``label  1,024 of 25,000`` and a bar."""
 
     def __init__(self, label: str, total: int) -> None:
         super().__init__(SILENCE_SECONDS)

@@ -9,19 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_lstm.cli.options import (
-    AbstainOption,
-    BatchSizeOption,
-    DelimiterOption,
-    InputFormatOption,
-    ModelOption,
-    ProviderOption,
-    TextColumnOption,
-    ThresholdOption,
-    TopOption,
-    UnfamiliarOption,
-    option,
-)
+from edge_lstm.cli import options as common
+from edge_lstm.cli.options import option
 from edge_lstm.printable import printable, to_json
 
 if TYPE_CHECKING:
@@ -31,9 +20,7 @@ EXIT_WITH_ERROR_ROWS = 3
 _FIRST_ERRORS = 3
 
 _ALONE = "Write only abstained rows, for labelling; `predicted` holds the label left out."
-_WORKERS = (
-    "Maximum number of worker processes (native: threads); one process on Windows.  [default: usable cores]"
-)
+_WORKERS = "Maximum number of worker processes; one process on Windows.  [default: usable cores]"
 _RESUME = "Continue an interrupted run, or start if there is none."
 _FORMAT = "Output format.  [default: by suffix, else the input's]"
 _ENGINE = (
@@ -65,19 +52,19 @@ Quiet = Annotated[bool, option(None, "Print no progress and no summary.", "--qui
 def command(
     inputs: Inputs,
     output: Output = None,
-    model: ModelOption = None,
-    text_column: TextColumnOption = None,
+    model: common.ModelOption = None,
+    text_column: common.TextColumnOption = None,
     keep: Keep = None,
-    top: TopOption = 1,
+    top: common.TopOption = 1,
     all_probabilities: AllProbabilities = False,
-    abstain: AbstainOption = None,
-    threshold: ThresholdOption = None,
-    unfamiliar: UnfamiliarOption = None,
+    abstain: common.AbstainOption = None,
+    threshold: common.ThresholdOption = None,
+    unfamiliar: common.UnfamiliarOption = None,
     only_abstained: OnlyAbstained = False,
     only_label: OnlyLabel = None,
-    input_format: InputFormatOption = None,
+    input_format: common.InputFormatOption = None,
     output_format: OutputFormat = None,
-    delimiter: DelimiterOption = None,
+    delimiter: common.DelimiterOption = None,
     workers: Workers = None,
     low_memory: LowMemory = False,
     resume: Resume = False,
@@ -85,8 +72,8 @@ def command(
     address: Address = None,
     summary_file: SummaryFile = None,
     quiet: Quiet = False,
-    provider: ProviderOption = "CPUExecutionProvider",
-    batch_size: BatchSizeOption = None,
+    provider: common.ProviderOption = "CPUExecutionProvider",
+    batch_size: common.BatchSizeOption = None,
 ) -> None:
     """Classify every row of files.
 

@@ -1,7 +1,6 @@
 """Does this device run a model, and run it right? The checks, the verdict, and what to do.
 
-Standard library only: numpy and ONNX Runtime, which may be what is broken, are tried in a child
-process (probe.py).
+Standard library only: numpy and ONNX Runtime, which may be broken, are tried in a child process (probe.py).
 """
 
 from __future__ import annotations

@@ -27,8 +27,7 @@ from edge_lstm.tables.labelled import Labelled
 from edge_lstm.text import text_key, texts_digest
 
 CHUNK = 1024  # texts between two calls of progress: a fifth of a second on a small device
-# So many times the expected share of out-of-vocabulary words, and two points: texts of the same kind by other
-# writers stay below.
+# So many times the expected share of out-of-vocabulary words, and two points: other writers stay below.
 OOV_TIMES, OOV_POINTS = 1.25, 0.02
 OOV_MANY = 0.2  # for models that do not say what share to expect
 
@@ -151,9 +150,7 @@ class Result:
     @cached_property
     def predicted(self) -> Bools:
         """bool [n, labels], the labels that each text is given."""
-        if self.thresholds is not None:
-            return reach(self.probabilities, self.thresholds)
-        return np.asarray(self.probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels)))
+        return reach(self.probabilities, self.thresholds)
 
     @cached_property
     def correct(self) -> Bools:

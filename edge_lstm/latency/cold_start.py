@@ -37,8 +37,7 @@ class ColdStart:
 @dataclass(frozen=True)
 class Memory:
     """Memory of a fresh process, in bytes: resident after all texts, and the most it ever was. None where the
-    system does not say (only Linux does).
-    """
+    system does not say (only Linux does)."""
 
     steady: int | None
     peak: int | None

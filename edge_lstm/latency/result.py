@@ -107,13 +107,10 @@ class Result:
         """Whether it was cut off."""
         return any(warning.code == "interrupted" for warning in self.warnings)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"schema": SCHEMA, "version": VERSION, **asdict(self)}
-
     def dumps(self) -> str:
         """The result as one line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False) + "\n"
+        values = {"schema": SCHEMA, "version": VERSION, **asdict(self)}
+        return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def read_result(path: Path) -> Result:

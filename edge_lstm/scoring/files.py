@@ -36,8 +36,8 @@ LOW_MEMORY_LIMITS = (256, 2**16)
 class RunOptions:
     """How a run is made; none of it changes a label or a probability.
 
-    workers: at most so many processes, or threads with the native engine; None for as many as the cores this
-        process may use. No more are started than the work can use.
+    workers: at most so many processes; None for as many as the cores this one may use. No more are started
+        than the work can use.
     low_memory: one worker, small chunks, and no arena (see Classifier.load), for devices.
     chunk_rows: rows that a worker takes at a time, at most; None: as is usual.
     batch_size: texts in one run of the model; None: what is fastest.
@@ -67,7 +67,7 @@ class RunOptions:
 
     @property
     def limits(self) -> tuple[int, int]:
-        """Rows and characters of a chunk."""
+        """Rows and bytes of a chunk."""
         rows, size = LOW_MEMORY_LIMITS if self.low_memory else tables.LIMITS
         return self.chunk_rows or rows, size
 
@@ -124,7 +124,7 @@ def score_files(
         opened_model, provider=run.provider, arena=not run.low_memory
     )
     worker = Worker(Answerer(classifier, options, run.batch_size), columns, work.is_gzip)
-    with Pool(worker, 1 if run.low_memory else run.workers, classifier.is_native) as pool:
+    with Pool(worker, 1 if run.low_memory else run.workers) as pool:
         if work.is_stream:
             work.into_stream(pool)
         else:

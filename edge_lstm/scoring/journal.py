@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lstm import atomic
-from edge_lstm.errors import DataError, OutputError
+from edge_lstm.errors import DataError
 from edge_lstm.os_file import NO_FOLLOW, NO_WAIT
 from edge_lstm.tables.schema import Source
 
@@ -76,8 +75,7 @@ def read_journal(path: Path) -> tuple[Entry, dict[str, Any]]:
 
 def fingerprint(source: Source) -> list[int] | str | None:
     """Return size and time of a file, or a digest of those of a folder's files: enough to see at once that
-    one was changed or swapped. (The digest of all that is read shows the rest.)
-    """
+    one was changed or swapped. (The digest of all that is read shows the rest.)"""
     states: list[list[int] | None] = []
     for name in source.files or ("",):
         try:
@@ -91,18 +89,14 @@ def fingerprint(source: Source) -> list[int] | str | None:
 @contextmanager
 def write_errors(path: str | Path) -> Iterator[None]:
     """An OSError of writing in the block becomes an OutputError that says what to do; a pipe without a reader
-    stays one.
-    """
+    stays one."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise atomic.write_error(path, error) from None
-        raise OutputError(
-            f"no space left for {path}; free some and continue with --resume (from a pipe: start again)"
-        ) from None
+        room = "free some and continue with --resume (from a pipe: start again)"
+        raise atomic.write_error(path, error, room) from None
 
 
 def _digest(content: Any) -> str:

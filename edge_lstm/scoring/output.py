@@ -31,8 +31,7 @@ def names_of(path: str | Path) -> list[str]:
 @contextmanager
 def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
     """Open standard output (None), a pipe or a device, and yield what writes bytes into it; that raises
-    OutputError, or BrokenPipeError where the reader is gone.
-    """
+    OutputError, or BrokenPipeError where the reader is gone."""
     name = path or "standard output"
     with write_errors(name):
         file = _standard_output() if path is None else atomic.open_stream(path)
@@ -51,8 +50,7 @@ def stream_output(path: str | None) -> Iterator[Callable[[bytes], None]]:
 
 class FileOutput:
     """A file that has its name only when it is complete. Until then ``<name>.partial`` holds the rows and
-    ``<name>.resume.json`` says how far it is. Use it as a context: a partial file that no journal speaks of
-    goes with it.
+    ``<name>.resume.json`` says how far it is. A context: a partial file without a journal goes with it.
 
     is_kept: whether the partial file stays where the run ends before its end.
     """
@@ -177,8 +175,7 @@ class FileOutput:
 
     def _sync(self, assembled: Path | None = None) -> None:
         """Return when everything written is on the disk, under the partial file's name, and what was
-        assembled from it. Raises OutputError.
-        """
+        assembled from it. Raises OutputError."""
         with write_errors(self.path):
             os.fsync(self._file.fileno())
             if assembled is not None:

@@ -1,8 +1,7 @@
 """Chunks in → scored chunks out, in order, on as many processes as the work can use.
 
-The parent parses rows and writes the output; workers do everything between (tokenize, classify, format).
-How many chunks are under way is bounded, so memory does not grow with the input. With the native engine
-workers are threads: it tokenizes and classifies without the GIL.
+The parent cuts the input between rows and writes the output; workers do everything between (parse, tokenize,
+classify, format). How many chunks are under way is bounded, so memory does not grow with the input.
 
 On Linux a worker is a fork of this process, whose model is there at once. It hears none of the signals that
 end the parent, and ends by itself when the parent is gone. The parent ends it with SIGKILL, so that a worker
@@ -38,16 +37,14 @@ _worker: Worker  # of a worker's process
 
 
 class Pool:
-    """Scores chunks with at most ``workers`` processes or threads (None: as many as there are cores for this
-    process), or in this one where that is as soon done or none can be started. A context: they end with it.
-    """
+    """Scores chunks with at most ``workers`` processes (None: as many as there are cores for this one), or in
+    this one where that is as soon done or none can be started. A context: they end with it."""
 
-    def __init__(self, worker: Worker, workers: int | None, in_threads: bool = False) -> None:
-        self._worker, self._in_threads = worker, in_threads
-        can_start = CAN_START or in_threads
-        self._workers = (available_cores() if workers is None else workers) if can_start else 1
+    def __init__(self, worker: Worker, workers: int | None) -> None:
+        self._worker = worker
+        self._workers = (available_cores() if workers is None else workers) if CAN_START else 1
         self._executor: Any = None
-        self.used = 1  # processes or threads that score
+        self.used = 1  # processes that score
         self._processes: list[Any] = []
         self.private_files: list[int] = []  # descriptors that a worker must not hold
 
@@ -80,10 +77,9 @@ class Pool:
             process.kill()
         # A killed worker may leave half a message in a pipe. The executor would wait for its other half as
         # long as this process holds the pipe's other end.
-        if self._processes:
-            for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
-                with suppress(OSError):
-                    end.close()
+        for end in (self._executor._result_queue._writer, self._executor._call_queue._reader):
+            with suppress(OSError):
+                end.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._executor = None
 
@@ -92,11 +88,10 @@ class Pool:
 
         pending: deque[tuple[Chunk, Future[Scored]]] = deque()
         most = _AHEAD * self.used
-        score = _score if self._processes else self._worker.score
         try:
             for chunk in chunks:
                 with signals.held():  # see _result
-                    pending.append((chunk, self._executor.submit(score, chunk)))
+                    pending.append((chunk, self._executor.submit(_score, chunk)))
                     done = len(list(takewhile(lambda each: each[1].done(), pending)))
                 for _ in range(len(pending) if chunk.is_pause else max(done, len(pending) - most)):
                     first, future = pending.popleft()
@@ -110,20 +105,17 @@ class Pool:
             ) from None
 
     def _start(self, count: int) -> None:
-        """Start the processes or threads; none where the system has no room for them."""
+        """Start the processes; none where the system has no room for them."""
         with signals.held():
             import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+            from concurrent.futures import ProcessPoolExecutor
 
             is_fork = sys.platform == "linux"
             context = multiprocessing.get_context("fork" if is_fork else "spawn")
             executor: Any = None
             try:
-                if self._in_threads:
-                    executor = ThreadPoolExecutor(count)
-                else:
-                    arguments = (self._worker, tuple(self.private_files) if is_fork else ())
-                    executor = ProcessPoolExecutor(count, context, _begin, arguments)
+                arguments = (self._worker, tuple(self.private_files) if is_fork else ())
+                executor = ProcessPoolExecutor(count, context, _begin, arguments)
                 # Where processes are forked, all of them start with the first work.
                 executor.submit(os.getpid)
             except (OSError, RuntimeError, NotImplementedError, ImportError):
@@ -133,13 +125,12 @@ class Pool:
                 return
             # While signals wait: whatever comes, the processes are ended.
             self._executor, self.used = executor, count
-            self._processes = list(getattr(executor, "_processes", {}).values())
+            self._processes = list(executor._processes.values())
 
 
 def _result(future: Future[Scored]) -> Scored:
     """Return what a worker made, or raise what it raised. Ctrl-C is heard between two looks at it: in the
-    middle of one it could leave a lock of the executor locked, whose threads then wait for ever.
-    """
+    middle of one it could leave a lock of the executor locked, whose threads then wait for ever."""
     from concurrent.futures import wait
 
     while True:

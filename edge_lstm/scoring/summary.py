@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+_COUNTS = ("rows", "written", "errors", "below_threshold", "resumed_at")
 MAX_LISTED_ERRORS = 20  # enough for a summary, bounded for a file of nothing but errors
 
 
@@ -50,7 +51,7 @@ class Summary:
 
     def add(self, part: Summary) -> None:
         """Count the rows of another part, behind these."""
-        for name in ("rows", "written", "errors", "below_threshold", "resumed_at"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         self.labels.update(part.labels)
         self.statuses.update(part.statuses)
@@ -68,9 +69,8 @@ class Summary:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:
         """Return what :meth:`to_dict` said of a part, as far as it is counted."""
-        names = ("rows", "written", "errors", "below_threshold", "resumed_at")
         return cls(
-            **{name: values[name] for name in names},
+            **{name: values[name] for name in _COUNTS},
             labels=Counter(values["labels"]),
             statuses=Counter(values["statuses"]),
             first_errors=[RowProblem(**problem) for problem in values["first_errors"]],

@@ -7,19 +7,23 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, compress, islice, pairwise
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, too_long
+from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
 from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, Dialect, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, table_head
 from edge_lstm.tables.values import cell_text, utf8_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+    import numpy as np
+    import numpy.typing as npt
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS, _SNIFFED_LINES = 50, 200
@@ -29,8 +33,8 @@ csv.field_size_limit(max(csv.field_size_limit(), 4 * MAX_ROW_BYTES))
 _REFUSED, _PASSED = re.compile("\0|\r(?!\n|\\Z)"), re.compile("[\udc00\udc0d]")
 
 
-def _decoded(piece: bytes) -> str:
-    text = piece.decode("utf-8", "surrogateescape")
+def _decoded(lines: bytes) -> str:
+    text = lines.decode("utf-8", "surrogateescape")
     if "\0" in text or text.count("\r") > text.count("\r\n"):
         text = _REFUSED.sub(lambda match: chr(0xDC00 + ord(match[0])), text)
     return text
@@ -38,57 +42,75 @@ def _decoded(piece: bytes) -> str:
 
 def _put_back(fields: list[str]) -> list[str]:
     """Return the fields of a row as they stand in the file."""
+    if "".join(fields).isascii():
+        return fields
     return [_PASSED.sub(lambda match: chr(ord(match[0]) - 0xDC00), field) for field in fields]
 
 
-def _lines(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of texts of whole lines, and an empty one: a row of its own unless a quote is open."""
-    return chain(chain.from_iterable(io.StringIO(text, newline="\n") for text in texts), [""])
+def _read(pieces: Iterator[bytes | LongLine], schema: Schema) -> Piece:
+    """Return the rows of the first piece, and of those behind it in which its last row goes on."""
+    assert schema.dialect is not None
+    delimiter, blank = schema.dialect.delimiter, [""] if len(schema.columns) == 1 else None
+    rows, sizes, waiting = list[Any](), list[int](), deque[bytes]()
+    size = kept = 0  # bytes of the row under way; those of them in memory
+    is_over = is_cut = False  # the input ended in it; it is too long to be kept and goes on, in quotes
 
+    def lines() -> Iterator[str]:
+        nonlocal size, kept, is_over, is_cut
+        while kept <= MAX_ROW_BYTES and not is_over:
+            if waiting:
+                line = waiting.popleft()
+                size, kept = size + len(line), kept + len(line)
+                yield _decoded(line)
+                continue
+            piece = next(pieces, b"")
+            if isinstance(piece, LongLine):
+                size += piece.size
+                yield '"' * (piece.quotes % 2) + "\n"
+            else:
+                waiting.extend(io.BytesIO(piece))
+                is_over = not piece
+        is_cut = not is_over
 
-def _split(texts: Sequence[str], delimiter: str) -> tuple[list[Any], list[int]]:
-    """Return the fields of each row and its characters, and of what is left: none, or a row whose quote does
-    not close in these texts.
-    """
-    rows, line_sizes = list(csv.reader(_lines(texts), delimiter=delimiter)), map(len, _lines(texts))
-    sizes = [*islice(line_sizes, len(rows))]
-    if any(True for _ in line_sizes):  # a row has several lines
-        reader, line_sizes = csv.reader(_lines(texts), delimiter=delimiter), map(len, _lines(texts))
-        ends = [0, *[reader.line_num for _ in reader]]
-        sizes = [sum(islice(line_sizes, last - first)) for first, last in pairwise(ends)]
-    if not all(map(str.isascii, texts)) and any(map(_PASSED.search, texts)):
-        rows = [*map(_put_back, rows)]
-    return rows, sizes
-
-
-def _rows(texts: Iterable[str | LongLine], delimiter: str) -> Iterator[Piece]:
-    """Yield the rows of texts of whole lines, the last of which is empty."""
-    # Of a row whose quote is open: its characters, how many were looked at, and how many were not kept.
-    rest, seen, lost = list[str](), 0, 0
-    for text in texts:
-        if not isinstance(text, LongLine):
-            rest.append(text)
-            if text and sum(map(len, rest)) < min(2 * seen, MAX_ROW_BYTES):
-                continue  # a long row is not read again with each text
-        rows, sizes = _split(rest, delimiter)
-        fields, seen = rows.pop(), sizes.pop()
-        while sum(map(len, rest)) > seen:
-            rest[:1] = [rest[0][sum(map(len, rest)) - seen :]] if sum(map(len, rest[1:])) < seen else []
-        if seen and not text:
+    reader = csv.reader(lines(), delimiter=delimiter)
+    while (waiting or size or not rows) and (row := next(reader, None)) is not None:
+        if is_cut:
+            kept, is_cut, reader = 0, False, csv.reader(chain(['"'], lines()), delimiter=delimiter)
+            continue
+        fields: Any = _put_back(row) or blank  # a blank line is a row of a single column, or none
+        if is_over:
             fields[-1] = fields[-1].removesuffix("\n").removesuffix("\r")  # the end of the last line
-            rows.append(Broken("a quote opens in this row and never closes", fields))
-            sizes.append(seen)
-        if sizes:
-            sizes[0], lost = sizes[0] + lost, 0
-        if max(sizes, default=0) > MAX_ROW_BYTES:
-            rows = [too_long(size) if size > MAX_ROW_BYTES else row for row, size in zip(rows, sizes)]
-            sizes = [size if size <= MAX_ROW_BYTES else 0 for size in sizes]
-        yield rows, sizes
-        if seen > MAX_ROW_BYTES:
-            rest, seen, lost = ['"'], 1, lost + seen - 1
-        if isinstance(text, LongLine):
-            line = '"' * (text.quotes % 2) + "\n"
-            rest, lost = [*rest, line], lost + text.size - len(line)
+            fields = Broken("a quote opens in this row and never closes", fields)
+        if fields := too_long(size) if size > MAX_ROW_BYTES else fields:
+            rows.append(fields)
+            sizes.append(size)
+        size = kept = 0
+    return rows, list(accumulate(sizes))
+
+
+def _row_ends(data: bytes, schema: Schema) -> npt.NDArray[np.int64] | None:
+    """Return where the rows of whole lines end, without one whose quote is open; None where they have to be
+    read to know: quotes that are not those of ``csv.writer``, a blank line."""
+    import numpy as np
+
+    assert schema.dialect is not None
+    characters = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(characters == ord("\n"))
+    returns = np.count_nonzero(characters == ord("\r"))
+    # (What is before the first byte is the last one.)
+    if b"\0" in data or returns > np.count_nonzero(characters[ends - 1] == ord("\r")):
+        return None
+    if b'"' in data:
+        quotes = np.flatnonzero(characters == ord('"'))
+        # Every other quote opens: it begins a field, or is the second half of a doubled one. The next one
+        # closes: it ends a field, or is the first half.
+        beside = [ord(schema.dialect.delimiter), ord("\n"), ord('"')]
+        before, behind = characters[quotes[::2] - 1], characters[quotes[1::2] + 1]
+        if not (np.isin(before, beside).all() and np.isin(behind, [*beside, ord("\r")]).all()):
+            return None
+        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+    sizes = np.diff(ends, prepend=-1)
+    return ends + 1 if len(ends) and sizes.min() > 2 and sizes.max() <= MAX_ROW_BYTES else None
 
 
 class CsvFormat(Format):
@@ -109,7 +131,9 @@ class CsvFormat(Format):
                 f"{source.name} ends its lines in CR alone; convert it with: tr '\\r' '\\n' < {source.path}"
             )
         dialect = sniff(body, options.delimiter or self._delimiter)
-        lines = _lines([_decoded(body)])
+        lines = chain(
+            io.StringIO(_decoded(body), newline="\n"), [""]
+        )  # an empty line: in quotes a part of the row
         columns = tuple(_put_back(next(csv.reader(lines, delimiter=dialect.delimiter))) or [""])
         if next(lines, None) is None and len(head) >= HEAD_BYTES:
             raise DataError(f"{source.name}: the header has a quote that does not close in 1 MiB; check it")
@@ -122,42 +146,63 @@ class CsvFormat(Format):
         return Schema(self.name, columns, options.find_text(columns, source), dialect=dialect)
 
     def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece]:
+        pieces, is_header, open_row = chain(filter(None, stream.pieces(digest)), [b""]), True, b""
+        for piece in pieces:
+            data = b"" if isinstance(piece, LongLine) else open_row + piece
+            ends: Any = _row_ends(data, schema)
+            if ends is not None:
+                rows, open_row = data[: ends[-1]], data[ends[-1] :]
+            else:
+                rows, ends = _read(chain([open_row] if open_row else [], [piece], pieces), schema)
+                open_row = b""
+            if is_header and len(ends):
+                rows, is_header = rows[ends[0] if isinstance(rows, bytes) else 1 :], False
+                ends = [end - ends[0] for end in ends[1:]]
+            yield rows, ends
+
+    def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
         assert schema.dialect is not None
-        pieces, is_header = chain(filter(None, stream.pieces(digest)), [b""]), True
-        texts = (piece if isinstance(piece, LongLine) else _decoded(piece) for piece in pieces)
-        for rows, sizes in _rows(texts, schema.dialect.delimiter):
-            if is_header and any(sizes[:1]):  # a row that is too long has no size
-                rows, sizes, is_header = rows[1:], sizes[1:], False
-            if not all(rows):  # a blank line is no row, but in a file of one column
-                if len(schema.columns) == 1:
-                    rows = [row or [""] for row in rows]
-                sizes, rows = [*compress(sizes, rows)], [*filter(None, rows)]
-            yield rows, sizes
+        lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="\n")
+        return csv.reader(lines, delimiter=schema.dialect.delimiter)
+
+    def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+        assert schema.dialect is not None
+        delimiter, newline, count = schema.dialect.delimiter, schema.dialect.newline, len(schema.columns)
+        if isinstance(chunk, bytes) and b'"' not in chunk and (newline == "\r\n" or b"\r" not in chunk):
+            field = f"[^{re.escape(delimiter)}]*"
+            fields = [f"({field})" if i == schema.text else field for i in range(count)]
+            line = re.compile(f"^{re.escape(delimiter).join(fields)}{newline}", re.MULTILINE)
+            texts, lines = as_written(chunk, line, newline)
+            if texts:
+                rows = (line.split(delimiter) for line in lines)
+                return Rows(texts, [None] * len(texts), lambda: [*zip(*rows)], lines)
+        return super().parse(chunk, schema, check_keys)
 
     def header(self, columns: OutputColumns) -> bytes:
         dialect = self._dialect(columns)
-        names = _written([[name] for name in (*columns.columns, *columns.added)], dialect)
-        return (BOM if dialect.bom else b"") + names.encode("utf-8", "replace")
+        names = dialect.delimiter.join(_cells([*columns.columns, *columns.added], dialect.delimiter))
+        return (BOM if dialect.bom else b"") + f"{names}{dialect.newline}".encode("utf-8", "replace")
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """Values are quoted only where they must be; an input of the same format keeps its dialect."""
-        own = columns.pick(rows.columns)
-        if rows.objects is not None or rows.table is not None:  # else strings, or None where a row is short
-            own = [[*map(cell_text, values)] for values in own]
+        dialect = self._dialect(columns)
+        if rows.lines is not None and columns.kept is None and dialect is columns.schema.dialect:
+            cells: list[Sequence[str]] = [rows.lines]
+        else:
+            own = columns.pick(rows.columns)
+            # Strings, or None where a row is short, but of a format that has values.
+            if columns.schema.is_unicode or rows.table is not None:
+                own = [[*map(cell_text, values)] for values in own]
+            cells = [_cells(values, dialect.delimiter) for values in own]
+        cells += [_cells(values, dialect.delimiter) for values in columns.texts(added)]
         # A JSON string may hold half a character; a surrogate of other formats is a byte.
         errors = "replace" if columns.schema.is_unicode else "surrogateescape"
-        text = _written([*own, *columns.texts(added)], self._dialect(columns))
-        return text.encode("utf-8", errors)
+        lines = [*map(dialect.delimiter.join, zip(*cells)), ""]
+        return dialect.newline.join(lines).encode("utf-8", errors)
 
     def _dialect(self, columns: OutputColumns) -> Dialect:
         dialect = columns.schema.dialect if columns.schema.format == self.name else None
         return dialect or Dialect(self._delimiter or ",")
-
-
-def _written(columns: Sequence[Sequence[str | None]], dialect: Dialect) -> str:
-    """Return columns as lines."""
-    lines = map(dialect.delimiter.join, zip(*[_cells(values, dialect.delimiter) for values in columns]))
-    return dialect.newline.join([*lines, ""])
 
 
 def _cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
@@ -173,15 +218,16 @@ def _cells(values: Sequence[Any], delimiter: str) -> Sequence[str]:
 
 def sniff(head: bytes, delimiter: str | None = None) -> Dialect:
     """Return the dialect of a file that begins with ``head`` (without a byte order mark): the delimiter with
-    which most of the first records have as many fields as the header, unless it is given.
-    """
+    which most of the first records have as many fields as the header, unless it is given."""
     lines = head.split(b"\n")[:-1] or [head]
     newline = "\r\n" if lines[0].endswith(b"\r") else "\n"
     first = _decoded(b"\n".join([*lines[:_SNIFFED_LINES], b""]))
 
     def fit(candidate: str) -> tuple[float, int]:
-        rows, _ = _split([first], candidate)
-        counts = [len(fields) for fields in rows[:-1] if fields][:_SNIFFED_ROWS]
+        *rows, _ = csv.reader(
+            chain(io.StringIO(first, newline="\n"), [""]), delimiter=candidate
+        )  # _: whose quote is open
+        counts = [len(fields) for fields in rows if fields][:_SNIFFED_ROWS]
         return (counts.count(counts[0]) / len(counts), counts[0]) if counts and counts[0] > 1 else (0.0, 0)
 
     # The first of equals: the comma.

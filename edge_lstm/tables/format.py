@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_lstm.errors import DataError
 from edge_lstm.tables.schema import MAX_ROW_BYTES, ReadOptions, Schema, Source
-from edge_lstm.tables.values import float32_texts, refuse_bytes
+from edge_lstm.tables.values import float32_texts, refuse_bytes, utf8_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+    import numpy as np
+    import numpy.typing as npt
 
 
 class Broken(NamedTuple):
@@ -22,7 +27,9 @@ class Broken(NamedTuple):
     fields: list[str]
 
 
-Piece = tuple[Sequence[Any], Sequence[int]]  # rows, their sizes
+# Rows that follow each other: bytes of whole rows, which ``Format.split`` makes rows of, or a list; and where
+# each ends, in bytes (between two, some may be left out).
+Piece = tuple[bytes | Sequence[Any], "Sequence[int] | npt.NDArray[np.int64]"]
 
 
 def too_long(size: int) -> Broken:
@@ -57,12 +64,15 @@ class Rows:
     """The rows of a chunk, parsed.
 
     texts, reasons: the text of each and None, or None and why it has no text. load: makes ``columns``.
-    objects: of JSONL, all that each row holds, by its own keys. table: of Parquet, the Arrow table.
+    lines: each row as it stands in the file (of JSONL without the brace at its end), where all are as they
+        would be written. objects: of other JSONL, all that each row holds, by its own keys.
+    table: of Parquet, the Arrow table.
     """
 
     texts: list[str | None]
     reasons: list[str | None]
     load: Callable[[], list[Sequence[Any]]]
+    lines: list[str] | None = None
     objects: list[dict[str, Any]] | None = None
     table: Any = None
 
@@ -73,10 +83,13 @@ class Rows:
 
     def only(self, chosen: Sequence[int]) -> Rows:
         """Return some of the rows, by their indexes, at least one."""
-        texts, reasons = ([values[i] for i in chosen] for values in (self.texts, self.reasons))
-        objects = None if self.objects is None else [self.objects[i] for i in chosen]
+
+        def of(values: Any) -> Any:
+            return values and [values[i] for i in chosen]
+
         table = None if self.table is None else self.table.take([*chosen])
-        return Rows(texts, reasons, lambda: [[c[i] for i in chosen] for c in self.columns], objects, table)
+        texts, reasons, lines, objects = map(of, (self.texts, self.reasons, self.lines, self.objects))
+        return Rows(texts, reasons, lambda: [*map(of, self.columns)], lines, objects, table)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +143,7 @@ class Format:
         raise NotImplementedError
 
     def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece | None]:
-        """Yield some rows, each its fields or Broken, and the size of each; None where a live input pauses.
+        """Yield the rows, those of a list each its fields or Broken; None where a live input pauses.
 
         digest: is updated with what was read. Raises DataError.
         """
@@ -138,31 +151,48 @@ class Format:
 
     def chunks(
         self, source: Source, stream: Any, schema: Schema, digest: _Hash, limits: tuple[int, int]
-    ) -> Iterator[tuple[Sequence[Any], int, bool]]:
-        """Yield rows in chunks, how many they are, and whether a live input pauses behind them. A chunk ends
-        with the row that reaches one of the limits, rows and size, so that where it ends depends on the input
-        alone. Raises DataError.
-        """
-        chunk: list[Any] = []
-        size = 0
-        for piece in self.pieces(source, stream, digest, schema):
-            for row, length in zip(*piece) if piece else ():
-                chunk.append(row)
-                size += length
-                if len(chunk) >= limits[0] or size >= limits[1]:
-                    yield chunk, len(chunk), False
-                    chunk, size = [], 0
-            if piece is None:
-                yield chunk, len(chunk), True
-                chunk, size = [], 0
-        if chunk:
-            yield chunk, len(chunk), False
+    ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
+        """Yield rows in chunks, for ``parse``; how many they are; whether a live input pauses behind them.
+        A chunk ends with the row that reaches one of the limits, rows and bytes: where it ends depends on the
+        input alone. Raises DataError."""
+        import numpy as np
 
-    def parse(self, rows: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+        parts, count, size = list[Any](), 0, 0
+        for piece in self.pieces(source, stream, digest, schema):
+            rows, ends = piece or ([], [])
+            start = done = 0  # rows and bytes of the piece that are in chunks
+            while start < len(ends):
+                full = int(np.searchsorted(ends, done + limits[1] - size)) + 1
+                stop = min(full, start + limits[0] - count, len(ends))
+                end = int(ends[stop - 1])
+                parts.append(rows[done:end] if isinstance(rows, bytes) else rows[start:stop])
+                count, size = count + stop - start, size + end - done
+                start, done = stop, end
+                if count >= limits[0] or size >= limits[1]:
+                    yield self._joined(parts, schema), count, False
+                    parts, count, size = [], 0, 0
+            if piece is None:
+                yield self._joined(parts, schema), count, True
+                parts, count, size = [], 0, 0
+        if parts:
+            yield self._joined(parts, schema), count, False
+
+    def _joined(self, parts: list[Any], schema: Schema) -> bytes | list[Any]:
+        if all(isinstance(part, bytes) for part in parts):
+            return b"".join(parts)
+        lists = (self.split(part, schema) if isinstance(part, bytes) else part for part in parts)
+        return [*chain.from_iterable(lists)]
+
+    def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
+        """Return the rows of a piece that is bytes."""
+        raise NotImplementedError
+
+    def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
         """Return what the rows of a chunk hold. What a row has too much stays with its last column.
 
         check_keys: raises RowError where a row of JSONL has keys that it may not have.
         """
+        rows = [*self.split(chunk, schema)] if isinstance(chunk, bytes) else chunk
         count, reasons = len(schema.columns), list[str | None]([None]) * len(rows)
         if Broken in map(type, rows) or {*map(len, rows)} - {count}:
             rows, reasons = map(list, zip(*[_fitted(row, schema) for row in rows]))
@@ -181,6 +211,15 @@ class Format:
     def assemble(self, partial: str, path: str) -> None:
         """Put the file ``path`` together from all that was written to ``partial``; of ``is_assembled``."""
         raise NotImplementedError
+
+
+def as_written(data: bytes, line: re.Pattern[str], end: str) -> tuple[list[Any], list[str]]:
+    """Return what the pattern of a line finds in each line of a chunk, and the lines without their ends; none
+    of it where the pattern does not fit every line, or one is not UTF-8."""
+    text = data.decode("utf-8", "surrogateescape")
+    found = line.findall(text)
+    is_fit = len(found) == data.count(b"\n") and not utf8_error(text)
+    return (found, text.split(end)[:-1]) if is_fit else ([], [])
 
 
 def _fitted(row: list[str] | Broken, schema: Schema) -> tuple[list[str | None], str | None]:

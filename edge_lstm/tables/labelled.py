@@ -98,8 +98,7 @@ def has_labels(path: Path, *, options: ReadOptions = DEFAULT_OPTIONS) -> bool:
 
 class _LabelReader:
     """How the rows of an input have their labels. several: whether they may have several; where the data
-    decide, whether a row read so far had them. lacking: what to say of a row without a label.
-    """
+    decide, whether a row read so far had them. lacking: what to say of a row without a label."""
 
     def __init__(
         self,

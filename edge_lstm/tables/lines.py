@@ -6,6 +6,7 @@ Written as text, a row is what was added to it, tab-separated.
 from __future__ import annotations
 
 import functools
+import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,8 +15,8 @@ from json.scanner import make_scanner
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError
-from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, too_long
-from edge_lstm.tables.schema import BOM, MAX_ROW_BYTES, ReadOptions, Schema, Source
+from edge_lstm.tables.format import Added, Broken, Format, OutputColumns, Piece, Rows, as_written, too_long
+from edge_lstm.tables.schema import BOM, ReadOptions, Schema, Source
 from edge_lstm.tables.stream import HEAD_BYTES, LongLine, check_text, table_head
 from edge_lstm.tables.values import MAX_DEPTH, Number, RowError, depth, json_text, replaced, utf8_error
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BREAKS = re.compile("[\t\r\n]")
+_AT_ONCE_BYTES, _AT_ONCE_KEYS = 2**19, 64  # of a chunk whose lines one pattern fits
 RAW_COLUMN = "raw"  # of a row that is no JSON object: the row as a string
 _TOO_DEEP = f"the row is nested more than {MAX_DEPTH} deep"
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
@@ -44,21 +46,24 @@ class TextFormat(Format):
 
     def pieces(self, source: Source, stream: Any, digest: _Hash, schema: Schema) -> Iterator[Piece | None]:
         """A row is a line without its end, the only field."""
+        import numpy as np
+
         for piece in stream.pieces(digest):
-            if piece is None:
-                yield None
-            elif isinstance(piece, LongLine):
-                yield [too_long(piece.size)], [0]
-            else:
-                text = piece.decode("utf-8", "surrogateescape").removesuffix("\n")
-                lines = text.split("\n")
-                if not self.has_blank_rows and not all(map(str.strip, lines)):
-                    lines = [line for line in lines if line.strip() or len(line) > MAX_ROW_BYTES]
-                sizes = [*map(len, lines)]
-                rows: list[Any] = [[line.removesuffix("\r")] for line in lines]
-                if len(text) > MAX_ROW_BYTES:
-                    rows = [too_long(n) if n > MAX_ROW_BYTES else row for row, n in zip(rows, sizes)]
-                yield rows, sizes
+            if piece is None or isinstance(piece, LongLine):
+                yield piece and ([too_long(piece.size)], [piece.size])
+                continue
+            characters = np.frombuffer(piece, np.uint8)
+            ends = np.flatnonzero(characters == ord("\n")) + 1
+            if not self.has_blank_rows and (characters[[0, *ends[:-1]]] != ord("{")).any():
+                lines = [
+                    line for line in io.BytesIO(piece) if line.decode("utf-8", "surrogateescape").strip()
+                ]
+                piece, ends = b"".join(lines), np.cumsum([*map(len, lines)])
+            yield piece, ends
+
+    def split(self, data: bytes, schema: Schema) -> Iterable[Any]:
+        text = data.decode("utf-8", "surrogateescape")
+        return [[line.removesuffix("\r")] for line in text.split("\n")[:-1]]
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """The added columns alone; a tab or a line end in a value becomes a space."""
@@ -92,9 +97,11 @@ class JsonlFormat(TextFormat):
         columns = tuple(keys)
         return Schema(self.name, columns, options.find_text(columns, source), is_unicode=True)
 
-    def parse(self, rows: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+    def parse(self, chunk: Any, schema: Schema, check_keys: Callable[[Any], None]) -> Rows:
+        if isinstance(chunk, bytes) and (rows := _as_written(chunk, schema, check_keys)):
+            return rows
         texts, reasons, objects = list[str | None](), list[str | None](), list[dict[str, Any]]()
-        for row in rows:
+        for row in self.split(chunk, schema) if isinstance(chunk, bytes) else chunk:
             fields: dict[str, Any] | None = None
             text = reason = None
             try:
@@ -111,33 +118,73 @@ class JsonlFormat(TextFormat):
             texts.append(text)
             reasons.append(reason)
             objects.append(fields)
-        return Rows(texts, reasons, lambda: [[o.get(n) for o in objects] for n in schema.columns], objects)
+        return Rows(
+            texts, reasons, lambda: [[o.get(n) for o in objects] for n in schema.columns], objects=objects
+        )
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """An object for each row; of a JSONL input, with all of its own keys unless some are chosen."""
         objects = rows.objects if columns.kept is None else None
         own: Iterable[tuple[str, Sequence[Any]]] = ()
         parts: list[Iterable[str]] = []
+        before = "{"
         key = functools.cache(lambda name: json_text(name) + ": ")
-        if objects is None:
+        if rows.lines is not None and columns.kept is None and columns.schema.format == self.name:
+            parts, before = [rows.lines], ", "
+        elif objects is None:
             own = zip(columns.columns, columns.pick(rows.columns))
         elif len({*map(tuple, objects)}) == 1:
             own = [(name, [row[name] for row in objects]) for name in objects[0]]
         else:
             pairs = ([f"{key(name)}{json_text(value)}, " for name, value in row.items()] for row in objects)
-            parts = [["{" + "".join(each) for each in pairs]]
-        items: list[tuple[str, Iterable[str]]] = [(name, map(json_text, values)) for name, values in own]
+            parts, before = [["{" + "".join(each) for each in pairs]], ""
+        for name, values in own:
+            parts += [repeat(before + key(name)), map(json_text, values)]
+            before = ", "
         for (name, is_number), texts in zip(columns.added.items(), columns.texts(added)):
-            known = {"": "null"} if is_number else {text: json_text(text) for text in {*texts}}
-            items.append((name, [known.get(text, text) for text in texts]))
-        before = "" if parts else "{"
-        for name, cells in items:
-            parts += [repeat(before + key(name)), cells]
+            if is_number:
+                parts += [repeat(before + key(name)), [text or "null" for text in texts]]
+            else:
+                known = {text: before + key(name) + json_text(text) for text in {*texts}}
+                parts.append(map(known.__getitem__, texts))
             before = ", "
         text = "".join(chain.from_iterable(zip(*parts, repeat("}\n"))))
         # JSON has an escape for a lone surrogate.
         is_unicode = columns.schema.is_unicode
         return text.encode("utf-8", "backslashreplace") if is_unicode else replaced(text).encode()
+
+
+def _as_written(data: bytes, schema: Schema, check_keys: Callable[[Any], None]) -> Rows | None:
+    """Return the rows of lines that are as ``write`` makes them, with the keys of the first; else None."""
+    import numpy as np
+
+    try:
+        keys = [*_object(data[: data.find(b"\n")].decode("utf-8", "surrogateescape"))]
+        check_keys(keys)
+    except RowError:
+        return None
+    # The pattern takes any character in quotes, and memory for each escape of a line.
+    ends, controls = data.count(b"\n"), np.count_nonzero(np.frombuffer(data, np.uint8) < ord(" "))
+    is_small = len(data) <= _AT_ONCE_BYTES and len(keys) <= _AT_ONCE_KEYS
+    if schema.text_column not in keys or controls > ends or not is_small:
+        return None
+    has_escapes = b"\\" in data
+    string = r'[^"\\]*(?:\\["\\nrtbf][^"\\]*)*' if has_escapes else '[^"]*'
+    number = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+    values = dict.fromkeys(keys, f'(?:"{string}"|{number}|true|false|null)')
+    values[schema.text_column] = f'"({string})"'
+    items = ", ".join([f"{re.escape(json_text(key))}: {value}" for key, value in values.items()])
+    texts, lines = as_written(data, re.compile(rf"^\{{{items}\}}\n", re.MULTILINE), "}\n")
+    if not texts:
+        return None
+    if has_escapes:
+        texts = [json.loads(f'"{text}"') if "\\" in text else text for text in texts]
+
+    def load() -> list[Sequence[Any]]:
+        objects, _ = _SCAN("[" + "},".join(lines) + "}]", 0)
+        return [[row.get(name) for row in objects] for name in schema.columns]
+
+    return Rows(texts, [None] * len(texts), load, lines)
 
 
 def _text(row: dict[str, Any], column: str) -> str:

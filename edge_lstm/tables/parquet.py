@@ -6,7 +6,7 @@ Chunks travel as Arrow IPC streams; so does an output, until it is put together 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from edge_lstm.errors import DataError, first_line
@@ -54,7 +54,7 @@ class ParquetFormat(Format):
 
     def chunks(
         self, source: Source, stream: Any, schema: Schema, digest: _Hash, limits: tuple[int, int]
-    ) -> Iterator[tuple[Sequence[Any], int, bool]]:
+    ) -> Iterator[tuple[bytes | list[Any], int, bool]]:
         done = 0
         with _open(source.path) as file:
             for group in range(file.metadata.num_row_groups):
@@ -87,8 +87,7 @@ class ParquetFormat(Format):
 
     def write(self, rows: Rows, added: Added, columns: OutputColumns) -> bytes:
         """Columns of a Parquet input keep their types; those of other formats are strings, exactly what stood
-        in the file (of JSONL, what is no string is its JSON text).
-        """
+        in the file (of JSONL, what is no string is its JSON text)."""
         arrow, types = pyarrow(), _types(columns)
         count = len(columns.columns)
         schema = arrow.schema([types.field(i) for i in range(count)])

@@ -27,7 +27,7 @@ _BY_SUFFIX = {suffix: each.name for each in FORMATS.values() for suffix in each.
 # Of archives, which only the workstation reads.
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DEFAULT_OPTIONS = ReadOptions()
-LIMITS = (2048, 2**18)  # rows and characters of a chunk
+LIMITS = (4096, 2**18)  # rows and bytes of a chunk
 
 
 def named(name: str) -> Format:
@@ -60,7 +60,7 @@ class Chunk:
     source: str
     first: int
     count: int
-    rows: Sequence[Any]
+    rows: Any
     is_pause: bool
     digest: str
     fraction: float | None
@@ -111,11 +111,9 @@ class Inputs:
             parsed, names = self.format.parse(chunk.rows, self.schema, lambda _: None), self.schema.columns
             rows = zip(parsed.texts, parsed.reasons, *parsed.columns)
             for i, (text, error, *values) in enumerate(rows, chunk.first + 1):
-                yield Row(chunk.source, i, dict(zip(names, map(self._value, values))), text, error)
-
-    def _value(self, value: Any) -> Any:
-        is_bytes = isinstance(value, str) and not value.isascii() and not self.schema.is_unicode
-        return replaced(value) if is_bytes else value
+                if not self.schema.is_unicode:
+                    values = [replaced(value) if isinstance(value, str) else value for value in values]
+                yield Row(chunk.source, i, dict(zip(names, values)), text, error)
 
 
 def open_inputs(paths: Sequence[str | Path], *, options: ReadOptions = DEFAULT_OPTIONS) -> Inputs:

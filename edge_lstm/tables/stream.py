@@ -1,6 +1,4 @@
-"""One opened input, which gzip may have compressed → its bytes in pieces of whole lines, with an eye on input
-that pauses.
-"""
+"""One opened input, which may be gzip's and may pause → its bytes in pieces of whole lines."""
 
 from __future__ import annotations
 
@@ -72,8 +70,8 @@ class Stream:
         return self._head
 
     def pieces(self, digest: _Hash) -> Iterator[bytes | LongLine | None]:
-        """Yield the lines in pieces, without a byte order mark: whole lines, a line that is too long to be
-        kept, or None where a live input has nothing more for now.
+        """Yield the lines in pieces, without a byte order mark: whole lines (the last gets an end, too), one
+        that is too long to be kept, or None where a live input has nothing more for now.
 
         digest: is updated with what was read. Raises DataError.
         """
@@ -88,6 +86,8 @@ class Stream:
             digest.update(data)
             if is_first:
                 data, is_first = data.removeprefix(BOM), False
+            if not size and len(rest) + data.find(b"\n") > MAX_ROW_BYTES:
+                size, quotes, rest = len(rest), rest.count(b'"'), b""
             if size:
                 line, end, data = data.partition(b"\n")
                 size, quotes = size + len(line + end), quotes + line.count(b'"')
@@ -104,7 +104,7 @@ class Stream:
         if size:
             yield LongLine(size, quotes)
         elif rest:
-            yield rest
+            yield rest + b"\n"
 
     def close(self) -> None:
         """Close the input."""

@@ -30,8 +30,7 @@ class Number(str):
 
 def json_text(value: Any) -> str:
     """Return a value as JSON: numbers of the input in their own digits, and as text what JSON has no form for
-    (NaN and infinity, for one).
-    """
+    (NaN and infinity, for one)."""
     if type(value) is str:
         return _quoted(value)
     if value is None:
@@ -60,8 +59,16 @@ def float32_texts(values: Sequence[float | None]) -> list[str]:
     wide = np.where((numbers >= 0.125) & (numbers < 1), numbers, 0.5).astype(np.float64)
     seven = np.rint(wide * 1e7)
     is_short = (seven / 1e7).astype(np.float32) == wide
-    digits = np.where(is_short, 10 * seven, np.rint(wide * 1e8)).astype(np.int64)
-    texts = [f"0.{number}".rstrip("0") for number in digits.tolist()]
+    digits = np.where(is_short, 10 * seven, np.rint(wide * 1e8)).astype(np.uint32)
+    letters, is_end = np.empty((len(digits), 10), np.uint32), np.ones(len(digits), np.bool_)
+    for place in range(9, 1, -1):  # letters of the text 0.12345678, none for a zero at its end
+        rest = digits // 10
+        letters[:, place] = digits - 10 * rest + ord("0")
+        is_end &= letters[:, place] == ord("0")
+        letters[is_end, place] = 0
+        digits = rest
+    letters[:, :2] = ord("0"), ord(".")
+    texts: list[str] = letters.view("U10")[:, 0].tolist()
     for i in np.flatnonzero(wide != numbers).tolist():
         texts[i] = "" if values[i] is None else str(numbers[i])
     return texts
@@ -96,7 +103,7 @@ def refuse_bytes(texts: list[str | None], reasons: list[str | None]) -> None:
 
 def replaced(text: str) -> str:
     """Return a text of a file with U+FFFD for what is not UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def depth(value: Any) -> int:

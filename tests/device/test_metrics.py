@@ -10,55 +10,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_lstm.metrics import (
-    calibration_bins,
-    confusion_matrix,
-    expected_calibration_error,
-    log_loss,
-    mcnemar,
-    paired_difference_interval,
-    set_scores,
-    wilson_interval,
-)
+from edge_lstm import metrics
 
 
 def test_log_loss_is_finite_for_a_prediction_that_was_sure_and_wrong() -> None:
     sure = np.array([[1.0, 0.0], [1.0, 0.0]], dtype=np.float32)
-    assert log_loss(np.array([0, 1]), sure) == pytest.approx(-math.log(2**-23) / 2)
-    assert f"{log_loss(np.array([0, 0]), sure):.1f}" == "0.0"  # not -0.0
+    assert metrics.log_loss(np.array([0, 1]), sure) == pytest.approx(-math.log(2**-23) / 2)
+    assert f"{metrics.log_loss(np.array([0, 0]), sure):.1f}" == "0.0"  # not -0.0
 
 
 def test_calibration_error_is_the_weighted_gap_between_confidence_and_accuracy() -> None:
     # Four predictions at 0.9, three right: gap 0.15. One at 0.6, right: gap 0.4.
     probabilities = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]])
-    bins = calibration_bins(np.array([0, 0, 0, 1, 1]), probabilities)
-    assert expected_calibration_error(bins) == pytest.approx(0.8 * 0.15 + 0.2 * 0.4)
+    bins = metrics.calibration_bins(np.array([0, 0, 0, 1, 1]), probabilities)
+    assert metrics.expected_calibration_error(bins) == pytest.approx(0.8 * 0.15 + 0.2 * 0.4)
 
 
 def test_intervals_and_tests_give_published_figures() -> None:
     # Newcombe 1998 (Statistics in Medicine 17), table I, method 3.
     for successes, n, low, high in [(81, 263, 0.2553, 0.3662), (1, 29, 0.0061, 0.1718)]:
-        interval = wilson_interval(successes, n)
+        interval = metrics.wilson_interval(successes, n)
         assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
-    assert wilson_interval(0, 20).low == 0 and wilson_interval(20, 20).high == 1
+    assert metrics.wilson_interval(0, 20).low == 0 and metrics.wilson_interval(20, 20).high == 1
     # Fagerland, Lydersen & Laake 2013: airway hyper-responsiveness, 1 and 7 discordant pairs.
-    assert round(mcnemar(1, 7).mid_p, 4) == 0.0391
-    assert mcnemar(0, 0).mid_p == 1
-    assert mcnemar(6000, 6000).mid_p == pytest.approx(1)
+    assert round(metrics.mcnemar(1, 7).mid_p, 4) == 0.0391
+    assert metrics.mcnemar(0, 0).mid_p == 1
+    assert metrics.mcnemar(6000, 6000).mid_p == pytest.approx(1)
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_mcnemar_does_not_care_which_comes_first_and_agrees_with_exact_arithmetic(b: int, c: int) -> None:
     n, k = b + c, min(b, c)
     below, at = sum(math.comb(n, i) for i in range(k + 1)), math.comb(n, k)
-    assert mcnemar(b, c).mid_p == pytest.approx((2 * below - at) / 2**n, rel=1e-9)
-    assert mcnemar(c, b).mid_p == mcnemar(b, c).mid_p
+    assert metrics.mcnemar(b, c).mid_p == pytest.approx((2 * below - at) / 2**n, rel=1e-9)
+    assert metrics.mcnemar(c, b).mid_p == metrics.mcnemar(b, c).mid_p
 
 
 def test_the_paired_difference_interval_covers_the_truth_as_often_as_it_says() -> None:
     n, first, second = 400, 0.03, 0.05  # shares of texts that only one of them gets right
     counts = np.random.default_rng(7).multinomial(n, [first, second, 1 - first - second], size=4000)
-    intervals = [paired_difference_interval(b, c, n) for b, c, _ in counts.tolist()]
+    intervals = [metrics.paired_difference_interval(b, c, n) for b, c, _ in counts.tolist()]
     assert 0.94 <= np.mean([i.low <= second - first <= i.high for i in intervals]) <= 0.97
 
 
@@ -70,16 +61,16 @@ def test_predictions_are_scored_as_by_scikit_learn(labels: int, n: int) -> None:
     logits = rng.normal(scale=3, size=(n, labels)).astype(np.float32)
     probabilities = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
     truth, predicted = rng.integers(labels, size=n), probabilities.argmax(axis=1)
-    confusion = confusion_matrix(truth, predicted, labels)
+    confusion = metrics.confusion_matrix(truth, predicted, labels)
     assert (confusion == reference.confusion_matrix(truth, predicted, labels=range(labels))).all()
     options: Any = {"labels": range(labels), "zero_division": 0}
     expected = np.array(reference.precision_recall_fscore_support(truth, predicted, **options)).T
     one_hot, names = np.eye(labels, dtype=bool), tuple(map(str, range(labels)))
-    for row, values in zip(set_scores(one_hot[truth], one_hot[predicted], names).labels, expected):
+    for row, values in zip(metrics.set_scores(one_hot[truth], one_hot[predicted], names).labels, expected):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(tuple(values))
     loss = reference.log_loss(truth, probabilities, labels=range(labels))
-    assert log_loss(truth, probabilities) == pytest.approx(loss, rel=1e-5)
-    bins = [b for b in calibration_bins(truth, probabilities) if b.count]
+    assert metrics.log_loss(truth, probabilities) == pytest.approx(loss, rel=1e-5)
+    bins = [b for b in metrics.calibration_bins(truth, probabilities) if b.count]
     is_right = predicted == truth
     accuracy, confidence = calibration.calibration_curve(is_right, probabilities.max(axis=1), n_bins=15)
     assert [b.accuracy for b in bins] == pytest.approx(accuracy.tolist())

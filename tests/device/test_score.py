@@ -134,6 +134,22 @@ def test_window_and_batch_size_change_no_bit(texts: list[str], rows: int, batch_
         assert (folder / "one.csv").read_bytes() == (folder / "other.csv").read_bytes()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=6), st.text(max_size=6) | st.integers() | st.none()), min_size=1))
+def test_rows_that_are_copied_come_out_as_rows_that_are_read(rows: list[tuple[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        written: dict[str, set[bytes]] = {"csv": set(), "jsonl": set()}
+        for quoting, spaces in ((csv.QUOTE_MINIMAL, (", ", ": ")), (csv.QUOTE_ALL, (",", ":"))):
+            lines = [json.dumps({"text": t, "n": n}, ensure_ascii=False, separators=spaces) for t, n in rows]
+            Path(name, "in.jsonl").write_text("\n".join(lines), "utf-8", newline="\n")
+            with Path(name, "in.csv").open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, quoting=quoting).writerows([("text", "n"), *rows])
+            for suffix, outputs in written.items():
+                score_files(Path(name, f"in.{suffix}"), Path(name, f"out.{suffix}"))
+                outputs.add(Path(name, f"out.{suffix}").read_bytes())
+        assert [len(outputs) for outputs in written.values()] == [1, 1]
+
+
 @pytest.mark.parametrize("target", ["out.csv", "out.jsonl.gz"])
 def test_the_number_of_workers_changes_no_byte(tmp_path: Path, target: str) -> None:
     source = csv_file(tmp_path / "in.csv", (f"{text} {i}" for i in range(200) for text in TEXTS))

@@ -9,16 +9,7 @@ import numpy as np
 import pytest
 from edge_lstm_export.train.data import Split, folds_of
 from edge_lstm_export.train.plan import Asked, facts_of, make_plan
-from edge_lstm_export.train.teachers.base import (
-    Teacher,
-    accuracy,
-    cross_fit,
-    ensemble,
-    improves,
-    log_losses,
-    stacked,
-    stacking_weights,
-)
+from edge_lstm_export.train.teachers import base
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
 from edge_lstm_export.train.teachers.sentiment import sentiment_teacher, sentiment_words
@@ -34,7 +25,7 @@ def one_hot(labels: Any, count: int = 2) -> Any:
     return np.eye(count, dtype=np.bool_)[np.asarray(labels)]
 
 
-class Spy(Teacher):
+class Spy(base.Teacher):
     """Notes which rows it learnt and was asked of; answers how often it learnt."""
 
     def __init__(self) -> None:
@@ -51,7 +42,7 @@ class Spy(Teacher):
 
 
 @dataclass(frozen=True)
-class Known(Teacher):
+class Known(base.Teacher):
     """Answers what it was told, whatever it learns."""
 
     answers: Any
@@ -64,9 +55,9 @@ class Known(Teacher):
         return lambda asked: self.answers[asked]
 
 
-def out_of_fold(teacher: Teacher, split: Split) -> Any:
+def out_of_fold(teacher: base.Teacher, split: Split) -> Any:
     teacher.read(split.texts)
-    return cross_fit(teacher, split.labels, folds_of(split, 5, 0), NOTHING).labelled
+    return base.cross_fit(teacher, split.labels, folds_of(split, 5, 0), NOTHING).labelled
 
 
 def knows(truth: Any, right: float, seed: int, sure: float = 2.0) -> Any:
@@ -83,7 +74,7 @@ FOLD = np.arange(200) // 2 % 5
 def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     spy, labels, fold = Spy(), one_hot([0, 1] * 6), np.array([0, 1, 2] * 4)
     asked = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.bool_)
-    found = cross_fit(spy, labels, fold, asked)
+    found = base.cross_fit(spy, labels, fold, asked)
     for k, ((learnt, targets), answered) in enumerate(zip(spy.learnt, spy.asked_of)):
         own = np.flatnonzero(fold == k).tolist()
         assert learnt == np.flatnonzero(fold != k).tolist()
@@ -95,13 +86,13 @@ def test_no_model_sees_the_labels_of_the_fold_that_it_predicts() -> None:
     # The mean of those that were; a model of all rows is asked alone.
     assert found.of_others()[:, 0].tolist() == [1, 2, 2, 4] and len(spy.learnt[-1][0]) == 12
     assert found.of_others(1)[[1, 2], 0].tolist() == [2, 2] and np.isnan(found.of_others(1)[0]).all()
-    nobody = cross_fit(Spy(), labels, fold, np.zeros((4, 1), np.bool_)).of_others()
+    nobody = base.cross_fit(Spy(), labels, fold, np.zeros((4, 1), np.bool_)).of_others()
     assert np.isnan(nobody).all()
 
 
 def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
     labels, fold = one_hot([0, 0, 0, 1]), np.array([0, 0, 1, 1])
-    found = cross_fit(Spy(), labels, fold, np.ones((3, 3), np.bool_))
+    found = base.cross_fit(Spy(), labels, fold, np.ones((3, 3), np.bool_))
     assert not found.labelled[fold == 1].any() and not found.others[1].any()
     assert found.labelled[fold == 0].all()
 
@@ -109,13 +100,13 @@ def test_a_fold_that_leaves_one_label_has_no_opinion() -> None:
 def test_one_wrong_text_cannot_decide_alone() -> None:
     sure = (one_hot(TRUTH) * 1e9).astype(np.float32)
     sure[0] = [-np.inf, 1e30]
-    found = cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING).labelled
+    found = base.cross_fit(Known(sure), one_hot(TRUTH), FOLD, NOTHING).labelled
     assert np.isfinite(found).all() and np.abs(found).max() <= 20 and np.ptp(found, axis=1).max() <= 40
-    assert accuracy(found, one_hot(TRUTH), False) >= 199 / 200
+    assert base.accuracy(found, one_hot(TRUTH), False) >= 199 / 200
 
 
 def told(*teachers: Any, several: bool = False) -> Any:
-    return ensemble(teachers, one_hot(TRUTH), FOLD, NOTHING, several=several, say=lambda line: None)
+    return base.ensemble(teachers, one_hot(TRUTH), FOLD, NOTHING, several=several, say=lambda line: None)
 
 
 def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
@@ -123,7 +114,7 @@ def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
     found = told(good, Known(knows(TRUTH, 0.5, 2), name="harmless"))
     assert [member.name for member in found.members] == ["known", "harmless"] and not found.dropped
     assert found.members[1].weight < 0.2
-    assert found.members[0].accuracy == accuracy(good.answers, one_hot(TRUTH), False)
+    assert found.members[0].accuracy == base.accuracy(good.answers, one_hot(TRUTH), False)
     found = told(good, Known(knows(TRUTH, 0.95, 1), name="better"))
     assert found.members[1].weight > found.members[0].weight and found.accuracy > 0.9
     first = told(Known(knows(TRUTH, 0.5, 3)))
@@ -133,8 +124,8 @@ def test_a_teacher_stays_unless_it_does_harm_and_weighs_what_it_knows() -> None:
 def test_one_more_teacher_improves_where_accuracy_and_log_loss_surely_do() -> None:
     good, better = knows(TRUTH, 0.75, 0), knows(TRUTH, 0.95, 1)
     labels = one_hot(TRUTH)
-    assert improves(better, good, labels, False)
-    assert not improves(good, better, labels, False) and not improves(good, good, labels, False)
+    assert base.improves(better, good, labels, False)
+    assert not base.improves(good, better, labels, False) and not base.improves(good, good, labels, False)
 
 
 SHARES = st.lists(st.floats(0.1, 1.0), min_size=1, max_size=4)
@@ -146,10 +137,12 @@ def test_no_teacher_has_a_weight_below_nothing(right: list[float], sure: float, 
     parts = [knows(TRUTH, share, i, sure) for i, share in enumerate(right)]
     parts = [part - sure / 2 for part in parts] if several else parts
     labels = one_hot(TRUTH)
-    weights = stacking_weights(parts, labels, several)
+    weights = base.stacking_weights(parts, labels, several)
     assert min(weights) >= 0 and len(weights) == len(parts)
-    mixed, equal = stacked(parts, labels, several), sum(parts) / len(parts)
-    assert log_losses(mixed, labels, several).sum() <= log_losses(equal, labels, several).sum() + 1e-3
+    mixed, equal = base.stacked(parts, labels, several), sum(parts) / len(parts)
+    assert (
+        base.log_losses(mixed, labels, several).sum() <= base.log_losses(equal, labels, several).sum() + 1e-3
+    )
 
 
 @pytest.mark.parametrize("characters", [True, False])
@@ -158,7 +151,7 @@ def test_a_linear_teacher_is_better_than_the_most_frequent_label(characters: boo
     table = several_rows(150) if several else rows(150, ("sea", "shop", "zoo"))
     data = dataset(table, several=several)
     found = out_of_fold(LinearTeacher(several, characters=characters), data.train)
-    assert accuracy(found, data.train.labels, several) > 0.8
+    assert base.accuracy(found, data.train.labels, several) > 0.8
     assert found.shape == data.train.labels.shape
 
 
@@ -171,7 +164,7 @@ def test_random_labels_do_not_leak_into_their_own_predictions(in_order: bool) ->
         [(f"{text} {name:x}", str(label)) for (text, _), name, label in zip(rows(200, "a"), names, labels)]
     )
     found = out_of_fold(LinearTeacher(False), data.train)
-    assert accuracy(found, data.train.labels, False) < 0.65  # fitted without folds it is 1
+    assert base.accuracy(found, data.train.labels, False) < 0.65  # fitted without folds it is 1
 
 
 # --- The package's sentiment model --------------------------------------------------------------------------
@@ -190,8 +183,8 @@ OPINIONS = [
 def test_the_sentiment_model_tells_praise_from_blame_whatever_the_labels_are_called() -> None:
     data, teacher = dataset(OPINIONS), sentiment_teacher(False)
     teacher.read([*data.train.texts, "A wonderful evening.", ""])
-    found = cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), np.ones((6, 2), np.bool_))
-    assert accuracy(found.labelled, data.train.labels, False) > 0.9
+    found = base.cross_fit(teacher, data.train.labels, folds_of(data.train, 5, 0), np.ones((6, 2), np.bool_))
+    assert base.accuracy(found.labelled, data.train.labels, False) > 0.9
     assert found.of_others()[0].argmax() == data.labels.index("yes") and np.isfinite(found.of_others()).all()
 
 
@@ -231,7 +224,7 @@ def test_what_the_network_cannot_learn_asks_for_texts_without_labels() -> None:
             return super().fit(rows, labels)
 
     class Knowing(Teachers):
-        def load(self) -> list[Teacher]:
+        def load(self) -> list[base.Teacher]:
             return [Counting(np.tile(one_hot(truth) * np.float32(9), (200, 1)))]
 
     data = dataset([(text, "ab"[label]) for text, label in zip(texts, truth)])
