@@ -13,10 +13,10 @@ from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.options import MOST_EXACT_LABELS
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import base, encoder
-from edge_lstm_export.train.teachers.base import Say, Teacher, improves, log_loss_gain, stacked
+from edge_lstm_export.train.teachers.base import Say, Teacher, improves, stacked
 from edge_lstm_export.train.teachers.classifier import ClassifierTeacher
 from edge_lstm_export.train.teachers.linear import LinearTeacher
-from edge_lstm_export.train.teachers.sentiment import sentiment_teacher, sentiment_words
+from edge_lstm_export.train.teachers.sentiment import sentiment_teacher
 
 MOST_ASKED = 1_999  # rows that show whether the sentiment model knows their labels
 FOLDS = 5
@@ -35,14 +35,7 @@ class Teachers:
         """The word table of the plan."""
         if self.plan.word_table == "english":
             return english()
-        if self.plan.word_table == "sentiment":
-            return sentiment_words()
         return encoder.encoder_words(self._reader.model) if self.plan.word_table == "encoder" else None
-
-    @cached_property
-    def lstm_words(self) -> PretrainedWords | None:
-        """The word table that the LSTM's embedding begins with."""
-        return sentiment_words() if self.words and plans.SENTIMENT in self.plan.teachers else self.words
 
     @cached_property
     def _reader(self) -> encoder.EncoderReader:
@@ -70,10 +63,9 @@ class Teachers:
 
 def sentiment_improves(
     dataset: Dataset, seed: int, words: PretrainedWords | None = None
-) -> tuple[float, float, bool] | None:
+) -> tuple[float, float] | None:
     """(accuracy with, accuracy without) the package's sentiment model beside a linear one, cross-fitted,
-    where it improves predictions, and whether its words suit the linear one better than ``words``; else None.
-    """
+    where it improves predictions; else None."""
     train = dataset.train
     has_many = dataset.several or len(dataset.labels) > MOST_EXACT_LABELS
     if has_many or not 10 <= len(train) <= plans.MOST_WITH_WORDS:
@@ -96,8 +88,4 @@ def sentiment_improves(
     with_it = stacked([without, alone], labels, False)
     if not improves(with_it, without, labels, False):
         return None
-    rates = [base.accuracy(each, labels, False) for each in (with_it, without)]
-    if len(dataset.train) > MOST_ASKED:  # many rows say what their words mean
-        return rates[0], rates[1], False
-    own = stacked([logits(LinearTeacher(False, words=sentiment_words()))], labels, False)
-    return rates[0], rates[1], log_loss_gain(own, without, labels, False) > 0
+    return base.accuracy(with_it, labels, False), base.accuracy(without, labels, False)
