@@ -1,5 +1,4 @@
-"""Make the package's own model, the small LSTM that trainings begin with, or the small model of the examples:
-students of kept labels, on IMDB.
+"""Make a model of the package, or the small one of the examples: a student of kept labels, on IMDB.
 
     python export/sentiment/make.py base -o out/model/base.safetensors
 
@@ -30,9 +29,8 @@ from sentences import labelled_sentences
 @dataclass(frozen=True)
 class Recipe:
     """What differs from the preset, which is for any data: so many labels bear less dropout. kb: the largest
-    int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words; None: an LSTM in both
-    directions without n-grams, which learns from short texts alone. sentences: whether it learns from those
-    that people labelled too (README.md)."""
+    int8 file, in 1,000 bytes, by the plan's estimate, which is high for few words; None: an LSTM without
+    n-grams, in both directions, on short texts. sentences: whether those of people teach too (README.md)."""
 
     kb: int | None
     words: int

@@ -216,9 +216,8 @@ def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words() -> None:
         assert ("sentiment model" in known) == expected
         parts = Parts(data, plan, (), Teachers(plan, data.labels), None, str)
         weights, (lstm, vectors) = parts.new_network().weights(), sentiment_weights(30, parts.tokenizer)
-        start = {name: np.array_equal(weights[name], lstm[name]) for name in lstm if plan.loop.pretrained}
-        assert all(start.values()) and bool(start) == expected
-        assert np.array_equal(weights["embedding.weight"][4:9], vectors[4:9]) == expected
+        pairs = [(weights["embedding.weight"][4:9], vectors[4:9]), *((weights[n], lstm[n]) for n in lstm)]
+        assert plan.loop.pretrained == expected == all(np.array_equal(*pair) for pair in pairs)
         assert (trained.checkpoint.training["data"]["augmented_texts"] > 0) == expected
 
 

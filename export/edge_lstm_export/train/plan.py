@@ -330,12 +330,10 @@ def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
 def _word_table(facts: Facts, experts: list[str]) -> WordTable:
     if facts.kind in ("long", "unsegmented") or facts.rows > MOST_WITH_WORDS:
         return "none"
-    if SENTIMENT in experts:
-        return "english"
     fine_tuned = any(name.startswith(FINE_TUNED) for name in experts)
-    if fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
+    if SENTIMENT not in experts and fine_tuned and (not facts.unlabelled or facts.kind == "many labels"):
         return "none" if facts.unlabelled else "encoder"
-    return "english" if facts.english >= LEAST_ENGLISH else "none"
+    return "english" if SENTIMENT in experts or facts.english >= LEAST_ENGLISH else "none"
 
 
 def _augmentation(facts: Facts, experts: list[str]) -> int:

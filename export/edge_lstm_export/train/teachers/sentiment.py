@@ -7,7 +7,6 @@ same texts, so that it need not learn from few rows what words make of each othe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -37,21 +36,16 @@ def sentiment_teacher(several: bool) -> Regression:
     return Regression("sentiment model", sentiment_features, several)
 
 
-@lru_cache
-def _stored(hidden: int) -> tuple[Tokenizer, Weights]:
-    model = open_model(SMALL if hidden == SENTIMENT_SHAPES[0][1] else None)
-    return model.tokenizer, lstm_weights(model.data)
-
-
 def sentiment_weights(hidden: int, tokenizer: Tokenizer) -> tuple[Weights, Floats]:
     """What a network begins with: the LSTM's weights by PyTorch's names, and float32 [ids, E], the embedding
     of a vocabulary, NaN where nothing is known. hidden: LSTM units, of plan.SENTIMENT_SHAPES."""
-    theirs, weights = _stored(hidden)
-    table = weights["embedding.weight"]
+    model = open_model(SMALL if hidden == SENTIMENT_SHAPES[0][1] else None)
+    weights = lstm_weights(model.data)
+    table = weights.pop("embedding.weight")
     vectors = np.full((tokenizer.num_ids, table.shape[1]), np.nan, np.float32)
     vectors[:FIRST_WORD_ID] = table[:FIRST_WORD_ID]
     for row, entry in enumerate((*tokenizer.words, *(tokenizer.pieces or ())), FIRST_WORD_ID):
-        ids = [i for i in theirs.encode_text(entry).ids if i >= FIRST_WORD_ID]
+        ids = [i for i in model.tokenizer.encode_text(entry).ids if i >= FIRST_WORD_ID]
         if ids:
             vectors[row] = table[ids].mean(axis=0)
-    return {name: weight for name, weight in weights.items() if name.startswith("lstm")}, vectors
+    return weights, vectors
