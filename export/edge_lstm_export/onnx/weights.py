@@ -78,8 +78,7 @@ def weights_from_network(network: Network) -> GraphWeights:
 
 def lstm_weights(data: bytes) -> Weights:
     """The way back: embedding and LSTM of an int8 file, by PyTorch's names and without sentinels."""
-    constants = load_model_from_string(data).graph.initializer
-    tensors = {constant.name: numpy_helper.to_array(constant) for constant in constants}
+    tensors = {c.name: numpy_helper.to_array(c) for c in load_model_from_string(data).graph.initializer}
     hidden = tensors["lstm_r"].shape[1] - SENTINELS
     w, r = (tensors[name] * tensors[f"{name}_scale"][:, None, None] for name in ("lstm_w", "lstm_r"))
     parts = {

@@ -31,6 +31,7 @@ from edge_lstm_export.train.options import (
     from_plain,
 )
 
+Rates = tuple[float, float, float]
 Kind = Literal["long", "short", "many labels", "unsegmented"]
 WordTable = Literal["none", "english", "encoder"]
 LINEAR, SENTIMENT, NO_TEACHER = "linear", "sentiment", "none"
@@ -49,7 +50,7 @@ class Facts:
     repeated_words: different words that occur more than once; word_bytes: the mean of such a word in UTF-8
     and the end of its line; english: the share of words that the table of English words knows, 0 to 1;
     unlabelled: texts without a label; sentiment: (accuracy with, without) the package's sentiment model as a
-    teacher where it improves predictions, else None."""
+    teacher where it improves predictions, and its own; else None."""
 
     rows: int
     labels: int
@@ -60,7 +61,7 @@ class Facts:
     word_bytes: float = 8.0
     english: float = 0.0
     unlabelled: int = 0
-    sentiment: tuple[float, float] | None = None
+    sentiment: Rates | None = None
 
     @property
     def kind(self) -> Kind:
@@ -242,7 +243,8 @@ PRESETS: Mapping[str, Preset] = {
 FEWEST_WORDS = 500  # ids of a vocabulary, whatever the room
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
 SENTIMENT_SHAPES = ((14, 30), (30, 94))  # of the package's sentiment models, the small and the embedded one
-PRETRAINED_RATE = 1e-3
+# Below this share of the linear teacher's accuracy labels are about more than what the sentiment model knows.
+PRETRAINED_RATE, LEAST_ALONE = 1e-3, 0.85
 
 LONG_LOOP = LoopOptions(
     8, 32, 4e-3, patience=3, word_vectors=True, embedding_rate=0.25, word_dropout=0.1, crops=0.7
@@ -279,7 +281,8 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     table = "none" if seed else _word_table(facts, experts)
     few, encoder = facts.rows < FEW_ROWS, bool(experts) and experts[-1] != SENTIMENT
     log = few and encoder and facts.unlabelled >= ENOUGH_UNLABELLED
-    pretrained = SENTIMENT in experts and facts.kind == "short"
+    _, linear, alone = facts.sentiment or (0, 1, 0)
+    pretrained = SENTIMENT in experts and facts.kind == "short" and alone >= LEAST_ALONE * linear
     short = not seed and facts.kind in ("short", "many labels")
     augmentation = 0 if log else _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
@@ -460,8 +463,7 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     both = ", both directions" if network.bidirectional else ""
     why = f"targets: {plan.own_labels:.0%} label, {1 - plan.own_labels:.0%} teachers"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
-        with_it, without = facts.sentiment
-        why = f"cross-validated accuracy {with_it:.1%} with sentiment, {without:.1%} without"
+        why = "cross-validated accuracy {:.1%} with sentiment, {:.1%} without".format(*facts.sentiment)
     elif not plan.teachers:
         why = "labels alone" if facts.rows >= FEWEST_TO_CROSS_VALIDATE else "too few rows"
     judged = f"{plan.validation.share:.0%} held out", "for early stopping and calibration"
@@ -470,7 +472,11 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     lines = [
         ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
         ("tokenization", text.rule, f"{network.num_words:,} ids, the last {text.length} of a text"),
-        ("LSTM", f"{network.hidden} units{both}", f"on embeddings of {network.embedding_dim}"),
+        (
+            "LSTM",
+            f"{network.hidden} units{both}",
+            f"on embeddings of {network.embedding_dim}{', pretrained' * loop.pretrained}",
+        ),
         ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
         ("teachers", ", ".join(plan.teachers) or "none", why),
         ("augmentation", f"{plan.augmentation} texts per row", "labelled by the teachers"),

@@ -11,6 +11,7 @@ import numpy as np
 from edge_lstm_export.train import plan as plans
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.options import MOST_EXACT_LABELS
+from edge_lstm_export.train.plan import Rates
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import base, encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher, improves, stacked
@@ -60,17 +61,14 @@ class Teachers:
         return ClassifierTeacher(source, self.labels, self.say)
 
 
-def sentiment_improves(
-    dataset: Dataset, seed: int, words: PretrainedWords | None = None
-) -> tuple[float, float] | None:
-    """(accuracy with, accuracy without) the package's sentiment model beside a linear one, cross-fitted,
-    where it improves predictions; else None."""
-    train = dataset.train
+def sentiment_improves(dataset: Dataset, seed: int, words: PretrainedWords | None = None) -> Rates | None:
+    """(accuracy with, without) the package's sentiment model beside a linear one, cross-fitted, where it
+    improves predictions, and its own accuracy; else None."""
     has_many = dataset.several or len(dataset.labels) > MOST_EXACT_LABELS
-    if has_many or not 10 <= len(train) <= plans.MOST_WITH_WORDS:
+    if has_many or not 10 <= len(dataset.train) <= plans.MOST_WITH_WORDS:
         return None
-    drawn = np.random.default_rng([seed, 0x5E]).permutation(len(train))[:MOST_ASKED]
-    train = train.subset(np.sort(drawn))
+    drawn = np.random.default_rng([seed, 0x5E]).permutation(len(dataset.train))[:MOST_ASKED]
+    train = dataset.train.subset(np.sort(drawn))
     labels, fold = train.labels, folds_of(train, FOLDS, seed)
     if (labels.sum(axis=0) > 1).sum() < 2:
         return None
@@ -87,4 +85,5 @@ def sentiment_improves(
     with_it = stacked([without, alone], labels, False)
     if not improves(with_it, without, labels, False):
         return None
-    return base.accuracy(with_it, labels, False), base.accuracy(without, labels, False)
+    rates = [base.accuracy(each, labels, False) for each in (with_it, without, alone)]
+    return rates[0], rates[1], rates[2]
