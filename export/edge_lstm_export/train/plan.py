@@ -460,7 +460,7 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     """(what, value, why) of each decision, for a person."""
     network, text, loop, dim = plan.network, plan.text, plan.loop, plan.network.ngram_dim
     width = "one column per logit" if dim == network.logits else f"vectors of {dim}"
-    both = ", both directions" if network.bidirectional else ""
+    both = ", both directions" * network.bidirectional + ", pretrained" * loop.pretrained
     why = f"targets: {plan.own_labels:.0%} label, {1 - plan.own_labels:.0%} teachers"
     if SENTIMENT in plan.teachers and facts.sentiment is not None:
         why = "cross-validated accuracy {:.1%} with sentiment, {:.1%} without".format(*facts.sentiment)
@@ -472,11 +472,7 @@ def explain(plan: Plan, facts: Facts) -> list[tuple[str, str, str]]:
     lines = [
         ("file", f"at most {plan.kb:,} kB in int8", f"preset {plan.preset}"),
         ("tokenization", text.rule, f"{network.num_words:,} ids, the last {text.length} of a text"),
-        (
-            "LSTM",
-            f"{network.hidden} units{both}",
-            f"on embeddings of {network.embedding_dim}{', pretrained' * loop.pretrained}",
-        ),
+        ("LSTM", f"{network.hidden} units{both}", f"on embeddings of {network.embedding_dim}"),
         ("n-grams", f"up to {network.ngrams:,}, {width}", f"fitted by {plan.sparse.fit}"),
         ("teachers", ", ".join(plan.teachers) or "none", why),
         ("augmentation", f"{plan.augmentation} texts per row", "labelled by the teachers"),
