@@ -23,7 +23,7 @@ from edge_lstm_export.train.teachers.base import (
 from edge_lstm_export.train.teachers.linear import LinearTeacher
 from edge_lstm_export.train.teachers.load import Teachers, sentiment_improves
 from edge_lstm_export.train.teachers.sentiment import sentiment_teacher, sentiment_weights
-from edge_lstm_export.train.train import fit, with_knowledge
+from edge_lstm_export.train.train import fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import dataset, rows, several_rows, words_of
@@ -208,8 +208,7 @@ def test_it_teaches_unasked_only_where_it_knows_the_labels() -> None:
 def test_where_it_teaches_texts_are_made_and_the_lstm_reads_its_words() -> None:
     data = dataset(OPINIONS)
     asked = [Asked("tiny", name, epochs=1, validation=0.0) for name in ("sentiment", "none")]
-    plans = [make_plan(with_knowledge(facts_of(data), data, each), each) for each in asked]
-    assert not make_plan(facts_of(data), asked[0]).loop.pretrained and plans[0].loop.pretrained
+    plans = [make_plan(facts_of(data), each) for each in asked]
     assert plans[0].teachers == ("linear", "sentiment") and plans[0].related_words
     for plan, expected in zip(plans, (True, False)):
         trained = fit(data, replace(plan, augmentation=min(2, plan.augmentation)))

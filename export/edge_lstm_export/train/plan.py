@@ -31,7 +31,6 @@ from edge_lstm_export.train.options import (
     from_plain,
 )
 
-Rates = tuple[float, float, float]
 Kind = Literal["long", "short", "many labels", "unsegmented"]
 WordTable = Literal["none", "english", "encoder"]
 LINEAR, SENTIMENT, NO_TEACHER = "linear", "sentiment", "none"
@@ -61,7 +60,7 @@ class Facts:
     word_bytes: float = 8.0
     english: float = 0.0
     unlabelled: int = 0
-    sentiment: Rates | None = None
+    sentiment: tuple[float, float, float] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -243,8 +242,8 @@ PRESETS: Mapping[str, Preset] = {
 FEWEST_WORDS = 500  # ids of a vocabulary, whatever the room
 LARGE_VOCABULARY_SHARE, LARGE_VOCABULARY_SHAPE = 0.85, (14, 30)  # of the file's room; embedding, hidden
 SENTIMENT_SHAPES = ((14, 30), (30, 94))  # of the package's sentiment models, the small and the embedded one
-# Below this share of the linear teacher's accuracy labels are about more than what the sentiment model knows.
-PRETRAINED_RATE, LEAST_ALONE = 1e-3, 0.85
+PRETRAINED_RATE = 1e-3
+LEAST_ALONE = 0.85  # of the accuracy without it: below, labels say more than what the sentiment model knows
 
 LONG_LOOP = LoopOptions(
     8, 32, 4e-3, patience=3, word_vectors=True, embedding_rate=0.25, word_dropout=0.1, crops=0.7
@@ -281,8 +280,7 @@ def make_plan(facts: Facts, asked: Asked = Asked()) -> Plan:
     table = "none" if seed else _word_table(facts, experts)
     few, encoder = facts.rows < FEW_ROWS, bool(experts) and experts[-1] != SENTIMENT
     log = few and encoder and facts.unlabelled >= ENOUGH_UNLABELLED
-    _, linear, alone = facts.sentiment or (0, 1, 0)
-    pretrained = SENTIMENT in experts and facts.kind == "short" and alone >= LEAST_ALONE * linear
+    pretrained = SENTIMENT in experts and facts.kind == "short"
     short = not seed and facts.kind in ("short", "many labels")
     augmentation = 0 if log else _augmentation(facts, experts)
     unlabelled = min(facts.unlabelled, MOST_UNLABELLED) if facts.kind != "long" else facts.unlabelled
@@ -319,7 +317,8 @@ def _teachers(facts: Facts, asked: Asked) -> tuple[str, ...]:
     if facts.rows < FEWEST_TO_CROSS_VALIDATE:
         return ()
     experts: list[str] = []
-    if asked.teacher == SENTIMENT or (facts.sentiment is not None and asked.teacher != NO_TEACHER):
+    _, without, alone = facts.sentiment or (0, 1, 0)
+    if asked.teacher == SENTIMENT or (alone >= LEAST_ALONE * without and asked.teacher != NO_TEACHER):
         experts.append(SENTIMENT)
     if asked.teacher not in (None, NO_TEACHER, SENTIMENT):
         # Of many rows a fine-tuned encoder knows what the probe does, and each reading of them takes minutes.

@@ -11,7 +11,6 @@ import numpy as np
 from edge_lstm_export.train import plan as plans
 from edge_lstm_export.train.data import Dataset, Floats, folds_of
 from edge_lstm_export.train.options import MOST_EXACT_LABELS
-from edge_lstm_export.train.plan import Rates
 from edge_lstm_export.train.pretrained import PretrainedWords, english
 from edge_lstm_export.train.teachers import base, encoder
 from edge_lstm_export.train.teachers.base import Say, Teacher, improves, stacked
@@ -61,7 +60,9 @@ class Teachers:
         return ClassifierTeacher(source, self.labels, self.say)
 
 
-def sentiment_improves(dataset: Dataset, seed: int, words: PretrainedWords | None = None) -> Rates | None:
+def sentiment_improves(
+    dataset: Dataset, seed: int, words: PretrainedWords | None = None
+) -> tuple[float, float, float] | None:
     """(accuracy with, without) the package's sentiment model beside a linear one, cross-fitted, where it
     improves predictions, and its own accuracy; else None."""
     has_many = dataset.several or len(dataset.labels) > MOST_EXACT_LABELS
